@@ -1,0 +1,172 @@
+"""The graph: frozen nodes in a networkx MultiDiGraph that checks itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import networkx as nx
+
+from netspec.errors import Span
+from netspec.ops import OPS, Rule, Shape, Tensor, lookup
+
+
+class Ref(NamedTuple):
+    """One output of one node: the value that an operand reads."""
+
+    node: str
+    out: int = 0
+
+    def __str__(self) -> str:
+        return self.node if self.out == 0 else f"{self.node}#{self.out}"
+
+    @classmethod
+    def parse(cls, text: str) -> Ref:
+        """Reads what str() prints."""
+        node, _, out = text.partition("#")
+        return cls(node, int(out or 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One primitive op at a path, with its operands, resolved attributes and what its rule gave."""
+
+    path: str
+    op: str
+    inputs: tuple[Ref, ...]
+    attrs: Mapping[str, Any]
+    rule: Rule
+    weights_at: str
+    """Prefix of the weights' names; equal to `path` unless weights are shared."""
+    init: Mapping[str, Any] = field(default_factory=dict)
+    span: Span | None = field(default=None, compare=False)
+    doc: str = field(default="", compare=False)
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """The shape of each output."""
+        return self.rule.shapes
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of the first output."""
+        return self.rule.shapes[0]
+
+    def tensors(self) -> Iterator[tuple[str, Shape, bool]]:
+        """State-dict key, shape, and whether it is trained, of each weight and statistic."""
+        for name, shape in self.rule.weights.items():
+            yield f"{self.weights_at}.{name}", shape, True
+        for name, shape in self.rule.stats.items():
+            yield f"{self.weights_at}.{name}", shape, False
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A named stretch of the graph: the call of a block, a group, a branch, a tee or a round."""
+
+    path: str
+    kind: str
+    """block, group, branch, tee or round."""
+    weights_at: str
+    block: str = ""
+    args: Mapping[str, Any] = field(default_factory=dict)
+    """Of a block: the values of its parameters (numbers, words, lists; a block as its name)."""
+    span: Span | None = field(default=None, compare=False)
+    doc: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A named result of the network."""
+
+    ref: Ref
+    loss_weight: float | None = None
+    training_only: bool = False
+
+
+class GraphError(Exception):
+    """The graph broke one of its own rules: a bug of netspec, never a user's mistake."""
+
+
+class Graph:
+    """A network: nodes keyed by path (in the order of the spec), scopes, and named outputs.
+
+    `nx` is the MultiDiGraph: node data `node` is the Node, edges are keyed by operand index.
+    """
+
+    def __init__(self, name: str, nodes: Mapping[str, Node] | list[Node], outputs: Mapping[str, Output],
+                 scopes: Mapping[str, Scope] | list[Scope] = (), title: str = "") -> None:  # type: ignore[assignment]
+        self.name = name
+        self.title = title
+        self.outputs = dict(outputs)
+        scope_list = scopes.values() if isinstance(scopes, Mapping) else scopes
+        self.scopes = {s.path: s for s in scope_list}
+        self.nx = nx.MultiDiGraph()
+        node_list = list(nodes.values() if isinstance(nodes, Mapping) else nodes)
+        for node in node_list:
+            if node.path in self.nx:
+                raise GraphError(f"two nodes at the path {node.path!r}")
+            self.nx.add_node(node.path, node=node)
+        for node in node_list:
+            for index, ref in enumerate(node.inputs):
+                self.nx.add_edge(ref.node, node.path, key=index, out=ref.out)
+
+    @property
+    def nodes(self) -> dict[str, Node]:
+        """The nodes by path, in the order of the spec, which is a topological one."""
+        return {path: data["node"] for path, data in self.nx.nodes(data=True)}
+
+    @property
+    def inputs(self) -> list[Node]:
+        """The nodes with op `input`."""
+        return [n for n in self.nodes.values() if n.op == "input"]
+
+    def shape(self, ref: Ref) -> Shape:
+        """The shape of a value."""
+        return self.nx.nodes[ref.node]["node"].shapes[ref.out]
+
+    def tensors(self) -> dict[str, tuple[Shape, bool, Node]]:
+        """Every weight once, by state-dict key: its shape, whether it is trained, its first node."""
+        found: dict[str, tuple[Shape, bool, Node]] = {}
+        for node in self.nodes.values():
+            for key, shape, trained in node.tensors():
+                found.setdefault(key, (shape, trained, node))
+        return found
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Graph):
+            return NotImplemented
+        return (self.name, list(self.nodes.values()), self.outputs, self.scopes) == (
+            other.name, list(other.nodes.values()), other.outputs, other.scopes)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def check(self) -> Graph:
+        """Proves arity, order, edges, shapes and outputs; returns itself; raises GraphError."""
+        seen: dict[str, Node] = {}
+        shared: dict[str, Shape] = {}
+        for node in self.nodes.values():
+            operands = []
+            for index, ref in enumerate(node.inputs):
+                if ref.node not in seen:
+                    raise GraphError(f"{node.path} reads {ref.node}, which does not stand before it")
+                if ref.out >= len(seen[ref.node].shapes):
+                    raise GraphError(f"{node.path} reads {ref}, which has no such output")
+                if self.nx.get_edge_data(ref.node, node.path, index) != {"out": ref.out}:
+                    raise GraphError(f"edge {index} of {node.path} differs from its operand {ref}")
+                operands.append(Tensor(seen[ref.node].shapes[ref.out]))
+            if self.nx.in_degree(node.path) != len(node.inputs):
+                raise GraphError(f"{node.path} has edges that are no operands")
+            if node.op not in OPS and lookup(node.op) is None:
+                raise GraphError(f"{node.path} has the unknown op {node.op!r}")
+            if lookup(node.op).infer(operands, node.attrs) != node.rule:  # type: ignore[union-attr]
+                raise GraphError(f"{node.path}: {node.rule} differs from the rule of {node.op}")
+            for key, shape, _ in node.tensors():
+                if shared.setdefault(key, shape) != shape:
+                    raise GraphError(f"the shared weight {key} has two shapes: {shared[key]} and {shape}")
+            seen[node.path] = node
+        for name, output in self.outputs.items():
+            if output.ref.node not in seen or output.ref.out >= len(seen[output.ref.node].shapes):
+                raise GraphError(f"the output {name} names {output.ref}, which is not there")
+        return self

@@ -1,0 +1,1 @@
+"""Elementwise functions, softmax, dropout."""

@@ -1,0 +1,203 @@
+"""What an op is: tensors, rules, attribute types, and the table."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Dim = int | str
+Shape = tuple[Dim, ...]
+
+MAX_SIZE = 2**31 - 1
+MAX_ELEMENTS = 2**40
+
+
+class OpError(Exception):
+    """An op cannot take these operands or attributes; `arg` names the attribute at fault."""
+
+    def __init__(self, message: str, help: str = "", arg: str = "") -> None:
+        super().__init__(message)
+        self.help, self.arg = help, arg
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A value as shape rules see it; the first dimension is a symbol such as N."""
+
+    shape: Shape
+
+    @property
+    def rank(self) -> int:
+        """The number of dimensions."""
+        return len(self.shape)
+
+    @property
+    def features(self) -> int:
+        """Elements of one item: the product of all dimensions but the first."""
+        return math.prod(int(d) for d in self.shape[1:])
+
+    def image(self, op: str) -> tuple[int, int, int]:
+        """(N, C, H, W) -> C, H, W; raises OpError for another rank."""
+        if len(self.shape) != 4:
+            raise OpError(f"'{op}' wants a value of shape N x C x H x W, this is {show(self.shape)}")
+        return int(self.shape[1]), int(self.shape[2]), int(self.shape[3])
+
+
+def show(shape: Sequence[Dim]) -> str:
+    """A shape without its batch, as people write it: 64x56x56."""
+    dims = shape[1:] if shape and isinstance(shape[0], str) else shape
+    return "x".join(map(str, dims)) or "scalar"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What an op's rule gives: output shapes, trained and running tensors, MACs at batch 1."""
+
+    shapes: tuple[Shape, ...]
+    weights: Mapping[str, Shape] = field(default_factory=dict)
+    stats: Mapping[str, Shape] = field(default_factory=dict)
+    macs: int | None = 0
+    """Multiply-accumulates; None means that no rule counts them."""
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    """Attributes that the operands settled (pad: half -> [1, 1, 1, 1]); they replace the written ones."""
+
+    def __post_init__(self) -> None:
+        for shape in (*self.shapes, *self.weights.values(), *self.stats.values()):
+            sizes = [d for d in shape if isinstance(d, int)]
+            if any(d < 1 or d > MAX_SIZE for d in sizes) or math.prod(sizes) > MAX_ELEMENTS:
+                raise OpError(f"a tensor of {show(shape)} is out of bounds",
+                              help="sizes are 1 to 2^31 - 1, a tensor has at most 2^40 elements")
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """An attribute of an op, or a parameter of a block."""
+
+    name: str
+    type: str
+    """int, float, bool, str, list, size, pad, parts or block."""
+    default: Any = inspect.Parameter.empty
+    positional: bool = True
+    one_of: tuple[Any, ...] = ()
+    min: float | None = None
+    doc: str = ""
+
+    @property
+    def required(self) -> bool:
+        """Whether it has no default."""
+        return self.default is inspect.Parameter.empty
+
+
+@dataclass(frozen=True)
+class Op:
+    """A primitive op: its name, its attributes in order, and its rule."""
+
+    name: str
+    fn: Callable[..., Rule]
+    params: tuple[Param, ...]
+    arity: int | None
+    """Number of tensors; None for any number (the joins)."""
+    weights: tuple[str, ...] = ()
+    """Names of the trained tensors that it may have; `init` takes these."""
+
+    @property
+    def manual(self) -> str:
+        """The docstring."""
+        return inspect.cleandoc(self.fn.__doc__ or "")
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of the manual."""
+        return self.manual.split("\n\n")[0].replace("\n", " ")
+
+    def infer(self, operands: Sequence[Tensor], attrs: Mapping[str, Any]) -> Rule:
+        """Applies the rule; attributes not given take their defaults; raises OpError."""
+        full = {p.name: p.default for p in self.params if not p.required}
+        full.update(attrs)
+        full = {name: normalise(self.param(name), value) for name, value in full.items()}
+        rule = self.fn(*operands, **full)
+        resolved = {p.name: freeze({**full, **rule.attrs}[p.name]) for p in self.params}
+        return Rule(rule.shapes, rule.weights, rule.stats, rule.macs, resolved)
+
+    def param(self, name: str) -> Param:
+        """The attribute of that name; raises KeyError."""
+        return next(p for p in self.params if p.name == name)
+
+
+OPS: dict[str, Op] = {}
+
+_TYPES = {"int", "float", "bool", "str", "list", "size", "pad", "parts"}
+
+
+Rulefn = Callable[..., Rule]
+
+
+def op(*, weights: tuple[str, ...] = ()) -> Callable[[Rulefn], Rulefn]:
+    """Registers a function as the primitive op of its name (a trailing underscore is dropped)."""
+
+    def register(fn: Rulefn) -> Rulefn:
+        name = fn.__name__.rstrip("_")
+        signature = inspect.signature(fn).parameters.values()
+        variadic = any(p.kind is p.VAR_POSITIONAL for p in signature)
+        tensors = sum(p.kind is p.POSITIONAL_ONLY for p in signature)
+        attrs = [p for p in signature if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        OPS[name] = Op(name, fn, tuple(map(_param, attrs)), None if variadic else tensors, weights)
+        return fn
+
+    return register
+
+
+def _param(p: inspect.Parameter) -> Param:
+    """`size: Size = 1` and `mode: Literal['a', 'b']`, written as text, as a Param."""
+    written = str(p.annotation)
+    kind, _, rest = written.partition("[")
+    one_of = tuple(s.strip(" '\"") for s in rest.rstrip("]").split(",")) if kind == "Literal" else ()
+    kind = "str" if one_of else kind.lower()
+    if kind not in _TYPES:
+        raise TypeError(f"no attribute type {written}")
+    return Param(p.name, kind, p.default, p.kind is p.POSITIONAL_OR_KEYWORD, one_of)
+
+
+def lookup(name: str) -> Op | None:
+    """The op of that name, from the core or from a plugin (entry points `netspec.ops`)."""
+    if name not in OPS and name.isidentifier():
+        from netspec.plugins import load_ops  # entry points are read only for a name the core lacks
+
+        load_ops()
+    return OPS.get(name)
+
+
+def freeze(value: Any) -> Any:
+    """Lists become tuples, deeply, so that nodes can be compared and hashed."""
+    return tuple(map(freeze, value)) if isinstance(value, (list, tuple)) else value
+
+
+# Annotations of attributes. They are written as text in signatures: `from __future__ import annotations`.
+Size = int | tuple[int, int]
+Pad = int | str | tuple[int, ...]
+Parts = int | tuple[int, ...]
+
+
+def pair(value: Size, what: str, low: int = 1) -> tuple[int, int]:
+    """An int or [h, w] as (h, w); raises OpError below `low`."""
+    both = (value, value) if isinstance(value, int) else tuple(value)
+    if len(both) != 2 or not all(isinstance(v, int) and not isinstance(v, bool) for v in both):
+        raise OpError(f"'{what}' is an int or [h, w], this is {value!r}", arg=what)
+    if min(both) < low:
+        raise OpError(f"'{what}' must be at least {low}, this is {value!r}", arg=what)
+    if max(both) > MAX_SIZE:
+        raise OpError(f"'{what}' must be below 2^31", arg=what)
+    return both  # type: ignore[return-value]
+
+
+def normalise(param: Param, value: Any) -> Any:
+    """Sizes become pairs; everything else stays; `one_of` is enforced."""
+    if param.one_of and value not in param.one_of:
+        raise OpError(f"'{param.name}' is one of {', '.join(map(str, param.one_of))}, this is {value!r}",
+                      arg=param.name)
+    if param.type == "size":
+        return pair(value, param.name, low=0 if param.name in ("offset", "output_pad") else 1)
+    return freeze(value)
