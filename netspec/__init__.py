@@ -1,0 +1,24 @@
+"""netspec: convolutional architectures as YAML specs, compiled to PyTorch and ONNX."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["DataError", "Graph", "MissingError", "NetspecError", "Network", "SpecError", "UsageError", "load"]
+
+if TYPE_CHECKING:
+    from netspec.errors import DataError, MissingError, NetspecError, SpecError, UsageError
+    from netspec.graph import Graph
+    from netspec.network import Network, load
+
+_HOMES = {"Graph": "graph", "Network": "network", "load": "network"}
+
+
+def __getattr__(name: str) -> Any:
+    # The public names load on first use, so that `import netspec` costs nothing.
+    if name in __all__:
+        from importlib import import_module
+
+        return getattr(import_module(f"netspec.{_HOMES.get(name, 'errors')}"), name)
+    raise AttributeError(f"module 'netspec' has no attribute '{name}'")

@@ -1,0 +1,252 @@
+"""A spec file as a document: its sections, its blocks, and the blocks that it uses from other files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netspec.errors import Reporter, Span, did_you_mean
+from netspec.ops import lookup
+from netspec.parse import Map, Scalar, Seq, Tree, read
+from netspec.steps import PARAM_TYPES, BlockDecl, ParamDecl, Step, StepReader, entries, items, text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RESERVED_VARIANT_KEYS = ("of", "input", "expect", "title", "passes")
+MAX_FILES = 64
+
+
+@dataclass(eq=False, slots=True)
+class Variant:
+    """A named setting of the params, with what it says in place of the document."""
+
+    name: str
+    at: Scalar
+    of: Scalar | None
+    settings: dict[str, tuple[Scalar, Tree]]
+    input: Tree | None = None
+    expect: Tree | None = None
+    title: str = ""
+    passes: tuple[Scalar, ...] = ()
+
+
+@dataclass(eq=False)
+class Document:
+    """One spec file, read and sorted; elaboration makes graphs of it."""
+
+    path: Path
+    tree: Map
+    name: str
+    title: str = ""
+    source: str = ""
+    params: tuple[ParamDecl, ...] = ()
+    variants: dict[str, Variant] = field(default_factory=dict)
+    lets: tuple[tuple[Scalar, Tree], ...] = ()
+    input: Tree | None = None
+    blocks: dict[str, BlockDecl] = field(default_factory=dict)
+    """The blocks of this file."""
+    used: dict[str, BlockDecl | Document] = field(default_factory=dict)
+    """What `use` brings: blocks of libraries, and networks by their name."""
+    body: tuple[Step, ...] = ()
+    outputs: Tree | None = None
+    expect: Tree | None = None
+    checkpoints: Map | None = None
+    bad: set[int] = field(default_factory=set)
+
+    @property
+    def is_library(self) -> bool:
+        """Whether it has blocks and no body."""
+        return not self.body
+
+    @property
+    def default_variant(self) -> str | None:
+        """The first variant."""
+        return next(iter(self.variants), None)
+
+    def callable(self, name: str) -> BlockDecl | Document | None:
+        """The block or network of that name that this file sees."""
+        return self.blocks.get(name) or self.used.get(name)
+
+    def expect_for(self, variant: str | None) -> Map | None:
+        """The facts that hold for a variant: its own, or for the first one the document's too."""
+        own = self.variants[variant].expect if variant in self.variants else None
+        if own is None and variant in (None, self.default_variant):
+            own = self.expect
+        return own if isinstance(own, Map) else None
+
+
+class Reader:
+    """Reads a document and everything that it uses, each file once."""
+
+    def __init__(self, reporter: Reporter, include: Sequence[Path] = ()) -> None:
+        self.reporter = reporter
+        self.include = tuple(include)
+        self.done: dict[Path, Document | None] = {}
+        self.open: list[Path] = []
+
+    def document(self, path: Path, name: str | None = None) -> Document | None:
+        """The document at a path; None where it cannot be understood at all."""
+        from netspec.schema import validate
+
+        real = path.resolve()
+        if real in self.done:
+            return self.done[real]
+        if not self.done:
+            self.root = real.parent
+        self.open.append(real)
+        tree = read(path, self.reporter, name)
+        doc = None
+        if tree is not None:
+            bad = validate(tree, self.reporter)
+            if id(tree) not in bad:
+                doc = self._sort(path, tree, bad)
+        self.open.pop()
+        self.done[real] = doc
+        return doc
+
+    def _sort(self, path: Path, tree: Map, bad: set[int]) -> Document:
+        part = {k.text: v for k, v in entries(tree, bad)}
+        steps = StepReader(bad)
+        doc = Document(path, tree, text(part.get("name")) or path.stem, text(part.get("title")),
+                       text(part.get("source")), bad=bad)
+        doc.params = self._params(part.get("params"), bad)
+        doc.variants = {k.text: _variant(k, v, bad) for k, v in entries(part.get("variants"), bad)}
+        doc.lets = tuple(entries(part.get("let"), bad))
+        doc.input, doc.outputs, doc.expect = part.get("input"), part.get("outputs"), part.get("expect")
+        checkpoints = part.get("checkpoints")
+        doc.checkpoints = checkpoints if isinstance(checkpoints, Map) else None
+        doc.body = steps.body(part.get("body"))
+        for key, value in entries(part.get("blocks"), bad):
+            self._unique(doc, key)
+            doc.blocks[key.text] = self._block(key, value, doc, steps)
+        for item in items(part.get("use"), bad):
+            if isinstance(item, Scalar):
+                self._use(doc, item)
+        return doc
+
+    def _unique(self, doc: Document, key: Scalar) -> None:
+        """A block must not have the name of an op or of another block that the file sees."""
+        if lookup(key.text) is not None or key.text in ("do", "tee"):
+            self.reporter.error("NS204", f"the block '{key.text}' has the name of an op", key.span,
+                                help="choose another name")
+        elif key.text in doc.used:
+            self.reporter.error("NS204", f"the block '{key.text}' is also brought in by `use`", key.span,
+                                help="choose another name")
+
+    def _params(self, tree: Tree | None, bad: set[int]) -> tuple[ParamDecl, ...]:
+        return tuple(_param(key, value, bad) for key, value in entries(tree, bad))
+
+    def _block(self, key: Scalar, value: Tree, doc: Document, steps: StepReader) -> BlockDecl:
+        part = {k.text: v for k, v in entries(value, steps.bad)}
+
+        def names(section: str) -> tuple[Scalar, ...]:
+            return tuple(s for s in items(part.get(section), steps.bad) if isinstance(s, Scalar))
+
+        return BlockDecl(key.text, key, doc, self._params(part.get("params"), steps.bad),
+                         tuple(entries(part.get("let"), steps.bad)), names("inputs"), names("outputs"),
+                         steps.body(part.get("body")), text(part.get("doc")), part.get("examples"), value)
+
+    def _use(self, doc: Document, item: Scalar) -> None:
+        """Brings in the blocks of a library, or a network as one block."""
+        path = self._find(item)
+        if path is None:
+            return
+        if path.resolve() in self.open:
+            circle = " -> ".join(p.stem for p in [*self.open[self.open.index(path.resolve()):], path])
+            self.reporter.error("NS208", f"files use each other in a circle: {circle}", item.span)
+            return
+        if len(self.done) + len(self.open) >= MAX_FILES:
+            self.reporter.error("NS105", f"more than {MAX_FILES} files by `use`", item.span)
+            return
+        found = self.document(path)
+        if found is None:
+            return
+        brought: Mapping[str, BlockDecl | Document] = (
+            dict(found.blocks) if found.is_library else {found.name: found})
+        for name, what in brought.items():
+            if doc.used.get(name, what) is not what or name in doc.blocks:
+                self.reporter.error("NS204", f"the name '{name}' comes from two files", item.span,
+                                    help="rename one of the two blocks")
+            doc.used[name] = what
+
+    def _find(self, item: Scalar) -> Path | None:
+        """`blocks/common` is shipped, `./mine` stands beside the document that is compiled."""
+        from netspec.library import specs_root
+
+        word = item.text
+        local = word.startswith("./")
+        parts = word.removeprefix("./").split("/")
+        if not all(parts) or any(p in (".", "..") or "\\" in p or ":" in p or p.startswith("~") for p in parts):
+            self.reporter.error("NS207", f"'{_clip(word)}' is no name of a library", item.span,
+                                help="`blocks/common` is shipped, `./mine` is mine.yaml below this folder")
+            return None
+        roots = (self.root, *self.include) if local else (specs_root(),)
+        for root in roots:
+            path = root.joinpath(*parts[:-1], parts[-1] + ".yaml")
+            if path.is_file() and path.resolve().is_relative_to(Path(root).resolve()):
+                return path
+        known = sorted(p.relative_to(r).with_suffix("").as_posix() for r in roots for p in _yamls(Path(r)))
+        help_ = did_you_mean(word.removeprefix("./"), known)
+        if not local and (self.root / f"{word}.yaml").is_file():
+            help_ = f"a library beside this file is written './{word}'"
+        self.reporter.error("NS207", f"there is no library '{_clip(word)}'", item.span, help=help_)
+        return None
+
+
+def read_document(path: Path, reporter: Reporter, include: Sequence[Path] = (),
+                  name: str | None = None) -> Document | None:
+    """Reads a spec file and all that it uses; findings go to the reporter; raises UsageError if unreadable."""
+    return Reader(reporter, include).document(path, name)
+
+
+def _yamls(root: Path) -> list[Path]:
+    """The specs at most one folder below a root, for suggestions; bounded."""
+    return [*sorted(root.glob("*.yaml"))[:200], *sorted(root.glob("*/*.yaml"))[:200]]
+
+
+def _clip(word: str) -> str:
+    return word if len(word) <= 60 else word[:57] + "..."
+
+
+def _param(key: Scalar, value: Tree, bad: set[int]) -> ParamDecl:
+    """`name: type`, `name: default`, or `{type:, default:, one_of:, min:, doc:}`."""
+    if isinstance(value, Scalar) and value.plain and value.text in PARAM_TYPES:
+        return ParamDecl(key.text, key, value.text)
+    if isinstance(value, Map):
+        part = {k.text: v for k, v in entries(value, bad)}
+        return ParamDecl(key.text, key, text(part.get("type")), part.get("default"), part.get("one_of"),
+                         part.get("min"), text(part.get("doc")))
+    return ParamDecl(key.text, key, "", value)
+
+
+def _variant(key: Scalar, value: Tree, bad: set[int]) -> Variant:
+    part = {k.text: (k, v) for k, v in entries(value, bad)}
+    special = {name: part.pop(name)[1] for name in RESERVED_VARIANT_KEYS if name in part}
+    of = special.get("of")
+    passes = tuple(s for s in items(special.get("passes"), bad) if isinstance(s, Scalar))
+    return Variant(key.text, key, of if isinstance(of, Scalar) else None, part, special.get("input"),
+                   special.get("expect"), text(special.get("title")), passes)
+
+
+def lineage(doc: Document, variant: str, reporter: Reporter) -> list[Variant]:
+    """A variant and what it is `of`, the most basic first."""
+    chain: list[Variant] = []
+    name: str | None = variant
+    at: Span | None = None
+    while name is not None:
+        if name not in doc.variants:
+            reporter.error("NS202", f"there is no variant '{_clip(name)}'", at, help=did_you_mean(name, doc.variants))
+            break
+        found = doc.variants[name]
+        if found in chain:
+            reporter.error("NS208", f"the variant '{name}' is of itself", found.at.span)
+            break
+        chain.append(found)
+        name, at = (found.of.text, found.of.span) if found.of is not None else (None, None)
+    return chain[::-1]
+
+
+__all__ = ["Document", "Reader", "Seq", "Variant", "lineage", "read_document"]

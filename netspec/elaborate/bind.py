@@ -1,0 +1,256 @@
+"""Arguments: from what is written to values of the declared types."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from netspec.errors import Span, did_you_mean
+from netspec.elaborate.values import BlockValue, Env, Mistake, Poisoned, Word
+from netspec.expr import ExprError, Template, evaluate, parse_expr
+from netspec.ops import lookup
+from netspec.parse import Map, Scalar, Seq, Tree
+
+WANTED = {"int": "an integer", "float": "a number", "bool": "true or false", "str": "a word", "list": "a list",
+          "size": "an integer or [height, width]", "pad": "an integer, [h, w], four sides, or a word",
+          "parts": "a count or a list of sizes", "block": "the name of a block or op"}
+PAD_WORDS = ("valid", "half", "same_upper")
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A parameter as binding sees it."""
+
+    name: str
+    positional: bool = True
+
+
+def collect(env: Env, args: Tree | None, slots: Sequence[Slot], what: str, at: Span) -> tuple[dict[str, Tree], bool]:
+    """Matches arguments with parameters by position or name; reports what does not fit."""
+    run, found, ok = env.run, {}, True
+    positional = [s.name for s in slots if s.positional]
+    if isinstance(args, Map):
+        names = [s.name for s in slots]
+        for key, value in args.entries:
+            name = key.text
+            if id(key) in run.bad or id(value) in run.bad:
+                ok = False
+            elif name not in names:
+                run.error(env.frame, "NS206", f"'{what}' has no parameter '{name}'", key.span,
+                          did_you_mean(name, names) or f"'{what}' takes no arguments")
+                ok = False
+            else:
+                found[name] = value
+        return found, ok
+    given = args.items if isinstance(args, Seq) else () if args is None else (args,)
+    for name, value in zip(positional, given, strict=False):
+        if id(value) in run.bad:
+            ok = False
+        else:
+            found[name] = value
+    if len(given) > len(positional):
+        help_ = f"in order: {', '.join(positional)}" if positional else f"'{what}' takes no arguments by position"
+        if len(positional) == 1:
+            help_ = f"a list gives arguments in order; write {{{positional[0]}: [...]}} to give one list"
+        run.error(env.frame, "NS306", f"'{what}' takes {len(positional)} argument{'s' * (len(positional) != 1)} by "
+                  f"position, here are {len(given)}", given[len(positional)].span, help_)
+        ok = False
+    return found, ok
+
+
+def scalar(env: Env, tree: Scalar) -> Any:
+    """A scalar's value: what starts with `=` is computed, the rest is what it is; raises Mistake."""
+    if tree.text.startswith("=") and len(tree.text) > 1:
+        return expression(env, tree, 1)
+    value = tree.value
+    if isinstance(value, str):
+        word = Word(value)
+        word.home, word.frame = env.frame.home, env.frame
+        return word
+    return value
+
+
+def expression(env: Env, tree: Scalar, start: int | None = None) -> Any:
+    """A scalar that always is an expression; a leading `=` changes nothing; raises Mistake."""
+    if start is None:
+        start = 1 if tree.text.startswith("=") else 0
+    try:
+        return evaluate(parse_expr(tree.text[start:], lambda i, j: tree.at(i + start, j + start)), env)
+    except ExprError as e:
+        raise Mistake(e.code, e.message, e.span or tree.span, e.help) from None
+    except Mistake as e:
+        raise Mistake(e.code, e.message, e.span or tree.span, e.help) from None
+
+
+def literal(env: Env, tree: Tree) -> Any:
+    """A scalar or a list of them, deeply; raises Mistake."""
+    if isinstance(tree, Scalar):
+        return scalar(env, tree)
+    if isinstance(tree, Seq):
+        return [literal(env, item) for item in tree.items]
+    raise Mistake("NS302", "a mapping cannot stand here", tree.span, "numbers, words, lists and `=expressions` can")
+
+
+def fill(env: Env, template: Template, at: Span) -> str:
+    """The text of a template, its holes computed; raises Mistake."""
+    try:
+        return template.fill(env)
+    except ExprError as e:
+        raise Mistake(e.code, e.message, e.span or at, e.help) from None
+    except Mistake as e:
+        raise Mistake(e.code, e.message, e.span or at, e.help) from None
+
+
+def condition(env: Env, tree: Tree, what: str) -> bool:
+    """`when` and `only_if`: an expression that gives a bool; raises Mistake."""
+    value = expression(env, tree) if isinstance(tree, Scalar) else None
+    if not isinstance(value, bool):
+        raise Mistake("NS302", f"'{what}' wants true or false, this is {describe(value)}", tree.span,
+                      "compare it: `n > 0`" if isinstance(value, (int, float)) else "")
+    return value
+
+
+def argument(env: Env, tree: Tree, type_: str, name: str, one_of: Sequence[Any] = (), low: float | None = None) -> Any:
+    """The value of one argument, of the declared type; raises Mistake or Poisoned."""
+    if type_ == "block" and isinstance(tree, Map):
+        return _block_with_args(env, tree)
+    value = literal(env, tree)
+    value = typed(env, value, type_, name, tree)
+    if one_of and value not in one_of:
+        raise Mistake("NS307", f"'{name}' is one of {', '.join(map(str, one_of))}, this is {describe(value)}", tree.span,
+                      did_you_mean(str(value), map(str, one_of)))
+    if low is not None and isinstance(value, (int, float)) and value < low:
+        raise Mistake("NS307", f"'{name}' must be at least {low:g}, this is {value}", tree.span)
+    return value
+
+
+def typed(env: Env, value: Any, type_: str, name: str, tree: Tree) -> Any:
+    """The value, if it is of the type; a word becomes a block where one is wanted; raises Mistake."""
+    if type_ == "block":
+        return resolve_block(env, value, tree)
+    if fits(value, type_):
+        return float(value) if type_ == "float" and abs(value) < 2**53 else value
+    raise Mistake("NS302", f"'{name}' wants {WANTED[type_]}, this is {describe(value)}", tree.span,
+                  _help(env, value, type_, tree))
+
+
+def fits(value: Any, type_: str) -> bool:
+    """Whether a value is of a type; '' takes anything."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    match type_:
+        case "":
+            return True
+        case "int":
+            return whole
+        case "float":
+            return whole or isinstance(value, float)
+        case "bool":
+            return isinstance(value, bool)
+        case "str":
+            return isinstance(value, str)
+        case "list":
+            return isinstance(value, list)
+        case "size":
+            return whole or (_ints(value) and len(value) == 2)
+        case "pad":
+            return whole or (_ints(value) and len(value) in (2, 4)) or (isinstance(value, str) and value in PAD_WORDS)
+        case "parts":
+            return whole or (_ints(value) and len(value) > 0)
+    raise AssertionError(type_)
+
+
+def _ints(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(v, int) and not isinstance(v, bool) for v in value)
+
+
+def type_of(value: Any) -> str:
+    """The type that a default gives its parameter."""
+    for kind, cls in (("bool", bool), ("int", int), ("float", float), ("str", str), ("list", list)):
+        if isinstance(value, cls):
+            return kind
+    return "block" if isinstance(value, BlockValue) else ""
+
+
+def describe(value: Any) -> str:
+    """A value in words: `the word 'half'`, `the number 0.5`."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return f"the integer {value}"
+    if isinstance(value, float):
+        return f"the number {value!r}"
+    if isinstance(value, str):
+        return f"the word '{value if len(value) < 40 else value[:37] + '...'}'"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    return "nothing" if value is None else f"the block '{value}'"
+
+
+def _help(env: Env, value: Any, type_: str, tree: Tree) -> str:
+    """The way to mend a value of the wrong type."""
+    written = tree.text if isinstance(tree, Scalar) else ""
+    if isinstance(value, str):
+        if value in env.values:
+            return f"`={value}` is the value of '{value}'"
+        if type_ in ("int", "float", "size", "parts"):
+            return _number_help(value)
+        if type_ == "bool" and value.lower() in ("true", "yes", "on", "false", "no", "off", "y", "n"):
+            return f"write {'true' if value.lower() in ('true', 'yes', 'on', 'y') else 'false'}"
+        if type_ == "pad" and value == "same":
+            return "`half` pads both sides alike (PyTorch), `same_upper` as TensorFlow does"
+        if type_ == "pad":
+            return did_you_mean(value, PAD_WORDS) or f"the words are {', '.join(PAD_WORDS)}"
+        if re.fullmatch(r"[^\s]+\s*[-+*/%(<>=].*", value):
+            return f"write `={value}` to compute it"
+    if isinstance(value, float) and type_ in ("int", "size"):
+        if "/" in written and "//" not in written:
+            return "`//` divides integers"
+        return f"write {int(value)}" if value.is_integer() else "`int(...)`, `round(...)`, `//` give integers"
+    if isinstance(value, (int, float)) and type_ == "str":
+        return "quote it to make it a word"
+    return ""
+
+
+def _number_help(value: str) -> str:
+    """The decimal form of what other languages would read as a number."""
+    if re.fullmatch(r"0[xX][0-9a-fA-F]{1,15}", value):
+        return f"write {int(value, 16)}: numbers are decimal"
+    if re.fullmatch(r"0[0-9]{1,15}", value):
+        return f"write {int(value)}: a number has no leading zeros"
+    if re.fullmatch(r"[0-9][0-9_]{1,20}", value):
+        return f"write {int(value.replace('_', ''))}"
+    return f"write `={value}` to compute it" if re.search(r"[-+*/%(]", value) else ""
+
+
+def _block_with_args(env: Env, tree: Map) -> BlockValue:
+    """`{leaky_relu: 0.1}`: a block with arguments, as a value."""
+    if len(tree.entries) != 1:
+        raise Mistake("NS302", "a block with arguments is one entry, `{leaky_relu: 0.1}`", tree.span)
+    (key, args), = tree.entries
+    word = Word(key.text)
+    word.home, word.frame = env.frame.home, env.frame
+    found = resolve_block(env, word, key)
+    return BlockValue(found.name, found.target, args, env)
+
+
+def resolve_block(env: Env, value: Any, tree: Tree) -> BlockValue:
+    """A word as the block or op that it names where it was written; raises Mistake."""
+    if isinstance(value, BlockValue):
+        return value
+    if not isinstance(value, str):
+        raise Mistake("NS302", f"the name of a block or op is wanted, this is {describe(value)}", tree.span)
+    bound = env.values.get(value)
+    if isinstance(bound, BlockValue):
+        raise Mistake("NS302", f"a block is wanted, '{value}' is a word", tree.span, f"`={value}` is the parameter")
+    home = getattr(value, "home", None) or env.frame.home
+    target = home.callable(value)
+    if target is None and lookup(value) is None:
+        raise Mistake("NS201", f"there is no block or op '{value}'", tree.span,
+                      did_you_mean(value, env.run.callables(home)))
+    return BlockValue(str(value), target)
+
+
+__all__ = ["Poisoned", "Slot", "argument", "collect", "condition", "describe", "expression", "fill", "fits", "literal",
+           "resolve_block", "scalar", "type_of", "typed"]

@@ -1,0 +1,281 @@
+"""Steps: conditions, loops, sharing, joins and tees, in the order of the text."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from netspec.elaborate.bind import condition, expression, fill
+from netspec.elaborate.call import call
+from netspec.elaborate.loops import each, sequence
+from netspec.elaborate.run import Context, Run, Where, join
+from netspec.elaborate.values import ABSENT, POISON, Entry, Env, Mistake, Names, Poisoned, Val
+from netspec.errors import Span, did_you_mean
+from netspec.expr import parse_template
+from netspec.ops import OPS, OpError
+from netspec.ops.base import show
+from netspec.parse import Map, Scalar, Seq, Tree
+from netspec.steps import JOINS, Branch, Step
+
+Result = tuple[Val, Names | None]
+
+
+def run_steps(run: Run, steps: tuple[Step, ...], ctx: Context, running: Val) -> Val:
+    """Runs steps one after the other; the result of the last is the value."""
+    for step in steps:
+        if ctx.frame.stopped:
+            break
+        running = run_step(run, step, ctx, running)
+    return running
+
+
+def run_step(run: Run, step: Step, ctx: Context, running: Val) -> Val:
+    """One step with its loops; a mistake in it is reported and poisons its value."""
+    run.tick()
+    value = POISON
+    try:
+        if "each" in step.keywords:
+            value = each(run, step, ctx, running)
+        elif "for" in step.keywords or "repeat" in step.keywords:
+            value = sequence(run, step, ctx, running)
+        else:
+            env = Env(run, ctx.frame, ctx.values, ctx.names, running)
+            name = name_of(env, step)
+            value, children = once(run, step, ctx, running, ctx.where.child(name))
+            define(run, ctx, name, step, value, children)
+    except Mistake as e:
+        run.mistake(ctx.frame, e, step.span)
+        _define_poison(ctx, step)
+    except Poisoned:
+        _define_poison(ctx, step)
+    _stop_at(ctx)
+    return running if step.op == "tee" else value
+
+
+def _define_poison(ctx: Context, step: Step) -> None:
+    """After a mistake the name is still known, so that its readers say nothing more."""
+    name = step.counted or (step.name.fill(None) if step.name and step.name.is_plain else "")
+    if name and name not in ctx.names.entries:
+        ctx.names.entries[name] = Entry(POISON, name, step.span, False)
+
+
+def _stop_at(ctx: Context) -> None:
+    """Stops the body of a network that is used `until` a step, once that step is there."""
+    until = ctx.frame.until
+    if until is not None and not ctx.frame.stopped:
+        path = join(ctx.frame.prefix, until)
+        ctx.frame.stopped = any(entry.path == path for entry in ctx.names.entries.values())
+
+
+def name_of(env: Env, step: Step) -> str:
+    """The written name with its holes filled, or the counted one."""
+    return step.counted if step.name is None else fill(env, step.name, step.op_at.span)
+
+
+def define(run: Run, ctx: Context, name: str, step: Step | Branch, value: Val, children: Names | None,
+           names: Names | None = None) -> Entry:
+    """Gives a name its meaning; raises Mistake where it is taken or shadows another."""
+    names = names or ctx.names
+    span = step.span if isinstance(step, Step) else step.at.span
+    entry = Entry(value, ctx.where.child(name).path, span, step.name is not None, children)
+    old = names.entries.get(name)
+    if old is not None and old.value is not POISON:
+        raise Mistake("NS204", f"two steps have the path '{entry.path}': here and line "
+                      f"{old.span.line if old.span else '?'}", span,
+                      "give one of them a name of its own: `name = op: ...`")
+    if entry.written and names.parent is not None:
+        above = names.parent.visible(name)
+        if above is not None and above.written:
+            raise Mistake("NS204", f"'{name}' is the name of a step around this one already"
+                          f"{f', line {above.span.line}' if above.span else ''}", span, "choose another name")
+    if entry.written and name in ctx.frame.inputs:
+        raise Mistake("NS204", f"'{name}' is the name of an input already", span, "choose another name")
+    names.entries[name] = entry
+    return entry
+
+
+def once(run: Run, step: Step, ctx: Context, running: Val, where: Where, feed: bool = True,
+         looped: bool = False) -> Result:
+    """One round of a step: its condition, what enters it, its op; `feed` says whether `from` applies."""
+    env = Env(run, ctx.frame, ctx.values, ctx.names, running)
+    if "only_if" in step.keywords and not condition(env, step.keywords["only_if"], "only_if"):
+        return ABSENT, None
+    if "when" in step.keywords and not condition(env, step.keywords["when"], "when"):
+        inner = ctx.inside(where, ctx.names) if looped else ctx
+        return run_steps(run, step.otherwise, inner, running), None
+    if feed and "from" in step.keywords:
+        running = read_from(env, step.keywords["from"])
+    if running.names and ctx.frame.inputs and running.names == tuple(ctx.frame.inputs):
+        ctx.frame.reads.update(running.names)
+    if "share" in step.keywords:
+        where = shared(run, step, ctx, where)
+    if step.op == "do":
+        run.scope(where, "round" if looped else "group", ctx.frame, step.span, doc=step.doc)
+        return _group(run, step.steps, ctx, running, where)
+    if step.op == "tee":
+        run.scope(where, "tee", ctx.frame, step.span, doc=step.doc)
+        value, names = _group(run, step.steps, ctx, running, where)
+        if ctx.frame.until is not None:
+            run.offered.append((value, step.span, ctx.frame, where.path))
+        return value, names
+    if step.op in JOINS:
+        return run_join(run, step, ctx, running, where, looped)
+    return call(run, step, ctx, running, where)
+
+
+def _group(run: Run, steps: tuple[Step, ...], ctx: Context, running: Val, where: Where) -> Result:
+    inner = ctx.inside(where)
+    return run_steps(run, steps, inner, running), inner.names
+
+
+def read_from(env: Env, tree: Tree) -> Val:
+    """The value that `from` names, or the values of a list of paths; raises Mistake or Poisoned."""
+    if isinstance(tree, Seq):
+        values = [read_from(env, item) for item in tree.items]
+        refs = tuple(ref for value in values for ref in value.refs)
+        return Val(refs, tuple(map(str, range(len(refs)))))
+    if not isinstance(tree, Scalar):
+        raise Mistake("NS203", "a path is wanted", tree.span)
+    try:
+        return env.resolve(fill(env, parse_template(tree.text, tree.at), tree.span))
+    except Mistake as e:
+        raise Mistake(e.code, e.message, e.span or tree.span, e.help) from None
+
+
+def shared(run: Run, step: Step, ctx: Context, where: Where) -> Where:
+    """The place of a step whose weights are another's; raises Mistake."""
+    tree = step.keywords["share"]
+    if isinstance(tree, Scalar) and tree.value is True:
+        if not ctx.loops:
+            raise Mistake("NS405", "`share: true` stands in no loop", tree.span,
+                          "it makes the rounds of the nearest loop share their weights; a path shares another step's")
+        loop = ctx.loops[-1]
+        return replace(where, weights=loop.shared + where.weights[len(loop.current):])
+    env = Env(run, ctx.frame, ctx.values, ctx.names, None)
+    of, own = tree, ()
+    if isinstance(tree, Map):
+        of = tree.get("of") or tree
+        listed = tree.get("own")
+        own = tuple(fill(env, parse_template(s.text, s.at), s.span)
+                    for s in (listed.items if isinstance(listed, Seq) else ()) if isinstance(s, Scalar))
+    if not isinstance(of, Scalar):
+        raise Mistake("NS405", "`share` is true, a path, or {of: path, own: [names]}", tree.span)
+    path = fill(env, parse_template(of.text, of.at), of.span)
+    first, _, rest = path.partition(".")
+    entry = ctx.names.visible(first)
+    if entry is None:
+        raise Mistake("NS203", f"there is no step '{first}' before this one", of.span, did_you_mean(first, ctx.names.all()))
+    found = f"{entry.path}.{rest}" if rest else entry.path
+    if found not in run.weights_of:
+        if entry.value is POISON:
+            raise Poisoned
+        inside = [p[len(entry.path) + 1:] for p in run.weights_of if p.startswith(entry.path + ".")]
+        raise Mistake("NS203", f"there is no '{rest}' in '{first}' to share with", of.span, did_you_mean(rest, inside))
+    apart = ((where.path, own),) if own else ()
+    return Where(where.path, run.weights_of[found], (*where.own, *apart), written=True)
+
+
+def run_join(run: Run, step: Step, ctx: Context, running: Val, where: Where, looped: bool) -> Result:
+    """concat, add, mul, mean, max: joins its branches, or the values of `from`."""
+    children: Names | None = None
+    if step.branches:
+        operands, children = _branches(run, step, ctx, running, where, looped)
+        if not operands:
+            raise Mistake("NS402", f"every branch of '{step.op}' is left out", step.span, "keep at least one of them")
+    elif "from" in step.keywords:
+        labels = step.keywords["from"]
+        texts = [t.text for t in labels.items if isinstance(t, Scalar)] if isinstance(labels, Seq) else []
+        operands = [(texts[i] if len(texts) == len(running.refs) else str(i), Val((r,)))
+                    for i, r in enumerate(running.refs)]
+    else:
+        raise Mistake("NS305", f"'{step.op}' has nothing to join", step.span,
+                      "give it branches, `{left: [...], right: [...]}`, or `from: [a, b]`")
+    if any(value.state for _, value in operands):
+        return POISON, children
+    if len(operands) == 1:
+        return operands[0][1], children
+    refs = tuple(value.refs[0] for _, value in operands)
+    try:
+        value = run.node(OPS[step.op], refs, {}, {}, where, ctx.frame, step.span, step.doc)
+    except OpError as e:
+        shapes = ", ".join(f"{label} is {show(run.shape_of(v))}" for label, v in operands[:6])
+        run.error(ctx.frame, "NS402", f"the branches of '{step.op}' disagree: {shapes}", step.span,
+                  e.help or str(e))
+        return POISON, children
+    return value, children
+
+
+def _branches(run: Run, step: Step, ctx: Context, running: Val, where: Where,
+              looped: bool) -> tuple[list[tuple[str, Val]], Names | None]:
+    """The values of the branches with their labels; an unnamed join keeps named branches in the scope around it."""
+    transparent = step.name is None and not looped and isinstance(step.args, Map)
+    inner = ctx if transparent else replace(ctx, where=where)
+    found = Names() if transparent else Names(ctx.names)
+    operands: list[tuple[str, Val]] = []
+    for branch in step.branches:
+        try:
+            operands += _branch(run, branch, inner, ctx.names, found, running)
+        except Mistake as e:
+            run.mistake(ctx.frame, e, branch.at.span)
+            operands.append((branch.counted, POISON))
+        except Poisoned:
+            operands.append((branch.counted, POISON))
+    if transparent:
+        for name, entry in found.entries.items():
+            old = ctx.names.visible(name) if entry.written else ctx.names.entries.get(name)
+            if old is not None and (old.written or name in ctx.names.entries):
+                raise Mistake("NS204", f"two steps have the path '{entry.path}': here and line "
+                              f"{old.span.line if old.span else '?'}", entry.span,
+                              f"name one of the two joins: `name = {step.op}: ...`")
+            ctx.names.entries[name] = entry
+        return operands, None
+    return operands, found
+
+
+def _branch(run: Run, branch: Branch, ctx: Context, around: Names, found: Names, running: Val) -> list[tuple[str, Val]]:
+    """One branch, or its rounds under `each`."""
+    from netspec.elaborate.loops import rounds_of_each
+
+    env = Env(run, ctx.frame, ctx.values, around, running)
+    if branch.path is not None:
+        value = read_from(env, branch.path)
+        return [(branch.path.text, Val((ref,))) for ref in value.refs]
+    if "only_if" in branch.keywords and not condition(env, branch.keywords["only_if"], "only_if"):
+        name = branch.counted or fill(env, branch.name, branch.at.span)  # type: ignore[arg-type]
+        define(run, ctx, name, branch, ABSENT, None, found)
+        return []
+    if "each" in branch.keywords:
+        return rounds_of_each(run, branch, ctx, around, found, running)
+    name = branch.counted or fill(env, branch.name, branch.at.span)  # type: ignore[arg-type]
+    where = ctx.where.child(name)
+    value, names = branch_once(run, branch, ctx, around, where, running)
+    define(run, ctx, name, branch, value, names, found)
+    return [(name, value)]
+
+
+def branch_once(run: Run, branch: Branch, ctx: Context, around: Names, where: Where, running: Val) -> Result:
+    """One round of a branch: from its own `from` or the running value, through its steps; gives one tensor."""
+    env = Env(run, ctx.frame, ctx.values, around, running)
+    if "from" in branch.keywords:
+        running = read_from(env, branch.keywords["from"])
+    names = Names(around)
+    if branch.steps:
+        run.scope(where, "branch", ctx.frame, branch.at.span)
+    value = run_steps(run, branch.steps, ctx.inside(where, names), running)
+    if value.ok and len(value.refs) != 1:
+        raise Mistake("NS402", f"the branch '{where.path.rpartition('.')[2]}' gives {len(value.refs)} values", branch.at.span,
+                      "a branch gives one; say `from` or join them first")
+    return value, names
+
+
+def count_of(env: Env, tree: Tree, what: str) -> int:
+    """A count of rounds; raises Mistake."""
+    value = expression(env, tree) if isinstance(tree, Scalar) else None
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Mistake("NS302", f"'{what}' wants a count", tree.span,
+                      "an integer; `//` divides integers" if isinstance(value, float) else "an integer")
+    if value < 0:
+        raise Mistake("NS307", f"'{what}' cannot be {value}", tree.span, "a count is 0 or more")
+    return value
+
+
+__all__ = ["Span", "branch_once", "count_of", "define", "name_of", "once", "run_step", "run_steps"]

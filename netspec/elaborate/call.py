@@ -1,0 +1,349 @@
+"""Calls: of a primitive op, of a block, of a block that is a parameter, of a whole network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from netspec.document import Document, lineage
+from netspec.elaborate.bind import Slot, argument, collect, describe, literal, type_of, typed
+from netspec.elaborate.run import Context, Run, Where
+from netspec.elaborate.values import POISON, BlockFrame, BlockValue, Env, Mistake, Names, Poisoned, Val, Word
+from netspec.errors import Frame, Span, did_you_mean, nearest
+from netspec.ops import Op, OpError, lookup
+from netspec.parse import Map, Scalar, Seq, Tree
+from netspec.steps import BlockDecl, ParamDecl, Step
+
+MAX_DEPTH = 64
+Result = tuple[Val, Names | None]
+
+
+def call(run: Run, step: Step, ctx: Context, entering: Val, where: Where) -> Result:
+    """Runs the op of a step, whatever it names."""
+    env = Env(run, ctx.frame, ctx.values, ctx.names, entering)
+    bound = ctx.values.get(step.op)
+    if isinstance(bound, BlockValue):
+        args, arg_env = step.args, env
+        if bound.args is not None:
+            if step.args is not None:
+                raise Mistake("NS306", f"'{step.op}' has its arguments already: it was given with them", step.span)
+            args, arg_env = bound.args, bound.env or env
+        return _target(run, bound.target or lookup(bound.name), step, ctx, args, arg_env, entering, where)
+    if bound is POISON:
+        raise Poisoned
+    target = _named(run, step, ctx)
+    if target is None:
+        _check_arguments(env, step.args)
+        return POISON, None
+    return _target(run, target, step, ctx, step.args, env, entering, where)
+
+
+def _named(run: Run, step: Step, ctx: Context) -> Op | BlockDecl | Document | None:
+    """What the op's name means here; an unknown one is reported, and read as the nearest known one."""
+    home = ctx.frame.home
+    found = home.callable(step.op) or (lookup(step.op) if step.op != "input" else None)
+    if found is not None:
+        return found
+    known = run.callables(home)
+    if step.op in ctx.values:
+        run.error(ctx.frame, "NS201", f"'{step.op}' is a value, no block or op", step.span,
+                  "a parameter of type block can be a step")
+        return None
+    run.error(ctx.frame, "NS201", f"there is no op or block '{step.op}'", step.span, did_you_mean(step.op, known))
+    guess = nearest(step.op, known)
+    return (home.callable(guess) or lookup(guess)) if guess else None
+
+
+def _check_arguments(env: Env, tree: Tree | None) -> None:
+    """Evaluates the arguments of an op that nobody knows, for the mistakes that stand in them."""
+    values = [v for _, v in tree.entries] if isinstance(tree, Map) else [tree] if tree is not None else []
+    for value in values:
+        try:
+            literal(env, value)
+        except Mistake as e:
+            if not isinstance(value, Map):
+                env.run.mistake(env.frame, e, value.span)
+        except Poisoned:
+            pass
+
+
+def _target(run: Run, target: Op | BlockDecl | Document | None, step: Step, ctx: Context, args: Tree | None,
+            arg_env: Env, entering: Val, where: Where) -> Result:
+    if isinstance(target, Op):
+        return primitive(run, target, step, ctx, args, arg_env, entering, where), None
+    if isinstance(target, BlockDecl):
+        return block(run, target, step, ctx, args, arg_env, entering, where), None
+    assert isinstance(target, Document)
+    return network(run, target, step, ctx, args, arg_env, entering, where)
+
+
+def primitive(run: Run, op: Op, step: Step, ctx: Context, args: Tree | None, env: Env, entering: Val,
+              where: Where) -> Val:
+    """One node; every argument at fault is reported."""
+    slots = [Slot(p.name, p.positional) for p in op.params]
+    if op.weights:
+        slots.append(Slot("init", positional=False))
+    given, ok = collect(env, args, slots, op.name, step.span)
+    values: dict[str, Any] = {}
+    init: dict[str, Any] = {}
+    for name, tree in given.items():
+        try:
+            if name == "init":
+                init = _initialisers(env, op, tree)
+            else:
+                param = op.param(name)
+                values[name] = argument(env, tree, param.type, name, param.one_of)
+        except Mistake as e:
+            run.mistake(ctx.frame, e, tree.span)
+            ok = False
+        except Poisoned:
+            ok = False
+    missing = [p.name for p in op.params if p.required and p.name not in given]
+    if missing and ok:
+        run.error(ctx.frame, "NS305", f"'{op.name}' wants {_list(missing)}", step.span,
+                  f"in order: {', '.join(p.name for p in op.params if p.positional)}")
+        ok = False
+    if not ok or not entering.ok:
+        return POISON
+    if op.arity is not None and len(entering.refs) != op.arity:
+        raise Mistake("NS401", f"'{op.name}' takes {op.arity} value{'s' * (op.arity != 1)}, "
+                      f"here enter {len(entering.refs)}", step.span, _which(entering))
+    try:
+        return run.node(op, entering.refs, values, init, where, ctx.frame, step.span, step.doc)
+    except OpError as e:
+        at = given[e.arg].span if e.arg in given else step.span
+        run.error(ctx.frame, e.code, str(e), at, e.help)
+        return POISON
+
+
+def _which(entering: Val) -> str:
+    if not entering.refs:
+        return "nothing enters this step"
+    names = ", ".join(entering.names[:4] or map(str, entering.refs[:4]))
+    return f"say `from: ...`: the values are {names}"
+
+
+def _list(names: Sequence[str]) -> str:
+    return " and ".join(f"'{n}'" for n in names)
+
+
+def _initialisers(env: Env, op: Op, tree: Tree) -> dict[str, Any]:
+    """`init: {weight: zeros, bias: -2}`; raises Mistake."""
+    from netspec.weights import check_init
+
+    if not isinstance(tree, Map):
+        raise Mistake("NS302", "`init` names tensors: `{weight: zeros, bias: -2}`", tree.span)
+    found = {}
+    for key, value in tree.entries:
+        if key.text not in op.weights:
+            raise Mistake("NS206", f"'{op.name}' has no tensor '{key.text}'", key.span, did_you_mean(key.text, op.weights))
+        if isinstance(value, Map):
+            found[key.text] = {k.text: literal(env, v) for k, v in value.entries}
+        else:
+            found[key.text] = literal(env, value)
+        if isinstance(found[key.text], Word):
+            found[key.text] = str(found[key.text])
+        problem = check_init(found[key.text])
+        if problem:
+            raise Mistake("NS307", problem, value.span)
+    return found
+
+
+def block(run: Run, decl: BlockDecl, step: Step, ctx: Context, args: Tree | None, arg_env: Env, entering: Val,
+          where: Where) -> Val:
+    """A call of a block: binds its parameters, runs its body, gives its outputs."""
+    frame = _enter(run, decl.name, decl.home, ctx, step.span, where, _inputs(decl, step, entering))
+    given, ok = collect(arg_env, args, [Slot(p.name) for p in decl.params], decl.name, step.span)
+    names = Names()
+    running = entering if not decl.inputs else Val(entering.refs, tuple(s.text for s in decl.inputs), entering.state)
+    if decl.inputs:
+        names.entries |= _input_entries(frame, where)
+    env = Env(run, frame, {}, names)
+    values = parameters(run, decl.params, given, arg_env, env, step.span, decl.name)
+    if ok and all(v is not POISON for v in values.values()):
+        scope_args = {k: str(v) if isinstance(v, (BlockValue, str)) else v for k, v in values.items()}
+        run.scope(where, "block", frame, step.span, decl.name, scope_args, step.doc or decl.doc)
+    body = Context(frame, values, names, where)
+    value = _body(run, decl.lets, decl.body, body, running)
+    if decl.outputs:
+        value = _outputs(run, decl.outputs, body)
+        if len(value.refs) > 1:
+            run.offered.append((value, step.span, ctx.frame, where.path))
+    unread = [s for s in decl.inputs if s.text not in frame.reads]
+    for scalar in unread if value.ok else ():
+        run.reporter.warning("NS209", f"'{decl.name}' does not read its input '{scalar.text}'", scalar.span)
+    return value
+
+
+def _enter(run: Run, name: str, home: Document, ctx: Context, span: Span, where: Where,
+           inputs: Mapping[str, Val]) -> BlockFrame:
+    depth = ctx.frame.depth + 1
+    if depth > MAX_DEPTH:
+        raise Mistake("NS404", f"blocks call each other more than {MAX_DEPTH} deep", span,
+                      "a block that calls itself needs a `when` or `only_if` that ends it")
+    run.tick()
+    trace = (Frame(name, span, where.path), *ctx.frame.trace)
+    return BlockFrame(home, name, inputs, where.path, trace, depth)
+
+
+def _inputs(decl: BlockDecl, step: Step, entering: Val) -> dict[str, Val]:
+    """What enters, by the block's names of its inputs; raises Mistake."""
+    if not decl.inputs:
+        if entering.ok and len(entering.refs) != 1:
+            raise Mistake("NS401", f"'{decl.name}' takes one value, here enter {len(entering.refs)}", step.span,
+                          _which(entering))
+        return {"x": entering}
+    if not entering.ok:
+        return {s.text: entering for s in decl.inputs}
+    if len(entering.refs) != len(decl.inputs):
+        raise Mistake("NS401", f"'{decl.name}' takes {len(decl.inputs)} values ({', '.join(s.text for s in decl.inputs)}), "
+                      f"here enter {len(entering.refs)}", step.span, "say `from: [...]` with as many paths")
+    return {s.text: Val((ref,)) for s, ref in zip(decl.inputs, entering.refs, strict=True)}
+
+
+def _input_entries(frame: BlockFrame, where: Where) -> dict[str, Any]:
+    from netspec.elaborate.values import Entry
+
+    return {name: Entry(value, where.child(name).path, None, False) for name, value in frame.inputs.items()}
+
+
+def parameters(run: Run, params: Sequence[ParamDecl], given: Mapping[str, Tree], arg_env: Env, env: Env, at: Span,
+               what: str) -> dict[str, Any]:
+    """The values of declared parameters: as given, or their defaults, which see the parameters before them."""
+    values: dict[str, Any] = {}
+    missing: list[str] = []
+    for p in params:
+        inner = env.with_values(values)
+        try:
+            if p.name in given:
+                values[p.name] = _given(p, given[p.name], arg_env, inner)
+            elif p.default is not None:
+                values[p.name] = argument(inner, p.default, p.type, p.name, *_limits(p, inner))
+            else:
+                values[p.name] = POISON
+                missing.append(p.name)
+        except Mistake as e:
+            tree = given.get(p.name) or p.default
+            run.mistake(arg_env.frame if p.name in given else env.frame, e, tree.span if tree else at)
+            values[p.name] = POISON
+        except Poisoned:
+            values[p.name] = POISON
+    if missing:
+        run.error(arg_env.frame, "NS305", f"'{what}' wants {_list(missing)}", at,
+                  f"in order: {', '.join(p.name for p in params)}")
+    return values
+
+
+def _given(p: ParamDecl, tree: Tree, arg_env: Env, env: Env) -> Any:
+    """An argument, of the declared type or of the default's."""
+    one_of, low = _limits(p, env)
+    if p.type:
+        return argument(arg_env, tree, p.type, p.name, one_of, low)
+    try:
+        kind = type_of(literal(env, p.default)) if p.default is not None else ""
+    except (Mistake, Poisoned):
+        kind = ""  # the default cannot be computed here, which is no fault of the argument
+    return argument(arg_env, tree, kind, p.name, one_of, low)
+
+
+def _limits(p: ParamDecl, env: Env) -> tuple[list[Any], float | None]:
+    one_of = literal(env, p.one_of) if p.one_of is not None else []
+    low = literal(env, p.min) if p.min is not None else None
+    return one_of if isinstance(one_of, list) else [], low if isinstance(low, (int, float)) else None
+
+
+def lets(run: Run, written: Sequence[tuple[Scalar, Tree]], env: Env) -> dict[str, Any]:
+    """`let`: values computed once, in order."""
+    values = dict(env.values)
+    for key, tree in written:
+        try:
+            values[key.text] = literal(env.with_values(values), tree)
+        except Mistake as e:
+            run.mistake(env.frame, e, tree.span)
+            values[key.text] = POISON
+        except Poisoned:
+            values[key.text] = POISON
+    return values
+
+
+def _body(run: Run, written: Sequence[tuple[Scalar, Tree]], steps: tuple[Step, ...], ctx: Context, running: Val) -> Val:
+    from netspec.elaborate.body import run_steps
+
+    values = lets(run, written, Env(run, ctx.frame, ctx.values, ctx.names))
+    return run_steps(run, steps, replace(ctx, values=values), running)
+
+
+def _outputs(run: Run, outputs: Sequence[Scalar], ctx: Context) -> Val:
+    """The named values of a block, in order."""
+    refs: list[Any] = []
+    for scalar in outputs:
+        env = Env(run, ctx.frame, ctx.values, ctx.names)
+        try:
+            refs += env.read(scalar.text).refs
+        except Mistake as e:
+            run.mistake(ctx.frame, e, scalar.span)
+            return POISON
+        except Poisoned:
+            return POISON
+    return Val(tuple(refs), tuple(s.text for s in outputs))
+
+
+def network(run: Run, doc: Document, step: Step, ctx: Context, args: Tree | None, arg_env: Env, entering: Val,
+            where: Where) -> Result:
+    """A network used as a block: with a variant, settings, and `until` a step, whose inner results can then be read."""
+    from netspec.elaborate.top import input_names, output_values
+
+    run.bad |= doc.bad
+    frame = _enter(run, doc.name, doc, ctx, step.span, where, {})
+    frame.is_document = True
+    slots = [Slot(p.name) for p in doc.params] + [Slot("variant", False), Slot("until", False)]
+    given, _ = collect(arg_env, args, slots, doc.name, step.span)
+    names = Names()
+    declared = input_names(doc)
+    if entering.ok and len(entering.refs) != len(declared):
+        raise Mistake("NS401", f"'{doc.name}' takes {len(declared)} values, here enter {len(entering.refs)}", step.span)
+    frame.inputs = {n: Val((entering.refs[i],)) if entering.ok else POISON for i, n in enumerate(declared)}
+    names.entries |= _input_entries(frame, where)
+    settings: dict[str, Tree] = {}
+    variant, until = given.pop("variant", None), given.pop("until", None)
+    if variant is not None:
+        if not isinstance(variant, Scalar) or variant.text not in doc.variants:
+            raise Mistake("NS202", f"'{doc.name}' has no such variant", variant.span,
+                          did_you_mean(variant.text if isinstance(variant, Scalar) else "", doc.variants))
+        for v in lineage(doc, variant.text, run.reporter):
+            settings |= {name: tree for name, (_, tree) in v.settings.items()}
+    env = Env(run, frame, {}, names)
+    defaults = [replace_default(p, settings.get(p.name)) for p in doc.params]
+    values = parameters(run, defaults, given, arg_env, env, step.span, doc.name)
+    frame.until = until.text if isinstance(until, Scalar) else None
+    run.scope(where, "block", frame, step.span, doc.name,
+              {k: str(v) if isinstance(v, (BlockValue, str)) else v for k, v in values.items()}, step.doc or doc.title)
+    body = Context(frame, values, names, where)
+    value = _body(run, doc.lets, doc.body, body, entering)
+    if frame.until is None:
+        outputs = output_values(run, doc, body, value)
+        if outputs:
+            value = Val(tuple(o.ref for o in outputs.values()), tuple(outputs))
+            if len(value.refs) > 1:
+                run.offered.append((value, step.span, ctx.frame, where.path))
+        return value, None
+    if not frame.stopped:
+        raise Mistake("NS203", f"'{doc.name}' has no step '{frame.until}'", until.span if until else None,
+                      did_you_mean(frame.until, names.entries))
+    return value, names
+
+
+def replace_default(p: ParamDecl, tree: Tree | None) -> ParamDecl:
+    """A parameter whose default a variant replaces; its type stays that of the declared default."""
+    if tree is None:
+        return p
+    kind = p.type
+    if not kind and isinstance(p.default, Scalar) and not p.default.text.startswith("="):
+        kind = type_of(p.default.value)
+    elif not kind and isinstance(p.default, Seq):
+        kind = "list"
+    return ParamDecl(p.name, p.at, kind, tree, p.one_of, p.min, p.doc)
+
+
+__all__ = ["block", "call", "describe", "lets", "network", "parameters", "primitive", "replace_default", "typed"]

@@ -1,0 +1,252 @@
+"""Loops: `repeat` and `for` one round after the other, `each` side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from netspec.elaborate.bind import expression, fill, literal
+from netspec.elaborate.run import Context, Loop, Run, Where, join
+from netspec.elaborate.values import AMBIGUOUS, POISON, Entry, Env, Mistake, Names, Val
+from netspec.expr import Template
+from netspec.parse import Map, Scalar, Seq, Tree
+from netspec.steps import Branch, Step
+
+
+def sequence(run: Run, step: Step, ctx: Context, running: Val) -> Val:
+    """`for` outside, `repeat` inside: every round takes what the one before gave."""
+    env = Env(run, ctx.frame, ctx.values, ctx.names, running)
+    table = step.keywords.get("for")
+    rows: list[dict[str, Any]] = list(for_rows(env, table)) if table is not None else [{}]
+    if not rows and "from" in step.keywords:
+        raise Mistake("NS307", "a loop without rounds cannot stand beside `from`", step.span)
+    maker = _Rounds(run, step, ctx, loop_names=set(rows[0]) if rows else set())
+    for index, row in enumerate(rows):
+        outer = maker.enter(ctx.having(**row), index if table is not None else None)
+        running = _repeat(run, step, outer, maker, running)
+    maker.finish(running)
+    return running
+
+
+def _repeat(run: Run, step: Step, ctx: Context, maker: _Rounds, running: Val) -> Val:
+    """The rounds of `repeat` in one round of `for`; without `repeat` a single one."""
+    from netspec.elaborate.body import count_of
+
+    if "repeat" not in step.keywords:
+        return maker.round(ctx, None, running)
+    env = Env(run, ctx.frame, ctx.values, ctx.names, running)
+    count = count_of(env, step.keywords["repeat"], "repeat")
+    if count == 0 and "from" in step.keywords:
+        raise Mistake("NS307", "`repeat: 0` beside `from`", step.keywords["repeat"].span,
+                      "without a round there is nothing for `from` to feed")
+    index = AMBIGUOUS if ctx.counting else None
+    for i in range(count):
+        inner = replace(ctx.having(i=i if index is None else index), counting=True)
+        running = maker.round(inner, i, running)
+    return running
+
+
+class _Rounds:
+    """Makes the rounds of one step and gives them their names: `name.row.round`."""
+
+    def __init__(self, run: Run, step: Step, ctx: Context, loop_names: set[str]) -> None:
+        self.run, self.step, self.ctx = run, step, ctx
+        used = step.name.names if step.name is not None else frozenset()
+        self.row_in_name = bool(used & loop_names)
+        self.round_in_name = "i" in used and "repeat" in step.keywords
+        self.row: int | None = None
+        self.first: dict[str, str] = {}
+        self.fed = False
+        self.last: Entry | None = None
+
+    def enter(self, ctx: Context, row: int | None) -> Context:
+        """Begins a row of `for`."""
+        self.row = row
+        return ctx
+
+    def round(self, ctx: Context, index: int | None, running: Val) -> Val:
+        """One round; its path has the row and the index unless the name says them."""
+        from netspec.elaborate.body import name_of, once
+
+        self.run.tick()
+        env = Env(self.run, ctx.frame, ctx.values, ctx.names, running)
+        name = name_of(env, self.step)
+        if index is None and isinstance(ctx.values.get("i"), type(AMBIGUOUS)):
+            raise Mistake("NS202", "'i' is the index of two loops here", self.step.span)
+        where = self.ctx.where.child(name)
+        loops, segments = list(ctx.loops), []
+        for number, in_name, kind in ((self.row, self.row_in_name, "row"), (index, self.round_in_name, "round")):
+            if number is None:
+                continue
+            outer = where.weights
+            if in_name:
+                loops.append(Loop(where.weights, self.first.setdefault(kind, where.weights)))
+            else:
+                segments.append(str(number))
+                self._container(where, ctx)
+                where = where.child(str(number))
+                loops.append(Loop(where.weights, outer))
+        feed, self.fed = not self.fed, True
+        inner = replace(ctx, loops=tuple(loops))
+        value, children = once(self.run, self.step, inner, running, where, feed, looped=bool(segments))
+        self._define(name, segments, value, children)
+        return value
+
+    def _container(self, where: Where, ctx: Context) -> None:
+        """The scope that holds the rounds."""
+        if where.path not in self.run.scopes:
+            self.run.scope(where, "group", ctx.frame, self.step.span, doc=self.step.doc)
+
+    def _define(self, name: str, segments: list[str], value: Val, children: Names | None) -> None:
+        """The name means the last round's value; its rounds are reached by their numbers."""
+        from netspec.elaborate.body import define
+
+        if not segments:
+            define(self.run, self.ctx, name, self.step, value, children)
+            return
+        entry = self.ctx.names.entries.get(name)
+        if entry is None or entry is not self.last:
+            entry = self.last = define(self.run, self.ctx, name, self.step, value, Names())
+        entry.value = value
+        path = entry.path
+        for depth, segment in enumerate(segments):
+            path = join(path, segment)
+            assert entry.children is not None
+            inner = children if depth == len(segments) - 1 else Names()
+            entry = entry.children.entries.setdefault(segment, Entry(value, path, self.step.span, False, inner))
+            entry.value = value
+
+    def finish(self, running: Val) -> None:
+        """A loop without rounds is the identity, which its name then means."""
+        from netspec.elaborate.body import define
+
+        if self.fed:
+            return
+        name = self.step.name
+        if name is None or name.is_plain:
+            define(self.run, self.ctx, self.step.counted if name is None else name.fill(None), self.step, running, None)
+
+
+def for_rows(env: Env, tree: Tree) -> Iterator[dict[str, Any]]:
+    """The rows of `pattern: iterable` as values by name; raises Mistake."""
+    if not isinstance(tree, Map) or len(tree.entries) != 1:
+        raise Mistake("NS110", "`for` has one entry, `names: iterable`", tree.span, "`for: {k: 5}`")
+    (key, iterable), = tree.entries
+    names = [n.strip() for n in key.text.split(",")]
+    taken = [n for n in names if n in env.values and env.values[n] is not POISON]
+    if taken:
+        raise Mistake("NS204", f"'{taken[0]}' is the name of a value already", key.span, "choose another name")
+    for row, at in _iterate(env, iterable):
+        env.tick()
+        if len(names) == 1:
+            yield {names[0]: row}
+        elif isinstance(row, list) and len(row) == len(names):
+            yield dict(zip(names, row, strict=True))
+        else:
+            got = f"{len(row)} values" if isinstance(row, list) else "one value"
+            raise Mistake("NS302", f"this row has {got}, the names are {len(names)}: {', '.join(names)}", at)
+
+
+def _iterate(env: Env, tree: Tree) -> Iterator[tuple[Any, Any]]:
+    """Rows with their places: a YAML list is data, a scalar is an expression that counts or lists."""
+    if isinstance(tree, Seq):
+        for item in tree.items:
+            yield literal(env, item), item.span
+        return
+    value = expression(env, tree) if isinstance(tree, Scalar) else None
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value < 0:
+            raise Mistake("NS307", f"a count cannot be {value}", tree.span)
+        value = range(value)
+    elif not isinstance(value, list):
+        raise Mistake("NS302", "`for` goes over a count or a list", tree.span)
+    for row in value:
+        yield row, tree.span
+
+
+def _each_rows(env: Env, ctx: Context, tree: Tree) -> tuple[list[dict[str, Any]], bool]:
+    """The rounds of `each`, and whether they are counted by `i`."""
+    from netspec.elaborate.body import count_of
+
+    if isinstance(tree, Map):
+        rows = list(for_rows(env, tree))
+    else:
+        rows = [{"i": AMBIGUOUS if ctx.counting else i} for i in range(count_of(env, tree, "each"))]
+    if not rows:
+        raise Mistake("NS307", "`each` wants a round", tree.span)
+    return rows, not isinstance(tree, Map)
+
+
+def each(run: Run, step: Step, ctx: Context, running: Val) -> Val:
+    """Rounds side by side: each starts from the same value or its own `from`; gives all their values."""
+    from netspec.elaborate.body import define, name_of, once
+
+    env = Env(run, ctx.frame, ctx.values, ctx.names, running)
+    rows, counted = _each_rows(env, ctx, step.keywords["each"])
+    in_name = step.name is not None and bool(step.name.names & set(rows[0]))
+    values, rounds, first = [], Names(), ""
+    for index, row in enumerate(rows):
+        inner = replace(ctx.having(**row), counting=ctx.counting or counted)
+        name = name_of(Env(run, ctx.frame, inner.values, ctx.names, running), step)
+        where = base = ctx.where.child(name)
+        first = first or base.weights
+        if not in_name:
+            if index == 0:
+                run.scope(where, "group", ctx.frame, step.span, doc=step.doc)
+            where = where.child(str(index))
+        loop = Loop(where.weights, base.weights if not in_name else first)
+        inner = replace(inner, loops=(*ctx.loops, loop))
+        value, children = once(run, step, inner, running, where, looped=not in_name)
+        values.append(value)
+        if in_name:
+            define(run, ctx, name, step, value, children)
+        else:
+            rounds.entries[str(index)] = Entry(value, where.path, step.span, False, children)
+    whole = _all_of(values)
+    if not in_name:
+        define(run, ctx, name, step, whole, rounds)
+    if whole.ok:
+        run.offered.append((whole, step.span, ctx.frame, ""))
+    return whole
+
+
+def _all_of(values: list[Val]) -> Val:
+    """The values of all rounds, in order."""
+    if any(v.state for v in values):
+        return POISON
+    refs = tuple(ref for v in values for ref in v.refs)
+    return Val(refs, tuple(map(str, range(len(refs))))) if len(refs) > 1 else Val(refs)
+
+
+def rounds_of_each(run: Run, branch: Branch, ctx: Context, around: Names, found: Names,
+                   running: Val) -> list[tuple[str, Val]]:
+    """`each` on a branch makes as many branches, with weights of their own."""
+    from netspec.elaborate.body import branch_once, define
+
+    env = Env(run, ctx.frame, ctx.values, around, running)
+    rows, counted = _each_rows(env, ctx, branch.keywords["each"])
+    template: Template | None = branch.name
+    in_name = template is not None and bool(template.names & set(rows[0]))
+    operands, rounds = [], Names()
+    for index, row in enumerate(rows):
+        inner = replace(ctx.having(**row), counting=ctx.counting or counted)
+        name = branch.counted
+        if template is not None:
+            name = fill(Env(run, ctx.frame, inner.values, around, running), template, branch.at.span)
+        where = ctx.where.child(name)
+        base = where.weights
+        if not in_name:
+            if index == 0 and branch.steps:
+                run.scope(where, "group", ctx.frame, branch.at.span)
+            where = where.child(str(index))
+        inner = replace(inner, loops=(*ctx.loops, Loop(where.weights, base)))
+        value, children = branch_once(run, branch, inner, around, where, running)
+        operands.append((where.path.rpartition(".")[2] if in_name else f"{name}.{index}", value))
+        if in_name:
+            define(run, ctx, name, branch, value, children, found)
+        else:
+            rounds.entries[str(index)] = Entry(value, where.path, branch.at.span, False, children)
+    if not in_name:
+        define(run, ctx, name, branch, _all_of([v for _, v in operands]), rounds, found)
+    return operands

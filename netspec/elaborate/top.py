@@ -1,0 +1,241 @@
+"""From a document, a variant and settings to a checked graph."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from netspec.document import Document, lineage
+from netspec.elaborate.bind import condition, expression, fill, literal, type_of
+from netspec.elaborate.call import lets, parameters, replace_default
+from netspec.elaborate.live import dead_steps
+from netspec.elaborate.body import run_steps
+from netspec.elaborate.run import MAX_NODES, Context, OverBudget, Run, Where
+from netspec.elaborate.values import POISON, BlockFrame, Entry, Env, Mistake, Names, Poisoned, Val
+from netspec.errors import Reporter, Source, Span, UsageError, did_you_mean
+from netspec.expr import parse_template
+from netspec.graph import Graph, Output
+from netspec.ops import OPS, OpError
+from netspec.parse import Map, Scalar, Seq, Tree, parse
+from netspec.steps import ParamDecl, entries, text
+
+
+def elaborate(doc: Document, variant: str | None = None, settings: Mapping[str, Any] | None = None,
+              reporter: Reporter | None = None, input: Sequence[int] | None = None,
+              max_nodes: int = MAX_NODES) -> Graph | None:
+    """The training graph of a variant (the first by default), or None after errors.
+
+    Findings go to the reporter; raises UsageError for an unknown variant or a setting that does not fit.
+    """
+    reporter = Reporter() if reporter is None else reporter
+    if variant is not None and variant not in doc.variants:
+        raise UsageError(f"'{doc.name}' has no variant '{variant}'", did_you_mean(variant, doc.variants))
+    run = Run(reporter, set(doc.bad), max_nodes)
+    with _deep_recursion():
+        try:
+            return _network(run, doc, variant or doc.default_variant, dict(settings or {}), input)
+        except OverBudget as e:
+            at = doc.tree.get("body") or doc.tree
+            run.error(None, "NS404", str(e), at.span, "--max-nodes raises the limits of nodes and steps")
+            return None
+
+
+@contextmanager
+def _deep_recursion() -> Any:
+    """Blocks call each other 64 deep, each through several functions: more frames than Python's default."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, 20_000))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def _network(run: Run, doc: Document, variant: str | None, settings: dict[str, Any],
+             size: Sequence[int] | None) -> Graph | None:
+    frame = BlockFrame(doc, doc.name, {}, "", (), 0, is_document=True)
+    names = Names()
+    env = Env(run, frame, {}, names)
+    chain = lineage(doc, variant, run.reporter) if variant is not None else []
+    values = parameters(run, _settled(run, doc, chain, settings, env), {}, env, env, doc.tree.span, doc.name)
+    values = lets(run, doc.lets, Env(run, frame, values, names))
+    env = Env(run, frame, values, names)
+    written = next((v.input for v in reversed(chain) if v.input is not None), doc.input)
+    if doc.is_library:
+        raise UsageError(f"{doc.path}: a library of blocks has no network of its own",
+                         f"name one of its blocks: {doc.path}:{next(iter(doc.blocks), 'block')}")
+    frame.inputs = _inputs(run, frame, written, env, size)
+    for name, value in frame.inputs.items():
+        names.entries[name] = Entry(value, name, None, False)
+    entering = list(frame.inputs.values())
+    running = entering[0] if len(entering) == 1 else Val(
+        tuple(r for v in entering for r in v.refs), tuple(frame.inputs), "" if all(v.ok for v in entering) else "poison")
+    ctx = Context(frame, values, names, Where())
+    value = run_steps(run, doc.body, ctx, running)
+    outputs = output_values(run, doc, ctx, value)
+    if outputs is None or run.reporter.failed:
+        return None
+    nodes = dead_steps(run, outputs)
+    if nodes is None:
+        return None
+    title = next((v.title for v in reversed(chain) if v.title), doc.title)
+    used = {path[:i] for path in nodes for i, c in enumerate(path) if c == "."} | set(nodes)
+    scopes = [s for s in run.scopes.values() if s.path in used]
+    return Graph(variant or doc.name, nodes, outputs, scopes, title).check()
+
+
+def _settled(run: Run, doc: Document, chain: Sequence[Any], settings: dict[str, Any], env: Env) -> list[ParamDecl]:
+    """The params with the defaults that the variant and the command line give them."""
+    known = {p.name: p for p in doc.params}
+    for variant in chain:
+        for name, (key, tree) in variant.settings.items():
+            if name not in known:
+                run.error(None, "NS206", f"'{doc.name}' has no param '{name}'", key.span,
+                          did_you_mean(name, [*known, "of", "input", "expect", "title", "passes"]))
+            else:
+                known[name] = replace_default(known[name], tree)
+    for name, value in settings.items():
+        if name not in known:
+            raise UsageError(f"'{doc.name}' has no param '{name}'", did_you_mean(name, known))
+        known[name] = _setting(known[name], value, env)
+    return list(known.values())
+
+
+def _setting(p: ParamDecl, value: Any, env: Env) -> ParamDecl:
+    """A param with a value from outside: a text from the command line, or a Python value; raises UsageError."""
+    written = value if isinstance(value, str) else _as_yaml(value)
+    reporter = Reporter()
+    tree = parse(Source(f"--set {p.name}", f"value: {written}"), reporter)
+    given = tree.get("value") if tree is not None else None
+    if reporter.failed or given is None:
+        raise UsageError(f"--set {p.name}: '{written}' is no value", "numbers, words, true, false, [lists]")
+    settled = replace_default(p, given)
+    try:
+        kind = settled.type or (type_of(literal(env, p.default)) if p.default is not None else "")
+        from netspec.elaborate.bind import argument
+
+        argument(env, given, kind, p.name)
+    except Mistake as e:
+        raise UsageError(f"--set {p.name}: {e.message}", e.help) from None
+    except Poisoned:
+        pass
+    return settled
+
+
+def _as_yaml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_as_yaml, value))}]"
+    return str(value)
+
+
+def input_names(doc: Document) -> list[str]:
+    """The names of a document's inputs; a single one is `input`."""
+    return [k.text for k, _ in doc.input.entries] if isinstance(doc.input, Map) else ["input"]
+
+
+def _inputs(run: Run, frame: BlockFrame, tree: Tree | None, env: Env, size: Sequence[int] | None) -> dict[str, Val]:
+    """The input nodes by name."""
+    if not isinstance(tree, Map):
+        return {"input": _input(run, frame, "input", tree, env, size)}
+    if size is not None:
+        raise UsageError("--input sets the size of a network with one input",
+                         f"this one has {', '.join(k.text for k, _ in tree.entries)}")
+    return {k.text: _input(run, frame, k.text, v, env, None) for k, v in entries(tree, run.bad)}
+
+
+def _input(run: Run, frame: BlockFrame, name: str, tree: Tree | None, env: Env, size: Sequence[int] | None) -> Val:
+    sample, whole = "", False
+    if isinstance(tree, Map):
+        sample, whole, tree = text(tree.get("sample")), True, tree.get("shape")
+    if tree is None or id(tree) in run.bad:
+        return POISON
+    try:
+        shape: Any = list(size) if size is not None else (
+            expression(env, tree) if isinstance(tree, Scalar) else literal(env, tree))
+        symbol = str(shape.pop(0)) if whole and isinstance(shape, list) and shape and isinstance(shape[0], str) else "N"
+        if not isinstance(shape, list) or not shape or not all(isinstance(d, int) and d is not True for d in shape):
+            raise Mistake("NS302", "an input is a list of sizes, [channels, height, width]", tree.span)
+        attrs = {"shape": (symbol, *shape)} | ({"sample": sample} if sample else {})
+        return run.node(OPS["input"], (), attrs, {}, Where(name, name), frame, tree.span)
+    except Mistake as e:
+        run.mistake(frame, e, tree.span)
+    except OpError as e:
+        run.error(frame, "NS401", str(e), tree.span, e.help)
+    except Poisoned:
+        pass
+    return POISON
+
+
+def output_values(run: Run, doc: Document, ctx: Context, last: Val) -> dict[str, Output] | None:
+    """The outputs by name; None after a mistake."""
+    if doc.outputs is None:
+        if not last.ok or ctx.frame.stopped:
+            return None
+        names = last.names if len(last.refs) > 1 else ("output",)
+        return {n if not n.isdigit() else f"output_{n}": Output(r) for n, r in zip(names, last.refs, strict=True)}
+    found: dict[str, Output] = {}
+    failed = False
+    for name, tree, at in _declared(doc, run.bad):
+        try:
+            output = _output(run, ctx, tree)
+            if name in found:
+                raise Mistake("NS204", f"the output '{name}' is listed twice", at)
+            if output is not None:
+                found[name] = output
+        except Mistake as e:
+            run.mistake(ctx.frame, e, at)
+            failed = True
+        except Poisoned:
+            failed = True
+    if not failed and not found:
+        run.error(ctx.frame, "NS403", "every output is left out", doc.outputs.span, "keep at least one of them")
+        return None
+    return None if failed else found
+
+
+def _declared(doc: Document, bad: set[int]) -> list[tuple[str, Tree, Span]]:
+    if isinstance(doc.outputs, Seq):
+        return [(t.text, t, t.span) for t in doc.outputs.items if isinstance(t, Scalar)]
+    return [(k.text, v, k.span) for k, v in entries(doc.outputs, bad)]
+
+
+def _output(run: Run, ctx: Context, tree: Tree) -> Output | None:
+    """One output: a path, or {from, loss_weight, training_only, only_if}; None where it is not there."""
+    part: dict[str, Tree] = {}
+    if isinstance(tree, Map):
+        part = {k.text: v for k, v in tree.entries}
+        tree = part.get("from", tree)
+    env = Env(run, ctx.frame, ctx.values, ctx.names)
+    if "only_if" in part and not condition(env, part["only_if"], "only_if"):
+        return None
+    if not isinstance(tree, Scalar):
+        raise Mistake("NS203", "an output names a path", tree.span)
+    path = fill(env, parse_template(tree.text, tree.at), tree.span)
+    try:
+        value = env._find(path)
+    except Mistake as e:
+        raise replace_span(e, tree.span) from None
+    if value.state == "absent":
+        return None
+    if value.state or len(value.refs) != 1:
+        if value.state:
+            raise Poisoned
+        raise Mistake("NS203", f"'{path}' has {len(value.refs)} values", tree.span,
+                      f"name one of them: {', '.join(f'{path}.{n}' for n in value.names[:4])}")
+    weight = literal(env, part["loss_weight"]) if "loss_weight" in part else None
+    if weight is not None and (isinstance(weight, bool) or not isinstance(weight, (int, float))):
+        raise Mistake("NS302", "'loss_weight' is a number", part["loss_weight"].span)
+    only = condition(env, part["training_only"], "training_only") if "training_only" in part else False
+    return Output(value.refs[0], None if weight is None else float(weight), only)
+
+
+def replace_span(e: Mistake, span: Span) -> Mistake:
+    """The mistake with a place, if it has none."""
+    return Mistake(e.code, e.message, e.span or span, e.help)
+
+
+__all__ = ["elaborate", "input_names", "output_values"]

@@ -1,0 +1,254 @@
+"""What elaboration passes around: values, names in scope, and the environment of expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from netspec.errors import Frame, Reporter, Span, did_you_mean
+from netspec.graph import Ref
+from netspec.ops import Shape
+from netspec.parse import Scalar, Tree
+
+if TYPE_CHECKING:
+    from netspec.document import Document
+    from netspec.steps import BlockDecl
+
+
+class Poisoned(Exception):
+    """Something here depends on a mistake that is reported already."""
+
+
+class Mistake(Exception):
+    """A mistake that is found where its place is known less well than by the one who catches it."""
+
+    def __init__(self, code: str, message: str, span: Span | None = None, help: str = "") -> None:
+        super().__init__(message)
+        self.code, self.message, self.span, self.help = code, message, span, help
+
+
+@dataclass(frozen=True, slots=True)
+class Val:
+    """What a step gives: one tensor, or several (with the names of the parts)."""
+
+    refs: tuple[Ref, ...] = ()
+    names: tuple[str, ...] = ()
+    state: str = ""
+    """'poison' after a mistake, 'absent' where `only_if` left it out."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it can be read."""
+        return not self.state
+
+    def part(self, name: str) -> Val | None:
+        """One part by name."""
+        return Val((self.refs[self.names.index(name)],)) if name in self.names else None
+
+
+POISON = Val(state="poison")
+ABSENT = Val(state="absent")
+
+
+class Word(str):
+    """A word of a spec that may later name a block: it remembers the file that it stands in."""
+
+    home: Document | None = None
+    frame: BlockFrame | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class BlockValue:
+    """A block or op as a value, with the arguments that were written beside it."""
+
+    name: str
+    target: BlockDecl | Document | None
+    """None for an op."""
+    args: Tree | None = None
+    env: Env | None = None
+    """Where `args` are evaluated."""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(eq=False, slots=True)
+class Entry:
+    """A name in a scope: what it means, where its node or scope is, and what is inside it."""
+
+    value: Val
+    path: str
+    span: Span | None
+    written: bool
+    children: Names | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Names:
+    """The names of one scope of a block."""
+
+    parent: Names | None = None
+    entries: dict[str, Entry] = field(default_factory=dict)
+
+    def visible(self, name: str) -> Entry | None:
+        """The entry that a name means here: of this scope, or of one around it."""
+        scope: Names | None = self
+        while scope is not None:
+            if name in scope.entries:
+                return scope.entries[name]
+            scope = scope.parent
+        return None
+
+    def all(self) -> list[str]:
+        """Every name that can be seen from here."""
+        return [*self.entries, *(self.parent.all() if self.parent else ())]
+
+
+@dataclass(eq=False)
+class BlockFrame:
+    """One call of a block: what entered, and where it came from."""
+
+    home: Document
+    block: str
+    inputs: Mapping[str, Val]
+    """By name; a block of one input has it as `x`, a document under its declared name."""
+    prefix: str
+    trace: tuple[Frame, ...]
+    depth: int
+    is_document: bool = False
+    until: str | None = None
+    stopped: bool = False
+    reads: set[str] = field(default_factory=set)
+    """Inputs that were read."""
+
+
+class Ambiguous:
+    """The value of `i` under two counting loops."""
+
+
+AMBIGUOUS = Ambiguous()
+
+
+class Env:
+    """What an expression can see: values by name, and tensors by path."""
+
+    def __init__(self, run: Any, frame: BlockFrame, values: Mapping[str, Any], scope: Names,
+                 entering: Val | None = None) -> None:
+        self.run, self.frame, self.values, self.scope, self.entering = run, frame, values, scope, entering
+
+    def with_values(self, more: Mapping[str, Any]) -> Env:
+        """The same with further values."""
+        return Env(self.run, self.frame, {**self.values, **more}, self.scope, self.entering)
+
+    def at(self, scope: Names, entering: Val | None) -> Env:
+        """The same seen from a scope, with what enters the step."""
+        return Env(self.run, self.frame, self.values, scope, entering)
+
+    # The protocol of netspec.expr.Env:
+
+    def value(self, name: str) -> Any:
+        """The value of a name; raises KeyError where there is none."""
+        value = self.values[name]
+        if value is AMBIGUOUS:
+            raise Mistake("NS202", "'i' is the index of two loops here", None,
+                          help="name one of them: `for: {k: 5}`")
+        if value is POISON:
+            raise Poisoned
+        return value
+
+    def names(self) -> Iterable[str]:
+        """The names that value() knows."""
+        return self.values.keys()
+
+    def tensor(self, path: str, attr: str) -> Any:
+        """channels, height, width, features or shape of the value at a path."""
+        shape = self.run.shape_of(self.read(path))
+        if attr == "shape":
+            return list(shape[1:])
+        if attr == "features":
+            out = 1
+            for d in shape[1:]:
+                out *= d
+            return out
+        index = {"channels": 1, "height": 2, "width": 3}[attr]
+        if index >= len(shape) or (index > 1 and len(shape) != 4):
+            raise Mistake("NS302", f"'{path}' has no {attr}: its shape is {'x'.join(map(str, shape[1:]))}")
+        return shape[index]
+
+    def tick(self) -> None:
+        """Counts a step of elaboration against the budget."""
+        self.run.tick()
+
+    def read(self, path: str) -> Val:
+        """The one tensor at a path of this block, `x` and `in` included; raises Mistake or Poisoned."""
+        value = self.resolve(path)
+        if len(value.refs) != 1:
+            raise Mistake("NS203", f"'{path}' has {len(value.refs)} values", None,
+                          help=f"name one of them: {', '.join(f'{path}.{n}' for n in value.names[:4])}")
+        return value
+
+    def resolve(self, path: str) -> Val:
+        """The value at a path; raises Mistake where there is none, Poisoned after a mistake."""
+        value = self._find(path)
+        if value.state == "poison":
+            raise Poisoned
+        if value.state == "absent":
+            raise Mistake("NS203", f"'{path}' is not there: its `only_if` is false", None,
+                          help="give the reader the same `only_if`, or use `when`")
+        return value
+
+    def _find(self, path: str) -> Val:
+        if path == "in":
+            if self.entering is None:
+                raise Mistake("NS203", "nothing enters this step", None, help="the first step needs `from`")
+            return self.entering
+        if path == "x" and not self.frame.is_document:
+            if "x" not in self.frame.inputs:
+                raise Mistake("NS203", f"'x' is no value here: '{self.frame.block}' has the inputs "
+                              f"{', '.join(self.frame.inputs)}", None, help="use their names")
+            self.frame.reads.add("x")
+            return self.frame.inputs["x"]
+        first, *rest = path.split(".")
+        if first in self.frame.inputs and first != "x":
+            self.frame.reads.add(first)
+        entry = self.scope.visible(first)
+        if entry is None:
+            known = self.scope.all()
+            help_ = did_you_mean(first, known)
+            if path == "x":
+                help_ = f"in the body of a document an input has its name: {', '.join(self.frame.inputs)}"
+            raise Mistake("NS203", f"there is no step '{first}' before this one", None, help=help_)
+        return descend(entry, rest, path)
+
+
+def descend(entry: Entry, rest: list[str], path: str) -> Val:
+    """Follows a path into groups, branches and parts; raises Mistake."""
+    for i, segment in enumerate(rest):
+        if entry.children is not None and segment in entry.children.entries:
+            entry = entry.children.entries[segment]
+            continue
+        if entry.value.state == "poison":
+            return POISON
+        part = entry.value.part(segment)
+        if part is not None and i == len(rest) - 1:
+            return part
+        if entry.value.state == "absent":
+            return ABSENT
+        known = [*(entry.children.entries if entry.children else ()), *entry.value.names]
+        if known:
+            raise Mistake("NS203", f"'{path}': there is no '{segment}' in '{'.'.join(path.split('.')[:-len(rest) + i])}'",
+                          None, help=did_you_mean(segment, known))
+        raise Mistake("NS203", f"'{path}': what is inside a block or an op cannot be read from outside", None,
+                      help="a block is reached by its `outputs`, a network with `until` by its steps")
+    return entry.value
+
+
+def report(reporter: Reporter, frame: BlockFrame | None, code: str, message: str, span: Span | None,
+           help: str = "") -> None:
+    """Reports an error with the calls through which the compiler came."""
+    reporter.error(code, message, span, help, frame.trace if frame else ())
+
+
+__all__ = ["ABSENT", "AMBIGUOUS", "POISON", "BlockFrame", "BlockValue", "Entry", "Env", "Mistake", "Names", "Poisoned",
+           "Scalar", "Shape", "Val", "Word", "descend", "report"]

@@ -1,0 +1,101 @@
+"""A network: a document with a variant chosen, its graphs and its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from netspec.document import Document, lineage, read_document
+from netspec.elaborate import elaborate
+from netspec.elaborate.run import MAX_NODES
+from netspec.errors import Diagnostic, Reporter, SpecError, UsageError, did_you_mean
+from netspec.graph import Graph
+from netspec.passes import NAMED, inference
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+
+class Network:
+    """A compiled spec: `graph` is the training graph, `inference` the one that is run and counted."""
+
+    def __init__(self, document: Document, variant: str | None, graph: Graph,
+                 warnings: Sequence[Diagnostic] = ()) -> None:
+        self.document, self.variant, self.graph = document, variant, graph
+        self.warnings = tuple(warnings)
+
+    @property
+    def name(self) -> str:
+        """The name of the variant, or of the document."""
+        return self.graph.name
+
+    @cached_property
+    def inference(self) -> Graph:
+        """The inference graph: without auxiliary heads and dropout."""
+        return inference(self.graph)
+
+    def arrays(self, seed: int = 0, weights: str | Path | None = None, training: bool = False) -> dict[str, np.ndarray]:
+        """Every weight by its state-dict key: seeded, or from a checkpoint; raises DataError."""
+        from netspec.checkpoints import match, read_checkpoint
+        from netspec.weights import initialise
+
+        graph = self.graph if training else self.inference
+        if weights is None:
+            return initialise(graph, seed)
+        return match(graph, read_checkpoint(Path(weights)), self.document.checkpoints)
+
+    def to_torch(self, training: bool = False, seed: int = 0, weights: str | Path | None = None) -> torch.nn.Module:
+        """The nn.Module that `netspec compile --to torch` writes, with its weights loaded."""
+        from netspec.backend import Options, get
+
+        backend = get("torch")
+        return backend.to_module(self.graph, self.arrays(seed, weights, training), Options(training=training))
+
+    def to_onnx(self, path: str | Path, seed: int = 0, weights: str | Path | None = None, **options: Any) -> list[Path]:
+        """Writes the inference graph as an ONNX model; gives the files written."""
+        from netspec.backend import Options, get
+
+        return get("onnx").emit(self.inference, self.arrays(seed, weights), Path(path), Options(seed=seed, **options))
+
+
+def build(document: Document, variant: str | None = None, settings: Mapping[str, Any] | None = None,
+          reporter: Reporter | None = None, input: Sequence[int] | None = None,
+          max_nodes: int = MAX_NODES) -> Network:
+    """Compiles one variant of a document; raises SpecError with all findings, UsageError."""
+    reporter = Reporter() if reporter is None else reporter
+    graph = elaborate(document, variant, settings, reporter, input, max_nodes)
+    variant = variant or document.default_variant
+    if graph is not None and variant is not None:
+        graph = _named_passes(document, variant, graph, reporter)
+    reporter.check()
+    if graph is None:
+        raise SpecError(reporter.sorted())
+    return Network(document, variant, graph, [d for d in reporter.sorted() if d.severity == "warning"])
+
+
+def _named_passes(document: Document, variant: str, graph: Graph, reporter: Reporter) -> Graph:
+    """Applies what the variant, or what it is `of`, asks for under `passes`."""
+    for name in next((v.passes for v in reversed(lineage(document, variant, reporter)) if v.passes), ()):
+        if name.text not in NAMED:
+            reporter.error("NS202", f"there is no pass '{name.text}'", name.span, did_you_mean(name.text, NAMED))
+        else:
+            graph = NAMED[name.text](graph).check()
+    return graph
+
+
+def load(spec: str | Path, variant: str | None = None, *, include: Sequence[str | Path] = (),
+         input: Sequence[int] | None = None, max_nodes: int = MAX_NODES, **params: Any) -> Network:
+    """Compiles a spec by path or shipped name (`resnet50`); raises SpecError, UsageError."""
+    from netspec.library import find
+
+    found = find(str(spec))
+    if found.block:
+        raise UsageError(f"{spec} is a block, no network")
+    reporter = Reporter()
+    document = read_document(found.path, reporter, tuple(map(Path, include)))
+    if document is None:
+        raise SpecError(reporter.sorted())
+    return build(document, variant or found.variant, params, reporter, input, max_nodes)

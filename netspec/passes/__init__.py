@@ -1,0 +1,24 @@
+"""Passes: graph -> graph, each one file, each proved to keep the outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from netspec.graph import Graph
+from netspec.passes.drop_training import drop_training
+from netspec.passes.fc_to_conv import fc_to_conv
+
+Pass = Callable[[Graph], Graph]
+
+INFERENCE: tuple[Pass, ...] = (drop_training,)
+"""What makes the inference graph of a training graph, in order."""
+
+NAMED: dict[str, Pass] = {"fc_to_conv": fc_to_conv}
+"""What a variant may ask for under `passes`."""
+
+
+def inference(graph: Graph) -> Graph:
+    """The graph that is run after training: no auxiliary heads, no dropout."""
+    for rewrite in INFERENCE:
+        graph = rewrite(graph).check()
+    return graph
