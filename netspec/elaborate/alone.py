@@ -1,0 +1,110 @@
+"""A block on its own: built from its examples, or from arguments and an input size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from netspec.document import Document
+from netspec.elaborate.call import block
+from netspec.elaborate.live import dead_steps
+from netspec.elaborate.run import MAX_NODES, Context, OverBudget, Run, Where
+from netspec.elaborate.top import _as_yaml, _deep_recursion, _input
+from netspec.elaborate.values import BlockFrame, Env, Mistake, Names, Poisoned, Val
+from netspec.errors import Reporter, Source, Span, UsageError, did_you_mean
+from netspec.graph import Graph, Output
+from netspec.parse import Map, Scalar, Seq, Tree, parse
+from netspec.steps import BlockDecl, Step, items
+
+
+def elaborate_block(doc: Document, name: str, reporter: Reporter, settings: Mapping[str, Any] | None = None,
+                    input: Sequence[int] | None = None, example: int = 0, max_nodes: int = MAX_NODES) -> Graph | None:
+    """The graph of one block alone; what is not given comes from its `examples`; raises UsageError."""
+    if name not in doc.blocks:
+        raise UsageError(f"{doc.path} has no block '{name}'", did_you_mean(name, doc.blocks))
+    decl = doc.blocks[name]
+    run = Run(reporter, set(doc.bad), max_nodes)
+    examples = [t for t in items(decl.examples, run.bad) if isinstance(t, Map)]
+    chosen = examples[example] if example < len(examples) else None
+    args = chosen.get("args") if chosen is not None else None
+    if settings:
+        unknown = [k for k in settings if k not in [p.name for p in decl.params]]
+        if unknown:
+            raise UsageError(f"'{name}' has no parameter '{unknown[0]}'",
+                             did_you_mean(unknown[0], [p.name for p in decl.params]))
+        args = _merged(decl, args, settings)
+    missing = [p.name for p in decl.params if p.required and not _gives(decl, args, p.name)]
+    if missing or (input is None and chosen is None):
+        raise UsageError(f"the block '{name}' alone wants {', '.join([*missing, *(['--input'] if input is None else [])])}",
+                         f"-s {missing[0]}=... and --input CxHxW, or `examples:` in the block" if missing else
+                         "--input CxHxW, or `examples:` in the block")
+    with _deep_recursion():
+        try:
+            return _build(run, decl, args, chosen, input)
+        except OverBudget as e:
+            run.error(None, "NS404", str(e), decl.at.span, "--max-nodes raises the limits of nodes and steps")
+            return None
+
+
+def _gives(decl: BlockDecl, args: Tree | None, name: str) -> bool:
+    if isinstance(args, Map):
+        return args.get(name) is not None
+    given = args.items if isinstance(args, Seq) else () if args is None else (args,)
+    return name in [p.name for p in decl.params][:len(given)]
+
+
+def _merged(decl: BlockDecl, args: Tree | None, settings: Mapping[str, Any]) -> Map:
+    """The arguments of an example with those of the command line in their place."""
+    lines = [f"{k}: {v if isinstance(v, str) else _as_yaml(v)}" for k, v in settings.items()]
+    reporter = Reporter()
+    given = parse(Source("--set", "\n".join(lines)), reporter)
+    if given is None or reporter.failed:
+        raise UsageError("--set: " + "; ".join(d.message for d in reporter.sorted()))
+    if isinstance(args, Map):
+        kept = [(k, v) for k, v in args.entries if k.text not in settings]
+    else:
+        values = args.items if isinstance(args, Seq) else () if args is None else (args,)
+        kept = [(p.at, v) for p, v in zip(decl.params, values, strict=False) if p.name not in settings]
+    return Map((*kept, *given.entries), decl.at.span)
+
+
+def _build(run: Run, decl: BlockDecl, args: Tree | None, chosen: Map | None,
+           size: Sequence[int] | None) -> Graph | None:
+    frame = BlockFrame(decl.home, decl.name, {}, "", (), 0, is_document=True)
+    env = Env(run, frame, {}, Names())
+    names = [s.text for s in decl.inputs] or ["input"]
+    written = chosen.get("input") if chosen is not None else None
+    values = []
+    for i, name in enumerate(names):
+        tree = _example_input(written, name, i, len(names))
+        values.append(_input(run, frame, name, tree if tree is not None else decl.at, env, size))
+    entering = Val(tuple(r for v in values for r in v.refs), state="" if all(v.ok for v in values) else "poison")
+    step = Step(decl.name, decl.at, 0, None, decl.name, args, {}, {})
+    try:
+        value = block(run, decl, step, Context(frame, {}, Names(), Where()), args, env, entering, Where())
+    except Mistake as e:
+        run.mistake(frame, e, decl.at.span)
+        return None
+    except Poisoned:
+        return None
+    if not value.ok or run.reporter.failed:
+        return None
+    labels = value.names or ("output",)
+    outputs = {label: Output(ref) for label, ref in zip(labels, value.refs, strict=False)}
+    run.offered.append((value, decl.at.span, frame, ""))
+    nodes = dead_steps(run, outputs)
+    if nodes is None:
+        return None
+    return Graph(decl.name, nodes, outputs, [s for s in run.scopes.values() if s.path], decl.doc).check()
+
+
+def _example_input(written: Tree | None, name: str, index: int, count: int) -> Tree | None:
+    """The size of one input of an example: a mapping by name, a list of sizes for each, or one for all."""
+    if isinstance(written, Map):
+        return written.get(name)
+    if count > 1 and isinstance(written, Seq) and all(isinstance(t, Seq) for t in written.items):
+        return written.items[index] if index < len(written.items) else None
+    return written
+
+
+__all__ = ["Scalar", "Span", "elaborate_block"]
