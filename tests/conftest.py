@@ -1,0 +1,99 @@
+"""What all tests share: the --slow option, the definition of agreement, and torchvision without its operators."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+
+# The workers of pytest-xdist share the cores; torch and numpy read this when they are first imported.
+_workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // _workers)))
+
+_common = {"deadline": None, "print_blob": True, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("quick", max_examples=30, derandomize=True, **_common)
+settings.register_profile("slow", max_examples=300, **_common)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="run the tests marked slow too, and more hypothesis examples")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("slow" if config.getoption("--slow") else "quick")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--slow"):
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    if slow:
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+
+
+def _arrays(outputs: Any) -> dict[str, np.ndarray]:
+    """Outputs by name as float64 arrays; takes one array or tensor, a sequence or a mapping of them."""
+    if isinstance(outputs, Mapping):
+        named = outputs
+    elif isinstance(outputs, Sequence):
+        named = {str(i): value for i, value in enumerate(outputs)}
+    else:
+        named = {"0": outputs}
+    return {name: np.asarray(v.detach() if hasattr(v, "detach") else v, np.float64) for name, v in named.items()}
+
+
+def agreement(a: Any, b: Any, tol: float = 1e-5) -> None:
+    """Asserts that outputs agree: max|a - b| <= tol max|a|, on outputs that are worth comparing.
+
+    Worth comparing means 0.1 <= max|a| <= 1000, and that the images of a batch differ by more than 1% of it.
+    """
+    left, right = _arrays(a), _arrays(b)
+    assert list(left) == list(right), f"outputs {list(left)} against {list(right)}"
+    for name, value in left.items():
+        other = right[name]
+        assert value.shape == other.shape, f"{name}: shape {value.shape} against {other.shape}"
+        assert np.isfinite(value).all() and np.isfinite(other).all(), f"{name}: not finite"
+        size = float(np.abs(value).max())
+        assert 0.1 <= size <= 1000, f"{name}: max|a| is {size:.3g}: agreement of such outputs proves nothing"
+        if value.ndim and len(value) > 1:
+            spread = float(np.abs(value[0] - value[1]).max())
+            assert spread > 0.01 * size, f"{name}: two inputs differ by {spread:.3g} only: the output ignores its input"
+        error = float(np.abs(value - other).max())
+        assert error <= tol * size, f"{name}: max|a - b| is {error:.3g}, over {tol:g} of max|a| = {size:.3g}"
+
+
+def import_torchvision() -> ModuleType:
+    """Imports torchvision; where its compiled operators do not fit torch, they are declared without kernels.
+
+    No model here uses them (nms and its like); torchvision refuses to be imported without their names.
+    """
+    import torch
+
+    for _ in range(8):
+        try:
+            return importlib.import_module("torchvision")
+        except RuntimeError as error:
+            missing = re.search(r"operator torchvision::(\w+) does not exist", str(error))
+            if not missing:
+                raise
+            library = torch.library.Library("torchvision", "FRAGMENT")
+            library.define(f"{missing[1]}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+            _libraries.append(library)  # a library that is collected takes its operators with it
+    raise RuntimeError("torchvision misses more operators than are known here")
+
+
+_libraries: list[Any] = []
+
+
+@pytest.fixture(scope="session")
+def torchvision() -> ModuleType:
+    """The torchvision package."""
+    return import_torchvision()
