@@ -1,0 +1,137 @@
+"""The commands of a developer; `tools/dev` finds a Python and runs this file. It needs the standard library only."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TOOLS = ROOT / "tools"
+ENV = ROOT / ".venv"
+BIN = ENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+CONSTRAINTS = TOOLS / "constraints.txt"
+TORCH_CPU = "https://download.pytorch.org/whl/cpu"
+
+
+def run(*command: str | Path, quiet: bool = False) -> int:
+    """Runs a command in the root of the project; gives its exit status."""
+    out = subprocess.DEVNULL if quiet else None
+    return subprocess.run([str(part) for part in command], cwd=ROOT, stdout=out, stderr=out).returncode
+
+
+def show(*command: str | Path) -> None:
+    """Prints a command as a person would type it, runs it, and ends where it fails."""
+    print("$", shlex.join([Path(command[0]).name, *map(str, command[1:])]), flush=True)
+    if status := run(*command):
+        sys.exit(status)
+
+
+def pip(*args: str, quiet: bool = False) -> int:
+    """Installs into the environment, at the versions that were tested."""
+    fixed = ("install", "--quiet", "--disable-pip-version-check", "--constraint", str(CONSTRAINTS))
+    return run(PYTHON, "-m", "pip", *fixed, *args, quiet=quiet)
+
+
+def install_torch() -> int:
+    """Installs PyTorch's CPU build: the plain wheel of Linux and Windows brings gigabytes of CUDA."""
+    version = re.search(r"^torch==(\S+)", CONSTRAINTS.read_text(encoding="utf-8"), re.MULTILINE)
+    assert version, "tools/constraints.txt pins torch"
+    if sys.platform == "darwin":
+        return pip(f"torch=={version[1]}")
+    build = f"torch=={version[1]}+cpu"
+    # A mirror or a folder of wheels that pip already knows comes first; PyTorch's own index is the usual place.
+    return pip(build, quiet=True) and pip(build, "--extra-index-url", TORCH_CPU)
+
+
+def ensure(level: str) -> None:
+    """Makes .venv, for running models (`run`) or for everything (`dev`); does nothing where that is up to date."""
+    inputs = (CONSTRAINTS.read_bytes(), (ROOT / "pyproject.toml").read_bytes(), Path(__file__).read_bytes())
+    key = hashlib.sha256(b"\0".join((*inputs, str(ROOT).encode()))).hexdigest()
+    stamps = {name: ENV / f"netspec-{name}.stamp" for name in ("run", "dev")}
+    done = {name: path.exists() and path.read_text(encoding="utf-8") == key for name, path in stamps.items()}
+    if done["dev"] or done[level]:
+        return
+    started = time.monotonic()
+    print(f"making the environment {ENV} ({level}); the first time this downloads some hundred MB", file=sys.stderr)
+    if run(PYTHON, "-c", "", quiet=True) if PYTHON.exists() else True:
+        venv.create(ENV, clear=True, with_pip=True)
+    steps = [lambda: pip("--editable", ".[run]" if level == "run" else ".[run,draw,dev]")]
+    if level == "dev":
+        # torchvision and timm are what the tests compare with; their own requirements would bring a CUDA build.
+        steps += [install_torch, lambda: pip("--no-deps", "torchvision", "timm")]
+    for step in steps:
+        if status := step():
+            print("tools/dev: the environment could not be made; pip says why above", file=sys.stderr)
+            sys.exit(status)
+    stamps[level].write_text(key, encoding="utf-8")
+    print(f"made in {time.monotonic() - started:.0f} s", file=sys.stderr)
+
+
+def absolute(arg: str) -> str:
+    """A path below the folder that the user is in, as one that holds in the root of the project; else the argument."""
+    path, colons, test = arg.partition("::")
+    return f"{Path(path).resolve()}{colons}{test}" if Path(path).exists() else arg
+
+
+def tests(args: list[str]) -> int:
+    """Runs the suite, on all cores up to 8."""
+    workers = str(min(os.cpu_count() or 1, 8))
+    return run(PYTHON, "-m", "pytest", "-n", workers, *map(absolute, args))
+
+
+def demo() -> None:
+    """Compiles GoogLeNet to ONNX and runs it in onnxruntime."""
+    ensure("run")
+    (ROOT / "build").mkdir(exist_ok=True)
+    model = Path("build", "googlenet.onnx")
+    show(BIN / "netspec", "compile", Path("specs", "googlenet.yaml"), "--to", "onnx", "-o", model)
+    show(BIN / "netspec", "run", model)
+
+
+def check() -> int:
+    """Runs lint, types and the quick part of the suite; all three, even if one fails."""
+    lint = run(PYTHON, "-m", "ruff", "check", ".")
+    types = run(PYTHON, "-m", "mypy")
+    return tests([]) or types or lint
+
+
+def main() -> int:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(prog="tools/dev", description="Commands for developers of netspec; each makes "
+                                     "the environment .venv that it needs.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("setup", help="make the environment for everything below")
+    commands.add_parser("demo", help="compile GoogLeNet to ONNX and run it (needs neither torch nor a GPU)")
+    commands.add_parser("test", help="run the tests; --slow for all of them, other arguments go to pytest",
+                        add_help=False)
+    commands.add_parser("check", help="lint, types and the quick tests")
+    commands.add_parser("bench", help="time netspec against the exporters of PyTorch; --write updates "
+                        "docs/benchmarks.md", add_help=False)
+    commands.add_parser("pictures", help="draw the pictures of the docs again")
+    args, rest = parser.parse_known_args()
+    if rest and args.command not in ("test", "bench"):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if args.command == "demo":
+        demo()
+        return 0
+    ensure("dev")
+    if args.command == "test":
+        return tests(rest)
+    if args.command == "check":
+        return check()
+    if args.command in ("bench", "pictures"):
+        return run(PYTHON, TOOLS / f"{args.command}.py", *rest)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
