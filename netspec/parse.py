@@ -1,0 +1,352 @@
+"""YAML text -> a tree in which every node keeps its place; events with budgets, because specs are untrusted."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from netspec.errors import Reporter, Source, Span, UsageError
+
+MAX_BYTES = 4 * 2**20
+MAX_DEPTH = 64
+MAX_TREE_NODES = 200_000
+
+Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_INT = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
+_FLOAT = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?\Z")
+_REFUSED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]|\r(?!\n)")
+_WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scalar:
+    """A scalar with its place; `plain` tells `3` from `"3"`."""
+
+    text: str
+    plain: bool
+    span: Span
+
+    @property
+    def value(self) -> Any:
+        """The value by the YAML 1.2 core schema with decimal numbers; a quoted scalar is a word."""
+        if not self.plain:
+            return self.text
+        if self.text in _WORDS:
+            return _WORDS[self.text]
+        if _INT.match(self.text):
+            return int(self.text)
+        if _FLOAT.match(self.text):
+            return float(self.text)
+        return self.text
+
+    def at(self, start: int, end: int) -> Span:
+        """The place of characters of the text: exact in one line without escapes, else the whole scalar."""
+        s = self.span
+        if s.line != s.end_line:
+            return s
+        skip = 0 if self.plain else 1
+        if s.end_col - s.col != len(self.text) + 2 * skip:
+            columns = _columns(s, self.text)
+            if columns is None:
+                return s
+            return Span(s.source, s.line, columns[min(start, len(columns) - 1)], s.line,
+                        columns[min(max(end, start + 1), len(columns) - 1)])
+        return Span(s.source, s.line, s.col + skip + start, s.line, s.col + skip + max(end, start + 1))
+
+
+def _columns(span: Span, text: str) -> list[int] | None:
+    """The column of each character of a quoted one-line scalar with escapes, and of its end."""
+    written = span.source.line(span.line)[span.col - 1:span.end_col - 1]
+    if len(written) < 2:
+        return None
+    escape = re.compile(r"''|." if written[0] == "'" else r"\\x..|\\u.{4}|\\U.{8}|\\.|.", re.DOTALL)
+    columns = [span.col + m.start() for m in escape.finditer(written, 1, len(written) - 1)]
+    columns.append(span.end_col - 1)
+    return columns if len(columns) == len(text) + 1 else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seq:
+    """A list with its place."""
+
+    items: tuple[Tree, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Map:
+    """A mapping with its place; keys are words and stand once."""
+
+    entries: tuple[tuple[Scalar, Tree], ...]
+    span: Span
+
+    def get(self, key: str) -> Tree | None:
+        """The value of a key, or None."""
+        return next((v for k, v in self.entries if k.text == key), None)
+
+    def keys(self) -> list[str]:
+        """The keys in the order of the text."""
+        return [k.text for k, _ in self.entries]
+
+
+Tree = Scalar | Seq | Map
+
+
+class _Stop(Exception):
+    """Reading cannot go on; the finding is reported already."""
+
+
+def read(path: Path, reporter: Reporter, name: str | None = None) -> Map | None:
+    """The tree of a file, or None after an error; raises UsageError where the file cannot be read."""
+    name = name or str(path)
+    try:
+        if not path.is_file():
+            raise UsageError(f"there is no file {name}" if not path.exists() else f"{name} is no file")
+        with path.open("rb") as f:
+            data = f.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as e:
+        raise UsageError(f"{name} cannot be read: {getattr(e, 'strerror', None) or e}") from None
+    if len(data) > MAX_BYTES:
+        source = Source(name, "")
+        reporter.error("NS105", "the file is larger than 4 MiB", Span(source, 1, 1, 1, 1))
+        return None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as e:
+        before = data[:e.start].decode("utf-8", "replace")
+        line, col = before.count("\n") + 1, len(before) - before.rfind("\n")
+        source = Source(name, data.decode("utf-8", "replace"))
+        reporter.error("NS101", f"byte 0x{data[e.start]:02x} is not UTF-8", Span(source, line, col, line, col + 1),
+                       "save the file as UTF-8")
+        return None
+    return parse(Source(name, text), reporter)
+
+
+def parse(source: Source, reporter: Reporter) -> Map | None:
+    """The tree of a text, or None after an error."""
+    refused = list(_REFUSED.finditer(source.text))
+    for found in refused[:20]:
+        before = source.text[:found.start()]
+        line, col = before.count("\n") + 1, found.start() - before.rfind("\n")
+        reporter.error("NS101", f"the character U+{ord(found[0][0]):04X} is not allowed in a spec",
+                       Span(source, line, col, line, col + 1), "lines end in LF or CRLF; write others by escapes")
+    if refused:
+        return None
+    try:
+        tree = _Builder(source, reporter).document()
+    except _Stop:
+        return None
+    except yaml.YAMLError as e:
+        _syntax(source, reporter, e)
+        return None
+    if not isinstance(tree, Map):
+        reporter.error("NS110", "a spec is a mapping: `netspec: 1`, `name: ...`", tree.span if tree else
+                       Span(source, 1, 1, 1, 1))
+        return None
+    return tree
+
+
+class _Builder:
+    """Builds the tree from events, so that nothing is built which is over budget."""
+
+    def __init__(self, source: Source, reporter: Reporter) -> None:
+        self.source, self.reporter = source, reporter
+        self.count = 0
+        self.anchors: dict[str, tuple[Tree, int]] = {}
+        self.open_anchors: set[str] = set()
+        self.events: Iterator[Any] = iter(yaml.parse(source.text, Loader))
+
+    def document(self) -> Tree | None:
+        """The one document of the text."""
+        tree: Tree | None = None
+        documents = 0
+        for event in self.events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    self.error("NS104", "a second document", event, "a file holds one spec")
+                    raise _Stop
+                if event.version or event.tags:
+                    self.error("NS104", "directives are not allowed", event, "delete the line that begins with %")
+            elif isinstance(event, (yaml.ScalarEvent, yaml.SequenceStartEvent, yaml.MappingStartEvent, yaml.AliasEvent)):
+                tree = self.node(event, 1)
+        return tree
+
+    def span(self, start: Any, end: Any) -> Span:
+        """The place between two marks."""
+        return Span(self.source, start.line + 1, start.column + 1, end.line + 1, end.column + 1)
+
+    def error(self, code: str, message: str, event: Any, help: str = "") -> None:
+        """Reports a finding at an event."""
+        self.reporter.error(code, message, self.span(event.start_mark, event.end_mark), help)
+
+    def budget(self, event: Any, more: int = 1) -> None:
+        """Counts nodes against the budget."""
+        self.count += more
+        if self.count > MAX_TREE_NODES:
+            self.error("NS105", f"more than {MAX_TREE_NODES:,} nodes, aliases expanded", event)
+            raise _Stop
+
+    def node(self, event: Any, depth: int) -> Tree:
+        """The node that an event begins."""
+        self.budget(event)
+        if depth > MAX_DEPTH:
+            self.error("NS105", f"nested more than {MAX_DEPTH} deep", event)
+            raise _Stop
+        if isinstance(event, yaml.AliasEvent):
+            return self.alias(event)
+        if event.tag is not None and not (event.tag == "!" and isinstance(event, yaml.ScalarEvent)):
+            self.error("NS104", f"tags are not allowed: '{event.tag[:40]}'", event, "delete it; quotes make a word")
+        elif event.tag == "!":
+            self.error("NS104", "tags are not allowed: '!'", event, "delete it; quotes make a word")
+        before = self.count
+        if event.anchor:
+            self.open_anchors.add(event.anchor)
+        if isinstance(event, yaml.ScalarEvent):
+            tree: Tree = self.scalar(event)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            tree = self.sequence(event, depth)
+        else:
+            tree = self.mapping(event, depth)
+        if event.anchor:
+            self.open_anchors.discard(event.anchor)
+            self.anchors[event.anchor] = (tree, self.count - before + 1)
+        return tree
+
+    def alias(self, event: Any) -> Tree:
+        """What an alias stands for; its nodes count again."""
+        if event.anchor in self.open_anchors:
+            self.error("NS104", f"the alias '{event.anchor}' contains itself", event)
+            raise _Stop
+        if event.anchor not in self.anchors:
+            self.error("NS102", f"there is no anchor '{event.anchor[:40]}'", event)
+            raise _Stop
+        tree, size = self.anchors[event.anchor]
+        self.budget(event, size)
+        return tree
+
+    def scalar(self, event: Any) -> Scalar:
+        """A scalar; numbers have bounds."""
+        span = self.span(event.start_mark, event.end_mark)
+        scalar = Scalar(event.value, event.style is None, span)
+        if scalar.plain and scalar.text[:1] in "-+0123456789.":
+            if len(scalar.text) > 40 and (_INT.match(scalar.text) or _FLOAT.match(scalar.text)):
+                self.error("NS303", f"a number of {len(scalar.text)} characters", event, "numbers are below 2^63")
+                return Scalar("0", True, span)
+            value = scalar.value
+            if isinstance(value, float) and not math.isfinite(value):
+                self.error("NS303", f"the number {scalar.text} is infinite", event)
+            elif isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**63:
+                self.error("NS303", f"the number {scalar.text} is out of bounds", event, "numbers are below 2^63")
+        return scalar
+
+    def sequence(self, start: Any, depth: int) -> Seq:
+        """A list up to its end."""
+        items = []
+        for event in self.events:
+            if isinstance(event, yaml.SequenceEndEvent):
+                return Seq(tuple(items), self.span(start.start_mark, event.end_mark))
+            items.append(self.node(event, depth + 1))
+        raise _Stop
+
+    def mapping(self, start: Any, depth: int) -> Map:
+        """A mapping up to its end; a key stands once and is a word."""
+        entries: list[tuple[Scalar, Tree]] = []
+        seen: dict[str, Scalar] = {}
+        for event in self.events:
+            if isinstance(event, yaml.MappingEndEvent):
+                return Map(tuple(entries), self.span(start.start_mark, event.end_mark))
+            key = self.node(event, depth + 1)
+            value = self.node(next(self.events), depth + 1)
+            if not isinstance(key, Scalar):
+                help_ = "quote an expression with braces, `\"{k} = conv\"`" if isinstance(key, Map) else ""
+                self.error("NS104", "a key is a word", event, help_ or "keys are words or numbers")
+            elif key.text == "<<" and key.plain:
+                self.error("NS104", "merge keys are not allowed", event, "write the entries out; blocks share steps")
+            elif key.text in seen:
+                self.reporter.error("NS103", f"the key '{key.text[:60]}' stands twice: line {seen[key.text].span.line} "
+                                    "and here", key.span, "delete one of them")
+            else:
+                seen[key.text] = key
+                entries.append((key, value))
+        raise _Stop
+
+
+def _syntax(source: Source, reporter: Reporter, error: yaml.YAMLError) -> None:
+    """One finding for a text that is no YAML, at the place where the mistake was made as far as that can be seen."""
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    problem = getattr(error, "problem", None) or str(error).split("\n")[0]
+    line, col = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    opened = _unclosed(source.text, line)
+    if opened is not None:
+        bracket, at_line, at_col = opened
+        trap = _flow_trap(source.line(at_line))
+        reporter.error("NS102", f"this '{bracket}' is never closed", Span(source, at_line, at_col, at_line, at_col + 1),
+                       trap or f"close it with '{ {'[': ']', '{': '}'}[bracket]}'")
+        return
+    help_ = _trap(source, line)
+    reporter.error("NS102", f"this is no YAML: {problem}", Span(source, line, col, line, col + 1), help_)
+
+
+def _trap(source: Source, line: int) -> str:
+    """The help for a mistake of the traps' list, seen at a line that the YAML reader refused."""
+    here, above = source.line(line), source.line(line - 1)
+    if re.match(r"\s*-\s*\{[^}]*\}\s*=", here):
+        return "quote a name that starts with a hole: `- \"{k} = conv\": 64`"
+    if re.search(r":\s*(['\"])[^'\"]*\1\s*\S", here):
+        return "YAML took the quote: turn the comparison round, or start with `=`"
+    if re.match(r"\s*-\s+[\w =]+\Z", above) and re.match(r"\s+\w+:", here):
+        return f"write `{above.strip()}:` before keywords"
+    if _flow_trap(here):
+        return _flow_trap(here)
+    if "\t" in here[:len(here) - len(here.lstrip())]:
+        return "indent with blanks, not tabs"
+    return ""
+
+
+def _flow_trap(line: str) -> str:
+    return ("quote an expression with commas or brackets inside { } or [ ]"
+            if re.search(r"[\[{].*=[^,\]}\"']*[(\[]", line) else "")
+
+
+def _unclosed(text: str, last_line: int) -> tuple[str, int, int] | None:
+    """The innermost bracket that is open where reading failed, quotes and comments skipped."""
+    stack: list[tuple[str, int, int]] = []
+    for number, line in enumerate(text.split("\n")[:last_line], 1):
+        quote, previous = "", " "
+        for col, char in enumerate(line, 1):
+            if quote:
+                quote = "" if char == quote else quote
+            elif char in "'\"" and previous in " [{,:(":
+                quote = char
+            elif char == "#" and previous.isspace():
+                break
+            elif char in "[{" and (stack or previous in " -:[{,"):
+                stack.append((char, number, col))
+            elif char in "]}" and stack:
+                stack.pop()
+            previous = char
+        if stack and number < last_line and re.match(r"\s*(- |[\w]+:( |\Z))", _next(text, number)):
+            break
+    return stack[0] if stack else None
+
+
+def _next(text: str, number: int) -> str:
+    lines = text.split("\n")
+    return lines[number] if number < len(lines) else ""
+
+
+def plain(tree: Tree) -> Any:
+    """The tree as dicts, lists and scalars."""
+    if isinstance(tree, Scalar):
+        return tree.value
+    if isinstance(tree, Seq):
+        return [plain(t) for t in tree.items]
+    return {k.text: plain(v) for k, v in tree.entries}
