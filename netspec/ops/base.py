@@ -18,6 +18,8 @@ MAX_ELEMENTS = 2**40
 class OpError(Exception):
     """An op cannot take these operands or attributes; `arg` names the attribute at fault."""
 
+    code = "NS401"
+
     def __init__(self, message: str, help: str = "", arg: str = "") -> None:
         super().__init__(message)
         self.help, self.arg = help, arg

@@ -1,0 +1,80 @@
+"""Inputs, and ops that rearrange values."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from netspec.ops.base import OpError, Parts, Rule, Size, Tensor, op
+
+
+@op()
+def input_(shape: list, *, sample: str = "") -> Rule:  # type: ignore[type-arg]
+    """An input of the network; its first size is a symbol, N for the batch."""
+    return Rule((tuple(shape),))
+
+
+@op()
+def flatten(x: Tensor, /) -> Rule:
+    """(N, C, H, W) -> (N, C * H * W)."""
+    return Rule(((x.shape[0], x.features),))
+
+
+@op()
+def split(x: Tensor, /, parts: Parts) -> Rule:
+    """Cuts the channels into parts: a count of equal ones, or a list of sizes that covers them."""
+    c = int(x.shape[1])
+    if isinstance(parts, int):
+        if parts < 1 or c % parts:
+            raise OpError(f"{c} channels cannot be cut into {parts} equal parts", "list the sizes", "parts")
+        sizes: tuple[int, ...] = (c // parts,) * parts
+    else:
+        sizes = parts
+    if min(sizes, default=0) < 1 or sum(sizes) != c:
+        raise OpError(f"the parts {list(sizes)} do not cover the {c} channels", arg="parts")
+    return Rule(tuple((x.shape[0], size, *x.shape[2:]) for size in sizes), attrs={"parts": sizes})
+
+
+@op()
+def channel_shuffle(x: Tensor, /, groups: int) -> Rule:
+    """Output channel k * groups + j is input channel j * (C / groups) + k (ShuffleNet, Zhang et al. 2017)."""
+    c, _, _ = x.image("channel_shuffle")
+    if groups < 1 or c % groups:
+        raise OpError(f"{c} channels cannot be split into {groups} groups", arg="groups")
+    return Rule((x.shape,))
+
+
+@op()
+def subsample(x: Tensor, /, stride: Size) -> Rule:
+    """Keeps every s-th pixel, (N, C, H, W) -> (N, C, ceil(H / s), ceil(W / s))."""
+    c, h, w = x.image("subsample")
+    return Rule(((x.shape[0], c, -(-h // stride[0]), -(-w // stride[1])),))
+
+
+@op()
+def pad_channels(x: Tensor, /, out: int) -> Rule:
+    """Appends zero channels, (N, C, H, W) -> (N, out, H, W) (ResNet's shortcut option A with `subsample`)."""
+    c, h, w = x.image("pad_channels")
+    if out < c:
+        raise OpError(f"'out' is {out}, there are {c} channels already", arg="out")
+    return Rule(((x.shape[0], out, h, w),))
+
+
+@op()
+def crop(x: Tensor, /, offset: Size, size: Size) -> Rule:
+    """The rectangle of a size at an offset, (N, C, H, W) -> (N, C, *size)."""
+    c, h, w = x.image("crop")
+    if offset[0] + size[0] > h or offset[1] + size[1] > w:
+        raise OpError(f"{size[0]}x{size[1]} at {list(offset)} does not lie inside {h}x{w}", arg="size")
+    return Rule(((x.shape[0], c, *size),))
+
+
+@op()
+def upsample(x: Tensor, /, scale: Size, mode: Literal["nearest", "bilinear"]) -> Rule:
+    """Enlarges a map, (N, C, H, W) -> (N, C, scale * H, scale * W).
+
+    `nearest` repeats pixels; `bilinear` interpolates with pixel centres at half (PyTorch's align_corners=False).
+    """
+    c, h, w = x.image("upsample")
+    return Rule(((x.shape[0], c, h * scale[0], w * scale[1]),))
+
+

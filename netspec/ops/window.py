@@ -1,0 +1,65 @@
+"""Sizes of sliding windows: padding words, floor and ceil modes."""
+
+from __future__ import annotations
+
+from netspec.ops.base import MAX_SIZE, OpError
+
+Pair = tuple[int, int]
+Pads = tuple[int, int, int, int]
+"""top, bottom, left, right."""
+
+
+def four(pad: object, size: Pair, kernel: Pair, stride: Pair, dilation: Pair) -> Pads:
+    """A written pad as four sides: an int, [h, w], [top, bottom, left, right], or a word; raises OpError.
+
+    `half` is d(k-1)//2 on both sides (odd kernels); `same_upper` is TensorFlow's, the odd cell at the end.
+    """
+    if isinstance(pad, bool) or not isinstance(pad, (int, str, tuple)):
+        raise OpError(f"'pad' is an int, [h, w], four sides or a word, this is {pad!r}", arg="pad")
+    if isinstance(pad, int):
+        pads = (pad,) * 4
+    elif pad == "valid":
+        pads = (0,) * 4
+    elif pad == "half":
+        if not all(k % 2 for k in kernel):
+            raise OpError(f"'half' wants odd kernels, this is {kernel[0]}x{kernel[1]}",
+                          "give the four sides, [top, bottom, left, right], or same_upper", "pad")
+        h, w = (d * (k - 1) // 2 for k, d in zip(kernel, dilation, strict=True))
+        pads = (h, h, w, w)
+    elif pad == "same_upper":
+        (top, bottom), (left, right) = (_same(*args) for args in zip(size, kernel, stride, dilation, strict=True))
+        pads = (top, bottom, left, right)
+    elif isinstance(pad, str) or len(pad) not in (2, 4) or not all(type(p) is int for p in pad):
+        raise OpError(f"'pad' is an int, [h, w], four sides, or valid, half, same_upper; this is {pad!r}", arg="pad")
+    else:
+        pads = (pad[0], pad[0], pad[1], pad[1]) if len(pad) == 2 else pad
+    if min(pads) < 0 or max(pads) > MAX_SIZE:
+        raise OpError(f"'pad' is 0 or more, this is {list(pads)}", arg="pad")
+    return pads  # type: ignore[return-value]
+
+
+def _same(n: int, k: int, s: int, d: int) -> Pair:
+    total = max(0, (-(-n // s) - 1) * s + d * (k - 1) + 1 - n)
+    return total // 2, total - total // 2
+
+
+def length(n: int, k: int, s: int, before: int, after: int, d: int = 1, ceil: bool = False) -> int:
+    """The number of windows along one side; with `ceil` the last begins inside the input or its left padding."""
+    room = n + before + after - d * (k - 1) - 1
+    if room < 0:
+        return 0
+    out = (room + s - 1) // s + 1 if ceil else room // s + 1
+    return out - 1 if ceil and (out - 1) * s >= n + before else out
+
+
+def window(h: int, w: int, kernel: Pair, stride: Pair, pad: object, dilation: Pair = (1, 1),
+           ceil: bool = False) -> tuple[Pads, Pair]:
+    """The four pads and the output size of a window over H x W; raises OpError."""
+    pads = four(pad, (h, w), kernel, stride, dilation)
+    oh = length(h, kernel[0], stride[0], pads[0], pads[1], dilation[0], ceil)
+    ow = length(w, kernel[1], stride[1], pads[2], pads[3], dilation[1], ceil)
+    if oh < 1 or ow < 1:
+        grown = "x".join(str(d * (k - 1) + 1) for k, d in zip(kernel, dilation, strict=True))
+        raise OpError(f"a window of {grown} does not fit into {h}x{w} with pad {list(pads)}",
+                      "a smaller kernel, more padding, or a larger input", "kernel")
+    return pads, (oh, ow)
