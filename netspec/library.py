@@ -1,0 +1,90 @@
+"""Finds specs: by path, or by the name of a shipped family or variant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import yaml
+
+from netspec.errors import UsageError, did_you_mean
+from netspec.parse import Loader
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A spec file, with the variant or block that its name asked for."""
+
+    path: Path
+    variant: str | None = None
+    block: str | None = None
+
+
+@lru_cache(maxsize=1)
+def specs_root() -> Path:
+    """The folder of the shipped specs: inside the package in a wheel, beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    inside = package / "specs"
+    return inside if inside.is_dir() else package.parent / "specs"
+
+
+def shipped() -> list[Path]:
+    """The shipped families."""
+    return sorted(specs_root().glob("*.yaml"))
+
+
+def block_libraries() -> list[Path]:
+    """The shipped libraries of blocks."""
+    return sorted(specs_root().glob("blocks/*.yaml"))
+
+
+def find(spec: str) -> Found:
+    """The file that a path, `path:block`, or a shipped name means; raises UsageError with the nearest names."""
+    path, _, block = spec.partition(".yaml:")
+    if block:
+        return Found(_existing(Path(path + ".yaml"), spec), block=block)
+    if spec.endswith((".yaml", ".yml")) or "/" in spec or Path(spec).is_file():
+        return Found(_existing(Path(spec), spec))
+    family = specs_root() / f"{spec}.yaml"
+    if spec.isidentifier() and family.is_file():
+        return Found(family)
+    known: dict[str, Path] = {}
+    for file in shipped():
+        for name in variant_names(file):
+            if name == spec:
+                return Found(file, variant=name)
+            known[name] = file
+    raise UsageError(f"there is no spec '{spec[:80]}'",
+                     did_you_mean(spec, [*known, *(p.stem for p in shipped())]) or "`netspec list specs` shows them all")
+
+
+def _existing(path: Path, spec: str) -> Path:
+    if path.is_file() or (path.exists() and not path.is_dir()):
+        return path
+    if path.is_dir():
+        raise UsageError(f"{spec} is a folder", "name a spec in it")
+    near = did_you_mean(path.name, [p.name for p in path.parent.glob("*.yaml")]) if path.parent.is_dir() else ""
+    raise UsageError(f"there is no file {spec}", near)
+
+
+def variant_names(path: Path) -> Iterator[str]:
+    """The keys of a shipped file's `variants`, read from its events without the front end."""
+    with path.open(encoding="utf-8") as f:
+        depth, section, key_next = 0, "", True
+        for event in yaml.parse(f, Loader):
+            if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+                depth += 1
+                key_next = True
+            elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+                depth -= 1
+                key_next = True
+                if depth == 1 and section == "variants":
+                    return
+            elif isinstance(event, yaml.ScalarEvent) and depth in (1, 2):
+                if key_next and depth == 1:
+                    section = event.value
+                elif key_next and section == "variants":
+                    yield event.value
+                key_next = not key_next
