@@ -235,7 +235,7 @@ class _Builder:
     def scalar(self, event: Any) -> Scalar:
         """A scalar; numbers have bounds."""
         span = self.span(event.start_mark, event.end_mark)
-        scalar = Scalar(event.value, event.style is None, span)
+        scalar = Scalar(event.value, not event.style, span)
         if scalar.plain and scalar.text[:1] in "-+0123456789.":
             if len(scalar.text) > 40 and (_INT.match(scalar.text) or _FLOAT.match(scalar.text)):
                 self.error("NS303", f"a number of {len(scalar.text)} characters", event, "numbers are below 2^63")
