@@ -1,0 +1,69 @@
+"""What a command does not need it does not import: asserted on sys.modules of a new process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+GOOGLENET = str(ROOT / "specs" / "googlenet.yaml")
+FRAMEWORKS = {"torch", "onnx", "onnx_ir", "onnxruntime", "netspec_torch", "netspec_onnx"}
+
+# Modules go to a file, as a command may print to both streams.
+PROGRAM = """
+import json, sys
+target, sys.argv = sys.argv[1], ["netspec", *sys.argv[2:]]
+status = 0
+import netspec
+if len(sys.argv) > 1:
+    from netspec.cli import main
+    try:
+        status = main()
+    except SystemExit as end:
+        status = end.code
+with open(target, "w", encoding="utf-8") as file:
+    json.dump(sorted(sys.modules), file)
+sys.exit(status)
+"""
+
+
+def imported(folder: Path, *args: str) -> set[str]:
+    """The top-level modules that `netspec ARGS` imports; with no arguments, those of `import netspec`."""
+    target = folder / "modules.json"
+    command = [sys.executable, "-c", PROGRAM, str(target), *args]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return {name.partition(".")[0] for name in json.loads(target.read_text(encoding="utf-8"))}
+
+
+def test_import_netspec_is_light(tmp_path: Path) -> None:
+    heavy = {"numpy", "networkx", "jsonschema", "yaml", "click", "rich", *FRAMEWORKS}
+    assert not imported(tmp_path) & heavy
+
+
+def test_check_imports_no_framework(tmp_path: Path) -> None:
+    found = imported(tmp_path, "check", GOOGLENET)
+    assert not found & FRAMEWORKS
+    assert {"netspec", "yaml", "networkx"} <= found  # the command did its work in the process that was looked at
+
+
+@pytest.mark.parametrize("args", [
+    ["summary", GOOGLENET],
+    ["draw", GOOGLENET, "-o", "g.svg"],
+    ["list", "specs"],
+    ["list", "blocks"],
+    ["list", "ops"],
+    ["--help"],
+], ids=lambda args: "-".join(args[:2]).replace(GOOGLENET, "googlenet"))
+def test_looking_at_a_spec_imports_no_framework(args: list[str], tmp_path: Path) -> None:
+    assert not imported(tmp_path, *args) & FRAMEWORKS
+
+
+def test_compile_to_onnx_never_imports_torch(tmp_path: Path) -> None:
+    found = imported(tmp_path, "compile", GOOGLENET, "--to", "onnx", "-o", "g.onnx")
+    assert not found & {"torch", "netspec_torch", "onnxruntime"}
+    assert {"onnx", "netspec_onnx"} <= found

@@ -1,0 +1,191 @@
+"""Times netspec as a user sees it: whole processes, run in turn, so that a slow minute is slow for all of them.
+
+`tools/dev bench` prints the tables; `--write` puts them into docs/benchmarks.md as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "benchmarks.md"
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+NETSPEC = Path(sys.executable).with_name("netspec")
+SPEC = ROOT / "specs" / "googlenet.yaml"
+WORKER = [sys.executable, str(Path(__file__).resolve()), "--worker"]
+Command = list[str]
+
+
+# What is timed beside netspec; each function is the whole work of one process.
+
+
+def export(dynamo: bool, target: str) -> None:
+    """Exports torchvision's GoogLeNet with one of PyTorch's two exporters."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    import torch
+    from conftest import import_torchvision
+
+    models = import_torchvision().models
+    model = models.googlenet(weights=None, init_weights=False, aux_logits=False, transform_input=False).eval()
+    image = torch.zeros(2, 3, 224, 224)
+    if dynamo:
+        torch.onnx.export(model, (image,), target, dynamo=True, dynamic_shapes=({0: torch.export.Dim("N")},))
+    else:
+        torch.onnx.export(model, (image,), target, dynamo=False, input_names=["x"], dynamic_axes={"x": {0: "N"}})
+
+
+def plain_bytes(outline: str, target: str) -> None:
+    """Draws as many numbers as the model has and writes them: what no compiler can do without."""
+    import numpy as np
+
+    shapes = [tensor["shape"] for tensor in json.loads(Path(outline).read_text(encoding="utf-8"))["tensors"]]
+    draw = np.random.default_rng(0)
+    with open(target, "wb") as file:
+        for shape in shapes:
+            file.write(draw.standard_normal(shape, np.float32).tobytes())
+
+
+def by_helper(outline: str, target: str) -> None:
+    """The same, wrapped as a model with the same nodes by onnx.helper; no shape is inferred, nothing is checked."""
+    import numpy as np
+    import onnx
+    from onnx import TensorProto, helper
+
+    plan = json.loads(Path(outline).read_text(encoding="utf-8"))
+    draw = np.random.default_rng(0)
+    tensors = [helper.make_tensor(t["name"], TensorProto.FLOAT, t["shape"],
+                                  draw.standard_normal(t["shape"], np.float32).tobytes(), raw=True)
+               for t in plan["tensors"]]
+    nodes = [helper.make_node(n["op"], n["inputs"], n["outputs"], **n["attributes"]) for n in plan["nodes"]]
+    values = [[helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in plan[side].items()]
+              for side in ("inputs", "outputs")]
+    onnx.save(helper.make_model(helper.make_graph(nodes, "googlenet", *values, tensors)), target)
+
+
+def write_outline(model: Path, target: Path) -> None:
+    """Writes what plain_bytes and by_helper need to know of a model as JSON."""
+    import onnx
+
+    graph = onnx.load(model).graph
+
+    def plain(value: object) -> object:
+        return value.decode() if isinstance(value, bytes) else value
+
+    def values(infos: object) -> dict[str, list[int | str]]:
+        return {v.name: [d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim] for v in infos}  # type: ignore
+
+    target.write_text(json.dumps({
+        "tensors": [{"name": t.name, "shape": list(t.dims)} for t in graph.initializer],
+        "nodes": [{"op": n.op_type, "inputs": list(n.input), "outputs": list(n.output), "attributes":
+                   {a.name: plain(onnx.helper.get_attribute_value(a)) for a in n.attribute}} for n in graph.node],
+        "inputs": values(graph.input), "outputs": values(graph.output),
+    }, default=list), encoding="utf-8")
+
+
+WORKERS = {
+    "torchscript": lambda *args: export(False, *args),
+    "dynamo": lambda *args: export(True, *args),
+    "numpy": plain_bytes,
+    "helper": by_helper,
+}
+
+
+# Timing.
+
+
+def seconds(command: Command, cwd: Path) -> float:
+    """The wall-clock time of a process; ends the benchmark if it fails."""
+    started = time.perf_counter()
+    done = subprocess.run(command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    elapsed = time.perf_counter() - started
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
+    return elapsed
+
+
+def compare(commands: dict[str, Command], rounds: int, folder: Path) -> dict[str, list[float]]:
+    """Times of each command; a round runs all of them one after the other, and one round goes before to warm up."""
+    times: dict[str, list[float]] = {name: [] for name in commands}
+    for number in range(rounds + 1):
+        for name, command in commands.items():
+            elapsed = seconds(command, folder)
+            if number:
+                times[name].append(elapsed)
+    return times
+
+
+def table(title: str, times: dict[str, list[float]]) -> str:
+    """A Markdown table: median, range, and the median ratio to the first row, taken round by round."""
+    first = next(iter(times.values()))
+    rows = [f"**{title}** ({len(first)} rounds)", "", "| process | median | fastest to slowest | ratio |",
+            "| --- | ---: | ---: | ---: |"]
+    for name, mine in times.items():
+        ratio = statistics.median(a / b for a, b in zip(mine, first, strict=True))
+        spread = f"{min(mine):.2f} to {max(mine):.2f} s"
+        rows.append(f"| {name} | {statistics.median(mine):.2f} s | {spread} | {ratio:.2f} |")
+    return "\n".join(rows)
+
+
+def machine() -> str:
+    """The machine and the versions that the numbers hold for."""
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        lines = info.read_text(encoding="utf-8").splitlines()
+        cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), cpu)
+    packages = ", ".join(f"{p} {version(p)}" for p in ("numpy", "onnx", "onnxscript", "torch", "torchvision"))
+    return (f"Measured {time.strftime('%Y-%m-%d')} on {cpu}, {os.cpu_count()} cores, {platform.system()}, "
+            f"Python {platform.python_version()}, {packages}.")
+
+
+def measure(rounds: int, exports: int, folder: Path) -> str:
+    """Runs all comparisons; gives the Markdown."""
+    model, outline = folder / "g.onnx", folder / "outline.json"
+    compile_ = [str(NETSPEC), "compile", str(SPEC), "--to", "onnx", "-o", str(model)]
+    subprocess.run([*compile_, "--functions", "inline"], check=True, stdout=subprocess.DEVNULL)
+    write_outline(model, outline)
+    imports = [sys.executable, "-c", "import yaml, networkx, jsonschema, numpy"]
+    small = compare({"python -c 'import yaml, networkx, jsonschema, numpy'": imports,
+                     "netspec check specs/googlenet.yaml": [str(NETSPEC), "check", str(SPEC)]}, rounds, folder)
+    write = compare({"netspec compile specs/googlenet.yaml --to onnx": compile_,
+                     "numpy alone: draw and write the same bytes": [*WORKER, "numpy", str(outline), "plain.bin"],
+                     "onnx.helper: the same nodes and bytes": [*WORKER, "helper", str(outline), "h.onnx"]},
+                    rounds, folder)
+    against = compare({"netspec compile specs/googlenet.yaml --to onnx": compile_,
+                       "torch.onnx.export of torchvision's (TorchScript)": [*WORKER, "torchscript", "t.onnx"],
+                       "torch.onnx.export of torchvision's (dynamo)": [*WORKER, "dynamo", "d.onnx"]}, exports, folder)
+    return "\n\n".join((machine(), table("Checking a spec", small), table("Compiling to ONNX: the floor", write),
+                        table("Compiling to ONNX: the exporters", against)))
+
+
+def main() -> None:
+    """Reads the command line."""
+    if sys.argv[1:2] == ["--worker"]:
+        WORKERS[sys.argv[2]](*sys.argv[3:])
+        return
+    parser = argparse.ArgumentParser(prog="tools/dev bench", description=__doc__)
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
+    parser.add_argument("--rounds", type=int, default=11, help="rounds of the fast processes (11)")
+    parser.add_argument("--exports", type=int, default=3, help="rounds of PyTorch's exporters (3)")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        found = measure(args.rounds, args.exports, Path(folder))
+    print(found)
+    if args.write:
+        text = PAGE.read_text(encoding="utf-8")
+        head, rest = text.split(BEGIN)
+        PAGE.write_text(f"{head}{BEGIN}\n\n{found}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
