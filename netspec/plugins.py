@@ -1,0 +1,28 @@
+"""Ops and backends from outside, found through entry points and imported only when asked for."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+
+@lru_cache(maxsize=1)
+def load_ops() -> None:
+    """Imports every module of the group `netspec.ops`; each registers its ops with `@op`."""
+    for point in _points("netspec.ops"):
+        point.load()
+
+
+@lru_cache(maxsize=1)
+def backends() -> dict[str, EntryPoint]:
+    """The backends by name (group `netspec.backends`), not yet imported."""
+    return {point.name: point for point in _points("netspec.backends")}
+
+
+def _points(group: str) -> list[EntryPoint]:
+    from importlib.metadata import entry_points
+
+    return list(entry_points(group=group))

@@ -1,0 +1,291 @@
+"""Findings about structure: those of the JSON Schema, in our words and at their places, and what a schema cannot say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from netspec.errors import Reporter, Span, did_you_mean
+from netspec.ops import lookup
+from netspec.parse import Map, Scalar, Seq, Tree
+from netspec.reserved import bad_identifier, bad_name
+from netspec.steps import BRANCH_KEYS, JOINS, KEYWORDS
+
+
+def finding(tree: Tree, error: Any, reporter: Reporter, bad: set[int]) -> None:
+    """Reports one finding of jsonschema and marks its node."""
+    node, key = _locate(tree, error.absolute_path)
+    schema = error.schema
+    if error.validator == "additionalProperties" and isinstance(node, Map):
+        known = list(schema.get("properties", {}))
+        for name, value in node.entries:
+            if name.text not in known:
+                code, what = ("NS206", f"'{schema['op']}' has no parameter") if "op" in schema else ("NS111", "there is no key")
+                reporter.error(code, f"{what} '{_clip(name.text)}'", name.span, _unknown_key(name, value, known))
+                bad |= {id(name), id(value)}
+        return
+    if error.validator == "required":
+        missing = [n for n in schema["required"] if not isinstance(node, Map) or node.get(n) is None]
+        place = key.span if key is not None else node.span
+        reporter.error("NS112", f"'{missing[0] if missing else '?'}' is missing", _head(place), _missing_help(missing))
+        if key is not None:
+            bad.add(id(node))
+        return
+    what = f"'{key.text}'" if key is not None else "this"
+    wanted = schema.get("wanted") or _wanted(error)
+    help_ = _trap(node) if isinstance(node, Scalar) else ""
+    reporter.error("NS110", f"{what} is {wanted}; here is {_kind(node)}", node.span, help_)
+    bad.add(id(node))
+
+
+def _locate(tree: Tree, path: Iterable[str | int]) -> tuple[Tree, Scalar | None]:
+    """The node at a path of keys and indices, and the key that it stands under."""
+    key: Scalar | None = None
+    for part in path:
+        if isinstance(tree, Map):
+            key, tree = next((k, v) for k, v in tree.entries if k.text == part)
+        elif isinstance(tree, Seq):
+            key, tree = None, tree.items[int(part)]
+    return tree, key
+
+
+def _head(span: Span) -> Span:
+    """The first line of a place that goes over several."""
+    if span.line == span.end_line:
+        return span
+    return Span(span.source, span.line, span.col, span.line, span.col + 1)
+
+
+def _clip(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _unknown_key(name: Scalar, value: Tree, known: Sequence[str]) -> str:
+    if isinstance(value, Scalar) and value.plain and value.text == "" and re.match(r"\w+:\S", name.text):
+        return f"a blank after the colon: {name.text.replace(':', ': ', 1)}"
+    if name.text.rstrip().endswith((")", "]")):
+        return "quote an expression with commas or brackets inside { } or [ ]"
+    return did_you_mean(name.text, known) or (f"known: {', '.join(known)}" if known else "it takes no arguments")
+
+
+def _missing_help(missing: Sequence[str]) -> str:
+    return "a spec begins with `netspec: 1`, the version of the language" if missing[:1] == ["netspec"] else ""
+
+
+def _wanted(error: Any) -> str:
+    kinds = {"array": "a list", "object": "a mapping", "string": "a word", "integer": "an integer", "number": "a number",
+             "boolean": "true or false", "null": "nothing"}
+    if error.validator == "type":
+        types = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
+        return " or ".join(kinds[t] for t in types)
+    if error.validator in ("minItems", "minProperties"):
+        return "not empty"
+    if error.validator in ("maxItems", "maxProperties"):
+        return "shorter"
+    return "something else"
+
+
+def _kind(node: Tree) -> str:
+    if isinstance(node, Map):
+        return "a mapping" if node.entries else "an empty mapping"
+    if isinstance(node, Seq):
+        return "a list" if node.items else "an empty list"
+    if node.value is None:
+        return "nothing"
+    kind = {bool: "", int: "the number ", float: "the number "}.get(type(node.value), "the word ")
+    return f"{kind}{_clip(node.text)}" if kind != "the word " else f"the word '{_clip(node.text)}'"
+
+
+def _trap(node: Scalar) -> str:
+    """What was probably meant by a scalar where none fits."""
+    if node.plain and re.match(r"- ?\w", node.text):
+        return "a blank after the dash, and the list two columns further"
+    if node.plain and re.search(r"\n|\s\w+:", node.text):
+        return "write `relu:` before keywords"
+    return ""
+
+
+def check_structure(tree: Map, reporter: Reporter, bad: set[int]) -> None:
+    """What the schema cannot say: one op a step, keywords where they belong, names that can be given."""
+    _Structure(reporter, bad).document(tree)
+
+
+class _Structure:
+    def __init__(self, reporter: Reporter, bad: set[int]) -> None:
+        self.reporter, self.bad = reporter, bad
+
+    def document(self, tree: Map) -> None:
+        for section in ("params", "let", "blocks", "variants"):
+            part = tree.get(section)
+            for key, value in part.entries if isinstance(part, Map) else ():
+                self.identifier(key, value, section)
+                if section == "blocks" and isinstance(value, Map):
+                    self.block(value)
+        given = tree.get("input")
+        for key, _ in given.entries if isinstance(given, Map) else ():
+            self.name(key.text, key, key.span) if key.text != "input" else None
+        outputs = tree.get("outputs")
+        for key, value in outputs.entries if isinstance(outputs, Map) else ():
+            self.identifier(key, value, "outputs")
+            self.output(value)
+        name = tree.get("name")
+        if isinstance(name, Scalar) and (why := bad_identifier(name.text)):
+            self.reporter.error("NS205", f"'{_clip(name.text)}' cannot be the name of a document: it {why}", name.span)
+        if tree.get("body") is None and tree.get("blocks") is None and "body" not in tree.keys():
+            self.reporter.error("NS112", "a document has a `body` or `blocks`", Span(
+                tree.span.source, tree.span.line, tree.span.col, tree.span.line, tree.span.col + 1))
+        if tree.get("body") is not None and tree.get("input") is None:
+            self.reporter.error("NS112", "'input' is missing", _head(tree.span), "input: [3, 224, 224]")
+        self.body(tree.get("body"))
+
+    def identifier(self, key: Scalar, value: Tree, section: str) -> None:
+        why = bad_identifier(key.text)
+        if section in ("variants", "blocks", "outputs") and why == "is a word of the language" and key.text not in KEYWORDS:
+            why = "" if key.text not in ("do", "tee", "x", "in", "i", "input", "true", "false") else why
+        if why:
+            self.reporter.error("NS205", f"'{_clip(key.text)}' cannot be a name here: it {why}", key.span,
+                                "choose another name")
+            self.bad |= {id(key), id(value)}
+
+    def name(self, text: str, node: Scalar, span: Span) -> None:
+        """A name of a step or branch; the holes of a template count as letters."""
+        plain = re.sub(r"\{[^{}]*\}", "0", text)
+        why = bad_name(plain) if plain == text else ("" if re.fullmatch(r"\w{1,200}", plain, re.ASCII) else
+                                                     "is letters, digits and _")
+        if why:
+            self.reporter.error("NS205", f"'{_clip(text)}' cannot be the name of a step: it {why}", span,
+                                "choose another name")
+            self.bad.add(id(node))
+
+    def block(self, tree: Map) -> None:
+        for section in ("params", "let"):
+            part = tree.get(section)
+            for key, value in part.entries if isinstance(part, Map) else ():
+                self.identifier(key, value, section)
+        self.body(tree.get("body"))
+
+    def output(self, value: Tree) -> None:
+        if not isinstance(value, Map):
+            return
+        known = ("from", "loss_weight", "training_only", "only_if", "doc")
+        for key, inner in value.entries:
+            if key.text == "when":
+                self.misplaced(key, inner, "an output is there or not: `only_if`")
+            elif key.text not in known:
+                self.reporter.error("NS111", f"there is no key '{_clip(key.text)}'", key.span, did_you_mean(key.text, known))
+                self.bad |= {id(key), id(inner)}
+
+    def body(self, tree: Tree | None) -> None:
+        for item in tree.items if isinstance(tree, Seq) else ():
+            if id(item) in self.bad:
+                continue
+            if isinstance(item, Map):
+                self.step(item)
+            elif isinstance(item, Scalar):
+                self.head(item, item)
+
+    def head(self, key: Scalar, node: Tree) -> str:
+        """Checks the name of `name = op`; gives the op."""
+        name, equals, op = self.split(key.text)
+        if equals:
+            self.name(name, key, key.at(0, max(1, len(name))))
+            if id(key) in self.bad:
+                self.bad.add(id(node))
+        if not re.fullmatch(r"[A-Za-z_]\w*", op, re.ASCII):
+            help_ = "a step is `op`, `op: arguments` or `name = op: arguments`"
+            if re.match(r"\w+:\S", key.text):
+                help_ = f"a blank after the colon: {key.text.replace(':', ': ', 1)}"
+            elif isinstance(key, Scalar) and re.search(r"\s\w+$|\n", op):
+                help_ = f"write `{op.split()[0]}:` before keywords" if op.split() else help_
+            self.reporter.error("NS110", f"'{_clip(op)}' is no name of an op", key.span, help_)
+            self.bad.add(id(node))
+        return op
+
+    @staticmethod
+    def split(text: str) -> tuple[str, bool, str]:
+        depth = 0
+        for i, char in enumerate(text):
+            depth += (char == "{") - (char == "}")
+            if char == "=" and depth == 0:
+                return text[:i].strip(), True, text[i + 1:].strip()
+        return "", False, text.strip()
+
+    def step(self, tree: Map) -> None:
+        heads = [(k, v) for k, v in tree.entries if k.text not in KEYWORDS]
+        if len(heads) != 1:
+            second = heads[1][0] if len(heads) > 1 else None
+            self._heads(tree, heads, second)
+            self.bad.add(id(tree))
+            return
+        key, args = heads[0]
+        op = self.head(key, tree)
+        keys = {k.text: (k, v) for k, v in tree.entries if k.text in KEYWORDS}
+        if "only_if" in keys and op != "tee":
+            self.misplaced(*keys["only_if"], "steps take `when`; branches, tees and outputs take `only_if`")
+        if "when" in keys and op == "tee":
+            self.misplaced(*keys["when"], "branches, tees and outputs take `only_if`; steps take `when`")
+        elif "when" in keys and "from" in keys:
+            self.misplaced(*keys["when"], "false would make the step the identity of two values: put one in a group, `do`")
+        if "for" in keys and "from" in keys and "each" not in keys:
+            self.misplaced(*keys["from"], "a group takes it: `do: [...]` with `from` around the loop")
+        if "each" in keys and ("for" in keys or "repeat" in keys):
+            self.misplaced(*keys["each"], "rounds are side by side or one after the other; a group, `do`, does both")
+        if "else" in keys:
+            if "when" not in keys:
+                self.misplaced(*keys["else"], "`else` is what runs when `when` is false")
+            self.body(keys["else"][1])
+        if op in ("do", "tee"):
+            self.body(args)
+        elif op in JOINS:
+            self.join(key, args)
+
+    def _heads(self, tree: Map, heads: list[tuple[Scalar, Tree]], second: Scalar | None) -> None:
+        if second is None:
+            self.reporter.error("NS110", "this step has keywords and no op", _head(tree.span), "`op: arguments` beside them")
+            return
+        known = did_you_mean(second.text, KEYWORDS)
+        first_op = self.split(heads[0][0].text)[2]
+        if not known.startswith("did you mean") and first_op in JOINS:
+            known = "branches stand two columns further"
+        elif not known.startswith("did you mean") and lookup(self.split(second.text)[2]) is not None:
+            known = "a second step begins with `- `"
+        self.reporter.error("NS111", f"there is no keyword '{_clip(second.text)}'", second.span, known)
+
+    def join(self, key: Scalar, args: Tree) -> None:
+        branches: list[Tree] = []
+        if isinstance(args, Map):
+            for name, value in args.entries:
+                if name.text in KEYWORDS:
+                    self.misplaced(name, value, "branches stand two columns further, keywords beside the op")
+                    continue
+                self.name(name.text, name, name.span)
+                branches.append(value)
+        elif isinstance(args, Seq):
+            branches = list(args.items)
+        for branch in branches:
+            if id(branch) in self.bad:
+                continue
+            if isinstance(branch, Map):
+                self.branch(branch)
+            else:
+                self.body(branch)
+
+    def branch(self, tree: Map) -> None:
+        for key, value in tree.entries:
+            if key.text == "when":
+                self.misplaced(key, value, "branches, tees and outputs take `only_if`; steps take `when`")
+        if any(k.text == "do" for k, _ in tree.entries):
+            self.body(tree.get("do"))
+
+    def misplaced(self, key: Scalar, value: Tree, help: str) -> None:
+        """A keyword in a place where it has no meaning."""
+        self.reporter.error("NS113", f"'{key.text}' has no meaning here", key.span, help)
+        self.bad |= {id(key), id(value)}
+
+
+def branch_trap(node: Map) -> str:
+    """The help for a step that stands where a branch is wanted."""
+    if all(k.text not in BRANCH_KEYS for k in (k for k, _ in node.entries)):
+        return "a branch is a list of steps: [[conv: [16, 1]], []]"
+    return ""
