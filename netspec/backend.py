@@ -1,0 +1,74 @@
+"""What a backend is, and how one is found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from netspec.errors import MissingError, UsageError, did_you_mean
+from netspec.graph import Graph
+from netspec.plugins import backends
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a user may ask of a backend."""
+
+    opset: int | None = None
+    """ONNX: the operator set; None takes 18, or the lowest that has every operator used."""
+    dtype: str = "float32"
+    functions: str = "keep"
+    """ONNX: `keep` blocks as functions, or `inline` them."""
+    external_data: bool | None = None
+    """ONNX: weights in a file beside the model; None does so above 2 GB."""
+    training: bool = False
+    """Torch: auxiliary heads too."""
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run gave."""
+
+    outputs: dict[str, np.ndarray]
+    provider: str
+    """The device or execution provider that really ran."""
+    latency_ms: list[float] = field(default_factory=list)
+
+
+class Backend(Protocol):
+    """A target: how a graph is written for it, and how it is run there."""
+
+    name: str
+    suffix: str
+    summary: str
+
+    def emit(self, graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, options: Options) -> list[Path]:
+        """Writes a graph with its weights; gives the files written."""
+
+    def run(self, graph: Graph, arrays: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray],
+            device: str = "cpu", repeat: int = 1, options: Options = Options()) -> Result:
+        """Runs a graph; raises MissingError where the device is not there."""
+
+
+def get(name: str) -> Any:
+    """The backend of that name; raises UsageError for an unknown one, MissingError without its library."""
+    found = backends()
+    if name not in found:
+        raise UsageError(f"there is no backend '{name}'", did_you_mean(name, found))
+    try:
+        return found[name].load()
+    except ImportError as e:
+        raise missing(name, e) from None
+
+
+def missing(name: str, error: ImportError) -> MissingError:
+    """The error of a backend whose library is not installed."""
+    extra = {"onnx": "run"}.get(name, name)
+    return MissingError(f"the backend '{name}' needs {error.name or error}, which is not installed",
+                        f"pip install 'netspec-compiler[{extra}]'")

@@ -1,0 +1,229 @@
+"""Checkpoints: arrays by key out of a file, and the rules that map foreign keys to the paths of a spec."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netspec.errors import DataError, Reporter, Span, UsageError
+from netspec.expr import ExprError, Template, parse_template
+from netspec.graph import Graph
+from netspec.parse import Map, Scalar, Seq
+from netspec.steps import text
+
+MAX_BYTES = 16 * 2**30
+IGNORED = "num_batches_tracked"
+_HOLE = re.compile(r"\{(\w+)\}")
+
+
+def read_checkpoint(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a checkpoint by key: .safetensors and .npz here, .pth through the torch backend.
+
+    Nothing in the file is executed. Raises UsageError where it cannot be read, DataError where it is no checkpoint,
+    MissingError where torch is needed and missing.
+    """
+    try:
+        with path.open("rb") as f:
+            head = f.read(9)
+    except OSError as e:
+        raise UsageError(f"{path} cannot be read: {e.strerror}") from None
+    suffix = path.suffix.lower()
+    if suffix == ".safetensors":
+        return _safetensors(path)
+    if suffix == ".npz":
+        return _npz(path)
+    if suffix in (".pth", ".pt", ".bin") or head[:2] in (b"PK", b"\x80\x02"):
+        from netspec.backend import get
+
+        return dict(get("torch").read_checkpoint(path))
+    raise UsageError(f"{path}: checkpoints are .safetensors, .npz, .pth or .pt")
+
+
+def _safetensors(path: Path) -> dict[str, np.ndarray]:
+    try:
+        from safetensors import SafetensorError, safe_open
+    except ImportError:
+        from netspec.errors import MissingError
+
+        raise MissingError("reading .safetensors needs safetensors", "pip install safetensors") from None
+    try:
+        with safe_open(path, framework="numpy") as f:
+            return {key: f.get_tensor(key) for key in f.keys()}  # noqa: SIM118 - no mapping
+    except (SafetensorError, TypeError, OSError, ValueError) as e:
+        raise DataError("NS602", f"{path} is no safetensors file that can be read: {str(e)[:200]}") from None
+
+
+def _npz(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with zipfile.ZipFile(path) as z:
+            if sum(i.file_size for i in z.infolist()) > MAX_BYTES:
+                raise DataError("NS602", f"{path} unpacks to more than 16 GiB")
+        with np.load(path, allow_pickle=False) as arrays:
+            return {key: arrays[key] for key in arrays.files}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as e:
+        raise DataError("NS602", f"{path} is no .npz file that can be read: {str(e)[:200]}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`{from: "features.{n}.{t}", to: "conv{n - 3}.{t}"}`: a hole is one word."""
+
+    pattern: re.Pattern[str]
+    to: Template | None
+    """None drops the tensor."""
+    reshape: bool
+    span: Span
+
+    def apply(self, key: str) -> str | None:
+        """The path for a key that the pattern matched; raises ExprError."""
+        found = self.pattern.fullmatch(key)
+        assert found is not None
+        words = {k: int(v) if v.isdigit() and (v == "0" or v[0] != "0") and len(v) < 10 else v
+                 for k, v in found.groupdict().items()}
+        return None if self.to is None else self.to.fill(_Words(words))
+
+
+class _Words:
+    """The environment of a rule's target: its holes."""
+
+    def __init__(self, words: Mapping[str, Any]) -> None:
+        self.words = words
+
+    def value(self, name: str) -> Any:
+        return self.words[name]
+
+    def names(self) -> Iterable[str]:
+        return self.words
+
+    def tensor(self, path: str, attr: str) -> Any:
+        raise KeyError(path)
+
+    def tick(self) -> None:
+        pass  # a rule has no loops
+
+
+def rules_of(checkpoints: Map | None, reporter: Reporter) -> dict[str, list[Rule]]:
+    """The rule sets by source; mistakes in them go to the reporter."""
+    found: dict[str, list[Rule]] = {}
+    for source, listed in checkpoints.entries if checkpoints is not None else ():
+        found[source.text] = []
+        for tree in listed.items if isinstance(listed, Seq) else ():
+            if isinstance(tree, Map):
+                try:
+                    found[source.text].append(_rule(tree))
+                except ExprError as e:
+                    reporter.error(e.code, e.message, e.span, e.help)
+    return found
+
+
+def _rule(tree: Map) -> Rule:
+    source, target = tree.get("from"), tree.get("to")
+    if not isinstance(source, Scalar) or not isinstance(target, Scalar):
+        raise ExprError("NS110", "a rule is {from: ..., to: ...}", tree.span)
+    names: list[str] = []
+    pattern, pos = "", 0
+    for hole in _HOLE.finditer(source.text):
+        if hole[1] in names:
+            raise ExprError("NS204", f"the hole '{hole[1]}' stands twice", source.span, "give each hole its own name")
+        names.append(hole[1])
+        pattern += re.escape(source.text[pos:hole.start()]) + f"(?P<{hole[1]}>[A-Za-z0-9_]+)"
+        pos = hole.end()
+    rest = source.text[pos:]
+    if "{" in rest or "}" in rest or any(n[0].isdigit() for n in names):
+        raise ExprError("NS301", "a hole of `from` is a name in braces: {n}", source.span)
+    to = None if target.value is None else parse_template(target.text, target.at)
+    unknown = (to.names - set(names)) if to is not None else set()
+    if unknown:
+        raise ExprError("NS202", f"there is no hole '{sorted(unknown)[0]}' in `from`", target.span)
+    reshape = tree.get("reshape")
+    return Rule(re.compile(pattern + re.escape(rest)), to, isinstance(reshape, Scalar) and reshape.value is True,
+                source.span)
+
+
+def check_rules(checkpoints: Map, reporter: Reporter) -> None:
+    """Reports mistakes in the rules, without a checkpoint."""
+    rules_of(checkpoints, reporter)
+
+
+@dataclass(slots=True)
+class Account:
+    """What one rule set makes of a checkpoint."""
+
+    source: str
+    arrays: dict[str, np.ndarray]
+    unexpected: list[str]
+    misshapen: list[str]
+    missing: list[str]
+    twice: list[str]
+
+    @property
+    def problems(self) -> int:
+        """How many tensors do not fit."""
+        return len(self.unexpected) + len(self.misshapen) + len(self.missing) + len(self.twice)
+
+
+def match(graph: Graph, arrays: Mapping[str, np.ndarray], checkpoints: Map | None) -> dict[str, np.ndarray]:
+    """The network's weights out of a checkpoint: by name, or by the rule set that accounts for every tensor.
+
+    Raises DataError (NS602), which lists the keys that are missing, unexpected or of another shape.
+    """
+    reporter = Reporter()
+    sets = rules_of(checkpoints, reporter)
+    reporter.check()
+    wanted = {key: tuple(map(int, shape)) for key, (shape, _, _) in graph.tensors().items()}
+    accounts = [_account("its own names", (), wanted, arrays)]
+    for source, rules in sets.items():
+        if accounts[-1].problems:
+            accounts.append(_account(source, rules, wanted, arrays))
+    best = min(accounts, key=lambda a: a.problems)
+    if best.problems:
+        raise DataError("NS602", _complaint(graph, best),
+                        "every tensor of the file and of the network must be accounted for: `checkpoints:` maps names")
+    return best.arrays
+
+
+def _account(source: str, rules: Sequence[Rule], wanted: Mapping[str, tuple[int, ...]],
+             arrays: Mapping[str, np.ndarray]) -> Account:
+    found = Account(source, {}, [], [], [], [])
+    for key, array in arrays.items():
+        if key.rpartition(".")[2] == IGNORED:
+            continue
+        rule = next((r for r in rules if r.pattern.fullmatch(key)), None)
+        try:
+            path = rule.apply(key) if rule is not None else key
+        except ExprError as e:
+            found.unexpected.append(f"{key} ({e})")
+            continue
+        if path is None:
+            continue
+        if path not in wanted:
+            found.unexpected.append(key if path == key else f"{key} (as {path})")
+        elif path in found.arrays:
+            found.twice.append(f"{key} (as {path})")
+        elif array.shape == wanted[path] or (rule is not None and rule.reshape and array.size == np.prod(wanted[path])):
+            found.arrays[path] = np.ascontiguousarray(array, np.float32).reshape(wanted[path])
+        else:
+            found.misshapen.append(f"{key}: {_shape(array.shape)} in the file, {_shape(wanted[path])} in the network")
+            found.arrays[path] = array
+    found.missing = [path for path in wanted if path not in found.arrays]
+    return found
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape)) or "scalar"
+
+
+def _complaint(graph: Graph, account: Account) -> str:
+    lines = [f"the checkpoint does not fit '{graph.name}' (by {account.source})"]
+    for title, keys in (("missing in the file", account.missing), ("unexpected in the file", account.unexpected),
+                        ("of another shape", account.misshapen), ("mapped twice", account.twice)):
+        if keys:
+            more = [f"    ... and {len(keys) - 10} more"] if len(keys) > 10 else []
+            lines += [f"  {title} ({len(keys)}):", *(f"    {k[:160]}" for k in sorted(keys)[:10]), *more]
+    return "\n".join(lines)

@@ -1,0 +1,105 @@
+"""Seeded weights in numpy, so that every backend holds the same arrays for the same seed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+
+from netspec.graph import Graph, Node
+from netspec.ops import Shape
+
+WORDS = ("zeros", "ones", "he", "xavier")
+SPREADS = ("normal", "uniform", "truncated_normal")
+
+
+def check_init(value: Any) -> str:
+    """Why a value cannot stand under `init`; empty where it can."""
+    if isinstance(value, bool):
+        return f"an initialiser is a number, {', '.join(WORDS)}, or {{normal: std}}"
+    if isinstance(value, (int, float)):
+        return ""
+    if isinstance(value, str):
+        return "" if value in WORDS else f"there is no initialiser '{value}'; known: {', '.join((*WORDS, *SPREADS))}"
+    if isinstance(value, dict) and len(value) == 1:
+        (kind, size), = value.items()
+        if kind in SPREADS and isinstance(size, (int, float)) and not isinstance(size, bool) and size >= 0:
+            return ""
+    return f"an initialiser is a number, {', '.join(WORDS)}, or one of {', '.join(f'{{{s}: size}}' for s in SPREADS)}"
+
+
+def initialise(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
+    """Every weight and statistic by its state-dict key, float32.
+
+    Weights of convolutions and linear layers are He-normal by their fan-in (He et al. 2015, Delving Deep, eq. 10),
+    biases 0, norms the identity; `init` in the spec says otherwise. A tensor's values depend on the seed and its key.
+    """
+    return {key: _initial(node, key, shape, np.random.default_rng([seed, crc32(key.encode())]))
+            for key, (shape, _, node) in graph.tensors().items()}
+
+
+def _initial(node: Node, key: str, shape: Shape, rng: np.random.Generator) -> np.ndarray:
+    name = key.rpartition(".")[2]
+    size = tuple(map(int, shape))
+    if name in node.init:
+        return _written(node.init[name], size, rng)
+    if name == "weight" and len(size) > 1:
+        return _normal(rng, size, math.sqrt(2 / _fans(size)[0]))
+    return np.full(size, 1 if name in ("weight", "running_var") else 0, np.float32)
+
+
+def _written(value: Any, size: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """A tensor by its `init`: a constant, he, xavier, or a spread.
+
+    `xavier` is U(-a, a) with a = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010, eq. 16); a truncated normal is
+    cut at two standard deviations.
+    """
+    fan_in, fan_out = _fans(size)
+    if isinstance(value, Mapping):
+        (kind, spread), = value.items()
+        if kind == "uniform":
+            return (rng.random(size, np.float32) * 2 - 1) * np.float32(spread)
+        drawn = _normal(rng, size, 1)
+        while kind == "truncated_normal" and (outside := np.abs(drawn) > 2).any():
+            drawn[outside] = _normal(rng, (int(outside.sum()),), 1)
+        return drawn * np.float32(spread)
+    if value == "he":
+        return _normal(rng, size, math.sqrt(2 / fan_in))
+    if value == "xavier":
+        return (rng.random(size, np.float32) * 2 - 1) * np.float32(math.sqrt(6 / (fan_in + fan_out)))
+    return np.full(size, {"zeros": 0, "ones": 1}.get(value, value), np.float32)
+
+
+def _normal(rng: np.random.Generator, size: tuple[int, ...], std: float) -> np.ndarray:
+    drawn = rng.standard_normal(size, np.float32)
+    drawn *= np.float32(std)
+    return drawn
+
+
+def _fans(size: tuple[int, ...]) -> tuple[int, int]:
+    """Fan-in and fan-out of a weight (out, in, kh, kw) or (out, in)."""
+    area = math.prod(size[2:])
+    return (size[1] * area, size[0] * area) if len(size) > 1 else (size[0], size[0])
+
+
+def draw(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
+    """Weights for comparing outputs: every tensor is random, and signals keep their size through hundreds of layers.
+
+    Norms: scale and variance 0.5 to 1.5, shift and mean within 0.2. Convolutions keep the variance of what passes
+    a ReLU (He), biases are within 0.1.
+    """
+    found = {}
+    for key, (shape, _, node) in graph.tensors().items():
+        rng = np.random.default_rng([seed, 1, crc32(key.encode())])
+        size, name = tuple(map(int, shape)), key.rpartition(".")[2]
+        if len(size) > 1:
+            found[key] = _normal(rng, size, math.sqrt(2 / _fans(size)[0]))
+        elif name in ("weight", "running_var"):
+            found[key] = rng.random(size, np.float32) + np.float32(0.5)
+        else:
+            reach = 0.1 if node.op in ("conv", "linear", "conv_transpose") else 0.2
+            found[key] = (rng.random(size, np.float32) * 2 - 1) * np.float32(reach)
+    return found
