@@ -88,18 +88,43 @@ def _fans(size: tuple[int, ...]) -> tuple[int, int]:
 def draw(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
     """Weights for comparing outputs: every tensor is random, and signals keep their size through hundreds of layers.
 
-    Norms: scale and variance 0.5 to 1.5, shift and mean within 0.2. Convolutions keep the variance of what passes
-    a ReLU (He), biases are within 0.1.
+    Norms: scale and variance 0.5 to 1.5, shift and mean within 0.2; biases are within 0.1. Weights of convolutions and
+    linear layers are normal, so wide that about unit power leaves them, however much the additions before them gathered.
     """
-    found = {}
-    for key, (shape, _, node) in graph.tensors().items():
-        rng = np.random.default_rng([seed, 1, crc32(key.encode())])
-        size, name = tuple(map(int, shape)), key.rpartition(".")[2]
-        if len(size) > 1:
-            found[key] = _normal(rng, size, math.sqrt(2 / _fans(size)[0]))
-        elif name in ("weight", "running_var"):
-            found[key] = rng.random(size, np.float32) + np.float32(0.5)
-        else:
-            reach = 0.1 if node.op in ("conv", "linear", "conv_transpose") else 0.2
-            found[key] = (rng.random(size, np.float32) * 2 - 1) * np.float32(reach)
+    found: dict[str, np.ndarray] = {}
+    power: dict[str, _Power] = {}
+    for node in graph.nodes.values():
+        entering = [power[ref.node] for ref in node.inputs]
+        for key, shape, _ in node.tensors():
+            if key not in found:
+                found[key] = _drawn(node, key, tuple(map(int, shape)), seed, max(map(sum, entering)))
+        power[node.path] = _power(node, entering)
     return found
+
+
+_Power = tuple[float, float]
+"""A guess at the mean square of a value: of what has both signs, and of what is positive."""
+
+
+def _drawn(node: Node, key: str, size: tuple[int, ...], seed: int, power: float) -> np.ndarray:
+    rng, name = np.random.default_rng([seed, 1, crc32(key.encode())]), key.rpartition(".")[2]
+    if len(size) > 1:
+        return _normal(rng, size, 1 / math.sqrt(_fans(size)[0] * power))
+    if name in ("weight", "running_var"):
+        return rng.random(size, np.float32) + np.float32(0.5)
+    reach = 0.1 if node.op in ("conv", "linear", "conv_transpose") else 0.2
+    return (rng.random(size, np.float32) * 2 - 1) * np.float32(reach)
+
+
+def _power(node: Node, entering: list[_Power]) -> _Power:
+    """The power of what a node gives, from those of its operands."""
+    if any(len(shape) > 1 for shape in node.rule.weights.values()) or not entering:
+        return 1.0, 0.0
+    signed, positive = max(entering, key=sum)
+    if node.op == "add":
+        return sum(e[0] for e in entering), sum(e[1] for e in entering)
+    if node.op == "batch_norm":
+        return 1.25 * signed, 1.25 * positive  # E[scale^2] E[1 / variance], and the shift
+    if node.op in ("relu", "relu6"):
+        return 0.0, positive + signed / 2
+    return signed, positive

@@ -1,0 +1,50 @@
+"""The ONNX backend: graph -> ModelProto with blocks as functions, run by onnxruntime; what it needs loads on use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netspec.backend import Options, Result
+from netspec.graph import Graph
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class OnnxBackend:
+    """Writes and runs ONNX models."""
+
+    name = "onnx"
+    suffix = ".onnx"
+    summary = "ONNX model with blocks as functions, run by onnxruntime"
+
+    def emit(self, graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, options: Options) -> list[Path]:
+        """Writes a checked model; gives the files written; raises DataError, UsageError."""
+        from netspec_onnx.write import write_model
+
+        return write_model(graph, arrays, Path(target), options)
+
+    def run(self, graph: Graph, arrays: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray],
+            device: str = "cpu", repeat: int = 1, options: Options = Options()) -> Result:
+        """Runs a graph in onnxruntime; raises MissingError where the device is not there."""
+        from netspec_onnx.emit import build_model
+        from netspec_onnx.run import run_model
+
+        return run_model(build_model(graph, arrays, options), inputs, device, repeat)
+
+    def run_file(self, path: Path, inputs: Mapping[str, np.ndarray], device: str = "cpu", repeat: int = 1) -> Result:
+        """Runs a model file in onnxruntime; raises MissingError, DataError."""
+        from netspec_onnx.run import run_model
+
+        return run_model(Path(path), inputs, device, repeat)
+
+    def signature(self, path: Path) -> dict[str, tuple[int | str, ...]]:
+        """The inputs of a model file by name, with their shapes; raises DataError."""
+        from netspec_onnx.run import signature
+
+        return signature(Path(path))
+
+
+BACKEND = OnnxBackend()

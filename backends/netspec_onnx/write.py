@@ -1,0 +1,75 @@
+"""Writes a model: checked, in one file, or with its weights streamed into a file beside it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from netspec.backend import Options
+from netspec.errors import DataError, UsageError
+from netspec.files import writing
+from netspec.graph import Graph
+from netspec_onnx.emit import ELEMENTS, structure, tensors
+
+LIMIT = 2 * 10**9
+"""Bytes of weights that fit beside the rest into one protobuf message (2 GiB)."""
+
+
+def write_model(graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, options: Options) -> list[Path]:
+    """Writes a checked model; the main file appears last; raises DataError, UsageError."""
+    model = structure(graph, options)
+    check(model, graph, options)
+    size = sum(arrays[key].size for key in graph.tensors() if key in arrays) * np.dtype(ELEMENTS[options.dtype][1]).itemsize
+    external = size > LIMIT if options.external_data is None else options.external_data
+    if external:
+        data = target.with_name(target.name + ".data")
+        with writing(data) as f:
+            offset = 0
+            for tensor in tensors(graph, arrays, options):
+                f.write(tensor.raw_data)
+                model.graph.initializer.append(_external(tensor, data.name, offset))
+                offset += len(tensor.raw_data)
+        written = [data]
+    else:
+        if size > LIMIT:
+            raise UsageError("more than 2 GB of weights do not fit into one file", "--external-data")
+        model.graph.initializer.extend(tensors(graph, arrays, options))
+        written = []
+    with writing(target) as f:
+        f.write(model.SerializeToString())
+    return [target, *written]
+
+
+def check(model: onnx.ModelProto, graph: Graph, options: Options) -> None:
+    """Runs onnx.checker with full_check on a copy whose weights are inputs: what it checks does not depend on values.
+
+    Weights are declared by type and shape alone, so that the check costs no pass over them.
+    """
+    element = ELEMENTS[options.dtype][0]
+    bare = onnx.ModelProto()
+    bare.CopyFrom(model)
+    bare.graph.input.extend(onnx.helper.make_tensor_value_info(key, element, list(shape))
+                            for key, (shape, _, _) in graph.tensors().items())
+    handle, name = tempfile.mkstemp(suffix=".onnx")
+    try:
+        with os.fdopen(handle, "wb") as f:
+            f.write(bare.SerializeToString())
+        onnx.checker.check_model(name, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as e:
+        raise DataError("NS603", f"onnx.checker refuses the model: {str(e)[:500]}", "this is a bug of netspec") from None
+    finally:
+        os.unlink(name)
+
+
+def _external(tensor: onnx.TensorProto, location: str, offset: int) -> onnx.TensorProto:
+    """The initialiser that points into the data file."""
+    made = onnx.TensorProto(name=tensor.name, dims=tensor.dims, data_type=tensor.data_type,
+                            data_location=onnx.TensorProto.EXTERNAL)
+    for key, value in (("location", location), ("offset", offset), ("length", len(tensor.raw_data))):
+        made.external_data.add(key=key, value=str(value))
+    return made
