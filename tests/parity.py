@@ -1,0 +1,77 @@
+"""What the comparisons of whole networks share: the targets, images, drawn states, and runs in torch and onnxruntime."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+import netspec
+from netspec.network import Network
+
+HERE = Path(__file__).parent
+SPECS = HERE.parent / "specs"
+TARGETS: dict[str, dict[str, Any]] = {
+    t["variant"]: t for t in json.loads((HERE / "data" / "targets.json").read_text(encoding="utf-8"))["targets"]}
+
+
+@lru_cache(maxsize=2)
+def network(variant: str) -> Network:
+    """The network of a target, from its family's spec."""
+    return netspec.load(SPECS / f"{TARGETS[variant]['family']}.yaml", variant=variant)
+
+
+def images(shape: Sequence[int], count: int, seed: int = 0) -> np.ndarray:
+    """Images that differ in the large, (count, C, H, W): white noise would look the same to a global pooling.
+
+    They are strong, so that biases and shifts do not drown them in a hundred layers.
+    """
+    rng = np.random.default_rng(seed)
+    c, h, w = shape
+    coarse = rng.normal(size=(count, c, 5, 5)).repeat(-(-h // 5), 2).repeat(-(-w // 5), 3)[:, :, :h, :w]
+    fine = 0.5 * rng.normal(size=(count, c, h, w))
+    return (4 * (coarse + fine + rng.normal(size=(count, c, 1, 1)))).astype(np.float32)
+
+
+def randomise(model: nn.Module, shape: Sequence[int], seed: int) -> nn.Module:
+    """Draws every tensor of a model, so that its outputs are neither small nor alike; gives it in eval mode.
+
+    Statistics and affine parts of batch norms are drawn as `Agreement` says. Weights are normal, then scaled channel by
+    channel in one forward pass until what a layer gives has unit variance: deep networks would vanish or explode.
+    """
+    rng = np.random.default_rng(seed)
+
+    def draw(tensor: torch.Tensor | None, low: float, high: float) -> None:
+        if tensor is not None:
+            tensor.copy_(torch.from_numpy(rng.uniform(low, high, tuple(tensor.shape)).astype(np.float32)))
+
+    def scale(layer: nn.Module, _: Any, out: torch.Tensor) -> torch.Tensor:
+        over = out.transpose(0, 1).flatten(1)
+        size = over.std(1, correction=0).clamp_min(1e-3) if out.ndim == 4 else over.std().expand(over.shape[0])
+        layer.weight.div_(size.view(-1, *[1] * (layer.weight.ndim - 1)))
+        draw(layer.bias, -0.2, 0.2)
+        return out / size.view(1, -1, *[1] * (out.ndim - 2))
+
+    hooks = []
+    with torch.no_grad():
+        for layer in model.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                layer.weight.copy_(torch.from_numpy(rng.normal(size=tuple(layer.weight.shape)).astype(np.float32)))
+                if layer.bias is not None:
+                    layer.bias.zero_()
+                hooks.append(layer.register_forward_hook(scale))
+            elif isinstance(layer, nn.BatchNorm2d):
+                draw(layer.weight, 0.5, 1.5)
+                draw(layer.bias, -0.2, 0.2)
+                draw(layer.running_mean, -0.2, 0.2)
+                draw(layer.running_var, 0.5, 1.5)
+        model.eval()(torch.from_numpy(images(shape, 2, seed + 1)))
+    for hook in hooks:
+        hook.remove()
+    return model
