@@ -89,7 +89,7 @@ def draw(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
     """Weights for comparing outputs: every tensor is random, and signals keep their size through hundreds of layers.
 
     Norms: scale and variance 0.5 to 1.5, shift and mean within 0.2; biases are within 0.1. Weights of convolutions and
-    linear layers are normal, so wide that about unit power leaves them, however much the additions before them gathered.
+    linear layers are normal, so wide that about unit power leaves them, however much additions gathered.
     """
     found: dict[str, np.ndarray] = {}
     power: dict[str, _Power] = {}

@@ -1,4 +1,4 @@
-"""What the comparisons of whole networks share: the targets, images, drawn states, and runs in torch and onnxruntime."""
+"""What the comparisons of whole networks share: targets, images, drawn states, runs in torch and onnxruntime."""
 
 from __future__ import annotations
 

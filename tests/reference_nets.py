@@ -201,7 +201,7 @@ def reference(variant: str) -> Reference | None:
     if variant == "googlenet":
         return GoogLeNet()
     if variant.startswith("squeezenet") and variant != "squeezenet_11":
-        return SqueezeNet({"squeezenet": "none"}.get(variant, variant.removeprefix("squeezenet_").removesuffix("_bypass")))
+        return SqueezeNet("none" if variant == "squeezenet" else variant.split("_")[1])
     found = re.fullmatch(r"(resnet|plain)(\d+)(?:_(a|c|v1))?", variant)
     if not found:
         return None
