@@ -94,7 +94,7 @@ class Reader:
         real = path.resolve()
         if real in self.done:
             return self.done[real]
-        if not self.done:
+        if not self.open:
             self.root = real.parent
         self.open.append(real)
         tree = read(path, self.reporter, name)
