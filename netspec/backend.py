@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -61,14 +62,22 @@ def get(name: str) -> Any:
     found = backends()
     if name not in found:
         raise UsageError(f"there is no backend '{name}'", did_you_mean(name, found))
-    try:
+    with importing(name):
         return found[name].load()
+
+
+EXTRAS = {"onnxruntime": "run", "torch": "torch"}
+"""Libraries that the distribution installs only when asked for, by the extra that brings them."""
+
+
+@contextmanager
+def importing(name: str) -> Iterator[None]:
+    """Around the imports of a backend: one that fails is a MissingError that says what to install."""
+    try:
+        yield
+    except ModuleNotFoundError as e:
+        library = (e.name or "").partition(".")[0]
+        wanted = f"'netspec-compiler[{EXTRAS[library]}]'" if library in EXTRAS else library
+        raise MissingError(f"the backend '{name}' needs {library}, which is not installed", f"pip install {wanted}") from None
     except ImportError as e:
-        raise missing(name, e) from None
-
-
-def missing(name: str, error: ImportError) -> MissingError:
-    """The error of a backend whose library is not installed."""
-    extra = {"onnx": "run"}.get(name, name)
-    return MissingError(f"the backend '{name}' needs {error.name or error}, which is not installed",
-                        f"pip install 'netspec-compiler[{extra}]'")
+        raise MissingError(f"the backend '{name}' cannot be imported: {e}") from None

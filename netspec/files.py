@@ -7,7 +7,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,29 +18,47 @@ from netspec.errors import UsageError
 def writing(target: str | Path) -> Iterator[IO[bytes]]:
     """A binary file that takes its place under `target` when the block ends well; raises UsageError.
 
-    The folder must be there. What stood there before stays until the new file is whole and on the disk.
+    The folder must be there. What stood there before stays until the new file is whole and on the disk; a link stays
+    a link, its file is replaced. A device or a pipe (/dev/stdout, /dev/null) is written as it is.
     """
-    path = Path(target)
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder", "name a file in it")
     try:
-        fd, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    except OSError as e:
-        raise UsageError(f"{path} cannot be written: {e.strerror}") from None
-    with _terminable():
-        try:
-            with os.fdopen(fd, "wb") as f:
+        path = Path(os.path.realpath(target))
+        if path.is_dir():
+            raise UsageError(f"{target} is a folder", "name a file in it")
+        device = path.exists() and not path.is_file()
+    except (OSError, ValueError) as e:  # a name that is too long, or with a NUL
+        raise _cannot(target, e) from None
+    try:
+        if device:
+            with path.open("wb") as f:
                 yield f
-                f.flush()
-                os.fsync(f.fileno())
-            os.chmod(name, path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
-            os.replace(name, path)
-        except OSError as e:
-            _remove(name)
-            raise UsageError(f"{path} cannot be written: {e.strerror or e}") from None
-        except BaseException:
-            _remove(name)
-            raise
+        else:
+            with _terminable():
+                yield from _beside(path)
+    except BrokenPipeError:
+        raise  # the reader has gone: nothing is wrong with the name
+    except OSError as e:
+        raise _cannot(target, e) from None
+
+
+def _cannot(target: str | Path, error: Exception) -> UsageError:
+    return UsageError(f"{str(target)!r} cannot be written: {getattr(error, 'strerror', None) or error}")
+
+
+def _beside(path: Path) -> Iterator[IO[bytes]]:
+    """Yields a new file in the folder of `path`; afterwards it is synchronised and renamed, or removed."""
+    fd, name = tempfile.mkstemp(prefix=".netspec-", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(fd, "wb") as f:
+            yield f
+            f.flush()
+            os.fsync(f.fileno())
+        os.chmod(name, path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
+        os.replace(name, path)
+    except BaseException:
+        _remove(name)
+        raise
+    _sync_folder(path.parent)
 
 
 def write_bytes(target: str | Path, data: bytes) -> Path:
@@ -56,10 +74,19 @@ def write_text(target: str | Path, text: str) -> Path:
 
 
 def _remove(name: str) -> None:
-    try:
+    with suppress(FileNotFoundError):  # renamed already
         os.unlink(name)
-    except FileNotFoundError:
-        pass  # renamed already
+
+
+def _sync_folder(folder: Path) -> None:
+    """Puts a rename on the disk where the system lets folders be opened; elsewhere it does so in its own time."""
+    if os.name == "posix":
+        with suppress(OSError):
+            fd = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
 
 
 def _umask() -> int:

@@ -5,15 +5,20 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from netspec.errors import MissingError
+
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 
 @lru_cache(maxsize=1)
 def load_ops() -> None:
-    """Imports every module of the group `netspec.ops`; each registers its ops with `@op`."""
+    """Imports every module of the group `netspec.ops`, which registers its ops with `@op`; raises MissingError."""
     for point in _points("netspec.ops"):
-        point.load()
+        try:
+            point.load()
+        except ImportError as e:
+            raise MissingError(f"the ops of '{point.name}' cannot be imported: {e}") from None
 
 
 @lru_cache(maxsize=1)

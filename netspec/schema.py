@@ -33,7 +33,9 @@ def document_schema(types: bool = True) -> dict[str, Any]:
         "examples": {"type": "array", "items": _object({"input": {"type": ["array", "object", "string"]}, "args": anything},
                                                        ["input"]), "wanted": "a list of {input:, args:}"}}, ["body"])
     fact = {"$ref": "#/$defs/fact"}
-    expect = _object({key: fact for key in ("params", "train_params", "macs", "neurons", "receptive_field")} | {
+    expect = _object({key: fact for key in ("params", "train_params", "macs", "neurons")} | {
+        "receptive_field": {"if": {"required": ["value"]}, "then": fact, "else": {
+            "if": {"type": "object"}, "then": {"additionalProperties": fact}, "else": fact}},
         "shapes": {"type": "object", "wanted": "a mapping of paths to shapes"},
         "rows": {"type": "object", "additionalProperties": _object({"params": fact, "macs": fact, "shape": anything}),
                  "wanted": "a mapping of paths to {params:, macs:}"}})

@@ -1,0 +1,144 @@
+"""The command line: parses arguments, calls, prints; every command is in `netspec.commands`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from netspec.errors import DataError, Diagnostic, NetspecError, SpecError
+
+COMMANDS = {
+    "check": ("check", "Check specs and the facts of their papers."),
+    "summary": ("summary", "Print the layer table: shapes, parameters, MACs."),
+    "draw": ("draw", "Draw a network or a block as SVG, PNG, PDF or DOT."),
+    "compile": ("compile", "Compile a spec to ONNX, PyTorch source or JSON."),
+    "run": ("run", "Run a spec or an ONNX file in onnxruntime or torch."),
+    "list": ("list", "List the shipped specs, blocks, ops or backends."),
+    "explain": ("explain", "Explain an error code, or a step of a spec."),
+    "schema": ("schema", "Print the JSON Schema of specs, for editors."),
+    "new": ("new", "Write the beginning of a block library."),
+}
+
+EPILOG = """\b
+Examples:
+  netspec check specs/googlenet.yaml
+  netspec compile googlenet --to onnx -o googlenet.onnx
+  netspec run googlenet.onnx
+  netspec summary resnet50 --depth 1
+
+A SPEC is a path, or the name of a shipped spec or variant: googlenet, resnet50.
+Exit codes: 0 fine, 1 findings, 2 usage, 3 a backend or device is missing, 4 a bug of netspec.
+"""
+
+
+class Commands(click.Group):
+    """Imports a command when it is asked for, so that `netspec check` loads neither torch nor onnx."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The command of a name."""
+        if name not in COMMANDS:
+            return None
+        command = getattr(import_module(f"netspec.commands.{COMMANDS[name][0]}"), "command")
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Names the nearest command for one that is not there."""
+        from netspec.errors import did_you_mean
+
+        name = args[0] if args else ""
+        if name and name not in COMMANDS and not name.startswith("-"):
+            ctx.fail(f"there is no command '{name}'. {did_you_mean(name, COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="netspec-compiler", prog_name="netspec")
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colour; NO_COLOR is respected.")
+@click.pass_context
+def cli(ctx: click.Context, color: str) -> None:
+    """Convolutional architectures as YAML specs, compiled to PyTorch and ONNX."""
+    ctx.obj = {"color": color}
+
+
+def main() -> None:
+    """The entry point: every way to end has its exit code."""
+    sys.exit(run())
+
+
+def run(args: list[str] | None = None) -> int:
+    """Runs a command line; gives the exit code."""
+    try:
+        result = cli.main(args=args, prog_name="netspec", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as e:
+        return e.exit_code
+    except click.ClickException as e:
+        e.show()
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        print("stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone, as `head` does: nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except NetspecError as e:
+        show_error(e)
+        return e.exit_code
+    except MemoryError:
+        print("error: out of memory", file=sys.stderr)
+        return 1
+    except Exception as e:  # noqa: BLE001 - the last net: a bug is said so, with what to report
+        return _bug(e)
+
+
+def show_error(error: NetspecError) -> None:
+    """Prints an error on stderr as the command line's options ask for."""
+    from netspec.render import Printer, printable
+
+    ctx = click.get_current_context(silent=True)
+    options = ctx.find_root().obj if ctx is not None and ctx.find_root().obj else {}
+    printer = Printer(options.get("findings", "text"), options.get("color", _color()))
+    if isinstance(error, SpecError):
+        printer.print(error.diagnostics)
+    elif isinstance(error, DataError):
+        printer.print([Diagnostic(error.code, str(error), help=error.help)])
+    else:
+        printer.write(f"{printer.style('error', 'error')}: {printable(str(error))}")
+        if error.help:
+            printer.write(f"   {printer.style('help', 'help')}: {printable(error.help)}")
+
+
+def _color() -> str:
+    """The colour that was asked for, when the context is gone already."""
+    args = sys.argv
+    return args[args.index("--color") + 1] if "--color" in args[:-1] else "auto"
+
+
+def _bug(error: Exception) -> int:
+    """Says what to report; the traceback goes to a file only on request."""
+    import traceback
+
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    print(f"error: a bug of netspec: {type(error).__name__}: {str(error)[:500]}\n"
+          f"   at {os.path.basename(last.filename)}:{last.lineno} in {last.name}\n"
+          "   help: please report it with the spec and this message; NETSPEC_TRACEBACK=1 prints the traceback",
+          file=sys.stderr)
+    if os.environ.get("NETSPEC_TRACEBACK"):
+        traceback.print_exception(error)
+    return 4

@@ -1,0 +1,1 @@
+"""The commands, one file each; `common` has their shared options."""

@@ -1,0 +1,70 @@
+"""netspec check"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from netspec.commands.common import printer, say
+from netspec.errors import Reporter, SpecError, UsageError
+
+
+@click.command("check", epilog="\b\nExamples:\n  netspec check specs/resnet.yaml\n  netspec check specs/ --format github")
+@click.argument("specs", nargs=-1, required=True, metavar="SPEC...")
+@click.option("--variant", metavar="NAME", help="Only this variant; else all of them.")
+@click.option("-f", "--format", "findings", type=click.Choice(["text", "json", "github"]), default="text",
+              help="How findings are printed.")
+@click.option("-I", "include", multiple=True, metavar="DIR", type=click.Path(file_okay=False, exists=True),
+              help="A folder in which `use: [./name]` looks too.")
+@click.option("--max-nodes", type=click.IntRange(1), default=100_000, show_default=True, help="The largest graph that is built.")
+@click.option("--strict", is_flag=True, help="Warnings are errors.")
+@click.option("-q", "--quiet", is_flag=True, help="No warnings and no summary line.")
+@click.pass_context
+def command(ctx: click.Context, specs: tuple[str, ...], variant: str | None, findings: str, include: tuple[str, ...],
+            max_nodes: int, strict: bool, quiet: bool) -> int:
+    """Check specs: every variant, and the facts under `expect`.
+
+    A SPEC is a path, a folder (every YAML file below it), or the name of a shipped spec. Findings go to stderr.
+    """
+    from netspec.check import check_file
+
+    ctx.find_root().obj["findings"] = findings
+    reporter = Reporter()
+    count = variants = 0
+    for path, only in _files(specs):
+        networks = check_file(path, reporter, tuple(map(Path, include)), variant or only, max_nodes)
+        count, variants = count + 1, variants + len(networks)
+        for network in networks:
+            for found in network.warnings:
+                reporter.report(found)
+    if strict:
+        reporter.strict()
+    found = [d for d in reporter.sorted() if d.severity == "error" or not quiet]
+    if found or findings == "json":
+        printer().print(found)
+    if reporter.failed:
+        errors = sum(d.severity == "error" for d in found)
+        if findings == "text" and not quiet:
+            say(f"{errors} error{'s' * (errors != 1)}")
+        return SpecError.exit_code
+    if not quiet and findings == "text":
+        say(f"ok: {count} file{'s' * (count != 1)}, {variants} network{'s' * (variants != 1)}")
+    return 0
+
+
+def _files(specs: tuple[str, ...]) -> list[tuple[Path, str | None]]:
+    """The files that arguments name; raises UsageError."""
+    from netspec.library import find
+
+    files: list[tuple[Path, str | None]] = []
+    for spec in specs:
+        if Path(spec).is_dir():
+            below = sorted(p for p in Path(spec).rglob("*") if p.suffix in (".yaml", ".yml") and p.is_file())
+            if not below:
+                raise UsageError(f"there is no YAML file below {spec}")
+            files += [(p, None) for p in below]
+        else:
+            found = find(spec)
+            files.append((found.path, found.variant))
+    return files

@@ -1,0 +1,165 @@
+"""Options that several commands have, and the way from a spec's name to a network."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from netspec.errors import Diagnostic, Reporter, SpecError, UsageError
+from netspec.network import Network
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Sizes(click.ParamType):
+    """3x224x224"""
+
+    name = "CxHxW"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
+        """The sizes; fails for anything else."""
+        parts = str(value).lower().split("x")
+        if not all(p.isdigit() and p.isascii() and 0 < int(p) < 2**31 for p in parts if len(p) < 12) or any(
+                len(p) > 11 for p in parts):
+            self.fail(f"'{value}' is no size; write 3x224x224", param, ctx)
+        return [int(p) for p in parts]
+
+
+def spec_options(fn: F) -> F:
+    """Options that choose what is compiled."""
+    for option in reversed((
+            click.argument("spec"),
+            click.option("--variant", metavar="NAME", help="A variant of the spec; the first is the default."),
+            click.option("-s", "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a param."),
+            click.option("--input", "input_size", type=Sizes(), help="Another input size, as 3x160x160."),
+            click.option("-I", "include", multiple=True, metavar="DIR", type=click.Path(file_okay=False, exists=True),
+                         help="A folder in which `use: [./name]` looks too."),
+            click.option("--max-nodes", type=click.IntRange(1), default=100_000, show_default=True,
+                         help="The largest graph that is built."),
+            click.option("--strict", is_flag=True, help="Warnings are errors."),
+            click.option("-q", "--quiet", is_flag=True, help="No warnings and no summary line."))):
+        fn = option(fn)
+    return fn
+
+
+weight_options = (
+    click.option("--weights", metavar="FILE", help="A checkpoint: .safetensors, .npz, .pth."),
+    click.option("--seed", type=int, default=0, show_default=True, help="Seed of the weights where no checkpoint is given."))
+
+
+def with_weights(fn: F) -> F:
+    """Options that choose the weights."""
+    for option in reversed(weight_options):
+        fn = option(fn)
+    return fn
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the options of spec_options ask for."""
+
+    spec: str
+    variant: str | None
+    settings: dict[str, str]
+    input_size: Sequence[int] | None
+    include: tuple[Path, ...]
+    max_nodes: int
+    strict: bool
+    quiet: bool
+
+    @classmethod
+    def of(cls, options: dict[str, Any]) -> Request:
+        """Takes its options out of a command's; raises UsageError."""
+        settings = {}
+        for text in options.pop("settings"):
+            name, equals, value = text.partition("=")
+            if not equals:
+                raise UsageError(f"--set {text}: write name=value")
+            settings[name.strip()] = value.strip()
+        return cls(options.pop("spec"), options.pop("variant"), settings, options.pop("input_size"),
+                   tuple(map(Path, options.pop("include"))), options.pop("max_nodes"), options.pop("strict"),
+                   options.pop("quiet"))
+
+    def network(self) -> Network:
+        """Compiles it; warnings are printed; raises SpecError, UsageError."""
+        from netspec.document import read_document
+        from netspec.elaborate.alone import elaborate_block
+        from netspec.library import find
+        from netspec.network import build
+
+        found = find(self.spec)
+        reporter = Reporter()
+        document = read_document(found.path, reporter, self.include)
+        if document is None:
+            raise SpecError(reporter.sorted())
+        if found.block:
+            graph = elaborate_block(document, found.block, reporter, self.settings, self.input_size,
+                                    max_nodes=self.max_nodes)
+            reporter.check()
+            if graph is None:
+                raise SpecError(reporter.sorted())
+            return Network(document, None, graph, [d for d in reporter.sorted() if d.severity == "warning"])
+        if self.variant and found.variant:
+            raise UsageError(f"'{self.spec}' is a variant already", f"--variant goes with {found.path.stem}")
+        network = build(document, self.variant or found.variant, self.settings, reporter, self.input_size, self.max_nodes)
+        warn(network.warnings, self)
+        return network
+
+
+def warn(warnings: Sequence[Diagnostic], request: Request) -> None:
+    """Prints warnings, or raises them under --strict."""
+    if request.strict and warnings:
+        reporter = Reporter(list(warnings))
+        reporter.strict()
+        reporter.check()
+    if not request.quiet:
+        printer().print(warnings)
+
+
+def printer() -> Any:
+    """The printer of findings that the options ask for."""
+    from netspec.render import Printer
+
+    options = click.get_current_context().find_root().obj
+    return Printer(options.get("findings", "text"), options.get("color", "auto"))
+
+
+def say(text: str) -> None:
+    """A line on stderr, where progress and summaries go."""
+    from netspec.render import printable
+
+    encoding = sys.stderr.encoding or "utf-8"
+    print(printable(text).encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
+
+
+def out(text: str) -> None:
+    """A result on stdout; characters that it cannot hold are escaped."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    if not text.endswith("\n"):
+        sys.stdout.write("\n")
+    sys.stdout.flush()
+
+
+def write_result(text: str, output: str | None) -> None:
+    """A text to the file of -o, or to stdout."""
+    from netspec.files import write_text
+
+    if output in (None, "-"):
+        out(text)
+    else:
+        write_text(Path(str(output)), text if text.endswith("\n") else text + "\n")
+
+
+def size(number: float) -> str:
+    """Bytes as people read them."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if number < 1000 or unit == "GB":
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    raise AssertionError

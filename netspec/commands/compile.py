@@ -1,0 +1,65 @@
+"""netspec compile"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from netspec.commands.common import Request, say, size, spec_options, with_weights
+
+
+@click.command("compile", epilog="\b\nExamples:\n  netspec compile specs/googlenet.yaml --to onnx\n"
+               "  netspec compile resnet50 --weights r50.pth --to onnx -o r50.onnx\n"
+               "  netspec compile squeezenet --to torch -o squeezenet.py")
+@spec_options
+@click.option("--to", "target", required=True, metavar="onnx|torch|json", help="What to write.")
+@click.option("-o", "output", metavar="FILE", help="Where to write; NAME.onnx, .py or .json here by default.")
+@with_weights
+@click.option("--opset", type=int, help="ONNX operator set; 18, or the lowest that has every operator used.")
+@click.option("--dtype", type=click.Choice(["float32", "float16"]), default="float32", show_default=True)
+@click.option("--functions", type=click.Choice(["keep", "inline"]), default="keep", show_default=True,
+              help="ONNX: blocks as functions, or one flat graph.")
+@click.option("--external-data/--no-external-data", default=None, help="ONNX: weights in a file beside; above 2 GB by default.")
+@click.option("--training", is_flag=True, help="PyTorch: auxiliary heads too.")
+def command(target: str, output: str | None, weights: str | None, seed: int, opset: int | None, dtype: str, functions: str,
+            external_data: bool | None, training: bool, **options: Any) -> int:
+    """Compile SPEC to an ONNX model, a PyTorch source file, or JSON.
+
+    The ONNX model has weights: seeded ones, or those of a checkpoint. The PyTorch file needs nothing of netspec; with
+    --weights or --seed its state dict is written beside it as FILE.safetensors.
+    """
+    from netspec.measure import totals
+
+    request = Request.of(options)
+    network = request.network()
+    if target == "json":
+        from netspec.graph_json import to_json
+
+        text = to_json(network.graph if training else network.inference)
+        written = _write(text, output, f"{network.name}.json")
+    else:
+        from netspec.backend import Options, get
+
+        backend = get(target)
+        path = Path(output or f"{network.name}{backend.suffix}")
+        chosen = Options(opset, dtype, functions, external_data, training, seed)
+        graph = network.graph if training or target == "torch" else network.inference
+        arrays = network.arrays(seed, weights, training)
+        written = backend.emit(graph, arrays, path, chosen)
+    if not request.quiet and written:
+        counts = totals(network.inference.nodes.values())
+        files = ", ".join(f"{p} ({size(p.stat().st_size)})" for p in written)
+        say(f"{network.name}: {counts.params:,} parameters, {counts.macs:,} MACs -> {files}")
+    return 0
+
+
+def _write(text: str, output: str | None, default: str) -> list[Path]:
+    from netspec.commands.common import out
+    from netspec.files import write_text
+
+    if output == "-":
+        out(text)
+        return []
+    return [write_text(Path(output or default), text + "\n")]

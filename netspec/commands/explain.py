@@ -1,0 +1,80 @@
+"""netspec explain"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import click
+
+from netspec.commands.common import Request, out, spec_options
+from netspec.errors import UsageError, did_you_mean
+
+
+@click.command("explain", epilog="\b\nExamples:\n  netspec explain NS402\n  netspec explain googlenet 3a.b5x5.conv_relu_2.conv")
+@spec_options
+@click.argument("step", required=False)
+def command(step: str | None, **options: Any) -> int:
+    """Explain an error code, or one STEP of SPEC: its op, shapes, arithmetic and line."""
+    from netspec.codes import CODES
+
+    spec = options["spec"]
+    if step is None:
+        if spec.upper() not in CODES:
+            known = did_you_mean(spec.upper(), CODES) if re.fullmatch(r"(?i)ns\d+", spec) else "`netspec explain SPEC STEP`"
+            raise UsageError(f"there is no code '{spec[:40]}'", known)
+        code = CODES[spec.upper()]
+        example = f"\n\nFor example:\n\n{_indent(code.example)}" if code.example else ""
+        out(f"{spec.upper()}: {code.title}\n\n{code.text}{example}")
+        return 0
+    network = Request.of(options).network()
+    out(explain_step(network.graph, step))
+    return 0
+
+
+def _indent(text: str) -> str:
+    return "".join(f"    {line}\n" for line in text.splitlines())
+
+
+def explain_step(graph: Any, path: str) -> str:
+    """A node, or a scope with its sums, as text; raises UsageError."""
+    from netspec.measure import inside, output_shape, totals
+    from netspec.ops import OPS
+    from netspec.ops.base import show
+
+    nodes = inside(graph, path)
+    if not nodes:
+        known = {p[:i] for p in graph.nodes for i, c in enumerate(p + ".") if c == "."}
+        raise UsageError(f"'{graph.name}' has no step '{path}'", did_you_mean(path, known))
+    node = graph.nodes.get(path)
+    if node is None:
+        counts, scope = totals(nodes), graph.scopes.get(path)
+        head = f"{path}: {scope.block or scope.kind}" if scope else path
+        args = f"\n  arguments: {', '.join(f'{k}={v}' for k, v in scope.args.items())}" if scope and scope.args else ""
+        where = f"\n  at: {scope.span}" if scope and scope.span else ""
+        return (f"{head}{args}\n  output: {show(output_shape(graph, path) or ())}\n  nodes: {len(nodes)}\n"
+                f"  parameters: {counts.params:,}\n  MACs: {counts.macs:,}{where}")
+    lines = [f"{path}: {node.op}", f"  {OPS[node.op].summary}"]
+    lines += [f"  input: {show(graph.shape(r))} from {r}" for r in node.inputs]
+    lines += [f"  output: {', '.join(show(s) for s in node.shapes)}"]
+    if node.attrs:
+        lines.append(f"  arguments: {', '.join(f'{k}={_value(v)}' for k, v in node.attrs.items())}")
+    for name, shape in node.rule.weights.items():
+        size = 1
+        for d in shape:
+            size *= d
+        lines.append(f"  {node.weights_at}.{name}: {' x '.join(map(str, shape))} = {size:,} parameters")
+    if node.rule.macs:
+        c = node.shape
+        kernel = node.attrs.get("kernel")
+        how = ""
+        if node.op == "conv":
+            per = graph.shape(node.inputs[0])[1] // node.attrs["groups"]
+            how = f" = {c[1]} x {c[2]} x {c[3]} outputs x {per} x {kernel[0]} x {kernel[1]} weights each"
+        lines.append(f"  MACs: {node.rule.macs:,}{how}")
+    lines.append(f"  at: {node.span}" if node.span else "")
+    return "\n".join(line for line in lines if line)
+
+
+def _value(value: Any) -> str:
+    return f"[{', '.join(map(_value, value))}]" if isinstance(value, tuple) else str(value)

@@ -1,0 +1,110 @@
+"""netspec list"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from netspec.commands.common import out
+
+
+@click.command("list", epilog="\b\nExamples:\n  netspec list specs\n  netspec list ops\n  netspec list specs -f json")
+@click.argument("what", type=click.Choice(["specs", "blocks", "ops", "backends"]), default="specs")
+@click.option("-f", "--format", "kind", type=click.Choice(["text", "json"]), default="text")
+def command(what: str, kind: str) -> int:
+    """List the shipped specs (every variant), blocks, ops or backends."""
+    rows = list({"specs": specs, "blocks": blocks, "ops": ops, "backends": backends}[what]())
+    if kind == "json":
+        out(json.dumps(rows, indent=1))
+    else:
+        out(_table(rows))
+    return 0
+
+
+def specs() -> Iterator[dict[str, Any]]:
+    """A row for every variant; the counts are those of the compiled network."""
+    from netspec.document import read_document
+    from netspec.errors import Reporter
+    from netspec.library import shipped
+    from netspec.measure import totals
+    from netspec.network import build
+
+    for path in shipped():
+        reporter = Reporter()
+        document = read_document(path, reporter)
+        reporter.check()
+        assert document is not None
+        for variant in document.variants or [None]:
+            network = build(document, variant)
+            counts = totals(network.inference.nodes.values())
+            inputs = [list(n.shape[1:]) for n in network.graph.inputs]
+            yield {"name": network.name, "family": document.name, "title": network.graph.title,
+                   "input": inputs[0] if len(inputs) == 1 else inputs, "params": counts.params, "macs": counts.macs,
+                   "source": document.source}
+
+
+def blocks() -> Iterator[dict[str, Any]]:
+    """A row for every block of the shipped libraries."""
+    from netspec.document import read_document
+    from netspec.errors import Reporter
+    from netspec.library import block_libraries, specs_root
+
+    for path in block_libraries():
+        document = read_document(path, Reporter())
+        for block in document.blocks.values() if document is not None else ():
+            yield {"name": block.name, "library": Path(path).relative_to(specs_root()).with_suffix("").as_posix(),
+                   "params": ", ".join(p.name for p in block.params), "doc": block.doc}
+
+
+def ops() -> Iterator[dict[str, Any]]:
+    """A row for every primitive op, from the op table."""
+    from netspec.ops import OPS, lookup
+
+    lookup("_")  # plugins' ops too
+    for op in sorted(OPS.values(), key=lambda o: o.name):
+        if op.name != "input":
+            first = [p.name if p.required else f"{p.name}={_plain(p.default)}" for p in op.params if p.positional]
+            named = [p.name if p.required else f"{p.name}={_plain(p.default)}" for p in op.params if not p.positional]
+            yield {"name": op.name, "arguments": " ".join(first) + (f" | {' '.join(named)}" if named else ""),
+                   "manual": op.summary}
+
+
+def backends() -> Iterator[dict[str, Any]]:
+    """A row for every backend that is registered."""
+    from netspec.backend import get
+    from netspec.errors import NetspecError
+    from netspec.plugins import backends as found
+
+    for name in sorted(found()):
+        try:
+            yield {"name": name, "summary": get(name).summary, "suffix": get(name).suffix}
+        except NetspecError as e:
+            yield {"name": name, "summary": f"not usable: {e}", "suffix": ""}
+
+
+def _plain(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    """Rows as aligned text."""
+    def cell(value: Any) -> str:
+        if isinstance(value, int):
+            return f"{value:,}"
+        return "x".join(map(cell_plain, value)) if isinstance(value, list) else str(value)
+
+    def cell_plain(value: Any) -> str:
+        return "x".join(map(str, value)) if isinstance(value, list) else str(value)
+
+    if not rows:
+        return "nothing"
+    head = list(rows[0])
+    lines = [head, *([cell(row[k]) for k in head] for row in rows)]
+    widths = [min(60, max(len(line[i]) for line in lines)) for i in range(len(head))]
+    number = [isinstance(rows[0][k], int) for k in head]
+    return "\n".join("  ".join(c.rjust(w) if right else c.ljust(w) for c, w, right in zip(line, widths, number, strict=True))
+                     .rstrip() for line in lines)

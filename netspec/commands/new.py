@@ -1,0 +1,52 @@
+"""netspec new block"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from netspec.commands.common import say
+from netspec.errors import UsageError
+from netspec.files import write_text
+from netspec.reserved import bad_identifier
+
+TEMPLATE = """\
+netspec: 1
+name: {name}
+use: [blocks/common]
+blocks:
+  {name}:
+    doc: What it is, and the figure of the paper that shows it
+    params: {{width: int, stride: 1}}
+    examples: [{{input: [64, 56, 56], args: {{width: 64}}}}]
+    body:
+      - add:
+          residual:
+            - conv_bn_relu: {{out: =width, kernel: 3, stride: =stride}}
+            - conv_bn: [=width, 3]
+          shortcut:
+            - conv_bn: {{out: =width, kernel: 1, stride: =stride}}
+              when: stride != 1 or in.channels != width
+      - relu
+"""
+
+
+@click.group("new", epilog="\b\nExample:\n  netspec new block ghost\n  netspec draw ghost.yaml:ghost -o ghost.svg")
+def command() -> None:
+    """Write the beginning of a spec."""
+
+
+@command.command("block", epilog="\b\nExample:\n  netspec new block ghost")
+@click.argument("name")
+@click.option("-o", "output", metavar="FILE", help="Where to write; NAME.yaml by default.")
+def block(name: str, output: str | None) -> int:
+    """Write a library with one block to start from, NAME.yaml."""
+    if why := bad_identifier(name):
+        raise UsageError(f"'{name[:60]}' cannot be the name of a block: it {why}")
+    path = Path(output or f"{name}.yaml")
+    if path.exists():
+        raise UsageError(f"{path} is there already", "choose another name with -o")
+    write_text(path, TEMPLATE.format(name=name))
+    say(f"{path}: check it with `netspec check {path}`, see it with `netspec draw {path}:{name} -o {name}.svg`")
+    return 0

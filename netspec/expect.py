@@ -1,0 +1,148 @@
+"""`expect`: the facts of the paper, verified against the compiled network."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from netspec.errors import Reporter, did_you_mean
+from netspec.graph import Graph, Ref
+from netspec.measure import inside, neurons, output_shape, receptive_field, totals
+from netspec.network import Network
+from netspec.ops.base import show
+from netspec.parse import Map, Scalar, Seq, Tree, plain
+
+_UNITS = {"K": 10**3, "M": 10**6, "G": 10**9}
+_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMG]?)\Z")
+
+
+def quantity(value: Any) -> float | int | None:
+    """6998552, 6.8M, 1550M as a number; K, M, G are 10^3, 10^6, 10^9; None for anything else."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value
+    found = _QUANTITY.match(value.replace(",", "")) if isinstance(value, str) else None
+    if found is None:
+        return None
+    scaled = float(found[1]) * _UNITS.get(found[2], 1)
+    return round(scaled) if math.isclose(scaled, round(scaled)) else scaled
+
+
+def verify(network: Network, reporter: Reporter) -> None:
+    """Compares every fact that holds for the variant; what differs is reported at the fact (NS501, NS502)."""
+    expect = network.document.expect_for(network.variant)
+    if expect is not None:
+        _Verifier(network, reporter).all(expect)
+
+
+class _Verifier:
+    def __init__(self, network: Network, reporter: Reporter) -> None:
+        self.network, self.reporter, self.graph = network, reporter, network.inference
+
+    def all(self, expect: Map) -> None:
+        counts = totals(self.graph.nodes.values())
+        for key, tree in expect.entries:
+            if key.text == "params":
+                self.facts(tree, "params", counts.params)
+            elif key.text == "train_params":
+                self.facts(tree, "train_params", totals(self.network.graph.nodes.values()).params - counts.params)
+            elif key.text == "macs":
+                self.facts(tree, "macs", counts.macs)
+            elif key.text == "neurons":
+                self.facts(tree, "neurons", neurons(self.graph))
+            elif key.text == "receptive_field":
+                self.field(tree)
+            elif key.text == "shapes" and isinstance(tree, Map):
+                for path, shape in tree.entries:
+                    self.shape(path, shape)
+            elif key.text == "rows" and isinstance(tree, Map):
+                for path, row in tree.entries:
+                    self.row(path, row)
+
+    def error(self, code: str, message: str, tree: Tree, help: str = "") -> None:
+        where = f"{self.graph.name}: " if self.network.variant else ""
+        self.reporter.error(code, where + message, tree.span, help)
+
+    def facts(self, tree: Tree, what: str, found: float) -> None:
+        """One fact, or each of a list."""
+        for fact in tree.items if isinstance(tree, Seq) else (tree,):
+            self.fact(fact, what, found)
+
+    def fact(self, tree: Tree, what: str, found: float) -> None:
+        """A number is exact; {value, within} has a tolerance."""
+        written = tree.get("value") if isinstance(tree, Map) else tree
+        within = tree.get("within") if isinstance(tree, Map) else None
+        wanted = quantity(written.value) if isinstance(written, Scalar) else None
+        slack = _tolerance(within.value) if isinstance(within, Scalar) else 0.0
+        if wanted is None or slack is None:
+            bad = written if wanted is None else within
+            self.error("NS302", f"'{what}' wants a number such as 6998552, 6.8M or a tolerance such as 4%", bad or tree)
+            return
+        if abs(found - wanted) > slack * abs(wanted):
+            off = f" ({(found - wanted) / wanted:+.2%})" if wanted else ""
+            self.error("NS501", f"{what} is {found:,}, expected {wanted:,}"
+                       f"{f' within {within.text}' if isinstance(within, Scalar) else ''}{off}", written or tree,
+                       "correct the spec, or the number with its source")
+
+    def nodes_at(self, path: Scalar) -> str | None:
+        """The path, if something stands there; else a finding."""
+        if inside(self.graph, path.text) or inside(self.network.graph, path.text):
+            return path.text
+        known = {p[:i] for p in self.graph.nodes for i, c in enumerate(p + ".") if c == "."}
+        self.error("NS502", f"there is no step '{path.text}'", path, did_you_mean(path.text, known))
+        return None
+
+    def graph_of(self, path: str) -> Graph:
+        """The graph that has a path: the inference graph, or for a training-only part the other."""
+        return self.graph if inside(self.graph, path) else self.network.graph
+
+    def shape(self, path: Scalar, tree: Tree) -> None:
+        at = self.nodes_at(path)
+        if at is None:
+            return
+        found = output_shape(self.graph_of(at), at) or ()
+        wanted = plain(tree)
+        wanted = wanted if isinstance(wanted, list) else [wanted]
+        if list(found[1:]) != wanted:
+            self.error("NS501", f"{at} is {show(found)}, expected {'x'.join(map(str, wanted))}", tree)
+
+    def row(self, path: Scalar, row: Tree) -> None:
+        at = self.nodes_at(path)
+        if at is None or not isinstance(row, Map):
+            return
+        graph = self.graph_of(at)
+        counts = totals(inside(graph, at))
+        for key, tree in row.entries:
+            if key.text == "shape":
+                self.shape(path, tree)
+            elif key.text in ("params", "macs"):
+                self.facts(tree, f"{at}: {key.text}", getattr(counts, key.text))
+
+    def field(self, tree: Tree) -> None:
+        """`receptive_field: 212`, or by path."""
+        for path, fact in self.fields(tree):
+            if path is not None and self.nodes_at(path) is None:
+                continue
+            nodes = inside(self.graph, path.text) if path is not None else []
+            last = Ref(nodes[-1].path) if nodes else next(iter(self.graph.outputs.values())).ref
+            found = receptive_field(self.graph, last)
+            if found is None:
+                self.error("NS501", "the receptive field is the whole input", fact, "name a step before the global pooling")
+            else:
+                self.facts(fact, "receptive_field", max(found))
+
+    @staticmethod
+    def fields(tree: Tree) -> Iterator[tuple[Scalar | None, Tree]]:
+        if isinstance(tree, Map) and tree.get("value") is None:
+            yield from tree.entries
+        else:
+            yield None, tree
+
+
+def _tolerance(value: Any) -> float | None:
+    """4% or 0.04 as a share; None for anything else."""
+    if isinstance(value, str) and value.endswith("%"):
+        number = quantity(value[:-1].strip())
+        return None if number is None else number / 100
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1 else None

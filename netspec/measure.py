@@ -1,0 +1,90 @@
+"""What a graph costs: parameters, multiply-accumulates, neurons, receptive field, by any part of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from netspec.graph import Graph, Node, Ref
+from netspec.ops import Shape
+
+COUNTED = ("conv", "conv_transpose", "linear")
+FOOTER = ("MACs are multiply-accumulates of convolution and linear layers at batch 1, without bias; parameters include biases "
+          "and the affine part of norms.")
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The cost of some nodes."""
+
+    params: int
+    stats: int
+    """Elements of running statistics, which are not trained."""
+    macs: int
+    uncounted: tuple[str, ...]
+    """Ops whose MACs no rule counts."""
+
+
+def totals(nodes: Iterable[Node]) -> Totals:
+    """The cost of nodes; shared weights count once."""
+    seen: set[str] = set()
+    params = stats = macs = 0
+    uncounted: set[str] = set()
+    for node in nodes:
+        if node.rule.macs is None:
+            uncounted.add(node.op)
+        macs += node.rule.macs or 0
+        for key, shape, trained in node.tensors():
+            if key not in seen:
+                seen.add(key)
+                size = math.prod(map(int, shape))
+                params, stats = (params + size, stats) if trained else (params, stats + size)
+    return Totals(params, stats, macs, tuple(sorted(uncounted)))
+
+
+def inside(graph: Graph, path: str) -> list[Node]:
+    """The nodes at a path or below it."""
+    return [n for p, n in graph.nodes.items() if p == path or p.startswith(path + ".")]
+
+
+def output_shape(graph: Graph, path: str) -> Shape | None:
+    """The shape of what a step gives: of its node, or of the last node of its scope; None where there is none."""
+    nodes = graph.nodes
+    if path in nodes:
+        return nodes[path].shape
+    found = inside(graph, path)
+    return found[-1].shape if found else None
+
+
+def neurons(graph: Graph) -> int:
+    """Outputs of the layers that have weights, as Krizhevsky et al. 2012 count neurons (without the input)."""
+    return sum(math.prod(map(int, n.shape[1:])) for n in graph.nodes.values() if n.op in COUNTED)
+
+
+def receptive_field(graph: Graph, ref: Ref) -> tuple[int, int] | None:
+    """Height and width of the input cells that one value can depend on; None where it is the whole input.
+
+    The field grows by (k - 1) * d * jump for a window of k and dilation d, and the jump by the stride (Araujo et al.
+    2019); where paths join, the largest counts.
+    """
+    fields: dict[str, tuple[tuple[int, int], tuple[int, int]] | None] = {}
+    for node in graph.nodes.values():
+        if node.op == "input":
+            fields[node.path] = ((1, 1), (1, 1))
+            continue
+        befores = [fields[r.node] for r in node.inputs]
+        if any(b is None for b in befores) or node.op in ("flatten", "global_avg_pool", "global_max_pool",
+                                                          "adaptive_avg_pool", "upsample", "conv_transpose"):
+            fields[node.path] = None
+            continue
+        known = [b for b in befores if b is not None]
+        size = tuple(max(b[0][i] for b in known) for i in (0, 1))
+        jump = tuple(max(b[1][i] for b in known) for i in (0, 1))
+        kernel, stride = node.attrs.get("kernel", (1, 1)), node.attrs.get("stride", (1, 1))
+        dilation = node.attrs.get("dilation", (1, 1))
+        fields[node.path] = ((size[0] + (kernel[0] - 1) * dilation[0] * jump[0],
+                              size[1] + (kernel[1] - 1) * dilation[1] * jump[1]),
+                             (jump[0] * stride[0], jump[1] * stride[1]))
+    found = fields[ref.node]
+    return found[0] if found is not None else None
