@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime as ort
 import torch
 from torch import nn
 
@@ -75,3 +76,22 @@ def randomise(model: nn.Module, shape: Sequence[int], seed: int) -> nn.Module:
     for hook in hooks:
         hook.remove()
     return model
+
+
+def torch_run(module: nn.Module, x: np.ndarray) -> np.ndarray:
+    """The first output of a module in eval mode."""
+    with torch.inference_mode():
+        out = module.eval()(torch.from_numpy(x))
+    if not isinstance(out, torch.Tensor):
+        out = next(iter(out.values() if isinstance(out, dict) else out))
+    return out.numpy()
+
+
+def onnx_session(path: Path) -> ort.InferenceSession:
+    """onnxruntime on the CPU, with nothing of netspec between."""
+    return ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+
+def onnx_run(session: ort.InferenceSession, x: np.ndarray) -> np.ndarray:
+    """The first output of a model with one input."""
+    return np.asarray(session.run(None, {session.get_inputs()[0].name: x})[0])

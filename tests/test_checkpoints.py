@@ -1,0 +1,180 @@
+"""Checkpoints of torchvision, with random values: every tensor is mapped, or those that do not fit are listed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import agreement
+from parity import SPECS, TARGETS, images, network, onnx_run, onnx_session, randomise, torch_run
+from safetensors.torch import save_file
+from torch import nn
+
+CHECKPOINTS = {v: t["checkpoint"].removeprefix("torchvision:") for v, t in TARGETS.items() if "checkpoint" in t}
+QUICK = ("googlenet_torchvision", "resnet18", "resnet50", "densenet121", "mobilenet_v2", "squeezenet", "squeezenet_11")
+SIZE = (3, 224, 224)
+
+State = dict[str, torch.Tensor]
+
+
+def model(torchvision: ModuleType, name: str) -> nn.Module:
+    """A torchvision model without weights, by its call: `resnet18`, `mobilenet_v2(width_mult=1.4)`."""
+    found = re.fullmatch(r"(\w+)(?:\((\w+)=([\d.]+)\))?", name)
+    assert found
+    options: dict[str, Any] = {found[2]: float(found[3])} if found[2] else {}
+    if name == "googlenet":
+        options |= {"init_weights": False}
+    return getattr(torchvision.models, found[1])(weights=None, **options)
+
+
+def command(variant: str, weights: Path, out: Path, to: str = "onnx") -> subprocess.CompletedProcess[str]:
+    """`netspec compile SPEC --variant V --weights FILE --to TARGET -o OUT`."""
+    spec = SPECS / f"{TARGETS[variant]['family']}.yaml"
+    return subprocess.run([sys.executable, "-m", "netspec", "compile", str(spec), "--variant", variant,
+                           "--weights", str(weights), "--to", to, "-o", str(out)],
+                          capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder whose files, which are large, go when the test ends."""
+    yield tmp_path
+    for file in tmp_path.rglob("*"):
+        if file.is_file():
+            file.unlink()
+
+
+def save(state: State, path: Path) -> Path:
+    """Writes a state with torch.save or as safetensors."""
+    if path.suffix == ".pth":
+        torch.save(state, path)
+    else:
+        save_file(state, path)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+@pytest.mark.parametrize("variant", [v if v in QUICK else pytest.param(v, marks=pytest.mark.slow) for v in CHECKPOINTS])
+def test_a_checkpoint_gives_torchvisions_outputs(
+        torchvision: ModuleType, variant: str, suffix: str, folder: Path) -> None:
+    for seed, count in ((0, 2), (1, 3)):
+        theirs = randomise(model(torchvision, CHECKPOINTS[variant]), SIZE, seed)
+        weights = save(theirs.state_dict(), folder / f"weights{suffix}")
+        x = images(SIZE, count, seed + 5)
+        expected = torch_run(theirs, x)
+        done = command(variant, weights, folder / "net.onnx")
+        assert done.returncode == 0, done.stderr
+        agreement(expected, onnx_run(onnx_session(folder / "net.onnx"), x), tol=1e-4)
+        agreement(expected, torch_run(network(variant).to_torch(weights=weights), x), tol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def resnet18(torchvision: ModuleType) -> nn.Module:
+    """One model whose state the tests below spoil in copies."""
+    return randomise(model(torchvision, "resnet18"), SIZE, 3)
+
+
+def drop(state: State) -> str:
+    del state["layer2.0.downsample.1.running_var"]
+    return r"missing in the file \(1\):\n    layer2\.0\.shortcut\.downsample\.bn\.running_var"
+
+
+def add(state: State) -> str:
+    state["layer5.0.conv1.weight"] = torch.zeros(3)
+    state["surprise"] = torch.zeros(3)
+    return r"unexpected in the file \(2\):\n    layer5\.0\.conv1\.weight .*\n    surprise"
+
+
+def narrow(state: State) -> str:
+    state["layer1.0.conv1.weight"] = state["layer1.0.conv1.weight"][:, :32].clone()
+    return r"layer1\.0\.conv1\.weight: 64x32x3x3 in the file, 64x64x3x3 in the network"
+
+
+def everything(state: State) -> str:
+    return ".*".join((drop(state), add(state), narrow(state)))
+
+
+@pytest.mark.parametrize("spoil, to", [(drop, "onnx"), (add, "onnx"), (narrow, "onnx"), (everything, "onnx"),
+                                       (everything, "torch")])
+def test_tensors_that_do_not_fit_are_listed_and_nothing_is_written(
+        resnet18: nn.Module, spoil: Callable[[State], str], to: str, folder: Path) -> None:
+    state = resnet18.state_dict()
+    message = spoil(state)
+    weights = save(state, folder / "weights.safetensors")
+    done = command("resnet18", weights, folder / "out" / "net", to)
+    assert done.returncode == 1, done.stderr
+    assert re.search(message, done.stderr, re.DOTALL), done.stderr
+    assert "Traceback" not in done.stderr and done.stdout == ""
+    assert [f for f in folder.rglob("*") if f.is_file()] == [weights]
+
+
+def test_a_checkpoint_of_another_variant_is_refused(resnet18: nn.Module, folder: Path) -> None:
+    done = command("resnet34", save(resnet18.state_dict(), folder / "weights.pth"), folder / "net.onnx")
+    assert done.returncode == 1
+    assert "layer1.2" in done.stderr and not (folder / "net.onnx").exists()
+
+
+def test_a_pickle_that_runs_code_is_refused(folder: Path) -> None:
+    class Attack:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return Path.touch, (folder / "ran",)
+
+    torch.save({"conv1.weight": Attack()}, folder / "weights.pth")
+    done = command("resnet18", folder / "weights.pth", folder / "net.onnx")
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (folder / "ran").exists() and not (folder / "net.onnx").exists()
+
+
+def zero(key: str) -> Callable[[State], None]:
+    def spoil(state: State) -> None:
+        state[key] = torch.zeros_like(state[key])
+    return spoil
+
+
+def swap(one: str, other: str) -> Callable[[State], None]:
+    def spoil(state: State) -> None:
+        assert state[one].shape == state[other].shape
+        state[one], state[other] = state[other], state[one]
+    return spoil
+
+
+@pytest.mark.parametrize("spoil", [
+    zero("layer3.1.bn2.bias"), zero("conv1.weight"), zero("layer4.0.downsample.1.running_mean"), zero("fc.bias"),
+    swap("layer1.0.conv1.weight", "layer1.0.conv2.weight"), swap("layer4.1.bn1.weight", "layer4.1.bn2.weight"),
+    swap("bn1.running_mean", "bn1.bias"), swap("bn1.running_var", "bn1.weight"),
+    swap("layer2.0.downsample.1.weight", "layer2.0.bn2.weight"),
+])
+def test_the_comparison_sees_a_lost_and_a_swapped_tensor(
+        resnet18: nn.Module, spoil: Callable[[State], None], folder: Path) -> None:
+    state = dict(resnet18.state_dict())
+    spoil(state)
+    weights = save(state, folder / "weights.safetensors")
+    x = images(SIZE, 2, 9)
+    network("resnet18").to_onnx(folder / "net.onnx", weights=weights)
+    with pytest.raises(AssertionError, match=r"max\|a - b\|"):
+        agreement(torch_run(resnet18, x), onnx_run(onnx_session(folder / "net.onnx"), x), tol=1e-4)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_a_checkpoint_by_the_specs_own_names(suffix: str, folder: Path) -> None:
+    from netspec.weights import draw
+
+    net = network("squeezenet_complex_bypass")
+    arrays = draw(net.inference, 4)
+    path = folder / f"own{suffix}"
+    if suffix == ".npz":
+        np.savez(path, **arrays)
+    else:
+        save({k: torch.from_numpy(v) for k, v in arrays.items()}, path)
+    found = net.arrays(weights=path)
+    assert found.keys() == arrays.keys()
+    assert all(np.array_equal(found[k], v) for k, v in arrays.items())
