@@ -78,6 +78,7 @@ def importing(name: str) -> Iterator[None]:
     except ModuleNotFoundError as e:
         library = (e.name or "").partition(".")[0]
         wanted = f"'netspec-compiler[{EXTRAS[library]}]'" if library in EXTRAS else library
-        raise MissingError(f"the backend '{name}' needs {library}, which is not installed", f"pip install {wanted}") from None
+        raise MissingError(f"the backend '{name}' needs {library}, which is not installed",
+                           f"pip install {wanted}") from None
     except ImportError as e:
         raise MissingError(f"the backend '{name}' cannot be imported: {e}") from None

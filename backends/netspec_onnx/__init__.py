@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netspec.backend import Options, Result
+from netspec.backend import Options, Result, importing
 from netspec.graph import Graph
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+DEFAULTS = Options()
 
 
 class OnnxBackend:
@@ -22,28 +25,27 @@ class OnnxBackend:
 
     def emit(self, graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, options: Options) -> list[Path]:
         """Writes a checked model; gives the files written; raises DataError, UsageError."""
-        from netspec_onnx.write import write_model
-
+        with importing(self.name):
+            from netspec_onnx.write import write_model
         return write_model(graph, arrays, Path(target), options)
 
     def run(self, graph: Graph, arrays: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray],
-            device: str = "cpu", repeat: int = 1, options: Options = Options()) -> Result:
-        """Runs a graph in onnxruntime; raises MissingError where the device is not there."""
-        from netspec_onnx.emit import build_model
-        from netspec_onnx.run import run_model
-
-        return run_model(build_model(graph, arrays, options), inputs, device, repeat)
+            device: str = "cpu", repeat: int = 1, options: Options = DEFAULTS) -> Result:
+        """Runs a graph in onnxruntime; raises MissingError where the library or the device is not there."""
+        with importing(self.name):
+            from netspec_onnx.run import run_graph
+        return run_graph(graph, arrays, inputs, device, repeat, options)
 
     def run_file(self, path: Path, inputs: Mapping[str, np.ndarray], device: str = "cpu", repeat: int = 1) -> Result:
-        """Runs a model file in onnxruntime; raises MissingError, DataError."""
-        from netspec_onnx.run import run_model
-
+        """Runs a model file in onnxruntime; raises MissingError, UsageError, DataError."""
+        with importing(self.name):
+            from netspec_onnx.run import run_model
         return run_model(Path(path), inputs, device, repeat)
 
     def signature(self, path: Path) -> dict[str, tuple[int | str, ...]]:
-        """The inputs of a model file by name, with their shapes; raises DataError."""
-        from netspec_onnx.run import signature
-
+        """The inputs of a model file by name, with their shapes; raises MissingError, UsageError, DataError."""
+        with importing(self.name):
+            from netspec_onnx.run import signature
         return signature(Path(path))
 
 

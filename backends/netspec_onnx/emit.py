@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from netspec.backend import Options
 from netspec.errors import DataError, UsageError
 from netspec.graph import Graph, Node, Ref
 from netspec.regions import Region, tree
-from netspec_onnx.rules import ROWS, N
+from netspec_onnx.rules import ROWS
 
 DOMAIN = "netspec"
 OPSET = 18
@@ -23,6 +24,14 @@ IR_VERSION = 10
 """The lowest that has metadata on nodes, which carry the block's path and the line of the spec."""
 
 ELEMENTS = {"float32": (onnx.TensorProto.FLOAT, np.float32), "float16": (onnx.TensorProto.FLOAT16, np.float16)}
+"""What a model may compute in: ONNX's type and numpy's."""
+
+
+def element(options: Options) -> tuple[int, type[np.floating[Any]]]:
+    """The type that the model computes in; raises UsageError."""
+    if options.dtype not in ELEMENTS:
+        raise UsageError(f"the ONNX backend writes {' or '.join(ELEMENTS)}, not {options.dtype}")
+    return ELEMENTS[options.dtype]
 
 
 @dataclass(eq=False)
@@ -33,8 +42,8 @@ class _Scope:
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     values: dict[Ref, str] = field(default_factory=dict)
     """Names of values made outside."""
-    tensors: dict[str, None] = field(default_factory=dict)
-    """State-dict keys that are read inside, in order."""
+    tensors: dict[str, str] = field(default_factory=dict)
+    """State-dict keys that are read inside, in order, and their names here."""
     is_function: bool = False
 
     def value(self, ref: Ref) -> str:
@@ -42,10 +51,23 @@ class _Scope:
         return self.values.get(ref) or self.region.relative(str(ref))
 
     def tensor(self, key: str) -> str:
-        """The name of a weight here: relative to the block inside a function."""
-        self.tensors[key] = None
-        inside = self.is_function and key.startswith(self.region.path + ".")
-        return self.region.relative(key) if inside else key
+        """The name of a weight here: its key, relative to the block inside a function.
+
+        Blocks that share weights are one function, so it is relative to where the block's weights are. What stands
+        elsewhere (own weights beside shared ones, weights from outside) is marked: it may have the same name inside.
+        """
+        if key not in self.tensors:
+            home = self.region.scope.weights_at + "."
+            if not self.is_function:
+                name = key
+            elif key.startswith(home):
+                name = key.removeprefix(home)
+            elif key.startswith(self.region.path + "."):
+                name = f"own:{self.region.relative(key)}"
+            else:
+                name = f"outer:{key}"
+            self.tensors[key] = name
+        return self.tensors[key]
 
 
 class Emitter:
@@ -58,18 +80,24 @@ class Emitter:
         self.opset = OPSET
 
     def main(self) -> _Scope:
-        """The nodes of the main graph; outputs get their own names."""
+        """The nodes of the main graph; outputs get their own names, values of the same name another."""
         root = tree(self.graph)
         scope = _Scope(root)
-        copies = []
         inputs = {node.path for node in self.graph.inputs}
+        if clash := inputs & self.graph.outputs.keys():
+            raise DataError("NS603", f"'{min(clash)}' is an input and an output, in ONNX they share one set of names")
+        copies = []
         for name, output in self.graph.outputs.items():
             if output.ref in scope.values or output.ref.node in inputs:
-                copies.append((scope.value(output.ref), name))
+                copies.append((output.ref, name))
             else:
                 scope.values[output.ref] = name
+        for name in self.graph.outputs:
+            if name in self.graph.nx and Ref(name) not in scope.values:
+                scope.values[Ref(name)] = f"{name}:0"
         self.items(root, scope)
-        scope.nodes += [helper.make_node("Identity", [a], [b], name=f"/{b}/Identity") for a, b in copies]
+        scope.nodes += [helper.make_node("Identity", [scope.value(ref)], [name], name=f"/{name}/Identity")
+                        for ref, name in copies]
         return scope
 
     def items(self, region: Region, scope: _Scope) -> None:
@@ -95,26 +123,28 @@ class Emitter:
         for row in ROWS[node.op](node, [self.graph.shape(r) for r in node.inputs]):
             self.opset = max(self.opset, row.since)
             types[row.op_type] = types.get(row.op_type, 0) + 1
-            name = f"/{path.replace('.', '/')}/{row.op_type}" + (f"_{types[row.op_type]}" if types[row.op_type] > 1 else "")
+            count = f"_{types[row.op_type]}" if types[row.op_type] > 1 else ""
+            name = f"/{path.replace('.', '/')}/{row.op_type}{count}"
 
             def named(value: str, tag: str = path) -> str:
                 if value in weights:
                     return scope.tensor(f"{node.weights_at}.{value}")
                 return names.get(value) or (f"{tag}:{value}" if value else "")
 
-            inputs = [self.constant(v, f"{path}:{row.op_type.lower()}{types[row.op_type]}.{i}", name, scope)
+            inputs = [self.constant(v, f"{path}:{row.op_type.lower()}{types[row.op_type]}.{i}", name, scope, row.exact)
                       if isinstance(v, np.ndarray) else named(v) for i, v in enumerate(row.inputs)]
             made = helper.make_node(row.op_type, inputs, [named(v) for v in row.outputs], name=name, **row.attrs)
-            self.annotate(made, node.path.rpartition(".")[0] if not scope.is_function else path.rpartition(".")[0],
-                          str(node.span or ""))
+            self.annotate(made, path.rpartition(".")[0], str(node.span or ""))
             scope.nodes.append(made)
 
-    def constant(self, array: np.ndarray, value: str, name: str, scope: _Scope) -> str:
-        """Writes a constant; numbers take the type of the model."""
-        if array.dtype == np.float32:
-            array = array.astype(ELEMENTS[self.options.dtype][1])
+    def constant(self, array: np.ndarray, value: str, name: str, scope: _Scope,
+                 exact: bool = False) -> str:
+        """Writes a constant; numbers take the type of the model, unless they are exact."""
+        if array.dtype == np.float32 and not exact:
+            array = array.astype(element(self.options)[1])
         tensor = onnx.numpy_helper.from_array(array, value)
-        scope.nodes.append(helper.make_node("Constant", [], [value], name=f"{name}.{value.rpartition(':')[2]}", value=tensor))
+        name = f"{name}.{value.rpartition(':')[2]}"
+        scope.nodes.append(helper.make_node("Constant", [], [value], name=name, value=tensor))
         return value
 
     def annotate(self, made: onnx.NodeProto, path: str, source: str) -> None:
@@ -134,18 +164,19 @@ class Emitter:
         tensors = list(inner.tensors)
         weights = [inner.tensor(key) for key in tensors]
         function = self.function(region, inner, [*formal, *weights])
-        made = helper.make_node(function.name, [*(scope.value(r) for r in region.inputs), *(scope.tensor(k) for k in tensors)],
-                                [scope.value(r) for r in region.outputs], domain=DOMAIN,
-                                name=f"/{scope.region.relative(region.path).replace('.', '/')}")
-        self.annotate(made, (scope.region.relative(region.path) if scope.is_function else region.path).rpartition(".")[0],
-                      str(region.scope.span or ""))
+        path = scope.region.relative(region.path)
+        operands = [*(scope.value(r) for r in region.inputs), *(scope.tensor(k) for k in tensors)]
+        made = helper.make_node(function.name, operands, [scope.value(r) for r in region.outputs], domain=DOMAIN,
+                                name=f"/{path.replace('.', '/')}")
+        self.annotate(made, path.rpartition(".")[0], str(region.scope.span or ""))
         scope.nodes.append(made)
         return None
 
     def function(self, region: Region, inner: _Scope, inputs: list[str]) -> onnx.FunctionProto:
         """The function of a block: one for all calls with the same body; other bodies get a number."""
         outputs = [inner.value(r) for r in region.outputs]
-        made = onnx.FunctionProto(domain=DOMAIN, name=region.scope.block, input=inputs, output=outputs, node=inner.nodes)
+        made = onnx.FunctionProto(domain=DOMAIN, name=region.scope.block, input=inputs, output=outputs,
+                                  node=inner.nodes)
         key = made.SerializeToString(deterministic=True)
         if key not in self.functions:
             name, count = region.scope.block, 1
@@ -166,41 +197,55 @@ def build_model(graph: Graph, arrays: Mapping[str, np.ndarray], options: Options
 
 
 def structure(graph: Graph, options: Options) -> onnx.ModelProto:
-    """The model without its weights."""
-    if options.dtype not in ELEMENTS:
-        raise UsageError(f"the ONNX backend writes {' or '.join(ELEMENTS)}, not {options.dtype}")
-    element = ELEMENTS[options.dtype][0]
+    """The model without its weights; raises DataError, UsageError."""
+    kind, _ = element(options)
     emitter = Emitter(graph, options)
     scope = emitter.main()
-    opset = options.opset or emitter.opset
-    if opset < emitter.opset:
-        raise UsageError(f"this network needs opset {emitter.opset}, not {opset}")
-    if opset > onnx.defs.onnx_opset_version():
-        raise UsageError(f"the installed onnx knows opsets up to {onnx.defs.onnx_opset_version()}, not {opset}")
+    opset = _opset(emitter.opset, options)
 
     def info(name: str, shape: Iterable[Any]) -> onnx.ValueInfoProto:
-        return helper.make_tensor_value_info(name, element, list(shape))
+        return helper.make_tensor_value_info(name, kind, list(shape))
 
-    made = {name for node in scope.nodes for name in node.output}
-    values = [info(scope.value(Ref(n.path, i)), shape) for n in graph.nodes.values() if n.op != "input"
-              for i, shape in enumerate(n.shapes) if scope.value(Ref(n.path, i)) in made - set(graph.outputs)]
+    made = {name for node in scope.nodes for name in node.output} - graph.outputs.keys()
+    values = {scope.value(Ref(n.path, i)): shape for n in graph.nodes.values() if n.op != "input"
+              for i, shape in enumerate(n.shapes)}
     proto = helper.make_graph(scope.nodes, graph.name, [info(n.path, n.shape) for n in graph.inputs],
-                              [info(name, graph.shape(o.ref)) for name, o in graph.outputs.items()], value_info=values)
+                              [info(name, graph.shape(o.ref)) for name, o in graph.outputs.items()],
+                              value_info=[info(name, shape) for name, shape in values.items() if name in made])
     opsets = [helper.make_opsetid("", opset)]
     for function in emitter.functions.values():
         function.opset_import.extend([*opsets, helper.make_opsetid(DOMAIN, 1)])
     model = helper.make_model(proto, functions=list(emitter.functions.values()), producer_name="netspec",
                               producer_version=__version__, doc_string=graph.title,
                               opset_imports=[*opsets, *([helper.make_opsetid(DOMAIN, 1)] if emitter.functions else [])])
-    model.ir_version = IR_VERSION
+    model.ir_version = max(IR_VERSION, onnx.helper.find_min_ir_version_for(opsets, ignore_unknown=True))
     return model
 
 
-def tensors(graph: Graph, arrays: Mapping[str, np.ndarray], options: Options) -> Iterable[onnx.TensorProto]:
-    """The weights as initialisers under their state-dict keys; raises DataError for one that is missing."""
-    element, dtype = ELEMENTS[options.dtype]
+def _opset(needed: int, options: Options) -> int:
+    """The operator set that is asked for, or the lowest that has what the network needs; raises UsageError."""
+    known = onnx.defs.onnx_opset_version()
+    if options.opset is not None and options.opset < needed:
+        raise UsageError(f"this network needs opset {needed}, not {options.opset}")
+    if options.opset is not None and options.opset > known:
+        raise UsageError(f"the installed onnx knows opsets up to {known}, not {options.opset}")
+    return options.opset or needed
+
+
+def tensors(graph: Graph, arrays: Mapping[str, np.ndarray], options: Options) -> Iterator[onnx.TensorProto]:
+    """The weights as initialisers under their state-dict keys; raises DataError for one that does not fit."""
+    kind, dtype = element(options)
     for key, (shape, _, _) in graph.tensors().items():
         if key not in arrays or arrays[key].shape != tuple(shape):
             raise DataError("NS602", f"the weight '{key}' is missing, or of another shape")
-        yield onnx.TensorProto(name=key, dims=list(shape), data_type=element,
-                               raw_data=np.ascontiguousarray(arrays[key], dtype).tobytes())
+        with np.errstate(over="ignore"):
+            array = np.ascontiguousarray(arrays[key], dtype)
+        if dtype is np.float16 and np.isinf(array).any() and not np.isinf(arrays[key]).any():
+            raise DataError("NS603", f"the weight '{key}' holds numbers beyond float16's 65504", "--dtype float32")
+        yield onnx.TensorProto(name=key, dims=list(map(int, shape)), data_type=kind, raw_data=array.tobytes())
+
+
+def weight_bytes(graph: Graph, options: Options) -> int:
+    """The size of all weights in the model; raises UsageError."""
+    each = np.dtype(element(options)[1]).itemsize
+    return sum(prod(map(int, shape)) for shape, _, _ in graph.tensors().values()) * each

@@ -30,6 +30,8 @@ class N:
     attrs: dict[str, Any] = field(default_factory=dict)
     since: int = 18
     """The operator set that first has it as used here."""
+    exact: bool = False
+    """Its constants are float32 whatever the model computes in."""
 
 
 Row = Callable[[Node, list[Shape]], list[N]]
@@ -126,7 +128,7 @@ def _avg_pool(node: Node, shapes: list[Shape]) -> list[N]:
     """
     a = node.attrs
     pads, written = _end_pads(node, shapes[0], (1, 1)), a["pad"]
-    sizes = {"kernel_shape": list(a["kernel"]), "strides": list(a["stride"])}
+    sizes: dict[str, Any] = {"kernel_shape": list(a["kernel"]), "strides": list(a["stride"])}
     if not (a["count_pad"] and a["ceil"]):
         return [n("AveragePool", "x0", **sizes, pads=_onnx_pads(pads), count_include_pad=int(a["count_pad"]))]
     rest = (0, max(0, pads[1] - written[1]), 0, max(0, pads[3] - written[3]))
@@ -195,10 +197,10 @@ def _split(node: Node, shapes: list[Shape]) -> list[N]:
 
 def _upsample(node: Node, shapes: list[Shape]) -> list[N]:
     scales = floats(1, 1, *node.attrs["scale"])
+    attrs = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
     if node.attrs["mode"] == "nearest":
-        return [n("Resize", "x0", "", scales, mode="nearest", coordinate_transformation_mode="asymmetric",
-                  nearest_mode="floor")]
-    return [n("Resize", "x0", "", scales, mode="linear", coordinate_transformation_mode="half_pixel")]
+        attrs = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    return [N("Resize", ("x0", "", scales), ("y0",), attrs, exact=True)]
 
 
 def _mul(node: Node, shapes: list[Shape]) -> list[N]:

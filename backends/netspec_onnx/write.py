@@ -14,7 +14,7 @@ from netspec.backend import Options
 from netspec.errors import DataError, UsageError
 from netspec.files import writing
 from netspec.graph import Graph
-from netspec_onnx.emit import ELEMENTS, structure, tensors
+from netspec_onnx.emit import element, structure, tensors, weight_bytes
 
 LIMIT = 2 * 10**9
 """Bytes of weights that fit beside the rest into one protobuf message (2 GiB)."""
@@ -24,25 +24,31 @@ def write_model(graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, op
     """Writes a checked model; the main file appears last; raises DataError, UsageError."""
     model = structure(graph, options)
     check(model, graph, options)
-    size = sum(arrays[key].size for key in graph.tensors() if key in arrays) * np.dtype(ELEMENTS[options.dtype][1]).itemsize
-    external = size > LIMIT if options.external_data is None else options.external_data
-    if external:
-        data = target.with_name(target.name + ".data")
+    fits = weight_bytes(graph, options) <= LIMIT
+    if options.external_data or (options.external_data is None and not fits):
+        return _write_apart(model, graph, arrays, target, options)
+    if not fits:
+        raise UsageError("more than 2 GB of weights do not fit into one file", "--external-data")
+    model.graph.initializer.extend(tensors(graph, arrays, options))
+    with writing(target) as f:
+        f.write(model.SerializeToString())
+    return [target]
+
+
+def _write_apart(model: onnx.ModelProto, graph: Graph, arrays: Mapping[str, np.ndarray], target: Path,
+                 options: Options) -> list[Path]:
+    """Streams the weights into a file beside the model; both are whole before either takes its place."""
+    data = target.with_name(target.name + ".data")
+    with writing(target) as main:
         with writing(data) as f:
             offset = 0
             for tensor in tensors(graph, arrays, options):
                 f.write(tensor.raw_data)
                 model.graph.initializer.append(_external(tensor, data.name, offset))
                 offset += len(tensor.raw_data)
-        written = [data]
-    else:
-        if size > LIMIT:
-            raise UsageError("more than 2 GB of weights do not fit into one file", "--external-data")
-        model.graph.initializer.extend(tensors(graph, arrays, options))
-        written = []
-    with writing(target) as f:
-        f.write(model.SerializeToString())
-    return [target, *written]
+            main.write(model.SerializeToString())
+            main.flush()
+    return [target, data]
 
 
 def check(model: onnx.ModelProto, graph: Graph, options: Options) -> None:
@@ -50,10 +56,10 @@ def check(model: onnx.ModelProto, graph: Graph, options: Options) -> None:
 
     Weights are declared by type and shape alone, so that the check costs no pass over them.
     """
-    element = ELEMENTS[options.dtype][0]
+    kind, _ = element(options)
     bare = onnx.ModelProto()
     bare.CopyFrom(model)
-    bare.graph.input.extend(onnx.helper.make_tensor_value_info(key, element, list(shape))
+    bare.graph.input.extend(onnx.helper.make_tensor_value_info(key, kind, list(shape))
                             for key, (shape, _, _) in graph.tensors().items())
     handle, name = tempfile.mkstemp(suffix=".onnx")
     try:
@@ -61,7 +67,8 @@ def check(model: onnx.ModelProto, graph: Graph, options: Options) -> None:
             f.write(bare.SerializeToString())
         onnx.checker.check_model(name, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as e:
-        raise DataError("NS603", f"onnx.checker refuses the model: {str(e)[:500]}", "this is a bug of netspec") from None
+        raise DataError("NS603", f"onnx.checker refuses the model: {str(e)[:500]}",
+                        "this is a bug of netspec, or of the backend row of an op from outside") from None
     finally:
         os.unlink(name)
 
