@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from netspec.errors import DataError, Reporter, Span, UsageError
 from netspec.expr import ExprError, Template, parse_template
 from netspec.graph import Graph
 from netspec.parse import Map, Scalar, Seq
-from netspec.steps import text
 
 MAX_BYTES = 16 * 2**30
 IGNORED = "num_batches_tracked"
@@ -168,19 +167,22 @@ class Account:
         return len(self.unexpected) + len(self.misshapen) + len(self.missing) + len(self.twice)
 
 
-def match(graph: Graph, arrays: Mapping[str, np.ndarray], checkpoints: Map | None) -> dict[str, np.ndarray]:
+def match(graph: Graph, arrays: Mapping[str, np.ndarray], checkpoints: Map | None,
+          training: Graph | None = None) -> dict[str, np.ndarray]:
     """The network's weights out of a checkpoint: by name, or by the rule set that accounts for every tensor.
 
-    Raises DataError (NS602), which lists the keys that are missing, unexpected or of another shape.
+    Tensors that only `training` has (auxiliary heads) may be in the file. Raises DataError (NS602), which lists the
+    keys that are missing, unexpected or of another shape.
     """
     reporter = Reporter()
     sets = rules_of(checkpoints, reporter)
     reporter.check()
     wanted = {key: tuple(map(int, shape)) for key, (shape, _, _) in graph.tensors().items()}
-    accounts = [_account("its own names", (), wanted, arrays)]
+    spare = set(training.tensors()) - set(wanted) if training is not None else set()
+    accounts = [_account("its own names", (), wanted, spare, arrays)]
     for source, rules in sets.items():
         if accounts[-1].problems:
-            accounts.append(_account(source, rules, wanted, arrays))
+            accounts.append(_account(source, rules, wanted, spare, arrays))
     best = min(accounts, key=lambda a: a.problems)
     if best.problems:
         raise DataError("NS602", _complaint(graph, best),
@@ -188,7 +190,7 @@ def match(graph: Graph, arrays: Mapping[str, np.ndarray], checkpoints: Map | Non
     return best.arrays
 
 
-def _account(source: str, rules: Sequence[Rule], wanted: Mapping[str, tuple[int, ...]],
+def _account(source: str, rules: Sequence[Rule], wanted: Mapping[str, tuple[int, ...]], spare: Collection[str],
              arrays: Mapping[str, np.ndarray]) -> Account:
     found = Account(source, {}, [], [], [], [])
     for key, array in arrays.items():
@@ -200,7 +202,7 @@ def _account(source: str, rules: Sequence[Rule], wanted: Mapping[str, tuple[int,
         except ExprError as e:
             found.unexpected.append(f"{key} ({e})")
             continue
-        if path is None:
+        if path is None or path in spare:
             continue
         if path not in wanted:
             found.unexpected.append(key if path == key else f"{key} (as {path})")

@@ -45,7 +45,7 @@ class Network:
         graph = self.graph if training else self.inference
         if weights is None:
             return initialise(graph, seed)
-        return match(graph, read_checkpoint(Path(weights)), self.document.checkpoints)
+        return match(graph, read_checkpoint(Path(weights)), self.document.checkpoints, self.graph)
 
     def to_torch(self, training: bool = False, seed: int = 0, weights: str | Path | None = None) -> torch.nn.Module:
         """The nn.Module that `netspec compile --to torch` writes, with its weights loaded."""

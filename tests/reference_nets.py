@@ -52,10 +52,13 @@ class GoogLeNet(Reference):
         (r"inc(\w\w)_(3x3|5x5)\.(\w+)", r"\1.b\2.conv_relu_2.conv.\3"),
         (r"inc(\w\w)_proj\.(\w+)", r"\1.pool.conv_relu.conv.\2"),
         (r"classifier\.(\w+)", r"fc.\1"),
+        (r"aux(\d)_conv\.(\w+)", r"aux\1.aux_head.conv.conv.\2"),
+        (r"aux(\d)_(fc\d)\.(\w+)", r"aux\1.aux_head.\2.\3"),
     )
 
-    def __init__(self) -> None:
+    def __init__(self, aux: bool = False) -> None:
         super().__init__()
+        self.heads = {"4a": "aux1", "4d": "aux2"} if aux else {}
         self.stem7 = nn.Conv2d(3, 64, 7, 2, 3)
         self.stem1 = nn.Conv2d(64, 64, 1)
         self.stem3 = nn.Conv2d(64, 192, 3, 1, 1)
@@ -68,6 +71,10 @@ class GoogLeNet(Reference):
             self.add_module(f"inc{row}_5x5", nn.Conv2d(r5, n5, 5, 1, 2))
             self.add_module(f"inc{row}_proj", nn.Conv2d(width, proj, 1))
             width = n1 + n3 + n5 + proj
+            if head := self.heads.get(row):
+                self.add_module(f"{head}_conv", nn.Conv2d(width, 128, 1))
+                self.add_module(f"{head}_fc1", nn.Linear(4 * 4 * 128, 1024))
+                self.add_module(f"{head}_fc2", nn.Linear(1024, 1000))
         self.classifier = nn.Linear(width, 1000)
 
     def inception(self, row: str, x: Tensor) -> Tensor:
@@ -78,16 +85,25 @@ class GoogLeNet(Reference):
         return torch.cat([conv("1x1", x), conv("3x3", conv("3x3_reduce", x)), conv("5x5", conv("5x5_reduce", x)),
                           conv("proj", F.max_pool2d(x, 3, 1, 1))], 1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, 3, 224, 224) -> (N, 1000)."""
+    def head(self, name: str, x: Tensor) -> Tensor:
+        """An auxiliary classifier without its dropout (section 5), (N, C, 14, 14) -> (N, 1000)."""
+        x = F.relu(self.get_submodule(f"{name}_conv")(F.avg_pool2d(x, 5, 3)))
+        return self.get_submodule(f"{name}_fc2")(F.relu(self.get_submodule(f"{name}_fc1")(x.flatten(1))))
+
+    def forward(self, x: Tensor) -> Tensor | dict[str, Tensor]:
+        """(N, 3, 224, 224) -> (N, 1000); with auxiliary classifiers, the logits of all three by name."""
+        found = {}
         x = self.normalise(F.max_pool2d(F.relu(self.stem7(x)), 3, 2, ceil_mode=True))
         x = self.normalise(F.relu(self.stem3(F.relu(self.stem1(x)))))
         x = F.max_pool2d(x, 3, 2, ceil_mode=True)
         for row in self.ROWS:
             x = self.inception(row, x)
+            if row in self.heads:
+                found[self.heads[row]] = self.head(self.heads[row], x)
             if row in ("3b", "4e"):
                 x = F.max_pool2d(x, 3, 2, ceil_mode=True)
-        return self.classifier(x.mean((2, 3)))
+        logits = self.classifier(x.mean((2, 3)))
+        return {"logits": logits, **found} if found else logits
 
     @staticmethod
     def normalise(x: Tensor) -> Tensor:

@@ -18,6 +18,8 @@ from parity import SPECS, TARGETS, images, network, onnx_run, onnx_session, rand
 from safetensors.torch import save_file
 from torch import nn
 
+from netspec.errors import DataError
+
 CHECKPOINTS = {v: t["checkpoint"].removeprefix("torchvision:") for v, t in TARGETS.items() if "checkpoint" in t}
 QUICK = ("googlenet_torchvision", "resnet18", "resnet50", "densenet121", "mobilenet_v2", "squeezenet", "squeezenet_11")
 SIZE = (3, 224, 224)
@@ -162,6 +164,23 @@ def test_the_comparison_sees_a_lost_and_a_swapped_tensor(
     network("resnet18").to_onnx(folder / "net.onnx", weights=weights)
     with pytest.raises(AssertionError, match=r"max\|a - b\|"):
         agreement(torch_run(resnet18, x), onnx_run(onnx_session(folder / "net.onnx"), x), tol=1e-4)
+
+
+def test_auxiliary_heads_are_loaded_for_training_and_may_be_missing_otherwise(
+        torchvision: ModuleType, folder: Path) -> None:
+    theirs = model(torchvision, "googlenet")
+    state, net = theirs.state_dict(), network("googlenet_torchvision")
+    path = save(state, folder / "weights.safetensors")
+    arrays = net.arrays(weights=path, training=True)
+    assert sum(a.size for k, a in arrays.items() if "running" not in k) == 13_004_888
+    for key, ours in (("aux1.conv.conv.weight", "aux1.aux_head.conv.conv.weight"),
+                      ("aux2.fc1.bias", "aux2.aux_head.fc1.bias"), ("aux2.fc2.weight", "aux2.aux_head.fc2.weight")):
+        assert np.array_equal(arrays[ours], state[key].numpy())
+    assert net.arrays(weights=path).keys() == net.inference.tensors().keys()
+    bare = save({k: v for k, v in state.items() if not k.startswith("aux")}, folder / "bare.safetensors")
+    assert net.arrays(weights=bare).keys() == net.inference.tensors().keys()
+    with pytest.raises(DataError, match=r"aux1\.aux_head\.conv\.conv\.weight"):
+        net.arrays(weights=bare, training=True)
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
