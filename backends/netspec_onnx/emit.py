@@ -23,7 +23,8 @@ OPSET = 18
 IR_VERSION = 10
 """The lowest that has metadata on nodes, which carry the block's path and the line of the spec."""
 
-ELEMENTS = {"float32": (onnx.TensorProto.FLOAT, np.float32), "float16": (onnx.TensorProto.FLOAT16, np.float16)}
+ELEMENTS: dict[str, tuple[int, type[np.floating[Any]]]] = {
+    "float32": (onnx.TensorProto.FLOAT, np.float32), "float16": (onnx.TensorProto.FLOAT16, np.float16)}
 """What a model may compute in: ONNX's type and numpy's."""
 
 

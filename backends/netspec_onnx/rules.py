@@ -196,11 +196,11 @@ def _split(node: Node, shapes: list[Shape]) -> list[N]:
 
 
 def _upsample(node: Node, shapes: list[Shape]) -> list[N]:
-    scales = floats(1, 1, *node.attrs["scale"])
-    attrs = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+    """Named axes keep the batch out of it: its size stays a symbol."""
+    attrs: dict[str, Any] = {"axes": [2, 3], "mode": "linear", "coordinate_transformation_mode": "half_pixel"}
     if node.attrs["mode"] == "nearest":
-        attrs = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-    return [N("Resize", ("x0", "", scales), ("y0",), attrs, exact=True)]
+        attrs |= {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    return [N("Resize", ("x0", "", floats(*node.attrs["scale"])), ("y0",), attrs, exact=True)]
 
 
 def _mul(node: Node, shapes: list[Shape]) -> list[N]:

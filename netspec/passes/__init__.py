@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from netspec.graph import Graph
-from netspec.passes.drop_training import drop_training
+from netspec.passes.drop_dropout import drop_dropout
+from netspec.passes.drop_heads import drop_heads
 from netspec.passes.fc_to_conv import fc_to_conv
 
 Pass = Callable[[Graph], Graph]
 
-INFERENCE: tuple[Pass, ...] = (drop_training,)
+INFERENCE: tuple[Pass, ...] = (drop_heads, drop_dropout)
 """What makes the inference graph of a training graph, in order."""
 
 NAMED: dict[str, Pass] = {"fc_to_conv": fc_to_conv}

@@ -1,0 +1,60 @@
+"""The nn.Module that the source defines, and runs of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from netspec.backend import Options, Result
+from netspec.errors import DataError, MissingError, UsageError
+from netspec.graph import Graph
+from netspec_torch.emit import class_name, source
+from netspec_torch.weights import state_dict
+
+
+def to_module(graph: Graph, arrays: Mapping[str, np.ndarray], options: Options = Options()) -> torch.nn.Module:
+    """The module with its weights; in eval mode, or ready to be trained with `training`."""
+    from netspec.passes.drop_heads import drop_heads
+
+    kept = graph if options.training else drop_heads(graph)
+    space: dict[str, object] = {"__name__": f"netspec_{class_name(graph.name)}"}
+    # The source is our own: names in it are checked identifiers, and every text of the spec is escaped.
+    exec(compile(source(kept, Options(training=True)), f"<netspec {graph.name}>", "exec"), space)
+    with torch.device("meta"):  # no time is spent on weights that are replaced at once
+        module = space[class_name(graph.name)]()  # type: ignore[operator]
+    module.load_state_dict(state_dict(kept, arrays), strict=True, assign=True)
+    module.requires_grad_(True)
+    return module.train(options.training)  # type: ignore[no-any-return]
+
+
+def run_module(module: torch.nn.Module, graph: Graph, inputs: Mapping[str, np.ndarray], device: str = "cpu",
+               repeat: int = 1) -> Result:
+    """Runs a module; raises MissingError instead of falling back to another device."""
+    if device not in ("cpu", "cuda"):
+        raise UsageError(f"there is no device '{device}'", "known: cpu, cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise MissingError("this PyTorch cannot use CUDA", "install a CUDA build of torch, and a driver")
+    module = module.eval().to(device)
+    names = [n.path for n in graph.inputs]
+    if missing := [n for n in names if n not in inputs]:
+        raise DataError("NS701", f"the input '{missing[0]}' is missing")
+    given = [torch.from_numpy(np.array(inputs[n], np.float32)).to(device) for n in names]
+    with torch.inference_mode():
+        result = module(*given)
+        latency = []
+        for _ in range(repeat):
+            start = time.perf_counter()
+            result = module(*given)
+            if device == "cuda":
+                torch.cuda.synchronize()
+            latency.append((time.perf_counter() - start) * 1000)
+    found = result if isinstance(result, dict) else {_single(graph): result}
+    place = torch.cuda.get_device_name() if device == "cuda" else "cpu"
+    return Result({k: v.cpu().numpy() for k, v in found.items()}, f"torch {place}", latency)
+
+
+def _single(graph: Graph) -> str:
+    return next(name for name, o in graph.outputs.items() if not o.training_only)

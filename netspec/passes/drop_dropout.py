@@ -1,0 +1,27 @@
+"""Removes what is the identity at inference.
+
+Case 1: the readers of `dropout` and `drop_path` read their operand.
+Case 2: an output that names such a node names its operand instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from netspec.graph import Graph, Ref
+
+IDENTITY_AT_INFERENCE = ("dropout", "drop_path")
+
+
+def drop_dropout(graph: Graph) -> Graph:
+    """The graph without dropout and drop_path."""
+    source: dict[Ref, Ref] = {}
+    nodes = []
+    for node in graph.nodes.values():
+        inputs = tuple(source.get(ref, ref) for ref in node.inputs)
+        if node.op in IDENTITY_AT_INFERENCE:
+            source[Ref(node.path)] = inputs[0]
+        else:
+            nodes.append(node if inputs == node.inputs else replace(node, inputs=inputs))
+    outputs = {name: replace(o, ref=source.get(o.ref, o.ref)) for name, o in graph.outputs.items()}
+    return Graph(graph.name, nodes, outputs, graph.scopes, graph.title)

@@ -1,0 +1,17 @@
+"""Drops outputs marked `training_only`, with the nodes that serve nothing else."""
+
+from __future__ import annotations
+
+import networkx as nx
+
+from netspec.graph import Graph
+
+
+def drop_heads(graph: Graph) -> Graph:
+    """The graph without auxiliary heads."""
+    outputs = {name: o for name, o in graph.outputs.items() if not o.training_only}
+    needed = {o.ref.node for o in outputs.values()}
+    for path in list(needed):
+        needed |= nx.ancestors(graph.nx, path)
+    nodes = [n for n in graph.nodes.values() if n.path in needed or n.op == "input"]
+    return Graph(graph.name, nodes, outputs, graph.scopes, graph.title)
