@@ -116,9 +116,15 @@ def _end_pads(node: Node, shape: Shape, dilation: tuple[int, int]) -> Pads:
 
 
 def _max_pool(node: Node, shapes: list[Shape]) -> list[N]:
+    """Pads as large as the kernel, which dilation allows, are cells of -inf: onnxruntime refuses them in MaxPool."""
     a = node.attrs
-    return [n("MaxPool", "x0", kernel_shape=list(a["kernel"]), strides=list(a["stride"]), dilations=list(a["dilation"]),
-              pads=_onnx_pads(_end_pads(node, shapes[0], a["dilation"])))]
+    pads = _end_pads(node, shapes[0], a["dilation"])
+    (kh, kw), (top, bottom, left, right) = a["kernel"], pads
+    sizes: dict[str, Any] = {"kernel_shape": [kh, kw], "strides": list(a["stride"]), "dilations": list(a["dilation"])}
+    if max(top, bottom) < kh and max(left, right) < kw:
+        return [n("MaxPool", "x0", **sizes, pads=_onnx_pads(pads))]
+    return [n("Pad", "x0", ints(0, 0, top, left, 0, 0, bottom, right), floats(-np.inf), out="padded"),
+            n("MaxPool", "padded", **sizes)]
 
 
 def _avg_pool(node: Node, shapes: list[Shape]) -> list[N]:
@@ -196,11 +202,10 @@ def _split(node: Node, shapes: list[Shape]) -> list[N]:
 
 
 def _upsample(node: Node, shapes: list[Shape]) -> list[N]:
-    """Named axes keep the batch out of it: its size stays a symbol."""
-    attrs: dict[str, Any] = {"axes": [2, 3], "mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+    attrs = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
     if node.attrs["mode"] == "nearest":
-        attrs |= {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-    return [N("Resize", ("x0", "", floats(*node.attrs["scale"])), ("y0",), attrs, exact=True)]
+        attrs = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    return [N("Resize", ("x0", "", floats(1, 1, *node.attrs["scale"])), ("y0",), attrs, exact=True)]
 
 
 def _mul(node: Node, shapes: list[Shape]) -> list[N]:

@@ -20,7 +20,7 @@ from netspec_onnx.emit import build_model, weight_bytes
 from netspec_onnx.write import LIMIT, write_model
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-FATAL_ONLY, ERRORS_ONLY = 4, 3
+FATAL_ONLY = 4
 KINDS = {f"tensor({name})": kind for name, kind in (
     ("float", np.float32), ("float16", np.float16), ("double", np.float64), ("int64", np.int64), ("int32", np.int32),
     ("int8", np.int8), ("uint8", np.uint8), ("bool", np.bool_))}
@@ -33,9 +33,9 @@ def session(model: Any, device: str = "cpu") -> ort.InferenceSession:
     wanted = PROVIDERS[device]
     if wanted not in ort.get_available_providers():
         raise MissingError(f"this onnxruntime has no {wanted}", "pip install onnxruntime-gpu, in place of onnxruntime")
-    ort.set_default_logger_severity(FATAL_ONLY)  # what matters is checked and said below
+    ort.set_default_logger_severity(FATAL_ONLY)  # its errors are raised, and said below
     options = ort.SessionOptions()
-    options.log_severity_level = ERRORS_ONLY
+    options.log_severity_level = FATAL_ONLY
     source = _readable(model) if isinstance(model, Path) else model.SerializeToString()
     said = io.StringIO()
     try:
