@@ -89,6 +89,7 @@ class Reader:
 
     def document(self, path: Path, name: str | None = None) -> Document | None:
         """The document at a path; None where it cannot be understood at all."""
+        from netspec.library import shown
         from netspec.schema import validate
 
         real = path.resolve()
@@ -97,7 +98,7 @@ class Reader:
         if not self.open:
             self.root = real.parent
         self.open.append(real)
-        tree = read(path, self.reporter, name)
+        tree = read(path, self.reporter, name or shown(path))
         doc = None
         if tree is not None:
             bad = validate(tree, self.reporter)

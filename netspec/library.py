@@ -30,6 +30,16 @@ def specs_root() -> Path:
     return inside if inside.is_dir() else package.parent / "specs"
 
 
+def shown(path: Path) -> str:
+    """The name of a file in messages and in what is written: the same on every machine for shipped specs."""
+    real = path.resolve()
+    if real.is_relative_to(specs_root()):
+        return f"specs/{real.relative_to(specs_root()).as_posix()}"
+    if path.is_absolute() and real.is_relative_to(Path.cwd()):
+        return str(real.relative_to(Path.cwd()))
+    return str(path)
+
+
 def shipped() -> list[Path]:
     """The shipped families."""
     return sorted(specs_root().glob("*.yaml"))
