@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ from netspec.parse import Map, Scalar, Seq
 
 MAX_BYTES = 16 * 2**30
 IGNORED = "num_batches_tracked"
+BEGINNINGS = {".safetensors": re.compile(rb".{8}\{", re.DOTALL), ".npz": re.compile(rb"PK"),
+              **dict.fromkeys((".pth", ".pt", ".bin"), re.compile(rb"PK|\x80"))}
+"""Checkpoints by suffix, and how each begins: a header of JSON, a zip, a zip or a pickle."""
 _HOLE = re.compile(r"\{(\w+)\}")
 
 
@@ -33,29 +37,39 @@ def read_checkpoint(path: Path) -> dict[str, np.ndarray]:
     except OSError as e:
         raise UsageError(f"{path} cannot be read: {e.strerror}") from None
     suffix = path.suffix.lower()
+    if suffix not in BEGINNINGS:
+        raise UsageError(f"{path}: checkpoints are {', '.join(BEGINNINGS)}")
+    if not BEGINNINGS[suffix].match(head):
+        kinds = [s for s, beginning in BEGINNINGS.items() if beginning.match(head)]
+        raise DataError("NS602", f"{path} is no {suffix} file by its first bytes",
+                        f"it looks like {' or '.join(kinds)}" if kinds else "")
     if suffix == ".safetensors":
         return _safetensors(path)
     if suffix == ".npz":
         return _npz(path)
-    if suffix in (".pth", ".pt", ".bin") or head[:2] in (b"PK", b"\x80\x02"):
-        from netspec.backend import get
+    from netspec.backend import get
 
-        return dict(get("torch").read_checkpoint(path))
-    raise UsageError(f"{path}: checkpoints are .safetensors, .npz, .pth or .pt")
+    return dict(get("torch").read_checkpoint(path))
 
 
 def _safetensors(path: Path) -> dict[str, np.ndarray]:
-    try:
-        from safetensors import SafetensorError, safe_open
-    except ImportError:
-        from netspec.errors import MissingError
+    from safetensors import SafetensorError, deserialize, safe_open
 
-        raise MissingError("reading .safetensors needs safetensors", "pip install safetensors") from None
     try:
         with safe_open(path, framework="numpy") as f:
-            return {key: f.get_tensor(key) for key in f.keys()}  # noqa: SIM118 - no mapping
+            keys = f.keys()
+            if any(f.get_slice(key).get_dtype() == "BF16" for key in keys):  # numpy has no such type
+                raw = dict(deserialize(path.read_bytes()))  # type: ignore[no-untyped-call]
+                return {key: _bfloat16(raw[key]) if raw[key]["dtype"] == "BF16" else f.get_tensor(key) for key in keys}
+            return {key: f.get_tensor(key) for key in keys}
     except (SafetensorError, TypeError, OSError, ValueError) as e:
         raise DataError("NS602", f"{path} is no safetensors file that can be read: {str(e)[:200]}") from None
+
+
+def _bfloat16(raw: Mapping[str, Any]) -> np.ndarray:
+    """bfloat16 is the upper half of float32."""
+    upper = np.frombuffer(raw["data"], "<u2").astype(np.uint32)
+    return (upper << 16).view(np.float32).reshape(raw["shape"])
 
 
 def _npz(path: Path) -> dict[str, np.ndarray]:
@@ -64,9 +78,13 @@ def _npz(path: Path) -> dict[str, np.ndarray]:
             if sum(i.file_size for i in z.infolist()) > MAX_BYTES:
                 raise DataError("NS602", f"{path} unpacks to more than 16 GiB")
         with np.load(path, allow_pickle=False) as arrays:
-            return {key: arrays[key] for key in arrays.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as e:
+            found = {key: arrays[key] for key in arrays.files}
+    # A damaged archive fails in as many ways as zipfile, zlib and numpy's header have (RuntimeError: it is encrypted).
+    except (OSError, ValueError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error) as e:
         raise DataError("NS602", f"{path} is no .npz file that can be read: {str(e)[:200]}") from None
+    if odd := [key for key, value in found.items() if not isinstance(value, np.ndarray)]:
+        raise DataError("NS602", f"{path} holds '{odd[0][:100]}', which is no array")
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,24 +143,36 @@ def _rule(tree: Map) -> Rule:
     source, target = tree.get("from"), tree.get("to")
     if not isinstance(source, Scalar) or not isinstance(target, Scalar):
         raise ExprError("NS110", "a rule is {from: ..., to: ...}", tree.span)
-    names: list[str] = []
-    pattern, pos = "", 0
-    for hole in _HOLE.finditer(source.text):
-        if hole[1] in names:
-            raise ExprError("NS204", f"the hole '{hole[1]}' stands twice", source.span, "give each hole its own name")
-        names.append(hole[1])
-        pattern += re.escape(source.text[pos:hole.start()]) + f"(?P<{hole[1]}>[A-Za-z0-9_]+)"
-        pos = hole.end()
-    rest = source.text[pos:]
-    if "{" in rest or "}" in rest or any(n[0].isdigit() for n in names):
-        raise ExprError("NS301", "a hole of `from` is a name in braces: {n}", source.span)
+    pattern, names = _pattern(source)
     to = None if target.value is None else parse_template(target.text, target.at)
     unknown = (to.names - set(names)) if to is not None else set()
     if unknown:
         raise ExprError("NS202", f"there is no hole '{sorted(unknown)[0]}' in `from`", target.span)
     reshape = tree.get("reshape")
-    return Rule(re.compile(pattern + re.escape(rest)), to, isinstance(reshape, Scalar) and reshape.value is True,
+    return Rule(pattern, to, isinstance(reshape, Scalar) and reshape.value is True,
                 source.span)
+
+
+def _pattern(source: Scalar) -> tuple[re.Pattern[str], list[str]]:
+    """What a `from` matches, and its holes; raises ExprError.
+
+    Each dotted part is matched by itself and has at most two holes, so that no rule and key need long to compare.
+    """
+    names = [hole[1] for hole in _HOLE.finditer(source.text)]
+    for hole in _HOLE.finditer(source.text):
+        if names.count(hole[1]) > 1:
+            raise ExprError("NS204", f"the hole '{hole[1]}' stands twice", source.at(*hole.span()),
+                            "give each hole its own name")
+    parts = []
+    for part in source.text.split("."):
+        pieces = _HOLE.split(part)  # text, hole, text, hole, text
+        if any("{" in p or "}" in p for p in pieces[::2]) or any(p[0].isdigit() for p in pieces[1::2]):
+            raise ExprError("NS301", "a hole of `from` is a name in braces: {n}", source.span)
+        if len(pieces) > 5 or "" in pieces[2:-1:2]:
+            raise ExprError("NS301", "a part of `from` has at most two holes, with text between them", source.span)
+        words = [f"(?P<{p}>[A-Za-z0-9_]+)" if i % 2 else re.escape(p) for i, p in enumerate(pieces)]
+        parts.append(rf"(?>{''.join(words)}(?=\.|\Z))")
+    return re.compile(r"\.".join(parts)), names
 
 
 def check_rules(checkpoints: Map, reporter: Reporter) -> None:
@@ -208,6 +238,9 @@ def _account(source: str, rules: Sequence[Rule], wanted: Mapping[str, tuple[int,
             found.unexpected.append(key if path == key else f"{key} (as {path})")
         elif path in found.arrays:
             found.twice.append(f"{key} (as {path})")
+        elif array.dtype.kind != "f":
+            found.misshapen.append(f"{key}: {array.dtype} in the file, a network's weights are floating-point")
+            found.arrays[path] = array
         elif array.shape == wanted[path] or (rule is not None and rule.reshape and array.size == np.prod(wanted[path])):
             found.arrays[path] = np.ascontiguousarray(array, np.float32).reshape(wanted[path])
         else:

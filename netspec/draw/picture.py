@@ -11,7 +11,7 @@ from netspec.measure import totals
 from netspec.ops.base import show
 from netspec.regions import Region, tree
 
-FITS_A_PAGE = 60
+FITS_A_PAGE = 36
 KINDS = {
     "input": "input", "conv": "weights", "conv_transpose": "weights", "linear": "weights",
     **dict.fromkeys(("max_pool", "avg_pool", "global_avg_pool", "global_max_pool", "adaptive_avg_pool", "subsample",
