@@ -29,7 +29,7 @@ CODES: dict[str, Code] = {
                   _body("- conv: [8, 3")),
     "NS103": Code("a key stands twice", "YAML would silently keep the last one.", _body("- conv: {out: 8, kernel: 3, out: 9}")),
     "NS104": Code("a feature of YAML that specs do not have", "Tags, merge keys, directives, a second document, keys that "
-                  "are no words, aliases that contain themselves.", _body("- conv: !!int 8")),
+                  "are no words, aliases that contain themselves.", _body("- conv: [!!int 8, 3]")),
     "NS105": Code("a budget of the reader is used up", "4 MiB a file, 64 levels, 200,000 nodes with aliases expanded, 64 files.",
                   _HEAD + "body: " + "[" * 70 + "]" * 70 + "\n"),
     "NS110": Code("another kind of value is wanted here", "A list where a mapping stands, a word where a list stands.",
@@ -74,7 +74,7 @@ CODES: dict[str, Code] = {
     "NS403": Code("a step that reaches no output", "Its result is read by nothing: most often a wrong `from`.",
                   _body("- a = conv: [8, 1]", "- conv: [4, 1]", "  from: input")),
     "NS404": Code("a budget of the compiler is used up", "Blocks 64 deep, a million steps of elaboration, 100,000 nodes, 2^36 "
-                  "parameters.", _body("- relu:", "  repeat: 2000000")),
+                  "parameters.", _body("- deep", head="blocks: {deep: {body: [deep]}}\n")),
     "NS405": Code("weights that cannot be shared", "Shared steps have the same ops and the same shapes of weights.",
                   _body("- a = conv: [8, 1]", "- b = conv: [8, 1]", "  share: a")),
     "NS501": Code("a fact of `expect` is not met", "The compiled network has another number than the paper says.",
@@ -86,6 +86,5 @@ CODES: dict[str, Code] = {
                   "or by a rule under `checkpoints`."),
     "NS603": Code("a model that cannot be written", "The checker of the target refuses it: a bug of netspec."),
     "NS701": Code("input data that does not fit", "An input is missing, or has another shape than the network wants."),
-    "NS702": Code("a device is missing", "The provider that was asked for is not there; netspec never falls back silently."),
     "NS703": Code("a run failed", "The runtime refuses the model."),
 }

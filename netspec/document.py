@@ -243,7 +243,8 @@ def lineage(doc: Document, variant: str, reporter: Reporter) -> list[Variant]:
             break
         found = doc.variants[name]
         if found in chain:
-            reporter.error("NS208", f"the variant '{name}' is of itself", found.at.span)
+            first = min(chain[chain.index(found):], key=list(doc.variants.values()).index)
+            reporter.error("NS208", f"the variant '{first.name}' is of itself", first.at.span)
             break
         chain.append(found)
         name, at = (found.of.text, found.of.span) if found.of is not None else (None, None)

@@ -117,6 +117,7 @@ def main() -> int:
     commands.add_parser("bench", help="time netspec against the exporters of PyTorch; --write updates "
                         "docs/benchmarks.md", add_help=False)
     commands.add_parser("pictures", help="draw the pictures of the docs again")
+    commands.add_parser("docs", help="write the generated parts of the docs again")
     args, rest = parser.parse_known_args()
     if rest and args.command not in ("test", "bench"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
@@ -128,7 +129,7 @@ def main() -> int:
         return tests(rest)
     if args.command == "check":
         return check()
-    if args.command in ("bench", "pictures"):
+    if args.command in ("bench", "pictures", "docs"):
         return run(PYTHON, TOOLS / f"{args.command}.py", *rest)
     return 0
 
