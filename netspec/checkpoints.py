@@ -158,11 +158,12 @@ def _pattern(source: Scalar) -> tuple[re.Pattern[str], list[str]]:
 
     Each dotted part is matched by itself and has at most two holes, so that no rule and key need long to compare.
     """
-    names = [hole[1] for hole in _HOLE.finditer(source.text)]
+    names: list[str] = []
     for hole in _HOLE.finditer(source.text):
-        if names.count(hole[1]) > 1:
+        if hole[1] in names:
             raise ExprError("NS204", f"the hole '{hole[1]}' stands twice", source.at(*hole.span()),
                             "give each hole its own name")
+        names.append(hole[1])
     parts = []
     for part in source.text.split("."):
         pieces = _HOLE.split(part)  # text, hole, text, hole, text

@@ -41,21 +41,21 @@ class _Verifier:
         self.network, self.reporter, self.graph = network, reporter, network.inference
 
     def all(self, expect: Map) -> None:
-        counts = totals(self.graph.nodes.values())
+        """Shapes first: where one differs, counts differ for the same reason, which is not said again."""
         for key, tree in expect.entries:
-            if key.text == "params":
-                self.facts(tree, "params", counts.params)
-            elif key.text == "train_params":
-                self.facts(tree, "train_params", totals(self.network.graph.nodes.values()).params - counts.params)
-            elif key.text == "macs":
-                self.facts(tree, "macs", counts.macs)
-            elif key.text == "neurons":
-                self.facts(tree, "neurons", neurons(self.graph))
-            elif key.text == "receptive_field":
-                self.field(tree)
-            elif key.text == "shapes" and isinstance(tree, Map):
+            if key.text == "shapes" and isinstance(tree, Map):
                 for path, shape in tree.entries:
                     self.shape(path, shape)
+        if self.reporter.failed:
+            return
+        counts = totals(self.graph.nodes.values())
+        known = {"params": lambda: counts.params, "macs": lambda: counts.macs, "neurons": lambda: neurons(self.graph),
+                 "train_params": lambda: totals(self.network.graph.nodes.values()).params - counts.params}
+        for key, tree in expect.entries:
+            if key.text in known:
+                self.facts(tree, key.text, known[key.text]())
+            elif key.text == "receptive_field":
+                self.field(tree)
             elif key.text == "rows" and isinstance(tree, Map):
                 for path, row in tree.entries:
                     self.row(path, row)

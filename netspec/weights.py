@@ -11,6 +11,7 @@ import numpy as np
 
 from netspec.graph import Graph, Node
 from netspec.ops import Shape
+from netspec.signals import Signal, passed
 
 WORDS = ("zeros", "ones", "he", "xavier")
 SPREADS = ("normal", "uniform", "truncated_normal")
@@ -45,19 +46,19 @@ def _initial(node: Node, key: str, shape: Shape, rng: np.random.Generator) -> np
     name = key.rpartition(".")[2]
     size = tuple(map(int, shape))
     if name in node.init:
-        return _written(node.init[name], size, rng)
+        return _written(node.init[name], size, _fans(node, size), rng)
     if name == "weight" and len(size) > 1:
-        return _normal(rng, size, math.sqrt(2 / _fans(size)[0]))
+        return _normal(rng, size, math.sqrt(2 / _fans(node, size)[0]))
     return np.full(size, 1 if name in ("weight", "running_var") else 0, np.float32)
 
 
-def _written(value: Any, size: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+def _written(value: Any, size: tuple[int, ...], fans: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
     """A tensor by its `init`: a constant, he, xavier, or a spread.
 
     `xavier` is U(-a, a) with a = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010, eq. 16); a truncated normal is
     cut at two standard deviations.
     """
-    fan_in, fan_out = _fans(size)
+    fan_in, fan_out = fans
     if isinstance(value, Mapping):
         (kind, spread), = value.items()
         if kind == "uniform":
@@ -79,52 +80,40 @@ def _normal(rng: np.random.Generator, size: tuple[int, ...], std: float) -> np.n
     return drawn
 
 
-def _fans(size: tuple[int, ...]) -> tuple[int, int]:
-    """Fan-in and fan-out of a weight (out, in, kh, kw) or (out, in)."""
+def _fans(node: Node, size: tuple[int, ...]) -> tuple[float, float]:
+    """Fan-in and fan-out of (out, in, kh, kw), of (out, in), or of a transposed convolution's (in, out, kh, kw)."""
+    if len(size) == 1:
+        return size[0], size[0]
     area = math.prod(size[2:])
-    return (size[1] * area, size[0] * area) if len(size) > 1 else (size[0], size[0])
+    if node.op == "conv_transpose":  # its windows overlap: a pixel gets area / stride^2 of each map
+        covered = area / math.prod(node.attrs["stride"])
+        return size[0] // node.attrs["groups"] * covered, size[1] * covered
+    return size[1] * area, size[0] * area
 
 
 def draw(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
     """Weights for comparing outputs: every tensor is random, and signals keep their size through hundreds of layers.
 
     Norms: scale and variance 0.5 to 1.5, shift and mean within 0.2; biases are within 0.1. Weights of convolutions and
-    linear layers are normal, so wide that about unit power leaves them, however much additions gathered.
+    linear layers are normal, so wide that about unit variance leaves them, whatever additions and activations made of
+    their input. Hundreds of layers without shortcuts forget their input all the same, whatever their weights.
     """
     found: dict[str, np.ndarray] = {}
-    power: dict[str, _Power] = {}
+    signals: dict[str, Signal] = {}
     for node in graph.nodes.values():
-        entering = [power[ref.node] for ref in node.inputs]
+        entering = [signals[ref.node] for ref in node.inputs]
         for key, shape, _ in node.tensors():
             if key not in found:
-                found[key] = _drawn(node, key, tuple(map(int, shape)), seed, max(map(sum, entering)))
-        power[node.path] = _power(node, entering)
+                found[key] = _drawn(node, key, tuple(map(int, shape)), seed, max(s.power for s in entering))
+        signals[node.path] = passed(node, entering, [graph.shape(ref) for ref in node.inputs])
     return found
-
-
-_Power = tuple[float, float]
-"""A guess at the mean square of a value: of what has both signs, and of what is positive."""
 
 
 def _drawn(node: Node, key: str, size: tuple[int, ...], seed: int, power: float) -> np.ndarray:
     rng, name = np.random.default_rng([seed, 1, crc32(key.encode())]), key.rpartition(".")[2]
     if len(size) > 1:
-        return _normal(rng, size, 1 / math.sqrt(_fans(size)[0] * power))
+        return _normal(rng, size, 1 / math.sqrt(_fans(node, size)[0] * power))
     if name in ("weight", "running_var"):
         return rng.random(size, np.float32) + np.float32(0.5)
     reach = 0.1 if node.op in ("conv", "linear", "conv_transpose") else 0.2
     return (rng.random(size, np.float32) * 2 - 1) * np.float32(reach)
-
-
-def _power(node: Node, entering: list[_Power]) -> _Power:
-    """The power of what a node gives, from those of its operands."""
-    if any(len(shape) > 1 for shape in node.rule.weights.values()) or not entering:
-        return 1.0, 0.0
-    signed, positive = max(entering, key=sum)
-    if node.op == "add":
-        return sum(e[0] for e in entering), sum(e[1] for e in entering)
-    if node.op == "batch_norm":
-        return 1.25 * signed, 1.25 * positive  # E[scale^2] E[1 / variance], and the shift
-    if node.op in ("relu", "relu6"):
-        return 0.0, positive + signed / 2
-    return signed, positive

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from netspec.errors import Span, did_you_mean
+from netspec.errors import Span, did_you_mean, nearest
 from netspec.elaborate.values import BlockValue, Env, Mistake, Poisoned, Word
 from netspec.expr import ExprError, Template, evaluate, parse_expr
 from netspec.ops import lookup
@@ -33,16 +33,23 @@ def collect(env: Env, args: Tree | None, slots: Sequence[Slot], what: str, at: S
     positional = [s.name for s in slots if s.positional]
     if isinstance(args, Map):
         names = [s.name for s in slots]
+        unknown = []
         for key, value in args.entries:
-            name = key.text
-            if id(key) in run.bad or id(value) in run.bad:
+            if id(value) in run.bad and id(key) not in run.bad:
                 ok = False
-            elif name not in names:
-                run.error(env.frame, "NS206", f"'{what}' has no parameter '{name}'", key.span,
-                          did_you_mean(name, names) or f"'{what}' takes no arguments")
+            elif key.text in names:
+                found[key.text] = value
+            else:
+                unknown.append((key, value))
+        for key, value in unknown:
+            run.error(env.frame, "NS206", f"'{what}' has no parameter '{key.text}'", key.span,
+                      did_you_mean(key.text, names) or f"'{what}' takes no arguments")
+            # Read as the nearest free name, so that what follows is checked too and nothing is said twice.
+            meant = nearest(key.text, [n for n in names if n not in found])
+            if meant is None:
                 ok = False
             else:
-                found[name] = value
+                found[meant] = value
         return found, ok
     given = args.items if isinstance(args, Seq) else () if args is None else (args,)
     for name, value in zip(positional, given, strict=False):

@@ -160,8 +160,8 @@ def block(run: Run, decl: BlockDecl, step: Step, ctx: Context, args: Tree | None
     if decl.inputs:
         names.entries |= _input_entries(frame, where)
     env = Env(run, frame, {}, names)
-    values = parameters(run, decl.params, given, arg_env, env, step.span, decl.name)
-    if ok and all(v is not POISON for v in values.values()):
+    values = parameters(run, decl.params, given, arg_env, env, step.span, decl.name, ok)
+    if all(v is not POISON for v in values.values()):
         scope_args = {k: str(v) if isinstance(v, (BlockValue, str)) else v for k, v in values.items()}
         run.scope(where, "block", frame, step.span, decl.name, scope_args, step.doc or decl.doc)
     body = Context(frame, values, names, where)
@@ -209,8 +209,11 @@ def _input_entries(frame: BlockFrame, where: Where) -> dict[str, Any]:
 
 
 def parameters(run: Run, params: Sequence[ParamDecl], given: Mapping[str, Tree], arg_env: Env, env: Env, at: Span,
-               what: str) -> dict[str, Any]:
-    """The values of declared parameters: as given, or their defaults, which see the parameters before them."""
+               what: str, complete: bool = True) -> dict[str, Any]:
+    """The values of declared parameters: as given, or their defaults, which see the parameters before them.
+
+    What is missing is not said where the arguments have another mistake already (`complete` is false).
+    """
     values: dict[str, Any] = {}
     missing: list[str] = []
     for p in params:
@@ -229,7 +232,7 @@ def parameters(run: Run, params: Sequence[ParamDecl], given: Mapping[str, Tree],
             values[p.name] = POISON
         except Poisoned:
             values[p.name] = POISON
-    if missing:
+    if missing and complete:
         run.error(arg_env.frame, "NS305", f"'{what}' wants {_list(missing)}", at,
                   f"in order: {', '.join(p.name for p in params)}")
     return values
