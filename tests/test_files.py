@@ -1,0 +1,173 @@
+"""Files are whole or not there: interrupted, refused and failed writes leave what was there before."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from netspec.errors import UsageError
+from netspec.files import write_bytes, write_text, writing
+
+posix = pytest.mark.skipif(os.name != "posix", reason="modes, links, signals and devices of POSIX")
+
+
+def test_a_file_is_written(tmp_path: Path) -> None:
+    assert write_text(tmp_path / "a.txt", "naïve → ✓") == tmp_path / "a.txt"
+    assert (tmp_path / "a.txt").read_bytes() == "naïve → ✓".encode()
+    write_bytes(tmp_path / "a.txt", b"new")
+    assert (tmp_path / "a.txt").read_bytes() == b"new"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with writing(path) as f:
+        f.write(b"new")
+        f.flush()
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, MemoryError])
+def test_a_failure_on_the_way_changes_nothing(tmp_path: Path, error: type[BaseException]) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(error), writing(path) as f:
+        f.write(b"half")
+        raise error
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+WRITER = """
+import sys, time
+from netspec.files import writing
+with writing(sys.argv[1]) as f:
+    f.write(b"half" * 100000)
+    f.flush()
+    print("writing", flush=True)
+    time.sleep(60)
+"""
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_process_that_is_ended_cleans_up(tmp_path: Path, number: signal.Signals) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    process = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL)
+    assert process.stdout is not None and process.stdout.readline() == b"writing\n"
+    assert len(os.listdir(tmp_path)) == 2
+    process.send_signal(number)
+    assert process.wait(30) != 0
+    process.stdout.close()
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+@posix
+def test_a_process_that_is_killed_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"writing\n"
+        process.kill()
+    assert path.read_text() == "old"
+
+
+LIMITED = """
+import resource, signal, sys
+from netspec.errors import UsageError
+from netspec.files import write_bytes
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    write_bytes(sys.argv[1], bytes(5000))
+except UsageError as e:
+    print(e)
+"""
+
+
+@posix
+def test_a_full_disk_is_a_usage_error_and_changes_nothing(tmp_path: Path) -> None:
+    """A limit on the size of files stands for a full disk: the write fails in the same place."""
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    done = subprocess.run([sys.executable, "-c", LIMITED, str(path)], capture_output=True, text=True, check=True)
+    assert "cannot be written: File too large" in done.stdout
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_places_that_cannot_be_written_are_usage_errors(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path, message in ((tmp_path, "is a folder"), (tmp_path / "missing" / "a.txt", "No such file"),
+                          (tmp_path / "file" / "a.txt", "cannot be written"), (tmp_path / ("a" * 300), "too long"),
+                          (tmp_path / "a\0b", "cannot be written")):
+        with pytest.raises(UsageError, match=message):
+            write_text(path, "text")
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@posix
+def test_modes_are_kept_and_new_files_follow_the_umask(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.write_text("")
+    old.chmod(0o751)
+    before = os.umask(0o027)
+    try:
+        write_text(old, "text")
+        write_text(new, "text")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(old.stat().st_mode) == 0o751
+    assert stat.S_IMODE(new.stat().st_mode) == 0o640
+
+
+@posix
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder" / "file")
+    write_text(tmp_path / "link", "one")
+    write_text(tmp_path / "link", "two")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "folder" / "file").read_text() == "two"
+
+
+@posix
+def test_a_pipe_is_written_as_it_is(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen([sys.executable, "-c", "import sys; sys.stdout.write(open(sys.argv[1]).read())", str(pipe)],
+                          stdout=subprocess.PIPE, text=True) as reader:
+        write_text(pipe, "through the pipe")
+        assert reader.communicate(timeout=30)[0] == "through the pipe"
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+@posix
+def test_the_signal_handler_is_put_back(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with writing(tmp_path / "a.txt"):
+        assert signal.getsignal(signal.SIGTERM) != before
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_files_are_written_from_other_threads_too(tmp_path: Path) -> None:
+    """Signals can be handled in the main thread alone."""
+    from threading import Thread
+
+    threads = [Thread(target=write_text, args=(tmp_path / f"{i}.txt", str(i))) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(p.read_text() for p in tmp_path.iterdir()) == [str(i) for i in range(8)]
