@@ -100,7 +100,7 @@ def _step(types: bool) -> dict[str, Any]:
     loop = {"if": {"type": "object"}, "then": {"minProperties": 1, "maxProperties": 1},
             "else": {"type": ["integer", "string"]}, "wanted": "a count, or one entry `names: iterable`"}
     keywords = {
-        "from": {"type": ["string", "array", "integer"], "wanted": "a path or a list of paths"},
+        "from": {"type": ["string", "array", "number"], "wanted": "a path or a list of paths"},
         "when": {"type": ["boolean", "string"], "wanted": "a condition"},
         "only_if": {"type": ["boolean", "string"], "wanted": "a condition"}, "else": steps,
         "repeat": {"type": ["integer", "string"], "wanted": "a count"},
@@ -112,7 +112,7 @@ def _step(types: bool) -> dict[str, Any]:
               "then": _object({"do": {"type": "array", "items": {"$ref": "#/$defs/step"}, "wanted": "a list of steps"}, "from": keywords["from"],
                                "each": loop, "only_if": keywords["only_if"], "doc": keywords["doc"]}),
               "else": {"if": {"type": "array"}, "then": {"items": {"$ref": "#/$defs/step"}},
-                       "else": {"type": ["string", "integer"], "wanted": "a list of steps, a path, or {do:, from:, each:, only_if:}"}}}
+                       "else": {"type": ["string", "number"], "wanted": "a list of steps, a path, or {do:, from:, each:, only_if:}"}}}
     join = {"if": {"type": "object"}, "then": {"additionalProperties": branch}, "else": {
         "if": {"type": "array"}, "then": {"items": branch},
         "else": {"type": "null", "wanted": "branches, `{left: [...], right: [...]}`"}}}
@@ -121,8 +121,8 @@ def _step(types: bool) -> dict[str, Any]:
     for op in OPS.values():
         if op.name not in (*bare, *JOINS):
             ops[_head(op.name)] = {"$ref": f"#/$defs/op_{op.name}"}
-    ops[_head("|".join(bare))] = {"if": {"type": "array"}, "then": {"maxItems": 0}, "else": {"type": ["null", "object"]},
-                                  "wanted": "nothing: this op takes no arguments"}
+    ops[_head("|".join(bare))] = {"if": {"type": "array"}, "then": {"maxItems": 0}, "else": {
+        "type": ["null", "object"], "wanted": "without arguments: this op takes none"}}
     ops[_head("|".join(JOINS))] = join
     ops[_head("do|tee")] = steps
     return {"if": {"type": "object"}, "then": {"properties": keywords, "patternProperties": ops, "minProperties": 1},

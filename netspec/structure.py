@@ -19,6 +19,10 @@ def finding(tree: Tree, error: Any, reporter: Reporter, bad: set[int]) -> None:
     schema = error.schema
     if error.validator == "additionalProperties" and isinstance(node, Map):
         known = list(schema.get("properties", {}))
+        if "do" in known and (help_ := branch_trap(node)):
+            reporter.error("NS110", "a branch is wanted here, this is a step", node.span, help_)
+            bad.add(id(node))
+            return
         for name, value in node.entries:
             if name.text not in known:
                 code, what = ("NS206", f"'{schema['op']}' has no parameter") if "op" in schema else ("NS111", "there is no key")
@@ -286,6 +290,6 @@ class _Structure:
 
 def branch_trap(node: Map) -> str:
     """The help for a step that stands where a branch is wanted."""
-    if all(k.text not in BRANCH_KEYS for k in (k for k, _ in node.entries)):
+    if node.entries and all(k.text not in BRANCH_KEYS for k, _ in node.entries):
         return "a branch is a list of steps: [[conv: [16, 1]], []]"
     return ""

@@ -46,7 +46,7 @@ def collect(env: Env, args: Tree | None, slots: Sequence[Slot], what: str, at: S
                       did_you_mean(key.text, names) or f"'{what}' takes no arguments")
             # Read as the nearest free name, so that what follows is checked too and nothing is said twice.
             meant = nearest(key.text, [n for n in names if n not in found])
-            if meant is None:
+            if meant is None or (isinstance(value, Scalar) and value.value is None):
                 ok = False
             else:
                 found[meant] = value

@@ -225,7 +225,7 @@ def _branches(run: Run, step: Step, ctx: Context, running: Val, where: Where,
             if old is not None and (old.written or name in ctx.names.entries):
                 raise Mistake("NS204", f"two steps have the path '{entry.path}': here and line "
                               f"{old.span.line if old.span else '?'}", entry.span,
-                              f"name one of the two joins: `name = {step.op}: ...`")
+                              "name one of the two joins, or give its branches other names")
             ctx.names.entries[name] = entry
         return operands, None
     return operands, found
@@ -239,6 +239,12 @@ def _branch(run: Run, branch: Branch, ctx: Context, around: Names, found: Names,
     if branch.path is not None:
         value = read_from(env, branch.path)
         return [(branch.path.text, Val((ref,))) for ref in value.refs]
+    if found.parent is None and branch.name is not None and branch.name.is_plain:
+        taken = around.entries.get(branch.name.fill(None))
+        if taken is not None and taken.value is not POISON:
+            raise Mistake("NS204", f"two steps have the path '{taken.path}': here and line "
+                          f"{taken.span.line if taken.span else '?'}", branch.at.span,
+                          "name one of the two joins, or give its branches other names")
     if "only_if" in branch.keywords and not condition(env, branch.keywords["only_if"], "only_if"):
         name = branch.counted or fill(env, branch.name, branch.at.span)  # type: ignore[arg-type]
         define(run, ctx, name, branch, ABSENT, None, found)
