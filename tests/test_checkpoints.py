@@ -21,7 +21,9 @@ from torch import nn
 from netspec.errors import DataError
 
 CHECKPOINTS = {v: t["checkpoint"].removeprefix("torchvision:") for v, t in TARGETS.items() if "checkpoint" in t}
-QUICK = ("googlenet_torchvision", "resnet18", "resnet50", "densenet121", "mobilenet_v2", "squeezenet", "squeezenet_11")
+QUICK = {("googlenet_torchvision", ".safetensors"), ("resnet18", ".pth"), ("resnet18", ".safetensors"),
+         ("resnet50", ".pth"), ("densenet121", ".safetensors"), ("mobilenet_v2", ".pth"),
+         ("squeezenet", ".safetensors"), ("squeezenet_11", ".pth")}
 SIZE = (3, 224, 224)
 
 State = dict[str, torch.Tensor]
@@ -63,8 +65,9 @@ def save(state: State, path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-@pytest.mark.parametrize("variant", [v if v in QUICK else pytest.param(v, marks=pytest.mark.slow) for v in CHECKPOINTS])
+@pytest.mark.parametrize("variant, suffix", [
+    pytest.param(v, suffix, marks=[] if (v, suffix) in QUICK else pytest.mark.slow)
+    for v in CHECKPOINTS for suffix in (".pth", ".safetensors")])
 def test_a_checkpoint_gives_torchvisions_outputs(
         torchvision: ModuleType, variant: str, suffix: str, folder: Path) -> None:
     for seed, count in ((0, 2), (1, 3)):
@@ -76,6 +79,21 @@ def test_a_checkpoint_gives_torchvisions_outputs(
         assert done.returncode == 0, done.stderr
         agreement(expected, onnx_run(onnx_session(folder / "net.onnx"), x), tol=1e-4)
         agreement(expected, torch_run(network(variant).to_torch(weights=weights), x), tol=1e-4)
+
+
+@pytest.mark.parametrize("variant", ["squeezenet_11", pytest.param("resnet50", marks=pytest.mark.slow)])
+def test_a_checkpoint_gives_torchvisions_outputs_in_the_written_source(
+        torchvision: ModuleType, variant: str, folder: Path) -> None:
+    theirs = randomise(model(torchvision, CHECKPOINTS[variant]), SIZE, 2)
+    done = command(variant, save(theirs.state_dict(), folder / "weights.pth"), folder / "net.py", "torch")
+    assert done.returncode == 0, done.stderr
+    space: dict[str, Any] = {"__name__": "net"}
+    exec(compile((folder / "net.py").read_text(encoding="utf-8"), "net.py", "exec"), space)
+    name = variant.replace("_", "").lower()
+    module = next(v for k, v in space.items() if k.lower() == name)()
+    module.load_state_dict(torch.load(folder / "net.pth", weights_only=True))
+    x = images(SIZE, 2, 8)
+    agreement(torch_run(theirs, x), torch_run(module, x), tol=1e-4)
 
 
 @pytest.fixture(scope="module")
