@@ -1,0 +1,466 @@
+"""The ONNX model: names, functions, metadata, shapes, opsets, external data, and runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx.inliner
+import onnxruntime as ort
+import pytest
+from conftest import agreement
+
+import netspec
+from netspec.backend import Options, get
+from netspec.errors import DataError, MissingError, UsageError
+from netspec.graph import Graph
+from netspec.weights import draw
+
+ONNX = get("onnx")
+HEAD = "netspec: 1\nname: net\ntitle: A net of the tests\ninput: [4, 12, 12]\nuse: [blocks/common]\n"
+
+NESTED = """\
+blocks:
+  unit:
+    doc: A convolution, normalised
+    params: {width: int, act: {type: block, default: relu}}
+    body:
+      - conv_bn: [=width, 3]
+      - act
+  stage:
+    params: {width: int, n: int}
+    body:
+      - add:
+          main:
+            - unit: =width
+              repeat: n
+          side: [conv: [=width, 1]]
+body:
+  - a = stage: [6, 2]
+  - b = stage: [6, 2]
+  - c = stage: [6, 3]
+  - d = unit: {width: 5, act: {leaky_relu: 0.1}}
+  - e = unit: 5
+"""
+SHARED = """\
+blocks:
+  unit:
+    body: [conv: {out: 4, kernel: 3, pad: 1, bias: false}, batch_norm, relu]
+body:
+  - one = unit
+  - two = unit:
+    share: one
+  - three = unit:
+    share: {of: one, own: [batch_norm]}
+  - loop = unit:
+    repeat: 3
+    share: true
+  - last = conv: [4, 1]
+  - again = conv: [4, 1]
+    share: last
+"""
+SEVERAL = """\
+blocks:
+  cell:
+    inputs: [cur, prev]
+    outputs: [new, cur]
+    body:
+      - new = add:
+          a: {from: cur, do: [conv: {out: 4, kernel: 3, pad: 1}, relu]}
+          b: {from: prev, do: [conv: [4, 1]]}
+  pair:
+    outputs: [left, right]
+    body:
+      - s = split: {parts: [1, 3]}
+      - left = conv: [4, 1]
+        from: s.0
+      - right = conv: [4, 1]
+        from: s.1
+body:
+  - p = pair
+  - cells = cell:
+    repeat: 3
+  - join = concat:
+    from: [cells.new, cells.cur]
+  - gate = mul:
+      main: []
+      gate: [global_avg_pool, conv: [8, 1], sigmoid]
+  - head = tee: [flatten, linear: 3]
+outputs: {map: gate, join: head, same: gate, scores: head, x0: input}
+"""
+RECURSIVE = """\
+blocks:
+  fractal:
+    params: {depth: int}
+    body:
+      - mean:
+          short: [conv: {out: 4, kernel: 3, pad: 1}]
+          long:
+            do:
+              - fractal: =depth - 1
+                repeat: 2
+            only_if: depth > 1
+body:
+  - fractal: 4
+"""
+SPECS = {"nested": NESTED, "shared": SHARED, "several": SEVERAL, "recursive": RECURSIVE}
+
+
+def load(folder: Path, text: str, head: str = HEAD) -> Graph:
+    path = folder / "net.yaml"
+    path.write_text(head + text, encoding="utf-8")
+    return netspec.load(path).inference
+
+
+@pytest.fixture(params=SPECS)
+def graph(request: pytest.FixtureRequest, tmp_path: Path) -> Graph:
+    return load(tmp_path, SPECS[request.param])
+
+
+def emit(graph: Graph, folder: Path, name: str = "net.onnx", **options: Any) -> onnx.ModelProto:
+    ONNX.emit(graph, draw(graph, 1), folder / name, Options(**options))
+    return onnx.load(folder / name)
+
+
+def ort_run(path: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return dict(zip([o.name for o in session.get_outputs()], session.run(None, inputs), strict=True))
+
+
+def noise(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape, np.float32)
+
+
+def shapes(values: Any) -> dict[str, tuple[int | str, ...]]:
+    return {v.name: tuple(d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim) for v in values}
+
+
+# Structure
+
+
+def test_initialisers_are_the_state_dict(graph: Graph, tmp_path: Path) -> None:
+    arrays = draw(graph, 1)
+    for functions in ("keep", "inline"):
+        model = emit(graph, tmp_path, functions=functions)
+        stored = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
+        assert list(stored) == list(graph.tensors())
+        assert all(np.array_equal(stored[key], arrays[key]) for key in arrays)
+
+
+def test_models_are_checked_and_run_at_any_batch(graph: Graph, tmp_path: Path) -> None:
+    for functions in ("keep", "inline"):
+        emit(graph, tmp_path, f"{functions}.onnx", functions=functions)
+        onnx.checker.check_model(str(tmp_path / f"{functions}.onnx"), full_check=True)
+    for batch in (1, 2, 7):
+        x = {"input": noise(batch, 4, 12, 12)}
+        kept, flat = (ort_run(tmp_path / f"{name}.onnx", x) for name in ("keep", "inline"))
+        assert list(kept) == list(graph.outputs)
+        assert {name: value.shape[1:] for name, value in kept.items()} == \
+            {name: graph.shape(o.ref)[1:] for name, o in graph.outputs.items()}
+        agreement(kept, flat)
+
+
+def test_every_value_has_its_own_shape_in_strict_inference(graph: Graph, tmp_path: Path) -> None:
+    """On the inlined form, with nothing declared but the inputs."""
+    flat = emit(graph, tmp_path, functions="inline")
+    kept = onnx.inliner.inline_local_functions(emit(graph, tmp_path))
+    own = Counter(shape for node in graph.nodes.values() if node.op != "input" for shape in node.shapes)
+    for model in (flat, kept):
+        outputs = {o.name for o in model.graph.output}
+        copies = {o for n in model.graph.node if n.op_type == "Identity" for o in n.output} & outputs
+        inner = {o for n in model.graph.node if n.op_type not in ("Constant", "Unsqueeze") for o in n.output} - copies
+        del model.graph.value_info[:]
+        for output in model.graph.output:
+            output.type.tensor_type.ClearField("shape")
+        found = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True).graph
+        inferred = shapes([*found.value_info, *found.output])
+        assert Counter(inferred[name] for name in inner) == own
+
+
+def test_main_graph_declares_its_values(graph: Graph, tmp_path: Path) -> None:
+    model = emit(graph, tmp_path, functions="inline")
+    declared = shapes(model.graph.value_info)
+    renamed = {f"{name}:0": name for name in graph.outputs}
+    assert all(graph.nodes[renamed.get(name, name).partition("#")[0]].shapes[int(name.partition("#")[2] or 0)] == shape
+               for name, shape in declared.items())
+    made = {o for n in model.graph.node if n.op_type not in ("Constant", "Unsqueeze") for o in n.output}
+    assert made - set(declared) == set(graph.outputs)
+
+
+def test_functions_are_the_blocks(tmp_path: Path) -> None:
+    model = emit(load(tmp_path, NESTED), tmp_path)
+    names = [f.name for f in model.functions]
+    # stage [6, 2] twice is one function, [6, 3] another; leaky units differ from others
+    assert [n for n in names if n.startswith(("unit", "stage"))] == ["unit", "stage", "stage_2", "unit_2"]
+    assert {f.domain for f in model.functions} == {"netspec"}
+    calls = {n.name: (n.domain, n.op_type) for n in model.graph.node}
+    assert calls == {f"/{step}": ("netspec", block) for step, block in
+                     {"a": "stage", "b": "stage", "c": "stage_2", "d": "unit_2", "e": "unit"}.items()}
+    unit = model.functions[names.index("unit")]
+    assert unit.doc_string == "A convolution, normalised"
+    assert list(unit.input) == ["x", "conv_bn.conv.weight", "conv_bn.bn.weight", "conv_bn.bn.bias",
+                                "conv_bn.bn.running_mean", "conv_bn.bn.running_var"]
+    assert [(n.name, n.op_type) for n in unit.node] == [("/conv_bn", "conv_bn"), ("/act/Relu", "Relu")]
+    assert [o.version for o in model.opset_import if o.domain == "netspec"] == [1]
+
+
+def test_inlined_models_have_neither_functions_nor_their_domain(tmp_path: Path) -> None:
+    model = emit(load(tmp_path, NESTED), tmp_path, functions="inline")
+    assert not model.functions
+    assert [(o.domain, o.version) for o in model.opset_import] == [("", 18)]
+
+
+def test_shared_blocks_are_one_function_with_the_same_weights(tmp_path: Path) -> None:
+    graph = load(tmp_path, SHARED)
+    model = emit(graph, tmp_path)
+    assert sorted({t.name.rpartition(".")[0] for t in model.graph.initializer}) == [
+        "last", "loop.batch_norm", "loop.conv", "one.batch_norm", "one.conv", "three.batch_norm"]
+    calls = {n.name: n for n in model.graph.node}
+    assert [n.op_type for n in model.graph.node][:6] == ["unit", "unit", "unit_2", "unit", "unit", "unit"]
+    assert calls["/one"].input[1:] == calls["/two"].input[1:]
+    assert calls["/three"].input[1] == "one.conv.weight" and calls["/three"].input[2] == "three.batch_norm.weight"
+    assert {tuple(calls[f"/loop/{i}"].input[1:]) for i in range(3)} == {tuple(calls["/loop/0"].input[1:])}
+
+
+def test_nodes_are_named_by_their_path_and_know_where_they_are_written(tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "net.yaml").write_text(HEAD + NESTED, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    graph = netspec.load("net.yaml").inference
+    model = emit(graph, tmp_path, functions="inline")
+    named = {n.name: {p.key: p.value for p in n.metadata_props} for n in model.graph.node}
+    assert len(named) == len(model.graph.node), "names are unique"
+    line = next(i for i, text in enumerate((HEAD + NESTED).splitlines(), 1) if "side:" in text)
+    assert named["/a/side/conv/Conv"] == {"namespace": "a/side", "netspec.source": f"net.yaml:{line}:18"}
+    assert named["/c/main/unit/2/act/Relu"]["namespace"] == "c/main/unit/2"
+    line = next(i for i, text in enumerate((HEAD + NESTED).splitlines(), 1) if "c = stage" in text)
+    kept = {n.name: {p.key: p.value for p in n.metadata_props} for n in emit(graph, tmp_path).graph.node}
+    assert kept["/c"] == {"netspec.source": f"net.yaml:{line}:9"}
+
+
+def test_node_names_are_unique_in_every_function(graph: Graph, tmp_path: Path) -> None:
+    model = emit(graph, tmp_path)
+    for nodes in (model.graph.node, *(f.node for f in model.functions)):
+        assert len({n.name for n in nodes}) == len(nodes)
+
+
+def test_model_says_what_it_is(tmp_path: Path) -> None:
+    model = emit(load(tmp_path, NESTED), tmp_path)
+    assert (model.producer_name, model.producer_version) == ("netspec", netspec.__version__)
+    assert (model.graph.name, model.doc_string, model.ir_version) == ("net", "A net of the tests", 10)
+    assert shapes(model.graph.input) == {"input": ("N", 4, 12, 12)}
+
+
+def test_outputs_keep_their_names_beside_steps_of_the_same_name(tmp_path: Path) -> None:
+    """`join` is a step and the name of another value; one value has two names; an input is an output."""
+    graph = load(tmp_path, SEVERAL)
+    emit(graph, tmp_path)
+    x = noise(2, 4, 12, 12)
+    out = ort_run(tmp_path / "net.onnx", {"input": x})
+    assert {name: value.shape for name, value in out.items()} == {
+        "map": (2, 8, 12, 12), "join": (2, 3), "same": (2, 8, 12, 12), "scores": (2, 3), "x0": (2, 4, 12, 12)}
+    assert np.array_equal(out["map"], out["same"]) and np.array_equal(out["x0"], x)
+
+
+def test_an_output_with_the_name_of_an_input_is_refused(tmp_path: Path) -> None:
+    graph = load(tmp_path, "body:\n  - conv: [2, 1]\n    from: image\noutputs: {image: conv}\n",
+                 HEAD.replace("input: [4, 12, 12]", "input: {image: [4, 12, 12]}"))
+    with pytest.raises(DataError, match="'image' is an input and an output"):
+        emit(graph, tmp_path)
+    assert not (tmp_path / "net.onnx").exists()
+
+
+def test_several_inputs_with_their_own_leading_sizes(tmp_path: Path) -> None:
+    graph = load(tmp_path, "body:\n  - a = conv: [2, 1]\n    from: map\n  - b = linear: 3\n    from: 1st\n"
+                 "outputs: [a, b]\n",
+                 HEAD.replace("input: [4, 12, 12]", "input: {map: [4, 12, 12], 1st: {shape: [R, 5]}}"))
+    model = emit(graph, tmp_path)
+    assert shapes(model.graph.input) == {"map": ("N", 4, 12, 12), "1st": ("R", 5)}
+    out = ort_run(tmp_path / "net.onnx", {"map": noise(2, 4, 12, 12), "1st": noise(9, 5)})
+    assert {name: value.shape for name, value in out.items()} == {"a": (2, 2, 12, 12), "b": (9, 3)}
+
+
+def test_the_same_network_gives_the_same_bytes(tmp_path: Path) -> None:
+    program = ("import sys, netspec; from netspec.weights import initialise\nfrom pathlib import Path\n"
+               "from netspec.backend import get, Options\ng = netspec.load(sys.argv[1]).inference\n"
+               "get('onnx').emit(g, initialise(g, 3), Path(sys.argv[2]), Options())\n")
+    (tmp_path / "net.yaml").write_text(HEAD + NESTED, encoding="utf-8")
+    for i in (1, 2):  # two processes, because sets of words differ between them
+        subprocess.run([sys.executable, "-c", program, "net.yaml", f"{i}.onnx"], cwd=tmp_path, check=True,
+                       env=os.environ | {"PYTHONHASHSEED": str(i)})
+    assert (tmp_path / "1.onnx").read_bytes() == (tmp_path / "2.onnx").read_bytes()
+
+
+# Options
+
+
+@pytest.mark.parametrize("opset", [18, 19, 20, 21, 22, 23])
+def test_an_opset_that_is_asked_for(tmp_path: Path, opset: int) -> None:
+    graph = load(tmp_path, NESTED)
+    model = emit(graph, tmp_path, opset=opset)
+    assert {o.version for o in model.opset_import if not o.domain} == {opset}
+    assert {o.version for f in model.functions for o in f.opset_import if not o.domain} == {opset}
+    onnx.checker.check_model(str(tmp_path / "net.onnx"), full_check=True)
+    x = {"input": noise(2, 4, 12, 12)}
+    agreement(ort_run(tmp_path / "net.onnx", x), ONNX.run(graph, draw(graph, 1), x).outputs)
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"opset": 17}, "needs opset 18, not 17"),
+    ({"opset": 999}, "knows opsets up to"),
+    ({"dtype": "int8"}, "float32 or float16, not int8"),
+])
+def test_options_that_cannot_be_followed_are_usage_errors(tmp_path: Path, options: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        emit(load(tmp_path, NESTED), tmp_path, **options)
+    assert os.listdir(tmp_path) == ["net.yaml"]
+
+
+def test_half_precision_halves_the_file_and_keeps_the_outputs(graph: Graph, tmp_path: Path) -> None:
+    single, half = emit(graph, tmp_path, "single.onnx"), emit(graph, tmp_path, "half.onnx", dtype="float16")
+    assert {t.data_type for t in half.graph.initializer} == {onnx.TensorProto.FLOAT16}
+    assert [2 * len(t.raw_data) for t in half.graph.initializer] == [len(t.raw_data) for t in single.graph.initializer]
+    onnx.checker.check_model(str(tmp_path / "half.onnx"), full_check=True)
+    x = noise(2, 4, 12, 12)
+    wanted = ort_run(tmp_path / "single.onnx", {"input": x})
+    found = ort_run(tmp_path / "half.onnx", {"input": x.astype(np.float16)})
+    for name, value in wanted.items():
+        assert found[name].dtype == np.float16
+        assert np.abs(found[name] - value).max() <= 1e-2 * np.abs(value).max()
+
+
+def test_a_weight_beyond_half_precision_is_refused(tmp_path: Path) -> None:
+    graph = load(tmp_path, "body: [conv: [2, 1]]\n")
+    arrays = draw(graph)
+    arrays["conv.bias"][0] = 1e5
+    with pytest.raises(DataError, match="'conv.bias' holds numbers beyond"):
+        ONNX.emit(graph, arrays, tmp_path / "net.onnx", Options(dtype="float16"))
+    assert os.listdir(tmp_path) == ["net.yaml"]
+
+
+def test_weights_beside_the_model(graph: Graph, tmp_path: Path) -> None:
+    whole = emit(graph, tmp_path, "whole.onnx")
+    (tmp_path / "apart").mkdir()
+    path = tmp_path / "apart" / "net.onnx"
+    written = ONNX.emit(graph, draw(graph, 1), path, Options(external_data=True))
+    assert written == [path, path.with_name("net.onnx.data")]
+    assert sorted(os.listdir(path.parent)) == ["net.onnx", "net.onnx.data"]
+    bare = onnx.load(path, load_external_data=False)
+    assert not any(t.raw_data for t in bare.graph.initializer)
+    assert path.with_name("net.onnx.data").stat().st_size == sum(len(t.raw_data) for t in whole.graph.initializer)
+    onnx.checker.check_model(str(path), full_check=True)
+    loaded = onnx.load(path)
+    for mine, theirs in zip(loaded.graph.initializer, whole.graph.initializer, strict=True):
+        assert np.array_equal(onnx.numpy_helper.to_array(mine), onnx.numpy_helper.to_array(theirs))
+    x = {"input": noise(2, 4, 12, 12)}
+    agreement(ort_run(path, x), ort_run(tmp_path / "whole.onnx", x))
+
+
+def test_more_weights_than_a_message_holds_go_beside_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = load(tmp_path, NESTED)
+    wanted = ONNX.run(graph, draw(graph, 1), {"input": noise(2, 4, 12, 12)}).outputs
+    monkeypatch.setattr("netspec_onnx.write.LIMIT", 1000)
+    monkeypatch.setattr("netspec_onnx.run.LIMIT", 1000)
+    assert len(ONNX.emit(graph, draw(graph, 1), tmp_path / "net.onnx", Options())) == 2
+    agreement(ONNX.run_file(tmp_path / "net.onnx", {"input": noise(2, 4, 12, 12)}).outputs, wanted)
+    agreement(ONNX.run(graph, draw(graph, 1), {"input": noise(2, 4, 12, 12)}).outputs, wanted)
+    with pytest.raises(UsageError, match="do not fit into one file"):
+        ONNX.emit(graph, draw(graph, 1), tmp_path / "one.onnx", Options(external_data=False))
+
+
+@pytest.mark.parametrize("external", [True, False])
+def test_a_failure_leaves_the_old_model(tmp_path: Path, external: bool) -> None:
+    """The last weight is missing: everything before it is on its way to the disk by then."""
+    graph = load(tmp_path, NESTED)
+    emit(graph, tmp_path, external_data=external)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    arrays = draw(graph, 2)
+    arrays.popitem()
+    with pytest.raises(DataError, match="is missing"):
+        ONNX.emit(graph, arrays, tmp_path / "net.onnx", Options(external_data=external))
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_an_op_without_a_row_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from netspec_onnx.rules import ROWS
+
+    monkeypatch.delitem(ROWS, "relu")
+    with pytest.raises(DataError, match=r"no row for 'relu' \(relu\)") as info:
+        emit(load(tmp_path, "body: [conv: [2, 1], relu]\n"), tmp_path)
+    assert info.value.code == "NS601"
+
+
+# Runs
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    emit(load(tmp_path, NESTED), tmp_path)
+    return tmp_path / "net.onnx"
+
+
+def test_a_run_says_what_ran_and_how_long(path: Path) -> None:
+    result = ONNX.run_file(path, {"input": noise(2, 4, 12, 12)}, repeat=3)
+    assert result.provider == "CPUExecutionProvider"
+    assert len(result.latency_ms) == 3 and min(result.latency_ms) > 0
+    assert np.array_equal(result.outputs["output"], ort_run(path, {"input": noise(2, 4, 12, 12)})["output"])
+    assert ONNX.signature(path) == {"input": ("N", 4, 12, 12)}
+
+
+@pytest.mark.parametrize("inputs, message", [
+    ({}, "the input 'input' is missing"),
+    ({"input": noise(1, 4, 12, 12), "more": noise(1)}, "'more' is none of the model's"),
+    ({"input": noise(4, 12, 12)}, "is 4x12x12, the model wants Nx4x12x12"),
+    ({"input": noise(1, 3, 12, 12)}, "is 1x3x12x12, the model wants Nx4x12x12"),
+])
+def test_inputs_that_do_not_fit_are_refused(path: Path, inputs: dict[str, np.ndarray], message: str) -> None:
+    with pytest.raises(DataError, match=message) as info:
+        ONNX.run_file(path, inputs)
+    assert info.value.code == "NS701"
+
+
+def test_files_that_are_no_models_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "bad.onnx").write_bytes(b"no model at all")
+    for run in (lambda p: ONNX.run_file(p, {}), ONNX.signature):
+        with pytest.raises(DataError, match="onnxruntime refuses the model"):
+            run(tmp_path / "bad.onnx")
+        for unreadable in (tmp_path / "missing.onnx", tmp_path):
+            with pytest.raises(UsageError, match="cannot be read"):
+                run(unreadable)
+
+
+def test_a_device_that_does_not_start_is_an_error_and_no_silent_fallback(path: Path, capfd: Any) -> None:
+    """On a machine with CUDA it runs there, and says so."""
+    try:
+        result = ONNX.run_file(path, {"input": noise(1, 4, 12, 12)}, device="cuda")
+    except MissingError as error:
+        assert "CUDA" in str(error) and error.help
+    else:
+        assert result.provider == "CUDAExecutionProvider"
+    assert capfd.readouterr() == ("", "")
+    with pytest.raises(UsageError, match="no device 'tpu'"):
+        ONNX.run_file(path, {"input": noise(1, 4, 12, 12)}, device="tpu")
+
+
+@pytest.mark.parametrize("library, help, call", [
+    ("onnxruntime", "netspec-compiler[run]", "get('onnx').run_file('net.onnx', {})"),
+    ("onnx", "pip install onnx", "get('onnx').emit(None, {}, 'net.onnx', None)"),
+])
+def test_a_missing_library_is_named_with_what_to_install(tmp_path: Path, library: str, help: str, call: str) -> None:
+    program = (f"import sys; sys.modules[{library!r}] = None\nfrom netspec.backend import get\n"
+               f"from netspec.errors import MissingError\ntry:\n    {call}\n"
+               "except MissingError as e:\n    print(e, e.help, e.exit_code)\n")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path)
+    assert f"needs {library}, which is not installed" in done.stdout, done.stderr
+    assert help in done.stdout and done.stdout.endswith("3\n")
+
+
+def test_an_unknown_backend_names_the_nearest() -> None:
+    with pytest.raises(UsageError, match="no backend 'onx'") as info:
+        get("onx")
+    assert "onnx" in info.value.help
