@@ -107,7 +107,7 @@ def power(a: int | float, b: int | float) -> int | float:
         raise Fault("NS303", "the result is out of bounds") from None
     if isinstance(result, complex):
         raise Fault("NS303", "a root of a negative number")
-    return finite(result)
+    return finite(result)  # type: ignore[no-any-return]
 
 
 def compare(sign: str, a: Any, b: Any) -> bool:

@@ -32,6 +32,9 @@ class Options:
     seed: int = 0
 
 
+DEFAULTS = Options()
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """What a run gave."""
@@ -53,7 +56,7 @@ class Backend(Protocol):
         """Writes a graph with its weights; gives the files written."""
 
     def run(self, graph: Graph, arrays: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray],
-            device: str = "cpu", repeat: int = 1, options: Options = Options()) -> Result:
+            device: str = "cpu", repeat: int = 1, options: Options = DEFAULTS) -> Result:
         """Runs a graph; raises MissingError where the device is not there."""
 
 

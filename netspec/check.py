@@ -14,9 +14,10 @@ from netspec.network import Network, build
 from netspec.steps import items
 
 
-def check_file(path: Path, reporter: Reporter, include: Sequence[Path] = (), variant: str | None = None,
-               max_nodes: int = MAX_NODES) -> list[Network]:
-    """Checks every variant of a document (or one), its blocks, and its expectations; gives the networks that compiled."""
+def check_file(
+    path: Path, reporter: Reporter, include: Sequence[Path] = (), variant: str | None = None, max_nodes: int = MAX_NODES
+) -> list[Network]:
+    """Checks every variant of a document (or one), its blocks and expectations; gives the networks that compiled."""
     document = read_document(path, reporter, include)
     if document is None:
         return []

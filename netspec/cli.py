@@ -46,7 +46,7 @@ class Commands(click.Group):
         """The command of a name."""
         if name not in COMMANDS:
             return None
-        command = getattr(import_module(f"netspec.commands.{COMMANDS[name][0]}"), "command")
+        command = import_module(f"netspec.commands.{COMMANDS[name][0]}").command
         assert isinstance(command, click.Command)
         return command
 
@@ -67,7 +67,9 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="netspec-compiler", prog_name="netspec")
-@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colour; NO_COLOR is respected.")
+@click.option(
+    "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colour; NO_COLOR is respected."
+)
 @click.pass_context
 def cli(ctx: click.Context, color: str) -> None:
     """Convolutional architectures as YAML specs, compiled to PyTorch and ONNX."""
@@ -135,10 +137,12 @@ def _bug(error: Exception) -> int:
     import traceback
 
     last = traceback.extract_tb(error.__traceback__)[-1]
-    print(f"error: a bug of netspec: {type(error).__name__}: {str(error)[:500]}\n"
-          f"   at {os.path.basename(last.filename)}:{last.lineno} in {last.name}\n"
-          "   help: please report it with the spec and this message; NETSPEC_TRACEBACK=1 prints the traceback",
-          file=sys.stderr)
+    print(
+        f"error: a bug of netspec: {type(error).__name__}: {str(error)[:500]}\n"
+        f"   at {os.path.basename(last.filename)}:{last.lineno} in {last.name}\n"
+        "   help: please report it with the spec and this message; NETSPEC_TRACEBACK=1 prints the traceback",
+        file=sys.stderr,
+    )
     if os.environ.get("NETSPEC_TRACEBACK"):
         traceback.print_exception(error)
     return 4

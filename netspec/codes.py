@@ -23,67 +23,152 @@ def _body(*lines: str, head: str = "") -> str:
 
 
 CODES: dict[str, Code] = {
-    "NS101": Code("the text is not what a spec may hold", "A spec is UTF-8 without control characters; lines end in LF or "
-                  "CRLF.", _HEAD + "title: a\u2028b\nbody: [relu]\n"),
-    "NS102": Code("the file is no YAML", "A bracket or quote that is never closed, or an indentation that does not fit.",
-                  _body("- conv: [8, 3")),
-    "NS103": Code("a key stands twice", "YAML would silently keep the last one.", _body("- conv: {out: 8, kernel: 3, out: 9}")),
-    "NS104": Code("a feature of YAML that specs do not have", "Tags, merge keys, directives, a second document, keys that "
-                  "are no words, aliases that contain themselves.", _body("- conv: [!!int 8, 3]")),
-    "NS105": Code("a budget of the reader is used up", "4 MiB a file, 64 levels, 200,000 nodes with aliases expanded, 64 files.",
-                  _HEAD + "body: " + "[" * 70 + "]" * 70 + "\n"),
-    "NS110": Code("another kind of value is wanted here", "A list where a mapping stands, a word where a list stands.",
-                  _body("- do: relu")),
+    "NS101": Code(
+        "the text is not what a spec may hold",
+        "A spec is UTF-8 without control characters; lines end in LF or CRLF.",
+        _HEAD + "title: a\u2028b\nbody: [relu]\n",
+    ),
+    "NS102": Code(
+        "the file is no YAML",
+        "A bracket or quote that is never closed, or an indentation that does not fit.",
+        _body("- conv: [8, 3"),
+    ),
+    "NS103": Code(
+        "a key stands twice", "YAML would silently keep the last one.", _body("- conv: {out: 8, kernel: 3, out: 9}")
+    ),
+    "NS104": Code(
+        "a feature of YAML that specs do not have",
+        "Tags, merge keys, directives, a second document, keys that are no words, aliases that contain themselves.",
+        _body("- conv: [!!int 8, 3]"),
+    ),
+    "NS105": Code(
+        "a budget of the reader is used up",
+        "4 MiB a file, 64 levels, 200,000 nodes with aliases expanded, 64 files.",
+        _HEAD + "body: " + "[" * 70 + "]" * 70 + "\n",
+    ),
+    "NS110": Code(
+        "another kind of value is wanted here",
+        "A list where a mapping stands, a word where a list stands.",
+        _body("- do: relu"),
+    ),
     "NS111": Code("an unknown key", "The nearest known key is named.", _body("- relu:", "  repet: 2")),
-    "NS112": Code("a key is missing", "A document has `netspec: 1`, and a `body` with its `input`, or `blocks`.",
-                  "netspec: 1\nname: example\n"),
-    "NS113": Code("a keyword in the wrong place", "Steps take `when`; branches, tees and outputs take `only_if`.",
-                  _body("- relu:", "  only_if: true")),
+    "NS112": Code(
+        "a key is missing",
+        "A document has `netspec: 1`, and a `body` with its `input`, or `blocks`.",
+        "netspec: 1\nname: example\n",
+    ),
+    "NS113": Code(
+        "a keyword in the wrong place",
+        "Steps take `when`; branches, tees and outputs take `only_if`.",
+        _body("- relu:", "  only_if: true"),
+    ),
     "NS201": Code("an unknown op or block", "The nearest known name is given.", _body("- rellu")),
-    "NS202": Code("an unknown name", "A value of an expression, a variant or a pass that nothing declares.",
-                  _body("- conv: [=widht, 3]")),
-    "NS203": Code("an unknown path", "Only earlier steps of the same block can be read; blocks show their outputs.",
-                  _body("- conv: [8, 3]", "- relu:", "  from: stem")),
-    "NS204": Code("a name is taken", "Two steps of one path, or a name that hides another.",
-                  _body("- a = relu", "- a = relu")),
-    "NS205": Code("a name that cannot be given", "Names are letters, digits and _; words of the language and attributes of "
-                  "PyTorch's modules are taken.", _body("- train = relu")),
-    "NS206": Code("an unknown parameter", "The op or block has no parameter of that name.", _body("- conv: {out: 8, kernal: 3}")),
-    "NS207": Code("an unknown library", "`blocks/common` is shipped; `./mine` is mine.yaml beside the spec.",
-                  _body("- relu", head="use: [blocks/comon]\n")),
-    "NS208": Code("a circle", "A file that uses itself, or a variant that is of itself.",
-                  _body("- relu", head="variants: {a: {of: b}, b: {of: a}}\n")),
-    "NS209": Code("something that nothing reads", "A warning; an error with --strict.", _body("- relu", head="params: {n: 1}\n")),
-    "NS301": Code("an expression that cannot be read", "`=` begins an expression; its syntax is in the language reference.",
-                  _body("- conv: [=8 +, 3]")),
-    "NS302": Code("a value of another type", "Types are strict: an int parameter takes no float, a condition is a bool.",
-                  _body("- conv: [=3 / 2, 3]")),
-    "NS303": Code("a value that cannot be computed", "Division by zero, an infinite number, an index outside its list.",
-                  _body("- conv: [=8 // 0, 3]")),
-    "NS304": Code("an expression is too large", "500 characters, 50 levels, lists of 100,000 values.",
-                  _body("- conv: ['=len(range(1000000))', 3]")),
+    "NS202": Code(
+        "an unknown name",
+        "A value of an expression, a variant or a pass that nothing declares.",
+        _body("- conv: [=widht, 3]"),
+    ),
+    "NS203": Code(
+        "an unknown path",
+        "Only earlier steps of the same block can be read; blocks show their outputs.",
+        _body("- conv: [8, 3]", "- relu:", "  from: stem"),
+    ),
+    "NS204": Code(
+        "a name is taken", "Two steps of one path, or a name that hides another.", _body("- a = relu", "- a = relu")
+    ),
+    "NS205": Code(
+        "a name that cannot be given",
+        "Names are letters, digits and _; words of the language and attributes of PyTorch's modules are taken.",
+        _body("- train = relu"),
+    ),
+    "NS206": Code(
+        "an unknown parameter", "The op or block has no parameter of that name.", _body("- conv: {out: 8, kernal: 3}")
+    ),
+    "NS207": Code(
+        "an unknown library",
+        "`blocks/common` is shipped; `./mine` is mine.yaml beside the spec.",
+        _body("- relu", head="use: [blocks/comon]\n"),
+    ),
+    "NS208": Code(
+        "a circle",
+        "A file that uses itself, or a variant that is of itself.",
+        _body("- relu", head="variants: {a: {of: b}, b: {of: a}}\n"),
+    ),
+    "NS209": Code(
+        "something that nothing reads", "A warning; an error with --strict.", _body("- relu", head="params: {n: 1}\n")
+    ),
+    "NS301": Code(
+        "an expression that cannot be read",
+        "`=` begins an expression; its syntax is in the language reference.",
+        _body("- conv: [=8 +, 3]"),
+    ),
+    "NS302": Code(
+        "a value of another type",
+        "Types are strict: an int parameter takes no float, a condition is a bool.",
+        _body("- conv: [=3 / 2, 3]"),
+    ),
+    "NS303": Code(
+        "a value that cannot be computed",
+        "Division by zero, an infinite number, an index outside its list.",
+        _body("- conv: [=8 // 0, 3]"),
+    ),
+    "NS304": Code(
+        "an expression is too large",
+        "500 characters, 50 levels, lists of 100,000 values.",
+        _body("- conv: ['=len(range(1000000))', 3]"),
+    ),
     "NS305": Code("an argument is missing", "Parameters without a default must be given.", _body("- conv: {out: 8}")),
-    "NS306": Code("too many arguments", "A list gives arguments in order; what stands after | in the table goes by name only.",
-                  _body("- conv: [8, 3, 1, 1, 1]")),
-    "NS307": Code("a value that is not allowed", "Outside `one_of` or below `min`, or a count below zero.",
-                  _body("- relu:", "  repeat: -1")),
-    "NS401": Code("an op cannot take what enters it", "Its rule for shapes refuses the operands or arguments.",
-                  _body("- linear: 10")),
-    "NS402": Code("branches disagree", "add, mean and max join equal shapes, concat values that differ in channels alone.",
-                  _body("- add: {left: [conv: [8, 1]], right: []}")),
-    "NS403": Code("a step that reaches no output", "Its result is read by nothing: most often a wrong `from`.",
-                  _body("- a = conv: [8, 1]", "- conv: [4, 1]", "  from: input")),
-    "NS404": Code("a budget of the compiler is used up", "Blocks 64 deep, a million steps of elaboration, 100,000 nodes, 2^36 "
-                  "parameters.", _body("- deep", head="blocks: {deep: {body: [deep]}}\n")),
-    "NS405": Code("weights that cannot be shared", "Shared steps have the same ops and the same shapes of weights.",
-                  _body("- a = conv: [8, 1]", "- b = conv: [8, 1]", "  share: a")),
-    "NS501": Code("a fact of `expect` is not met", "The compiled network has another number than the paper says.",
-                  _body("- conv: [8, 1]", head="expect: {params: 33}\n")),
-    "NS502": Code("`expect` names nothing", "There is no step of that path.",
-                  _body("- a = conv: [8, 1]", head="expect: {shapes: {b: [8, 32, 32]}}\n")),
+    "NS306": Code(
+        "too many arguments",
+        "A list gives arguments in order; what stands after | in the table goes by name only.",
+        _body("- conv: [8, 3, 1, 1, 1]"),
+    ),
+    "NS307": Code(
+        "a value that is not allowed",
+        "Outside `one_of` or below `min`, or a count below zero.",
+        _body("- relu:", "  repeat: -1"),
+    ),
+    "NS401": Code(
+        "an op cannot take what enters it",
+        "Its rule for shapes refuses the operands or arguments.",
+        _body("- linear: 10"),
+    ),
+    "NS402": Code(
+        "branches disagree",
+        "add, mean and max join equal shapes, concat values that differ in channels alone.",
+        _body("- add: {left: [conv: [8, 1]], right: []}"),
+    ),
+    "NS403": Code(
+        "a step that reaches no output",
+        "Its result is read by nothing: most often a wrong `from`.",
+        _body("- a = conv: [8, 1]", "- conv: [4, 1]", "  from: input"),
+    ),
+    "NS404": Code(
+        "a budget of the compiler is used up",
+        "Blocks 64 deep, a million steps of elaboration, 100,000 nodes, 2^36 parameters.",
+        _body("- deep", head="blocks: {deep: {body: [deep]}}\n"),
+    ),
+    "NS405": Code(
+        "weights that cannot be shared",
+        "Shared steps have the same ops and the same shapes of weights.",
+        _body("- a = conv: [8, 1]", "- b = conv: [8, 1]", "  share: a"),
+    ),
+    "NS501": Code(
+        "a fact of `expect` is not met",
+        "The compiled network has another number than the paper says.",
+        _body("- conv: [8, 1]", head="expect: {params: 33}\n"),
+    ),
+    "NS502": Code(
+        "`expect` names nothing",
+        "There is no step of that path.",
+        _body("- a = conv: [8, 1]", head="expect: {shapes: {b: [8, 32, 32]}}\n"),
+    ),
     "NS601": Code("a backend lacks an op", "The backend has no row for the op."),
-    "NS602": Code("a checkpoint does not fit", "Every tensor of the file and of the network must be accounted for, by its name "
-                  "or by a rule under `checkpoints`."),
+    "NS602": Code(
+        "a checkpoint does not fit",
+        "Every tensor of the file and of the network must be accounted for, by its name "
+        "or by a rule under `checkpoints`.",
+    ),
     "NS603": Code("a model that cannot be written", "The checker of the target refuses it: a bug of netspec."),
     "NS701": Code("input data that does not fit", "An input is missing, or has another shape than the network wants."),
     "NS703": Code("a run failed", "The runtime refuses the model."),

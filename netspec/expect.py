@@ -49,8 +49,12 @@ class _Verifier:
         if self.reporter.failed:
             return
         counts = totals(self.graph.nodes.values())
-        known = {"params": lambda: counts.params, "macs": lambda: counts.macs, "neurons": lambda: neurons(self.graph),
-                 "train_params": lambda: totals(self.network.graph.nodes.values()).params - counts.params}
+        known = {
+            "params": lambda: counts.params,
+            "macs": lambda: counts.macs,
+            "neurons": lambda: neurons(self.graph),
+            "train_params": lambda: totals(self.network.graph.nodes.values()).params - counts.params,
+        }
         for key, tree in expect.entries:
             if key.text in known:
                 self.facts(tree, key.text, known[key.text]())
@@ -81,9 +85,13 @@ class _Verifier:
             return
         if abs(found - wanted) > slack * abs(wanted):
             off = f" ({(found - wanted) / wanted:+.2%})" if wanted else ""
-            self.error("NS501", f"{what} is {found:,}, expected {wanted:,}"
-                       f"{f' within {within.text}' if isinstance(within, Scalar) else ''}{off}", written or tree,
-                       "correct the spec, or the number with its source")
+            self.error(
+                "NS501",
+                f"{what} is {found:,}, expected {wanted:,}"
+                f"{f' within {within.text}' if isinstance(within, Scalar) else ''}{off}",
+                written or tree,
+                "correct the spec, or the number with its source",
+            )
 
     def nodes_at(self, path: Scalar) -> str | None:
         """The path, if something stands there; else a finding."""
@@ -128,7 +136,9 @@ class _Verifier:
             last = Ref(nodes[-1].path) if nodes else next(iter(self.graph.outputs.values())).ref
             found = receptive_field(self.graph, last)
             if found is None:
-                self.error("NS501", "the receptive field is the whole input", fact, "name a step before the global pooling")
+                self.error(
+                    "NS501", "the receptive field is the whole input", fact, "name a step before the global pooling"
+                )
             else:
                 self.facts(fact, "receptive_field", max(found))
 

@@ -1,22 +1,20 @@
 """Expressions: what their text means.
 
 `parse_expr` gives an `Expr`, a closure over an environment with the names that it reads; nothing is ever handed to
-Python's own `eval`. `netspec.lexer` makes the tokens.
+Python's own `eval`. `netspec.lexer` makes the tokens, `netspec.syntax` reads them, `netspec.closures` and
+`netspec.arith` say what they do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Protocol
 
-from netspec.arith import FUNCTIONS, Fault, binary, compare, index, slice_of, truth, unary
-from netspec.errors import Span, did_you_mean
-from netspec.lexer import Token, tokens
+from netspec.closures import Wrong
+from netspec.errors import Span
+from netspec.syntax import Holes, Parsed, holes_of, parse
 
-MAX_LENGTH = 500
-MAX_DEPTH = 50
 At = Callable[[int, int], Span]
 
 
@@ -44,38 +42,19 @@ class ExprError(Exception):
         self.code, self.message, self.span, self.help = code, message, span, help
 
 
-class _Error(Exception):
-    """A mistake at characters of the text, before they have a place."""
-
-    def __init__(self, code: str, message: str, start: int, end: int, help: str = "") -> None:
-        super().__init__(message)
-        self.code, self.message, self.start, self.end, self.help = code, message, start, end, help
-
-
-Run = Callable[[Any, dict[str, Any]], Any]
-"""A part of an expression: (environment, names of comprehensions) -> value."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Parsed:
-    run: Run
-    names: frozenset[str]
-    tensors: frozenset[tuple[str, str]]
-
-
 @dataclass(frozen=True, slots=True)
 class Expr:
     """A parsed expression at a place."""
 
-    parsed: _Parsed
+    parsed: Parsed
     at: At
 
 
 def parse_expr(text: str, at: At) -> Expr:
     """Parses an expression; `at(i, j)` is the place of its characters; raises ExprError."""
     try:
-        return Expr(_parse(text), at)
-    except _Error as e:
+        return Expr(parse(text), at)
+    except Wrong as e:
         raise ExprError(e.code, e.message, at(e.start, e.end), e.help) from None
 
 
@@ -83,7 +62,7 @@ def evaluate(expr: Expr, env: Env) -> Any:
     """The value of an expression; raises ExprError."""
     try:
         return expr.parsed.run(env, {})
-    except _Error as e:
+    except Wrong as e:
         raise ExprError(e.code, e.message, expr.at(e.start, e.end), e.help) from None
 
 
@@ -97,455 +76,34 @@ def tensor_paths(expr: Expr) -> set[tuple[str, str]]:
     return set(expr.parsed.tensors)
 
 
-@lru_cache(maxsize=4096)
-def _parse(text: str) -> _Parsed:
-    if len(text) > MAX_LENGTH:
-        raise _Error("NS304", f"an expression has at most {MAX_LENGTH} characters, this has {len(text)}", 0, len(text))
-    try:
-        parser = _Parser(tokens(text))
-    except Fault as e:
-        raise _Error(e.code, e.message, e.start, e.end, e.help) from None
-    run = parser.ternary()
-    parser.finish()
-    return _Parsed(run, frozenset(parser.free), frozenset(parser.tensors))
-
-
-_BINARY = ({"or"}, {"and"}, {"not"}, {"<", ">", "<=", ">=", "==", "!="}, {"+", "-"}, {"*", "/", "//", "%"})
-
-
-class _Parser:
-    """Recursive descent; every method gives the closure of what it read."""
-
-    def __init__(self, found: list[Token]) -> None:
-        self.tokens, self.pos, self.depth = found, 0, 0
-        self.free: set[str] = set()
-        self.tensors: set[tuple[str, str]] = set()
-        self.bound: list[str] = []
-
-    @property
-    def now(self) -> Token:
-        """The token to be read next."""
-        return self.tokens[self.pos]
-
-    def take(self, *words: str) -> Token | None:
-        """Reads one of the given operators or words, if it is next."""
-        token = self.now
-        if token.kind in ("op", "word") and token.text in words:
-            self.pos += 1
-            return token
-        return None
-
-    def want(self, text: str, for_: Token) -> Token:
-        """Reads what must come."""
-        token = self.take(text)
-        if token is None:
-            self.fail(f"'{text}' is missing", for_ if self.now.kind == "end" else self.now)
-        return token  # type: ignore[return-value]
-
-    def fail(self, message: str, token: Token, help: str = "") -> None:
-        """Raises a syntax error at a token."""
-        raise _Error("NS301", message, token.start, token.end, help)
-
-    def finish(self) -> None:
-        """Nothing may follow the expression."""
-        token = self.now
-        if token.kind != "end":
-            help_ = "`==` compares" if token.text == "=" else ""
-            if token.text == "in":
-                help_ = "there is no membership test; compare with `==` and `or`"
-            self.fail(f"'{token.text}' does not fit here", token, help_)
-
-    def ternary(self) -> Run:
-        """a if c else b"""
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise _Error("NS304", f"nested more than {MAX_DEPTH} deep", self.now.start, self.now.end)
-        then = self.level(0)
-        token = self.take("if") if not self._comprehension_if else None
-        if token is not None:
-            when = self.level(0)
-            self.want("else", token)
-            other = self.ternary()
-            first = then
-
-            def run(env: Any, local: dict[str, Any]) -> Any:
-                env.tick()
-                return first(env, local) if _guard(token, truth, when(env, local)) else other(env, local)
-
-            then = run
-        self.depth -= 1
-        return then
-
-    _comprehension_if = False
-
-    def level(self, n: int) -> Run:
-        """The operators of one level of binding, loosest first."""
-        if n == len(_BINARY):
-            return self.unary()
-        if n == 2:
-            token = self.take("not")
-            if token is None:
-                return self.level(3)
-            self._deeper()
-            inner = self.level(2)
-            self.depth -= 1
-            return lambda env, local: not _guard(token, truth, inner(env, local))
-        left = self.level(n + 1)
-        if n == 3:
-            return self.comparison(left)
-        while (token := self.take(*_BINARY[n])) is not None:
-            right = self.level(n + 1)
-            left = _logic(token, left, right) if n < 2 else _arith(token, left, right)
-        return left
-
-    def comparison(self, first: Run) -> Run:
-        """a < b < c, as in Python."""
-        rest: list[tuple[Token, Run]] = []
-        while (token := self.take(*_BINARY[3])) is not None:
-            rest.append((token, self.level(4)))
-        if not rest:
-            return first
-
-        def run(env: Any, local: dict[str, Any]) -> bool:
-            env.tick()
-            left = first(env, local)
-            for token, part in rest:
-                right = part(env, local)
-                if not _guard(token, compare, token.text, left, right):
-                    return False
-                left = right
-            return True
-
-        return run
-
-    def unary(self) -> Run:
-        """-a, +a, and the power, which binds closer."""
-        token = self.take("-", "+")
-        if token is None:
-            return self.power()
-        self._deeper()
-        inner = self.unary()
-        self.depth -= 1
-        return lambda env, local: _guard(token, unary, token.text, inner(env, local))
-
-    def _deeper(self) -> None:
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise _Error("NS304", f"nested more than {MAX_DEPTH} deep", self.now.start, self.now.end)
-
-    def power(self) -> Run:
-        """a ** b, from the right."""
-        base = self.postfix()
-        token = self.take("**")
-        if token is None:
-            return base
-        self._deeper()
-        exponent = self.unary()
-        self.depth -= 1
-        return _arith(token, base, exponent)
-
-    def postfix(self) -> Run:
-        """v[i] and v[a:b]"""
-        value = self.atom()
-        while (token := self.take("[")) is not None:
-            low = None if self.now.text == ":" else self.ternary()
-            if self.take(":"):
-                high = None if self.now.text == "]" else self.ternary()
-                value = _slice(token, value, low, high)
-            else:
-                value = _index(token, value, low)  # type: ignore[arg-type]
-            self.want("]", token)
-        return value
-
-    def atom(self) -> Run:
-        """A number, a word, a name, a tensor, a call, a list, or an expression in brackets."""
-        token = self.now
-        self.pos += 1
-        if token.kind in ("number", "string"):
-            value = token.value
-            return lambda env, local: value
-        if token.kind == "tensor":
-            return self.tensor(token)
-        if token.kind == "op" and token.text == "(":
-            inner = self._inside()
-            self.want(")", token)
-            return inner
-        if token.kind == "op" and token.text == "[":
-            return self.list(token)
-        if token.kind == "word" and token.text in ("true", "false"):
-            flag = token.text == "true"
-            return lambda env, local: flag
-        if token.kind == "name":
-            return self.call(token) if self.now.text == "(" and self.now.kind == "op" else self.name(token)
-        self.pos -= 1
-        what = "the expression ends too early" if token.kind == "end" else f"'{token.text}' does not fit here"
-        help_ = "there is no null" if token.text in ("None", "null") else ""
-        if token.kind == "op" and token.text in ("=", "=="):
-            help_ = "YAML took the quote: turn the comparison round, or start with `=`" if token.start == 0 else ""
-        self.fail(what, token, help_)
-        raise AssertionError
-
-    def _inside(self) -> Run:
-        """An expression in brackets, where an `if` is a choice again."""
-        kept, self._comprehension_if = self._comprehension_if, False
-        inner = self.ternary()
-        self._comprehension_if = kept
-        return inner
-
-    def tensor(self, token: Token) -> Run:
-        """3a.channels; the path may have holes."""
-        path, attr = token.value
-        self.tensors.add((path, attr))
-        if "{" not in path:
-            def run(env: Any, local: dict[str, Any]) -> Any:
-                env.tick()
-                return env.tensor(path, attr)
-
-            return run
-        template = _template(path)
-        self.free |= template.names - set(self.bound)
-
-        def filled(env: Any, local: dict[str, Any]) -> Any:
-            env.tick()
-            return env.tensor(template.text(env, local), attr)
-
-        return filled
-
-    def name(self, token: Token) -> Run:
-        """A value."""
-        name = token.text
-        if name not in self.bound:
-            self.free.add(name)
-        followed = self.now.text
-
-        def run(env: Any, local: dict[str, Any]) -> Any:
-            env.tick()
-            if name in local:
-                return local[name]
-            try:
-                return env.value(name)
-            except KeyError:
-                raise _Error("NS202", f"there is no value '{name}'", token.start, token.end,
-                             _unknown(name, followed, env, self.compared)) from None
-
-        return run
-
-    @property
-    def compared(self) -> bool:
-        """Whether the expression compares for equality: then an unknown name may be a word without quotes."""
-        return any(t.text in ("==", "!=") for t in self.tokens)
-
-    def call(self, token: Token) -> Run:
-        """A built-in function."""
-        fn = FUNCTIONS.get(token.text)
-        if fn is None:
-            raise _Error("NS202", f"there is no function '{token.text}'", token.start, token.end,
-                         did_you_mean(token.text, FUNCTIONS))
-        self.want("(", token)
-        args: list[Run] = []
-        while not (self.now.kind == "op" and self.now.text == ")"):
-            if token.text == "divisible" and self.now.text == "by" and self.tokens[self.pos + 1].text == "=":
-                self.pos += 2
-            args.append(self._inside())
-            if not self.take(","):
-                break
-        self.want(")", token)
-
-        def run(env: Any, local: dict[str, Any]) -> Any:
-            env.tick()
-            return _guard(token, fn, *[arg(env, local) for arg in args])
-
-        return run
-
-    def list(self, token: Token) -> Run:
-        """[a, b] or [f(v) for v in w if c]"""
-        if self.take("]"):
-            return lambda env, local: []
-        start = self.pos
-        free = set(self.free)
-        first = self._inside()
-        if self.now.text == "for" and self.now.kind == "word":
-            self.pos, self.free = start, free
-            return self.comprehension(token, start)
-        parts = [first]
-        while self.take(","):
-            if self.now.text == "]":
-                break
-            parts.append(self._inside())
-        self.want("]", token)
-        return lambda env, local: [part(env, local) for part in parts]
-
-    def comprehension(self, token: Token, start: int) -> Run:
-        """Reads the names first, since the element before them uses them."""
-        depth, self.pos = 0, start
-        while not (depth == 0 and self.now.text == "for" and self.now.kind == "word"):
-            depth += (self.now.text in ("(", "[")) - (self.now.text in (")", "]"))
-            self.pos += 1
-        self.pos += 1
-        names = [self._target()]
-        while self.take(","):
-            names.append(self._target())
-        self.want("in", token)
-        kept, self._comprehension_if = self._comprehension_if, True
-        source = self.ternary()
-        after, end_of_source = self.pos, self.pos
-        self.bound += names
-        self._comprehension_if = False
-        keep = self.ternary() if self.take("if") else None
-        self.want("]", token)
-        after = self.pos
-        self.pos = start
-        element = self.ternary()
-        self.pos = after
-        del self.bound[len(self.bound) - len(names):], end_of_source
-        self._comprehension_if = kept
-        return _comprehend(token, names, source, keep, element)
-
-    def _target(self) -> str:
-        token = self.now
-        if token.kind != "name":
-            self.fail("a name is wanted after `for`", token)
-        self.pos += 1
-        return token.text
-
-
-def _unknown(name: str, followed: str, env: Any, compared: bool) -> str:
-    """The help for a name that nobody knows."""
-    if found := did_you_mean(name, env.names()):
-        if found.startswith("did you mean"):
-            return found
-    return f"a word is quoted here: '{name}'" if compared else did_you_mean(name, env.names())
-
-
-def _guard(token: Token, fn: Callable[..., Any], *args: Any) -> Any:
-    """Applies a function; its fault gets the place of the token."""
-    try:
-        return fn(*args)
-    except Fault as e:
-        raise _Error(e.code, e.message, token.start, token.end, e.help) from None
-
-
-def _logic(token: Token, left: Run, right: Run) -> Run:
-    """`and`, `or`: bools only, the right side only if it decides."""
-    stop = token.text == "or"
-
-    def run(env: Any, local: dict[str, Any]) -> bool:
-        env.tick()
-        if _guard(token, truth, left(env, local)) is stop:
-            return stop
-        return bool(_guard(token, truth, right(env, local)))
-
-    return run
-
-
-def _arith(token: Token, left: Run, right: Run) -> Run:
-    sign = token.text
-
-    def run(env: Any, local: dict[str, Any]) -> Any:
-        env.tick()
-        return _guard(token, binary, sign, left(env, local), right(env, local))
-
-    return run
-
-
-def _index(token: Token, value: Run, at: Run) -> Run:
-    return lambda env, local: _guard(token, index, value(env, local), at(env, local))
-
-
-def _slice(token: Token, value: Run, low: Run | None, high: Run | None) -> Run:
-    return lambda env, local: _guard(token, slice_of, value(env, local), low and low(env, local),
-                                     high and high(env, local))
-
-
-def _comprehend(token: Token, names: list[str], source: Run, keep: Run | None, element: Run) -> Run:
-    def run(env: Any, local: dict[str, Any]) -> list[Any]:
-        rows = source(env, local)
-        if not isinstance(rows, list):
-            raise _Error("NS302", "a comprehension goes over a list", token.start, token.end, "`range(n)` counts")
-        found = []
-        for row in rows:
-            env.tick()
-            values = [row] if len(names) == 1 else row
-            if not isinstance(values, list) or len(values) != len(names):
-                raise _Error("NS302", f"a row of the comprehension has not {len(names)} values", token.start, token.end)
-            inner = {**local, **dict(zip(names, values, strict=True))}
-            if keep is None or _guard(token, truth, keep(env, inner)):
-                found.append(element(env, inner))
-        return found
-
-    return run
-
-
 @dataclass(frozen=True, slots=True)
 class Template:
     """A name or path with holes: `layer{stage}`."""
 
-    parts: tuple[str | tuple[_Parsed, int], ...]
-    names: frozenset[str]
+    holes: Holes
     at: At
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names that its holes read."""
+        return self.holes.names
 
     @property
     def is_plain(self) -> bool:
         """Whether it has no holes."""
-        return all(isinstance(p, str) for p in self.parts)
+        return all(isinstance(p, str) for p in self.holes.parts)
 
     def fill(self, env: Any) -> str:
         """The text with its holes computed, to ints or words; raises ExprError."""
         try:
-            return self.text(env, {})
-        except _Error as e:
+            return self.holes.text(env, {})
+        except Wrong as e:
             raise ExprError(e.code, e.message, self.at(e.start, e.end), e.help) from None
-
-    def text(self, env: Any, local: dict[str, Any]) -> str:
-        """fill() for use inside an expression."""
-        out = []
-        for part in self.parts:
-            if isinstance(part, str):
-                out.append(part)
-                continue
-            parsed, start = part
-            try:
-                value = parsed.run(env, local)
-            except _Error as e:
-                raise _Error(e.code, e.message, e.start + start, e.end + start, e.help) from None
-            if isinstance(value, bool) or not isinstance(value, (int, str)):
-                raise _Error("NS302", "a hole of a name gives an integer or a word", start, start + 1,
-                             "`//` divides integers" if isinstance(value, float) else "")
-            out.append(str(value))
-        return "".join(out)
 
 
 def parse_template(text: str, at: At) -> Template:
     """Parses a name or path with holes; raises ExprError."""
     try:
-        parsed = _template(text)
-    except _Error as e:
+        return Template(holes_of(text), at)
+    except Wrong as e:
         raise ExprError(e.code, e.message, at(e.start, e.end), e.help) from None
-    return Template(parsed.parts, parsed.names, at)
-
-
-@lru_cache(maxsize=4096)
-def _template(text: str) -> Template:
-    parts: list[str | tuple[_Parsed, int]] = []
-    names: set[str] = set()
-    pos = 0
-    while (start := text.find("{", pos)) >= 0:
-        end = text.find("}", start)
-        if end < 0:
-            raise _Error("NS301", "'}' is missing", start, len(text))
-        parts.append(text[pos:start])
-        try:
-            hole = _parse(text[start + 1:end])
-        except _Error as e:
-            raise _Error(e.code, e.message, e.start + start + 1, e.end + start + 1, e.help) from None
-        parts.append((hole, start + 1))
-        names |= hole.names
-        pos = end + 1
-    if "}" in text[pos:]:
-        raise _Error("NS301", "'{' is missing", text.index("}", pos), len(text))
-    parts.append(text[pos:])
-    return Template(tuple(p for p in parts if p != ""), frozenset(names), _nowhere)
-
-
-def _nowhere(start: int, end: int) -> Span:
-    raise AssertionError("a template without a place")

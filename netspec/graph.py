@@ -124,7 +124,8 @@ class Graph:
 
     def shape(self, ref: Ref) -> Shape:
         """The shape of a value."""
-        return self.nx.nodes[ref.node]["node"].shapes[ref.out]
+        node: Node = self.nx.nodes[ref.node]["node"]
+        return node.shapes[ref.out]
 
     def tensors(self) -> dict[str, tuple[Shape, bool, Node]]:
         """Every weight once, by state-dict key: its shape, whether it is trained, its first node."""

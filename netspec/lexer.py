@@ -54,7 +54,7 @@ def _token(text: str, pos: int) -> Token:
     if m := _NUMBER.match(text, pos):
         return _number(text, m)
     if m := _NAME.match(text, pos):
-        if text[m.end():m.end() + 1] == ".":
+        if text[m.end() : m.end() + 1] == ".":
             raise _attribute(text, pos)
         return Token("word" if m[0] in WORDS else "name", m[0], pos, m.end())
     if m := _STRING.match(text, pos):
@@ -62,16 +62,19 @@ def _token(text: str, pos: int) -> Token:
     if m := _OPERATOR.match(text, pos):
         return Token("op", m[0], pos, m.end())
     message = "this quote is never closed" if text[pos] in "'\"" else f"'{text[pos]}' does not fit here"
-    help_ = {"!": "`not` negates, `!=` compares", "&": "`and`", "|": "`or`", "^": "`**` is the power"}.get(text[pos], "")
+    help_ = {"!": "`not` negates, `!=` compares", "&": "`and`", "|": "`or`", "^": "`**` is the power"}.get(
+        text[pos], ""
+    )
     raise Fault("NS301", message, help_, pos, pos + 1)
 
 
 def _number(text: str, m: re.Match[str]) -> Token:
     after = re.compile(r"[A-Za-z0-9_.]+").match(text, m.end())
     if after:
-        word = text[m.start():after.end()]
-        raise Fault("NS301", f"'{word}' is no number", "numbers are decimal, without leading zeros",
-                    m.start(), after.end())
+        word = text[m.start() : after.end()]
+        raise Fault(
+            "NS301", f"'{word}' is no number", "numbers are decimal, without leading zeros", m.start(), after.end()
+        )
     value: Any = float(m[0]) if any(c in m[0] for c in ".eE") else int(m[0]) if len(m[0]) < 20 else math.inf
     if isinstance(value, float) and not math.isfinite(value) or abs(value) >= 2**63:
         raise Fault("NS303", f"the number {m[0][:24]} is out of bounds", "numbers are below 2^63", m.start(), m.end())
@@ -80,5 +83,10 @@ def _number(text: str, m: re.Match[str]) -> Token:
 
 def _attribute(text: str, pos: int) -> Fault:
     word = re.compile(r"[A-Za-z0-9_.]*").match(text, pos)[0]  # type: ignore[index]
-    return Fault("NS301", f"'{word}' ends in no attribute of a tensor", f"a tensor has {', '.join(ATTRIBUTES)}",
-                 pos, pos + len(word))
+    return Fault(
+        "NS301",
+        f"'{word}' ends in no attribute of a tensor",
+        f"a tensor has {', '.join(ATTRIBUTES)}",
+        pos,
+        pos + len(word),
+    )

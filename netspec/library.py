@@ -66,8 +66,10 @@ def find(spec: str) -> Found:
             if name == spec:
                 return Found(file, variant=name)
             known[name] = file
-    raise UsageError(f"there is no spec '{spec[:80]}'",
-                     did_you_mean(spec, [*known, *(p.stem for p in shipped())]) or "`netspec list specs` shows them all")
+    raise UsageError(
+        f"there is no spec '{spec[:80]}'",
+        did_you_mean(spec, [*known, *(p.stem for p in shipped())]) or "`netspec list specs` shows them all",
+    )
 
 
 def _existing(path: Path, spec: str) -> Path:

@@ -10,8 +10,10 @@ from netspec.graph import Graph, Node, Ref
 from netspec.ops import Shape
 
 COUNTED = ("conv", "conv_transpose", "linear")
-FOOTER = ("MACs are multiply-accumulates of convolution and linear layers at batch 1, without bias; parameters include biases "
-          "and the affine part of norms.")
+FOOTER = (
+    "MACs are multiply-accumulates of convolution and linear layers at batch 1, without bias; parameters include "
+    "biases and the affine part of norms."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +76,14 @@ def receptive_field(graph: Graph, ref: Ref) -> tuple[int, int] | None:
             fields[node.path] = ((1, 1), (1, 1))
             continue
         befores = [fields[r.node] for r in node.inputs]
-        if any(b is None for b in befores) or node.op in ("flatten", "global_avg_pool", "global_max_pool",
-                                                          "adaptive_avg_pool", "upsample", "conv_transpose"):
+        if any(b is None for b in befores) or node.op in (
+            "flatten",
+            "global_avg_pool",
+            "global_max_pool",
+            "adaptive_avg_pool",
+            "upsample",
+            "conv_transpose",
+        ):
             fields[node.path] = None
             continue
         known = [b for b in befores if b is not None]
@@ -83,8 +91,9 @@ def receptive_field(graph: Graph, ref: Ref) -> tuple[int, int] | None:
         jump = tuple(max(b[1][i] for b in known) for i in (0, 1))
         kernel, stride = node.attrs.get("kernel", (1, 1)), node.attrs.get("stride", (1, 1))
         dilation = node.attrs.get("dilation", (1, 1))
-        fields[node.path] = ((size[0] + (kernel[0] - 1) * dilation[0] * jump[0],
-                              size[1] + (kernel[1] - 1) * dilation[1] * jump[1]),
-                             (jump[0] * stride[0], jump[1] * stride[1]))
+        fields[node.path] = (
+            (size[0] + (kernel[0] - 1) * dilation[0] * jump[0], size[1] + (kernel[1] - 1) * dilation[1] * jump[1]),
+            (jump[0] * stride[0], jump[1] * stride[1]),
+        )
     found = fields[ref.node]
     return found[0] if found is not None else None

@@ -29,14 +29,22 @@ def _check_steps(steps: Iterable[Step], home: Document, known: set[str], blocks:
         if step.op not in (*JOINS, "do", "tee") and step.op not in blocks:
             target = home.callable(step.op) or lookup(step.op)
             if target is None:
-                reporter.error("NS201", f"there is no op or block '{step.op}'", step.span,
-                               did_you_mean(step.op, [*OPS, *home.blocks, *home.used, *blocks]))
+                reporter.error(
+                    "NS201",
+                    f"there is no op or block '{step.op}'",
+                    step.span,
+                    did_you_mean(step.op, [*OPS, *home.blocks, *home.used, *blocks]),
+                )
             elif isinstance(target, BlockDecl) and isinstance(step.args, Map):
                 names = [p.name for p in target.params]
                 for key, _ in entries(step.args, home.bad):
                     if key.text not in names:
-                        reporter.error("NS206", f"'{step.op}' has no parameter '{key.text}'", key.span,
-                                       did_you_mean(key.text, names))
+                        reporter.error(
+                            "NS206",
+                            f"'{step.op}' has no parameter '{key.text}'",
+                            key.span,
+                            did_you_mean(key.text, names),
+                        )
         if not step.branches and step.op not in ("do", "tee"):
             _expressions(step.args, inner, reporter)
         for word, tree in step.keywords.items():
@@ -97,7 +105,9 @@ def warn_unused(doc: Document, reporter: Reporter) -> None:
     reads, words = _reads(doc.tree)
     for decl in (*doc.params, *(p for b in doc.blocks.values() for p in b.params)):
         if decl.name not in reads and decl.name not in words:
-            reporter.warning("NS209", f"nothing reads the parameter '{decl.name}'", decl.at.span, "delete it, or use it")
+            reporter.warning(
+                "NS209", f"nothing reads the parameter '{decl.name}'", decl.at.span, "delete it, or use it"
+            )
     for key, _ in (*doc.lets, *(k for b in doc.blocks.values() for k in b.lets)):
         if key.text not in reads:
             reporter.warning("NS209", f"nothing reads '{key.text}'", key.span, "delete it, or use it")
@@ -134,8 +144,9 @@ def _uses(tree: Tree, section: str = "", always: bool = False) -> Iterator[tuple
             if not declares and key.text != "for":
                 yield key, False
             inner = key.text if key.text in ("params", "let", "blocks") and section in ("", "block") else ""
-            yield from _uses(value, "block" if section == "blocks" else inner,
-                             always or key.text in CONDITIONS or key.text == "for")
+            yield from _uses(
+                value, "block" if section == "blocks" else inner, always or key.text in CONDITIONS or key.text == "for"
+            )
 
 
 def _template_names(scalar: Scalar, reads: set[str]) -> None:

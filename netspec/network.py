@@ -16,14 +16,15 @@ from netspec.passes import NAMED, inference
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
+    import torch  # noqa: TID251 - the type alone, never at run time
 
 
 class Network:
     """A compiled spec: `graph` is the training graph, `inference` the one that is run and counted."""
 
-    def __init__(self, document: Document, variant: str | None, graph: Graph,
-                 warnings: Sequence[Diagnostic] = ()) -> None:
+    def __init__(
+        self, document: Document, variant: str | None, graph: Graph, warnings: Sequence[Diagnostic] = ()
+    ) -> None:
         self.document, self.variant, self.graph = document, variant, graph
         self.warnings = tuple(warnings)
 
@@ -52,18 +53,29 @@ class Network:
         from netspec.backend import Options, get
 
         backend = get("torch")
-        return backend.to_module(self.graph, self.arrays(seed, weights, training), Options(training=training))
+        module: torch.nn.Module = backend.to_module(
+            self.graph, self.arrays(seed, weights, training), Options(training=training)
+        )
+        return module
 
     def to_onnx(self, path: str | Path, seed: int = 0, weights: str | Path | None = None, **options: Any) -> list[Path]:
         """Writes the inference graph as an ONNX model; gives the files written."""
         from netspec.backend import Options, get
 
-        return get("onnx").emit(self.inference, self.arrays(seed, weights), Path(path), Options(seed=seed, **options))
+        written: list[Path] = get("onnx").emit(
+            self.inference, self.arrays(seed, weights), Path(path), Options(seed=seed, **options)
+        )
+        return written
 
 
-def build(document: Document, variant: str | None = None, settings: Mapping[str, Any] | None = None,
-          reporter: Reporter | None = None, input: Sequence[int] | None = None,
-          max_nodes: int = MAX_NODES) -> Network:
+def build(
+    document: Document,
+    variant: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    reporter: Reporter | None = None,
+    input: Sequence[int] | None = None,
+    max_nodes: int = MAX_NODES,
+) -> Network:
     """Compiles one variant of a document; raises SpecError with all findings, UsageError."""
     reporter = Reporter() if reporter is None else reporter
     graph = elaborate(document, variant, settings, reporter, input, max_nodes)
@@ -86,8 +98,15 @@ def _named_passes(document: Document, variant: str, graph: Graph, reporter: Repo
     return graph
 
 
-def load(spec: str | Path, variant: str | None = None, *, include: Sequence[str | Path] = (),
-         input: Sequence[int] | None = None, max_nodes: int = MAX_NODES, **params: Any) -> Network:
+def load(
+    spec: str | Path,
+    variant: str | None = None,
+    *,
+    include: Sequence[str | Path] = (),
+    input: Sequence[int] | None = None,
+    max_nodes: int = MAX_NODES,
+    **params: Any,
+) -> Network:
     """Compiles a spec by path or shipped name (`resnet50`); raises SpecError, UsageError."""
     from netspec.library import find
 

@@ -56,14 +56,19 @@ class Scalar:
             columns = _columns(s, self.text)
             if columns is None:
                 return s
-            return Span(s.source, s.line, columns[min(start, len(columns) - 1)], s.line,
-                        columns[min(max(end, start + 1), len(columns) - 1)])
+            return Span(
+                s.source,
+                s.line,
+                columns[min(start, len(columns) - 1)],
+                s.line,
+                columns[min(max(end, start + 1), len(columns) - 1)],
+            )
         return Span(s.source, s.line, s.col + skip + start, s.line, s.col + skip + max(end, start + 1))
 
 
 def _columns(span: Span, text: str) -> list[int] | None:
     """The column of each character of a quoted one-line scalar with escapes, and of its end."""
-    written = span.source.line(span.line)[span.col - 1:span.end_col - 1]
+    written = span.source.line(span.line)[span.col - 1 : span.end_col - 1]
     if len(written) < 2:
         return None
     escape = re.compile(r"''|." if written[0] == "'" else r"\\x..|\\u.{4}|\\U.{8}|\\.|.", re.DOTALL)
@@ -120,11 +125,15 @@ def read(path: Path, reporter: Reporter, name: str | None = None) -> Map | None:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as e:
-        before = data[:e.start].decode("utf-8", "replace")
+        before = data[: e.start].decode("utf-8", "replace")
         line, col = before.count("\n") + 1, len(before) - before.rfind("\n")
         source = Source(name, data.decode("utf-8", "replace"))
-        reporter.error("NS101", f"byte 0x{data[e.start]:02x} is not UTF-8", Span(source, line, col, line, col + 1),
-                       "save the file as UTF-8")
+        reporter.error(
+            "NS101",
+            f"byte 0x{data[e.start]:02x} is not UTF-8",
+            Span(source, line, col, line, col + 1),
+            "save the file as UTF-8",
+        )
         return None
     return parse(Source(name, text), reporter)
 
@@ -133,10 +142,14 @@ def parse(source: Source, reporter: Reporter) -> Map | None:
     """The tree of a text, or None after an error."""
     refused = list(_REFUSED.finditer(source.text))
     for found in refused[:20]:
-        before = source.text[:found.start()]
+        before = source.text[: found.start()]
         line, col = before.count("\n") + 1, found.start() - before.rfind("\n")
-        reporter.error("NS101", f"the character U+{ord(found[0][0]):04X} is not allowed in a spec",
-                       Span(source, line, col, line, col + 1), "lines end in LF or CRLF; write others by escapes")
+        reporter.error(
+            "NS101",
+            f"the character U+{ord(found[0][0]):04X} is not allowed in a spec",
+            Span(source, line, col, line, col + 1),
+            "lines end in LF or CRLF; write others by escapes",
+        )
     if refused:
         return None
     try:
@@ -147,8 +160,9 @@ def parse(source: Source, reporter: Reporter) -> Map | None:
         _syntax(source, reporter, e)
         return None
     if not isinstance(tree, Map):
-        reporter.error("NS110", "a spec is a mapping: `netspec: 1`, `name: ...`", tree.span if tree else
-                       Span(source, 1, 1, 1, 1))
+        reporter.error(
+            "NS110", "a spec is a mapping: `netspec: 1`, `name: ...`", tree.span if tree else Span(source, 1, 1, 1, 1)
+        )
         return None
     return tree
 
@@ -175,7 +189,9 @@ class _Builder:
                     raise _Stop
                 if event.version or event.tags:
                     self.error("NS104", "directives are not allowed", event, "delete the line that begins with %")
-            elif isinstance(event, (yaml.ScalarEvent, yaml.SequenceStartEvent, yaml.MappingStartEvent, yaml.AliasEvent)):
+            elif isinstance(
+                event, (yaml.ScalarEvent, yaml.SequenceStartEvent, yaml.MappingStartEvent, yaml.AliasEvent)
+            ):
                 tree = self.node(event, 1)
         return tree
 
@@ -249,7 +265,7 @@ class _Builder:
 
     def sequence(self, start: Any, depth: int) -> Seq:
         """A list up to its end."""
-        items = []
+        items: list[Tree] = []
         for event in self.events:
             if isinstance(event, yaml.SequenceEndEvent):
                 return Seq(tuple(items), self.span(start.start_mark, event.end_mark))
@@ -266,13 +282,17 @@ class _Builder:
             key = self.node(event, depth + 1)
             value = self.node(next(self.events), depth + 1)
             if not isinstance(key, Scalar):
-                help_ = "quote an expression with braces, `\"{k} = conv\"`" if isinstance(key, Map) else ""
+                help_ = 'quote an expression with braces, `"{k} = conv"`' if isinstance(key, Map) else ""
                 self.error("NS104", "a key is a word", event, help_ or "keys are words or numbers")
             elif key.text == "<<" and key.plain:
                 self.error("NS104", "merge keys are not allowed", event, "write the entries out; blocks share steps")
             elif key.text in seen:
-                self.reporter.error("NS103", f"the key '{key.text[:60]}' stands twice: line {seen[key.text].span.line} "
-                                    "and here", key.span, "delete one of them")
+                self.reporter.error(
+                    "NS103",
+                    f"the key '{key.text[:60]}' stands twice: line {seen[key.text].span.line} and here",
+                    key.span,
+                    "delete one of them",
+                )
             else:
                 seen[key.text] = key
                 entries.append((key, value))
@@ -288,8 +308,12 @@ def _syntax(source: Source, reporter: Reporter, error: yaml.YAMLError) -> None:
     if opened is not None:
         bracket, at_line, at_col = opened
         trap = _flow_trap(source.line(at_line))
-        reporter.error("NS102", f"this '{bracket}' is never closed", Span(source, at_line, at_col, at_line, at_col + 1),
-                       trap or f"close it with '{ {'[': ']', '{': '}'}[bracket]}'")
+        reporter.error(
+            "NS102",
+            f"this '{bracket}' is never closed",
+            Span(source, at_line, at_col, at_line, at_col + 1),
+            trap or f"close it with '{ {'[': ']', '{': '}'}[bracket] }'",
+        )
         return
     help_ = _trap(source, line)
     reporter.error("NS102", f"this is no YAML: {problem}", Span(source, line, col, line, col + 1), help_)
@@ -299,21 +323,24 @@ def _trap(source: Source, line: int) -> str:
     """The help for a mistake of the traps' list, seen at a line that the YAML reader refused."""
     here, above = source.line(line), source.line(line - 1)
     if re.match(r"\s*-\s*\{[^}]*\}\s*=", here):
-        return "quote a name that starts with a hole: `- \"{k} = conv\": 64`"
+        return 'quote a name that starts with a hole: `- "{k} = conv": 64`'
     if re.search(r":\s*(['\"])[^'\"]*\1\s*\S", here):
         return "YAML took the quote: turn the comparison round, or start with `=`"
     if re.match(r"\s*-\s+[\w =]+\Z", above) and re.match(r"\s+\w+:", here):
         return f"write `{above.strip()}:` before keywords"
     if _flow_trap(here):
         return _flow_trap(here)
-    if "\t" in here[:len(here) - len(here.lstrip())]:
+    if "\t" in here[: len(here) - len(here.lstrip())]:
         return "indent with blanks, not tabs"
     return ""
 
 
 def _flow_trap(line: str) -> str:
-    return ("quote an expression with commas or brackets inside { } or [ ]"
-            if re.search(r"[\[{].*=[^,\]}\"']*[(\[]", line) else "")
+    return (
+        "quote an expression with commas or brackets inside { } or [ ]"
+        if re.search(r"[\[{].*=[^,\]}\"']*[(\[]", line)
+        else ""
+    )
 
 
 def _unclosed(text: str, last_line: int) -> tuple[str, int, int] | None:

@@ -45,7 +45,9 @@ class Printer:
     def text(self, d: Diagnostic) -> str:
         """`file:line:col: error[NS402]: ...` with the line, the calls that led there, and help."""
         where = f"{self.style('place', printable(str(d.span)))}: " if d.span else ""
-        lines = [f"{where}{self.style(d.severity, f'{d.severity}[{d.code}]')}: {clip(printable(d.message), MAX_MESSAGE)}"]
+        lines = [
+            f"{where}{self.style(d.severity, f'{d.severity}[{d.code}]')}: {clip(printable(d.message), MAX_MESSAGE)}"
+        ]
         if d.span is not None:
             lines += self.excerpt(d.span)
         lines += [f"   {line}" for line in calls(d.trace)]
@@ -63,22 +65,29 @@ class Printer:
         start, width = 0, max(20, self.width - len(gutter) - 6)
         if span.col > width - 10:
             start = span.col - width // 2
-        shown = "".join(" " if c == "\t" else printable(c) for c in line[start:start + width])
-        before = _columns(line[start:span.col - 1])
-        carets = max(1, min(_columns(line[span.col - 1:end - 1]), width - before))
+        shown = "".join(" " if c == "\t" else printable(c) for c in line[start : start + width])
+        before = _columns(line[start : span.col - 1])
+        carets = max(1, min(_columns(line[span.col - 1 : end - 1]), width - before))
         bar = self.style("gutter", "|")
-        return [f"{gutter} {bar}", f"{self.style('gutter', str(span.line))} {bar} {shown}",
-                f"{gutter} {bar} {' ' * before}{self.style('error', '^' * carets)}"]
+        return [
+            f"{gutter} {bar}",
+            f"{self.style('gutter', str(span.line))} {bar} {shown}",
+            f"{gutter} {bar} {' ' * before}{self.style('error', '^' * carets)}",
+        ]
 
     def github(self, d: Diagnostic) -> str:
         """A workflow command, which GitHub shows at the line."""
+
         def escape(text: str, more: str = "") -> str:
             for char in "%\r\n" + more:
                 text = text.replace(char, f"%{ord(char):02X}")
             return text
 
-        place = (f" file={escape(d.span.file, ':,')},line={d.span.line},col={d.span.col},title={d.code}" if d.span
-                 else f" title={d.code}")
+        place = (
+            f" file={escape(d.span.file, ':,')},line={d.span.line},col={d.span.col},title={d.code}"
+            if d.span
+            else f" title={d.code}"
+        )
         text = d.message + (f"\nhelp: {d.help}" if d.help else "")
         return f"::{d.severity}{place}::{escape(clip(text, MAX_MESSAGE))}"
 
@@ -94,11 +103,28 @@ def calls(trace: Sequence[Frame]) -> list[str]:
 def as_json(d: Diagnostic) -> dict[str, object]:
     """A finding as JSON."""
     span = d.span
-    place = {"file": span.file, "line": span.line, "column": span.col, "end_line": span.end_line,
-             "end_column": span.end_col} if span else {}
-    return {"code": d.code, "severity": d.severity, "message": clip(d.message, MAX_MESSAGE), **place, "help": d.help,
-            "trace": [{"block": f.block, "path": f.path, "file": f.span.file, "line": f.span.line, "column": f.span.col}
-                      for f in d.trace]}
+    place = (
+        {
+            "file": span.file,
+            "line": span.line,
+            "column": span.col,
+            "end_line": span.end_line,
+            "end_column": span.end_col,
+        }
+        if span
+        else {}
+    )
+    return {
+        "code": d.code,
+        "severity": d.severity,
+        "message": clip(d.message, MAX_MESSAGE),
+        **place,
+        "help": d.help,
+        "trace": [
+            {"block": f.block, "path": f.path, "file": f.span.file, "line": f.span.line, "column": f.span.col}
+            for f in d.trace
+        ],
+    }
 
 
 def printable(text: str) -> str:
@@ -108,7 +134,7 @@ def printable(text: str) -> str:
 
 def clip(text: str, limit: int) -> str:
     """The text, cut where it is too long."""
-    return text if len(text) <= limit else text[:limit - 3] + "..."
+    return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def _columns(text: str) -> int:

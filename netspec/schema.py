@@ -13,120 +13,249 @@ from netspec.steps import JOINS, PARAM_TYPES
 
 EXPRESSION = {"type": "string", "pattern": "^="}
 TYPES: dict[str, dict[str, Any]] = {
-    "int": {"type": "integer"}, "float": {"type": "number"}, "bool": {"type": "boolean"}, "str": {"type": "string"},
-    "list": {"type": "array"}, "size": {"type": ["integer", "array"]}, "parts": {"type": ["integer", "array"]},
+    "int": {"type": "integer"},
+    "float": {"type": "number"},
+    "bool": {"type": "boolean"},
+    "str": {"type": "string"},
+    "list": {"type": "array"},
+    "size": {"type": ["integer", "array"]},
+    "parts": {"type": ["integer", "array"]},
     "pad": {"anyOf": [{"type": ["integer", "array"]}, {"enum": ["valid", "half", "same_upper"]}]},
-    "block": {"type": ["string", "object"]}}
+    "block": {"type": ["string", "object"]},
+}
 
 
 def document_schema(types: bool = True) -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a spec; `types` adds the types of the arguments of ops, for editors."""
-    text, anything = {"type": ["string", "number", "boolean"]}, {}
+    text: dict[str, Any] = {"type": ["string", "number", "boolean"]}
+    anything: dict[str, Any] = {}
     steps = {"type": "array", "items": {"$ref": "#/$defs/step"}, "wanted": "a list of steps"}
     values = {"type": "object", "wanted": "a mapping of names to values"}
     outputs = {"type": ["array", "object"], "wanted": "a list of paths, or a mapping of names to paths"}
-    block = _object({
-        "doc": text, "params": {"type": "object", "additionalProperties": {"$ref": "#/$defs/param"},
-                                "wanted": "a mapping of names to types or defaults"},
-        "let": values, "inputs": _names("inputs"), "outputs": _names("outputs"),
-        "body": {**steps, "minItems": 1, "wanted": "a list of at least one step"},
-        "examples": {"type": "array", "items": _object({"input": {"type": ["array", "object", "string"]}, "args": anything},
-                                                       ["input"]), "wanted": "a list of {input:, args:}"}}, ["body"])
+    block = _object(
+        {
+            "doc": text,
+            "params": {
+                "type": "object",
+                "additionalProperties": {"$ref": "#/$defs/param"},
+                "wanted": "a mapping of names to types or defaults",
+            },
+            "let": values,
+            "inputs": _names("inputs"),
+            "outputs": _names("outputs"),
+            "body": {**steps, "minItems": 1, "wanted": "a list of at least one step"},
+            "examples": {
+                "type": "array",
+                "items": _object({"input": {"type": ["array", "object", "string"]}, "args": anything}, ["input"]),
+                "wanted": "a list of {input:, args:}",
+            },
+        },
+        ["body"],
+    )
     fact = {"$ref": "#/$defs/fact"}
-    expect = _object({key: fact for key in ("params", "train_params", "macs", "neurons")} | {
-        "receptive_field": {"if": {"required": ["value"]}, "then": fact, "else": {
-            "if": {"type": "object"}, "then": {"additionalProperties": fact}, "else": fact}},
-        "shapes": {"type": "object", "wanted": "a mapping of paths to shapes"},
-        "rows": {"type": "object", "additionalProperties": _object({"params": fact, "macs": fact, "shape": anything}),
-                 "wanted": "a mapping of paths to {params:, macs:}"}})
-    variant = {"type": "object", "wanted": "a mapping of params to values",
-               "properties": {"of": {"type": "string", "wanted": "the name of a variant"}, "expect": {"$ref": "#/$defs/expect"},
-                              "title": text, "passes": {"type": "array", "wanted": "a list of passes"},
-                              "input": {"$ref": "#/$defs/input"}}}
-    rule = _object({"from": text, "to": {"type": ["string", "null", "number"]}, "reshape": {"type": "boolean"}},
-                   ["from", "to"])
-    return _object({
-        "netspec": {"const": 1, "type": "integer", "wanted": "1, the version of the language"},
-        "name": text, "title": text, "source": text, "doc": text,
-        "use": {"type": "array", "items": {"type": "string", "wanted": "the name of a library"},
-                "wanted": "a list of libraries, [blocks/common]"},
-        "params": {"type": "object", "additionalProperties": {"$ref": "#/$defs/param"},
-                   "wanted": "a mapping of names to types or defaults"},
-        "variants": {"type": "object", "additionalProperties": variant, "wanted": "a mapping of names to settings"},
-        "let": values, "input": {"$ref": "#/$defs/input"},
-        "blocks": {"type": "object", "additionalProperties": block, "wanted": "a mapping of names to blocks"},
-        "body": {**steps, "minItems": 1, "wanted": "a list of at least one step"},
-        "outputs": outputs, "expect": {"$ref": "#/$defs/expect"},
-        "checkpoints": {"type": "object", "additionalProperties": {"type": "array", "items": rule, "wanted": "a list of rules"},
-                        "wanted": "a mapping of sources to rules"},
-    }, ["netspec"]) | {
-        "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "netspec document",
-        "$defs": {"step": _step(types), "expect": expect, "fact": _fact(), "param": _param(),
-                  "input": {"type": ["array", "object", "string"], "wanted": "[channels, height, width]"},
-                  **{f"op_{op.name}": _op(op, types) for op in OPS.values() if op.name not in JOINS}}}
+    expect = _object(
+        dict.fromkeys(("params", "train_params", "macs", "neurons"), fact)
+        | {
+            "receptive_field": {
+                "if": {"required": ["value"]},
+                "then": fact,
+                "else": {"if": {"type": "object"}, "then": {"additionalProperties": fact}, "else": fact},
+            },
+            "shapes": {"type": "object", "wanted": "a mapping of paths to shapes"},
+            "rows": {
+                "type": "object",
+                "additionalProperties": _object({"params": fact, "macs": fact, "shape": anything}),
+                "wanted": "a mapping of paths to {params:, macs:}",
+            },
+        }
+    )
+    variant = {
+        "type": "object",
+        "wanted": "a mapping of params to values",
+        "properties": {
+            "of": {"type": "string", "wanted": "the name of a variant"},
+            "expect": {"$ref": "#/$defs/expect"},
+            "title": text,
+            "passes": {"type": "array", "wanted": "a list of passes"},
+            "input": {"$ref": "#/$defs/input"},
+        },
+    }
+    rule = _object(
+        {"from": text, "to": {"type": ["string", "null", "number"]}, "reshape": {"type": "boolean"}}, ["from", "to"]
+    )
+    return _object(
+        {
+            "netspec": {"const": 1, "type": "integer", "wanted": "1, the version of the language"},
+            "name": text,
+            "title": text,
+            "source": text,
+            "doc": text,
+            "use": {
+                "type": "array",
+                "items": {"type": "string", "wanted": "the name of a library"},
+                "wanted": "a list of libraries, [blocks/common]",
+            },
+            "params": {
+                "type": "object",
+                "additionalProperties": {"$ref": "#/$defs/param"},
+                "wanted": "a mapping of names to types or defaults",
+            },
+            "variants": {"type": "object", "additionalProperties": variant, "wanted": "a mapping of names to settings"},
+            "let": values,
+            "input": {"$ref": "#/$defs/input"},
+            "blocks": {"type": "object", "additionalProperties": block, "wanted": "a mapping of names to blocks"},
+            "body": {**steps, "minItems": 1, "wanted": "a list of at least one step"},
+            "outputs": outputs,
+            "expect": {"$ref": "#/$defs/expect"},
+            "checkpoints": {
+                "type": "object",
+                "additionalProperties": {"type": "array", "items": rule, "wanted": "a list of rules"},
+                "wanted": "a mapping of sources to rules",
+            },
+        },
+        ["netspec"],
+    ) | {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "netspec document",
+        "$defs": {
+            "step": _step(types),
+            "expect": expect,
+            "fact": _fact(),
+            "param": _param(),
+            "input": {"type": ["array", "object", "string"], "wanted": "[channels, height, width]"},
+            **{f"op_{op.name}": _op(op, types) for op in OPS.values() if op.name not in JOINS},
+        },
+    }
 
 
 def _object(properties: dict[str, Any], required: list[str] | None = None) -> dict[str, Any]:
-    found: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False,
-                             "wanted": f"a mapping of {', '.join(list(properties)[:7])}"}
+    found: dict[str, Any] = {
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+        "wanted": f"a mapping of {', '.join(list(properties)[:7])}",
+    }
     return found | ({"required": required} if required else {})
 
 
 def _names(what: str) -> dict[str, Any]:
-    return {"type": "array", "items": {"type": "string", "wanted": "a name"}, "minItems": 1, "wanted": f"a list of {what}"}
+    return {
+        "type": "array",
+        "items": {"type": "string", "wanted": "a name"},
+        "minItems": 1,
+        "wanted": f"a list of {what}",
+    }
 
 
 def _fact() -> dict[str, Any]:
     """A number, a word such as 6.8M, {value, within, source, printed, misprint}, or a list of those."""
-    one = {"if": {"type": "object"},
-           "then": _object({"value": {"type": ["number", "string"]}, "within": {"type": ["number", "string"]}, "source": {},
-                            "printed": {}, "misprint": {}}, ["value"]),
-           "else": {"type": ["number", "string"], "wanted": "a number such as 6998552 or 6.8M, or {value:, within:, source:}"}}
+    one = {
+        "if": {"type": "object"},
+        "then": _object(
+            {
+                "value": {"type": ["number", "string"]},
+                "within": {"type": ["number", "string"]},
+                "source": {},
+                "printed": {},
+                "misprint": {},
+            },
+            ["value"],
+        ),
+        "else": {
+            "type": ["number", "string"],
+            "wanted": "a number such as 6998552 or 6.8M, or {value:, within:, source:}",
+        },
+    }
     return {"if": {"type": "array"}, "then": {"items": one}, "else": one}
 
 
 def _param() -> dict[str, Any]:
     """A type, a default, or {type, default, one_of, min, doc}."""
-    return {"if": {"type": "object"},
-            "then": _object({"type": {"enum": list(PARAM_TYPES), "wanted": f"one of {', '.join(PARAM_TYPES)}"},
-                             "default": {}, "one_of": {"type": "array"}, "min": {"type": "number"},
-                             "doc": {"type": ["string", "number", "boolean"]}}),
-            "else": {"not": {"type": "null"}, "wanted": "a type or a default"}}
+    return {
+        "if": {"type": "object"},
+        "then": _object(
+            {
+                "type": {"enum": list(PARAM_TYPES), "wanted": f"one of {', '.join(PARAM_TYPES)}"},
+                "default": {},
+                "one_of": {"type": "array"},
+                "min": {"type": "number"},
+                "doc": {"type": ["string", "number", "boolean"]},
+            }
+        ),
+        "else": {"not": {"type": "null"}, "wanted": "a type or a default"},
+    }
 
 
 def _step(types: bool) -> dict[str, Any]:
     """A word, or one op beside keywords."""
     steps = {"type": "array", "items": {"$ref": "#/$defs/step"}, "minItems": 1, "wanted": "a list of steps"}
-    loop = {"if": {"type": "object"}, "then": {"minProperties": 1, "maxProperties": 1},
-            "else": {"type": ["integer", "string"]}, "wanted": "a count, or one entry `names: iterable`"}
+    loop = {
+        "if": {"type": "object"},
+        "then": {"minProperties": 1, "maxProperties": 1},
+        "else": {"type": ["integer", "string"]},
+        "wanted": "a count, or one entry `names: iterable`",
+    }
     keywords = {
         "from": {"type": ["string", "array", "number"], "wanted": "a path or a list of paths"},
         "when": {"type": ["boolean", "string"], "wanted": "a condition"},
-        "only_if": {"type": ["boolean", "string"], "wanted": "a condition"}, "else": steps,
+        "only_if": {"type": ["boolean", "string"], "wanted": "a condition"},
+        "else": steps,
         "repeat": {"type": ["integer", "string"], "wanted": "a count"},
         "for": {"type": "object", "minProperties": 1, "maxProperties": 1, "wanted": "one entry, `names: iterable`"},
-        "each": loop, "share": {"if": {"type": "object"}, "then": _object({"of": {"type": "string"}, "own": {"type": "array"}}, ["of"]),
-                                "else": {"type": ["boolean", "string"], "wanted": "true, a path, or {of: path, own: [names]}"}},
-        "doc": {"type": ["string", "number", "boolean"], "wanted": "text"}}
-    branch = {"if": {"type": "object"},
-              "then": _object({"do": {"type": "array", "items": {"$ref": "#/$defs/step"}, "wanted": "a list of steps"}, "from": keywords["from"],
-                               "each": loop, "only_if": keywords["only_if"], "doc": keywords["doc"]}),
-              "else": {"if": {"type": "array"}, "then": {"items": {"$ref": "#/$defs/step"}},
-                       "else": {"type": ["string", "number"], "wanted": "a list of steps, a path, or {do:, from:, each:, only_if:}"}}}
-    join = {"if": {"type": "object"}, "then": {"additionalProperties": branch}, "else": {
-        "if": {"type": "array"}, "then": {"items": branch},
-        "else": {"type": "null", "wanted": "branches, `{left: [...], right: [...]}`"}}}
+        "each": loop,
+        "share": {
+            "if": {"type": "object"},
+            "then": _object({"of": {"type": "string"}, "own": {"type": "array"}}, ["of"]),
+            "else": {"type": ["boolean", "string"], "wanted": "true, a path, or {of: path, own: [names]}"},
+        },
+        "doc": {"type": ["string", "number", "boolean"], "wanted": "text"},
+    }
+    branch = {
+        "if": {"type": "object"},
+        "then": _object(
+            {
+                "do": {"type": "array", "items": {"$ref": "#/$defs/step"}, "wanted": "a list of steps"},
+                "from": keywords["from"],
+                "each": loop,
+                "only_if": keywords["only_if"],
+                "doc": keywords["doc"],
+            }
+        ),
+        "else": {
+            "if": {"type": "array"},
+            "then": {"items": {"$ref": "#/$defs/step"}},
+            "else": {
+                "type": ["string", "number"],
+                "wanted": "a list of steps, a path, or {do:, from:, each:, only_if:}",
+            },
+        },
+    }
+    join = {
+        "if": {"type": "object"},
+        "then": {"additionalProperties": branch},
+        "else": {
+            "if": {"type": "array"},
+            "then": {"items": branch},
+            "else": {"type": "null", "wanted": "branches, `{left: [...], right: [...]}`"},
+        },
+    }
     ops: dict[str, Any] = {}
     bare = [op.name for op in OPS.values() if not op.params and not op.weights and op.name not in JOINS]
     for op in OPS.values():
         if op.name not in (*bare, *JOINS):
             ops[_head(op.name)] = {"$ref": f"#/$defs/op_{op.name}"}
-    ops[_head("|".join(bare))] = {"if": {"type": "array"}, "then": {"maxItems": 0}, "else": {
-        "type": ["null", "object"], "wanted": "without arguments: this op takes none"}}
+    ops[_head("|".join(bare))] = {
+        "if": {"type": "array"},
+        "then": {"maxItems": 0},
+        "else": {"type": ["null", "object"], "wanted": "without arguments: this op takes none"},
+    }
     ops[_head("|".join(JOINS))] = join
     ops[_head("do|tee")] = steps
-    return {"if": {"type": "object"}, "then": {"properties": keywords, "patternProperties": ops, "minProperties": 1},
-            "else": {"type": "string", "minLength": 1, "wanted": "a step, `op: arguments` or `name = op: arguments`"}}
+    return {
+        "if": {"type": "object"},
+        "then": {"properties": keywords, "patternProperties": ops, "minProperties": 1},
+        "else": {"type": "string", "minLength": 1, "wanted": "a step, `op: arguments` or `name = op: arguments`"},
+    }
 
 
 def _head(names: str) -> str:
@@ -159,7 +288,8 @@ def _validator() -> Any:
         return isinstance(value, int) and not isinstance(value, bool)
 
     checker = Draft202012Validator.TYPE_CHECKER.redefine("integer", integer)
-    return extend(Draft202012Validator, type_checker=checker)(document_schema(types=False))
+    strict = extend(Draft202012Validator, type_checker=checker)  # type: ignore[no-untyped-call]
+    return strict(document_schema(types=False))
 
 
 def validate(tree: Map, reporter: Reporter) -> set[int]:
@@ -171,5 +301,3 @@ def validate(tree: Map, reporter: Reporter) -> set[int]:
         finding(tree, error, reporter, bad)
     check_structure(tree, reporter, bad)
     return bad
-
-

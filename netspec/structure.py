@@ -1,4 +1,4 @@
-"""Findings about structure: those of the JSON Schema, in our words and at their places, and what a schema cannot say."""
+"""Findings about structure: those of the JSON Schema in our words and places, and what a schema cannot say."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ def finding(tree: Tree, error: Any, reporter: Reporter, bad: set[int]) -> None:
             return
         for name, value in node.entries:
             if name.text not in known:
-                code, what = ("NS206", f"'{schema['op']}' has no parameter") if "op" in schema else ("NS111", "there is no key")
+                code, what = (
+                    ("NS206", f"'{schema['op']}' has no parameter") if "op" in schema else ("NS111", "there is no key")
+                )
                 reporter.error(code, f"{what} '{_clip(name.text)}'", name.span, _unknown_key(name, value, known))
                 bad |= {id(name), id(value)}
         return
@@ -78,8 +80,15 @@ def _missing_help(missing: Sequence[str]) -> str:
 
 
 def _wanted(error: Any) -> str:
-    kinds = {"array": "a list", "object": "a mapping", "string": "a word", "integer": "an integer", "number": "a number",
-             "boolean": "true or false", "null": "nothing"}
+    kinds = {
+        "array": "a list",
+        "object": "a mapping",
+        "string": "a word",
+        "integer": "an integer",
+        "number": "a number",
+        "boolean": "true or false",
+        "null": "nothing",
+    }
     if error.validator == "type":
         types = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
         return " or ".join(kinds[t] for t in types)
@@ -137,29 +146,41 @@ class _Structure:
         if isinstance(name, Scalar) and (why := bad_identifier(name.text)):
             self.reporter.error("NS205", f"'{_clip(name.text)}' cannot be the name of a document: it {why}", name.span)
         if tree.get("body") is None and tree.get("blocks") is None and "body" not in tree.keys():
-            self.reporter.error("NS112", "a document has a `body` or `blocks`", Span(
-                tree.span.source, tree.span.line, tree.span.col, tree.span.line, tree.span.col + 1))
+            self.reporter.error(
+                "NS112",
+                "a document has a `body` or `blocks`",
+                Span(tree.span.source, tree.span.line, tree.span.col, tree.span.line, tree.span.col + 1),
+            )
         if tree.get("body") is not None and tree.get("input") is None:
             self.reporter.error("NS112", "'input' is missing", _head(tree.span), "input: [3, 224, 224]")
         self.body(tree.get("body"))
 
     def identifier(self, key: Scalar, value: Tree, section: str) -> None:
         why = bad_identifier(key.text)
-        if section in ("variants", "blocks", "outputs") and why == "is a word of the language" and key.text not in KEYWORDS:
+        if (
+            section in ("variants", "blocks", "outputs")
+            and why == "is a word of the language"
+            and key.text not in KEYWORDS
+        ):
             why = "" if key.text not in ("do", "tee", "x", "in", "i", "input", "true", "false") else why
         if why:
-            self.reporter.error("NS205", f"'{_clip(key.text)}' cannot be a name here: it {why}", key.span,
-                                "choose another name")
+            self.reporter.error(
+                "NS205", f"'{_clip(key.text)}' cannot be a name here: it {why}", key.span, "choose another name"
+            )
             self.bad |= {id(key), id(value)}
 
     def name(self, text: str, node: Scalar, span: Span) -> None:
         """A name of a step or branch; the holes of a template count as letters."""
         plain = re.sub(r"\{[^{}]*\}", "0", text)
-        why = bad_name(plain) if plain == text else ("" if re.fullmatch(r"\w{1,200}", plain, re.ASCII) else
-                                                     "is letters, digits and _")
+        why = (
+            bad_name(plain)
+            if plain == text
+            else ("" if re.fullmatch(r"\w{1,200}", plain, re.ASCII) else "is letters, digits and _")
+        )
         if why:
-            self.reporter.error("NS205", f"'{_clip(text)}' cannot be the name of a step: it {why}", span,
-                                "choose another name")
+            self.reporter.error(
+                "NS205", f"'{_clip(text)}' cannot be the name of a step: it {why}", span, "choose another name"
+            )
             self.bad.add(id(node))
 
     def block(self, tree: Map) -> None:
@@ -177,7 +198,9 @@ class _Structure:
             if key.text == "when":
                 self.misplaced(key, inner, "an output is there or not: `only_if`")
             elif key.text not in known:
-                self.reporter.error("NS111", f"there is no key '{_clip(key.text)}'", key.span, did_you_mean(key.text, known))
+                self.reporter.error(
+                    "NS111", f"there is no key '{_clip(key.text)}'", key.span, did_you_mean(key.text, known)
+                )
                 self.bad |= {id(key), id(inner)}
 
     def body(self, tree: Tree | None) -> None:
@@ -212,7 +235,7 @@ class _Structure:
         for i, char in enumerate(text):
             depth += (char == "{") - (char == "}")
             if char == "=" and depth == 0:
-                return text[:i].strip(), True, text[i + 1:].strip()
+                return text[:i].strip(), True, text[i + 1 :].strip()
         return "", False, text.strip()
 
     def step(self, tree: Map) -> None:
@@ -230,7 +253,9 @@ class _Structure:
         if "when" in keys and op == "tee":
             self.misplaced(*keys["when"], "branches, tees and outputs take `only_if`; steps take `when`")
         elif "when" in keys and "from" in keys:
-            self.misplaced(*keys["when"], "false would make the step the identity of two values: put one in a group, `do`")
+            self.misplaced(
+                *keys["when"], "false would make the step the identity of two values: put one in a group, `do`"
+            )
         if "for" in keys and "from" in keys and "each" not in keys:
             self.misplaced(*keys["from"], "a group takes it: `do: [...]` with `from` around the loop")
         if "each" in keys and ("for" in keys or "repeat" in keys):
@@ -246,7 +271,9 @@ class _Structure:
 
     def _heads(self, tree: Map, heads: list[tuple[Scalar, Tree]], second: Scalar | None) -> None:
         if second is None:
-            self.reporter.error("NS110", "this step has keywords and no op", _head(tree.span), "`op: arguments` beside them")
+            self.reporter.error(
+                "NS110", "this step has keywords and no op", _head(tree.span), "`op: arguments` beside them"
+            )
             return
         known = did_you_mean(second.text, KEYWORDS)
         first_op = self.split(heads[0][0].text)[2]

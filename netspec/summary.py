@@ -42,12 +42,23 @@ def rows(graph: Graph, depth: int | None = None) -> list[Row]:
     def walk(region: Region, level: int) -> None:
         for item in region.items:
             if isinstance(item, Node):
-                found.append(Row(item.path, item.op, item.shape, fresh([item]), item.rule.macs, str(item.span or ""), level))
+                found.append(
+                    Row(item.path, item.op, item.shape, fresh([item]), item.rule.macs, str(item.span or ""), level)
+                )
             elif depth is not None and level >= depth:
                 nodes = list(item.nodes())
                 shape = graph.shape(item.outputs[0] if item.outputs else Ref(nodes[-1].path))
-                found.append(Row(item.path, item.scope.block or item.scope.kind, shape, fresh(nodes), totals(nodes).macs,
-                                 str(item.scope.span or ""), level))
+                found.append(
+                    Row(
+                        item.path,
+                        item.scope.block or item.scope.kind,
+                        shape,
+                        fresh(nodes),
+                        totals(nodes).macs,
+                        str(item.scope.span or ""),
+                        level,
+                    )
+                )
             else:
                 walk(item, level + 1)
 
@@ -58,13 +69,22 @@ def rows(graph: Graph, depth: int | None = None) -> list[Row]:
 def as_json(graph: Graph, depth: int | None = None) -> dict[str, Any]:
     """The table as data."""
     all_ = totals(graph.nodes.values())
-    return {"name": graph.name, "title": graph.title,
-            "input": {n.path: list(n.shape) for n in graph.inputs},
-            "outputs": {name: list(graph.shape(o.ref)) for name, o in graph.outputs.items()},
-            "totals": {"params": all_.params, "macs": all_.macs, "running_statistics": all_.stats,
-                       "uncounted": list(all_.uncounted)},
-            "layers": [{"path": r.path, "op": r.op, "shape": list(r.shape), "params": r.params, "macs": r.macs,
-                        "source": r.source} for r in rows(graph, depth)]}
+    return {
+        "name": graph.name,
+        "title": graph.title,
+        "input": {n.path: list(n.shape) for n in graph.inputs},
+        "outputs": {name: list(graph.shape(o.ref)) for name, o in graph.outputs.items()},
+        "totals": {
+            "params": all_.params,
+            "macs": all_.macs,
+            "running_statistics": all_.stats,
+            "uncounted": list(all_.uncounted),
+        },
+        "layers": [
+            {"path": r.path, "op": r.op, "shape": list(r.shape), "params": r.params, "macs": r.macs, "source": r.source}
+            for r in rows(graph, depth)
+        ],
+    }
 
 
 def to_json(graph: Graph, depth: int | None = None) -> str:
@@ -77,8 +97,10 @@ def to_csv(graph: Graph, depth: int | None = None) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(("path", "op", "shape", "params", "macs", "source"))
-    writer.writerows((r.path, r.op, "x".join(map(str, r.shape)), r.params, "" if r.macs is None else r.macs, r.source)
-                     for r in rows(graph, depth))
+    writer.writerows(
+        (r.path, r.op, "x".join(map(str, r.shape)), r.params, "" if r.macs is None else r.macs, r.source)
+        for r in rows(graph, depth)
+    )
     return out.getvalue()
 
 
@@ -105,8 +127,15 @@ def to_text(graph: Graph, depth: int | None = None, color: bool = False, width: 
         macs = "uncounted" if r.macs is None else f"{r.macs:,}" if r.macs else ""
         table.add_row(r.path, r.op, show(r.shape), f"{r.params:,}" if r.params else "", macs)
     out = io.StringIO()
-    console = Console(file=out, force_terminal=color, no_color=not color, width=width or 140, highlight=False,
-                      markup=False, emoji=False)
+    console = Console(
+        file=out,
+        force_terminal=color,
+        no_color=not color,
+        width=width or 140,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
     console.print(table)
     lines = [line.rstrip() for line in out.getvalue().splitlines()]
     return "\n".join([*lines, footer(all_)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from zlib import crc32
 
@@ -38,8 +39,13 @@ def initialise(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
     Weights of convolutions and linear layers are He-normal by their fan-in (He et al. 2015, Delving Deep, eq. 10),
     biases 0, norms the identity; `init` in the spec says otherwise. A tensor's values depend on the seed and its key.
     """
-    return {key: _initial(node, key, shape, np.random.default_rng([seed, crc32(key.encode())]))
-            for key, (shape, _, node) in graph.tensors().items()}
+    def value(key: str) -> np.ndarray:
+        shape, _, node = tensors[key]
+        return _initial(node, key, shape, np.random.default_rng([seed, crc32(key.encode())]))
+
+    tensors = graph.tensors()
+    with ThreadPoolExecutor() as pool:  # numpy draws outside the interpreter's lock
+        return dict(zip(tensors, pool.map(value, tensors), strict=True))
 
 
 def _initial(node: Node, key: str, shape: Shape, rng: np.random.Generator) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Specs with expectations in their comments: `# E[NS402] text` on the line of a mistake, `# -> 64x56x56` for the output."""
+"""Specs with expectations in comments: `# E[NS402] text` on the line of a mistake, `# -> 8x4x4` for the output."""
 
 from __future__ import annotations
 

@@ -47,33 +47,97 @@ def error(text: str) -> ExprError:
     return caught.value
 
 
-@pytest.mark.parametrize(("text", "wanted"), [
-    ("a + 1", 4), ("-a ** 2", -9), ("2 ** -1", 0.5), ("7 // -2", -4), ("-7 % 3", 2), ("7 / 2", 3.5), ("2 ** 3 ** 2", 512), ("1 < a < 5", True),
-    ("1 < a > 5", False), ("not flag or a == 3", True), ("'x' if flag else 'y'", "x"), ("b[-1]", 3), ("b[1:]", [2, 3]), ("b[:2]", [1, 2]),
-    ("[v * 2 for v in b if v > 1]", [4, 6]), ("[k for k, w in rows if w == 'y']", [2]), ("sum(b) / len(b)", 2.0),
-    ("[i if i > 1 else 0 for i in range(3)]", [0, 0, 2]), ("enumerate(b)", [[0, 1], [1, 2], [2, 3]]), ("zip(b, [4, 5, 6])", [[1, 4], [2, 5], [3, 6]]),
-    ("in.channels", 64), ("3a.b5x5.shape[0]", 32), ("layer{a}.height", 7), ("max(1, 2.5)", 2.5), ("min(b)", 1), ("round(2.5)", 2), ("int(-2.9)", -2),
-    ("ceil(0.1)", 1), ("floor(-0.1)", -1), ("[[x + y for y in b] for x in b][2][0]", 4), ("opt == 'A'", True), ("[1] + [2]", [1, 2]), ("[0] * 3", [0, 0, 0]),
-    ("range(1, 8, 3)", [1, 4, 7]), ("1e3", 1000.0), ("true and not false", True)])
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("a + 1", 4),
+        ("-a ** 2", -9),
+        ("2 ** -1", 0.5),
+        ("7 // -2", -4),
+        ("-7 % 3", 2),
+        ("7 / 2", 3.5),
+        ("2 ** 3 ** 2", 512),
+        ("1 < a < 5", True),
+        ("1 < a > 5", False),
+        ("not flag or a == 3", True),
+        ("'x' if flag else 'y'", "x"),
+        ("b[-1]", 3),
+        ("b[1:]", [2, 3]),
+        ("b[:2]", [1, 2]),
+        ("[v * 2 for v in b if v > 1]", [4, 6]),
+        ("[k for k, w in rows if w == 'y']", [2]),
+        ("sum(b) / len(b)", 2.0),
+        ("[i if i > 1 else 0 for i in range(3)]", [0, 0, 2]),
+        ("enumerate(b)", [[0, 1], [1, 2], [2, 3]]),
+        ("zip(b, [4, 5, 6])", [[1, 4], [2, 5], [3, 6]]),
+        ("in.channels", 64),
+        ("3a.b5x5.shape[0]", 32),
+        ("layer{a}.height", 7),
+        ("max(1, 2.5)", 2.5),
+        ("min(b)", 1),
+        ("round(2.5)", 2),
+        ("int(-2.9)", -2),
+        ("ceil(0.1)", 1),
+        ("floor(-0.1)", -1),
+        ("[[x + y for y in b] for x in b][2][0]", 4),
+        ("opt == 'A'", True),
+        ("[1] + [2]", [1, 2]),
+        ("[0] * 3", [0, 0, 0]),
+        ("range(1, 8, 3)", [1, 4, 7]),
+        ("1e3", 1000.0),
+        ("true and not false", True),
+    ],
+)
 def test_values(text: str, wanted: Any) -> None:
     found = value(text)
     assert found == wanted and type(found) is type(wanted)
 
 
 # MobileNetV2's rounding of widths, as the language page defines it; values of torchvision's _make_divisible.
-@pytest.mark.parametrize(("width", "wanted"), [(44.8, 48), (22.4, 24), (33.6, 32), (134.4, 136), (3, 8), (8, 8), (11, 16), (1792, 1792)])
+@pytest.mark.parametrize(
+    ("width", "wanted"), [(44.8, 48), (22.4, 24), (33.6, 32), (134.4, 136), (3, 8), (8, 8), (11, 16), (1792, 1792)]
+)
 def test_divisible(width: float, wanted: int) -> None:
     assert value(f"divisible({width})") == wanted == value(f"divisible({width}, by=8)")
 
 
-@pytest.mark.parametrize(("text", "code", "column", "says"), [
-    ("widht + 1", "NS202", 1, ""), ("1 + widht", "NS202", 5, ""), ("opt == A", "NS202", 8, "'A'"), ("foo(1)", "NS202", 1, "floor"), ("1 / 0", "NS303", 3, ""),
-    ("a ** 1000", "NS303", 3, ""), ("b[7]", "NS303", 2, ""), ("1 + 'x'", "NS302", 3, ""), ("opt < 1", "NS302", 5, ""), ("not a", "NS302", 1, ""),
-    ("a if a else b", "NS302", 3, ""), ("1 +", "NS301", 4, ""), ("(1", "NS301", 1, ""), ("a b", "NS301", 3, ""), ("1 in b", "NS301", 3, "membership"),
-    ("010", "NS301", 1, "decimal"), ("0x10", "NS301", 1, "decimal"), ("1_000", "NS301", 1, "decimal"), ("x.y", "NS301", 1, "channels"), ("a.upper()", "NS301", 1, ""),
-    ("a = 3", "NS301", 3, "=="), ("len(range(10 ** 9))", "NS304", 5, ""), ("[0] * 10 ** 7", "NS304", 5, ""), ("99999999999999999999", "NS303", 1, ""),
-    ("exp(1000)", "NS303", 1, ""), ("log(0)", "NS303", 1, ""), ("sqrt(-1)", "NS303", 1, ""), ("True", "NS202", 1, ""), ("flag + 1", "NS302", 6, ""), ("1 +" * 200 + "1", "NS304", 1, ""),
-    ("(" * 60 + "1" + ")" * 60, "NS304", 51, ""), ("-" * 60 + "1", "NS304", 51, "")])
+@pytest.mark.parametrize(
+    ("text", "code", "column", "says"),
+    [
+        ("widht + 1", "NS202", 1, ""),
+        ("1 + widht", "NS202", 5, ""),
+        ("opt == A", "NS202", 8, "'A'"),
+        ("foo(1)", "NS202", 1, "floor"),
+        ("1 / 0", "NS303", 3, ""),
+        ("a ** 1000", "NS303", 3, ""),
+        ("b[7]", "NS303", 2, ""),
+        ("1 + 'x'", "NS302", 3, ""),
+        ("opt < 1", "NS302", 5, ""),
+        ("not a", "NS302", 1, ""),
+        ("a if a else b", "NS302", 3, ""),
+        ("1 +", "NS301", 4, ""),
+        ("(1", "NS301", 1, ""),
+        ("a b", "NS301", 3, ""),
+        ("1 in b", "NS301", 3, "membership"),
+        ("010", "NS301", 1, "decimal"),
+        ("0x10", "NS301", 1, "decimal"),
+        ("1_000", "NS301", 1, "decimal"),
+        ("x.y", "NS301", 1, "channels"),
+        ("a.upper()", "NS301", 1, ""),
+        ("a = 3", "NS301", 3, "=="),
+        ("len(range(10 ** 9))", "NS304", 5, ""),
+        ("[0] * 10 ** 7", "NS304", 5, ""),
+        ("99999999999999999999", "NS303", 1, ""),
+        ("exp(1000)", "NS303", 1, ""),
+        ("log(0)", "NS303", 1, ""),
+        ("sqrt(-1)", "NS303", 1, ""),
+        ("True", "NS202", 1, ""),
+        ("flag + 1", "NS302", 6, ""),
+        ("1 +" * 200 + "1", "NS304", 1, ""),
+        ("(" * 60 + "1" + ")" * 60, "NS304", 51, ""),
+        ("-" * 60 + "1", "NS304", 51, ""),
+    ],
+)
 def test_errors(text: str, code: str, column: int, says: str) -> None:
     found = error(text)
     assert found.code == code, found

@@ -10,8 +10,10 @@ from spec_harness import verify
 
 DOC = Path(__file__).parent.parent / "docs" / "language.md"
 HEAD = "netspec: 1\nname: example\nuse: [blocks/common{more}]\ninput: [64, 56, 56]\nbody:\n"
-EXAMPLES = [(DOC.read_text(encoding="utf-8")[:m.start()].count("\n") + 2, m[1])
-            for m in re.finditer(r"^```yaml\n(.*?)^```", DOC.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)]
+EXAMPLES = [
+    (DOC.read_text(encoding="utf-8")[: m.start()].count("\n") + 2, m[1])
+    for m in re.finditer(r"^```yaml\n(.*?)^```", DOC.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+]
 
 
 def whole(example: str) -> str:
@@ -19,7 +21,9 @@ def whole(example: str) -> str:
     if not example.startswith("-"):
         return example
     more = "".join(f", {name}" for name in re.findall(r"^# use: (\S+)", example, re.MULTILINE))
-    return HEAD.format(more=more) + "".join(f"  {line}\n" for line in example.splitlines() if not line.startswith("# use"))
+    return HEAD.format(more=more) + "".join(
+        f"  {line}\n" for line in example.splitlines() if not line.startswith("# use")
+    )
 
 
 @pytest.mark.parametrize(("line", "example"), EXAMPLES, ids=[f"line{n}" for n, _ in EXAMPLES])

@@ -1,4 +1,4 @@
-"""Mistakes in a copy of specs/resnet.yaml: each is found at its place, with the way to mend it, and nothing is written."""
+"""Mistakes in a copy of specs/resnet.yaml: each is found at its place, with help, and nothing is written."""
 
 from __future__ import annotations
 
@@ -12,25 +12,44 @@ SPEC = (Path(__file__).parent.parent / "specs" / "resnet.yaml").read_text(encodi
 
 MISTAKES = {
     "op": ("- maxpool = max_pool:", "- maxpool = max_pol:", "max_pol", ["NS201", "max_pool"]),
-    "channels": ("- avgpool = global_avg_pool", "- wide = add: {a: [conv_bn: [64, 1]], b: [conv_bn: [63, 1]]}\n  - avgpool = global_avg_pool",
-                 "add: {a", ["NS402", "64x7x7", "63x7x7"]),
+    "channels": (
+        "- avgpool = global_avg_pool",
+        "- wide = add: {a: [conv_bn: [64, 1]], b: [conv_bn: [63, 1]]}\n  - avgpool = global_avg_pool",
+        "add: {a",
+        ["NS402", "64x7x7", "63x7x7"],
+    ),
     "parameter": ("kernel: 7, stride: 2}", "kernal: 7, stride: 2}", "kernal", ["NS206", "kernel"]),
-    "bracket": ("{kernel: 3, stride: 2, pad: 1}", "{kernel: 3, stride: 2, pad: 1", "{kernel: 3, stride: 2, pad: 1", ["NS102", "never closed"]),
-    "key": ("- fc = linear: =classes", "- fc = linear: {out: =classes, bias: true, out: 3}", "out: 3", ["NS103", "out"])}
+    "bracket": (
+        "{kernel: 3, stride: 2, pad: 1}",
+        "{kernel: 3, stride: 2, pad: 1",
+        "{kernel: 3, stride: 2, pad: 1",
+        ["NS102", "never closed"],
+    ),
+    "key": (
+        "- fc = linear: =classes",
+        "- fc = linear: {out: =classes, bias: true, out: 3}",
+        "out: 3",
+        ["NS103", "out"],
+    ),
+}
 
 
 def place(text: str, piece: str) -> str:
     """line:column of a piece, which stands once."""
     assert text.count(piece) == 1
-    before = text[:text.index(piece)]
+    before = text[: text.index(piece)]
     return f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
 
 
 def compiled(tmp_path: Path, text: str) -> subprocess.CompletedProcess[str]:
     """Runs the command line on a spec; nothing but the spec may be there afterwards."""
     (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
-    done = subprocess.run([sys.executable, "-m", "netspec", "compile", "mine.yaml", "--to", "onnx"], cwd=tmp_path,
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "netspec", "compile", "mine.yaml", "--to", "onnx"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
     assert [p.name for p in tmp_path.iterdir()] == ["mine.yaml"]
     assert "Traceback" not in done.stderr
     assert done.stdout == ""

@@ -25,11 +25,39 @@ def value_of(text: str) -> object:
 
 
 # YAML 1.2 core schema with decimal numbers: https://yaml.org/spec/1.2.2/#103-core-schema
-@pytest.mark.parametrize(("text", "value"), [
-    ("3", 3), ("-3", -3), ("+4", 4), ("0", 0), ("8.0", 8.0), ("1e9", 1e9), ("1e-5", 1e-5), (".5", 0.5), ("true", True), ("false", False),
-    ("no", "no"), ("on", "on"), ("off", "off"), ("yes", "yes"), ("True", "True"), ("12:30", "12:30"), ("010", "010"), ("0x10", "0x10"),
-    ("1_000", "1_000"), (".inf", ".inf"), (".nan", ".nan"), ("'3'", "3"), ('"true"', "true"), ("2024-01-01", "2024-01-01"), ("=", "="),
-    ("null", None), ("~", None), ("", None)])
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("3", 3),
+        ("-3", -3),
+        ("+4", 4),
+        ("0", 0),
+        ("8.0", 8.0),
+        ("1e9", 1e9),
+        ("1e-5", 1e-5),
+        (".5", 0.5),
+        ("true", True),
+        ("false", False),
+        ("no", "no"),
+        ("on", "on"),
+        ("off", "off"),
+        ("yes", "yes"),
+        ("True", "True"),
+        ("12:30", "12:30"),
+        ("010", "010"),
+        ("0x10", "0x10"),
+        ("1_000", "1_000"),
+        (".inf", ".inf"),
+        (".nan", ".nan"),
+        ("'3'", "3"),
+        ('"true"', "true"),
+        ("2024-01-01", "2024-01-01"),
+        ("=", "="),
+        ("null", None),
+        ("~", None),
+        ("", None),
+    ],
+)
 def test_core_schema(text: str, value: object) -> None:
     found = value_of(text)
     assert found == value and type(found) is type(value)
@@ -49,12 +77,32 @@ def test_places_are_those_of_the_file() -> None:
     assert escaped.at(2, 3).col == 13  # the d, behind six characters of escape
 
 
-@pytest.mark.parametrize(("text", "codes"), [
-    ("a: 1\na: 2\nb: 3\nb: 4", ["NS103", "NS103"]), ("a: !!int 3", ["NS104"]), ("a: !x 3", ["NS104"]), ("a: ! 3", ["NS104"]),
-    ("<<: {a: 1}\nb: 2", ["NS104"]), ("%YAML 1.2\n---\na: 1", ["NS104"]), ("a: 1\n---\nb: 2", ["NS104"]), ("a: &x [*x]", ["NS104"]),
-    ("? [1, 2]\n: 3", ["NS104"]), ("a: *nothing", ["NS102"]), ("a: [1, 2", ["NS102"]), ("a: 'open", ["NS102"]), ("- 1", ["NS110"]),
-    ("", ["NS110"]), ("a: \x07", ["NS101"]), ("a: b\rc: d", ["NS101"]), ("a: \u2028", ["NS101"]), ("a: \x85", ["NS101"]),
-    ("a: 1e999", ["NS303"]), ("a: 99999999999999999999", ["NS303"]), ("a: " + "9" * 10_000, ["NS303"])])
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("a: 1\na: 2\nb: 3\nb: 4", ["NS103", "NS103"]),
+        ("a: !!int 3", ["NS104"]),
+        ("a: !x 3", ["NS104"]),
+        ("a: ! 3", ["NS104"]),
+        ("<<: {a: 1}\nb: 2", ["NS104"]),
+        ("%YAML 1.2\n---\na: 1", ["NS104"]),
+        ("a: 1\n---\nb: 2", ["NS104"]),
+        ("a: &x [*x]", ["NS104"]),
+        ("? [1, 2]\n: 3", ["NS104"]),
+        ("a: *nothing", ["NS102"]),
+        ("a: [1, 2", ["NS102"]),
+        ("a: 'open", ["NS102"]),
+        ("- 1", ["NS110"]),
+        ("", ["NS110"]),
+        ("a: \x07", ["NS101"]),
+        ("a: b\rc: d", ["NS101"]),
+        ("a: \u2028", ["NS101"]),
+        ("a: \x85", ["NS101"]),
+        ("a: 1e999", ["NS303"]),
+        ("a: 99999999999999999999", ["NS303"]),
+        ("a: " + "9" * 10_000, ["NS303"]),
+    ],
+)
 def test_refused(text: str, codes: list[str]) -> None:
     assert tree_of(text)[1] == codes
 
@@ -81,9 +129,15 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     assert read(tmp_path / "large.yaml", reporter) is None and reporter.sorted()[0].code == "NS105"
 
 
-@pytest.mark.parametrize("text", [
-    "a: " + "[" * 1_000_000, "a: " + "{b: " * 500_000,
-    "a0: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(f"a{i}: &a{i} [" + ",".join([f"*a{i - 1}"] * 9) + "]\n" for i in range(1, 9))])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: " + "[" * 1_000_000,
+        "a: " + "{b: " * 500_000,
+        "a0: &a0 [x,x,x,x,x,x,x,x,x]\n"
+        + "".join(f"a{i}: &a{i} [" + ",".join([f"*a{i - 1}"] * 9) + "]\n" for i in range(1, 9)),
+    ],
+)
 def test_bombs_end_soon(text: str) -> None:
     started = time.monotonic()
     tree, codes = tree_of(text)

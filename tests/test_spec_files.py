@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from spec_harness import verify
 
-from netspec.errors import Reporter
 from netspec.check import check_file
+from netspec.errors import Reporter
 
 HERE = Path(__file__).parent
 
@@ -27,10 +27,16 @@ def test_bad(path: Path) -> None:
 
 def test_the_same_finding_of_many_calls_is_said_once_with_its_way(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
-    path.write_text("netspec: 1\nname: a\ninput: [3, 8, 8]\nblocks:\n  inner:\n    body: [conv: {out: 8, kernel: 99}]\n  outer:\n"
-                    "    body: [inner]\nbody:\n  - stage = outer:\n    repeat: 3\n", encoding="utf-8")
+    path.write_text(
+        "netspec: 1\nname: a\ninput: [3, 8, 8]\nblocks:\n  inner:\n    body: [conv: {out: 8, kernel: 99}]\n  outer:\n"
+        "    body: [inner]\nbody:\n  - stage = outer:\n    repeat: 3\n",
+        encoding="utf-8",
+    )
     reporter = Reporter()
     check_file(path, reporter)
-    found, = reporter.sorted()
+    (found,) = reporter.sorted()
     assert (found.code, found.span and found.span.line) == ("NS401", 6)
-    assert [(f.block, f.span.line, f.path) for f in found.trace] == [("inner", 8, "stage.0.inner"), ("outer", 10, "stage.0")]
+    assert [(f.block, f.span.line, f.path) for f in found.trace] == [
+        ("inner", 8, "stage.0.inner"),
+        ("outer", 10, "stage.0"),
+    ]

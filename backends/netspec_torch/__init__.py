@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netspec.backend import Options, Result
+from netspec.backend import DEFAULTS, Options, Result
 from netspec.graph import Graph
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class TorchBackend:
     suffix = ".py"
     summary = "PyTorch source with a class per block, and the nn.Module that it defines"
 
-    def source(self, graph: Graph, options: Options = Options()) -> str:
+    def source(self, graph: Graph, options: Options = DEFAULTS) -> str:
         """The standalone source of a graph; needs no torch to write."""
         from netspec_torch.emit import source
 
@@ -35,14 +35,23 @@ class TorchBackend:
         weights = save(graph, arrays, Path(target).with_suffix(".pth"))
         return [write_text(target, self.source(graph, options)), weights]
 
-    def to_module(self, graph: Graph, arrays: Mapping[str, np.ndarray], options: Options = Options()) -> torch.nn.Module:
+    def to_module(
+        self, graph: Graph, arrays: Mapping[str, np.ndarray], options: Options = DEFAULTS
+    ) -> torch.nn.Module:
         """The module that the source defines, with its weights, in eval mode (training mode with `training`)."""
         from netspec_torch.run import to_module
 
         return to_module(graph, arrays, options)
 
-    def run(self, graph: Graph, arrays: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray],
-            device: str = "cpu", repeat: int = 1, options: Options = Options()) -> Result:
+    def run(
+        self,
+        graph: Graph,
+        arrays: Mapping[str, np.ndarray],
+        inputs: Mapping[str, np.ndarray],
+        device: str = "cpu",
+        repeat: int = 1,
+        options: Options = DEFAULTS,
+    ) -> Result:
         """Runs a graph in PyTorch; raises MissingError where the device is not there."""
         from netspec_torch.run import run_module, to_module
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from netspec import __version__
-from netspec.backend import Options
+from netspec.backend import DEFAULTS, Options
 from netspec.errors import DataError
 from netspec.graph import Graph, Node, Ref
 from netspec.passes.drop_heads import drop_heads
@@ -17,7 +17,7 @@ from netspec_torch.render import call_of, render
 from netspec_torch.rules import AFTER, ROWS, Arg
 
 
-def source(graph: Graph, options: Options = Options()) -> str:
+def source(graph: Graph, options: Options = DEFAULTS) -> str:
     """The standalone source of a graph; without `training` the auxiliary heads are left out."""
     kept = graph if options.training else drop_heads(graph)
     return Emitter(kept).source(__version__)
@@ -56,7 +56,9 @@ class Emitter:
             for node in region.nodes():
                 if node.rule.weights or node.rule.stats:
                     inside = region.relative(node.path)
-                    if node.weights_at != (f"{found}.{inside}" if found else inside) and not self._loop(node, region, found):
+                    if node.weights_at != (f"{found}.{inside}" if found else inside) and not self._loop(
+                        node, region, found
+                    ):
                         found = None
                         break
             self.homes[region.path] = found
@@ -124,7 +126,9 @@ class Writer:
         mark = len(self.steps)
         self.items([i for i in self.region.items if not self._paths(i) & needed])
         self._lines([*final.values(), *heads.values()], mark if heads else None, self._result(final))
-        self.body.lines.append(Line(f"return {self._filled(self._result({**final, **heads}) if heads else self._result(final))}"))
+        self.body.lines.append(
+            Line(f"return {self._filled(self._result({**final, **heads}) if heads else self._result(final))}")
+        )
         return self._done()
 
     def _needed(self, refs: Sequence[Ref]) -> set[str]:
@@ -194,7 +198,7 @@ class Writer:
 
     def relative(self, path: str) -> str:
         """A prefix of weights below this class."""
-        return path[len(self.home) + 1:] if self.home else path
+        return path[len(self.home) + 1 :] if self.home else path
 
     def node(self, node: Node) -> None:
         """One op by its row: a layer that is a member, or an expression."""
@@ -202,8 +206,11 @@ class Writer:
         layer = row.layer(node, shapes) if row.layer is not None else None
         made = [Ref(node.path, i) for i in range(len(node.shapes))]
         weighted = bool(node.rule.weights or node.rule.stats)
-        if layer is None or (row.call is not None and not weighted and layer.args == ()) or (
-                row.call is not None and not weighted and node.op == "softmax"):
+        if (
+            layer is None
+            or (row.call is not None and not weighted and layer.args == ())
+            or (row.call is not None and not weighted and node.op == "softmax")
+        ):
             assert row.call is not None
             return self.step(made, list(node.inputs), row.call(node, shapes))
         name = self.relative(node.weights_at) if weighted else self.region.relative(node.path)
@@ -225,7 +232,7 @@ class Writer:
         self.steps.append((made, reads, text))
 
     def chain(self, region: Region) -> Member | None:
-        """A scope in which each item takes what the one before gave, as one nn.Sequential; None where it is no chain."""
+        """A scope in which each item takes what the one before gave, as nn.Sequential; None where it is no chain."""
         if len(region.inputs) != 1 or len(region.outputs) != 1 or self.emitter.home(region) != region.path:
             return None
         if not self._inside(region) or self.home != self.region.path:
@@ -236,8 +243,14 @@ class Writer:
             if isinstance(item, Node):
                 row, shapes = self._row(item)
                 layer = row.layer(item, shapes) if row.layer is not None else None
-                if (layer is None or item.inputs != (now,) or item.op in AFTER and AFTER[item.op](item, shapes) != "{0}"
-                        or (row.before is not None and row.before(item, shapes) != "{0}") or item.weights_at != item.path):
+                if (
+                    layer is None
+                    or item.inputs != (now,)
+                    or item.op in AFTER
+                    and AFTER[item.op](item, shapes) != "{0}"
+                    or (row.before is not None and row.before(item, shapes) != "{0}")
+                    or item.weights_at != item.path
+                ):
                     return None
                 items.append(Member(region.relative(item.path), layer.cls, layer.args))
                 now = Ref(item.path)
@@ -256,7 +269,9 @@ class Writer:
 
     # Names of values
 
-    def _lines(self, results: Sequence[Ref], mark: int | None = None, early: list[tuple[str, Ref]] | None = None) -> None:
+    def _lines(
+        self, results: Sequence[Ref], mark: int | None = None, early: list[tuple[str, Ref]] | None = None
+    ) -> None:
         """The lines of forward: a value is called x where the x before it is not read again."""
         last: dict[Ref, int] = {ref: len(self.steps) for ref in results}
         for index, (_, reads, _) in enumerate(self.steps):
@@ -276,7 +291,9 @@ class Writer:
                     self.names[ref] = self.fresh(self._short(ref))
             if filled == self.names[made[0]] and len(made) == 1:
                 continue
-            self.body.lines.append(Line(f"{', '.join(self.names[r] for r in made)} = {filled}", self.graph.shape(made[0])))
+            self.body.lines.append(
+                Line(f"{', '.join(self.names[r] for r in made)} = {filled}", self.graph.shape(made[0]))
+            )
         if mark == len(self.steps) and early is not None:
             self._early(early)
 

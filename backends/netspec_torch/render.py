@@ -31,11 +31,17 @@ def render(graph: Graph, groups: Sequence[Group], network: Group, version: str) 
     counts = totals(graph.nodes.values())
     outputs = ", ".join(f"{name} ({', '.join(map(str, graph.shape(o.ref)))})" for name, o in graph.outputs.items())
     inputs = ", ".join(f"{n.path} ({', '.join(map(str, n.shape))})" for n in graph.inputs)
-    head = "\n".join([
-        f'"""{_text(graph.title or graph.name)}', "",
-        f"{inputs} -> {outputs}; {counts.params:,} parameters, {counts.macs:,} multiply-accumulates.",
-        f"Written by netspec {version}; it needs PyTorch alone. The weights beside this file load with",
-        f'    model = {network.name}()', '    model.load_state_dict(torch.load("....pth", weights_only=True))', '"""'])
+    head = "\n".join(
+        [
+            f'"""{_text(graph.title or graph.name)}',
+            "",
+            f"{inputs} -> {outputs}; {counts.params:,} parameters, {counts.macs:,} multiply-accumulates.",
+            f"Written by netspec {version}; it needs PyTorch alone. The weights beside this file load with",
+            f"    model = {network.name}()",
+            '    model.load_state_dict(torch.load("....pth", weights_only=True))',
+            '"""',
+        ]
+    )
     imports = ["from collections import OrderedDict", ""] if "OrderedDict(" in code else []
     functional = ["import torch.nn.functional as F"] if re.search(r"\bF\.", code + "".join(helpers)) else []
     top = "\n".join([head, "", *imports, "import torch", *functional, "from torch import nn"])
@@ -54,7 +60,11 @@ def nn_doc(group: Group) -> str:
     places = [b.region.path for b in group.bodies]
     shown = ", ".join(places[:4]) + (f", ... ({len(places)} in all)" if len(places) > 4 else "")
     first = f"{_text(scope.doc)}." if scope.doc else f"The block {scope.block}."
-    return f"{first}\n\nHere as {shown}; first called at {_text(str(scope.span))}." if scope.span else f"{first}\n\nHere as {shown}."
+    return (
+        f"{first}\n\nHere as {shown}; first called at {_text(str(scope.span))}."
+        if scope.span
+        else f"{first}\n\nHere as {shown}."
+    )
 
 
 def _parameters(group: Group) -> str:
@@ -64,8 +74,13 @@ def _parameters(group: Group) -> str:
 def _class(group: Group, doc: str, parameters: str) -> str:
     """One class."""
     body = group.bodies[0]
-    lines = [f"class {group.name}(nn.Module):", *_docstring(doc), "",
-             *_wrapped(f"    def __init__(self{parameters}):"), "        super().__init__()"]
+    lines = [
+        f"class {group.name}(nn.Module):",
+        *_docstring(doc),
+        "",
+        *_wrapped(f"    def __init__(self{parameters}):"),
+        "        super().__init__()",
+    ]
     numbers = {id(leaf): i for i, leaf in enumerate(group.leaves(body))}
     for name, member in _nested(body.members).items():
         lines += _register(name, member, group, numbers)
@@ -109,8 +124,9 @@ def _nested(members: Sequence[Member]) -> Nested:
 
 def _register(name: str, member: Member | Nested, group: Group, numbers: dict[int, int]) -> list[str]:
     """The lines that register one member."""
-    left, right, indent = (f"self.{name} = ", "", 8) if re.fullmatch(r"[A-Za-z_]\w*", name) else (
-        f'self.add_module("{name}", ', ")", 8)
+    left, right, indent = (
+        (f"self.{name} = ", "", 8) if re.fullmatch(r"[A-Za-z_]\w*", name) else (f'self.add_module("{name}", ', ")", 8)
+    )
     value = _value(member, group, numbers, indent)
     return (" " * indent + left + value + right).split("\n")
 
@@ -138,6 +154,7 @@ def _broken(start: str, parts: list[str], end: str, indent: int) -> str:
 
 def _constructor(leaf: Member, group: Group, number: int) -> str:
     """A layer or an instance with its arguments; what differs between instances is a parameter."""
+
     def value(key: str, literal: Any) -> str:
         return group.lifted.get((number, key)) or repr(literal)
 
@@ -162,7 +179,9 @@ def _commented(line: Line, same: Sequence[Line]) -> str:
     letters = "NCHW" if len(line.shape) == 4 else "NF"
     dims = []
     for i, dim in enumerate(line.shape):
-        equal = all(other.shape is not None and len(other.shape) == len(line.shape) and other.shape[i] == dim for other in same)
+        equal = all(
+            other.shape is not None and len(other.shape) == len(line.shape) and other.shape[i] == dim for other in same
+        )
         dims.append(str(dim) if equal or i >= len(letters) else letters[i])
     return f"{line.text}  # ({', '.join(dims)})"
 

@@ -1,8 +1,8 @@
 """One row per op: the layer of torch.nn that it becomes, or the expression.
 
-A layer is a class with its arguments; an expression is text over `{0}`, `{1}`, ... for the operands. Where an op has both,
-the layer stands in chains and the expression in `forward`. What PyTorch lacks is in HELPERS and is
-written into the source where it is used.
+A layer is a class with its arguments; an expression is text over `{0}`, `{1}`, ... for the operands. Where an op has
+both, the layer stands in chains and the expression in `forward`. What PyTorch lacks is in HELPERS and is
+written into the source where used.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def one(pair: tuple[int, int]) -> int | tuple[int, int]:
 def symmetric(node: Node) -> bool:
     """Whether both sides are padded alike, as PyTorch's layers do it."""
     top, bottom, left, right = node.attrs["pad"]
-    return top == bottom and left == right
+    return bool(top == bottom and left == right)
 
 
 def torch_pads(pads: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
@@ -76,17 +76,31 @@ def _window(node: Node, names: dict[str, Any]) -> tuple[Arg, ...]:
 
 def _conv(node: Node, shapes: list[Shape]) -> Layer:
     a = node.attrs
-    return Layer("nn.Conv2d", (
-        *positional(("in_channels", shapes[0][1]), ("out_channels", a["out"])), Arg("kernel_size", one(a["kernel"])),
-        *_window(node, {"stride": 1, "padding": 0, "dilation": 1}), Arg("groups", a["groups"], 1), Arg("bias", a["bias"], True)))
+    return Layer(
+        "nn.Conv2d",
+        (
+            *positional(("in_channels", shapes[0][1]), ("out_channels", a["out"])),
+            Arg("kernel_size", one(a["kernel"])),
+            *_window(node, {"stride": 1, "padding": 0, "dilation": 1}),
+            Arg("groups", a["groups"], 1),
+            Arg("bias", a["bias"], True),
+        ),
+    )
 
 
 def _conv_transpose(node: Node, shapes: list[Shape]) -> Layer:
     a = node.attrs
-    return Layer("nn.ConvTranspose2d", (
-        *positional(("in_channels", shapes[0][1]), ("out_channels", a["out"])), Arg("kernel_size", one(a["kernel"])),
-        *_window(node, {"stride": 1, "padding": 0, "dilation": 1}), Arg("output_padding", one(a["output_pad"]), 0),
-        Arg("groups", a["groups"], 1), Arg("bias", a["bias"], True)))
+    return Layer(
+        "nn.ConvTranspose2d",
+        (
+            *positional(("in_channels", shapes[0][1]), ("out_channels", a["out"])),
+            Arg("kernel_size", one(a["kernel"])),
+            *_window(node, {"stride": 1, "padding": 0, "dilation": 1}),
+            Arg("output_padding", one(a["output_pad"]), 0),
+            Arg("groups", a["groups"], 1),
+            Arg("bias", a["bias"], True),
+        ),
+    )
 
 
 def _crop_after(node: Node, shapes: list[Shape]) -> str:
@@ -95,27 +109,51 @@ def _crop_after(node: Node, shapes: list[Shape]) -> str:
 
 
 def _linear(node: Node, shapes: list[Shape]) -> Layer:
-    return Layer("nn.Linear", (*positional(("in_features", shapes[0][1]), ("out_features", node.attrs["out"])),
-                               Arg("bias", node.attrs["bias"], True)))
+    return Layer(
+        "nn.Linear",
+        (
+            *positional(("in_features", shapes[0][1]), ("out_features", node.attrs["out"])),
+            Arg("bias", node.attrs["bias"], True),
+        ),
+    )
 
 
 def _batch_norm(node: Node, shapes: list[Shape]) -> Layer:
     a = node.attrs
-    return Layer(f"nn.BatchNorm{2 if len(shapes[0]) == 4 else 1}d", (
-        *positional(("num_features", shapes[0][1])), Arg("eps", a["eps"], 1e-5), Arg("momentum", a["momentum"], 0.1),
-        Arg("affine", a["affine"], True)))
+    return Layer(
+        f"nn.BatchNorm{2 if len(shapes[0]) == 4 else 1}d",
+        (
+            *positional(("num_features", shapes[0][1])),
+            Arg("eps", a["eps"], 1e-5),
+            Arg("momentum", a["momentum"], 0.1),
+            Arg("affine", a["affine"], True),
+        ),
+    )
 
 
 def _layer_norm(node: Node, shapes: list[Shape]) -> Layer:
     a = node.attrs
-    return Layer("nn.LayerNorm" if len(shapes[0]) == 2 else "LayerNorm2d", (
-        *positional(("channels", shapes[0][1])), Arg("eps", a["eps"], 1e-5), Arg("elementwise_affine", a["affine"], True)))
+    return Layer(
+        "nn.LayerNorm" if len(shapes[0]) == 2 else "LayerNorm2d",
+        (
+            *positional(("channels", shapes[0][1])),
+            Arg("eps", a["eps"], 1e-5),
+            Arg("elementwise_affine", a["affine"], True),
+        ),
+    )
 
 
 def _lrn(node: Node, shapes: list[Shape]) -> Layer:
     a = node.attrs
-    return Layer("nn.LocalResponseNorm", (*positional(("size", a["size"])), Arg("alpha", a["alpha"], 1e-4),
-                                          Arg("beta", a["beta"], 0.75), Arg("k", a["k"], 1.0)))
+    return Layer(
+        "nn.LocalResponseNorm",
+        (
+            *positional(("size", a["size"])),
+            Arg("alpha", a["alpha"], 1e-4),
+            Arg("beta", a["beta"], 0.75),
+            Arg("k", a["k"], 1.0),
+        ),
+    )
 
 
 def _end_pads(node: Node, shape: Shape) -> tuple[int, int, int, int]:
@@ -133,9 +171,14 @@ def _end_pads(node: Node, shape: Shape) -> tuple[int, int, int, int]:
 
 def _max_pool(node: Node, shapes: list[Shape]) -> Layer:
     a = node.attrs
-    return Layer("nn.MaxPool2d", (Arg("kernel_size", one(a["kernel"]), positional=True),
-                                  *_window(node, {"stride": None, "padding": 0, "dilation": 1}),
-                                  Arg("ceil_mode", a["ceil"] and symmetric(node), False)))
+    return Layer(
+        "nn.MaxPool2d",
+        (
+            Arg("kernel_size", one(a["kernel"]), positional=True),
+            *_window(node, {"stride": None, "padding": 0, "dilation": 1}),
+            Arg("ceil_mode", a["ceil"] and symmetric(node), False),
+        ),
+    )
 
 
 def _max_pool_pad(node: Node, shapes: list[Shape]) -> str:
@@ -148,16 +191,24 @@ def _avg_pool(node: Node, shapes: list[Shape]) -> Layer | None:
     a = node.attrs
     if not symmetric(node):
         return None
-    return Layer("nn.AvgPool2d", (Arg("kernel_size", one(a["kernel"]), positional=True),
-                                  *_window(node, {"stride": None, "padding": 0}), Arg("ceil_mode", a["ceil"], False),
-                                  Arg("count_include_pad", a["count_pad"], True)))
+    return Layer(
+        "nn.AvgPool2d",
+        (
+            Arg("kernel_size", one(a["kernel"]), positional=True),
+            *_window(node, {"stride": None, "padding": 0}),
+            Arg("ceil_mode", a["ceil"], False),
+            Arg("count_include_pad", a["count_pad"], True),
+        ),
+    )
 
 
 def _avg_pool_call(node: Node, shapes: list[Shape]) -> str:
     """Sides that are padded unlike: counted zeros are padded first, uncounted ones left out of the divisor."""
     a = node.attrs
-    return (f"avg_pool_uneven({{0}}, {a['kernel']}, {a['stride']}, {torch_pads(a['pad'])}, "
-            f"{torch_pads(_end_pads(node, shapes[0]))}, count_pad={a['count_pad']})")
+    return (
+        f"avg_pool_uneven({{0}}, {a['kernel']}, {a['stride']}, {torch_pads(a['pad'])}, "
+        f"{torch_pads(_end_pads(node, shapes[0]))}, count_pad={a['count_pad']})"
+    )
 
 
 def act(cls: str, call: str) -> Row:
@@ -188,8 +239,10 @@ def _crop(node: Node, shapes: list[Shape]) -> str:
 
 
 ROWS: dict[str, Row] = {
-    "conv": Row(_conv, before=lambda node, shapes: "{0}" if symmetric(node) else
-                f"F.pad({{0}}, {torch_pads(node.attrs['pad'])})"),
+    "conv": Row(
+        _conv,
+        before=lambda node, shapes: "{0}" if symmetric(node) else f"F.pad({{0}}, {torch_pads(node.attrs['pad'])})",
+    ),
     "conv_transpose": Row(_conv_transpose),
     "linear": Row(_linear),
     "batch_norm": Row(_batch_norm),
@@ -200,8 +253,9 @@ ROWS: dict[str, Row] = {
     "avg_pool": Row(_avg_pool, _avg_pool_call),
     "global_avg_pool": Row(lambda node, shapes: Layer("nn.AdaptiveAvgPool2d", positional(("output_size", 1)))),
     "global_max_pool": Row(lambda node, shapes: Layer("nn.AdaptiveMaxPool2d", positional(("output_size", 1)))),
-    "adaptive_avg_pool": Row(lambda node, shapes: Layer(
-        "nn.AdaptiveAvgPool2d", positional(("output_size", one(node.attrs["size"]))))),
+    "adaptive_avg_pool": Row(
+        lambda node, shapes: Layer("nn.AdaptiveAvgPool2d", positional(("output_size", one(node.attrs["size"]))))
+    ),
     "relu": act("nn.ReLU", "F.relu({0})"),
     "relu6": act("nn.ReLU6", "F.relu6({0})"),
     "sigmoid": act("nn.Sigmoid", "torch.sigmoid({0})"),
@@ -210,7 +264,9 @@ ROWS: dict[str, Row] = {
     "gelu": act("nn.GELU", "F.gelu({0})"),
     "hard_sigmoid": act("nn.Hardsigmoid", "F.hardsigmoid({0})"),
     "hard_swish": act("nn.Hardswish", "F.hardswish({0})"),
-    "softmax": Row(lambda node, shapes: Layer("nn.Softmax", (Arg("dim", 1),)), lambda node, shapes: "F.softmax({0}, dim=1)"),
+    "softmax": Row(
+        lambda node, shapes: Layer("nn.Softmax", (Arg("dim", 1),)), lambda node, shapes: "F.softmax({0}, dim=1)"
+    ),
     "leaky_relu": Row(lambda node, shapes: Layer("nn.LeakyReLU", (Arg("negative_slope", node.attrs["slope"], 0.01),))),
     "flatten": Row(lambda node, shapes: Layer("nn.Flatten"), lambda node, shapes: "torch.flatten({0}, 1)"),
     "identity": Row(lambda node, shapes: Layer("nn.Identity"), lambda node, shapes: "{0}"),
@@ -218,11 +274,15 @@ ROWS: dict[str, Row] = {
     "drop_path": Row(lambda node, shapes: Layer("DropPath", positional(("p", node.attrs["p"])))),
     "split": Row(call=lambda node, shapes: f"torch.split({{0}}, {list(node.attrs['parts'])}, dim=1)"),
     "affine": Row(call=_affine),
-    "channel_shuffle": Row(call=lambda node, shapes:
-                           f"{{0}}.unflatten(1, ({node.attrs['groups']}, -1)).transpose(1, 2).flatten(1, 2)"),
-    "subsample": Row(call=lambda node, shapes: f"{{0}}[:, :, ::{node.attrs['stride'][0]}, ::{node.attrs['stride'][1]}]"),
-    "pad_channels": Row(call=lambda node, shapes:
-                        f"F.pad({{0}}, (0, 0, 0, 0, 0, {node.attrs['out'] - int(shapes[0][1])}))"),
+    "channel_shuffle": Row(
+        call=lambda node, shapes: f"{{0}}.unflatten(1, ({node.attrs['groups']}, -1)).transpose(1, 2).flatten(1, 2)"
+    ),
+    "subsample": Row(
+        call=lambda node, shapes: f"{{0}}[:, :, ::{node.attrs['stride'][0]}, ::{node.attrs['stride'][1]}]"
+    ),
+    "pad_channels": Row(
+        call=lambda node, shapes: f"F.pad({{0}}, (0, 0, 0, 0, 0, {node.attrs['out'] - int(shapes[0][1])}))"
+    ),
     "crop": Row(call=_crop),
     "upsample": Row(call=_upsample),
     "concat": Row(call=lambda node, shapes: f"torch.cat([{_operands(shapes)}], dim=1)"),

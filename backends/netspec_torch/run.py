@@ -8,14 +8,14 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from netspec.backend import Options, Result
+from netspec.backend import DEFAULTS, Options, Result
 from netspec.errors import DataError, MissingError, UsageError
 from netspec.graph import Graph
 from netspec_torch.emit import class_name, source
 from netspec_torch.weights import state_dict
 
 
-def to_module(graph: Graph, arrays: Mapping[str, np.ndarray], options: Options = Options()) -> torch.nn.Module:
+def to_module(graph: Graph, arrays: Mapping[str, np.ndarray], options: Options = DEFAULTS) -> torch.nn.Module:
     """The module with its weights; in eval mode, or ready to be trained with `training`."""
     from netspec.passes.drop_heads import drop_heads
 

@@ -21,7 +21,7 @@ WRAPPERS = ("state_dict", "model", "model_state_dict")
 
 
 def state_dict(graph: Graph, arrays: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
-    """The arrays as PyTorch's state dict: every tensor once, and the counters that batch norm keeps; raises DataError."""
+    """The arrays as PyTorch's state dict: every tensor once, and batch norm's counters; raises DataError."""
     found = {}
     for key, (shape, _, node) in graph.tensors().items():
         if key not in arrays or arrays[key].shape != tuple(shape):
@@ -36,7 +36,7 @@ def save(graph: Graph, arrays: Mapping[str, np.ndarray], target: Path) -> Path:
     """Writes the weights as .pth; only those that are given; raises UsageError."""
     held = {k for k in graph.tensors() if k in arrays}
     data = io.BytesIO()
-    torch.save({k: v for k, v in state_dict(_only(graph, held), arrays).items()}, data)
+    torch.save(dict(state_dict(_only(graph, held), arrays).items()), data)
     return write_bytes(target, data.getvalue())
 
 
@@ -53,18 +53,32 @@ def read(path: Path) -> dict[str, np.ndarray]:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as z:
                 if sum(i.file_size for i in z.infolist()) > MAX_BYTES or any(
-                        i.compress_type != zipfile.ZIP_STORED and i.file_size > 2**20 for i in z.infolist()):
-                    raise DataError("NS602", f"{path} is no plain PyTorch checkpoint: its parts are compressed or too large")
+                    i.compress_type != zipfile.ZIP_STORED and i.file_size > 2**20 for i in z.infolist()
+                ):
+                    raise DataError(
+                        "NS602", f"{path} is no plain PyTorch checkpoint: its parts are compressed or too large"
+                    )
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         else:
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as e:
         raise UsageError(f"{path} cannot be read: {e.strerror or e}") from None
-    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, KeyError, TypeError, AttributeError,
-            zipfile.BadZipFile) as e:
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        ValueError,
+        EOFError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        zipfile.BadZipFile,
+    ) as e:
         # PyTorch's own text advises to load with less safety, which must not be passed on.
-        raise DataError("NS602", f"{path} is no checkpoint of tensors alone ({type(e).__name__})",
-                        "save its state_dict() with torch.save or as safetensors") from None
+        raise DataError(
+            "NS602",
+            f"{path} is no checkpoint of tensors alone ({type(e).__name__})",
+            "save its state_dict() with torch.save or as safetensors",
+        ) from None
     return _arrays(path, loaded)
 
 
@@ -72,7 +86,10 @@ def _arrays(path: Path, loaded: Any) -> dict[str, np.ndarray]:
     for wrapper in WRAPPERS:
         if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
             loaded = loaded[wrapper]
-    if not isinstance(loaded, Mapping) or not all(isinstance(k, str) and isinstance(v, torch.Tensor)
-                                                  for k, v in loaded.items()):
+    if not isinstance(loaded, Mapping) or not all(
+        isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in loaded.items()
+    ):
         raise DataError("NS602", f"{path} holds no state dict", "save model.state_dict()")
-    return {k: (v.detach().float() if v.is_floating_point() else v.detach()).contiguous().numpy() for k, v in loaded.items()}
+    return {
+        k: (v.detach().float() if v.is_floating_point() else v.detach()).contiguous().numpy() for k, v in loaded.items()
+    }

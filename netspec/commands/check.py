@@ -10,19 +10,43 @@ from netspec.commands.common import printer, say
 from netspec.errors import Reporter, SpecError, UsageError
 
 
-@click.command("check", epilog="\b\nExamples:\n  netspec check specs/resnet.yaml\n  netspec check specs/ --format github")
+@click.command(
+    "check", epilog="\b\nExamples:\n  netspec check specs/resnet.yaml\n  netspec check specs/ --format github"
+)
 @click.argument("specs", nargs=-1, required=True, metavar="SPEC...")
 @click.option("--variant", metavar="NAME", help="Only this variant; else all of them.")
-@click.option("-f", "--format", "findings", type=click.Choice(["text", "json", "github"]), default="text",
-              help="How findings are printed.")
-@click.option("-I", "include", multiple=True, metavar="DIR", type=click.Path(file_okay=False, exists=True),
-              help="A folder in which `use: [./name]` looks too.")
-@click.option("--max-nodes", type=click.IntRange(1), default=100_000, show_default=True, help="The largest graph that is built.")
+@click.option(
+    "-f",
+    "--format",
+    "findings",
+    type=click.Choice(["text", "json", "github"]),
+    default="text",
+    help="How findings are printed.",
+)
+@click.option(
+    "-I",
+    "include",
+    multiple=True,
+    metavar="DIR",
+    type=click.Path(file_okay=False, exists=True),
+    help="A folder in which `use: [./name]` looks too.",
+)
+@click.option(
+    "--max-nodes", type=click.IntRange(1), default=100_000, show_default=True, help="The largest graph that is built."
+)
 @click.option("--strict", is_flag=True, help="Warnings are errors.")
 @click.option("-q", "--quiet", is_flag=True, help="No warnings and no summary line.")
 @click.pass_context
-def command(ctx: click.Context, specs: tuple[str, ...], variant: str | None, findings: str, include: tuple[str, ...],
-            max_nodes: int, strict: bool, quiet: bool) -> int:
+def command(
+    ctx: click.Context,
+    specs: tuple[str, ...],
+    variant: str | None,
+    findings: str,
+    include: tuple[str, ...],
+    max_nodes: int,
+    strict: bool,
+    quiet: bool,
+) -> int:
     """Check specs: every variant, and the facts under `expect`.
 
     A SPEC is a path, a folder (every YAML file below it), or the name of a shipped spec. Findings go to stderr.
@@ -40,11 +64,11 @@ def command(ctx: click.Context, specs: tuple[str, ...], variant: str | None, fin
                 reporter.report(found)
     if strict:
         reporter.strict()
-    found = [d for d in reporter.sorted() if d.severity == "error" or not quiet]
-    if found or findings == "json":
-        printer().print(found)
+    shown = [d for d in reporter.sorted() if d.severity == "error" or not quiet]
+    if shown or findings == "json":
+        printer().print(shown)
     if reporter.failed:
-        errors = sum(d.severity == "error" for d in found)
+        errors = sum(d.severity == "error" for d in shown)
         if findings == "text" and not quiet:
             say(f"{errors} error{'s' * (errors != 1)}")
         return SpecError.exit_code

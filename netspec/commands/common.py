@@ -16,7 +16,7 @@ from netspec.network import Network
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Sizes(click.ParamType):
+class Sizes(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     """3x224x224"""
 
     name = "CxHxW"
@@ -25,31 +25,49 @@ class Sizes(click.ParamType):
         """The sizes; fails for anything else."""
         parts = str(value).lower().split("x")
         if not all(p.isdigit() and p.isascii() and 0 < int(p) < 2**31 for p in parts if len(p) < 12) or any(
-                len(p) > 11 for p in parts):
+            len(p) > 11 for p in parts
+        ):
             self.fail(f"'{value}' is no size; write 3x224x224", param, ctx)
         return [int(p) for p in parts]
 
 
 def spec_options(fn: F) -> F:
     """Options that choose what is compiled."""
-    for option in reversed((
+    for option in reversed(
+        (
             click.argument("spec"),
             click.option("--variant", metavar="NAME", help="A variant of the spec; the first is the default."),
             click.option("-s", "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a param."),
             click.option("--input", "input_size", type=Sizes(), help="Another input size, as 3x160x160."),
-            click.option("-I", "include", multiple=True, metavar="DIR", type=click.Path(file_okay=False, exists=True),
-                         help="A folder in which `use: [./name]` looks too."),
-            click.option("--max-nodes", type=click.IntRange(1), default=100_000, show_default=True,
-                         help="The largest graph that is built."),
+            click.option(
+                "-I",
+                "include",
+                multiple=True,
+                metavar="DIR",
+                type=click.Path(file_okay=False, exists=True),
+                help="A folder in which `use: [./name]` looks too.",
+            ),
+            click.option(
+                "--max-nodes",
+                type=click.IntRange(1),
+                default=100_000,
+                show_default=True,
+                help="The largest graph that is built.",
+            ),
             click.option("--strict", is_flag=True, help="Warnings are errors."),
-            click.option("-q", "--quiet", is_flag=True, help="No warnings and no summary line."))):
+            click.option("-q", "--quiet", is_flag=True, help="No warnings and no summary line."),
+        )
+    ):
         fn = option(fn)
     return fn
 
 
 weight_options = (
     click.option("--weights", metavar="FILE", help="A checkpoint: .safetensors, .npz, .pth."),
-    click.option("--seed", type=int, default=0, show_default=True, help="Seed of the weights where no checkpoint is given."))
+    click.option(
+        "--seed", type=int, default=0, show_default=True, help="Seed of the weights where no checkpoint is given."
+    ),
+)
 
 
 def with_weights(fn: F) -> F:
@@ -81,9 +99,16 @@ class Request:
             if not equals:
                 raise UsageError(f"--set {text}: write name=value")
             settings[name.strip()] = value.strip()
-        return cls(options.pop("spec"), options.pop("variant"), settings, options.pop("input_size"),
-                   tuple(map(Path, options.pop("include"))), options.pop("max_nodes"), options.pop("strict"),
-                   options.pop("quiet"))
+        return cls(
+            options.pop("spec"),
+            options.pop("variant"),
+            settings,
+            options.pop("input_size"),
+            tuple(map(Path, options.pop("include"))),
+            options.pop("max_nodes"),
+            options.pop("strict"),
+            options.pop("quiet"),
+        )
 
     def network(self) -> Network:
         """Compiles it; warnings are printed; raises SpecError, UsageError."""
@@ -98,15 +123,18 @@ class Request:
         if document is None:
             raise SpecError(reporter.sorted())
         if found.block:
-            graph = elaborate_block(document, found.block, reporter, self.settings, self.input_size,
-                                    max_nodes=self.max_nodes)
+            graph = elaborate_block(
+                document, found.block, reporter, self.settings, self.input_size, max_nodes=self.max_nodes
+            )
             reporter.check()
             if graph is None:
                 raise SpecError(reporter.sorted())
             return Network(document, None, graph, [d for d in reporter.sorted() if d.severity == "warning"])
         if self.variant and found.variant:
             raise UsageError(f"'{self.spec}' is a variant already", f"--variant goes with {found.path.stem}")
-        network = build(document, self.variant or found.variant, self.settings, reporter, self.input_size, self.max_nodes)
+        network = build(
+            document, self.variant or found.variant, self.settings, reporter, self.input_size, self.max_nodes
+        )
         warn(network.warnings, self)
         return network
 

@@ -10,21 +10,41 @@ import click
 from netspec.commands.common import Request, say, size, spec_options, with_weights
 
 
-@click.command("compile", epilog="\b\nExamples:\n  netspec compile specs/googlenet.yaml --to onnx\n"
-               "  netspec compile resnet50 --weights r50.pth --to onnx -o r50.onnx\n"
-               "  netspec compile squeezenet --to torch -o squeezenet.py")
+@click.command(
+    "compile",
+    epilog="\b\nExamples:\n  netspec compile specs/googlenet.yaml --to onnx\n"
+    "  netspec compile resnet50 --weights r50.pth --to onnx -o r50.onnx\n"
+    "  netspec compile squeezenet --to torch -o squeezenet.py",
+)
 @spec_options
 @click.option("--to", "target", required=True, metavar="onnx|torch|json", help="What to write.")
 @click.option("-o", "output", metavar="FILE", help="Where to write; NAME.onnx, .py or .json here by default.")
 @with_weights
 @click.option("--opset", type=int, help="ONNX operator set; 18, or the lowest that has every operator used.")
 @click.option("--dtype", type=click.Choice(["float32", "float16"]), default="float32", show_default=True)
-@click.option("--functions", type=click.Choice(["keep", "inline"]), default="keep", show_default=True,
-              help="ONNX: blocks as functions, or one flat graph.")
-@click.option("--external-data/--no-external-data", default=None, help="ONNX: weights in a file beside; above 2 GB by default.")
+@click.option(
+    "--functions",
+    type=click.Choice(["keep", "inline"]),
+    default="keep",
+    show_default=True,
+    help="ONNX: blocks as functions, or one flat graph.",
+)
+@click.option(
+    "--external-data/--no-external-data", default=None, help="ONNX: weights in a file beside; above 2 GB by default."
+)
 @click.option("--training", is_flag=True, help="PyTorch: auxiliary heads too.")
-def command(target: str, output: str | None, weights: str | None, seed: int, opset: int | None, dtype: str, functions: str,
-            external_data: bool | None, training: bool, **options: Any) -> int:
+def command(
+    target: str,
+    output: str | None,
+    weights: str | None,
+    seed: int,
+    opset: int | None,
+    dtype: str,
+    functions: str,
+    external_data: bool | None,
+    training: bool,
+    **options: Any,
+) -> int:
     """Compile SPEC to an ONNX model, a PyTorch source file, or JSON.
 
     The ONNX model has weights: seeded ones, or those of a checkpoint. The PyTorch file needs nothing of netspec; with

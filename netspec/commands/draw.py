@@ -11,13 +11,18 @@ from netspec.commands.common import Request, out, say, spec_options
 from netspec.draw.render import FORMATS
 
 
-@click.command("draw", epilog="\b\nExamples:\n  netspec draw googlenet -o googlenet.svg\n"
-               "  netspec draw specs/blocks/inception.yaml:inception --input 192x28x28 -o inception.png\n"
-               "  netspec draw resnet50 --depth 2 -o resnet50.pdf")
+@click.command(
+    "draw",
+    epilog="\b\nExamples:\n  netspec draw googlenet -o googlenet.svg\n"
+    "  netspec draw specs/blocks/inception.yaml:inception --input 192x28x28 -o inception.png\n"
+    "  netspec draw resnet50 --depth 2 -o resnet50.pdf",
+)
 @spec_options
 @click.option("-o", "output", metavar="FILE", help="Where to draw; NAME.svg here by default, - is stdout (SVG, DOT).")
 @click.option("-f", "--format", "kind", type=click.Choice(FORMATS), help="By the suffix of -o, or svg.")
-@click.option("-d", "--depth", type=click.IntRange(1), help="Open scopes down to here; by default as deep as fits a page.")
+@click.option(
+    "-d", "--depth", type=click.IntRange(1), help="Open scopes down to here; by default as deep as fits a page."
+)
 @click.option("--inference", is_flag=True, help="Without auxiliary heads and dropout.")
 def command(output: str | None, kind: str | None, depth: int | None, inference: bool, **options: Any) -> int:
     """Draw SPEC, or a block as FILE.yaml:BLOCK: blocks as boxes, shapes on the arrows."""

@@ -11,7 +11,9 @@ from netspec.commands.common import Request, out, spec_options
 from netspec.errors import UsageError, did_you_mean
 
 
-@click.command("explain", epilog="\b\nExamples:\n  netspec explain NS402\n  netspec explain googlenet 3a.b5x5.conv_relu_2.conv")
+@click.command(
+    "explain", epilog="\b\nExamples:\n  netspec explain NS402\n  netspec explain googlenet 3a.b5x5.conv_relu_2.conv"
+)
 @spec_options
 @click.argument("step", required=False)
 def command(step: str | None, **options: Any) -> int:
@@ -21,7 +23,9 @@ def command(step: str | None, **options: Any) -> int:
     spec = options["spec"]
     if step is None:
         if spec.upper() not in CODES:
-            known = did_you_mean(spec.upper(), CODES) if re.fullmatch(r"(?i)ns\d+", spec) else "`netspec explain SPEC STEP`"
+            known = (
+                did_you_mean(spec.upper(), CODES) if re.fullmatch(r"(?i)ns\d+", spec) else "`netspec explain SPEC STEP`"
+            )
             raise UsageError(f"there is no code '{spec[:40]}'", known)
         code = CODES[spec.upper()]
         example = f"\n\nFor example:\n\n{_indent(code.example)}" if code.example else ""
@@ -52,8 +56,10 @@ def explain_step(graph: Any, path: str) -> str:
         head = f"{path}: {scope.block or scope.kind}" if scope else path
         args = f"\n  arguments: {', '.join(f'{k}={v}' for k, v in scope.args.items())}" if scope and scope.args else ""
         where = f"\n  at: {scope.span}" if scope and scope.span else ""
-        return (f"{head}{args}\n  output: {show(output_shape(graph, path) or ())}\n  nodes: {len(nodes)}\n"
-                f"  parameters: {counts.params:,}\n  MACs: {counts.macs:,}{where}")
+        return (
+            f"{head}{args}\n  output: {show(output_shape(graph, path) or ())}\n  nodes: {len(nodes)}\n"
+            f"  parameters: {counts.params:,}\n  MACs: {counts.macs:,}{where}"
+        )
     lines = [f"{path}: {node.op}", f"  {OPS[node.op].summary}"]
     lines += [f"  input: {show(graph.shape(r))} from {r}" for r in node.inputs]
     lines += [f"  output: {', '.join(show(s) for s in node.shapes)}"]

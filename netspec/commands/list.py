@@ -42,9 +42,15 @@ def specs() -> Iterator[dict[str, Any]]:
             network = build(document, variant)
             counts = totals(network.inference.nodes.values())
             inputs = [list(n.shape[1:]) for n in network.graph.inputs]
-            yield {"name": network.name, "family": document.name, "title": network.graph.title,
-                   "input": inputs[0] if len(inputs) == 1 else inputs, "params": counts.params, "macs": counts.macs,
-                   "source": document.source}
+            yield {
+                "name": network.name,
+                "family": document.name,
+                "title": network.graph.title,
+                "input": inputs[0] if len(inputs) == 1 else inputs,
+                "params": counts.params,
+                "macs": counts.macs,
+                "source": document.source,
+            }
 
 
 def blocks() -> Iterator[dict[str, Any]]:
@@ -56,8 +62,12 @@ def blocks() -> Iterator[dict[str, Any]]:
     for path in block_libraries():
         document = read_document(path, Reporter())
         for block in document.blocks.values() if document is not None else ():
-            yield {"name": block.name, "library": Path(path).relative_to(specs_root()).with_suffix("").as_posix(),
-                   "params": ", ".join(p.name for p in block.params), "doc": block.doc}
+            yield {
+                "name": block.name,
+                "library": Path(path).relative_to(specs_root()).with_suffix("").as_posix(),
+                "params": ", ".join(p.name for p in block.params),
+                "doc": block.doc,
+            }
 
 
 def ops() -> Iterator[dict[str, Any]]:
@@ -69,8 +79,11 @@ def ops() -> Iterator[dict[str, Any]]:
         if op.name != "input":
             first = [p.name if p.required else f"{p.name}={_plain(p.default)}" for p in op.params if p.positional]
             named = [p.name if p.required else f"{p.name}={_plain(p.default)}" for p in op.params if not p.positional]
-            yield {"name": op.name, "arguments": " ".join(first) + (f" | {' '.join(named)}" if named else ""),
-                   "manual": op.summary}
+            yield {
+                "name": op.name,
+                "arguments": " ".join(first) + (f" | {' '.join(named)}" if named else ""),
+                "manual": op.summary,
+            }
 
 
 def backends() -> Iterator[dict[str, Any]]:
@@ -92,6 +105,7 @@ def _plain(value: Any) -> str:
 
 def _table(rows: list[dict[str, Any]]) -> str:
     """Rows as aligned text."""
+
     def cell(value: Any) -> str:
         if isinstance(value, int):
             return f"{value:,}"
@@ -106,5 +120,9 @@ def _table(rows: list[dict[str, Any]]) -> str:
     lines = [head, *([cell(row[k]) for k in head] for row in rows)]
     widths = [min(60, max(len(line[i]) for line in lines)) for i in range(len(head))]
     number = [isinstance(rows[0][k], int) for k in head]
-    return "\n".join("  ".join(c.rjust(w) if right else c.ljust(w) for c, w, right in zip(line, widths, number, strict=True))
-                     .rstrip() for line in lines)
+    return "\n".join(
+        "  ".join(
+            c.rjust(w) if right else c.ljust(w) for c, w, right in zip(line, widths, number, strict=True)
+        ).rstrip()
+        for line in lines
+    )

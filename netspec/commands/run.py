@@ -14,22 +14,42 @@ from netspec.errors import DataError, MissingError, UsageError
 if TYPE_CHECKING:
     import numpy as np
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
-@click.command("run", epilog="\b\nExamples:\n  netspec run googlenet.onnx\n  netspec run resnet50 --weights r50.pth --image cat.jpg\n"
-               "  netspec run squeezenet --backend torch -b 8 --repeat 20")
+@click.command(
+    "run",
+    epilog="\b\nExamples:\n  netspec run googlenet.onnx\n  netspec run resnet50 --weights r50.pth --image cat.jpg\n"
+    "  netspec run squeezenet --backend torch -b 8 --repeat 20",
+)
 @spec_options
 @click.option("--backend", default="onnx", show_default=True, metavar="onnx|torch", help="What runs it.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("-b", "--batch", type=click.IntRange(1, 65536), default=1, show_default=True)
 @click.option("--npy", "arrays", multiple=True, metavar="FILE|NAME=FILE", help="An input as .npy.")
-@click.option("--image", "images", multiple=True, metavar="FILE", help="An image: its short side is resized to 8/7 of the input, the "
-              "centre is cut out and normalised as for ImageNet.")
+@click.option(
+    "--image",
+    "images",
+    multiple=True,
+    metavar="FILE",
+    help="An image: its short side is resized to 8/7 of the input, the "
+    "centre is cut out and normalised as for ImageNet.",
+)
 @with_weights
-@click.option("--repeat", type=click.IntRange(1, 100_000), default=5, show_default=True, help="Timed runs after one to warm up.")
-def command(backend: str, device: str, batch: int, arrays: tuple[str, ...], images: tuple[str, ...], weights: str | None,
-            seed: int, repeat: int, **options: Any) -> int:
+@click.option(
+    "--repeat", type=click.IntRange(1, 100_000), default=5, show_default=True, help="Timed runs after one to warm up."
+)
+def command(
+    backend: str,
+    device: str,
+    batch: int,
+    arrays: tuple[str, ...],
+    images: tuple[str, ...],
+    weights: str | None,
+    seed: int,
+    repeat: int,
+    **options: Any,
+) -> int:
     """Run SPEC, or an .onnx file: output shapes, the five largest of each output, latency, and what really ran.
 
     Without --npy or --image the input is random, by --seed.
@@ -41,7 +61,9 @@ def command(backend: str, device: str, batch: int, arrays: tuple[str, ...], imag
         if backend != "onnx":
             raise UsageError("an .onnx file runs in onnxruntime", "--backend onnx")
         if options["variant"] or options["settings"] or weights:
-            raise UsageError("an .onnx file has its weights and its shape already", "--variant, --set and --weights go with a spec")
+            raise UsageError(
+                "an .onnx file has its weights and its shape already", "--variant, --set and --weights go with a spec"
+            )
         path = Path(spec)
         if not path.is_file():
             raise UsageError(f"there is no file {spec}")
@@ -59,8 +81,9 @@ def command(backend: str, device: str, batch: int, arrays: tuple[str, ...], imag
     return 0
 
 
-def make_inputs(shapes: dict[str, tuple[int | str, ...]], batch: int, files: tuple[str, ...], images: tuple[str, ...],
-                seed: int) -> dict[str, np.ndarray]:
+def make_inputs(
+    shapes: dict[str, tuple[int | str, ...]], batch: int, files: tuple[str, ...], images: tuple[str, ...], seed: int
+) -> dict[str, np.ndarray]:
     """The inputs of a run by name, float32; raises DataError, UsageError."""
     import numpy as np
 
@@ -76,11 +99,15 @@ def make_inputs(shapes: dict[str, tuple[int | str, ...]], batch: int, files: tup
     for name, shape in shapes.items():
         if name not in given:
             given[name] = rng.standard_normal([batch if isinstance(d, str) else d for d in shape], np.float32)
-        fits = given[name].ndim == len(shape) and all(isinstance(w, str) or w == g
-                                                      for w, g in zip(shape, given[name].shape, strict=True))
+        fits = given[name].ndim == len(shape) and all(
+            isinstance(w, str) or w == g for w, g in zip(shape, given[name].shape, strict=True)
+        )
         if not fits:
-            raise DataError("NS701", f"the input '{name}' is {'x'.join(map(str, given[name].shape))}, the network wants "
-                            f"{'x'.join(map(str, shape))}")
+            raise DataError(
+                "NS701",
+                f"the input '{name}' is {'x'.join(map(str, given[name].shape))}, the network wants "
+                f"{'x'.join(map(str, shape))}",
+            )
     return given
 
 
@@ -114,11 +141,14 @@ def _image(path: Path, shape: tuple[int | str, ...]) -> np.ndarray:
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as e:
         raise DataError("NS701", f"{path} is no image that can be read: {str(e)[:200]}") from None
     scale = max(height * 8 / 7 / picture.height, width * 8 / 7 / picture.width)
-    picture = picture.resize((max(width, round(picture.width * scale)), max(height, round(picture.height * scale))),
-                             Image.Resampling.BILINEAR)
+    picture = picture.resize(
+        (max(width, round(picture.width * scale)), max(height, round(picture.height * scale))),
+        Image.Resampling.BILINEAR,
+    )
     left, top = (picture.width - width) // 2, (picture.height - height) // 2
     cells = np.asarray(picture.crop((left, top, left + width, top + height)), np.float32) / 255
-    return ((cells - np.float32(MEAN)) / np.float32(STD)).transpose(2, 0, 1)
+    normal: np.ndarray = (cells - np.array(MEAN, np.float32)) / np.array(STD, np.float32)
+    return normal.transpose(2, 0, 1)
 
 
 def _print(result: Any, inputs: dict[str, np.ndarray]) -> None:
@@ -140,5 +170,3 @@ def _print(result: Any, inputs: dict[str, np.ndarray]) -> None:
     out(f"ran on: {result.provider}")
     if not all(np.isfinite(v).all() for v in result.outputs.values()):
         say("warning: the outputs hold infinite values or NaN")
-
-

@@ -9,7 +9,10 @@ import click
 from netspec.commands.common import Request, spec_options, write_result
 
 
-@click.command("summary", epilog="\b\nExamples:\n  netspec summary resnet50 --depth 1\n  netspec summary googlenet -f csv -o layers.csv")
+@click.command(
+    "summary",
+    epilog="\b\nExamples:\n  netspec summary resnet50 --depth 1\n  netspec summary googlenet -f csv -o layers.csv",
+)
 @spec_options
 @click.option("-d", "--depth", type=click.IntRange(1), help="Fold scopes that lie deeper.")
 @click.option("-f", "--format", "kind", type=click.Choice(["text", "json", "csv"]), default="text")

@@ -7,20 +7,29 @@ from netspec.draw.picture import Box, Frame, Picture
 FONT = "Helvetica"
 # Fill, border: calm colours that hold on light and dark pages, one for each kind of thing.
 COLORS = {
-    "input": ("#e8eaed", "#5f6368"), "output": ("#e8eaed", "#5f6368"), "weights": ("#d7e5f7", "#3b6ea5"),
-    "pool": ("#fbe0dc", "#b5483a"), "norm": ("#dff0e0", "#4a8a55"), "join": ("#fdf0cf", "#b28704"),
-    "other": ("#f1ecf7", "#7a5fa0"), "block": ("#ffffff", "#3c4043")}
+    "input": ("#e8eaed", "#5f6368"),
+    "output": ("#e8eaed", "#5f6368"),
+    "weights": ("#d7e5f7", "#3b6ea5"),
+    "pool": ("#fbe0dc", "#b5483a"),
+    "norm": ("#dff0e0", "#4a8a55"),
+    "join": ("#fdf0cf", "#b28704"),
+    "other": ("#f1ecf7", "#7a5fa0"),
+    "block": ("#ffffff", "#3c4043"),
+}
 FRAMES = ("#f8f9fa", "#f1f3f4")
 
 
 def to_dot(drawn: Picture) -> str:
     """The picture as DOT, from top to bottom."""
     ids: dict[str, str] = {}
-    lines = ["digraph netspec {", "  rankdir=TB; ranksep=0.32; nodesep=0.28; pad=0.15; compound=true; ordering=out;",
-             f"  bgcolor=white; fontname={_quote(FONT)}; fontsize=14; labelloc=t; label={_quote(drawn.title)};",
-             f"  node [shape=box, style=\"filled,rounded\", fontname={_quote(FONT)}, fontsize=11, height=0.32, margin=\"0.12,0.05\", "
-             "penwidth=1.1];",
-             f"  edge [fontname={_quote(FONT)}, fontsize=9, fontcolor=\"#5f6368\", color=\"#5f6368\", arrowsize=0.6];"]
+    lines = [
+        "digraph netspec {",
+        "  rankdir=TB; ranksep=0.32; nodesep=0.28; pad=0.15; compound=true; ordering=out;",
+        f"  bgcolor=white; fontname={_quote(FONT)}; fontsize=14; labelloc=t; label={_quote(drawn.title)};",
+        f'  node [shape=box, style="filled,rounded", fontname={_quote(FONT)}, fontsize=11, height=0.32, '
+        'margin="0.12,0.05", penwidth=1.1];',
+        f'  edge [fontname={_quote(FONT)}, fontsize=9, fontcolor="#5f6368", color="#5f6368", arrowsize=0.6];',
+    ]
     _frame(drawn.root, lines, ids, 1)
     for arrow in drawn.arrows:
         lines.append(f"  {ids[arrow.source]} -> {ids[arrow.target]} [label={_quote(' ' + arrow.label)}];")
@@ -35,17 +44,24 @@ def _frame(frame: Frame, lines: list[str], ids: dict[str, str], level: int) -> N
             fill, border = COLORS[item.kind]
             shape = ", shape=ellipse, style=filled" if item.kind == "join" else ""
             shape = ", style=filled, peripheries=2" if item.kind == "block" else shape
-            lines.append(f"{pad}{ids[item.path]} [label={_quote(*item.lines)}, fillcolor=\"{fill}\", color=\"{border}\"{shape}, "
-                         f"tooltip={_quote(item.tooltip)}, id={_quote(item.path)}];")
+            lines.append(
+                f'{pad}{ids[item.path]} [label={_quote(*item.lines)}, fillcolor="{fill}", color="{border}"{shape}, '
+                f"tooltip={_quote(item.tooltip)}, id={_quote(item.path)}];"
+            )
         else:
             lines.append(f"{pad}subgraph cluster_{len(lines)} {{")
-            lines.append(f"{pad}  label={_quote(item.title)}; tooltip={_quote(item.tooltip)}; id={_quote('scope ' + item.path)}; "
-                         f"labeljust=l; fontsize=11; style=\"filled,rounded\"; color=\"#bdc1c6\"; fillcolor=\"{FRAMES[level % 2]}\";")
+            lines.append(
+                f"{pad}  label={_quote(item.title)}; tooltip={_quote(item.tooltip)}; "
+                f"id={_quote('scope ' + item.path)}; "
+                f'labeljust=l; fontsize=11; style="filled,rounded"; color="#bdc1c6"; fillcolor="{FRAMES[level % 2]}";'
+            )
             _frame(item, lines, ids, level + 1)
             lines.append(f"{pad}}}")
 
 
 def _quote(*lines: str) -> str:
     """Text as a DOT string; quotes, backslashes and control characters cannot end it or change its meaning."""
-    safe = ["".join(c if c.isprintable() else " " for c in line).replace("\\", "\\\\").replace('"', '\\"') for line in lines]
+    safe = [
+        "".join(c if c.isprintable() else " " for c in line).replace("\\", "\\\\").replace('"', '\\"') for line in lines
+    ]
     return '"' + "\\n".join(safe) + '"'

@@ -17,8 +17,15 @@ from netspec.parse import Map, Scalar, Seq, Tree, parse
 from netspec.steps import BlockDecl, Step, items
 
 
-def elaborate_block(doc: Document, name: str, reporter: Reporter, settings: Mapping[str, Any] | None = None,
-                    input: Sequence[int] | None = None, example: int = 0, max_nodes: int = MAX_NODES) -> Graph | None:
+def elaborate_block(
+    doc: Document,
+    name: str,
+    reporter: Reporter,
+    settings: Mapping[str, Any] | None = None,
+    input: Sequence[int] | None = None,
+    example: int = 0,
+    max_nodes: int = MAX_NODES,
+) -> Graph | None:
     """The graph of one block alone; what is not given comes from its `examples`; raises UsageError."""
     if name not in doc.blocks:
         raise UsageError(f"{doc.path} has no block '{name}'", did_you_mean(name, doc.blocks))
@@ -30,14 +37,18 @@ def elaborate_block(doc: Document, name: str, reporter: Reporter, settings: Mapp
     if settings:
         unknown = [k for k in settings if k not in [p.name for p in decl.params]]
         if unknown:
-            raise UsageError(f"'{name}' has no parameter '{unknown[0]}'",
-                             did_you_mean(unknown[0], [p.name for p in decl.params]))
+            raise UsageError(
+                f"'{name}' has no parameter '{unknown[0]}'", did_you_mean(unknown[0], [p.name for p in decl.params])
+            )
         args = _merged(decl, args, settings)
     missing = [p.name for p in decl.params if p.required and not _gives(decl, args, p.name)]
     if missing or (input is None and chosen is None):
-        raise UsageError(f"the block '{name}' alone wants {', '.join([*missing, *(['--input'] if input is None else [])])}",
-                         f"-s {missing[0]}=... and --input CxHxW, or `examples:` in the block" if missing else
-                         "--input CxHxW, or `examples:` in the block")
+        raise UsageError(
+            f"the block '{name}' alone wants {', '.join([*missing, *(['--input'] if input is None else [])])}",
+            f"-s {missing[0]}=... and --input CxHxW, or `examples:` in the block"
+            if missing
+            else "--input CxHxW, or `examples:` in the block",
+        )
     with _deep_recursion():
         try:
             return _build(run, decl, args, chosen, input)
@@ -50,7 +61,7 @@ def _gives(decl: BlockDecl, args: Tree | None, name: str) -> bool:
     if isinstance(args, Map):
         return args.get(name) is not None
     given = args.items if isinstance(args, Seq) else () if args is None else (args,)
-    return name in [p.name for p in decl.params][:len(given)]
+    return name in [p.name for p in decl.params][: len(given)]
 
 
 def _merged(decl: BlockDecl, args: Tree | None, settings: Mapping[str, Any]) -> Map:
@@ -68,8 +79,9 @@ def _merged(decl: BlockDecl, args: Tree | None, settings: Mapping[str, Any]) -> 
     return Map((*kept, *given.entries), decl.at.span)
 
 
-def _build(run: Run, decl: BlockDecl, args: Tree | None, chosen: Map | None,
-           size: Sequence[int] | None) -> Graph | None:
+def _build(
+    run: Run, decl: BlockDecl, args: Tree | None, chosen: Map | None, size: Sequence[int] | None
+) -> Graph | None:
     frame = BlockFrame(decl.home, decl.name, {}, "", (), 0, is_document=True)
     env = Env(run, frame, {}, Names())
     names = [s.text for s in decl.inputs] or ["input"]

@@ -7,15 +7,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from netspec.errors import Span, did_you_mean, nearest
 from netspec.elaborate.values import BlockValue, Env, Mistake, Poisoned, Word
+from netspec.errors import Span, did_you_mean, nearest
 from netspec.expr import ExprError, Template, evaluate, parse_expr
 from netspec.ops import lookup
 from netspec.parse import Map, Scalar, Seq, Tree
 
-WANTED = {"int": "an integer", "float": "a number", "bool": "true or false", "str": "a word", "list": "a list",
-          "size": "an integer or [height, width]", "pad": "an integer, [h, w], four sides, or a word",
-          "parts": "a count or a list of sizes", "block": "the name of a block or op"}
+WANTED = {
+    "int": "an integer",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "a word",
+    "list": "a list",
+    "size": "an integer or [height, width]",
+    "pad": "an integer, [h, w], four sides, or a word",
+    "parts": "a count or a list of sizes",
+    "block": "the name of a block or op",
+}
 PAD_WORDS = ("valid", "half", "same_upper")
 
 
@@ -42,8 +50,13 @@ def collect(env: Env, args: Tree | None, slots: Sequence[Slot], what: str, at: S
             else:
                 unknown.append((key, value))
         for key, value in unknown:
-            run.error(env.frame, "NS206", f"'{what}' has no parameter '{key.text}'", key.span,
-                      did_you_mean(key.text, names) or f"'{what}' takes no arguments")
+            run.error(
+                env.frame,
+                "NS206",
+                f"'{what}' has no parameter '{key.text}'",
+                key.span,
+                did_you_mean(key.text, names) or f"'{what}' takes no arguments",
+            )
             # Read as the nearest free name, so that what follows is checked too and nothing is said twice.
             meant = nearest(key.text, [n for n in names if n not in found])
             if meant is None or (isinstance(value, Scalar) and value.value is None):
@@ -61,8 +74,14 @@ def collect(env: Env, args: Tree | None, slots: Sequence[Slot], what: str, at: S
         help_ = f"in order: {', '.join(positional)}" if positional else f"'{what}' takes no arguments by position"
         if len(positional) == 1:
             help_ = f"a list gives arguments in order; write {{{positional[0]}: [...]}} to give one list"
-        run.error(env.frame, "NS306", f"'{what}' takes {len(positional)} argument{'s' * (len(positional) != 1)} by "
-                  f"position, here are {len(given)}", given[len(positional)].span, help_)
+        run.error(
+            env.frame,
+            "NS306",
+            f"'{what}' takes {len(positional)} argument{'s' * (len(positional) != 1)} by "
+            f"position, here are {len(given)}",
+            given[len(positional)].span,
+            help_,
+        )
         ok = False
     return found, ok
 
@@ -114,8 +133,12 @@ def condition(env: Env, tree: Tree, what: str) -> bool:
     """`when` and `only_if`: an expression that gives a bool; raises Mistake."""
     value = expression(env, tree) if isinstance(tree, Scalar) else None
     if not isinstance(value, bool):
-        raise Mistake("NS302", f"'{what}' wants true or false, this is {describe(value)}", tree.span,
-                      "compare it: `n > 0`" if isinstance(value, (int, float)) else "")
+        raise Mistake(
+            "NS302",
+            f"'{what}' wants true or false, this is {describe(value)}",
+            tree.span,
+            "compare it: `n > 0`" if isinstance(value, (int, float)) else "",
+        )
     return value
 
 
@@ -126,8 +149,12 @@ def argument(env: Env, tree: Tree, type_: str, name: str, one_of: Sequence[Any] 
     value = literal(env, tree)
     value = typed(env, value, type_, name, tree)
     if one_of and value not in one_of:
-        raise Mistake("NS307", f"'{name}' is one of {', '.join(map(str, one_of))}, this is {describe(value)}", tree.span,
-                      did_you_mean(str(value), map(str, one_of)))
+        raise Mistake(
+            "NS307",
+            f"'{name}' is one of {', '.join(map(str, one_of))}, this is {describe(value)}",
+            tree.span,
+            did_you_mean(str(value), map(str, one_of)),
+        )
     if low is not None and isinstance(value, (int, float)) and value < low:
         raise Mistake("NS307", f"'{name}' must be at least {low:g}, this is {value}", tree.span)
     return value
@@ -139,8 +166,9 @@ def typed(env: Env, value: Any, type_: str, name: str, tree: Tree) -> Any:
         return resolve_block(env, value, tree)
     if fits(value, type_):
         return float(value) if type_ == "float" and abs(value) < 2**53 else value
-    raise Mistake("NS302", f"'{name}' wants {WANTED[type_]}, this is {describe(value)}", tree.span,
-                  _help(env, value, type_, tree))
+    raise Mistake(
+        "NS302", f"'{name}' wants {WANTED[type_]}, this is {describe(value)}", tree.span, _help(env, value, type_, tree)
+    )
 
 
 def fits(value: Any, type_: str) -> bool:
@@ -235,7 +263,7 @@ def _block_with_args(env: Env, tree: Map) -> BlockValue:
     """`{leaky_relu: 0.1}`: a block with arguments, as a value."""
     if len(tree.entries) != 1:
         raise Mistake("NS302", "a block with arguments is one entry, `{leaky_relu: 0.1}`", tree.span)
-    (key, args), = tree.entries
+    ((key, args),) = tree.entries
     word = Word(key.text)
     word.home, word.frame = env.frame.home, env.frame
     found = resolve_block(env, word, key)
@@ -254,10 +282,25 @@ def resolve_block(env: Env, value: Any, tree: Tree) -> BlockValue:
     home = getattr(value, "home", None) or env.frame.home
     target = home.callable(value)
     if target is None and lookup(value) is None:
-        raise Mistake("NS201", f"there is no block or op '{value}'", tree.span,
-                      did_you_mean(value, env.run.callables(home)))
+        raise Mistake(
+            "NS201", f"there is no block or op '{value}'", tree.span, did_you_mean(value, env.run.callables(home))
+        )
     return BlockValue(str(value), target)
 
 
-__all__ = ["Poisoned", "Slot", "argument", "collect", "condition", "describe", "expression", "fill", "fits", "literal",
-           "resolve_block", "scalar", "type_of", "typed"]
+__all__ = [
+    "Poisoned",
+    "Slot",
+    "argument",
+    "collect",
+    "condition",
+    "describe",
+    "expression",
+    "fill",
+    "fits",
+    "literal",
+    "resolve_block",
+    "scalar",
+    "type_of",
+    "typed",
+]

@@ -71,30 +71,46 @@ def name_of(env: Env, step: Step) -> str:
     return step.counted if step.name is None else fill(env, step.name, step.op_at.span)
 
 
-def define(run: Run, ctx: Context, name: str, step: Step | Branch, value: Val, children: Names | None,
-           names: Names | None = None) -> Entry:
+def define(
+    run: Run,
+    ctx: Context,
+    name: str,
+    step: Step | Branch,
+    value: Val,
+    children: Names | None,
+    names: Names | None = None,
+) -> Entry:
     """Gives a name its meaning; raises Mistake where it is taken or shadows another."""
     names = names or ctx.names
     span = step.span if isinstance(step, Step) else step.at.span
     entry = Entry(value, ctx.where.child(name).path, span, step.name is not None, children)
     old = names.entries.get(name)
     if old is not None and old.value is not POISON:
-        raise Mistake("NS204", f"two steps have the path '{entry.path}': here and line "
-                      f"{old.span.line if old.span else '?'}", span,
-                      "give one of them a name of its own: `name = op: ...`")
+        raise Mistake(
+            "NS204",
+            f"two steps have the path '{entry.path}': here and line {old.span.line if old.span else '?'}",
+            span,
+            "give one of them a name of its own: `name = op: ...`",
+        )
     if entry.written and names.parent is not None:
         above = names.parent.visible(name)
         if above is not None and above.written:
-            raise Mistake("NS204", f"'{name}' is the name of a step around this one already"
-                          f"{f', line {above.span.line}' if above.span else ''}", span, "choose another name")
+            raise Mistake(
+                "NS204",
+                f"'{name}' is the name of a step around this one already"
+                f"{f', line {above.span.line}' if above.span else ''}",
+                span,
+                "choose another name",
+            )
     if entry.written and name in ctx.frame.inputs:
         raise Mistake("NS204", f"'{name}' is the name of an input already", span, "choose another name")
     names.entries[name] = entry
     return entry
 
 
-def once(run: Run, step: Step, ctx: Context, running: Val, where: Where, feed: bool = True,
-         looped: bool = False) -> Result:
+def once(
+    run: Run, step: Step, ctx: Context, running: Val, where: Where, feed: bool = True, looped: bool = False
+) -> Result:
     """One round of a step: its condition, what enters it, its op; `feed` says whether `from` applies."""
     env = Env(run, ctx.frame, ctx.values, ctx.names, running)
     if "only_if" in step.keywords and not condition(env, step.keywords["only_if"], "only_if"):
@@ -146,29 +162,39 @@ def shared(run: Run, step: Step, ctx: Context, where: Where) -> Where:
     tree = step.keywords["share"]
     if isinstance(tree, Scalar) and tree.value is True:
         if not ctx.loops:
-            raise Mistake("NS405", "`share: true` stands in no loop", tree.span,
-                          "it makes the rounds of the nearest loop share their weights; a path shares another step's")
+            raise Mistake(
+                "NS405",
+                "`share: true` stands in no loop",
+                tree.span,
+                "it makes the rounds of the nearest loop share their weights; a path shares another step's",
+            )
         loop = ctx.loops[-1]
-        return replace(where, weights=loop.shared + where.weights[len(loop.current):])
+        return replace(where, weights=loop.shared + where.weights[len(loop.current) :])
     env = Env(run, ctx.frame, ctx.values, ctx.names, None)
-    of, own = tree, ()
+    of: Tree = tree
+    own: tuple[str, ...] = ()
     if isinstance(tree, Map):
         of = tree.get("of") or tree
         listed = tree.get("own")
-        own = tuple(fill(env, parse_template(s.text, s.at), s.span)
-                    for s in (listed.items if isinstance(listed, Seq) else ()) if isinstance(s, Scalar))
+        own = tuple(
+            fill(env, parse_template(s.text, s.at), s.span)
+            for s in (listed.items if isinstance(listed, Seq) else ())
+            if isinstance(s, Scalar)
+        )
     if not isinstance(of, Scalar):
         raise Mistake("NS405", "`share` is true, a path, or {of: path, own: [names]}", tree.span)
     path = fill(env, parse_template(of.text, of.at), of.span)
     first, _, rest = path.partition(".")
     entry = ctx.names.visible(first)
     if entry is None:
-        raise Mistake("NS203", f"there is no step '{first}' before this one", of.span, did_you_mean(first, ctx.names.all()))
+        raise Mistake(
+            "NS203", f"there is no step '{first}' before this one", of.span, did_you_mean(first, ctx.names.all())
+        )
     found = f"{entry.path}.{rest}" if rest else entry.path
     if found not in run.weights_of:
         if entry.value is POISON:
             raise Poisoned
-        inside = [p[len(entry.path) + 1:] for p in run.weights_of if p.startswith(entry.path + ".")]
+        inside = [p[len(entry.path) + 1 :] for p in run.weights_of if p.startswith(entry.path + ".")]
         raise Mistake("NS203", f"there is no '{rest}' in '{first}' to share with", of.span, did_you_mean(rest, inside))
     apart = ((where.path, own),) if own else ()
     return Where(where.path, run.weights_of[found], (*where.own, *apart), written=True)
@@ -184,11 +210,16 @@ def run_join(run: Run, step: Step, ctx: Context, running: Val, where: Where, loo
     elif "from" in step.keywords:
         labels = step.keywords["from"]
         texts = [t.text for t in labels.items if isinstance(t, Scalar)] if isinstance(labels, Seq) else []
-        operands = [(texts[i] if len(texts) == len(running.refs) else str(i), Val((r,)))
-                    for i, r in enumerate(running.refs)]
+        operands = [
+            (texts[i] if len(texts) == len(running.refs) else str(i), Val((r,))) for i, r in enumerate(running.refs)
+        ]
     else:
-        raise Mistake("NS305", f"'{step.op}' has nothing to join", step.span,
-                      "give it branches, `{left: [...], right: [...]}`, or `from: [a, b]`")
+        raise Mistake(
+            "NS305",
+            f"'{step.op}' has nothing to join",
+            step.span,
+            "give it branches, `{left: [...], right: [...]}`, or `from: [a, b]`",
+        )
     if any(value.state for _, value in operands):
         return POISON, children
     if len(operands) == 1:
@@ -198,14 +229,14 @@ def run_join(run: Run, step: Step, ctx: Context, running: Val, where: Where, loo
         value = run.node(OPS[step.op], refs, {}, {}, where, ctx.frame, step.span, step.doc)
     except OpError as e:
         shapes = ", ".join(f"{label} is {show(run.shape_of(v))}" for label, v in operands[:6])
-        run.error(ctx.frame, "NS402", f"the branches of '{step.op}' disagree: {shapes}", step.span,
-                  e.help or str(e))
+        run.error(ctx.frame, "NS402", f"the branches of '{step.op}' disagree: {shapes}", step.span, e.help or str(e))
         return POISON, children
     return value, children
 
 
-def _branches(run: Run, step: Step, ctx: Context, running: Val, where: Where,
-              looped: bool) -> tuple[list[tuple[str, Val]], Names | None]:
+def _branches(
+    run: Run, step: Step, ctx: Context, running: Val, where: Where, looped: bool
+) -> tuple[list[tuple[str, Val]], Names | None]:
     """The values of the branches with their labels; an unnamed join keeps named branches in the scope around it."""
     transparent = step.name is None and not looped and isinstance(step.args, Map)
     inner = ctx if transparent else replace(ctx, where=where)
@@ -223,9 +254,12 @@ def _branches(run: Run, step: Step, ctx: Context, running: Val, where: Where,
         for name, entry in found.entries.items():
             old = ctx.names.visible(name) if entry.written else ctx.names.entries.get(name)
             if old is not None and (old.written or name in ctx.names.entries):
-                raise Mistake("NS204", f"two steps have the path '{entry.path}': here and line "
-                              f"{old.span.line if old.span else '?'}", entry.span,
-                              "name one of the two joins, or give its branches other names")
+                raise Mistake(
+                    "NS204",
+                    f"two steps have the path '{entry.path}': here and line {old.span.line if old.span else '?'}",
+                    entry.span,
+                    "name one of the two joins, or give its branches other names",
+                )
             ctx.names.entries[name] = entry
         return operands, None
     return operands, found
@@ -242,9 +276,12 @@ def _branch(run: Run, branch: Branch, ctx: Context, around: Names, found: Names,
     if found.parent is None and branch.name is not None and branch.name.is_plain:
         taken = around.entries.get(branch.name.fill(None))
         if taken is not None and taken.value is not POISON:
-            raise Mistake("NS204", f"two steps have the path '{taken.path}': here and line "
-                          f"{taken.span.line if taken.span else '?'}", branch.at.span,
-                          "name one of the two joins, or give its branches other names")
+            raise Mistake(
+                "NS204",
+                f"two steps have the path '{taken.path}': here and line {taken.span.line if taken.span else '?'}",
+                branch.at.span,
+                "name one of the two joins, or give its branches other names",
+            )
     if "only_if" in branch.keywords and not condition(env, branch.keywords["only_if"], "only_if"):
         name = branch.counted or fill(env, branch.name, branch.at.span)  # type: ignore[arg-type]
         define(run, ctx, name, branch, ABSENT, None, found)
@@ -268,8 +305,12 @@ def branch_once(run: Run, branch: Branch, ctx: Context, around: Names, where: Wh
         run.scope(where, "branch", ctx.frame, branch.at.span)
     value = run_steps(run, branch.steps, ctx.inside(where, names), running)
     if value.ok and len(value.refs) != 1:
-        raise Mistake("NS402", f"the branch '{where.path.rpartition('.')[2]}' gives {len(value.refs)} values", branch.at.span,
-                      "a branch gives one; say `from` or join them first")
+        raise Mistake(
+            "NS402",
+            f"the branch '{where.path.rpartition('.')[2]}' gives {len(value.refs)} values",
+            branch.at.span,
+            "a branch gives one; say `from` or join them first",
+        )
     return value, names
 
 
@@ -277,8 +318,12 @@ def count_of(env: Env, tree: Tree, what: str) -> int:
     """A count of rounds; raises Mistake."""
     value = expression(env, tree) if isinstance(tree, Scalar) else None
     if not isinstance(value, int) or isinstance(value, bool):
-        raise Mistake("NS302", f"'{what}' wants a count", tree.span,
-                      "an integer; `//` divides integers" if isinstance(value, float) else "an integer")
+        raise Mistake(
+            "NS302",
+            f"'{what}' wants a count",
+            tree.span,
+            "an integer; `//` divides integers" if isinstance(value, float) else "an integer",
+        )
     if value < 0:
         raise Mistake("NS307", f"'{what}' cannot be {value}", tree.span, "a count is 0 or more")
     return value

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from netspec.document import Document, lineage
-from netspec.elaborate.bind import Slot, argument, collect, describe, literal, type_of, typed
+from netspec.document import Document
+from netspec.elaborate.bind import Slot, argument, collect, literal, type_of
 from netspec.elaborate.run import Context, Run, Where
 from netspec.elaborate.values import POISON, BlockFrame, BlockValue, Env, Mistake, Names, Poisoned, Val, Word
 from netspec.errors import Frame, Span, did_you_mean, nearest
@@ -47,8 +47,13 @@ def _named(run: Run, step: Step, ctx: Context) -> Op | BlockDecl | Document | No
         return found
     known = run.callables(home)
     if step.op in ctx.values:
-        run.error(ctx.frame, "NS201", f"'{step.op}' is a value, no block or op", step.span,
-                  "a parameter of type block can be a step")
+        run.error(
+            ctx.frame,
+            "NS201",
+            f"'{step.op}' is a value, no block or op",
+            step.span,
+            "a parameter of type block can be a step",
+        )
         return None
     run.error(ctx.frame, "NS201", f"there is no op or block '{step.op}'", step.span, did_you_mean(step.op, known))
     guess = nearest(step.op, known)
@@ -68,18 +73,29 @@ def _check_arguments(env: Env, tree: Tree | None) -> None:
             pass
 
 
-def _target(run: Run, target: Op | BlockDecl | Document | None, step: Step, ctx: Context, args: Tree | None,
-            arg_env: Env, entering: Val, where: Where) -> Result:
+def _target(
+    run: Run,
+    target: Op | BlockDecl | Document | None,
+    step: Step,
+    ctx: Context,
+    args: Tree | None,
+    arg_env: Env,
+    entering: Val,
+    where: Where,
+) -> Result:
     if isinstance(target, Op):
         return primitive(run, target, step, ctx, args, arg_env, entering, where), None
     if isinstance(target, BlockDecl):
         return block(run, target, step, ctx, args, arg_env, entering, where), None
+    from netspec.elaborate.base import network
+
     assert isinstance(target, Document)
     return network(run, target, step, ctx, args, arg_env, entering, where)
 
 
-def primitive(run: Run, op: Op, step: Step, ctx: Context, args: Tree | None, env: Env, entering: Val,
-              where: Where) -> Val:
+def primitive(
+    run: Run, op: Op, step: Step, ctx: Context, args: Tree | None, env: Env, entering: Val, where: Where
+) -> Val:
     """One node; every argument at fault is reported."""
     slots = [Slot(p.name, p.positional) for p in op.params]
     if op.weights:
@@ -101,14 +117,23 @@ def primitive(run: Run, op: Op, step: Step, ctx: Context, args: Tree | None, env
             ok = False
     missing = [p.name for p in op.params if p.required and p.name not in given]
     if missing and ok:
-        run.error(ctx.frame, "NS305", f"'{op.name}' wants {_list(missing)}", step.span,
-                  f"in order: {', '.join(p.name for p in op.params if p.positional)}")
+        run.error(
+            ctx.frame,
+            "NS305",
+            f"'{op.name}' wants {_list(missing)}",
+            step.span,
+            f"in order: {', '.join(p.name for p in op.params if p.positional)}",
+        )
         ok = False
     if not ok or not entering.ok:
         return POISON
     if op.arity is not None and len(entering.refs) != op.arity:
-        raise Mistake("NS401", f"'{op.name}' takes {op.arity} value{'s' * (op.arity != 1)}, "
-                      f"here enter {len(entering.refs)}", step.span, _which(entering))
+        raise Mistake(
+            "NS401",
+            f"'{op.name}' takes {op.arity} value{'s' * (op.arity != 1)}, here enter {len(entering.refs)}",
+            step.span,
+            _which(entering),
+        )
     try:
         return run.node(op, entering.refs, values, init, where, ctx.frame, step.span, step.doc)
     except OpError as e:
@@ -134,10 +159,12 @@ def _initialisers(env: Env, op: Op, tree: Tree) -> dict[str, Any]:
 
     if not isinstance(tree, Map):
         raise Mistake("NS302", "`init` names tensors: `{weight: zeros, bias: -2}`", tree.span)
-    found = {}
+    found: dict[str, Any] = {}
     for key, value in tree.entries:
         if key.text not in op.weights:
-            raise Mistake("NS206", f"'{op.name}' has no tensor '{key.text}'", key.span, did_you_mean(key.text, op.weights))
+            raise Mistake(
+                "NS206", f"'{op.name}' has no tensor '{key.text}'", key.span, did_you_mean(key.text, op.weights)
+            )
         if isinstance(value, Map):
             found[key.text] = {k.text: literal(env, v) for k, v in value.entries}
         else:
@@ -150,22 +177,23 @@ def _initialisers(env: Env, op: Op, tree: Tree) -> dict[str, Any]:
     return found
 
 
-def block(run: Run, decl: BlockDecl, step: Step, ctx: Context, args: Tree | None, arg_env: Env, entering: Val,
-          where: Where) -> Val:
+def block(
+    run: Run, decl: BlockDecl, step: Step, ctx: Context, args: Tree | None, arg_env: Env, entering: Val, where: Where
+) -> Val:
     """A call of a block: binds its parameters, runs its body, gives its outputs."""
-    frame = _enter(run, decl.name, decl.home, ctx, step.span, where, _inputs(decl, step, entering))
+    frame = enter(run, decl.name, decl.home, ctx, step.span, where, _inputs(decl, step, entering))
     given, ok = collect(arg_env, args, [Slot(p.name) for p in decl.params], decl.name, step.span)
     names = Names()
     running = entering if not decl.inputs else Val(entering.refs, tuple(s.text for s in decl.inputs), entering.state)
     if decl.inputs:
-        names.entries |= _input_entries(frame, where)
+        names.entries |= input_entries(frame, where)
     env = Env(run, frame, {}, names)
     values = parameters(run, decl.params, given, arg_env, env, step.span, decl.name, ok)
     if all(v is not POISON for v in values.values()):
         scope_args = {k: str(v) if isinstance(v, (BlockValue, str)) else v for k, v in values.items()}
         run.scope(where, "block", frame, step.span, decl.name, scope_args, step.doc or decl.doc)
     body = Context(frame, values, names, where)
-    value = _body(run, decl.lets, decl.body, body, running)
+    value = run_body(run, decl.lets, decl.body, body, running)
     if decl.outputs:
         value = _outputs(run, decl.outputs, body)
         if len(value.refs) > 1:
@@ -176,12 +204,17 @@ def block(run: Run, decl: BlockDecl, step: Step, ctx: Context, args: Tree | None
     return value
 
 
-def _enter(run: Run, name: str, home: Document, ctx: Context, span: Span, where: Where,
-           inputs: Mapping[str, Val]) -> BlockFrame:
+def enter(
+    run: Run, name: str, home: Document, ctx: Context, span: Span, where: Where, inputs: Mapping[str, Val]
+) -> BlockFrame:
     depth = ctx.frame.depth + 1
     if depth > MAX_DEPTH:
-        raise Mistake("NS404", f"blocks call each other more than {MAX_DEPTH} deep", span,
-                      "a block that calls itself needs a `when` or `only_if` that ends it")
+        raise Mistake(
+            "NS404",
+            f"blocks call each other more than {MAX_DEPTH} deep",
+            span,
+            "a block that calls itself needs a `when` or `only_if` that ends it",
+        )
     run.tick()
     trace = (Frame(name, span, where.path), *ctx.frame.trace)
     return BlockFrame(home, name, inputs, where.path, trace, depth)
@@ -191,25 +224,39 @@ def _inputs(decl: BlockDecl, step: Step, entering: Val) -> dict[str, Val]:
     """What enters, by the block's names of its inputs; raises Mistake."""
     if not decl.inputs:
         if entering.ok and len(entering.refs) != 1:
-            raise Mistake("NS401", f"'{decl.name}' takes one value, here enter {len(entering.refs)}", step.span,
-                          _which(entering))
+            raise Mistake(
+                "NS401", f"'{decl.name}' takes one value, here enter {len(entering.refs)}", step.span, _which(entering)
+            )
         return {"x": entering}
     if not entering.ok:
         return {s.text: entering for s in decl.inputs}
     if len(entering.refs) != len(decl.inputs):
-        raise Mistake("NS401", f"'{decl.name}' takes {len(decl.inputs)} values ({', '.join(s.text for s in decl.inputs)}), "
-                      f"here enter {len(entering.refs)}", step.span, "say `from: [...]` with as many paths")
+        raise Mistake(
+            "NS401",
+            f"'{decl.name}' takes {len(decl.inputs)} values ({', '.join(s.text for s in decl.inputs)}), "
+            f"here enter {len(entering.refs)}",
+            step.span,
+            "say `from: [...]` with as many paths",
+        )
     return {s.text: Val((ref,)) for s, ref in zip(decl.inputs, entering.refs, strict=True)}
 
 
-def _input_entries(frame: BlockFrame, where: Where) -> dict[str, Any]:
+def input_entries(frame: BlockFrame, where: Where) -> dict[str, Any]:
     from netspec.elaborate.values import Entry
 
     return {name: Entry(value, where.child(name).path, None, False) for name, value in frame.inputs.items()}
 
 
-def parameters(run: Run, params: Sequence[ParamDecl], given: Mapping[str, Tree], arg_env: Env, env: Env, at: Span,
-               what: str, complete: bool = True) -> dict[str, Any]:
+def parameters(
+    run: Run,
+    params: Sequence[ParamDecl],
+    given: Mapping[str, Tree],
+    arg_env: Env,
+    env: Env,
+    at: Span,
+    what: str,
+    complete: bool = True,
+) -> dict[str, Any]:
     """The values of declared parameters: as given, or their defaults, which see the parameters before them.
 
     What is missing is not said where the arguments have another mistake already (`complete` is false).
@@ -233,8 +280,13 @@ def parameters(run: Run, params: Sequence[ParamDecl], given: Mapping[str, Tree],
         except Poisoned:
             values[p.name] = POISON
     if missing and complete:
-        run.error(arg_env.frame, "NS305", f"'{what}' wants {_list(missing)}", at,
-                  f"in order: {', '.join(p.name for p in params)}")
+        run.error(
+            arg_env.frame,
+            "NS305",
+            f"'{what}' wants {_list(missing)}",
+            at,
+            f"in order: {', '.join(p.name for p in params)}",
+        )
     return values
 
 
@@ -270,7 +322,9 @@ def lets(run: Run, written: Sequence[tuple[Scalar, Tree]], env: Env) -> dict[str
     return values
 
 
-def _body(run: Run, written: Sequence[tuple[Scalar, Tree]], steps: tuple[Step, ...], ctx: Context, running: Val) -> Val:
+def run_body(
+    run: Run, written: Sequence[tuple[Scalar, Tree]], steps: tuple[Step, ...], ctx: Context, running: Val
+) -> Val:
     from netspec.elaborate.body import run_steps
 
     values = lets(run, written, Env(run, ctx.frame, ctx.values, ctx.names))
@@ -292,51 +346,6 @@ def _outputs(run: Run, outputs: Sequence[Scalar], ctx: Context) -> Val:
     return Val(tuple(refs), tuple(s.text for s in outputs))
 
 
-def network(run: Run, doc: Document, step: Step, ctx: Context, args: Tree | None, arg_env: Env, entering: Val,
-            where: Where) -> Result:
-    """A network used as a block: with a variant, settings, and `until` a step, whose inner results can then be read."""
-    from netspec.elaborate.top import input_names, output_values
-
-    run.bad |= doc.bad
-    frame = _enter(run, doc.name, doc, ctx, step.span, where, {})
-    frame.is_document = True
-    slots = [Slot(p.name) for p in doc.params] + [Slot("variant", False), Slot("until", False)]
-    given, _ = collect(arg_env, args, slots, doc.name, step.span)
-    names = Names()
-    declared = input_names(doc)
-    if entering.ok and len(entering.refs) != len(declared):
-        raise Mistake("NS401", f"'{doc.name}' takes {len(declared)} values, here enter {len(entering.refs)}", step.span)
-    frame.inputs = {n: Val((entering.refs[i],)) if entering.ok else POISON for i, n in enumerate(declared)}
-    names.entries |= _input_entries(frame, where)
-    settings: dict[str, Tree] = {}
-    variant, until = given.pop("variant", None), given.pop("until", None)
-    if variant is not None:
-        if not isinstance(variant, Scalar) or variant.text not in doc.variants:
-            raise Mistake("NS202", f"'{doc.name}' has no such variant", variant.span,
-                          did_you_mean(variant.text if isinstance(variant, Scalar) else "", doc.variants))
-        for v in lineage(doc, variant.text, run.reporter):
-            settings |= {name: tree for name, (_, tree) in v.settings.items()}
-    env = Env(run, frame, {}, names)
-    defaults = [replace_default(p, settings.get(p.name)) for p in doc.params]
-    values = parameters(run, defaults, given, arg_env, env, step.span, doc.name)
-    frame.until = until.text if isinstance(until, Scalar) else None
-    run.scope(where, "block", frame, step.span, doc.name,
-              {k: str(v) if isinstance(v, (BlockValue, str)) else v for k, v in values.items()}, step.doc or doc.title)
-    body = Context(frame, values, names, where)
-    value = _body(run, doc.lets, doc.body, body, entering)
-    if frame.until is None:
-        outputs = output_values(run, doc, body, value)
-        if outputs:
-            value = Val(tuple(o.ref for o in outputs.values()), tuple(outputs))
-            if len(value.refs) > 1:
-                run.offered.append((value, step.span, ctx.frame, where.path))
-        return value, None
-    if not frame.stopped:
-        raise Mistake("NS203", f"'{doc.name}' has no step '{frame.until}'", until.span if until else None,
-                      did_you_mean(frame.until, names.entries))
-    return value, names
-
-
 def replace_default(p: ParamDecl, tree: Tree | None) -> ParamDecl:
     """A parameter whose default a variant replaces; its type stays that of the declared default."""
     if tree is None:
@@ -347,6 +356,3 @@ def replace_default(p: ParamDecl, tree: Tree | None) -> ParamDecl:
     elif not kind and isinstance(p.default, Seq):
         kind = "list"
     return ParamDecl(p.name, p.at, kind, tree, p.one_of, p.min, p.doc)
-
-
-__all__ = ["block", "call", "describe", "lets", "network", "parameters", "primitive", "replace_default", "typed"]

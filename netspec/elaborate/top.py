@@ -9,9 +9,9 @@ from typing import Any
 
 from netspec.document import Document, lineage
 from netspec.elaborate.bind import condition, expression, fill, literal, type_of
+from netspec.elaborate.body import run_steps
 from netspec.elaborate.call import lets, parameters, replace_default
 from netspec.elaborate.live import dead_steps
-from netspec.elaborate.body import run_steps
 from netspec.elaborate.run import MAX_NODES, Context, OverBudget, Run, Where
 from netspec.elaborate.values import POISON, BlockFrame, Entry, Env, Mistake, Names, Poisoned, Val
 from netspec.errors import Reporter, Source, Span, UsageError, did_you_mean
@@ -22,9 +22,14 @@ from netspec.parse import Map, Scalar, Seq, Tree, parse
 from netspec.steps import ParamDecl, entries, text
 
 
-def elaborate(doc: Document, variant: str | None = None, settings: Mapping[str, Any] | None = None,
-              reporter: Reporter | None = None, input: Sequence[int] | None = None,
-              max_nodes: int = MAX_NODES) -> Graph | None:
+def elaborate(
+    doc: Document,
+    variant: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    reporter: Reporter | None = None,
+    input: Sequence[int] | None = None,
+    max_nodes: int = MAX_NODES,
+) -> Graph | None:
     """The training graph of a variant (the first by default), or None after errors.
 
     Findings go to the reporter; raises UsageError for an unknown variant or a setting that does not fit.
@@ -53,8 +58,9 @@ def _deep_recursion() -> Any:
         sys.setrecursionlimit(before)
 
 
-def _network(run: Run, doc: Document, variant: str | None, settings: dict[str, Any],
-             size: Sequence[int] | None) -> Graph | None:
+def _network(
+    run: Run, doc: Document, variant: str | None, settings: dict[str, Any], size: Sequence[int] | None
+) -> Graph | None:
     frame = BlockFrame(doc, doc.name, {}, "", (), 0, is_document=True)
     names = Names()
     env = Env(run, frame, {}, names)
@@ -64,14 +70,23 @@ def _network(run: Run, doc: Document, variant: str | None, settings: dict[str, A
     env = Env(run, frame, values, names)
     written = next((v.input for v in reversed(chain) if v.input is not None), doc.input)
     if doc.is_library:
-        raise UsageError(f"{doc.path}: a library of blocks has no network of its own",
-                         f"name one of its blocks: {doc.path}:{next(iter(doc.blocks), 'block')}")
+        raise UsageError(
+            f"{doc.path}: a library of blocks has no network of its own",
+            f"name one of its blocks: {doc.path}:{next(iter(doc.blocks), 'block')}",
+        )
     frame.inputs = _inputs(run, frame, written, env, size)
     for name, value in frame.inputs.items():
         names.entries[name] = Entry(value, name, None, False)
     entering = list(frame.inputs.values())
-    running = entering[0] if len(entering) == 1 else Val(
-        tuple(r for v in entering for r in v.refs), tuple(frame.inputs), "" if all(v.ok for v in entering) else "poison")
+    running = (
+        entering[0]
+        if len(entering) == 1
+        else Val(
+            tuple(r for v in entering for r in v.refs),
+            tuple(frame.inputs),
+            "" if all(v.ok for v in entering) else "poison",
+        )
+    )
     ctx = Context(frame, values, names, Where())
     value = run_steps(run, doc.body, ctx, running)
     outputs = output_values(run, doc, ctx, value)
@@ -92,8 +107,13 @@ def _settled(run: Run, doc: Document, chain: Sequence[Any], settings: dict[str, 
     for variant in chain:
         for name, (key, tree) in variant.settings.items():
             if name not in known:
-                run.error(None, "NS206", f"'{doc.name}' has no param '{name}'", key.span,
-                          did_you_mean(name, [*known, "of", "input", "expect", "title", "passes"]))
+                run.error(
+                    None,
+                    "NS206",
+                    f"'{doc.name}' has no param '{name}'",
+                    key.span,
+                    did_you_mean(name, [*known, "of", "input", "expect", "title", "passes"]),
+                )
             else:
                 known[name] = replace_default(known[name], tree)
     for name, value in settings.items():
@@ -142,8 +162,10 @@ def _inputs(run: Run, frame: BlockFrame, tree: Tree | None, env: Env, size: Sequ
     if not isinstance(tree, Map):
         return {"input": _input(run, frame, "input", tree, env, size)}
     if size is not None:
-        raise UsageError("--input sets the size of a network with one input",
-                         f"this one has {', '.join(k.text for k, _ in tree.entries)}")
+        raise UsageError(
+            "--input sets the size of a network with one input",
+            f"this one has {', '.join(k.text for k, _ in tree.entries)}",
+        )
     return {k.text: _input(run, frame, k.text, v, env, None) for k, v in entries(tree, run.bad)}
 
 
@@ -154,8 +176,11 @@ def _input(run: Run, frame: BlockFrame, name: str, tree: Tree | None, env: Env, 
     if tree is None or id(tree) in run.bad:
         return POISON
     try:
-        shape: Any = list(size) if size is not None else (
-            expression(env, tree) if isinstance(tree, Scalar) else literal(env, tree))
+        shape: Any = (
+            list(size)
+            if size is not None
+            else (expression(env, tree) if isinstance(tree, Scalar) else literal(env, tree))
+        )
         symbol = str(shape.pop(0)) if whole and isinstance(shape, list) and shape and isinstance(shape[0], str) else "N"
         if not isinstance(shape, list) or not shape or not all(isinstance(d, int) and d is not True for d in shape):
             raise Mistake("NS302", "an input is a list of sizes, [channels, height, width]", tree.span)
@@ -224,8 +249,12 @@ def _output(run: Run, ctx: Context, tree: Tree) -> Output | None:
     if value.state or len(value.refs) != 1:
         if value.state:
             raise Poisoned
-        raise Mistake("NS203", f"'{path}' has {len(value.refs)} values", tree.span,
-                      f"name one of them: {', '.join(f'{path}.{n}' for n in value.names[:4])}")
+        raise Mistake(
+            "NS203",
+            f"'{path}' has {len(value.refs)} values",
+            tree.span,
+            f"name one of them: {', '.join(f'{path}.{n}' for n in value.names[:4])}",
+        )
     weight = literal(env, part["loss_weight"]) if "loss_weight" in part else None
     if weight is not None and (isinstance(weight, bool) or not isinstance(weight, (int, float))):
         raise Mistake("NS302", "'loss_weight' is a number", part["loss_weight"].span)

@@ -133,8 +133,9 @@ AMBIGUOUS = Ambiguous()
 class Env:
     """What an expression can see: values by name, and tensors by path."""
 
-    def __init__(self, run: Any, frame: BlockFrame, values: Mapping[str, Any], scope: Names,
-                 entering: Val | None = None) -> None:
+    def __init__(
+        self, run: Any, frame: BlockFrame, values: Mapping[str, Any], scope: Names, entering: Val | None = None
+    ) -> None:
         self.run, self.frame, self.values, self.scope, self.entering = run, frame, values, scope, entering
 
     def with_values(self, more: Mapping[str, Any]) -> Env:
@@ -151,8 +152,7 @@ class Env:
         """The value of a name; raises KeyError where there is none."""
         value = self.values[name]
         if value is AMBIGUOUS:
-            raise Mistake("NS202", "'i' is the index of two loops here", None,
-                          help="name one of them: `for: {k: 5}`")
+            raise Mistake("NS202", "'i' is the index of two loops here", None, help="name one of them: `for: {k: 5}`")
         if value is POISON:
             raise Poisoned
         return value
@@ -184,8 +184,12 @@ class Env:
         """The one tensor at a path of this block, `x` and `in` included; raises Mistake or Poisoned."""
         value = self.resolve(path)
         if len(value.refs) != 1:
-            raise Mistake("NS203", f"'{path}' has {len(value.refs)} values", None,
-                          help=f"name one of them: {', '.join(f'{path}.{n}' for n in value.names[:4])}")
+            raise Mistake(
+                "NS203",
+                f"'{path}' has {len(value.refs)} values",
+                None,
+                help=f"name one of them: {', '.join(f'{path}.{n}' for n in value.names[:4])}",
+            )
         return value
 
     def resolve(self, path: str) -> Val:
@@ -194,8 +198,12 @@ class Env:
         if value.state == "poison":
             raise Poisoned
         if value.state == "absent":
-            raise Mistake("NS203", f"'{path}' is not there: its `only_if` is false", None,
-                          help="give the reader the same `only_if`, or use `when`")
+            raise Mistake(
+                "NS203",
+                f"'{path}' is not there: its `only_if` is false",
+                None,
+                help="give the reader the same `only_if`, or use `when`",
+            )
         return value
 
     def _find(self, path: str) -> Val:
@@ -205,8 +213,12 @@ class Env:
             return self.entering
         if path == "x" and not self.frame.is_document:
             if "x" not in self.frame.inputs:
-                raise Mistake("NS203", f"'x' is no value here: '{self.frame.block}' has the inputs "
-                              f"{', '.join(self.frame.inputs)}", None, help="use their names")
+                raise Mistake(
+                    "NS203",
+                    f"'x' is no value here: '{self.frame.block}' has the inputs {', '.join(self.frame.inputs)}",
+                    None,
+                    help="use their names",
+                )
             self.frame.reads.add("x")
             return self.frame.inputs["x"]
         first, *rest = path.split(".")
@@ -237,18 +249,43 @@ def descend(entry: Entry, rest: list[str], path: str) -> Val:
             return ABSENT
         known = [*(entry.children.entries if entry.children else ()), *entry.value.names]
         if known:
-            raise Mistake("NS203", f"'{path}': there is no '{segment}' in '{'.'.join(path.split('.')[:-len(rest) + i])}'",
-                          None, help=did_you_mean(segment, known))
-        raise Mistake("NS203", f"'{path}': what is inside a block or an op cannot be read from outside", None,
-                      help="a block is reached by its `outputs`, a network with `until` by its steps")
+            raise Mistake(
+                "NS203",
+                f"'{path}': there is no '{segment}' in '{'.'.join(path.split('.')[: -len(rest) + i])}'",
+                None,
+                help=did_you_mean(segment, known),
+            )
+        raise Mistake(
+            "NS203",
+            f"'{path}': what is inside a block or an op cannot be read from outside",
+            None,
+            help="a block is reached by its `outputs`, a network with `until` by its steps",
+        )
     return entry.value
 
 
-def report(reporter: Reporter, frame: BlockFrame | None, code: str, message: str, span: Span | None,
-           help: str = "") -> None:
+def report(
+    reporter: Reporter, frame: BlockFrame | None, code: str, message: str, span: Span | None, help: str = ""
+) -> None:
     """Reports an error with the calls through which the compiler came."""
     reporter.error(code, message, span, help, frame.trace if frame else ())
 
 
-__all__ = ["ABSENT", "AMBIGUOUS", "POISON", "BlockFrame", "BlockValue", "Entry", "Env", "Mistake", "Names", "Poisoned",
-           "Scalar", "Shape", "Val", "Word", "descend", "report"]
+__all__ = [
+    "ABSENT",
+    "AMBIGUOUS",
+    "POISON",
+    "BlockFrame",
+    "BlockValue",
+    "Entry",
+    "Env",
+    "Mistake",
+    "Names",
+    "Poisoned",
+    "Scalar",
+    "Shape",
+    "Val",
+    "Word",
+    "descend",
+    "report",
+]

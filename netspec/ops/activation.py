@@ -79,7 +79,7 @@ def affine(x: Tensor, /, *, scale: float = 1.0, power: float = 1.0, shift: float
 
 @op()
 def dropout(x: Tensor, /, p: float) -> Rule:
-    """Zeroes elements with probability p in training and scales the others by 1 / (1 - p); the identity at inference."""
+    """Zeroes elements with probability p in training and scales the rest by 1 / (1 - p); the identity at inference."""
     _probability(p)
     return Rule((x.shape,))
 

@@ -178,9 +178,10 @@ def freeze(value: Any) -> Any:
 
 
 # Annotations of attributes. They are written as text in signatures: `from __future__ import annotations`.
-Size = int | tuple[int, int]
-Pad = int | str | tuple[int, ...]
-Parts = int | tuple[int, ...]
+# A rule sees a Size as a pair, whatever was written; for the type checker they are open.
+Size = Any
+Pad = Any
+Parts = Any
 
 
 def pair(value: Size, what: str, low: int = 1) -> tuple[int, int]:
@@ -192,7 +193,7 @@ def pair(value: Size, what: str, low: int = 1) -> tuple[int, int]:
         raise OpError(f"'{what}' must be at least {low}, this is {value!r}", arg=what)
     if max(both) > MAX_SIZE:
         raise OpError(f"'{what}' must be below 2^31", arg=what)
-    return both  # type: ignore[return-value]
+    return both
 
 
 def normalise(param: Param, value: Any) -> Any:

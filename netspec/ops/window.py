@@ -35,7 +35,7 @@ def four(pad: object, size: Pair, kernel: Pair, stride: Pair, dilation: Pair) ->
         pads = (pad[0], pad[0], pad[1], pad[1]) if len(pad) == 2 else pad
     if min(pads) < 0 or max(pads) > MAX_SIZE:
         raise OpError(f"'pad' is 0 or more, this is {list(pads)}", arg="pad")
-    return pads  # type: ignore[return-value]
+    return pads
 
 
 def _same(n: int, k: int, s: int, d: int) -> Pair:

@@ -1,0 +1,73 @@
+"""A network used as a block: with a variant, settings, and `until` a step, as the base of another."""
+
+from __future__ import annotations
+
+from netspec.document import Document, lineage
+from netspec.elaborate.bind import Slot, collect
+from netspec.elaborate.call import Result, enter, input_entries, parameters, replace_default, run_body
+from netspec.elaborate.run import Context, Run, Where
+from netspec.elaborate.values import POISON, BlockValue, Env, Mistake, Names, Val
+from netspec.errors import did_you_mean
+from netspec.parse import Scalar, Tree
+from netspec.steps import Step
+
+
+def network(
+    run: Run, doc: Document, step: Step, ctx: Context, args: Tree | None, arg_env: Env, entering: Val, where: Where
+) -> Result:
+    """A network used as a block: with a variant, settings, and `until` a step, whose inner results can then be read."""
+    from netspec.elaborate.top import input_names, output_values
+
+    run.bad |= doc.bad
+    frame = enter(run, doc.name, doc, ctx, step.span, where, {})
+    frame.is_document = True
+    slots = [Slot(p.name) for p in doc.params] + [Slot("variant", False), Slot("until", False)]
+    given, _ = collect(arg_env, args, slots, doc.name, step.span)
+    names = Names()
+    declared = input_names(doc)
+    if entering.ok and len(entering.refs) != len(declared):
+        raise Mistake("NS401", f"'{doc.name}' takes {len(declared)} values, here enter {len(entering.refs)}", step.span)
+    frame.inputs = {n: Val((entering.refs[i],)) if entering.ok else POISON for i, n in enumerate(declared)}
+    names.entries |= input_entries(frame, where)
+    settings: dict[str, Tree] = {}
+    variant, until = given.pop("variant", None), given.pop("until", None)
+    if variant is not None:
+        if not isinstance(variant, Scalar) or variant.text not in doc.variants:
+            raise Mistake(
+                "NS202",
+                f"'{doc.name}' has no such variant",
+                variant.span,
+                did_you_mean(variant.text if isinstance(variant, Scalar) else "", doc.variants),
+            )
+        for v in lineage(doc, variant.text, run.reporter):
+            settings |= {name: tree for name, (_, tree) in v.settings.items()}
+    env = Env(run, frame, {}, names)
+    defaults = [replace_default(p, settings.get(p.name)) for p in doc.params]
+    values = parameters(run, defaults, given, arg_env, env, step.span, doc.name)
+    frame.until = until.text if isinstance(until, Scalar) else None
+    run.scope(
+        where,
+        "block",
+        frame,
+        step.span,
+        doc.name,
+        {k: str(v) if isinstance(v, (BlockValue, str)) else v for k, v in values.items()},
+        step.doc or doc.title,
+    )
+    body = Context(frame, values, names, where)
+    value = run_body(run, doc.lets, doc.body, body, entering)
+    if frame.until is None:
+        outputs = output_values(run, doc, body, value)
+        if outputs:
+            value = Val(tuple(o.ref for o in outputs.values()), tuple(outputs))
+            if len(value.refs) > 1:
+                run.offered.append((value, step.span, ctx.frame, where.path))
+        return value, None
+    if not frame.stopped:
+        raise Mistake(
+            "NS203",
+            f"'{doc.name}' has no step '{frame.until}'",
+            until.span if until else None,
+            did_you_mean(frame.until, names.entries),
+        )
+    return value, names
