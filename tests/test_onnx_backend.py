@@ -296,6 +296,13 @@ def test_the_same_network_gives_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "1.onnx").read_bytes() == (tmp_path / "2.onnx").read_bytes()
 
 
+def test_the_file_is_the_model(graph: Graph, tmp_path: Path) -> None:
+    """It is written tensor by tensor; protobuf's own writer gives the same message."""
+    from netspec_onnx.emit import build_model
+
+    assert emit(graph, tmp_path) == build_model(graph, draw(graph, 1), Options())
+
+
 # Options
 
 
