@@ -280,6 +280,39 @@ def test_a_damaged_archive_is_refused(tmp_path: Path, position: int) -> None:
         read_checkpoint(path)
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("name", ["w.safetensors", "w.npz", "w.pth", "old.pt"])
+def test_no_damage_ends_in_a_traceback(tmp_path: Path, name: str) -> None:
+    arrays = {"a.weight": np.arange(200, dtype=np.float32).reshape(10, 20), "b": np.ones(3, np.float32)}
+    path, rng = tmp_path / name, np.random.default_rng(0)
+    if name == "w.npz":
+        np.savez_compressed(path, **arrays)
+    elif name == "w.safetensors":
+        save_file(arrays, path)
+    else:
+        state = {key: torch.from_numpy(value) for key, value in arrays.items()}
+        torch.save(state, path, _use_new_zipfile_serialization=name == "w.pth")
+    whole = path.read_bytes()
+    refused = 0
+    for _ in range(150):
+        data = np.frombuffer(whole, np.uint8).copy()
+        places = rng.integers(0, rng.choice([100, len(data)]), rng.integers(1, 6))
+        data[places] = rng.integers(0, 256, len(places))
+        path.write_bytes(data.tobytes()[:None if rng.random() < 0.8 else int(rng.integers(len(data)))])
+        try:
+            read_checkpoint(path)
+        except (DataError, UsageError):
+            refused += 1
+    assert refused > 50
+
+
+@pytest.mark.parametrize("value", [torch.eye(3).to_sparse(), torch.empty(3, device="meta"), "words", 3])
+def test_what_holds_no_numbers_is_no_checkpoint(tmp_path: Path, value: object) -> None:
+    torch.save({"a.weight": value}, tmp_path / "w.pth")
+    with pytest.raises(DataError):
+        read_checkpoint(tmp_path / "w.pth")
+
+
 def test_a_zip_of_something_else_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "w.npz", "w") as z:
         z.writestr("readme.txt", "no array")

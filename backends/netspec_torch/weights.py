@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import pickle
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -63,16 +62,9 @@ def read(path: Path) -> dict[str, np.ndarray]:
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as e:
         raise UsageError(f"{path} cannot be read: {e.strerror or e}") from None
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        ValueError,
-        EOFError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        zipfile.BadZipFile,
-    ) as e:
+    except DataError:
+        raise
+    except Exception as e:  # noqa: BLE001 - the unpickler fails in as many ways as a file can be damaged
         # PyTorch's own text advises to load with less safety, which must not be passed on.
         raise DataError(
             "NS602",
@@ -87,7 +79,8 @@ def _arrays(path: Path, loaded: Any) -> dict[str, np.ndarray]:
         if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
             loaded = loaded[wrapper]
     if not isinstance(loaded, Mapping) or not all(
-        isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in loaded.items()
+        isinstance(k, str) and isinstance(v, torch.Tensor) and not (v.is_sparse or v.is_quantized or v.is_meta)
+        for k, v in loaded.items()
     ):
         raise DataError("NS602", f"{path} holds no state dict", "save model.state_dict()")
     return {
