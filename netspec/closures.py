@@ -21,10 +21,6 @@ class Wrong(Exception):
         self.code, self.message, self.start, self.end, self.help = code, message, start, end, help
 
 
-Run = Callable[[Any, dict[str, Any]], Any]
-"""A part of an expression: (environment, names of comprehensions) -> value."""
-
-
 def unknown_help(name: str, followed: str, env: Any, compared: bool) -> str:
     """The help for a name that nobody knows."""
     if found := did_you_mean(name, env.names()):
