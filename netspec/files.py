@@ -22,10 +22,11 @@ def writing(target: str | Path) -> Iterator[IO[bytes]]:
     a link, its file is replaced. A device or a pipe (/dev/stdout, /dev/null) is written as it is.
     """
     try:
-        path = Path(os.path.realpath(target))
+        path = Path(target)
         if path.is_dir():
             raise UsageError(f"{target} is a folder", "name a file in it")
         device = path.exists() and not path.is_file()
+        real = Path(os.path.realpath(target))
     except (OSError, ValueError) as e:  # a name that is too long, or with a NUL
         raise _cannot(target, e) from None
     try:
@@ -34,7 +35,7 @@ def writing(target: str | Path) -> Iterator[IO[bytes]]:
                 yield f
         else:
             with _terminable():
-                yield from _beside(path)
+                yield from _beside(real)
     except BrokenPipeError:
         raise  # the reader has gone: nothing is wrong with the name
     except OSError as e:

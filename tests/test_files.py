@@ -154,6 +154,16 @@ def test_a_pipe_is_written_as_it_is(tmp_path: Path) -> None:
 
 
 @posix
+def test_a_link_to_the_output_of_the_process_is_written_through(tmp_path: Path) -> None:
+    """As `-o /dev/stdout` is, which is a link as well."""
+    (tmp_path / "link").symlink_to("/dev/stdout")
+    program = "import sys; from netspec.files import write_text; write_text(sys.argv[1], 'through the link')"
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "link")], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("through the link", "")
+    assert (tmp_path / "link").is_symlink()
+
+
+@posix
 def test_the_signal_handler_is_put_back(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
     with writing(tmp_path / "a.txt"):
