@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from netspec.errors import DataError, Reporter, Span, UsageError
 from netspec.expr import ExprError, Template, parse_template
 from netspec.graph import Graph
 from netspec.parse import Map, Scalar, Seq
+
+if TYPE_CHECKING:
+    import numpy as np  # at run time in the functions: `netspec check` reads the rules of a spec, and no arrays
 
 MAX_BYTES = 16 * 2**30
 IGNORED = "num_batches_tracked"
@@ -68,11 +69,15 @@ def _safetensors(path: Path) -> dict[str, np.ndarray]:
 
 def _bfloat16(raw: Mapping[str, Any]) -> np.ndarray:
     """bfloat16 is the upper half of float32."""
+    import numpy as np
+
     upper = np.frombuffer(raw["data"], "<u2").astype(np.uint32)
     return (upper << 16).view(np.float32).reshape(raw["shape"])
 
 
 def _npz(path: Path) -> dict[str, np.ndarray]:
+    import numpy as np
+
     try:
         with zipfile.ZipFile(path) as z:
             if sum(i.file_size for i in z.infolist()) > MAX_BYTES:
@@ -223,6 +228,8 @@ def match(graph: Graph, arrays: Mapping[str, np.ndarray], checkpoints: Map | Non
 
 def _account(source: str, rules: Sequence[Rule], wanted: Mapping[str, tuple[int, ...]], spare: Collection[str],
              arrays: Mapping[str, np.ndarray]) -> Account:
+    import numpy as np
+
     found = Account(source, {}, [], [], [], [])
     for key, array in arrays.items():
         if key.rpartition(".")[2] == IGNORED:
