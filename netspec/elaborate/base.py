@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from netspec.document import Document, lineage
 from netspec.elaborate.bind import Slot, collect
-from netspec.elaborate.call import Result, enter, input_entries, parameters, replace_default, run_body
+from netspec.elaborate.call import Result, enter, input_entries, parameters, replace_default, run_body, shown
 from netspec.elaborate.run import Context, Run, Where
-from netspec.elaborate.values import POISON, BlockValue, Env, Mistake, Names, Val
+from netspec.elaborate.values import POISON, Env, Mistake, Names, Val
 from netspec.errors import did_you_mean
 from netspec.parse import Scalar, Tree
 from netspec.steps import Step
@@ -51,7 +51,7 @@ def network(
         frame,
         step.span,
         doc.name,
-        {k: str(v) if isinstance(v, (BlockValue, str)) else v for k, v in values.items()},
+        shown(values),
         step.doc or doc.title,
     )
     body = Context(frame, values, names, where)

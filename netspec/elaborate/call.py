@@ -12,6 +12,7 @@ from netspec.elaborate.run import Context, Run, Where
 from netspec.elaborate.values import POISON, BlockFrame, BlockValue, Env, Mistake, Names, Poisoned, Val, Word
 from netspec.errors import Frame, Span, did_you_mean, nearest
 from netspec.ops import Op, OpError, lookup
+from netspec.ops.base import freeze
 from netspec.parse import Map, Scalar, Seq, Tree
 from netspec.steps import BlockDecl, ParamDecl, Step
 
@@ -190,7 +191,7 @@ def block(
     env = Env(run, frame, {}, names)
     values = parameters(run, decl.params, given, arg_env, env, step.span, decl.name, ok)
     if all(v is not POISON for v in values.values()):
-        scope_args = {k: str(v) if isinstance(v, (BlockValue, str)) else v for k, v in values.items()}
+        scope_args = shown(values)
         run.scope(where, "block", frame, step.span, decl.name, scope_args, step.doc or decl.doc)
     body = Context(frame, values, names, where)
     value = run_body(run, decl.lets, decl.body, body, running)
@@ -245,6 +246,11 @@ def input_entries(frame: BlockFrame, where: Where) -> dict[str, Any]:
     from netspec.elaborate.values import Entry
 
     return {name: Entry(value, where.child(name).path, None, False) for name, value in frame.inputs.items()}
+
+
+def shown(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a block's parameters as its scope keeps them: numbers, words, tuples; a block as its name."""
+    return {k: str(v) if isinstance(v, (BlockValue, str)) else freeze(v) for k, v in values.items()}
 
 
 def parameters(
