@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netspec.errors import DataError, Reporter, Span, UsageError
 from netspec.expr import ExprError, Template, parse_template
