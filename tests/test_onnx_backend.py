@@ -267,6 +267,36 @@ def test_outputs_keep_their_names_beside_steps_of_the_same_name(tmp_path: Path) 
     assert np.array_equal(out["map"], out["same"]) and np.array_equal(out["x0"], x)
 
 
+BASE = """netspec: 1
+name: base
+input: [4, 12, 12]
+use: [blocks/common]
+body:
+  - first = conv_relu: [6, 3]
+  - pool1 = max_pool: [2, 2]
+  - second = conv_relu: [8, 3]
+  - pool2 = max_pool: [2, 2]
+  - flatten
+  - linear: 10
+"""
+
+
+def test_a_network_inside_a_network_gives_its_inner_values(tmp_path: Path) -> None:
+    """The function of a tapped block has an output for every value that is read outside."""
+    (tmp_path / "base.yaml").write_text(BASE, encoding="utf-8")
+    graph = load(tmp_path, "body:\n  - base: {until: pool2}\n  - upsample: {scale: 2, mode: nearest}\n"
+                 "  - concat:\n    from: [upsample, base.pool1]\n", HEAD.replace("blocks/common", "./base"))
+    model = emit(graph, tmp_path)
+    (call,) = [n for n in model.graph.node if n.op_type == "base"]
+    assert list(call.output) == ["base.pool1", "base.pool2"]
+    onnx.checker.check_model(str(tmp_path / "net.onnx"), full_check=True)
+    emit(graph, tmp_path, "flat.onnx", functions="inline")
+    x = {"input": noise(2, 4, 12, 12)}
+    kept, flat = ort_run(tmp_path / "net.onnx", x), ort_run(tmp_path / "flat.onnx", x)
+    assert kept["output"].shape == (2, 14, 6, 6)
+    agreement(kept, flat)
+
+
 def test_an_output_with_the_name_of_an_input_is_refused(tmp_path: Path) -> None:
     graph = load(tmp_path, "body:\n  - conv: [2, 1]\n    from: image\noutputs: {image: conv}\n",
                  HEAD.replace("input: [4, 12, 12]", "input: {image: [4, 12, 12]}"))
@@ -315,6 +345,15 @@ def test_an_opset_that_is_asked_for(tmp_path: Path, opset: int) -> None:
     onnx.checker.check_model(str(tmp_path / "net.onnx"), full_check=True)
     x = {"input": noise(2, 4, 12, 12)}
     agreement(ort_run(tmp_path / "net.onnx", x), ONNX.run(graph, draw(graph, 1), x).outputs)
+
+
+def test_the_versions_are_said(tmp_path: Path) -> None:
+    """Metadata of nodes came with IR version 10; opset 21 needs 10 and opset 23 needs 11 by ONNX's own table."""
+    graph = load(tmp_path, NESTED)
+    assert ONNX.note(graph, Options()) == "opset 18, IR version 10"
+    assert ONNX.note(graph, Options(opset=23)) == "opset 23, IR version 11"
+    gelu = load(tmp_path, "body: [conv: [2, 1], gelu]\n")
+    assert ONNX.note(gelu, Options()) == "opset 20, IR version 10"
 
 
 @pytest.mark.parametrize("options, message", [

@@ -29,6 +29,12 @@ class OnnxBackend:
             from netspec_onnx.write import write_model
         return write_model(graph, arrays, Path(target), options)
 
+    def note(self, graph: Graph, options: Options) -> str:
+        """The versions that a model of this graph is written in; raises UsageError."""
+        with importing(self.name):
+            from netspec_onnx.emit import versions
+        return "opset {}, IR version {}".format(*versions(graph, options))
+
     def run(self, graph: Graph, arrays: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray],
             device: str = "cpu", repeat: int = 1, options: Options = DEFAULTS) -> Result:
         """Runs a graph in onnxruntime; raises MissingError where the library or the device is not there."""

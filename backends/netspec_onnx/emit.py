@@ -78,7 +78,6 @@ class Emitter:
         self.graph, self.options = graph, options
         self.functions: dict[bytes, onnx.FunctionProto] = {}
         self.names: set[str] = set()
-        self.opset = OPSET
 
     def main(self) -> _Scope:
         """The nodes of the main graph; outputs get their own names, values of the same name another."""
@@ -122,7 +121,6 @@ class Emitter:
         weights = {*node.rule.weights, *node.rule.stats}
         types: dict[str, int] = {}
         for row in ROWS[node.op](node, [self.graph.shape(r) for r in node.inputs]):
-            self.opset = max(self.opset, row.since)
             types[row.op_type] = types.get(row.op_type, 0) + 1
             count = f"_{types[row.op_type]}" if types[row.op_type] > 1 else ""
             name = f"/{path.replace('.', '/')}/{row.op_type}{count}"
@@ -202,7 +200,7 @@ def structure(graph: Graph, options: Options) -> onnx.ModelProto:
     kind, _ = element(options)
     emitter = Emitter(graph, options)
     scope = emitter.main()
-    opset = _opset(emitter.opset, options)
+    opset, ir_version = versions(graph, options)
 
     def info(name: str, shape: Iterable[Any]) -> onnx.ValueInfoProto:
         return helper.make_tensor_value_info(name, kind, list(shape))
@@ -219,18 +217,23 @@ def structure(graph: Graph, options: Options) -> onnx.ModelProto:
     model = helper.make_model(proto, functions=list(emitter.functions.values()), producer_name="netspec",
                               producer_version=__version__, doc_string=graph.title,
                               opset_imports=[*opsets, *([helper.make_opsetid(DOMAIN, 1)] if emitter.functions else [])])
-    model.ir_version = max(IR_VERSION, onnx.helper.find_min_ir_version_for(opsets, ignore_unknown=True))
+    model.ir_version = ir_version
     return model
 
 
-def _opset(needed: int, options: Options) -> int:
-    """The operator set that is asked for, or the lowest that has what the network needs; raises UsageError."""
-    known = onnx.defs.onnx_opset_version()
+def versions(graph: Graph, options: Options) -> tuple[int, int]:
+    """Operator set and IR version: the lowest that have what the network needs, or as asked; raises UsageError."""
+    needed, known = OPSET, onnx.defs.onnx_opset_version()
+    for node in graph.nodes.values():
+        if node.op in ROWS:
+            rows = ROWS[node.op](node, [graph.shape(r) for r in node.inputs])
+            needed = max([needed, *(row.since for row in rows)])
     if options.opset is not None and options.opset < needed:
         raise UsageError(f"this network needs opset {needed}, not {options.opset}")
     if options.opset is not None and options.opset > known:
         raise UsageError(f"the installed onnx knows opsets up to {known}, not {options.opset}")
-    return options.opset or needed
+    opset = options.opset or needed
+    return opset, max(IR_VERSION, helper.find_min_ir_version_for([helper.make_opsetid("", opset)]))
 
 
 def tensors(graph: Graph, arrays: Mapping[str, np.ndarray], options: Options) -> Iterator[onnx.TensorProto]:
