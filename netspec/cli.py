@@ -30,9 +30,14 @@ Examples:
   netspec run googlenet.onnx
   netspec summary resnet50 --depth 1
 
+\b
 A SPEC is a path, or the name of a shipped spec or variant: googlenet, resnet50.
 Exit codes: 0 fine, 1 findings, 2 usage, 3 a backend or device is missing, 4 a bug of netspec.
 """
+
+
+class ReaderGone(Exception):
+    """Nobody reads our output any more, as after `| head`."""
 
 
 class Commands(click.Group):
@@ -54,6 +59,13 @@ class Commands(click.Group):
         """The list of commands, without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command; click would make exit code 1 of a reader that has gone."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as e:
+            raise ReaderGone from e
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Names the nearest command for one that is not there."""
@@ -95,13 +107,17 @@ def run(args: list[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         print("stopped", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        # The reader of our output has gone, as `head` does: nothing is wrong.
+    except (ReaderGone, BrokenPipeError):
+        # Nothing is wrong; what is still buffered goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except NetspecError as e:
         show_error(e)
         return e.exit_code
+    except OSError as e:
+        # The system's word on a file or a name; files that a command knows of have said so themselves.
+        print(f"error: {str(e)[:500]}", file=sys.stderr)
+        return 2
     except MemoryError:
         print("error: out of memory", file=sys.stderr)
         return 1

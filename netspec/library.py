@@ -52,6 +52,13 @@ def block_libraries() -> list[Path]:
 
 def find(spec: str) -> Found:
     """The file that a path, `path:block`, or a shipped name means; raises UsageError with the nearest names."""
+    try:
+        return _find(spec)
+    except (OSError, ValueError) as e:  # a name that is too long, a folder that may not be read, a NUL
+        raise UsageError(f"'{spec[:80]}' cannot be read: {getattr(e, 'strerror', None) or e}") from None
+
+
+def _find(spec: str) -> Found:
     path, _, block = spec.partition(".yaml:")
     if block:
         return Found(_existing(Path(path + ".yaml"), spec), block=block)

@@ -83,7 +83,7 @@ def _files(specs: tuple[str, ...]) -> list[tuple[Path, str | None]]:
 
     files: list[tuple[Path, str | None]] = []
     for spec in specs:
-        if Path(spec).is_dir():
+        if spec and Path(spec).is_dir():
             below = sorted(p for p in Path(spec).rglob("*") if p.suffix in (".yaml", ".yml") and p.is_file())
             if not below:
                 raise UsageError(f"there is no YAML file below {spec}")

@@ -65,7 +65,11 @@ def spec_options(fn: F) -> F:
 weight_options = (
     click.option("--weights", metavar="FILE", help="A checkpoint: .safetensors, .npz, .pth."),
     click.option(
-        "--seed", type=int, default=0, show_default=True, help="Seed of the weights where no checkpoint is given."
+        "--seed",
+        type=click.IntRange(0, 2**64 - 1),
+        default=0,
+        show_default=True,
+        help="Seed of the weights where no checkpoint is given.",
     ),
 )
 
@@ -129,7 +133,9 @@ class Request:
             reporter.check()
             if graph is None:
                 raise SpecError(reporter.sorted())
-            return Network(document, None, graph, [d for d in reporter.sorted() if d.severity == "warning"])
+            block = Network(document, None, graph, [d for d in reporter.sorted() if d.severity == "warning"])
+            warn(block.warnings, self)
+            return block
         if self.variant and found.variant:
             raise UsageError(f"'{self.spec}' is a variant already", f"--variant goes with {found.path.stem}")
         network = build(

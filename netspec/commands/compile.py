@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from netspec.commands.common import Request, say, size, spec_options, with_weights
+from netspec.errors import UsageError
 
 
 @click.command(
@@ -47,13 +48,14 @@ def command(
 ) -> int:
     """Compile SPEC to an ONNX model, a PyTorch source file, or JSON.
 
-    The ONNX model has weights: seeded ones, or those of a checkpoint. The PyTorch file needs nothing of netspec; with
-    --weights or --seed its state dict is written beside it as FILE.safetensors.
+    The ONNX model has weights: seeded ones, or those of a checkpoint. The PyTorch file needs nothing of netspec;
+    its state dict is written beside it as .pth.
     """
     from netspec.measure import totals
 
     request = Request.of(options)
     network = request.network()
+    note = ""
     if target == "json":
         from netspec.graph_json import to_json
 
@@ -63,15 +65,18 @@ def command(
         from netspec.backend import Options, get
 
         backend = get(target)
+        if output == "-":
+            raise UsageError(f"{target} is written as files: name one with -o", "--to json goes to stdout")
         path = Path(output or f"{network.name}{backend.suffix}")
         chosen = Options(opset, dtype, functions, external_data, training, seed)
         graph = network.graph if training or target == "torch" else network.inference
         arrays = network.arrays(seed, weights, training)
         written = backend.emit(graph, arrays, path, chosen)
+        note = f", {backend.note(graph, chosen)}" if hasattr(backend, "note") and not request.quiet else ""
     if not request.quiet and written:
         counts = totals(network.inference.nodes.values())
         files = ", ".join(f"{p} ({size(p.stat().st_size)})" for p in written)
-        say(f"{network.name}: {counts.params:,} parameters, {counts.macs:,} MACs -> {files}")
+        say(f"{network.name}: {counts.params:,} parameters, {counts.macs:,} MACs -> {files}{note}")
     return 0
 
 

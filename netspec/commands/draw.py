@@ -34,12 +34,12 @@ def command(output: str | None, kind: str | None, depth: int | None, inference: 
     if not kind and suffix and suffix not in FORMATS:
         raise UsageError(f"{output}: the suffix '.{suffix}' is no format", f"known: {', '.join(FORMATS)}")
     kind = kind or suffix or "svg"
+    if output == "-" and kind in ("png", "pdf"):
+        raise UsageError(f"{kind} is no text: name a file with -o")
     request = Request.of(options)
     network = request.network()
     data = draw(network.inference if inference else network.graph, kind, depth)
     if output == "-":
-        if kind in ("png", "pdf"):
-            raise UsageError(f"{kind} is no text: name a file with -o")
         out(data.decode())
         return 0
     path = write_bytes(output or f"{network.name}.{kind}", data)

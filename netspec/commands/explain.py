@@ -69,7 +69,8 @@ def explain_step(graph: Any, path: str) -> str:
         size = 1
         for d in shape:
             size *= d
-        lines.append(f"  {node.weights_at}.{name}: {' x '.join(map(str, shape))} = {size:,} parameters")
+        product = f"{' x '.join(map(str, shape))} = " if len(shape) > 1 else ""
+        lines.append(f"  {node.weights_at}.{name}: {product}{size:,} parameters")
     if node.rule.macs:
         c = node.shape
         kernel = node.attrs.get("kernel")
@@ -79,7 +80,15 @@ def explain_step(graph: Any, path: str) -> str:
             how = f" = {c[1]} x {c[2]} x {c[3]} outputs x {per} x {kernel[0]} x {kernel[1]} weights each"
         lines.append(f"  MACs: {node.rule.macs:,}{how}")
     lines.append(f"  at: {node.span}" if node.span else "")
+    lines += _calls(graph, path)
     return "\n".join(line for line in lines if line)
+
+
+def _calls(graph: Any, path: str) -> list[str]:
+    """The calls of blocks that lead to a path, innermost first."""
+    above = [path[:i] for i, c in enumerate(path) if c == "."]
+    scopes = [graph.scopes[p] for p in reversed(above) if p in graph.scopes]
+    return [f"  in {s.block}, called at {s.span} as {s.path}" for s in scopes if s.block and s.span]
 
 
 def _value(value: Any) -> str:

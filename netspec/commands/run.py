@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netspec.commands.common import Request, out, say, spec_options, with_weights
-from netspec.errors import DataError, MissingError, UsageError
+from netspec.errors import DataError, MissingError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,9 +60,10 @@ def command(
     if spec.lower().endswith(".onnx"):
         if backend != "onnx":
             raise UsageError("an .onnx file runs in onnxruntime", "--backend onnx")
-        if options["variant"] or options["settings"] or weights:
+        if options["variant"] or options["settings"] or options["input_size"] or weights:
             raise UsageError(
-                "an .onnx file has its weights and its shape already", "--variant, --set and --weights go with a spec"
+                "an .onnx file has its weights and its shape already",
+                "these options go with a spec",
             )
         path = Path(spec)
         if not path.is_file():
@@ -90,7 +91,10 @@ def make_inputs(
     given: dict[str, np.ndarray] = {}
     for text in files:
         name, equals, file = text.partition("=")
-        name, file = (name, file) if equals and name in shapes else (next(iter(shapes)), text)
+        if not equals or Path(text).is_file():
+            name, file = next(iter(shapes)), text
+        elif name not in shapes:
+            raise UsageError(f"there is no input '{name}'", did_you_mean(name, shapes))
         given[name] = _array(Path(file))
     if images:
         name = next(iter(shapes))
@@ -100,12 +104,12 @@ def make_inputs(
         if name not in given:
             given[name] = rng.standard_normal([batch if isinstance(d, str) else d for d in shape], np.float32)
         fits = given[name].ndim == len(shape) and all(
-            isinstance(w, str) or w == g for w, g in zip(shape, given[name].shape, strict=True)
+            (g > 0 if isinstance(w, str) else w == g) for w, g in zip(shape, given[name].shape, strict=True)
         )
         if not fits:
             raise DataError(
                 "NS701",
-                f"the input '{name}' is {'x'.join(map(str, given[name].shape))}, the network wants "
+                f"the input '{name}' is {'x'.join(map(str, given[name].shape)) or 'a scalar'}, the network wants "
                 f"{'x'.join(map(str, shape))}",
             )
     return given
@@ -138,7 +142,11 @@ def _image(path: Path, shape: tuple[int | str, ...]) -> np.ndarray:
     height, width = int(shape[2]), int(shape[3])
     try:
         picture = Image.open(path).convert("RGB")
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as e:
+    except OSError as e:
+        if not isinstance(e, UnidentifiedImageError) and e.errno is not None:
+            raise UsageError(f"{path} cannot be read: {e.strerror}") from None
+        raise DataError("NS701", f"{path} is no image that can be read: {str(e)[:200]}") from None
+    except (ValueError, Image.DecompressionBombError) as e:
         raise DataError("NS701", f"{path} is no image that can be read: {str(e)[:200]}") from None
     scale = max(height * 8 / 7 / picture.height, width * 8 / 7 / picture.width)
     picture = picture.resize(

@@ -9,8 +9,11 @@ import click
 from netspec.commands.common import write_result
 
 
-@click.command("schema", epilog="\b\nExample:\n  netspec schema -o netspec.schema.json\n"
-               "  # yaml-language-server: $schema=netspec.schema.json   (first line of a spec)")
+@click.command(
+    "schema",
+    epilog="\b\nExample:\n  netspec schema -o netspec.schema.json\n"
+    "  # yaml-language-server: $schema=netspec.schema.json   (first line of a spec)",
+)
 @click.option("-o", "output", metavar="FILE", help="Write there; - is stdout.")
 def command(output: str | None) -> int:
     """Print the JSON Schema of specs: completion and checks in editors."""

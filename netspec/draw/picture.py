@@ -13,11 +13,26 @@ from netspec.regions import Region, tree
 
 FITS_A_PAGE = 36
 KINDS = {
-    "input": "input", "conv": "weights", "conv_transpose": "weights", "linear": "weights",
-    **dict.fromkeys(("max_pool", "avg_pool", "global_avg_pool", "global_max_pool", "adaptive_avg_pool", "subsample",
-                     "upsample", "crop"), "pool"),
+    "input": "input",
+    "conv": "weights",
+    "conv_transpose": "weights",
+    "linear": "weights",
+    **dict.fromkeys(
+        (
+            "max_pool",
+            "avg_pool",
+            "global_avg_pool",
+            "global_max_pool",
+            "adaptive_avg_pool",
+            "subsample",
+            "upsample",
+            "crop",
+        ),
+        "pool",
+    ),
     **dict.fromkeys(("batch_norm", "layer_norm", "lrn", "channel_scale"), "norm"),
-    **dict.fromkeys(("concat", "add", "mul", "mean", "max"), "join")}
+    **dict.fromkeys(("concat", "add", "mul", "mean", "max"), "join"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +99,13 @@ def picture(graph: Graph, depth: int | None = None) -> Picture:
             if a != b:
                 arrows[Arrow(a, b, show(graph.shape(ref)))] = None
     for name, output in graph.outputs.items():
-        box = Box(f"output {name}", "output", (name, *_training(output.training_only, output.loss_weight)),
-                  f"output {name}", "")
+        box = Box(
+            f"output {name}",
+            "output",
+            (name, *_training(output.training_only, output.loss_weight)),
+            f"output {name}",
+            "",
+        )
         frame.items.append(box)
         arrows[Arrow(homes[output.ref.node], box.path, show(graph.shape(output.ref)))] = None
     return Picture(graph.title or graph.name, frame, list(arrows))
@@ -119,18 +139,37 @@ def _box(node: Node, region: Region) -> Box:
     text = op_text(node.op, node.attrs)
     name = region.relative(node.path)
     lines = (text,) if name.split("_")[0] in (node.op, node.op.split("_")[0]) else (name, text)
-    return Box(node.path, KINDS.get(node.op, "other"), lines, f"{node.path}: {node.op} -> {show(node.shape)}",
-               str(node.span or ""))
+    return Box(
+        node.path,
+        KINDS.get(node.op, "other"),
+        lines,
+        f"{node.path}: {node.op} -> {show(node.shape)}",
+        str(node.span or ""),
+    )
 
 
 def op_text(op: str, attrs: Mapping[str, Any]) -> str:
     """`3x3 conv, 64, /2`, as the figures of the papers label their boxes."""
     if op == "input":
         return f"input {show(attrs['shape'])}"
-    words = {"global_avg_pool": "global average pool", "global_max_pool": "global max pool", "max_pool": "max pool",
-             "avg_pool": "average pool", "batch_norm": "batch norm", "layer_norm": "layer norm", "relu": "ReLU",
-             "relu6": "ReLU6", "lrn": "LRN", "concat": "concatenate", "add": "+", "mul": "\u00d7",
-             "conv_transpose": "transposed conv", "channel_shuffle": "channel shuffle", "silu": "SiLU", "gelu": "GELU"}
+    words = {
+        "global_avg_pool": "global average pool",
+        "global_max_pool": "global max pool",
+        "max_pool": "max pool",
+        "avg_pool": "average pool",
+        "batch_norm": "batch norm",
+        "layer_norm": "layer norm",
+        "relu": "ReLU",
+        "relu6": "ReLU6",
+        "lrn": "LRN",
+        "concat": "concatenate",
+        "add": "+",
+        "mul": "\u00d7",
+        "conv_transpose": "transposed conv",
+        "channel_shuffle": "channel shuffle",
+        "silu": "SiLU",
+        "gelu": "GELU",
+    }
     text = words.get(op, op.replace("_", " "))
     if "kernel" in attrs:
         kh, kw = attrs["kernel"]

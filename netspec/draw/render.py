@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from netspec.draw.dot import to_dot
 from netspec.draw.picture import picture
@@ -30,10 +33,24 @@ def _graphviz(dot: str, kind: str, graph: Graph) -> bytes:
             f"drawing {kind.upper()} needs pygraphviz",
             "pip install 'netspec-compiler[draw]'; DOT needs nothing: -f dot",
         ) from None
-    options = "-Gdpi=110" if kind == "png" else ""
-    drawn = pygraphviz.AGraph(string=dot).draw(format=kind, prog="dot", args=options)
+    options = "-Gdpi=144" if kind == "png" else ""
+    with _quiet():
+        drawn = pygraphviz.AGraph(string=dot).draw(format=kind, prog="dot", args=options)
     assert isinstance(drawn, bytes)
     return _described(drawn.decode(), graph).encode() if kind == "svg" else drawn
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps what C libraries print on stderr (fontconfig, about files of the system's) from the user."""
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _described(svg: str, graph: Graph) -> str:
@@ -45,8 +62,8 @@ def _described(svg: str, graph: Graph) -> str:
     svg = re.sub(r"<!-- (?:Title|Pages).*?-->\n?", "", svg, flags=re.DOTALL)
     description = f"{len(graph.nodes)} nodes; the arrows carry shapes as channels x height x width"
     return re.sub(
-        r"(<svg\b[^>]*>)",
-        rf"\1\n<title>{title}</title>\n<desc>{description}</desc>".replace("\\1", r"\g<1>"),
+        r"<svg\b[^>]*>",
+        lambda head: f"{head[0]}\n<title>{title}</title>\n<desc>{description}</desc>",
         svg,
         count=1,
     )
