@@ -359,6 +359,7 @@ def test_the_versions_are_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize("options, message", [
     ({"opset": 17}, "needs opset 18, not 17"),
     ({"opset": 999}, "knows opsets up to"),
+    ({"training": True}, "written for inference"),
     ({"dtype": "int8"}, "float32 or float16, not int8"),
 ])
 def test_options_that_cannot_be_followed_are_usage_errors(tmp_path: Path, options: Any, message: str) -> None:

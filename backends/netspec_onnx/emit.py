@@ -197,6 +197,8 @@ def build_model(graph: Graph, arrays: Mapping[str, np.ndarray], options: Options
 
 def structure(graph: Graph, options: Options) -> onnx.ModelProto:
     """The model without its weights; raises DataError, UsageError."""
+    if options.training:
+        raise UsageError("ONNX models are written for inference", "--training goes with --to torch")
     kind, _ = element(options)
     emitter = Emitter(graph, options)
     scope = emitter.main()
