@@ -1,0 +1,143 @@
+"""The PyTorch source: a class per block, nothing of netspec, shared weights once, heads in training alone."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import netspec
+from netspec.backend import Options, get
+from netspec.document import read_document
+from netspec.errors import Reporter
+from netspec.network import Network, build
+from netspec.weights import draw, initialise
+
+SHARED = """\
+netspec: 1
+name: shared
+input: [8, 6, 6]
+use: [blocks/common]
+body:
+  - a = conv_bn: [8, 3]
+  - b = conv_bn: [8, 3]
+    share: {of: a, own: [bn]}
+  - loop = conv_bn_relu: [8, 3]
+    repeat: 3
+    share: true
+"""
+
+
+def compiled(tmp_path: Path, text: str) -> Network:
+    path = tmp_path / "spec.yaml"
+    path.write_text(text, encoding="utf-8")
+    document = read_document(path, Reporter())
+    assert document is not None
+    return build(document)
+
+
+def test_the_source_stands_alone(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "netspec", "compile", "squeezenet_11", "--to", "torch", "-o", "net.py", "--seed", "3"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    code = (
+        "import sys, torch, net\n"
+        "model = net.Squeezenet11().eval()\n"
+        "model.load_state_dict(torch.load('net.pth', weights_only=True))\n"
+        "torch.save(model(torch.ones(1, 3, 224, 224)), 'out.pt')\n"
+        "assert not [m for m in sys.modules if m.startswith('netspec')]\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    network = netspec.load("squeezenet_11")
+    arrays = initialise(network.inference, 3)
+    wanted = (
+        get("onnx").run(network.inference, arrays, {"input": np.ones((1, 3, 224, 224), np.float32)}).outputs["logits"]
+    )
+    found = torch.load(tmp_path / "out.pt", weights_only=True).detach().numpy()
+    assert np.abs(found - wanted).max() <= 1e-5 * np.abs(wanted).max()
+
+
+def test_a_class_per_block() -> None:
+    source = get("torch").source(netspec.load("googlenet").graph)
+    classes = re.findall(r"^class (\w+)", source, re.MULTILINE)
+    assert classes == ["ConvRelu", "Inception", "Googlenet"]
+    assert "def __init__(self, in_channels, n1x1, r3x3, n3x3, r5x5, n5x5, proj)" in source
+    assert "netspec" not in re.sub(r'""".*?"""', "", source, flags=re.DOTALL)
+    assert max(map(len, source.splitlines())) <= 120
+
+
+def test_shared_weights_stand_once(tmp_path: Path) -> None:
+    network = compiled(tmp_path, SHARED)
+    module = network.to_torch()
+    keys = [k for k in module.state_dict() if not k.endswith("num_batches_tracked")]
+    assert sorted(keys) == sorted(network.inference.tensors())
+    assert {"a.conv.weight", "b.bn.weight", "loop.conv.weight"} <= set(keys)
+    assert not {"b.conv.weight", "loop.0.conv.weight", "loop.1.bn.weight"} & set(keys)
+    assert sum(p.numel() for p in module.parameters()) == 8 * 8 * 9 * 2 + 16 * 3
+
+
+def test_own_weights_differ_and_shared_ones_do_not(tmp_path: Path) -> None:
+    network = compiled(tmp_path, SHARED)
+    arrays = draw(network.inference, 0)
+    x = np.random.default_rng(0).standard_normal((2, 8, 6, 6), np.float32)
+
+    def outputs(changed: str) -> np.ndarray:
+        other = {k: v * 1.5 if k == changed else v for k, v in arrays.items()}
+        found: np.ndarray = get("torch").run(network.graph, other, {"input": x}).outputs["output"]
+        return found
+
+    same = outputs("")
+    for key in arrays:
+        assert not np.allclose(outputs(key), same), f"{key} has no influence"
+
+
+def test_heads_run_in_training_alone() -> None:
+    network = netspec.load("googlenet")
+    module = network.to_torch(training=True)
+    x = torch.zeros(2, 3, 224, 224)
+    assert module.training
+    assert {k: tuple(v.shape) for k, v in module(x).items()} == {
+        "logits": (2, 1000),
+        "aux1": (2, 1000),
+        "aux2": (2, 1000),
+    }
+    assert tuple(module.eval()(x).shape) == (2, 1000)
+    # 13,378,280 with both heads: Caffe's train_val of bvlc_googlenet
+    assert sum(p.numel() for p in module.parameters()) == 13_378_280
+    assert sum(p.numel() for p in network.to_torch().parameters()) == 6_998_552
+
+
+def test_the_same_seed_gives_the_same_arrays() -> None:
+    network = netspec.load("squeezenet")
+    module = network.to_torch(seed=7)
+    arrays = initialise(network.inference, 7)
+    assert all(np.array_equal(module.state_dict()[k].numpy(), v) for k, v in arrays.items())
+    assert not all(np.array_equal(initialise(network.inference, 8)[k], v) for k, v in arrays.items())
+
+
+def test_text_of_a_spec_cannot_leave_its_docstring(tmp_path: Path) -> None:
+    title = 'a""" + exit(3) + """\\\\" \\n import os'
+    network = compiled(
+        tmp_path,
+        f"netspec: 1\nname: evil\ntitle: '{title}'\ninput: [3, 8, 8]\nblocks:\n  b:\n"
+        f"    doc: '{title}'\n    body: [conv: [8, 1]]\nbody: [b]\n",
+    )
+    source = get("torch").source(network.graph, Options())
+    compile(source, "evil", "exec")
+    assert tuple(network.to_torch()(torch.zeros(1, 3, 8, 8)).shape) == (1, 8, 8, 8)
+
+
+@pytest.mark.parametrize("name", ["resnet50", "densenet121", "mobilenet_v2"])
+def test_deterministic(name: str) -> None:
+    network = netspec.load(name)
+    assert get("torch").source(network.graph) == get("torch").source(netspec.load(name).graph)
