@@ -238,9 +238,9 @@ def versions(graph: Graph, options: Options) -> tuple[int, int]:
     return opset, max(IR_VERSION, helper.find_min_ir_version_for([helper.make_opsetid("", opset)]))
 
 
-def tensors(graph: Graph, arrays: Mapping[str, np.ndarray], options: Options) -> Iterator[onnx.TensorProto]:
-    """The weights as initialisers under their state-dict keys; raises DataError for one that does not fit."""
-    kind, dtype = element(options)
+def values(graph: Graph, arrays: Mapping[str, np.ndarray], options: Options) -> Iterator[tuple[str, np.ndarray]]:
+    """The weights by state-dict key in the type of the model; raises DataError for one that does not fit."""
+    _, dtype = element(options)
     for key, (shape, _, _) in graph.tensors().items():
         if key not in arrays or arrays[key].shape != tuple(shape):
             raise DataError("NS602", f"the weight '{key}' is missing, or of another shape")
@@ -248,7 +248,14 @@ def tensors(graph: Graph, arrays: Mapping[str, np.ndarray], options: Options) ->
             array = np.ascontiguousarray(arrays[key], dtype)
         if dtype is np.float16 and np.isinf(array).any() and not np.isinf(arrays[key]).any():
             raise DataError("NS603", f"the weight '{key}' holds numbers beyond float16's 65504", "--dtype float32")
-        yield onnx.TensorProto(name=key, dims=list(map(int, shape)), data_type=kind, raw_data=array.tobytes())
+        yield key, array
+
+
+def tensors(graph: Graph, arrays: Mapping[str, np.ndarray], options: Options) -> Iterator[onnx.TensorProto]:
+    """The weights as initialisers under their state-dict keys; raises DataError for one that does not fit."""
+    kind, _ = element(options)
+    for key, array in values(graph, arrays, options):
+        yield onnx.TensorProto(name=key, dims=array.shape, data_type=kind, raw_data=array.tobytes())
 
 
 def weight_bytes(graph: Graph, options: Options) -> int:

@@ -15,7 +15,7 @@ from netspec.backend import Options
 from netspec.errors import DataError, UsageError
 from netspec.files import writing
 from netspec.graph import Graph
-from netspec_onnx.emit import element, structure, tensors, weight_bytes
+from netspec_onnx.emit import element, structure, tensors, values, weight_bytes
 
 LIMIT = 2 * 10**9
 """Bytes of weights that fit beside the rest into one protobuf message (2 GiB)."""
@@ -75,10 +75,10 @@ def _write_apart(model: onnx.ModelProto, graph: Graph, arrays: Mapping[str, np.n
     with writing(target) as main:
         with writing(data) as f:
             offset = 0
-            for tensor in tensors(graph, arrays, options):
-                f.write(tensor.raw_data)
-                model.graph.initializer.append(_external(tensor, data.name, offset))
-                offset += len(tensor.raw_data)
+            for key, array in values(graph, arrays, options):
+                f.write(array.data.cast("B"))  # no copy: a tensor may be large
+                model.graph.initializer.append(_external(key, array, element(options)[0], data.name, offset))
+                offset += array.nbytes
             main.write(model.SerializeToString())
             main.flush()
     return [target, data]
@@ -106,10 +106,9 @@ def check(model: onnx.ModelProto, graph: Graph, options: Options) -> None:
         os.unlink(name)
 
 
-def _external(tensor: onnx.TensorProto, location: str, offset: int) -> onnx.TensorProto:
+def _external(key: str, array: np.ndarray, kind: int, location: str, offset: int) -> onnx.TensorProto:
     """The initialiser that points into the data file."""
-    made = onnx.TensorProto(name=tensor.name, dims=tensor.dims, data_type=tensor.data_type,
-                            data_location=onnx.TensorProto.EXTERNAL)
-    for key, value in (("location", location), ("offset", offset), ("length", len(tensor.raw_data))):
-        made.external_data.add(key=key, value=str(value))
+    made = onnx.TensorProto(name=key, dims=array.shape, data_type=kind, data_location=onnx.TensorProto.EXTERNAL)
+    for field, value in (("location", location), ("offset", offset), ("length", array.nbytes)):
+        made.external_data.add(key=field, value=str(value))
     return made
