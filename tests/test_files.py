@@ -46,9 +46,11 @@ def test_a_failure_on_the_way_changes_nothing(tmp_path: Path, error: type[BaseEx
     assert os.listdir(tmp_path) == ["a.txt"]
 
 
+# A shell that starts the suite in the background makes its children ignore SIGINT; the writer must hear it.
 WRITER = """
-import sys, time
+import signal, sys, time
 from netspec.files import writing
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with writing(sys.argv[1]) as f:
     f.write(b"half" * 100000)
     f.flush()
