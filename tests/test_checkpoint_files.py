@@ -1,0 +1,304 @@
+"""Checkpoints that are read, mapped by rules, and refused."""
+
+from __future__ import annotations
+
+import json
+import struct
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import save_file
+from safetensors.torch import save_file as save_torch_file
+
+import netspec
+from netspec.checkpoints import match, read_checkpoint, rules_of
+from netspec.errors import DataError, Reporter, SpecError, UsageError
+from netspec.network import Network
+from netspec.weights import draw
+
+HEAD = "netspec: 1\nname: tiny\ninput: [8, 12, 12]\nbody:\n"
+STEPS = """\
+  - stem = conv: {out: 64, kernel: 3, groups: 2}
+  - bn = batch_norm
+  - flatten
+  - head = linear: 300
+"""
+
+
+def load(folder: Path, steps: str = STEPS, rest: str = "") -> Network:
+    path = folder / "tiny.yaml"
+    path.write_text(HEAD + steps + rest, encoding="utf-8")
+    return netspec.load(path)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Network:
+    return load(tmp_path)
+
+
+@pytest.fixture
+def arrays(tiny: Network) -> dict[str, np.ndarray]:
+    return draw(tiny.inference, 0)
+
+
+def equal(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
+    return a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
+
+
+def test_checkpoints_by_suffix(tiny: Network, arrays: dict[str, np.ndarray], tmp_path: Path) -> None:
+    save_file(arrays, tmp_path / "w.safetensors")
+    np.savez(tmp_path / "w.npz", **arrays)
+    np.savez_compressed(tmp_path / "v.npz", **arrays)
+    state = {key: torch.from_numpy(value) for key, value in arrays.items()}
+    torch.save(state, tmp_path / "w.pth")
+    torch.save(state | {"bn.num_batches_tracked": torch.tensor(7)}, tmp_path / "w.pt")
+    for name in ("w.safetensors", "w.npz", "v.npz", "w.pth", "w.pt"):
+        assert equal(tiny.arrays(weights=tmp_path / name), arrays), name
+
+
+def test_other_precisions_become_single(tiny: Network, arrays: dict[str, np.ndarray], tmp_path: Path) -> None:
+    state = {key: torch.from_numpy(value) for key, value in arrays.items()}
+    for dtype in (torch.float16, torch.bfloat16, torch.float64):
+        wanted = {key: value.to(dtype).to(torch.float32).numpy() for key, value in state.items()}
+        save_torch_file({key: value.to(dtype) for key, value in state.items()}, tmp_path / "w.safetensors")
+        torch.save({key: value.to(dtype) for key, value in state.items()}, tmp_path / "w.pth")
+        for name in ("w.safetensors", "w.pth"):
+            read = tiny.arrays(weights=tmp_path / name)
+            assert equal(read, wanted) and {a.dtype for a in read.values()} == {np.dtype(np.float32)}, (dtype, name)
+
+
+def test_nan_and_infinity_stay(tiny: Network, arrays: dict[str, np.ndarray], tmp_path: Path) -> None:
+    arrays["head.bias"][:2] = np.nan, np.inf
+    save_file(arrays, tmp_path / "w.safetensors")
+    read = tiny.arrays(weights=tmp_path / "w.safetensors")["head.bias"]
+    assert np.isnan(read[0]) and np.isinf(read[1])
+
+
+def header_of(size: int) -> bytes:
+    """A safetensors file whose header says more than there is."""
+    text = json.dumps({"a": {"dtype": "F32", "shape": [size], "data_offsets": [0, 4 * size]}}).encode()
+    return struct.pack("<Q", len(text)) + text
+
+
+@pytest.mark.parametrize("name, data, error", [
+    ("w.txt", b"weights", UsageError),
+    ("w", b"PK\x03\x04", UsageError),
+    ("w.safetensors", b"", DataError),
+    ("w.safetensors", b"PK\x03\x04 a zip file", DataError),
+    ("w.safetensors", header_of(2**40), DataError),
+    ("w.safetensors", struct.pack("<Q", 2**62) + b"{", DataError),
+    ("w.npz", b"", DataError),
+    ("w.npz", b"PK\x03\x04 damaged", DataError),
+    ("w.npz", b"\x93NUMPY\x01\x00", DataError),
+    ("w.pth", b"", DataError),
+    ("w.pth", b"PK\x03\x04 damaged", DataError),
+    ("w.pth", b"\x80\x02 damaged", DataError),
+    ("w.pth", header_of(1) + bytes(4), DataError),
+])
+def test_a_file_that_is_no_checkpoint_is_refused(
+        tmp_path: Path, name: str, data: bytes, error: type[Exception]) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(error, match=name):
+        read_checkpoint(tmp_path / name)
+
+
+def test_a_file_that_cannot_be_read_is_a_usage_error(tmp_path: Path) -> None:
+    for path in (tmp_path / "missing.npz", tmp_path):
+        with pytest.raises(UsageError, match="cannot be read"):
+            read_checkpoint(path)
+
+
+class Bomb:
+    """Unpickling it would write a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> object:
+        return Path.touch, (self.path,)
+
+
+def test_nothing_in_a_checkpoint_is_executed(tmp_path: Path) -> None:
+    mark = tmp_path / "executed"
+    torch.save({"weight": Bomb(mark)}, tmp_path / "w.pth")
+    np.savez(tmp_path / "w.npz", weight=np.array([Bomb(mark)], dtype=object))
+    for name in ("w.pth", "w.npz"):
+        with pytest.raises(DataError):
+            read_checkpoint(tmp_path / name)
+    assert not mark.exists()
+
+
+def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("netspec.checkpoints.MAX_BYTES", 1000)
+    np.savez_compressed(tmp_path / "w.npz", weight=np.zeros(10_000, np.float32))
+    with pytest.raises(DataError, match="unpacks to more"):
+        read_checkpoint(tmp_path / "w.npz")
+
+
+@pytest.mark.parametrize("position", [100, 300, 3000, -30])
+def test_a_damaged_archive_is_refused(tmp_path: Path, position: int) -> None:
+    path = tmp_path / "w.npz"
+    np.savez_compressed(path, weight=np.arange(5000, dtype=np.float32))
+    data = bytearray(path.read_bytes())
+    data[position] ^= 0xFF
+    data[position + 1] ^= 0x55
+    path.write_bytes(data)
+    with pytest.raises(DataError):
+        read_checkpoint(path)
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("name", ["w.safetensors", "w.npz", "w.pth", "old.pt"])
+def test_no_damage_ends_in_a_traceback(tmp_path: Path, name: str) -> None:
+    arrays = {"a.weight": np.arange(200, dtype=np.float32).reshape(10, 20), "b": np.ones(3, np.float32)}
+    path, rng = tmp_path / name, np.random.default_rng(0)
+    if name == "w.npz":
+        np.savez_compressed(path, **arrays)
+    elif name == "w.safetensors":
+        save_file(arrays, path)
+    else:
+        state = {key: torch.from_numpy(value) for key, value in arrays.items()}
+        torch.save(state, path, _use_new_zipfile_serialization=name == "w.pth")
+    whole = path.read_bytes()
+    refused = 0
+    for _ in range(150):
+        data = np.frombuffer(whole, np.uint8).copy()
+        places = rng.integers(0, rng.choice([100, len(data)]), rng.integers(1, 6))
+        data[places] = rng.integers(0, 256, len(places))
+        path.write_bytes(data.tobytes()[:None if rng.random() < 0.8 else int(rng.integers(len(data)))])
+        try:
+            read_checkpoint(path)
+        except (DataError, UsageError):
+            refused += 1
+    assert refused > 50
+
+
+@pytest.mark.parametrize("value", [torch.eye(3).to_sparse(), torch.empty(3, device="meta"), "words", 3])
+def test_what_holds_no_numbers_is_no_checkpoint(tmp_path: Path, value: object) -> None:
+    torch.save({"a.weight": value}, tmp_path / "w.pth")
+    with pytest.raises(DataError):
+        read_checkpoint(tmp_path / "w.pth")
+
+
+def test_a_zip_of_something_else_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "w.npz", "w") as z:
+        z.writestr("readme.txt", "no array")
+    with pytest.raises(DataError, match="no array"):
+        read_checkpoint(tmp_path / "w.npz")
+
+
+# Keys
+
+
+def test_keys_that_do_not_fit_are_listed(tiny: Network, arrays: dict[str, np.ndarray]) -> None:
+    graph, given = tiny.inference, dict(arrays)
+    del given["bn.bias"]
+    given["extra.weight"] = np.zeros(3, np.float32)
+    given["head.weight"] = np.zeros((300, 7), np.float32)
+    given["head.bias"] = np.zeros(300, np.int64)
+    with pytest.raises(DataError) as info:
+        match(graph, given, None)
+    assert info.value.code == "NS602"
+    text = str(info.value)
+    assert "missing in the file (1):\n    bn.bias" in text
+    assert "unexpected in the file (1):\n    extra.weight" in text
+    assert "head.weight: 300x7 in the file, 300x6400 in the network" in text
+    assert "head.bias: int64 in the file" in text
+
+
+def test_a_long_list_is_cut(tiny: Network) -> None:
+    with pytest.raises(DataError) as info:
+        match(tiny.inference, {f"layer{i}.weight": np.zeros(1, np.float32) for i in range(1000)}, None)
+    assert "unexpected in the file (1000):" in str(info.value) and "... and 990 more" in str(info.value)
+    assert len(str(info.value).splitlines()) < 40
+
+
+RULES = """
+checkpoints:
+  wrong: [{from: "nothing.{t}", to: "stem.{t}"}]
+  other:
+    - {from: "features.0.{t}", to: "stem.{t}"}
+    - {from: "features.{n}.{t}", to: "{['', 'bn'][n - 6]}.{t}"}
+    - {from: "classifier.{t}", to: "head.{t}", reshape: true}
+    - {from: "aux.{t}", to: null}
+"""
+
+
+def foreign(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    names = {"stem": "features.0", "bn": "features.7", "head": "classifier"}
+    found = {names[key.split(".")[0]] + "." + key.split(".")[1]: value for key, value in arrays.items()}
+    return found | {"aux.weight": np.zeros(2, np.float32), "features.7.num_batches_tracked": np.array(5)}
+
+
+def test_the_first_rule_that_matches_maps_a_key(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
+    net = load(tmp_path, rest=RULES)
+    given = foreign(arrays)
+    given["classifier.weight"] = given["classifier.weight"].reshape(300, 64, 10, 10)
+    assert equal(match(net.inference, given, net.document.checkpoints), arrays)
+    assert equal(match(net.inference, arrays, net.document.checkpoints), arrays), "its own names need no rule"
+
+
+@pytest.mark.parametrize("spoil, message", [
+    (lambda a: a.pop("features.0.bias"), "missing in the file (1):\n    stem.bias"),
+    (lambda a: a.update({"features.0.scale": a["features.0.bias"]}), "features.0.scale (as stem.scale)"),
+    (lambda a: a.update({"features.9.bias": a["features.0.bias"]}), "unexpected in the file (1):\n    features.9.bias"),
+    (lambda a: a.update({"features.x.bias": a["features.0.bias"]}), "unexpected in the file (1):\n    features.x.bias"),
+    (lambda a: a.update({"stem.bias": a["features.0.bias"]}), "mapped twice (1):\n    stem.bias"),
+    (lambda a: a.update({"features.0.weight": a["features.0.weight"].reshape(64, 36)}), "of another shape (1)"),
+])
+def test_every_tensor_is_accounted_for(tmp_path: Path, arrays: dict[str, np.ndarray], spoil, message: str) -> None:
+    net = load(tmp_path, rest=RULES)
+    given = foreign(arrays)
+    spoil(given)
+    with pytest.raises(DataError) as info:
+        match(net.inference, given, net.document.checkpoints)
+    assert message in str(info.value) and "(by other)" in str(info.value)
+
+
+@pytest.mark.parametrize("rule, code, column", [
+    ('{from: "a{n}.{n}", to: "b"}', "NS204", 20),
+    ('{from: "a{n}", to: "b{m}"}', "NS202", 26),
+    ('{from: "a{n", to: "b"}', "NS301", 14),
+    ('{from: "a{1n}", to: "b"}', "NS301", 14),
+    ('{from: "a{x}{y}", to: "b"}', "NS301", 14),
+    ('{from: "{x}a{y}a{z}", to: "b"}', "NS301", 14),
+    ('{from: "a{n}", to: "b{n + }"}', "NS301", 33),
+])
+def test_mistakes_in_rules_have_a_place(tmp_path: Path, rule: str, code: str, column: int | None) -> None:
+    net = load(tmp_path, rest=f"checkpoints:\n  other:\n    - {rule}\n")
+    reporter = Reporter()
+    rules_of(net.document.checkpoints, reporter)
+    (found,) = reporter.diagnostics
+    assert found.code == code and found.span is not None
+    assert found.span.line == len((HEAD + STEPS).splitlines()) + 3
+    assert column is None or found.span.col == column
+    with pytest.raises(SpecError):
+        match(net.inference, {}, net.document.checkpoints)
+
+
+def test_rules_and_keys_made_to_be_slow_are_not(tmp_path: Path, tiny: Network) -> None:
+    """Backtracking over twenty holes would take longer than anybody waits."""
+    pattern = ".".join(f"{{a{i}}}_{{b{i}}}" for i in range(10))
+    net = load(tmp_path, rest=f'checkpoints:\n  other:\n    - {{from: "{pattern}.end", to: null}}\n')
+    key = ".".join(["_".join("a" * 60)] * 10) + ".other"
+    start = time.perf_counter()
+    with pytest.raises(DataError):
+        match(net.inference, {key: np.zeros(1, np.float32)}, net.document.checkpoints)
+    assert time.perf_counter() - start < 1
+
+
+def test_heads_that_only_training_has_may_be_in_the_file(tmp_path: Path) -> None:
+    net = load(tmp_path, """\
+  - flatten
+  - aux = tee: [linear: 3]
+  - head = linear: 2
+""", "outputs:\n  logits: head\n  aux: {from: aux, training_only: true}\n")
+    full = draw(net.graph, 0)
+    assert full.keys() - net.inference.tensors().keys() == {"aux.linear.weight", "aux.linear.bias"}
+    save_file(full, tmp_path / "w.safetensors")
+    assert net.arrays(weights=tmp_path / "w.safetensors").keys() == net.inference.tensors().keys()
+
