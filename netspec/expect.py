@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from netspec.errors import Reporter, did_you_mean
-from netspec.graph import Graph, Ref
-from netspec.measure import inside, neurons, output_shape, receptive_field, totals
+from netspec.graph import Graph
+from netspec.measure import inside, neurons, output_of, output_shape, receptive_field, totals
 from netspec.network import Network
 from netspec.ops.base import show
 from netspec.parse import Map, Scalar, Seq, Tree, plain
@@ -132,8 +132,8 @@ class _Verifier:
         for path, fact in self.fields(tree):
             if path is not None and self.nodes_at(path) is None:
                 continue
-            nodes = inside(self.graph, path.text) if path is not None else []
-            last = Ref(nodes[-1].path) if nodes else next(iter(self.graph.outputs.values())).ref
+            at = output_of(self.graph, path.text) if path is not None else None
+            last = at or next(iter(self.graph.outputs.values())).ref
             found = receptive_field(self.graph, last)
             if found is None:
                 self.error(

@@ -50,13 +50,22 @@ def inside(graph: Graph, path: str) -> list[Node]:
     return [n for p, n in graph.nodes.items() if p == path or p.startswith(path + ".")]
 
 
+def output_of(graph: Graph, path: str) -> Ref | None:
+    """What a step gives: the last value of its node or scope that something else reads; None where there is no step."""
+    if path in graph.nx:
+        return Ref(path)
+    nodes = inside(graph, path)
+    paths = {n.path for n in nodes}
+    read = {r for n in graph.nodes.values() if n.path not in paths for r in n.inputs}
+    read |= {o.ref for o in graph.outputs.values()}
+    seen = [Ref(n.path, i) for n in nodes for i in range(len(n.shapes)) if Ref(n.path, i) in read]
+    return seen[-1] if seen else Ref(nodes[-1].path) if nodes else None
+
+
 def output_shape(graph: Graph, path: str) -> Shape | None:
-    """The shape of what a step gives: of its node, or of the last node of its scope; None where there is none."""
-    nodes = graph.nodes
-    if path in nodes:
-        return nodes[path].shape
-    found = inside(graph, path)
-    return found[-1].shape if found else None
+    """The shape of what a step gives; None where there is no step."""
+    found = output_of(graph, path)
+    return graph.shape(found) if found is not None else None
 
 
 def neurons(graph: Graph) -> int:

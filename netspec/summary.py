@@ -47,7 +47,7 @@ def rows(graph: Graph, depth: int | None = None) -> list[Row]:
                 )
             elif depth is not None and level >= depth:
                 nodes = list(item.nodes())
-                shape = graph.shape(item.outputs[0] if item.outputs else Ref(nodes[-1].path))
+                shape = graph.shape(item.outputs[-1] if item.outputs else Ref(nodes[-1].path))
                 found.append(
                     Row(
                         item.path,
