@@ -169,7 +169,11 @@ CODES: dict[str, Code] = {
         "Every tensor of the file and of the network must be accounted for, by its name "
         "or by a rule under `checkpoints`.",
     ),
-    "NS603": Code("a model that cannot be written", "The checker of the target refuses it: a bug of netspec."),
+    "NS603": Code(
+        "a model that cannot be written",
+        "The target cannot hold it: in ONNX an input and an output share one set of names, and float16 ends at 65504. "
+        "Or the checker of the target refuses it, which is a bug of netspec.",
+    ),
     "NS701": Code("input data that does not fit", "An input is missing, or has another shape than the network wants."),
-    "NS703": Code("a run failed", "The runtime refuses the model."),
+    "NS703": Code("a run failed", "The runtime refuses the model, or stops on the way."),
 }
