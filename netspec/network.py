@@ -12,7 +12,8 @@ from netspec.elaborate import elaborate
 from netspec.elaborate.run import MAX_NODES
 from netspec.errors import Diagnostic, Reporter, SpecError, UsageError, did_you_mean
 from netspec.graph import Graph
-from netspec.passes import NAMED, inference
+from netspec.passes import NAMED, Pass, inference
+from netspec.passes.resize import resize
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,22 +81,31 @@ def build(
     reporter = Reporter() if reporter is None else reporter
     graph = elaborate(document, variant, settings, reporter, input, max_nodes)
     variant = variant or document.default_variant
-    if graph is not None and variant is not None:
-        graph = _named_passes(document, variant, graph, reporter)
+    passes = _passes(document, variant, reporter)
+    if graph is not None and passes:
+        # A dense form is made at the size that the layers were written for; the variant's own size comes after.
+        shapes = {node.path: node.shape for node in graph.inputs}
+        graph = elaborate(document, variant, settings, reporter, None, max_nodes, declared_input=True)
+        if graph is not None:
+            for rewrite in passes:
+                graph = rewrite(graph).check()
+            graph = resize(graph, shapes).check()
     reporter.check()
     if graph is None:
         raise SpecError(reporter.sorted())
     return Network(document, variant, graph, [d for d in reporter.sorted() if d.severity == "warning"])
 
 
-def _named_passes(document: Document, variant: str, graph: Graph, reporter: Reporter) -> Graph:
-    """Applies what the variant, or what it is `of`, asks for under `passes`."""
-    for name in next((v.passes for v in reversed(lineage(document, variant, reporter)) if v.passes), ()):
-        if name.text not in NAMED:
-            reporter.error("NS202", f"there is no pass '{name.text}'", name.span, did_you_mean(name.text, NAMED))
+def _passes(document: Document, variant: str | None, reporter: Reporter) -> list[Pass]:
+    """What the variant, or what it is `of`, asks for under `passes`."""
+    found: list[Pass] = []
+    chain = lineage(document, variant, reporter) if variant is not None else []
+    for name in next((v.passes for v in reversed(chain) if v.passes), ()):
+        if name.text in NAMED:
+            found.append(NAMED[name.text])
         else:
-            graph = NAMED[name.text](graph).check()
-    return graph
+            reporter.error("NS202", f"there is no pass '{name.text}'", name.span, did_you_mean(name.text, NAMED))
+    return found
 
 
 def load(

@@ -29,9 +29,11 @@ def elaborate(
     reporter: Reporter | None = None,
     input: Sequence[int] | None = None,
     max_nodes: int = MAX_NODES,
+    declared_input: bool = False,
 ) -> Graph | None:
     """The training graph of a variant (the first by default), or None after errors.
 
+    With `declared_input` the document's own input counts, whatever the variant says.
     Findings go to the reporter; raises UsageError for an unknown variant or a setting that does not fit.
     """
     reporter = Reporter() if reporter is None else reporter
@@ -40,7 +42,8 @@ def elaborate(
     run = Run(reporter, set(doc.bad), max_nodes)
     with _deep_recursion():
         try:
-            return _network(run, doc, variant or doc.default_variant, dict(settings or {}), input)
+            chosen = variant or doc.default_variant
+            return _network(run, doc, chosen, dict(settings or {}), input, declared_input)
         except OverBudget as e:
             at = doc.tree.get("body") or doc.tree
             run.error(None, "NS404", str(e), at.span, "--max-nodes raises the limits of nodes and steps")
@@ -59,7 +62,12 @@ def _deep_recursion() -> Any:
 
 
 def _network(
-    run: Run, doc: Document, variant: str | None, settings: dict[str, Any], size: Sequence[int] | None
+    run: Run,
+    doc: Document,
+    variant: str | None,
+    settings: dict[str, Any],
+    size: Sequence[int] | None,
+    declared_input: bool,
 ) -> Graph | None:
     frame = BlockFrame(doc, doc.name, {}, "", (), 0, is_document=True)
     names = Names()
@@ -68,7 +76,8 @@ def _network(
     values = parameters(run, _settled(run, doc, chain, settings, env), {}, env, env, doc.tree.span, doc.name)
     values = lets(run, doc.lets, Env(run, frame, values, names))
     env = Env(run, frame, values, names)
-    written = next((v.input for v in reversed(chain) if v.input is not None), doc.input)
+    own = (v.input for v in reversed(chain) if v.input is not None and not declared_input)
+    written = next(own, doc.input)
     if doc.is_library:
         raise UsageError(
             f"{doc.path}: a library of blocks has no network of its own",

@@ -1,0 +1,138 @@
+"""The graph proves itself, and passes keep what it computes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import netspec
+from netspec.backend import get
+from netspec.document import read_document
+from netspec.errors import Reporter, UsageError
+from netspec.graph import Graph, GraphError, Output, Ref
+from netspec.graph_text import from_text, to_text
+from netspec.network import Network, build
+from netspec.ops import Rule
+from netspec.passes import inference
+from netspec.reserved import MODULE_ATTRIBUTES
+from netspec.weights import draw
+
+SMALL = """\
+netspec: 1
+name: small
+input: [3, 12, 12]
+variants: {small: {}, dense: {passes: [fc_to_conv]}, wrong: {passes: [fc_to_cov]}}
+body:
+  - c = conv: {out: 4, kernel: 3, pad: 1}
+  - a = add:
+    from: [c, c]
+  - drop_path: 0.3
+  - max_pool: [2, 2]
+  - flatten
+  - fc6 = linear: 16
+  - relu
+  - dropout: 0.5
+  - fc7 = linear: 5
+  - head = tee: [linear: 2]
+outputs:
+  scores: fc7
+  head: {from: head, training_only: true}
+"""
+
+
+def compiled(tmp_path: Path, variant: str | None = None, size: list[int] | None = None) -> Network:
+    path = tmp_path / "small.yaml"
+    path.write_text(SMALL, encoding="utf-8")
+    document = read_document(path, Reporter())
+    assert document is not None
+    return build(document, variant, input=size)
+
+
+def test_both_edges_of_add_x_x_are_there(tmp_path: Path) -> None:
+    graph = compiled(tmp_path).graph
+    assert graph.nx.number_of_edges("c", "a") == 2
+    assert set(graph.nx["c"]["a"]) == {0, 1}
+
+
+def broken(graph: Graph, path: str, **changes: object) -> Graph:
+    nodes = [replace(n, **changes) if n.path == path else n for n in graph.nodes.values()]  # type: ignore[arg-type]
+    return Graph(graph.name, nodes, graph.outputs, graph.scopes)
+
+
+def test_a_broken_graph_is_found(tmp_path: Path) -> None:
+    graph = compiled(tmp_path).graph
+    graph.check()
+    for changes in ({"inputs": (Ref("fc7"),)}, {"inputs": ()}, {"op": "nothing"}, {"rule": Rule((("N", 4, 12, 13),))}):
+        with pytest.raises((GraphError, TypeError)):
+            broken(graph, "c", **changes).check()
+    with pytest.raises(GraphError):
+        Graph("g", graph.nodes, {"y": Output(Ref("c", 1))}).check()
+    backwards = Graph("g", list(reversed(graph.nodes.values())), graph.outputs)
+    with pytest.raises(GraphError):
+        backwards.check()
+    cut = Graph("g", graph.nodes, graph.outputs)
+    cut.nx.remove_edge("c", "a", 1)
+    with pytest.raises(GraphError):
+        cut.check()
+
+
+@pytest.mark.parametrize("name", ["googlenet", "resnet18", "squeezenet_complex_bypass"])
+def test_text_form_of_shipped_specs(name: str) -> None:
+    graph = netspec.load(name).graph
+    text = to_text(graph)
+    assert from_text(text) == graph and to_text(from_text(text)) == text
+    with pytest.raises(GraphError):
+        from_text(text.replace(" : N x 64 x", " : N x 63 x", 1))
+
+
+def test_inference_keeps_outputs_and_drops_what_training_needs(tmp_path: Path) -> None:
+    network = compiled(tmp_path)
+    graph = inference(network.graph)
+    assert set(graph.outputs) == {"scores"}
+    assert not {"dropout", "drop_path"} & {n.op for n in graph.nodes.values()}
+    assert "head.linear" not in graph.nodes and "head.linear" in network.graph.nodes
+    arrays = draw(network.graph, 0)
+    x = np.random.default_rng(0).standard_normal((2, 3, 12, 12), np.float32)
+    before = get("onnx").run(network.graph, arrays, {"input": x}).outputs["scores"]  # ONNX has dropout as the identity
+    after = get("onnx").run(graph, arrays, {"input": x}).outputs["scores"]
+    assert np.abs(before).max() > 0.1
+    assert np.array_equal(before, after)
+
+
+def test_dense_form_equals_the_layers_and_slides(tmp_path: Path) -> None:
+    # Simonyan and Zisserman 2014, section 3.2: fully connected layers as convolutions over a larger image.
+    plain, dense = compiled(tmp_path), compiled(tmp_path, "dense")
+    arrays = draw(plain.inference, 0)
+    reshaped = {k: arrays[k].reshape(s) for k, (s, _, _) in dense.inference.tensors().items()}
+    x = np.random.default_rng(0).standard_normal((2, 3, 12, 12), np.float32)
+    want = get("torch").run(plain.graph, arrays, {"input": x}).outputs["scores"]
+    got = get("torch").run(dense.graph, reshaped, {"input": x}).outputs["scores"]
+    assert got.shape == (2, 5, 1, 1) and np.abs(want).max() > 0.1
+    assert np.abs(got[:, :, 0, 0] - want).max() <= 1e-5 * np.abs(want).max()
+    wide = compiled(tmp_path, "dense", [3, 16, 14])
+    assert wide.inference.shape(wide.inference.outputs["scores"].ref) == ("N", 5, 3, 2)
+
+
+def test_an_unknown_pass_is_named(tmp_path: Path) -> None:
+    with pytest.raises(netspec.SpecError) as caught:
+        compiled(tmp_path, "wrong")
+    assert caught.value.diagnostics[0].help == "did you mean 'fc_to_conv'?"
+
+
+def test_usage_of_variants_and_settings(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="dens"):
+        compiled(tmp_path, "dens")
+    for params in ({"clases": 3}, {"classes": "many"}, {"classes": 2.5}):
+        with pytest.raises(UsageError):
+            netspec.load("resnet18", **params)
+    network = netspec.load("resnet18", classes=7)
+    assert network.inference.shape(network.inference.outputs["logits"].ref) == ("N", 7)
+
+
+def test_reserved_names_are_torchs() -> None:
+    real = {n for module in (torch.nn.Module(), torch.nn.ModuleDict(), torch.nn.Sequential()) for n in dir(module)}
+    assert {n for n in real if not n.startswith("__")} <= MODULE_ATTRIBUTES
