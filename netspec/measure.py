@@ -51,14 +51,16 @@ def inside(graph: Graph, path: str) -> list[Node]:
 
 
 def output_of(graph: Graph, path: str) -> Ref | None:
-    """What a step gives: the last value of its node or scope that something else reads; None where there is no step."""
+    """What a step gives: the last value of its node or scope that something else reads, tees apart; None without one."""
     if path in graph.nx:
         return Ref(path)
     nodes = inside(graph, path)
     paths = {n.path for n in nodes}
     read = {r for n in graph.nodes.values() if n.path not in paths for r in n.inputs}
     read |= {o.ref for o in graph.outputs.values()}
-    seen = [Ref(n.path, i) for n in nodes for i in range(len(n.shapes)) if Ref(n.path, i) in read]
+    tees = tuple(f"{p}." for p, s in graph.scopes.items() if s.kind == "tee" and p.startswith(f"{path}."))
+    main = [n for n in nodes if not n.path.startswith(tees)]
+    seen = [Ref(n.path, i) for n in main for i in range(len(n.shapes)) if Ref(n.path, i) in read]
     return seen[-1] if seen else Ref(nodes[-1].path) if nodes else None
 
 

@@ -1,0 +1,125 @@
+"""`expect`: every kind of fact, met and unmet, at its line and column."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from spec_harness import outcome
+
+from netspec.errors import Diagnostic
+from netspec.expect import quantity
+
+# 3x3 convolution on 3x32x32: 3*3*3*8 + 8 parameters, 8*30*30 outputs; linear: 8*10 + 10.
+PARAMS, MACS, NEURONS = 224 + 90, 216 * 900 + 80, 8 * 900 + 10
+SPEC = """\
+netspec: 1
+name: facts
+input: [3, 32, 32]
+expect: {%s}
+body:
+  - stem = conv: [8, 3]
+  - act = relu
+  - global_avg_pool
+  - flatten
+  - aux = tee: [linear: 3]
+  - fc = linear: 10
+outputs: {logits: fc, aux: {from: aux, training_only: true}}
+"""
+
+
+def found(tmp_path: Path, fact: str) -> list[Diagnostic]:
+    path = tmp_path / "facts.yaml"
+    path.write_text(SPEC % fact, encoding="utf-8")
+    return outcome(path).found
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        f"params: {PARAMS}",
+        f"macs: {MACS}",
+        f"neurons: {NEURONS}",
+        "train_params: 27",  # the head: 8*3 + 3
+        "params: {value: 0.3K, within: 5%}",
+        "params: {value: 300, within: 0.05, source: a table, printed: '300'}",
+        f"params: [{PARAMS}, {{value: 0.31K, within: 2%}}]",
+        "receptive_field: {stem: 3, act: 3}",
+        "shapes: {stem: [8, 30, 30], fc: 10, aux: 3}",
+        "rows: {stem: {params: 224, macs: 194400, shape: [8, 30, 30]}}",
+    ],
+)
+def test_met(tmp_path: Path, fact: str) -> None:
+    assert found(tmp_path, fact) == []
+
+
+@pytest.mark.parametrize(
+    ("fact", "at", "pieces"),
+    [
+        ("params: 313", "313", ("314", "313")),
+        ("macs: 1M", "1M", ("194,480", "1,000,000", "-80.55%")),
+        ("neurons: 7211", "7211", ("7,210", "7,211")),
+        ("train_params: 28", "28", ("27", "28")),
+        ("params: {value: 0.3K, within: 4%}", "0.3K", ("314", "within 4%", "+4.67%")),
+        (f"params: [{PARAMS}, 0]", "0]", ("314",)),
+        ("receptive_field: {stem: 5}", "5}", ("3", "5")),
+        ("receptive_field: 3", "3", ("whole input",)),
+        ("shapes: {stem: [8, 32, 32]}", "[8", ("8x30x30", "8x32x32")),
+        ("rows: {stem: {params: 225}}", "225", ("stem", "224", "225")),
+    ],
+)
+def test_unmet_is_found_at_the_fact(tmp_path: Path, fact: str, at: str, pieces: tuple[str, ...]) -> None:
+    (finding,) = found(tmp_path, fact)
+    assert finding.code == "NS501" and finding.span is not None
+    assert (finding.span.line, finding.span.col) == (4, len("expect: {") + fact.index(at) + 1)
+    for piece in pieces:
+        assert piece in finding.message
+
+
+def test_path_that_names_nothing(tmp_path: Path) -> None:
+    (finding,) = found(tmp_path, "shapes: {stme: [8, 30, 30]}")
+    assert (finding.code, finding.help) == ("NS502", "did you mean 'stem'?")
+    assert finding.span is not None and finding.span.col == len("expect: {shapes: {") + 1
+
+
+def test_wrong_shape_is_one_finding(tmp_path: Path) -> None:
+    """Counts that follow from a wrong shape are not said again."""
+    assert [d.code for d in found(tmp_path, "params: 1, macs: 2, shapes: {stem: [8, 1, 1]}")] == ["NS501"]
+
+
+def test_facts_are_of_the_variant_that_has_them(tmp_path: Path) -> None:
+    path = tmp_path / "variants.yaml"
+    path.write_text(
+        "netspec: 1\nname: v\nparams: {out: 8}\ninput: [3, 8, 8]\nexpect: {params: 32}\n"
+        "variants: {a: {}, b: {out: 4, expect: {params: 17}}, c: {of: a, out: 2}}\nbody:\n  - conv: [=out, 1]\n",
+        encoding="utf-8",
+    )
+    (finding,) = outcome(path).found  # a: 3*8 + 8; b: 3*4 + 4, not 17; c inherits none
+    assert finding.code == "NS501" and finding.message.startswith("b: ") and "16" in finding.message
+
+
+def test_scope_gives_what_is_read_of_it(tmp_path: Path) -> None:
+    """A tee at the end of a group is not what the group gives."""
+    path = tmp_path / "group.yaml"
+    path.write_text(
+        "netspec: 1\nname: g\ninput: [3, 8, 8]\nexpect: {shapes: {stage: [4, 8, 8]}}\nbody:\n  - stage = do:\n"
+        "      - conv: [4, 1]\n      - side = tee: [conv: [2, 1]]\n  - both = concat:\n    from: [stage.side, stage]\n"
+        "  - conv: [1, 1]\n",
+        encoding="utf-8",
+    )
+    result = outcome(path)
+    assert result.shape == "1x8x8"
+    assert result.found == []
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("6.8M", 6_800_000), ("1.5G", 1_500_000_000), ("650K", 650_000), (7, 7), ("1,024", 1024), ("0.1M", 100_000)],
+)
+def test_quantities(text: object, number: int) -> None:
+    assert quantity(text) == number
+
+
+@pytest.mark.parametrize("text", ["6.8m", "M", "1e6", "6.8 Mio", "", True, None, "-3"])
+def test_no_quantities(text: object) -> None:
+    assert quantity(text) is None
