@@ -144,7 +144,8 @@ def machine() -> str:
         lines = info.read_text(encoding="utf-8").splitlines()
         cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), cpu)
     packages = ", ".join(f"{p} {version(p)}" for p in ("numpy", "onnx", "onnxscript", "torch", "torchvision"))
-    return (f"Measured {time.strftime('%Y-%m-%d')} on {cpu}, {os.cpu_count()} cores, {platform.system()}, "
+    load = f", load average {os.getloadavg()[0]:.1f} at the end" if hasattr(os, "getloadavg") else ""
+    return (f"Measured {time.strftime('%Y-%m-%d')} on {cpu}, {os.cpu_count()} cores{load}, {platform.system()}, "
             f"Python {platform.python_version()}, {packages}.")
 
 
