@@ -1,0 +1,282 @@
+"""The command line as a user meets it: results, streams, exit codes; never a traceback, never part of a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import netspec.cli
+from netspec.cli import COMMANDS, run
+
+TINY = """\
+netspec: 1
+name: tiny
+params: {classes: 10}
+variants: {tiny: {}, wide: {classes: 20}}
+input: [3, 32, 32]
+body:
+  - conv: [8, 3]
+  - relu
+  - global_avg_pool
+  - flatten
+  - linear: =classes
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test works in a folder of its own, with tiny.yaml in it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    return tmp_path
+
+
+class Said:
+    """What a command line gave."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+
+@pytest.fixture
+def netspec_(capsys: pytest.CaptureFixture[str]):
+    def call(*args: str) -> Said:
+        code = run(list(args))
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err and "a bug of netspec" not in said.err, said.err
+        return Said(code, said.out, said.err)
+
+    return call
+
+
+def test_help_of_every_command_has_an_example(netspec_) -> None:
+    assert "netspec compile googlenet --to onnx" in netspec_("--help").out
+    for name in COMMANDS:
+        said = netspec_(name, "--help")
+        assert said.code == 0 and f"netspec {name}" in said.out.split("Example", 1)[1]
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "piece"),
+    [
+        (["chek"], 2, "did you mean 'check'?"),
+        (["check"], 2, "SPEC"),
+        (["check", "none.yaml"], 2, "there is no file none.yaml"),
+        (["check", "tinny.yaml"], 2, "did you mean 'tiny.yaml'?"),
+        (["check", ""], 2, "there is no spec ''"),
+        (["check", "a" * 5000], 2, "File name too long"),
+        (["check", "empty"], 2, "no YAML file"),
+        (["check", os.devnull], 2, "no file"),
+        (["summary", "./empty"], 2, "is a folder"),
+        (["summary", "resnet5"], 2, "did you mean 'resnet50'?"),
+        (["summary", "resnet", "--variant", "resnet5"], 2, "did you mean 'resnet50'?"),
+        (["summary", "resnet50", "--variant", "resnet18"], 2, "a variant already"),
+        (["summary", "tiny.yaml", "-s", "clases=3"], 2, "did you mean 'classes'?"),
+        (["summary", "tiny.yaml", "-s", "classes=x"], 2, "integer"),
+        (["summary", "tiny.yaml", "-s", "classes"], 2, "name=value"),
+        (["summary", "tiny.yaml", "--input", "3x"], 2, "3x224x224"),
+        (["summary", "tiny.yaml", "--depth", "0"], 2, "--depth"),
+        (["summary", "tiny.yaml", "--input", "3x2x2"], 1, "NS401"),
+        (["summary", "tiny.yaml", "--max-nodes", "3"], 1, "NS404"),
+        (["compile", "tiny.yaml"], 2, "--to"),
+        (["compile", "tiny.yaml", "--to", "onx"], 2, "did you mean 'onnx'?"),
+        (["compile", "tiny.yaml", "--to", "onnx", "-o", "empty"], 2, "is a folder"),
+        (["compile", "tiny.yaml", "--to", "onnx", "-o", "no/t.onnx"], 2, "cannot be written"),
+        (["compile", "tiny.yaml", "--to", "onnx", "-o", "-"], 2, "name one with -o"),
+        (["compile", "tiny.yaml", "--to", "onnx", "--opset", "3"], 2, "opset"),
+        (["compile", "tiny.yaml", "--to", "onnx", "--seed", "-1"], 2, "--seed"),
+        (["compile", "tiny.yaml", "--to", "onnx", "--weights", "none.npz"], 2, "none.npz"),
+        (["compile", "tiny.yaml", "--to", "onnx", "--weights", "tiny.yaml"], 2, ".safetensors"),
+        (["draw", "tiny.yaml", "-o", "t.gif"], 2, "svg, png, pdf, dot"),
+        (["draw", "tiny.yaml", "-o", "-", "-f", "png"], 2, "no text"),
+        (["draw", "tiny.yaml:nothing"], 2, "nothing"),
+        (["explain", "NS999"], 2, "NS999"),
+        (["explain", "tiny.yaml", "conw"], 2, "did you mean 'conv'?"),
+        (["new", "block", "conv relu"], 2, "conv relu"),
+        (["run", "none.onnx"], 2, "there is no file none.onnx"),
+        (["run", "tiny.yaml", "--backend", "onx"], 2, "did you mean 'onnx'?"),
+        (["run", "tiny.yaml", "--batch", "0"], 2, "--batch"),
+        (["run", "fake.onnx"], 1, "NS703"),
+    ],
+)
+def test_bad_command_lines(netspec_, folder: Path, args: list[str], code: int, piece: str) -> None:
+    (folder / "empty").mkdir()
+    (folder / "fake.onnx").write_text(TINY)
+    before = sorted(folder.rglob("*"))
+    said = netspec_(*args)
+    assert (said.code, said.out) == (code, "")
+    assert piece in said.err
+    assert sorted(folder.rglob("*")) == before
+
+
+BAD = {"conv: [8, 3]": "convv: [8, 3]", "[8, 3]": "[8, 3, ", "- relu\n": "- relu: 3\n"}
+
+
+@pytest.mark.parametrize("command", [["compile", "--to", "onnx"], ["compile", "--to", "json"], ["draw"], ["summary"]])
+@pytest.mark.parametrize("old", BAD)
+def test_finding_leaves_nothing_written(netspec_, folder: Path, command: list[str], old: str) -> None:
+    (folder / "tiny.yaml").write_text(TINY.replace(old, BAD[old], 1))
+    said = netspec_(command[0], "tiny.yaml", *command[1:])
+    assert (said.code, said.out) == (1, "")
+    assert "tiny.yaml:" in said.err and "error[NS" in said.err
+    assert [p.name for p in folder.iterdir()] == ["tiny.yaml"]
+
+
+def test_check(netspec_, folder: Path) -> None:
+    said = netspec_("check", "tiny.yaml")
+    assert (said.code, said.out, said.err) == (0, "", "ok: 1 file, 2 networks\n")
+    assert netspec_("check", "tiny.yaml", "-q").err == ""
+    assert netspec_("check", str(folder)).err == said.err
+    assert netspec_("check", "tiny.yaml", "--variant", "wide").err == "ok: 1 file, 1 network\n"
+
+
+def test_check_formats_and_strict(netspec_, folder: Path) -> None:
+    (folder / "tiny.yaml").write_text(TINY.replace("{classes: 10}", "{classes: 10, unread: 1}"))
+    said = netspec_("check", "tiny.yaml")
+    assert said.code == 0 and "warning[NS209]" in said.err
+    said = netspec_("check", "tiny.yaml", "--strict")
+    assert said.code == 1 and "error[NS209]" in said.err
+    said = netspec_("check", "tiny.yaml", "--strict", "--format", "json")
+    assert said.code == 1 and json.loads(said.err)[0]["code"] == "NS209"
+    assert netspec_("check", "tiny.yaml", "--format", "github").err.startswith("::warning file=tiny.yaml,line=3,col=")
+
+
+def test_expectation_is_a_finding(netspec_, folder: Path) -> None:
+    (folder / "tiny.yaml").write_text(TINY + "expect: {params: 313}\n")
+    said = netspec_("check", "tiny.yaml")
+    assert said.code == 1 and "tiny.yaml:12:18: error[NS501]" in said.err
+
+
+def test_compile_to_onnx_and_run(netspec_, folder: Path) -> None:
+    said = netspec_("compile", "tiny.yaml", "--to", "onnx")
+    assert said.code == 0 and said.out == ""
+    assert said.err.startswith("tiny: 314 parameters, 194,480 MACs -> tiny.onnx (")  # 8*28 + 90; 216*900 + 80
+    np.save(folder / "x.npy", np.zeros((2, 3, 32, 32), np.float32))
+    said = netspec_("run", "tiny.onnx", "--npy", "x.npy", "--repeat", "2")
+    assert said.code == 0
+    assert "output output: 2x10" in said.out and "(median of 2)" in said.out and "CPUExecutionProvider" in said.out
+    np.save(folder / "zero.npy", np.zeros((0, 3, 32, 32), np.float32))
+    np.save(folder / "small.npy", np.zeros((1, 3, 31, 32), np.float32))
+    for name in ("zero.npy", "small.npy"):
+        said = netspec_("run", "tiny.onnx", "--npy", name)
+        assert said.code == 1 and "NS701" in said.err
+    assert netspec_("run", "tiny.onnx", "--npy", "inptu=x.npy").code == 2
+    assert netspec_("run", "tiny.onnx", "--input", "3x16x16").code == 2
+
+
+def test_image_is_normalised_as_for_imagenet(folder: Path) -> None:
+    """A picture of the mean colour is zero everywhere; the centre is what is cut out."""
+    image = pytest.importorskip("PIL.Image")
+    from netspec.commands.run import make_inputs
+
+    mean = tuple(round(255 * m) for m in (0.485, 0.456, 0.406))
+    picture = image.new("RGB", (300, 100), (255, 0, 0))
+    picture.paste(mean, (75, 0, 225, 100))
+    picture.save(folder / "i.png")
+    given = make_inputs({"input": ("N", 3, 32, 32)}, 1, (), (str(folder / "i.png"),), 0)["input"]
+    assert given.shape == (1, 3, 32, 32) and np.abs(given).max() < 0.01
+
+
+def test_compile_to_json_on_stdout(netspec_) -> None:
+    said = netspec_("compile", "tiny.yaml", "--to", "json", "-o", "-", "--variant", "wide")
+    data = json.loads(said.out)
+    assert [n["op"] for n in data["nodes"]] == ["input", "conv", "relu", "global_avg_pool", "flatten", "linear"]
+    assert data["nodes"][-1]["shapes"] == [["N", 20]]
+
+
+def test_summary_json_and_settings(netspec_) -> None:
+    data = json.loads(netspec_("summary", "tiny.yaml", "-f", "json", "-s", "classes=100").out)
+    assert data["totals"]["params"] == 224 + 900
+    assert netspec_("summary", "tiny.yaml", "-f", "csv").out.startswith("path,op,shape,params,macs,source\n")
+    assert "194,480" in netspec_("summary", "tiny.yaml").out
+
+
+def test_list(netspec_) -> None:
+    rows = json.loads(netspec_("list", "specs", "-f", "json").out)
+    by_name = {r["name"]: r for r in rows}
+    assert {"name", "family", "title", "input", "params", "macs"} <= set(rows[0])
+    # torchvision's counts
+    assert [by_name[n]["params"] for n in ("resnet50", "densenet121", "mobilenet_v2")] == [25557032, 7978856, 3504872]
+    assert by_name["resnet50"]["family"] == "resnet" and by_name["resnet50"]["input"] == [3, 224, 224]
+    ops = {r["name"]: r for r in json.loads(netspec_("list", "ops", "-f", "json").out)}
+    assert ops["conv"]["arguments"].split()[:4] == ["out", "kernel", "stride=1", "pad=0"]
+    assert "inception" in netspec_("list", "blocks").out
+    assert [r["name"] for r in json.loads(netspec_("list", "backends", "-f", "json").out)] == ["onnx", "torch"]
+
+
+def test_explain(netspec_) -> None:
+    assert netspec_("explain", "ns402").out.startswith("NS402: ")
+    said = netspec_("explain", "googlenet", "3a.b5x5.conv_relu_2.conv")
+    assert (
+        "32 x 16 x 5 x 5 = 12,800 parameters" in said.out
+        and "in inception, called at specs/googlenet.yaml:" in said.out
+    )
+    assert "163,696" in netspec_("explain", "googlenet", "3a").out
+
+
+def test_new_block_is_valid_and_overwrites_nothing(netspec_, folder: Path) -> None:
+    assert netspec_("new", "block", "ghost").code == 0
+    said = netspec_("check", "ghost.yaml", "--strict")
+    assert (said.code, said.err) == (0, "ok: 1 file, 0 networks\n")
+    assert netspec_("new", "block", "ghost").code == 2
+
+
+def test_schema_is_a_schema(netspec_) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    jsonschema.Draft202012Validator.check_schema(json.loads(netspec_("schema").out))
+
+
+def process(*args: str, **options) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "netspec", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
+    )
+
+
+def test_reader_that_leaves_is_no_mistake() -> None:
+    """`netspec summary ... | head -1`."""
+    child = process("summary", "densenet264", "-f", "json")
+    assert child.stdout is not None and child.stderr is not None
+    child.stdout.readline()
+    child.stdout.close()
+    assert (child.stderr.read(), child.wait()) == (b"", 0)
+    child.stderr.close()
+
+
+def test_stdout_that_holds_ascii_only(folder: Path) -> None:
+    (folder / "tiny.yaml").write_text(TINY + "title: Gr\u00f6\u00dfe \u7db2\n", encoding="utf-8")
+    out, err = process("summary", "tiny.yaml", env={**os.environ, "PYTHONIOENCODING": "ascii"}).communicate()
+    assert out.startswith(b"Gr\\xf6\\xdfe \\u7db2") and err == b""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_ctrl_c(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(*args: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("netspec.document.read_document", interrupted)
+    assert run(["summary", "tiny.yaml"]) == 130
+    assert capsys.readouterr().err.strip() == "stopped"
+
+
+def test_bug_says_what_to_report(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def broken(*args: object) -> None:
+        raise KeyError("surprise")
+
+    monkeypatch.setattr("netspec.document.read_document", broken)
+    assert run(["summary", "tiny.yaml"]) == 4
+    err = capsys.readouterr().err
+    assert "a bug of netspec: KeyError" in err and "report" in err and "Traceback" not in err
+
+
+def test_missing_backend_library_is_3(monkeypatch: pytest.MonkeyPatch, netspec_) -> None:
+    monkeypatch.setitem(sys.modules, "pygraphviz", None)
+    said = netspec_("draw", "tiny.yaml")
+    assert said.code == 3 and "pip install" in said.err
+    assert netspec.cli.run(["draw", "tiny.yaml", "-f", "dot", "-o", "t.dot", "-q"]) == 0
