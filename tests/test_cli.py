@@ -104,11 +104,19 @@ def test_help_of_every_command_has_an_example(netspec_) -> None:
         (["run", "tiny.yaml", "--backend", "onx"], 2, "did you mean 'onnx'?"),
         (["run", "tiny.yaml", "--batch", "0"], 2, "--batch"),
         (["run", "fake.onnx"], 1, "NS703"),
+        (["check", "resnet50", "--variant", "resnet18"], 2, "a variant already"),
+        (["check", "blocks.yaml:widden"], 2, "did you mean 'widen'?"),
+        (["summary", "blocks.yaml:widen", "--variant", "x"], 2, "is a block"),
+        (["summary", "blocks.yaml:widen", "--input", "3x8x8", "-s", "out=x"], 2, "integer"),
+        (["draw", "blocks.yaml"], 2, "blocks.yaml:widen"),
     ],
 )
 def test_bad_command_lines(netspec_, folder: Path, args: list[str], code: int, piece: str) -> None:
     (folder / "empty").mkdir()
     (folder / "fake.onnx").write_text(TINY)
+    (folder / "blocks.yaml").write_text(
+        "netspec: 1\nname: blocks\nblocks:\n  widen: {params: {out: int}, body: [conv: [=out, 1]]}\n"
+    )
     before = sorted(folder.rglob("*"))
     said = netspec_(*args)
     assert (said.code, said.out) == (code, "")

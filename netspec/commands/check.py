@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from netspec.commands.common import printer, say
-from netspec.errors import Reporter, SpecError, UsageError
+from netspec.errors import Reporter, SpecError, UsageError, did_you_mean
 
 
 @click.command(
@@ -56,7 +56,7 @@ def command(
     ctx.find_root().obj["findings"] = findings
     reporter = Reporter()
     count = variants = 0
-    for path, only in _files(specs):
+    for path, only in _files(specs, variant):
         networks = check_file(path, reporter, tuple(map(Path, include)), variant or only, max_nodes)
         count, variants = count + 1, variants + len(networks)
         for network in networks:
@@ -77,7 +77,7 @@ def command(
     return 0
 
 
-def _files(specs: tuple[str, ...]) -> list[tuple[Path, str | None]]:
+def _files(specs: tuple[str, ...], variant: str | None) -> list[tuple[Path, str | None]]:
     """The files that arguments name; raises UsageError."""
     from netspec.library import find
 
@@ -90,5 +90,18 @@ def _files(specs: tuple[str, ...]) -> list[tuple[Path, str | None]]:
             files += [(p, None) for p in below]
         else:
             found = find(spec)
+            if found.variant and variant:
+                raise UsageError(f"'{spec}' is a variant already", f"--variant goes with {found.path.stem}")
+            if found.block:
+                _has_block(found.path, found.block)
             files.append((found.path, found.variant))
     return files
+
+
+def _has_block(path: Path, block: str) -> None:
+    """Raises UsageError where a file that can be read has no such block; its other blocks are checked with it."""
+    from netspec.document import read_document
+
+    document = read_document(path, Reporter())
+    if document is not None and block not in document.blocks:
+        raise UsageError(f"{path} has no block '{block}'", did_you_mean(block, document.blocks))

@@ -127,9 +127,14 @@ class Request:
         if document is None:
             raise SpecError(reporter.sorted())
         if found.block:
+            if self.variant:
+                raise UsageError(f"'{self.spec}' is a block", "--variant goes with a document")
             graph = elaborate_block(
                 document, found.block, reporter, self.settings, self.input_size, max_nodes=self.max_nodes
             )
+            for d in reporter.sorted():
+                if d.span is not None and d.span.file == "--set" and d.severity == "error":
+                    raise UsageError(f"--set: {d.message}", d.help)
             reporter.check()
             if graph is None:
                 raise SpecError(reporter.sorted())
