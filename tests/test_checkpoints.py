@@ -21,9 +21,8 @@ from torch import nn
 from netspec.errors import DataError
 
 CHECKPOINTS = {v: t["checkpoint"].removeprefix("torchvision:") for v, t in TARGETS.items() if "checkpoint" in t}
-QUICK = {("googlenet_torchvision", ".safetensors"), ("resnet18", ".pth"), ("resnet18", ".safetensors"),
-         ("resnet50", ".pth"), ("densenet121", ".safetensors"), ("mobilenet_v2", ".pth"),
-         ("squeezenet", ".safetensors"), ("squeezenet_11", ".pth")}
+QUICK = {("squeezenet_11", ".pth"), ("squeezenet_11", ".safetensors"), ("resnet18", ".pth"),
+         ("mobilenet_v2", ".safetensors")}
 SIZE = (3, 224, 224)
 
 State = dict[str, torch.Tensor]

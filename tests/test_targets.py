@@ -23,8 +23,7 @@ from netspec.backend import Options, get
 from netspec.graph import Graph, Output, Ref
 from netspec.weights import draw
 
-QUICK = ("googlenet", "googlenet_torchvision", "resnet18", "resnet18_a", "plain18", "squeezenet", "squeezenet_11",
-         "squeezenet_complex_bypass", "mobilenet_v2", "densenet121")
+QUICK = ("googlenet", "squeezenet_11", "resnet18_a")
 """Their outputs are compared in every run; all others with --slow."""
 
 # Szegedy et al. 2014, Table 1, column "output size"

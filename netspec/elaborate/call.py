@@ -37,6 +37,10 @@ def call(run: Run, step: Step, ctx: Context, entering: Val, where: Where) -> Res
     if target is None:
         _check_arguments(env, step.args)
         return POISON, None
+    if step.op != target.name:
+        # Whether the arguments fit what was probably meant is not said: one finding for one misspelling.
+        with run.quietly():
+            return _target(run, target, step, ctx, step.args, env, entering, where)
     return _target(run, target, step, ctx, step.args, env, entering, where)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -113,6 +114,15 @@ class Run:
     def mistake(self, frame: BlockFrame, found: Mistake, span: Span) -> None:
         """Reports a mistake, at its own place or at `span`."""
         self.error(frame, found.code, found.message, found.span or span, found.help)
+
+    @contextmanager
+    def quietly(self) -> Iterator[None]:
+        """Reports nothing for a while."""
+        kept, self.reporter = self.reporter, Reporter()
+        try:
+            yield
+        finally:
+            self.reporter = kept
 
     def shape_of(self, value: Val) -> Shape:
         """The shape of a value of one tensor."""
