@@ -23,7 +23,7 @@ from netspec.backend import Options, get
 from netspec.graph import Graph, Output, Ref
 from netspec.weights import draw
 
-QUICK = ("googlenet", "squeezenet_11", "resnet18_a")
+QUICK = ("googlenet", "squeezenet_11")
 """Their outputs are compared in every run; all others with --slow."""
 
 # Szegedy et al. 2014, Table 1, column "output size"
@@ -94,7 +94,7 @@ def inferred(model: onnx.ModelProto, graph: Graph) -> dict[str, tuple[int | str,
             for v in [*found.input, *found.value_info, *found.output]}
 
 
-@pytest.mark.parametrize("variant", TARGETS)
+@pytest.mark.parametrize("variant", variants())
 def test_shapes_equal_those_of_onnx(variant: str) -> None:
     from netspec_onnx.emit import structure
 
@@ -158,6 +158,7 @@ def test_outputs_equal_those_of_the_paper_in_plain_torch(variant: str, tmp_path:
         agreement(torch_run(theirs, x), onnx_run(onnx_session(path), x))
 
 
+@pytest.mark.slow
 def test_auxiliary_heads_equal_those_of_the_paper_in_plain_torch() -> None:
     net = network("googlenet")
     for seed, count in ((0, 2), (1, 3)):
