@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,139 +9,13 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
-import torch.nn.functional as F
+from conformance import CASES, IDS, IMAGE, Reference, Shapes, arrays_of, one_op
 from netspec_onnx.emit import build_model
 from netspec_onnx.rules import ROWS
 
 from netspec.backend import Options, get
-from netspec.graph import Graph, Node, Output, Ref
-from netspec.ops import OPS, Tensor
+from netspec.ops import OPS
 from netspec.weights import draw
-
-Shapes = tuple[tuple[int, ...], ...]
-Reference = Callable[..., Any]
-"""(operands, tensors by name) -> what torch gives."""
-
-IMAGE: Shapes = ((6, 11, 9),)
-
-
-def one_op(op: str, attrs: dict[str, Any], shapes: Shapes) -> Graph:
-    """A graph of one op; its operands are the inputs x0, x1, ..."""
-    inputs = []
-    for i, shape in enumerate(shapes):
-        rule = OPS["input"].infer([], {"shape": ("N", *shape)})
-        inputs.append(Node(f"x{i}", "input", (), rule.attrs, rule, f"x{i}"))
-    rule = OPS[op].infer([Tensor(n.shape) for n in inputs], attrs)
-    node = Node("step", op, tuple(Ref(n.path) for n in inputs), rule.attrs, rule, "step")
-    outputs = {f"y{i}": Output(Ref("step", i)) for i in range(len(rule.shapes))}
-    return Graph("one", [*inputs, node], outputs).check()
-
-
-def pool_reference(x: torch.Tensor, pads: tuple[int, int, int, int], **options: Any) -> torch.Tensor:
-    """torch's max pooling with pads on four sides (top, bottom, left, right)."""
-    return F.max_pool2d(F.pad(x, (pads[2], pads[3], pads[0], pads[1]), value=-torch.inf), **options)
-
-
-def shuffled(x: torch.Tensor, groups: int) -> torch.Tensor:
-    """ShuffleNet's definition, channel by channel: output k * g + j is input j * (C / g) + k."""
-    size = x.shape[1] // groups
-    return torch.stack([x[:, j * size + k] for k in range(size) for j in range(groups)], dim=1)
-
-
-def over_channels(x: torch.Tensor, eps: float, w: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Layer normalisation of each pixel."""
-    last = x.movedim(1, -1)
-    return F.layer_norm(last, last.shape[-1:], w.get("weight"), w.get("bias"), eps).movedim(-1, 1)
-
-
-CASES: list[tuple[str, dict[str, Any], Shapes, Reference]] = [
-    ("conv", {"out": 8, "kernel": 3}, IMAGE, lambda x, w: F.conv2d(x, w["weight"], w["bias"])),
-    ("conv", {"out": 4, "kernel": (3, 5), "stride": (2, 1), "pad": "half", "bias": False}, IMAGE,
-     lambda x, w: F.conv2d(x, w["weight"], stride=(2, 1), padding=(1, 2))),
-    ("conv", {"out": 12, "kernel": 3, "pad": (1, 2, 0, 3), "dilation": 2, "groups": 3}, IMAGE,
-     lambda x, w: F.conv2d(F.pad(x, (0, 3, 1, 2)), w["weight"], w["bias"], dilation=2, groups=3)),
-    ("conv", {"out": 6, "kernel": 3, "stride": 2, "pad": "same_upper"}, ((6, 8, 9),),
-     lambda x, w: F.conv2d(F.pad(x, (1, 1, 0, 1)), w["weight"], w["bias"], stride=2)),
-    ("conv_transpose", {"out": 4, "kernel": 3, "stride": 2, "pad": 1, "output_pad": 1, "groups": 2}, IMAGE,
-     lambda x, w: F.conv_transpose2d(x, w["weight"], w["bias"], 2, 1, 1, 2)),
-    ("conv_transpose", {"out": 5, "kernel": (2, 3), "stride": (2, 1), "dilation": 2, "bias": False}, IMAGE,
-     lambda x, w: F.conv_transpose2d(x, w["weight"], None, (2, 1), dilation=2)),
-    ("linear", {"out": 6}, ((6,),), lambda x, w: F.linear(x, w["weight"], w["bias"])),
-    ("linear", {"out": 3, "bias": False}, ((7,),), lambda x, w: F.linear(x, w["weight"])),
-    ("batch_norm", {"eps": 0.1}, IMAGE, lambda x, w: F.batch_norm(
-        x, w["running_mean"], w["running_var"], w["weight"], w["bias"], eps=0.1)),
-    ("batch_norm", {"affine": False}, ((5,),), lambda x, w: F.batch_norm(x, w["running_mean"], w["running_var"])),
-    ("layer_norm", {}, IMAGE, lambda x, w: over_channels(x, 1e-6, w)),
-    ("layer_norm", {"affine": False, "eps": 0.1}, ((5,),), lambda x, w: over_channels(x, 0.1, w)),
-    ("channel_scale", {}, IMAGE, lambda x, w: x * w["weight"].view(1, -1, 1, 1)),
-    ("channel_scale", {}, ((5,),), lambda x, w: x * w["weight"]),
-    ("lrn", {"size": 5, "alpha": 0.5, "k": 2.0}, IMAGE, lambda x, w: F.local_response_norm(x, 5, 0.5, 0.75, 2.0)),
-    ("max_pool", {"kernel": 3, "stride": 2}, IMAGE, lambda x, w: F.max_pool2d(x, 3, 2)),
-    ("max_pool", {"kernel": 3, "stride": 2, "ceil": True}, ((6, 12, 10),),
-     lambda x, w: F.max_pool2d(x, 3, 2, ceil_mode=True)),
-    ("max_pool", {"kernel": 2, "stride": 3, "pad": 1, "ceil": True}, IMAGE,
-     lambda x, w: F.max_pool2d(x, 2, 3, 1, ceil_mode=True)),
-    ("max_pool", {"kernel": 3, "stride": 2, "pad": (0, 1, 0, 1)}, ((6, 8, 8),),
-     lambda x, w: pool_reference(x, (0, 1, 0, 1), kernel_size=3, stride=2)),
-    ("max_pool", {"kernel": 2, "stride": 1, "dilation": 2, "ceil": True}, IMAGE,
-     lambda x, w: F.max_pool2d(x, 2, 1, dilation=2, ceil_mode=True)),
-    ("max_pool", {"kernel": 2, "stride": 4, "dilation": 3, "ceil": True}, ((6, 9, 9),),
-     lambda x, w: F.max_pool2d(x, 2, 4, dilation=3, ceil_mode=True)),
-    ("max_pool", {"kernel": 2, "stride": 1, "dilation": 3, "pad": 2}, IMAGE,
-     lambda x, w: F.max_pool2d(F.pad(x, (2, 2, 2, 2), value=-torch.inf), 2, 1, dilation=3)),
-    ("avg_pool", {"kernel": 3, "stride": 2, "pad": 1}, IMAGE, lambda x, w: F.avg_pool2d(x, 3, 2, 1)),
-    ("avg_pool", {"kernel": 3, "stride": 2, "pad": 1, "count_pad": False}, IMAGE,
-     lambda x, w: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False)),
-    *[("avg_pool", {"kernel": k, "stride": s, "pad": p, "ceil": True, "count_pad": c}, ((6, size, 10),),
-       lambda x, w, k=k, s=s, p=p, c=c: F.avg_pool2d(x, k, s, p, ceil_mode=True, count_include_pad=c))
-      for k, s, p, size in ((3, 2, 1, 8), (3, 2, 0, 8), (2, 3, 1, 9), (5, 3, 2, 12), (3, 4, 1, 7))
-      for c in (True, False)],
-    ("avg_pool", {"kernel": 3, "stride": 2, "pad": "same_upper"}, ((6, 8, 8),),
-     lambda x, w: F.avg_pool2d(F.pad(x, (0, 1, 0, 1)), 3, 2)),
-    ("avg_pool", {"kernel": 3, "stride": 1, "pad": (0, 1, 1, 0), "count_pad": False}, IMAGE,
-     lambda x, w: F.avg_pool2d(F.pad(x, (1, 0, 0, 1)), 3, 1)
-     / F.avg_pool2d(F.pad(torch.ones_like(x), (1, 0, 0, 1)), 3, 1)),
-    ("global_avg_pool", {}, IMAGE, lambda x, w: x.mean((2, 3), keepdim=True)),
-    ("global_max_pool", {}, IMAGE, lambda x, w: x.amax((2, 3), keepdim=True)),
-    *[("adaptive_avg_pool", {"size": size}, ((6, 12, 10),), lambda x, w, size=size: F.adaptive_avg_pool2d(x, size))
-      for size in ((4, 5), (7, 3), (6, 7), (13, 1))],
-    ("relu", {}, IMAGE, lambda x, w: F.relu(x)),
-    ("relu6", {}, IMAGE, lambda x, w: F.relu6(x)),
-    ("sigmoid", {}, IMAGE, lambda x, w: x.sigmoid()),
-    ("tanh", {}, IMAGE, lambda x, w: x.tanh()),
-    ("silu", {}, IMAGE, lambda x, w: F.silu(x)),
-    ("gelu", {}, IMAGE, lambda x, w: F.gelu(x)),
-    ("hard_sigmoid", {}, IMAGE, lambda x, w: F.hardsigmoid(x)),
-    ("hard_swish", {}, IMAGE, lambda x, w: F.hardswish(x)),
-    ("leaky_relu", {"slope": 0.2}, IMAGE, lambda x, w: F.leaky_relu(x, 0.2)),
-    ("softmax", {}, IMAGE, lambda x, w: x.softmax(1)),
-    ("softmax", {}, ((5,),), lambda x, w: x.softmax(1)),
-    ("flatten", {}, IMAGE, lambda x, w: x.flatten(1)),
-    ("identity", {}, IMAGE, lambda x, w: x),
-    ("dropout", {"p": 0.5}, IMAGE, lambda x, w: F.dropout(x, 0.5, training=False)),
-    ("drop_path", {"p": 0.5}, IMAGE, lambda x, w: x),
-    ("split", {"parts": 3}, IMAGE, lambda x, w: x.split(2, dim=1)),
-    ("split", {"parts": (1, 5)}, IMAGE, lambda x, w: x.split([1, 5], dim=1)),
-    ("affine", {"scale": 2.0, "shift": -0.5}, IMAGE, lambda x, w: 2 * x - 0.5),
-    ("affine", {"scale": 0.5, "power": 3.0}, IMAGE, lambda x, w: 0.5 * x**3),
-    ("affine", {}, IMAGE, lambda x, w: x),
-    ("channel_shuffle", {"groups": 3}, ((6, 4, 4),), lambda x, w: shuffled(x, 3)),
-    ("subsample", {"stride": (2, 3)}, IMAGE, lambda x, w: x[:, :, ::2, ::3]),
-    ("pad_channels", {"out": 10}, IMAGE, lambda x, w: F.pad(x, (0, 0, 0, 0, 0, 4))),
-    ("crop", {"offset": (2, 1), "size": (5, 6)}, IMAGE, lambda x, w: x[:, :, 2:7, 1:7]),
-    ("upsample", {"scale": (3, 2), "mode": "nearest"}, IMAGE, lambda x, w: F.interpolate(x, scale_factor=(3.0, 2.0))),
-    ("upsample", {"scale": 3, "mode": "bilinear"}, IMAGE,
-     lambda x, w: F.interpolate(x, scale_factor=3.0, mode="bilinear", align_corners=False)),
-    ("concat", {}, ((6, 4, 4), (2, 4, 4), (1, 4, 4)), lambda *x: torch.cat(x[:3], dim=1)),
-    ("concat", {}, ((6,), (2,)), lambda *x: torch.cat(x[:2], dim=1)),
-    ("add", {}, IMAGE * 2, lambda a, b, w: a + b),
-    ("add", {}, IMAGE * 3, lambda a, b, c, w: a + b + c),
-    ("mean", {}, IMAGE * 3, lambda a, b, c, w: (a + b + c) / 3),
-    ("max", {}, IMAGE * 3, lambda a, b, c, w: a.maximum(b).maximum(c)),
-    ("mul", {}, ((6, 4, 4), (6, 1, 1)), lambda a, b, w: a * b),
-    ("mul", {}, ((1, 4, 4), (6, 4, 4), (6, 1, 1)), lambda a, b, c, w: a * b * c),
-]
-IDS = [f"{op}-{i}" for i, (op, *_) in enumerate(CASES)]
 
 
 def test_every_op_has_a_row_and_a_case() -> None:
@@ -157,11 +30,6 @@ def run(model: onnx.ModelProto, inputs: dict[str, np.ndarray], optimised: bool =
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     return session.run(None, inputs)
-
-
-def arrays_of(shapes: Shapes, batch: int) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(batch)
-    return {f"x{i}": (2 * rng.standard_normal((batch, *shape))).astype(np.float32) for i, shape in enumerate(shapes)}
 
 
 @pytest.mark.parametrize("op, attrs, shapes, reference", CASES, ids=IDS)

@@ -48,10 +48,11 @@ def one(pair: tuple[int, int]) -> int | tuple[int, int]:
     return pair[0] if pair[0] == pair[1] else pair
 
 
-def symmetric(node: Node) -> bool:
-    """Whether both sides are padded alike, as PyTorch's layers do it."""
+def layer_pads(node: Node) -> bool:
+    """Whether PyTorch's layer can pad: both sides alike, a max pool by half its kernel at most (undilated)."""
     top, bottom, left, right = node.attrs["pad"]
-    return bool(top == bottom and left == right)
+    fits = node.op != "max_pool" or (top <= node.attrs["kernel"][0] // 2 and left <= node.attrs["kernel"][1] // 2)
+    return bool(top == bottom and left == right and fits)
 
 
 def torch_pads(pads: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
@@ -67,7 +68,7 @@ def positional(*values: tuple[str, Any]) -> tuple[Arg, ...]:
 def _window(node: Node, names: dict[str, Any]) -> tuple[Arg, ...]:
     """stride, padding, dilation as PyTorch names them."""
     a = node.attrs
-    pad = (a["pad"][0], a["pad"][2]) if symmetric(node) else (0, 0)
+    pad = (a["pad"][0], a["pad"][2]) if layer_pads(node) else (0, 0)
     found = {"stride": one(a["stride"]), "padding": one(pad)}
     if "dilation" in a:
         found["dilation"] = one(a["dilation"])
@@ -105,7 +106,7 @@ def _conv_transpose(node: Node, shapes: list[Shape]) -> Layer:
 
 def _crop_after(node: Node, shapes: list[Shape]) -> str:
     """Unequal padding of a transposed convolution is cut off its result."""
-    return "{0}" if symmetric(node) else f"F.pad({{0}}, {tuple(-p for p in torch_pads(node.attrs['pad']))})"
+    return "{0}" if layer_pads(node) else f"F.pad({{0}}, {tuple(-p for p in torch_pads(node.attrs['pad']))})"
 
 
 def _linear(node: Node, shapes: list[Shape]) -> Layer:
@@ -176,20 +177,20 @@ def _max_pool(node: Node, shapes: list[Shape]) -> Layer:
         (
             Arg("kernel_size", one(a["kernel"]), positional=True),
             *_window(node, {"stride": None, "padding": 0, "dilation": 1}),
-            Arg("ceil_mode", a["ceil"] and symmetric(node), False),
+            Arg("ceil_mode", a["ceil"] and layer_pads(node), False),
         ),
     )
 
 
 def _max_pool_pad(node: Node, shapes: list[Shape]) -> str:
-    if symmetric(node):
+    if layer_pads(node):
         return "{0}"
     return f"F.pad({{0}}, {torch_pads(_end_pads(node, shapes[0]))}, value=float('-inf'))"
 
 
 def _avg_pool(node: Node, shapes: list[Shape]) -> Layer | None:
     a = node.attrs
-    if not symmetric(node):
+    if not layer_pads(node):
         return None
     return Layer(
         "nn.AvgPool2d",
@@ -241,7 +242,7 @@ def _crop(node: Node, shapes: list[Shape]) -> str:
 ROWS: dict[str, Row] = {
     "conv": Row(
         _conv,
-        before=lambda node, shapes: "{0}" if symmetric(node) else f"F.pad({{0}}, {torch_pads(node.attrs['pad'])})",
+        before=lambda node, shapes: "{0}" if layer_pads(node) else f"F.pad({{0}}, {torch_pads(node.attrs['pad'])})",
     ),
     "conv_transpose": Row(_conv_transpose),
     "linear": Row(_linear),

@@ -15,6 +15,8 @@ class Disagreement(OpError):
 def concat(*xs: Tensor) -> Rule:
     """Joins values along the channels, or along the features after `flatten`; all other sizes are equal."""
     first = xs[0].shape
+    if len(first) < 2:
+        raise OpError(f"'concat' wants values with channels or features, these are {_all(xs)}")
     if any(len(x.shape) != len(first) or (x.shape[0], *x.shape[2:]) != (first[0], *first[2:]) for x in xs):
         raise Disagreement(f"'concat' joins values that differ in their channels alone, these are {_all(xs)}",
                            "give all branches the same height and width (stride, pad)")
@@ -43,6 +45,8 @@ def max_(*xs: Tensor) -> Rule:
 def mul(*xs: Tensor) -> Rule:
     """The product; a map of 1 x 1 meets one of H x W, and one channel meets C (gates, squeeze and excitation)."""
     rank = len(xs[0].shape)
+    if rank < 2:
+        raise OpError(f"'mul' wants values with channels or features, these are {_all(xs)}")
     if any(len(x.shape) != rank or x.shape[0] != xs[0].shape[0] for x in xs):
         raise Disagreement(f"'mul' joins values of one rank, these are {_all(xs)}")
     channels = {x.shape[1] for x in xs} - {1}
@@ -62,7 +66,7 @@ def _equal(name: str, xs: tuple[Tensor, ...]) -> Rule:
 
 def _advice(xs: tuple[Tensor, ...]) -> str:
     """What makes two branches equal."""
-    if len({x.shape[1] for x in xs}) > 1:
+    if len({x.shape[1:2] for x in xs}) > 1:
         return "the shortcut needs a projection: conv_bn with out: =out"
     return "the shortcut needs the stride of the residual branch"
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-from netspec.ops.base import OpError, Parts, Rule, Size, Tensor, op
+from netspec.ops.base import OpError, Parts, Rule, Size, Tensor, op, show
 
 
 @op()
-def input_(shape: list, *, sample: str = "") -> Rule:  # type: ignore[type-arg]
-    """An input of the network; its first size is a symbol, N for the batch."""
+def input_(shape: list, *, sample: Literal["normal", "rois"] = "normal") -> Rule:  # type: ignore[type-arg]
+    """An input of the network; its first size is a symbol, N for the batch.
+
+    `sample` says what `run` and tests draw: normal values, or `rois` of shape R x 5 (image index, x1, y1, x2, y2).
+    """
+    if sample == "rois" and (len(shape) != 2 or shape[1] != 5):
+        raise OpError(f"'sample: rois' goes with the shape [R, 5], this is {list(shape)}")
     return Rule((tuple(shape),))
 
 
@@ -22,13 +27,17 @@ def flatten(x: Tensor, /) -> Rule:
 @op()
 def split(x: Tensor, /, parts: Parts) -> Rule:
     """Cuts the channels into parts: a count of equal ones, or a list of sizes that covers them."""
+    if x.rank < 2:
+        raise OpError(f"'split' wants a value with channels or features, this is {show(x.shape)}")
     c = int(x.shape[1])
     if isinstance(parts, int):
         if parts < 1 or c % parts:
             raise OpError(f"{c} channels cannot be cut into {parts} equal parts", "list the sizes", "parts")
         sizes: tuple[int, ...] = (c // parts,) * parts
-    else:
+    elif all(type(p) is int for p in parts):
         sizes = parts
+    else:
+        raise OpError(f"'parts' is a count or a list of sizes, this is {list(parts)!r}", arg="parts")
     if min(sizes, default=0) < 1 or sum(sizes) != c:
         raise OpError(f"the parts {list(sizes)} do not cover the {c} channels", arg="parts")
     return Rule(tuple((x.shape[0], size, *x.shape[2:]) for size in sizes), attrs={"parts": sizes})

@@ -1,0 +1,65 @@
+"""Every op as PyTorch: the written source gives what torch's functions give, and netspec's shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conformance import CASES, IDS, Reference, Shapes, arrays_of, one_op
+from netspec_torch.rules import ROWS
+
+from netspec.backend import get
+from netspec.ops import OPS
+from netspec.weights import draw
+
+
+def test_every_op_has_a_row_and_a_case() -> None:
+    assert set(ROWS) == set(OPS) - {"input"}
+    assert {op for op, *_ in CASES} == set(ROWS)
+
+
+@pytest.mark.parametrize("op, attrs, shapes, reference", CASES, ids=IDS)
+def test_the_source_gives_what_torch_gives(
+        op: str, attrs: dict[str, Any], shapes: Shapes, reference: Reference) -> None:
+    graph = one_op(op, attrs, shapes)
+    weights = draw(graph, seed=3)
+    named = {key.removeprefix("step."): torch.from_numpy(value) for key, value in weights.items()}
+    for batch in (1, 2, 7):
+        inputs = arrays_of(shapes, batch)
+        wanted = reference(*map(torch.from_numpy, inputs.values()), named)
+        wanted = list(wanted) if isinstance(wanted, tuple | list) else [wanted]
+        got = list(get("torch").run(graph, weights, inputs).outputs.values())
+        assert [g.shape for g in got] == [(batch, *shape[1:]) for shape in graph.nodes["step"].shapes]
+        for mine, theirs in zip(got, wanted, strict=True):
+            assert mine.shape == tuple(theirs.shape)
+            assert np.abs(mine - theirs.numpy()).max() <= 1e-5 * np.abs(theirs.numpy()).max()
+
+
+@pytest.mark.parametrize("count_pad", [True, False])
+@pytest.mark.parametrize("ceil", [True, False])
+@pytest.mark.parametrize("kernel, stride, pad, size", [
+    ((3, 3), (2, 2), (1, 0, 0, 1), (8, 9)),
+    ((3, 2), (2, 3), (0, 1, 1, 0), (8, 9)),
+    ((4, 4), (3, 3), (2, 1, 0, 2), (9, 10)),
+])
+def test_average_pools_with_uneven_pads(kernel: tuple[int, int], stride: tuple[int, int], size: tuple[int, int],
+                                        pad: tuple[int, int, int, int], ceil: bool, count_pad: bool) -> None:
+    """Each window by its definition: the mean over its cells, padding counted or not, nothing beyond it."""
+    graph = one_op("avg_pool", {"kernel": kernel, "stride": stride, "pad": pad, "ceil": ceil, "count_pad": count_pad},
+                   ((2, *size),))
+    inputs = arrays_of(((2, *size),), 2)
+    x, (top, bottom, left, right) = inputs["x0"], pad
+    padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
+    real = np.pad(np.ones(size), ((top, bottom), (left, right)), constant_values=float(count_pad))
+    _, _, height, width = graph.nodes["step"].shape
+    wanted = np.empty((2, 2, int(height), int(width)))
+    for i in range(int(height)):
+        for j in range(int(width)):
+            rows = slice(i * stride[0], i * stride[0] + kernel[0])
+            columns = slice(j * stride[1], j * stride[1] + kernel[1])
+            wanted[:, :, i, j] = padded[:, :, rows, columns].sum((2, 3)) / real[rows, columns].sum()
+    for backend in ("torch", "onnx"):
+        got = get(backend).run(graph, {}, inputs).outputs["y0"]
+        assert np.abs(got - wanted).max() <= 1e-5 * np.abs(wanted).max(), backend
