@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,17 +77,25 @@ def command(
         network = Request.of(options).network()
         graph = network.inference
         shapes = {n.path: n.shape for n in graph.inputs}
-        inputs = make_inputs(shapes, batch, arrays, images, seed)
+        kinds = {n.path: n.attrs["sample"] for n in graph.inputs}
+        inputs = make_inputs(shapes, batch, arrays, images, seed, kinds)
         result = get(backend).run(graph, network.arrays(seed, weights), inputs, device, repeat)
     _print(result, inputs)
     return 0
 
 
 def make_inputs(
-    shapes: dict[str, tuple[int | str, ...]], batch: int, files: tuple[str, ...], images: tuple[str, ...], seed: int
+    shapes: dict[str, tuple[int | str, ...]],
+    batch: int,
+    files: tuple[str, ...],
+    images: tuple[str, ...],
+    seed: int,
+    kinds: Mapping[str, str] | None = None,
 ) -> dict[str, np.ndarray]:
     """The inputs of a run by name, float32; raises DataError, UsageError."""
     import numpy as np
+
+    from netspec.samples import sample
 
     given: dict[str, np.ndarray] = {}
     for text in files:
@@ -99,10 +108,8 @@ def make_inputs(
     if images:
         name = next(iter(shapes))
         given[name] = np.stack([_image(Path(f), shapes[name]) for f in images])
-    rng = np.random.default_rng(seed)
+    given = sample(shapes, kinds or {}, batch, seed) | given
     for name, shape in shapes.items():
-        if name not in given:
-            given[name] = rng.standard_normal([batch if isinstance(d, str) else d for d in shape], np.float32)
         fits = given[name].ndim == len(shape) and all(
             (g > 0 if isinstance(w, str) else w == g) for w, g in zip(shape, given[name].shape, strict=True)
         )
