@@ -73,6 +73,11 @@ CASES: list[tuple[str, dict[str, Any], Shapes, Reference]] = [
     ("max_pool", {"kernel": 3, "stride": 2}, IMAGE, lambda x, w: F.max_pool2d(x, 3, 2)),
     ("max_pool", {"kernel": 3, "stride": 2, "ceil": True}, ((6, 12, 10),),
      lambda x, w: F.max_pool2d(x, 3, 2, ceil_mode=True)),
+    # One window that sticks out of the whole map: ceil mode keeps it, since it begins inside.
+    ("max_pool", {"kernel": 3, "stride": 2, "ceil": True}, ((6, 2, 2),),
+     lambda x, w: F.max_pool2d(x, 3, 2, ceil_mode=True)),
+    ("avg_pool", {"kernel": 3, "stride": 2, "ceil": True}, ((6, 2, 2),),
+     lambda x, w: F.avg_pool2d(x, 3, 2, ceil_mode=True)),
     ("max_pool", {"kernel": 2, "stride": 3, "pad": 1, "ceil": True}, IMAGE,
      lambda x, w: F.max_pool2d(x, 2, 3, 1, ceil_mode=True)),
     ("max_pool", {"kernel": 3, "stride": 2, "pad": (0, 1, 0, 1)}, ((6, 8, 8),),

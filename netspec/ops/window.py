@@ -46,10 +46,10 @@ def _same(n: int, k: int, s: int, d: int) -> Pair:
 def length(n: int, k: int, s: int, before: int, after: int, d: int = 1, ceil: bool = False) -> int:
     """The number of windows along one side; with `ceil` the last begins inside the input or its left padding."""
     room = n + before + after - d * (k - 1) - 1
-    if room < 0:
+    if room < 0 and not ceil:
         return 0
     out = (room + s - 1) // s + 1 if ceil else room // s + 1
-    return out - 1 if ceil and (out - 1) * s >= n + before else out
+    return max(0, out - 1 if ceil and (out - 1) * s >= n + before else out)
 
 
 def window(h: int, w: int, kernel: Pair, stride: Pair, pad: object, dilation: Pair = (1, 1),
