@@ -281,9 +281,12 @@ class _Builder:
                 return Map(tuple(entries), self.span(start.start_mark, event.end_mark))
             key = self.node(event, depth + 1)
             value = self.node(next(self.events), depth + 1)
+            if isinstance(key, Map):
+                help_ = 'quote a name that starts with a hole: `- "{k} = conv": 64`'
+                self.error("NS104", "a key is a word", event, help_)
+                raise _Stop
             if not isinstance(key, Scalar):
-                help_ = 'quote an expression with braces, `"{k} = conv"`' if isinstance(key, Map) else ""
-                self.error("NS104", "a key is a word", event, help_ or "keys are words or numbers")
+                self.error("NS104", "a key is a word", event, "keys are words or numbers")
             elif key.text == "<<" and key.plain:
                 self.error("NS104", "merge keys are not allowed", event, "write the entries out; blocks share steps")
             elif key.text in seen:
@@ -328,6 +331,10 @@ def _trap(source: Source, line: int) -> str:
         return "YAML took the quote: turn the comparison round, or start with `=`"
     if re.match(r"\s*-\s+[\w =]+\Z", above) and re.match(r"\s+\w+:", here):
         return f"write `{above.strip()}:` before keywords"
+    if re.match(r"\s*-\s+\w+:\s+\w+:(\s|\Z)", here):
+        return "a name is given with `=`: `- stem = conv: ...`"
+    if re.search(r"[{,]\s*\w+:\s*[^\s,{}\[\]]+\s+\w+:\s", here):
+        return "a comma between the entries of { }"
     if _flow_trap(here):
         return _flow_trap(here)
     if "\t" in here[: len(here) - len(here.lstrip())]:

@@ -24,7 +24,9 @@ def finding(tree: Tree, error: Any, reporter: Reporter, bad: set[int]) -> None:
             bad.add(id(node))
             return
         for name, value in node.entries:
-            if name.text not in known:
+            if name.text not in known and name.text.endswith((")", "]")) and _empty(value):
+                bad |= {id(name), id(value)}  # the rest of an expression that YAML cut: it is reported there
+            elif name.text not in known:
                 code, what = (
                     ("NS206", f"'{schema['op']}' has no parameter") if "op" in schema else ("NS111", "there is no key")
                 )
@@ -43,6 +45,10 @@ def finding(tree: Tree, error: Any, reporter: Reporter, bad: set[int]) -> None:
     help_ = _trap(node) if isinstance(node, Scalar) else ""
     reporter.error("NS110", f"{what} is {wanted}; here is {_kind(node)}", node.span, help_)
     bad.add(id(node))
+
+
+def _empty(value: Tree) -> bool:
+    return isinstance(value, Scalar) and value.plain and value.text == ""
 
 
 def _locate(tree: Tree, path: Iterable[str | int]) -> tuple[Tree, Scalar | None]:
@@ -221,6 +227,8 @@ class _Structure:
                 self.bad.add(id(node))
         if not re.fullmatch(r"[A-Za-z_]\w*", op, re.ASCII):
             help_ = "a step is `op`, `op: arguments` or `name = op: arguments`"
+            if found := re.match(r"(\w+) +([\[{0-9=].*)", op):
+                help_ = f"a colon after the op: `{found[1]}: {found[2]}`"
             if re.match(r"\w+:\S", key.text):
                 help_ = f"a blank after the colon: {key.text.replace(':', ': ', 1)}"
             elif isinstance(key, Scalar) and re.search(r"\s\w+$|\n", op):
@@ -277,8 +285,11 @@ class _Structure:
             return
         known = did_you_mean(second.text, KEYWORDS)
         first_op = self.split(heads[0][0].text)[2]
+        op = lookup(first_op)
         if not known.startswith("did you mean") and first_op in JOINS:
             known = "branches stand two columns further"
+        elif op is not None and second.text in [p.name for p in op.params]:
+            known = f"arguments stand inside the op's: `{first_op}: {{..., {second.text}: ...}}`"
         elif not known.startswith("did you mean") and lookup(self.split(second.text)[2]) is not None:
             known = "a second step begins with `- `"
         self.reporter.error("NS111", f"there is no keyword '{_clip(second.text)}'", second.span, known)

@@ -38,6 +38,9 @@ class Slot:
 def collect(env: Env, args: Tree | None, slots: Sequence[Slot], what: str, at: Span) -> tuple[dict[str, Tree], bool]:
     """Matches arguments with parameters by position or name; reports what does not fit."""
     run, found, ok = env.run, {}, True
+    if (torn := _torn(args)) is not None:
+        run.error(env.frame, "NS301", "this expression is cut at its comma or bracket", torn.span, _QUOTE)
+        return found, False
     positional = [s.name for s in slots if s.positional]
     if isinstance(args, Map):
         names = [s.name for s in slots]
@@ -84,6 +87,19 @@ def collect(env: Env, args: Tree | None, slots: Sequence[Slot], what: str, at: S
         )
         ok = False
     return found, ok
+
+
+_QUOTE = "quote an expression with commas or brackets inside { } or [ ]: '=max(a, 8)'"
+
+
+def _torn(args: Tree | None) -> Scalar | None:
+    """An argument that YAML cut inside { } or [ ]: a plain expression whose brackets do not close."""
+    given = [v for _, v in args.entries] if isinstance(args, Map) else args.items if isinstance(args, Seq) else []
+    for tree in given:
+        if isinstance(tree, Scalar) and tree.plain and tree.text.startswith("="):
+            if tree.text.count("(") > tree.text.count(")") or tree.text.count("[") > tree.text.count("]"):
+                return tree
+    return None
 
 
 def scalar(env: Env, tree: Scalar) -> Any:
@@ -230,6 +246,10 @@ def _help(env: Env, value: Any, type_: str, tree: Tree) -> str:
         if value in env.values:
             return f"`={value}` is the value of '{value}'"
         if type_ in ("int", "float", "size", "parts"):
+            if isinstance(tree, Scalar) and not tree.plain and re.fullmatch(r"-?[0-9.]+", value):
+                return f"write {value} without quotes: a quoted number is a word"
+            if re.fullmatch(r"[\w.]+(,\s*[\w.]+)+", value):
+                return f"several arguments are a list: [{value}]"
             return _number_help(value)
         if type_ == "bool" and value.lower() in ("true", "yes", "on", "false", "no", "off", "y", "n"):
             return f"write {'true' if value.lower() in ('true', 'yes', 'on', 'y') else 'false'}"

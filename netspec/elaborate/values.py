@@ -230,6 +230,8 @@ class Env:
             help_ = did_you_mean(first, known)
             if path == "x":
                 help_ = f"in the body of a document an input has its name: {', '.join(self.frame.inputs)}"
+            elif not rest and first in self.run.callables(self.frame.home):
+                help_ = f"a word is a path; a list of steps is [{first}]"
             raise Mistake("NS203", f"there is no step '{first}' before this one", None, help=help_)
         return descend(entry, rest, path)
 
