@@ -37,7 +37,8 @@ class Slot:
 
 def collect(env: Env, args: Tree | None, slots: Sequence[Slot], what: str, at: Span) -> tuple[dict[str, Tree], bool]:
     """Matches arguments with parameters by position or name; reports what does not fit."""
-    run, found, ok = env.run, {}, True
+    run, ok = env.run, True
+    found: dict[str, Tree] = {}
     if (torn := _torn(args)) is not None:
         run.error(env.frame, "NS301", "this expression is cut at its comma or bracket", torn.span, _QUOTE)
         return found, False
