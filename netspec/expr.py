@@ -71,11 +71,6 @@ def free_names(expr: Expr) -> set[str]:
     return set(expr.parsed.names)
 
 
-def tensor_paths(expr: Expr) -> set[tuple[str, str]]:
-    """The tensors that it asks about, as (path, attribute); paths may hold template holes."""
-    return set(expr.parsed.tensors)
-
-
 @dataclass(frozen=True, slots=True)
 class Template:
     """A name or path with holes: `layer{stage}`."""

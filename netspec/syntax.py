@@ -19,7 +19,6 @@ MAX_DEPTH = 50
 class Parsed:
     run: Run
     names: frozenset[str]
-    tensors: frozenset[tuple[str, str]]
 
 
 @lru_cache(maxsize=4096)
@@ -32,7 +31,7 @@ def parse(text: str) -> Parsed:
         raise Wrong(e.code, e.message, e.start, e.end, e.help) from None
     run = parser.ternary()
     parser.finish()
-    return Parsed(run, frozenset(parser.free), frozenset(parser.tensors))
+    return Parsed(run, frozenset(parser.free))
 
 
 _BINARY = ({"or"}, {"and"}, {"not"}, {"<", ">", "<=", ">=", "==", "!="}, {"+", "-"}, {"*", "/", "//", "%"})
@@ -44,7 +43,6 @@ class Parser:
     def __init__(self, found: list[Token]) -> None:
         self.tokens, self.pos, self.depth = found, 0, 0
         self.free: set[str] = set()
-        self.tensors: set[tuple[str, str]] = set()
         self.bound: list[str] = []
 
     @property
@@ -221,7 +219,6 @@ class Parser:
     def tensor(self, token: Token) -> Run:
         """3a.channels; the path may have holes."""
         path, attr = token.value
-        self.tensors.add((path, attr))
         if "{" not in path:
 
             def run(env: Any, local: dict[str, Any]) -> Any:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netspec.errors import Source, Span
-from netspec.expr import ExprError, evaluate, free_names, parse_expr, parse_template, tensor_paths
+from netspec.expr import ExprError, evaluate, free_names, parse_expr, parse_template
 
 
 class Env:
@@ -148,7 +148,6 @@ def test_errors(text: str, code: str, column: int, says: str) -> None:
 def test_what_an_expression_reads() -> None:
     parsed = parse_expr("[i + k for i in b if i > a] + [layer{n}.channels, 3a.height]", place)
     assert free_names(parsed) == {"k", "b", "a", "n"}
-    assert tensor_paths(parsed) == {("layer{n}", "channels"), ("3a", "height")}
 
 
 def test_templates() -> None:
