@@ -96,6 +96,28 @@ def build(
     return Network(document, variant, graph, [d for d in reporter.sorted() if d.severity == "warning"])
 
 
+def build_block(
+    document: Document,
+    name: str,
+    settings: Mapping[str, Any] | None = None,
+    reporter: Reporter | None = None,
+    input: Sequence[int] | None = None,
+    max_nodes: int = MAX_NODES,
+) -> Network:
+    """Compiles one block of a document alone, by its examples; raises SpecError with all findings, UsageError."""
+    from netspec.elaborate.alone import elaborate_block
+
+    reporter = Reporter() if reporter is None else reporter
+    graph = elaborate_block(document, name, reporter, settings, input, max_nodes=max_nodes)
+    for d in reporter.sorted():
+        if d.span is not None and d.span.file == "--set" and d.severity == "error":
+            raise UsageError(f"--set: {d.message}", d.help)
+    reporter.check()
+    if graph is None:
+        raise SpecError(reporter.sorted())
+    return Network(document, None, graph, [d for d in reporter.sorted() if d.severity == "warning"])
+
+
 def _passes(document: Document, variant: str | None, reporter: Reporter) -> list[Pass]:
     """What the variant, or what it is `of`, asks for under `passes`."""
     found: list[Pass] = []
@@ -117,14 +139,16 @@ def load(
     max_nodes: int = MAX_NODES,
     **params: Any,
 ) -> Network:
-    """Compiles a spec by path or shipped name (`resnet50`); raises SpecError, UsageError."""
+    """Compiles a spec by path, shipped name (`resnet50`) or `FILE.yaml:block`; raises SpecError, UsageError."""
     from netspec.library import find
 
     found = find(str(spec))
-    if found.block:
-        raise UsageError(f"{spec} is a block, no network")
     reporter = Reporter()
     document = read_document(found.path, reporter, tuple(map(Path, include)))
     if document is None:
         raise SpecError(reporter.sorted())
+    if found.block:
+        if variant:
+            raise UsageError(f"'{spec}' is a block", "a variant goes with a document")
+        return build_block(document, found.block, params, reporter, input, max_nodes)
     return build(document, variant or found.variant, params, reporter, input, max_nodes)

@@ -14,18 +14,25 @@ import torch
 from torch import nn
 
 import netspec
+from netspec.graph import Graph
 from netspec.network import Network
+from netspec.samples import sample
 
 HERE = Path(__file__).parent
 SPECS = HERE.parent / "specs"
 TARGETS: dict[str, dict[str, Any]] = {
-    t["variant"]: t for t in json.loads((HERE / "data" / "targets.json").read_text(encoding="utf-8"))["targets"]}
+    t["variant"]: {"input": None, "params": None, "macs": None} | t
+    for t in json.loads((HERE / "data" / "targets.json").read_text(encoding="utf-8"))["targets"]}
 
 
 @lru_cache(maxsize=2)
 def network(variant: str) -> Network:
-    """The network of a target, from its family's spec."""
-    return netspec.load(SPECS / f"{TARGETS[variant]['family']}.yaml", variant=variant)
+    """The network of a target, from its family's spec; a block of a library stands alone."""
+    target = TARGETS[variant]
+    path = f"{SPECS / target['family']}.yaml"
+    if "/" in target["family"]:
+        return netspec.load(f"{path}:{variant}", input=target["input"])
+    return netspec.load(path, variant=variant)
 
 
 def images(shape: Sequence[int], count: int, seed: int = 0) -> np.ndarray:
@@ -38,6 +45,14 @@ def images(shape: Sequence[int], count: int, seed: int = 0) -> np.ndarray:
     coarse = rng.normal(size=(count, c, 5, 5)).repeat(-(-h // 5), 2).repeat(-(-w // 5), 3)[:, :, :h, :w]
     fine = 0.5 * rng.normal(size=(count, c, h, w))
     return (4 * (coarse + fine + rng.normal(size=(count, c, 1, 1)))).astype(np.float32)
+
+
+def inputs(graph: Graph, count: int, seed: int = 0) -> list[np.ndarray]:
+    """Images for each input of a graph, in its order; regions of interest where an input is sampled so."""
+    shapes = {n.path: n.shape for n in graph.inputs}
+    drawn = sample(shapes, {n.path: n.attrs.get("sample", "") for n in graph.inputs}, count, seed)
+    return [images([int(d) for d in shapes[name][1:]], count, seed) if len(shapes[name]) == 4 else value
+            for name, value in drawn.items()]
 
 
 def randomise(model: nn.Module, shape: Sequence[int], seed: int) -> nn.Module:
@@ -78,10 +93,10 @@ def randomise(model: nn.Module, shape: Sequence[int], seed: int) -> nn.Module:
     return model
 
 
-def torch_run(module: nn.Module, x: np.ndarray) -> np.ndarray:
+def torch_run(module: nn.Module, *x: np.ndarray) -> np.ndarray:
     """The first output of a module in eval mode."""
     with torch.inference_mode():
-        out = module.eval()(torch.from_numpy(x))
+        out = module.eval()(*map(torch.from_numpy, x))
     if not isinstance(out, torch.Tensor):
         out = next(iter(out.values() if isinstance(out, dict) else out))
     return out.numpy()
@@ -92,6 +107,7 @@ def onnx_session(path: Path) -> ort.InferenceSession:
     return ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 
-def onnx_run(session: ort.InferenceSession, x: np.ndarray) -> np.ndarray:
-    """The first output of a model with one input."""
-    return np.asarray(session.run(None, {session.get_inputs()[0].name: x})[0])
+def onnx_run(session: ort.InferenceSession, *x: np.ndarray) -> np.ndarray:
+    """The first output of a model."""
+    names = [i.name for i in session.get_inputs()]
+    return np.asarray(session.run(None, dict(zip(names, x, strict=True)))[0])

@@ -117,9 +117,8 @@ class Request:
     def network(self) -> Network:
         """Compiles it; warnings are printed; raises SpecError, UsageError."""
         from netspec.document import read_document
-        from netspec.elaborate.alone import elaborate_block
         from netspec.library import find
-        from netspec.network import build
+        from netspec.network import build, build_block
 
         found = find(self.spec)
         reporter = Reporter()
@@ -129,16 +128,7 @@ class Request:
         if found.block:
             if self.variant:
                 raise UsageError(f"'{self.spec}' is a block", "--variant goes with a document")
-            graph = elaborate_block(
-                document, found.block, reporter, self.settings, self.input_size, max_nodes=self.max_nodes
-            )
-            for d in reporter.sorted():
-                if d.span is not None and d.span.file == "--set" and d.severity == "error":
-                    raise UsageError(f"--set: {d.message}", d.help)
-            reporter.check()
-            if graph is None:
-                raise SpecError(reporter.sorted())
-            block = Network(document, None, graph, [d for d in reporter.sorted() if d.severity == "warning"])
+            block = build_block(document, found.block, self.settings, reporter, self.input_size, self.max_nodes)
             warn(block.warnings, self)
             return block
         if self.variant and found.variant:

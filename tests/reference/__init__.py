@@ -1,0 +1,56 @@
+"""Networks of the papers as plain PyTorch modules, written from the papers alone, for targets that no library ships.
+
+A module of this package is a family; its `NETS` gives the network of a variant. Each takes the arrays of the spec: by the
+order in which their tensors first occur, or by its own `NAMES`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from torch import nn
+
+
+class Reference(nn.Module):
+    """A reference network; `NAMES` are pairs of a pattern for its own keys and the key in the spec."""
+
+    NAMES: tuple[tuple[str, str], ...] = ()
+
+    def spec_name(self, key: str) -> str:
+        """The key in the spec of one of its own keys."""
+        for pattern, name in self.NAMES:
+            if found := re.fullmatch(pattern, key):
+                return found.expand(name)
+        raise KeyError(key)
+
+    def fill(self, arrays: Mapping[str, np.ndarray]) -> Reference:
+        """Takes every array, by `NAMES` or in the order in which they occur; raises KeyError where they do not fit.
+
+        An order shows as much as names: networks whose outputs are equal under a one-to-one map of the tensors are equal.
+        """
+        state = {k: v for k, v in self.state_dict().items() if not k.endswith("num_batches_tracked")}
+        if self.NAMES:
+            ours = {key: self.spec_name(key) for key in state}
+            if set(ours.values()) != set(arrays) or len(set(ours.values())) != len(ours):
+                raise KeyError(f"names differ: {sorted(set(ours.values()) ^ set(arrays))[:6]}")
+        else:
+            ours = dict(zip(state, arrays, strict=False))
+            for key, name in ours.items():
+                if tuple(state[key].shape) != arrays[name].shape:
+                    raise KeyError(f"{key} is {tuple(state[key].shape)}, in the spec {name} is {arrays[name].shape}")
+            if len(state) != len(arrays):
+                raise KeyError(f"{len(state)} tensors, in the spec {len(arrays)}")
+        self.load_state_dict({key: torch.from_numpy(arrays[name]) for key, name in ours.items()}, strict=False)
+        return self.eval()
+
+
+def nets(family: str) -> dict[str, Callable[[], Reference]]:
+    """The reference networks of a family by variant; none where it has no module here."""
+    name = f"{__name__}.{family.replace('/', '_')}"
+    if importlib.util.find_spec(name) is None:
+        return {}
+    return importlib.import_module(name).NETS
