@@ -1,7 +1,8 @@
-"""Checkpoints of torchvision, with random values: every tensor is mapped, or those that do not fit are listed."""
+"""Checkpoints of torchvision and timm, with random values: every tensor is mapped, or what does not fit is listed."""
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import sys
@@ -20,21 +21,23 @@ from torch import nn
 
 from netspec.errors import DataError
 
-CHECKPOINTS = {v: t["checkpoint"].removeprefix("torchvision:") for v, t in TARGETS.items() if "checkpoint" in t}
-QUICK = {("squeezenet_11", ".pth"), ("squeezenet_11", ".safetensors")}
+CHECKPOINTS = {v: t["checkpoint"] for v, t in TARGETS.items() if "checkpoint" in t}
+QUICK = "squeezenet_11"
 SIZE = (3, 224, 224)
 
 State = dict[str, torch.Tensor]
 
 
 def model(torchvision: ModuleType, name: str) -> nn.Module:
-    """A torchvision model without weights, by its call: `resnet18`, `mobilenet_v2(width_mult=1.4)`."""
-    found = re.fullmatch(r"(\w+)(?:\((\w+)=([\d.]+)\))?", name)
+    """A model without weights by the name of its library: `torchvision:mobilenet_v2(width_mult=1.4)`."""
+    found = re.fullmatch(r"(torchvision|timm):(\w+)(?:\((\w+)=([\d.]+)\))?", name)
     assert found
-    options: dict[str, Any] = {found[2]: float(found[3])} if found[2] else {}
-    if name == "googlenet":
+    if found[1] == "timm":
+        return importlib.import_module("timm").create_model(found[2], pretrained=False)
+    options: dict[str, Any] = {found[3]: float(found[4])} if found[3] else {}
+    if found[2] in ("googlenet", "inception_v3"):
         options |= {"init_weights": False}
-    return getattr(torchvision.models, found[1])(weights=None, **options)
+    return getattr(torchvision.models, found[2])(weights=None, **options)
 
 
 def command(variant: str, weights: Path, out: Path, to: str = "onnx") -> subprocess.CompletedProcess[str]:
@@ -63,20 +66,30 @@ def save(state: State, path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("variant, suffix", [
-    pytest.param(v, suffix, marks=[] if (v, suffix) in QUICK else pytest.mark.slow)
-    for v in CHECKPOINTS for suffix in (".pth", ".safetensors")])
-def test_a_checkpoint_gives_torchvisions_outputs(
-        torchvision: ModuleType, variant: str, suffix: str, folder: Path) -> None:
-    for seed, count in ((0, 2), (1, 3)):
-        theirs = randomise(model(torchvision, CHECKPOINTS[variant]), SIZE, seed)
-        weights = save(theirs.state_dict(), folder / f"weights{suffix}")
-        x = images(SIZE, count, seed + 5)
-        expected = torch_run(theirs, x)
-        done = command(variant, weights, folder / "net.onnx")
-        assert done.returncode == 0, done.stderr
-        agreement(expected, onnx_run(onnx_session(folder / "net.onnx"), x), tol=1e-4)
-        agreement(expected, torch_run(network(variant).to_torch(weights=weights), x), tol=1e-4)
+@pytest.mark.parametrize("variant", [v if v == QUICK else pytest.param(v, marks=pytest.mark.slow) for v in CHECKPOINTS])
+def test_a_checkpoint_gives_the_outputs_of_its_library(
+        torchvision: ModuleType, variant: str, folder: Path, record_property: Callable[[str, object], None]) -> None:
+    size = TARGETS[variant]["input"]
+    theirs = randomise(model(torchvision, CHECKPOINTS[variant]), size, 0)
+    weights = save(theirs.state_dict(), folder / "weights.safetensors")
+    x = images(size, 2, 5)
+    net, expected = network(variant), torch_run(theirs, x)
+    record_property("tensors", len(net.arrays(weights=weights)))
+    net.to_onnx(folder / "net.onnx", weights=weights)
+    for name, found in (("onnxruntime", onnx_run(onnx_session(folder / "net.onnx"), x)),
+                        ("torch", torch_run(net.to_torch(weights=weights), x))):
+        record_property(name, float(np.abs(found - expected).max() / np.abs(expected).max()))
+        agreement(expected, found, tol=1e-4)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+@pytest.mark.parametrize("variant", [QUICK, pytest.param("resnet18", marks=pytest.mark.slow)])
+def test_a_checkpoint_by_the_command(torchvision: ModuleType, variant: str, suffix: str, folder: Path) -> None:
+    theirs = randomise(model(torchvision, CHECKPOINTS[variant]), SIZE, 1)
+    x = images(SIZE, 3, 6)
+    done = command(variant, save(theirs.state_dict(), folder / f"weights{suffix}"), folder / "net.onnx")
+    assert done.returncode == 0, done.stderr
+    agreement(torch_run(theirs, x), onnx_run(onnx_session(folder / "net.onnx"), x), tol=1e-4)
 
 
 @pytest.mark.parametrize("variant", [pytest.param(v, marks=pytest.mark.slow) for v in ("squeezenet_11", "resnet50")])
@@ -97,7 +110,7 @@ def test_a_checkpoint_gives_torchvisions_outputs_in_the_written_source(
 @pytest.fixture(scope="module")
 def resnet18(torchvision: ModuleType) -> nn.Module:
     """One model whose state the tests below spoil in copies."""
-    return randomise(model(torchvision, "resnet18"), SIZE, 3)
+    return randomise(model(torchvision, "torchvision:resnet18"), SIZE, 3)
 
 
 def drop(state: State) -> str:
@@ -185,7 +198,7 @@ def test_the_comparison_sees_a_lost_and_a_swapped_tensor(
 
 def test_auxiliary_heads_are_loaded_for_training_and_may_be_missing_otherwise(
         torchvision: ModuleType, folder: Path) -> None:
-    theirs = model(torchvision, "googlenet")
+    theirs = model(torchvision, "torchvision:googlenet")
     state, net = theirs.state_dict(), network("googlenet_torchvision")
     path = save(state, folder / "weights.safetensors")
     arrays = net.arrays(weights=path, training=True)

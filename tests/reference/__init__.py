@@ -1,7 +1,7 @@
 """Networks of the papers as plain PyTorch modules, written from the papers alone, for targets that no library ships.
 
-A module of this package is a family; its `NETS` gives the network of a variant. Each takes the arrays of the spec: by the
-order in which their tensors first occur, or by its own `NAMES`.
+A module of this package is a family; its `NETS` gives the network of a variant. Each takes the arrays of the spec: by
+the order in which their tensors first occur, or by its own `NAMES`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Reference(nn.Module):
     def fill(self, arrays: Mapping[str, np.ndarray]) -> Reference:
         """Takes every array, by `NAMES` or in the order in which they occur; raises KeyError where they do not fit.
 
-        An order shows as much as names: networks whose outputs are equal under a one-to-one map of the tensors are equal.
+        An order shows as much as names: networks whose outputs are equal under a map of the tensors are equal.
         """
         state = {k: v for k, v in self.state_dict().items() if not k.endswith("num_batches_tracked")}
         if self.NAMES:
