@@ -94,6 +94,9 @@ def receptive_field(graph: Graph, ref: Ref) -> tuple[int, int] | None:
             "adaptive_avg_pool",
             "upsample",
             "conv_transpose",
+            "deform_conv",
+            "roi_align",
+            "deform_roi_pool",
         ):
             fields[node.path] = None
             continue

@@ -59,6 +59,10 @@ def passed(node: Node, entering: Sequence[Signal], shapes: Sequence[Shape]) -> S
         return through(first, FUNCTIONS[node.op])
     if node.op == "leaky_relu":
         return through(first, lambda x: np.where(x > 0, x, a["slope"] * x))
+    if node.op == "prelu":  # slopes are drawn around 1
+        return Signal(first.mean, first.variance)
+    if node.op == "l2_norm":
+        return Signal(0, 1 / int(node.shape[1]))
     if node.op == "affine":
         return through(first, lambda x: a["scale"] * x ** a["power"] + a["shift"])
     if node.op in ("batch_norm", "channel_scale"):

@@ -11,7 +11,7 @@ from zlib import crc32
 import numpy as np
 
 from netspec.graph import Graph, Node
-from netspec.ops import Shape
+from netspec.ops import OPS, Shape
 from netspec.signals import Signal, passed
 
 WORDS = ("zeros", "ones", "he", "xavier")
@@ -55,7 +55,7 @@ def _initial(node: Node, key: str, shape: Shape, rng: np.random.Generator) -> np
         return _written(node.init[name], size, _fans(node, size), rng)
     if name == "weight" and len(size) > 1:
         return _normal(rng, size, math.sqrt(2 / _fans(node, size)[0]))
-    return np.full(size, 1 if name in ("weight", "running_var") else 0, np.float32)
+    return np.full(size, OPS[node.op].init.get(name, 1 if name in ("weight", "running_var") else 0), np.float32)
 
 
 def _written(value: Any, size: tuple[int, ...], fans: tuple[float, float], rng: np.random.Generator) -> np.ndarray:

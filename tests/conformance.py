@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,10 @@ Reference = Callable[..., Any]
 """(operands, tensors by name) -> what torch gives."""
 
 IMAGE: Shapes = ((6, 11, 9),)
+
+
+ROIS = (5,)
+"""The shape of one region of interest: image index, x1, y1, x2, y2; `arrays_of` draws regions of the first operand."""
 
 
 def one_op(op: str, attrs: dict[str, Any], shapes: Shapes) -> Graph:
@@ -46,6 +51,52 @@ def over_channels(x: torch.Tensor, eps: float, w: dict[str, torch.Tensor]) -> to
     """Layer normalisation of each pixel."""
     last = x.movedim(1, -1)
     return F.layer_norm(last, last.shape[-1:], w.get("weight"), w.get("bias"), eps).movedim(-1, 1)
+
+
+def between(image: torch.Tensor, y: float, x: float) -> torch.Tensor:
+    """A (C, H, W) map at a point between its pixels, 0 outside: the four neighbours by their nearness."""
+    total = torch.zeros(image.shape[0])
+    for i in range(math.floor(y), math.floor(y) + 2):
+        for j in range(math.floor(x), math.floor(x) + 2):
+            if 0 <= i < image.shape[1] and 0 <= j < image.shape[2]:
+                total += max(0, 1 - abs(y - i)) * max(0, 1 - abs(x - j)) * image[:, i, j]
+    return total
+
+
+def deformed(x: torch.Tensor, offset: torch.Tensor, w: dict[str, torch.Tensor], stride: int = 1, pad: int = 0,
+             dilation: int = 1, groups: int = 1) -> torch.Tensor:
+    """Deformable convolution by equation 2 of Dai et al. 2017, pixel by pixel and tap by tap."""
+    out, per_group, kh, kw = w["weight"].shape
+    size = x.shape[1] * 2 * kh * kw // offset.shape[1]
+    found = torch.zeros(x.shape[0], out, *offset.shape[2:])
+    for b, i, j in np.ndindex(x.shape[0], *offset.shape[2:]):
+        patch = torch.zeros(x.shape[1], kh, kw)
+        for g, u, v in np.ndindex(x.shape[1] // size, kh, kw):
+            dy, dx = offset[b, 2 * (g * kh * kw + u * kw + v):, i, j][:2].tolist()
+            part = slice(g * size, (g + 1) * size)
+            patch[part, u, v] = between(x[b, part], i * stride - pad + u * dilation + dy,
+                                        j * stride - pad + v * dilation + dx)
+        for o in range(out):
+            first = o // (out // groups) * per_group
+            found[b, o, i, j] = (w["weight"][o] * patch[first:first + per_group]).sum()
+    return found + w["bias"].view(-1, 1, 1) if "bias" in w else found
+
+
+def pooled(x: torch.Tensor, rois: torch.Tensor, size: tuple[int, int], scale: float, samples: int = 2,
+           offset: torch.Tensor | None = None, gamma: float = 0.1) -> torch.Tensor:
+    """RoI pooling by equations 5 and 6 of Dai et al. 2017; a bin is the mean of its samples (He et al. 2017)."""
+    found = torch.zeros(len(rois), x.shape[1], *size)
+    for r, (index, *box) in enumerate(rois.tolist()):
+        left, top, right, bottom = (scale * v for v in box)
+        for i, j in np.ndindex(*size):
+            dy, dx = (0.0, 0.0) if offset is None else offset[r, 2 * (i * size[1] + j):][:2].tolist()
+            for u, v in np.ndindex(samples, samples):
+                y = top + (bottom - top) * ((i + (u + 0.5) / samples) / size[0] + gamma * dy) - 0.5
+                z = left + (right - left) * ((j + (v + 0.5) / samples) / size[1] + gamma * dx) - 0.5
+                if -1 <= y <= x.shape[2] and -1 <= z <= x.shape[3]:
+                    point = min(max(y, 0), x.shape[2] - 1), min(max(z, 0), x.shape[3] - 1)
+                    found[r, :, i, j] += between(x[int(index)], *point) / samples**2
+    return found
 
 
 CASES: list[tuple[str, dict[str, Any], Shapes, Reference]] = [
@@ -113,6 +164,24 @@ CASES: list[tuple[str, dict[str, Any], Shapes, Reference]] = [
     ("hard_sigmoid", {}, IMAGE, lambda x, w: F.hardsigmoid(x)),
     ("hard_swish", {}, IMAGE, lambda x, w: F.hardswish(x)),
     ("leaky_relu", {"slope": 0.2}, IMAGE, lambda x, w: F.leaky_relu(x, 0.2)),
+    ("prelu", {}, IMAGE, lambda x, w: F.prelu(x, w["weight"])),
+    ("prelu", {}, ((6, 5, 6),), lambda x, w: F.prelu(x, w["weight"])),  # ONNX would take (C,) for the width
+    ("prelu", {}, ((5,),), lambda x, w: F.prelu(x, w["weight"])),
+    ("l2_norm", {}, IMAGE, lambda x, w: F.normalize(x, dim=1)),
+    ("l2_norm", {"eps": 0.99}, ((1,),), lambda x, w: x / x.abs().clamp_min(0.99)),
+    ("deform_conv", {"out": 4, "kernel": 3, "pad": 1}, ((6, 5, 6), (18, 5, 6)),
+     lambda x, o, w: deformed(x, o, w, pad=1)),
+    ("deform_conv", {"out": 4, "kernel": (3, 2), "stride": 2, "pad": 2, "dilation": 2, "groups": 2, "bias": False},
+     ((8, 6, 7), (48, 3, 5)), lambda x, o, w: deformed(x, o, w, 2, 2, 2, 2)),
+    ("deform_conv", {"out": 2, "kernel": 2, "pad": (0, 1, 1, 0)}, ((2, 4, 4), (8, 4, 4)),
+     lambda x, o, w: deformed(F.pad(x, (1, 0, 0, 1)), o, w)),
+    ("roi_align", {"size": 3, "scale": 0.25}, ((6, 11, 9), ROIS), lambda x, r, w: pooled(x, r, (3, 3), 0.25)),
+    ("roi_align", {"size": (1, 2), "scale": 0.25, "samples": 3}, ((6, 11, 9), ROIS),
+     lambda x, r, w: pooled(x, r, (1, 2), 0.25, 3)),
+    ("deform_roi_pool", {"size": 3, "scale": 0.25}, ((6, 11, 9), ROIS, (18,)),
+     lambda x, r, o, w: pooled(x, r, (3, 3), 0.25, 2, o)),
+    ("deform_roi_pool", {"size": (2, 1), "scale": 0.25, "samples": 1, "gamma": 0.3}, ((6, 11, 9), ROIS, (4,)),
+     lambda x, r, o, w: pooled(x, r, (2, 1), 0.25, 1, o, 0.3)),
     ("softmax", {}, IMAGE, lambda x, w: x.softmax(1)),
     ("softmax", {}, ((5,),), lambda x, w: x.softmax(1)),
     ("flatten", {}, IMAGE, lambda x, w: x.flatten(1)),
@@ -156,4 +225,9 @@ IDS = [f"{op}-{i}" for i, (op, *_) in enumerate(CASES)]
 def arrays_of(shapes: Shapes, batch: int) -> dict[str, np.ndarray]:
     """Random operands."""
     rng = np.random.default_rng(batch)
-    return {f"x{i}": (2 * rng.standard_normal((batch, *shape))).astype(np.float32) for i, shape in enumerate(shapes)}
+    found = {f"x{i}": (2 * rng.standard_normal((batch, *shape))).astype(np.float32) for i, shape in enumerate(shapes)}
+    if shapes[1:2] == (ROIS,):  # from beyond the corner of the map to beyond its end
+        corners = rng.uniform(-8, 4 * 12, (2, batch, 2))
+        found["x1"] = np.concatenate([rng.permutation(batch)[:, None], corners.min(0), corners.max(0) + 1],
+                                     axis=1).astype(np.float32)
+    return found

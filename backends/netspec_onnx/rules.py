@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import onnx
 
 from netspec.graph import Node
 from netspec.ops import Shape
@@ -95,6 +96,19 @@ def _layer_norm(node: Node, shapes: list[Shape]) -> list[N]:
     return [n("Transpose", "x0", out="last", perm=[0, 2, 3, 1]),
             n("LayerNormalization", "last", *scale, out="normed", axis=-1, epsilon=node.attrs["eps"]),
             n("Transpose", "normed", perm=[0, 3, 1, 2])]
+
+
+def _l2_norm(node: Node, shapes: list[Shape]) -> list[N]:
+    """Not LpNormalization: it divides by zero where a vector is zero."""
+    return [n("ReduceL2", "x0", ints(1), out="norm"), n("Max", "norm", floats(node.attrs["eps"]), out="size"),
+            n("Div", "x0", "size")]
+
+
+def _prelu(node: Node, shapes: list[Shape]) -> list[N]:
+    """ONNX broadcasts the slopes from the right: they must be C x 1 x 1."""
+    if len(node.shape) == 2:
+        return [n("PRelu", "x0", "weight")]
+    return [n("Unsqueeze", "weight", ints(1, 2), out="slope"), n("PRelu", "x0", "slope")]
 
 
 def _channel_scale(node: Node, shapes: list[Shape]) -> list[N]:
@@ -208,6 +222,60 @@ def _upsample(node: Node, shapes: list[Shape]) -> list[N]:
     return [N("Resize", ("x0", "", floats(1, 1, *node.attrs["scale"])), ("y0",), attrs, exact=True)]
 
 
+def _deform_conv(node: Node, shapes: list[Shape]) -> list[N]:
+    a = node.attrs
+    (kh, kw), bias = a["kernel"], ["bias"] if a["bias"] else []
+    return [n("DeformConv", "x0", "weight", "x1", *bias, since=19, kernel_shape=[kh, kw], strides=list(a["stride"]),
+              pads=_onnx_pads(a["pad"]), dilations=list(a["dilation"]), group=a["groups"],
+              offset_group=int(shapes[1][1]) // (2 * kh * kw))]
+
+
+def _roi_boxes(index: Value, boxes: Value, node: Node, size: tuple[int, int], out: str) -> N:
+    """RoiAlign with pixels that cover i to i + 1."""
+    return n("RoiAlign", "x0", boxes, index, out=out, mode="avg", coordinate_transformation_mode="half_pixel",
+             output_height=size[0], output_width=size[1], sampling_ratio=node.attrs["samples"],
+             spatial_scale=node.attrs["scale"])
+
+
+def _roi_align(node: Node, shapes: list[Shape]) -> list[N]:
+    return [n("Slice", "x1", ints(0), ints(1), ints(1), out="first"),
+            n("Squeeze", "first", ints(1), out="image"),
+            n("Cast", "image", out="index", to=onnx.TensorProto.INT64),
+            n("Slice", "x1", ints(1), ints(5), ints(1), out="boxes"),
+            _roi_boxes("index", "boxes", node, node.attrs["size"], "y0")]
+
+
+def _deform_roi_pool(node: Node, shapes: list[Shape]) -> list[N]:
+    """A bin of a region is a region of one bin, shifted: the B bins of R regions are R * B boxes."""
+    (h, w), c = node.attrs["size"], int(node.shape[1])
+    corners = np.array([[j / w, i / h] for i in range(h) for j in range(w)], np.float32)[None]
+    bins = h * w
+    return [
+        n("Slice", "x1", ints(0), ints(1), ints(1), out="first"),
+        n("Cast", "first", out="image", to=onnx.TensorProto.INT64),
+        n("Expand", "image", ints(1, bins), out="images"),
+        n("Reshape", "images", ints(-1), out="index"),
+        n("Slice", "x1", ints(1), ints(3), ints(1), out="start"),
+        n("Slice", "x1", ints(3), ints(5), ints(1), out="end"),
+        n("Sub", "end", "start", out="span"),
+        n("Unsqueeze", "span", ints(1), out="spans"),
+        n("Unsqueeze", "start", ints(1), out="starts"),
+        n("Reshape", "x2", ints(0, bins, 2), out="pairs"),
+        n("Gather", "pairs", ints(1, 0), out="shifts", axis=2),  # (dy, dx) -> (dx, dy)
+        n("Mul", "shifts", floats(node.attrs["gamma"]), out="scaled"),
+        n("Add", "scaled", corners, out="relative"),
+        n("Mul", "relative", "spans", out="within"),
+        n("Add", "within", "starts", out="low"),
+        n("Mul", "spans", np.array([1 / w, 1 / h], np.float32), out="steps"),
+        n("Add", "low", "steps", out="high"),
+        n("Concat", "low", "high", out="corners", axis=2),
+        n("Reshape", "corners", ints(-1, 4), out="boxes"),
+        _roi_boxes("index", "boxes", node, (1, 1), "pooled"),
+        n("Reshape", "pooled", ints(-1, h, w, c), out="last"),
+        n("Transpose", "last", perm=[0, 3, 1, 2]),
+    ]
+
+
 def _mul(node: Node, shapes: list[Shape]) -> list[N]:
     steps, value = [], "x0"
     for i in range(1, len(shapes)):
@@ -228,6 +296,11 @@ ROWS: dict[str, Row] = {
     "batch_norm": _batch_norm,
     "layer_norm": _layer_norm,
     "channel_scale": _channel_scale,
+    "l2_norm": _l2_norm,
+    "prelu": _prelu,
+    "deform_conv": _deform_conv,
+    "roi_align": _roi_align,
+    "deform_roi_pool": _deform_roi_pool,
     "lrn": lambda node, shapes: [n("LRN", "x0", size=node.attrs["size"], alpha=node.attrs["alpha"],
                                    beta=node.attrs["beta"], bias=node.attrs["k"])],
     "max_pool": _max_pool,

@@ -27,7 +27,7 @@ def render(graph: Graph, groups: Sequence[Group], network: Group, version: str) 
     classes = [_class(g, nn_doc(g), _parameters(g)) for g in groups]
     main = _class(network, _text(graph.title or graph.name), "")
     code = "\n\n".join([*classes, main])
-    helpers = [text for name, text in HELPERS.items() if re.search(rf"\b{name}\b", code)]
+    helpers = _helpers(code)
     counts = totals(graph.nodes.values())
     outputs = ", ".join(f"{name} ({', '.join(map(str, graph.shape(o.ref)))})" for name, o in graph.outputs.items())
     inputs = ", ".join(f"{n.path} ({', '.join(map(str, n.shape))})" for n in graph.inputs)
@@ -46,6 +46,17 @@ def render(graph: Graph, groups: Sequence[Group], network: Group, version: str) 
     functional = ["import torch.nn.functional as F"] if re.search(r"\bF\.", code + "".join(helpers)) else []
     top = "\n".join([head, "", *imports, "import torch", *functional, "from torch import nn"])
     return "\n\n\n".join(part.strip("\n") for part in [top, *helpers, *classes, main]) + "\n"
+
+
+def _helpers(code: str) -> list[str]:
+    """The helpers that the code uses, and those that these use, which stand before them."""
+    found: dict[str, str] = {}
+    used = [name for name in HELPERS if re.search(rf"\b{name}\b", code)]
+    for name in used:
+        text = HELPERS[name]
+        found |= {} if name in found else {name: text}
+        used += [n for n in HELPERS if n not in used and re.search(rf"\b{n}\b", text)]
+    return list(reversed(found.values()))
 
 
 def _text(text: str) -> str:

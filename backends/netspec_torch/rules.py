@@ -104,6 +104,19 @@ def _conv_transpose(node: Node, shapes: list[Shape]) -> Layer:
     )
 
 
+def _deform_conv(node: Node, shapes: list[Shape]) -> Layer:
+    return Layer("DeformConv2d", _conv(node, shapes).args)
+
+
+def _roi_pool(name: str) -> Callable[[Node, list[Shape]], str]:
+    def call(node: Node, shapes: list[Shape]) -> str:
+        a = node.attrs
+        gamma = f", {{2}}, gamma={a['gamma']!r}" if "gamma" in a else ""
+        return f"{name}({{0}}, {{1}}{gamma}, size={a['size']}, scale={a['scale']!r}, samples={a['samples']})"
+
+    return call
+
+
 def _crop_after(node: Node, shapes: list[Shape]) -> str:
     """Unequal padding of a transposed convolution is cut off its result."""
     return "{0}" if layer_pads(node) else f"F.pad({{0}}, {tuple(-p for p in torch_pads(node.attrs['pad']))})"
@@ -245,10 +258,17 @@ ROWS: dict[str, Row] = {
         before=lambda node, shapes: "{0}" if layer_pads(node) else f"F.pad({{0}}, {torch_pads(node.attrs['pad'])})",
     ),
     "conv_transpose": Row(_conv_transpose),
+    "deform_conv": Row(
+        _deform_conv,
+        before=lambda node, shapes: (
+            "{0}, {1}" if layer_pads(node) else f"F.pad({{0}}, {torch_pads(node.attrs['pad'])}), {{1}}"
+        ),
+    ),
     "linear": Row(_linear),
     "batch_norm": Row(_batch_norm),
     "layer_norm": Row(_layer_norm),
     "channel_scale": Row(lambda node, shapes: Layer("ChannelScale", positional(("channels", shapes[0][1])))),
+    "l2_norm": Row(call=lambda node, shapes: f"F.normalize({{0}}, dim=1, eps={node.attrs['eps']!r})"),
     "lrn": Row(_lrn),
     "max_pool": Row(_max_pool, before=_max_pool_pad),
     "avg_pool": Row(_avg_pool, _avg_pool_call),
@@ -269,6 +289,9 @@ ROWS: dict[str, Row] = {
         lambda node, shapes: Layer("nn.Softmax", (Arg("dim", 1),)), lambda node, shapes: "F.softmax({0}, dim=1)"
     ),
     "leaky_relu": Row(lambda node, shapes: Layer("nn.LeakyReLU", (Arg("negative_slope", node.attrs["slope"], 0.01),))),
+    "prelu": Row(lambda node, shapes: Layer("nn.PReLU", positional(("num_parameters", shapes[0][1])))),
+    "roi_align": Row(call=_roi_pool("roi_align")),
+    "deform_roi_pool": Row(call=_roi_pool("deform_roi_pool")),
     "flatten": Row(lambda node, shapes: Layer("nn.Flatten"), lambda node, shapes: "torch.flatten({0}, 1)"),
     "identity": Row(lambda node, shapes: Layer("nn.Identity"), lambda node, shapes: "{0}"),
     "dropout": Row(lambda node, shapes: Layer("nn.Dropout", positional(("p", node.attrs["p"])))),
@@ -328,6 +351,65 @@ class DropPath(nn.Module):
             return x
         keep = torch.rand(x.shape[0], *[1] * (x.dim() - 1), device=x.device) >= self.p
         return x * keep / (1 - self.p)
+''',
+    "DeformConv2d": '''\
+class DeformConv2d(nn.Conv2d):
+    """Deformable convolution (Dai et al. 2017): taps are read at their places plus offsets (dy, dx)."""
+
+    def forward(self, x, offset):
+        (n, c, h, w), (rows, columns) = x.shape, offset.shape[2:]
+        (kh, kw), taps = self.kernel_size, self.kernel_size[0] * self.kernel_size[1]
+        parts = n * offset.shape[1] // (2 * taps)
+        offset = offset.reshape(parts, kh, kw, 2, rows, columns)
+
+        def places(kernel, out, axis):
+            tap = torch.arange(kernel, device=x.device) * self.dilation[axis]
+            return tap[:, None] + torch.arange(out, device=x.device) * self.stride[axis] - self.padding[axis]
+
+        y = places(kh, rows, 0)[:, None, :, None] + offset[:, :, :, 0]
+        x_ = places(kw, columns, 1)[:, None, :] + offset[:, :, :, 1]
+        part = torch.arange(parts, device=x.device).view(-1, 1, 1, 1, 1)
+        read = bilinear(x.reshape(parts, -1, h, w), part, y, x_).transpose(0, 1)
+        read = read.reshape(n, self.groups, -1, rows * columns)
+        weight = self.weight.view(self.groups, self.out_channels // self.groups, -1)
+        out = torch.einsum("gok,ngkp->ngop", weight, read).reshape(n, -1, rows, columns)
+        return out if self.bias is None else out + self.bias.view(-1, 1, 1)
+''',
+    "deform_roi_pool": '''\
+def deform_roi_pool(maps, rois, offset, gamma, size, scale, samples):
+    """RoI pooling whose bins are shifted by gamma * (dy, dx) of the height and width of their region."""
+    offset = gamma * offset.view(-1, *size, 2)
+    return roi_align(maps, rois, size, scale, samples, offset)
+''',
+    "roi_align": '''\
+def roi_align(maps, rois, size, scale, samples, offset=None):
+    """The mean of samples x samples points in each bin of each region: (N, C, H, W), (R, 5) -> (R, C, *size)."""
+    h, w = maps.shape[2:]
+    index, corners = rois[:, 0].long(), rois[:, 1:] * scale
+    places = []
+    for axis, (bins, reach) in enumerate(zip(size, (h, w))):
+        start, span = corners[:, 1 - axis], corners[:, 3 - axis] - corners[:, 1 - axis]
+        point = (torch.arange(bins * samples, device=maps.device) + 0.5) / (bins * samples)
+        place = start[:, None] + span[:, None] * point - 0.5
+        place = place.view(-1, *((bins, 1, samples, 1), (1, bins, 1, samples))[axis])
+        if offset is not None:
+            place = place + (offset[..., axis] * span[:, None, None])[..., None, None]
+        places.append((place.clamp(0, reach - 1), (place >= -1) & (place <= reach)))
+    (y, in_y), (x, in_x) = places
+    read = bilinear(maps, index.view(-1, 1, 1, 1, 1), y, x) * (in_y & in_x)
+    return read.mean((-1, -2)).transpose(0, 1)
+''',
+    "bilinear": '''\
+def bilinear(maps, index, y, x):
+    """Values of maps[index] between their pixels at y, x, which are 0 outside: (N, C, H, W) -> (C, *points)."""
+    n, c, h, w = maps.shape
+    flat, total = maps.transpose(0, 1).reshape(c, -1), 0.0
+    for near_y, part_y in ((y.floor(), 1 - y + y.floor()), (y.floor() + 1, y - y.floor())):
+        for near_x, part_x in ((x.floor(), 1 - x + x.floor()), (x.floor() + 1, x - x.floor())):
+            inside = (near_y >= 0) & (near_y < h) & (near_x >= 0) & (near_x < w)
+            place = (index * h + near_y.clamp(0, h - 1).long()) * w + near_x.clamp(0, w - 1).long()
+            total = total + flat[:, place] * (part_y * part_x * inside)
+    return total
 ''',
     "avg_pool_uneven": '''\
 def avg_pool_uneven(x, kernel, stride, pad, reach, count_pad):

@@ -7,6 +7,6 @@ shapes and MACs. The docstring is the manual. The JSON Schema, `netspec list ops
 
 from netspec.ops.base import OPS, Op, OpError, Param, Rule, Shape, Tensor, lookup, op
 
-from netspec.ops import activation, conv, join, norm, pool, shape  # noqa: F401, E402  isort: skip
+from netspec.ops import activation, conv, join, norm, pool, sampled, shape  # noqa: F401, E402  isort: skip
 
 __all__ = ["OPS", "Op", "OpError", "Param", "Rule", "Shape", "Tensor", "lookup", "op"]

@@ -59,6 +59,17 @@ def leaky_relu(x: Tensor, /, slope: float) -> Rule:
     return Rule((x.shape,))
 
 
+@op(weights=("weight",), init={"weight": 0.25})
+def prelu(x: Tensor, /) -> Rule:
+    """x where it is positive, a learned slope for each channel elsewhere (He et al. 2015, Delving Deep, equation 1).
+
+    The slopes are called `weight`, as in PyTorch, and begin at 0.25.
+    """
+    if x.rank < 2:
+        raise OpError("'prelu' wants a value with channels or features")
+    return Rule((x.shape,), {"weight": (int(x.shape[1]),)})
+
+
 @op()
 def softmax(x: Tensor, /) -> Rule:
     """exp(x) / sum(exp(x)) over the channels or features, the shape stays."""

@@ -104,6 +104,8 @@ class Op:
     """Number of tensors; None for any number (the joins)."""
     weights: tuple[str, ...] = ()
     """Names of the trained tensors that it may have; `init` takes these."""
+    init: Mapping[str, float] = field(default_factory=dict)
+    """What they are before training, where that is neither drawn, nor 1 for a `weight` and 0 for a `bias`."""
 
     @property
     def manual(self) -> str:
@@ -137,7 +139,7 @@ _TYPES = {"int", "float", "bool", "str", "list", "size", "pad", "parts"}
 Rulefn = Callable[..., Rule]
 
 
-def op(*, weights: tuple[str, ...] = ()) -> Callable[[Rulefn], Rulefn]:
+def op(*, weights: tuple[str, ...] = (), init: Mapping[str, float] | None = None) -> Callable[[Rulefn], Rulefn]:
     """Registers a function as the primitive op of its name (a trailing underscore is dropped)."""
 
     def register(fn: Rulefn) -> Rulefn:
@@ -146,7 +148,8 @@ def op(*, weights: tuple[str, ...] = ()) -> Callable[[Rulefn], Rulefn]:
         variadic = any(p.kind is p.VAR_POSITIONAL for p in signature)
         tensors = sum(p.kind is p.POSITIONAL_ONLY for p in signature)
         attrs = [p for p in signature if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-        OPS[name] = Op(name, fn, tuple(map(_param, attrs)), None if variadic else tensors, weights)
+        OPS[name] = Op(name, fn, tuple(map(_param, attrs)), None if variadic else tensors, weights,
+                       init or {})
         return fn
 
     return register

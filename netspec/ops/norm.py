@@ -32,6 +32,14 @@ def layer_norm(x: Tensor, /, *, eps: float = 1e-6, affine: bool = True) -> Rule:
     return Rule((x.shape,), {"weight": (c,), "bias": (c,)} if affine else {})
 
 
+@op()
+def l2_norm(x: Tensor, /, *, eps: float = 1e-6) -> Rule:
+    """x / max(|x|, eps) with the Euclidean norm over the channels of each pixel, or over the features."""
+    _channels(x, "l2_norm")
+    _eps(eps)
+    return Rule((x.shape,))
+
+
 @op(weights=("weight",))
 def channel_scale(x: Tensor, /) -> Rule:
     """Multiplies each channel by a learned factor, the shape stays."""

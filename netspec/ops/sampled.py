@@ -1,0 +1,62 @@
+"""Ops that read a map between its pixels: deformable convolution, pooling of regions of interest."""
+
+from __future__ import annotations
+
+from netspec.ops.base import OpError, Pad, Rule, Size, Tensor, op, show
+from netspec.ops.conv import conv
+
+
+@op(weights=("weight", "bias"))
+def deform_conv(x: Tensor, offset: Tensor, /, out: int, kernel: Size, stride: Size = 1, pad: Pad = 0, *,
+                dilation: Size = 1, groups: int = 1, bias: bool = True) -> Rule:
+    """Deformable convolution (Dai et al. 2017, equations 2 to 4), (N, C, H, W), (N, 2kG, H', W') -> (N, out, H', W').
+
+    Each of the k = kh * kw taps of the kernel is read at its place plus an offset, between pixels by bilinear
+    interpolation, 0 outside. The offset's channels are pairs (dy, dx), tap by tap, for each of G groups of channels.
+    """
+    c, _, _ = x.image("deform_conv")
+    rule = conv(x, out, kernel, stride, pad, dilation=dilation, groups=groups, bias=bias)
+    pairs, *size = offset.image("deform_conv")
+    each = 2 * kernel[0] * kernel[1]
+    if pairs % each or c % (pairs // each):
+        raise OpError(f"the offset has {pairs} channels; wanted are {each} for each group of the {c} channels")
+    if tuple(size) != rule.shapes[0][2:]:
+        raise OpError(f"the offset is {show(offset.shape)}, the result {show(rule.shapes[0])}",
+                      "its convolution has the same kernel, stride and pad")
+    return rule
+
+
+@op()
+def roi_align(x: Tensor, rois: Tensor, /, size: Size, *, scale: float = 1.0, samples: int = 2) -> Rule:
+    """Averages a grid of bins in each region of interest (He et al. 2017), (N, C, H, W), (R, 5) -> (R, C, *size).
+
+    A region is image index, x1, y1, x2, y2 in pixels; `scale` is cells of the map for a pixel. A bin is the mean of
+    `samples` x `samples` bilinear samples at regular places; pixel i covers i to i + 1.
+    """
+    return _rois(x, rois, size, scale, samples, "roi_align")
+
+
+@op()
+def deform_roi_pool(x: Tensor, rois: Tensor, offset: Tensor, /, size: Size, *, scale: float = 1.0, samples: int = 2,
+                    gamma: float = 0.1) -> Rule:
+    """Deformable RoI pooling (Dai et al. 2017, equations 5 and 6), (N, C, H, W), (R, 5), (R, 2B) -> (R, C, *size).
+
+    As `roi_align`, with each of the B bins shifted by gamma * (dy * height, dx * width) of its region; the offset's
+    features are pairs (dy, dx), bin by bin in rows.
+    """
+    rule = _rois(x, rois, size, scale, samples, "deform_roi_pool")
+    wanted = (rois.shape[0], 2 * size[0] * size[1])
+    if offset.shape != wanted:
+        raise OpError(f"the offset is {' x '.join(map(str, offset.shape))}, wanted is {wanted[0]} x {wanted[1]}")
+    return rule
+
+
+def _rois(x: Tensor, rois: Tensor, size: tuple[int, int], scale: float, samples: int, name: str) -> Rule:
+    c, _, _ = x.image(name)
+    if rois.rank != 2 or rois.shape[1] != 5:
+        raise OpError(f"regions are R x 5, this is {show(rois.shape)}", "`rois: {shape: [R, 5], sample: rois}`")
+    if not 0 < scale < 1e6:
+        raise OpError(f"'scale' is cells of the map for a pixel, this is {scale}", arg="scale")
+    if not 1 <= samples <= 64:
+        raise OpError(f"'samples' is 1 to 64, this is {samples}", arg="samples")
+    return Rule(((rois.shape[0], c, *size),))
