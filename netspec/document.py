@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from netspec.steps import PARAM_TYPES, BlockDecl, ParamDecl, Step, StepReader, e
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-RESERVED_VARIANT_KEYS = ("of", "input", "expect", "title", "passes")
+RESERVED_VARIANT_KEYS = ("of", "input", "expect", "title", "source", "passes")
 MAX_FILES = 64
 
 
@@ -30,7 +30,14 @@ class Variant:
     input: Tree | None = None
     expect: Tree | None = None
     title: str = ""
+    source: str = ""
     passes: tuple[Scalar, ...] = ()
+
+    @property
+    def alias(self) -> str:
+        """The variant that this one only names anew; empty where it says something of its own."""
+        same = self.of is not None and not (self.settings or self.passes) and self.input is None
+        return self.of.text if self.of is not None and same else ""
 
 
 @dataclass(eq=False)
@@ -71,11 +78,24 @@ class Document:
         return self.blocks.get(name) or self.used.get(name)
 
     def expect_for(self, variant: str | None) -> Map | None:
-        """The facts that hold for a variant: its own, or for the first one the document's too."""
-        own = self.variants[variant].expect if variant in self.variants else None
-        if own is None and variant in (None, self.default_variant):
+        """The facts that hold for a variant: its own, those of what it is an alias of, for the first the document's."""
+        own = next((v.expect for v in self._chain(variant, aliases=True) if v.expect is not None), None)
+        last = [v.name for v in self._chain(variant, aliases=True)][-1:]
+        if own is None and (variant is None or last == [self.default_variant]):
             own = self.expect
         return own if isinstance(own, Map) else None
+
+    def source_of(self, variant: str | None) -> str:
+        """The paper of a variant: its own, that of what it is `of`, or the document's."""
+        return next((v.source for v in self._chain(variant) if v.source), self.source)
+
+    def _chain(self, variant: str | None, aliases: bool = False) -> Iterator[Variant]:
+        """A variant and what it is `of`, or an alias of; a circle, which is reported elsewhere, is gone round once."""
+        seen: set[str | None] = set()
+        while variant in self.variants and variant not in seen:
+            seen.add(variant)
+            yield (found := self.variants[variant])
+            variant = found.alias if aliases else found.of.text if found.of is not None else None
 
 
 class Reader:
@@ -229,7 +249,7 @@ def _variant(key: Scalar, value: Tree, bad: set[int]) -> Variant:
     of = special.get("of")
     passes = tuple(s for s in items(special.get("passes"), bad) if isinstance(s, Scalar))
     return Variant(key.text, key, of if isinstance(of, Scalar) else None, part, special.get("input"),
-                   special.get("expect"), text(special.get("title")), passes)
+                   special.get("expect"), text(special.get("title")), text(special.get("source")), passes)
 
 
 def lineage(doc: Document, variant: str, reporter: Reporter) -> list[Variant]:

@@ -76,6 +76,7 @@ def document_schema(types: bool = True) -> dict[str, Any]:
             "of": {"type": "string", "wanted": "the name of a variant"},
             "expect": {"$ref": "#/$defs/expect"},
             "title": text,
+            "source": text,
             "passes": {"type": "array", "wanted": "a list of passes"},
             "input": {"$ref": "#/$defs/input"},
         },

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from spec_harness import outcome
 
+import netspec
 from netspec.errors import Diagnostic
 from netspec.expect import quantity
 
@@ -123,3 +124,21 @@ def test_quantities(text: object, number: int) -> None:
 @pytest.mark.parametrize("text", ["6.8m", "M", "1e6", "6.8 Mio", "", True, None, "-3"])
 def test_no_quantities(text: object) -> None:
     assert quantity(text) is None
+
+
+def test_an_alias_has_the_facts_and_the_paper_of_what_it_names(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(
+        "netspec: 1\nname: a\nsource: one\ninput: [3, 8, 8]\nparams: {width: 4}\nvariants:\n"
+        "  first: {}\n  other: {width: 8, source: two, expect: {params: 224}}\n"
+        "  also_first: {of: first}\n  also_other: {of: other, title: Other}\n  wider: {of: other, width: 16}\n"
+        "body:\n  - conv: [=width, 3]\nexpect: {params: 112}\n",
+        encoding="utf-8",
+    )
+    assert outcome(path).found == []
+    document = netspec.load(path).document
+    facts = {v: document.expect_for(v) for v in document.variants}
+    assert facts["also_first"] is facts["first"] is not None
+    assert facts["also_other"] is facts["other"] is not facts["first"]
+    assert facts["wider"] is None
+    assert [document.source_of(v) for v in document.variants] == ["one", "two", "one", "two", "two"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from netspec.document import Document, lineage
+from netspec.document import RESERVED_VARIANT_KEYS, Document, lineage
 from netspec.elaborate.bind import condition, expression, fill, literal, type_of
 from netspec.elaborate.body import run_steps
 from netspec.elaborate.call import lets, parameters, replace_default
@@ -121,7 +121,7 @@ def _settled(run: Run, doc: Document, chain: Sequence[Any], settings: dict[str, 
                     "NS206",
                     f"'{doc.name}' has no param '{name}'",
                     key.span,
-                    did_you_mean(name, [*known, "of", "input", "expect", "title", "passes"]),
+                    did_you_mean(name, [*known, *RESERVED_VARIANT_KEYS]),
                 )
             else:
                 known[name] = replace_default(known[name], tree)
