@@ -25,6 +25,8 @@ def sequence(run: Run, step: Step, ctx: Context, running: Val) -> Val:
     for index, row in enumerate(rows):
         outer = maker.enter(ctx.having(**row), index if table is not None else None)
         running = _repeat(run, step, outer, maker, running)
+        if maker.stops_at(maker.row_path):
+            break
     maker.finish(running)
     return running
 
@@ -44,6 +46,8 @@ def _repeat(run: Run, step: Step, ctx: Context, maker: _Rounds, running: Val) ->
     for i in range(count):
         inner = replace(ctx.having(i=i if index is None else index), counting=True)
         running = maker.round(inner, i, running)
+        if maker.stops_at(maker.path):
+            break
     return running
 
 
@@ -59,6 +63,14 @@ class _Rounds:
         self.first: dict[str, str] = {}
         self.fed = False
         self.last: Entry | None = None
+        self.row_path = self.path = ""
+
+    def stops_at(self, path: str) -> bool:
+        """Whether a network used `until` a step ends here: at the path of a row or round that is made, or inside it."""
+        frame = self.ctx.frame
+        if frame.until is not None and path == join(frame.prefix, frame.until):
+            frame.stopped = True
+        return frame.stopped
 
     def enter(self, ctx: Context, row: int | None) -> Context:
         """Begins a row of `for`."""
@@ -87,6 +99,9 @@ class _Rounds:
                 self._container(where, ctx)
                 where = where.child(str(number))
                 loops.append(Loop(where.weights, outer))
+            if kind == "row":
+                self.row_path = where.path
+        self.path = where.path
         feed, self.fed = not self.fed, True
         inner = replace(ctx, loops=tuple(loops))
         value, children = once(self.run, self.step, inner, running, where, feed, looped=bool(segments))
