@@ -39,8 +39,9 @@ def network(
                 variant.span,
                 did_you_mean(variant.text if isinstance(variant, Scalar) else "", doc.variants),
             )
-        for v in lineage(doc, variant.text, run.reporter):
-            settings |= {name: tree for name, (_, tree) in v.settings.items()}
+    chosen = variant.text if isinstance(variant, Scalar) else doc.default_variant
+    for v in lineage(doc, chosen, run.reporter) if chosen is not None else ():
+        settings |= {name: tree for name, (_, tree) in v.settings.items()}
     env = Env(run, frame, {}, names)
     defaults = [replace_default(p, settings.get(p.name)) for p in doc.params]
     values = parameters(run, defaults, given, arg_env, env, step.span, doc.name)
