@@ -112,7 +112,7 @@ def _build(
 
 def _example_input(written: Tree | None, name: str, index: int, count: int) -> Tree | None:
     """The size of one input of an example: a mapping by name, a list of sizes for each, or one for all."""
-    if isinstance(written, Map):
+    if isinstance(written, Map) and (count > 1 or written.get("shape") is None):
         return written.get(name)
     if count > 1 and isinstance(written, Seq) and all(isinstance(t, Seq) for t in written.items):
         return written.items[index] if index < len(written.items) else None

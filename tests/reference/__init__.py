@@ -48,6 +48,18 @@ class Reference(nn.Module):
         return self.eval()
 
 
+class Sequence(Reference):
+    """A network without branches: its layers, one after the other."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W) -> (N, classes)."""
+        return self.layers(x)
+
+
 def nets(family: str) -> dict[str, Callable[[], Reference]]:
     """The reference networks of a family by variant; none where it has no module here."""
     name = f"{__name__}.{family.replace('/', '_')}"
