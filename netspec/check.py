@@ -34,7 +34,7 @@ def check_file(
     if document.checkpoints is not None:
         from netspec.checkpoints import check_rules
 
-        check_rules(document.checkpoints, reporter)
+        check_rules(document.checkpoints, reporter, document.values)
     for block in document.blocks.values():
         if not _called(document, block.name, networks):
             check_block(block, reporter)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netspec.errors import DataError, Reporter, Span, UsageError
+from netspec.errors import DataError, Reporter, Span, UsageError, did_you_mean
 from netspec.expr import ExprError, Template, parse_template
 from netspec.graph import Graph
 from netspec.parse import Map, Scalar, Seq
@@ -102,17 +102,17 @@ class Rule:
     reshape: bool
     span: Span
 
-    def apply(self, key: str) -> str | None:
-        """The path for a key that the pattern matched; raises ExprError."""
+    def apply(self, key: str, values: Mapping[str, Any]) -> str | None:
+        """The path for a key that the pattern matched, by its holes and the document's values; raises ExprError."""
         found = self.pattern.fullmatch(key)
         assert found is not None
         words = {k: int(v) if v.isdigit() and (v == "0" or v[0] != "0") and len(v) < 10 else v
                  for k, v in found.groupdict().items()}
-        return None if self.to is None else self.to.fill(_Words(words))
+        return None if self.to is None else self.to.fill(_Words({**values, **words}))
 
 
 class _Words:
-    """The environment of a rule's target: its holes."""
+    """The environment of a rule's target: its holes, and what the params and `let` of the document are."""
 
     def __init__(self, words: Mapping[str, Any]) -> None:
         self.words = words
@@ -130,29 +130,30 @@ class _Words:
         pass  # a rule has no loops
 
 
-def rules_of(checkpoints: Map | None, reporter: Reporter) -> dict[str, list[Rule]]:
-    """The rule sets by source; mistakes in them go to the reporter."""
+def rules_of(checkpoints: Map | None, reporter: Reporter, values: Collection[str] = ()) -> dict[str, list[Rule]]:
+    """The rule sets by source, which may read `values`; mistakes in them go to the reporter."""
     found: dict[str, list[Rule]] = {}
     for source, listed in checkpoints.entries if checkpoints is not None else ():
         found[source.text] = []
         for tree in listed.items if isinstance(listed, Seq) else ():
             if isinstance(tree, Map):
                 try:
-                    found[source.text].append(_rule(tree))
+                    found[source.text].append(_rule(tree, values))
                 except ExprError as e:
                     reporter.error(e.code, e.message, e.span, e.help)
     return found
 
 
-def _rule(tree: Map) -> Rule:
+def _rule(tree: Map, values: Collection[str]) -> Rule:
     source, target = tree.get("from"), tree.get("to")
     if not isinstance(source, Scalar) or not isinstance(target, Scalar):
         raise ExprError("NS110", "a rule is {from: ..., to: ...}", tree.span)
     pattern, names = _pattern(source)
     to = None if target.value is None else parse_template(target.text, target.at)
-    unknown = (to.names - set(names)) if to is not None else set()
+    unknown = sorted(to.names - {*names, *values}) if to is not None else []
     if unknown:
-        raise ExprError("NS202", f"there is no hole '{sorted(unknown)[0]}' in `from`", target.span)
+        raise ExprError("NS202", f"there is no hole '{unknown[0]}' in `from`", target.span,
+                        did_you_mean(unknown[0], [*names, *values]))
     reshape = tree.get("reshape")
     return Rule(pattern, to, isinstance(reshape, Scalar) and reshape.value is True,
                 source.span)
@@ -181,9 +182,9 @@ def _pattern(source: Scalar) -> tuple[re.Pattern[str], list[str]]:
     return re.compile(r"\.".join(parts)), names
 
 
-def check_rules(checkpoints: Map, reporter: Reporter) -> None:
-    """Reports mistakes in the rules, without a checkpoint."""
-    rules_of(checkpoints, reporter)
+def check_rules(checkpoints: Map, reporter: Reporter, values: Collection[str] = ()) -> None:
+    """Reports mistakes in the rules, without a checkpoint; they may read `values`."""
+    rules_of(checkpoints, reporter, values)
 
 
 @dataclass(slots=True)
@@ -204,21 +205,22 @@ class Account:
 
 
 def match(graph: Graph, arrays: Mapping[str, np.ndarray], checkpoints: Map | None,
-          training: Graph | None = None) -> dict[str, np.ndarray]:
+          training: Graph | None = None, values: Mapping[str, Any] | None = None) -> dict[str, np.ndarray]:
     """The network's weights out of a checkpoint: by name, or by the rule set that accounts for every tensor.
 
-    Tensors that only `training` has (auxiliary heads) may be in the file. Raises DataError (NS602), which lists the
+    Tensors that only `training` has (auxiliary heads) may be in the file. Rules may read `values`, the document's. Raises DataError (NS602), which lists the
     keys that are missing, unexpected or of another shape.
     """
     reporter = Reporter()
-    sets = rules_of(checkpoints, reporter)
+    values = {name: value for name, value in (values or {}).items() if isinstance(value, (int, float, str, list))}
+    sets = rules_of(checkpoints, reporter, values)
     reporter.check()
     wanted = {key: tuple(map(int, shape)) for key, (shape, _, _) in graph.tensors().items()}
     spare = set(training.tensors()) - set(wanted) if training is not None else set()
-    accounts = [_account("its own names", (), wanted, spare, arrays)]
+    accounts = [_account("its own names", (), wanted, spare, arrays, {})]
     for source, rules in sets.items():
         if accounts[-1].problems:
-            accounts.append(_account(source, rules, wanted, spare, arrays))
+            accounts.append(_account(source, rules, wanted, spare, arrays, values))
     best = min(accounts, key=lambda a: a.problems)
     if best.problems:
         raise DataError("NS602", _complaint(graph, best),
@@ -227,7 +229,7 @@ def match(graph: Graph, arrays: Mapping[str, np.ndarray], checkpoints: Map | Non
 
 
 def _account(source: str, rules: Sequence[Rule], wanted: Mapping[str, tuple[int, ...]], spare: Collection[str],
-             arrays: Mapping[str, np.ndarray]) -> Account:
+             arrays: Mapping[str, np.ndarray], values: Mapping[str, Any]) -> Account:
     import numpy as np
 
     found = Account(source, {}, [], [], [], [])
@@ -236,7 +238,7 @@ def _account(source: str, rules: Sequence[Rule], wanted: Mapping[str, tuple[int,
             continue
         rule = next((r for r in rules if r.pattern.fullmatch(key)), None)
         try:
-            path = rule.apply(key) if rule is not None else key
+            path = rule.apply(key, values) if rule is not None else key
         except ExprError as e:
             found.unexpected.append(f"{key} ({e})")
             continue

@@ -73,6 +73,11 @@ class Document:
         """The first variant."""
         return next(iter(self.variants), None)
 
+    @property
+    def values(self) -> list[str]:
+        """The names of its params and of what `let` computes."""
+        return [p.name for p in self.params] + [name.text for name, _ in self.lets]
+
     def callable(self, name: str) -> BlockDecl | Document | None:
         """The block or network of that name that this file sees."""
         return self.blocks.get(name) or self.used.get(name)

@@ -150,8 +150,8 @@ def _uses(tree: Tree, section: str = "", always: bool = False) -> Iterator[tuple
 
 
 def _template_names(scalar: Scalar, reads: set[str]) -> None:
-    if "{" in scalar.text:
+    if "{" in scalar.text and not scalar.text.startswith("="):
         try:
-            reads.update(parse_template(scalar.text.partition("=")[0].strip(), scalar.at).names)
+            reads.update(parse_template(scalar.text, scalar.at).names)
         except ExprError:
             pass  # a text with braces that is no template

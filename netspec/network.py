@@ -24,10 +24,15 @@ class Network:
     """A compiled spec: `graph` is the training graph, `inference` the one that is run and counted."""
 
     def __init__(
-        self, document: Document, variant: str | None, graph: Graph, warnings: Sequence[Diagnostic] = ()
+        self,
+        document: Document,
+        variant: str | None,
+        graph: Graph,
+        warnings: Sequence[Diagnostic] = (),
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         self.document, self.variant, self.graph = document, variant, graph
-        self.warnings = tuple(warnings)
+        self.warnings, self.settings = tuple(warnings), dict(settings or {})
 
     @property
     def name(self) -> str:
@@ -42,12 +47,15 @@ class Network:
     def arrays(self, seed: int = 0, weights: str | Path | None = None, training: bool = False) -> dict[str, np.ndarray]:
         """Every weight by its state-dict key: seeded, or from a checkpoint; raises DataError."""
         from netspec.checkpoints import match, read_checkpoint
+        from netspec.elaborate.top import values_of
         from netspec.weights import initialise
 
         graph = self.graph if training else self.inference
         if weights is None:
             return initialise(graph, seed)
-        return match(graph, read_checkpoint(Path(weights)), self.document.checkpoints, self.graph)
+        rules = self.document.checkpoints
+        values = values_of(self.document, self.variant, self.settings) if rules is not None else {}
+        return match(graph, read_checkpoint(Path(weights)), rules, self.graph, values)
 
     def to_torch(self, training: bool = False, seed: int = 0, weights: str | Path | None = None) -> torch.nn.Module:
         """The nn.Module that `netspec compile --to torch` writes, with its weights loaded."""
@@ -93,7 +101,8 @@ def build(
     reporter.check()
     if graph is None:
         raise SpecError(reporter.sorted())
-    return Network(document, variant, graph, [d for d in reporter.sorted() if d.severity == "warning"])
+    warnings = [d for d in reporter.sorted() if d.severity == "warning"]
+    return Network(document, variant, graph, warnings, settings)
 
 
 def build_block(

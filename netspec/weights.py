@@ -14,7 +14,7 @@ from netspec.graph import Graph, Node
 from netspec.ops import OPS, Shape
 from netspec.signals import Signal, passed
 
-WORDS = ("zeros", "ones", "he", "xavier")
+WORDS = ("zeros", "ones", "he", "xavier", "bilinear")
 SPREADS = ("normal", "uniform", "truncated_normal")
 
 
@@ -62,7 +62,7 @@ def _written(value: Any, size: tuple[int, ...], fans: tuple[float, float], rng: 
     """A tensor by its `init`: a constant, he, xavier, or a spread.
 
     `xavier` is U(-a, a) with a = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010, eq. 16); a truncated normal is
-    cut at two standard deviations.
+    cut at two standard deviations. `bilinear` is the interpolation that a transposed convolution begins with in FCN.
     """
     fan_in, fan_out = fans
     if isinstance(value, Mapping):
@@ -73,11 +73,26 @@ def _written(value: Any, size: tuple[int, ...], fans: tuple[float, float], rng: 
         while kind == "truncated_normal" and (outside := np.abs(drawn) > 2).any():
             drawn[outside] = _normal(rng, (int(outside.sum()),), 1)
         return drawn * np.float32(spread)
+    if value == "bilinear":
+        return _bilinear(size)
     if value == "he":
         return _normal(rng, size, math.sqrt(2 / fan_in))
     if value == "xavier":
         return (rng.random(size, np.float32) * 2 - 1) * np.float32(math.sqrt(6 / (fan_in + fan_out)))
     return np.full(size, {"zeros": 0, "ones": 1}.get(value, value), np.float32)
+
+
+def _bilinear(size: tuple[int, ...]) -> np.ndarray:
+    """Each channel by itself, its kernel the tent of bilinear interpolation (Long et al. 2015, section 3.3)."""
+    found = np.zeros(size, np.float32)
+    if len(size) == 4:
+        tents = []
+        for k in size[2:]:
+            factor = (k + 1) // 2
+            tents.append(1 - np.abs(np.arange(k) - (factor - 1 if k % 2 else factor - 0.5)) / factor)
+        for channel in range(min(size[:2])):
+            found[channel, channel] = np.outer(*tents)
+    return found
 
 
 def _normal(rng: np.random.Generator, size: tuple[int, ...], std: float) -> np.ndarray:

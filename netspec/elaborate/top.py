@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from netspec.document import RESERVED_VARIANT_KEYS, Document, lineage
+from netspec.document import RESERVED_VARIANT_KEYS, Document, Variant, lineage
 from netspec.elaborate.bind import condition, expression, fill, literal, type_of
 from netspec.elaborate.body import run_steps
 from netspec.elaborate.call import lets, parameters, replace_default
@@ -71,10 +71,8 @@ def _network(
 ) -> Graph | None:
     frame = BlockFrame(doc, doc.name, {}, "", (), 0, is_document=True)
     names = Names()
-    env = Env(run, frame, {}, names)
     chain = lineage(doc, variant, run.reporter) if variant is not None else []
-    values = parameters(run, _settled(run, doc, chain, settings, env), {}, env, env, doc.tree.span, doc.name)
-    values = lets(run, doc.lets, Env(run, frame, values, names))
+    values = _values(run, doc, chain, settings, frame, names)
     env = Env(run, frame, values, names)
     own = (v.input for v in reversed(chain) if v.input is not None and not declared_input)
     written = next(own, doc.input)
@@ -108,6 +106,23 @@ def _network(
     used = {path[:i] for path in nodes for i, c in enumerate(path) if c == "."} | set(nodes)
     scopes = [s for s in run.scopes.values() if s.path in used]
     return Graph(variant or doc.name, nodes, outputs, scopes, title).check()
+
+
+def _values(
+    run: Run, doc: Document, chain: Sequence[Variant], settings: dict[str, Any], frame: BlockFrame, names: Names
+) -> dict[str, Any]:
+    """The params, as the variant and the settings have them, and what `let` makes of them."""
+    env = Env(run, frame, {}, names)
+    values = parameters(run, _settled(run, doc, chain, settings, env), {}, env, env, doc.tree.span, doc.name)
+    return lets(run, doc.lets, Env(run, frame, values, names))
+
+
+def values_of(doc: Document, variant: str | None, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What the params and `let` of a document are in one of its variants, for a document that compiles."""
+    run = Run(Reporter(), set(doc.bad), MAX_NODES)
+    chain = lineage(doc, variant, run.reporter) if variant is not None else []
+    frame = BlockFrame(doc, doc.name, {}, "", (), 0, is_document=True)
+    return _values(run, doc, chain, dict(settings or {}), frame, Names())
 
 
 def _settled(run: Run, doc: Document, chain: Sequence[Any], settings: dict[str, Any], env: Env) -> list[ParamDecl]:

@@ -60,6 +60,15 @@ class Sequence(Reference):
         return self.layers(x)
 
 
+def classifier(features: int, *widths: int) -> list[nn.Module]:
+    """Flattening and fully connected layers, ReLU between them."""
+    layers: list[nn.Module] = [nn.Flatten()]
+    for width in widths:
+        layers += [nn.Linear(features, width), nn.ReLU()]
+        features = width
+    return layers[:-1]
+
+
 def nets(family: str) -> dict[str, Callable[[], Reference]]:
     """The reference networks of a family by variant; none where it has no module here."""
     name = f"{__name__}.{family.replace('/', '_')}"
