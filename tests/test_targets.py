@@ -15,7 +15,7 @@ import pytest
 import torch
 from conftest import agreement
 from onnx import helper
-from parity import SPECS, TARGETS, images, inputs, network, onnx_run, onnx_session, torch_run
+from parity import SPECS, TARGETS, images, inputs, network, onnx_run, onnx_session, randomise, torch_run
 from reference import nets
 from reference.googlenet import GoogLeNet
 
@@ -24,7 +24,7 @@ from netspec.backend import Options, get
 from netspec.document import read_document
 from netspec.errors import Reporter
 from netspec.graph import Graph, Ref
-from netspec.weights import draw, initialise
+from netspec.weights import draw
 
 QUICK = ("googlenet", "squeezenet_11")
 """Their outputs are compared in every run; all others with --slow."""
@@ -34,8 +34,8 @@ TABLE_1 = {"3a": (256, 28, 28), "3b": (480, 28, 28), "4a": (512, 14, 14), "4b": 
            "4d": (528, 14, 14), "4e": (832, 14, 14), "5a": (832, 7, 7), "5b": (1024, 7, 7)}
 
 
-GATED = ("highway",)
-"""48 gates in a row amplify rounding (0.1 % on strong images): compared on weak images, with weights as initialised."""
+ROUGH = ("highway", "resnet110_scaled", "resnet110_exclusive_gate", "resnet110_shortcut_gate", "resnet110_conv")
+"""Dozens of gates, or of shortcuts that scale: they amplify rounding, so that float64 is what they are compared in."""
 
 FAMILIES = sorted({t["family"] for t in TARGETS.values()})
 REFERENCES = {v: net for family in FAMILIES for v, net in nets(family).items() if v in TARGETS}
@@ -162,22 +162,37 @@ def test_shapes_equal_those_of_onnx(variant: str) -> None:
 def emitted(variant: str, seed: int, folder: Path) -> tuple[Graph, dict[str, np.ndarray], Path]:
     """The inference graph, its drawn weights, and the ONNX model that has them."""
     graph = network(variant).inference
-    arrays, path = (initialise if variant in GATED else draw)(graph, seed), folder / "net.onnx"
+    arrays, path = draw(graph, seed), folder / "net.onnx"
     get("onnx").emit(graph, arrays, path, Options())
     return graph, arrays, path
 
 
-@pytest.mark.parametrize("variant", variants(compared()))
+@pytest.mark.parametrize("variant", variants([v for v in compared() if v not in ROUGH]))
 def test_torch_and_onnxruntime_and_the_paper_in_plain_torch_agree(variant: str, tmp_path: Path) -> None:
     for seed, count in ((0, 2), (1, 3)) if variant in QUICK else ((0, 2),):
         graph, arrays, path = emitted(variant, seed, tmp_path)
-        x = [value * np.float32(0.25 if variant in GATED else 1) for value in inputs(graph, count, seed + 10)]
+        x = inputs(graph, count, seed + 10)
         found = onnx_run(onnx_session(path), *x)
         agreement(torch_run(get("torch").to_module(graph, arrays, Options()), *x), found)
         if variant in REFERENCES:
             agreement(torch_run(REFERENCES[variant]().fill(arrays), *x), found)
         for file in tmp_path.iterdir():
             file.unlink()
+
+
+@pytest.mark.parametrize("variant", variants(ROUGH))
+def test_rough_networks_equal_the_paper_in_float64(variant: str, tmp_path: Path) -> None:
+    """onnxruntime, which has float32 alone, may be ten times as far from float64 as PyTorch's own float32 is."""
+    graph = network(variant).inference
+    module = get("torch").to_module(graph, draw(graph), Options())
+    state = randomise(module, TARGETS[variant]["input"], 0).state_dict()
+    arrays = {key: state[key].numpy().copy() for key in graph.tensors()}
+    (x,) = inputs(graph, 2, 10)
+    get("onnx").emit(graph, arrays, tmp_path / "net.onnx", Options())
+    single, onnx_single = torch_run(module, x), onnx_run(onnx_session(tmp_path / "net.onnx"), x)
+    double = torch_run(module.double(), x.astype(np.float64))
+    agreement(torch_run(REFERENCES[variant]().fill(arrays).double(), x.astype(np.float64)), double, tol=1e-10)
+    assert np.abs(onnx_single - double).max() <= 10 * np.abs(single - double).max() <= 1e-2 * np.abs(double).max()
 
 
 @pytest.mark.slow
