@@ -69,7 +69,8 @@ def randomise(model: nn.Module, shape: Sequence[int], seed: int) -> nn.Module:
 
     def scale(layer: nn.Module, _: Any, out: torch.Tensor) -> torch.Tensor:
         over = out.transpose(0, 1).flatten(1)
-        size = over.std(1, correction=0).clamp_min(1e-3) if out.ndim == 4 else over.std().expand(over.shape[0])
+        many = over.shape[1] > 2 * len(out)  # of a gate there are too few values to scale each channel by itself
+        size = over.std(1, correction=0).clamp_min(1e-3) if many else over.std().expand(over.shape[0])
         layer.weight.div_(size.view(-1, *[1] * (layer.weight.ndim - 1)))
         draw(layer.bias, -0.2, 0.2)
         return out / size.view(1, -1, *[1] * (out.ndim - 2))

@@ -61,3 +61,20 @@ def test_fcn_begins_with_bilinear_interpolation() -> None:
     up = torch.nn.functional.conv_transpose2d(x, weight, stride=2)[:, :, 1:-1, 1:-1]
     wanted = torch.nn.functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
     assert torch.allclose(up[:, :, 1:-1, 1:-1], wanted[:, :, 1:-1, 1:-1], atol=1e-6)
+
+
+def test_the_three_forms_of_a_resnext_block() -> None:
+    """Xie et al. 2016, Figure 3: 32 paths summed, joined early, or as one grouped convolution."""
+    graphs = {form: network(f"resnext_block_{form}").inference for form in "abc"}
+    c = draw(graphs["c"], 0)
+    reduce, transform, expand = (c[f"residual.{name}.weight"] for name in ("reduce", "transform", "expand"))
+    a, b = {}, {"residual.expand.weight": expand}
+    for path in range(32):
+        part = slice(4 * path, 4 * path + 4)
+        for arrays, at in ((a, f"path.{path}"), (b, f"residual.paths.path.{path}")):
+            arrays |= {f"{at}.reduce.weight": reduce[part], f"{at}.transform.weight": transform[part]}
+        a[f"path.{path}.expand.weight"] = expand[:, part]
+    x = images((256, 56, 56), 2, 1)
+    wanted = run(graphs["c"], c, x)
+    agreement(wanted, run(graphs["a"], a, x))
+    agreement(wanted, run(graphs["b"], b, x))
