@@ -70,7 +70,8 @@ def randomise(model: nn.Module, shape: Sequence[int], seed: int) -> nn.Module:
     def scale(layer: nn.Module, _: Any, out: torch.Tensor) -> torch.Tensor:
         over = out.transpose(0, 1).flatten(1)
         many = over.shape[1] > 2 * len(out)  # of a gate there are too few values to scale each channel by itself
-        size = over.std(1, correction=0).clamp_min(1e-3) if many else over.std().expand(over.shape[0])
+        whole = over.std()  # a channel that is dead on these images may live on others
+        size = over.std(1, correction=0).clamp_min(0.1 * float(whole)) if many else whole.expand(over.shape[0])
         layer.weight.div_(size.view(-1, *[1] * (layer.weight.ndim - 1)))
         draw(layer.bias, -0.2, 0.2)
         return out / size.view(1, -1, *[1] * (out.ndim - 2))
