@@ -34,7 +34,8 @@ TABLE_1 = {"3a": (256, 28, 28), "3b": (480, 28, 28), "4a": (512, 14, 14), "4b": 
            "4d": (528, 14, 14), "4e": (832, 14, 14), "5a": (832, 7, 7), "5b": (1024, 7, 7)}
 
 
-ROUGH = ("highway", "resnet110_scaled", "resnet110_exclusive_gate", "resnet110_shortcut_gate", "resnet110_conv")
+ROUGH = ("highway", "resnet110_scaled", "resnet110_exclusive_gate", "resnet110_shortcut_gate", "resnet110_conv",
+         "se_bn_inception")
 """Dozens of gates, or of shortcuts that scale: they amplify rounding, so that float64 is what they are compared in."""
 
 FAMILIES = sorted({t["family"] for t in TARGETS.values()})
