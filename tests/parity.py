@@ -26,13 +26,13 @@ TARGETS: dict[str, dict[str, Any]] = {
 
 
 @lru_cache(maxsize=2)
-def network(variant: str) -> Network:
+def network(variant: str, **settings: Any) -> Network:
     """The network of a target, from its family's spec; a block of a library stands alone."""
     target = TARGETS[variant]
     path = f"{SPECS / target['family']}.yaml"
     if "/" in target["family"]:
         return netspec.load(f"{path}:{variant}", input=target["input"])
-    return netspec.load(path, variant=variant)
+    return netspec.load(path, variant=variant, **settings)
 
 
 def images(shape: Sequence[int], count: int, seed: int = 0) -> np.ndarray:
@@ -58,8 +58,8 @@ def inputs(graph: Graph, count: int, seed: int = 0) -> list[np.ndarray]:
 def randomise(model: nn.Module, shape: Sequence[int], seed: int) -> nn.Module:
     """Draws every tensor of a model, so that its outputs are neither small nor alike; gives it in eval mode.
 
-    Statistics and affine parts of batch norms are drawn as `Agreement` says. Weights are normal, then scaled channel by
-    channel in one forward pass until what a layer gives has unit variance: deep networks would vanish or explode.
+    Statistics and affine parts of batch norms are drawn as `Agreement` says. Weights are normal, then scaled layer by
+    layer in one forward pass until what a layer gives has unit variance: deep networks would vanish or explode.
     """
     rng = np.random.default_rng(seed)
 
@@ -68,13 +68,10 @@ def randomise(model: nn.Module, shape: Sequence[int], seed: int) -> nn.Module:
             tensor.copy_(torch.from_numpy(rng.uniform(low, high, tuple(tensor.shape)).astype(np.float32)))
 
     def scale(layer: nn.Module, _: Any, out: torch.Tensor) -> torch.Tensor:
-        over = out.transpose(0, 1).flatten(1)
-        many = over.shape[1] > 2 * len(out)  # of a gate there are too few values to scale each channel by itself
-        whole = over.std()  # a channel that is dead on these images may live on others
-        size = over.std(1, correction=0).clamp_min(0.1 * float(whole)) if many else whole.expand(over.shape[0])
-        layer.weight.div_(size.view(-1, *[1] * (layer.weight.ndim - 1)))
+        size = out.std().clamp_min(1e-3)
+        layer.weight.div_(size)
         draw(layer.bias, -0.2, 0.2)
-        return out / size.view(1, -1, *[1] * (out.ndim - 2))
+        return out / size
 
     hooks = []
     with torch.no_grad():

@@ -24,6 +24,8 @@ from netspec.errors import DataError
 CHECKPOINTS = {v: t["checkpoint"] for v, t in TARGETS.items() if "checkpoint" in t}
 QUICK = "squeezenet_11"
 SIZE = (3, 224, 224)
+OPTIONS: dict[str, dict[str, Any]] = {"mobilenet_v1": {"act": "relu6"}}
+"""What the published weights were trained with and the paper does not have."""
 
 State = dict[str, torch.Tensor]
 
@@ -69,17 +71,28 @@ def save(state: State, path: Path) -> Path:
 @pytest.mark.parametrize("variant", [v if v == QUICK else pytest.param(v, marks=pytest.mark.slow) for v in CHECKPOINTS])
 def test_a_checkpoint_gives_the_outputs_of_its_library(
         torchvision: ModuleType, variant: str, folder: Path, record_property: Callable[[str, object], None]) -> None:
+    """Within 1e-4 in float32; where the drawn network amplifies rounding, in float64, and then onnxruntime, which has
+    float32 alone, may be ten times as far from float64 as the library's own float32 is.
+    """
     size = TARGETS[variant]["input"]
     theirs = randomise(model(torchvision, CHECKPOINTS[variant]), size, 0)
     weights = save(theirs.state_dict(), folder / "weights.safetensors")
-    x = images(size, 2, 5)
-    net, expected = network(variant), torch_run(theirs, x)
-    record_property("tensors", len(net.arrays(weights=weights)))
+    net, x = network(variant, **OPTIONS.get(variant, {})), images(size, 2, 5)
     net.to_onnx(folder / "net.onnx", weights=weights)
-    for name, found in (("onnxruntime", onnx_run(onnx_session(folder / "net.onnx"), x)),
-                        ("torch", torch_run(net.to_torch(weights=weights), x))):
-        record_property(name, float(np.abs(found - expected).max() / np.abs(expected).max()))
-        agreement(expected, found, tol=1e-4)
+    ours = net.to_torch(weights=weights)
+    expected, by_torch = torch_run(theirs, x), torch_run(ours, x)
+    by_onnx = onnx_run(onnx_session(folder / "net.onnx"), x)
+    error_onnx, error_torch = (float(np.abs(v - expected).max() / np.abs(expected).max()) for v in (by_onnx, by_torch))
+    rough = max(error_onnx, error_torch) > 1e-4
+    for name, value in (("tensors", len(net.inference.tensors())), ("onnxruntime", error_onnx), ("torch", error_torch),
+                        ("float64", rough)):
+        record_property(name, value)
+    if not rough:
+        agreement(expected, by_onnx, tol=1e-4)
+        return agreement(expected, by_torch, tol=1e-4)
+    double = torch_run(theirs.double(), x.astype(np.float64))
+    agreement(double, torch_run(ours.double(), x.astype(np.float64)), tol=1e-10)
+    assert np.abs(by_onnx - double).max() <= 10 * np.abs(expected - double).max() <= 1e-2 * np.abs(double).max()
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
