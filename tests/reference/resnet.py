@@ -73,7 +73,8 @@ class ResNet(Reference):
 LAYERS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 
 NETS = {
-    **{f"resnet{depth}_{option.lower()}": partial(ResNet, layers, depth >= 50, option)
+    # as in the catalogue's counts, options A and C have the stride of a bottleneck on its 3x3
+    **{f"resnet{depth}_{option.lower()}": partial(ResNet, layers, depth >= 50, option, stride_at=2)
        for depth, layers in LAYERS.items() for option in "AC"},
     **{f"resnet{depth}_v1": partial(ResNet, LAYERS[depth], True, stride_at=1) for depth in (50, 101, 152)},
     **{f"plain{depth}": partial(ResNet, LAYERS[depth], False, "none") for depth in (18, 34)},
