@@ -205,11 +205,13 @@ class Account:
 
 
 def match(graph: Graph, arrays: Mapping[str, np.ndarray], checkpoints: Map | None,
-          training: Graph | None = None, values: Mapping[str, Any] | None = None) -> dict[str, np.ndarray]:
+          training: Graph | None = None, values: Mapping[str, Any] | None = None,
+          only: Collection[str] | None = None) -> dict[str, np.ndarray]:
     """The network's weights out of a checkpoint: by name, or by the rule set that accounts for every tensor.
 
-    Tensors that only `training` has (auxiliary heads) may be in the file. Rules may read `values`, the document's. Raises DataError (NS602), which lists the
-    keys that are missing, unexpected or of another shape.
+    Tensors that only `training` has (auxiliary heads) may be in the file, and where `only` lists keys, all others of
+    the network, of any shape. Rules may read `values`, the document's. Raises DataError (NS602), which lists the keys
+    that are missing, unexpected or of another shape.
     """
     reporter = Reporter()
     values = {name: value for name, value in (values or {}).items() if isinstance(value, (int, float, str, list))}
@@ -217,6 +219,9 @@ def match(graph: Graph, arrays: Mapping[str, np.ndarray], checkpoints: Map | Non
     reporter.check()
     wanted = {key: tuple(map(int, shape)) for key, (shape, _, _) in graph.tensors().items()}
     spare = set(training.tensors()) - set(wanted) if training is not None else set()
+    if only is not None:
+        spare |= set(wanted) - set(only)
+        wanted = {key: shape for key, shape in wanted.items() if key in only}
     accounts = [_account("its own names", (), wanted, spare, arrays, {})]
     for source, rules in sets.items():
         if accounts[-1].problems:

@@ -94,6 +94,10 @@ class Document:
         """The paper of a variant: its own, that of what it is `of`, or the document's."""
         return next((v.source for v in self._chain(variant) if v.source), self.source)
 
+    def title_of(self, variant: str | None) -> str:
+        """The title of a variant: its own, that of what it is `of`, or the document's."""
+        return next((v.title for v in self._chain(variant) if v.title), self.title)
+
     def _chain(self, variant: str | None, aliases: bool = False) -> Iterator[Variant]:
         """A variant and what it is `of`, or an alias of; a circle, which is reported elsewhere, is gone round once."""
         seen: set[str | None] = set()

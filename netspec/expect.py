@@ -36,6 +36,17 @@ def verify(network: Network, reporter: Reporter) -> None:
         _Verifier(network, reporter).all(expect)
 
 
+def stated(expect: Map | None, what: str) -> int | None:
+    """The exact number that `expect` gives for a count; None where it gives none."""
+    tree = expect.get(what) if expect is not None else None
+    for fact in tree.items if isinstance(tree, Seq) else (tree,):
+        value = fact.get("value") if isinstance(fact, Map) else fact
+        number = quantity(value.value) if isinstance(value, Scalar) else None
+        if isinstance(number, int) and not (isinstance(fact, Map) and fact.get("within") is not None):
+            return number
+    return None
+
+
 class _Verifier:
     def __init__(self, network: Network, reporter: Reporter) -> None:
         self.network, self.reporter, self.graph = network, reporter, network.inference

@@ -44,8 +44,17 @@ class Network:
         """The inference graph: without auxiliary heads and dropout."""
         return inference(self.graph)
 
-    def arrays(self, seed: int = 0, weights: str | Path | None = None, training: bool = False) -> dict[str, np.ndarray]:
-        """Every weight by its state-dict key: seeded, or from a checkpoint; raises DataError."""
+    def arrays(
+        self,
+        seed: int = 0,
+        weights: str | Path | None = None,
+        training: bool = False,
+        layers: Sequence[str] | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Every weight by its state-dict key: seeded, or from a checkpoint; raises DataError, UsageError.
+
+        With `layers`, paths of steps, those alone come from the checkpoint, and all others are seeded.
+        """
         from netspec.checkpoints import match, read_checkpoint
         from netspec.elaborate.top import values_of
         from netspec.weights import initialise
@@ -55,16 +64,32 @@ class Network:
             return initialise(graph, seed)
         rules = self.document.checkpoints
         values = values_of(self.document, self.variant, self.settings) if rules is not None else {}
-        return match(graph, read_checkpoint(Path(weights)), rules, self.graph, values)
+        only = keys_of(graph, layers) if layers is not None else None
+        found = match(graph, read_checkpoint(Path(weights)), rules, self.graph, values, only)
+        return found if only is None else initialise(graph, seed) | found
 
-    def to_torch(self, training: bool = False, seed: int = 0, weights: str | Path | None = None) -> torch.nn.Module:
-        """The nn.Module that `netspec compile --to torch` writes, with its weights loaded."""
+    def to_torch(
+        self,
+        training: bool = False,
+        seed: int = 0,
+        weights: str | Path | None = None,
+        layers: Sequence[str] | None = None,
+        freeze: Sequence[str] = (),
+    ) -> torch.nn.Module:
+        """The nn.Module that `netspec compile --to torch` writes, with its weights; raises UsageError, DataError.
+
+        `layers` are the paths of the steps whose weights come from `weights`, all by default; the parameters of the
+        steps in `freeze` are not trained (Yosinski et al. 2014: transfer of the first n layers, frozen or fine-tuned).
+        """
         from netspec.backend import Options, get
 
         backend = get("torch")
         module: torch.nn.Module = backend.to_module(
-            self.graph, self.arrays(seed, weights, training), Options(training=training)
+            self.graph, self.arrays(seed, weights, training, layers), Options(training=training)
         )
+        frozen = keys_of(self.graph, freeze)
+        for key, parameter in module.named_parameters():
+            parameter.requires_grad_(key not in frozen)
         return module
 
     def to_onnx(self, path: str | Path, seed: int = 0, weights: str | Path | None = None, **options: Any) -> list[Path]:
@@ -75,6 +100,19 @@ class Network:
             self.inference, self.arrays(seed, weights), Path(path), Options(seed=seed, **options)
         )
         return written
+
+
+def keys_of(graph: Graph, paths: Sequence[str]) -> set[str]:
+    """The state-dict keys of the steps at these paths; raises UsageError for one that has no weights."""
+    keys = graph.tensors()
+    found: set[str] = set()
+    for path in paths:
+        below = {key for key in keys if key.startswith(f"{path}.")}
+        if not below:
+            prefixes = {key[:i] for key in keys for i, c in enumerate(key) if c == "."}
+            raise UsageError(f"'{graph.name}' has no step '{path}' with weights", did_you_mean(path, prefixes))
+        found |= below
+    return found
 
 
 def build(

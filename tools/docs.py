@@ -6,6 +6,8 @@ import re
 import sys
 from pathlib import Path
 
+from gallery import page
+
 from netspec.codes import CODES
 from netspec.commands.list import ops
 from netspec.ops import OPS
@@ -39,7 +41,7 @@ def errors() -> str:
     return "\n".join(parts)
 
 
-PAGES = {"language.md": language, "errors.md": errors}
+PAGES = {"language.md": language, "errors.md": errors, "gallery.md": page}
 
 
 def main() -> int:

@@ -17,7 +17,7 @@ from netspec.elaborate.values import POISON, BlockFrame, Entry, Env, Mistake, Na
 from netspec.errors import Reporter, Source, Span, UsageError, did_you_mean
 from netspec.expr import parse_template
 from netspec.graph import Graph, Output
-from netspec.ops import OPS, OpError
+from netspec.ops import OPS, OpError, Shape
 from netspec.parse import Map, Scalar, Seq, Tree, parse
 from netspec.steps import ParamDecl, entries, text
 
@@ -74,8 +74,7 @@ def _network(
     chain = lineage(doc, variant, run.reporter) if variant is not None else []
     values = _values(run, doc, chain, settings, frame, names)
     env = Env(run, frame, values, names)
-    own = (v.input for v in reversed(chain) if v.input is not None and not declared_input)
-    written = next(own, doc.input)
+    written = doc.input if declared_input else _written_input(doc, chain)
     if doc.is_library:
         raise UsageError(
             f"{doc.path}: a library of blocks has no network of its own",
@@ -108,6 +107,11 @@ def _network(
     return Graph(variant or doc.name, nodes, outputs, scopes, title).check()
 
 
+def _written_input(doc: Document, chain: Sequence[Variant]) -> Tree | None:
+    """The input of the variant, or of what it is `of`, or of the document."""
+    return next((v.input for v in reversed(chain) if v.input is not None), doc.input)
+
+
 def _values(
     run: Run, doc: Document, chain: Sequence[Variant], settings: dict[str, Any], frame: BlockFrame, names: Names
 ) -> dict[str, Any]:
@@ -123,6 +127,16 @@ def values_of(doc: Document, variant: str | None, settings: Mapping[str, Any] | 
     chain = lineage(doc, variant, run.reporter) if variant is not None else []
     frame = BlockFrame(doc, doc.name, {}, "", (), 0, is_document=True)
     return _values(run, doc, chain, dict(settings or {}), frame, Names())
+
+
+def inputs_of(doc: Document, variant: str | None) -> dict[str, Shape]:
+    """The shapes that enter a document that compiles, without compiling it."""
+    run = Run(Reporter(), set(doc.bad), MAX_NODES)
+    chain = lineage(doc, variant, run.reporter) if variant is not None else []
+    frame = BlockFrame(doc, doc.name, {}, "", (), 0, is_document=True)
+    env = Env(run, frame, _values(run, doc, chain, {}, frame, Names()), Names())
+    found = _inputs(run, frame, _written_input(doc, chain), env, None)
+    return {name: run.nodes[value.refs[0].node].shape for name, value in found.items() if value.ok}
 
 
 def _settled(run: Run, doc: Document, chain: Sequence[Any], settings: dict[str, Any], env: Env) -> list[ParamDecl]:

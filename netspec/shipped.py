@@ -1,0 +1,84 @@
+"""The shipped networks as rows of a table: what `netspec list specs` and the gallery show."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from netspec.document import Document, read_document
+from netspec.elaborate.top import inputs_of
+from netspec.errors import Reporter
+from netspec.expect import stated
+from netspec.library import shipped
+from netspec.ops.base import Shape
+
+_YEAR = re.compile(r"\b(?:19|20)\d\d\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A variant of a shipped family."""
+
+    name: str
+    family: str
+    title: str
+    year: int | None
+    params: int
+    macs: int
+    inputs: dict[str, Shape]
+    source: str
+    alias: str
+    """The variant that it only names anew; empty for all others."""
+
+
+def documents() -> Iterator[tuple[Path, Document]]:
+    """The shipped families in the order of their papers, then of their names."""
+    found = []
+    for path in shipped():
+        reporter = Reporter()
+        document = read_document(path, reporter)
+        reporter.check()
+        assert document is not None
+        found.append((year_of(document.source) or 0, path.name, path, document))
+    for _, _, path, document in sorted(found, key=lambda item: item[:2]):
+        yield path, document
+
+
+def entries() -> Iterator[Entry]:
+    """Every variant; counts are the exact facts of its `expect`, or counted where it states none."""
+    for _, document in documents():
+        for variant in document.variants or [None]:
+            yield entry(document, variant)
+
+
+def entry(document: Document, variant: str | None) -> Entry:
+    """The row of one variant."""
+    expect = document.expect_for(variant)
+    params, macs = (stated(expect, what) for what in ("params", "macs"))
+    if params is None or macs is None:
+        from netspec.measure import totals
+        from netspec.network import build
+
+        counts = totals(build(document, variant).inference.nodes.values())
+        params, macs = counts.params, counts.macs
+    source = document.source_of(variant)
+    own = document.variants[variant] if variant is not None else None
+    return Entry(
+        variant or document.name,
+        document.path.stem,
+        document.title_of(variant),
+        year_of(source),
+        params,
+        macs or 0,
+        inputs_of(document, variant),
+        source,
+        own.alias if own is not None else "",
+    )
+
+
+def year_of(source: str) -> int | None:
+    """The first year that a source names."""
+    found = _YEAR.search(source)
+    return int(found[0]) if found else None

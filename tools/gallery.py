@@ -1,0 +1,52 @@
+"""What is generated of docs/gallery.md: every shipped network with its counts, and the pictures of the families."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from netspec.document import Document
+from netspec.ops.base import show
+from netspec.shipped import documents, entry, year_of
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+MARKS = re.compile(r"(<!-- networks: .*? -->\n).*?(<!-- /networks -->)", re.DOTALL)
+
+
+def page() -> str:
+    """docs/gallery.md with its networks."""
+    parts, families, count = [], 0, 0
+    for path, document in documents():
+        rows = [entry(document, variant) for variant in document.variants or [None]]
+        names = {row.name: [other.name for other in rows if other.alias == row.name] for row in rows if not row.alias}
+        families, count = families + 1, count + len(names)
+        parts.append(f"## {heading(document)}\n")
+        parts.append(f"{document.source}. [specs/{path.name}](../specs/{path.name})\n")
+        parts.append(f"![{document.title}](img/gallery/{path.stem}.svg)\n")
+        parts.append("| name | | parameters | MACs | input |\n| --- | --- | ---: | ---: | --- |")
+        for row in rows:
+            if not row.alias:
+                name = ", ".join(f"`{name}`" for name in (row.name, *names[row.name]))
+                size = " + ".join(show(shape) for shape in row.inputs.values())
+                parts.append(f"| {name} | {row.title} | {row.params:,} | {row.macs:,} | {size} |")
+        parts.append("")
+    found = "\n".join([f"{families} families, {count} networks.\n", *parts])
+    text = (DOCS / "gallery.md").read_text(encoding="utf-8")
+    return MARKS.sub(lambda m: m[1] + found + m[2], text)
+
+
+def heading(document: Document) -> str:
+    """The title of a family with its year."""
+    year = year_of(document.source)
+    return f"{document.title} ({year})" if year else document.title
+
+
+def pictures(folder: Path) -> None:
+    """Draws the first variant of every family."""
+    from netspec.draw import draw
+    from netspec.network import build
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, document in documents():
+        (folder / f"{path.stem}.svg").write_bytes(draw(build(document).graph, "svg", None))
