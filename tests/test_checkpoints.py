@@ -34,12 +34,18 @@ def model(torchvision: ModuleType, name: str) -> nn.Module:
     """A model without weights by the name of its library: `torchvision:mobilenet_v2(width_mult=1.4)`."""
     found = re.fullmatch(r"(torchvision|timm):(\w+)(?:\((\w+)=([\d.]+)\))?", name)
     assert found
-    if found[1] == "timm":
-        return importlib.import_module("timm").create_model(found[2], pretrained=False)
-    options: dict[str, Any] = {found[3]: float(found[4])} if found[3] else {}
-    if found[2] in ("googlenet", "inception_v3"):
-        options |= {"init_weights": False}
-    return getattr(torchvision.models, found[2])(weights=None, **options)
+    with torch.device("meta"):  # no time is spent on weights that are drawn again
+        if found[1] == "timm":
+            empty = importlib.import_module("timm").create_model(found[2], pretrained=False)
+        else:
+            options: dict[str, Any] = {found[3]: float(found[4])} if found[3] else {}
+            if found[2] in ("googlenet", "inception_v3"):
+                options |= {"init_weights": False}
+            empty = getattr(torchvision.models, found[2])(weights=None, **options)
+    model = empty.to_empty(device="cpu")
+    for name, buffer in model.named_buffers():
+        buffer.fill_(1 if name.endswith("running_var") else 0)
+    return model
 
 
 def command(variant: str, weights: Path, out: Path, to: str = "onnx") -> subprocess.CompletedProcess[str]:

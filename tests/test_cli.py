@@ -209,10 +209,11 @@ def test_summary_json_and_settings(netspec_) -> None:
 def test_list(netspec_) -> None:
     rows = json.loads(netspec_("list", "specs", "-f", "json").out)
     by_name = {r["name"]: r for r in rows}
-    assert {"name", "family", "title", "input", "params", "macs"} <= set(rows[0])
+    assert list(rows[0]) == ["name", "title", "year", "params", "macs", "input", "source"]
     # torchvision's counts
     assert [by_name[n]["params"] for n in ("resnet50", "densenet121", "mobilenet_v2")] == [25557032, 7978856, 3504872]
-    assert by_name["resnet50"]["family"] == "resnet" and by_name["resnet50"]["input"] == [3, 224, 224]
+    assert (by_name["resnet50"]["year"], by_name["resnet50"]["input"]) == (2015, "3x224x224")
+    assert by_name["wide_resnet50_2"]["source"] and by_name["deformable_roi_pooling"]["input"] == "256x14x14 + 5"
     ops = {r["name"]: r for r in json.loads(netspec_("list", "ops", "-f", "json").out)}
     assert ops["conv"]["arguments"].split()[:4] == ["out", "kernel", "stride=1", "pad=0"]
     assert "inception" in netspec_("list", "blocks").out

@@ -53,6 +53,7 @@ def test_vgg_applied_densely_is_vgg_on_one_window_and_a_map_on_a_larger_image() 
     agreement(run(plain, arrays, small), on_window[:, :, 0, 0])
 
 
+@pytest.mark.slow
 def test_fcn_begins_with_bilinear_interpolation() -> None:
     """Long et al. 2015, section 3.3: a transposed convolution doubles a map by interpolation at the start."""
     arrays = initialise(network("fcn8s_vgg16").inference)
@@ -63,6 +64,7 @@ def test_fcn_begins_with_bilinear_interpolation() -> None:
     assert torch.allclose(up[:, :, 1:-1, 1:-1], wanted[:, :, 1:-1, 1:-1], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_three_forms_of_a_resnext_block() -> None:
     """Xie et al. 2016, Figure 3: 32 paths summed, joined early, or as one grouped convolution."""
     graphs = {form: network(f"resnext_block_{form}").inference for form in "abc"}

@@ -41,6 +41,7 @@ def compiled(tmp_path: Path, text: str) -> Network:
     return build(document)
 
 
+@pytest.mark.slow
 def test_the_source_stands_alone(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "netspec", "compile", "squeezenet_11", "--to", "torch", "-o", "net.py", "--seed", "3"],
@@ -101,6 +102,7 @@ def test_own_weights_differ_and_shared_ones_do_not(tmp_path: Path) -> None:
         assert not np.allclose(outputs(key), same), f"{key} has no influence"
 
 
+@pytest.mark.slow
 def test_heads_run_in_training_alone() -> None:
     network = netspec.load("googlenet")
     module = network.to_torch(training=True)

@@ -44,7 +44,8 @@ class Reference(nn.Module):
                     raise KeyError(f"{key} is {tuple(state[key].shape)}, in the spec {name} is {arrays[name].shape}")
             if len(state) != len(arrays):
                 raise KeyError(f"{len(state)} tensors, in the spec {len(arrays)}")
-        self.load_state_dict({key: torch.from_numpy(arrays[name]) for key, name in ours.items()}, strict=False)
+        found = {key: torch.from_numpy(arrays[name]) for key, name in ours.items()}
+        self.load_state_dict(found, strict=False, assign=True)
         return self.eval()
 
 
@@ -67,6 +68,13 @@ def classifier(features: int, *widths: int) -> list[nn.Module]:
         layers += [nn.Linear(features, width), nn.ReLU()]
         features = width
     return layers[:-1]
+
+
+def made(net: Callable[[], Reference], arrays: Mapping[str, np.ndarray]) -> Reference:
+    """A reference network with the arrays of the spec; nothing is drawn that they replace."""
+    with torch.device("meta"):
+        empty = net()
+    return empty.fill(arrays)
 
 
 def nets(family: str) -> dict[str, Callable[[], Reference]]:
