@@ -35,9 +35,11 @@ TABLE_1 = {"3a": (256, 28, 28), "3b": (480, 28, 28), "4a": (512, 14, 14), "4b": 
            "4d": (528, 14, 14), "4e": (832, 14, 14), "5a": (832, 7, 7), "5b": (1024, 7, 7)}
 
 
-ROUGH = ("highway", "resnet110_scaled", "resnet110_exclusive_gate", "resnet110_shortcut_gate", "resnet110_conv",
-         "se_bn_inception")
-"""Dozens of gates, or of shortcuts that scale: they amplify rounding, so that float64 is what they are compared in."""
+ROUGH = ["highway", "resnet110_scaled", "resnet110_exclusive_gate", "resnet110_shortcut_gate", "resnet110_conv",
+         "plain32_cifar", "plain44_cifar", "plain56_cifar", "se_bn_inception",
+         *(v for v in TARGETS if v.startswith("efficientnet"))]
+"""Dozens of gates, or no shortcuts that keep their input: they amplify rounding or forget the image. Their weights are
+scaled layer by layer on images, and float64 is what they are compared in."""
 
 FAMILIES = sorted({t["family"] for t in TARGETS.values()})
 REFERENCES = {v: net for family in FAMILIES for v, net in nets(family).items() if v in TARGETS}
@@ -184,18 +186,23 @@ def test_torch_and_onnxruntime_and_the_paper_in_plain_torch_agree(variant: str, 
                 file.unlink()
 
 
-@pytest.mark.parametrize("variant", variants(ROUGH))
+@pytest.mark.parametrize("variant", variants([v for v in ROUGH if v in REFERENCES or v in in_onnxruntime()]))
 def test_rough_networks_equal_the_paper_in_float64(variant: str, tmp_path: Path) -> None:
     """onnxruntime, which has float32 alone, may be ten times as far from float64 as PyTorch's own float32 is."""
     graph = network(variant).inference
     module = get("torch").to_module(graph, draw(graph), Options())
     state = randomise(module, TARGETS[variant]["input"], 0).state_dict()
     arrays = {key: state[key].numpy().copy() for key in graph.tensors()}
-    (x,) = inputs(graph, 2, 10)
+    (x,) = inputs(graph, 2, 12)
     get("onnx").emit(graph, arrays, tmp_path / "net.onnx", Options())
     single, onnx_single = torch_run(module, x), onnx_run(onnx_session(tmp_path / "net.onnx"), x)
     double = torch_run(module.double(), x.astype(np.float64))
-    agreement(torch_run(made(REFERENCES[variant], arrays).double(), x.astype(np.float64)), double, tol=1e-10)
+    mean = double.mean(0)
+    size = np.abs(double - mean).max()  # what depends on the image may be little beside what does not
+    assert size > 1e-3 * np.abs(double).max()
+    if variant in REFERENCES:
+        theirs = torch_run(made(REFERENCES[variant], arrays).double(), x.astype(np.float64))
+        agreement((theirs - mean) / size, (double - mean) / size, tol=1e-8)
     assert np.abs(onnx_single - double).max() <= 10 * np.abs(single - double).max() <= 1e-2 * np.abs(double).max()
 
 

@@ -116,6 +116,7 @@ def main() -> int:
     commands.add_parser("check", help="lint, types and the quick tests")
     commands.add_parser("bench", help="time netspec against the exporters of PyTorch; --write updates "
                         "docs/benchmarks.md", add_help=False)
+    commands.add_parser("parity", help="compare with every model of torchvision and timm, and write docs/parity.md")
     commands.add_parser("pictures", help="draw the pictures of the docs again")
     commands.add_parser("docs", help="write the generated parts of the docs again")
     args, rest = parser.parse_known_args()
@@ -129,7 +130,7 @@ def main() -> int:
         return tests(rest)
     if args.command == "check":
         return check()
-    if args.command in ("bench", "pictures", "docs"):
+    if args.command in ("bench", "parity", "pictures", "docs"):
         return run(PYTHON, TOOLS / f"{args.command}.py", *rest)
     return 0
 
