@@ -1,0 +1,73 @@
+"""The shipped specs as texts: their size, and that every number in them is verified."""
+
+from __future__ import annotations
+
+import random
+import re
+from pathlib import Path
+
+import pytest
+
+from netspec.check import check_file
+from netspec.errors import Diagnostic, Reporter
+
+SPECS = Path(__file__).parent.parent / "specs"
+FAMILIES = sorted(SPECS.glob("*.yaml"))
+# exact facts: a count, or the sizes of a shape
+FACT = re.compile(r"(?:\b(?:params|macs|train_params|value): |^ *- |\[)(\d{2,})\b(?!.*within)")
+WIDTH = re.compile(r"(?:conv\w*|linear|unit|module|fire|basic_conv): (?:\{out: |\[|)(\d{2,})\b")
+
+
+@pytest.mark.parametrize("path", [*FAMILIES, *SPECS.glob("blocks/*.yaml")], ids=lambda p: p.stem)
+def test_a_spec_reads_like_a_table(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert max(map(len, lines)) <= 140
+    assert path.parent.name == "blocks" or len(lines) <= 125
+    assert any(re.match(r"source: .*(\d{4}|no year)", line) for line in lines) or path.stem == "common"
+
+
+def changed(path: Path, number: int, start: int, end: int, folder: Path) -> list[Diagnostic]:
+    """The findings in a copy of a spec in which the last digit between two places of a line is another."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    line = lines[number]
+    lines[number] = line[:end - 1] + str((int(line[end - 1]) + 1) % 10) + line[end:]
+    copy = folder / path.name
+    copy.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    reporter = Reporter()
+    check_file(copy, reporter)
+    return [d for d in reporter.sorted() if d.severity == "error"]
+
+
+def places(path: Path, pattern: re.Pattern[str], facts: bool) -> list[tuple[int, int, int]]:
+    """Where numbers stand that a pattern matches, in facts or outside of them: line, start, end."""
+    found, inside, depth = [], False, 0
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines()):
+        code = line.partition("#")[0]
+        indent = len(code) - len(code.lstrip())
+        if code.strip() and inside and indent <= depth:
+            inside = False
+        start = re.match(r" *expect:", code)
+        if start and not inside:
+            inside, depth = True, indent
+        if inside == facts and "expect: {" not in code:
+            unquoted = re.sub(r'"[^"]*"', lambda m: "x" * len(m[0]), code)
+            found += [(number, m.start(1), m.end(1)) for m in pattern.finditer(unquoted)]
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", FAMILIES, ids=lambda p: p.stem)
+def test_a_changed_digit_in_a_fact_fails_at_its_line(path: Path, tmp_path: Path) -> None:
+    number, start, end = random.Random(path.stem).choice(places(path, FACT, facts=True))
+    errors = changed(path, number, start, end, tmp_path)
+    assert number + 1 in [d.span.line for d in errors if d.span], (path.name, number + 1, [d.message for d in errors])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", FAMILIES, ids=lambda p: p.stem)
+def test_a_changed_width_fails(path: Path, tmp_path: Path) -> None:
+    widths = places(path, WIDTH, facts=False)
+    if not widths:
+        pytest.skip("its widths are params, or in a library")
+    number, start, end = random.Random(path.stem).choice(widths)
+    assert changed(path, number, start, end, tmp_path), (path.name, number + 1)
