@@ -6,7 +6,7 @@ import importlib
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from netspec.errors import DataError
+from netspec.network import Network
 
 CHECKPOINTS = {v: t["checkpoint"] for v, t in TARGETS.items() if "checkpoint" in t}
 QUICK = "squeezenet_11"
@@ -77,28 +78,42 @@ def save(state: State, path: Path) -> Path:
 @pytest.mark.parametrize("variant", [v if v == QUICK else pytest.param(v, marks=pytest.mark.slow) for v in CHECKPOINTS])
 def test_a_checkpoint_gives_the_outputs_of_its_library(
         torchvision: ModuleType, variant: str, folder: Path, record_property: Callable[[str, object], None]) -> None:
-    """Within 1e-4 in float32; where the drawn network amplifies rounding, in float64, and then onnxruntime, which has
-    float32 alone, may be ten times as far from float64 as the library's own float32 is.
+    """Within 1e-4 in float32. Some drawn networks amplify rounding, or depend little on the image: of these, what
+    depends on it is compared in float64, on small images, and onnxruntime, which has float32 alone, may be a hundred
+    times as far from float64 as the library's own float32 is, and within 1 %.
     """
     size = TARGETS[variant]["input"]
     theirs = randomise(model(torchvision, CHECKPOINTS[variant]), size, 0)
     weights = save(theirs.state_dict(), folder / "weights.safetensors")
-    net, x = network(variant, **OPTIONS.get(variant, {})), images(size, 2, 5)
-    net.to_onnx(folder / "net.onnx", weights=weights)
-    ours = net.to_torch(weights=weights)
-    expected, by_torch = torch_run(theirs, x), torch_run(ours, x)
-    by_onnx = onnx_run(onnx_session(folder / "net.onnx"), x)
-    error_onnx, error_torch = (float(np.abs(v - expected).max() / np.abs(expected).max()) for v in (by_onnx, by_torch))
-    rough = max(error_onnx, error_torch) > 1e-4
+    net, expected, by_torch, by_onnx = compare(variant, theirs, weights, size, folder)
+    scale = np.abs(expected).max()
+    error_onnx, error_torch = (float(np.abs(v - expected).max() / scale) for v in (by_onnx, by_torch))
+    rough = max(error_onnx, error_torch) > 1e-4 or np.abs(expected[0] - expected[1]).max() < 0.02 * scale
     for name, value in (("tensors", len(net.inference.tensors())), ("onnxruntime", error_onnx), ("torch", error_torch),
                         ("float64", rough)):
         record_property(name, value)
     if not rough:
         agreement(expected, by_onnx, tol=1e-4)
         return agreement(expected, by_torch, tol=1e-4)
-    double = torch_run(theirs.double(), x.astype(np.float64))
-    agreement(double, torch_run(ours.double(), x.astype(np.float64)), tol=1e-10)
-    assert np.abs(by_onnx - double).max() <= 10 * np.abs(expected - double).max() <= 1e-2 * np.abs(double).max()
+    size = (3, *(min(224, side) for side in size[1:]))
+    net, expected, _, by_onnx = compare(variant, theirs, weights, size, folder)
+    x = images(size, 2, 5).astype(np.float64)
+    double, ours = torch_run(theirs.double(), x), torch_run(net.to_torch(weights=weights).double(), x)
+    mean, spread = double.mean(0), np.abs(double - double.mean(0)).max()
+    assert spread > 1e-3 * np.abs(double).max()
+    agreement((double - mean) / spread, (ours - mean) / spread, tol=1e-8)
+    assert np.abs(by_onnx - double).max() <= 100 * np.abs(expected - double).max()
+    assert np.abs(by_onnx - double).max() <= 1e-2 * np.abs(double).max()
+    return None
+
+
+def compare(variant: str, theirs: nn.Module, weights: Path, size: Sequence[int],
+            folder: Path) -> tuple[Network, np.ndarray, np.ndarray, np.ndarray]:
+    """The network at a size, and what the library, PyTorch and onnxruntime give for two images, with one checkpoint."""
+    net, x = network(variant, input=tuple(size), **OPTIONS.get(variant, {})), images(size, 2, 5)
+    net.to_onnx(folder / "net.onnx", weights=weights)
+    return (net, torch_run(theirs, x), torch_run(net.to_torch(weights=weights), x),
+            onnx_run(onnx_session(folder / "net.onnx"), x))
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
