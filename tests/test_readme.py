@@ -93,3 +93,15 @@ def test_the_pictures_are_fresh(picture: Path, tmp_path: Path) -> None:
     subprocess.run(draw, check=True)
     fresh = (tmp_path / picture.name).read_text(encoding="utf-8")
     assert texts(fresh) == texts(picture.read_text(encoding="utf-8")), "run tools/dev pictures"
+
+
+@pytest.mark.slow
+def test_the_pictures_of_the_gallery_are_fresh(tmp_path: Path) -> None:
+    pytest.importorskip("pygraphviz")
+    subprocess.run([sys.executable, str(ROOT / "tools" / "pictures.py"), str(tmp_path), "--gallery"], check=True)
+    kept, fresh = ROOT / "docs" / "img" / "gallery", tmp_path / "gallery"
+    families = {path.stem for path in (ROOT / "specs").glob("*.yaml")}
+    assert {path.stem for path in kept.glob("*")} == {path.stem for path in fresh.glob("*")} == families
+    for picture in sorted(kept.glob("*.svg")):
+        assert texts((fresh / picture.name).read_text(encoding="utf-8")) == texts(picture.read_text(encoding="utf-8")), (
+            f"{picture.name}: run tools/dev pictures")
