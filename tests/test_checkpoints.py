@@ -116,8 +116,9 @@ def compare(variant: str, theirs: nn.Module, weights: Path, size: Sequence[int],
             onnx_run(onnx_session(folder / "net.onnx"), x))
 
 
-@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-@pytest.mark.parametrize("variant", [QUICK, pytest.param("resnet18", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("variant, suffix", [
+    (QUICK, ".safetensors"), *(pytest.param(v, suffix, marks=pytest.mark.slow) for v, suffix in (
+        (QUICK, ".pth"), ("resnet18", ".pth"), ("resnet18", ".safetensors")))])
 def test_a_checkpoint_by_the_command(torchvision: ModuleType, variant: str, suffix: str, folder: Path) -> None:
     theirs = randomise(model(torchvision, CHECKPOINTS[variant]), SIZE, 1)
     x = images(SIZE, 3, 6)
@@ -167,8 +168,8 @@ def everything(state: State) -> str:
     return ".*".join((drop(state), add(state), narrow(state)))
 
 
-@pytest.mark.parametrize("spoil, to", [(drop, "onnx"), (add, "onnx"), (narrow, "onnx"), (everything, "onnx"),
-                                       (everything, "torch")])
+@pytest.mark.parametrize("spoil, to", [(everything, "onnx"), *(pytest.param(*case, marks=pytest.mark.slow) for case in (
+    (drop, "onnx"), (add, "onnx"), (narrow, "onnx"), (everything, "torch")))])
 def test_tensors_that_do_not_fit_are_listed_and_nothing_is_written(
         resnet18: nn.Module, spoil: Callable[[State], str], to: str, folder: Path) -> None:
     state = resnet18.state_dict()
@@ -213,12 +214,15 @@ def swap(one: str, other: str) -> Callable[[State], None]:
     return spoil
 
 
-@pytest.mark.parametrize("spoil", [
-    zero("layer3.1.bn2.bias"), zero("conv1.weight"), zero("layer4.0.downsample.1.running_mean"), zero("fc.bias"),
-    swap("layer1.0.conv1.weight", "layer1.0.conv2.weight"), swap("layer4.1.bn1.weight", "layer4.1.bn2.weight"),
+SPOILED = [
+    swap("layer1.0.conv1.weight", "layer1.0.conv2.weight"), zero("layer3.1.bn2.bias"), zero("conv1.weight"),
+    zero("layer4.0.downsample.1.running_mean"), zero("fc.bias"), swap("layer4.1.bn1.weight", "layer4.1.bn2.weight"),
     swap("bn1.running_mean", "bn1.bias"), swap("bn1.running_var", "bn1.weight"),
     swap("layer2.0.downsample.1.weight", "layer2.0.bn2.weight"),
-])
+]
+
+
+@pytest.mark.parametrize("spoil", [SPOILED[0], *(pytest.param(s, marks=pytest.mark.slow) for s in SPOILED[1:])])
 def test_the_comparison_sees_a_lost_and_a_swapped_tensor(
         resnet18: nn.Module, spoil: Callable[[State], None], folder: Path) -> None:
     state = dict(resnet18.state_dict())
@@ -233,6 +237,8 @@ def test_the_comparison_sees_a_lost_and_a_swapped_tensor(
 def test_auxiliary_heads_are_loaded_for_training_and_may_be_missing_otherwise(
         torchvision: ModuleType, folder: Path) -> None:
     theirs = model(torchvision, "torchvision:googlenet")
+    for tensor in theirs.state_dict().values():
+        tensor.copy_(torch.rand(tensor.shape))
     state, net = theirs.state_dict(), network("googlenet_torchvision")
     path = save(state, folder / "weights.safetensors")
     arrays = net.arrays(weights=path, training=True)
