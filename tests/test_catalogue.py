@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from pathlib import Path
@@ -71,3 +72,10 @@ def test_a_changed_width_fails(path: Path, tmp_path: Path) -> None:
         pytest.skip("its widths are params, or in a library")
     number, start, end = random.Random(path.stem).choice(widths)
     assert changed(path, number, start, end, tmp_path), (path.name, number + 1)
+
+
+def test_the_table_of_parity_has_every_checkpoint() -> None:
+    targets = json.loads((SPECS.parent / "tests" / "data" / "targets.json").read_text(encoding="utf-8"))["targets"]
+    table = (SPECS.parent / "docs" / "parity.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\| `(\w+)` \| (\S+) \|", table, re.MULTILINE)
+    assert shown == [(t["variant"], t["checkpoint"]) for t in targets if "checkpoint" in t]
