@@ -302,3 +302,15 @@ def test_heads_that_only_training_has_may_be_in_the_file(tmp_path: Path) -> None
     save_file(full, tmp_path / "w.safetensors")
     assert net.arrays(weights=tmp_path / "w.safetensors").keys() == net.inference.tensors().keys()
 
+
+
+def test_rules_read_params_and_let(tmp_path: Path) -> None:
+    spec = Path(__file__).parent / "good" / "rules_read_params.yaml"
+    for layers in (2, 5):
+        net = netspec.load(spec, layers=layers)
+        arrays = net.arrays(seed=3)
+        path = tmp_path / f"{layers}.npz"
+        np.savez(path, **{k.replace(f"stage{s}.", f"features.{layers * s}."): v for s in range(3)
+                          for k, v in arrays.items() if k.startswith(f"stage{s}.")})
+        found = net.arrays(weights=path)
+        assert all(np.array_equal(found[k], v) for k, v in arrays.items())
