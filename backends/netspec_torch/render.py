@@ -9,8 +9,8 @@ from typing import Any
 
 from netspec.graph import Graph
 from netspec.measure import totals
+from netspec_torch.helpers import HELPERS
 from netspec_torch.lift import Body, Group, Line, Member
-from netspec_torch.rules import HELPERS
 
 WIDTH = 120
 
