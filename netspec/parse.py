@@ -367,9 +367,15 @@ def _unclosed(text: str, last_line: int) -> tuple[str, int, int] | None:
             elif char in "]}" and stack:
                 stack.pop()
             previous = char
-        if stack and number < last_line and re.match(r"\s*(- |[\w]+:( |\Z))", _next(text, number)):
+        if stack and number < last_line and _leaves(_next(text, number), text.split("\n")[stack[0][1] - 1]):
             break
     return stack[0] if stack else None
+
+
+def _leaves(line: str, opening: str) -> bool:
+    """Whether a line stands no more in a bracket of another: an entry of a list, or a key that is no deeper."""
+    indents = [len(text) - len(text.lstrip()) for text in (line, opening)]
+    return bool(re.match(r"\s*- ", line) or re.match(r"\s*\w+:( |\Z)", line) and indents[0] <= indents[1])
 
 
 def _next(text: str, number: int) -> str:
