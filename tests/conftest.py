@@ -24,6 +24,7 @@ settings.register_profile("slow", max_examples=300, **_common)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the tests marked slow too, and more hypothesis examples")
+    parser.addoption("--full-size", action="store_true", help="compare checkpoints at the sizes of their papers only")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -25,6 +25,11 @@ TARGETS: dict[str, dict[str, Any]] = {
     for t in json.loads((HERE / "data" / "targets.json").read_text(encoding="utf-8"))["targets"]}
 
 
+def small(size: Sequence[int]) -> tuple[int, ...]:
+    """An input size at which a comparison takes seconds: images of more than 300 pixels become those of ImageNet."""
+    return tuple(size) if max(size[1:]) <= 300 else (size[0], 224, 224)
+
+
 @lru_cache(maxsize=2)
 def network(variant: str, **settings: Any) -> Network:
     """The network of a target, from its family's spec; a block of a library stands alone."""

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import agreement
-from parity import SPECS, TARGETS, images, network, onnx_run, onnx_session, randomise, torch_run
+from parity import SPECS, TARGETS, images, network, onnx_run, onnx_session, randomise, small, torch_run
 from safetensors.torch import save_file
 from torch import nn
 
@@ -77,12 +77,15 @@ def save(state: State, path: Path) -> Path:
 
 @pytest.mark.parametrize("variant", [v if v == QUICK else pytest.param(v, marks=pytest.mark.slow) for v in CHECKPOINTS])
 def test_a_checkpoint_gives_the_outputs_of_its_library(
-        torchvision: ModuleType, variant: str, folder: Path, record_property: Callable[[str, object], None]) -> None:
+        torchvision: ModuleType, variant: str, folder: Path, request: pytest.FixtureRequest,
+        record_property: Callable[[str, object], None]) -> None:
     """Within 1e-4 in float32. Some drawn networks amplify rounding, or depend little on the image: of these, what
     depends on it is compared in float64, on small images, and onnxruntime, which has float32 alone, may be a hundred
     times as far from float64 as the library's own float32 is, and within 1 %.
     """
     size = TARGETS[variant]["input"]
+    if not request.config.getoption("--full-size"):
+        size = small(size)
     theirs = randomise(model(torchvision, CHECKPOINTS[variant]), size, 0)
     weights = save(theirs.state_dict(), folder / "weights.safetensors")
     net, expected, by_torch, by_onnx = compare(variant, theirs, weights, size, folder)

@@ -26,7 +26,7 @@ HEAD = """\
 def report() -> Path:
     """Runs the comparison; gives pytest's report, or ends where a network differs."""
     path = Path(tempfile.mkdtemp()) / "parity.xml"
-    command = [sys.executable, "-m", "pytest", "-q", "--slow", "-k", TEST, f"--junitxml={path}"]
+    command = [sys.executable, "-m", "pytest", "-q", "--slow", "--full-size", "-k", TEST, f"--junitxml={path}"]
     if status := subprocess.run([*command, "tests/test_checkpoints.py"], cwd=ROOT).returncode:
         sys.exit(status)
     return path

@@ -119,7 +119,7 @@ class Searched(Reference):
     """3x3/2, two reduction cells, and three stages of n normal cells with reduction cells between them."""
 
     def __init__(self, normal: tuple[Pairs, list[int]], reduction: tuple[Pairs, list[int]], n: int, filters: int,
-                 stem: int, fit_first: bool) -> None:
+                 stem: int, fit_first: bool, skip: bool = True) -> None:
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(3, stem, 3, 2, bias=False), nn.BatchNorm2d(stem, eps=1e-3))
         self.cells, self.n = nn.ModuleList(), n
@@ -139,7 +139,8 @@ class Searched(Reference):
         for stage in range(3):
             if stage:
                 self.plan.append((cur, prev))
-                cur, halve = add(reduction, cur, prev, filters << stage, True, False), True
+                before = prev if skip else cur  # the first normal cell reads past the reduction, or past one cell more
+                cur, prev, halve = add(reduction, cur, prev, filters << stage, True, False), before, True
             for _ in range(n):
                 self.plan.append((cur, prev))
                 cur, prev, halve = add(normal, cur, prev, filters << stage, False, halve), cur, False
@@ -162,4 +163,4 @@ REDUCTION: tuple[Pairs, list[int]] = (
      ("sep3", 2, "max3", 0)],
     [3, 4, 5, 6])
 
-NETS = {"nasnet_a_mobile": lambda: Searched(NORMAL, REDUCTION, 4, 44, 32, False)}
+NETS = {"nasnet_a_mobile": lambda: Searched(NORMAL, REDUCTION, 4, 44, 32, False, skip=False)}
