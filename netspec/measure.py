@@ -76,7 +76,12 @@ def neurons(graph: Graph) -> int:
 
 
 def receptive_field(graph: Graph, ref: Ref) -> tuple[int, int] | None:
-    """Height and width of the input cells that one value can depend on; None where it is the whole input.
+    """Height and width of the input cells that one value can depend on; None where it is the whole input."""
+    return receptive_fields(graph)[ref.node]
+
+
+def receptive_fields(graph: Graph) -> dict[str, tuple[int, int] | None]:
+    """Of every node, the height and width of the input cells that one value can depend on; None is the whole input.
 
     The field grows by (k - 1) * d * jump for a window of k and dilation d, and the jump by the stride (Araujo et al.
     2019); where paths join, the largest counts.
@@ -109,5 +114,9 @@ def receptive_field(graph: Graph, ref: Ref) -> tuple[int, int] | None:
             (size[0] + (kernel[0] - 1) * dilation[0] * jump[0], size[1] + (kernel[1] - 1) * dilation[1] * jump[1]),
             (jump[0] * stride[0], jump[1] * stride[1]),
         )
-    found = fields[ref.node]
-    return found[0] if found is not None else None
+    return {path: found[0] if found is not None else None for path, found in fields.items()}
+
+
+def memory(nodes: Iterable[Node]) -> int:
+    """Bytes of what nodes give, in float32 at batch 1."""
+    return sum(4 * math.prod(map(int, shape[1:])) for node in nodes for shape in node.shapes)

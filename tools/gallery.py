@@ -49,4 +49,4 @@ def pictures(folder: Path) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     for path, document in documents():
-        (folder / f"{path.stem}.svg").write_bytes(draw(build(document).graph, "svg", None))
+        (folder / f"{path.stem}.svg").write_bytes(draw(build(document).graph, "svg"))

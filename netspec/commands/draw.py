@@ -8,37 +8,62 @@ from typing import Any
 import click
 
 from netspec.commands.common import Request, out, say, spec_options
-from netspec.draw.render import FORMATS
+from netspec.draw.render import FORMATS, SUFFIXES, TEXTS
+from netspec.draw.view import HEATS, SHOWN
+
+
+class Shown(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """names,shapes"""
+
+    name = "WHAT,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> frozenset[str]:
+        """The things to show; fails for an unknown one."""
+        from netspec.errors import did_you_mean
+
+        asked = [part.strip() for part in str(value).split(",") if part.strip()]
+        for part in asked:
+            if part not in SHOWN:
+                self.fail(f"there is no '{part}' to show. {did_you_mean(part, SHOWN)}", param, ctx)
+        return frozenset(asked)
 
 
 @click.command(
     "draw",
     epilog="\b\nExamples:\n  netspec draw googlenet -o googlenet.svg\n"
     "  netspec draw specs/blocks/inception.yaml:inception --input 192x28x28 -o inception.png\n"
-    "  netspec draw resnet50 --depth 2 -o resnet50.pdf",
+    "  netspec draw resnet50 --collapse layer1 --expand layer4.0 --show names,shapes,params\n"
+    "  netspec draw nasnet_a_large -o nasnet.html\n"
+    "  netspec draw resnet50 --heat macs -f mermaid -o -",
 )
 @spec_options
-@click.option("-o", "output", metavar="FILE", help="Where to draw; NAME.svg here by default, - is stdout (SVG, DOT).")
+@click.option("-o", "output", metavar="FILE", help="Where to draw; NAME.svg here by default; - is stdout.")
 @click.option("-f", "--format", "kind", type=click.Choice(FORMATS), help="By the suffix of -o, or svg.")
 @click.option(
     "-d", "--depth", type=click.IntRange(1), help="Open scopes down to here; by default as deep as fits a page."
 )
+@click.option("--collapse", multiple=True, metavar="NAME", help="Keep a block or scope closed; layer* is a pattern.")
+@click.option("--expand", multiple=True, metavar="NAME", help="Open a block or scope, wherever it lies.")
+@click.option("--unfold", is_flag=True, help="Every node and every repeat for itself.")
+@click.option("--show", type=Shown(), default="names,shapes", show_default=True, help=f"Any of {', '.join(SHOWN)}.")
+@click.option("--heat", type=click.Choice(HEATS), help="Colour by a number.")
 @click.option("--inference", is_flag=True, help="Without auxiliary heads and dropout.")
-def command(output: str | None, kind: str | None, depth: int | None, inference: bool, **options: Any) -> int:
-    """Draw SPEC, or a block as FILE.yaml:BLOCK: blocks as boxes, shapes on the arrows."""
-    from netspec.draw import draw
+def command(output: str | None, kind: str | None, inference: bool, **options: Any) -> int:
+    """Draw SPEC, or a block as FILE.yaml:BLOCK: blocks as boxes, shapes on the arrows, repeats folded."""
+    from netspec.draw import View, draw
     from netspec.errors import UsageError
     from netspec.files import write_bytes
 
     suffix = Path(output).suffix[1:].lower() if output not in (None, "-") else ""
-    if not kind and suffix and suffix not in FORMATS:
-        raise UsageError(f"{output}: the suffix '.{suffix}' is no format", f"known: {', '.join(FORMATS)}")
-    kind = kind or suffix or "svg"
-    if output == "-" and kind in ("png", "pdf"):
+    if not kind and suffix and suffix not in SUFFIXES:
+        raise UsageError(f"{output}: the suffix '.{suffix}' is no format", f"known: {', '.join(SUFFIXES)}")
+    kind = kind or SUFFIXES.get(suffix, "svg")
+    if output == "-" and kind not in TEXTS:
         raise UsageError(f"{kind} is no text: name a file with -o")
+    view = View(*(options.pop(name) for name in ("depth", "collapse", "expand", "show", "heat", "unfold")))
     request = Request.of(options)
     network = request.network()
-    data = draw(network.inference if inference else network.graph, kind, depth)
+    data = draw(network.inference if inference else network.graph, kind, view)
     if output == "-":
         out(data.decode())
         return 0

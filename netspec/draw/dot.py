@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from netspec.draw.picture import Box, Frame, Picture
+from netspec.draw.model import Box, Frame, Picture
 
 FONT = "Helvetica"
-# Fill, border: calm colours that hold on light and dark pages, one for each kind of thing.
+# Fill, border: calm colours, one for each kind of thing. The SVG has darker ones for dark pages.
 COLORS = {
     "input": ("#e8eaed", "#5f6368"),
     "output": ("#e8eaed", "#5f6368"),
@@ -16,19 +16,24 @@ COLORS = {
     "other": ("#f1ecf7", "#7a5fa0"),
     "block": ("#ffffff", "#3c4043"),
 }
+MARKS = {"added": ("#ceead6", "#137333"), "removed": ("#fad2cf", "#c5221f"), "changed": ("#feefc3", "#b06000"),
+         "same": ("#f1f3f4", "#9aa0a6")}
+# From cold to hot; the text stays dark on all of them.
+HEAT = ("#fff8f0", "#ffe8d1", "#ffd3ad", "#ffbb85", "#ffa060", "#ff8642")
 FRAMES = ("#f8f9fa", "#f1f3f4")
 
 
 def to_dot(drawn: Picture) -> str:
     """The picture as DOT, from top to bottom."""
     ids: dict[str, str] = {}
+    title = [drawn.title, drawn.legend] if drawn.legend else [drawn.title]
     lines = [
         "digraph netspec {",
-        "  rankdir=TB; ranksep=0.32; nodesep=0.28; pad=0.15; compound=true; ordering=out;",
-        f"  bgcolor=white; fontname={_quote(FONT)}; fontsize=14; labelloc=t; label={_quote(drawn.title)};",
-        f'  node [shape=box, style="filled,rounded", fontname={_quote(FONT)}, fontsize=11, height=0.32, '
-        'margin="0.12,0.05", penwidth=1.1];',
-        f'  edge [fontname={_quote(FONT)}, fontsize=9, fontcolor="#5f6368", color="#5f6368", arrowsize=0.6];',
+        "  rankdir=TB; ranksep=0.08; nodesep=0.22; pad=0.1; compound=true; ordering=out;",
+        f"  bgcolor=transparent; fontname={_quote(FONT)}; fontsize=14; labelloc=t; label={_quote(*title)};",
+        f'  node [shape=box, style="filled,rounded", fontname={_quote(FONT)}, fontsize=11, height=0.28, '
+        'margin="0.1,0.03", penwidth=1.1];',
+        f'  edge [fontname={_quote(FONT)}, fontsize=10, fontcolor="#5f6368", color="#5f6368", arrowsize=0.6];',
     ]
     padding = _padding(drawn)
     _frame(drawn.root, lines, ids, 1, padding)
@@ -40,7 +45,9 @@ def to_dot(drawn: Picture) -> str:
         # Heavy arrows are short: the main path stays straight, and a short branch stands at the top, where
         # `ordering=out` keeps it in the order of the spec.
         side = ", style=dashed" if not arrow.main else "" if arrow.target in joins else ", weight=8"
-        lines.append(f"  {ids[arrow.source]} -> {ids[arrow.target]} [label={_quote(' ' + arrow.label)}{side}];")
+        label = f"label={_quote(' ' + arrow.label)}" if arrow.label else 'label=""'
+        tip = f"{arrow.source} to {arrow.target}{': ' * bool(arrow.label)}{arrow.label}"
+        lines.append(f"  {ids[arrow.source]} -> {ids[arrow.target]} [{label}, tooltip={_quote(tip)}{side}];")
     return "\n".join([*lines, "}"]) + "\n"
 
 
@@ -82,19 +89,17 @@ def _frame(
     for item in frame.items:
         if isinstance(item, Box):
             ids[item.path] = f"n{len(ids)}"
-            fill, border = COLORS[item.kind]
-            shape = ", shape=ellipse, style=filled" if item.kind == "join" else ""
-            shape = ", style=filled, peripheries=2" if item.kind == "block" else shape
-            lines.append(
-                f'{pad}{ids[item.path]} [label={_quote(*item.lines)}, fillcolor="{fill}", color="{border}"{shape}, '
-                f"tooltip={_quote(item.tooltip)}, id={_quote(item.path)}];"
-            )
+            lines.append(f"{pad}{ids[item.path]} [{_look(item)}, id={_quote(item.path)}];")
         else:
             lines.append(f"{pad}subgraph cluster_{len(lines)} {{")
+            # The papers' figures draw no frames around branches; an arrow would run through their names.
+            look = f'style="filled,rounded"; color="#bdc1c6"; fillcolor="{FRAMES[level % 2]}"'
+            # The right half of a title is empty: there the arrows enter.
+            title = item.title + "\u00a0" * 2 * len(item.title)
+            title, look = ("", "peripheries=0") if item.kind == "branch" else (title, look)
             lines.append(
-                f"{pad}  label={_quote(item.title)}; tooltip={_quote(item.tooltip)}; "
-                f"id={_quote('scope ' + item.path)}; "
-                f'labeljust=l; fontsize=11; style="filled,rounded"; color="#bdc1c6"; fillcolor="{FRAMES[level % 2]}";'
+                f"{pad}  label={_quote(title)}; tooltip={_quote(item.tooltip)}; "
+                f"id={_quote('scope ' + item.path)}; margin=6; labeljust=l; fontsize=11; {look};"
             )
             _frame(item, lines, ids, level + 1, padding)
             end, missing = padding.get(item.path, ("", 0))
@@ -106,6 +111,20 @@ def _frame(
                 )
                 above = below
             lines.append(f"{pad}}}")
+
+
+def _look(box: Box) -> str:
+    """The attributes of a box: shape by its kind, colour by its kind, its mark or its heat."""
+    fill, border = MARKS[box.mark] if box.mark else COLORS[box.kind]
+    if box.heat is not None:
+        fill = HEAT[min(int(box.heat * len(HEAT)), len(HEAT) - 1)]
+    shape = ""
+    if box.kind == "join":
+        shape = ", shape=ellipse, style=filled"
+    elif box.kind == "block":
+        shape = ", style=filled, peripheries=2"
+    text, tip = _quote(*box.lines, *box.facts), _quote(box.tooltip)
+    return f'label={text}, tooltip={tip}, fillcolor="{fill}", color="{border}"{shape}'
 
 
 def _quote(*lines: str) -> str:

@@ -1,265 +1,212 @@
-"""What is drawn: boxes, frames around them, and arrows, with scopes folded below a depth."""
+"""What is drawn: boxes, frames around them, and arrows, with scopes and repeats folded."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import networkx as nx
 
-from netspec.graph import Graph, Node, Ref
-from netspec.measure import totals
+from netspec.draw.folding import Names, Signatures, closes, layers, runs
+from netspec.draw.labels import describe, is_layer, kind_of, node_lines, op_lines, scope_title
+from netspec.draw.model import Arrow, Box, Frame, Picture
+from netspec.draw.numbers import Numbers
+from netspec.draw.view import View
+from netspec.errors import Span
+from netspec.graph import Graph, Node
 from netspec.ops.base import show
 from netspec.regions import Region, tree
 
-FITS_A_PAGE = 28
-KINDS = {
-    "input": "input",
-    "conv": "weights",
-    "conv_transpose": "weights",
-    "linear": "weights",
-    **dict.fromkeys(
-        (
-            "max_pool",
-            "avg_pool",
-            "global_avg_pool",
-            "global_max_pool",
-            "adaptive_avg_pool",
-            "subsample",
-            "upsample",
-            "crop",
-        ),
-        "pool",
-    ),
-    **dict.fromkeys(("batch_norm", "layer_norm", "lrn", "channel_scale"), "norm"),
-    **dict.fromkeys(("concat", "add", "mul", "mean", "max"), "join"),
-}
 
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """One thing in the picture: a node, or a folded scope."""
-
-    path: str
-    kind: str
-    """input, weights, pool, norm, join, other, block or output."""
-    lines: tuple[str, ...]
-    tooltip: str
-    source: str
-
-
-@dataclass(eq=False, slots=True)
-class Frame:
-    """A scope that is open: its boxes and frames in the order of the spec."""
-
-    path: str
-    title: str
-    kind: str
-    tooltip: str = ""
-    items: list[Box | Frame] = field(default_factory=list)
-
-    def boxes(self) -> Iterator[Box]:
-        """All boxes inside, however deep."""
-        for item in self.items:
-            if isinstance(item, Frame):
-                yield from item.boxes()
-            else:
-                yield item
-
-
-@dataclass(frozen=True, slots=True)
-class Arrow:
-    """A value on its way from one box to another."""
-
-    source: str
-    target: str
-    label: str
-    main: bool = True
-    """Whether it leads to an output that inference has."""
-
-
-@dataclass(eq=False, slots=True)
-class Picture:
-    """Everything that is drawn."""
-
-    title: str
-    root: Frame
-    arrows: list[Arrow]
-
-
-def picture(graph: Graph, depth: int | None = None) -> Picture:
-    """The picture of a graph, open down to `depth`; by default as deep as fits a page, a layer and its norm one box."""
+def picture(graph: Graph, view: View | None = None) -> Picture:
+    """The picture of a graph; without a depth, open as deep as fits a page; raises UsageError for names unknown."""
+    view = view or View()
     root = tree(graph)
-    layers = depth is None
-    if depth is None:
-        depth = next((d for d in (5, 4, 3, 2, 1) if _count(root, d) <= FITS_A_PAGE), 1)
-    homes: dict[str, str] = {}
-    frame = Frame("", "", "network")
-    _fill(graph, root, frame, _Depth(depth, layers), homes)
-    serves = {n for o in graph.outputs.values() if not o.training_only for n in _ancestors(graph, o.ref.node)}
-    main = {homes[path] for path in serves}
-    arrows: dict[Arrow, None] = {}
-    for node in graph.nodes.values():
-        for ref in node.inputs:
-            a, b = homes[ref.node], homes[node.path]
-            if a != b:
-                arrows[Arrow(a, b, show(graph.shape(ref)), a in main and b in main)] = None
-    for name, output in graph.outputs.items():
-        lines = (name, *_training(output.training_only, output.loss_weight))
-        box = Box(f"output {name}", "output", lines, f"output {name}", "")
-        frame.items.append(box)
-        label = show(graph.shape(output.ref))
-        arrows[Arrow(homes[output.ref.node], box.path, label, not output.training_only)] = None
-    return Picture(graph.title or graph.name, frame, list(arrows))
+    names = Names.find(root, view.collapse, view.expand)
+    numbers = Numbers(graph, view)
+    if view.depth is not None or view.unfold:
+        return _Builder(graph, root, view, names, numbers, view.depth or 1000).picture()
+    for depth in (6, 5, 4, 3, 2):
+        found = _Builder(graph, root, view, names, numbers, depth).picture()
+        if fits_a_page(found):
+            return found
+    return _Builder(graph, root, view, names, numbers, 1).picture()
+
+
+# A4 with margins is 527 x 774 points; text of 10 may shrink to 7.
+PAGE_WIDTH, PAGE_HEIGHT = 750, 980
+
+
+def fits_a_page(drawn: Picture) -> bool:
+    """Whether the text of a picture is 7 points or more on a page of A4, by the height and width of its rows."""
+    boxes = {box.path: box for box in drawn.root.boxes()}
+    frames = dict(_frames(drawn.root, ()))
+    rows = dict.fromkeys(boxes, 0)
+    heights = {path: 13 * (len(box.lines) + len(box.facts)) + 8 for path, box in boxes.items()}
+    ends, widths = dict(heights), dict.fromkeys(range(len(boxes)), 0)
+    for arrow in drawn.arrows:  # in the order of the graph, which is a topological one
+        crossed = len(set(frames[arrow.target]) ^ set(frames[arrow.source]))
+        end = ends[arrow.source] + 26 + 14 * crossed + heights[arrow.target]
+        ends[arrow.target] = max(ends[arrow.target], end)
+        rows[arrow.target] = max(rows[arrow.target], rows[arrow.source] + 1)
+    for path, box in boxes.items():
+        widths[rows[path]] += 5 * max(map(len, box.lines)) + 40
+    return len(boxes) <= 60 and max(ends.values()) <= PAGE_HEIGHT and max(widths.values()) <= PAGE_WIDTH
+
+
+def _frames(frame: Frame, above: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Every box with the frames around it that take room."""
+    for item in frame.items:
+        if isinstance(item, Frame):
+            yield from _frames(item, above if item.kind == "branch" else (*above, item.path))
+        else:
+            yield item.path, above
+
+
+def line_of(span: Span | None) -> str:
+    """`googlenet.yaml:12`; the folder is left out, so that a picture is the same wherever the spec lies."""
+    return f"{span.file.replace(chr(92), '/').rpartition('/')[2]}:{span.line}" if span else ""
+
+
+class _Builder:
+    """Walks the regions once, and remembers in which box every node stands."""
+
+    def __init__(self, graph: Graph, root: Region, view: View, names: Names, numbers: Numbers, depth: int) -> None:
+        self.graph, self.root, self.view, self.names, self.numbers = graph, root, view, names, numbers
+        self.depth = depth
+        self.signatures = Signatures()
+        self.homes: dict[str, str] = {}
+        self.rounds: dict[str, tuple[tuple[int, int], ...]] = {}
+        """Of every node inside folded repeats, the number of each repeat and the round in which it stands."""
+        self.folded = 0
+
+    def picture(self) -> Picture:
+        """The whole of it."""
+        frame = Frame("", "", "network")
+        self.fill(self.root, frame, self.depth)
+        arrows = self.arrows()
+        for name, output in self.graph.outputs.items():
+            lines = (name, *_training(output.training_only, output.loss_weight))
+            box = Box(f"output {name}", "output", lines, f"output {name}")
+            frame.items.append(box)
+            label = show(self.graph.shape(output.ref))
+            arrows.append(Arrow(self.homes[output.ref.node], box.path, label, not output.training_only))
+        title = self.graph.title or self.graph.name
+        return Picture(title, self.numbers.heated(frame), arrows, self.numbers.legend)
+
+    def fill(self, region: Region, frame: Frame, left: int) -> None:
+        """Puts the items of a region into a frame, `left` levels deep."""
+        whole = self.view.unfold
+        found = runs(region, self.signatures, self.names) if not whole else ([i] for i in region.items)
+        for run in layers(self.graph, list(found)) if not whole else found:  # type: ignore[arg-type]
+            if isinstance(run[0], Node):
+                nodes: list[Node] = run  # type: ignore[assignment]
+                frame.items.append(self.box(nodes, region))
+                self.homes |= dict.fromkeys((n.path for n in nodes), nodes[0].path)
+            else:
+                scopes: list[Region] = run  # type: ignore[assignment]
+                self.scope(scopes, region, frame, left)
+
+    def scope(self, run: Sequence[Region], parent: Region, frame: Frame, left: int) -> None:
+        """A scope and its repeats: one box, or a frame around the first."""
+        first, last = run[0], run[-1].path if len(run) > 1 else ""
+        if closes(first, left, self.names, not self.view.unfold):
+            frame.items.append(self.closed(run, parent))
+            self.homes |= dict.fromkeys((n.path for n in first.nodes()), first.path)
+        else:
+            title = scope_title(first, parent, last, "names" in self.view.show) + _times(run)
+            inner = Frame(first.path, title, first.scope.kind, describe(first), line_of(first.scope.span), len(run))
+            frame.items.append(inner)
+            self.fill(first, inner, left - 1)
+        if len(run) > 1:
+            self.folded += 1
+            for index, region in enumerate(run):
+                for node in region.nodes():
+                    self.homes[node.path] = self.homes[first.path + node.path[len(region.path):]]
+                    self.rounds[node.path] = (*self.rounds.get(node.path, ()), (self.folded, index))
+
+    def box(self, nodes: list[Node], region: Region) -> Box:
+        """A node, or a layer with what follows it."""
+        first, last = nodes[0], nodes[-1]
+        lead = next((n for n in nodes if kind_of(n) in ("weights", "pool")), first)
+        ops = " ".join(dict.fromkeys(n.op for n in nodes))
+        tooltip = f"{first.path}: {ops} -> {show(last.shape)}"
+        return Box(first.path, kind_of(lead), node_lines(nodes, region, "names" in self.view.show), tooltip,
+                   line_of(first.span), tuple(n.path for n in nodes), self.numbers.facts(nodes, [first.doc]))
+
+    def closed(self, run: Sequence[Region], parent: Region) -> Box:
+        """A scope as one box: a layer with what follows it, or its name and what it repeats."""
+        region = run[0]
+        nodes = list(region.nodes())
+        title = scope_title(region, parent, run[-1].path if len(run) > 1 else "", "names" in self.view.show)
+        kind = "block"
+        if is_layer(region):
+            kind = "weights"
+            named = "names" in self.view.show and title != region.scope.block and not _plain(region, parent)
+            lines = op_lines(nodes, parent.relative(region.path) if named else "")
+        else:
+            lines = [title, *_inside(region)]
+        if len(run) > 1:
+            lines.append(_times(run).strip())
+        return Box(region.path, kind, tuple(lines), describe(region), line_of(region.scope.span),
+                   tuple(n.path for n in nodes), self.numbers.facts(nodes, [region.scope.doc]), None, len(run))
+
+    def arrows(self) -> list[Arrow]:
+        """Every edge between two boxes once; those between the rounds of a repeat are what the count stands for."""
+        graph = self.graph
+        serves = {n for o in graph.outputs.values() if not o.training_only for n in _ancestors(graph, o.ref.node)}
+        main = {self.homes[path] for path in serves}
+        shapes = "shapes" in self.view.show
+        found: dict[tuple[str, str, str, int], Arrow] = {}
+        for node in graph.nodes.values():
+            for index, ref in enumerate(node.inputs):
+                a, b = self.homes[ref.node], self.homes[node.path]
+                if a == b or self._mirrors(ref.node, node.path):
+                    continue
+                label = show(graph.shape(ref)) if shapes else ""
+                # A repeat is entered and left once: the first that enters counts, and the last that leaves.
+                crosses = ref.node in self.rounds or node.path in self.rounds
+                key = (a, b, "" if crosses else str(ref), index if self.view.unfold else 0)
+                arrow = Arrow(a, b, label, a in main and b in main)
+                if key not in found or ref.node in self.rounds:
+                    found[key] = arrow
+        return list(found.values())
+
+    def _mirrors(self, a: str, b: str) -> bool:
+        """Whether an edge lies between two rounds of a repeat, or inside one that is not the first."""
+        others = dict(self.rounds.get(b, ()))
+        return any(run in others and (others[run] != index or index > 0) for run, index in self.rounds.get(a, ()))
 
 
 def _ancestors(graph: Graph, path: str) -> set[str]:
     return {path, *nx.ancestors(graph.nx, path)}
 
 
-@dataclass(frozen=True, slots=True)
-class _Depth:
-    """How far scopes are opened: `left` levels, and whether a layer with its norm and activation stays one box."""
-
-    left: int
-    layers: bool
-
-    def folds(self, region: Region) -> bool:
-        """Whether a scope is one box."""
-        return self.left <= 1 or (self.layers and _is_layer(region))
-
-
-def _is_layer(region: Region) -> bool:
-    """Whether a scope is a chain around one layer, such as conv, batch norm, ReLU."""
-    nodes = [i for i in region.items if isinstance(i, Node)]
-    if len(nodes) != len(region.items) or not 1 <= len(nodes) <= 4:
-        return False
-    chained = all(b.inputs == (Ref(a.path),) for a, b in pairwise(nodes))
-    kinds = [KINDS.get(n.op, "other") for n in nodes]
-    return chained and kinds.count("weights") == 1 and set(kinds) <= {"weights", "norm", "other"}
-
-
 def _training(only: bool, weight: float | None) -> tuple[str, ...]:
     return (f"training only{f', loss x {weight:g}' if weight is not None else ''}",) if only else ()
 
 
-def _count(region: Region, depth: int) -> int:
-    """Boxes at a depth."""
-    inner = _Depth(depth, True)
-    return sum(1 if isinstance(i, Node) or inner.folds(i) else _count(i, depth - 1) for i in region.items)
+def _times(run: Sequence[Region]) -> str:
+    if len(run) == 1:
+        return ""
+    shared = len({r.scope.weights_at for r in run}) == 1
+    beside = run[0].scope.kind == "branch" or run[1].inputs == run[0].inputs
+    return f" \u00d7{len(run)}{' shared' if shared else ''}{' in parallel' if beside else ''}"
 
 
-def _fill(graph: Graph, region: Region, frame: Frame, depth: _Depth, homes: dict[str, str]) -> None:
-    for item in region.items:
-        if isinstance(item, Node):
-            frame.items.append(_box(item, region))
-            homes[item.path] = item.path
-        elif depth.folds(item):
-            frame.items.append(_folded(item, region))
-            homes |= dict.fromkeys((n.path for n in item.nodes()), item.path)
-        else:
-            inner = Frame(item.path, _title(item, region), item.scope.kind, _describe(item))
-            frame.items.append(inner)
-            _fill(graph, item, inner, _Depth(depth.left - 1, depth.layers), homes)
+def _plain(region: Region, parent: Region) -> bool:
+    """Whether a layer's scope has no name of its own."""
+    return scope_title(region, parent) == parent.relative(region.path) and bool(region.scope.block) and (
+        parent.relative(region.path).startswith(region.scope.block))
 
 
-def _box(node: Node, region: Region) -> Box:
-    """A node: its name where one was written, and its op with what matters of its arguments."""
-    text = op_text(node.op, node.attrs)
-    name = region.relative(node.path)
-    lines = (text,) if name.split("_")[0] in (node.op, node.op.split("_")[0]) else (name, text)
-    return Box(
-        node.path,
-        KINDS.get(node.op, "other"),
-        lines,
-        f"{node.path}: {node.op} -> {show(node.shape)}",
-        str(node.span or ""),
-    )
+def _inside(region: Region) -> list[str]:
+    """What a closed scope repeats, where it is nothing but rounds: `bottleneck x3`."""
+    rounds = [i for i in region.items if isinstance(i, Region)]
+    blocks = {r.scope.block for r in rounds}
+    if len(rounds) < 2 or len(rounds) != len(region.items) or len(blocks) != 1 or any(
+        r.scope.kind == "branch" or is_layer(r) for r in rounds
+    ):
+        return []
+    shared = len({r.scope.weights_at for r in rounds}) == 1
+    return [f"{blocks.pop() or 'rounds'} \u00d7{len(rounds)}{' shared' if shared else ''}"]
 
-
-def op_text(op: str, attrs: Mapping[str, Any]) -> str:
-    """`3x3 conv, 64, /2`, as the figures of the papers label their boxes."""
-    if op == "input":
-        return f"input {show(attrs['shape'])}"
-    words = {
-        "global_avg_pool": "global average pool",
-        "global_max_pool": "global max pool",
-        "max_pool": "max pool",
-        "avg_pool": "average pool",
-        "batch_norm": "batch norm",
-        "layer_norm": "layer norm",
-        "relu": "ReLU",
-        "relu6": "ReLU6",
-        "lrn": "LRN",
-        "concat": "concatenate",
-        "add": "+",
-        "mul": "\u00d7",
-        "conv_transpose": "transposed conv",
-        "channel_shuffle": "channel shuffle",
-        "silu": "SiLU",
-        "gelu": "GELU",
-    }
-    text = words.get(op, op.replace("_", " "))
-    if "kernel" in attrs:
-        kh, kw = attrs["kernel"]
-        depthwise = op == "conv" and attrs["groups"] > 1 and attrs["groups"] == attrs["out"]
-        text = f"{kh}\u00d7{kw} {'depthwise ' if depthwise else ''}{text}"
-    if "out" in attrs:
-        text += f", {attrs['out']}"
-    stride = attrs.get("stride", (1, 1))
-    if stride != (1, 1):
-        text += f", /{stride[0] if stride[0] == stride[1] else 'x'.join(map(str, stride))}"
-    if attrs.get("groups", 1) > 1 and attrs["groups"] != attrs.get("out"):
-        text += f", {attrs['groups']} groups"
-    return f"{text} {attrs['p']:g}" if op in ("dropout", "drop_path") else text
-
-
-def _title(region: Region, parent: Region) -> str:
-    name = parent.relative(region.path)
-    block = region.scope.block
-    return name if not block or _counted(name, block) else f"{name}: {block}"
-
-
-def _folded(region: Region, parent: Region) -> Box:
-    """A scope as one box: a layer with what follows it, or its name and what it repeats."""
-    source = str(region.scope.span or "")
-    if _is_layer(region):
-        return Box(region.path, "weights", _layer_lines(region, parent), _describe(region), source)
-    rounds = [i for i in region.items if isinstance(i, Region) and i.path.rpartition(".")[2].isdigit()]
-    lines = [_title(region, parent)]
-    if region.scope.kind == "group" and rounds and len(rounds) == len(region.items):
-        shared = len({r.scope.weights_at for r in rounds}) == 1 and len(rounds) > 1
-        block = rounds[0].scope.block or "rounds"
-        lines.append(f"{block} \u00d7{len(rounds)}{' shared' if shared else ''}")
-    return Box(region.path, "block", tuple(lines), _describe(region), source)
-
-
-def _layer_lines(region: Region, parent: Region) -> tuple[str, ...]:
-    """Its name where one was written, the layer, and on lines of their own what stands before and after it."""
-    name = parent.relative(region.path)
-    lines = [] if _counted(name, region.scope.block) else [name]
-    line: list[str] = []
-    for node in region.nodes():
-        text = op_text(node.op, node.attrs)
-        if KINDS.get(node.op) == "weights":
-            lines += [", ".join(line)] if line else []
-            lines.append(text)
-            line = []
-        else:
-            line.append(text)
-    return (*lines, ", ".join(line)) if line else tuple(lines)
-
-
-def _counted(name: str, block: str) -> bool:
-    """Whether a name is what the compiler gives to an unnamed step of a block: conv_bn, conv_bn_2."""
-    rest = name.removeprefix(block)
-    return bool(block) and name.startswith(block) and (not rest or (rest[0] == "_" and rest[1:].isdigit()))
-
-
-def _describe(region: Region) -> str:
-    counts = totals(region.nodes())
-    args = ", ".join(f"{k}={v}" for k, v in region.scope.args.items())
-    head = f"{region.path}: {region.scope.block or region.scope.kind}{f'({args})' if args else ''}"
-    return f"{head}, {counts.params:,} parameters, {counts.macs:,} MACs"

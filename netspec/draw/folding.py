@@ -1,0 +1,142 @@
+"""What is folded: repeats of one structure, and scopes that lie too deep or are named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from netspec.draw.labels import is_layer, kind_of
+from netspec.errors import UsageError, did_you_mean
+from netspec.graph import Graph, Node, Ref
+from netspec.regions import Region
+
+# Branches beside each other are what a figure shows; only crowds of them are folded, such as the 32 paths of ResNeXt.
+MANY_BRANCHES = 6
+
+
+def walk(region: Region) -> Iterator[Region]:
+    """All regions below one, in order."""
+    for item in region.items:
+        if isinstance(item, Region):
+            yield item
+            yield from walk(item)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The scopes that a user named: closed, opened, and those that stand apart from their repeats."""
+
+    closed: frozenset[str]
+    opened: frozenset[str]
+    apart: frozenset[str]
+
+    @classmethod
+    def find(cls, root: Region, collapse: tuple[str, ...], expand: tuple[str, ...]) -> Names:
+        """Resolves paths, blocks and patterns such as `layer*`; raises UsageError for one that meets no scope."""
+        regions = list(walk(root))
+        opened = {path for name in expand for r in _named(regions, name) for path in _upwards(r.path)}
+        exact = {r.path for r in regions}
+        apart = {path for name in expand if name in exact for path in _upwards(name)}
+        closed = {r.path for name in collapse for r in _named(regions, name)}
+        return cls(frozenset(closed), frozenset(opened), frozenset(apart))
+
+
+def _upwards(path: str) -> Iterator[str]:
+    while path:
+        yield path
+        path = path.rpartition(".")[0]
+
+
+def _named(regions: list[Region], name: str) -> list[Region]:
+    found = [r for r in regions if name == r.scope.block or fnmatchcase(r.path, name)]
+    if not found:
+        known = {r.path for r in regions} | {r.scope.block for r in regions if r.scope.block}
+        raise UsageError(f"there is no block or scope '{name}' to fold or open", did_you_mean(name, known))
+    return found
+
+
+class Signatures:
+    """The structure of scopes, by which repeats are found: ops and attributes, without sizes and names of inputs."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, object] = {}
+
+    def of(self, region: Region) -> object:
+        """A value that is equal for scopes of one structure."""
+        if region.path not in self._known:
+            nodes = tuple(self._node(node, region) for node in region.nodes())
+            self._known[region.path] = (region.scope.kind, region.scope.block, nodes)
+        return self._known[region.path]
+
+    @staticmethod
+    def _node(node: Node, region: Region) -> object:
+        inside = f"{region.path}."
+        inputs: list[str] = []
+        for ref in node.inputs:
+            name = str(ref)[len(inside):] if ref.node.startswith(inside) else "outside"
+            # A join of all that came before reads more in every round.
+            if name != "outside" or inputs[-1:] != ["outside"]:
+                inputs.append(name)
+        # The rate of stochastic depth grows from block to block; the structure stays.
+        attrs = repr(sorted((k, v) for k, v in node.attrs.items() if k != "p"))
+        return region.relative(node.path), node.op, attrs, tuple(inputs)
+
+
+def runs(region: Region, signatures: Signatures, names: Names) -> Iterator[list[Node] | list[Region]]:
+    """The items of a region, with repeats that stand one after the other as one list."""
+    found: list[list[Node] | list[Region]] = []
+    for item in region.items:
+        last = found[-1] if found else []
+        if isinstance(item, Node):
+            found.append([item])
+        elif last and isinstance(last[0], Region) and _repeats(item, last[0], signatures, names):
+            last.append(item)
+        else:
+            found.append([item])
+    for run in found:
+        if len(run) > 1 and isinstance(run[0], Region) and run[0].scope.kind == "branch" and len(run) < MANY_BRANCHES:
+            yield from ([item] for item in run)
+        else:
+            yield run
+
+
+def _repeats(item: Region, first: Region, signatures: Signatures, names: Names) -> bool:
+    apart = {item.path, first.path} & names.apart
+    return not apart and signatures.of(item) == signatures.of(first)
+
+
+def layers(graph: Graph, run: list[list[Node] | list[Region]]) -> Iterator[list[Node] | list[Region]]:
+    """Joins a layer or a pooling with the norm, activation and dropout that follow it alone."""
+    ends = {o.ref.node for o in graph.outputs.values()}
+    held: list[Node] = []
+    for items in run:
+        node = items[0]
+        if len(items) == 1 and isinstance(node, Node):
+            if held and _follows(graph, held[-1], node, ends):
+                held.append(node)
+                continue
+            if held:
+                yield held
+            held = [node]
+        else:
+            if held:
+                yield held
+            held = []
+            yield items
+    if held:
+        yield held
+
+
+def _follows(graph: Graph, before: Node, node: Node, ends: set[str]) -> bool:
+    alone = graph.nx.out_degree(before.path) == 1 and before.path not in ends and node.inputs == (Ref(before.path),)
+    return alone and kind_of(before) not in ("input", "join") and kind_of(node) in ("norm", "other")
+
+
+def closes(region: Region, left: int, names: Names, merge: bool) -> bool:
+    """Whether a scope is one box, where `left` more levels are opened and layers stay one box (`merge`)."""
+    if region.path in names.closed:
+        return True
+    if region.path in names.opened:
+        return False
+    return left <= 1 or (merge and is_layer(region))

@@ -1,0 +1,132 @@
+"""What is written in a box: ops, layers, scopes and their numbers, in the words of the papers' figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from netspec.graph import Node, Ref
+from netspec.measure import totals
+from netspec.ops.base import show
+from netspec.regions import Region
+
+POOLS = ("max_pool", "avg_pool", "global_avg_pool", "global_max_pool", "adaptive_avg_pool", "subsample", "upsample",
+         "crop")
+KINDS = {
+    "input": "input",
+    **dict.fromkeys(("conv", "conv_transpose", "deform_conv", "linear"), "weights"),
+    **dict.fromkeys(POOLS, "pool"),
+    **dict.fromkeys(("batch_norm", "layer_norm", "lrn", "channel_scale"), "norm"),
+    **dict.fromkeys(("concat", "add", "mul", "mean", "max"), "join"),
+}
+WORDS = {
+    "global_avg_pool": "global average pool",
+    "global_max_pool": "global max pool",
+    "max_pool": "max pool",
+    "avg_pool": "average pool",
+    "batch_norm": "batch norm",
+    "layer_norm": "layer norm",
+    "relu": "ReLU",
+    "relu6": "ReLU6",
+    "prelu": "PReLU",
+    "lrn": "LRN",
+    "concat": "concatenate",
+    "add": "+",
+    "mul": "\u00d7",
+    "conv_transpose": "transposed conv",
+    "deform_conv": "deformable conv",
+    "channel_shuffle": "channel shuffle",
+    "silu": "SiLU",
+    "gelu": "GELU",
+}
+
+
+def kind_of(node: Node) -> str:
+    """What colours a node: input, weights, pool, norm, join or other."""
+    return KINDS.get(node.op, "other")
+
+
+def op_text(op: str, attrs: Mapping[str, Any]) -> str:
+    """`3x3 conv, 64, /2`, as the figures of the papers label their boxes."""
+    if op == "input":
+        return f"input {show(attrs['shape'])}"
+    text = WORDS.get(op, op.replace("_", " "))
+    if "kernel" in attrs:
+        kh, kw = attrs["kernel"]
+        depthwise = op == "conv" and attrs["groups"] > 1 and attrs["groups"] == attrs["out"]
+        text = f"{kh}\u00d7{kw} {'depthwise ' if depthwise else ''}{text}"
+    if "out" in attrs:
+        text += f", {attrs['out']}"
+    stride = attrs.get("stride", (1, 1))
+    if stride != (1, 1):
+        text += f", /{stride[0] if stride[0] == stride[1] else 'x'.join(map(str, stride))}"
+    if attrs.get("groups", 1) > 1 and attrs["groups"] != attrs.get("out"):
+        text += f", {attrs['groups']} groups"
+    return f"{text} {attrs['p']:g}" if op in ("dropout", "drop_path") else text
+
+
+def node_lines(nodes: Sequence[Node], region: Region, names: bool) -> tuple[str, ...]:
+    """A node, or a layer with what follows it: its name where one was written, then its ops."""
+    first = nodes[0]
+    name = region.relative(first.path)
+    plain = name.split("_")[0] in (first.op, first.op.split("_")[0])
+    return tuple(op_lines(nodes, name if names and not plain else ""))
+
+
+def op_lines(nodes: Sequence[Node], name: str = "") -> list[str]:
+    """The layer on a line of its own, after its name, and on others what stands before and after it."""
+    lines: list[str] = []
+    line: list[str] = []
+    for node in nodes:
+        text = op_text(node.op, node.attrs)
+        if kind_of(node) in ("weights", "pool"):
+            lines += [", ".join(line)] if line else []
+            lines.append(text)
+            line = []
+        else:
+            line.append(text)
+    lines += [", ".join(line)] if line else []
+    return [f"{name}: {lines[0]}", *lines[1:]] if name else lines
+
+
+def is_layer(region: Region) -> bool:
+    """Whether a scope is a chain around one layer, such as conv, batch norm, ReLU."""
+    nodes = [i for i in region.items if isinstance(i, Node)]
+    if len(nodes) != len(region.items) or not 1 <= len(nodes) <= 4:
+        return False
+    chained = all(b.inputs == (Ref(a.path),) for a, b in pairwise(nodes))
+    kinds = [kind_of(n) for n in nodes]
+    return chained and kinds.count("weights") == 1 and set(kinds) <= {"weights", "norm", "other"}
+
+
+def scope_title(region: Region, parent: Region, last: str = "", names: bool = True) -> str:
+    """`3a: inception`, of a run `1 to 5: bottleneck`; the block alone where its name was counted or is not wanted."""
+    name, block = parent.relative(region.path), region.scope.block
+    if last:
+        name = f"{name} to {parent.relative(last)}"
+    if block and not names:
+        return block
+    return name if not block or counted(name, block) else f"{name}: {block}"
+
+
+def counted(name: str, block: str) -> bool:
+    """Whether a name is what the compiler gives to an unnamed step of a block: conv_bn, conv_bn_2."""
+    rest = name.removeprefix(block)
+    return bool(block) and name.startswith(block) and (not rest or (rest[0] == "_" and rest[1:].isdigit()))
+
+
+def describe(region: Region) -> str:
+    """What a scope is, with its arguments and costs."""
+    counts = totals(region.nodes())
+    args = ", ".join(f"{k}={v}" for k, v in region.scope.args.items())
+    head = f"{region.path}: {region.scope.block or region.scope.kind}{f'({args})' if args else ''}"
+    return f"{head}, {counts.params:,} parameters, {counts.macs:,} MACs"
+
+
+def short(number: float) -> str:
+    """A number as the papers print it: 1.2M, 34.5k."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.3g}{letter}"
+    return f"{number:.3g}"

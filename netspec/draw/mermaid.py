@@ -1,0 +1,57 @@
+"""A picture as Mermaid, which GitHub and GitLab render in Markdown."""
+
+from __future__ import annotations
+
+from netspec.draw.dot import COLORS, HEAT, MARKS
+from netspec.draw.model import Box, Frame, Picture
+
+
+def to_mermaid(drawn: Picture) -> str:
+    """The picture as a Mermaid flowchart, from top to bottom."""
+    ids: dict[str, str] = {}
+    # A title stands in YAML before the flowchart; JSON's strings are YAML's.
+    lines = ["---", f"title: {_title(drawn)}", "---", "flowchart TB"]
+    _frame(drawn.root, lines, ids, 1)
+    for arrow in drawn.arrows:
+        line = "-->" if arrow.main else "-.->"
+        label = f'|"{_escape(arrow.label)}"|' if arrow.label else ""
+        lines.append(f"  {ids[arrow.source]} {line}{label} {ids[arrow.target]}")
+    used: dict[str, list[str]] = {}
+    for box in drawn.root.boxes():
+        used.setdefault(_style(box), []).append(ids[box.path])
+    for index, (style, boxes) in enumerate(used.items()):
+        lines.append(f"  classDef c{index} {style}")
+        lines.append(f"  class {','.join(boxes)} c{index}")
+    return "\n".join(lines) + "\n"
+
+
+def _frame(frame: Frame, lines: list[str], ids: dict[str, str], level: int) -> None:
+    pad = "  " * level
+    for item in frame.items:
+        if isinstance(item, Box):
+            ids[item.path] = f"n{len(ids)}"
+            text = "<br>".join(map(_escape, (*item.lines, *item.facts)))
+            left, right = {"join": ("([", "])"), "block": ("[[", "]]")}.get(item.kind, ("[", "]"))
+            lines.append(f'{pad}{ids[item.path]}{left}"{text}"{right}')
+        else:
+            lines.append(f'{pad}subgraph s{len(lines)}["{_escape(item.title)}"]')
+            _frame(item, lines, ids, level + 1)
+            lines.append(f"{pad}end")
+
+
+def _style(box: Box) -> str:
+    fill, border = MARKS[box.mark] if box.mark else COLORS[box.kind]
+    if box.heat is not None:
+        fill = HEAT[min(int(box.heat * len(HEAT)), len(HEAT) - 1)]
+    return f"fill:{fill},stroke:{border},color:#202124"
+
+
+def _title(drawn: Picture) -> str:
+    import json
+
+    return json.dumps(" ".join(filter(None, (drawn.title, drawn.legend))))
+
+
+def _escape(text: str) -> str:
+    """Text that is neither markup nor Mermaid's own: everything but letters, digits and spaces as its number."""
+    return "".join(c if c.isalnum() or c == " " else f"#{ord(c)};" if c.isprintable() else " " for c in text)
