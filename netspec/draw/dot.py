@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
+from netspec.draw.colors import COLORS, FRAMES, MARKS, heat
 from netspec.draw.model import Box, Frame, Picture
 
 FONT = "Helvetica"
-# Fill, border: calm colours, one for each kind of thing. The SVG has darker ones for dark pages.
-COLORS = {
-    "input": ("#e8eaed", "#5f6368"),
-    "output": ("#e8eaed", "#5f6368"),
-    "weights": ("#d7e5f7", "#3b6ea5"),
-    "pool": ("#fbe0dc", "#b5483a"),
-    "norm": ("#dff0e0", "#4a8a55"),
-    "join": ("#fdf0cf", "#b28704"),
-    "other": ("#f1ecf7", "#7a5fa0"),
-    "block": ("#ffffff", "#3c4043"),
-}
-MARKS = {"added": ("#ceead6", "#137333"), "removed": ("#fad2cf", "#c5221f"), "changed": ("#feefc3", "#b06000"),
-         "same": ("#f1f3f4", "#9aa0a6")}
-# From cold to hot; the text stays dark on all of them.
-HEAT = ("#fff8f0", "#ffe8d1", "#ffd3ad", "#ffbb85", "#ffa060", "#ff8642")
-FRAMES = ("#f8f9fa", "#f1f3f4")
 
 
 def to_dot(drawn: Picture) -> str:
@@ -117,7 +102,7 @@ def _look(box: Box) -> str:
     """The attributes of a box: shape by its kind, colour by its kind, its mark or its heat."""
     fill, border = MARKS[box.mark] if box.mark else COLORS[box.kind]
     if box.heat is not None:
-        fill = HEAT[min(int(box.heat * len(HEAT)), len(HEAT) - 1)]
+        fill = heat(box.heat)
     shape = ""
     if box.kind == "join":
         shape = ", shape=ellipse, style=filled"
@@ -129,7 +114,6 @@ def _look(box: Box) -> str:
 
 def _quote(*lines: str) -> str:
     """Text as a DOT string; quotes, backslashes and control characters cannot end it or change its meaning."""
-    safe = [
-        "".join(c if c.isprintable() else " " for c in line).replace("\\", "\\\\").replace('"', '\\"') for line in lines
-    ]
+    known = str.maketrans({"\\": "\\\\", '"': '\\"', "&": "&amp;"})
+    safe = ["".join(c if c.isprintable() else " " for c in line).translate(known) for line in lines]
     return '"' + "\\n".join(safe) + '"'

@@ -15,6 +15,9 @@ from netspec.regions import Region
 MANY_BRANCHES = 6
 
 
+Run = list[Node] | list[Region]
+
+
 def walk(region: Region) -> Iterator[Region]:
     """All regions below one, in order."""
     for item in region.items:
@@ -83,9 +86,9 @@ class Signatures:
         return region.relative(node.path), node.op, attrs, tuple(inputs)
 
 
-def runs(region: Region, signatures: Signatures, names: Names) -> Iterator[list[Node] | list[Region]]:
+def runs(region: Region, signatures: Signatures, names: Names) -> Iterator[Run]:
     """The items of a region, with repeats that stand one after the other as one list."""
-    found: list[list[Node] | list[Region]] = []
+    found: list[Run] = []
     for item in region.items:
         last = found[-1] if found else []
         if isinstance(item, Node):
@@ -101,12 +104,24 @@ def runs(region: Region, signatures: Signatures, names: Names) -> Iterator[list[
             yield run
 
 
+def grouped(graph: Graph, region: Region, signatures: Signatures, names: Names, unfold: bool) -> Iterator[Run]:
+    """The items of a region as they are drawn: repeats together, layers with what follows them, or each for itself."""
+    if not unfold:
+        yield from layers(graph, list(runs(region, signatures, names)))
+        return
+    for item in region.items:
+        if isinstance(item, Node):
+            yield [item]
+        else:
+            yield [item]
+
+
 def _repeats(item: Region, first: Region, signatures: Signatures, names: Names) -> bool:
     apart = {item.path, first.path} & names.apart
     return not apart and signatures.of(item) == signatures.of(first)
 
 
-def layers(graph: Graph, run: list[list[Node] | list[Region]]) -> Iterator[list[Node] | list[Region]]:
+def layers(graph: Graph, run: list[Run]) -> Iterator[Run]:
     """Joins a layer or a pooling with the norm, activation and dropout that follow it alone."""
     ends = {o.ref.node for o in graph.outputs.values()}
     held: list[Node] = []
@@ -139,4 +154,5 @@ def closes(region: Region, left: int, names: Names, merge: bool) -> bool:
         return True
     if region.path in names.opened:
         return False
-    return left <= 1 or (merge and is_layer(region))
+    # Branches are not a level of their own: a figure of a block shows them.
+    return (left <= 1 and region.scope.kind != "branch") or (merge and is_layer(region))

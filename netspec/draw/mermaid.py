@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netspec.draw.dot import COLORS, HEAT, MARKS
+from netspec.draw.colors import COLORS, MARKS, heat
 from netspec.draw.model import Box, Frame, Picture
 
 
@@ -42,7 +42,7 @@ def _frame(frame: Frame, lines: list[str], ids: dict[str, str], level: int) -> N
 def _style(box: Box) -> str:
     fill, border = MARKS[box.mark] if box.mark else COLORS[box.kind]
     if box.heat is not None:
-        fill = HEAT[min(int(box.heat * len(HEAT)), len(HEAT) - 1)]
+        fill = heat(box.heat)
     return f"fill:{fill},stroke:{border},color:#202124"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import networkx as nx
 
-from netspec.draw.folding import Names, Signatures, closes, layers, runs
+from netspec.draw.folding import Names, Signatures, closes, grouped
 from netspec.draw.labels import describe, is_layer, kind_of, node_lines, op_lines, scope_title
 from netspec.draw.model import Arrow, Box, Frame, Picture
 from netspec.draw.numbers import Numbers
@@ -30,6 +30,17 @@ def picture(graph: Graph, view: View | None = None) -> Picture:
         if fits_a_page(found):
             return found
     return _Builder(graph, root, view, names, numbers, 1).picture()
+
+
+def open_scopes(graph: Graph, view: View) -> set[str]:
+    """The paths of the scopes that are open in the picture of a graph."""
+    found: set[str] = set()
+    frames = [picture(graph, view).root]
+    while frames:
+        inner = [item for item in frames.pop().items if isinstance(item, Frame)]
+        found |= {frame.path for frame in inner}
+        frames += inner
+    return found
 
 
 # A4 with margins is 527 x 774 points; text of 10 may shrink to 7.
@@ -95,15 +106,13 @@ class _Builder:
 
     def fill(self, region: Region, frame: Frame, left: int) -> None:
         """Puts the items of a region into a frame, `left` levels deep."""
-        whole = self.view.unfold
-        found = runs(region, self.signatures, self.names) if not whole else ([i] for i in region.items)
-        for run in layers(self.graph, list(found)) if not whole else found:  # type: ignore[arg-type]
+        for run in grouped(self.graph, region, self.signatures, self.names, self.view.unfold):
             if isinstance(run[0], Node):
-                nodes: list[Node] = run  # type: ignore[assignment]
+                nodes: list[Node] = run
                 frame.items.append(self.box(nodes, region))
                 self.homes |= dict.fromkeys((n.path for n in nodes), nodes[0].path)
             else:
-                scopes: list[Region] = run  # type: ignore[assignment]
+                scopes: list[Region] = run
                 self.scope(scopes, region, frame, left)
 
     def scope(self, run: Sequence[Region], parent: Region, frame: Frame, left: int) -> None:
@@ -113,10 +122,10 @@ class _Builder:
             frame.items.append(self.closed(run, parent))
             self.homes |= dict.fromkeys((n.path for n in first.nodes()), first.path)
         else:
-            title = scope_title(first, parent, last, "names" in self.view.show) + _times(run)
+            title = scope_title(first, parent, last, "names" in self.view.show) + times(run)
             inner = Frame(first.path, title, first.scope.kind, describe(first), line_of(first.scope.span), len(run))
             frame.items.append(inner)
-            self.fill(first, inner, left - 1)
+            self.fill(first, inner, left - (first.scope.kind != "branch"))
         if len(run) > 1:
             self.folded += 1
             for index, region in enumerate(run):
@@ -137,16 +146,10 @@ class _Builder:
         """A scope as one box: a layer with what follows it, or its name and what it repeats."""
         region = run[0]
         nodes = list(region.nodes())
-        title = scope_title(region, parent, run[-1].path if len(run) > 1 else "", "names" in self.view.show)
-        kind = "block"
-        if is_layer(region):
-            kind = "weights"
-            named = "names" in self.view.show and title != region.scope.block and not _plain(region, parent)
-            lines = op_lines(nodes, parent.relative(region.path) if named else "")
-        else:
-            lines = [title, *_inside(region)]
+        names = "names" in self.view.show
+        kind, lines = closed_lines(region, parent, run[-1].path if len(run) > 1 else "", names)
         if len(run) > 1:
-            lines.append(_times(run).strip())
+            lines.append(times(run).strip())
         return Box(region.path, kind, tuple(lines), describe(region), line_of(region.scope.span),
                    tuple(n.path for n in nodes), self.numbers.facts(nodes, [region.scope.doc]), None, len(run))
 
@@ -185,7 +188,8 @@ def _training(only: bool, weight: float | None) -> tuple[str, ...]:
     return (f"training only{f', loss x {weight:g}' if weight is not None else ''}",) if only else ()
 
 
-def _times(run: Sequence[Region]) -> str:
+def times(run: Sequence[Region]) -> str:
+    """How often a scope is repeated: ` x5`, ` x5 shared`, ` x32 in parallel`; nothing for one."""
     if len(run) == 1:
         return ""
     shared = len({r.scope.weights_at for r in run}) == 1
@@ -193,13 +197,16 @@ def _times(run: Sequence[Region]) -> str:
     return f" \u00d7{len(run)}{' shared' if shared else ''}{' in parallel' if beside else ''}"
 
 
-def _plain(region: Region, parent: Region) -> bool:
-    """Whether a layer's scope has no name of its own."""
-    return scope_title(region, parent) == parent.relative(region.path) and bool(region.scope.block) and (
-        parent.relative(region.path).startswith(region.scope.block))
+def closed_lines(region: Region, parent: Region, last: str = "", names: bool = True) -> tuple[str, list[str]]:
+    """The kind of a closed scope and what it says: a layer with what follows it, or its name and what it repeats."""
+    if not is_layer(region):
+        return "block", [scope_title(region, parent, last, names), *inside(region)]
+    name, block = parent.relative(region.path), region.scope.block
+    plain = not names or (bool(block) and name.startswith(block))
+    return "weights", op_lines(list(region.nodes()), "" if plain else name)
 
 
-def _inside(region: Region) -> list[str]:
+def inside(region: Region) -> list[str]:
     """What a closed scope repeats, where it is nothing but rounds: `bottleneck x3`."""
     rounds = [i for i in region.items if isinstance(i, Region)]
     blocks = {r.scope.block for r in rounds}

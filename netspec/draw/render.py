@@ -1,4 +1,4 @@
-"""A picture as a file: DOT and Mermaid by us; SVG, PNG, PDF by Graphviz, which comes with pygraphviz."""
+"""A picture as a file: DOT, Mermaid, HTML by us; SVG, PNG, PDF by Graphviz, which comes with pygraphviz."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape, unescape
 
+from netspec.draw.colors import dark_css
 from netspec.draw.dot import to_dot
+from netspec.draw.html import to_html
 from netspec.draw.mermaid import to_mermaid
 from netspec.draw.model import Box, Frame, Picture
 from netspec.draw.picture import picture
@@ -16,23 +18,17 @@ from netspec.draw.view import View
 from netspec.errors import MissingError, UsageError, did_you_mean
 from netspec.graph import Graph
 
-FORMATS = ("svg", "png", "pdf", "dot", "mermaid")
-SUFFIXES = {**{kind: kind for kind in FORMATS}, "mmd": "mermaid", "gv": "dot"}
-TEXTS = ("svg", "dot", "mermaid")
-# The colours of dot.py on a dark page: fills darker, text and borders lighter.
-DARK = {
-    "#e8eaed": "#3c4043", "#d7e5f7": "#1f3b57", "#fbe0dc": "#5c2b25", "#dff0e0": "#26452c", "#fdf0cf": "#54450f",
-    "#f1ecf7": "#3d3350", "#ffffff": "#2a2b2e", "#f8f9fa": "#26272a", "#f1f3f4": "#303134", "#ceead6": "#1e4a2b",
-    "#fad2cf": "#5f2320", "#feefc3": "#5b4310",
-    "#fff8f0": "#2f2a26", "#ffe8d1": "#4a3524", "#ffd3ad": "#664326", "#ffbb85": "#845127", "#ffa060": "#a35f27",
-    "#ff8642": "#c36c26",
-}  # fmt: skip
+FORMATS = ("svg", "png", "pdf", "html", "dot", "mermaid")
+SUFFIXES = {**{kind: kind for kind in FORMATS}, "mmd": "mermaid", "gv": "dot", "htm": "html"}
+TEXTS = ("svg", "html", "dot", "mermaid")
 
 
 def draw(graph: Graph, kind: str, view: View | None = None) -> bytes:
     """The picture of a graph as a file's bytes; raises UsageError, MissingError without Graphviz."""
     if kind not in FORMATS:
         raise UsageError(f"there is no format '{kind}'", did_you_mean(kind, FORMATS))
+    if kind == "html":
+        return to_html(graph, view or View()).encode()
     return render(picture(graph, view), kind)
 
 
@@ -79,9 +75,7 @@ def _described(svg: str, drawn: Picture) -> str:
     boxes = list(drawn.root.boxes())
     svg = re.sub(r"<!-- .*?-->\n?", "", svg, flags=re.DOTALL)
     description = f"{len(boxes)} boxes, {len(drawn.arrows)} arrows; shapes are channels x height x width"
-    dark = "".join(f'[fill="{a}"]{{fill:{b}}}' for a, b in DARK.items())
-    style = f"@media (prefers-color-scheme:dark){{text{{fill:#e8eaed}}{dark}[stroke=\"#5f6368\"]{{stroke:#bdc1c6}}}}"
-    head = f"<title>{title}</title>\n<desc>{description}</desc>\n<style>{style}</style>"
+    head = f"<title>{title}</title>\n<desc>{description}</desc>\n<style>{dark_css()}</style>"
     svg = re.sub(r"<svg\b[^>]*>", lambda found: f"{found[0]}\n{head}", svg, count=1)
     places = {box.path: box.source for box in boxes} | {f"scope {f.path}": f.source for f in _frames(drawn.root)}
 

@@ -1,0 +1,383 @@
+"use strict";
+// Draws what is open of the network in #network, and opens, closes, finds and explains its parts.
+(async () => {
+  const network = JSON.parse(document.getElementById("network").textContent);
+  const view = document.getElementById("view"), details = document.getElementById("details");
+  const found = document.getElementById("found"), search = document.getElementById("search");
+  const status = document.getElementById("status");
+  const MOST = 1500; // boxes; above, the layout takes minutes
+  const viz = await Viz.instance();
+
+  // Every scope and box by path, and the box that holds a node.
+  const parts = new Map(), boxOf = new Map(), boxes = [];
+  (function index(items, parent) {
+    for (const item of items) {
+      item.parent = parent;
+      parts.set(item.path, item);
+      if (item.items) index(item.items, item);
+      else {
+        boxes[item.id] = item;
+        for (const node of item.nodes) boxOf.set(node.path, item);
+      }
+    }
+  })(network.items, null);
+
+  let open = new Set(network.open), unrolled = new Set();
+  let drawn = new Map(), chosen = null, at = { x: 0, y: 0, k: 1 };
+
+  // Branches are not a level of their own: a figure of a block shows them.
+  function unfold(item) {
+    open.add(item.path);
+    for (const inner of item.items) if (inner.scope === "branch") unfold(inner);
+  }
+
+  // Graphviz knows the widths of Helvetica; where the reader's font is wider, its text is made smaller.
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.font = `100px ${getComputedStyle(view).getPropertyValue("--picture-font")}`;
+  const wider = Math.max(1, pen.measureText("0123456789").width / 556, pen.measureText("convolution").width / 500.3);
+
+  const leaves = (item) => (item.items ? item.items.flatMap(leaves) : [item]);
+  const folded = (item) => item.run && !unrolled.has(item.run[3]);
+  const hidden = (item) => folded(item) && item.run[0] > 0;
+
+  // What is visible: a tree of frames and boxes, and arrows between them.
+  function picture() {
+    const homes = new Map(), rounds = new Map(), visible = new Map();
+    const fill = (items) => items.filter((item) => !hidden(item)).map((item) => {
+      let made;
+      if (!item.items) {
+        homes.set(item.id, item.path);
+        visible.set(item.path, made = { item, lines: item.lines });
+      } else if (open.has(item.path)) {
+        made = { item, title: folded(item) ? item.run[2] : item.title, items: fill(item.items) };
+      } else {
+        for (const leaf of leaves(item)) homes.set(leaf.id, item.path);
+        const lines = !folded(item) ? item.lines
+          : item.kind === "weights" ? [...item.lines, item.run[4].trim()] : [item.run[2], ...item.lines.slice(1)];
+        visible.set(item.path, made = { item, lines });
+      }
+      if (folded(item)) {
+        const siblings = (item.parent ? item.parent.items : network.items).filter((s) => s.run && s.run[3] === item.path);
+        for (const sibling of siblings) for (const leaf of leaves(sibling)) {
+          const twin = boxOf.get(item.path + leaf.nodes[0].path.slice(sibling.path.length));
+          homes.set(leaf.id, homes.get(twin.id));
+          rounds.set(leaf.id, [...(rounds.get(leaf.id) || []), [item.path, sibling.run[0]]]);
+        }
+      }
+      return made;
+    });
+    const root = fill(network.items);
+    const serves = new Set(), before = new Map();
+    for (const [a, b] of network.edges) before.set(b, [...(before.get(b) || []), a]);
+    const queue = network.outputs.filter((o) => !o.training).map((o) => o.box);
+    while (queue.length) {
+      const id = queue.pop();
+      if (!serves.has(id)) { serves.add(id); queue.push(...(before.get(id) || [])); }
+    }
+    const main = new Set([...serves].map((id) => homes.get(id)));
+    const arrows = new Map();
+    for (const [a, b, label] of network.edges) {
+      const [from, to] = [homes.get(a), homes.get(b)];
+      const others = new Map(rounds.get(b) || []);
+      if (from === to || (rounds.get(a) || []).some(([run, i]) => others.has(run) && (others.get(run) !== i || i > 0))) continue;
+      const crosses = rounds.has(a) || rounds.has(b);
+      const key = JSON.stringify([from, to, crosses ? "" : [a, label]]);
+      if (!arrows.has(key) || rounds.has(a)) arrows.set(key, { from, to, label, main: main.has(from) && main.has(to) });
+    }
+    for (const output of network.outputs) {
+      const note = output.training ? ["training only" + (output.weight === null ? "" : ", loss x " + output.weight)] : [];
+      const path = "output " + output.name;
+      const item = { path, kind: "output", lines: [output.name, ...note], output };
+      visible.set(path, { item, lines: item.lines });
+      root.push(visible.get(path));
+      arrows.set(path, { from: homes.get(output.box), to: path, label: output.shape, main: !output.training });
+    }
+    return { root, visible, arrows: [...arrows.values()] };
+  }
+
+  const quote = (...lines) => '"' + lines.map((line) => line.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, " ")
+    .replace(/\\/g, "\\\\").replace(/"/g, '\\"').replace(/&/g, "&amp;")).join("\\n") + '"';
+
+  // Short branches are padded below, so that Graphviz keeps branches in the order of the spec.
+  function padding(made) {
+    const result = new Map(), height = new Map();
+    const inside = (part) => (part.items ? part.items.flatMap(inside) : [part.item.path]);
+    const deepest = (frame) => {
+      const rows = new Map(inside(frame).map((path) => [path, 1]));
+      for (const { from, to } of made.arrows)
+        if (rows.has(from) && rows.has(to)) rows.set(to, Math.max(rows.get(to), rows.get(from) + 1));
+      const last = [...rows.keys()].reduce((a, b) => (rows.get(b) >= rows.get(a) ? b : a));
+      height.set(frame.item.path, rows.get(last));
+      return last;
+    };
+    const walk = (parts) => {
+      const frames = parts.filter((part) => part.items && part.items.length);
+      const ends = frames.filter((frame) => frame.item.scope === "branch").map((frame) => [frame, deepest(frame)]);
+      const most = Math.max(0, ...ends.map(([frame]) => height.get(frame.item.path)));
+      for (const [frame, end] of ends) {
+        const missing = most - height.get(frame.item.path);
+        if (missing) result.set(frame.item.path, [end, missing]);
+      }
+      frames.forEach((frame) => walk(frame.items));
+    };
+    walk(made.root);
+    return result;
+  }
+
+  function dot(made) {
+    const ids = new Map(), byId = new Map(), padded = padding(made);
+    const most = Math.max(1, ...[...made.visible.values()].map((part) => part.item.heat || 0));
+    const lines = ["digraph {",
+      "rankdir=TB; ranksep=0.08; nodesep=0.22; pad=0.1; ordering=out; bgcolor=transparent;",
+      `node [shape=box, style="filled,rounded", fontname=${quote(network.font)}, fontsize=11, height=0.28, margin="0.1,0.03"];`,
+      `edge [fontname=${quote(network.font)}, fontsize=10, fontcolor="#5f6368", color="#5f6368", arrowsize=0.6];`];
+    const name = (part) => {
+      const id = "part" + byId.size;
+      byId.set(id, part);
+      return id;
+    };
+    const write = (parts, level) => {
+      for (const part of parts) {
+        const item = part.item, id = name(part);
+        if (!part.items) {
+          ids.set(item.path, id);
+          const [fill, border] = network.colors[item.kind];
+          const step = network.heated && item.heat !== undefined
+            ? network.heat[Math.min(Math.floor(item.heat / most * network.heat.length), network.heat.length - 1)] : fill;
+          const shape = item.kind === "join" ? ", shape=ellipse, style=filled"
+            : item.kind === "block" ? ", style=filled, peripheries=2" : "";
+          lines.push(`${id} [id=${id}, label=${quote(...part.lines)}, fillcolor="${step}", color="${border}"${shape}];`);
+        } else {
+          const branch = item.scope === "branch";
+          const title = branch ? "" : part.title + "\u00a0".repeat(2 * part.title.length);
+          const look = branch ? "peripheries=0" : `style="filled,rounded"; color="#bdc1c6"; fillcolor="${network.frames[level % 2]}"`;
+          lines.push(`subgraph cluster_${id} { id=${id}; label=${quote(title)}; margin=6; labeljust=l; fontsize=11; ` +
+            `fontname=${quote(network.font)}; ${look};`);
+          write(part.items, level + 1);
+          const [end, missing] = padded.get(item.path) || ["", 0];
+          let above = ids.get(end);
+          for (let row = 0; row < missing; row++) {
+            const below = `${ids.get(end)}_${row}`;
+            lines.push(`${below} [style=invis, label="", width=0]; ${above} -> ${below} [style=invis, weight=8];`);
+            above = below;
+          }
+          lines.push("}");
+        }
+      }
+    };
+    write(made.root, 1);
+    const tails = new Map([...padded.values()].map(([end, rows]) => [end, `${ids.get(end)}_${rows - 1}`]));
+    for (const { from, to, label, main } of made.arrows) {
+      const join = made.visible.get(to).item.kind === "join";
+      if (tails.has(from) && join) lines.push(`${tails.get(from)} -> ${ids.get(to)} [style=invis];`);
+      const side = !main ? ", style=dashed" : join ? "" : ", weight=8";
+      lines.push(`${ids.get(from)} -> ${ids.get(to)} [label=${quote(" " + label)}${side}];`);
+    }
+    return { text: [...lines, "}"].join("\n"), byId };
+  }
+
+  function show() {
+    const made = picture();
+    if (made.visible.size > MOST) return made.visible.size;
+    const { text, byId } = dot(made);
+    const svg = viz.renderSVGElement(text);
+    for (const text of svg.querySelectorAll("text")) text.setAttribute("font-size", Number(text.getAttribute("font-size")) / wider);
+    svg.querySelectorAll("title").forEach((title) => title.remove());
+    drawn = new Map();
+    for (const [id, part] of byId) {
+      const element = svg.getElementById(id);
+      if (!element) continue;
+      drawn.set(part.item.path, element);
+      element.setAttribute("tabindex", "0");
+      element.setAttribute("role", "button");
+      element.setAttribute("aria-label", part.title || part.lines.join(", "));
+      element.addEventListener("dblclick", (event) => { event.stopPropagation(); toggle(part.item); });
+      element.addEventListener("click", (event) => { event.stopPropagation(); if (!moved) choose(part.item); });
+      element.addEventListener("keydown", (event) => {
+        if (event.key === "Enter") choose(part.item);
+        else if (event.key === " ") toggle(part.item);
+        else return;
+        event.preventDefault();
+        event.stopPropagation();
+      });
+    }
+    view.replaceChildren(svg);
+    status.textContent = `${made.visible.size} boxes, ${made.arrows.length} arrows. Click or Enter: details. Double click or Space: ` +
+      "open or close. Wheel, + and -: zoom. Drag, arrow keys: move. 0: fit. /: search.";
+    place();
+    if (chosen && drawn.has(chosen.path)) drawn.get(chosen.path).classList.add("chosen");
+    return 0;
+  }
+
+  // Draws another state, or keeps the one that was where it would be too large.
+  function change(edit) {
+    const kept = [open, unrolled];
+    [open, unrolled] = [new Set(open), new Set(unrolled)];
+    edit();
+    const count = show();
+    if (!count) return true;
+    [open, unrolled] = kept;
+    status.textContent = `That would be ${count} boxes; more than ${MOST} are not laid out here.`;
+    return false;
+  }
+
+  function toggle(item) {
+    if (!item.items) return;
+    change(() => { if (!open.delete(item.path)) unfold(item); });
+    const element = drawn.get(item.path);
+    if (element) element.focus({ preventScroll: true });
+    choose(item);
+  }
+
+  function reveal(item) {
+    const done = change(() => {
+      for (let above = item.parent; above; above = above.parent) open.add(above.path);
+      for (let part = item; part; part = part.parent) if (part.run && part.run[0] > 0) unrolled.add(part.run[3]);
+    });
+    if (done) { choose(item); centre(item); }
+  }
+
+  const make = (tag, text, ...children) => {
+    const element = document.createElement(tag);
+    if (text) element.textContent = text;
+    element.append(...children);
+    return element;
+  };
+
+  function table(facts) {
+    const rows = Object.entries(facts).filter(([, value]) => value && value !== "0")
+      .map(([name, value]) => make("tr", "", make("th", name), make("td", value)));
+    return make("table", "", ...rows);
+  }
+
+  function lines([text, first, last], where) {
+    const shown = network.texts[text].lines.slice(first - 1, Math.max(last, first))
+      .map((line, i) => `${String(first + i).padStart(4)}  ${line}`);
+    return [make("div", where), make("pre", shown.slice(0, 60).join("\n"))];
+  }
+
+  function choose(item) {
+    if (chosen && drawn.has(chosen.path)) drawn.get(chosen.path).classList.remove("chosen");
+    chosen = item;
+    if (drawn.has(item.path)) drawn.get(item.path).classList.add("chosen");
+    details.replaceChildren(make("h2", item.path));
+    if (item.output) details.append(table({ shape: item.output.shape }));
+    if (item.items) {
+      const button = make("button", open.has(item.path) ? "Close" : "Open");
+      button.addEventListener("click", () => toggle(item));
+      details.append(button);
+      if (item.run) {
+        const rounds = make("button", folded(item) ? `Draw all ${item.run[1]}` : `Fold ${item.run[1]} to one`);
+        rounds.addEventListener("click", () => {
+          change(() => { if (!unrolled.delete(item.run[3])) unrolled.add(item.run[3]); });
+          choose(parts.get(item.run[3]));
+        });
+        details.append(" ", rounds);
+      }
+      if (item.doc) details.append(make("p", item.doc));
+      details.append(table({ block: item.block, ...item.facts, ...item.args }));
+      if (item.at.length) details.append(...lines(item.at, item.where));
+    }
+    const layer = item.items && item.kind === "weights" ? leaves(item).flatMap((leaf) => leaf.nodes) : [];
+    for (const node of item.nodes || layer) {
+      details.append(make("h2", node.path), ...(node.doc ? [make("p", node.doc)] : []), table(node.facts));
+      if (node.weights.length) details.append(make("pre", node.weights.join("\n")));
+      if (node.at.length) details.append(...lines(node.at, node.where));
+    }
+  }
+
+  search.addEventListener("input", () => {
+    const asked = search.value.trim().toLowerCase();
+    const words = (item) => [item.path, item.block, ...item.lines, ...(item.nodes || []).flatMap((n) => [n.path, n.op])];
+    const hits = asked ? [...parts.values()].filter((item) => words(item).some((w) => w && w.toLowerCase().includes(asked))) : [];
+    found.replaceChildren(...hits.slice(0, 40).map((item) => {
+      const button = make("button", item.path);
+      button.addEventListener("click", () => reveal(item));
+      return make("li", "", button);
+    }));
+    if (asked) status.textContent = hits.length > 40 ? `${hits.length} found, 40 listed` : `${hits.length} found`;
+  });
+  search.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && found.querySelector("button")) found.querySelector("button").click();
+  });
+
+  const size = () => {
+    const svg = view.querySelector("svg");
+    return [svg.viewBox.baseVal.width * 4 / 3, svg.viewBox.baseVal.height * 4 / 3];
+  };
+  const place = () => { view.querySelector("svg").style.transform = `translate(${at.x}px, ${at.y}px) scale(${at.k})`; };
+  function fit() {
+    const [w, h] = size();
+    at.k = Math.min(view.clientWidth / w, Math.max(view.clientHeight / h, 0.6), 1.5);
+    [at.x, at.y] = [(view.clientWidth - w * at.k) / 2, Math.max((view.clientHeight - h * at.k) / 2, 0)];
+    place();
+  }
+  function zoom(by, x = view.clientWidth / 2, y = view.clientHeight / 2) {
+    const k = Math.min(Math.max(at.k * by, 0.02), 20);
+    at = { x: x - (x - at.x) * k / at.k, y: y - (y - at.y) * k / at.k, k };
+    place();
+  }
+  function centre(item) {
+    const element = drawn.get(item.path);
+    if (!element) return;
+    const box = element.getBoundingClientRect(), frame = view.getBoundingClientRect();
+    at.x += frame.left + frame.width / 2 - box.left - box.width / 2;
+    at.y += frame.top + frame.height / 2 - box.top - box.height / 2;
+    place();
+  }
+
+  let moved = false, drag = null;
+  view.addEventListener("pointerdown", (event) => { drag = [event.clientX, event.clientY]; moved = false; });
+  window.addEventListener("pointerup", () => { drag = null; });
+  window.addEventListener("pointermove", (event) => {
+    if (!drag) return;
+    const [dx, dy] = [event.clientX - drag[0], event.clientY - drag[1]];
+    if (!moved && Math.hypot(dx, dy) < 4) return;
+    moved = true;
+    at.x += dx;
+    at.y += dy;
+    drag = [event.clientX, event.clientY];
+    place();
+  });
+  view.addEventListener("wheel", (event) => {
+    event.preventDefault();
+    const frame = view.getBoundingClientRect();
+    zoom(Math.exp(-event.deltaY / 400), event.clientX - frame.left, event.clientY - frame.top);
+  }, { passive: false });
+  window.addEventListener("keydown", (event) => {
+    if (event.target === search || event.ctrlKey || event.metaKey || event.altKey) return;
+    const steps = { ArrowLeft: [60, 0], ArrowRight: [-60, 0], ArrowUp: [0, 60], ArrowDown: [0, -60] };
+    if (event.key === "/") search.focus();
+    else if (event.key === "+" || event.key === "=") zoom(1.25);
+    else if (event.key === "-") zoom(0.8);
+    else if (event.key === "0") fit();
+    else if (steps[event.key]) { at.x += steps[event.key][0]; at.y += steps[event.key][1]; place(); }
+    else return;
+    event.preventDefault();
+  });
+
+  const button = (id, does) => document.getElementById(id).addEventListener("click", does);
+  button("zoom-in", () => zoom(1.25));
+  button("zoom-out", () => zoom(0.8));
+  button("fit", fit);
+  button("first", () => { change(() => { open = new Set(network.open); unrolled = new Set(); }); fit(); });
+  button("more", () => change(() => {
+    const closed = [...drawn.keys()].map((path) => parts.get(path)).filter((item) => item && item.items && !open.has(item.path));
+    const blocks = closed.filter((item) => item.kind === "block");
+    for (const item of blocks.length ? blocks : closed) unfold(item);
+  }));
+  button("less", () => change(() => {
+    const depth = (path) => path.split(".").length;
+    const shown = [...open].filter((path) => drawn.has(path));
+    const deepest = Math.max(0, ...shown.map(depth));
+    for (const path of shown) if (depth(path) === deepest) open.delete(path);
+  }));
+
+  const count = show();
+  if (count) { open = new Set(); show(); }
+  fit();
+  document.body.dataset.ready = "yes";
+})().catch((error) => {
+  document.getElementById("status").textContent = "This page could not be drawn: " + error.message;
+  throw error;
+});

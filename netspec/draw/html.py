@@ -1,0 +1,183 @@
+"""A page that holds a whole network: what is open is laid out in the browser, by Graphviz as WebAssembly."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+from netspec.draw.colors import COLORS, FRAMES, HEAT, dark_css
+from netspec.draw.dot import FONT
+from netspec.draw.folding import Names, Signatures, grouped
+from netspec.draw.labels import kind_of, node_lines, op_text, scope_title
+from netspec.draw.picture import closed_lines, line_of, open_scopes, times
+from netspec.draw.view import View
+from netspec.errors import Span
+from netspec.graph import Graph, Node
+from netspec.measure import memory, receptive_fields, totals
+from netspec.ops.base import show
+from netspec.regions import Region, tree
+
+
+def to_html(graph: Graph, view: View) -> str:
+    """A page without links to anything outside it: zoom, search, open and close, details of every node."""
+    assets = files("netspec.draw") / "assets"
+    texts = {name: (assets / name).read_text(encoding="utf-8") for name in ("page.css", "page.js", "viz-global.js")}
+    title = escape("".join(c if c.isprintable() else " " for c in graph.title or graph.name))
+    # Inside a script element only `<` can end it or begin a comment.
+    data = json.dumps(_Page(graph, view).data(), ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
+    css = texts["page.css"] + dark_css()
+    return PAGE.format(title=title, css=css, data=data, viz=texts["viz-global.js"], js=texts["page.js"])
+
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; \
+script-src 'unsafe-inline' 'wasm-unsafe-eval'; img-src data:">
+<title>{title}</title>
+<style>
+{css}</style>
+</head>
+<body>
+<header>
+<h1>{title}</h1>
+<input id="search" type="search" placeholder="Search by name, op or block" aria-label="Search">
+<button id="more">Open a level</button>
+<button id="less">Close a level</button>
+<button id="first">As at first</button>
+<button id="zoom-in" aria-label="Zoom in">+</button>
+<button id="zoom-out" aria-label="Zoom out">&minus;</button>
+<button id="fit">Fit</button>
+</header>
+<main id="view" tabindex="0" aria-label="The picture of the network"></main>
+<aside aria-live="polite"><ul id="found"></ul><div id="details"></div></aside>
+<footer id="status">Laying out&hellip;</footer>
+<script type="application/json" id="network">{data}</script>
+<script>{viz}</script>
+<script>
+{js}</script>
+</body>
+</html>
+"""
+
+
+class _Page:
+    """The data of a page: a tree of boxes and scopes, edges between boxes, and the texts of the specs."""
+
+    def __init__(self, graph: Graph, view: View) -> None:
+        self.graph, self.view = graph, view
+        self.fields = receptive_fields(graph)
+        self.signatures, self.sources = Signatures(), dict[str, int]()
+        self.texts: list[dict[str, Any]] = []
+        self.box_of: dict[str, int] = {}
+        self.boxes = 0
+
+    def data(self) -> dict[str, Any]:
+        """Everything that the script of the page reads."""
+        root = tree(self.graph)
+        names = Names.find(root, self.view.collapse, self.view.expand)
+        items = self.items(root, names)
+        edges: dict[tuple[int, int, str], None] = {}
+        for node in self.graph.nodes.values():
+            for ref in node.inputs:
+                a, b = self.box_of[ref.node], self.box_of[node.path]
+                if a != b:
+                    edges[a, b, show(self.graph.shape(ref))] = None
+        outputs = [
+            {"name": name, "box": self.box_of[o.ref.node], "shape": show(self.graph.shape(o.ref)),
+             "training": o.training_only, "weight": o.loss_weight}
+            for name, o in self.graph.outputs.items()
+        ]  # fmt: skip
+        return {
+            "title": self.graph.title or self.graph.name, "items": items, "edges": list(edges), "outputs": outputs,
+            "open": sorted(open_scopes(self.graph, self.view)), "texts": self.texts, "colors": COLORS, "font": FONT,
+            "frames": FRAMES, "heat": HEAT, "heated": self.view.heat,
+        }  # fmt: skip
+
+    def items(self, region: Region, names: Names) -> list[dict[str, Any]]:
+        """What stands in a region; repeats stand one after the other, each with its run."""
+        found = []
+        for run in grouped(self.graph, region, self.signatures, names, self.view.unfold):
+            if isinstance(run[0], Node):
+                found.append(self.box([n for n in run if isinstance(n, Node)], region))
+                continue
+            scopes = [r for r in run if isinstance(r, Region)]
+            for index, scope in enumerate(scopes):
+                found.append(self.scope(scope, region, names))
+                if len(scopes) > 1:
+                    title = scope_title(scopes[0], region, scopes[-1].path) + times(scopes)
+                    found[-1]["run"] = [index, len(scopes), title, scopes[0].path, times(scopes)]
+        return found
+
+    def box(self, nodes: Sequence[Node], region: Region) -> dict[str, Any]:
+        """A node, or a layer with what follows it."""
+        number = self.boxes
+        self.boxes += 1
+        self.box_of |= dict.fromkeys((node.path for node in nodes), number)
+        lead = next((n for n in nodes if kind_of(n) in ("weights", "pool")), nodes[0])
+        return {
+            "path": nodes[0].path, "id": number, "kind": kind_of(lead),
+            "lines": node_lines(nodes, region, True), "nodes": [self.node(n) for n in nodes],
+            "heat": self.heat(nodes),
+        }  # fmt: skip
+
+    def scope(self, region: Region, parent: Region, names: Names) -> dict[str, Any]:
+        """A scope with what it holds, and what it says where it is closed."""
+        kind, lines = closed_lines(region, parent)
+        nodes = list(region.nodes())
+        counts = totals(nodes)
+        return {
+            "path": region.path, "scope": region.scope.kind, "block": region.scope.block,
+            "title": scope_title(region, parent), "kind": kind, "lines": lines, "items": self.items(region, names),
+            "args": {k: str(v) for k, v in region.scope.args.items()}, "doc": region.scope.doc,
+            "heat": self.heat(nodes),
+            "at": self.at(region.scope.span), "where": line_of(region.scope.span),
+            "facts": {"parameters": f"{counts.params:,}", "MACs": f"{counts.macs:,}",
+                      "memory": f"{memory(nodes):,} bytes", "nodes": str(len(nodes)),
+                      "gives": ", ".join(show(self.graph.shape(r)) for r in region.outputs)},
+        }  # fmt: skip
+
+    def node(self, node: Node) -> dict[str, Any]:
+        """The details of one node."""
+        field = self.fields[node.path]
+        macs = node.rule.macs
+        per = f"{show(node.shape)} x {macs // math.prod(map(int, node.shape[1:])):,} = " if macs else ""
+        facts = {
+            "op": op_text(node.op, node.attrs),
+            "reads": ", ".join(f"{r.node} ({show(self.graph.shape(r))})" for r in node.inputs),
+            "shape": " and ".join(map(show, node.shapes)),
+            "parameters": f"{totals([node]).params:,}" if node.rule.weights else "",
+            "MACs": "uncounted" if macs is None else f"{per}{macs:,}" if macs else "",
+            "memory": f"{memory([node]):,} bytes",
+            "receptive field": f"{field[0]} x {field[1]}" if field else "the whole input",
+            "arguments": ", ".join(f"{k}={v}" for k, v in node.attrs.items()),
+        }
+        weights = [f"{key.removeprefix(node.weights_at + '.')}: {' x '.join(map(str, shape))} = "
+                   f"{math.prod(map(int, shape)):,}{'' if trained else ', not trained'}"
+                   for key, shape, trained in node.tensors()]  # fmt: skip
+        return {"path": node.path, "op": node.op, "facts": facts, "weights": weights, "doc": node.doc,
+                "at": self.at(node.span), "where": line_of(node.span)}  # fmt: skip
+
+    def at(self, span: Span | None) -> list[int]:
+        """The text of a spec by its number, and the lines of a span in it."""
+        if span is None:
+            return []
+        if span.file not in self.sources:
+            self.sources[span.file] = len(self.texts)
+            name = span.file.replace("\\", "/").rpartition("/")[2]
+            self.texts.append({"name": name, "lines": span.source.text.split("\n")})
+        return [self.sources[span.file], span.line, max(span.line, span.end_line)]
+
+    def heat(self, nodes: Sequence[Node]) -> int:
+        """The number that colours a box."""
+        if self.view.heat is None:
+            return 0
+        counts = totals(nodes)
+        return {"params": counts.params, "macs": counts.macs, "memory": memory(nodes)}[self.view.heat]
+

@@ -1,0 +1,188 @@
+"""The HTML page in a real browser: it opens from the disk, opens, closes, finds, explains, and shows text as text."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import netspec
+from netspec.draw import View, draw, picture
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ROOT = Path(__file__).parent.parent
+NASTY = "net <script>alert(1)</script> \"q\" 'a' & \u7db2\u7d61 </script><!--"
+
+
+def data(page: bytes) -> dict[str, Any]:
+    """What the page's script reads."""
+    found = re.search(r'<script type="application/json" id="network">(.*?)</script>', page.decode(), re.DOTALL)
+    assert found
+    return json.loads(found[1])
+
+
+def test_a_page_needs_no_network() -> None:
+    page = draw(netspec.load("googlenet").graph, "html").decode()
+    ours = re.sub(r"/\*!\s*Viz\.js.*?</script>", "", page, flags=re.DOTALL)
+    assert not re.search(r"(?:src|href)\s*=|https?:|@import|fetch\(|XMLHttpRequest", ours)
+    assert "default-src 'none'" in page
+
+
+@pytest.mark.parametrize("name", ["googlenet", "resnet50", "nasnet_a_mobile", "densenet121"])
+def test_every_node_and_edge_is_in_the_page(name: str) -> None:
+    graph = netspec.load(name).graph
+    found = data(draw(graph, "html"))
+    boxes: dict[int, list[str]] = {}
+
+    def walk(items: list[dict[str, Any]]) -> None:
+        for item in items:
+            if "items" in item:
+                walk(item["items"])
+            else:
+                boxes[item["id"]] = [node["path"] for node in item["nodes"]]
+
+    walk(found["items"])
+    assert [path for nodes in boxes.values() for path in nodes] == list(graph.nodes)
+    home = {path: box for box, nodes in boxes.items() for path in nodes}
+    edges = {(home[a], home[b]) for a, b in graph.nx.edges() if home[a] != home[b]}
+    assert {(a, b) for a, b, _ in found["edges"]} == edges
+
+
+def test_no_text_ends_the_script(tmp_path: Path) -> None:
+    path = tmp_path / "t.yaml"
+    path.write_text(json.dumps({"netspec": 1, "name": "t", "title": NASTY, "input": [3, 8, 8],
+                                "body": [{"conv": [4, 1], "doc": NASTY}]}), encoding="utf-8")  # fmt: skip
+    page = draw(netspec.load(path).graph, "html")
+    assert data(page)["title"] == NASTY
+    assert b"<script>alert(1)" not in page
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium without a network; `.ci/run` installs it."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    if BROWSER is None:
+        pytest.skip("there is no Chromium; .ci/run installs it")
+    with playwright.sync_playwright() as started:
+        made = started.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A page that fails the test where its console says anything wrong."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
+    made = context.new_page()
+    wrong: list[str] = []
+    made.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+    made.on("pageerror", lambda error: wrong.append(str(error)))
+    made.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
+    yield made
+    assert wrong == []
+    context.close()
+
+
+def opened(page: Any, spec: str | Path, folder: Path, **view: Any) -> None:
+    """Draws a network and opens its page."""
+    file = folder / "page.html"
+    file.write_bytes(draw(netspec.load(spec).graph, "html", View(**view)))
+    page.goto(file.as_uri())
+    page.wait_for_selector("body[data-ready=yes]")
+
+
+def labels(page: Any) -> set[str]:
+    """What the boxes and frames say."""
+    return set(page.eval_on_selector_all("#view [role=button]", "all => all.map(e => e.getAttribute('aria-label'))"))
+
+
+def part(page: Any, label: str) -> Any:
+    """A box or a frame by what it says."""
+    return page.locator(f'#view [role=button][aria-label="{label}"]')
+
+
+def test_it_shows_what_the_svg_shows(page: Any, tmp_path: Path) -> None:
+    for name in ("googlenet", "resnet50", "nasnet_a_large"):
+        opened(page, name, tmp_path)
+        drawn = picture(netspec.load(name).graph)
+        assert page.locator("#view .node").count() == len(list(drawn.root.boxes()))
+        assert page.locator("#view .edge").count() == len(drawn.arrows)
+
+
+def test_a_block_is_opened_and_closed(page: Any, tmp_path: Path) -> None:
+    opened(page, "googlenet", tmp_path)
+    before = labels(page)
+    assert "3a: inception" in before
+    part(page, "3a: inception").dblclick()
+    assert {"1\u00d71 conv, 64, ReLU", "5\u00d75 conv, 32, ReLU"} <= labels(page)
+    part(page, "3a: inception").focus()
+    page.keyboard.press("Space")
+    assert labels(page) == before
+
+
+def test_a_repeat_is_drawn_in_full(page: Any, tmp_path: Path) -> None:
+    opened(page, "resnet50", tmp_path)
+    part(page, "1 to 5: bottleneck \u00d75").click()
+    page.get_by_role("button", name="Draw all 5").click()
+    assert {f"{i}: bottleneck" for i in range(1, 6)} <= labels(page)
+    page.get_by_role("button", name="Fold 5 to one").click()
+    assert "1 to 5: bottleneck \u00d75" in labels(page)
+
+
+def test_search_finds_a_node_and_shows_it(page: Any, tmp_path: Path) -> None:
+    opened(page, "googlenet", tmp_path)
+    page.keyboard.press("/")
+    page.keyboard.type("4c.b5x5.conv_relu_2")
+    page.keyboard.press("Enter")
+    details = page.locator("#details").inner_text()
+    # Table 1: 4c has 24 maps before its 5x5, and 64 behind it.
+    assert "64x14x14" in details and "64 x 24 x 5 x 5 = 38,400" in details
+    assert "5\u00d75 conv, 64, ReLU" in labels(page)
+    assert page.locator("#view .chosen").count() == 1
+
+
+def test_a_click_shows_shape_cost_and_yaml(page: Any, tmp_path: Path) -> None:
+    opened(page, "googlenet", tmp_path)
+    part(page, "conv1: 7\u00d77 conv, 64, /2, ReLU").click()
+    details = page.locator("#details").inner_text()
+    assert "64x112x112" in details and "weight: 64 x 3 x 7 x 7 = 9,408" in details
+    assert "112x112 x 147 = 118,013,952" in details
+    line = next(text for text in (ROOT / "specs" / "googlenet.yaml").read_text().splitlines() if "conv1 = " in text)
+    assert "googlenet.yaml:" in details and line.strip() in details
+
+
+def test_zoom_and_move_by_keyboard(page: Any, tmp_path: Path) -> None:
+    opened(page, "alexnet", tmp_path)
+    svg = page.locator("#view svg")
+    first = svg.evaluate("e => e.style.transform")
+    page.keyboard.press("+")
+    second = svg.evaluate("e => e.style.transform")
+    page.keyboard.press("ArrowDown")
+    assert len({first, second, svg.evaluate("e => e.style.transform")}) == 3
+    page.keyboard.press("0")
+    assert svg.evaluate("e => e.style.transform") == first
+
+
+def test_names_are_shown_as_text(page: Any, tmp_path: Path) -> None:
+    path = tmp_path / "t.yaml"
+    path.write_text(json.dumps({"netspec": 1, "name": "t", "title": NASTY, "input": [3, 8, 8],
+                                "body": [{"conv": [4, 1], "doc": NASTY}]}), encoding="utf-8")  # fmt: skip
+    opened(page, path, tmp_path)
+    assert page.locator("h1").inner_text() == NASTY and page.title() == NASTY
+    part(page, "1\u00d71 conv, 4").click()
+    assert NASTY in page.locator("#details").inner_text()
+    assert page.locator("body script").count() == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["nasnet_a_large", "densenet264", "resnet1202_cifar"])
+def test_large_networks_open(page: Any, tmp_path: Path, name: str) -> None:
+    opened(page, name, tmp_path)
+    assert 5 < page.locator("#view .node").count() <= 60
+    page.get_by_role("button", name="Open a level").click()
+    assert page.locator("#view .node").count() > 5
