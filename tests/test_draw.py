@@ -12,7 +12,8 @@ import pytest
 
 import netspec
 from netspec.commands.common import Request
-from netspec.draw import View, draw, picture, to_dot
+from netspec.draw import View, difference, draw, picture, to_dot
+from netspec.draw.model import Frame
 from netspec.errors import MissingError, UsageError
 from netspec.graph import Graph
 
@@ -34,6 +35,107 @@ def block(spec: str, **settings: str) -> Graph:
 def test_every_node_is_drawn_once_at_full_depth(googlenet: Graph) -> None:
     drawn = picture(googlenet, View(unfold=True))
     assert [b.path for b in drawn.root.boxes() if b.kind != "output"] == list(googlenet.nodes)
+
+
+BLOCKS = ["inception.yaml:inception", "inception.yaml:inception_8x8", "inception.yaml:inception_17x17",
+          "residual.yaml:bottleneck", "residual.yaml:basic", "dense.yaml:dense_layer", "fire.yaml:fire",
+          "mbconv.yaml:mbconv", "mbconv.yaml:squeeze_excite", "dense.yaml:transition"]
+FAMILIES = ["googlenet", "resnet50", "densenet121", "nasnet_a_mobile", "fractalnet", "polynet", "shufflenet",
+            "resnext50_32x4d", "efficientnet_b0", "alexnet", "inception_v3", "lenet5"]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_all_nodes_and_edges_are_in_the_unfolded_picture(name: str) -> None:
+    graph = netspec.load(name).graph
+    drawn = picture(graph, View(unfold=True))
+    assert [b.path for b in drawn.root.boxes() if b.kind != "output"] == list(graph.nodes)
+    arrows = [(a.source, a.target) for a in drawn.arrows if not a.target.startswith("output ")]
+    assert sorted(arrows) == sorted(graph.nx.edges())
+    assert {(a.source, a.target) for a in drawn.arrows if a.target.startswith("output ")} == {
+        (o.ref.node, f"output {name}") for name, o in graph.outputs.items()}  # fmt: skip
+
+
+def counted(frame: Frame, times: int = 1) -> int:
+    """The nodes that a picture says it stands for: those of its boxes, times the counts written around them."""
+    found = 0
+    for item in frame.items:
+        if isinstance(item, Frame):
+            assert item.times == 1 or f"\u00d7{item.times}" in item.title
+            found += counted(item, times * item.times)
+        else:
+            assert item.times == 1 or any(f"\u00d7{item.times}" in line for line in item.lines)
+            found += len(item.nodes) * times * item.times
+    return found
+
+
+@pytest.mark.parametrize("depth", [None, 1, 2, 3, 9])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_folding_hides_nothing_without_a_count(name: str, depth: int | None) -> None:
+    graph = netspec.load(name).graph
+    assert counted(picture(graph, View(depth=depth)).root) == len(graph.nodes)
+
+
+def test_repeats_fold_to_what_the_paper_counts() -> None:
+    """Table 1 of ResNet: 3, 4, 6, 3 bottlenecks, of which the first of each stage has a projection."""
+    boxes = picture(netspec.load("resnet50").graph, View(depth=2)).root.boxes()
+    assert [b.times for b in boxes if b.kind == "block"] == [1, 2, 1, 3, 1, 5, 1, 2]
+
+
+def test_shared_weights_are_told_from_copies(tmp_path: Path) -> None:
+    path = tmp_path / "t.yaml"
+    text = "netspec: 1\nname: t\ninput: [8, 8, 8]\nbody:\n  - a = conv: [8, 3, 1, 1]\n    repeat: 3\n{}"
+    said = []
+    for more in ("", "    share: true\n"):
+        path.write_text(text.format(more), encoding="utf-8")
+        said.append([b.lines for b in picture(netspec.load(path).graph, View(depth=1)).root.boxes()][1])
+    assert said[0] != said[1] and "shared" in said[1][-1] and "shared" not in said[0][-1]
+
+
+def test_scopes_are_opened_and_closed_by_name() -> None:
+    graph = netspec.load("resnet50").graph
+    open_one = {b.path for b in picture(graph, View(depth=1, expand=("layer3.2",))).root.boxes()}
+    assert {"layer3.2.residual.conv1", "layer3.1", "layer3.3"} <= {p.replace(".branch", "") for p in open_one} or {
+        "layer3.0", "layer3.1", "layer3.3"} <= open_one
+    assert "layer3" not in open_one and "layer2" in open_one
+    closed = {b.path for b in picture(graph, View(collapse=("layer[12]", "bottleneck"))).root.boxes()}
+    assert {"layer1", "layer2", "layer3.0"} <= closed
+    with pytest.raises(UsageError, match="no block or scope 'layer9'"):
+        picture(graph, View(expand=("layer9",)))
+
+
+def test_numbers_are_the_papers(googlenet: Graph) -> None:
+    """Table 1 prints 159K parameters and 128M operations for 3a; 9,472 with biases for conv1, 7 x 7 x 3 x 64 + 64."""
+    shown = View(depth=1, show=frozenset(("names", "params", "macs", "rf", "memory")))
+    facts = {b.path: b.facts for b in picture(googlenet, shown).root.boxes()}
+    assert facts["3a"][:2] == ("164k parameters", "128M MACs")
+    assert facts["conv1"] == ("9.47k parameters", "118M MACs", "6.42MB", "sees 7\u00d77")
+    assert not any(a.label for a in picture(googlenet, shown).arrows)
+
+
+def test_heat_is_the_share_of_the_largest(googlenet: Graph) -> None:
+    heats = {b.path: b.heat for b in picture(googlenet, View(depth=1, heat="params")).root.boxes() if b.nodes}
+    # An auxiliary head has 128 x 512 + 128, 2048 x 1024 + 1024 and 1024 x 1000 + 1000; the second reads 528 maps.
+    head = 528 * 128 + 128 + 2048 * 1024 + 1024 + 1024 * 1000 + 1000
+    assert heats["aux2"] == 1.0 and heats["3a"] == pytest.approx(163_696 / head)
+
+
+def test_notes_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "t.yaml"
+    path.write_text("netspec: 1\nname: t\ninput: [3, 8, 8]\nbody:\n  - conv: [4, 1]\n    doc: keeps the size\n")
+    boxes = picture(netspec.load(path).graph, View(show=frozenset(("notes",)))).root.boxes()
+    assert ("keeps the size",) in [b.facts for b in boxes]
+
+
+def test_what_two_networks_share_and_what_not() -> None:
+    resnet, resnext = (netspec.load(name).graph for name in ("resnet50", "resnext50_32x4d"))
+    marks = {b.path: b.mark for b in difference(resnet, resnext).root.boxes()}
+    assert {p for p, m in marks.items() if m == "changed"} == {
+        f"{side}/layer{i}.{j}" for side in ("before", "after") for i in (1, 2, 3, 4) for j in (0, 1)}
+    assert marks["after/conv1"] == marks["before/fc"] == "same"
+    assert {b.mark for b in difference(resnet, resnet).root.boxes()} == {"same"}
+    vgg, alexnet = netspec.load("vgg16").graph, netspec.load("alexnet").graph
+    marks = {b.path: b.mark for b in difference(vgg, alexnet).root.boxes()}
+    assert {m for p, m in marks.items() if ".conv" in p} == {"removed", "added"}
 
 
 def test_arrows_carry_the_shapes_of_table_1(googlenet: Graph) -> None:

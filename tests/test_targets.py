@@ -169,7 +169,7 @@ def test_shapes_equal_those_of_onnx(variant: str) -> None:
 
 
 def at_small(variant: str) -> Graph:
-    """The inference graph, at 224 where it is larger than 300 and its weights do not depend on the size."""
+    """The inference graph, at 160 where it is larger than 300 and its weights do not depend on the size."""
     graph, size = network(variant).inference, TARGETS[variant]["input"]
     if not size or not isinstance(size[0], int) or small(size) == tuple(size):
         return graph

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ class Shown(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     "  netspec draw specs/blocks/inception.yaml:inception --input 192x28x28 -o inception.png\n"
     "  netspec draw resnet50 --collapse layer1 --expand layer4.0 --show names,shapes,params\n"
     "  netspec draw nasnet_a_large -o nasnet.html\n"
-    "  netspec draw resnet50 --heat macs -f mermaid -o -",
+    "  netspec draw resnet50 --heat macs -f mermaid -o -\n"
+    "  netspec draw --diff resnet50 resnext50_32x4d -o diff.svg",
 )
 @spec_options
 @click.option("-o", "output", metavar="FILE", help="Where to draw; NAME.svg here by default; - is stdout.")
@@ -47,10 +49,11 @@ class Shown(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 @click.option("--unfold", is_flag=True, help="Every node and every repeat for itself.")
 @click.option("--show", type=Shown(), default="names,shapes", show_default=True, help=f"Any of {', '.join(SHOWN)}.")
 @click.option("--heat", type=click.Choice(HEATS), help="Colour by a number.")
+@click.option("--diff", "other", metavar="OTHER", help="OTHER and SPEC beside each other: added, removed, changed.")
 @click.option("--inference", is_flag=True, help="Without auxiliary heads and dropout.")
-def command(output: str | None, kind: str | None, inference: bool, **options: Any) -> int:
+def command(output: str | None, kind: str | None, inference: bool, other: str | None, **options: Any) -> int:
     """Draw SPEC, or a block as FILE.yaml:BLOCK: blocks as boxes, shapes on the arrows, repeats folded."""
-    from netspec.draw import View, draw
+    from netspec.draw import View, difference, draw, render
     from netspec.errors import UsageError
     from netspec.files import write_bytes
 
@@ -63,11 +66,19 @@ def command(output: str | None, kind: str | None, inference: bool, **options: An
     view = View(*(options.pop(name) for name in ("depth", "collapse", "expand", "show", "heat", "unfold")))
     request = Request.of(options)
     network = request.network()
-    data = draw(network.inference if inference else network.graph, kind, view)
+    graph, name = network.inference if inference else network.graph, network.name
+    if other is None:
+        data = draw(graph, kind, view)
+    elif kind == "html":
+        raise UsageError("a page holds one network", "--diff is drawn as svg, png, pdf, dot or mermaid")
+    else:
+        before = replace(request, spec=other, variant=None, settings={}, input_size=None).network()
+        data = render(difference(before.inference if inference else before.graph, graph, view), kind)
+        name = f"{before.name}-{name}"
     if output == "-":
         out(data.decode())
         return 0
-    path = write_bytes(output or f"{network.name}.{kind}", data)
+    path = write_bytes(output or f"{name}.{kind}", data)
     if not request.quiet:
-        say(f"{network.name} -> {path}")
+        say(f"{name} -> {path}")
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from textwrap import wrap
 
 from netspec.draw.labels import short
 from netspec.draw.model import Box, Frame
@@ -19,20 +20,22 @@ class Numbers:
         self.graph, self.view, self.legend = graph, view, ""
         self.fields = receptive_fields(graph) if "rf" in view.show else {}
 
-    def facts(self, nodes: Sequence[Node], docs: Sequence[str]) -> tuple[str, ...]:
-        """The lines of numbers and notes of a box."""
-        found, asked = [], self.view.show
-        counts = totals(nodes)
+    def facts(self, run: Sequence[Sequence[Node]], docs: Sequence[str]) -> tuple[str, ...]:
+        """The lines of numbers and notes of a box; of a repeat they speak of one round, but what the last sees."""
+        found, asked, nodes = [], self.view.show, run[0]
+        counts, each = totals(nodes), " each" if len(run) > 1 else ""
         if "params" in asked and counts.params:
-            found.append(f"{short(counts.params)} parameters")
+            found.append(f"{short(counts.params)} parameters{each}")
         if "macs" in asked and counts.macs:
-            found.append(f"{short(counts.macs)} MACs")
+            found.append(f"{short(counts.macs)} MACs{each}")
         if "memory" in asked and nodes[0].op != "input":
-            found.append(f"{short(memory(nodes))}B")
+            found.append(f"{short(memory(nodes))}B{each}")
         if "rf" in asked:
-            field = self.fields[nodes[-1].path]
+            field = self.fields[run[-1][-1].path]
             found.append(f"sees {field[0]}\u00d7{field[1]}" if field else "sees everything")
-        return (*found, *(docs if "notes" in asked else ()))
+        if "notes" in asked:
+            found += [line for doc in docs for line in wrap(doc, 40)]
+        return tuple(found)
 
     def value(self, paths: Sequence[str]) -> float:
         """What heats a box with these nodes."""

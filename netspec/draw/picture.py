@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import networkx as nx
 
 from netspec.draw.folding import Names, Signatures, closes, grouped
-from netspec.draw.labels import describe, is_layer, kind_of, node_lines, op_lines, scope_title
+from netspec.draw.labels import describe, is_layer, kind_of, node_lines, op_lines, op_text, scope_title
 from netspec.draw.model import Arrow, Box, Frame, Picture
 from netspec.draw.numbers import Numbers
 from netspec.draw.view import View
@@ -99,7 +99,7 @@ class _Builder:
             lines = (name, *_training(output.training_only, output.loss_weight))
             box = Box(f"output {name}", "output", lines, f"output {name}")
             frame.items.append(box)
-            label = show(self.graph.shape(output.ref))
+            label = show(self.graph.shape(output.ref)) if "shapes" in self.view.show else ""
             arrows.append(Arrow(self.homes[output.ref.node], box.path, label, not output.training_only))
         title = self.graph.title or self.graph.name
         return Picture(title, self.numbers.heated(frame), arrows, self.numbers.legend)
@@ -140,7 +140,7 @@ class _Builder:
         ops = " ".join(dict.fromkeys(n.op for n in nodes))
         tooltip = f"{first.path}: {ops} -> {show(last.shape)}"
         return Box(first.path, kind_of(lead), node_lines(nodes, region, "names" in self.view.show), tooltip,
-                   line_of(first.span), tuple(n.path for n in nodes), self.numbers.facts(nodes, [first.doc]))
+                   line_of(first.span), tuple(n.path for n in nodes), self.numbers.facts([nodes], [first.doc]))
 
     def closed(self, run: Sequence[Region], parent: Region) -> Box:
         """A scope as one box: a layer with what follows it, or its name and what it repeats."""
@@ -150,8 +150,9 @@ class _Builder:
         kind, lines = closed_lines(region, parent, run[-1].path if len(run) > 1 else "", names)
         if len(run) > 1:
             lines.append(times(run).strip())
+        facts = self.numbers.facts([list(r.nodes()) for r in run], [region.scope.doc])
         return Box(region.path, kind, tuple(lines), describe(region), line_of(region.scope.span),
-                   tuple(n.path for n in nodes), self.numbers.facts(nodes, [region.scope.doc]), None, len(run))
+                   tuple(n.path for n in nodes), facts, None, len(run))
 
     def arrows(self) -> list[Arrow]:
         """Every edge between two boxes once; those between the rounds of a repeat are what the count stands for."""
@@ -207,13 +208,13 @@ def closed_lines(region: Region, parent: Region, last: str = "", names: bool = T
 
 
 def inside(region: Region) -> list[str]:
-    """What a closed scope repeats, where it is nothing but rounds: `bottleneck x3`."""
-    rounds = [i for i in region.items if isinstance(i, Region)]
-    blocks = {r.scope.block for r in rounds}
-    if len(rounds) < 2 or len(rounds) != len(region.items) or len(blocks) != 1 or any(
-        r.scope.kind == "branch" or is_layer(r) for r in rounds
-    ):
+    """What a closed scope repeats, where it is nothing but that: `bottleneck x3`, `3x3 conv, 8 x3 shared`."""
+    items = region.items
+    scopes, nodes = [i for i in items if isinstance(i, Region)], [i for i in items if isinstance(i, Node)]
+    if len(items) < 2 or (scopes and nodes) or any(r.scope.kind == "branch" or is_layer(r) for r in scopes):
         return []
-    shared = len({r.scope.weights_at for r in rounds}) == 1
-    return [f"{blocks.pop() or 'rounds'} \u00d7{len(rounds)}{' shared' if shared else ''}"]
-
+    said = {r.scope.block or "rounds" for r in scopes} | {op_text(n.op, n.attrs) for n in nodes}
+    if len(said) > 1:
+        return []
+    places = {r.scope.weights_at for r in scopes} | {n.weights_at for n in nodes}
+    return [f"{said.pop()} \u00d7{len(items)}{' shared' if len(places) == 1 else ''}"]

@@ -1,0 +1,75 @@
+"""Two networks beside each other, with what the second adds, leaves out and changes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from difflib import SequenceMatcher
+
+from netspec.draw.model import Arrow, Box, Frame, Picture
+from netspec.draw.picture import picture
+from netspec.draw.view import View
+from netspec.graph import Graph
+
+
+def difference(before: Graph, after: Graph, view: View | None = None) -> Picture:
+    """Both pictures as frames of one; boxes are matched by path, and where that fails by what they say, in order."""
+    graphs, drawn = (before, after), [picture(graph, view) for graph in (before, after)]
+    boxes = [list(found.root.boxes()) for found in drawn]
+    pairs = _pairs(boxes[0], boxes[1])
+    back = {b: a for a, b in pairs.items()}
+    content = [{box.path: _content(box, graph) for box in found} for found, graph in zip(boxes, graphs, strict=True)]
+
+    def mark_before(path: str) -> str:
+        if path not in pairs:
+            return "removed"
+        return "same" if content[0][path] == content[1][pairs[path]] else "changed"
+
+    def mark_after(path: str) -> str:
+        return mark_before(back[path]) if path in back else "added"
+
+    root = Frame("", "", "network")
+    arrows: list[Arrow] = []
+    for side, found, mark in zip(("before", "after"), drawn, (mark_before, mark_after), strict=True):
+        frame = Frame(side, found.title, "network", items=_marked(found.root, f"{side}/", mark))
+        root.items.append(frame)
+        arrows += [replace(a, source=f"{side}/{a.source}", target=f"{side}/{a.target}") for a in found.arrows]
+    counts = Counter(mark_before(box.path) for box in boxes[0])
+    added = sum(mark_after(box.path) == "added" for box in boxes[1])
+    legend = f"{added} added (green), {counts['removed']} removed (red), {counts['changed']} changed (yellow)"
+    return Picture(f"{drawn[0].title} and {drawn[1].title}", root, arrows, legend)
+
+
+def _pairs(before: list[Box], after: list[Box]) -> dict[str, str]:
+    """The boxes of the second network by those of the first that they stand for."""
+    known = {box.path for box in after}
+    pairs = {box.path: box.path for box in before if box.path in known}
+    left = [box for box in before if box.path not in pairs]
+    right = [box for box in after if box.path not in pairs]
+    matcher = SequenceMatcher(None, [_words(b) for b in left], [_words(b) for b in right], autojunk=False)
+    for a, b, size in matcher.get_matching_blocks():
+        pairs |= {left[a + i].path: right[b + i].path for i in range(size)}
+    return pairs
+
+
+def _words(box: Box) -> tuple[str, ...]:
+    """What a box says without the name that it was given: `conv1: 7x7 conv, 64` is `7x7 conv, 64`."""
+    return (box.kind, box.lines[0].rpartition(": ")[2], *box.lines[1:])
+
+
+def _content(box: Box, graph: Graph) -> object:
+    """What makes two boxes the same: their ops, arguments, shapes, and how often they stand there."""
+    nodes = [graph.nx.nodes[path]["node"] for path in box.nodes]
+    return (box.kind, box.times, box.lines if box.kind == "output" else (),
+            [(n.op, repr(sorted(n.attrs.items())), n.shapes) for n in nodes])
+
+
+def _marked(frame: Frame, prefix: str, mark: Callable[[str], str]) -> list[Box | Frame]:
+    return [
+        replace(item, path=prefix + item.path, mark=mark(item.path))
+        if isinstance(item, Box)
+        else Frame(prefix + item.path, item.title, item.kind, item.tooltip, item.source, item.times,
+                   _marked(item, prefix, mark))
+        for item in frame.items
+    ]
