@@ -14,7 +14,8 @@ from netspec.errors import DataError, Diagnostic, NetspecError, SpecError
 COMMANDS = {
     "check": ("check", "Check specs and the facts of their papers."),
     "summary": ("summary", "Print the layer table: shapes, parameters, MACs."),
-    "draw": ("draw", "Draw a network or a block as SVG, PNG, PDF or DOT."),
+    "draw": ("draw", "Draw a network or a block as SVG, PNG, PDF, HTML, DOT, Mermaid."),
+    "plot": ("plot", "Plot cost by stage, or networks by MACs and parameters."),
     "compile": ("compile", "Compile a spec to ONNX, PyTorch source or JSON."),
     "run": ("run", "Run a spec or an ONNX file in onnxruntime or torch."),
     "list": ("list", "List the shipped specs, blocks, ops or backends."),

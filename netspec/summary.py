@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netspec.graph import Graph, Node, Ref
-from netspec.measure import FOOTER, Totals, totals
+from netspec.measure import FOOTER, Totals, memory, totals
 from netspec.ops import Shape
 from netspec.ops.base import show
 from netspec.regions import Region, tree
@@ -26,6 +26,8 @@ class Row:
     macs: int | None
     source: str
     depth: int
+    memory: int
+    """Bytes of what its nodes give, in float32 at batch 1."""
 
 
 def rows(graph: Graph, depth: int | None = None) -> list[Row]:
@@ -43,7 +45,8 @@ def rows(graph: Graph, depth: int | None = None) -> list[Row]:
         for item in region.items:
             if isinstance(item, Node):
                 found.append(
-                    Row(item.path, item.op, item.shape, fresh([item]), item.rule.macs, str(item.span or ""), level)
+                    Row(item.path, item.op, item.shape, fresh([item]), item.rule.macs, str(item.span or ""), level,
+                        memory([item]))
                 )
             elif depth is not None and level >= depth:
                 nodes = list(item.nodes())
@@ -57,6 +60,7 @@ def rows(graph: Graph, depth: int | None = None) -> list[Row]:
                         totals(nodes).macs,
                         str(item.scope.span or ""),
                         level,
+                        memory(nodes),
                     )
                 )
             else:

@@ -1,0 +1,92 @@
+"""netspec plot"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from netspec.commands.common import out, say
+
+if TYPE_CHECKING:
+    from netspec.plot import Point
+    from netspec.shipped import Entry
+
+KINDS = ("params", "macs", "memory", "pareto")
+
+
+@click.command(
+    "plot",
+    epilog="\b\nExamples:\n  netspec plot params alexnet vgg16 -o params.svg\n  netspec plot macs resnet50 --depth 2\n"
+    "  netspec plot pareto -o pareto.png\n  netspec plot pareto resnet50 mobilenet_v2 efficientnet_b0",
+)
+@click.argument("what", type=click.Choice(KINDS))
+@click.argument("specs", nargs=-1, metavar="SPEC...")
+@click.option("-o", "output", metavar="FILE", help="Where to plot; WHAT.svg here by default, - is stdout (SVG).")
+@click.option("-f", "--format", "kind", type=click.Choice(["svg", "png"]), help="By the suffix of -o, or svg.")
+@click.option("-d", "--depth", type=click.IntRange(1), help="Bars for scopes down to here; by default for each step.")
+@click.option("-q", "--quiet", is_flag=True, help="No summary line.")
+def command(what: str, specs: tuple[str, ...], output: str | None, kind: str | None, depth: int | None,
+            quiet: bool) -> int:
+    """Plot parameters, MACs or memory of each SPEC by stage, or networks as MACs against parameters (pareto).
+
+    Without a SPEC, pareto shows the whole catalogue.
+    """
+    from netspec.errors import UsageError
+    from netspec.files import write_bytes
+    from netspec.network import load
+    from netspec.plot import FORMATS, plot_bars, plot_pareto
+
+    suffix = Path(output).suffix[1:].lower() if output not in (None, "-") else ""
+    if not kind and suffix and suffix not in FORMATS:
+        raise UsageError(f"{output}: the suffix '.{suffix}' is no format", f"known: {', '.join(FORMATS)}")
+    kind = kind or suffix or "svg"
+    if output == "-" and kind == "png":
+        raise UsageError("png is no text: name a file with -o")
+    if what == "pareto":
+        if depth is not None:
+            raise UsageError("--depth is for params, macs and memory")
+        points, labelled = _points(specs)
+        data = plot_pareto(points, kind, labelled)
+    elif not specs:
+        raise UsageError(f"plot {what} needs a SPEC", f"as in: netspec plot {what} resnet50")
+    elif len(specs) > 6:
+        raise UsageError(f"{len(specs)} networks do not fit in a row", "name 6 at most; pareto takes any number")
+    else:
+        data = plot_bars([load(spec).inference for spec in specs], what, kind, depth)
+    if output == "-":
+        out(data.decode())
+        return 0
+    path = write_bytes(output or f"{what}.{kind}", data)
+    if not quiet:
+        say(f"{what} -> {path}")
+    return 0
+
+
+def _points(specs: tuple[str, ...]) -> tuple[list[Point], list[str]]:
+    """The points to plot, and the names of those that are labelled."""
+    from netspec.measure import totals
+    from netspec.network import load
+    from netspec.plot import Point
+    from netspec.shipped import entries
+
+    if not specs:
+        rows = [row for row in entries() if not row.alias and row.macs]
+        firsts = {row.family: row.name for row in reversed(rows)}
+        return [Point(r.name, r.family, r.params, r.macs) for r in rows], [*firsts.values(), *_extremes(rows)]
+    points = []
+    for spec in specs:
+        network = load(spec)
+        counts = totals(network.inference.nodes.values())
+        points.append(Point(network.name, network.document.name, counts.params, counts.macs))
+    return points, [point.name for point in points]
+
+
+def _extremes(rows: Sequence[Entry]) -> list[str]:
+    """The largest of each family, for the ends of its line."""
+    last: dict[str, tuple[int, str]] = {}
+    for row in rows:
+        last[row.family] = max(last.get(row.family, (0, "")), (row.params, row.name))
+    return [name for _, name in last.values()]

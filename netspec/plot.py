@@ -1,0 +1,164 @@
+"""Tables as pictures: cost by stage, and networks by their MACs and parameters; drawn by matplotlib."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from netspec.errors import MissingError
+from netspec.graph import Graph
+from netspec.summary import rows
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+METRICS = {"params": "parameters", "macs": "MACs (multiply-accumulates of one image)",
+           "memory": "bytes of activations (float32, one image)"}
+FORMATS = ("svg", "png")
+MOST = 40
+"""Bars of one network that can still be read."""
+BLUE, GREY = "#3b6ea5", "#5f6368"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A network in the plane of MACs and parameters."""
+
+    name: str
+    family: str
+    params: int
+    macs: int
+
+
+def bars(graph: Graph, metric: str, depth: int | None = None) -> list[tuple[str, int]]:
+    """The stages of a network that cost anything, in order, with their parameters, MACs or bytes.
+
+    Without a depth they are the steps of the body; a depth with more than 40 of them is not taken by itself.
+    """
+    found = [(row.path, getattr(row, metric) or 0) for row in rows(graph, depth or 1)]
+    kept = [(path, value) for path, value in found if value]
+    if depth is None and len(kept) > MOST:
+        least = sorted(value for _, value in kept)[-MOST]
+        rest = sum(value for _, value in kept if value < least)
+        kept = [(path, value) for path, value in kept if value >= least] + [("all others", rest)]
+    return kept
+
+
+def plot_bars(graphs: Sequence[Graph], metric: str, kind: str, depth: int | None = None) -> bytes:
+    """Networks side by side, a bar for each stage, on one scale; raises MissingError without matplotlib."""
+    figure = _figure()
+    tables = [bars(graph, metric, depth) for graph in graphs]
+    most = max((len(table) for table in tables), default=1)
+    figure.set_size_inches(1.6 + 4.6 * len(graphs), 1.3 + 0.24 * max(most, 4))
+    axes = figure.subplots(1, len(graphs), squeeze=False, sharex=True)[0]
+    for axis, graph, table in zip(axes, graphs, tables, strict=True):
+        places = range(len(table))
+        axis.barh(places, [value for _, value in table], color=BLUE, height=0.7)
+        axis.set_yticks(places, [_plain(path) for path, _ in table], fontsize=8)
+        axis.invert_yaxis()
+        axis.margins(y=0.02)
+        total = sum(value for _, value in table)
+        axis.set_title(_plain(f"{graph.title or graph.name}: {_number(total)}"), fontsize=10)
+        axis.xaxis.set_major_formatter(lambda value, _: _number(value))
+        _calm(axis)
+        axis.bar_label(axis.containers[0], [_number(value) for _, value in table], padding=2, fontsize=7, color=GREY)
+        axis.margins(x=0.15)
+    figure.supxlabel(METRICS[metric], fontsize=9)
+    return _saved(figure, kind, f"{METRICS[metric]} by stage")
+
+
+def plot_pareto(points: Sequence[Point], kind: str, label: Sequence[str]) -> bytes:
+    """MACs against parameters, both on logarithmic scales, a line for each family; raises MissingError."""
+    figure = _figure()
+    figure.set_size_inches(11, 8)
+    axis = figure.subplots()
+    families: dict[str, list[Point]] = {}
+    for point in points:
+        families.setdefault(point.family, []).append(point)
+    colors, markers = _colors(), "osD^vPX"
+    for index, (family, members) in enumerate(families.items()):
+        members = sorted(members, key=lambda p: (p.params, p.macs))
+        axis.plot([p.params for p in members], [p.macs for p in members], color=colors[index % len(colors)],
+                  marker=markers[index % len(markers)], markersize=5, linewidth=0.6, label=_plain(family))  # fmt: skip
+    axis.set(xscale="log", yscale="log", xlabel="parameters", ylabel=METRICS["macs"])
+    for one in (axis.xaxis, axis.yaxis):
+        one.set_major_formatter(lambda value, _: _number(value))
+    _calm(axis)
+    axis.grid(alpha=0.25, linewidth=0.5)
+    if len(families) > 1:
+        axis.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=7, frameon=False, ncols=1)
+    figure.tight_layout()
+    _label(figure, axis, [p for p in points if p.name in label])
+    return _saved(figure, kind, "networks by MACs and parameters")
+
+
+def _label(figure: Figure, axis: Axes, points: Sequence[Point]) -> None:
+    """Writes names beside points, each where it lies on nothing else; those without a place are left to the legend."""
+    draw = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    taken = [_around(axis.transData.transform((p.params, p.macs)), 4) for p in points]
+    for point in points:
+        for dx, dy, align in ((7, -3, "left"), (-7, -3, "right"), (0, 6, "center"), (0, -13, "center"),
+                              (9, 9, "left"), (-9, 9, "right"), (9, -15, "left"), (-9, -15, "right")):  # fmt: skip
+            text = axis.annotate(_plain(point.name), (point.params, point.macs), (dx, dy), textcoords="offset points",
+                                 fontsize=7, ha=align)  # fmt: skip
+            box = text.get_window_extent(draw)
+            if not any(box.overlaps(other) for other in taken):
+                taken.append(box)
+                break
+            text.remove()
+
+
+def _around(place: Any, radius: float) -> Any:
+    from matplotlib.transforms import Bbox
+
+    x, y = place
+    return Bbox([[x - radius, y - radius], [x + radius, y + radius]])
+
+
+def _figure() -> Figure:
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingError("plotting needs matplotlib", "pip install 'netspec-compiler[draw]'") from None
+    figure = Figure(layout=None)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _colors() -> list[Any]:
+    from matplotlib import colormaps
+
+    return [*colormaps["tab20"].colors]  # type: ignore[attr-defined]
+
+
+def _calm(axis: Axes) -> None:
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.tick_params(labelsize=8)
+
+
+def _number(value: float) -> str:
+    """1.2M, 34k, 0.5."""
+    step = min(int(math.log10(value)) // 3, 4) if value >= 1 else 0
+    return f"{value / 1000**step:.3g}{' kMGT'[step].strip()}"
+
+
+def _plain(text: str) -> str:
+    """Text in which matplotlib sees no formula."""
+    return "".join(c if c.isprintable() else " " for c in text).replace("$", r"\$")
+
+
+def _saved(figure: Figure, kind: str, title: str) -> bytes:
+    """The figure as a file's bytes, the same each time: no date, and names that do not hang on the process."""
+    from matplotlib import rc_context
+
+    made = io.BytesIO()
+    # Text stays text: it can be searched, and needs no font of this machine.
+    with rc_context({"svg.hashsalt": "netspec", "svg.fonttype": "none"}):
+        meta = {"Title": title, "Date": None} if kind == "svg" else {"Title": title}
+        figure.savefig(made, format=kind, dpi=144, metadata=meta, bbox_inches="tight")
+    return made.getvalue()
