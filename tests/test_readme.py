@@ -86,13 +86,22 @@ def texts(svg: str) -> list[str]:
     return sorted("".join(e.itertext()).strip() for e in ET.fromstring(svg).iter() if e.tag.endswith(("text", "title")))
 
 
-@pytest.mark.parametrize("picture", sorted((ROOT / "docs" / "img").glob("*.svg")), ids=lambda path: path.stem)
-def test_the_pictures_are_fresh(picture: Path, tmp_path: Path) -> None:
+def test_the_pictures_are_fresh(tmp_path: Path) -> None:
+    """Those of the README, the language reference and docs/figures.md, the golden ones of single blocks."""
     pytest.importorskip("pygraphviz")
-    draw = [sys.executable, str(ROOT / "tools" / "pictures.py"), str(tmp_path)]
-    subprocess.run(draw, check=True)
-    fresh = (tmp_path / picture.name).read_text(encoding="utf-8")
-    assert texts(fresh) == texts(picture.read_text(encoding="utf-8")), "run tools/dev pictures"
+    subprocess.run([sys.executable, str(ROOT / "tools" / "pictures.py"), str(tmp_path)], check=True)
+    kept = ROOT / "docs" / "img"
+    names = {str(path.relative_to(kept)) for path in kept.rglob("*.svg") if path.parent.name != "gallery"}
+    assert names == {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.svg")}
+    for name in sorted(names):
+        now, then = ((folder / name).read_text(encoding="utf-8") for folder in (tmp_path, kept))
+        assert texts(now) == texts(then), f"{name}: run tools/dev pictures"
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.stem)
+def test_the_pictures_that_a_page_shows_are_there(page: Path) -> None:
+    shown = re.findall(r"!\[[^\]]*\]\((?!https?:)([^)]+)\)", page.read_text(encoding="utf-8"))
+    assert [path for path in shown if not (page.parent / path).exists()] == []
 
 
 @pytest.mark.slow

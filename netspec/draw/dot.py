@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 from netspec.draw.colors import COLORS, FRAMES, MARKS, heat
 from netspec.draw.model import Box, Frame, Picture
 
@@ -11,7 +13,7 @@ FONT = "Helvetica"
 def to_dot(drawn: Picture) -> str:
     """The picture as DOT, from top to bottom."""
     ids: dict[str, str] = {}
-    title = [drawn.title, drawn.legend] if drawn.legend else [drawn.title]
+    title = [*wrap(drawn.title, 60), *wrap(drawn.legend, 60)]
     lines = [
         "digraph netspec {",
         "  rankdir=TB; ranksep=0.08; nodesep=0.22; pad=0.1; compound=true; ordering=out;",
@@ -81,7 +83,7 @@ def _frame(
             look = f'style="filled,rounded"; color="#bdc1c6"; fillcolor="{FRAMES[level % 2]}"'
             # The right half of a title is empty: there the arrows enter.
             title = item.title + "\u00a0" * 2 * len(item.title)
-            title, look = ("", "peripheries=0") if item.kind == "branch" else (title, look)
+            title, look = ("", "peripheries=0") if item.kind == "branch" and item.times == 1 else (title, look)
             lines.append(
                 f"{pad}  label={_quote(title)}; tooltip={_quote(item.tooltip)}; "
                 f"id={_quote('scope ' + item.path)}; margin=6; labeljust=l; fontsize=11; {look};"

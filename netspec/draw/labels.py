@@ -63,7 +63,16 @@ def op_text(op: str, attrs: Mapping[str, Any]) -> str:
         text += f", /{stride[0] if stride[0] == stride[1] else 'x'.join(map(str, stride))}"
     if attrs.get("groups", 1) > 1 and attrs["groups"] != attrs.get("out"):
         text += f", {attrs['groups']} groups"
+    if op == "affine":
+        return _affine(attrs["scale"], attrs["shift"]) if attrs.get("power", 1) == 1 else text
     return f"{text} {attrs['p']:g}" if op in ("dropout", "drop_path") else text
+
+
+def _affine(scale: float, shift: float) -> str:
+    """`x 0.5`, `1 - x`, or the whole of it."""
+    if shift == 0:
+        return f"\u00d7 {scale:g}"
+    return f"{shift:g} \u2212 x" if scale == -1 else f"{scale:g} x + {shift:g}"
 
 
 def node_lines(nodes: Sequence[Node], region: Region, names: bool) -> tuple[str, ...]:
@@ -91,13 +100,14 @@ def op_lines(nodes: Sequence[Node], name: str = "") -> list[str]:
 
 
 def is_layer(region: Region) -> bool:
-    """Whether a scope is a chain around one layer, such as conv, batch norm, ReLU."""
+    """Whether a scope is a chain around one layer, such as conv, batch norm, ReLU, or around a norm alone."""
     nodes = [i for i in region.items if isinstance(i, Node)]
     if len(nodes) != len(region.items) or not 1 <= len(nodes) <= 4:
         return False
     chained = all(b.inputs == (Ref(a.path),) for a, b in pairwise(nodes))
     kinds = [kind_of(n) for n in nodes]
-    return chained and kinds.count("weights") == 1 and set(kinds) <= {"weights", "norm", "other"}
+    around = set(kinds) <= {"weights", "norm", "other"} and not set(kinds) <= {"other"}
+    return chained and around and kinds.count("weights") <= 1
 
 
 def scope_title(region: Region, parent: Region, last: str = "", names: bool = True) -> str:
@@ -108,6 +118,15 @@ def scope_title(region: Region, parent: Region, last: str = "", names: bool = Tr
     if block and not names:
         return block
     return name if not block or counted(name, block) else f"{name}: {block}"
+
+
+def closed_title(region: Region, parent: Region, last: str, names: bool) -> str:
+    """What a closed scope is called, with the window and stride that its block was given: `sep, 5x5, /2`."""
+    args, text = region.scope.args, scope_title(region, parent, last, names)
+    kernel, stride = args.get("kernel"), args.get("stride", 1)
+    if isinstance(kernel, int):
+        text += f", {kernel}\u00d7{kernel}"
+    return f"{text}, /{stride}" if isinstance(stride, int) and stride > 1 else text
 
 
 def counted(name: str, block: str) -> bool:

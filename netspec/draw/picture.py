@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import networkx as nx
 
 from netspec.draw.folding import Names, Signatures, closes, grouped
-from netspec.draw.labels import describe, is_layer, kind_of, node_lines, op_lines, op_text, scope_title
+from netspec.draw.labels import closed_title, describe, is_layer, kind_of, node_lines, op_lines, op_text, scope_title
 from netspec.draw.model import Arrow, Box, Frame, Picture
 from netspec.draw.numbers import Numbers
 from netspec.draw.view import View
@@ -101,7 +101,8 @@ class _Builder:
             frame.items.append(box)
             label = show(self.graph.shape(output.ref)) if "shapes" in self.view.show else ""
             arrows.append(Arrow(self.homes[output.ref.node], box.path, label, not output.training_only))
-        title = self.graph.title or self.graph.name
+        # Of a block's text, the first sentence: the rest says what a picture shows by itself.
+        title = (self.graph.title or self.graph.name).partition(". ")[0]
         return Picture(title, self.numbers.heated(frame), arrows, self.numbers.legend)
 
     def fill(self, region: Region, frame: Frame, left: int) -> None:
@@ -201,10 +202,12 @@ def times(run: Sequence[Region]) -> str:
 def closed_lines(region: Region, parent: Region, last: str = "", names: bool = True) -> tuple[str, list[str]]:
     """The kind of a closed scope and what it says: a layer with what follows it, or its name and what it repeats."""
     if not is_layer(region):
-        return "block", [scope_title(region, parent, last, names), *inside(region)]
+        return "block", [closed_title(region, parent, last, names), *inside(region)]
     name, block = parent.relative(region.path), region.scope.block
     plain = not names or (bool(block) and name.startswith(block))
-    return "weights", op_lines(list(region.nodes()), "" if plain else name)
+    nodes = list(region.nodes())
+    kind = "weights" if any(kind_of(n) == "weights" for n in nodes) else "norm"
+    return kind, op_lines(nodes, "" if plain else name)
 
 
 def inside(region: Region) -> list[str]:

@@ -53,7 +53,7 @@
       } else {
         for (const leaf of leaves(item)) homes.set(leaf.id, item.path);
         const lines = !folded(item) ? item.lines
-          : item.kind === "weights" ? [...item.lines, item.run[4].trim()] : [item.run[2], ...item.lines.slice(1)];
+          : item.kind !== "block" ? [...item.lines, item.run[4].trim()] : [item.run[2], ...item.lines.slice(1)];
         visible.set(item.path, made = { item, lines });
       }
       if (folded(item)) {
@@ -148,7 +148,7 @@
             : item.kind === "block" ? ", style=filled, peripheries=2" : "";
           lines.push(`${id} [id=${id}, label=${quote(...part.lines)}, fillcolor="${step}", color="${border}"${shape}];`);
         } else {
-          const branch = item.scope === "branch";
+          const branch = item.scope === "branch" && !folded(item);
           const title = branch ? "" : part.title + "\u00a0".repeat(2 * part.title.length);
           const look = branch ? "peripheries=0" : `style="filled,rounded"; color="#bdc1c6"; fillcolor="${network.frames[level % 2]}"`;
           lines.push(`subgraph cluster_${id} { id=${id}; label=${quote(title)}; margin=6; labeljust=l; fontsize=11; ` +
@@ -278,7 +278,7 @@
       details.append(table({ block: item.block, ...item.facts, ...item.args }));
       if (item.at.length) details.append(...lines(item.at, item.where));
     }
-    const layer = item.items && item.kind === "weights" ? leaves(item).flatMap((leaf) => leaf.nodes) : [];
+    const layer = item.items && item.kind !== "block" ? leaves(item).flatMap((leaf) => leaf.nodes) : [];
     for (const node of item.nodes || layer) {
       details.append(make("h2", node.path), ...(node.doc ? [make("p", node.doc)] : []), table(node.facts));
       if (node.weights.length) details.append(make("pre", node.weights.join("\n")));
