@@ -13,7 +13,7 @@ from netspec.elaborate.run import MAX_NODES
 from netspec.errors import Diagnostic, Reporter, SpecError, UsageError, did_you_mean
 from netspec.graph import Graph
 from netspec.passes import NAMED, Pass, inference
-from netspec.passes.resize import resize
+from netspec.passes.resize import Misfit, resize
 
 if TYPE_CHECKING:
     import numpy as np
@@ -135,7 +135,10 @@ def build(
         if graph is not None:
             for rewrite in passes:
                 graph = rewrite(graph).check()
-            graph = resize(graph, shapes).check()
+            try:
+                graph = resize(graph, shapes).check()
+            except Misfit as e:
+                reporter.error(e.error.code, f"{e.node.path}: {e}", e.node.span, e.error.help)
     reporter.check()
     if graph is None:
         raise SpecError(reporter.sorted())

@@ -117,6 +117,12 @@ def test_dense_form_equals_the_layers_and_slides(tmp_path: Path) -> None:
     assert wide.inference.shape(wide.inference.outputs["scores"].ref) == ("N", 5, 3, 2)
 
 
+def test_a_dense_form_that_does_not_fit_is_a_finding(tmp_path: Path) -> None:
+    with pytest.raises(netspec.SpecError, match="does not fit") as caught:
+        compiled(tmp_path, "dense", [3, 4, 4])
+    assert caught.value.diagnostics[0].span is not None
+
+
 def test_an_unknown_pass_is_named(tmp_path: Path) -> None:
     with pytest.raises(netspec.SpecError) as caught:
         compiled(tmp_path, "wrong")

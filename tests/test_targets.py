@@ -23,7 +23,7 @@ from reference.googlenet import GoogLeNet
 import netspec
 from netspec.backend import Options, get
 from netspec.document import read_document
-from netspec.errors import Reporter
+from netspec.errors import Reporter, SpecError
 from netspec.graph import Graph, Ref
 from netspec.weights import draw
 
@@ -173,7 +173,10 @@ def at_small(variant: str) -> Graph:
     graph, size = network(variant).inference, TARGETS[variant]["input"]
     if not size or not isinstance(size[0], int) or small(size) == tuple(size):
         return graph
-    smaller = network(variant, input=small(size)).inference
+    try:
+        smaller = network(variant, input=small(size)).inference
+    except SpecError:
+        return graph  # a window of the dense form of VGG is 7x7
     shapes = [{key: shape for key, (shape, _, _) in g.tensors().items()} for g in (graph, smaller)]
     return smaller if shapes[0] == shapes[1] else graph
 
