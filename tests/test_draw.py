@@ -40,8 +40,9 @@ def test_every_node_is_drawn_once_at_full_depth(googlenet: Graph) -> None:
 BLOCKS = ["inception.yaml:inception", "inception.yaml:inception_8x8", "inception.yaml:inception_17x17",
           "residual.yaml:bottleneck", "residual.yaml:basic", "dense.yaml:dense_layer", "fire.yaml:fire",
           "mbconv.yaml:mbconv", "mbconv.yaml:squeeze_excite", "dense.yaml:transition"]
-FAMILIES = ["googlenet", "resnet50", "densenet121", "nasnet_a_mobile", "fractalnet", "polynet", "shufflenet",
-            "resnext50_32x4d", "efficientnet_b0", "alexnet", "inception_v3", "lenet5"]
+FAMILIES = ["googlenet", "resnet50", "fractalnet", "shufflenet", "alexnet", "lenet5",
+            *(pytest.param(name, marks=pytest.mark.slow) for name in (
+                "densenet121", "nasnet_a_mobile", "polynet", "resnext50_32x4d", "efficientnet_b0", "inception_v3"))]
 
 
 @pytest.mark.parametrize("name", FAMILIES)

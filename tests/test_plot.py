@@ -58,6 +58,7 @@ def test_what_is_plotted(tmp_path: Path) -> None:
     assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_the_catalogue_as_points(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     target = tmp_path / "p.svg"
