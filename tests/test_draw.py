@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from netspec.draw import View, difference, draw, picture, to_dot
 from netspec.draw.model import Frame
 from netspec.errors import MissingError, UsageError
 from netspec.graph import Graph
+from netspec.network import build
+from netspec.shipped import documents
 
 ROOT = Path(__file__).parent.parent
 SVG = "{http://www.w3.org/2000/svg}"
@@ -238,3 +241,46 @@ def test_nothing_is_printed_by_c_libraries(tmp_path: Path) -> None:
     code = "import netspec; from netspec.draw import draw; draw(netspec.load('squeezenet').graph, 'png')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_mermaid_has_every_box_and_arrow(googlenet: Graph) -> None:
+    drawn = picture(googlenet)
+    lines = draw(googlenet, "mermaid").decode().splitlines()
+    assert lines[:4] == ["---", 'title: "GoogLeNet (Inception v1)"', "---", "flowchart TB"]
+    assert sum(re.match(r" +n\d+[\[(]", line) is not None for line in lines) == len(list(drawn.root.boxes()))
+    assert sum(re.match(r"  n\d+ (-->|-\.->)", line) is not None for line in lines) == len(drawn.arrows)
+
+
+@pytest.mark.parametrize("title", NASTY)
+def test_no_text_is_markup_in_mermaid(title: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.yaml"
+    path.write_text(f"netspec: 1\nname: t\ninput: [3, 8, 8]\nbody:\n  - conv: [4, 1]\n    doc: {json.dumps(title)}\n",
+                    encoding="utf-8")  # fmt: skip
+    text = draw(netspec.load(path).graph, "mermaid", View(show=frozenset(("notes",)))).decode()
+    labels = "".join(re.findall(r'n\d+\["(.*)"\]', text))
+    assert not set(labels.replace("<br>", "")) & set("\"<>{}|\\")
+
+
+def test_an_svg_carries_paths_and_lines_of_the_spec(googlenet: Graph) -> None:
+    pytest.importorskip("pygraphviz")
+    svg = ET.fromstring(draw(googlenet, "svg"))
+    places = {g.get("data-path"): g.get("data-source") for g in svg.iter(f"{SVG}g") if g.get("class") == "node"}
+    lines = (ROOT / "specs" / "googlenet.yaml").read_text(encoding="utf-8").splitlines()
+    file, number = (places["3a"] or "").split(":")
+    assert file == "googlenet.yaml" and "3a = " in lines[int(number) - 1]
+    assert "prefers-color-scheme:dark" in svg.findtext(f"{SVG}style", "")
+
+
+@pytest.mark.slow
+def test_every_network_draws_on_a_page() -> None:
+    """60 boxes at most, and no text below 7 points on A4 (527 x 774 points inside its margins), or nearly so."""
+    pytest.importorskip("pygraphviz")
+    for _, document in documents():
+        for variant in document.variants or [None]:
+            graph = build(document, variant).graph
+            svg = ET.fromstring(draw(graph, "svg"))
+            width, height = (float(svg.get(side, "0").removesuffix("pt")) for side in ("width", "height"))
+            smallest = min(float(t.get("font-size", "10")) for t in svg.iter(f"{SVG}text"))
+            boxes = len([g for g in svg.iter(f"{SVG}g") if g.get("class") == "node"])
+            assert boxes <= 60 and smallest * min(1, 527 / width, 774 / height) >= 6.9, (document.name, variant)
+            assert draw(graph, "html").startswith(b"<!DOCTYPE html>")

@@ -44,7 +44,7 @@ def open_scopes(graph: Graph, view: View) -> set[str]:
 
 
 # A4 with margins is 527 x 774 points; text of 10 may shrink to 7.
-PAGE_WIDTH, PAGE_HEIGHT = 750, 980
+PAGE_WIDTH, PAGE_HEIGHT = 750, 920
 
 
 def fits_a_page(drawn: Picture) -> bool:
