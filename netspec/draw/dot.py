@@ -2,40 +2,127 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from random import Random
 from textwrap import wrap
 
 from netspec.draw.colors import COLORS, FRAMES, MARKS, heat
-from netspec.draw.model import Box, Frame, Picture
+from netspec.draw.labels import title_lines
+from netspec.draw.model import Arrow, Box, Frame, Picture
 
 FONT = "Helvetica"
 
 
-def to_dot(drawn: Picture) -> str:
-    """The picture as DOT, from top to bottom."""
-    ids: dict[str, str] = {}
-    title = [*wrap(drawn.title, 60), *wrap(drawn.legend, 60)]
-    lines = [
-        "digraph netspec {",
-        "  rankdir=TB; ranksep=0.08; nodesep=0.22; pad=0.1; compound=true; ordering=out;",
-        f"  bgcolor=transparent; fontname={_quote(FONT)}; fontsize=14; labelloc=t; label={_quote(*title)};",
-        f'  node [shape=box, style="filled,rounded", fontname={_quote(FONT)}, fontsize=11, height=0.28, '
-        'margin="0.1,0.03", penwidth=1.1];',
-        f'  edge [fontname={_quote(FONT)}, fontsize=10, fontcolor="#5f6368", color="#5f6368", arrowsize=0.6];',
-    ]
-    padding = _padding(drawn)
-    _frame(drawn.root, lines, ids, 1, padding)
-    joins = {box.path for box in drawn.root.boxes() if box.kind == "join"}
-    ends = {end: (ids[end] + f"_{rows - 1}") for end, rows in padding.values()}
-    for arrow in drawn.arrows:
-        if arrow.source in ends and arrow.target in joins:
-            lines.append(f"  {ends[arrow.source]} -> {ids[arrow.target]} [style=invis];")
-        # Heavy arrows are short: the main path stays straight, and a short branch stands at the top, where
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """One way to lay out a picture where the order of the spec makes arrows cross."""
+
+    seed: int
+    above: tuple[str, str] | None = None
+    """Paths of two boxes, of which the first stands above the second."""
+
+
+def to_dot(drawn: Picture, arrangement: Arrangement | None = None) -> str:
+    """The picture as DOT, from top to bottom, in the order of the spec or in another arrangement."""
+    return _Writer(drawn, arrangement).text()
+
+
+class _Writer:
+    """Collects the lines of a picture."""
+
+    def __init__(self, drawn: Picture, arrangement: Arrangement | None) -> None:
+        self.drawn, self.arrangement = drawn, arrangement
+        self.lines: list[str] = []
+        self.ids: dict[str, str] = {}
+        self.boxes = {box.path: box for box in drawn.root.boxes()}
+        self.padding = _padding(drawn) if arrangement is None else {}
+        self.random = Random(arrangement.seed if arrangement else 0)
+
+    def text(self) -> str:
+        """All of it."""
+        title = [*wrap(self.drawn.title, 60), *wrap(self.drawn.legend, 60)]
+        self.lines += [
+            "digraph netspec {",
+            f"  rankdir=TB; ranksep=0.08; nodesep=0.22; pad=0.1; compound=true;{' ordering=out;' * (not self.arrangement)}",
+            f"  bgcolor=transparent; fontname={_quote(FONT)}; fontsize=14; labelloc=t; label={_quote(*title)};",
+            f'  node [shape=box, style="filled,rounded", fontname={_quote(FONT)}, fontsize=11, height=0.28, '
+            'margin="0.1,0.03", penwidth=1.1];',
+            f'  edge [fontname={_quote(FONT)}, fontsize=10, fontcolor="#5f6368", color="#5f6368", arrowsize=0.6];',
+        ]
+        self.frame(self.drawn.root, 1)
+        arrows = [self.arrow(arrow) for arrow in self.drawn.arrows]
+        if self.arrangement and self.arrangement.above:
+            upper, lower = (self.ids[path] for path in self.arrangement.above)
+            arrows.append(f"  {upper} -> {lower} [style=invis];")
+        return "\n".join([*self.lines, *arrows, "}"]) + "\n"
+
+    def frame(self, frame: Frame, level: int) -> None:
+        """The boxes and frames in a frame."""
+        pad, items = "  " * level, list(frame.items)
+        if self.arrangement:
+            self.random.shuffle(items)
+        for item in items:
+            if isinstance(item, Box):
+                self.ids[item.path] = f"n{len(self.ids)}"
+                self.lines.append(f"{pad}{self.ids[item.path]} [{_look(item)}, id={_quote(item.path)}];")
+            elif self.arrangement and _plain(item):
+                self.frame(item, level)
+            else:
+                self.inner(item, level)
+
+    def inner(self, frame: Frame, level: int) -> None:
+        """A frame in a frame.
+
+        Its title stands at the right of its first box: above it, arrows that enter would run through the title.
+        """
+        pad, number = "  " * (level + 1), len(self.lines)
+        self.lines.append(f"{pad[2:]}subgraph cluster_{number} {{")
+        # The papers' figures draw no frames around branches. Nothing enters a whole network: its title is above it.
+        look = f'style="filled,rounded"; color="#bdc1c6"; fillcolor="{FRAMES[level % 2]}"'
+        look = "peripheries=0" if _plain(frame) else look
+        above = wrap(frame.title, 40) if frame.kind == "network" else []
+        self.lines.append(f"{pad}label={_quote(*above)}; tooltip={_quote(frame.tooltip)}; "
+                          f"id={_quote('scope ' + frame.path)}; margin=6; {look};")  # fmt: skip
+        self.frame(frame, level + 1)
+        first = next(frame.boxes(), None)
+        if first and not above and not _plain(frame):
+            said = _quote(*title_lines(frame.title)).replace("\\n", "\\l")[:-1] + '\\l"'
+            self.lines.append(f'{pad}t{number} [class=title, shape=plaintext, style="", margin="0.02,0", width=0, label={said}];')
+            self.lines.append(f"{pad}{self.ids[first.path]} -> t{number} [style=invis, minlen=0];")
+        end, missing = self.padding.get(frame.path, ("", 0))
+        upper = self.ids.get(end, "")
+        for row in range(missing):
+            below = f"{self.ids[end]}_{row}"
+            self.lines.append(
+                f'{pad}{below} [style=invis, label="", width=0]; {upper} -> {below} [style=invis, weight=8];'
+            )
+            upper = below
+        self.lines.append(f"{pad[2:]}}}")
+
+    def arrow(self, arrow: Arrow) -> str:
+        """An arrow, and one that nobody sees, which keeps a padded branch above the join that it ends in."""
+        source, target = self.boxes[arrow.source], self.boxes[arrow.target]
+        joins, hidden = target.kind == "join", ""
+        for end, rows in self.padding.values() if joins else ():
+            if end == arrow.source:
+                hidden = f"  {self.ids[end]}_{rows - 1} -> {self.ids[arrow.target]} [style=invis];\n"
+        # Heavy arrows are short and straight (frames pull by 128), and a short branch stands at the top, where
         # `ordering=out` keeps it in the order of the spec.
-        side = ", style=dashed" if not arrow.main else "" if arrow.target in joins else ", weight=8"
+        weight = f", weight={8 if self.arrangement else 200}"
+        side = ", style=dashed" if not arrow.main else "" if joins else weight
         label = f"label={_quote(' ' + arrow.label)}" if arrow.label else 'label=""'
         tip = f"{arrow.source} to {arrow.target}{': ' * bool(arrow.label)}{arrow.label}"
-        lines.append(f"  {ids[arrow.source]} -> {ids[arrow.target]} [{label}, tooltip={_quote(tip)}{side}];")
-    return "\n".join([*lines, "}"]) + "\n"
+        tail = f":o{source.outs.index(arrow.outof)}:s" if arrow.outof in source.outs else ""
+        head = f":i{target.ins.index(arrow.into)}:n" if arrow.into in target.ins else ""
+        ends = f"{self.ids[arrow.source]}{tail} -> {self.ids[arrow.target]}{head}"
+        return f"{hidden}  {ends} [{label}, tooltip={_quote(tip)}{side}];"
+
+
+def _plain(frame: Frame) -> bool:
+    return frame.kind == "branch" and frame.times == 1
 
 
 def _padding(drawn: Picture) -> dict[str, tuple[str, int]]:
@@ -69,49 +156,39 @@ def _padding(drawn: Picture) -> dict[str, tuple[str, int]]:
     return found
 
 
-def _frame(
-    frame: Frame, lines: list[str], ids: dict[str, str], level: int, padding: dict[str, tuple[str, int]]
-) -> None:
-    pad = "  " * level
-    for item in frame.items:
-        if isinstance(item, Box):
-            ids[item.path] = f"n{len(ids)}"
-            lines.append(f"{pad}{ids[item.path]} [{_look(item)}, id={_quote(item.path)}];")
-        else:
-            lines.append(f"{pad}subgraph cluster_{len(lines)} {{")
-            # The papers' figures draw no frames around branches; an arrow would run through their names.
-            look = f'style="filled,rounded"; color="#bdc1c6"; fillcolor="{FRAMES[level % 2]}"'
-            # The right half of a title is empty: there the arrows enter.
-            title = item.title + "\u00a0" * 2 * len(item.title)
-            title, look = ("", "peripheries=0") if item.kind == "branch" and item.times == 1 else (title, look)
-            lines.append(
-                f"{pad}  label={_quote(title)}; tooltip={_quote(item.tooltip)}; "
-                f"id={_quote('scope ' + item.path)}; margin=6; labeljust=l; fontsize=11; {look};"
-            )
-            _frame(item, lines, ids, level + 1, padding)
-            end, missing = padding.get(item.path, ("", 0))
-            above = ids.get(end, "")
-            for row in range(missing):
-                below = f"{ids[end]}_{row}"
-                lines.append(
-                    f'{pad}  {below} [style=invis, label="", width=0]; {above} -> {below} [style=invis, weight=8];'
-                )
-                above = below
-            lines.append(f"{pad}}}")
-
-
 def _look(box: Box) -> str:
     """The attributes of a box: shape by its kind, colour by its kind, its mark or its heat."""
     fill, border = MARKS[box.mark] if box.mark else COLORS[box.kind]
     if box.heat is not None:
         fill = heat(box.heat)
+    tip = f"tooltip={_quote(box.tooltip)}"
+    if box.ins or box.outs:
+        return f"label=<{_ported(box, fill, border)}>, shape=plain, style=\"\", {tip}"
     shape = ""
     if box.kind == "join":
         shape = ", shape=ellipse, style=filled"
     elif box.kind == "block":
         shape = ", style=filled, peripheries=2"
-    text, tip = _quote(*box.lines, *box.facts), _quote(box.tooltip)
-    return f'label={text}, tooltip={tip}, fillcolor="{fill}", color="{border}"{shape}'
+    return f'label={_quote(*box.lines, *box.facts)}, {tip}, fillcolor="{fill}", color="{border}"{shape}'
+
+
+def _ported(box: Box, fill: str, border: str) -> str:
+    """A box as a table: the names of what enters it above, of what leaves it below."""
+    width = math.lcm(len(box.ins) or 1, len(box.outs) or 1)
+
+    def row(names: Sequence[str], letter: str) -> str:
+        cells = "".join(f'<TD PORT="{letter}{i}" COLSPAN="{width // len(names)}"><FONT POINT-SIZE="9">{_cell(name)}</FONT></TD>'
+                        for i, name in enumerate(names))  # fmt: skip
+        return f"<TR>{cells}</TR>" if names else ""
+
+    said = "<BR/>".join(map(_cell, (*box.lines, *box.facts)))
+    body = f'<TR><TD COLSPAN="{width}" BORDER="0">{said}</TD></TR>'
+    return (f'<TABLE BORDER="1" CELLBORDER="1" CELLSPACING="2" CELLPADDING="3" COLOR="{border}" BGCOLOR="{fill}">'
+            f'{row(box.ins, "i")}{body}{row(box.outs, "o")}</TABLE>')  # fmt: skip
+
+
+def _cell(text: str) -> str:
+    return escape("".join(c if c.isprintable() else " " for c in text))
 
 
 def _quote(*lines: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -118,6 +119,11 @@ def scope_title(region: Region, parent: Region, last: str = "", names: bool = Tr
     if block and not names:
         return block
     return name if not block or counted(name, block) else f"{name}: {block}"
+
+
+def title_lines(title: str) -> list[str]:
+    """The title of a frame in short lines: the name, the block, how often."""
+    return re.split(r": | (?=\u00d7)", title)
 
 
 def closed_title(region: Region, parent: Region, last: str, names: bool) -> str:

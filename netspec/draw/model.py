@@ -26,6 +26,10 @@ class Box:
     times: int = 1
     mark: str = ""
     """Beside another network: added, removed or changed."""
+    ins: tuple[str, ...] = ()
+    """Names of what enters a folded block, where it is more than one."""
+    outs: tuple[str, ...] = ()
+    """Names of what leaves it."""
 
 
 @dataclass(eq=False, slots=True)
@@ -49,6 +53,13 @@ class Frame:
             else:
                 yield item
 
+    def frames(self) -> Iterator[Frame]:
+        """All frames inside, however deep, each before those in it."""
+        for item in self.items:
+            if isinstance(item, Frame):
+                yield item
+                yield from item.frames()
+
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
@@ -59,6 +70,10 @@ class Arrow:
     label: str
     main: bool = True
     """Whether it leads to an output that inference has."""
+    outof: str = ""
+    """The name among `outs` of its source where it begins."""
+    into: str = ""
+    """The name among `ins` of its target where it ends."""
 
 
 @dataclass(eq=False, slots=True)

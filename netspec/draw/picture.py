@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import networkx as nx
 
 from netspec.draw.folding import Names, Signatures, closes, grouped
-from netspec.draw.labels import closed_title, describe, is_layer, kind_of, node_lines, op_lines, op_text, scope_title
+from netspec.draw.labels import closed_title, describe, is_layer, kind_of, node_lines, op_lines, op_text, scope_title, title_lines
 from netspec.draw.model import Arrow, Box, Frame, Picture
 from netspec.draw.numbers import Numbers
 from netspec.draw.view import View
@@ -34,13 +34,7 @@ def picture(graph: Graph, view: View | None = None) -> Picture:
 
 def open_scopes(graph: Graph, view: View) -> set[str]:
     """The paths of the scopes that are open in the picture of a graph."""
-    found: set[str] = set()
-    frames = [picture(graph, view).root]
-    while frames:
-        inner = [item for item in frames.pop().items if isinstance(item, Frame)]
-        found |= {frame.path for frame in inner}
-        frames += inner
-    return found
+    return {frame.path for frame in picture(graph, view).root.frames()}
 
 
 # A4 with margins is 527 x 774 points; text of 10 may shrink to 7.
@@ -48,29 +42,32 @@ PAGE_WIDTH, PAGE_HEIGHT = 750, 920
 
 
 def fits_a_page(drawn: Picture) -> bool:
-    """Whether the text of a picture is 7 points or more on a page of A4, by the height and width of its rows."""
+    """Whether the text of a picture is 7 points or more on a page of A4."""
+    width, height = estimate(drawn)
+    return sum(1 for _ in drawn.root.boxes()) <= 60 and height <= PAGE_HEIGHT and width <= PAGE_WIDTH
+
+
+def estimate(drawn: Picture) -> tuple[int, int]:
+    """About the width and height of a picture in points, by its rows; no Graphviz is asked, so that none is needed."""
     boxes = {box.path: box for box in drawn.root.boxes()}
-    frames = dict(_frames(drawn.root, ()))
+    frames = [frame for frame in drawn.root.frames() if frame.kind != "branch"]
+    around: dict[str, set[str]] = {path: set() for path in boxes}
+    for frame in frames:
+        for box in frame.boxes():
+            around[box.path].add(frame.path)
     rows = dict.fromkeys(boxes, 0)
     heights = {path: 13 * (len(box.lines) + len(box.facts)) + 8 for path, box in boxes.items()}
     ends, widths = dict(heights), dict.fromkeys(range(len(boxes)), 0)
     for arrow in drawn.arrows:  # in the order of the graph, which is a topological one
-        crossed = len(set(frames[arrow.target]) ^ set(frames[arrow.source]))
-        end = ends[arrow.source] + 26 + 14 * crossed + heights[arrow.target]
+        crossed = len(around[arrow.target] ^ around[arrow.source])
+        end = ends[arrow.source] + 26 + 7 * crossed + heights[arrow.target]
         ends[arrow.target] = max(ends[arrow.target], end)
         rows[arrow.target] = max(rows[arrow.target], rows[arrow.source] + 1)
     for path, box in boxes.items():
         widths[rows[path]] += 5 * max(map(len, box.lines)) + 40
-    return len(boxes) <= 60 and max(ends.values()) <= PAGE_HEIGHT and max(widths.values()) <= PAGE_WIDTH
-
-
-def _frames(frame: Frame, above: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Every box with the frames around it that take room."""
-    for item in frame.items:
-        if isinstance(item, Frame):
-            yield from _frames(item, above if item.kind == "branch" else (*above, item.path))
-        else:
-            yield item.path, above
+    for frame in frames:  # a title stands beside the first box
+        widths[rows[next(frame.boxes()).path]] += 5 * max(map(len, title_lines(frame.title))) + 16
+    return max(widths.values()), max(ends.values())
 
 
 def line_of(span: Span | None) -> str:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from html import escape, unescape
 
 from netspec.draw.colors import dark_css
 from netspec.draw.dot import to_dot
+from netspec.draw.graphviz import graphviz
 from netspec.draw.html import to_html
 from netspec.draw.mermaid import to_mermaid
-from netspec.draw.model import Box, Frame, Picture
+from netspec.draw.model import Picture
 from netspec.draw.picture import picture
+from netspec.draw.untangle import untangled
 from netspec.draw.view import View
-from netspec.errors import MissingError, UsageError, did_you_mean
+from netspec.errors import UsageError, did_you_mean
 from netspec.graph import Graph
 
 FORMATS = ("svg", "png", "pdf", "html", "dot", "mermaid")
@@ -36,37 +35,10 @@ def render(drawn: Picture, kind: str) -> bytes:
     """A picture as a file's bytes; raises MissingError without Graphviz."""
     if kind == "mermaid":
         return to_mermaid(drawn).encode()
-    dot = to_dot(drawn)
-    return dot.encode() if kind == "dot" else _graphviz(dot, kind, drawn)
-
-
-def _graphviz(dot: str, kind: str, drawn: Picture) -> bytes:
-    try:
-        import pygraphviz
-    except ImportError:
-        raise MissingError(
-            f"drawing {kind.upper()} needs pygraphviz",
-            "pip install 'netspec-compiler[draw]'; these need nothing: -f html, -f mermaid, -f dot",
-        ) from None
-    # What is looked at without a page around it is white below.
-    options = "" if kind == "svg" else "-Gbgcolor=white" + " -Gdpi=144" * (kind == "png")
-    with _quiet():
-        made = pygraphviz.AGraph(string=dot).draw(format=kind, prog="dot", args=options)
-    assert isinstance(made, bytes)
+    if kind == "dot":
+        return to_dot(drawn).encode()
+    made = graphviz(untangled(drawn), kind)
     return _described(made.decode(), drawn).encode() if kind == "svg" else made
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps what C libraries print on stderr (fontconfig, about files of the system's) from the user."""
-    kept = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def _described(svg: str, drawn: Picture) -> str:
@@ -77,7 +49,7 @@ def _described(svg: str, drawn: Picture) -> str:
     description = f"{len(boxes)} boxes, {len(drawn.arrows)} arrows; shapes are channels x height x width"
     head = f"<title>{title}</title>\n<desc>{description}</desc>\n<style>{dark_css()}</style>"
     svg = re.sub(r"<svg\b[^>]*>", lambda found: f"{found[0]}\n{head}", svg, count=1)
-    places = {box.path: box.source for box in boxes} | {f"scope {f.path}": f.source for f in _frames(drawn.root)}
+    places = {box.path: box.source for box in boxes} | {f"scope {f.path}": f.source for f in drawn.root.frames()}
 
     def group(found: re.Match[str]) -> str:
         path = unescape(found[1])
@@ -85,12 +57,6 @@ def _described(svg: str, drawn: Picture) -> str:
         return f'<g id="{found[1]}" class="{found[2]}" data-path="{escape(path.removeprefix("scope "))}"{source}>\n'
 
     # Graphviz's own names of nodes (n7) would be shown where the mouse rests; the tooltips say more.
-    svg = re.sub(r'(<g id="[^"]*" class="(?:node|edge|cluster)">\n)<title>[^<]*</title>\n', r"\1", svg)
+    svg = re.sub(r'(<g id="[^"]*" class="(?:node(?: title)?|edge|cluster)">\n)<title>[^<]*</title>\n', r"\1", svg)
     return re.sub(r'<g id="([^"]*)" class="(node|cluster)">\n', group, svg)
 
-
-def _frames(frame: Frame) -> Iterator[Frame]:
-    for item in frame.items:
-        if not isinstance(item, Box):
-            yield item
-            yield from _frames(item)

@@ -1,0 +1,91 @@
+"""Graphviz, as pygraphviz brings it: quiet, and with one font for every machine."""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from netspec.errors import MissingError
+
+FONTS = """<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "urn:fontconfig:fonts.dtd">
+<fontconfig>
+  <dir>{folder}</dir>
+  <cachedir>{folder}</cachedir>
+  {system}
+  <match target="pattern"><edit name="family" mode="prepend" binding="strong"><string>Arimo</string></edit></match>
+</fontconfig>
+"""
+SYSTEM = '<include ignore_missing="yes">/etc/fonts/fonts.conf</include>'
+
+
+def graphviz(dot: str, kind: str) -> bytes:
+    """DOT as SVG, PNG or PDF, laid out by Graphviz's `dot`; raises MissingError without pygraphviz."""
+    try:
+        import pygraphviz
+    except ImportError:
+        raise MissingError(
+            f"drawing {kind.upper()} needs pygraphviz",
+            "pip install 'netspec-compiler[draw]'; these need nothing: -f html, -f mermaid, -f dot",
+        ) from None
+    # What is looked at without a page around it is white below.
+    options = "" if kind == "svg" else "-Gbgcolor=white" + " -Gdpi=144" * (kind == "png")
+    with _quiet(), _fonts(kind != "svg" and any(map(_lacks, dot))):
+        made = pygraphviz.AGraph(string=dot).draw(format=kind, prog="dot", args=options)
+    assert isinstance(made, bytes)
+    return made
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps what C libraries print on stderr (fontconfig, about files of the system's) from the user."""
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+@contextmanager
+def _fonts(system: bool) -> Iterator[None]:
+    """Measures texts in the font that is shipped, so that a picture has the same bytes whatever fonts a machine has.
+
+    It has the widths of Helvetica and Arial, in which a reader's browser shows the text. With `system`, letters that
+    it lacks come from the system's fonts. What a process used first stays: fontconfig reads its configuration once.
+    """
+    name, kept = "FONTCONFIG_FILE", os.environ.get("FONTCONFIG_FILE")
+    os.environ[name] = _configuration(system)
+    try:
+        yield
+    finally:
+        if kept is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = kept
+
+
+def _lacks(letter: str) -> bool:
+    """Whether Arimo may lack a letter: it has the European scripts, Hebrew, punctuation and the signs of arithmetic."""
+    return not ("\0" <= letter < "\u0600" or "\u1e00" <= letter < "\u2300")
+
+
+@cache
+def _configuration(system: bool) -> str:
+    """A file for fontconfig in a folder with the font, where fontconfig may leave files; kept until the process ends."""
+    temporary = TemporaryDirectory(prefix="netspec-")
+    atexit.register(temporary.cleanup)
+    folder, font = Path(temporary.name), files("netspec.draw") / "assets" / "Arimo-Regular.ttf"
+    (folder / "Arimo-Regular.ttf").write_bytes(font.read_bytes())
+    text = FONTS.format(folder=escape(temporary.name), system=SYSTEM if system else "")
+    (folder / "fonts.conf").write_text(text, encoding="utf-8")
+    return str(folder / "fonts.conf")

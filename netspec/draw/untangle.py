@@ -1,0 +1,90 @@
+"""Layouts without crossing arrows: where the order of the spec makes arrows cross, others are tried."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import combinations, pairwise, permutations, product
+
+import networkx as nx
+
+from netspec.draw.dot import Arrangement, to_dot
+from netspec.draw.graphviz import graphviz
+from netspec.draw.model import Picture
+
+MOST_BOXES, SEEDS = 60, 6
+# The length of an arrow's head in inches.
+HEAD = 6 / 72
+
+Point = tuple[float, float]
+
+
+def untangled(drawn: Picture) -> str:
+    """The picture as DOT, laid out with as few crossings as were found; small pictures only, others stay as they are.
+
+    Raises MissingError without Graphviz.
+    """
+    best = to_dot(drawn)
+    boxes = [box.path for box in drawn.root.boxes()]
+    # A tree cannot cross; of a page, every arrangement is laid out in some milliseconds.
+    if len(drawn.arrows) < len(boxes) or len(boxes) > MOST_BOXES:
+        return best
+    fewest = crossings(best)
+    planar, _ = nx.check_planarity(nx.Graph([(a.source, a.target) for a in drawn.arrows]))
+    for arrangement in _arrangements(drawn) if fewest > (not planar) else ():
+        other = to_dot(drawn, arrangement)
+        count = crossings(other)
+        if count < fewest:
+            best, fewest = other, count
+        if fewest <= (not planar):
+            break
+    return best
+
+
+def _arrangements(drawn: Picture) -> Iterator[Arrangement]:
+    """Arrows in other orders, and of several inputs one above another: side by side, two that share two readers cross."""
+    inputs = [box.path for box in drawn.root.boxes() if box.kind == "input"]
+    readers = {path: next((a.target for a in drawn.arrows if a.source == path), path) for path in inputs}
+    pairs = [(readers[upper], lower) for upper, lower in permutations(inputs[:3], 2) if readers[upper] != readers[lower]]
+    for seed, above in product(range(SEEDS), [*pairs, None]):
+        yield Arrangement(seed, above)
+
+
+def crossings(dot: str) -> int:
+    """How many pairs of arrows cross in Graphviz's layout of DOT; raises MissingError without it."""
+    lines = []
+    for row in graphviz(dot, "plain").decode().splitlines():
+        words = row.split()
+        if words[0] == "edge" and words[-2] != "invis":
+            numbers = [float(word) for word in words[4:4 + 2 * int(words[3])]]
+            lines.append(list(zip(numbers[::2], numbers[1::2], strict=True)))
+    return sum(_cross(a, b) for a, b in combinations([_flat(line) for line in lines], 2))
+
+
+def _flat(points: list[Point], steps: int = 6) -> list[Point]:
+    """A chain of Bezier curves as a chain of straight lines."""
+    found = [points[0]]
+    for i in range(0, len(points) - 3, 3):
+        a, b, c, d = points[i:i + 4]
+        for t in (k / steps for k in range(1, steps + 1)):
+            u = 1 - t
+            x, y = (u**3 * p + 3 * u * u * t * q + 3 * u * t * t * r + t**3 * s for p, q, r, s in zip(a, b, c, d, strict=True))
+            found.append((x, y))
+    # The curve ends where the arrow's head begins.
+    (a, b), (c, d) = found[-2:]
+    far = HEAD / (math.hypot(c - a, d - b) or 1)
+    return [*found, (c + far * (c - a), d + far * (d - b))]
+
+
+def _cross(one: list[Point], two: list[Point]) -> bool:
+    (left, low), (right, high) = (tuple(map(f, *one)) for f in (min, max))
+    near = [(c, d) for c, d in pairwise(two)
+            if max(c[0], d[0]) >= left and min(c[0], d[0]) <= right and max(c[1], d[1]) >= low and min(c[1], d[1]) <= high]
+    return any(_segments(a, b, c, d) for c, d in near for a, b in pairwise(one))
+
+
+def _segments(a: Point, b: Point, c: Point, d: Point) -> bool:
+    def side(p: Point, q: Point, r: Point) -> float:
+        return (q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0])
+
+    return side(a, b, c) * side(a, b, d) < 0 and side(c, d, a) * side(c, d, b) < 0
