@@ -72,6 +72,10 @@ class Scope:
     block: str = ""
     args: Mapping[str, Any] = field(default_factory=dict)
     """Of a block: the values of its parameters (numbers, words, lists; a block as its name)."""
+    ins: Mapping[str, Ref] = field(default_factory=dict, compare=False)
+    """Of a block with several inputs: what enters, by name."""
+    outs: Mapping[str, Ref] = field(default_factory=dict, compare=False)
+    """Of a block with several outputs: what leaves, by name."""
     span: Span | None = field(default=None, compare=False)
     doc: str = field(default="", compare=False)
 

@@ -284,3 +284,59 @@ def test_every_network_draws_on_a_page() -> None:
             boxes = len([g for g in svg.iter(f"{SVG}g") if g.get("class") == "node"])
             assert boxes <= 60 and smallest * min(1, 527 / width, 774 / height) >= 6.9, (document.name, variant)
             assert draw(graph, "html").startswith(b"<!DOCTYPE html>")
+
+
+HALVES = """\
+netspec: 1
+name: two
+input: [8, 16, 16]
+blocks:
+  halves:
+    inputs: [a, b]
+    outputs: [sum, product]
+    body:
+      - total = add: [a, b]
+      - sum = dropout: 0.1
+      - product = mul: [a, b]
+body:
+  - left = conv: [8, 1]
+  - thin = dropout: 0.5
+  - right = conv: {out: 8, kernel: 3, pad: 1}
+    from: input
+  - h = halves:
+    from: [right, thin]
+  - last = concat:
+    from: [h.product, h.sum]
+"""
+
+
+@pytest.mark.parametrize("inference", [False, True])
+def test_arrows_end_at_the_inputs_of_a_closed_block_that_they_feed(tmp_path: Path, inference: bool) -> None:
+    (tmp_path / "two.yaml").write_text(HALVES, encoding="utf-8")
+    network = netspec.load(tmp_path / "two.yaml")
+    drawn = picture(network.inference if inference else network.graph, View(depth=1))
+    box = next(box for box in drawn.root.boxes() if box.path == "h")
+    assert (box.ins, box.outs) == (("a", "b"), ("sum", "product"))
+    assert {(a.source, a.into) for a in drawn.arrows if a.target == "h"} == {("right", "a"), ("left", "b")}
+    assert {a.outof for a in drawn.arrows if a.source == "h"} == {"sum", "product"}
+    assert [b.ins for b in picture(network.graph, View(depth=2)).root.boxes() if b.ins] == []
+
+
+def test_cells_of_nasnet_read_the_two_before_them() -> None:
+    """`cur` is the cell before; in the large network `prev` of a reduction and of what follows is one further back."""
+    arrows = picture(netspec.load("nasnet_a_large").graph, View(depth=1)).arrows
+    read = {(a.target, a.into): a.source for a in arrows if a.into}
+    assert read["cell_0", "cur"] == "cell_stem_1" and read["cell_0", "prev"] == "cell_stem_0"
+    assert read["cell_1", "cur"] == "cell_0" and read["cell_1", "prev"] == "cell_stem_1"
+    assert read["cell_6", "cur"] == "reduction_cell_0" and read["cell_6", "prev"] == "cell_1"  # a box of five cells
+    assert len(read) == 2 * 10 == sum(bool(a.into) for a in arrows)
+
+
+def test_names_of_inputs_are_in_every_format(tmp_path: Path) -> None:
+    (tmp_path / "two.yaml").write_text(HALVES, encoding="utf-8")
+    graph = netspec.load(tmp_path / "two.yaml").graph
+    said = draw(graph, "mermaid", View(depth=1)).decode()
+    assert '|"8x16x16 to a"|' in said and '|"product 8x16x16"|' in said
+    pytest.importorskip("pygraphviz")
+    texts = ["".join(t.itertext()) for t in ET.fromstring(draw(graph, "svg", View(depth=1))).iter(f"{SVG}text")]
+    assert {"a", "b", "sum", "product"} <= set(texts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from random import Random
 from textwrap import wrap
@@ -18,35 +18,39 @@ FONT = "Helvetica"
 
 @dataclass(frozen=True, slots=True)
 class Arrangement:
-    """One way to lay out a picture where the order of the spec makes arrows cross."""
+    """One way to lay out a picture; the default is in the order of the spec."""
 
-    seed: int
+    seed: int | None = None
+    """Boxes in another order."""
     above: tuple[str, str] | None = None
     """Paths of two boxes, of which the first stands above the second."""
+    turned: frozenset[str] = frozenset()
+    """Paths of boxes whose inputs are named from right to left."""
 
 
-def to_dot(drawn: Picture, arrangement: Arrangement | None = None) -> str:
-    """The picture as DOT, from top to bottom, in the order of the spec or in another arrangement."""
+def to_dot(drawn: Picture, arrangement: Arrangement = Arrangement()) -> str:
+    """The picture as DOT, from top to bottom."""
     return _Writer(drawn, arrangement).text()
 
 
 class _Writer:
     """Collects the lines of a picture."""
 
-    def __init__(self, drawn: Picture, arrangement: Arrangement | None) -> None:
-        self.drawn, self.arrangement = drawn, arrangement
+    def __init__(self, drawn: Picture, arrangement: Arrangement) -> None:
+        self.drawn, self.arrangement, self.free = drawn, arrangement, arrangement.seed is not None
         self.lines: list[str] = []
         self.ids: dict[str, str] = {}
-        self.boxes = {box.path: box for box in drawn.root.boxes()}
-        self.padding = _padding(drawn) if arrangement is None else {}
-        self.random = Random(arrangement.seed if arrangement else 0)
+        self.boxes = {box.path: replace(box, ins=box.ins[::-1]) if box.path in arrangement.turned else box
+                      for box in drawn.root.boxes()}
+        self.padding = {} if self.free else _padding(drawn)
+        self.random = Random(arrangement.seed)
 
     def text(self) -> str:
         """All of it."""
         title = [*wrap(self.drawn.title, 60), *wrap(self.drawn.legend, 60)]
         self.lines += [
             "digraph netspec {",
-            f"  rankdir=TB; ranksep=0.08; nodesep=0.22; pad=0.1; compound=true;{' ordering=out;' * (not self.arrangement)}",
+            f"  rankdir=TB; ranksep=0.08; nodesep=0.22; pad=0.1; compound=true;{' ordering=out;' * (not self.free)}",
             f"  bgcolor=transparent; fontname={_quote(FONT)}; fontsize=14; labelloc=t; label={_quote(*title)};",
             f'  node [shape=box, style="filled,rounded", fontname={_quote(FONT)}, fontsize=11, height=0.28, '
             'margin="0.1,0.03", penwidth=1.1];',
@@ -54,7 +58,7 @@ class _Writer:
         ]
         self.frame(self.drawn.root, 1)
         arrows = [self.arrow(arrow) for arrow in self.drawn.arrows]
-        if self.arrangement and self.arrangement.above:
+        if self.arrangement.above:
             upper, lower = (self.ids[path] for path in self.arrangement.above)
             arrows.append(f"  {upper} -> {lower} [style=invis];")
         return "\n".join([*self.lines, *arrows, "}"]) + "\n"
@@ -62,13 +66,13 @@ class _Writer:
     def frame(self, frame: Frame, level: int) -> None:
         """The boxes and frames in a frame."""
         pad, items = "  " * level, list(frame.items)
-        if self.arrangement:
+        if self.free:
             self.random.shuffle(items)
         for item in items:
             if isinstance(item, Box):
                 self.ids[item.path] = f"n{len(self.ids)}"
-                self.lines.append(f"{pad}{self.ids[item.path]} [{_look(item)}, id={_quote(item.path)}];")
-            elif self.arrangement and _plain(item):
+                self.lines.append(f"{pad}{self.ids[item.path]} [{_look(self.boxes[item.path])}, id={_quote(item.path)}];")
+            elif self.free and _plain(item):
                 self.frame(item, level)
             else:
                 self.inner(item, level)
@@ -111,7 +115,7 @@ class _Writer:
                 hidden = f"  {self.ids[end]}_{rows - 1} -> {self.ids[arrow.target]} [style=invis];\n"
         # Heavy arrows are short and straight (frames pull by 128), and a short branch stands at the top, where
         # `ordering=out` keeps it in the order of the spec.
-        weight = f", weight={8 if self.arrangement else 200}"
+        weight = f", weight={8 if self.free else 200}"
         side = ", style=dashed" if not arrow.main else "" if joins else weight
         label = f"label={_quote(' ' + arrow.label)}" if arrow.label else 'label=""'
         tip = f"{arrow.source} to {arrow.target}{': ' * bool(arrow.label)}{arrow.label}"
@@ -177,13 +181,13 @@ def _ported(box: Box, fill: str, border: str) -> str:
     width = math.lcm(len(box.ins) or 1, len(box.outs) or 1)
 
     def row(names: Sequence[str], letter: str) -> str:
-        cells = "".join(f'<TD PORT="{letter}{i}" COLSPAN="{width // len(names)}"><FONT POINT-SIZE="9">{_cell(name)}</FONT></TD>'
+        cells = "".join(f'<TD PORT="{letter}{i}" COLSPAN="{width // len(names)}"><FONT POINT-SIZE="10">{_cell(name)}</FONT></TD>'
                         for i, name in enumerate(names))  # fmt: skip
         return f"<TR>{cells}</TR>" if names else ""
 
     said = "<BR/>".join(map(_cell, (*box.lines, *box.facts)))
     body = f'<TR><TD COLSPAN="{width}" BORDER="0">{said}</TD></TR>'
-    return (f'<TABLE BORDER="1" CELLBORDER="1" CELLSPACING="2" CELLPADDING="3" COLOR="{border}" BGCOLOR="{fill}">'
+    return (f'<TABLE BORDER="1" CELLBORDER="1" CELLSPACING="2" CELLPADDING="2" COLOR="{border}" BGCOLOR="{fill}">'
             f'{row(box.ins, "i")}{body}{row(box.outs, "o")}</TABLE>')  # fmt: skip
 
 

@@ -14,7 +14,8 @@ def to_mermaid(drawn: Picture) -> str:
     _frame(drawn.root, lines, ids, 1)
     for arrow in drawn.arrows:
         line = "-->" if arrow.main else "-.->"
-        label = f'|"{_escape(arrow.label)}"|' if arrow.label else ""
+        said = " ".join(filter(None, (arrow.outof, arrow.label, arrow.into and f"to {arrow.into}")))
+        label = f'|"{_escape(said)}"|' if said else ""
         lines.append(f"  {ids[arrow.source]} {line}{label} {ids[arrow.target]}")
     used: dict[str, list[str]] = {}
     for box in drawn.root.boxes():

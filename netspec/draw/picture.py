@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import product
 
 import networkx as nx
 
@@ -12,7 +13,7 @@ from netspec.draw.model import Arrow, Box, Frame, Picture
 from netspec.draw.numbers import Numbers
 from netspec.draw.view import View
 from netspec.errors import Span
-from netspec.graph import Graph, Node
+from netspec.graph import Graph, Node, Ref
 from netspec.ops.base import show
 from netspec.regions import Region, tree
 
@@ -56,7 +57,8 @@ def estimate(drawn: Picture) -> tuple[int, int]:
         for box in frame.boxes():
             around[box.path].add(frame.path)
     rows = dict.fromkeys(boxes, 0)
-    heights = {path: 13 * (len(box.lines) + len(box.facts)) + 8 for path, box in boxes.items()}
+    heights = {path: 13 * (len(box.lines) + len(box.facts)) + 8 + 20 * (bool(box.ins) + bool(box.outs))
+               for path, box in boxes.items()}
     ends, widths = dict(heights), dict.fromkeys(range(len(boxes)), 0)
     for arrow in drawn.arrows:  # in the order of the graph, which is a topological one
         crossed = len(around[arrow.target] ^ around[arrow.source])
@@ -85,19 +87,23 @@ class _Builder:
         self.homes: dict[str, str] = {}
         self.rounds: dict[str, tuple[tuple[int, int], ...]] = {}
         """Of every node inside folded repeats, the number of each repeat and the round in which it stands."""
+        self.inside: dict[str, str] = {}
+        """Of every node in a closed scope, the path of the scope, in the node's own round."""
         self.folded = 0
 
     def picture(self) -> Picture:
         """The whole of it."""
         frame = Frame("", "", "network")
         self.fill(self.root, frame, self.depth)
-        arrows = self.arrows()
+        arrows = self.arrows({box.path: box for box in frame.boxes()})
         for name, output in self.graph.outputs.items():
             lines = (name, *_training(output.training_only, output.loss_weight))
             box = Box(f"output {name}", "output", lines, f"output {name}")
             frame.items.append(box)
             label = show(self.graph.shape(output.ref)) if "shapes" in self.view.show else ""
-            arrows.append(Arrow(self.homes[output.ref.node], box.path, label, not output.training_only))
+            home = self.homes[output.ref.node]
+            outof = self._leaves(output.ref, next(b for b in frame.boxes() if b.path == home))[0]
+            arrows.append(Arrow(home, box.path, label, not output.training_only, outof))
         # Of a block's text, the first sentence: the rest says what a picture shows by itself.
         title = (self.graph.title or self.graph.name).partition(". ")[0]
         return Picture(title, self.numbers.heated(frame), arrows, self.numbers.legend)
@@ -119,6 +125,7 @@ class _Builder:
         if closes(first, left, self.names, not self.view.unfold):
             frame.items.append(self.closed(run, parent))
             self.homes |= dict.fromkeys((n.path for n in first.nodes()), first.path)
+            self.inside |= dict.fromkeys((n.path for n in first.nodes()), first.path)
         else:
             title = scope_title(first, parent, last, "names" in self.view.show) + times(run)
             inner = Frame(first.path, title, first.scope.kind, describe(first), line_of(first.scope.span), len(run))
@@ -128,7 +135,10 @@ class _Builder:
             self.folded += 1
             for index, region in enumerate(run):
                 for node in region.nodes():
-                    self.homes[node.path] = self.homes[first.path + node.path[len(region.path):]]
+                    mirror = first.path + node.path[len(region.path):]
+                    self.homes[node.path] = self.homes[mirror]
+                    if mirror in self.inside:
+                        self.inside[node.path] = region.path + self.inside[mirror][len(first.path):]
                     self.rounds[node.path] = (*self.rounds.get(node.path, ()), (self.folded, index))
 
     def box(self, nodes: list[Node], region: Region) -> Box:
@@ -149,29 +159,46 @@ class _Builder:
         if len(run) > 1:
             lines.append(times(run).strip())
         facts = self.numbers.facts([list(r.nodes()) for r in run], [region.scope.doc])
+        ins = [name for name, ref in region.scope.ins.items() if ref in region.inputs]
+        outs = [name for name, ref in region.scope.outs.items() if ref in region.outputs]
+        ports = [tuple(names) if len(names) > 1 and kind == "block" else () for names in (ins, outs)]
         return Box(region.path, kind, tuple(lines), describe(region), line_of(region.scope.span),
-                   tuple(n.path for n in nodes), facts, None, len(run))
+                   tuple(n.path for n in nodes), facts, None, len(run), "", *ports)
 
-    def arrows(self) -> list[Arrow]:
+    def arrows(self, boxes: Mapping[str, Box]) -> list[Arrow]:
         """Every edge between two boxes once; those between the rounds of a repeat are what the count stands for."""
         graph = self.graph
         serves = {n for o in graph.outputs.values() if not o.training_only for n in _ancestors(graph, o.ref.node)}
         main = {self.homes[path] for path in serves}
         shapes = "shapes" in self.view.show
-        found: dict[tuple[str, str, str, int], Arrow] = {}
+        found: dict[tuple[str, str, str, int, str, str], Arrow] = {}
+        between: set[tuple[str, str]] = set()
         for node in graph.nodes.values():
             for index, ref in enumerate(node.inputs):
                 a, b = self.homes[ref.node], self.homes[node.path]
-                if a == b or self._mirrors(ref.node, node.path):
+                # What enters a later round from outside comes as what enters the first, where that comes from there too.
+                later = any(index for _, index in self.rounds.get(node.path, ()))
+                if a == b or self._mirrors(ref.node, node.path) or (later and (a, b) in between):
                     continue
                 label = show(graph.shape(ref)) if shapes else ""
                 # A repeat is entered and left once: the first that enters counts, and the last that leaves.
                 crosses = ref.node in self.rounds or node.path in self.rounds
-                key = (a, b, "" if crosses else str(ref), index if self.view.unfold else 0)
-                arrow = Arrow(a, b, label, a in main and b in main)
-                if key not in found or ref.node in self.rounds:
-                    found[key] = arrow
+                for outof, into in product(self._leaves(ref, boxes[a]), self._enters(ref, node.path, boxes[b])):
+                    key = (a, b, "" if crosses else str(ref), index if self.view.unfold else 0, outof, into)
+                    if key not in found or ref.node in self.rounds:
+                        found[key] = Arrow(a, b, label, a in main and b in main, outof, into)
+                between.add((a, b))
         return list(found.values())
+
+    def _enters(self, ref: Ref, path: str, box: Box) -> Sequence[str]:
+        """The names by which a value enters the closed scope around a node; a nameless one where it has none."""
+        ins = self.graph.scopes[self.inside[path]].ins if box.ins else {}
+        return [name for name, value in ins.items() if value == ref and name in box.ins] or [""]
+
+    def _leaves(self, ref: Ref, box: Box) -> Sequence[str]:
+        """The name by which a value leaves the closed scope that makes it."""
+        outs = self.graph.scopes[self.inside[ref.node]].outs if box.outs else {}
+        return [name for name, value in outs.items() if value == ref and name in box.outs][:1] or [""]
 
     def _mirrors(self, a: str, b: str) -> bool:
         """Whether an edge lies between two rounds of a repeat, or inside one that is not the first."""

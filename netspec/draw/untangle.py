@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from itertools import combinations, pairwise, permutations, product
+from dataclasses import replace
+from itertools import chain, combinations, pairwise, permutations, product
 
 import networkx as nx
 
@@ -24,25 +25,30 @@ def untangled(drawn: Picture) -> str:
 
     Raises MissingError without Graphviz.
     """
-    best = to_dot(drawn)
-    boxes = [box.path for box in drawn.root.boxes()]
+    best = Arrangement()
+    boxes = list(drawn.root.boxes())
     # A tree cannot cross; of a page, every arrangement is laid out in some milliseconds.
     if len(drawn.arrows) < len(boxes) or len(boxes) > MOST_BOXES:
-        return best
-    fewest = crossings(best)
+        return to_dot(drawn)
     planar, _ = nx.check_planarity(nx.Graph([(a.source, a.target) for a in drawn.arrows]))
-    for arrangement in _arrangements(drawn) if fewest > (not planar) else ():
-        other = to_dot(drawn, arrangement)
-        count = crossings(other)
-        if count < fewest:
-            best, fewest = other, count
-        if fewest <= (not planar):
+    aim, fewest = 0 if planar else 1, crossings(to_dot(drawn))
+    turns = chain.from_iterable([box.path for box in boxes if box.ins] for _ in range(2))
+    for path in turns:
+        if fewest <= aim:
             break
-    return best
+        turned = replace(best, turned=best.turned ^ {path})
+        if (count := crossings(to_dot(drawn, turned))) < fewest:
+            best, fewest = turned, count
+    for arrangement in _arrangements(drawn):
+        if fewest <= aim:
+            break
+        if (count := crossings(to_dot(drawn, arrangement))) < fewest:
+            best, fewest = arrangement, count
+    return to_dot(drawn, best)
 
 
 def _arrangements(drawn: Picture) -> Iterator[Arrangement]:
-    """Arrows in other orders, and of several inputs one above another: side by side, two that share two readers cross."""
+    """Boxes in other orders, and of several inputs one above another: side by side, two that share two readers cross."""
     inputs = [box.path for box in drawn.root.boxes() if box.kind == "input"]
     readers = {path: next((a.target for a in drawn.arrows if a.source == path), path) for path in inputs}
     pairs = [(readers[upper], lower) for upper, lower in permutations(inputs[:3], 2) if readers[upper] != readers[lower]]

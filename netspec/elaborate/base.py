@@ -61,6 +61,7 @@ def network(
         outputs = output_values(run, doc, body, value)
         if outputs:
             value = Val(tuple(o.ref for o in outputs.values()), tuple(outputs))
+            run.leaves(where, value)
             if len(value.refs) > 1:
                 run.offered.append((value, step.span, ctx.frame, where.path))
         return value, None

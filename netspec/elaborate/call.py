@@ -201,6 +201,7 @@ def block(
     value = run_body(run, decl.lets, decl.body, body, running)
     if decl.outputs:
         value = _outputs(run, decl.outputs, body)
+        run.leaves(where, value)
         if len(value.refs) > 1:
             run.offered.append((value, step.span, ctx.frame, where.path))
     unread = [s for s in decl.inputs if s.text not in frame.reads]

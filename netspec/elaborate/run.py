@@ -138,8 +138,16 @@ class Run:
         """Records a scope; a second one at the same path is a mistake."""
         if where.path in self.scopes or where.path in self.nodes:
             self.same_path(where.path, span)
-        self.scopes[where.path] = Scope(where.path, kind, where.weights, block, args or {}, span, doc)
+        named = frame.inputs if block and len(frame.inputs) > 1 else {}
+        ins = {name: value.refs[0] for name, value in named.items() if len(value.refs) == 1}
+        self.scopes[where.path] = Scope(where.path, kind, where.weights, block, args or {}, ins, {}, span, doc)
         self.weights_of[where.path] = where.weights
+
+    def leaves(self, where: Where, value: Val) -> None:
+        """Records what leaves the scope of a block by several names."""
+        if len(value.refs) > 1 and where.path in self.scopes:
+            outs = dict(zip(value.names, value.refs, strict=True))
+            self.scopes[where.path] = replace(self.scopes[where.path], outs=outs)
 
     def same_path(self, path: str, span: Span | None) -> None:
         """Raises the mistake of two things at one path."""

@@ -6,6 +6,7 @@ Case 2: an output that names such a node names its operand instead.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from netspec.graph import Graph, Ref
@@ -24,4 +25,9 @@ def drop_dropout(graph: Graph) -> Graph:
         else:
             nodes.append(node if inputs == node.inputs else replace(node, inputs=inputs))
     outputs = {name: replace(o, ref=source.get(o.ref, o.ref)) for name, o in graph.outputs.items()}
-    return Graph(graph.name, nodes, outputs, graph.scopes, graph.title)
+
+    def named(refs: Mapping[str, Ref]) -> dict[str, Ref]:
+        return {name: source.get(ref, ref) for name, ref in refs.items()}
+
+    scopes = [replace(s, ins=named(s.ins), outs=named(s.outs)) for s in graph.scopes.values()]
+    return Graph(graph.name, nodes, outputs, scopes, graph.title)
