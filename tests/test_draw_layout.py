@@ -110,7 +110,8 @@ def test_no_arrow_runs_through_the_title_of_a_frame(name: str, tmp_path: Path,
         for text in group.iter(f"{SVG}text"):
             size, x, y = (float(text.get(key, "0")) for key in ("font-size", "x", "y"))
             right = x + wide_as("".join(text.itertext()), size)
-            sides = [((x, y), (right, y)), ((x, y - 0.7 * size), (right, y - 0.7 * size)), ((x, y), (x, y - 0.7 * size))]
+            top = y - 0.7 * size
+            sides = [((x, y), (right, y)), ((x, top), (right, top)), ((x, y), (x, top))]
             assert not any(crosses(a, b, *side) for line in lines for a, b in pairwise(line) for side in sides)
 
 

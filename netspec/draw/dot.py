@@ -71,7 +71,8 @@ class _Writer:
         for item in items:
             if isinstance(item, Box):
                 self.ids[item.path] = f"n{len(self.ids)}"
-                self.lines.append(f"{pad}{self.ids[item.path]} [{_look(self.boxes[item.path])}, id={_quote(item.path)}];")
+                look = _look(self.boxes[item.path])
+                self.lines.append(f"{pad}{self.ids[item.path]} [{look}, id={_quote(item.path)}];")
             elif self.free and _plain(item):
                 self.frame(item, level)
             else:
@@ -94,7 +95,8 @@ class _Writer:
         first = next(frame.boxes(), None)
         if first and not above and not _plain(frame):
             said = _quote(*title_lines(frame.title)).replace("\\n", "\\l")[:-1] + '\\l"'
-            self.lines.append(f'{pad}t{number} [class=title, shape=plaintext, style="", margin="0.02,0", width=0, label={said}];')
+            look = 'class=title, shape=plaintext, style="", margin="0.02,0", width=0'
+            self.lines.append(f"{pad}t{number} [{look}, label={said}];")
             self.lines.append(f"{pad}{self.ids[first.path]} -> t{number} [style=invis, minlen=0];")
         end, missing = self.padding.get(frame.path, ("", 0))
         upper = self.ids.get(end, "")
@@ -181,7 +183,8 @@ def _ported(box: Box, fill: str, border: str) -> str:
     width = math.lcm(len(box.ins) or 1, len(box.outs) or 1)
 
     def row(names: Sequence[str], letter: str) -> str:
-        cells = "".join(f'<TD PORT="{letter}{i}" COLSPAN="{width // len(names)}"><FONT POINT-SIZE="10">{_cell(name)}</FONT></TD>'
+        span = f'COLSPAN="{width // len(names)}"' if names else ""
+        cells = "".join(f'<TD PORT="{letter}{i}" {span}><FONT POINT-SIZE="10">{_cell(name)}</FONT></TD>'
                         for i, name in enumerate(names))  # fmt: skip
         return f"<TR>{cells}</TR>" if names else ""
 

@@ -81,7 +81,7 @@ def _lacks(letter: str) -> bool:
 
 @cache
 def _configuration(system: bool) -> str:
-    """A file for fontconfig in a folder with the font, where fontconfig may leave files; kept until the process ends."""
+    """A file for fontconfig beside the font, where fontconfig may leave files; both are kept until the process ends."""
     temporary = TemporaryDirectory(prefix="netspec-")
     atexit.register(temporary.cleanup)
     folder, font = Path(temporary.name), files("netspec.draw") / "assets" / "Arimo-Regular.ttf"

@@ -8,7 +8,17 @@ from itertools import product
 import networkx as nx
 
 from netspec.draw.folding import Names, Signatures, closes, grouped
-from netspec.draw.labels import closed_title, describe, is_layer, kind_of, node_lines, op_lines, op_text, scope_title, title_lines
+from netspec.draw.labels import (
+    closed_title,
+    describe,
+    is_layer,
+    kind_of,
+    node_lines,
+    op_lines,
+    op_text,
+    scope_title,
+    title_lines,
+)
 from netspec.draw.model import Arrow, Box, Frame, Picture
 from netspec.draw.numbers import Numbers
 from netspec.draw.view import View
@@ -176,7 +186,7 @@ class _Builder:
         for node in graph.nodes.values():
             for index, ref in enumerate(node.inputs):
                 a, b = self.homes[ref.node], self.homes[node.path]
-                # What enters a later round from outside comes as what enters the first, where that comes from there too.
+                # What enters a later round from outside is what enters the first, where that comes from there too.
                 later = any(index for _, index in self.rounds.get(node.path, ()))
                 if a == b or self._mirrors(ref.node, node.path) or (later and (a, b) in between):
                     continue

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain, combinations, pairwise, permutations, product
+from operator import mul
 
 import networkx as nx
 
@@ -48,10 +49,11 @@ def untangled(drawn: Picture) -> str:
 
 
 def _arrangements(drawn: Picture) -> Iterator[Arrangement]:
-    """Boxes in other orders, and of several inputs one above another: side by side, two that share two readers cross."""
+    """Boxes in other orders, and inputs one above another: side by side, two that share two readers cross."""
     inputs = [box.path for box in drawn.root.boxes() if box.kind == "input"]
     readers = {path: next((a.target for a in drawn.arrows if a.source == path), path) for path in inputs}
-    pairs = [(readers[upper], lower) for upper, lower in permutations(inputs[:3], 2) if readers[upper] != readers[lower]]
+    some = permutations(inputs[:3], 2)
+    pairs = [(readers[upper], lower) for upper, lower in some if readers[upper] != readers[lower]]
     for seed, above in product(range(SEEDS), [*pairs, None]):
         yield Arrangement(seed, above)
 
@@ -73,19 +75,19 @@ def _flat(points: list[Point], steps: int = 6) -> list[Point]:
     for i in range(0, len(points) - 3, 3):
         a, b, c, d = points[i:i + 4]
         for t in (k / steps for k in range(1, steps + 1)):
-            u = 1 - t
-            x, y = (u**3 * p + 3 * u * u * t * q + 3 * u * t * t * r + t**3 * s for p, q, r, s in zip(a, b, c, d, strict=True))
-            found.append((x, y))
+            w = ((1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t * t, t**3)
+            found.append((sum(map(mul, w, (a[0], b[0], c[0], d[0]))), sum(map(mul, w, (a[1], b[1], c[1], d[1])))))
     # The curve ends where the arrow's head begins.
-    (a, b), (c, d) = found[-2:]
-    far = HEAD / (math.hypot(c - a, d - b) or 1)
-    return [*found, (c + far * (c - a), d + far * (d - b))]
+    (left, upper), (right, lower) = found[-2:]
+    far = HEAD / (math.hypot(right - left, lower - upper) or 1)
+    return [*found, (right + far * (right - left), lower + far * (lower - upper))]
 
 
 def _cross(one: list[Point], two: list[Point]) -> bool:
     (left, low), (right, high) = (tuple(map(f, *one)) for f in (min, max))
     near = [(c, d) for c, d in pairwise(two)
-            if max(c[0], d[0]) >= left and min(c[0], d[0]) <= right and max(c[1], d[1]) >= low and min(c[1], d[1]) <= high]
+            if max(c[0], d[0]) >= left and min(c[0], d[0]) <= right
+            and max(c[1], d[1]) >= low and min(c[1], d[1]) <= high]  # fmt: skip
     return any(_segments(a, b, c, d) for c, d in near for a, b in pairwise(one))
 
 
