@@ -50,7 +50,7 @@ def test_every_node_and_edge_is_in_the_page(name: str) -> None:
     assert [path for nodes in boxes.values() for path in nodes] == list(graph.nodes)
     home = {path: box for box, nodes in boxes.items() for path in nodes}
     edges = {(home[a], home[b]) for a, b in graph.nx.edges() if home[a] != home[b]}
-    assert {(a, b) for a, b, _ in found["edges"]} == edges
+    assert {(a, b) for a, b, *_ in found["edges"]} == edges
 
 
 def test_no_text_ends_the_script(tmp_path: Path) -> None:
@@ -123,6 +123,35 @@ def test_a_block_is_opened_and_closed(page: Any, tmp_path: Path) -> None:
     part(page, "3a: inception").focus()
     page.keyboard.press("Space")
     assert labels(page) == before
+
+
+def test_what_is_opened_stays_where_it_was(page: Any, tmp_path: Path) -> None:
+    opened(page, "nasnet_a_large", tmp_path)
+    cell = part(page, "cell_0: normal_cell")
+    before = cell.bounding_box()
+    cell.dblclick()
+    frame = part(page, "cell_0: normal_cell")
+    after = frame.bounding_box()
+    assert abs(before["y"] - after["y"]) < 6 and after["width"] > 2 * before["width"]
+    page.locator("#view .title", has_text="normal_cell").dblclick()  # the title of a frame is part of it
+    assert abs(part(page, "cell_0: normal_cell").bounding_box()["width"] - before["width"]) < 12
+
+
+def test_arrows_end_at_the_names_of_inputs(page: Any, tmp_path: Path) -> None:
+    graph = netspec.load("nasnet_a_large").graph
+    opened(page, "nasnet_a_large", tmp_path)
+    drawn = picture(graph)
+    texts = page.locator("#view text").all_text_contents()
+    assert texts.count("cur") == texts.count("prev") == sum(a.into == "cur" for a in drawn.arrows) == 10
+    assert page.locator("#view .edge").count() == len(drawn.arrows)
+
+
+def test_it_shows_what_was_asked_for(page: Any, tmp_path: Path) -> None:
+    opened(page, "alexnet", tmp_path, show=frozenset(("params", "rf")))
+    texts = page.locator("#view text").all_text_contents()
+    # 96 kernels of 11 x 11 x 3 with their biases; conv1's units see 11 x 11.
+    assert {"34.9k parameters", "sees 11\u00d711"} <= set(texts)
+    assert not [text for text in texts if "x55x55" in text or "conv1" in text]
 
 
 def test_a_repeat_is_drawn_in_full(page: Any, tmp_path: Path) -> None:

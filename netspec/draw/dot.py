@@ -48,9 +48,12 @@ class _Writer:
     def text(self) -> str:
         """All of it."""
         title = [*wrap(self.drawn.title, 60), *wrap(self.drawn.legend, 60)]
+        # An arrow with a label has a row for it.
+        gap = 0.08 if any(arrow.label for arrow in self.drawn.arrows) else 0.25
+        order = "" if self.free else " ordering=out;"
         self.lines += [
             "digraph netspec {",
-            f"  rankdir=TB; ranksep=0.08; nodesep=0.22; pad=0.1; compound=true;{' ordering=out;' * (not self.free)}",
+            f"  rankdir=TB; ranksep={gap}; nodesep=0.22; pad=0.1; compound=true;{order}",
             f"  bgcolor=transparent; fontname={_quote(FONT)}; fontsize=14; labelloc=t; label={_quote(*title)};",
             f'  node [shape=box, style="filled,rounded", fontname={_quote(FONT)}, fontsize=11, height=0.28, '
             'margin="0.1,0.03", penwidth=1.1];',
@@ -94,7 +97,7 @@ class _Writer:
         self.frame(frame, level + 1)
         first = next(frame.boxes(), None)
         if first and not above and not _plain(frame):
-            said = _quote(*title_lines(frame.title)).replace("\\n", "\\l")[:-1] + '\\l"'
+            said = _quote(*title_lines(frame.title), left=True)
             look = 'class=title, shape=plaintext, style="", margin="0.02,0", width=0'
             self.lines.append(f"{pad}t{number} [{look}, label={said}];")
             self.lines.append(f"{pad}{self.ids[first.path]} -> t{number} [style=invis, minlen=0];")
@@ -198,8 +201,8 @@ def _cell(text: str) -> str:
     return escape("".join(c if c.isprintable() else " " for c in text))
 
 
-def _quote(*lines: str) -> str:
+def _quote(*lines: str, left: bool = False) -> str:
     """Text as a DOT string; quotes, backslashes and control characters cannot end it or change its meaning."""
     known = str.maketrans({"\\": "\\\\", '"': '\\"', "&": "&amp;"})
     safe = ["".join(c if c.isprintable() else " " for c in line).translate(known) for line in lines]
-    return '"' + "\\n".join(safe) + '"'
+    return '"' + ("".join(f"{line}\\l" for line in safe) if left else "\\n".join(safe)) + '"'

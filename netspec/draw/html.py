@@ -13,10 +13,11 @@ from netspec.draw.colors import COLORS, FRAMES, HEAT, dark_css
 from netspec.draw.dot import FONT
 from netspec.draw.folding import Names, Signatures, grouped
 from netspec.draw.labels import kind_of, node_lines, op_text, scope_title
-from netspec.draw.picture import closed_lines, line_of, open_scopes, times
+from netspec.draw.numbers import Numbers
+from netspec.draw.picture import closed_lines, line_of, open_scopes, ports, times
 from netspec.draw.view import View
 from netspec.errors import Span
-from netspec.graph import Graph, Node
+from netspec.graph import Graph, Node, Ref
 from netspec.measure import memory, receptive_fields, totals
 from netspec.ops.base import show
 from netspec.regions import Region, tree
@@ -71,7 +72,8 @@ class _Page:
     """The data of a page: a tree of boxes and scopes, edges between boxes, and the texts of the specs."""
 
     def __init__(self, graph: Graph, view: View) -> None:
-        self.graph, self.view = graph, view
+        self.graph, self.view, self.named = graph, view, "names" in view.show
+        self.numbers, self.refs = Numbers(graph, view), dict[Ref, int]()
         self.fields = receptive_fields(graph)
         self.signatures, self.sources = Signatures(), dict[str, int]()
         self.texts: list[dict[str, Any]] = []
@@ -83,15 +85,16 @@ class _Page:
         root = tree(self.graph)
         names = Names.find(root, self.view.collapse, self.view.expand)
         items = self.items(root, names)
-        edges: dict[tuple[int, int, str], None] = {}
+        edges: dict[tuple[int, int, str, int], None] = {}
         for node in self.graph.nodes.values():
             for ref in node.inputs:
                 a, b = self.box_of[ref.node], self.box_of[node.path]
                 if a != b:
-                    edges[a, b, show(self.graph.shape(ref))] = None
+                    edges[a, b, self.shape(ref), self.number(ref)] = None
         outputs = [
             {"name": name, "box": self.box_of[o.ref.node], "shape": show(self.graph.shape(o.ref)),
-             "training": o.training_only, "weight": o.loss_weight}
+             "label": self.shape(o.ref), "ref": self.number(o.ref), "training": o.training_only,
+             "weight": o.loss_weight}
             for name, o in self.graph.outputs.items()
         ]  # fmt: skip
         return {
@@ -111,9 +114,18 @@ class _Page:
             for index, scope in enumerate(scopes):
                 found.append(self.scope(scope, region, names))
                 if len(scopes) > 1:
-                    title = scope_title(scopes[0], region, scopes[-1].path) + times(scopes)
-                    found[-1]["run"] = [index, len(scopes), title, scopes[0].path, times(scopes)]
+                    title = scope_title(scopes[0], region, scopes[-1].path, self.named) + times(scopes)
+                    said = self.numbers.facts([list(s.nodes()) for s in scopes], [scope.scope.doc])
+                    found[-1]["run"] = [index, len(scopes), title, scopes[0].path, times(scopes), said]
         return found
+
+    def shape(self, ref: Ref) -> str:
+        """What an arrow says."""
+        return show(self.graph.shape(ref)) if "shapes" in self.view.show else ""
+
+    def number(self, ref: Ref) -> int:
+        """The number of a value, by which arrows find the names that it enters and leaves a block by."""
+        return self.refs.setdefault(ref, len(self.refs))
 
     def box(self, nodes: Sequence[Node], region: Region) -> dict[str, Any]:
         """A node, or a layer with what follows it."""
@@ -123,18 +135,22 @@ class _Page:
         lead = next((n for n in nodes if kind_of(n) in ("weights", "pool")), nodes[0])
         return {
             "path": nodes[0].path, "id": number, "kind": kind_of(lead),
-            "lines": node_lines(nodes, region, True), "nodes": [self.node(n) for n in nodes],
+            "lines": node_lines(nodes, region, self.named), "nodes": [self.node(n) for n in nodes],
+            "said": self.numbers.facts([nodes], [nodes[0].doc]),
             "heat": self.heat(nodes),
         }  # fmt: skip
 
     def scope(self, region: Region, parent: Region, names: Names) -> dict[str, Any]:
         """A scope with what it holds, and what it says where it is closed."""
-        kind, lines = closed_lines(region, parent)
+        kind, lines = closed_lines(region, parent, "", self.named)
+        ins, outs = ports(region, kind)
         nodes = list(region.nodes())
         counts = totals(nodes)
         return {
             "path": region.path, "scope": region.scope.kind, "block": region.scope.block,
-            "title": scope_title(region, parent), "kind": kind, "lines": lines, "items": self.items(region, names),
+            "title": scope_title(region, parent, "", self.named), "kind": kind, "lines": lines,
+            "items": self.items(region, names), "said": self.numbers.facts([nodes], [region.scope.doc]),
+            "ins": {k: self.number(v) for k, v in ins.items()}, "outs": {k: self.number(v) for k, v in outs.items()},
             "args": {k: str(v) for k, v in region.scope.args.items()}, "doc": region.scope.doc,
             "heat": self.heat(nodes),
             "at": self.at(region.scope.span), "where": line_of(region.scope.span),

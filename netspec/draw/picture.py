@@ -49,7 +49,7 @@ def open_scopes(graph: Graph, view: View) -> set[str]:
 
 
 # A4 with margins is 527 x 774 points; text of 10 may shrink to 7.
-PAGE_WIDTH, PAGE_HEIGHT = 750, 920
+PAGE_WIDTH, PAGE_HEIGHT = 750, 1065
 
 
 def fits_a_page(drawn: Picture) -> bool:
@@ -69,14 +69,15 @@ def estimate(drawn: Picture) -> tuple[int, int]:
     rows = dict.fromkeys(boxes, 0)
     heights = {path: 13 * (len(box.lines) + len(box.facts)) + 8 + 20 * (bool(box.ins) + bool(box.outs))
                for path, box in boxes.items()}
-    ends, widths = dict(heights), dict.fromkeys(range(len(boxes)), 0)
+    top = 36 + 17 * bool(drawn.legend)
+    ends, widths = {path: top + height for path, height in heights.items()}, dict.fromkeys(range(len(boxes)), 0)
     for arrow in drawn.arrows:  # in the order of the graph, which is a topological one
         crossed = len(around[arrow.target] ^ around[arrow.source])
-        end = ends[arrow.source] + 26 + 7 * crossed + heights[arrow.target]
+        end = ends[arrow.source] + (31 if arrow.label else 18) + 4 * crossed + heights[arrow.target]
         ends[arrow.target] = max(ends[arrow.target], end)
         rows[arrow.target] = max(rows[arrow.target], rows[arrow.source] + 1)
     for path, box in boxes.items():
-        widths[rows[path]] += 5 * max(map(len, box.lines)) + 40
+        widths[rows[path]] += 5 * max(map(len, (*box.lines, *box.facts))) + 40
     for frame in frames:  # a title stands beside the first box
         widths[rows[next(frame.boxes()).path]] += 5 * max(map(len, title_lines(frame.title))) + 16
     return max(widths.values()), max(ends.values())
@@ -169,11 +170,9 @@ class _Builder:
         if len(run) > 1:
             lines.append(times(run).strip())
         facts = self.numbers.facts([list(r.nodes()) for r in run], [region.scope.doc])
-        ins = [name for name, ref in region.scope.ins.items() if ref in region.inputs]
-        outs = [name for name, ref in region.scope.outs.items() if ref in region.outputs]
-        ports = [tuple(names) if len(names) > 1 and kind == "block" else () for names in (ins, outs)]
+        ins, outs = map(tuple, ports(region, kind))
         return Box(region.path, kind, tuple(lines), describe(region), line_of(region.scope.span),
-                   tuple(n.path for n in nodes), facts, None, len(run), "", *ports)
+                   tuple(n.path for n in nodes), facts, None, len(run), "", ins, outs)
 
     def arrows(self, boxes: Mapping[str, Box]) -> list[Arrow]:
         """Every edge between two boxes once; those between the rounds of a repeat are what the count stands for."""
@@ -242,6 +241,13 @@ def closed_lines(region: Region, parent: Region, last: str = "", names: bool = T
     nodes = list(region.nodes())
     kind = "weights" if any(kind_of(n) == "weights" for n in nodes) else "norm"
     return kind, op_lines(nodes, "" if plain else name)
+
+
+def ports(region: Region, kind: str) -> tuple[Mapping[str, Ref], Mapping[str, Ref]]:
+    """What enters and what leaves a closed block by name, where it is more than one."""
+    ins = {name: ref for name, ref in region.scope.ins.items() if ref in region.inputs}
+    outs = {name: ref for name, ref in region.scope.outs.items() if ref in region.outputs}
+    return ins if len(ins) > 1 and kind == "block" else {}, outs if len(outs) > 1 and kind == "block" else {}
 
 
 def inside(region: Region) -> list[str]:

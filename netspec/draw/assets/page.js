@@ -43,24 +43,27 @@
   // What is visible: a tree of frames and boxes, and arrows between them.
   function picture() {
     const homes = new Map(), rounds = new Map(), visible = new Map();
+    const within = new Map(); // of a node in a closed scope, the scope, in the node's own round
     const fill = (items) => items.filter((item) => !hidden(item)).map((item) => {
       let made;
       if (!item.items) {
         homes.set(item.id, item.path);
-        visible.set(item.path, made = { item, lines: item.lines });
+        visible.set(item.path, made = { item, lines: item.lines, said: item.said });
       } else if (open.has(item.path)) {
         made = { item, title: folded(item) ? item.run[2] : item.title, items: fill(item.items) };
       } else {
-        for (const leaf of leaves(item)) homes.set(leaf.id, item.path);
+        for (const leaf of leaves(item)) { homes.set(leaf.id, item.path); within.set(leaf.id, item); }
         const lines = !folded(item) ? item.lines
           : item.kind !== "block" ? [...item.lines, item.run[4].trim()] : [item.run[2], ...item.lines.slice(1)];
-        visible.set(item.path, made = { item, lines });
+        visible.set(item.path, made = { item, lines, said: folded(item) ? item.run[5] : item.said });
       }
       if (folded(item)) {
         const siblings = (item.parent ? item.parent.items : network.items).filter((s) => s.run && s.run[3] === item.path);
         for (const sibling of siblings) for (const leaf of leaves(sibling)) {
           const twin = boxOf.get(item.path + leaf.nodes[0].path.slice(sibling.path.length));
           homes.set(leaf.id, homes.get(twin.id));
+          const scope = within.get(twin.id);
+          if (scope) within.set(leaf.id, parts.get(sibling.path + scope.path.slice(item.path.length)));
           rounds.set(leaf.id, [...(rounds.get(leaf.id) || []), [item.path, sibling.run[0]]]);
         }
       }
@@ -75,14 +78,25 @@
       if (!serves.has(id)) { serves.add(id); queue.push(...(before.get(id) || [])); }
     }
     const main = new Set([...serves].map((id) => homes.get(id)));
-    const arrows = new Map();
-    for (const [a, b, label] of network.edges) {
+    // The names by which a value enters or leaves the closed block around a node; a nameless one where it has none.
+    const named = (side, id, ref, home) => {
+      const [scope, box] = [within.get(id), visible.get(home).item];
+      const names = scope && box[side] ? Object.keys(scope[side]).filter((name) => scope[side][name] === ref && name in box[side]) : [];
+      return names.length ? names : [""];
+    };
+    const arrows = new Map(), between = new Set();
+    for (const [a, b, label, ref] of network.edges) {
       const [from, to] = [homes.get(a), homes.get(b)];
       const others = new Map(rounds.get(b) || []);
       if (from === to || (rounds.get(a) || []).some(([run, i]) => others.has(run) && (others.get(run) !== i || i > 0))) continue;
-      const crosses = rounds.has(a) || rounds.has(b);
-      const key = JSON.stringify([from, to, crosses ? "" : [a, label]]);
-      if (!arrows.has(key) || rounds.has(a)) arrows.set(key, { from, to, label, main: main.has(from) && main.has(to) });
+      const crosses = rounds.has(a) || rounds.has(b), pair = JSON.stringify([from, to]);
+      if (between.has(pair) && (rounds.get(b) || []).some(([, i]) => i > 0)) continue;
+      for (const into of named("ins", b, ref, to)) {
+        const outof = named("outs", a, ref, from)[0], key = JSON.stringify([from, to, crosses ? "" : ref, outof, into]);
+        if (!arrows.has(key) || rounds.has(a))
+          arrows.set(key, { from, to, label, main: main.has(from) && main.has(to), outof, into });
+      }
+      between.add(pair);
     }
     for (const output of network.outputs) {
       const note = output.training ? ["training only" + (output.weight === null ? "" : ", loss x " + output.weight)] : [];
@@ -90,13 +104,26 @@
       const item = { path, kind: "output", lines: [output.name, ...note], output };
       visible.set(path, { item, lines: item.lines });
       root.push(visible.get(path));
-      arrows.set(path, { from: homes.get(output.box), to: path, label: output.shape, main: !output.training });
+      const from = homes.get(output.box), outof = named("outs", output.box, output.ref, from)[0];
+      arrows.set(path, { from, to: path, label: output.label, main: !output.training, outof, into: "" });
     }
     return { root, visible, arrows: [...arrows.values()] };
   }
 
-  const quote = (...lines) => '"' + lines.map((line) => line.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, " ")
-    .replace(/\\/g, "\\\\").replace(/"/g, '\\"').replace(/&/g, "&amp;")).join("\\n") + '"';
+  const plain = (line) => line.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, " ");
+  const escaped = (line) => plain(line).replace(/\\/g, "\\\\").replace(/"/g, '\\"').replace(/&/g, "&amp;");
+  const quote = (...lines) => `"${lines.map(escaped).join("\\n")}"`;
+  const cell = (text) => plain(text).replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
+
+  // A box as a table: the names of what enters it above, of what leaves it below.
+  function ported(item, said, fill, border) {
+    const [ins, outs] = [Object.keys(item.ins), Object.keys(item.outs)];
+    const width = (ins.length || 1) * (outs.length || 1);
+    const row = (names, letter) => names.length ? `<TR>${names.map((name, i) =>
+      `<TD PORT="${letter}${i}" COLSPAN="${width / names.length}"><FONT POINT-SIZE="10">${cell(name)}</FONT></TD>`).join("")}</TR>` : "";
+    return `<TABLE BORDER="1" CELLBORDER="1" CELLSPACING="2" CELLPADDING="2" COLOR="${border}" BGCOLOR="${fill}">${row(ins, "i")}` +
+      `<TR><TD COLSPAN="${width}" BORDER="0">${said.map(cell).join("<BR/>")}</TD></TR>${row(outs, "o")}</TABLE>`;
+  }
 
   // Short branches are padded below, so that Graphviz keeps branches in the order of the spec.
   function padding(made) {
@@ -128,7 +155,7 @@
     const ids = new Map(), byId = new Map(), padded = padding(made);
     const most = Math.max(1, ...[...made.visible.values()].map((part) => part.item.heat || 0));
     const lines = ["digraph {",
-      "rankdir=TB; ranksep=0.08; nodesep=0.22; pad=0.1; ordering=out; bgcolor=transparent;",
+      `rankdir=TB; ranksep=${made.arrows.some((arrow) => arrow.label) ? 0.08 : 0.25}; nodesep=0.22; pad=0.1; ordering=out; bgcolor=transparent;`,
       `node [shape=box, style="filled,rounded", fontname=${quote(network.font)}, fontsize=11, height=0.28, margin="0.1,0.03"];`,
       `edge [fontname=${quote(network.font)}, fontsize=10, fontcolor="#5f6368", color="#5f6368", arrowsize=0.6];`];
     const name = (part) => {
@@ -136,6 +163,7 @@
       byId.set(id, part);
       return id;
     };
+    const firstBox = (part) => (part.items ? part.items.map(firstBox).find(Boolean) : part);
     const write = (parts, level) => {
       for (const part of parts) {
         const item = part.item, id = name(part);
@@ -146,14 +174,22 @@
             ? network.heat[Math.min(Math.floor(item.heat / most * network.heat.length), network.heat.length - 1)] : fill;
           const shape = item.kind === "join" ? ", shape=ellipse, style=filled"
             : item.kind === "block" ? ", style=filled, peripheries=2" : "";
-          lines.push(`${id} [id=${id}, label=${quote(...part.lines)}, fillcolor="${step}", color="${border}"${shape}];`);
+          const said = [...part.lines, ...(part.said || [])];
+          if (Object.keys({ ...item.ins, ...item.outs }).length)
+            lines.push(`${id} [id=${id}, label=<${ported(item, said, step, border)}>, shape=plain, style=""];`);
+          else lines.push(`${id} [id=${id}, label=${quote(...said)}, fillcolor="${step}", color="${border}"${shape}];`);
         } else {
           const branch = item.scope === "branch" && !folded(item);
-          const title = branch ? "" : part.title + "\u00a0".repeat(2 * part.title.length);
           const look = branch ? "peripheries=0" : `style="filled,rounded"; color="#bdc1c6"; fillcolor="${network.frames[level % 2]}"`;
-          lines.push(`subgraph cluster_${id} { id=${id}; label=${quote(title)}; margin=6; labeljust=l; fontsize=11; ` +
-            `fontname=${quote(network.font)}; ${look};`);
+          lines.push(`subgraph cluster_${id} { id=${id}; label=""; margin=6; ${look};`);
           write(part.items, level + 1);
+          // A title stands at the right of the first box: above it, arrows that enter would run through the title.
+          const first = firstBox(part);
+          if (first && !branch) {
+            const title = part.title.split(/: | (?=\u00d7)/).map((line) => escaped(line) + "\\l").join("");
+            lines.push(`title_${id} [id=title_${id}, class=title, shape=plaintext, style="", margin="0.02,0", width=0, label="${title}"];`);
+            lines.push(`${ids.get(first.item.path)} -> title_${id} [style=invis, minlen=0];`);
+          }
           const [end, missing] = padded.get(item.path) || ["", 0];
           let above = ids.get(end);
           for (let row = 0; row < missing; row++) {
@@ -167,11 +203,15 @@
     };
     write(made.root, 1);
     const tails = new Map([...padded.values()].map(([end, rows]) => [end, `${ids.get(end)}_${rows - 1}`]));
-    for (const { from, to, label, main } of made.arrows) {
+    const port = (path, side, name) => {
+      const index = name ? Object.keys(made.visible.get(path).item[side]).indexOf(name) : -1;
+      return ids.get(path) + (index < 0 ? "" : side === "ins" ? `:i${index}:n` : `:o${index}:s`);
+    };
+    for (const { from, to, label, main, outof, into } of made.arrows) {
       const join = made.visible.get(to).item.kind === "join";
       if (tails.has(from) && join) lines.push(`${tails.get(from)} -> ${ids.get(to)} [style=invis];`);
-      const side = !main ? ", style=dashed" : join ? "" : ", weight=8";
-      lines.push(`${ids.get(from)} -> ${ids.get(to)} [label=${quote(" " + label)}${side}];`);
+      const side = !main ? ", style=dashed" : join ? "" : ", weight=200";
+      lines.push(`${port(from, "outs", outof)} -> ${port(to, "ins", into)} [label=${label ? quote(" " + label) : '""'}${side}];`);
     }
     return { text: [...lines, "}"].join("\n"), byId };
   }
@@ -191,8 +231,12 @@
       element.setAttribute("tabindex", "0");
       element.setAttribute("role", "button");
       element.setAttribute("aria-label", part.title || part.lines.join(", "));
-      element.addEventListener("dblclick", (event) => { event.stopPropagation(); toggle(part.item); });
-      element.addEventListener("click", (event) => { event.stopPropagation(); if (!moved) choose(part.item); });
+      const title = svg.getElementById("title_" + id);
+      if (title) title.setAttribute("class", "title");
+      for (const face of title ? [element, title] : [element]) {
+        face.addEventListener("dblclick", (event) => { event.stopPropagation(); toggle(part.item); });
+        face.addEventListener("click", (event) => { event.stopPropagation(); if (!moved) choose(part.item); });
+      }
       element.addEventListener("keydown", (event) => {
         if (event.key === "Enter") choose(part.item);
         else if (event.key === " ") toggle(part.item);
@@ -223,8 +267,15 @@
 
   function toggle(item) {
     if (!item.items) return;
+    const before = drawn.get(item.path)?.getBoundingClientRect();
     change(() => { if (!open.delete(item.path)) unfold(item); });
     const element = drawn.get(item.path);
+    if (element && before) { // what is opened stays where it was
+      const now = element.getBoundingClientRect();
+      at.x += before.left + before.width / 2 - now.left - now.width / 2;
+      at.y += before.top - now.top;
+      place();
+    }
     if (element) element.focus({ preventScroll: true });
     choose(item);
   }
