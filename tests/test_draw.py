@@ -340,3 +340,20 @@ def test_names_of_inputs_are_in_every_format(tmp_path: Path) -> None:
     pytest.importorskip("pygraphviz")
     texts = ["".join(t.itertext()) for t in ET.fromstring(draw(graph, "svg", View(depth=1))).iter(f"{SVG}text")]
     assert {"a", "b", "sum", "product"} <= set(texts)
+
+
+def test_direct_draws_every_layer_of_a_dense_block_to_all_later_ones() -> None:
+    """Huang et al. 2016, section 1: a block of L layers has L (L + 1) / 2 connections."""
+    graph = netspec.load(ROOT / "specs" / "blocks" / "dense.yaml:dense_block").graph
+    view = View(depth=1, unfold=True, direct=True)
+    drawn = picture(graph, view)
+    assert len([a for a in drawn.arrows if a.target.startswith("denselayer")]) == 6 * 7 // 2
+    assert not [box for box in drawn.root.boxes() if box.kind == "join"]
+    page = json.loads(re.findall(r'id="network">(.*?)</script>', draw(graph, "html", view).decode())[0])
+    assert len(page["edges"]) > 6 * 7 // 2
+
+
+def test_direct_refuses_more_arrows_than_anyone_can_see() -> None:
+    graph = netspec.load(ROOT / "specs" / "blocks" / "dense.yaml:dense_block", layers=460).graph
+    with pytest.raises(UsageError, match="more than 100,000 arrows"):
+        picture(graph, View(depth=1, direct=True))

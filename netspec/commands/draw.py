@@ -47,6 +47,7 @@ class Shown(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 @click.option("--collapse", multiple=True, metavar="NAME", help="Keep a block or scope closed; layer* is a pattern.")
 @click.option("--expand", multiple=True, metavar="NAME", help="Open a block or scope, wherever it lies.")
 @click.option("--unfold", is_flag=True, help="Every node and every repeat for itself.")
+@click.option("--direct", is_flag=True, help="Concatenations as arrows from what they join to what reads them.")
 @click.option("--show", type=Shown(), default="names,shapes", show_default=True, help=f"Any of {', '.join(SHOWN)}.")
 @click.option("--heat", type=click.Choice(HEATS), help="Colour by a number.")
 @click.option("--diff", "other", metavar="OTHER", help="OTHER and SPEC beside each other: added, removed, changed.")
@@ -63,7 +64,7 @@ def command(output: str | None, kind: str | None, inference: bool, other: str | 
     kind = kind or SUFFIXES.get(suffix, "svg")
     if output == "-" and kind not in TEXTS:
         raise UsageError(f"{kind} is no text: name a file with -o")
-    view = View(*(options.pop(name) for name in ("depth", "collapse", "expand", "show", "heat", "unfold")))
+    view = View(*(options.pop(name) for name in ("depth", "collapse", "expand", "show", "heat", "unfold", "direct")))
     request = Request.of(options)
     network = request.network()
     graph, name = network.inference if inference else network.graph, network.name

@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 from netspec.draw.colors import COLORS, FRAMES, HEAT, dark_css
+from netspec.draw.direct import direct
 from netspec.draw.dot import FONT
 from netspec.draw.folding import Names, Signatures, grouped
 from netspec.draw.labels import kind_of, node_lines, op_text, scope_title
@@ -72,6 +73,7 @@ class _Page:
     """The data of a page: a tree of boxes and scopes, edges between boxes, and the texts of the specs."""
 
     def __init__(self, graph: Graph, view: View) -> None:
+        graph = direct(graph) if view.direct else graph
         self.graph, self.view, self.named = graph, view, "names" in view.show
         self.numbers, self.refs = Numbers(graph, view), dict[Ref, int]()
         self.fields = receptive_fields(graph)

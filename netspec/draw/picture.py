@@ -7,6 +7,7 @@ from itertools import product
 
 import networkx as nx
 
+from netspec.draw.direct import direct
 from netspec.draw.folding import Names, Signatures, closes, grouped
 from netspec.draw.labels import (
     closed_title,
@@ -31,6 +32,7 @@ from netspec.regions import Region, tree
 def picture(graph: Graph, view: View | None = None) -> Picture:
     """The picture of a graph; without a depth, open as deep as fits a page; raises UsageError for names unknown."""
     view = view or View()
+    graph = direct(graph) if view.direct else graph
     root = tree(graph)
     names = Names.find(root, view.collapse, view.expand)
     numbers = Numbers(graph, view)

@@ -22,3 +22,5 @@ class View:
     heat: str | None = None
     unfold: bool = False
     """Every node and every repeat for itself."""
+    direct: bool = False
+    """Concatenations as arrows, from each value that one joins to each step that reads it."""
