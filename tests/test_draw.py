@@ -357,3 +357,8 @@ def test_direct_refuses_more_arrows_than_anyone_can_see() -> None:
     graph = netspec.load(ROOT / "specs" / "blocks" / "dense.yaml:dense_block", layers=460).graph
     with pytest.raises(UsageError, match="more than 100,000 arrows"):
         picture(graph, View(depth=1, direct=True))
+
+
+def test_a_title_is_the_first_sentence_of_a_text() -> None:
+    graph = netspec.load(ROOT / "specs" / "blocks" / "inception.yaml:inception_17x17").graph
+    assert picture(graph).title.endswith("(Szegedy et al. 2015, Figure 6)")

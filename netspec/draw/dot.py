@@ -89,7 +89,7 @@ class _Writer:
         pad, number = "  " * (level + 1), len(self.lines)
         self.lines.append(f"{pad[2:]}subgraph cluster_{number} {{")
         # The papers' figures draw no frames around branches. Nothing enters a whole network: its title is above it.
-        look = f'style="filled,rounded"; color="#bdc1c6"; fillcolor="{FRAMES[level % 2]}"'
+        look = f'peripheries=1; style="filled,rounded"; color="#bdc1c6"; fillcolor="{FRAMES[level % 2]}"'
         look = "peripheries=0" if _plain(frame) else look
         above = wrap(frame.title, 40) if frame.kind == "network" else []
         self.lines.append(f"{pad}label={_quote(*above)}; tooltip={_quote(frame.tooltip)}; "

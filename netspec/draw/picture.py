@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import product
 
@@ -118,7 +119,7 @@ class _Builder:
             outof = self._leaves(output.ref, next(b for b in frame.boxes() if b.path == home))[0]
             arrows.append(Arrow(home, box.path, label, not output.training_only, outof))
         # Of a block's text, the first sentence: the rest says what a picture shows by itself.
-        title = (self.graph.title or self.graph.name).partition(". ")[0]
+        title = re.split(r"\. (?=[A-Z])", self.graph.title or self.graph.name)[0]
         return Picture(title, self.numbers.heated(frame), arrows, self.numbers.legend)
 
     def fill(self, region: Region, frame: Frame, left: int) -> None:

@@ -180,7 +180,7 @@
           else lines.push(`${id} [id=${id}, label=${quote(...said)}, fillcolor="${step}", color="${border}"${shape}];`);
         } else {
           const branch = item.scope === "branch" && !folded(item);
-          const look = branch ? "peripheries=0" : `style="filled,rounded"; color="#bdc1c6"; fillcolor="${network.frames[level % 2]}"`;
+          const look = branch ? "peripheries=0" : `peripheries=1; style="filled,rounded"; color="#bdc1c6"; fillcolor="${network.frames[level % 2]}"`;
           lines.push(`subgraph cluster_${id} { id=${id}; label=""; margin=6; ${look};`);
           write(part.items, level + 1);
           // A title stands at the right of the first box: above it, arrows that enter would run through the title.
