@@ -126,8 +126,9 @@ def test_heat_is_the_share_of_the_largest(googlenet: Graph) -> None:
 def test_notes_are_written(tmp_path: Path) -> None:
     path = tmp_path / "t.yaml"
     path.write_text("netspec: 1\nname: t\ninput: [3, 8, 8]\nbody:\n  - conv: [4, 1]\n    doc: keeps the size\n")
-    boxes = picture(netspec.load(path).graph, View(show=frozenset(("notes",)))).root.boxes()
-    assert ("keeps the size",) in [b.facts for b in boxes]
+    graph = netspec.load(path).graph
+    assert ("keeps the size",) in [b.facts for b in picture(graph, View(show=frozenset(("notes",)))).root.boxes()]
+    assert [b.tooltip for b in picture(graph).root.boxes() if b.tooltip.endswith(". keeps the size")]
 
 
 def test_what_two_networks_share_and_what_not() -> None:

@@ -142,11 +142,12 @@ def counted(name: str, block: str) -> bool:
 
 
 def describe(region: Region) -> str:
-    """What a scope is, with its arguments and costs."""
+    """What a scope is, with its arguments, costs and text."""
     counts = totals(region.nodes())
     args = ", ".join(f"{k}={v}" for k, v in region.scope.args.items())
     head = f"{region.path}: {region.scope.block or region.scope.kind}{f'({args})' if args else ''}"
-    return f"{head}, {counts.params:,} parameters, {counts.macs:,} MACs"
+    text = f". {region.scope.doc}" if region.scope.doc else ""
+    return f"{head}, {counts.params:,} parameters, {counts.macs:,} MACs{text}"
 
 
 def short(number: float) -> str:

@@ -160,7 +160,7 @@ class _Builder:
         first, last = nodes[0], nodes[-1]
         lead = next((n for n in nodes if kind_of(n) in ("weights", "pool")), first)
         ops = " ".join(dict.fromkeys(n.op for n in nodes))
-        tooltip = f"{first.path}: {ops} -> {show(last.shape)}"
+        tooltip = ". ".join(filter(None, (f"{first.path}: {ops} -> {show(last.shape)}", first.doc)))
         return Box(first.path, kind_of(lead), node_lines(nodes, region, "names" in self.view.show), tooltip,
                    line_of(first.span), tuple(n.path for n in nodes), self.numbers.facts([nodes], [first.doc]))
 
