@@ -96,7 +96,8 @@ class GraphError(Exception):
 class Graph:
     """A network: nodes keyed by path (in the order of the spec), scopes, and named outputs.
 
-    `nx` is the MultiDiGraph: node data `node` is the Node, edges are keyed by operand index.
+    A block alone has itself as the scope of the empty path. `nx` is the MultiDiGraph: node data `node` is the Node,
+    edges are keyed by operand index.
     """
 
     def __init__(self, name: str, nodes: Mapping[str, Node] | list[Node], outputs: Mapping[str, Output],

@@ -360,6 +360,12 @@ def test_direct_refuses_more_arrows_than_anyone_can_see() -> None:
         picture(graph, View(depth=1, direct=True))
 
 
+def test_a_block_alone_says_its_arguments_and_what_it_costs() -> None:
+    """Module 3a: the row of Table 1 of GoogLeNet, whose 159K parameters are without biases."""
+    drawn = picture(netspec.load(ROOT / "specs" / "blocks" / "inception.yaml:inception").graph)
+    assert drawn.legend == "n1x1=64, r3x3=96, n3x3=128, r5x5=16, n5x5=32, proj=32: 163,696 parameters"
+
+
 def test_a_title_is_the_first_sentence_of_a_text() -> None:
     graph = netspec.load(ROOT / "specs" / "blocks" / "inception.yaml:inception_17x17").graph
     assert picture(graph).title.endswith("(Szegedy et al. 2015, Figure 6)")

@@ -185,6 +185,13 @@ def test_a_click_shows_shape_cost_and_yaml(page: Any, tmp_path: Path) -> None:
     assert "googlenet.yaml:" in details and line.strip() in details
 
 
+def test_a_block_alone_says_its_arguments_and_what_it_costs(page: Any, tmp_path: Path) -> None:
+    """Module 3a: the row of Table 1 of GoogLeNet, whose 159K parameters are without biases."""
+    opened(page, ROOT / "specs" / "blocks" / "inception.yaml:inception", tmp_path)
+    details = " ".join(page.locator("#details").inner_text().split())
+    assert "163,696" in details and "r3x3 96" in details and "proj 32" in details
+
+
 def test_zoom_and_move_by_keyboard(page: Any, tmp_path: Path) -> None:
     opened(page, "alexnet", tmp_path)
     svg = page.locator("#view svg")

@@ -47,14 +47,18 @@ class _Writer:
 
     def text(self) -> str:
         """All of it."""
-        title = [*wrap(self.drawn.title, 60), *wrap(self.drawn.legend, 60)]
+        title = _quote(*wrap(self.drawn.title, 60))
+        if self.drawn.legend:
+            small = "<BR/>".join(map(_cell, wrap(self.drawn.legend, 76)))
+            large = "<BR/>".join(map(_cell, wrap(self.drawn.title, 60)))
+            title = f'<{large}<BR/><FONT POINT-SIZE="11">{small}</FONT>>'
         # An arrow with a label has a row for it.
         gap = 0.08 if any(arrow.label for arrow in self.drawn.arrows) else 0.25
         order = "" if self.free else " ordering=out;"
         self.lines += [
             "digraph netspec {",
             f"  rankdir=TB; ranksep={gap}; nodesep=0.22; pad=0.1; compound=true;{order}",
-            f"  bgcolor=transparent; fontname={_quote(FONT)}; fontsize=14; labelloc=t; label={_quote(*title)};",
+            f"  bgcolor=transparent; fontname={_quote(FONT)}; fontsize=14; labelloc=t; label={title};",
             f'  node [shape=box, style="filled,rounded", fontname={_quote(FONT)}, fontsize=11, height=0.28, '
             'margin="0.1,0.03", penwidth=1.1];',
             f'  edge [fontname={_quote(FONT)}, fontsize=10, fontcolor="#5f6368", color="#5f6368", arrowsize=0.6];',
@@ -198,7 +202,8 @@ def _ported(box: Box, fill: str, border: str) -> str:
 
 
 def _cell(text: str) -> str:
-    return escape("".join(c if c.isprintable() else " " for c in text))
+    """Text in an HTML-like label, where nothing keeps a backslash from beginning one of Graphviz's own names."""
+    return escape("".join(c if c.isprintable() else " " for c in text)).replace("\\", "\u2216")
 
 
 def _quote(*lines: str, left: bool = False) -> str:

@@ -102,8 +102,16 @@ class _Page:
         return {
             "title": self.graph.title or self.graph.name, "items": items, "edges": list(edges), "outputs": outputs,
             "open": sorted(open_scopes(self.graph, self.view)), "texts": self.texts, "colors": COLORS, "font": FONT,
-            "frames": FRAMES, "heat": HEAT, "heated": self.view.heat,
+            "frames": FRAMES, "heat": HEAT, "heated": self.view.heat, "facts": self.facts(),
         }  # fmt: skip
+
+    def facts(self) -> dict[str, str]:
+        """What the page says of the whole, and of a block alone its arguments."""
+        nodes = list(self.graph.nodes.values())
+        counts, scope = totals(nodes), self.graph.scopes.get("")
+        args = {name: str(value) for name, value in scope.args.items()} if scope else {}
+        return {"parameters": f"{counts.params:,}", "MACs": f"{counts.macs:,}", "memory": f"{memory(nodes):,} bytes",
+                "nodes": str(len(nodes)), **args}  # fmt: skip
 
     def items(self, region: Region, names: Names) -> list[dict[str, Any]]:
         """What stands in a region; repeats stand one after the other, each with its run."""

@@ -26,6 +26,7 @@ from netspec.draw.numbers import Numbers
 from netspec.draw.view import View
 from netspec.errors import Span
 from netspec.graph import Graph, Node, Ref
+from netspec.measure import totals
 from netspec.ops.base import show
 from netspec.regions import Region, tree
 
@@ -120,7 +121,16 @@ class _Builder:
             arrows.append(Arrow(home, box.path, label, not output.training_only, outof))
         # Of a block's text, the first sentence: the rest says what a picture shows by itself.
         title = re.split(r"\. (?=[A-Z])", self.graph.title or self.graph.name)[0]
-        return Picture(title, self.numbers.heated(frame), arrows, self.numbers.legend)
+        drawn = Picture(title, self.numbers.heated(frame), arrows)
+        drawn.legend = ". ".join(filter(None, (self.block(), self.numbers.legend)))
+        return drawn
+
+    def block(self) -> str:
+        """Of a block alone, its arguments and what it costs."""
+        if "" not in self.graph.scopes:
+            return ""
+        args = ", ".join(f"{name}={value}" for name, value in self.graph.scopes[""].args.items())
+        return f"{args}{': ' * bool(args)}{totals(self.graph.nodes.values()).params:,} parameters"
 
     def fill(self, region: Region, frame: Frame, left: int) -> None:
         """Puts the items of a region into a frame, `left` levels deep."""

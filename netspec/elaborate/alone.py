@@ -107,7 +107,7 @@ def _build(
     nodes = dead_steps(run, outputs)
     if nodes is None:
         return None
-    return Graph(decl.name, nodes, outputs, [s for s in run.scopes.values() if s.path], decl.doc).check()
+    return Graph(decl.name, nodes, outputs, run.scopes, decl.doc).check()
 
 
 def _example_input(written: Tree | None, name: str, index: int, count: int) -> Tree | None:

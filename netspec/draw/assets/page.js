@@ -113,7 +113,8 @@
   const plain = (line) => line.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, " ");
   const escaped = (line) => plain(line).replace(/\\/g, "\\\\").replace(/"/g, '\\"').replace(/&/g, "&amp;");
   const quote = (...lines) => `"${lines.map(escaped).join("\\n")}"`;
-  const cell = (text) => plain(text).replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
+  // Nothing keeps a backslash in a table from beginning one of Graphviz's own names.
+  const cell = (text) => plain(text).replace(/\\/g, "\u2216").replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 
   // A box as a table: the names of what enters it above, of what leaves it below.
   function ported(item, said, fill, border) {
@@ -424,6 +425,7 @@
     for (const path of shown) if (depth(path) === deepest) open.delete(path);
   }));
 
+  details.append(make("h2", network.title), table(network.facts));
   const count = show();
   if (count) { open = new Set(); show(); }
   fit();
