@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +82,9 @@ def plot_pareto(points: Sequence[Point], kind: str, label: Sequence[str]) -> byt
     colors, markers = _colors(), "osD^vPX"
     for index, (family, members) in enumerate(families.items()):
         members = sorted(members, key=lambda p: (p.params, p.macs))
-        axis.plot([p.params for p in members], [p.macs for p in members], color=colors[index % len(colors)],
+        # A network for digits and one for photographs are of one family, but no line leads from one to the other.
+        places = [(math.nan, math.nan) if p is None else (p.params, p.macs) for p in _parted(members)]
+        axis.plot(*zip(*places, strict=True), color=colors[index % len(colors)],
                   marker=markers[index % len(markers)], markersize=5, linewidth=0.6, label=_plain(family))  # fmt: skip
     axis.set(xscale="log", yscale="log", xlabel="parameters", ylabel=METRICS["macs"])
     for one in (axis.xaxis, axis.yaxis):
@@ -94,6 +96,14 @@ def plot_pareto(points: Sequence[Point], kind: str, label: Sequence[str]) -> byt
     figure.tight_layout()
     _label(figure, axis, [p for p in points if p.name in label])
     return _saved(figure, kind, "networks by MACs and parameters")
+
+
+def _parted(members: Sequence[Point]) -> Iterator[Point | None]:
+    """The members of a family, with a gap before one that has more than 20 times the parameters of the one before."""
+    for before, member in zip([members[0], *members], members, strict=False):
+        if member.params > 20 * before.params:
+            yield None
+        yield member
 
 
 def _label(figure: Figure, axis: Axes, points: Sequence[Point]) -> None:

@@ -138,6 +138,12 @@ def test_what_two_networks_share_and_what_not() -> None:
         f"{side}/layer{i}.{j}" for side in ("before", "after") for i in (1, 2, 3, 4) for j in (0, 1)}
     assert marks["after/conv1"] == marks["before/fc"] == "same"
     assert {b.mark for b in difference(resnet, resnet).root.boxes()} == {"same"}
+    # Table 1 of Xie et al. 2017: 32 groups, and twice the width.
+    said = {b.path: b.facts for b in difference(resnet, resnext).root.boxes()}
+    assert said["after/layer1.0"] == ("width 64 \u2192 128", "groups 1 \u2192 32") and said["before/layer1.0"] == ()
+    dense = [netspec.load(name).graph for name in ("densenet121", "densenet169")]
+    box = next(b for b in difference(*dense).root.boxes() if b.path == "after/classifier")
+    assert (box.mark, box.facts) == ("changed", ("weight 1000x1024 \u2192 1000x1664",))
     vgg, alexnet = netspec.load("vgg16").graph, netspec.load("alexnet").graph
     marks = {b.path: b.mark for b in difference(vgg, alexnet).root.boxes()}
     assert {m for p, m in marks.items() if ".conv" in p} == {"removed", "added"}

@@ -1,6 +1,6 @@
 """Draws the pictures of the docs again: `tools/dev pictures`; with a folder as argument, there instead.
 
-The commands stand in the docs themselves: the lines `    netspec draw ... -o docs/img/...` are run here. Those of the
+The commands stand in the docs themselves: lines `    netspec draw|plot ... -o docs/img/...` are run here. Those of the
 gallery, one for each family, are drawn where no folder is given, or with `--gallery`.
 """
 
@@ -16,7 +16,7 @@ import gallery
 from netspec.cli import run
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMAND = re.compile(r"^    netspec (draw .*-o docs/img/\S+)$", re.MULTILINE)
+COMMAND = re.compile(r"^    netspec ((?:draw|plot) .*-o docs/img/\S+)$", re.MULTILINE)
 
 
 def commands() -> list[list[str]]:

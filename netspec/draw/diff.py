@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
 
@@ -29,11 +29,13 @@ def difference(before: Graph, after: Graph, view: View | None = None) -> Picture
     def mark_after(path: str) -> str:
         return mark_before(back[path]) if path in back else "added"
 
+    known = [{box.path: box for box in found} for found in boxes]
+    said = {b: _changes(known, (a, b), graphs) for a, b in pairs.items() if mark_after(b) == "changed"}
     root = Frame("", "", "network")
     arrows: list[Arrow] = []
     for side, found, mark in zip(("before", "after"), drawn, (mark_before, mark_after), strict=True):
-        frame = Frame(side, found.title, "network", items=_marked(found.root, f"{side}/", mark))
-        root.items.append(frame)
+        more = said if side == "after" else {}
+        root.items.append(Frame(side, found.title, "network", items=_marked(found.root, f"{side}/", mark, more)))
         arrows += [replace(a, source=f"{side}/{a.source}", target=f"{side}/{a.target}") for a in found.arrows]
     counts = Counter(mark_before(box.path) for box in boxes[0])
     added = sum(mark_after(box.path) == "added" for box in boxes[1])
@@ -62,14 +64,48 @@ def _content(box: Box, graph: Graph) -> object:
     """What makes two boxes the same: their ops, arguments, shapes, and how often they stand there."""
     nodes = [graph.nx.nodes[path]["node"] for path in box.nodes]
     return (box.kind, box.times, box.lines if box.kind == "output" else (),
-            [(n.op, repr(sorted(n.attrs.items())), n.shapes) for n in nodes])
+            [(n.op, repr(sorted(n.attrs.items())), n.shapes, list(n.rule.weights.items())) for n in nodes])
 
 
-def _marked(frame: Frame, prefix: str, mark: Callable[[str], str]) -> list[Box | Frame]:
+MOST_CHANGES = 4
+
+
+def _changes(boxes: Sequence[Mapping[str, Box]], paths: tuple[str, str],
+             graphs: tuple[Graph, Graph]) -> tuple[str, ...]:  # fmt: skip
+    """What differs in a box: arguments of its block, or else of its ops or their weights; `groups 1 -> 32`."""
+    before, after = (found[path] for found, path in zip(boxes, paths, strict=True))
+    scopes = [graph.scopes.get(path) for graph, path in zip(graphs, paths, strict=True)]
+    args = [scope.args if scope else {} for scope in scopes]
+    found = _unequal(args[0], args[1], "")
+    if before.times != after.times:
+        found.insert(0, f"\u00d7{before.times} \u2192 \u00d7{after.times}")
+    nodes = [[graph.nx.nodes[path]["node"] for path in box.nodes]
+             for graph, box in zip(graphs, (before, after), strict=True)]
+    if not found and [n.op for n in nodes[0]] == [n.op for n in nodes[1]]:
+        for a, b in zip(*nodes, strict=True):
+            name = "" if len(nodes[0]) == 1 else f"{b.path.removeprefix(f'{after.path}.')}: "
+            found += _unequal(a.attrs, b.attrs, name) or _unequal(a.rule.weights, b.rule.weights, name)
+    if len(found) > MOST_CHANGES:
+        found[MOST_CHANGES - 1:] = [f"and {len(found) - MOST_CHANGES + 1} more"]
+    return tuple(found)
+
+
+def _unequal(before: Mapping[str, object], after: Mapping[str, object], name: str) -> list[str]:
+    """The entries that two mappings do not share: `groups 1 -> 32`."""
+    keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+    return [f"{name}{key} {_value(before.get(key))} \u2192 {_value(after.get(key))}" for key in keys]
+
+
+def _value(value: object) -> str:
+    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _marked(frame: Frame, prefix: str, mark: Callable[[str], str],
+            said: Mapping[str, tuple[str, ...]]) -> list[Box | Frame]:  # fmt: skip
     return [
-        replace(item, path=prefix + item.path, mark=mark(item.path))
+        replace(item, path=prefix + item.path, mark=mark(item.path), facts=item.facts + said.get(item.path, ()))
         if isinstance(item, Box)
         else Frame(prefix + item.path, item.title, item.kind, item.tooltip, item.source, item.times,
-                   _marked(item, prefix, mark))
+                   _marked(item, prefix, mark, said))
         for item in frame.items
     ]
