@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 import netspec
 from netspec.draw import View, draw, picture
+from netspec.graph import Graph
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ROOT = Path(__file__).parent.parent
@@ -33,7 +35,8 @@ def test_a_page_needs_no_network() -> None:
     assert "default-src 'none'" in page
 
 
-@pytest.mark.parametrize("name", ["googlenet", "resnet50", "nasnet_a_mobile", "densenet121"])
+@pytest.mark.parametrize("name", ["googlenet", "resnet50", *(
+    pytest.param(name, marks=pytest.mark.slow) for name in ("nasnet_a_mobile", "densenet121"))])
 def test_every_node_and_edge_is_in_the_page(name: str) -> None:
     graph = netspec.load(name).graph
     found = data(draw(graph, "html"))
@@ -88,10 +91,16 @@ def page(browser: Any) -> Iterator[Any]:
     context.close()
 
 
+@cache
+def graph_of(spec: str | Path) -> Graph:
+    """A network's graph, elaborated once."""
+    return netspec.load(spec).graph
+
+
 def opened(page: Any, spec: str | Path, folder: Path, **view: Any) -> None:
     """Draws a network and opens its page."""
     file = folder / "page.html"
-    file.write_bytes(draw(netspec.load(spec).graph, "html", View(**view)))
+    file.write_bytes(draw(graph_of(spec), "html", View(**view)))
     page.goto(file.as_uri())
     page.wait_for_selector("body[data-ready=yes]")
 
@@ -109,7 +118,7 @@ def part(page: Any, label: str) -> Any:
 def test_it_shows_what_the_svg_shows(page: Any, tmp_path: Path) -> None:
     for name in ("googlenet", "resnet50"):
         opened(page, name, tmp_path)
-        drawn = picture(netspec.load(name).graph)
+        drawn = picture(graph_of(name))
         assert page.locator("#view .node").count() == len(list(drawn.root.boxes()))
         assert page.locator("#view .edge").count() == len(drawn.arrows)
 
@@ -138,9 +147,8 @@ def test_what_is_opened_stays_where_it_was(page: Any, tmp_path: Path) -> None:
 
 
 def test_arrows_end_at_the_names_of_inputs(page: Any, tmp_path: Path) -> None:
-    graph = netspec.load("nasnet_a_large").graph
     opened(page, "nasnet_a_large", tmp_path)
-    drawn = picture(graph)
+    drawn = picture(graph_of("nasnet_a_large"))
     texts = page.locator("#view text").all_text_contents()
     assert texts.count("cur") == texts.count("prev") == sum(a.into == "cur" for a in drawn.arrows) == 10
     assert page.locator("#view .edge").count() == len(drawn.arrows)

@@ -63,10 +63,11 @@ def variants(names: Iterable[str], quick: Collection[str] = QUICK) -> list[Any]:
 
 
 @pytest.fixture(autouse=True)
-def _memory() -> Iterator[None]:
-    """Gives the arrays of one network back before the next."""
+def _memory(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Gives the arrays of one large network back before the next."""
     yield
-    gc.collect()
+    if request.node.get_closest_marker("slow"):
+        gc.collect()
 
 
 def params(graph: Graph) -> int:
