@@ -135,23 +135,42 @@ def test_a_block_is_opened_and_closed(page: Any, tmp_path: Path) -> None:
 
 
 def test_what_is_opened_stays_where_it_was(page: Any, tmp_path: Path) -> None:
-    opened(page, "nasnet_a_large", tmp_path)
-    cell = part(page, "cell_0: normal_cell")
-    before = cell.bounding_box()
-    cell.dblclick()
-    frame = part(page, "cell_0: normal_cell")
-    after = frame.bounding_box()
+    opened(page, "googlenet", tmp_path)
+    module = part(page, "4a: inception")
+    before = module.bounding_box()
+    module.dblclick()
+    after = part(page, "4a: inception").bounding_box()
     assert abs(before["y"] - after["y"]) < 6 and after["width"] > 2 * before["width"]
-    page.locator("#view .title", has_text="normal_cell").dblclick()  # the title of a frame is part of it
-    assert abs(part(page, "cell_0: normal_cell").bounding_box()["width"] - before["width"]) < 12
+    page.locator("#view .title", has_text="4a").dblclick()  # the title of a frame is part of it
+    assert abs(part(page, "4a: inception").bounding_box()["width"] - before["width"]) < 12
+
+
+CELLS = """\
+netspec: 1
+name: cells
+input: [8, 16, 16]
+blocks:
+  cell:
+    inputs: [cur, prev]
+    body:
+      - add: [cur, prev]
+      - relu
+body:
+  - stem = conv: [8, 1]
+  - one = cell:
+    from: [stem, input]
+  - two = cell:
+    from: [one, stem]
+"""
 
 
 def test_arrows_end_at_the_names_of_inputs(page: Any, tmp_path: Path) -> None:
-    opened(page, "nasnet_a_large", tmp_path)
-    drawn = picture(graph_of("nasnet_a_large"))
+    (tmp_path / "cells.yaml").write_text(CELLS, encoding="utf-8")
+    opened(page, tmp_path / "cells.yaml", tmp_path, depth=1)
+    drawn = picture(graph_of(tmp_path / "cells.yaml"), View(depth=1))
     texts = page.locator("#view text").all_text_contents()
-    assert texts.count("cur") == texts.count("prev") == sum(a.into == "cur" for a in drawn.arrows) == 10
-    assert page.locator("#view .edge").count() == len(drawn.arrows)
+    assert texts.count("cur") == texts.count("prev") == sum(a.into == "cur" for a in drawn.arrows) == 1
+    assert page.locator("#view .edge").count() == len(drawn.arrows) == 4  # two cells are one box
 
 
 def test_it_shows_what_was_asked_for(page: Any, tmp_path: Path) -> None:
