@@ -72,6 +72,29 @@ def by_helper(outline: str, target: str) -> None:
     onnx.save(helper.make_model(helper.make_graph(nodes, "googlenet", *values, tensors)), target)
 
 
+def draw_family(path: Path) -> int:
+    """Draws every network of a family as SVG and HTML; gives their number."""
+    from netspec.document import read_document
+    from netspec.draw import draw
+    from netspec.errors import Reporter
+    from netspec.network import build
+
+    document = read_document(path, Reporter())
+    assert document is not None
+    graphs = [build(document, variant).graph for variant in document.variants or [None]]
+    return sum(bool(draw(graph, "svg") and draw(graph, "html")) for graph in graphs)
+
+
+def catalogue() -> None:
+    """Draws every network of the catalogue as SVG and HTML, on two processes."""
+    from concurrent.futures import ProcessPoolExecutor
+
+    from netspec.shipped import shipped
+
+    with ProcessPoolExecutor(2) as pool:
+        print(sum(pool.map(draw_family, shipped())))
+
+
 def write_outline(model: Path, target: Path) -> None:
     """Writes what plain_bytes and by_helper need to know of a model as JSON."""
     import onnx
@@ -97,6 +120,7 @@ WORKERS = {
     "dynamo": lambda *args: export(True, *args),
     "numpy": plain_bytes,
     "helper": by_helper,
+    "catalogue": catalogue,
 }
 
 
@@ -166,7 +190,19 @@ def measure(rounds: int, exports: int, folder: Path) -> str:
                        "torch.onnx.export of torchvision's (TorchScript)": [*WORKER, "torchscript", "t.onnx"],
                        "torch.onnx.export of torchvision's (dynamo)": [*WORKER, "dynamo", "d.onnx"]}, exports, folder)
     return "\n\n".join((machine(), table("Checking a spec", small), table("Compiling to ONNX: the floor", write),
-                        table("Compiling to ONNX: the exporters", against)))
+                        table("Compiling to ONNX: the exporters", against), *drawing(rounds, folder)))
+
+
+def drawing(rounds: int, folder: Path) -> list[str]:
+    """The tables of pictures: what a page shows, and once each, what takes long."""
+    page = [str(NETSPEC), "draw", "googlenet", "-q", "-o"]
+    pages = compare({"netspec draw googlenet -o g.svg": [*page, "g.svg"],
+                     "netspec draw googlenet -o g.html": [*page, "g.html"],
+                     "netspec draw googlenet -o g.mmd": [*page, "g.mmd"]}, rounds, folder)
+    large = {f"netspec draw {name} --unfold": [str(NETSPEC), "draw", name, "--unfold", "-q", "-o", "u.svg"]
+             for name in ("nasnet_a_large", "densenet264", "resnet1202_cifar")}
+    once = compare({"the catalogue as SVG and HTML, two processes": [*WORKER, "catalogue"], **large}, 1, folder)
+    return [table("Drawing what fits a page", pages), table("Drawing the whole", once)]
 
 
 def main() -> None:
