@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 import netspec
-from netspec.draw import View, draw, picture
+from netspec.draw import View, difference, draw, picture, render
+from netspec.errors import UsageError
 from netspec.graph import Graph
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -179,6 +180,26 @@ def test_it_shows_what_was_asked_for(page: Any, tmp_path: Path) -> None:
     # 96 kernels of 11 x 11 x 3 with their biases; conv1's units see 11 x 11.
     assert {"34.9k parameters", "sees 11\u00d711"} <= set(texts)
     assert not [text for text in texts if "x55x55" in text or "conv1" in text]
+
+
+def test_two_networks_on_a_page(page: Any, tmp_path: Path) -> None:
+    drawn = difference(graph_of("vgg16"), graph_of("vgg19"))
+    (tmp_path / "page.html").write_bytes(render(drawn, "html"))
+    page.goto((tmp_path / "page.html").as_uri())
+    page.wait_for_selector("body[data-ready=yes]")
+    assert "2 changed" in page.locator("#details").inner_text()
+    assert page.locator("#view .node").count() == len(list(drawn.root.boxes()))
+    page.keyboard.press("/")
+    page.keyboard.type("after/stage3")
+    page.keyboard.press("Enter")
+    assert page.locator("#view .chosen").count() == 1
+    assert "after/stage3" in page.locator("#details").inner_text()
+
+
+def test_a_page_refuses_what_a_browser_would_lay_out_for_minutes() -> None:
+    graph = graph_of("nasnet_a_large")
+    with pytest.raises(UsageError, match="1,500 boxes at most"):
+        render(difference(graph, graph, View(unfold=True)), "html")
 
 
 def test_a_repeat_is_drawn_in_full(page: Any, tmp_path: Path) -> None:

@@ -70,8 +70,6 @@ def command(output: str | None, kind: str | None, inference: bool, other: str | 
     graph, name = network.inference if inference else network.graph, network.name
     if other is None:
         data = draw(graph, kind, view)
-    elif kind == "html":
-        raise UsageError("a page holds one network", "--diff is drawn as svg, png, pdf, dot or mermaid")
     else:
         before = replace(request, spec=other, variant=None, settings={}, input_size=None).network()
         data = render(difference(before.inference if inference else before.graph, graph, view), kind)

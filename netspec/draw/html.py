@@ -11,13 +11,14 @@ from typing import Any
 
 from netspec.draw.colors import COLORS, FRAMES, HEAT, dark_css
 from netspec.draw.direct import direct
-from netspec.draw.dot import FONT
+from netspec.draw.dot import FONT, to_dot
 from netspec.draw.folding import Names, Signatures, grouped
 from netspec.draw.labels import kind_of, node_lines, op_text, scope_title
+from netspec.draw.model import Picture
 from netspec.draw.numbers import Numbers
 from netspec.draw.picture import closed_lines, line_of, open_scopes, ports, times
 from netspec.draw.view import View
-from netspec.errors import Span
+from netspec.errors import Span, UsageError
 from netspec.graph import Graph, Node, Ref
 from netspec.measure import memory, receptive_fields, totals
 from netspec.ops.base import show
@@ -26,14 +27,33 @@ from netspec.regions import Region, tree
 
 def to_html(graph: Graph, view: View) -> str:
     """A page without links to anything outside it: zoom, search, open and close, details of every node."""
+    return _page(graph.title or graph.name, _Page(graph, view).data())
+
+
+def picture_to_html(drawn: Picture) -> str:
+    """A page that shows one picture as it is, with zoom and search; raises UsageError for too many boxes."""
+    boxes = [{"path": box.path, "lines": (*box.lines, *box.facts), "text": box.tooltip} for box in drawn.root.boxes()]
+    if len(boxes) > MOST_BOXES:
+        raise UsageError(f"a page lays out {MOST_BOXES:,} boxes at most; here are {len(boxes):,}",
+                         "draw it as svg, or less deep")  # fmt: skip
+    nothing: dict[str, Any] = {"items": [], "edges": [], "outputs": [], "open": [], "most": MOST_BOXES}
+    facts = {"shown": drawn.legend}
+    return _page(drawn.title, {**nothing, "title": drawn.title, "dot": to_dot(drawn), "boxes": boxes,
+                               "arrows": len(drawn.arrows), "facts": facts})  # fmt: skip
+
+
+def _page(title: str, content: dict[str, Any]) -> str:
     assets = files("netspec.draw") / "assets"
     texts = {name: (assets / name).read_text(encoding="utf-8") for name in ("page.css", "page.js", "viz-global.js")}
-    title = escape("".join(c if c.isprintable() else " " for c in graph.title or graph.name))
+    title = escape("".join(c if c.isprintable() else " " for c in title))
     # Inside a script element only `<` can end it or begin a comment.
-    data = json.dumps(_Page(graph, view).data(), ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
+    data = json.dumps(content, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
     css = texts["page.css"] + dark_css()
     return PAGE.format(title=title, css=css, data=data, viz=texts["viz-global.js"], js=texts["page.js"])
 
+
+# More would take the browser minutes.
+MOST_BOXES = 1500
 
 PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -103,6 +123,7 @@ class _Page:
             "title": self.graph.title or self.graph.name, "items": items, "edges": list(edges), "outputs": outputs,
             "open": sorted(open_scopes(self.graph, self.view)), "texts": self.texts, "colors": COLORS, "font": FONT,
             "frames": FRAMES, "heat": HEAT, "heated": self.view.heat, "facts": self.facts(),
+            "most": MOST_BOXES,
         }  # fmt: skip
 
     def facts(self) -> dict[str, str]:

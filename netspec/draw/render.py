@@ -8,7 +8,7 @@ from html import escape, unescape
 from netspec.draw.colors import dark_css
 from netspec.draw.dot import to_dot
 from netspec.draw.graphviz import graphviz
-from netspec.draw.html import to_html
+from netspec.draw.html import picture_to_html, to_html
 from netspec.draw.mermaid import to_mermaid
 from netspec.draw.model import Picture
 from netspec.draw.picture import picture
@@ -35,6 +35,8 @@ def render(drawn: Picture, kind: str) -> bytes:
     """A picture as a file's bytes; raises MissingError without Graphviz."""
     if kind == "mermaid":
         return to_mermaid(drawn).encode()
+    if kind == "html":
+        return picture_to_html(drawn).encode()
     if kind == "dot":
         return to_dot(drawn).encode()
     made = graphviz(untangled(drawn), kind)

@@ -5,7 +5,6 @@
   const view = document.getElementById("view"), details = document.getElementById("details");
   const found = document.getElementById("found"), search = document.getElementById("search");
   const status = document.getElementById("status");
-  const MOST = 1500; // boxes; above, the layout takes minutes
   const viz = await Viz.instance();
 
   // Every scope and box by path, and the box that holds a node.
@@ -21,6 +20,9 @@
       }
     }
   })(network.items, null);
+
+  // A picture that was laid out as it is has boxes only.
+  for (const box of network.boxes || []) parts.set(box.path, { ...box, id: box.path, kind: "other", nodes: [], at: [] });
 
   let open = new Set(network.open), unrolled = new Set();
   let drawn = new Map(), chosen = null, at = { x: 0, y: 0, k: 1 };
@@ -42,6 +44,7 @@
 
   // What is visible: a tree of frames and boxes, and arrows between them.
   function picture() {
+    if (network.dot) return { root: [], arrows: Array(network.arrows), visible: new Map([...parts].map(([path, item]) => [path, { item, lines: item.lines }])) };
     const homes = new Map(), rounds = new Map(), visible = new Map();
     const within = new Map(); // of a node in a closed scope, the scope, in the node's own round
     const fill = (items) => items.filter((item) => !hidden(item)).map((item) => {
@@ -153,6 +156,7 @@
   }
 
   function dot(made) {
+    if (network.dot) return { text: network.dot, byId: made.visible };
     const ids = new Map(), byId = new Map(), padded = padding(made);
     const most = Math.max(1, ...[...made.visible.values()].map((part) => part.item.heat || 0));
     const lines = ["digraph {",
@@ -219,11 +223,12 @@
 
   function show() {
     const made = picture();
-    if (made.visible.size > MOST) return made.visible.size;
+    if (made.visible.size > network.most) return made.visible.size;
     const { text, byId } = dot(made);
     const svg = viz.renderSVGElement(text);
     for (const text of svg.querySelectorAll("text")) text.setAttribute("font-size", Number(text.getAttribute("font-size")) / wider);
     svg.querySelectorAll("title").forEach((title) => title.remove());
+    svg.querySelectorAll(".node.title").forEach((title) => title.setAttribute("class", "title"));
     drawn = new Map();
     for (const [id, part] of byId) {
       const element = svg.getElementById(id);
@@ -233,7 +238,6 @@
       element.setAttribute("role", "button");
       element.setAttribute("aria-label", part.title || part.lines.join(", "));
       const title = svg.getElementById("title_" + id);
-      if (title) title.setAttribute("class", "title");
       for (const face of title ? [element, title] : [element]) {
         face.addEventListener("dblclick", (event) => { event.stopPropagation(); toggle(part.item); });
         face.addEventListener("click", (event) => { event.stopPropagation(); if (!moved) choose(part.item); });
@@ -262,7 +266,7 @@
     const count = show();
     if (!count) return true;
     [open, unrolled] = kept;
-    status.textContent = `That would be ${count} boxes; more than ${MOST} are not laid out here.`;
+    status.textContent = `That would be ${count} boxes; more than ${network.most} are not laid out here.`;
     return false;
   }
 
@@ -313,6 +317,7 @@
     chosen = item;
     if (drawn.has(item.path)) drawn.get(item.path).classList.add("chosen");
     details.replaceChildren(make("h2", item.path));
+    if (item.text) details.append(make("p", item.text));
     if (item.output) details.append(table({ shape: item.output.shape }));
     if (item.items) {
       const button = make("button", open.has(item.path) ? "Close" : "Open");
@@ -425,6 +430,7 @@
     for (const path of shown) if (depth(path) === deepest) open.delete(path);
   }));
 
+  for (const id of network.dot ? ["more", "less", "first"] : []) document.getElementById(id).hidden = true;
   details.append(make("h2", network.title), table(network.facts));
   const count = show();
   if (count) { open = new Set(); show(); }
