@@ -124,6 +124,18 @@ def test_it_shows_what_the_svg_shows(page: Any, tmp_path: Path) -> None:
         assert page.locator("#view .edge").count() == len(drawn.arrows)
 
 
+@pytest.mark.parametrize("name", ["googlenet", "diff", "nasnet_normal"])
+def test_texts_of_an_svg_fit_their_boxes_in_any_font(page: Any, name: str) -> None:
+    """The browser may have no Helvetica, as in CI."""
+    page.goto((ROOT / "docs" / "img" / "figures" / f"{name}.svg").as_uri())
+    wide = page.evaluate("""() => [...document.querySelectorAll("g.node:not(.title)")].map((node) => {
+        const shape = node.querySelector("path, polygon, ellipse").getBBox();
+        return [...node.querySelectorAll("text")].map((text) => text.getBBox()).every((text) =>
+          text.x >= shape.x && text.x + text.width <= shape.x + shape.width);
+    })""")
+    assert len(wide) > 10 and all(wide)
+
+
 def test_a_block_is_opened_and_closed(page: Any, tmp_path: Path) -> None:
     opened(page, "googlenet", tmp_path)
     before = labels(page)

@@ -9,11 +9,14 @@ from contextlib import contextmanager
 from functools import cache
 from html import escape
 from importlib.resources import files
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from netspec.errors import MissingError
 
+FONT_FILE = files("netspec.draw") / "assets" / "Arimo-Regular.ttf"
 FONTS = """<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "urn:fontconfig:fonts.dtd">
 <fontconfig>
@@ -41,6 +44,18 @@ def graphviz(dot: str, kind: str) -> bytes:
         made = pygraphviz.AGraph(string=dot).draw(format=kind, prog="dot", args=options)
     assert isinstance(made, bytes)
     return made
+
+
+def text_width(text: str, size: float) -> float | None:
+    """The width of a text in points, as Graphviz measured it; None where another font has its letters."""
+    return None if any(map(_lacks, text)) else _font().getlength(text) * size / 1000
+
+
+@cache
+def _font() -> Any:
+    from PIL import ImageFont
+
+    return ImageFont.truetype(BytesIO(FONT_FILE.read_bytes()), 1000, layout_engine=ImageFont.Layout.BASIC)
 
 
 @contextmanager
@@ -84,8 +99,8 @@ def _configuration(system: bool) -> str:
     """A file for fontconfig beside the font, where fontconfig may leave files; both are kept until the process ends."""
     temporary = TemporaryDirectory(prefix="netspec-")
     atexit.register(temporary.cleanup)
-    folder, font = Path(temporary.name), files("netspec.draw") / "assets" / "Arimo-Regular.ttf"
-    (folder / "Arimo-Regular.ttf").write_bytes(font.read_bytes())
+    folder = Path(temporary.name)
+    (folder / FONT_FILE.name).write_bytes(FONT_FILE.read_bytes())
     text = FONTS.format(folder=escape(temporary.name), system=SYSTEM if system else "")
     (folder / "fonts.conf").write_text(text, encoding="utf-8")
     return str(folder / "fonts.conf")

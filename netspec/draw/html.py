@@ -44,12 +44,12 @@ def picture_to_html(drawn: Picture) -> str:
 
 def _page(title: str, content: dict[str, Any]) -> str:
     assets = files("netspec.draw") / "assets"
-    texts = {name: (assets / name).read_text(encoding="utf-8") for name in ("page.css", "page.js", "viz-global.js")}
+    css, dot, page, viz = ((assets / name).read_text(encoding="utf-8")
+                           for name in ("page.css", "dot.js", "page.js", "viz-global.js"))  # fmt: skip
     title = escape("".join(c if c.isprintable() else " " for c in title))
     # Inside a script element only `<` can end it or begin a comment.
     data = json.dumps(content, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
-    css = texts["page.css"] + dark_css()
-    return PAGE.format(title=title, css=css, data=data, viz=texts["viz-global.js"], js=texts["page.js"])
+    return PAGE.format(title=title, css=css + dark_css(), data=data, viz=viz, js=dot + page)
 
 
 # More would take the browser minutes.

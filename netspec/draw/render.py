@@ -7,7 +7,7 @@ from html import escape, unescape
 
 from netspec.draw.colors import dark_css
 from netspec.draw.dot import to_dot
-from netspec.draw.graphviz import graphviz
+from netspec.draw.graphviz import graphviz, text_width
 from netspec.draw.html import picture_to_html, to_html
 from netspec.draw.mermaid import to_mermaid
 from netspec.draw.model import Picture
@@ -58,6 +58,13 @@ def _described(svg: str, drawn: Picture) -> str:
         source = f' data-source="{escape(places[path])}"' if places.get(path) else ""
         return f'<g id="{found[1]}" class="{found[2]}" data-path="{escape(path.removeprefix("scope "))}"{source}>\n'
 
+    def text(found: re.Match[str]) -> str:
+        width = text_width(unescape(found[3]), float(found[2]))
+        length = "" if width is None else f' textLength="{width:.1f}" lengthAdjust="spacingAndGlyphs"'
+        return f"<text {found[1]}{length}>{found[3]}</text>"
+
+    # A reader without Helvetica or Arial sees another font: it takes the room that was measured, and fits its box.
+    svg = re.sub(r'<text ([^>]*font-size="([\d.]+)"[^>]*)>([^<]*)</text>', text, svg)
     # Graphviz's own names of nodes (n7) would be shown where the mouse rests; the tooltips say more.
     svg = re.sub(r'(<g id="[^"]*" class="(?:node(?: title)?|edge|cluster)">\n)<title>[^<]*</title>\n', r"\1", svg)
     return re.sub(r'<g id="([^"]*)" class="(node|cluster)">\n', group, svg)
