@@ -378,3 +378,63 @@ def test_a_block_alone_says_its_arguments_and_what_it_costs() -> None:
 def test_a_title_is_the_first_sentence_of_a_text() -> None:
     graph = netspec.load(ROOT / "specs" / "blocks" / "inception.yaml:inception_17x17").graph
     assert picture(graph).title.endswith("(Szegedy et al. 2015, Figure 6)")
+
+
+STATES = """\
+netspec: 1
+name: states
+input: [8, 16, 16]
+blocks:
+  cell:
+    inputs: [cur, prev]
+    outputs: [new, cur]
+    body:
+      - c = conv: [8, 1]
+        from: prev
+      - new = add: [cur, c]
+body:
+  - one = conv: [8, 1]
+  - two = conv: [8, 1]
+  - cell{i} = cell:
+    repeat: 4
+    from: [two, one]
+  - last = add: [cell3.new, cell3.cur]
+"""
+
+
+def test_a_state_that_a_later_round_reads_is_what_the_count_stands_for(tmp_path: Path) -> None:
+    """`two` enters the first round as `cur`, and comes to the second as `prev`; that is no arrow from `two`."""
+    (tmp_path / "states.yaml").write_text(STATES, encoding="utf-8")
+    graph = netspec.load(tmp_path / "states.yaml").graph
+    opened = {(a.source, a.target) for a in picture(graph, View(depth=2)).arrows}
+    assert ("one", "cell0.c") in opened and ("two", "cell0.new") in opened and ("two", "cell0.c") not in opened
+    closed = [(a.source, a.into) for a in picture(graph, View(depth=1)).arrows if a.target == "cell0"]
+    assert sorted(closed) == [("one", "prev"), ("two", "cur")]
+
+
+SKIPS = """\
+netspec: 1
+name: skips
+input: [8, 16, 16]
+blocks:
+  up:
+    inputs: [x1, side]
+    body:
+      - both = add: [x1, side]
+      - conv: [8, 1]
+body:
+  - a = conv: [8, 1]
+  - b = conv: [8, 1]
+  - c = conv: [8, 1]
+  - u1 = up:
+    from: [c, b]
+  - u2 = up:
+    from: [u1, a]
+"""
+
+
+def test_what_each_round_reads_of_its_own_is_drawn(tmp_path: Path) -> None:
+    """As in a network whose decoder reads another stage of the encoder in every round."""
+    (tmp_path / "skips.yaml").write_text(SKIPS, encoding="utf-8")
+    arrows = picture(netspec.load(tmp_path / "skips.yaml").graph, View(depth=1)).arrows
+    assert {(a.source, a.into) for a in arrows if a.target == "u1"} == {("c", "x1"), ("b", "side"), ("a", "side")}

@@ -147,6 +147,7 @@ class _Page:
                 if len(scopes) > 1:
                     title = scope_title(scopes[0], region, scopes[-1].path, self.named) + times(scopes)
                     said = self.numbers.facts([list(s.nodes()) for s in scopes], [scope.scope.doc])
+                    found[-1]["enter"] = [self.number(ref) for ref in scope.inputs] if index == 0 else []
                     found[-1]["run"] = [index, len(scopes), title, scopes[0].path, times(scopes), said]
         return found
 

@@ -104,7 +104,8 @@ class _Builder:
         """Of every node inside folded repeats, the number of each repeat and the round in which it stands."""
         self.inside: dict[str, str] = {}
         """Of every node in a closed scope, the path of the scope, in the node's own round."""
-        self.folded = 0
+        self.entered: list[frozenset[Ref]] = []
+        """Of every folded repeat, the values that enter its first round."""
 
     def picture(self) -> Picture:
         """The whole of it."""
@@ -156,14 +157,14 @@ class _Builder:
             frame.items.append(inner)
             self.fill(first, inner, left - (first.scope.kind != "branch"))
         if len(run) > 1:
-            self.folded += 1
+            self.entered.append(frozenset(first.inputs))
             for index, region in enumerate(run):
                 for node in region.nodes():
                     mirror = first.path + node.path[len(region.path):]
                     self.homes[node.path] = self.homes[mirror]
                     if mirror in self.inside:
                         self.inside[node.path] = region.path + self.inside[mirror][len(first.path):]
-                    self.rounds[node.path] = (*self.rounds.get(node.path, ()), (self.folded, index))
+                    self.rounds[node.path] = (*self.rounds.get(node.path, ()), (len(self.entered), index))
 
     def box(self, nodes: list[Node], region: Region) -> Box:
         """A node, or a layer with what follows it."""
@@ -194,13 +195,10 @@ class _Builder:
         main = {self.homes[path] for path in serves}
         shapes = "shapes" in self.view.show
         found: dict[tuple[str, str, str, int, str, str], Arrow] = {}
-        between: set[tuple[str, str]] = set()
         for node in graph.nodes.values():
             for index, ref in enumerate(node.inputs):
                 a, b = self.homes[ref.node], self.homes[node.path]
-                # What enters a later round from outside is what enters the first, where that comes from there too.
-                later = any(index for _, index in self.rounds.get(node.path, ()))
-                if a == b or self._mirrors(ref.node, node.path) or (later and (a, b) in between):
+                if a == b or self._mirrors(ref, node.path):
                     continue
                 label = show(graph.shape(ref)) if shapes else ""
                 # A repeat is entered and left once: the first that enters counts, and the last that leaves.
@@ -209,7 +207,6 @@ class _Builder:
                     key = (a, b, "" if crosses else str(ref), index if self.view.unfold else 0, outof, into)
                     if key not in found or ref.node in self.rounds:
                         found[key] = Arrow(a, b, label, a in main and b in main, outof, into)
-                between.add((a, b))
         return list(found.values())
 
     def _enters(self, ref: Ref, path: str, box: Box) -> Sequence[str]:
@@ -222,10 +219,16 @@ class _Builder:
         outs = self.graph.scopes[self.inside[ref.node]].outs if box.outs else {}
         return [name for name, value in outs.items() if value == ref and name in box.outs][:1] or [""]
 
-    def _mirrors(self, a: str, b: str) -> bool:
-        """Whether an edge lies between two rounds of a repeat, or inside one that is not the first."""
-        others = dict(self.rounds.get(b, ()))
-        return any(run in others and (others[run] != index or index > 0) for run, index in self.rounds.get(a, ()))
+    def _mirrors(self, ref: Ref, path: str) -> bool:
+        """Whether an edge is what the count of a repeat stands for.
+
+        That is one between two rounds, one inside a later round, and one by which what entered the first comes to a
+        later round, as the state before the last does in the cells of NASNet.
+        """
+        others = dict(self.rounds.get(path, ()))
+        if any(run in others and (others[run] != index or index > 0) for run, index in self.rounds.get(ref.node, ())):
+            return True
+        return any(index > 0 and ref in self.entered[run - 1] for run, index in others.items())
 
 
 def _ancestors(graph: Graph, path: str) -> set[str]:

@@ -87,19 +87,19 @@
       const names = scope && box[side] ? Object.keys(scope[side]).filter((name) => scope[side][name] === ref && name in box[side]) : [];
       return names.length ? names : [""];
     };
-    const arrows = new Map(), between = new Set();
+    const arrows = new Map();
     for (const [a, b, label, ref] of network.edges) {
       const [from, to] = [homes.get(a), homes.get(b)];
       const others = new Map(rounds.get(b) || []);
       if (from === to || (rounds.get(a) || []).some(([run, i]) => others.has(run) && (others.get(run) !== i || i > 0))) continue;
-      const crosses = rounds.has(a) || rounds.has(b), pair = JSON.stringify([from, to]);
-      if (between.has(pair) && (rounds.get(b) || []).some(([, i]) => i > 0)) continue;
+      // What entered the first round of a repeat comes to a later one too: the count stands for it.
+      if ((rounds.get(b) || []).some(([run, i]) => i > 0 && parts.get(run).enter.includes(ref))) continue;
+      const crosses = rounds.has(a) || rounds.has(b);
       for (const into of named("ins", b, ref, to)) {
         const outof = named("outs", a, ref, from)[0], key = JSON.stringify([from, to, crosses ? "" : ref, outof, into]);
         if (!arrows.has(key) || rounds.has(a))
           arrows.set(key, { from, to, label, main: main.has(from) && main.has(to), outof, into });
       }
-      between.add(pair);
     }
     for (const output of network.outputs) {
       const note = output.training ? ["training only" + (output.weight === null ? "" : ", loss x " + output.weight)] : [];
