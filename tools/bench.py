@@ -151,7 +151,8 @@ def compare(commands: dict[str, Command], rounds: int, folder: Path) -> dict[str
 def table(title: str, times: dict[str, list[float]]) -> str:
     """A Markdown table: median, range, and the median ratio to the first row, taken round by round."""
     first = next(iter(times.values()))
-    rows = [f"**{title}** ({len(first)} rounds)", "", "| process | median | fastest to slowest | ratio |",
+    count = f"{len(first)} round{'s' * (len(first) > 1)}"
+    rows = [f"**{title}** ({count})", "", "| process | median | fastest to slowest | ratio |",
             "| --- | ---: | ---: | ---: |"]
     for name, mine in times.items():
         ratio = statistics.median(a / b for a, b in zip(mine, first, strict=True))
