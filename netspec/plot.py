@@ -67,7 +67,7 @@ def plot_bars(graphs: Sequence[Graph], metric: str, kind: str, depth: int | None
         _calm(axis)
         axis.bar_label(axis.containers[0], [_number(value) for _, value in table], padding=2, fontsize=7, color=GREY)
         axis.margins(x=0.15)
-    figure.supxlabel(METRICS[metric], fontsize=9)
+        axis.set_xlabel(METRICS[metric], fontsize=9)
     return _saved(figure, kind, f"{METRICS[metric]} by stage")
 
 

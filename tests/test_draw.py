@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import netspec
+from netspec.cli import run
 from netspec.commands.common import Request
 from netspec.document import read_document
 from netspec.draw import View, difference, draw, picture, to_dot
@@ -372,7 +373,7 @@ def test_direct_refuses_more_arrows_than_anyone_can_see() -> None:
 def test_a_block_alone_says_its_arguments_and_what_it_costs() -> None:
     """Module 3a: the row of Table 1 of GoogLeNet, whose 159K parameters are without biases."""
     drawn = picture(netspec.load(ROOT / "specs" / "blocks" / "inception.yaml:inception").graph)
-    assert drawn.legend == "n1x1=64, r3x3=96, n3x3=128, r5x5=16, n5x5=32, proj=32: 163,696 parameters"
+    assert drawn.legend == "inception(n1x1=64, r3x3=96, n3x3=128, r5x5=16, n5x5=32, proj=32): 163,696 parameters"
 
 
 def test_a_title_is_the_first_sentence_of_a_text() -> None:
@@ -438,3 +439,51 @@ def test_what_each_round_reads_of_its_own_is_drawn(tmp_path: Path) -> None:
     (tmp_path / "skips.yaml").write_text(SKIPS, encoding="utf-8")
     arrows = picture(netspec.load(tmp_path / "skips.yaml").graph, View(depth=1)).arrows
     assert {(a.source, a.into) for a in arrows if a.target == "u1"} == {("c", "x1"), ("b", "side"), ("a", "side")}
+
+
+def test_arrows_out_of_a_repeat_say_of_which_rounds_they_come(tmp_path: Path) -> None:
+    """The reduction cell of NASNet reads the last two normal cells; block (b) of ResNeXt joins all of its 32 paths."""
+    labels = {(a.target, a.into): a.label for a in picture(netspec.load("nasnet_a_large").graph, View(depth=1)).arrows}
+    assert labels["reduction_cell_0", "cur"] == "1008x42x42"
+    assert labels["reduction_cell_0", "prev"] == "cell_4: 1008x42x42"
+    paths = picture(netspec.load(ROOT / "specs" / "blocks" / "resnext.yaml:resnext_block_b").graph).arrows
+    assert "32 \u00d7 4x56x56" in [a.label for a in paths]
+
+
+def test_numbers_of_a_repeat_are_those_of_all_its_rounds() -> None:
+    """Of layer l in a dense block: 2 k_l + 128 k_l in front, 256 and 36,864 behind; k_l = 64 + 32 l."""
+    layers = [2 * k + 128 * k + 256 + 36864 for k in (64 + 32 * i for i in range(6))]
+    graph = netspec.load("densenet121").graph
+    view = View(depth=3, show=frozenset(("params",)), heat="params")
+    box = next(b for b in picture(graph, view).root.boxes() if b.path.endswith("denseblock1.denselayer1"))
+    assert box.facts == (f"{layers[0] / 1000:.1f}k to {layers[-1] / 1000:.1f}k parameters each",)
+    heats = {b.path.split(".")[1]: b.heat for b in picture(graph, view).root.boxes() if "denselayer" in b.path}
+    assert heats["denseblock3"] == 1.0 and 0.7 < (heats["denseblock4"] or 0) < 0.8  # 2.84M and 2.16M
+
+
+def test_repeats_with_another_rate_of_dropout_are_not_folded() -> None:
+    texts = [line for b in picture(netspec.load("fractalnet").graph).root.boxes() for line in b.lines]
+    assert [f"dropout 0.{i}" in texts for i in (1, 2, 3, 4)] == [True] * 4
+
+
+def test_closed_groups_say_what_they_hold() -> None:
+    said = {b.path: b.lines for b in picture(netspec.load("vgg16").graph, View(depth=1)).root.boxes()}
+    assert said["stage3"] == ("stage3", "3\u00d73 conv, 256 \u00d73", "2\u00d72 max pool, /2")  # column D of Table 1
+    said = {b.path: b.lines for b in picture(netspec.load("googlenet").graph, View(depth=1)).root.boxes()}
+    assert said["aux1"] == ("aux1: aux_head",) and said["conv2"] == ("conv2", "1\u00d71 conv, 64 + 3\u00d73 conv, 192")
+
+
+def test_a_tangle_is_drawn_roughly_or_refused() -> None:
+    pytest.importorskip("pygraphviz")
+    spec, view = ROOT / "specs" / "blocks" / "dense.yaml:dense_block", View(depth=1, unfold=True, direct=True)
+    svg = ET.fromstring(draw(netspec.load(spec, layers=24).graph, "svg", view))
+    assert len([g for g in svg.iter(f"{SVG}g") if g.get("class") == "edge"]) == 24 * 25 // 2 + 1
+    with pytest.raises(UsageError, match="takes too long"):
+        draw(netspec.load(spec, layers=100).graph, "svg", view)
+
+
+def test_options_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
+    assert run(["draw", "alexnet", "-f", "png", "-o", str(tmp_path / "a.svg")]) == 2
+    assert run(["draw", "alexnet", "--diff", "vgg16", "--heat", "macs", "-o", str(tmp_path / "a.svg")]) == 2
+    assert run(["draw", "lenet5", "--expand", "conv1", "-o", str(tmp_path / "a.svg")]) == 2
+    assert not list(tmp_path.iterdir())

@@ -117,9 +117,11 @@ def part(page: Any, label: str) -> Any:
 
 
 def test_it_shows_what_the_svg_shows(page: Any, tmp_path: Path) -> None:
-    for name in ("googlenet", "resnet50"):
+    for name in ("googlenet", "nasnet_a_mobile"):
         opened(page, name, tmp_path)
         drawn = picture(graph_of(name))
+        said = [text.strip() for text in page.locator("#view .edge text").all_text_contents()]
+        assert sorted(said) == sorted(arrow.label for arrow in drawn.arrows)
         assert page.locator("#view .node").count() == len(list(drawn.root.boxes()))
         assert page.locator("#view .edge").count() == len(drawn.arrows)
 

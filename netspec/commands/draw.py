@@ -50,7 +50,7 @@ class Shown(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 @click.option("--direct", is_flag=True, help="Concatenations as arrows from what they join to what reads them.")
 @click.option("--show", type=Shown(), default="names,shapes", show_default=True, help=f"Any of {', '.join(SHOWN)}.")
 @click.option("--heat", type=click.Choice(HEATS), help="Colour by a number.")
-@click.option("--diff", "other", metavar="OTHER", help="OTHER and SPEC beside each other: added, removed, changed.")
+@click.option("--diff", "other", metavar="OTHER", help="OTHER as shipped, and SPEC beside it: added, removed, changed.")
 @click.option("--inference", is_flag=True, help="Without auxiliary heads and dropout.")
 def command(output: str | None, kind: str | None, inference: bool, other: str | None, **options: Any) -> int:
     """Draw SPEC, or a block as FILE.yaml:BLOCK: blocks as boxes, shapes on the arrows, repeats folded."""
@@ -61,9 +61,13 @@ def command(output: str | None, kind: str | None, inference: bool, other: str | 
     suffix = Path(output).suffix[1:].lower() if output not in (None, "-") else ""
     if not kind and suffix and suffix not in SUFFIXES:
         raise UsageError(f"{output}: the suffix '.{suffix}' is no format", f"known: {', '.join(SUFFIXES)}")
+    if kind and SUFFIXES.get(suffix, kind) != kind:
+        raise UsageError(f"{output} is to be {kind}, but its suffix says {SUFFIXES[suffix]}", "leave -f out")
     kind = kind or SUFFIXES.get(suffix, "svg")
     if output == "-" and kind not in TEXTS:
         raise UsageError(f"{kind} is no text: name a file with -o")
+    if other is not None and options["heat"]:
+        raise UsageError("--diff colours what changed, --heat what costs most", "ask for one of them")
     view = View(*(options.pop(name) for name in ("depth", "collapse", "expand", "show", "heat", "unfold", "direct")))
     request = Request.of(options)
     network = request.network()

@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
 
+from netspec.draw.labels import WORDS
 from netspec.draw.model import Arrow, Box, Frame, Picture
 from netspec.draw.picture import picture
 from netspec.draw.view import View
 from netspec.graph import Graph
+from netspec.ops.base import show
 
 
 def difference(before: Graph, after: Graph, view: View | None = None) -> Picture:
@@ -39,7 +41,8 @@ def difference(before: Graph, after: Graph, view: View | None = None) -> Picture
         arrows += [replace(a, source=f"{side}/{a.source}", target=f"{side}/{a.target}") for a in found.arrows]
     counts = Counter(mark_before(box.path) for box in boxes[0])
     added = sum(mark_after(box.path) == "added" for box in boxes[1])
-    legend = f"{added} added (green), {counts['removed']} removed (red), {counts['changed']} changed (yellow)"
+    legend = (f"boxes: {added} added (green), {counts['removed']} removed (red), "
+              f"{counts['changed']} changed (yellow)")  # fmt: skip
     return Picture(f"{drawn[0].title} and {drawn[1].title}", root, arrows, legend)
 
 
@@ -76,15 +79,22 @@ def _changes(boxes: Sequence[Mapping[str, Box]], paths: tuple[str, str],
     before, after = (found[path] for found, path in zip(boxes, paths, strict=True))
     scopes = [graph.scopes.get(path) for graph, path in zip(graphs, paths, strict=True)]
     args = [scope.args if scope else {} for scope in scopes]
-    found = _unequal(args[0], args[1], "")
+    blocks = [scope.block if scope else "" for scope in scopes]
+    found = _unequal(args[0], args[1], "") if blocks[0] == blocks[1] else []
     if before.times != after.times:
         found.insert(0, f"\u00d7{before.times} \u2192 \u00d7{after.times}")
     nodes = [[graph.nx.nodes[path]["node"] for path in box.nodes]
              for graph, box in zip(graphs, (before, after), strict=True)]
+    ops = [[WORDS.get(n.op, n.op.replace("_", " ")) for n in found] for found in nodes]
+    if not found:
+        found += [f"without {op}" for op in dict.fromkeys(ops[0]) if op not in ops[1]]
+        found += [f"with {op}" for op in dict.fromkeys(ops[1]) if op not in ops[0]]
     if not found and [n.op for n in nodes[0]] == [n.op for n in nodes[1]]:
         for a, b in zip(*nodes, strict=True):
             name = "" if len(nodes[0]) == 1 else f"{b.path.removeprefix(f'{after.path}.')}: "
             found += _unequal(a.attrs, b.attrs, name) or _unequal(a.rule.weights, b.rule.weights, name)
+    if not found and nodes[0] and nodes[1]:
+        found += _unequal({"gives": show(nodes[0][-1].shape)}, {"gives": show(nodes[1][-1].shape)}, "")
     if len(found) > MOST_CHANGES:
         found[MOST_CHANGES - 1:] = [f"and {len(found) - MOST_CHANGES + 1} more"]
     return tuple(found)

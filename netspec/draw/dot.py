@@ -26,6 +26,8 @@ class Arrangement:
     """Paths of two boxes, of which the first stands above the second."""
     turned: frozenset[str] = frozenset()
     """Paths of boxes whose inputs are named from right to left."""
+    rough: bool = False
+    """Straight arrows, placed in seconds where each passes many others."""
 
 
 def to_dot(drawn: Picture, arrangement: Arrangement = Arrangement()) -> str:
@@ -38,6 +40,7 @@ class _Writer:
 
     def __init__(self, drawn: Picture, arrangement: Arrangement) -> None:
         self.drawn, self.arrangement, self.free = drawn, arrangement, arrangement.seed is not None
+        self.free |= arrangement.rough
         self.lines: list[str] = []
         self.ids: dict[str, str] = {}
         self.boxes = {box.path: replace(box, ins=box.ins[::-1]) if box.path in arrangement.turned else box
@@ -55,12 +58,13 @@ class _Writer:
         # An arrow with a label has a row for it.
         gap = 0.08 if any(arrow.label for arrow in self.drawn.arrows) else 0.25
         order = "" if self.free else " ordering=out;"
+        order += " mclimit=0.1; nslimit=1; splines=line;" if self.arrangement.rough else ""
         self.lines += [
             "digraph netspec {",
             f"  rankdir=TB; ranksep={gap}; nodesep=0.22; pad=0.1; compound=true;{order}",
             f"  bgcolor=transparent; fontname={_quote(FONT)}; fontsize=14; labelloc=t; label={title};",
-            f'  node [shape=box, style="filled,rounded", fontname={_quote(FONT)}, fontsize=11, height=0.28, '
-            'margin="0.1,0.03", penwidth=1.1];',
+            f'  node [shape=box, style="filled,rounded", fontname={_quote(FONT)}, fontsize=11, height=0.26, '
+            'margin="0.1,0.025", penwidth=1.1];',
             f'  edge [fontname={_quote(FONT)}, fontsize=10, fontcolor="#5f6368", color="#5f6368", arrowsize=0.6];',
         ]
         self.frame(self.drawn.root, 1)
@@ -73,7 +77,7 @@ class _Writer:
     def frame(self, frame: Frame, level: int) -> None:
         """The boxes and frames in a frame."""
         pad, items = "  " * level, list(frame.items)
-        if self.free:
+        if self.arrangement.seed is not None:
             self.random.shuffle(items)
         for item in items:
             if isinstance(item, Box):

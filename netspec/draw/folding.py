@@ -38,10 +38,10 @@ class Names:
     def find(cls, root: Region, collapse: tuple[str, ...], expand: tuple[str, ...]) -> Names:
         """Resolves paths, blocks and patterns such as `layer*`; raises UsageError for one that meets no scope."""
         regions = list(walk(root))
-        opened = {path for name in expand for r in _named(regions, name) for path in _upwards(r.path)}
+        opened = {path for name in expand for r in _named(root, regions, name) for path in _upwards(r.path)}
         exact = {r.path for r in regions}
         apart = {path for name in expand if name in exact for path in _upwards(name)}
-        closed = {r.path for name in collapse for r in _named(regions, name)}
+        closed = {r.path for name in collapse for r in _named(root, regions, name)}
         return cls(frozenset(closed), frozenset(opened), frozenset(apart))
 
 
@@ -51,8 +51,10 @@ def _upwards(path: str) -> Iterator[str]:
         path = path.rpartition(".")[0]
 
 
-def _named(regions: list[Region], name: str) -> list[Region]:
+def _named(root: Region, regions: list[Region], name: str) -> list[Region]:
     found = [r for r in regions if name == r.scope.block or fnmatchcase(r.path, name)]
+    if not found and any(name == node.path for node in root.nodes()):
+        raise UsageError(f"'{name}' is a single step: there is nothing in it to fold or open")
     if not found:
         known = {r.path for r in regions} | {r.scope.block for r in regions if r.scope.block}
         raise UsageError(f"there is no block or scope '{name}' to fold or open", did_you_mean(name, known))
@@ -82,7 +84,7 @@ class Signatures:
             if name != "outside" or inputs[-1:] != ["outside"]:
                 inputs.append(name)
         # The rate of stochastic depth grows from block to block; the structure stays.
-        attrs = repr(sorted((k, v) for k, v in node.attrs.items() if k != "p"))
+        attrs = repr(sorted((k, v) for k, v in node.attrs.items() if node.op != "drop_path"))
         return region.relative(node.path), node.op, attrs, tuple(inputs)
 
 

@@ -50,7 +50,7 @@ def _style(box: Box) -> str:
 def _title(drawn: Picture) -> str:
     import json
 
-    return json.dumps(" ".join(filter(None, (drawn.title, drawn.legend))))
+    return json.dumps(" | ".join(filter(None, (drawn.title, drawn.legend))))
 
 
 def _escape(text: str) -> str:

@@ -15,6 +15,8 @@ class Box:
     """input, weights, pool, norm, join, other, block or output."""
     lines: tuple[str, ...]
     tooltip: str
+    doc: str = ""
+    """Its text in the spec."""
     source: str = ""
     """File and line of the spec."""
     nodes: tuple[str, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from textwrap import wrap
 
@@ -21,15 +21,19 @@ class Numbers:
         self.fields = receptive_fields(graph) if "rf" in view.show else {}
 
     def facts(self, run: Sequence[Sequence[Node]], docs: Sequence[str]) -> tuple[str, ...]:
-        """The lines of numbers and notes of a box; of a repeat they speak of one round, but what the last sees."""
-        found, asked, nodes = [], self.view.show, run[0]
-        counts, each = totals(nodes), " each" if len(run) > 1 else ""
-        if "params" in asked and counts.params:
-            found.append(f"{short(counts.params)} parameters{each}")
-        if "macs" in asked and counts.macs:
-            found.append(f"{short(counts.macs)} MACs{each}")
-        if "memory" in asked and nodes[0].op != "input":
-            found.append(f"{short(memory(nodes))}B{each}")
+        """The lines of numbers and notes of a box; of a repeat, what each round has and what the last one sees."""
+        found, asked = [], self.view.show
+        counts = [totals(nodes) for nodes in run]
+        params = [c.params for c in counts]
+        # Rounds that share their weights have them once.
+        if len(run) > 1 and totals([node for nodes in run for node in nodes]).params == params[0]:
+            params = params[:1]
+        if "params" in asked and any(params):
+            found.append(_range(params, " parameters"))
+        if "macs" in asked and any(c.macs for c in counts):
+            found.append(_range([c.macs for c in counts], " MACs"))
+        if "memory" in asked and run[0][0].op != "input":
+            found.append(_range([memory(nodes) for nodes in run], "B"))
         if "rf" in asked:
             field = self.fields[run[-1][-1].path]
             found.append(f"sees {field[0]}\u00d7{field[1]}" if field else "sees everything")
@@ -37,36 +41,32 @@ class Numbers:
             found += [line for doc in docs for line in wrap(doc, 40)]
         return tuple(found)
 
-    def value(self, paths: Sequence[str]) -> float:
-        """What heats a box with these nodes."""
-        nodes = [self.graph.nx.nodes[path]["node"] for path in paths]
+    def value(self, nodes: Sequence[Node]) -> float:
+        """What heats a box that stands for these nodes."""
         if self.view.heat == "memory":
             return memory(nodes)
         counts = totals(nodes)
         return counts.params if self.view.heat == "params" else counts.macs
 
-    def heated(self, frame: Frame) -> Frame:
-        """The frame with its boxes coloured by the share of the largest; a repeat counts all its rounds."""
-        if self.view.heat is None:
-            return frame
-        values = {box.path: self.value(box.nodes) * times for box, times in _times(frame, 1) if box.nodes}
-        largest = max(values.values(), default=0.0)
-        self.legend = f"heat: {self.view.heat}, darkest {short(largest)}"
-        _heat(frame, {path: value / largest if largest else 0.0 for path, value in values.items()})
-        return frame
+    def written(self, frame: Frame, stands: Mapping[str, Sequence[Sequence[Node]]]) -> None:
+        """Writes into the boxes of a frame what was asked of the nodes that each stands for, round by round.
+
+        Heat is the share of the largest; a repeat counts all its rounds.
+        """
+        values: dict[str, float] = {}
+        if self.view.heat is not None:
+            values = {path: self.value([n for nodes in run for n in nodes]) for path, run in stands.items()}
+            largest = max(values.values(), default=0.0)
+            self.legend = f"heat: {self.view.heat}, darkest {short(largest)}"
+            values = {path: value / largest if largest else 0.0 for path, value in values.items()}
+        for inner in (frame, *frame.frames()):
+            for index, item in enumerate(inner.items):
+                if isinstance(item, Box) and item.path in stands:
+                    facts = self.facts(stands[item.path], [item.doc])
+                    inner.items[index] = replace(item, facts=facts, heat=values.get(item.path))
 
 
-def _times(frame: Frame, times: int) -> Iterator[tuple[Box, int]]:
-    for item in frame.items:
-        if isinstance(item, Frame):
-            yield from _times(item, times * item.times)
-        else:
-            yield item, times * item.times
-
-
-def _heat(frame: Frame, shares: dict[str, float]) -> None:
-    for index, item in enumerate(frame.items):
-        if isinstance(item, Frame):
-            _heat(item, shares)
-        elif item.path in shares:
-            frame.items[index] = replace(item, heat=shares[item.path])
+def _range(values: Sequence[int], unit: str) -> str:
+    """`45.4k parameters`, of several rounds `45.4k parameters each` or `45.4k to 66.2k parameters each`."""
+    low, high = short(min(values)), short(max(values))
+    return f"{low}{'' if low == high else f' to {high}'}{unit}{' each' * (len(values) > 1)}"

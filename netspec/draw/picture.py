@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 
 import networkx as nx
@@ -104,8 +105,8 @@ class _Builder:
         """Of every node inside folded repeats, the number of each repeat and the round in which it stands."""
         self.inside: dict[str, str] = {}
         """Of every node in a closed scope, the path of the scope, in the node's own round."""
-        self.entered: list[frozenset[Ref]] = []
-        """Of every folded repeat, the values that enter its first round."""
+        self.runs: list[Sequence[Region]] = []
+        """Every folded repeat, its number in `rounds` being its place here."""
 
     def picture(self) -> Picture:
         """The whole of it."""
@@ -122,16 +123,25 @@ class _Builder:
             arrows.append(Arrow(home, box.path, label, not output.training_only, outof))
         # Of a block's text, the first sentence: the rest says what a picture shows by itself.
         title = re.split(r"\. (?=[A-Z])", self.graph.title or self.graph.name)[0]
-        drawn = Picture(title, self.numbers.heated(frame), arrows)
+        self.numbers.written(frame, self.stands())
+        drawn = Picture(title, frame, arrows)
         drawn.legend = ". ".join(filter(None, (self.block(), self.numbers.legend)))
         return drawn
 
+    def stands(self) -> dict[str, list[list[Node]]]:
+        """The nodes that every box stands for, round by round."""
+        found: dict[str, dict[object, list[Node]]] = {}
+        for path, node in self.graph.nodes.items():
+            found.setdefault(self.homes[path], {}).setdefault(self.rounds.get(path), []).append(node)
+        return {home: list(rounds.values()) for home, rounds in found.items()}
+
     def block(self) -> str:
-        """Of a block alone, its arguments and what it costs."""
+        """Of a block alone, its name, arguments and parameters."""
         if "" not in self.graph.scopes:
             return ""
         args = ", ".join(f"{name}={value}" for name, value in self.graph.scopes[""].args.items())
-        return f"{args}{': ' * bool(args)}{totals(self.graph.nodes.values()).params:,} parameters"
+        count = totals(self.graph.nodes.values()).params
+        return f"{self.graph.name}{f'({args})' if args else ''}: {count:,} parameters"
 
     def fill(self, region: Region, frame: Frame, left: int) -> None:
         """Puts the items of a region into a frame, `left` levels deep."""
@@ -157,14 +167,14 @@ class _Builder:
             frame.items.append(inner)
             self.fill(first, inner, left - (first.scope.kind != "branch"))
         if len(run) > 1:
-            self.entered.append(frozenset(first.inputs))
+            self.runs.append(run)
             for index, region in enumerate(run):
                 for node in region.nodes():
                     mirror = first.path + node.path[len(region.path):]
                     self.homes[node.path] = self.homes[mirror]
                     if mirror in self.inside:
                         self.inside[node.path] = region.path + self.inside[mirror][len(first.path):]
-                    self.rounds[node.path] = (*self.rounds.get(node.path, ()), (len(self.entered), index))
+                    self.rounds[node.path] = (*self.rounds.get(node.path, ()), (len(self.runs) - 1, index))
 
     def box(self, nodes: list[Node], region: Region) -> Box:
         """A node, or a layer with what follows it."""
@@ -173,7 +183,7 @@ class _Builder:
         ops = " ".join(dict.fromkeys(n.op for n in nodes))
         tooltip = ". ".join(filter(None, (f"{first.path}: {ops} -> {show(last.shape)}", first.doc)))
         return Box(first.path, kind_of(lead), node_lines(nodes, region, "names" in self.view.show), tooltip,
-                   line_of(first.span), tuple(n.path for n in nodes), self.numbers.facts([nodes], [first.doc]))
+                   first.doc, line_of(first.span), tuple(n.path for n in nodes))
 
     def closed(self, run: Sequence[Region], parent: Region) -> Box:
         """A scope as one box: a layer with what follows it, or its name and what it repeats."""
@@ -183,10 +193,9 @@ class _Builder:
         kind, lines = closed_lines(region, parent, run[-1].path if len(run) > 1 else "", names)
         if len(run) > 1:
             lines.append(times(run).strip())
-        facts = self.numbers.facts([list(r.nodes()) for r in run], [region.scope.doc])
         ins, outs = map(tuple, ports(region, kind))
-        return Box(region.path, kind, tuple(lines), describe(region), line_of(region.scope.span),
-                   tuple(n.path for n in nodes), facts, None, len(run), "", ins, outs)
+        return Box(region.path, kind, tuple(lines), describe(region), region.scope.doc, line_of(region.scope.span),
+                   tuple(n.path for n in nodes), times=len(run), ins=ins, outs=outs)
 
     def arrows(self, boxes: Mapping[str, Box]) -> list[Arrow]:
         """Every edge between two boxes once; those between the rounds of a repeat are what the count stands for."""
@@ -195,19 +204,41 @@ class _Builder:
         main = {self.homes[path] for path in serves}
         shapes = "shapes" in self.view.show
         found: dict[tuple[str, str, str, int, str, str], Arrow] = {}
+        left: dict[tuple[str, str, str, int, str, str], dict[tuple[int, int], str]] = {}
         for node in graph.nodes.values():
             for index, ref in enumerate(node.inputs):
                 a, b = self.homes[ref.node], self.homes[node.path]
                 if a == b or self._mirrors(ref, node.path):
                     continue
                 label = show(graph.shape(ref)) if shapes else ""
-                # A repeat is entered and left once: the first that enters counts, and the last that leaves.
+                # A repeat is entered once, and left by an arrow that says of which rounds it comes.
                 crosses = ref.node in self.rounds or node.path in self.rounds
                 for outof, into in product(self._leaves(ref, boxes[a]), self._enters(ref, node.path, boxes[b])):
                     key = (a, b, "" if crosses else str(ref), index if self.view.unfold else 0, outof, into)
+                    left.setdefault(key, {}).update(dict.fromkeys(self._left(ref.node, node.path), label))
                     if key not in found or ref.node in self.rounds:
                         found[key] = Arrow(a, b, label, a in main and b in main, outof, into)
-        return list(found.values())
+        return [replace(arrow, label=self._label(arrow.label, left[key])) for key, arrow in found.items()]
+
+    def _left(self, source: str, target: str) -> list[tuple[int, int]]:
+        """The outermost repeat that an edge leaves, with the round."""
+        others = dict(self.rounds.get(target, ()))
+        return [(run, index) for run, index in self.rounds.get(source, ()) if run not in others][-1:]
+
+    def _label(self, label: str, left: Mapping[tuple[int, int], str]) -> str:
+        """What an arrow says: a shape; of a repeat that is not left by its last round alone, the rounds as well."""
+        if len({run for run, _ in left}) != 1:
+            return label
+        run = self.runs[next(iter(left))[0]]
+        indices = sorted(index for _, index in left)
+        shape = label if len(set(left.values())) == 1 else "different shapes"
+        if indices == [len(run) - 1]:
+            return label
+        if len(indices) == len(run):
+            return f"{len(run)} \u00d7 {shape}".rstrip()
+        names = [run[index].path.rpartition(".")[2] for index in indices]
+        named = " and ".join(names) if len(names) < 3 else f"{len(names)} of {len(run)}"
+        return ": ".join(filter(None, (named, shape)))
 
     def _enters(self, ref: Ref, path: str, box: Box) -> Sequence[str]:
         """The names by which a value enters the closed scope around a node; a nameless one where it has none."""
@@ -228,7 +259,7 @@ class _Builder:
         others = dict(self.rounds.get(path, ()))
         if any(run in others and (others[run] != index or index > 0) for run, index in self.rounds.get(ref.node, ())):
             return True
-        return any(index > 0 and ref in self.entered[run - 1] for run, index in others.items())
+        return any(index > 0 and ref in self.runs[run][0].inputs for run, index in others.items())
 
 
 def _ancestors(graph: Graph, path: str) -> set[str]:
@@ -251,8 +282,11 @@ def times(run: Sequence[Region]) -> str:
 def closed_lines(region: Region, parent: Region, last: str = "", names: bool = True) -> tuple[str, list[str]]:
     """The kind of a closed scope and what it says: a layer with what follows it, or its name and what it repeats."""
     if not is_layer(region):
-        return "block", [closed_title(region, parent, last, names), *inside(region)]
+        title, more = closed_title(region, parent, last, names), inside(region)
+        return "block", [f"{title}: {more[0]}"] if more and len(region.items) == 1 else [title, *more]
     name, block = parent.relative(region.path), region.scope.block
+    if last:
+        name = f"{name} to {parent.relative(last)}"
     plain = not names or (bool(block) and name.startswith(block))
     nodes = list(region.nodes())
     kind = "weights" if any(kind_of(n) == "weights" for n in nodes) else "norm"
@@ -266,14 +300,32 @@ def ports(region: Region, kind: str) -> tuple[Mapping[str, Ref], Mapping[str, Re
     return ins if len(ins) > 1 and kind == "block" else {}, outs if len(outs) > 1 and kind == "block" else {}
 
 
+def _layers(items: Sequence[Node | Region]) -> list[str]:
+    """The layers of a closed group of few, without norms and activations: `3x3 conv, 64 x2`, `2x2 max pool, /2`."""
+    found: list[tuple[str, int]] = []
+    for item in items:
+        if isinstance(item, Region) and not is_layer(item):
+            return []
+        for node in [item] if isinstance(item, Node) else item.nodes():
+            kind, text = kind_of(node), op_text(node.op, node.attrs)
+            if kind in ("input", "join"):
+                return []
+            if kind in ("weights", "pool"):
+                found[-1:] = [(text, found[-1][1] + 1)] if found and found[-1][0] == text else [*found[-1:], (text, 1)]
+    lines = [text if count == 1 else f"{text} \u00d7{count}" for text, count in found]
+    # Two short ones share a line.
+    return [" + ".join(lines)] if len(lines) == 2 and len("".join(lines)) < 32 else lines if len(lines) <= 3 else []
+
+
 def inside(region: Region) -> list[str]:
-    """What a closed scope repeats, where it is nothing but that: `bottleneck x3`, `3x3 conv, 8 x3 shared`."""
+    """What a closed scope holds: `bottleneck x3`, `3x3 conv, 8 x3 shared`; of a group of few layers, these."""
     items = region.items
     scopes, nodes = [i for i in items if isinstance(i, Region)], [i for i in items if isinstance(i, Node)]
-    if len(items) < 2 or (scopes and nodes) or any(r.scope.kind == "branch" or is_layer(r) for r in scopes):
-        return []
+    plain = not (scopes and nodes) and not any(r.scope.kind == "branch" or is_layer(r) for r in scopes)
     said = {r.scope.block or "rounds" for r in scopes} | {op_text(n.op, n.attrs) for n in nodes}
-    if len(said) > 1:
+    if plain and len(items) > 1 and len(said) == 1:
+        places = {r.scope.weights_at for r in scopes} | {n.weights_at for n in nodes}
+        return [f"{said.pop()} \u00d7{len(items)}{' shared' if len(places) == 1 else ''}"]
+    if region.scope.block:
         return []
-    places = {r.scope.weights_at for r in scopes} | {n.weights_at for n in nodes}
-    return [f"{said.pop()} \u00d7{len(items)}{' shared' if len(places) == 1 else ''}"]
+    return [scopes[0].scope.block] if len(items) == 1 and scopes and scopes[0].scope.block else _layers(items)

@@ -13,8 +13,12 @@ import networkx as nx
 from netspec.draw.dot import Arrangement, to_dot
 from netspec.draw.graphviz import graphviz
 from netspec.draw.model import Picture
+from netspec.errors import UsageError
 
-MOST_BOXES, SEEDS = 60, 6
+MOST_BOXES, MOST_ARROWS, MOST_CROSSINGS, SEEDS = 60, 100, 12, 6
+# Arrows that pass a row, on average, above which a layout takes minutes; and rows that arrows pass, above which it
+# takes minutes even if it is rough (46,000 take some 15 seconds).
+TANGLED, TOO_LONG = 60, 100_000
 # The length of an arrow's head in inches.
 HEAD = 6 / 72
 
@@ -24,15 +28,23 @@ Point = tuple[float, float]
 def untangled(drawn: Picture) -> str:
     """The picture as DOT, laid out with as few crossings as were found; small pictures only, others stay as they are.
 
-    Raises MissingError without Graphviz.
+    Raises MissingError without Graphviz, UsageError where it would take minutes.
     """
+    passed, rows = lengths(drawn)
+    if passed > TANGLED * rows:
+        if passed > TOO_LONG:
+            raise UsageError(f"a layout of {len(drawn.arrows):,} arrows past so many boxes takes too long",
+                             "close more, with --depth or --collapse; or write it with -f dot")  # fmt: skip
+        return to_dot(drawn, Arrangement(rough=True))
     best = Arrangement()
     boxes = list(drawn.root.boxes())
     # A tree cannot cross; of a page, every arrangement is laid out in some milliseconds.
-    if len(drawn.arrows) < len(boxes) or len(boxes) > MOST_BOXES:
+    if len(drawn.arrows) < len(boxes) or len(boxes) > MOST_BOXES or len(drawn.arrows) > MOST_ARROWS:
         return to_dot(drawn)
     planar, _ = nx.check_planarity(nx.Graph([(a.source, a.target) for a in drawn.arrows]))
     aim, fewest = 0 if planar else 1, crossings(to_dot(drawn))
+    if fewest > MOST_CROSSINGS:
+        return to_dot(drawn)
     turns = chain.from_iterable([box.path for box in boxes if box.ins] for _ in range(2))
     for path in turns:
         if fewest <= aim:
@@ -46,6 +58,14 @@ def untangled(drawn: Picture) -> str:
         if (count := crossings(to_dot(drawn, arrangement))) < fewest:
             best, fewest = arrangement, count
     return to_dot(drawn, best)
+
+
+def lengths(drawn: Picture) -> tuple[int, int]:
+    """How many rows all arrows pass, and how many rows there are."""
+    rows = dict.fromkeys((box.path for box in drawn.root.boxes()), 0)
+    for arrow in drawn.arrows:  # in the order of the graph, which is a topological one
+        rows[arrow.target] = max(rows[arrow.target], rows[arrow.source] + 1)
+    return sum(rows[a.target] - rows[a.source] for a in drawn.arrows), max(rows.values(), default=0)
 
 
 def _arrangements(drawn: Picture) -> Iterator[Arrangement]:

@@ -48,7 +48,7 @@ function dot(made, network, folded) {
   const most = Math.max(1, ...[...made.visible.values()].map((part) => part.item.heat || 0));
   const lines = ["digraph {",
     `rankdir=TB; ranksep=${made.arrows.some((arrow) => arrow.label) ? 0.08 : 0.25}; nodesep=0.22; pad=0.1; ordering=out; bgcolor=transparent;`,
-    `node [shape=box, style="filled,rounded", fontname=${quote(network.font)}, fontsize=11, height=0.28, margin="0.1,0.03"];`,
+    `node [shape=box, style="filled,rounded", fontname=${quote(network.font)}, fontsize=11, height=0.26, margin="0.1,0.025"];`,
     `edge [fontname=${quote(network.font)}, fontsize=10, fontcolor="#5f6368", color="#5f6368", arrowsize=0.6];`];
   const name = (part) => {
     const id = "part" + byId.size;

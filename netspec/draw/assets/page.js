@@ -42,6 +42,20 @@
   const folded = (item) => item.run && !unrolled.has(item.run[3]);
   const hidden = (item) => folded(item) && item.run[0] > 0;
 
+  // What an arrow says: a shape; of a repeat that is not left by its last round alone, the rounds as well.
+  function rounded(label, left) {
+    if (new Set(left.map(([run]) => run)).size !== 1) return label;
+    const first = parts.get(left[0][0]), count = first.run[1];
+    const indices = left.map(([, index]) => index).sort((a, b) => a - b);
+    const shape = new Set(left.map(([, , shape]) => shape)).size === 1 ? label : "different shapes";
+    if (indices.length === 1 && indices[0] === count - 1) return label;
+    if (indices.length === count) return `${count} \u00d7 ${shape}`.trimEnd();
+    const rounds = (first.parent ? first.parent.items : network.items).filter((item) => item.run && item.run[3] === first.path);
+    const names = indices.map((index) => rounds[index].path.split(".").at(-1));
+    const named = names.length < 3 ? names.join(" and ") : `${names.length} of ${count}`;
+    return shape ? `${named}: ${shape}` : named;
+  }
+
   // What is visible: a tree of frames and boxes, and arrows between them.
   function picture() {
     if (network.dot) return { root: [], arrows: Array(network.arrows), visible: new Map([...parts].map(([path, item]) => [path, { item, lines: item.lines }])) };
@@ -97,10 +111,15 @@
       const crosses = rounds.has(a) || rounds.has(b);
       for (const into of named("ins", b, ref, to)) {
         const outof = named("outs", a, ref, from)[0], key = JSON.stringify([from, to, crosses ? "" : ref, outof, into]);
+        const left = arrows.has(key) ? arrows.get(key).left : new Map();
+        // The outermost repeat that the edge leaves, with the round.
+        const place = (rounds.get(a) || []).filter(([run]) => !others.has(run)).at(-1);
+        if (place) left.set(place.join("\n"), [...place, label]);
         if (!arrows.has(key) || rounds.has(a))
-          arrows.set(key, { from, to, label, main: main.has(from) && main.has(to), outof, into });
+          arrows.set(key, { from, to, label, main: main.has(from) && main.has(to), outof, into, left });
       }
     }
+    for (const arrow of arrows.values()) arrow.label = rounded(arrow.label, [...arrow.left.values()]);
     for (const output of network.outputs) {
       const note = output.training ? ["training only" + (output.weight === null ? "" : ", loss x " + output.weight)] : [];
       const path = "output " + output.name;
