@@ -61,7 +61,7 @@ def find(spec: str) -> Found:
 def _find(spec: str) -> Found:
     path, _, block = spec.partition(".yaml:")
     if block:
-        return Found(_existing(Path(path + ".yaml"), spec), block=block)
+        return Found(_existing(Path(path + ".yaml"), path + ".yaml"), block=block)
     if spec.endswith((".yaml", ".yml")) or "/" in spec or Path(spec).is_file():
         return Found(_existing(Path(spec), spec))
     family = specs_root() / f"{spec}.yaml"

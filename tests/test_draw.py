@@ -487,3 +487,16 @@ def test_options_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
     assert run(["draw", "alexnet", "--diff", "vgg16", "--heat", "macs", "-o", str(tmp_path / "a.svg")]) == 2
     assert run(["draw", "lenet5", "--expand", "conv1", "-o", str(tmp_path / "a.svg")]) == 2
     assert not list(tmp_path.iterdir())
+
+
+def test_weights_that_are_shared_are_said_and_counted_once(tmp_path: Path) -> None:
+    """A 1x1 convolution of 16 to 16 channels has 16 x 16 weights and 16 biases."""
+    path = tmp_path / "sh.yaml"
+    path.write_text("netspec: 1\nname: sh\ninput: [16, 8, 8]\nbody:\n  - m = conv: [16, 1]\n    repeat: 3\n"
+                    "    share: true\n", encoding="utf-8")  # fmt: skip
+    graph = netspec.load(path).graph
+    boxes = {b.path: b for b in picture(graph, View(show=frozenset(("params",)))).root.boxes()}
+    assert [boxes[f"m.{i}"].facts for i in range(3)] == [("272 parameters",), (), ()]
+    assert boxes["m.1"].lines[-1] == boxes["m.2"].lines[-1] == "weights of m.0"
+    view = View(show=frozenset(("params",)), collapse=("m",))
+    assert [b.facts for b in picture(graph, view).root.boxes() if b.path == "m"] == [("272 parameters",)]

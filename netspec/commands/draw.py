@@ -26,6 +26,8 @@ class Shown(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         for part in asked:
             if part not in SHOWN:
                 self.fail(f"there is no '{part}' to show. {did_you_mean(part, SHOWN)}", param, ctx)
+        if not asked:
+            self.fail(f"name any of {', '.join(SHOWN)}", param, ctx)
         return frozenset(asked)
 
 

@@ -48,7 +48,7 @@ def command(what: str, specs: tuple[str, ...], output: str | None, kind: str | N
     if what == "pareto":
         if depth is not None:
             raise UsageError("--depth is for params, macs and memory")
-        points, labelled = _points(specs)
+        points, labelled = _points(tuple(dict.fromkeys(specs)))
         data = plot_pareto(points, kind, labelled)
     elif not specs:
         raise UsageError(f"plot {what} needs a SPEC", f"as in: netspec plot {what} resnet50")

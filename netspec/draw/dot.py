@@ -54,7 +54,7 @@ class _Writer:
         if self.drawn.legend:
             small = "<BR/>".join(map(_cell, wrap(self.drawn.legend, 76)))
             large = "<BR/>".join(map(_cell, wrap(self.drawn.title, 60)))
-            title = f'<{large}<BR/><FONT POINT-SIZE="11">{small}</FONT>>'
+            title = f'<{large}<BR/><FONT POINT-SIZE="4"> </FONT><BR/><FONT POINT-SIZE="11">{small}</FONT>>'
         # An arrow with a label has a row for it.
         gap = 0.08 if any(arrow.label for arrow in self.drawn.arrows) else 0.25
         order = "" if self.free else " ordering=out;"

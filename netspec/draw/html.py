@@ -167,7 +167,8 @@ class _Page:
         lead = next((n for n in nodes if kind_of(n) in ("weights", "pool")), nodes[0])
         return {
             "path": nodes[0].path, "id": number, "kind": kind_of(lead),
-            "lines": node_lines(nodes, region, self.named), "nodes": [self.node(n) for n in nodes],
+            "lines": (*node_lines(nodes, region, self.named), *self.numbers.shared(nodes)),
+            "nodes": [self.node(n) for n in nodes],
             "said": self.numbers.facts([nodes], [nodes[0].doc]),
             "heat": self.heat(nodes),
         }  # fmt: skip

@@ -18,15 +18,19 @@ class Numbers:
 
     def __init__(self, graph: Graph, view: View) -> None:
         self.graph, self.view, self.legend = graph, view, ""
+        self.owners: dict[str, str] = {}
+        for node in graph.nodes.values():
+            if node.rule.weights:
+                self.owners.setdefault(node.weights_at, node.path)
         self.fields = receptive_fields(graph) if "rf" in view.show else {}
 
     def facts(self, run: Sequence[Sequence[Node]], docs: Sequence[str]) -> tuple[str, ...]:
         """The lines of numbers and notes of a box; of a repeat, what each round has and what the last one sees."""
         found, asked = [], self.view.show
         counts = [totals(nodes) for nodes in run]
-        params = [c.params for c in counts]
-        # Rounds that share their weights have them once.
-        if len(run) > 1 and totals([node for nodes in run for node in nodes]).params == params[0]:
+        # Weights that are shared are counted where they stand first, as in all tables.
+        params = [totals([n for n in nodes if self.owners.get(n.weights_at, n.path) == n.path]).params for nodes in run]
+        if len(run) > 1 and not any(params[1:]):
             params = params[:1]
         if "params" in asked and any(params):
             found.append(_range(params, " parameters"))
@@ -40,6 +44,11 @@ class Numbers:
         if "notes" in asked:
             found += [line for doc in docs for line in wrap(doc, 40)]
         return tuple(found)
+
+    def shared(self, nodes: Sequence[Node]) -> tuple[str, ...]:
+        """Where the weights of nodes stand first, if not here."""
+        owners = [self.owners.get(node.weights_at, node.path) for node in nodes]
+        return tuple(f"weights of {o}" for n, o in zip(nodes, owners, strict=True) if o != n.path)[:1]
 
     def value(self, nodes: Sequence[Node]) -> float:
         """What heats a box that stands for these nodes."""

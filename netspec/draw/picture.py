@@ -182,8 +182,9 @@ class _Builder:
         lead = next((n for n in nodes if kind_of(n) in ("weights", "pool")), first)
         ops = " ".join(dict.fromkeys(n.op for n in nodes))
         tooltip = ". ".join(filter(None, (f"{first.path}: {ops} -> {show(last.shape)}", first.doc)))
-        return Box(first.path, kind_of(lead), node_lines(nodes, region, "names" in self.view.show), tooltip,
-                   first.doc, line_of(first.span), tuple(n.path for n in nodes))
+        lines = (*node_lines(nodes, region, "names" in self.view.show), *self.numbers.shared(nodes))
+        return Box(first.path, kind_of(lead), lines, tooltip, first.doc, line_of(first.span),
+                   tuple(n.path for n in nodes))
 
     def closed(self, run: Sequence[Region], parent: Region) -> Box:
         """A scope as one box: a layer with what follows it, or its name and what it repeats."""
