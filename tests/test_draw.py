@@ -500,3 +500,31 @@ def test_weights_that_are_shared_are_said_and_counted_once(tmp_path: Path) -> No
     assert boxes["m.1"].lines[-1] == boxes["m.2"].lines[-1] == "weights of m.0"
     view = View(show=frozenset(("params",)), collapse=("m",))
     assert [b.facts for b in picture(graph, view).root.boxes() if b.path == "m"] == [("272 parameters",)]
+
+
+def test_a_text_that_graphviz_breaks_is_no_arrow(tmp_path: Path) -> None:
+    """Its plain format breaks long texts; a line that goes on with `edge` was read as an arrow."""
+    pytest.importorskip("pygraphviz")
+    for shift in range(8):
+        body = f"  - a = relu:\n    doc: {'x' * shift}{' edge' * 60}\n  - b = add: [a, input]\n  - add: [b, input]\n"
+        (tmp_path / "t.yaml").write_text(f"netspec: 1\nname: t\ninput: [3, 8, 8]\nbody:\n{body}", encoding="utf-8")
+        view = View(unfold=True, show=frozenset(("notes",)))
+        assert draw(netspec.load(tmp_path / "t.yaml").graph, "svg", view)
+
+
+def test_more_inputs_than_a_box_can_show_have_no_names(tmp_path: Path) -> None:
+    pytest.importorskip("pygraphviz")
+    names = [f"i{k}" for k in range(300)]
+    inputs = ", ".join(names)
+    block = f"blocks:\n  wide:\n    inputs: [{inputs}]\n    body:\n      - concat: [{inputs}]\n"
+    body = f"body:\n  - a = relu\n  - wide:\n    from: [{', '.join(['a', 'input'] * 150)}]\n"
+    (tmp_path / "t.yaml").write_text(f"netspec: 1\nname: t\ninput: [3, 8, 8]\n{block}{body}", encoding="utf-8")
+    graph = netspec.load(tmp_path / "t.yaml").graph
+    assert [b.ins for b in picture(graph, View(depth=1)).root.boxes() if b.path == "wide"] == [()]
+    assert draw(graph, "svg", View(depth=1)).startswith(b"<?xml")
+
+
+def test_numbers_are_rounded_before_their_unit_is_chosen() -> None:
+    from netspec.draw.labels import short
+
+    assert [short(n) for n in (999_999, 999_499, 1.5e12, 7)] == ["1M", "999k", "1.5T", "7"]

@@ -149,13 +149,16 @@ def _padding(drawn: Picture) -> dict[str, tuple[str, int]]:
     """
     height: dict[str, int] = {}
     found: dict[str, tuple[str, int]] = {}
+    leaving: dict[str, list[str]] = {}
+    for arrow in drawn.arrows:
+        leaving.setdefault(arrow.source, []).append(arrow.target)
 
     def deepest(frame: Frame) -> str:
-        inside = {box.path for box in frame.boxes()}
-        rows = dict.fromkeys(inside, 1)
-        for arrow in drawn.arrows:  # in the order of the graph, which is a topological one
-            if arrow.source in inside and arrow.target in inside:
-                rows[arrow.target] = max(rows[arrow.target], rows[arrow.source] + 1)
+        rows = dict.fromkeys((box.path for box in frame.boxes()), 1)
+        for path in rows:  # in the order of the graph, which is a topological one
+            for target in leaving.get(path, ()):
+                if target in rows:
+                    rows[target] = max(rows[target], rows[path] + 1)
         last = max(rows, key=lambda path: (rows[path], path))
         height[frame.path] = rows[last]
         return last
@@ -163,8 +166,9 @@ def _padding(drawn: Picture) -> dict[str, tuple[str, int]]:
     def walk(frame: Frame) -> None:
         inner = [item for item in frame.items if isinstance(item, Frame)]
         ends = {item.path: deepest(item) for item in inner if item.kind == "branch"}
+        highest = max((height[path] for path in ends), default=0)
         for path, end in ends.items():
-            if missing := max(height[p] for p in ends) - height[path]:
+            if missing := highest - height[path]:
                 found[path] = (end, missing)
         for item in inner:
             walk(item)

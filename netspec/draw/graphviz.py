@@ -40,7 +40,7 @@ def graphviz(dot: str, kind: str) -> bytes:
         ) from None
     # What is looked at without a page around it is white below.
     options = "" if kind == "svg" else "-Gbgcolor=white" + " -Gdpi=144" * (kind == "png")
-    with _quiet(), _fonts(kind != "svg" and any(map(_lacks, dot))):
+    with _quiet(), _fonts(kind in ("png", "pdf") and any(map(_lacks, dot))):
         made = pygraphviz.AGraph(string=dot).draw(format=kind, prog="dot", args=options)
     assert isinstance(made, bytes)
     return made

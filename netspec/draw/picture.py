@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 
-import networkx as nx
-
 from netspec.draw.direct import direct
 from netspec.draw.folding import Names, Signatures, closes, grouped
 from netspec.draw.labels import (
@@ -90,7 +88,8 @@ def estimate(drawn: Picture) -> tuple[int, int]:
 
 def line_of(span: Span | None) -> str:
     """`googlenet.yaml:12`; the folder is left out, so that a picture is the same wherever the spec lies."""
-    return f"{span.file.replace(chr(92), '/').rpartition('/')[2]}:{span.line}" if span else ""
+    name = span.file.replace("\\", "/").rpartition("/")[2] if span else ""
+    return f"{''.join(c if c.isprintable() else '?' for c in name)}:{span.line}" if span else ""
 
 
 class _Builder:
@@ -112,14 +111,16 @@ class _Builder:
         """The whole of it."""
         frame = Frame("", "", "network")
         self.fill(self.root, frame, self.depth)
-        arrows = self.arrows({box.path: box for box in frame.boxes()})
+        boxes = {box.path: box for box in frame.boxes()}
+        arrows = self.arrows(boxes)
         for name, output in self.graph.outputs.items():
             lines = (name, *_training(output.training_only, output.loss_weight))
             box = Box(f"output {name}", "output", lines, f"output {name}")
             frame.items.append(box)
             label = show(self.graph.shape(output.ref)) if "shapes" in self.view.show else ""
             home = self.homes[output.ref.node]
-            outof = self._leaves(output.ref, next(b for b in frame.boxes() if b.path == home))[0]
+            outof = self._leaves(output.ref, boxes[home])[0]
+            label = self._label(label, dict.fromkeys(self._left(output.ref.node, ""), label))
             arrows.append(Arrow(home, box.path, label, not output.training_only, outof))
         # Of a block's text, the first sentence: the rest says what a picture shows by itself.
         title = re.split(r"\. (?=[A-Z])", self.graph.title or self.graph.name)[0]
@@ -201,7 +202,7 @@ class _Builder:
     def arrows(self, boxes: Mapping[str, Box]) -> list[Arrow]:
         """Every edge between two boxes once; those between the rounds of a repeat are what the count stands for."""
         graph = self.graph
-        serves = {n for o in graph.outputs.values() if not o.training_only for n in _ancestors(graph, o.ref.node)}
+        serves = _ancestors(graph, [o.ref.node for o in graph.outputs.values() if not o.training_only])
         main = {self.homes[path] for path in serves}
         shapes = "shapes" in self.view.show
         found: dict[tuple[str, str, str, int, str, str], Arrow] = {}
@@ -213,7 +214,7 @@ class _Builder:
                     continue
                 label = show(graph.shape(ref)) if shapes else ""
                 # A repeat is entered once, and left by an arrow that says of which rounds it comes.
-                crosses = ref.node in self.rounds or node.path in self.rounds
+                crosses = self.rounds.get(ref.node) != self.rounds.get(node.path)
                 for outof, into in product(self._leaves(ref, boxes[a]), self._enters(ref, node.path, boxes[b])):
                     key = (a, b, "" if crosses else str(ref), index if self.view.unfold else 0, outof, into)
                     left.setdefault(key, {}).update(dict.fromkeys(self._left(ref.node, node.path), label))
@@ -263,8 +264,13 @@ class _Builder:
         return any(index > 0 and ref in self.runs[run][0].inputs for run, index in others.items())
 
 
-def _ancestors(graph: Graph, path: str) -> set[str]:
-    return {path, *nx.ancestors(graph.nx, path)}
+def _ancestors(graph: Graph, paths: Sequence[str]) -> set[str]:
+    found, queue = set(paths), list(paths)
+    while queue:
+        before = set(graph.nx.predecessors(queue.pop())) - found
+        found |= before
+        queue += before
+    return found
 
 
 def _training(only: bool, weight: float | None) -> tuple[str, ...]:
@@ -276,7 +282,7 @@ def times(run: Sequence[Region]) -> str:
     if len(run) == 1:
         return ""
     shared = len({r.scope.weights_at for r in run}) == 1
-    beside = run[0].scope.kind == "branch" or run[1].inputs == run[0].inputs
+    beside = run[0].scope.kind == "branch" or all(region.inputs == run[0].inputs for region in run)
     return f" \u00d7{len(run)}{' shared' if shared else ''}{' in parallel' if beside else ''}"
 
 
@@ -294,11 +300,16 @@ def closed_lines(region: Region, parent: Region, last: str = "", names: bool = T
     return kind, op_lines(nodes, "" if plain else name)
 
 
+# More names than this no box can show.
+MOST_PORTS = 24
+
+
 def ports(region: Region, kind: str) -> tuple[Mapping[str, Ref], Mapping[str, Ref]]:
     """What enters and what leaves a closed block by name, where it is more than one."""
     ins = {name: ref for name, ref in region.scope.ins.items() if ref in region.inputs}
     outs = {name: ref for name, ref in region.scope.outs.items() if ref in region.outputs}
-    return ins if len(ins) > 1 and kind == "block" else {}, outs if len(outs) > 1 and kind == "block" else {}
+    shown = [named if kind == "block" and 1 < len(named) <= MOST_PORTS else {} for named in (ins, outs)]
+    return shown[0], shown[1]
 
 
 def _layers(items: Sequence[Node | Region]) -> list[str]:
@@ -323,8 +334,9 @@ def inside(region: Region) -> list[str]:
     items = region.items
     scopes, nodes = [i for i in items if isinstance(i, Region)], [i for i in items if isinstance(i, Node)]
     plain = not (scopes and nodes) and not any(r.scope.kind == "branch" or is_layer(r) for r in scopes)
-    said = {r.scope.block or "rounds" for r in scopes} | {op_text(n.op, n.attrs) for n in nodes}
-    if plain and len(items) > 1 and len(said) == 1:
+    said = {r.scope.block or ("rounds" if r.scope.kind == "round" else "") for r in scopes}
+    said |= {op_text(n.op, n.attrs) for n in nodes}
+    if plain and len(items) > 1 and len(said) == 1 and said != {""}:
         places = {r.scope.weights_at for r in scopes} | {n.weights_at for n in nodes}
         return [f"{said.pop()} \u00d7{len(items)}{' shared' if len(places) == 1 else ''}"]
     if region.scope.block:

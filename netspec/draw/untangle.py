@@ -81,7 +81,8 @@ def _arrangements(drawn: Picture) -> Iterator[Arrangement]:
 def crossings(dot: str) -> int:
     """How many pairs of arrows cross in Graphviz's layout of DOT; raises MissingError without it."""
     lines = []
-    for row in graphviz(dot, "plain").decode().splitlines():
+    # Graphviz breaks long texts, with a backslash at the end of the line.
+    for row in graphviz(dot, "plain").decode().replace("\\\n", "").splitlines():
         words = row.split()
         if words[0] == "edge" and words[-2] != "invis":
             numbers = [float(word) for word in words[4:4 + 2 * int(words[3])]]

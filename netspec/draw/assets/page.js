@@ -108,7 +108,7 @@
       if (from === to || (rounds.get(a) || []).some(([run, i]) => others.has(run) && (others.get(run) !== i || i > 0))) continue;
       // What entered the first round of a repeat comes to a later one too: the count stands for it.
       if ((rounds.get(b) || []).some(([run, i]) => i > 0 && parts.get(run).enter.includes(ref))) continue;
-      const crosses = rounds.has(a) || rounds.has(b);
+      const crosses = JSON.stringify(rounds.get(a)) !== JSON.stringify(rounds.get(b));
       for (const into of named("ins", b, ref, to)) {
         const outof = named("outs", a, ref, from)[0], key = JSON.stringify([from, to, crosses ? "" : ref, outof, into]);
         const left = arrows.has(key) ? arrows.get(key).left : new Map();
@@ -127,7 +127,9 @@
       visible.set(path, { item, lines: item.lines });
       root.push(visible.get(path));
       const from = homes.get(output.box), outof = named("outs", output.box, output.ref, from)[0];
-      arrows.set(path, { from, to: path, label: output.label, main: !output.training, outof, into: "" });
+      const place = (rounds.get(output.box) || []).at(-1);
+      const label = rounded(output.label, place ? [[...place, output.label]] : []);
+      arrows.set(path, { from, to: path, label, main: !output.training, outof, into: "" });
     }
     return { root, visible, arrows: [...arrows.values()] };
   }
@@ -243,7 +245,7 @@
         details.append(" ", rounds);
       }
       if (item.doc) details.append(make("p", item.doc));
-      details.append(table({ block: item.block, ...item.facts, ...item.args }));
+      details.append(table({ block: item.block, ...item.facts }), table(item.args));
       if (item.at.length) details.append(...lines(item.at, item.where));
     }
     const layer = item.items && item.kind !== "block" ? leaves(item).flatMap((leaf) => leaf.nodes) : [];
@@ -344,7 +346,8 @@
   for (const id of network.dot ? ["more", "less", "first"] : []) document.getElementById(id).hidden = true;
   details.append(make("h2", network.title), table(network.facts));
   const count = show();
-  if (count) { open = new Set(); show(); }
+  if (count) open = new Set();
+  if (count && show()) throw new Error(`it has ${count} boxes; ${network.most} at most are laid out here`);
   fit();
   document.body.dataset.ready = "yes";
 })().catch((error) => {
