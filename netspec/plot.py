@@ -109,6 +109,7 @@ def _parted(members: Sequence[Point]) -> Iterator[Point | None]:
 def _label(figure: Figure, axis: Axes, points: Sequence[Point]) -> None:
     """Writes names beside points, each where it lies on nothing else; those without a place are left to the legend."""
     draw = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    room = axis.get_window_extent(draw)
     taken = [_around(axis.transData.transform((p.params, p.macs)), 4) for p in points]
     for point in points:
         for dx, dy, align in ((7, -3, "left"), (-7, -3, "right"), (0, 6, "center"), (0, -13, "center"),
@@ -116,7 +117,8 @@ def _label(figure: Figure, axis: Axes, points: Sequence[Point]) -> None:
             text = axis.annotate(_plain(point.name), (point.params, point.macs), (dx, dy), textcoords="offset points",
                                  fontsize=7, ha=align)  # fmt: skip
             box = text.get_window_extent(draw)
-            if not any(box.overlaps(other) for other in taken):
+            inside = room.x0 <= box.x0 and box.x1 <= room.x1 and room.y0 <= box.y0 and box.y1 <= room.y1
+            if inside and not any(box.overlaps(other) for other in taken):
                 taken.append(box)
                 break
             text.remove()

@@ -379,6 +379,35 @@ def test_a_block_alone_says_its_arguments_and_what_it_costs() -> None:
 def test_a_title_is_the_first_sentence_of_a_text() -> None:
     graph = netspec.load(ROOT / "specs" / "blocks" / "inception.yaml:inception_17x17").graph
     assert picture(graph).title.endswith("(Szegedy et al. 2015, Figure 6)")
+    graph = netspec.load(ROOT / "specs" / "nasnet.yaml:normal_cell").graph
+    assert picture(graph).title == "The normal cell of NASNet-A (Figure 4, left)"
+
+
+def test_a_block_alone_shows_its_layers_one_by_one() -> None:
+    """Szegedy et al. 2015, Figure 5 has two 3x3 in a row; in a whole network they are folded, as those of VGG are."""
+    graph = netspec.load(ROOT / "specs" / "inception_v3.yaml:inception_35x35").graph
+    lines = [b.lines[0] for b in picture(graph).root.boxes()]
+    assert {"conv2: 3\u00d73 conv, 96", "conv3: 3\u00d73 conv, 96"} <= set(lines)
+    assert {3} <= {b.times for b in picture(netspec.load("vgg16").graph).root.boxes()}
+
+
+def test_receptive_fields_colour_boxes() -> None:
+    """Araujo et al. 2019: AlexNet's last pooling sees 195 x 195; what is linear behind it sees the whole image."""
+    drawn = picture(netspec.load("alexnet").graph, View(heat="rf"))
+    assert drawn.legend == "heat: receptive field, darkest 195 pixels or the whole input"
+    heats = {b.path: round(195 * (b.heat or 0)) for b in drawn.root.boxes()}
+    seen = [heats[f"net.{name}"] for name in ("conv1", "pool1", "conv2", "pool2", "conv3", "conv4", "conv5", "pool5")]
+    assert (seen, heats["fc8"]) == ([11, 19, 51, 67, 99, 131, 163, 195], 195)
+
+
+def test_it_says_where_a_mermaid_chart_is_larger_than_github_draws(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Mermaid's own defaults: maxEdges 500, maxTextSize 50,000."""
+    target = tmp_path / "d.mmd"
+    assert run(["draw", "resnet152", "--unfold", "-o", str(target)]) == 0
+    assert len(re.findall("-->", target.read_text())) > 500 and "GitHub draws 500 arrows" in capsys.readouterr().err
+    assert run(["draw", "resnet152", "-o", str(target)]) == 0
+    assert "GitHub" not in capsys.readouterr().err
 
 
 STATES = """\

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import xml.etree.ElementTree as ET
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -13,7 +15,8 @@ from typing import Any
 import pytest
 
 import netspec
-from netspec.draw import View, difference, draw, picture, render
+from netspec.draw import HEATS, View, difference, draw, picture, render
+from netspec.draw.colors import HEAT
 from netspec.errors import UsageError
 from netspec.graph import Graph
 
@@ -98,12 +101,18 @@ def graph_of(spec: str | Path) -> Graph:
     return netspec.load(spec).graph
 
 
-def opened(page: Any, spec: str | Path, folder: Path, **view: Any) -> None:
-    """Draws a network and opens its page."""
+@cache
+def page_of(spec: str | Path, view: View) -> bytes:
+    """A network's page, written once."""
+    return draw(graph_of(spec), "html", view)
+
+
+def opened(page: Any, spec: str | Path, folder: Path, part: str = "", **view: Any) -> None:
+    """Draws a network and opens its page, at a part of it."""
     file = folder / "page.html"
-    file.write_bytes(draw(graph_of(spec), "html", View(**view)))
-    page.goto(file.as_uri())
-    page.wait_for_selector("body[data-ready=yes]")
+    file.write_bytes(page_of(spec, View(**view)))
+    page.goto(f"{file.as_uri()}{part}")
+    page.wait_for_selector("body[data-ready=yes]", timeout=120_000)
 
 
 def labels(page: Any) -> set[str]:
@@ -211,8 +220,8 @@ def test_two_networks_on_a_page(page: Any, tmp_path: Path) -> None:
 
 
 def test_a_page_refuses_what_a_browser_would_lay_out_for_minutes() -> None:
-    graph = graph_of("nasnet_a_large")
-    with pytest.raises(UsageError, match="1,500 boxes at most"):
+    graph = graph_of("resnet1202_cifar")
+    with pytest.raises(UsageError, match="5,000 boxes at most"):
         render(difference(graph, graph, View(unfold=True)), "html")
 
 
@@ -275,6 +284,78 @@ def test_names_are_shown_as_text(page: Any, tmp_path: Path) -> None:
     part(page, "1\u00d71 conv, 4").click()
     assert NASTY in page.locator("#details").inner_text()
     assert page.locator("body script").count() == 3
+
+
+def test_the_whole_counts_as_all_tables_do(page: Any, tmp_path: Path) -> None:
+    """Without auxiliary heads; each has 128 x C + 128, 2048 x 1024 + 1024 and 1024 x 1000 + 1000, for C = 512, 528."""
+    opened(page, "googlenet", tmp_path)
+    details = " ".join(page.locator("#details").inner_text().split())
+    heads = sum(128 * c + 128 + 2048 * 1024 + 1024 + 1024 * 1000 + 1000 for c in (512, 528))
+    assert "6,998,552" in details and f"{heads:,} parameters" in details
+
+
+def test_details_lead_to_what_is_read_and_to_what_reads(page: Any, tmp_path: Path) -> None:
+    opened(page, "googlenet", tmp_path)
+    page.keyboard.press("/")
+    page.keyboard.type("4b")
+    page.keyboard.press("Enter")
+    row = page.locator("#details tr", has_text="read by").first
+    assert row.locator("button").all_text_contents() == [
+        "4c.b1x1.conv_relu.conv", "4c.b3x3.conv_relu.conv", "4c.b5x5.conv_relu.conv", "4c.pool.max_pool"]  # fmt: skip
+    row.get_by_role("button", name="4c.pool.max_pool").click()
+    assert page.locator("#details h2").first.inner_text() == "4c.pool.max_pool"
+    assert "3\u00d73 max pool" in labels(page)  # 4c was opened for it
+    page.locator("#details tr", has_text="reads").get_by_role("button", name="4b.concat").click()
+    assert page.locator("#details h2").first.inner_text() == "4b.concat"
+    page.locator("#details nav").get_by_role("button", name="4b", exact=True).click()
+    assert page.locator("#details h2").first.inner_text() == "4b"
+    page.locator("#view").focus()
+    page.keyboard.press("Escape")
+    assert page.locator("#details h2").first.inner_text() == "GoogLeNet (Inception v1)"
+
+
+def test_the_found_are_walked_by_keyboard(page: Any, tmp_path: Path) -> None:
+    opened(page, "googlenet", tmp_path)
+    page.keyboard.press("/")
+    page.keyboard.type("4E")
+    assert page.locator("#found button").first.inner_text() == "4e"
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    assert page.locator("#details h2").first.inner_text() == "4e.b1x1"
+    page.keyboard.press("Escape")
+    assert page.locator("#found button").count() == 0 and page.locator("#search").input_value() == ""
+
+
+def test_the_address_leads_to_a_part(page: Any, tmp_path: Path) -> None:
+    opened(page, "googlenet", tmp_path, part="#5b.b3x3.conv_relu_2.conv")
+    # Table 1: 5b has 384 maps behind its 3x3, of 192 before it.
+    assert "384 x 192 x 3 x 3" in page.locator("#details").inner_text()
+    assert page.locator("#view .chosen").count() == 1
+    part(page, "5a: inception").click()
+    assert page.url.endswith("#5a")
+
+
+@pytest.mark.parametrize("heat", HEATS)
+def test_colours_are_those_of_the_svg(page: Any, tmp_path: Path, heat: str) -> None:
+    pytest.importorskip("pygraphviz")
+    opened(page, "lenet5" if heat == "rf" else "resnet18", tmp_path, heat=heat)
+    svg = ET.fromstring(draw(graph_of("lenet5" if heat == "rf" else "resnet18"), "svg", View(heat=heat)))
+    fills = page.eval_on_selector_all("#view [fill]", "all => all.map(e => e.getAttribute('fill'))")
+    both = [Counter(fill for fill in found if fill in HEAT) for found in (fills, [e.get("fill") for e in svg.iter()])]
+    assert both[0] == both[1] and len(both[0]) > 2
+
+
+@pytest.mark.slow
+def test_a_large_picture_is_laid_out_beside_the_page_and_can_be_stopped(page: Any, tmp_path: Path) -> None:
+    opened(page, "densenet121", tmp_path, unfold=True)
+    assert page.locator("#view .node:not(.title)").count() == len(graph_of("densenet121").nodes) + 1
+    page.get_by_role("button", name="As at first").click()
+    assert "Escape stops" in page.locator("#status").inner_text()
+    page.locator("#view").focus()
+    page.keyboard.press("Escape")
+    assert page.locator("#status").inner_text() == "Stopped."
+    assert page.locator("#view .node:not(.title)").count() == len(graph_of("densenet121").nodes) + 1
 
 
 @pytest.mark.slow

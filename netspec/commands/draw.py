@@ -57,6 +57,7 @@ class Shown(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 def command(output: str | None, kind: str | None, inference: bool, other: str | None, **options: Any) -> int:
     """Draw SPEC, or a block as FILE.yaml:BLOCK: blocks as boxes, shapes on the arrows, repeats folded."""
     from netspec.draw import View, difference, draw, render
+    from netspec.draw.mermaid import too_large
     from netspec.errors import UsageError
     from netspec.files import write_bytes
 
@@ -80,6 +81,8 @@ def command(output: str | None, kind: str | None, inference: bool, other: str | 
         before = replace(request, spec=other, variant=None, settings={}, input_size=None).network()
         data = render(difference(before.inference if inference else before.graph, graph, view), kind)
         name = f"{before.name}-{name}"
+    if kind == "mermaid" and (why := too_large(data.decode())):
+        say(f"note: {why}; draw it less deep, or as svg or html")
     if output == "-":
         out(data.decode())
         return 0

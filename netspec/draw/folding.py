@@ -11,8 +11,9 @@ from netspec.errors import UsageError, did_you_mean
 from netspec.graph import Graph, Node, Ref
 from netspec.regions import Region
 
-# Branches beside each other are what a figure shows; only crowds of them are folded, such as the 32 paths of ResNeXt.
-MANY_BRANCHES = 6
+# Branches beside each other are what a figure shows, and so are the layers of a block that is drawn alone; only crowds
+# of them are folded, such as the 32 paths of ResNeXt.
+CROWD = 6
 
 
 Run = list[Node] | list[Region]
@@ -88,8 +89,8 @@ class Signatures:
         return region.relative(node.path), node.op, attrs, tuple(inputs)
 
 
-def runs(region: Region, signatures: Signatures, names: Names) -> Iterator[Run]:
-    """The items of a region, with repeats that stand one after the other as one list."""
+def runs(region: Region, signatures: Signatures, names: Names, alone: bool = False) -> Iterator[Run]:
+    """The items of a region, of a block that is drawn alone or not, with repeats that follow each other as one list."""
     found: list[Run] = []
     for item in region.items:
         last = found[-1] if found else []
@@ -100,8 +101,10 @@ def runs(region: Region, signatures: Signatures, names: Names) -> Iterator[Run]:
         else:
             found.append([item])
     for run in found:
-        if len(run) > 1 and isinstance(run[0], Region) and run[0].scope.kind == "branch" and len(run) < MANY_BRANCHES:
-            yield from ([item] for item in run)
+        first = run[0]
+        shown = isinstance(first, Region) and (first.scope.kind == "branch" or (alone and is_layer(first)))
+        if shown and len(run) < CROWD:
+            yield from ([item] for item in run)  # type: ignore[misc]
         else:
             yield run
 
@@ -109,7 +112,7 @@ def runs(region: Region, signatures: Signatures, names: Names) -> Iterator[Run]:
 def grouped(graph: Graph, region: Region, signatures: Signatures, names: Names, unfold: bool) -> Iterator[Run]:
     """The items of a region as they are drawn: repeats together, layers with what follows them, or each for itself."""
     if not unfold:
-        yield from layers(graph, list(runs(region, signatures, names)))
+        yield from layers(graph, list(runs(region, signatures, names, "" in graph.scopes)))
         return
     for item in region.items:
         if isinstance(item, Node):

@@ -15,13 +15,14 @@ from netspec.draw.dot import FONT, to_dot
 from netspec.draw.folding import Names, Signatures, grouped
 from netspec.draw.labels import kind_of, node_lines, op_text, scope_title
 from netspec.draw.model import Picture
-from netspec.draw.numbers import Numbers
+from netspec.draw.numbers import HEATED, Numbers
 from netspec.draw.picture import closed_lines, line_of, open_scopes, ports, times
 from netspec.draw.view import View
 from netspec.errors import Span, UsageError
 from netspec.graph import Graph, Node, Ref
 from netspec.measure import memory, receptive_fields, totals
 from netspec.ops.base import show
+from netspec.passes import inference
 from netspec.regions import Region, tree
 
 
@@ -44,16 +45,16 @@ def picture_to_html(drawn: Picture) -> str:
 
 def _page(title: str, content: dict[str, Any]) -> str:
     assets = files("netspec.draw") / "assets"
-    css, dot, page, viz = ((assets / name).read_text(encoding="utf-8")
-                           for name in ("page.css", "dot.js", "page.js", "viz-global.js"))  # fmt: skip
+    names = ("page.css", "visible.js", "dot.js", "page.js", "viz-global.js")
+    css, visible, dot, script, viz = ((assets / name).read_text(encoding="utf-8") for name in names)
     title = escape("".join(c if c.isprintable() else " " for c in title))
     # Inside a script element only `<` can end it or begin a comment.
     data = json.dumps(content, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
-    return PAGE.format(title=title, css=css + dark_css(), data=data, viz=viz, js=dot + page)
+    return PAGE.format(title=title, css=css + dark_css(), data=data, viz=viz, js=visible + dot + script)
 
 
-# More would take the browser minutes.
-MOST_BOXES = 1500
+# More would take the browser minutes: the 4,212 of ResNet-1202 take it half of one.
+MOST_BOXES = 5000
 
 PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -61,7 +62,7 @@ PAGE = """<!DOCTYPE html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; \
-script-src 'unsafe-inline' 'wasm-unsafe-eval'; img-src data:">
+script-src 'unsafe-inline' 'wasm-unsafe-eval'; worker-src blob:; img-src data:">
 <title>{title}</title>
 <style>
 {css}</style>
@@ -81,7 +82,7 @@ script-src 'unsafe-inline' 'wasm-unsafe-eval'; img-src data:">
 <aside aria-live="polite"><ul id="found"></ul><div id="details"></div></aside>
 <footer id="status">Laying out&hellip;</footer>
 <script type="application/json" id="network">{data}</script>
-<script>{viz}</script>
+<script id="viz">{viz}</script>
 <script>
 {js}</script>
 </body>
@@ -93,6 +94,7 @@ class _Page:
     """The data of a page: a tree of boxes and scopes, edges between boxes, and the texts of the specs."""
 
     def __init__(self, graph: Graph, view: View) -> None:
+        self.inference, self.params = inference(graph), totals(graph.nodes.values()).params
         graph = direct(graph) if view.direct else graph
         self.graph, self.view, self.named = graph, view, "names" in view.show
         self.numbers, self.refs = Numbers(graph, view), dict[Ref, int]()
@@ -114,7 +116,7 @@ class _Page:
                 if a != b:
                     edges[a, b, self.shape(ref), self.number(ref)] = None
         outputs = [
-            {"name": name, "box": self.box_of[o.ref.node], "shape": show(self.graph.shape(o.ref)),
+            {"name": name, "node": o.ref.node, "box": self.box_of[o.ref.node], "shape": show(self.graph.shape(o.ref)),
              "label": self.shape(o.ref), "ref": self.number(o.ref), "training": o.training_only,
              "weight": o.loss_weight}
             for name, o in self.graph.outputs.items()
@@ -127,12 +129,14 @@ class _Page:
         }  # fmt: skip
 
     def facts(self) -> dict[str, str]:
-        """What the page says of the whole, and of a block alone its arguments."""
-        nodes = list(self.graph.nodes.values())
-        counts, scope = totals(nodes), self.graph.scopes.get("")
+        """What the page says of the inference graph, as all tables do, and of a block alone its arguments."""
+        nodes, scope = list(self.inference.nodes.values()), self.graph.scopes.get("")
+        counts = totals(nodes)
+        more = self.params - counts.params
         args = {name: str(value) for name, value in scope.args.items()} if scope else {}
         return {"parameters": f"{counts.params:,}", "MACs": f"{counts.macs:,}", "memory": f"{memory(nodes):,} bytes",
-                "nodes": str(len(nodes)), **args}  # fmt: skip
+                "nodes": str(len(nodes)), "training adds": f"{more:,} parameters" if more else "",
+                "darker has more": HEATED[self.view.heat][0] if self.view.heat else "", **args}  # fmt: skip
 
     def items(self, region: Region, names: Names) -> list[dict[str, Any]]:
         """What stands in a region; repeats stand one after the other, each with its run."""
@@ -170,7 +174,7 @@ class _Page:
             "lines": (*node_lines(nodes, region, self.named), *self.numbers.shared(nodes)),
             "nodes": [self.node(n) for n in nodes],
             "said": self.numbers.facts([nodes], [nodes[0].doc]),
-            "heat": self.heat(nodes),
+            "heat": self.numbers.value(nodes),
         }  # fmt: skip
 
     def scope(self, region: Region, parent: Region, names: Names) -> dict[str, Any]:
@@ -185,7 +189,6 @@ class _Page:
             "items": self.items(region, names), "said": self.numbers.facts([nodes], [region.scope.doc]),
             "ins": {k: self.number(v) for k, v in ins.items()}, "outs": {k: self.number(v) for k, v in outs.items()},
             "args": {k: str(v) for k, v in region.scope.args.items()}, "doc": region.scope.doc,
-            "heat": self.heat(nodes),
             "at": self.at(region.scope.span), "where": line_of(region.scope.span),
             "facts": {"parameters": f"{counts.params:,}", "MACs": f"{counts.macs:,}",
                       "memory": f"{memory(nodes):,} bytes", "nodes": str(len(nodes)),
@@ -199,7 +202,6 @@ class _Page:
         per = f"{show(node.shape)} x {macs // math.prod(map(int, node.shape[1:])):,} = " if macs else ""
         facts = {
             "op": op_text(node.op, node.attrs),
-            "reads": ", ".join(f"{r.node} ({show(self.graph.shape(r))})" for r in node.inputs),
             "shape": " and ".join(map(show, node.shapes)),
             "parameters": f"{totals([node]).params:,}" if node.rule.weights else "",
             "MACs": "uncounted" if macs is None else f"{per}{macs:,}" if macs else "",
@@ -210,7 +212,8 @@ class _Page:
         weights = [f"{key.removeprefix(node.weights_at + '.')}: {' x '.join(map(str, shape))} = "
                    f"{math.prod(map(int, shape)):,}{'' if trained else ', not trained'}"
                    for key, shape, trained in node.tensors()]  # fmt: skip
-        return {"path": node.path, "op": node.op, "facts": facts, "weights": weights, "doc": node.doc,
+        reads = [(ref.node, show(self.graph.shape(ref))) for ref in node.inputs]
+        return {"path": node.path, "op": node.op, "facts": facts, "reads": reads, "weights": weights, "doc": node.doc,
                 "at": self.at(node.span), "where": line_of(node.span)}  # fmt: skip
 
     def at(self, span: Span | None) -> list[int]:
@@ -222,11 +225,3 @@ class _Page:
             name = span.file.replace("\\", "/").rpartition("/")[2]
             self.texts.append({"name": name, "lines": span.source.text.split("\n")})
         return [self.sources[span.file], span.line, max(span.line, span.end_line)]
-
-    def heat(self, nodes: Sequence[Node]) -> int:
-        """The number that colours a box."""
-        if self.view.heat is None:
-            return 0
-        counts = totals(nodes)
-        return {"params": counts.params, "macs": counts.macs, "memory": memory(nodes)}[self.view.heat]
-

@@ -150,6 +150,12 @@ def describe(region: Region) -> str:
     return f"{head}, {counts.params:,} parameters, {counts.macs:,} MACs{text}"
 
 
+def first_sentence(text: str) -> str:
+    """A text up to where its first sentence ends, which is not at `et al.` or `Fig. 2`."""
+    end = re.search(r"(?<!\bal)(?<!\bFig)(?<!\bcf)(?<!\bvs)(?<!\be\.g)(?<!\bi\.e)\.\s+(?=\S)", text)
+    return text[:end.start()] if end else text
+
+
 def short(number: float) -> str:
     """A number as the papers print it: 1.2M, 34.5k."""
     number = float(f"{number:.3g}")  # 999,999 is 1M

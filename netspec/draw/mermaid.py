@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 from netspec.draw.colors import COLORS, MARKS, heat
 from netspec.draw.model import Box, Frame, Picture
 
@@ -47,10 +50,24 @@ def _style(box: Box) -> str:
     return f"fill:{fill},stroke:{border},color:#202124"
 
 
-def _title(drawn: Picture) -> str:
-    import json
+# What Mermaid draws where nobody set its `maxEdges` and `maxTextSize`, as on GitHub.
+MOST_ARROWS, MOST_LETTERS = 500, 50_000
 
-    return json.dumps(" | ".join(filter(None, (drawn.title, drawn.legend))))
+
+def too_large(text: str) -> str:
+    """Why a flowchart is not drawn where Mermaid has its default limits; empty if it is."""
+    arrows = len(re.findall(r"^  n\d+ (?:-->|-\.->)", text, re.MULTILINE))
+    if arrows > MOST_ARROWS:
+        return f"GitHub draws {MOST_ARROWS} arrows of a Mermaid chart at most; here are {arrows:,}"
+    if len(text) > MOST_LETTERS:
+        return f"GitHub draws Mermaid charts of {MOST_LETTERS:,} letters at most; here are {len(text):,}"
+    return ""
+
+
+def _title(drawn: Picture) -> str:
+    """The title as YAML; Mermaid takes it for HTML and cuts tags out, so their brackets are others."""
+    text = " | ".join(filter(None, (drawn.title, drawn.legend)))
+    return json.dumps(text.translate(str.maketrans("<>&", "\uff1c\uff1e\uff06")))
 
 
 def _escape(text: str) -> str:

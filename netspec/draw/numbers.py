@@ -12,6 +12,10 @@ from netspec.draw.view import View
 from netspec.graph import Graph, Node
 from netspec.measure import memory, receptive_fields, totals
 
+# What a heat counts, and its unit.
+HEATED = {"params": ("parameters", ""), "macs": ("MACs", ""), "memory": ("memory of activations", "B"),
+          "rf": ("receptive field", " pixels or the whole input")}  # fmt: skip
+
 
 class Numbers:
     """Counts what a view asks for; `legend` says what the colours mean once boxes are heated."""
@@ -22,14 +26,14 @@ class Numbers:
         for node in graph.nodes.values():
             if node.rule.weights:
                 self.owners.setdefault(node.weights_at, node.path)
-        self.fields = receptive_fields(graph) if "rf" in view.show else {}
+        self.fields = receptive_fields(graph) if "rf" in (*view.show, view.heat) else {}
+        self.widest = max((max(field) for field in self.fields.values() if field), default=1)
 
     def facts(self, run: Sequence[Sequence[Node]], docs: Sequence[str]) -> tuple[str, ...]:
         """The lines of numbers and notes of a box; of a repeat, what each round has and what the last one sees."""
         found, asked = [], self.view.show
         counts = [totals(nodes) for nodes in run]
-        # Weights that are shared are counted where they stand first, as in all tables.
-        params = [totals([n for n in nodes if self.owners.get(n.weights_at, n.path) == n.path]).params for nodes in run]
+        params = [totals(self.owned(nodes)).params for nodes in run]
         if len(run) > 1 and not any(params[1:]):
             params = params[:1]
         if "params" in asked and any(params):
@@ -45,17 +49,25 @@ class Numbers:
             found += [line for doc in docs for line in wrap(doc, 40)]
         return tuple(found)
 
+    def owned(self, nodes: Sequence[Node]) -> list[Node]:
+        """Those whose weights stand nowhere before: shared weights are counted once, as in all tables."""
+        return [n for n in nodes if self.owners.get(n.weights_at, n.path) == n.path]
+
     def shared(self, nodes: Sequence[Node]) -> tuple[str, ...]:
         """Where the weights of nodes stand first, if not here."""
         owners = [self.owners.get(node.weights_at, node.path) for node in nodes]
         return tuple(f"weights of {o}" for n, o in zip(nodes, owners, strict=True) if o != n.path)[:1]
 
-    def value(self, nodes: Sequence[Node]) -> float:
-        """What heats a box that stands for these nodes."""
+    def value(self, nodes: Sequence[Node]) -> int:
+        """What heats a box that stands for these nodes; 0 without heat."""
+        if self.view.heat is None:
+            return 0
         if self.view.heat == "memory":
             return memory(nodes)
-        counts = totals(nodes)
-        return counts.params if self.view.heat == "params" else counts.macs
+        if self.view.heat == "rf":
+            field = self.fields[nodes[-1].path]
+            return max(field) if field else self.widest
+        return totals(self.owned(nodes)).params if self.view.heat == "params" else totals(nodes).macs
 
     def written(self, frame: Frame, stands: Mapping[str, Sequence[Sequence[Node]]]) -> None:
         """Writes into the boxes of a frame what was asked of the nodes that each stands for, round by round.
@@ -66,7 +78,8 @@ class Numbers:
         if self.view.heat is not None:
             values = {path: self.value([n for nodes in run for n in nodes]) for path, run in stands.items()}
             largest = max(values.values(), default=0.0)
-            self.legend = f"heat: {self.view.heat}, darkest {short(largest)}"
+            what, unit = HEATED[self.view.heat]
+            self.legend = f"heat: {what}, darkest {short(largest)}{unit}"
             values = {path: value / largest if largest else 0.0 for path, value in values.items()}
         for inner in (frame, *frame.frames()):
             for index, item in enumerate(inner.items):

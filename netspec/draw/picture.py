@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
@@ -12,6 +11,7 @@ from netspec.draw.folding import Names, Signatures, closes, grouped
 from netspec.draw.labels import (
     closed_title,
     describe,
+    first_sentence,
     is_layer,
     kind_of,
     node_lines,
@@ -123,7 +123,7 @@ class _Builder:
             label = self._label(label, dict.fromkeys(self._left(output.ref.node, ""), label))
             arrows.append(Arrow(home, box.path, label, not output.training_only, outof))
         # Of a block's text, the first sentence: the rest says what a picture shows by itself.
-        title = re.split(r"\. (?=[A-Z])", self.graph.title or self.graph.name)[0]
+        title = first_sentence(self.graph.title or self.graph.name)
         self.numbers.written(frame, self.stands())
         drawn = Picture(title, frame, arrows)
         drawn.legend = ". ".join(filter(None, (self.block(), self.numbers.legend)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SHOWN = ("names", "shapes", "params", "macs", "rf", "memory", "notes")
-HEATS = ("params", "macs", "memory")
+HEATS = ("params", "macs", "rf", "memory")
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,9 +43,9 @@ function padding(made) {
   return result;
 }
 
-function dot(made, network, folded) {
+function dot(made, network) {
   const ids = new Map(), byId = new Map(), padded = padding(made);
-  const most = Math.max(1, ...[...made.visible.values()].map((part) => part.item.heat || 0));
+  const most = Math.max(1, ...[...made.visible.values()].map((part) => part.heat || 0));
   const lines = ["digraph {",
     `rankdir=TB; ranksep=${made.arrows.some((arrow) => arrow.label) ? 0.08 : 0.25}; nodesep=0.22; pad=0.1; ordering=out; bgcolor=transparent;`,
     `node [shape=box, style="filled,rounded", fontname=${quote(network.font)}, fontsize=11, height=0.26, margin="0.1,0.025"];`,
@@ -62,8 +62,8 @@ function dot(made, network, folded) {
       if (!part.items) {
         ids.set(item.path, id);
         const [fill, border] = network.colors[item.kind];
-        const step = network.heated && item.heat !== undefined
-          ? network.heat[Math.min(Math.floor(item.heat / most * network.heat.length), network.heat.length - 1)] : fill;
+        const step = part.heat !== undefined
+          ? network.heat[Math.min(Math.floor(part.heat / most * network.heat.length), network.heat.length - 1)] : fill;
         const shape = item.kind === "join" ? ", shape=ellipse, style=filled"
           : item.kind === "block" ? ", style=filled, peripheries=2" : "";
         const said = [...part.lines, ...(part.said || [])];
@@ -71,7 +71,7 @@ function dot(made, network, folded) {
           lines.push(`${id} [id=${id}, label=<${ported(item, said, step, border)}>, shape=plain, style=""];`);
         else lines.push(`${id} [id=${id}, label=${quote(...said)}, fillcolor="${step}", color="${border}"${shape}];`);
       } else {
-        const branch = item.scope === "branch" && !folded(item);
+        const branch = item.scope === "branch" && !part.folded;
         const look = branch ? "peripheries=0" : `peripheries=1; style="filled,rounded"; color="#bdc1c6"; fillcolor="${network.frames[level % 2]}"`;
         lines.push(`subgraph cluster_${id} { id=${id}; label=""; margin=6; ${look};`);
         write(part.items, level + 1);

@@ -2,155 +2,76 @@
 // Draws what is open of the network in #network, and opens, closes, finds and explains its parts.
 (async () => {
   const network = JSON.parse(document.getElementById("network").textContent);
-  const view = document.getElementById("view"), details = document.getElementById("details");
-  const found = document.getElementById("found"), search = document.getElementById("search");
-  const status = document.getElementById("status");
+  const [view, details, found, search, status] =
+    ["view", "details", "found", "search", "status"].map((id) => document.getElementById(id));
   const viz = await Viz.instance();
-
-  // Every scope and box by path, and the box that holds a node.
-  const parts = new Map(), boxOf = new Map(), boxes = [];
-  (function index(items, parent) {
-    for (const item of items) {
-      item.parent = parent;
-      parts.set(item.path, item);
-      if (item.items) index(item.items, item);
-      else {
-        boxes[item.id] = item;
-        for (const node of item.nodes) boxOf.set(node.path, item);
-      }
-    }
-  })(network.items, null);
-
-  // A picture that was laid out as it is has boxes only.
-  for (const box of network.boxes || []) parts.set(box.path, { ...box, id: box.path, kind: "other", nodes: [], at: [] });
-
-  let open = new Set(network.open), unrolled = new Set();
-  let drawn = new Map(), chosen = null, at = { x: 0, y: 0, k: 1 };
-
-  // Branches are not a level of their own: a figure of a block shows them.
-  function unfold(item) {
-    open.add(item.path);
-    for (const inner of item.items) if (inner.scope === "branch") unfold(inner);
-  }
+  const index = indexed(network), { parts } = index;
+  const first = () => ({ open: new Set(network.open), unrolled: new Set() });
+  let state = first(), drawn = new Map(), chosen = null, at = { x: 0, y: 0, k: 1 };
 
   // Graphviz knows the widths of Helvetica; where the reader's font is wider, its text is made smaller.
   const pen = document.createElement("canvas").getContext("2d");
   pen.font = `100px ${getComputedStyle(view).getPropertyValue("--picture-font")}`;
   const wider = Math.max(1, pen.measureText("0123456789").width / 556, pen.measureText("convolution").width / 500.3);
 
-  const leaves = (item) => (item.items ? item.items.flatMap(leaves) : [item]);
-  const folded = (item) => item.run && !unrolled.has(item.run[3]);
-  const hidden = (item) => folded(item) && item.run[0] > 0;
-
-  // What an arrow says: a shape; of a repeat that is not left by its last round alone, the rounds as well.
-  function rounded(label, left) {
-    if (new Set(left.map(([run]) => run)).size !== 1) return label;
-    const first = parts.get(left[0][0]), count = first.run[1];
-    const indices = left.map(([, index]) => index).sort((a, b) => a - b);
-    const shape = new Set(left.map(([, , shape]) => shape)).size === 1 ? label : "different shapes";
-    if (indices.length === 1 && indices[0] === count - 1) return label;
-    if (indices.length === count) return `${count} \u00d7 ${shape}`.trimEnd();
-    const rounds = (first.parent ? first.parent.items : network.items).filter((item) => item.run && item.run[3] === first.path);
-    const names = indices.map((index) => rounds[index].path.split(".").at(-1));
-    const named = names.length < 3 ? names.join(" and ") : `${names.length} of ${count}`;
-    return shape ? `${named}: ${shape}` : named;
+  // What few boxes are is laid out at once; many in a worker, so that the page stays alive and can be told to stop.
+  const AT_ONCE = 300;
+  const WORK = `
+    const ready = Viz.instance();
+    onmessage = ({ data }) => ready.then((viz) => postMessage({ svg: viz.renderString(data, { format: "svg" }) }))
+      .catch((error) => postMessage({ wrong: String(error) }));`;
+  let worker = null;
+  function stop() {
+    if (worker) worker.terminate();
+    worker = null;
   }
-
-  // What is visible: a tree of frames and boxes, and arrows between them.
-  function picture() {
-    if (network.dot) return { root: [], arrows: Array(network.arrows), visible: new Map([...parts].map(([path, item]) => [path, { item, lines: item.lines }])) };
-    const homes = new Map(), rounds = new Map(), visible = new Map();
-    const within = new Map(); // of a node in a closed scope, the scope, in the node's own round
-    const fill = (items) => items.filter((item) => !hidden(item)).map((item) => {
-      let made;
-      if (!item.items) {
-        homes.set(item.id, item.path);
-        visible.set(item.path, made = { item, lines: item.lines, said: item.said });
-      } else if (open.has(item.path)) {
-        made = { item, title: folded(item) ? item.run[2] : item.title, items: fill(item.items) };
-      } else {
-        for (const leaf of leaves(item)) { homes.set(leaf.id, item.path); within.set(leaf.id, item); }
-        const lines = !folded(item) ? item.lines
-          : item.kind !== "block" ? [...item.lines, item.run[4].trim()] : [item.run[2], ...item.lines.slice(1)];
-        visible.set(item.path, made = { item, lines, said: folded(item) ? item.run[5] : item.said });
-      }
-      if (folded(item)) {
-        const siblings = (item.parent ? item.parent.items : network.items).filter((s) => s.run && s.run[3] === item.path);
-        for (const sibling of siblings) for (const leaf of leaves(sibling)) {
-          const twin = boxOf.get(item.path + leaf.nodes[0].path.slice(sibling.path.length));
-          homes.set(leaf.id, homes.get(twin.id));
-          const scope = within.get(twin.id);
-          if (scope) within.set(leaf.id, parts.get(sibling.path + scope.path.slice(item.path.length)));
-          rounds.set(leaf.id, [...(rounds.get(leaf.id) || []), [item.path, sibling.run[0]]]);
-        }
-      }
-      return made;
-    });
-    const root = fill(network.items);
-    const serves = new Set(), before = new Map();
-    for (const [a, b] of network.edges) before.set(b, [...(before.get(b) || []), a]);
-    const queue = network.outputs.filter((o) => !o.training).map((o) => o.box);
-    while (queue.length) {
-      const id = queue.pop();
-      if (!serves.has(id)) { serves.add(id); queue.push(...(before.get(id) || [])); }
-    }
-    const main = new Set([...serves].map((id) => homes.get(id)));
-    // The names by which a value enters or leaves the closed block around a node; a nameless one where it has none.
-    const named = (side, id, ref, home) => {
-      const [scope, box] = [within.get(id), visible.get(home).item];
-      const names = scope && box[side] ? Object.keys(scope[side]).filter((name) => scope[side][name] === ref && name in box[side]) : [];
-      return names.length ? names : [""];
+  function layout(text, count, done) {
+    if (count <= AT_ONCE) return done(viz.renderSVGElement(text));
+    status.textContent = `Laying out ${count} boxes\u2026 Escape stops.`;
+    const url = URL.createObjectURL(new Blob([document.getElementById("viz").textContent, WORK]));
+    const mine = worker = new Worker(url);
+    const failed = (why) => { stop(); status.textContent = `That could not be laid out: ${why}`; };
+    mine.onerror = (event) => failed(event.message);
+    mine.onmessage = ({ data }) => {
+      if (data.wrong) return failed(data.wrong);
+      stop();
+      URL.revokeObjectURL(url);
+      done(document.importNode(new DOMParser().parseFromString(data.svg, "image/svg+xml").documentElement, true));
     };
-    const arrows = new Map();
-    for (const [a, b, label, ref] of network.edges) {
-      const [from, to] = [homes.get(a), homes.get(b)];
-      const others = new Map(rounds.get(b) || []);
-      if (from === to || (rounds.get(a) || []).some(([run, i]) => others.has(run) && (others.get(run) !== i || i > 0))) continue;
-      // What entered the first round of a repeat comes to a later one too: the count stands for it.
-      if ((rounds.get(b) || []).some(([run, i]) => i > 0 && parts.get(run).enter.includes(ref))) continue;
-      const crosses = JSON.stringify(rounds.get(a)) !== JSON.stringify(rounds.get(b));
-      for (const into of named("ins", b, ref, to)) {
-        const outof = named("outs", a, ref, from)[0], key = JSON.stringify([from, to, crosses ? "" : ref, outof, into]);
-        const left = arrows.has(key) ? arrows.get(key).left : new Map();
-        // The outermost repeat that the edge leaves, with the round.
-        const place = (rounds.get(a) || []).filter(([run]) => !others.has(run)).at(-1);
-        if (place) left.set(place.join("\n"), [...place, label]);
-        if (!arrows.has(key) || rounds.has(a))
-          arrows.set(key, { from, to, label, main: main.has(from) && main.has(to), outof, into, left });
-      }
-    }
-    for (const arrow of arrows.values()) arrow.label = rounded(arrow.label, [...arrow.left.values()]);
-    for (const output of network.outputs) {
-      const note = output.training ? ["training only" + (output.weight === null ? "" : ", loss x " + output.weight)] : [];
-      const path = "output " + output.name;
-      const item = { path, kind: "output", lines: [output.name, ...note], output };
-      visible.set(path, { item, lines: item.lines });
-      root.push(visible.get(path));
-      const from = homes.get(output.box), outof = named("outs", output.box, output.ref, from)[0];
-      const place = (rounds.get(output.box) || []).at(-1);
-      const label = rounded(output.label, place ? [[...place, output.label]] : []);
-      arrows.set(path, { from, to: path, label, main: !output.training, outof, into: "" });
-    }
-    return { root, visible, arrows: [...arrows.values()] };
+    mine.postMessage(text);
   }
 
-  function show() {
-    const made = picture();
-    if (made.visible.size > network.most) return made.visible.size;
-    const { text, byId } = network.dot ? { text: network.dot, byId: made.visible } : dot(made, network, folded);
-    const svg = viz.renderSVGElement(text);
+  // Draws another state where it is not too large, then does what is to be done with it.
+  function change(edit, then = () => {}) {
+    stop();
+    const next = { open: new Set(state.open), unrolled: new Set(state.unrolled) };
+    edit(next);
+    const made = network.dot
+      ? { arrows: Array(network.arrows), visible: new Map([...parts].map(([path, item]) => [path, { item, lines: item.lines }])) }
+      : visible(network, index, next);
+    const count = made.visible.size;
+    if (count > network.most) {
+      status.textContent = `That would be ${count} boxes; more than ${network.most} are not laid out here.`;
+      return false;
+    }
+    const { text, byId } = network.dot ? { text: network.dot, byId: made.visible } : dot(made, network);
+    layout(text, count, (svg) => { state = next; show(svg, byId, made); then(); });
+    return true;
+  }
+
+  function show(svg, byId, made) {
     for (const text of svg.querySelectorAll("text")) text.setAttribute("font-size", Number(text.getAttribute("font-size")) / wider);
     svg.querySelectorAll("title").forEach((title) => title.remove());
     svg.querySelectorAll(".node.title").forEach((title) => title.setAttribute("class", "title"));
+    const elements = new Map([...svg.querySelectorAll("[id]")].map((element) => [element.id, element]));
     drawn = new Map();
     for (const [id, part] of byId) {
-      const element = svg.getElementById(id);
+      const element = elements.get(id), title = elements.get("title_" + id);
       if (!element) continue;
       drawn.set(part.item.path, element);
       element.setAttribute("tabindex", "0");
       element.setAttribute("role", "button");
       element.setAttribute("aria-label", part.title || part.lines.join(", "));
-      const title = svg.getElementById("title_" + id);
       for (const face of title ? [element, title] : [element]) {
         face.addEventListener("dblclick", (event) => { event.stopPropagation(); toggle(part.item); });
         face.addEventListener("click", (event) => { event.stopPropagation(); if (!moved) choose(part.item); });
@@ -168,42 +89,37 @@
       "open or close. Wheel, + and -: zoom. Drag, arrow keys: move. 0: fit. /: search.";
     place();
     if (chosen && drawn.has(chosen.path)) drawn.get(chosen.path).classList.add("chosen");
-    return 0;
   }
 
-  // Draws another state, or keeps the one that was where it would be too large.
-  function change(edit) {
-    const kept = [open, unrolled];
-    [open, unrolled] = [new Set(open), new Set(unrolled)];
-    edit();
-    const count = show();
-    if (!count) return true;
-    [open, unrolled] = kept;
-    status.textContent = `That would be ${count} boxes; more than ${network.most} are not laid out here.`;
-    return false;
+  // Branches are not a level of their own: a figure of a block shows them.
+  function unfold(open, item) {
+    open.add(item.path);
+    for (const inner of item.items) if (inner.scope === "branch") unfold(open, inner);
   }
 
   function toggle(item) {
     if (!item.items) return;
     const before = drawn.get(item.path)?.getBoundingClientRect();
-    change(() => { if (!open.delete(item.path)) unfold(item); });
-    const element = drawn.get(item.path);
-    if (element && before) { // what is opened stays where it was
-      const now = element.getBoundingClientRect();
-      at.x += before.left + before.width / 2 - now.left - now.width / 2;
-      at.y += before.top - now.top;
-      place();
-    }
-    if (element) element.focus({ preventScroll: true });
-    choose(item);
+    change(({ open }) => { if (!open.delete(item.path)) unfold(open, item); }, () => {
+      const element = drawn.get(item.path);
+      if (element && before) { // what is opened stays where it was
+        const now = element.getBoundingClientRect();
+        at.x += before.left + before.width / 2 - now.left - now.width / 2;
+        at.y += before.top - now.top;
+        place();
+      }
+      if (element) element.focus({ preventScroll: true });
+      choose(item);
+    });
   }
 
   function reveal(item) {
-    const done = change(() => {
+    const then = () => { choose(item); centre(item); };
+    if (drawn.has(item.path)) return then();
+    change(({ open, unrolled }) => {
       for (let above = item.parent; above; above = above.parent) open.add(above.path);
       for (let part = item; part; part = part.parent) if (part.run && part.run[0] > 0) unrolled.add(part.run[3]);
-    });
-    if (done) { choose(item); centre(item); }
+    }, then);
   }
 
   const make = (tag, text, ...children) => {
@@ -212,71 +128,126 @@
     element.append(...children);
     return element;
   };
+  const button = (text, does, kind = "") => {
+    const made = make("button", text);
+    made.addEventListener("click", does);
+    made.className = kind;
+    return made;
+  };
+  const byPath = (path) => parts.get(path) || index.boxOf.get(path);
+  const link = (path, after = "") => make("div", "", button(path, () => reveal(byPath(path)), "link"), after);
 
   function table(facts) {
-    const rows = Object.entries(facts).filter(([, value]) => value && value !== "0")
-      .map(([name, value]) => make("tr", "", make("th", name), make("td", value)));
+    const rows = Object.entries(facts).filter(([, value]) => value && value !== "0" && value.length !== 0)
+      .map(([name, value]) => make("tr", "", make("th", name), make("td", "", ...[value].flat())));
     return make("table", "", ...rows);
   }
 
-  function lines([text, first, last], where) {
-    const shown = network.texts[text].lines.slice(first - 1, Math.max(last, first))
-      .map((line, i) => `${String(first + i).padStart(4)}  ${line}`);
+  function lines([text, from, to], where) {
+    const shown = network.texts[text].lines.slice(from - 1, Math.max(to, from))
+      .map((line, i) => `${String(from + i).padStart(4)}  ${line}`);
     return [make("div", where), make("pre", shown.slice(0, 60).join("\n"))];
+  }
+
+  // What comes into a part from outside of it, and what reads it there; each leads there.
+  const MOST_LINKS = 12;
+  function neighbours(nodes) {
+    const own = new Set(nodes.map((node) => node.path));
+    const reads = new Map(nodes.flatMap((node) => node.reads).filter(([path]) => !own.has(path)));
+    const readers = new Set(nodes.flatMap((node) => index.readers.get(node.path) || []).filter((path) => !own.has(path)));
+    const few = (links) => links.length > MOST_LINKS ? [...links.slice(0, MOST_LINKS), `and ${links.length - MOST_LINKS} more`] : links;
+    return { reads: few([...reads].map(([path, shape]) => link(path, ` ${shape}`))), "read by": few([...readers].map((path) => link(path))) };
+  }
+
+  function above(item) {
+    const trail = [button(network.title, () => choose(null), "link")];
+    for (let part = item.parent; part; part = part.parent) {
+      const scope = part;
+      trail.splice(1, 0, " \u203a ", button(scope.path.slice(scope.parent ? scope.parent.path.length + 1 : 0), () => reveal(scope), "link"));
+    }
+    return make("nav", "", ...trail);
   }
 
   function choose(item) {
     if (chosen && drawn.has(chosen.path)) drawn.get(chosen.path).classList.remove("chosen");
     chosen = item;
+    details.parentElement.scrollTop = 0;
+    remember(item);
+    if (!item) return details.replaceChildren(make("h2", network.title), table(network.facts));
     if (drawn.has(item.path)) drawn.get(item.path).classList.add("chosen");
-    details.replaceChildren(make("h2", item.path));
+    details.replaceChildren(above(item), make("h2", item.path));
     if (item.text) details.append(make("p", item.text));
-    if (item.output) details.append(table({ shape: item.output.shape }));
+    if (item.output) details.append(table({ shape: item.output.shape, reads: [link(item.output.node)] }));
     if (item.items) {
-      const button = make("button", open.has(item.path) ? "Close" : "Open");
-      button.addEventListener("click", () => toggle(item));
-      details.append(button);
+      details.append(button(state.open.has(item.path) ? "Close" : "Open", () => toggle(item)));
       if (item.run) {
-        const rounds = make("button", folded(item) ? `Draw all ${item.run[1]}` : `Fold ${item.run[1]} to one`);
-        rounds.addEventListener("click", () => {
-          change(() => { if (!unrolled.delete(item.run[3])) unrolled.add(item.run[3]); });
-          choose(parts.get(item.run[3]));
-        });
-        details.append(" ", rounds);
+        const folded = !state.unrolled.has(item.run[3]);
+        details.append(" ", button(folded ? `Draw all ${item.run[1]}` : `Fold ${item.run[1]} to one`, () => change(
+          ({ unrolled }) => { if (!unrolled.delete(item.run[3])) unrolled.add(item.run[3]); },
+          () => choose(parts.get(item.run[3])))));
       }
       if (item.doc) details.append(make("p", item.doc));
-      details.append(table({ block: item.block, ...item.facts }), table(item.args));
+      details.append(table({ block: item.block, ...item.facts, ...neighbours(leaves(item).flatMap((leaf) => leaf.nodes)) }), table(item.args));
       if (item.at.length) details.append(...lines(item.at, item.where));
     }
     const layer = item.items && item.kind !== "block" ? leaves(item).flatMap((leaf) => leaf.nodes) : [];
     for (const node of item.nodes || layer) {
-      details.append(make("h2", node.path), ...(node.doc ? [make("p", node.doc)] : []), table(node.facts));
+      details.append(...(node.path === item.path ? [] : [make("h2", node.path)]), ...(node.doc ? [make("p", node.doc)] : []));
+      details.append(table({ ...node.facts, ...neighbours([node]) }));
       if (node.weights.length) details.append(make("pre", node.weights.join("\n")));
       if (node.at.length) details.append(...lines(node.at, node.where));
     }
   }
 
+  // The part that is chosen stands in the address, so that a link can lead to it.
+  function remember(item) {
+    const hash = item ? `#${encodeURIComponent(item.path)}` : "";
+    if (hash !== location.hash) history.replaceState(null, "", hash || location.pathname + location.search);
+  }
+  function named() {
+    let path = "";
+    try { path = decodeURIComponent(location.hash.slice(1)); } catch { /* no part has such a name */ }
+    return byPath(path);
+  }
+  window.addEventListener("hashchange", () => { if (named()) reveal(named()); });
+
   search.addEventListener("input", () => {
     const asked = search.value.trim().toLowerCase();
     const words = (item) => [item.path, item.block, ...item.lines, ...(item.nodes || []).flatMap((n) => [n.path, n.op])];
+    // First what has this name, then whose name begins so, then what has it in its path, then anywhere.
+    const rank = (item) => {
+      const path = item.path.toLowerCase(), name = path.slice(path.lastIndexOf(".") + 1);
+      return path === asked || name === asked ? 0 : path.startsWith(asked) || name.startsWith(asked) ? 1 : path.includes(asked) ? 2 : 3;
+    };
     const hits = asked ? [...parts.values()].filter((item) => words(item).some((w) => w && w.toLowerCase().includes(asked))) : [];
-    found.replaceChildren(...hits.slice(0, 40).map((item) => {
-      const button = make("button", item.path);
-      button.addEventListener("click", () => reveal(item));
-      return make("li", "", button);
-    }));
+    hits.sort((a, b) => rank(a) - rank(b));
+    found.replaceChildren(...hits.slice(0, 40).map((item) => make("li", "", button(item.path, () => reveal(item)))));
     if (asked) status.textContent = hits.length > 40 ? `${hits.length} found, 40 listed` : `${hits.length} found`;
   });
-  search.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && found.querySelector("button")) found.querySelector("button").click();
+  function leave() {
+    search.value = "";
+    found.replaceChildren();
+    view.focus();
+  }
+  // Enter goes to the first that was found, the arrows through all of them.
+  for (const place of [search, found]) place.addEventListener("keydown", (event) => {
+    const all = [...found.querySelectorAll("button")], now = all.indexOf(document.activeElement);
+    if (event.key === "Enter" && place === search) all[0]?.click();
+    else if (event.key === "ArrowDown") all[Math.min(now + 1, all.length - 1)]?.focus();
+    else if (event.key === "ArrowUp") (now > 0 ? all[now - 1] : search).focus();
+    else if (event.key === "Escape") leave();
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
   });
 
   const size = () => {
-    const svg = view.querySelector("svg");
-    return [svg.viewBox.baseVal.width * 4 / 3, svg.viewBox.baseVal.height * 4 / 3];
+    const box = view.firstChild.viewBox.baseVal;
+    return [box.width * 4 / 3, box.height * 4 / 3];
   };
-  const place = () => { view.querySelector("svg").style.transform = `translate(${at.x}px, ${at.y}px) scale(${at.k})`; };
+  const place = () => { if (view.firstChild) view.firstChild.style.transform = `translate(${at.x}px, ${at.y}px) scale(${at.k})`; };
   function fit() {
+    if (!view.firstChild) return;
     const [w, h] = size();
     at.k = Math.min(view.clientWidth / w, Math.max(view.clientHeight / h, 0.6), 1.5);
     [at.x, at.y] = [(view.clientWidth - w * at.k) / 2, Math.max((view.clientHeight - h * at.k) / 2, 0)];
@@ -298,6 +269,7 @@
 
   let moved = false, drag = null;
   view.addEventListener("pointerdown", (event) => { drag = [event.clientX, event.clientY]; moved = false; });
+  view.addEventListener("click", () => { if (!moved) choose(null); });
   window.addEventListener("pointerup", () => { drag = null; });
   window.addEventListener("pointermove", (event) => {
     if (!drag) return;
@@ -315,41 +287,53 @@
     zoom(Math.exp(-event.deltaY / 400), event.clientX - frame.left, event.clientY - frame.top);
   }, { passive: false });
   window.addEventListener("keydown", (event) => {
+    if (details.parentElement.contains(event.target) && event.key.startsWith("Arrow")) return;
     if (event.target === search || event.ctrlKey || event.metaKey || event.altKey) return;
     const steps = { ArrowLeft: [60, 0], ArrowRight: [-60, 0], ArrowUp: [0, 60], ArrowDown: [0, -60] };
-    if (event.key === "/") search.focus();
+    if (event.key === "/") { search.focus(); search.select(); }
     else if (event.key === "+" || event.key === "=") zoom(1.25);
     else if (event.key === "-") zoom(0.8);
     else if (event.key === "0") fit();
+    else if (event.key === "Escape" && worker) interrupt();
+    else if (event.key === "Escape") choose(null);
     else if (steps[event.key]) { at.x += steps[event.key][0]; at.y += steps[event.key][1]; place(); }
     else return;
     event.preventDefault();
   });
 
-  const button = (id, does) => document.getElementById(id).addEventListener("click", does);
-  button("zoom-in", () => zoom(1.25));
-  button("zoom-out", () => zoom(0.8));
-  button("fit", fit);
-  button("first", () => { change(() => { open = new Set(network.open); unrolled = new Set(); }); fit(); });
-  button("more", () => change(() => {
+  const press = (id, does) => document.getElementById(id).addEventListener("click", does);
+  press("zoom-in", () => zoom(1.25));
+  press("zoom-out", () => zoom(0.8));
+  press("fit", fit);
+  press("first", () => change((next) => Object.assign(next, first()), fit));
+  press("more", () => change(({ open }) => {
     const closed = [...drawn.keys()].map((path) => parts.get(path)).filter((item) => item && item.items && !open.has(item.path));
     const blocks = closed.filter((item) => item.kind === "block");
-    for (const item of blocks.length ? blocks : closed) unfold(item);
+    for (const item of blocks.length ? blocks : closed) unfold(open, item);
   }));
-  button("less", () => change(() => {
+  press("less", () => change(({ open }) => {
     const depth = (path) => path.split(".").length;
     const shown = [...open].filter((path) => drawn.has(path));
     const deepest = Math.max(0, ...shown.map(depth));
     for (const path of shown) if (depth(path) === deepest) open.delete(path);
   }));
-
   for (const id of network.dot ? ["more", "less", "first"] : []) document.getElementById(id).hidden = true;
-  details.append(make("h2", network.title), table(network.facts));
-  const count = show();
-  if (count) open = new Set();
-  if (count && show()) throw new Error(`it has ${count} boxes; ${network.most} at most are laid out here`);
-  fit();
-  document.body.dataset.ready = "yes";
+
+  const target = named();
+  choose(null);
+  const ready = () => {
+    fit();
+    if (target) reveal(target);
+    document.body.dataset.ready = "yes";
+  };
+  // What is too large to be laid out, or was stopped before anything was drawn, is shown closed.
+  const closed = (why) => change(({ open }) => open.clear(), () => { ready(); status.textContent = `${why} Here all is closed.`; });
+  function interrupt() {
+    stop();
+    status.textContent = "Stopped.";
+    if (!view.firstChild) closed("Stopped.");
+  }
+  if (!change(() => {}, ready) && !closed(status.textContent)) throw new Error(status.textContent);
 })().catch((error) => {
   document.getElementById("status").textContent = "This page could not be drawn: " + error.message;
   throw error;
