@@ -14,13 +14,10 @@ import pytest
 import netspec
 from netspec.cli import run
 from netspec.commands.common import Request
-from netspec.document import read_document
 from netspec.draw import View, difference, draw, picture, to_dot
 from netspec.draw.model import Frame
-from netspec.errors import MissingError, Reporter, UsageError
+from netspec.errors import MissingError, UsageError
 from netspec.graph import Graph
-from netspec.network import build
-from netspec.shipped import shipped
 
 ROOT = Path(__file__).parent.parent
 SVG = "{http://www.w3.org/2000/svg}"
@@ -280,23 +277,6 @@ def test_an_svg_carries_paths_and_lines_of_the_spec(googlenet: Graph) -> None:
     assert "prefers-color-scheme:dark" in svg.findtext(f"{SVG}style", "")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("path", shipped(), ids=lambda path: path.stem)
-def test_every_network_draws_on_a_page(path: Path) -> None:
-    """60 boxes at most, and no text below 7 points on A4 (527 x 774 points inside its margins)."""
-    pytest.importorskip("pygraphviz")
-    document = read_document(path, Reporter())
-    assert document is not None
-    for variant in document.variants or [None]:
-        graph = build(document, variant).graph
-        svg = ET.fromstring(draw(graph, "svg"))
-        width, height = (float(svg.get(side, "0").removesuffix("pt")) for side in ("width", "height"))
-        smallest = min(float(t.get("font-size", "10")) for t in svg.iter(f"{SVG}text"))
-        boxes = len([g for g in svg.iter(f"{SVG}g") if g.get("class") == "node"])
-        assert boxes <= 60 and smallest * min(1, 527 / width, 774 / height) >= 7, (document.name, variant)
-        assert draw(graph, "html").startswith(b"<!DOCTYPE html>")
-
-
 HALVES = """\
 netspec: 1
 name: two
@@ -389,6 +369,25 @@ def test_a_block_alone_shows_its_layers_one_by_one() -> None:
     lines = [b.lines[0] for b in picture(graph).root.boxes()]
     assert {"conv2: 3\u00d73 conv, 96", "conv3: 3\u00d73 conv, 96"} <= set(lines)
     assert {3} <= {b.times for b in picture(netspec.load("vgg16").graph).root.boxes()}
+
+
+def test_only_what_is_alike_to_its_readers_is_folded_beside_each_other(tmp_path: Path) -> None:
+    """The gates of a GRU and the heads of a deeply supervised network are no repeats: others read each of them."""
+    gru = picture(netspec.load(ROOT / "specs" / "blocks" / "gates.yaml:gru").graph, View(depth=1))
+    assert {"r", "z"} <= {b.path for b in gru.root.boxes()} and {b.times for b in gru.root.boxes()} == {1}
+    dsn = picture(netspec.load("dsn").graph)
+    arrows = {(a.source, a.target) for a in dsn.arrows}
+    ends = {target: source for source, target in arrows if target.startswith("output companion")}
+    assert len(ends) == len(set(ends.values())) == 2
+    head = "blocks:\n  head:\n    body:\n      - conv: [4, 1]\n      - relu\n      - conv: [4, 1]\n"
+    steps = "".join(f"  - b{i} = head:\n    from: a\n" for i in range(8))
+    one, two = "b0, b1, b2, b3", "b4, b5, b6, b7"
+    for join, times in ((f"  - add: [{one}, {two}]\n", {1, 8}),
+                        (f"  - one = add: [{one}]\n  - two = add: [{two}]\n  - add: [one, two]\n", {1})):
+        text = f"netspec: 1\nname: t\ninput: [3, 8, 8]\n{head}body:\n  - a = conv: [4, 1]\n{steps}{join}"
+        (tmp_path / "t.yaml").write_text(text, encoding="utf-8")
+        drawn = picture(netspec.load(tmp_path / "t.yaml").graph, View(depth=1))
+        assert {b.times for b in drawn.root.boxes()} == times
 
 
 def test_receptive_fields_colour_boxes() -> None:

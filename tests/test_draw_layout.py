@@ -14,7 +14,11 @@ import pytest
 from PIL import ImageFont
 
 import netspec
-from netspec.draw import View, picture
+from netspec.document import read_document
+from netspec.draw import View, draw, picture
+from netspec.errors import Reporter
+from netspec.network import build
+from netspec.shipped import shipped
 
 ROOT = Path(__file__).parent.parent
 SVG = "{http://www.w3.org/2000/svg}"
@@ -114,9 +118,8 @@ def test_no_arrow_runs_through_the_title_of_a_frame(name: str) -> None:
             assert not any(crosses(a, b, *side) for line in lines for a, b in pairwise(line) for side in sides)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_texts_lie_inside_the_page_and_not_on_each_other(name: str) -> None:
-    root = drawn(name)
+def check_texts(root: ET.Element) -> None:
+    """Asserts that every text lies inside the page and on no other."""
     width, height = (float(root.get(side, "0").removesuffix("pt")) for side in ("width", "height"))
     boxes = []
     for text in root.iter(f"{SVG}text"):
@@ -128,3 +131,44 @@ def test_texts_lie_inside_the_page_and_not_on_each_other(name: str) -> None:
     for one, two in combinations(boxes, 2):
         apart = one[2] <= two[0] + 2 or two[2] <= one[0] + 2 or one[3] <= two[1] + 1 or two[3] <= one[1] + 1
         assert apart, (one, two)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_texts_lie_inside_the_page_and_not_on_each_other(name: str) -> None:
+    check_texts(drawn(name))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", shipped(), ids=lambda path: path.stem)
+def test_every_network_draws_on_a_page(path: Path) -> None:
+    """60 boxes at most, and no text below 7 points on A4 (527 x 774 points inside its margins)."""
+    pytest.importorskip("pygraphviz")
+    document = read_document(path, Reporter())
+    assert document is not None
+    for variant in document.variants or [None]:
+        graph = build(document, variant).graph
+        svg = ET.fromstring(draw(graph, "svg"))
+        width, height = (float(svg.get(side, "0").removesuffix("pt")) for side in ("width", "height"))
+        smallest = min(float(t.get("font-size", "10")) for t in svg.iter(f"{SVG}text"))
+        boxes = len([g for g in svg.iter(f"{SVG}g") if g.get("class") == "node"])
+        assert boxes <= 60 and smallest * min(1, 527 / width, 774 / height) >= 7, (document.name, variant)
+        check_texts(svg)
+        assert draw(graph, "html").startswith(b"<!DOCTYPE html>")
+
+
+# Three parts read each of its two inputs, which stand side by side.
+LIBRARY_CROSSED = {"gru": 2}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", sorted((ROOT / "specs" / "blocks").glob("*.yaml")), ids=lambda path: path.stem)
+def test_blocks_of_the_libraries_are_drawn_without_crossings(path: Path) -> None:
+    pytest.importorskip("pygraphviz")
+    document = read_document(path, Reporter())
+    assert document is not None
+    names = [name for name, block in document.blocks.items() if block.examples]
+    assert names
+    for name in names:
+        root = ET.fromstring(draw(netspec.load(f"{path}:{name}").graph, "svg"))
+        check_texts(root)
+        assert crossings(curves(root)) <= LIBRARY_CROSSED.get(name, 0), name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -89,30 +89,50 @@ class Signatures:
         return region.relative(node.path), node.op, attrs, tuple(inputs)
 
 
-def runs(region: Region, signatures: Signatures, names: Names, alone: bool = False) -> Iterator[Run]:
-    """The items of a region, of a block that is drawn alone or not, with repeats that follow each other as one list."""
+def runs(graph: Graph, region: Region, signatures: Signatures, names: Names) -> Iterator[Run]:
+    """The items of a region, with repeats that stand one after the other, or beside each other, as one list."""
     found: list[Run] = []
+    last: list[Region] = []
     for item in region.items:
-        last = found[-1] if found else []
         if isinstance(item, Node):
+            last = []
             found.append([item])
-        elif last and isinstance(last[0], Region) and _repeats(item, last[0], signatures, names):
+        elif last and _repeats(item, last[0], signatures, names) and _continues(graph, last, item):
             last.append(item)
         else:
-            found.append([item])
+            last = [item]
+            found.append(last)
     for run in found:
-        first = run[0]
-        shown = isinstance(first, Region) and (first.scope.kind == "branch" or (alone and is_layer(first)))
-        if shown and len(run) < CROWD:
-            yield from ([item] for item in run)  # type: ignore[misc]
+        scopes = [r for r in run[:CROWD] if isinstance(r, Region)]
+        if 1 < len(scopes) < CROWD and (beside(scopes) or ("" in graph.scopes and is_layer(scopes[0]))):
+            yield from ([scope] for scope in scopes)
         else:
             yield run
+
+
+def beside(run: Sequence[Region]) -> bool:
+    """Whether the scopes of a run stand beside each other: the second does not read the first."""
+    return not set(run[1].inputs) & set(run[0].outputs)
+
+
+def _continues(graph: Graph, run: Sequence[Region], item: Region) -> bool:
+    """Whether a scope follows on a run: after its last, as all of it do, or beside all of it and read by the same."""
+    if beside([run[-1], item]):
+        return (len(run) == 1 or beside(run)) and _readers(graph, run[0]) == _readers(graph, item)
+    return len(run) == 1 or not beside(run)
+
+
+def _readers(graph: Graph, region: Region) -> set[str]:
+    """The nodes and outputs that read what a scope gives."""
+    ends = {f"output {name}" for name, output in graph.outputs.items() if output.ref in region.outputs}
+    own = {node.path for node in region.nodes()}
+    return ends | {path for ref in region.outputs for path in graph.nx.successors(ref.node) if path not in own}
 
 
 def grouped(graph: Graph, region: Region, signatures: Signatures, names: Names, unfold: bool) -> Iterator[Run]:
     """The items of a region as they are drawn: repeats together, layers with what follows them, or each for itself."""
     if not unfold:
-        yield from layers(graph, list(runs(region, signatures, names, "" in graph.scopes)))
+        yield from layers(graph, list(runs(graph, region, signatures, names)))
         return
     for item in region.items:
         if isinstance(item, Node):

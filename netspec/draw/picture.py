@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import product
 
 from netspec.draw.direct import direct
-from netspec.draw.folding import Names, Signatures, closes, grouped
+from netspec.draw.folding import Names, Signatures, beside, closes, grouped
 from netspec.draw.labels import (
     closed_title,
     describe,
@@ -282,8 +282,7 @@ def times(run: Sequence[Region]) -> str:
     if len(run) == 1:
         return ""
     shared = len({r.scope.weights_at for r in run}) == 1
-    beside = run[0].scope.kind == "branch" or all(region.inputs == run[0].inputs for region in run)
-    return f" \u00d7{len(run)}{' shared' if shared else ''}{' in parallel' if beside else ''}"
+    return f" \u00d7{len(run)}{' shared' if shared else ''}{' in parallel' if beside(run) else ''}"
 
 
 def closed_lines(region: Region, parent: Region, last: str = "", names: bool = True) -> tuple[str, list[str]]:
