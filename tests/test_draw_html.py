@@ -77,22 +77,21 @@ def browser() -> Iterator[Any]:
         pytest.skip("there is no Chromium; .ci/run installs it")
     with playwright.sync_playwright() as started:
         made = started.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        yield made
+        yield made.new_context(viewport={"width": 1280, "height": 900}, offline=True)
         made.close()
 
 
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
     """A page that fails the test where its console says anything wrong."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
-    made = context.new_page()
+    made = browser.new_page()
     wrong: list[str] = []
     made.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
     made.on("pageerror", lambda error: wrong.append(str(error)))
     made.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
     yield made
+    made.close()
     assert wrong == []
-    context.close()
 
 
 @cache

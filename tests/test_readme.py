@@ -80,29 +80,25 @@ def test_what_the_readme_names_is_there() -> None:
         assert (ROOT / path).exists(), path
 
 
-def test_the_pictures_are_fresh(tmp_path: Path) -> None:
-    """Those of the README, the language reference and docs/figures.md, the golden ones of single blocks."""
+IMAGES = ROOT / "docs" / "img"
+FAMILIES = {f"gallery/{path.stem}.svg" for path in (ROOT / "specs").glob("*.yaml")}
+PLOTS = {"figures/macs.svg", "figures/pareto.svg"}
+
+
+@pytest.mark.parametrize(("kind", "names"), [
+    ("draw", {str(path.relative_to(IMAGES)) for path in IMAGES.rglob("*.svg")} - FAMILIES - PLOTS),
+    pytest.param("plot", PLOTS, marks=pytest.mark.slow), pytest.param("gallery", FAMILIES, marks=pytest.mark.slow),
+])  # fmt: skip
+def test_the_pictures_are_fresh(kind: str, names: set[str], tmp_path: Path) -> None:
+    """Those of the README and of all pages; the figures of single blocks are the golden pictures."""
     pytest.importorskip("pygraphviz")
-    subprocess.run([sys.executable, str(ROOT / "tools" / "pictures.py"), str(tmp_path)], check=True)
-    kept = ROOT / "docs" / "img"
-    names = {str(path.relative_to(kept)) for path in kept.rglob("*.svg") if path.parent.name != "gallery"}
+    subprocess.run([sys.executable, str(ROOT / "tools" / "pictures.py"), str(tmp_path), kind], check=True)
     assert names == {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.svg")}
     for name in sorted(names):
-        assert (tmp_path / name).read_bytes() == (kept / name).read_bytes(), f"{name}: run tools/dev pictures"
+        assert (tmp_path / name).read_bytes() == (IMAGES / name).read_bytes(), f"{name}: run tools/dev pictures"
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.stem)
 def test_the_pictures_that_a_page_shows_are_there(page: Path) -> None:
     shown = re.findall(r"!\[[^\]]*\]\((?!https?:)([^)]+)\)", page.read_text(encoding="utf-8"))
     assert [path for path in shown if not (page.parent / path).exists()] == []
-
-
-@pytest.mark.slow
-def test_the_pictures_of_the_gallery_are_fresh(tmp_path: Path) -> None:
-    pytest.importorskip("pygraphviz")
-    subprocess.run([sys.executable, str(ROOT / "tools" / "pictures.py"), str(tmp_path), "--gallery"], check=True)
-    kept, fresh = ROOT / "docs" / "img" / "gallery", tmp_path / "gallery"
-    families = {path.stem for path in (ROOT / "specs").glob("*.yaml")}
-    assert {path.stem for path in kept.glob("*")} == {path.stem for path in fresh.glob("*")} == families
-    for picture in sorted(kept.glob("*.svg")):
-        assert (fresh / picture.name).read_bytes() == picture.read_bytes(), f"{picture.name}: run tools/dev pictures"

@@ -1,7 +1,7 @@
-"""Draws the pictures of the docs again: `tools/dev pictures`; with a folder as argument, there instead.
+"""Draws the pictures of the docs again: `tools/dev pictures`; or into a folder, those of the kinds that are named.
 
-The commands stand in the docs themselves: lines `    netspec draw|plot ... -o docs/img/...` are run here. Those of the
-gallery, one for each family, are drawn where no folder is given, or with `--gallery`.
+The commands stand in the docs themselves: lines `    netspec draw|plot ... -o docs/img/...` are run here. The kinds are
+`draw`, `plot` and `gallery`, which is a picture of each family; without a kind it is all of them.
 """
 
 from __future__ import annotations
@@ -27,14 +27,16 @@ def commands() -> list[list[str]]:
 
 def main() -> int:
     """Draws every picture."""
-    folders = [arg for arg in sys.argv[1:] if arg != "--gallery"]
-    folder = Path(folders[0]).resolve() if folders else ROOT / "docs" / "img"
+    folder = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else ROOT / "docs" / "img"
+    kinds = sys.argv[2:] or ["draw", "plot", "gallery"]
     bad = 0
     for command in commands():
+        if command[0] not in kinds:
+            continue
         target = folder / Path(command.pop()).relative_to("docs/img")
         target.parent.mkdir(parents=True, exist_ok=True)
         bad += run([*command, str(target), "-q"]) != 0
-    if not folders or "--gallery" in sys.argv:
+    if "gallery" in kinds:
         gallery.pictures(folder / "gallery")
     return 1 if bad else 0
 
