@@ -18,6 +18,8 @@ class Region:
     """Values made outside that are read inside, in the order of their first use."""
     outputs: tuple[Ref, ...] = ()
     """Values made inside that are read outside (or are outputs of the network), in order."""
+    inner: tuple[str, ...] = ()
+    """Paths of the scopes that are one with it, the outermost first; only drawing joins scopes."""
 
     @property
     def path(self) -> str:
@@ -34,7 +36,8 @@ class Region:
 
     def relative(self, path: str) -> str:
         """A path inside this region, without the region's own prefix."""
-        return path[len(self.path) + 1:] if self.path else path
+        own = self.inner[-1] if self.inner else self.path
+        return path[len(own) + 1:] if own else path
 
 
 def tree(graph: Graph) -> Region:

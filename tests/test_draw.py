@@ -98,7 +98,7 @@ def test_numbers_are_the_papers(googlenet: Graph) -> None:
     shown = View(depth=1, show=frozenset(("names", "params", "macs", "rf", "memory")))
     facts = {b.path: b.facts for b in picture(googlenet, shown).root.boxes()}
     assert facts["3a"][:2] == ("164k parameters", "128M MACs")
-    assert facts["conv1"] == ("9.47k parameters", "118M MACs", "6.42MB", "sees 7\u00d77")
+    assert facts["conv1"] == ("9.47k parameters", "118M MACs", "6.42MB of activations", "sees 7\u00d77")
     assert not any(a.label for a in picture(googlenet, shown).arrows)
 
 
@@ -142,8 +142,11 @@ def test_arrows_carry_the_shapes_of_table_1(googlenet: Graph) -> None:
 
 
 def test_depth_folds(googlenet: Graph) -> None:
-    sizes = [len(list(picture(googlenet, View(depth=d)).root.boxes())) for d in (1, 2, 3, 4)]
-    assert sizes == sorted(sizes) and sizes[0] < sizes[1] < sizes[2]
+    """GoogLeNet's modules hold layers, DenseNet's features blocks, which hold layers of two convolutions."""
+    assert sum(b.kind == "block" for b in picture(googlenet, View(depth=2)).root.boxes()) == 0
+    dense = netspec.load("densenet121").graph
+    sizes = [len(list(picture(dense, View(depth=d)).root.boxes())) for d in (1, 2, 3, 4)]
+    assert sizes[0] < sizes[1] < sizes[2] < sizes[3]
     assert {"3a", "3b", "4a", "5b", "aux1"} <= {b.path for b in picture(googlenet, View(depth=1)).root.boxes()}
 
 

@@ -45,6 +45,7 @@ class _Writer:
         self.ids: dict[str, str] = {}
         self.boxes = {box.path: replace(box, ins=box.ins[::-1]) if box.path in arrangement.turned else box
                       for box in drawn.root.boxes()}
+        self.straight = _straight(drawn)
         self.padding = {} if self.free else _padding(drawn)
         self.random = Random(arrangement.seed)
 
@@ -129,13 +130,25 @@ class _Writer:
         # Heavy arrows are short and straight (frames pull by 128), and a short branch stands at the top, where
         # `ordering=out` keeps it in the order of the spec.
         weight = f", weight={8 if self.free else 200}"
-        side = ", style=dashed" if not arrow.main else "" if joins else weight
+        straight = arrow in self.straight if joins else True
+        side = ", style=dashed" if not arrow.main else weight if straight else ""
         label = f"label={_quote(' ' + arrow.label)}" if arrow.label else 'label=""'
         tip = f"{arrow.source} to {arrow.target}{': ' * bool(arrow.label)}{arrow.label}"
         tail = f":o{source.outs.index(arrow.outof)}:s" if arrow.outof in source.outs else ""
         head = f":i{target.ins.index(arrow.into)}:n" if arrow.into in target.ins else ""
         ends = f"{self.ids[arrow.source]}{tail} -> {self.ids[arrow.target]}{head}"
         return f"{hidden}  {ends} [{label}, tooltip={_quote(tip)}{side}];"
+
+
+def _straight(drawn: Picture) -> set[Arrow]:
+    """Of joins of two values, the arrow of the longer way: a residual block is a column, its shortcut at the side."""
+    found: dict[str, list[Arrow]] = {}
+    rows = dict.fromkeys((box.path for box in drawn.root.boxes()), 0)
+    for arrow in drawn.arrows:  # in the order of the graph, which is a topological one
+        found.setdefault(arrow.target, []).append(arrow)
+        rows[arrow.target] = max(rows[arrow.target], rows[arrow.source] + 1)
+    pairs = [arrows for arrows in found.values() if len({arrow.source for arrow in arrows}) == len(arrows) == 2]
+    return {max(pair, key=lambda arrow: rows[arrow.source]) for pair in pairs}
 
 
 def _plain(frame: Frame) -> bool:

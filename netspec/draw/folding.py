@@ -39,10 +39,15 @@ class Names:
     def find(cls, root: Region, collapse: tuple[str, ...], expand: tuple[str, ...]) -> Names:
         """Resolves paths, blocks and patterns such as `layer*`; raises UsageError for one that meets no scope."""
         regions = list(walk(root))
-        opened = {path for name in expand for r in _named(root, regions, name) for path in _upwards(r.path)}
-        exact = {r.path for r in regions}
-        apart = {path for name in expand if name in exact for path in _upwards(name)}
-        closed = {r.path for name in collapse for r in _named(root, regions, name)}
+        closed, opened, apart = set[str](), set[str](), set[str]()
+        for name in (*collapse, *expand):
+            found = _named(root, regions, name)
+            if len(found) == 1 and name != found[0].scope.block:
+                apart |= set(_upwards(found[0].path))
+            if name in collapse:
+                closed |= {r.path for r in found}
+            else:
+                opened |= {path for r in found for path in _upwards(r.path)}
         return cls(frozenset(closed), frozenset(opened), frozenset(apart))
 
 
@@ -53,7 +58,9 @@ def _upwards(path: str) -> Iterator[str]:
 
 
 def _named(root: Region, regions: list[Region], name: str) -> list[Region]:
+    """The scopes of a block, at a path, or at the end of one: `denseblock1` is `features.denseblock1`."""
     found = [r for r in regions if name == r.scope.block or fnmatchcase(r.path, name)]
+    found = found or [r for r in regions if fnmatchcase(r.path, f"*.{name}")]
     if not found and any(name == node.path for node in root.nodes()):
         raise UsageError(f"'{name}' is a single step: there is nothing in it to fold or open")
     if not found:
@@ -142,7 +149,7 @@ def grouped(graph: Graph, region: Region, signatures: Signatures, names: Names, 
 
 
 def _repeats(item: Region, first: Region, signatures: Signatures, names: Names) -> bool:
-    apart = {item.path, first.path} & names.apart
+    apart = {item.path, first.path, *item.inner, *first.inner} & names.apart
     return not apart and signatures.of(item) == signatures.of(first)
 
 
@@ -175,9 +182,10 @@ def _follows(graph: Graph, before: Node, node: Node, ends: set[str]) -> bool:
 
 def closes(region: Region, left: int, names: Names, merge: bool) -> bool:
     """Whether a scope is one box, where `left` more levels are opened and layers stay one box (`merge`)."""
-    if region.path in names.closed:
+    paths = {region.path, *region.inner}
+    if paths & names.closed:
         return True
-    if region.path in names.opened:
+    if paths & names.opened:
         return False
     # Branches are not a level of their own: a figure of a block shows them.
     return (left <= 1 and region.scope.kind != "branch") or (merge and is_layer(region))

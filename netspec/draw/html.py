@@ -9,14 +9,17 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
+from netspec.draw.closed import closed_lines, ports, times
 from netspec.draw.colors import COLORS, FRAMES, HEAT, dark_css
 from netspec.draw.direct import direct
 from netspec.draw.dot import FONT, to_dot
 from netspec.draw.folding import Names, Signatures, grouped
 from netspec.draw.labels import kind_of, node_lines, op_text, scope_title
 from netspec.draw.model import Picture
-from netspec.draw.numbers import HEATED, Numbers
-from netspec.draw.picture import closed_lines, line_of, open_scopes, ports, times
+from netspec.draw.numbers import HEATED, Numbers, notes
+from netspec.draw.picture import line_of, open_scopes
+from netspec.draw.slim import slim
+from netspec.draw.untangle import TANGLED, TOO_LONG
 from netspec.draw.view import View
 from netspec.errors import Span, UsageError
 from netspec.graph import Graph, Node, Ref
@@ -33,11 +36,12 @@ def to_html(graph: Graph, view: View) -> str:
 
 def picture_to_html(drawn: Picture) -> str:
     """A page that shows one picture as it is, with zoom and search; raises UsageError for too many boxes."""
-    boxes = [{"path": box.path, "lines": (*box.lines, *box.facts), "text": box.tooltip} for box in drawn.root.boxes()]
+    boxes = [{"path": box.path, "lines": (*box.lines, *box.facts), "text": box.tooltip, "facts": box.facts}
+             for box in drawn.root.boxes()]  # fmt: skip
     if len(boxes) > MOST_BOXES:
         raise UsageError(f"a page lays out {MOST_BOXES:,} boxes at most; here are {len(boxes):,}",
                          "draw it as svg, or less deep")  # fmt: skip
-    nothing: dict[str, Any] = {"items": [], "edges": [], "outputs": [], "open": [], "most": MOST_BOXES}
+    nothing: dict[str, Any] = {"items": [], "edges": [], "outputs": [], "open": [], "args": {}, "most": MOST_BOXES}
     facts = {"shown": drawn.legend}
     return _page(drawn.title, {**nothing, "title": drawn.title, "dot": to_dot(drawn), "boxes": boxes,
                                "arrows": len(drawn.arrows), "facts": facts})  # fmt: skip
@@ -78,9 +82,10 @@ script-src 'unsafe-inline' 'wasm-unsafe-eval'; worker-src blob:; img-src data:">
 <button id="zoom-out" aria-label="Zoom out">&minus;</button>
 <button id="fit">Fit</button>
 </header>
-<main id="view" tabindex="0" aria-label="The picture of the network"></main>
+<main id="view" tabindex="0" aria-label="The picture of the network" data-busy="Laying out&hellip;">\
+<noscript>This page draws itself by a script, and scripts are turned off here.</noscript></main>
 <aside aria-live="polite"><ul id="found"></ul><div id="details"></div></aside>
-<footer id="status">Laying out&hellip;</footer>
+<footer id="status"></footer>
 <script type="application/json" id="network">{data}</script>
 <script id="viz">{viz}</script>
 <script>
@@ -91,7 +96,7 @@ script-src 'unsafe-inline' 'wasm-unsafe-eval'; worker-src blob:; img-src data:">
 
 
 class _Page:
-    """The data of a page: a tree of boxes and scopes, edges between boxes, and the texts of the specs."""
+    """The data of a page: a tree of boxes and scopes, edges between nodes, and the texts of the specs."""
 
     def __init__(self, graph: Graph, view: View) -> None:
         self.inference, self.params = inference(graph), totals(graph.nodes.values()).params
@@ -101,45 +106,45 @@ class _Page:
         self.fields = receptive_fields(graph)
         self.signatures, self.sources = Signatures(), dict[str, int]()
         self.texts: list[dict[str, Any]] = []
-        self.box_of: dict[str, int] = {}
-        self.boxes = 0
+        self.ids = {path: number for number, path in enumerate(graph.nodes)}
 
     def data(self) -> dict[str, Any]:
         """Everything that the script of the page reads."""
         root = tree(self.graph)
         names = Names.find(root, self.view.collapse, self.view.expand)
-        items = self.items(root, names)
-        edges: dict[tuple[int, int, str, int], None] = {}
-        for node in self.graph.nodes.values():
-            for ref in node.inputs:
-                a, b = self.box_of[ref.node], self.box_of[node.path]
-                if a != b:
-                    edges[a, b, self.shape(ref), self.number(ref)] = None
+        items = self.items(slim(root), names)
+        edges = [(self.ids[ref.node], self.ids[node.path], self.shape(ref), self.number(ref), index, ref.out)
+                 for node in self.graph.nodes.values() for index, ref in enumerate(node.inputs)]  # fmt: skip
         outputs = [
-            {"name": name, "node": o.ref.node, "box": self.box_of[o.ref.node], "shape": show(self.graph.shape(o.ref)),
+            {"name": name, "node": o.ref.node, "id": self.ids[o.ref.node], "shape": show(self.graph.shape(o.ref)),
              "label": self.shape(o.ref), "ref": self.number(o.ref), "training": o.training_only,
              "weight": o.loss_weight}
             for name, o in self.graph.outputs.items()
         ]  # fmt: skip
         return {
-            "title": self.graph.title or self.graph.name, "items": items, "edges": list(edges), "outputs": outputs,
+            "title": self.graph.title or self.graph.name, "items": items, "edges": edges, "outputs": outputs,
             "open": sorted(open_scopes(self.graph, self.view)), "texts": self.texts, "colors": COLORS, "font": FONT,
-            "frames": FRAMES, "heat": HEAT, "heated": self.view.heat, "facts": self.facts(),
-            "most": MOST_BOXES,
+            "frames": FRAMES, "heat": HEAT, "heated": self.view.heat, "facts": self.facts(), "args": self.args(),
+            "show": sorted(self.view.show), "direct": self.view.direct, "unfold": self.view.unfold, "most": MOST_BOXES,
+            "tangled": (TANGLED, TOO_LONG), "widest": self.numbers.widest,
         }  # fmt: skip
 
     def facts(self) -> dict[str, str]:
-        """What the page says of the inference graph, as all tables do, and of a block alone its arguments."""
-        nodes, scope = list(self.inference.nodes.values()), self.graph.scopes.get("")
+        """What the page says of the inference graph, as all tables do."""
+        nodes = list(self.inference.nodes.values())
         counts = totals(nodes)
         more = self.params - counts.params
-        args = {name: str(value) for name, value in scope.args.items()} if scope else {}
         return {"parameters": f"{counts.params:,}", "MACs": f"{counts.macs:,}", "memory": f"{memory(nodes):,} bytes",
                 "nodes": str(len(nodes)), "training adds": f"{more:,} parameters" if more else "",
-                "darker has more": HEATED[self.view.heat][0] if self.view.heat else "", **args}  # fmt: skip
+                "colours": f"stronger has more {HEATED[self.view.heat][0]}" if self.view.heat else ""}  # fmt: skip
+
+    def args(self) -> dict[str, str]:
+        """The arguments of a block alone."""
+        alone = self.graph.scopes.get("")
+        return {name: str(value) for name, value in alone.args.items()} if alone else {}
 
     def items(self, region: Region, names: Names) -> list[dict[str, Any]]:
-        """What stands in a region; repeats stand one after the other, each with its run."""
+        """What stands in a region; repeats stand one after the other, the first with what it says for all."""
         found = []
         for run in grouped(self.graph, region, self.signatures, names, self.view.unfold):
             if isinstance(run[0], Node):
@@ -149,11 +154,20 @@ class _Page:
             for index, scope in enumerate(scopes):
                 found.append(self.scope(scope, region, names))
                 if len(scopes) > 1:
-                    title = scope_title(scopes[0], region, scopes[-1].path, self.named) + times(scopes)
-                    said = self.numbers.facts([list(s.nodes()) for s in scopes], [scope.scope.doc])
-                    found[-1]["enter"] = [self.number(ref) for ref in scope.inputs] if index == 0 else []
-                    found[-1]["run"] = [index, len(scopes), title, scopes[0].path, times(scopes), said]
+                    found[-1]["run"] = [index, scopes[0].path]
+            if len(scopes) > 1:
+                said = self.said(scopes, region)
+                title = scope_title(scopes[0], region, scopes[-1].path, self.named) + times(scopes)
+                found[-len(scopes)]["repeat"] = {**said, "title": title,
+                                                 "enter": [self.number(ref) for ref in scopes[0].inputs]}  # fmt: skip
         return found
+
+    def said(self, run: Sequence[Region], parent: Region) -> dict[str, Any]:
+        """What a scope says where it is closed, with its repeats."""
+        kind, lines = closed_lines(self.graph, run, parent, self.named)
+        ins, outs = ports(run, kind)
+        shared = self.numbers.shared(list(run[0].nodes()), run[0].path)
+        return {"kind": kind, "lines": [*lines, *shared], "ins": ins, "outs": outs}
 
     def shape(self, ref: Ref) -> str:
         """What an arrow says."""
@@ -165,38 +179,30 @@ class _Page:
 
     def box(self, nodes: Sequence[Node], region: Region) -> dict[str, Any]:
         """A node, or a layer with what follows it."""
-        number = self.boxes
-        self.boxes += 1
-        self.box_of |= dict.fromkeys((node.path for node in nodes), number)
         lead = next((n for n in nodes if kind_of(n) in ("weights", "pool")), nodes[0])
-        return {
-            "path": nodes[0].path, "id": number, "kind": kind_of(lead),
-            "lines": (*node_lines(nodes, region, self.named), *self.numbers.shared(nodes)),
-            "nodes": [self.node(n) for n in nodes],
-            "said": self.numbers.facts([nodes], [nodes[0].doc]),
-            "heat": self.numbers.value(nodes),
-        }  # fmt: skip
+        lines = (*node_lines(nodes, region, self.named), *self.numbers.shared(nodes))
+        return {"path": nodes[0].path, "kind": kind_of(lead), "lines": lines, "notes": notes(nodes[0].doc),
+                "nodes": [self.node(n) for n in nodes]}  # fmt: skip
 
     def scope(self, region: Region, parent: Region, names: Names) -> dict[str, Any]:
         """A scope with what it holds, and what it says where it is closed."""
-        kind, lines = closed_lines(region, parent, "", self.named)
-        ins, outs = ports(region, kind)
-        nodes = list(region.nodes())
+        nodes, scope = list(region.nodes()), region.scope
         counts = totals(nodes)
         return {
-            "path": region.path, "scope": region.scope.kind, "block": region.scope.block,
-            "title": scope_title(region, parent, "", self.named), "kind": kind, "lines": lines,
-            "items": self.items(region, names), "said": self.numbers.facts([nodes], [region.scope.doc]),
-            "ins": {k: self.number(v) for k, v in ins.items()}, "outs": {k: self.number(v) for k, v in outs.items()},
-            "args": {k: str(v) for k, v in region.scope.args.items()}, "doc": region.scope.doc,
-            "at": self.at(region.scope.span), "where": line_of(region.scope.span),
+            "path": region.path, "inner": region.inner, "scope": scope.kind, "block": scope.block,
+            "title": scope_title(region, parent, "", self.named), **self.said([region], parent),
+            "items": self.items(region, names),
+            "enters": {k: self.number(v) for k, v in scope.ins.items()},
+            "leaves": {k: self.number(v) for k, v in scope.outs.items()},
+            "args": {k: str(v) for k, v in scope.args.items()}, "doc": scope.doc, "notes": notes(scope.doc),
+            "at": self.at(scope.span, scope.kind), "where": line_of(scope.span),
             "facts": {"parameters": f"{counts.params:,}", "MACs": f"{counts.macs:,}",
                       "memory": f"{memory(nodes):,} bytes", "nodes": str(len(nodes)),
                       "gives": ", ".join(show(self.graph.shape(r)) for r in region.outputs)},
         }  # fmt: skip
 
     def node(self, node: Node) -> dict[str, Any]:
-        """The details of one node."""
+        """The details of one node, and the numbers that boxes are made to say."""
         field = self.fields[node.path]
         macs = node.rule.macs
         per = f"{show(node.shape)} x {macs // math.prod(map(int, node.shape[1:])):,} = " if macs else ""
@@ -212,16 +218,37 @@ class _Page:
         weights = [f"{key.removeprefix(node.weights_at + '.')}: {' x '.join(map(str, shape))} = "
                    f"{math.prod(map(int, shape)):,}{'' if trained else ', not trained'}"
                    for key, shape, trained in node.tensors()]  # fmt: skip
-        reads = [(ref.node, show(self.graph.shape(ref))) for ref in node.inputs]
-        return {"path": node.path, "op": node.op, "facts": facts, "reads": reads, "weights": weights, "doc": node.doc,
-                "at": self.at(node.span), "where": line_of(node.span)}  # fmt: skip
+        reads = [(ref.node, str(ref)[len(ref.node):], show(self.graph.shape(ref))) for ref in node.inputs]
+        numbers = (totals(self.numbers.owned([node])).params, macs or 0, memory([node]), field)
+        return {"path": node.path, "id": self.ids[node.path], "op": node.op, "facts": facts, "numbers": numbers,
+                "reads": reads, "weights": weights, "doc": node.doc, "at": self.at(node.span),
+                "where": line_of(node.span)}  # fmt: skip
 
-    def at(self, span: Span | None) -> list[int]:
-        """The text of a spec by its number, and the lines of a span in it."""
+    def at(self, span: Span | None, kind: str = "") -> list[int]:
+        """The text of a spec by its number, and the lines in it of what a span begins."""
         if span is None:
             return []
         if span.file not in self.sources:
             self.sources[span.file] = len(self.texts)
             name = span.file.replace("\\", "/").rpartition("/")[2]
             self.texts.append({"name": name, "lines": span.source.text.split("\n")})
-        return [self.sources[span.file], span.line, max(span.line, span.end_line)]
+        number = self.sources[span.file]
+        return [number, *excerpt(self.texts[number]["lines"], span.line, kind)]
+
+
+def excerpt(lines: Sequence[str], first: int, kind: str = "") -> tuple[int, int]:
+    """The lines of the step or branch of a spec whose text begins in line `first`, counted from 1.
+
+    They are that line and all below it that is indented deeper; a branch begins at its key, a line above its steps.
+    """
+    def depth(number: int) -> int:
+        return len(lines[number - 1]) - len(lines[number - 1].lstrip())
+
+    if kind == "branch" and first > 1 and lines[first - 2].rstrip().endswith(":") and depth(first - 1) <= depth(first):
+        first -= 1
+    end = first
+    while end < len(lines) and (not lines[end].strip() or depth(end + 1) > depth(first)):
+        end += 1
+    while end > first and not lines[end - 1].strip():
+        end -= 1
+    return first, end

@@ -61,12 +61,13 @@ def op_text(op: str, attrs: Mapping[str, Any]) -> str:
         text += f", {attrs['out']}"
     stride = attrs.get("stride", (1, 1))
     if stride != (1, 1):
-        text += f", /{stride[0] if stride[0] == stride[1] else 'x'.join(map(str, stride))}"
+        steps = str(stride[0]) if stride[0] == stride[1] else "x".join(map(str, stride))
+        text += f", up {steps}" if op == "conv_transpose" else f", /{steps}"
     if attrs.get("groups", 1) > 1 and attrs["groups"] != attrs.get("out"):
         text += f", {attrs['groups']} groups"
     if op == "affine":
         return _affine(attrs["scale"], attrs["shift"]) if attrs.get("power", 1) == 1 else text
-    return f"{text} {attrs['p']:g}" if op == "dropout" else text
+    return f"{text} {attrs['p']:.3g}" if op in ("dropout", "drop_path") else text
 
 
 def _affine(scale: float, shift: float) -> str:
@@ -126,15 +127,6 @@ def title_lines(title: str) -> list[str]:
     return re.split(r": | (?=\u00d7)", title)
 
 
-def closed_title(region: Region, parent: Region, last: str, names: bool) -> str:
-    """What a closed scope is called, with the window and stride that its block was given: `sep, 5x5, /2`."""
-    args, text = region.scope.args, scope_title(region, parent, last, names)
-    kernel, stride = args.get("kernel"), args.get("stride", 1)
-    if isinstance(kernel, int):
-        text += f", {kernel}\u00d7{kernel}"
-    return f"{text}, /{stride}" if isinstance(stride, int) and stride > 1 else text
-
-
 def counted(name: str, block: str) -> bool:
     """Whether a name is what the compiler gives to an unnamed step of a block: conv_bn, conv_bn_2."""
     rest = name.removeprefix(block)
@@ -152,7 +144,7 @@ def describe(region: Region) -> str:
 
 def first_sentence(text: str) -> str:
     """A text up to where its first sentence ends, which is not at `et al.` or `Fig. 2`."""
-    end = re.search(r"(?<!\bal)(?<!\bFig)(?<!\bcf)(?<!\bvs)(?<!\be\.g)(?<!\bi\.e)\.\s+(?=\S)", text)
+    end = re.search(r"(?<!\bal)(?<!\bFig)(?<!\bcf)(?<!\bvs)(?<!\be\.g)(?<!\bi\.e)\.\s+(?=[A-Z`])", text)
     return text[:end.start()] if end else text
 
 

@@ -21,6 +21,8 @@ class Box:
     """File and line of the spec."""
     nodes: tuple[str, ...] = ()
     """The nodes it stands for; of a repeat, those of the first round."""
+    rounds: tuple[tuple[str, ...], ...] = ()
+    """The nodes of all rounds, round by round."""
     facts: tuple[str, ...] = ()
     """Numbers that were asked for."""
     heat: float | None = None

@@ -41,22 +41,32 @@ class Numbers:
         if "macs" in asked and any(c.macs for c in counts):
             found.append(_range([c.macs for c in counts], " MACs"))
         if "memory" in asked and run[0][0].op != "input":
-            found.append(_range([memory(nodes) for nodes in run], "B"))
+            found.append(_range([memory(nodes) for nodes in run], "B of activations"))
         if "rf" in asked:
-            field = self.fields[run[-1][-1].path]
+            field = self.field(run[-1])
             found.append(f"sees {field[0]}\u00d7{field[1]}" if field else "sees everything")
         if "notes" in asked:
-            found += [line for doc in docs for line in wrap(doc, 40)]
+            found += [line for doc in docs for line in notes(doc)]
         return tuple(found)
 
     def owned(self, nodes: Sequence[Node]) -> list[Node]:
         """Those whose weights stand nowhere before: shared weights are counted once, as in all tables."""
         return [n for n in nodes if self.owners.get(n.weights_at, n.path) == n.path]
 
-    def shared(self, nodes: Sequence[Node]) -> tuple[str, ...]:
-        """Where the weights of nodes stand first, if not here."""
-        owners = [self.owners.get(node.weights_at, node.path) for node in nodes]
-        return tuple(f"weights of {o}" for n, o in zip(nodes, owners, strict=True) if o != n.path)[:1]
+    def shared(self, nodes: Sequence[Node], scope: str = "") -> tuple[str, ...]:
+        """Where the weights of nodes, those of a scope, stand first, if none stand here."""
+        pairs = [(node.path, self.owners[node.weights_at]) for node in nodes if node.weights_at in self.owners]
+        if not pairs or any(path == owner for path, owner in pairs):
+            return ()
+        path, owner = pairs[0]
+        rest = path[len(scope):] if scope else ""
+        return (f"weights of {owner.removesuffix(rest)}",)
+
+    def field(self, nodes: Sequence[Node]) -> tuple[int, int] | None:
+        """The largest receptive field among nodes; None where it is the whole input."""
+        fields = [self.fields[node.path] for node in nodes]
+        known = [field for field in fields if field]
+        return (max(h for h, _ in known), max(w for _, w in known)) if len(known) == len(fields) else None
 
     def value(self, nodes: Sequence[Node]) -> int:
         """What heats a box that stands for these nodes; 0 without heat."""
@@ -65,7 +75,7 @@ class Numbers:
         if self.view.heat == "memory":
             return memory(nodes)
         if self.view.heat == "rf":
-            field = self.fields[nodes[-1].path]
+            field = self.field(nodes)
             return max(field) if field else self.widest
         return totals(self.owned(nodes)).params if self.view.heat == "params" else totals(nodes).macs
 
@@ -84,8 +94,15 @@ class Numbers:
         for inner in (frame, *frame.frames()):
             for index, item in enumerate(inner.items):
                 if isinstance(item, Box) and item.path in stands:
-                    facts = self.facts(stands[item.path], [item.doc])
-                    inner.items[index] = replace(item, facts=facts, heat=values.get(item.path))
+                    run = stands[item.path]
+                    every = tuple(tuple(node.path for node in nodes) for nodes in run)
+                    inner.items[index] = replace(item, facts=self.facts(run, [item.doc]), heat=values.get(item.path),
+                                                 rounds=every)  # fmt: skip
+
+
+def notes(doc: str) -> list[str]:
+    """The text of a step in short lines."""
+    return wrap(doc, 40)
 
 
 def _range(values: Sequence[int], unit: str) -> str:

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 
+from netspec.draw.closed import closed_lines, ports, times
 from netspec.draw.direct import direct
-from netspec.draw.folding import Names, Signatures, beside, closes, grouped
-from netspec.draw.labels import (
-    closed_title,
-    describe,
-    first_sentence,
-    is_layer,
-    kind_of,
-    node_lines,
-    op_lines,
-    op_text,
-    scope_title,
-    title_lines,
-)
+from netspec.draw.folding import Names, Signatures, closes, grouped
+from netspec.draw.labels import describe, first_sentence, kind_of, node_lines, scope_title, title_lines
 from netspec.draw.model import Arrow, Box, Frame, Picture
 from netspec.draw.numbers import Numbers
+from netspec.draw.slim import slim
 from netspec.draw.view import View
 from netspec.errors import Span
 from netspec.graph import Graph, Node, Ref
@@ -36,6 +28,7 @@ def picture(graph: Graph, view: View | None = None) -> Picture:
     graph = direct(graph) if view.direct else graph
     root = tree(graph)
     names = Names.find(root, view.collapse, view.expand)
+    root = slim(root)
     numbers = Numbers(graph, view)
     if view.depth is not None or view.unfold:
         return _Builder(graph, root, view, names, numbers, view.depth or 1000).picture()
@@ -92,6 +85,18 @@ def line_of(span: Span | None) -> str:
     return f"{''.join(c if c.isprintable() else '?' for c in name)}:{span.line}" if span else ""
 
 
+@dataclass(slots=True)
+class _Said:
+    """What an arrow stands for, from which its label is made."""
+
+    values: dict[Ref, str] = field(default_factory=dict)
+    """The shape of each value that goes its way."""
+    left: dict[tuple[int, int], str] = field(default_factory=dict)
+    """Of the repeats and rounds that it leaves, the shape."""
+    inner: list[str] = field(default_factory=list)
+    """Inside a repeat, the shapes in all rounds."""
+
+
 class _Builder:
     """Walks the regions once, and remembers in which box every node stands."""
 
@@ -104,6 +109,8 @@ class _Builder:
         """Of every node inside folded repeats, the number of each repeat and the round in which it stands."""
         self.inside: dict[str, str] = {}
         """Of every node in a closed scope, the path of the scope, in the node's own round."""
+        self.twins: dict[str, str] = {}
+        """Of every node inside folded repeats, the node that stands in its place in the first rounds."""
         self.runs: list[Sequence[Region]] = []
         """Every folded repeat, its number in `rounds` being its place here."""
 
@@ -120,10 +127,11 @@ class _Builder:
             label = show(self.graph.shape(output.ref)) if "shapes" in self.view.show else ""
             home = self.homes[output.ref.node]
             outof = self._leaves(output.ref, boxes[home])[0]
-            label = self._label(label, dict.fromkeys(self._left(output.ref.node, ""), label))
+            label = self._label(label, _Said(left=dict.fromkeys(self._left(output.ref.node, ""), label)))
             arrows.append(Arrow(home, box.path, label, not output.training_only, outof))
-        # Of a block's text, the first sentence: the rest says what a picture shows by itself.
-        title = first_sentence(self.graph.title or self.graph.name)
+        title = self.graph.title or self.graph.name
+        if "" in self.graph.scopes:  # the rest of a block's text says what a picture shows by itself
+            title = first_sentence(title)
         self.numbers.written(frame, self.stands())
         drawn = Picture(title, frame, arrows)
         drawn.legend = ". ".join(filter(None, (self.block(), self.numbers.legend)))
@@ -168,14 +176,21 @@ class _Builder:
             frame.items.append(inner)
             self.fill(first, inner, left - (first.scope.kind != "branch"))
         if len(run) > 1:
-            self.runs.append(run)
-            for index, region in enumerate(run):
-                for node in region.nodes():
-                    mirror = first.path + node.path[len(region.path):]
-                    self.homes[node.path] = self.homes[mirror]
-                    if mirror in self.inside:
-                        self.inside[node.path] = region.path + self.inside[mirror][len(first.path):]
-                    self.rounds[node.path] = (*self.rounds.get(node.path, ()), (len(self.runs) - 1, index))
+            self.repeat(run)
+
+    def repeat(self, run: Sequence[Region]) -> None:
+        """Puts the nodes of the later rounds where those of the first stand."""
+        first, number = run[0], len(self.runs)
+        self.runs.append(run)
+        known = {node.path: self.rounds.get(node.path, ()) for node in first.nodes()}
+        for index, region in enumerate(run):
+            for node in region.nodes():
+                twin = first.path + node.path[len(region.path):]
+                self.twins[node.path] = self.twins.get(twin, twin)
+                self.homes[node.path] = self.homes[twin]
+                if twin in self.inside:
+                    self.inside[node.path] = region.path + self.inside[twin][len(first.path):]
+                self.rounds[node.path] = (*known[twin], (number, index))
 
     def box(self, nodes: list[Node], region: Region) -> Box:
         """A node, or a layer with what follows it."""
@@ -191,11 +206,9 @@ class _Builder:
         """A scope as one box: a layer with what follows it, or its name and what it repeats."""
         region = run[0]
         nodes = list(region.nodes())
-        names = "names" in self.view.show
-        kind, lines = closed_lines(region, parent, run[-1].path if len(run) > 1 else "", names)
-        if len(run) > 1:
-            lines.append(times(run).strip())
-        ins, outs = map(tuple, ports(region, kind))
+        kind, lines = closed_lines(self.graph, run, parent, "names" in self.view.show)
+        lines += self.numbers.shared(nodes, region.path)
+        ins, outs = ports(run, kind)
         return Box(region.path, kind, tuple(lines), describe(region), region.scope.doc, line_of(region.scope.span),
                    tuple(n.path for n in nodes), times=len(run), ins=ins, outs=outs)
 
@@ -206,29 +219,49 @@ class _Builder:
         main = {self.homes[path] for path in serves}
         shapes = "shapes" in self.view.show
         found: dict[tuple[str, str, str, int, str, str], Arrow] = {}
-        left: dict[tuple[str, str, str, int, str, str], dict[tuple[int, int], str]] = {}
+        said: dict[tuple[str, str, str, int, str, str], _Said] = {}
+        inner: dict[tuple[str, str], dict[str, None]] = {}
         for node in graph.nodes.values():
             for index, ref in enumerate(node.inputs):
                 a, b = self.homes[ref.node], self.homes[node.path]
-                if a == b or self._mirrors(ref, node.path):
+                if a == b:
                     continue
                 label = show(graph.shape(ref)) if shapes else ""
                 # A repeat is entered once, and left by an arrow that says of which rounds it comes.
                 crosses = self.rounds.get(ref.node) != self.rounds.get(node.path)
+                if not crosses:
+                    inner.setdefault((a, b), {})[label] = None
+                if self._mirrors(ref, node.path):
+                    continue
+                leaves = bool(self._left(ref.node, node.path))
+                place = str(Ref(self.twins.get(ref.node, ref.node), ref.out))
+                value = "" if self.view.direct or (crosses and not leaves) else place
                 for outof, into in product(self._leaves(ref, boxes[a]), self._enters(ref, node.path, boxes[b])):
-                    key = (a, b, "" if crosses else str(ref), index if self.view.unfold else 0, outof, into)
-                    left.setdefault(key, {}).update(dict.fromkeys(self._left(ref.node, node.path), label))
+                    key = (a, b, value, index if self.view.unfold else 0, outof, into)
+                    one = said.setdefault(key, _Said())
+                    one.values[ref] = label
+                    one.left.update(dict.fromkeys(self._left(ref.node, node.path), label))
                     if key not in found or ref.node in self.rounds:
                         found[key] = Arrow(a, b, label, a in main and b in main, outof, into)
-        return [replace(arrow, label=self._label(arrow.label, left[key])) for key, arrow in found.items()]
+        several = Counter((arrow.source, arrow.target) for arrow in found.values())
+        for key, one in said.items():
+            if several[key[:2]] == 1:
+                one.inner = list(inner.get(key[:2], ()))
+        return [replace(arrow, label=self._label(arrow.label, said[key])) for key, arrow in found.items()]
 
     def _left(self, source: str, target: str) -> list[tuple[int, int]]:
         """The outermost repeat that an edge leaves, with the round."""
         others = dict(self.rounds.get(target, ()))
         return [(run, index) for run, index in self.rounds.get(source, ()) if run not in others][-1:]
 
-    def _label(self, label: str, left: Mapping[tuple[int, int], str]) -> str:
-        """What an arrow says: a shape; of a repeat that is not left by its last round alone, the rounds as well."""
+    def _label(self, label: str, said: _Said) -> str:
+        """What an arrow says: a shape; how often or of which rounds; inside a repeat that of the first and the last."""
+        left = said.left
+        if self.view.direct and len(said.values) > 1 and not left:
+            return f"{len(said.values)} \u00d7 {label}" if len(set(said.values.values())) == 1 else (
+                f"{len(said.values)} values")
+        if not left and len(said.inner) > 1:
+            return f"{said.inner[0]} to {said.inner[-1]}"
         if len({run for run, _ in left}) != 1:
             return label
         run = self.runs[next(iter(left))[0]]
@@ -275,69 +308,3 @@ def _ancestors(graph: Graph, paths: Sequence[str]) -> set[str]:
 
 def _training(only: bool, weight: float | None) -> tuple[str, ...]:
     return (f"training only{f', loss x {weight:g}' if weight is not None else ''}",) if only else ()
-
-
-def times(run: Sequence[Region]) -> str:
-    """How often a scope is repeated: ` x5`, ` x5 shared`, ` x32 in parallel`; nothing for one."""
-    if len(run) == 1:
-        return ""
-    shared = len({r.scope.weights_at for r in run}) == 1
-    return f" \u00d7{len(run)}{' shared' if shared else ''}{' in parallel' if beside(run) else ''}"
-
-
-def closed_lines(region: Region, parent: Region, last: str = "", names: bool = True) -> tuple[str, list[str]]:
-    """The kind of a closed scope and what it says: a layer with what follows it, or its name and what it repeats."""
-    if not is_layer(region):
-        title, more = closed_title(region, parent, last, names), inside(region)
-        return "block", [f"{title}: {more[0]}"] if more and len(region.items) == 1 else [title, *more]
-    name, block = parent.relative(region.path), region.scope.block
-    if last:
-        name = f"{name} to {parent.relative(last)}"
-    plain = not names or (bool(block) and name.startswith(block))
-    nodes = list(region.nodes())
-    kind = "weights" if any(kind_of(n) == "weights" for n in nodes) else "norm"
-    return kind, op_lines(nodes, "" if plain else name)
-
-
-# More names than this no box can show.
-MOST_PORTS = 24
-
-
-def ports(region: Region, kind: str) -> tuple[Mapping[str, Ref], Mapping[str, Ref]]:
-    """What enters and what leaves a closed block by name, where it is more than one."""
-    ins = {name: ref for name, ref in region.scope.ins.items() if ref in region.inputs}
-    outs = {name: ref for name, ref in region.scope.outs.items() if ref in region.outputs}
-    shown = [named if kind == "block" and 1 < len(named) <= MOST_PORTS else {} for named in (ins, outs)]
-    return shown[0], shown[1]
-
-
-def _layers(items: Sequence[Node | Region]) -> list[str]:
-    """The layers of a closed group of few, without norms and activations: `3x3 conv, 64 x2`, `2x2 max pool, /2`."""
-    found: list[tuple[str, int]] = []
-    for item in items:
-        if isinstance(item, Region) and not is_layer(item):
-            return []
-        for node in [item] if isinstance(item, Node) else item.nodes():
-            kind, text = kind_of(node), op_text(node.op, node.attrs)
-            if kind in ("input", "join"):
-                return []
-            if kind in ("weights", "pool"):
-                found[-1:] = [(text, found[-1][1] + 1)] if found and found[-1][0] == text else [*found[-1:], (text, 1)]
-    lines = [text if count == 1 else f"{text} \u00d7{count}" for text, count in found]
-    # Two short ones share a line.
-    return [" + ".join(lines)] if len(lines) == 2 and len("".join(lines)) < 32 else lines if len(lines) <= 3 else []
-
-
-def inside(region: Region) -> list[str]:
-    """What a closed scope holds: `bottleneck x3`, `3x3 conv, 8 x3 shared`; of a group of few layers, these."""
-    items = region.items
-    scopes, nodes = [i for i in items if isinstance(i, Region)], [i for i in items if isinstance(i, Node)]
-    plain = not (scopes and nodes) and not any(r.scope.kind == "branch" or is_layer(r) for r in scopes)
-    said = {r.scope.block or ("rounds" if r.scope.kind == "round" else "") for r in scopes}
-    said |= {op_text(n.op, n.attrs) for n in nodes}
-    if plain and len(items) > 1 and len(said) == 1 and said != {""}:
-        places = {r.scope.weights_at for r in scopes} | {n.weights_at for n in nodes}
-        return [f"{said.pop()} \u00d7{len(items)}{' shared' if len(places) == 1 else ''}"]
-    if region.scope.block:
-        return []
-    return [scopes[0].scope.block] if len(items) == 1 and scopes and scopes[0].scope.block else _layers(items)

@@ -8,8 +8,7 @@ const quote = (...lines) => `"${lines.map(escaped).join("\\n")}"`;
 const cell = (text) => plain(text).replace(/\\/g, "\u2216").replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 
 // A box as a table: the names of what enters it above, of what leaves it below.
-function ported(item, said, fill, border) {
-  const [ins, outs] = [Object.keys(item.ins), Object.keys(item.outs)];
+function ported({ ins, outs }, said, fill, border) {
   const width = (ins.length || 1) * (outs.length || 1);
   const row = (names, letter) => names.length ? `<TR>${names.map((name, i) =>
     `<TD PORT="${letter}${i}" COLSPAN="${width / names.length}"><FONT POINT-SIZE="10">${cell(name)}</FONT></TD>`).join("")}</TR>` : "";
@@ -43,11 +42,31 @@ function padding(made) {
   return result;
 }
 
-function dot(made, network) {
-  const ids = new Map(), byId = new Map(), padded = padding(made);
+// How many rows all arrows pass, and how many rows there are, as untangle.py counts them.
+function rowsOf(made) {
+  const rows = new Map([...made.visible.keys()].map((path) => [path, 0]));
+  for (const { from, to } of made.arrows) rows.set(to, Math.max(rows.get(to), rows.get(from) + 1));
+  return rows;
+}
+function lengths(made) {
+  const rows = rowsOf(made);
+  return [made.arrows.reduce((sum, { from, to }) => sum + rows.get(to) - rows.get(from), 0), Math.max(1, ...rows.values())];
+}
+
+// Of joins of two values, the arrow of the longer way: a residual block is a column, its shortcut at the side.
+function straightest(made) {
+  const rows = rowsOf(made), found = new Map();
+  for (const arrow of made.arrows) found.set(arrow.to, [...(found.get(arrow.to) || []).slice(0, 2), arrow]);
+  const pairs = [...found.values()].filter((arrows) => arrows.length === 2 && arrows[0].from !== arrows[1].from);
+  return new Set(pairs.map(([a, b]) => (rows.get(b.from) > rows.get(a.from) ? b : a)));
+}
+
+function dot(made, network, rough) {
+  const ids = new Map(), byId = new Map(), padded = rough ? new Map() : padding(made);
   const most = Math.max(1, ...[...made.visible.values()].map((part) => part.heat || 0));
   const lines = ["digraph {",
-    `rankdir=TB; ranksep=${made.arrows.some((arrow) => arrow.label) ? 0.08 : 0.25}; nodesep=0.22; pad=0.1; ordering=out; bgcolor=transparent;`,
+    `rankdir=TB; ranksep=${made.arrows.some((arrow) => arrow.label) ? 0.08 : 0.25}; nodesep=0.22; pad=0.1; bgcolor=transparent; ${
+      rough ? "mclimit=0.1; nslimit=1; splines=line;" : "ordering=out;"}`,
     `node [shape=box, style="filled,rounded", fontname=${quote(network.font)}, fontsize=11, height=0.26, margin="0.1,0.025"];`,
     `edge [fontname=${quote(network.font)}, fontsize=10, fontcolor="#5f6368", color="#5f6368", arrowsize=0.6];`];
   const name = (part) => {
@@ -61,14 +80,14 @@ function dot(made, network) {
       const item = part.item, id = name(part);
       if (!part.items) {
         ids.set(item.path, id);
-        const [fill, border] = network.colors[item.kind];
-        const step = part.heat !== undefined
+        const [fill, border] = network.colors[part.kind];
+        const step = network.heated && part.heat !== undefined
           ? network.heat[Math.min(Math.floor(part.heat / most * network.heat.length), network.heat.length - 1)] : fill;
-        const shape = item.kind === "join" ? ", shape=ellipse, style=filled"
-          : item.kind === "block" ? ", style=filled, peripheries=2" : "";
-        const said = [...part.lines, ...(part.said || [])];
-        if (Object.keys({ ...item.ins, ...item.outs }).length)
-          lines.push(`${id} [id=${id}, label=<${ported(item, said, step, border)}>, shape=plain, style=""];`);
+        const shape = part.kind === "join" ? ", shape=ellipse, style=filled"
+          : part.kind === "block" ? ", style=filled, peripheries=2" : "";
+        const said = [...part.lines, ...part.said];
+        if (part.ins.length + part.outs.length)
+          lines.push(`${id} [id=${id}, label=<${ported(part, said, step, border)}>, shape=plain, style=""];`);
         else lines.push(`${id} [id=${id}, label=${quote(...said)}, fillcolor="${step}", color="${border}"${shape}];`);
       } else {
         const branch = item.scope === "branch" && !part.folded;
@@ -96,13 +115,15 @@ function dot(made, network) {
   write(made.root, 1);
   const tails = new Map([...padded.values()].map(([end, rows]) => [end, `${ids.get(end)}_${rows - 1}`]));
   const port = (path, side, name) => {
-    const index = name ? Object.keys(made.visible.get(path).item[side]).indexOf(name) : -1;
+    const index = name ? made.visible.get(path)[side].indexOf(name) : -1;
     return ids.get(path) + (index < 0 ? "" : side === "ins" ? `:i${index}:n` : `:o${index}:s`);
   };
-  for (const { from, to, label, main, outof, into } of made.arrows) {
-    const join = made.visible.get(to).item.kind === "join";
+  const straight = straightest(made);
+  for (const arrow of made.arrows) {
+    const { from, to, label, main, outof, into } = arrow;
+    const join = made.visible.get(to).kind === "join";
     if (tails.has(from) && join) lines.push(`${tails.get(from)} -> ${ids.get(to)} [style=invis];`);
-    const side = !main ? ", style=dashed" : join ? "" : ", weight=200";
+    const side = !main ? ", style=dashed" : join && !straight.has(arrow) ? "" : `, weight=${rough ? 8 : 200}`;
     lines.push(`${port(from, "outs", outof)} -> ${port(to, "ins", into)} [label=${label ? quote(" " + label) : '""'}${side}];`);
   }
   return { text: [...lines, "}"].join("\n"), byId };

@@ -7,55 +7,73 @@
   const viz = await Viz.instance();
   const index = indexed(network), { parts } = index;
   const first = () => ({ open: new Set(network.open), unrolled: new Set() });
-  let state = first(), drawn = new Map(), chosen = null, at = { x: 0, y: 0, k: 1 };
+  const copy = ({ open, unrolled }) => ({ open: new Set(open), unrolled: new Set(unrolled) });
+  // What is drawn, and what is on its way to be.
+  let state = first(), wanted = state, drawn = new Map(), chosen = null, at = { x: 0, y: 0, k: 1 };
 
   // Graphviz knows the widths of Helvetica; where the reader's font is wider, its text is made smaller.
   const pen = document.createElement("canvas").getContext("2d");
   pen.font = `100px ${getComputedStyle(view).getPropertyValue("--picture-font")}`;
   const wider = Math.max(1, pen.measureText("0123456789").width / 556, pen.measureText("convolution").width / 500.3);
 
-  // What few boxes are is laid out at once; many in a worker, so that the page stays alive and can be told to stop.
-  const AT_ONCE = 300;
+  // What few boxes are is laid out at once; more in a worker, so that the page stays alive and can be told to stop.
+  const AT_ONCE = 300, ROWS_AT_ONCE = 600;
   const WORK = `
     const ready = Viz.instance();
     onmessage = ({ data }) => ready.then((viz) => postMessage({ svg: viz.renderString(data, { format: "svg" }) }))
       .catch((error) => postMessage({ wrong: String(error) }));`;
-  let worker = null;
+  let worker = null, source = "";
   function stop() {
-    if (worker) worker.terminate();
+    if (worker) { worker.terminate(); URL.revokeObjectURL(source); }
     worker = null;
+    delete view.dataset.busy;
   }
-  function layout(text, count, done) {
-    if (count <= AT_ONCE) return done(viz.renderSVGElement(text));
-    status.textContent = `Laying out ${count} boxes\u2026 Escape stops.`;
-    const url = URL.createObjectURL(new Blob([document.getElementById("viz").textContent, WORK]));
-    const mine = worker = new Worker(url);
-    const failed = (why) => { stop(); status.textContent = `That could not be laid out: ${why}`; };
-    mine.onerror = (event) => failed(event.message);
-    mine.onmessage = ({ data }) => {
+  function failed(why) {
+    stop();
+    wanted = state;
+    status.textContent = `That could not be laid out: ${why}`;
+  }
+  function layout(text, atOnce, done) {
+    if (atOnce) {
+      try { done(viz.renderSVGElement(text)); } catch (error) { failed(error.message); }
+      return;
+    }
+    source = URL.createObjectURL(new Blob([document.getElementById("viz").textContent, WORK]));
+    worker = new Worker(source);
+    worker.onerror = (event) => failed(event.message);
+    worker.onmessage = ({ data }) => {
       if (data.wrong) return failed(data.wrong);
       stop();
-      URL.revokeObjectURL(url);
       done(document.importNode(new DOMParser().parseFromString(data.svg, "image/svg+xml").documentElement, true));
     };
-    mine.postMessage(text);
+    worker.postMessage(text);
   }
 
   // Draws another state where it is not too large, then does what is to be done with it.
   function change(edit, then = () => {}) {
-    stop();
-    const next = { open: new Set(state.open), unrolled: new Set(state.unrolled) };
+    const next = copy(wanted);
     edit(next);
     const made = network.dot
       ? { arrows: Array(network.arrows), visible: new Map([...parts].map(([path, item]) => [path, { item, lines: item.lines }])) }
       : visible(network, index, next);
-    const count = made.visible.size;
-    if (count > network.most) {
-      status.textContent = `That would be ${count} boxes; more than ${network.most} are not laid out here.`;
+    const count = made.visible.size, [passed, rows] = network.dot ? [0, 1] : lengths(made);
+    const [tangled, tooLong] = network.tangled || [Infinity, Infinity], rough = passed > tangled * rows;
+    if (count > network.most || (rough && passed > tooLong)) {
+      status.textContent = `That would be ${count} boxes and ${made.arrows.length} arrows; so many are not laid out here.`;
       return false;
     }
-    const { text, byId } = network.dot ? { text: network.dot, byId: made.visible } : dot(made, network);
-    layout(text, count, (svg) => { state = next; show(svg, byId, made); then(); });
+    stop();
+    wanted = next;
+    const { text, byId } = network.dot ? { text: network.dot, byId: made.visible } : dot(made, network, rough);
+    const atOnce = count <= AT_ONCE && passed <= ROWS_AT_ONCE;
+    if (!atOnce) status.textContent = view.dataset.busy = `Laying out ${count} boxes\u2026 Escape stops.`;
+    layout(text, atOnce, (svg) => {
+      const before = view.querySelector("svg");
+      state = next;
+      show(svg, byId, made);
+      if (!before) ready();
+      then();
+    });
     return true;
   }
 
@@ -85,10 +103,11 @@
       });
     }
     view.replaceChildren(svg);
-    status.textContent = `${made.visible.size} boxes, ${made.arrows.length} arrows. Click or Enter: details. Double click or Space: ` +
-      "open or close. Wheel, + and -: zoom. Drag, arrow keys: move. 0: fit. /: search.";
+    view.picture = made; // for scripts that look at the page
+    status.textContent = `${made.visible.size} boxes, ${made.arrows.length} arrows. Click or Enter: details. ` +
+      `${network.dot ? "" : "Double click or Space: open or close. "}Wheel, + and -: zoom. Drag, arrow keys: move. 0: fit. /: search.`;
     place();
-    if (chosen && drawn.has(chosen.path)) drawn.get(chosen.path).classList.add("chosen");
+    if (chosen) mark(chosen);
   }
 
   // Branches are not a level of their own: a figure of a block shows them.
@@ -114,11 +133,15 @@
   }
 
   function reveal(item) {
-    const then = () => { choose(item); centre(item); };
+    const then = () => {
+      choose(item);
+      centre(item);
+      if (document.activeElement === document.body) details.querySelector("h2").focus({ preventScroll: true });
+    };
     if (drawn.has(item.path)) return then();
     change(({ open, unrolled }) => {
-      for (let above = item.parent; above; above = above.parent) open.add(above.path);
-      for (let part = item; part; part = part.parent) if (part.run && part.run[0] > 0) unrolled.add(part.run[3]);
+      for (let above = item.parent; above; above = above.parent) unfold(open, above);
+      for (let part = item; part; part = part.parent) if (part.run && part.run[0] > 0) unrolled.add(part.run[1]);
     }, then);
   }
 
@@ -134,11 +157,12 @@
     made.className = kind;
     return made;
   };
-  const byPath = (path) => parts.get(path) || index.boxOf.get(path);
+  const byPath = (path) => parts.get(path) || index.other.get(path) || index.boxOf.get(path);
   const link = (path, after = "") => make("div", "", button(path, () => reveal(byPath(path)), "link"), after);
 
-  function table(facts) {
-    const rows = Object.entries(facts).filter(([, value]) => value && value !== "0" && value.length !== 0)
+  // Facts that are nothing are left out; arguments are not.
+  function table(facts, all = false) {
+    const rows = Object.entries(facts).filter(([, value]) => all || (value && value !== "0" && value.length !== 0))
       .map(([name, value]) => make("tr", "", make("th", name), make("td", "", ...[value].flat())));
     return make("table", "", ...rows);
   }
@@ -153,10 +177,10 @@
   const MOST_LINKS = 12;
   function neighbours(nodes) {
     const own = new Set(nodes.map((node) => node.path));
-    const reads = new Map(nodes.flatMap((node) => node.reads).filter(([path]) => !own.has(path)));
+    const reads = new Map(nodes.flatMap((node) => node.reads).filter(([path]) => !own.has(path)).map((read) => [read[0] + read[1], read]));
     const readers = new Set(nodes.flatMap((node) => index.readers.get(node.path) || []).filter((path) => !own.has(path)));
     const few = (links) => links.length > MOST_LINKS ? [...links.slice(0, MOST_LINKS), `and ${links.length - MOST_LINKS} more`] : links;
-    return { reads: few([...reads].map(([path, shape]) => link(path, ` ${shape}`))), "read by": few([...readers].map((path) => link(path))) };
+    return { reads: few([...reads.values()].map(([path, out, shape]) => link(path, `${out} ${shape}`))), "read by": few([...readers].map((path) => link(path))) };
   }
 
   function above(item) {
@@ -168,30 +192,37 @@
     return make("nav", "", ...trail);
   }
 
+  function mark(item) {
+    view.querySelector(".chosen")?.classList.remove("chosen");
+    if (item && drawn.has(item.path)) drawn.get(item.path).classList.add("chosen");
+    explain(item);
+  }
   function choose(item) {
-    if (chosen && drawn.has(chosen.path)) drawn.get(chosen.path).classList.remove("chosen");
     chosen = item;
     details.parentElement.scrollTop = 0;
     remember(item);
-    if (!item) return details.replaceChildren(make("h2", network.title), table(network.facts));
-    if (drawn.has(item.path)) drawn.get(item.path).classList.add("chosen");
-    details.replaceChildren(above(item), make("h2", item.path));
+    mark(item);
+  }
+
+  function explain(item) {
+    const title = (text) => Object.assign(make("h2", text), { tabIndex: -1 });
+    if (!item) return details.replaceChildren(title(network.title), table(network.facts), table(network.args, true));
+    details.replaceChildren(above(item), title(item.path));
     if (item.text) details.append(make("p", item.text));
+    if (network.dot) details.append(...item.facts.map((fact) => make("p", fact)));
     if (item.output) details.append(table({ shape: item.output.shape, reads: [link(item.output.node)] }));
     if (item.items) {
       details.append(button(state.open.has(item.path) ? "Close" : "Open", () => toggle(item)));
       if (item.run) {
-        const folded = !state.unrolled.has(item.run[3]);
-        details.append(" ", button(folded ? `Draw all ${item.run[1]}` : `Fold ${item.run[1]} to one`, () => change(
-          ({ unrolled }) => { if (!unrolled.delete(item.run[3])) unrolled.add(item.run[3]); },
-          () => choose(parts.get(item.run[3])))));
+        const first = parts.get(item.run[1]), count = first.repeat.members.length;
+        details.append(" ", button(state.unrolled.has(first.path) ? `Fold ${count} to one` : `Draw all ${count}`, () => change(
+          ({ unrolled }) => { if (!unrolled.delete(first.path)) unrolled.add(first.path); }, () => choose(first))));
       }
       if (item.doc) details.append(make("p", item.doc));
-      details.append(table({ block: item.block, ...item.facts, ...neighbours(leaves(item).flatMap((leaf) => leaf.nodes)) }), table(item.args));
+      details.append(table({ block: item.block, ...item.facts, ...neighbours(item.all) }), table(item.args, true));
       if (item.at.length) details.append(...lines(item.at, item.where));
     }
-    const layer = item.items && item.kind !== "block" ? leaves(item).flatMap((leaf) => leaf.nodes) : [];
-    for (const node of item.nodes || layer) {
+    for (const node of item.items && item.kind === "block" ? [] : item.all) {
       details.append(...(node.path === item.path ? [] : [make("h2", node.path)]), ...(node.doc ? [make("p", node.doc)] : []));
       details.append(table({ ...node.facts, ...neighbours([node]) }));
       if (node.weights.length) details.append(make("pre", node.weights.join("\n")));
@@ -204,26 +235,34 @@
     const hash = item ? `#${encodeURIComponent(item.path)}` : "";
     if (hash !== location.hash) history.replaceState(null, "", hash || location.pathname + location.search);
   }
-  function named() {
-    let path = "";
-    try { path = decodeURIComponent(location.hash.slice(1)); } catch { /* no part has such a name */ }
-    return byPath(path);
+  function address() {
+    try { return decodeURIComponent(location.hash.slice(1)); } catch { return location.hash.slice(1); }
   }
-  window.addEventListener("hashchange", () => { if (named()) reveal(named()); });
+  function follow(path) {
+    if (!path) return;
+    if (byPath(path)) return reveal(byPath(path));
+    search.value = path.split(".").at(-1);
+    find();
+    status.textContent = `There is no part '${path}'; what is called alike is listed.`;
+  }
+  window.addEventListener("hashchange", () => follow(address()));
 
-  search.addEventListener("input", () => {
-    const asked = search.value.trim().toLowerCase();
-    const words = (item) => [item.path, item.block, ...item.lines, ...(item.nodes || []).flatMap((n) => [n.path, n.op])];
+  // Every word is looked for in names, ops, blocks and what boxes say; x is the sign of windows too.
+  const plain = (text) => text.toLowerCase().replaceAll("\u00d7", "x");
+  const words = (item) => plain([item.path, item.block, item.title, ...item.lines, ...(item.nodes || []).flatMap((n) => [n.path, n.op, n.facts.shape])].join("\n"));
+  function find() {
+    const asked = plain(search.value).split(/\s+/).filter(Boolean);
     // First what has this name, then whose name begins so, then what has it in its path, then anywhere.
     const rank = (item) => {
-      const path = item.path.toLowerCase(), name = path.slice(path.lastIndexOf(".") + 1);
-      return path === asked || name === asked ? 0 : path.startsWith(asked) || name.startsWith(asked) ? 1 : path.includes(asked) ? 2 : 3;
+      const path = plain(item.path), name = path.slice(path.lastIndexOf(".") + 1), [word] = asked;
+      return path === word || name === word ? 0 : path.startsWith(word) || name.startsWith(word) ? 1 : path.includes(word) ? 2 : 3;
     };
-    const hits = asked ? [...parts.values()].filter((item) => words(item).some((w) => w && w.toLowerCase().includes(asked))) : [];
+    const hits = asked.length ? [...parts.values()].filter((item) => { const all = words(item); return asked.every((word) => all.includes(word)); }) : [];
     hits.sort((a, b) => rank(a) - rank(b));
     found.replaceChildren(...hits.slice(0, 40).map((item) => make("li", "", button(item.path, () => reveal(item)))));
-    if (asked) status.textContent = hits.length > 40 ? `${hits.length} found, 40 listed` : `${hits.length} found`;
-  });
+    if (asked.length) status.textContent = hits.length > 40 ? `${hits.length} found, 40 listed` : `${hits.length} found`;
+  }
+  search.addEventListener("input", find);
   function leave() {
     search.value = "";
     found.replaceChildren();
@@ -235,21 +274,24 @@
     if (event.key === "Enter" && place === search) all[0]?.click();
     else if (event.key === "ArrowDown") all[Math.min(now + 1, all.length - 1)]?.focus();
     else if (event.key === "ArrowUp") (now > 0 ? all[now - 1] : search).focus();
-    else if (event.key === "Escape") leave();
+    else if (event.key === "Escape") worker ? interrupt() : leave();
     else return;
     event.preventDefault();
     event.stopPropagation();
   });
 
   const size = () => {
-    const box = view.firstChild.viewBox.baseVal;
+    const box = view.querySelector("svg").viewBox.baseVal;
     return [box.width * 4 / 3, box.height * 4 / 3];
   };
-  const place = () => { if (view.firstChild) view.firstChild.style.transform = `translate(${at.x}px, ${at.y}px) scale(${at.k})`; };
-  function fit() {
-    if (!view.firstChild) return;
+  function place() {
+    const svg = view.querySelector("svg");
+    if (svg) svg.style.transform = `translate(${at.x}px, ${at.y}px) scale(${at.k})`;
+  }
+  function fit(least = 0) {
+    if (!view.querySelector("svg")) return;
     const [w, h] = size();
-    at.k = Math.min(view.clientWidth / w, Math.max(view.clientHeight / h, 0.6), 1.5);
+    at.k = Math.min(view.clientWidth / w, Math.max(view.clientHeight / h, least), 1.5);
     [at.x, at.y] = [(view.clientWidth - w * at.k) / 2, Math.max((view.clientHeight - h * at.k) / 2, 0)];
     place();
   }
@@ -304,36 +346,41 @@
   const press = (id, does) => document.getElementById(id).addEventListener("click", does);
   press("zoom-in", () => zoom(1.25));
   press("zoom-out", () => zoom(0.8));
-  press("fit", fit);
-  press("first", () => change((next) => Object.assign(next, first()), fit));
+  press("fit", () => fit());
+  // At first text is not too small to be read, and the picture may be longer than the page.
+  const READABLE = 0.6;
+  press("first", () => change((next) => Object.assign(next, first()), () => fit(READABLE)));
   press("more", () => change(({ open }) => {
     const closed = [...drawn.keys()].map((path) => parts.get(path)).filter((item) => item && item.items && !open.has(item.path));
     const blocks = closed.filter((item) => item.kind === "block");
     for (const item of blocks.length ? blocks : closed) unfold(open, item);
   }));
   press("less", () => change(({ open }) => {
-    const depth = (path) => path.split(".").length;
-    const shown = [...open].filter((path) => drawn.has(path));
-    const deepest = Math.max(0, ...shown.map(depth));
-    for (const path of shown) if (depth(path) === deepest) open.delete(path);
+    const level = (item) => (item ? level(item.parent) + (item.scope !== "branch") : 0);
+    const frames = [...open].map((path) => parts.get(path)).filter((item) => drawn.has(item.path) && item.scope !== "branch");
+    const deepest = Math.max(0, ...frames.map(level));
+    const closing = frames.filter((item) => level(item) === deepest).map((item) => item.path);
+    for (const path of [...open]) if (closing.some((outer) => path === outer || path.startsWith(`${outer}.`))) open.delete(path);
   }));
   for (const id of network.dot ? ["more", "less", "first"] : []) document.getElementById(id).hidden = true;
 
-  const target = named();
+  const target = address();
   choose(null);
-  const ready = () => {
-    fit();
-    if (target) reveal(target);
+  function ready() {
+    fit(READABLE);
+    follow(target);
     document.body.dataset.ready = "yes";
-  };
+  }
   // What is too large to be laid out, or was stopped before anything was drawn, is shown closed.
-  const closed = (why) => change(({ open }) => open.clear(), () => { ready(); status.textContent = `${why} Here all is closed.`; });
+  const closed = (why) => change(({ open }) => open.clear(), () => { status.textContent = `${why} Here all is closed.`; });
   function interrupt() {
     stop();
+    const some = wanted.open.size > 0 && !network.dot;
+    wanted = view.querySelector("svg") ? state : wanted;
     status.textContent = "Stopped.";
-    if (!view.firstChild) closed("Stopped.");
+    if (!view.querySelector("svg") && some) closed("Stopped.");
   }
-  if (!change(() => {}, ready) && !closed(status.textContent)) throw new Error(status.textContent);
+  if (!change(() => {}) && !closed(status.textContent)) throw new Error(status.textContent);
 })().catch((error) => {
   document.getElementById("status").textContent = "This page could not be drawn: " + error.message;
   throw error;

@@ -1,127 +1,232 @@
 "use strict";
 // What is visible of a network: a tree of frames and boxes, and arrows between them, as picture.py makes them.
 
-// Every scope and box by path, boxes by number, the box that holds a node, and who reads what a node gives.
+// Every scope and box by path, the box that holds a node, and who reads what a node gives.
 function indexed(network) {
-  const parts = new Map(), boxes = [], boxOf = new Map(), nodes = new Map(), readers = new Map();
+  const parts = new Map(), other = new Map(), nodes = [], boxOf = new Map(), readers = new Map();
   (function walk(items, parent) {
-    for (const item of items) {
+    for (const [place, item] of items.entries()) {
       item.parent = parent;
       parts.set(item.path, item);
-      if (item.items) walk(item.items, item);
-      else {
-        boxes[item.id] = item;
-        for (const node of item.nodes) { boxOf.set(node.path, item); nodes.set(node.path, node); }
+      for (const path of item.inner || []) other.set(path, item);
+      if (item.repeat) item.repeat.members = items.slice(place).filter((one) => one.run && one.run[1] === item.path);
+      if (item.items) {
+        walk(item.items, item);
+        item.all = item.items.flatMap((inner) => inner.all);
+      } else {
+        item.all = item.nodes;
+        for (const node of item.nodes) { nodes[node.id] = node; boxOf.set(node.path, item); }
       }
     }
   })(network.items, null);
-  for (const node of nodes.values()) for (const [path] of node.reads) {
+  const byPath = new Map(nodes.map((node) => [node.path, node]));
+  for (const node of nodes) for (const [path] of node.reads) {
     if (!readers.has(path)) readers.set(path, []);
     readers.get(path).push(node.path);
   }
-  // A picture that was laid out as it is has boxes only.
-  for (const box of network.boxes || []) parts.set(box.path, { ...box, id: box.path, kind: "other", nodes: [], at: [], parent: null });
-  return { parts, boxes, boxOf, nodes, readers };
-}
-
-const leaves = (item) => (item.items ? item.items.flatMap(leaves) : [item]);
-
-// `state` has the scopes that are open and the repeats whose rounds are drawn each for itself.
-function visible(network, index, state) {
-  const { parts, boxOf } = index;
-  const folded = (item) => item.run && !state.unrolled.has(item.run[3]);
-  const siblings = (item) => (item.parent ? item.parent.items : network.items).filter((s) => s.run && s.run[3] === item.run[3]);
-  const homes = new Map(), rounds = new Map(), shown = new Map();
-  const within = new Map(); // of a node in a closed scope, the scope, in the node's own round
-
-  const fill = (items) => items.filter((item) => !(folded(item) && item.run[0] > 0)).map((item) => {
-    let made;
-    if (!item.items) {
-      homes.set(item.id, item.path);
-      shown.set(item.path, made = { item, lines: item.lines, said: item.said });
-    } else if (state.open.has(item.path)) {
-      made = { item, title: folded(item) ? item.run[2] : item.title, items: fill(item.items), folded: folded(item) };
-    } else {
-      for (const leaf of leaves(item)) { homes.set(leaf.id, item.path); within.set(leaf.id, item); }
-      const lines = !folded(item) ? item.lines
-        : item.kind !== "block" ? [...item.lines, item.run[4].trim()] : [item.run[2], ...item.lines.slice(1)];
-      shown.set(item.path, made = { item, lines, said: folded(item) ? item.run[5] : item.said });
-    }
-    if (folded(item)) for (const sibling of siblings(item)) for (const leaf of leaves(sibling)) {
-      const twin = boxOf.get(item.path + leaf.nodes[0].path.slice(sibling.path.length));
-      homes.set(leaf.id, homes.get(twin.id));
-      const scope = within.get(twin.id);
-      if (scope) within.set(leaf.id, parts.get(sibling.path + scope.path.slice(item.path.length)));
-      rounds.set(leaf.id, [...(rounds.get(leaf.id) || []), [item.path, sibling.run[0]]]);
-    }
-    return made;
-  });
-
-  // What heats a box: the sum of all nodes that it stands for; of receptive fields the largest.
-  function heated() {
-    const heats = new Map(), join = network.heated === "rf" ? Math.max : (a, b) => a + b;
-    for (const box of index.boxes) heats.set(homes.get(box.id), join(heats.get(homes.get(box.id)) || 0, box.heat));
-    for (const [path, part] of shown) part.heat = heats.get(path);
-  }
-
-  // What an arrow says: a shape; of a repeat that is not left by its last round alone, the rounds as well.
-  function rounded(label, left) {
-    if (new Set(left.map(([run]) => run)).size !== 1) return label;
-    const first = parts.get(left[0][0]), count = first.run[1];
-    const indices = left.map(([, i]) => i).sort((a, b) => a - b);
-    const shape = new Set(left.map(([, , said]) => said)).size === 1 ? label : "different shapes";
-    if (indices.length === 1 && indices[0] === count - 1) return label;
-    if (indices.length === count) return `${count} \u00d7 ${shape}`.trimEnd();
-    const names = indices.map((i) => siblings(first)[i].path.split(".").at(-1));
-    const named = names.length < 3 ? names.join(" and ") : `${names.length} of ${count}`;
-    return shape ? `${named}: ${shape}` : named;
-  }
-
-  const root = fill(network.items);
-  if (network.heated) heated();
-  const serves = new Set(), before = new Map();
-  for (const [a, b] of network.edges) before.set(b, [...(before.get(b) || []), a]);
-  const queue = network.outputs.filter((o) => !o.training).map((o) => o.box);
-  while (queue.length) {
-    const id = queue.pop();
-    if (!serves.has(id)) { serves.add(id); queue.push(...(before.get(id) || [])); }
-  }
-  const main = new Set([...serves].map((id) => homes.get(id)));
-  // The names by which a value enters or leaves the closed block around a node; a nameless one where it has none.
-  const named = (side, id, ref, home) => {
-    const [scope, box] = [within.get(id), shown.get(home).item];
-    const names = scope && box[side] ? Object.keys(scope[side]).filter((name) => scope[side][name] === ref && name in box[side]) : [];
-    return names.length ? names : [""];
-  };
-  const arrows = new Map();
-  for (const [a, b, label, ref] of network.edges) {
-    const [from, to] = [homes.get(a), homes.get(b)];
-    const others = new Map(rounds.get(b) || []);
-    if (from === to || (rounds.get(a) || []).some(([run, i]) => others.has(run) && (others.get(run) !== i || i > 0))) continue;
-    // What entered the first round of a repeat comes to a later one too: the count stands for it.
-    if ((rounds.get(b) || []).some(([run, i]) => i > 0 && parts.get(run).enter.includes(ref))) continue;
-    const crosses = JSON.stringify(rounds.get(a)) !== JSON.stringify(rounds.get(b));
-    for (const into of named("ins", b, ref, to)) {
-      const outof = named("outs", a, ref, from)[0], key = JSON.stringify([from, to, crosses ? "" : ref, outof, into]);
-      const left = arrows.has(key) ? arrows.get(key).left : new Map();
-      // The outermost repeat that the edge leaves, with the round.
-      const place = (rounds.get(a) || []).filter(([run]) => !others.has(run)).at(-1);
-      if (place) left.set(place.join("\n"), [...place, label]);
-      if (!arrows.has(key) || rounds.has(a))
-        arrows.set(key, { from, to, label, main: main.has(from) && main.has(to), outof, into, left });
-    }
-  }
-  for (const arrow of arrows.values()) arrow.label = rounded(arrow.label, [...arrow.left.values()]);
   for (const output of network.outputs) {
     const note = output.training ? ["training only" + (output.weight === null ? "" : ", loss x " + output.weight)] : [];
     const path = "output " + output.name;
-    const item = { path, kind: "output", lines: [output.name, ...note], output, parent: null };
-    shown.set(path, { item, lines: item.lines });
-    root.push(shown.get(path));
-    const from = homes.get(output.box), outof = named("outs", output.box, output.ref, from)[0];
-    const place = (rounds.get(output.box) || []).at(-1);
-    const label = rounded(output.label, place ? [[...place, output.label]] : []);
-    arrows.set(path, { from, to: path, label, main: !output.training, outof, into: "" });
+    parts.set(path, { path, kind: "output", lines: [output.name, ...note], output, nodes: [], all: [], parent: null });
   }
-  return { root, visible: shown, arrows: [...arrows.values()] };
+  // A picture that was laid out as it is has boxes only.
+  for (const box of network.boxes || []) parts.set(box.path, { ...box, kind: "other", nodes: [], all: [], parent: null });
+  return { parts, other, nodes, byPath, boxOf, readers };
+}
+
+// Where every node stands; `state` has the scopes that are open and the repeats whose rounds are drawn each for itself.
+class Places {
+  constructor(network, index, state) {
+    Object.assign(this, { network, index, state });
+    [this.homes, this.rounds, this.within, this.twins] = [[], [], [], []];
+    this.boxes = new Map();
+    this.root = this.fill(network.items);
+  }
+
+  folds(item) { return item.run && !this.state.unrolled.has(item.run[1]); }
+
+  fill(items) { return items.filter((item) => !(this.folds(item) && item.run[0] > 0)).map((item) => this.part(item)); }
+
+  part(item) {
+    const said = this.folds(item) ? item.repeat : item;
+    let made;
+    if (item.items && this.state.open.has(item.path)) {
+      made = { item, title: said.title, items: this.fill(item.items), folded: this.folds(item) };
+    } else {
+      for (const node of item.all) {
+        this.homes[node.id] = item.path;
+        if (item.items) this.within[node.id] = item;
+      }
+      made = { item, kind: item.kind, lines: said.lines, ins: said.ins || [], outs: said.outs || [] };
+      this.boxes.set(item.path, made);
+    }
+    if (this.folds(item)) this.repeat(item);
+    return made;
+  }
+
+  // Puts the nodes of the later rounds where those of the first stand.
+  repeat(first) {
+    const { parts, byPath } = this.index;
+    const known = new Map(first.all.map((node) => [node.id, this.rounds[node.id] || []]));
+    for (const [round, member] of first.repeat.members.entries()) for (const node of member.all) {
+      const twin = byPath.get(first.path + node.path.slice(member.path.length)).id;
+      this.twins[node.id] = this.twins[twin] ?? twin;
+      this.homes[node.id] = this.homes[twin];
+      const scope = this.within[twin];
+      if (scope) this.within[node.id] = parts.get(member.path + scope.path.slice(first.path.length));
+      this.rounds[node.id] = [...known.get(twin), [first.path, round]];
+    }
+  }
+}
+
+const units = [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
+function short(number) {
+  // Three digits; what lies between two becomes the even one, as Python rounds.
+  const scale = 10 ** Math.max(0, String(number).length - 3), part = number / scale;
+  const rounded = (part % 1 === 0.5 && Math.round(part) % 2 ? Math.round(part) - 1 : Math.round(part)) * scale;
+  for (const [size, letter] of units) if (rounded >= size) return `${Number((rounded / size).toPrecision(3))}${letter}`;
+  return String(rounded);
+}
+function range(values, unit) {
+  const [low, high] = [short(Math.min(...values)), short(Math.max(...values))];
+  return `${low}${low === high ? "" : ` to ${high}`}${unit}${values.length > 1 ? " each" : ""}`;
+}
+
+// The lines of numbers and notes of a box, as numbers.py writes them, and what heats it.
+function numbered(network, made, rounds) {
+  const sums = (place) => rounds.map((nodes) => nodes.reduce((sum, node) => sum + node.numbers[place], 0));
+  const field = (nodes) => nodes.every((node) => node.numbers[3])
+    ? [0, 1].map((side) => Math.max(...nodes.map((node) => node.numbers[3][side]))) : null;
+  const said = [], asked = new Set(network.show);
+  let [params, macs, memory] = [0, 1, 2].map(sums);
+  made.heat = { params, macs, memory }[network.heated]?.reduce((a, b) => a + b) ?? 0;
+  if (network.heated === "rf") made.heat = Math.max(...(field(rounds.flat()) || [network.widest]));
+  if (params.length > 1 && !params.slice(1).some(Boolean)) params = params.slice(0, 1);
+  if (asked.has("params") && params.some(Boolean)) said.push(range(params, " parameters"));
+  if (asked.has("macs") && macs.some(Boolean)) said.push(range(macs, " MACs"));
+  if (asked.has("memory") && rounds[0][0].op !== "input") said.push(range(memory, "B of activations"));
+  if (asked.has("rf")) {
+    const size = field(rounds.at(-1));
+    said.push(size ? `sees ${size[0]}\u00d7${size[1]}` : "sees everything");
+  }
+  if (asked.has("notes")) said.push(...made.item.notes);
+  made.said = said;
+}
+
+// Arrows between boxes; those between the rounds of a repeat are what its count stands for.
+class Arrows {
+  constructor(places) {
+    Object.assign(this, { places, network: places.network, parts: places.index.parts });
+    this.found = new Map();
+    this.inner = new Map();
+    this.main = this.serving();
+    for (const edge of this.network.edges) this.edge(...edge);
+    const several = new Map();
+    for (const { from, to } of this.found.values()) several.set(`${from}\n${to}`, (several.get(`${from}\n${to}`) || 0) + 1);
+    for (const arrow of this.found.values()) {
+      const pair = `${arrow.from}\n${arrow.to}`;
+      arrow.label = this.label(arrow.label, arrow, several.get(pair) === 1 ? [...(this.inner.get(pair) || [])] : []);
+    }
+  }
+
+  rounds(id) { return this.places.rounds[id] || []; }
+
+  // The boxes of what leads to an output that inference has.
+  serving() {
+    const before = new Map(), serves = new Set();
+    for (const [a, b] of this.network.edges) {
+      if (!before.has(b)) before.set(b, []);
+      before.get(b).push(a);
+    }
+    const queue = this.network.outputs.filter((o) => !o.training).map((o) => o.id);
+    while (queue.length) {
+      const id = queue.pop();
+      if (serves.has(id)) continue;
+      serves.add(id);
+      queue.push(...(before.get(id) || []));
+    }
+    return new Set([...serves].map((id) => this.places.homes[id]));
+  }
+
+  // Between two rounds, inside a later one, or of what entered the first round and comes to a later one.
+  mirrors(a, b, ref) {
+    const others = new Map(this.rounds(b));
+    return this.rounds(a).some(([run, i]) => others.has(run) && (others.get(run) !== i || i > 0))
+      || this.rounds(b).some(([run, i]) => i > 0 && this.parts.get(run).repeat.enter.includes(ref));
+  }
+
+  // The outermost repeat that an edge leaves, with the round.
+  left(a, b) {
+    const others = new Map(b === null ? [] : this.rounds(b));
+    return this.rounds(a).filter(([run]) => !others.has(run)).slice(-1);
+  }
+
+  enters(ref, id, box) {
+    const scope = this.places.within[id], names = scope ? Object.keys(scope.enters) : [];
+    const found = names.filter((name) => scope.enters[name] === ref && box.ins.includes(name));
+    return found.length ? found : [""];
+  }
+
+  leaves(ref, id, box) {
+    const scope = this.places.within[id], names = scope ? Object.keys(scope.leaves) : [];
+    return names.find((name) => scope.leaves[name] === ref && box.outs.includes(name)) || "";
+  }
+
+  edge(a, b, label, ref, operand, part) {
+    const { homes, boxes, twins } = this.places, [from, to] = [homes[a], homes[b]];
+    if (from === to) return;
+    const crosses = JSON.stringify(this.rounds(a)) !== JSON.stringify(this.rounds(b)), pair = `${from}\n${to}`;
+    if (!crosses) this.inner.set(pair, (this.inner.get(pair) || new Set()).add(label));
+    if (this.mirrors(a, b, ref)) return;
+    const left = this.left(a, b), outof = this.leaves(ref, a, boxes.get(from));
+    const value = this.network.direct || (crosses && !left.length) ? "" : `${twins[a] ?? a} ${part}`;
+    for (const into of this.enters(ref, b, boxes.get(to))) {
+      const key = JSON.stringify([from, to, value, this.network.unfold ? operand : 0, outof, into]);
+      const known = this.found.get(key) || { values: new Map(), left: new Map() };
+      known.values.set(ref, label);
+      for (const [run, round] of left) known.left.set(`${run}\n${round}`, [run, round, label]);
+      if (!this.found.has(key) || this.rounds(a).length)
+        Object.assign(known, { from, to, label, main: this.main.has(from) && this.main.has(to), outof, into });
+      this.found.set(key, known);
+    }
+  }
+
+  // A shape; how often or of which rounds; inside a repeat that of the first round and the last.
+  label(label, { values, left }, inner) {
+    if (this.network.direct && values.size > 1 && !left.size)
+      return new Set(values.values()).size === 1 ? `${values.size} \u00d7 ${label}` : `${values.size} values`;
+    if (!left.size && inner.length > 1) return `${inner[0]} to ${inner.at(-1)}`;
+    const places = [...left.values()];
+    if (new Set(places.map(([run]) => run)).size !== 1) return label;
+    const { members } = this.parts.get(places[0][0]).repeat;
+    const rounds = places.map(([, round]) => round).sort((a, b) => a - b);
+    const shape = new Set(places.map(([, , said]) => said)).size === 1 ? label : "different shapes";
+    if (rounds.length === 1 && rounds[0] === members.length - 1) return label;
+    if (rounds.length === members.length) return `${rounds.length} \u00d7 ${shape}`.trimEnd();
+    const names = rounds.map((round) => members[round].path.split(".").at(-1));
+    const named = names.length < 3 ? names.join(" and ") : `${names.length} of ${members.length}`;
+    return shape ? `${named}: ${shape}` : named;
+  }
+}
+
+function visible(network, index, state) {
+  const places = new Places(network, index, state), { boxes, root } = places;
+  const stands = new Map([...boxes.keys()].map((path) => [path, new Map()]));
+  for (const node of index.nodes) {
+    const rounds = stands.get(places.homes[node.id]), key = JSON.stringify(places.rounds[node.id] || []);
+    if (!rounds.has(key)) rounds.set(key, []);
+    rounds.get(key).push(node);
+  }
+  for (const [path, rounds] of stands) numbered(network, boxes.get(path), [...rounds.values()]);
+  const arrows = new Arrows(places), found = [...arrows.found.values()];
+  for (const output of network.outputs) {
+    const item = index.parts.get("output " + output.name), from = places.homes[output.id];
+    const made = { item, kind: "output", lines: item.lines, said: [], ins: [], outs: [] };
+    boxes.set(item.path, made);
+    root.push(made);
+    const left = new Map(arrows.left(output.id, null).map(([run, round]) => [run, [run, round, output.label]]));
+    found.push({ from, to: item.path, label: arrows.label(output.label, { values: new Map(), left }, []), main: !output.training,
+      outof: arrows.leaves(output.ref, output.id, boxes.get(from)), into: "" });
+  }
+  return { root, visible: boxes, arrows: found };
 }
