@@ -130,9 +130,33 @@ def test_what_two_networks_share_and_what_not() -> None:
     dense = [netspec.load(name).graph for name in ("densenet121", "densenet169")]
     box = next(b for b in difference(*dense).root.boxes() if b.path == "after/classifier")
     assert (box.mark, box.facts) == ("changed", ("weight 1000x1024 \u2192 1000x1664",))
-    vgg, alexnet = netspec.load("vgg16").graph, netspec.load("alexnet").graph
-    marks = {b.path: b.mark for b in difference(vgg, alexnet).root.boxes()}
-    assert {m for p, m in marks.items() if ".conv" in p} == {"removed", "added"}
+
+
+def test_what_changed_is_found_wherever_it_lies() -> None:
+    """Zeiler and Fergus 2013, section 4.1: 7 x 7 with stride 2 in place of 11 x 11 with stride 4; Tan and Le 2019."""
+    alexnet, zfnet = netspec.load("alexnet").graph, netspec.load("zfnet").graph
+    box = next(b for b in difference(alexnet, zfnet).root.boxes() if b.path == "after/conv1")
+    assert box.mark == "changed"
+    assert {"kernel 11 \u2192 7", "stride 4 \u2192 2"} <= set(box.facts)
+    # Table 1, with ceil(1.1 n) layers in the place of n.
+    small, large = netspec.load("efficientnet_b0").graph, netspec.load("efficientnet_b1").graph
+    said = {b.path: b.facts for b in difference(small, large, View(depth=1)).root.boxes()}
+    times = [said[f"after/stage{i}"][0] for i in range(2, 9)]
+    assert times == [f"\u00d7{n} \u2192 \u00d7{n + 1}" for n in (1, 2, 2, 3, 3, 4, 1)]
+    resnet, ten = netspec.load("resnet18").graph, netspec.load("resnet18", classes=10).graph
+    box = next(b for b in difference(resnet, ten).root.boxes() if b.path == "after/output logits")
+    assert (box.mark, box.facts) == ("changed", ("1000 \u2192 10",))
+
+
+def test_all_rounds_are_compared(tmp_path: Path) -> None:
+    graphs = []
+    for rate in (0.1, 0.2):
+        text = (f"netspec: 1\nname: t\ninput: [8, 8, 8]\nbody:\n  - s = do:\n      - add:\n          a: [conv: [8, 1], "
+                f"drop_path: ={rate} * i]\n          b: []\n    repeat: 4\n")  # fmt: skip
+        (tmp_path / "t.yaml").write_text(text, encoding="utf-8")
+        graphs.append(netspec.load(tmp_path / "t.yaml").graph)
+    for depth in (1, 2):
+        assert "changed" in {b.mark for b in difference(*graphs, View(depth=depth)).root.boxes()}
 
 
 def test_arrows_carry_the_shapes_of_table_1(googlenet: Graph) -> None:
@@ -284,7 +308,7 @@ def test_only_what_is_alike_to_its_readers_is_folded_beside_each_other(tmp_path:
 def test_receptive_fields_colour_boxes() -> None:
     """Araujo et al. 2019: AlexNet's last pooling sees 195 x 195; what is linear behind it sees the whole image."""
     drawn = picture(netspec.load("alexnet").graph, View(heat="rf"))
-    assert drawn.legend == "heat: receptive field, darkest 195 pixels or the whole input"
+    assert drawn.legend == "heat: receptive field, strongest 195 pixels or the whole input"
     heats = {b.path: round(195 * (b.heat or 0)) for b in drawn.root.boxes()}
     seen = [heats[f"net.{name}"] for name in ("conv1", "pool1", "conv2", "pool2", "conv3", "conv4", "conv5", "pool5")]
     assert (seen, heats["fc8"]) == ([11, 19, 51, 67, 99, 131, 163, 195], 195)

@@ -57,6 +57,7 @@ class Shown(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 def command(output: str | None, kind: str | None, inference: bool, other: str | None, **options: Any) -> int:
     """Draw SPEC, or a block as FILE.yaml:BLOCK: blocks as boxes, shapes on the arrows, repeats folded."""
     from netspec.draw import View, difference, draw, render
+    from netspec.draw.graphviz import shrunk
     from netspec.draw.mermaid import too_large
     from netspec.errors import UsageError
     from netspec.files import write_bytes
@@ -69,19 +70,25 @@ def command(output: str | None, kind: str | None, inference: bool, other: str | 
     kind = kind or SUFFIXES.get(suffix, "svg")
     if output == "-" and kind not in TEXTS:
         raise UsageError(f"{kind} is no text: name a file with -o")
+    if both := set(options["collapse"]) & set(options["expand"]):
+        raise UsageError(f"'{both.pop()}' is to be closed and open", "ask for one of --collapse and --expand")
     if other is not None and options["heat"]:
         raise UsageError("--diff colours what changed, --heat what costs most", "ask for one of them")
     view = View(*(options.pop(name) for name in ("depth", "collapse", "expand", "show", "heat", "unfold", "direct")))
     request = Request.of(options)
     network = request.network()
     graph, name = network.inference if inference else network.graph, network.name
+    if request.settings and "" not in graph.scopes:  # a block alone says all its arguments
+        said = ", ".join(f"{key}={value}" for key, value in request.settings.items())
+        graph.title = f"{graph.title or graph.name} ({said})"
     if other is None:
         data = draw(graph, kind, view)
     else:
         before = replace(request, spec=other, variant=None, settings={}, input_size=None).network()
         data = render(difference(before.inference if inference else before.graph, graph, view), kind)
         name = f"{before.name}-{name}"
-    if kind == "mermaid" and (why := too_large(data.decode())):
+    why = too_large(data.decode()) if kind == "mermaid" else shrunk(data) if kind == "png" else ""
+    if why and not request.quiet:
         say(f"note: {why}; draw it less deep, or as svg or html")
     if output == "-":
         out(data.decode())

@@ -12,11 +12,12 @@ from netspec.draw.model import Arrow, Box, Frame, Picture
 from netspec.draw.picture import picture
 from netspec.draw.view import View
 from netspec.graph import Graph
+from netspec.ops import Shape
 from netspec.ops.base import show
 
 
 def difference(before: Graph, after: Graph, view: View | None = None) -> Picture:
-    """Both pictures as frames of one; boxes are matched by path, and where that fails by what they say, in order."""
+    """Both pictures as frames of one; boxes are matched by path, by name, and by what they say, in this order."""
     graphs, drawn = (before, after), [picture(graph, view) for graph in (before, after)]
     boxes = [list(found.root.boxes()) for found in drawn]
     pairs = _pairs(boxes[0], boxes[1])
@@ -50,12 +51,19 @@ def _pairs(before: list[Box], after: list[Box]) -> dict[str, str]:
     """The boxes of the second network by those of the first that they stand for."""
     known = {box.path for box in after}
     pairs = {box.path: box.path for box in before if box.path in known}
-    left = [box for box in before if box.path not in pairs]
-    right = [box for box in after if box.path not in pairs]
-    matcher = SequenceMatcher(None, [_words(b) for b in left], [_words(b) for b in right], autojunk=False)
-    for a, b, size in matcher.get_matching_blocks():
-        pairs |= {left[a + i].path: right[b + i].path for i in range(size)}
+    for words in (_name, _words):
+        taken = set(pairs.values())
+        left = [box for box in before if box.path not in pairs]
+        right = [box for box in after if box.path not in taken]
+        matcher = SequenceMatcher(None, [words(b) for b in left], [words(b) for b in right], autojunk=False)
+        for a, b, size in matcher.get_matching_blocks():
+            pairs |= {left[a + i].path: right[b + i].path for i in range(size)}
     return pairs
+
+
+def _name(box: Box) -> tuple[str, ...]:
+    """The name of a box without where it lies: conv1 of `net.conv1`."""
+    return (box.kind, box.path.rpartition(".")[2])
 
 
 def _words(box: Box) -> tuple[str, ...]:
@@ -65,9 +73,15 @@ def _words(box: Box) -> tuple[str, ...]:
 
 def _content(box: Box, graph: Graph) -> object:
     """What makes two boxes the same: their ops, arguments, shapes, and how often they stand there."""
-    nodes = [graph.nx.nodes[path]["node"] for path in box.nodes]
-    return (box.kind, box.times, box.lines if box.kind == "output" else (),
+    if box.kind == "output":
+        return (box.lines, show(_output(box, graph)))
+    nodes = [graph.nx.nodes[path]["node"] for paths in box.rounds for path in paths]
+    return (box.kind, len(box.rounds),
             [(n.op, repr(sorted(n.attrs.items())), n.shapes, list(n.rule.weights.items())) for n in nodes])
+
+
+def _output(box: Box, graph: Graph) -> Shape:
+    return graph.shape(graph.outputs[box.path.removeprefix("output ")].ref)
 
 
 MOST_CHANGES = 4
@@ -80,11 +94,19 @@ def _changes(boxes: Sequence[Mapping[str, Box]], paths: tuple[str, str],
     scopes = [graph.scopes.get(path) for graph, path in zip(graphs, paths, strict=True)]
     args = [scope.args if scope else {} for scope in scopes]
     blocks = [scope.block if scope else "" for scope in scopes]
-    found = _unequal(args[0], args[1], "") if blocks[0] == blocks[1] else []
-    if before.times != after.times:
-        found.insert(0, f"\u00d7{before.times} \u2192 \u00d7{after.times}")
-    nodes = [[graph.nx.nodes[path]["node"] for path in box.nodes]
-             for graph, box in zip(graphs, (before, after), strict=True)]
+    # Blocks of one name in two files are two blocks where they take other arguments.
+    found = _unequal(args[0], args[1], "") if blocks[0] == blocks[1] and args[0].keys() == args[1].keys() else []
+    if before.kind == "output":
+        shapes = [show(_output(box, graph)) for box, graph in zip((before, after), graphs, strict=True)]
+        return (f"{shapes[0]} \u2192 {shapes[1]}",) if shapes[0] != shapes[1] else ()
+    times = [box.times if box.times > 1 else _rounds(graph, path)
+             for box, graph, path in zip((before, after), graphs, paths, strict=True)]  # fmt: skip
+    if times[0] != times[1]:
+        found.insert(0, f"\u00d7{times[0]} \u2192 \u00d7{times[1]}")
+    # Of as many rounds all are compared, else the first.
+    rounds = [box.rounds if len(before.rounds) == len(after.rounds) else box.rounds[:1] for box in (before, after)]
+    nodes = [[graph.nx.nodes[path]["node"] for paths in some for path in paths]
+             for graph, some in zip(graphs, rounds, strict=True)]
     ops = [[WORDS.get(n.op, n.op.replace("_", " ")) for n in found] for found in nodes]
     if not found:
         found += [f"without {op}" for op in dict.fromkeys(ops[0]) if op not in ops[1]]
@@ -95,6 +117,7 @@ def _changes(boxes: Sequence[Mapping[str, Box]], paths: tuple[str, str],
             found += _unequal(a.attrs, b.attrs, name) or _unequal(a.rule.weights, b.rule.weights, name)
     if not found and nodes[0] and nodes[1]:
         found += _unequal({"gives": show(nodes[0][-1].shape)}, {"gives": show(nodes[1][-1].shape)}, "")
+    found = list(dict.fromkeys(found))
     if len(found) > MOST_CHANGES:
         found[MOST_CHANGES - 1:] = [f"and {len(found) - MOST_CHANGES + 1} more"]
     return tuple(found)
@@ -107,7 +130,15 @@ def _unequal(before: Mapping[str, object], after: Mapping[str, object], name: st
 
 
 def _value(value: object) -> str:
-    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple):
+        return show(value) if value[:1] == ("N",) else "x".join(map(str, value))
+    return str(value)
+
+
+def _rounds(graph: Graph, path: str) -> int:
+    """How many rounds a scope has, which are called 0, 1, 2."""
+    names = [inner.rpartition(".") for inner in graph.scopes]
+    return max(1, sum(above == path and name.isdigit() for above, _, name in names))
 
 
 def _marked(frame: Frame, prefix: str, mark: Callable[[str], str],

@@ -46,6 +46,17 @@ def graphviz(dot: str, kind: str) -> bytes:
     return made
 
 
+# Cairo makes larger pictures smaller until they fit.
+MOST_PIXELS = 32767
+
+
+def shrunk(png: bytes) -> str:
+    """Why a PNG is smaller than it was asked to be; empty if it is not."""
+    width, height = (int.from_bytes(png[at:at + 4], "big") for at in (16, 20))
+    return f"a PNG has {MOST_PIXELS:,} pixels at most each way, so this one was made smaller" if (
+        max(width, height) >= MOST_PIXELS) else ""
+
+
 def text_width(text: str, size: float) -> float | None:
     """The width of a text in points, as Graphviz measured it; None where another font has its letters."""
     return None if any(map(_lacks, text)) else _font().getlength(text) * size / 1000

@@ -89,7 +89,7 @@ class Numbers:
             values = {path: self.value([n for nodes in run for n in nodes]) for path, run in stands.items()}
             largest = max(values.values(), default=0.0)
             what, unit = HEATED[self.view.heat]
-            self.legend = f"heat: {what}, darkest {short(largest)}{unit}"
+            self.legend = f"heat: {what}, strongest {short(largest)}{unit}"
             values = {path: value / largest if largest else 0.0 for path, value in values.items()}
         for inner in (frame, *frame.frames()):
             for index, item in enumerate(inner.items):

@@ -19,6 +19,8 @@ from netspec.graph import Graph
 
 FORMATS = ("svg", "png", "pdf", "html", "dot", "mermaid")
 SUFFIXES = {**{kind: kind for kind in FORMATS}, "mmd": "mermaid", "gv": "dot", "htm": "html"}
+# Fonts of the widths that were measured, by their names on various machines.
+FAMILIES = "Helvetica,Arial,Liberation Sans,Arimo,Nimbus Sans,sans-serif"
 TEXTS = ("svg", "html", "dot", "mermaid")
 
 
@@ -65,6 +67,7 @@ def _described(svg: str, drawn: Picture) -> str:
 
     # A reader without Helvetica or Arial sees another font: it takes the room that was measured, and fits its box.
     svg = re.sub(r'<text ([^>]*font-size="([\d.]+)"[^>]*)>([^<]*)</text>', text, svg)
+    svg = svg.replace('font-family="Helvetica,sans-Serif"', f'font-family="{FAMILIES}"')
     # Graphviz's own names of nodes (n7) would be shown where the mouse rests; the tooltips say more.
     svg = re.sub(r'(<g id="[^"]*" class="(?:node(?: title)?|edge|cluster)">\n)<title>[^<]*</title>\n', r"\1", svg)
     return re.sub(r'<g id="([^"]*)" class="(node|cluster)">\n', group, svg)
