@@ -145,7 +145,7 @@ CODES: dict[str, Code] = {
     ),
     "NS404": Code(
         "a budget of the compiler is used up",
-        "Blocks 64 deep, a million steps of elaboration, 100,000 nodes, 2^36 parameters.",
+        "Blocks 64 deep, scopes 128 deep, a million steps of elaboration, 100,000 nodes, 2^36 parameters.",
         _body("- deep", head="blocks: {deep: {body: [deep]}}\n"),
     ),
     "NS405": Code(

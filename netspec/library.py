@@ -51,7 +51,10 @@ def block_libraries() -> list[Path]:
 
 
 def find(spec: str) -> Found:
-    """The file that a path, `path:block`, or a shipped name means; raises UsageError with the nearest names."""
+    """The file that a path, `path:block`, or a shipped name means (`resnet50`, `blocks/residual:bottleneck`).
+
+    Raises UsageError with the nearest names.
+    """
     try:
         return _find(spec)
     except (OSError, ValueError) as e:  # a name that is too long, a folder that may not be read, a NUL
@@ -62,6 +65,10 @@ def _find(spec: str) -> Found:
     path, _, block = spec.partition(".yaml:")
     if block:
         return Found(_existing(Path(path + ".yaml"), path + ".yaml"), block=block)
+    name, _, block = spec.partition(":")
+    library = specs_root() / f"{name}.yaml"
+    if block and all(part.isidentifier() for part in name.split("/")) and library.is_file():
+        return Found(library, block=block)
     if spec.endswith((".yaml", ".yml")) or "/" in spec or Path(spec).is_file():
         return Found(_existing(Path(spec), spec))
     family = specs_root() / f"{spec}.yaml"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from netspec.errors import MissingError
+from netspec.draw.labels import short
+from netspec.errors import MissingError, UsageError
 from netspec.graph import Graph
 from netspec.summary import rows
 
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+UNITS = {"params": " parameters", "macs": " MACs", "memory": "B"}
 METRICS = {"params": "parameters", "macs": "MACs (multiply-accumulates of one image)",
            "memory": "bytes of activations (float32, one image)"}
 FORMATS = ("svg", "png")
@@ -42,9 +46,9 @@ def bars(graph: Graph, metric: str, depth: int | None = None) -> list[tuple[str,
     found = [(row.path, getattr(row, metric) or 0) for row in rows(graph, depth or 1)]
     kept = [(path, value) for path, value in found if value]
     if depth is None and len(kept) > MOST:
-        least = sorted(value for _, value in kept)[-MOST]
-        rest = sum(value for _, value in kept if value < least)
-        kept = [(path, value) for path, value in kept if value >= least] + [("all others", rest)]
+        large = set(sorted(range(len(kept)), key=lambda place: (-kept[place][1], place))[:MOST])
+        rest = sum(value for place, (_, value) in enumerate(kept) if place not in large)
+        kept = [one for place, one in enumerate(kept) if place in large] + [("all others", rest)]
     return kept
 
 
@@ -61,18 +65,23 @@ def plot_bars(graphs: Sequence[Graph], metric: str, kind: str, depth: int | None
         axis.set_yticks(places, [_plain(path) for path, _ in table], fontsize=8)
         axis.invert_yaxis()
         axis.margins(y=0.02)
-        total = sum(value for _, value in table)
-        axis.set_title(_plain(f"{graph.title or graph.name}: {_number(total)}"), fontsize=10)
-        axis.xaxis.set_major_formatter(lambda value, _: _number(value))
+        total = f"{short(sum(value for _, value in table))}{UNITS[metric]}"
+        axis.set_title("\n".join(wrap(_plain(f"{graph.title or graph.name}: {total}"), 46)), fontsize=10)
+        axis.xaxis.set_major_formatter(lambda value, _: short(value))
         _calm(axis)
-        axis.bar_label(axis.containers[0], [_number(value) for _, value in table], padding=2, fontsize=7, color=GREY)
+        axis.bar_label(axis.containers[0], [short(value) for _, value in table], padding=2, fontsize=7, color=GREY)
         axis.margins(x=0.15)
         axis.set_xlabel(METRICS[metric], fontsize=9)
     return _saved(figure, kind, f"{METRICS[metric]} by stage")
 
 
 def plot_pareto(points: Sequence[Point], kind: str, label: Sequence[str]) -> bytes:
-    """MACs against parameters, both on logarithmic scales, a line for each family; raises MissingError."""
+    """MACs against parameters, both on logarithmic scales, a line for each family.
+
+    Raises UsageError for a network without either, MissingError without matplotlib.
+    """
+    if without := [point.name for point in points if not (point.params and point.macs)]:
+        raise UsageError(f"{without[0]} has no parameters or no MACs, and no place on logarithmic scales")
     figure = _figure()
     figure.set_size_inches(11, 8)
     axis = figure.subplots()
@@ -88,7 +97,7 @@ def plot_pareto(points: Sequence[Point], kind: str, label: Sequence[str]) -> byt
                   marker=markers[index % len(markers)], markersize=5, linewidth=0.6, label=_plain(family))  # fmt: skip
     axis.set(xscale="log", yscale="log", xlabel="parameters", ylabel=METRICS["macs"])
     for one in (axis.xaxis, axis.yaxis):
-        one.set_major_formatter(lambda value, _: _number(value))
+        _ticks(one)
     _calm(axis)
     axis.grid(alpha=0.25, linewidth=0.5)
     if len(families) > 1:
@@ -153,10 +162,14 @@ def _calm(axis: Axes) -> None:
     axis.tick_params(labelsize=8)
 
 
-def _number(value: float) -> str:
-    """1.2M, 34k, 0.5."""
-    step = min(int(math.log10(value)) // 3, 4) if value >= 1 else 0
-    return f"{value / 1000**step:.3g}{' kMGT'[step].strip()}"
+def _ticks(axis: Any) -> None:
+    """Marks of a logarithmic axis as 10M; over less than two decades 2 and 5 are marked too."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1.0,) if high > 100 * low else (1.0, 2.0, 5.0)))
+    axis.set_major_formatter(lambda value, _: short(value))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _plain(text: str) -> str:
@@ -169,8 +182,10 @@ def _saved(figure: Figure, kind: str, title: str) -> bytes:
     from matplotlib import rc_context
 
     made = io.BytesIO()
-    # Text stays text: it can be searched, and needs no font of this machine.
-    with rc_context({"svg.hashsalt": "netspec", "svg.fonttype": "none"}):
+    # Text stays text: it can be searched, and needs no font of this machine. A letter that matplotlib's own font lacks
+    # is a box in a PNG, of which a line of Python's would say nothing that helps.
+    with rc_context({"svg.hashsalt": "netspec", "svg.fonttype": "none"}), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
         meta = {"Title": title, "Date": None} if kind == "svg" else {"Title": title}
         figure.savefig(made, format=kind, dpi=144, metadata=meta, bbox_inches="tight")
     return made.getvalue()

@@ -162,7 +162,8 @@ class _Structure:
         self.body(tree.get("body"))
 
     def identifier(self, key: Scalar, value: Tree, section: str) -> None:
-        why = bad_identifier(key.text)
+        # A step without a name of its own has the name of its block.
+        why = bad_identifier(key.text) or (bad_name(key.text) if section == "blocks" else "")
         if (
             section in ("variants", "blocks", "outputs")
             and why == "is a word of the language"

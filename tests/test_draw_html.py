@@ -343,6 +343,81 @@ def test_the_address_leads_to_a_part(page: Any, tmp_path: Path) -> None:
     assert page.url.endswith("#5a")
 
 
+def test_details_follow_what_is_drawn(page: Any, tmp_path: Path) -> None:
+    opened(page, "googlenet", tmp_path)
+    part(page, "3a: inception").click()
+    buttons = page.locator("#details").get_by_role("button")
+    assert "Open" in buttons.all_text_contents()
+    page.get_by_role("button", name="Open a level").click()
+    assert "Close" in buttons.all_text_contents() and "Open" not in buttons.all_text_contents()
+
+
+def test_levels_open_and_close_again(page: Any, tmp_path: Path) -> None:
+    opened(page, "googlenet", tmp_path)
+    counts = [page.locator("#view .node:not(.title)").count()]
+    page.get_by_role("button", name="Open a level").click()
+    counts.append(page.locator("#view .node:not(.title)").count())
+    page.get_by_role("button", name="Close a level").click()
+    assert page.locator("#view .node:not(.title)").count() == counts[0] < counts[1]
+
+
+def test_addresses_of_outputs_and_of_nothing(page: Any, tmp_path: Path) -> None:
+    opened(page, "googlenet", tmp_path, part="#output%20logits")
+    assert page.locator("#details h2").first.inner_text() == "output logits"
+    opened(page, "resnet50", tmp_path, part="#layer3.4.conv2.conv")  # it is layer3.4.residual.conv2.conv
+    assert "There is no part" in page.locator("#status").inner_text()
+    assert page.locator("#found button").count() > 10
+
+
+def test_arguments_are_told_from_facts(page: Any, tmp_path: Path) -> None:
+    text = ("netspec: 1\nname: t\nblocks:\n  b:\n    params: {nodes: 7, memory: 0}\n"
+            "    examples: [{input: [3, 8, 8]}]\n    body:\n      - conv: [=nodes, 1]\n      - relu\n")  # fmt: skip
+    (tmp_path / "t.yaml").write_text(text, encoding="utf-8")
+    opened(page, f"{tmp_path / 't.yaml'}:b", tmp_path)
+    cells = page.locator("#details table").all()
+    assert [" ".join(cell.inner_text().split()) for cell in cells][1] == "nodes 7 memory 0"
+    assert "nodes 3" in " ".join(cells[0].inner_text().split())
+
+
+def test_words_of_a_search(page: Any, tmp_path: Path) -> None:
+    opened(page, "googlenet", tmp_path)
+    search = page.locator("#search")
+    for asked, first in (("7x7", "conv1"), ("inception 3b", "3b"), ("832x14x14", "4e.concat")):
+        search.fill(asked)
+        assert page.locator("#found button").first.inner_text() == first
+
+
+@pytest.mark.parametrize(("path", "first", "last"), [
+    ("3b", "- 3b = module: [128", "- 3b = module: [128"), ("3b.b5x5", "b5x5:", "- conv_relu: [=n5x5, 5]"),
+])  # fmt: skip
+def test_yaml_is_quoted_whole(page: Any, tmp_path: Path, path: str, first: str, last: str) -> None:
+    opened(page, "googlenet", tmp_path, part=f"#{path}")
+    lines = [line[6:].strip() for line in page.locator("#details pre").first.inner_text().splitlines()]
+    assert lines[0].startswith(first) and lines[-1].startswith(last)
+
+
+@pytest.mark.slow
+def test_a_tangle_is_laid_out_roughly_and_beside_the_page(page: Any, tmp_path: Path) -> None:
+    graph = netspec.load(ROOT / "specs" / "blocks" / "dense.yaml:dense_block", layers=24).graph
+    (tmp_path / "page.html").write_bytes(draw(graph, "html", View(depth=1, unfold=True, direct=True)))
+    page.goto((tmp_path / "page.html").as_uri())
+    page.wait_for_function("document.getElementById('view').dataset.busy")  # the page is alive meanwhile
+    page.wait_for_selector("body[data-ready=yes]", timeout=120_000)
+    assert page.locator("#view .edge").count() == 24 * 25 // 2 + 1
+
+
+@pytest.mark.slow
+def test_a_picture_that_is_stopped_before_it_is_drawn_is_shown_closed(page: Any, tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    file.write_bytes(page_of("resnet1202_cifar", View(unfold=True)))
+    page.goto(file.as_uri())
+    page.wait_for_function("document.getElementById('view').dataset.busy")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("body[data-ready=yes]")
+    assert page.locator("#view .node:not(.title)").count() < 20
+    assert page.locator("#status").inner_text() == "Stopped. Here all is closed."
+
+
 @pytest.mark.slow
 def test_a_large_picture_is_laid_out_beside_the_page_and_can_be_stopped(page: Any, tmp_path: Path) -> None:
     opened(page, "densenet121", tmp_path, unfold=True)

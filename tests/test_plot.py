@@ -40,9 +40,15 @@ def test_rows_of_the_papers_table() -> None:
     assert dict(bars(graph, "memory"))["conv1"] == 2 * 4 * 112 * 112 * 64
 
 
-def test_many_steps_are_few_bars() -> None:
+def test_many_steps_are_few_bars(tmp_path: Path) -> None:
     assert len(bars(netspec.load("mobilenet_v2").inference, "params", 9)) > 41
     assert all(len(bars(netspec.load(name).inference, "memory")) <= 41 for name in ("alexnet", "vgg19", "highway"))
+    path = tmp_path / "t.yaml"
+    steps = "".join(f"  - c{i} = conv: [8, 1]\n" for i in range(100))
+    path.write_text(f"netspec: 1\nname: t\ninput: [8, 8, 8]\nbody:\n{steps}", encoding="utf-8")
+    # Each has 8 x 8 weights and 8 biases.
+    found = bars(netspec.load(path).graph, "params")
+    assert found[:2] == [("c0", 72), ("c1", 72)] and found[40:] == [("all others", 60 * 72)]
 
 
 def test_what_is_plotted(tmp_path: Path) -> None:
@@ -50,7 +56,7 @@ def test_what_is_plotted(tmp_path: Path) -> None:
     target = tmp_path / "p.svg"
     assert run(["plot", "params", "alexnet", "vgg16", "-q", "-o", str(target)]) == 0
     said = texts(target)
-    assert {"fc6", "fc8", "stage5", "AlexNet: 61M", "103M", "37.8M"} <= set(said)
+    assert {"fc6", "fc8", "stage5", "AlexNet: 61M parameters", "103M", "37.8M"} <= set(said)
     first = target.read_bytes()
     assert run(["plot", "params", "alexnet", "vgg16", "-q", "-o", str(target)]) == 0
     assert target.read_bytes() == first
@@ -73,6 +79,7 @@ def test_the_catalogue_as_points(tmp_path: Path) -> None:
     (["plot", "flops", "alexnet"], 2, "flops"),
     (["plot", "params", "alexnet", "-o", "x.gif"], 2, ".gif"),
     (["plot", "params", "alexnet", "-f", "png", "-o", "-"], 2, "no text"),
+    (["plot", "params", "alexnet", "-f", "png", "-o", "x.svg"], 2, "suffix"),
     (["plot", "params", "alexnetz"], 2, "alexnet"),
     (["plot", "pareto", "alexnet", "--depth", "2"], 2, "--depth"),
 ])  # fmt: skip

@@ -95,3 +95,31 @@ def test_receptive_field_of_vgg_stages(tmp_path) -> None:
     assert found == {"a": (1, 1), "b": (3, 3), "c": (5, 5), "pool": (7, 7), "d": (8, 8)}
     # a dilated 3x3 spans 5 cells of jump 2: 8 + 4 * 2
     assert receptive_field(graph, next(iter(graph.outputs.values())).ref) == (16, 16)
+
+
+@pytest.mark.parametrize("steps", [
+    ["conv_transpose: {out: 4, kernel: 4, stride: 2, pad: 1}"],
+    ["conv: {out: 4, kernel: 3, stride: 2, pad: 1}", "conv: {out: 4, kernel: 5, pad: 2}",
+     "conv_transpose: {out: 4, kernel: 4, stride: 2, pad: 1}", "conv: {out: 4, kernel: 3, pad: 1}"],
+    ["conv: {out: 4, kernel: 3, stride: 2, pad: 1}", "upsample: {scale: 2, mode: nearest}",
+     "conv: {out: 4, kernel: 3, pad: 1}"],
+    ["conv: {out: 4, kernel: 3, pad: 2, dilation: 2}", "avg_pool: {kernel: 3, stride: 2, pad: 1}",
+     "conv_transpose: {out: 4, kernel: 3, stride: 2, pad: 1}"],
+])  # fmt: skip
+def test_receptive_fields_are_what_gradients_reach(steps: list[str], tmp_path) -> None:
+    """The widest stretch of the input on which a value in the middle of the output depends, by PyTorch's autograd."""
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "field.yaml"
+    path.write_text("netspec: 1\nname: field\ninput: [3, 64, 64]\nbody:\n" + "".join(f"  - {s}\n" for s in steps))
+    network = netspec.load(path)
+    field = receptive_field(network.inference, next(iter(network.inference.outputs.values())).ref)
+    module = network.to_torch().double()
+    for parameter in module.parameters():
+        torch.nn.init.uniform_(parameter, 0.5, 1.0)
+    widest = 0
+    for row in range(24, 40):
+        x = torch.rand(1, 3, 64, 64, dtype=torch.float64, requires_grad=True)
+        (grad,) = torch.autograd.grad(module(x)[0, :, row, 24:40].sum(), x)
+        rows = grad.abs().sum((0, 1, 3)).nonzero()
+        widest = max(widest, int(rows.max() - rows.min() + 1))
+    assert field is not None and field[0] == widest

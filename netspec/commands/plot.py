@@ -42,6 +42,8 @@ def command(what: str, specs: tuple[str, ...], output: str | None, kind: str | N
     suffix = Path(output).suffix[1:].lower() if output not in (None, "-") else ""
     if not kind and suffix and suffix not in FORMATS:
         raise UsageError(f"{output}: the suffix '.{suffix}' is no format", f"known: {', '.join(FORMATS)}")
+    if kind and suffix and suffix != kind:
+        raise UsageError(f"{output} is to be {kind}, but its suffix says {suffix}", "leave -f out")
     kind = kind or suffix or "svg"
     if output == "-" and kind == "png":
         raise UsageError("png is no text: name a file with -o")
@@ -73,7 +75,7 @@ def _points(specs: tuple[str, ...]) -> tuple[list[Point], list[str]]:
     from netspec.shipped import entries
 
     if not specs:
-        rows = [row for row in entries() if not row.alias and row.macs]
+        rows = [row for row in entries() if not row.alias and row.macs and row.params]
         firsts = {row.family: row.name for row in reversed(rows)}
         return [Point(r.name, r.family, r.params, r.macs) for r in rows], [*firsts.values(), *_extremes(rows)]
     points = []
@@ -85,8 +87,8 @@ def _points(specs: tuple[str, ...]) -> tuple[list[Point], list[str]]:
 
 
 def _extremes(rows: Sequence[Entry]) -> list[str]:
-    """The largest of each family, for the ends of its line."""
-    last: dict[str, tuple[int, str]] = {}
+    """The smallest and the largest of each family, for the ends of its line."""
+    families: dict[str, list[tuple[int, str]]] = {}
     for row in rows:
-        last[row.family] = max(last.get(row.family, (0, "")), (row.params, row.name))
-    return [name for _, name in last.values()]
+        families.setdefault(row.family, []).append((row.params, row.name))
+    return [name for members in families.values() for _, name in (min(members), max(members))]

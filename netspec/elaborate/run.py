@@ -17,6 +17,7 @@ from netspec.ops import OPS, Op, Shape, Tensor
 MAX_NODES = 100_000
 MAX_TICKS = 1_000_000
 MAX_PARAMS = 2**36
+MAX_SCOPES = 128
 
 
 class OverBudget(Exception):
@@ -135,7 +136,9 @@ class Run:
 
     def scope(self, where: Where, kind: str, frame: BlockFrame, span: Span | None, block: str = "",
               args: Mapping[str, Any] | None = None, doc: str = "") -> None:
-        """Records a scope; a second one at the same path is a mistake."""
+        """Records a scope; a second one at the same path is a mistake, and so is one that lies too deep."""
+        if where.path.count(".") >= MAX_SCOPES and span is not None:
+            raise Mistake("NS404", f"scopes lie in each other more than {MAX_SCOPES} deep", span)
         if where.path in self.scopes or where.path in self.nodes:
             self.same_path(where.path, span)
         named = frame.inputs if block and len(frame.inputs) > 1 else {}
