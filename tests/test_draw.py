@@ -11,6 +11,7 @@ import pytest
 
 import netspec
 from netspec.draw import View, difference, draw, picture
+from netspec.draw.labels import first_sentence
 from netspec.draw.model import Frame
 from netspec.errors import UsageError
 from netspec.graph import Graph
@@ -84,11 +85,14 @@ def test_shared_weights_are_told_from_copies(tmp_path: Path) -> None:
 def test_scopes_are_opened_and_closed_by_name() -> None:
     graph = netspec.load("resnet50").graph
     open_one = {b.path for b in picture(graph, View(depth=1, expand=("layer3.2",))).root.boxes()}
-    assert {"layer3.2.residual.conv1", "layer3.1", "layer3.3"} <= {p.replace(".branch", "") for p in open_one} or {
-        "layer3.0", "layer3.1", "layer3.3"} <= open_one
-    assert "layer3" not in open_one and "layer2" in open_one
+    assert {"layer3.2.residual.conv1", "layer3.1", "layer3.3", "layer2"} <= open_one
+    assert not {"layer3", "layer3.2"} & open_one
     closed = {b.path for b in picture(graph, View(collapse=("layer[12]", "bottleneck"))).root.boxes()}
     assert {"layer1", "layer2", "layer3.0"} <= closed
+    # A round apart, by its path; and a scope by the end of its path.
+    assert "layer1.2" in {b.path for b in picture(graph, View(depth=3, collapse=("layer1.2",))).root.boxes()}
+    dense = picture(netspec.load("densenet121").graph, View(depth=1, expand=("denseblock2",)))
+    assert "features.denseblock2.denselayer1" in {b.path for b in dense.root.boxes()}
     with pytest.raises(UsageError, match="no block or scope 'layer9'"):
         picture(graph, View(expand=("layer9",)))
 
@@ -276,6 +280,7 @@ def test_a_title_is_the_first_sentence_of_a_text() -> None:
     assert picture(graph).title.endswith("(Szegedy et al. 2015, Figure 6)")
     graph = netspec.load(ROOT / "specs" / "nasnet.yaml:normal_cell").graph
     assert picture(graph).title == "The normal cell of NASNet-A (Figure 4, left)"
+    assert first_sentence("Eq. 4 of He et al. 2016, Sec. 3.2. The rest") == "Eq. 4 of He et al. 2016, Sec. 3.2"
 
 
 def test_a_block_alone_shows_its_layers_one_by_one() -> None:
@@ -435,3 +440,59 @@ def test_numbers_are_rounded_before_their_unit_is_chosen() -> None:
     from netspec.draw.labels import short
 
     assert [short(n) for n in (999_999, 999_499, 1.5e12, 7)] == ["1M", "999k", "1.5T", "7"]
+
+
+HARD = ROOT / "tests" / "data" / "pictures"
+
+
+def test_rounds_in_rounds_are_counted_one_by_one() -> None:
+    """A 1x1 and a 3x3 convolution of 16 to 16 channels, 4 times in each of 3 rounds: 272 and 2,320 parameters each."""
+    view = View(depth=9, show=frozenset(("params",)), heat="params")
+    boxes = {b.path: b for b in picture(netspec.load(HARD / "nested.yaml").graph, view).root.boxes()}
+    assert boxes["o.0.inn.0.conv"].facts == ("272 parameters each",)
+    assert boxes["o.0.inn.0.conv_2"].facts == ("2.32k parameters each",)
+    assert [len(b.rounds) for b in boxes.values() if b.nodes] == [1, 12, 12, 3]
+
+
+def test_values_that_leave_a_repeat_are_arrows_of_their_own() -> None:
+    arrows = picture(netspec.load(HARD / "places.yaml").graph, View(depth=2)).arrows
+    joined = sorted((a.source, a.label) for a in arrows if a.target == "concat")
+    assert joined == [("g.0", "2 \u00d7 16x8x8"), ("g.0", "2 \u00d7 8x8x8"), ("g.0", "2 \u00d7 8x8x8")]
+    arrows = picture(netspec.load(HARD / "chain.yaml").graph, View(depth=1)).arrows
+    assert {a.outof for a in arrows if a.target == "concat"} == {"state", "y"}
+
+
+def test_shapes_inside_a_repeat_are_those_of_all_rounds() -> None:
+    """Table 1 of Simonyan and Zisserman: stage 4 has maps of 28 x 28, stage 5 of 14 x 14, and both 512 channels."""
+    labels = {(a.source, a.target): a.label for a in picture(netspec.load("vgg16").graph, View(depth=2)).arrows}
+    assert labels["stage4.conv1", "stage4.pool"] == "512x28x28 to 512x14x14"
+    assert labels["stage3.pool", "stage4.conv1"] == "256x28x28" and labels["stage4.pool", "flatten"] == "512x7x7"
+
+
+def test_closed_scopes_name_the_weights_they_share() -> None:
+    boxes = {b.path: b for b in picture(netspec.load(HARD / "shares.yaml").graph, View(depth=1)).root.boxes()}
+    assert (boxes["b"].lines[-1], boxes["t2"].lines[-1]) == ("weights of a", "weights of t1")
+    assert not any("weights of" in line for path in ("a", "t1") for line in boxes[path].lines)
+
+
+def test_scopes_that_hold_one_other_are_one() -> None:
+    drawn = picture(netspec.load("se_resnet50").graph, View(depth=2))
+    assert [f.title for f in drawn.root.frames()] == ["layer1", "layer2", "layer3", "layer4"]
+    assert {"0: se_bottleneck, /2", "1 to 2: se_bottleneck"} <= {b.lines[0] for b in drawn.root.boxes()}
+    opened = picture(netspec.load("googlenet").graph, View(depth=1, expand=("aux_head",)))
+    assert [f.title for f in opened.root.frames()] == ["aux1: aux_head", "aux2: aux_head"]
+
+
+def test_closed_scopes_say_window_scale_and_what_is_in_parallel() -> None:
+    """Tables 1 of Szegedy et al. 2016 (a stem of stride 8) and of Tan and Le 2019 (5 x 5, stride 2, 2 layers)."""
+    boxes = {b.path: b.lines for b in picture(netspec.load("efficientnet_b0").graph, View(depth=1)).root.boxes()}
+    assert boxes["stage4"] == ("stage4, /2", "mbconv, 5\u00d75 \u00d72")
+    stem = next(b for b in picture(netspec.load("inception_v4").graph, View(depth=1)).root.boxes() if b.path == "stem")
+    assert stem.lines == ("stem: inception_v4_stem, /8",)
+    towers = {b.path: b.lines for b in picture(netspec.load("alexnet_towers").graph).root.boxes()}
+    assert towers["net.conv1.tower"][-1] == "11\u00d711 conv, 48, /4 \u00d72 in parallel"
+
+
+def test_direct_draws_values_between_two_boxes_as_one_arrow() -> None:
+    arrows = picture(netspec.load("googlenet").graph, View(depth=1, direct=True)).arrows
+    assert [a.label for a in arrows if (a.source, a.target) == ("3a", "3b")] == ["4 values"]

@@ -159,3 +159,27 @@ def test_a_text_that_graphviz_breaks_is_no_arrow(tmp_path: Path) -> None:
         (tmp_path / "t.yaml").write_text(f"netspec: 1\nname: t\ninput: [3, 8, 8]\nbody:\n{body}", encoding="utf-8")
         view = View(unfold=True, show=frozenset(("notes",)))
         assert draw(netspec.load(tmp_path / "t.yaml").graph, "svg", view)
+
+
+def test_a_png_that_was_made_smaller_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Cairo's images have 32,767 pixels at most each way."""
+    pytest.importorskip("pygraphviz")
+    steps = "".join(f"  - c{i} = conv: [8, 1]\n" for i in range(450))
+    (tmp_path / "t.yaml").write_text(f"netspec: 1\nname: t\ninput: [8, 8, 8]\nbody:\n{steps}", encoding="utf-8")
+    assert run(["draw", str(tmp_path / "t.yaml"), "--unfold", "-o", str(tmp_path / "t.png")]) == 0
+    assert "made smaller" in capsys.readouterr().err
+    assert run(["draw", str(tmp_path / "t.yaml"), "--unfold", "-q", "-o", str(tmp_path / "t.png")]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_titles_name_the_settings(tmp_path: Path) -> None:
+    target = tmp_path / "r.mmd"
+    assert run(["draw", "resnet18", "-s", "classes=10", "-q", "-o", str(target)]) == 0
+    assert 'title: "ResNet-18 (classes=10)"' in target.read_text(encoding="utf-8")
+
+
+def test_shipped_blocks_are_drawn_by_name(tmp_path: Path) -> None:
+    for name in ("blocks/residual:bottleneck", "nasnet:normal_cell"):
+        assert run(["draw", name, "-q", "-o", str(tmp_path / "b.mmd")]) == 0
+    assert run(["draw", "blocks/residual:botleneck", "-q", "-o", str(tmp_path / "c.mmd")]) == 2
+    assert not (tmp_path / "c.mmd").exists()

@@ -169,6 +169,8 @@ def test_blocks_of_the_libraries_are_drawn_without_crossings(path: Path) -> None
     names = [name for name, block in document.blocks.items() if block.examples]
     assert names
     for name in names:
-        root = ET.fromstring(draw(netspec.load(f"{path}:{name}").graph, "svg"))
+        graph = netspec.load(f"{path}:{name}").graph
+        root = ET.fromstring(draw(graph, "svg"))
         check_texts(root)
-        assert crossings(curves(root)) <= LIBRARY_CROSSED.get(name, 0), name
+        planar, _ = nx.check_planarity(nx.Graph([(a.source, a.target) for a in picture(graph).arrows]))
+        assert crossings(curves(root)) <= (LIBRARY_CROSSED.get(name, 0) if planar else 1), name

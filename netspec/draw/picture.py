@@ -45,7 +45,7 @@ def open_scopes(graph: Graph, view: View) -> set[str]:
 
 
 # A4 with margins is 527 x 774 points; text of 10 may shrink to 7.
-PAGE_WIDTH, PAGE_HEIGHT = 750, 1065
+PAGE_WIDTH, PAGE_HEIGHT = 750, 1095
 
 
 def fits_a_page(drawn: Picture) -> bool:
@@ -229,7 +229,7 @@ class _Builder:
                 label = show(graph.shape(ref)) if shapes else ""
                 # A repeat is entered once, and left by an arrow that says of which rounds it comes.
                 crosses = self.rounds.get(ref.node) != self.rounds.get(node.path)
-                if not crosses:
+                if self._alike(ref.node, node.path):
                     inner.setdefault((a, b), {})[label] = None
                 if self._mirrors(ref, node.path):
                     continue
@@ -249,6 +249,17 @@ class _Builder:
                 one.inner = list(inner.get(key[:2], ()))
         return [replace(arrow, label=self._label(arrow.label, said[key])) for key, arrow in found.items()]
 
+    def _alike(self, source: str, target: str) -> bool:
+        """Whether an edge lies inside one round of a repeat, and is what one arrow stands for in all rounds.
+
+        It may leave a repeat in there by its last round, or enter one by its first.
+        """
+        froms, intos = dict(self.rounds.get(source, ())), dict(self.rounds.get(target, ()))
+        shared = froms.keys() & intos.keys()
+        leaves = all(index == len(self.runs[run]) - 1 for run, index in froms.items() if run not in shared)
+        enters = all(index == 0 for run, index in intos.items() if run not in shared)
+        return bool(shared) and leaves and enters and all(froms[run] == intos[run] for run in shared)
+
     def _left(self, source: str, target: str) -> list[tuple[int, int]]:
         """The outermost repeat that an edge leaves, with the round."""
         others = dict(self.rounds.get(target, ()))
@@ -256,19 +267,19 @@ class _Builder:
 
     def _label(self, label: str, said: _Said) -> str:
         """What an arrow says: a shape; how often or of which rounds; inside a repeat that of the first and the last."""
-        left = said.left
+        left, own = said.left, label
+        if len(said.inner) > 1:
+            own = f"{said.inner[0]} to {said.inner[-1]}"
         if self.view.direct and len(said.values) > 1 and not left:
             return f"{len(said.values)} \u00d7 {label}" if len(set(said.values.values())) == 1 else (
                 f"{len(said.values)} values")
-        if not left and len(said.inner) > 1:
-            return f"{said.inner[0]} to {said.inner[-1]}"
         if len({run for run, _ in left}) != 1:
-            return label
+            return label if left else own
         run = self.runs[next(iter(left))[0]]
         indices = sorted(index for _, index in left)
         shape = label if len(set(left.values())) == 1 else "different shapes"
         if indices == [len(run) - 1]:
-            return label
+            return own
         if len(indices) == len(run):
             return f"{len(run)} \u00d7 {shape}".rstrip()
         names = [run[index].path.rpartition(".")[2] for index in indices]

@@ -155,6 +155,15 @@ class Arrows {
       || this.rounds(b).some(([run, i]) => i > 0 && this.parts.get(run).repeat.enter.includes(ref));
   }
 
+  // Inside one round of a repeat, and what one arrow stands for in all rounds: it may leave a repeat in there by its
+  // last round, or enter one by its first.
+  alike(a, b) {
+    const [froms, intos] = [new Map(this.rounds(a)), new Map(this.rounds(b))];
+    const last = (run) => this.parts.get(run).repeat.members.length - 1;
+    return [...froms].every(([run, i]) => (intos.has(run) ? intos.get(run) === i : i === last(run)))
+      && [...intos].every(([run, i]) => froms.has(run) || i === 0) && [...froms.keys()].some((run) => intos.has(run));
+  }
+
   // The outermost repeat that an edge leaves, with the round.
   left(a, b) {
     const others = new Map(b === null ? [] : this.rounds(b));
@@ -176,7 +185,7 @@ class Arrows {
     const { homes, boxes, twins } = this.places, [from, to] = [homes[a], homes[b]];
     if (from === to) return;
     const crosses = JSON.stringify(this.rounds(a)) !== JSON.stringify(this.rounds(b)), pair = `${from}\n${to}`;
-    if (!crosses) this.inner.set(pair, (this.inner.get(pair) || new Set()).add(label));
+    if (this.alike(a, b)) this.inner.set(pair, (this.inner.get(pair) || new Set()).add(label));
     if (this.mirrors(a, b, ref)) return;
     const left = this.left(a, b), outof = this.leaves(ref, a, boxes.get(from));
     const value = this.network.direct || (crosses && !left.length) ? "" : `${twins[a] ?? a} ${part}`;
@@ -195,13 +204,12 @@ class Arrows {
   label(label, { values, left }, inner) {
     if (this.network.direct && values.size > 1 && !left.size)
       return new Set(values.values()).size === 1 ? `${values.size} \u00d7 ${label}` : `${values.size} values`;
-    if (!left.size && inner.length > 1) return `${inner[0]} to ${inner.at(-1)}`;
-    const places = [...left.values()];
-    if (new Set(places.map(([run]) => run)).size !== 1) return label;
+    const places = [...left.values()], own = inner.length > 1 ? `${inner[0]} to ${inner.at(-1)}` : label;
+    if (new Set(places.map(([run]) => run)).size !== 1) return left.size ? label : own;
     const { members } = this.parts.get(places[0][0]).repeat;
     const rounds = places.map(([, round]) => round).sort((a, b) => a - b);
     const shape = new Set(places.map(([, , said]) => said)).size === 1 ? label : "different shapes";
-    if (rounds.length === 1 && rounds[0] === members.length - 1) return label;
+    if (rounds.length === 1 && rounds[0] === members.length - 1) return own;
     if (rounds.length === members.length) return `${rounds.length} \u00d7 ${shape}`.trimEnd();
     const names = rounds.map((round) => members[round].path.split(".").at(-1));
     const named = names.length < 3 ? names.join(" and ") : `${names.length} of ${members.length}`;
