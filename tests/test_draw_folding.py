@@ -233,5 +233,8 @@ def test_closed_scopes_say_window_scale_and_what_is_in_parallel() -> None:
     assert boxes["stage4"] == ("stage4, /2", "mbconv, 5\u00d75 \u00d72")
     stem = next(b for b in picture(netspec.load("inception_v4").graph, View(depth=1)).root.boxes() if b.path == "stem")
     assert stem.lines == ("stem: inception_v4_stem, /8",)
+    cells = {b.path: b.lines for b in picture(netspec.load("nasnet_a_large").graph, View(depth=1)).root.boxes()}
+    # Of what enters cell 6 only the state before the last is halved; a reduction cell halves both.
+    assert (cells["cell_6"], cells["reduction_cell_1"]) == (("cell_6: normal_cell",), ("reduction_cell_1, /2",))
     towers = {b.path: b.lines for b in picture(netspec.load("alexnet_towers").graph).root.boxes()}
     assert towers["net.conv1.tower"][-1] == "11\u00d711 conv, 48, /4 \u00d72 in parallel"

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from netspec.draw.folding import beside
 from netspec.draw.labels import is_layer, kind_of, op_lines, op_text, scope_title
-from netspec.graph import Graph, Node
+from netspec.graph import Graph, Node, Ref
 from netspec.regions import Region
 
 # More names than this no box can show.
@@ -51,15 +51,22 @@ def _window(region: Region) -> str:
 def scale(graph: Graph, region: Region) -> str:
     """By how much maps become smaller, or larger: `, /2`, `, up 2`; nothing where they become numbers.
 
-    It is the product of the strides on the way, since sizes need not divide: a stem of /8 makes 35 x 35 of 299 x 299.
+    It is the product of the strides on the way, since sizes need not divide: a stem of /8 makes 35 x 35 of 299 x 299;
+    nothing is said where it is not the same for all that enters.
     """
-    if not region.outputs or len(graph.shape(region.outputs[-1])) != 4 or graph.shape(region.outputs[-1])[-1] == 1:
+    last = region.outputs[-1] if region.outputs else None
+    if last is None or len(graph.shape(last)) != 4 or graph.shape(last)[-1] == 1 or len(region.inputs) > MOST_PORTS:
         return ""
-    steps: dict[str, Fraction] = {}
+    ways: dict[str, dict[Ref, Fraction]] = {}
     for node in region.nodes():
-        before = max((steps.get(ref.node, Fraction(1)) for ref in node.inputs), default=Fraction(1))
-        steps[node.path] = before * _stride(node)
-    by = steps[region.outputs[-1].node]
+        own = ways[node.path] = {}
+        for ref in node.inputs:
+            for entered, by in ways.get(ref.node, {ref: Fraction(1)}).items():
+                own[entered] = max(own.get(entered, Fraction(0)), by * _stride(node))
+    found = set(ways[last.node].values())
+    if len(found) != 1:
+        return ""
+    by = found.pop()
     if by > 1:
         return f", /{by}" if by.denominator == 1 else ""
     return f", up {1 / by}" if by < 1 and by.numerator == 1 else ""
