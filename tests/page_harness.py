@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from typing import Any
 
@@ -10,22 +12,34 @@ from netspec.graph import Graph
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
-SAID = """() => {
-  const { visible, arrows } = document.getElementById("view").picture;
+SAID = """(network) => {
+  const state = { open: new Set(network.open), unrolled: new Set() };
+  const made = visible(network, indexed(network), state);
   return [
-    [...visible].map(([path, box]) =>
+    [...made.visible].map(([path, box]) =>
       [path, box.kind, [...box.lines, ...box.said], box.ins, box.outs, box.heat ?? null]),
-    arrows.map((arrow) => [arrow.from, arrow.to, arrow.label, arrow.main, arrow.outof, arrow.into]),
+    made.arrows.map((arrow) => [arrow.from, arrow.to, arrow.label, arrow.main, arrow.outof, arrow.into]),
+    dot(made, network, false).text,
   ];
 }"""
 
 
-def on_page(page: Any) -> tuple[list[Any], list[Any]]:
-    """The boxes and arrows of a page that is open, sorted; heat as a share of the largest."""
-    boxes, arrows = page.evaluate(SAID)
+def data(page: bytes) -> dict[str, Any]:
+    """What the script of a page reads."""
+    found = re.search(r'<script type="application/json" id="network">(.*?)</script>', page.decode(), re.DOTALL)
+    assert found
+    return json.loads(found[1])
+
+
+def on_page(page: Any, network: dict[str, Any]) -> tuple[list[Any], list[Any], str]:
+    """The boxes and arrows that the script of a page makes of a network's data, sorted; and its DOT.
+
+    Heat is a share of the largest.
+    """
+    boxes, arrows, text = page.evaluate(SAID, network)
     most = max((box[5] or 0 for box in boxes), default=0)
     heats = [None if box[5] is None or not most else round(box[5] / most, 6) for box in boxes]
-    return sorted([*box[:5], heat] for box, heat in zip(boxes, heats, strict=True)), sorted(arrows)
+    return sorted([*box[:5], heat] for box, heat in zip(boxes, heats, strict=True)), sorted(arrows), text
 
 
 def in_picture(graph: Graph, view: View) -> tuple[list[Any], list[Any]]:

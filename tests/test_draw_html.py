@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
-from page_harness import BROWSER, in_picture, on_page
+from page_harness import BROWSER, data, in_picture, on_page
 
 import netspec
 from netspec.draw import SHOWN, View, difference, draw, picture, render
@@ -19,13 +20,6 @@ from netspec.graph import Graph
 
 ROOT = Path(__file__).parent.parent
 NASTY = "net <script>alert(1)</script> \"q\" 'a' & \u7db2\u7d61 </script><!--"
-
-
-def data(page: bytes) -> dict[str, Any]:
-    """What the page's script reads."""
-    found = re.search(r'<script type="application/json" id="network">(.*?)</script>', page.decode(), re.DOTALL)
-    assert found
-    return json.loads(found[1])
 
 
 def test_a_page_needs_no_network() -> None:
@@ -73,6 +67,14 @@ def browser() -> Iterator[Any]:
         made = started.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
         yield made.new_context(viewport={"width": 1280, "height": 900}, offline=True)
         made.close()
+
+
+@pytest.fixture(scope="module")
+def scripts(browser: Any) -> Any:
+    """A page whose scripts are asked for other networks."""
+    made = browser.new_page()
+    made.set_content(draw(netspec.load("lenet5").graph, "html").decode())
+    return made
 
 
 @pytest.fixture
@@ -126,20 +128,57 @@ VIEWS = [View(), View(depth=1, show=ALL, heat="memory"), View(depth=2, show=ALL,
 HARD = sorted((ROOT / "tests" / "data" / "pictures").glob("*.yaml"))
 
 
-@pytest.mark.parametrize("spec", [*HARD, "googlenet", "nasnet_a_mobile", *(
+@pytest.mark.parametrize("spec", [*HARD, "googlenet", "alexnet_towers", *(
     pytest.param(name, marks=pytest.mark.slow) for name in (
-        "densenet121", "resnext50_32x4d", "fractalnet", "efficientnet_b0", "polynet", "alexnet_towers"))],
+        "densenet121", "resnext50_32x4d", "fractalnet", "efficientnet_b0", "polynet", "nasnet_a_mobile", "vgg16"))],
     ids=lambda spec: getattr(spec, "stem", spec))  # fmt: skip
-def test_it_shows_what_the_svg_shows(page: Any, tmp_path: Path, spec: str | Path,
-                                     request: pytest.FixtureRequest) -> None:  # fmt: skip
+def test_it_shows_what_the_svg_shows(scripts: Any, spec: str | Path) -> None:
     """Box by box and arrow by arrow: what they say, their colours, and where arrows begin and end."""
-    views = VIEWS if request.config.getoption("--slow") else VIEWS[2:3] + VIEWS[-1:] if spec in HARD else VIEWS[1:2]
-    for view in views:
-        opened(page, spec, tmp_path, view=view)
-        assert on_page(page) == in_picture(graph_of(spec), view)
-        drawn = picture(graph_of(spec), view)
-        assert page.locator("#view .node").count() == len(list(drawn.root.boxes()))
-        assert page.locator("#view .edge").count() == len(drawn.arrows)
+    for view in VIEWS if spec in HARD else VIEWS[1:3]:
+        boxes, arrows, text = on_page(scripts, data(draw(graph_of(spec), "html", view)))
+        assert (boxes, arrows) == in_picture(graph_of(spec), view)
+        assert len(re.findall(r"^part\d+ \[", text, re.MULTILINE)) == len(boxes)
+
+
+@pytest.mark.slow
+def test_generated_networks_show_what_the_svg_shows(scripts: Any, tmp_path: Path) -> None:
+    """Repeats in branches in repeats, shares, cells of two inputs and outputs, drawn at random."""
+    for seed in range(16):
+        (tmp_path / "t.yaml").write_text(json.dumps(generated(seed)), encoding="utf-8")
+        graph = netspec.load(tmp_path / "t.yaml").graph
+        for view in (VIEWS[seed % len(VIEWS)], VIEWS[3]):
+            assert on_page(scripts, data(draw(graph, "html", view)))[:2] == in_picture(graph, view), (seed, view)
+
+
+def generated(seed: int) -> dict[str, Any]:
+    """A small network for drawing."""
+    random = Random(seed)
+    conv: Any = {"conv": [8, 1]}
+    two = {"inputs": ["u", "v"], "outputs": ["p", "q"],
+           "body": [{"a = conv": [8, 1], "from": "u"}, {"b = conv": [8, 1], "from": "v"}, {"p = add": ["a", "b"]},
+                    {"q = mul": ["a", "p"]}]}  # fmt: skip
+
+    def steps(depth: int) -> list[Any]:
+        found: list[Any] = []
+        for place in range(random.randint(1, 4)):
+            name, kind = f"s{depth}{place}", random.random()
+            if kind < 0.3 or not depth:
+                found.append(random.choice([{f"{name} = conv": [8, 1]}, "relu", "batch_norm"]))
+            elif kind < 0.6:
+                step = {f"{name} = do": steps(depth - 1), "repeat": random.randint(2, 4)}
+                found.append({**step, "share": True} if random.random() < 0.3 else step)
+            elif kind < 0.85:
+                branches = {f"b{i}": steps(depth - 1) for i in range(random.randint(2, 3))}
+                many = {"paths": {"each": random.randint(2, 8), "do": steps(depth - 1)}}
+                found.append({f"{name} = {random.choice(['add', 'mean'])}": random.choice([branches, many])})
+            else:
+                first = f"{name}a"
+                found += [{f"{first} = conv": [8, 1]}, {f"{name} = conv": [8, 1]},
+                          {f"{name}t = two": [], "from": [first, name], "repeat": random.randint(1, 3)},
+                          {f"{name}z = add": [f"{name}t.p", f"{name}t.q"]}]  # fmt: skip
+        return found
+
+    return {"netspec": 1, "name": "t", "input": [8, 8, 8], "blocks": {"two": two}, "body": [conv, *steps(3), "relu"]}
 
 
 @pytest.mark.parametrize("name", ["googlenet", "diff", "nasnet_normal"])
@@ -226,9 +265,10 @@ def test_two_networks_on_a_page(page: Any, tmp_path: Path) -> None:
     assert "after/stage3" in page.locator("#details").inner_text()
 
 
-def test_a_page_refuses_what_a_browser_would_lay_out_for_minutes() -> None:
-    graph = graph_of("resnet1202_cifar")
-    with pytest.raises(UsageError, match="5,000 boxes at most"):
+def test_a_page_refuses_what_a_browser_would_lay_out_for_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("netspec.draw.html.MOST_BOXES", 300)
+    graph = graph_of("googlenet")
+    with pytest.raises(UsageError, match="300 boxes at most"):
         render(difference(graph, graph, View(unfold=True)), "html")
 
 

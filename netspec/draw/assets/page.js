@@ -103,7 +103,6 @@
       });
     }
     view.replaceChildren(svg);
-    view.picture = made; // for scripts that look at the page
     status.textContent = `${made.visible.size} boxes, ${made.arrows.length} arrows. Click or Enter: details. ` +
       `${network.dot ? "" : "Double click or Space: open or close. "}Wheel, + and -: zoom. Drag, arrow keys: move. 0: fit. /: search.`;
     place();
