@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from netspec.errors import Reporter, did_you_mean
+from netspec.fields import receptive_field
 from netspec.graph import Graph
-from netspec.measure import inside, neurons, output_of, output_shape, receptive_field, totals
+from netspec.measure import inside, neurons, output_of, output_shape, totals
 from netspec.network import Network
 from netspec.ops.base import show
 from netspec.parse import Map, Scalar, Seq, Tree, plain

@@ -66,9 +66,8 @@ def _find(spec: str) -> Found:
     if block:
         return Found(_existing(Path(path + ".yaml"), path + ".yaml"), block=block)
     name, _, block = spec.partition(":")
-    library = specs_root() / f"{name}.yaml"
-    if block and all(part.isidentifier() for part in name.split("/")) and library.is_file():
-        return Found(library, block=block)
+    if all(part.isidentifier() for part in name.split("/")) and (block or name.startswith("blocks/")):
+        return Found(_library(name, block), block=block)
     if spec.endswith((".yaml", ".yml")) or "/" in spec or Path(spec).is_file():
         return Found(_existing(Path(spec), spec))
     family = specs_root() / f"{spec}.yaml"
@@ -84,6 +83,18 @@ def _find(spec: str) -> Found:
         f"there is no spec '{spec[:80]}'",
         did_you_mean(spec, [*known, *(p.stem for p in shipped())]) or "`netspec list specs` shows them all",
     )
+
+
+def _library(name: str, block: str) -> Path:
+    """A shipped file of blocks, `blocks/residual` or `nasnet`."""
+    path = specs_root() / f"{name}.yaml"
+    if not path.is_file():
+        names = [f"blocks/{library.stem}" for library in block_libraries()] + [family.stem for family in shipped()]
+        help = did_you_mean(name, names) or "`netspec list blocks` shows them all"
+        raise UsageError(f"there is no library '{name[:80]}' of blocks", help)
+    if not block:
+        raise UsageError(f"'{name}' is a library of blocks", f"name one of them, as in {name}:BLOCK")
+    return path
 
 
 def _existing(path: Path, spec: str) -> Path:

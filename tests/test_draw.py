@@ -115,6 +115,14 @@ def test_what_changed_is_found_wherever_it_lies() -> None:
     assert (box.mark, box.facts) == ("changed", ("1000 \u2192 10",))
 
 
+def test_whatever_changed_says_how() -> None:
+    pairs = (("resnet50", "resnet101", 3), ("all_cnn_a", "all_cnn_b", 1), ("all_cnn_a", "all_cnn_b", 2))
+    for before, after, depth in pairs:
+        drawn = difference(netspec.load(before).graph, netspec.load(after).graph, View(depth=depth))
+        changed = [b for b in drawn.root.boxes() if b.mark == "changed" and b.path.startswith("after/")]
+        assert changed and all(b.facts for b in changed), [b.path for b in changed if not b.facts]
+
+
 def test_all_rounds_are_compared(tmp_path: Path) -> None:
     graphs = []
     for rate in (0.1, 0.2):

@@ -178,8 +178,10 @@ def test_titles_name_the_settings(tmp_path: Path) -> None:
     assert 'title: "ResNet-18 (classes=10)"' in target.read_text(encoding="utf-8")
 
 
-def test_shipped_blocks_are_drawn_by_name(tmp_path: Path) -> None:
+def test_shipped_blocks_are_drawn_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("blocks/residual:bottleneck", "nasnet:normal_cell"):
         assert run(["draw", name, "-q", "-o", str(tmp_path / "b.mmd")]) == 0
-    assert run(["draw", "blocks/residual:botleneck", "-q", "-o", str(tmp_path / "c.mmd")]) == 2
+    for wrong in ("blocks/residual:botleneck", "blocks/residua:bottleneck", "residual:bottleneck", "blocks/residual"):
+        assert run(["draw", wrong, "-q", "-o", str(tmp_path / "c.mmd")]) == 2
+        assert "bottleneck" in (said := capsys.readouterr().err) or "blocks/residual" in said
     assert not (tmp_path / "c.mmd").exists()

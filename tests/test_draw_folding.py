@@ -238,3 +238,25 @@ def test_closed_scopes_say_window_scale_and_what_is_in_parallel() -> None:
     assert (cells["cell_6"], cells["reduction_cell_1"]) == (("cell_6: normal_cell",), ("reduction_cell_1, /2",))
     towers = {b.path: b.lines for b in picture(netspec.load("alexnet_towers").graph).root.boxes()}
     assert towers["net.conv1.tower"][-1] == "11\u00d711 conv, 48, /4 \u00d72 in parallel"
+
+
+def test_scopes_that_are_one_keep_names_of_inputs_and_owners_of_weights(tmp_path: Path) -> None:
+    head = "netspec: 1\nname: t\ninput: [8, 8, 8]\n"
+    cell = "blocks:\n  cell:\n    inputs: [h, v]\n    body:\n      - add: [h, v]\n      - conv: [8, 1]\n      - relu\n"
+    two = "blocks:\n  two:\n    body:\n      - conv: [8, 1]\n      - conv: [8, 1]\n"
+    texts = {
+        "ports": f"{head}{cell}body:\n  - a = conv: [8, 1]\n  - g = do:\n      - c = cell:\n        from: [a, input]\n",
+        "share": f"{head}{two}body:\n  - t1 = two\n  - g = do:\n      - xx = two:\n        share: t1\n    repeat: 3\n",
+        "names": f"{head}body:\n  - a = do: [{{x = do: [conv: [8, 3], conv: [8, 1]]}}]\n"
+                 "  - b = do: [{yy = do: [conv: [8, 3], conv: [8, 1]]}]\n  - relu\n",
+    }  # fmt: skip
+    found = {}
+    for name, text in texts.items():
+        (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
+        graph = netspec.load(tmp_path / f"{name}.yaml").graph
+        found[name] = {b.path: b for b in picture(graph, View(depth=1)).root.boxes()}
+        if name == "ports":
+            assert {a.into for a in picture(graph, View(depth=1)).arrows if a.target == "g"} == {"h", "v"}
+    assert found["ports"]["g"].ins == ("h", "v")
+    assert found["share"]["g"].lines == ("g", "two \u00d73 shared", "weights of t1")
+    assert {"a", "b"} <= set(found["names"])  # other names inside: no repeats

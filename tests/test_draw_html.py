@@ -401,6 +401,25 @@ def test_levels_open_and_close_again(page: Any, tmp_path: Path) -> None:
     assert page.locator("#view .node:not(.title)").count() == counts[0] < counts[1]
 
 
+def test_the_address_and_what_is_shown_agree(page: Any, tmp_path: Path) -> None:
+    opened(page, "googlenet", tmp_path, part="#3a")
+    page.evaluate("location.hash = ''")
+    page.wait_for_function("document.querySelector('#details h2').textContent === 'GoogLeNet (Inception v1)'")
+    assert page.locator("#view .chosen").count() == 0
+
+
+def test_a_layout_that_fails_is_said_and_the_picture_shown_closed(page: Any, tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    text = page_of("googlenet", View()).decode()
+    once = "let tries = 0; const real = viz.renderSVGElement.bind(viz); viz.renderSVGElement = (text) => { " \
+           "if (!tries++) throw new Error('boom'); return real(text); };"  # fmt: skip
+    file.write_text(text.replace("const index = indexed(network)", f"{once}\n  const index = indexed(network)"))
+    page.goto(file.as_uri())
+    page.wait_for_selector("body[data-ready=yes]")
+    assert "boom. Here all is closed." in page.locator("#status").inner_text()
+    assert page.locator("#view .node").count() > 10
+
+
 def test_addresses_of_outputs_and_of_nothing(page: Any, tmp_path: Path) -> None:
     opened(page, "googlenet", tmp_path, part="#output%20logits")
     assert page.locator("#details h2").first.inner_text() == "output logits"
@@ -456,6 +475,19 @@ def test_a_picture_that_is_stopped_before_it_is_drawn_is_shown_closed(page: Any,
     page.wait_for_selector("body[data-ready=yes]")
     assert page.locator("#view .node:not(.title)").count() < 20
     assert page.locator("#status").inner_text() == "Stopped. Here all is closed."
+
+
+@pytest.mark.slow
+def test_what_was_stopped_can_be_laid_out_after_all(page: Any, tmp_path: Path) -> None:
+    graph = graph_of("densenet121")
+    (tmp_path / "page.html").write_bytes(render(difference(graph, graph, View(unfold=True)), "html"))
+    page.goto((tmp_path / "page.html").as_uri())
+    page.wait_for_function("document.getElementById('view').dataset.busy")
+    page.keyboard.press("Escape")
+    assert page.locator("#view .node").count() == 0
+    page.get_by_role("button", name="Lay it out after all").click()
+    page.wait_for_selector("body[data-ready=yes]", timeout=120_000)
+    assert page.locator("#view .node:not(.title)").count() == 2 * (len(graph.nodes) + 1)
 
 
 @pytest.mark.slow

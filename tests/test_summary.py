@@ -9,7 +9,8 @@ import json
 import pytest
 
 import netspec
-from netspec.measure import output_shape, receptive_field, totals
+from netspec.fields import receptive_field
+from netspec.measure import output_shape, totals
 from netspec.ops.base import show
 from netspec.summary import as_json, rows, to_csv, to_json, to_text
 
@@ -105,6 +106,11 @@ def test_receptive_field_of_vgg_stages(tmp_path) -> None:
      "conv: {out: 4, kernel: 3, pad: 1}"],
     ["conv: {out: 4, kernel: 3, pad: 2, dilation: 2}", "avg_pool: {kernel: 3, stride: 2, pad: 1}",
      "conv_transpose: {out: 4, kernel: 3, stride: 2, pad: 1}"],
+    ["avg_pool: [1, 3]", "upsample: {scale: 2, mode: bilinear}", "upsample: {scale: 2, mode: bilinear}"],
+    ["avg_pool: [1, 3]", "upsample: {scale: 3, mode: nearest}",
+     "conv_transpose: {out: 4, kernel: 5, stride: 2, pad: 2}"],
+    ["conv: {out: 4, kernel: 3, stride: 4, pad: 1}", "conv_transpose: {out: 4, kernel: 4, stride: 2, pad: 1}",
+     "conv_transpose: {out: 4, kernel: 16, stride: 8, pad: 4}"],
 ])  # fmt: skip
 def test_receptive_fields_are_what_gradients_reach(steps: list[str], tmp_path) -> None:
     """The widest stretch of the input on which a value in the middle of the output depends, by PyTorch's autograd."""

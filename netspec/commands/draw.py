@@ -70,8 +70,6 @@ def command(output: str | None, kind: str | None, inference: bool, other: str | 
     kind = kind or SUFFIXES.get(suffix, "svg")
     if output == "-" and kind not in TEXTS:
         raise UsageError(f"{kind} is no text: name a file with -o")
-    if both := set(options["collapse"]) & set(options["expand"]):
-        raise UsageError(f"'{both.pop()}' is to be closed and open", "ask for one of --collapse and --expand")
     if other is not None and options["heat"]:
         raise UsageError("--diff colours what changed, --heat what costs most", "ask for one of them")
     view = View(*(options.pop(name) for name in ("depth", "collapse", "expand", "show", "heat", "unfold", "direct")))

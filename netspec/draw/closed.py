@@ -30,7 +30,7 @@ def closed_lines(graph: Graph, run: Sequence[Region], parent: Region, names: boo
         title, more = scope_title(region, parent, last, names), inside(region)
         if region.scope.block:
             title += _window(region) + scale(graph, region)
-        elif not any("/" in line for line in more):
+        elif not any("/" in line or ", up " in line for line in more):
             title += scale(graph, region)
         return "block", [f"{title}: {more[0]}", *count] if more and len(region.items) == 1 else [title, *more, *count]
     name, block = parent.relative(region.path), region.scope.block
@@ -57,28 +57,34 @@ def scale(graph: Graph, region: Region) -> str:
     last = region.outputs[-1] if region.outputs else None
     if last is None or len(graph.shape(last)) != 4 or graph.shape(last)[-1] == 1 or len(region.inputs) > MOST_PORTS:
         return ""
-    ways: dict[str, dict[Ref, Fraction]] = {}
+    ways: dict[str, dict[Ref, Scale]] = {}
     for node in region.nodes():
-        own = ways[node.path] = {}
-        for ref in node.inputs:
-            for entered, by in ways.get(ref.node, {ref: Fraction(1)}).items():
-                own[entered] = max(own.get(entered, Fraction(0)), by * _stride(node))
-    found = set(ways[last.node].values())
-    if len(found) != 1:
-        return ""
-    by = found.pop()
+        step, own = _step(node), ways.setdefault(node.path, {})
+        # Where a deformable convolution looks is told by its other input, of its output's size.
+        for ref in node.inputs[:1] if node.op == "deform_conv" else node.inputs:
+            for entered, so_far in ways.get(ref.node, {ref: (Fraction(1), Fraction(1))}).items():
+                both = (so_far[0] * step[0], so_far[1] * step[1])
+                own[entered] = max(own.get(entered, both), both)
+    found = {way for scales in ways[last.node].values() for way in scales}
+    by = found.pop() if len(found) == 1 else Fraction(1)
     if by > 1:
         return f", /{by}" if by.denominator == 1 else ""
-    return f", up {1 / by}" if by < 1 and by.numerator == 1 else ""
+    return f", up {1 / by}" if 0 < by < 1 and by.numerator == 1 else ""
 
 
-def _stride(node: Node) -> Fraction:
+Scale = tuple[Fraction, Fraction]
+
+
+def _step(node: Node) -> Scale:
+    """By how much a node makes maps smaller, each way; 0 where that hangs on their size."""
     if node.op == "upsample":
-        return Fraction(1, node.attrs["scale"][0])
+        return Fraction(1, node.attrs["scale"][0]), Fraction(1, node.attrs["scale"][1])
+    if node.op in ("adaptive_avg_pool", "crop", "roi_align", "deform_roi_pool"):
+        return Fraction(0), Fraction(0)
     height, width = node.attrs.get("stride", (1, 1))
-    if height != width:
-        return Fraction(1)
-    return Fraction(1, height) if node.op == "conv_transpose" else Fraction(height)
+    if node.op == "conv_transpose":
+        return Fraction(1, height), Fraction(1, width)
+    return Fraction(height), Fraction(width)
 
 
 def ports(run: Sequence[Region], kind: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

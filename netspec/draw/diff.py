@@ -7,18 +7,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
 
+from netspec.draw.folding import walk
 from netspec.draw.labels import WORDS
 from netspec.draw.model import Arrow, Box, Frame, Picture
 from netspec.draw.picture import picture
+from netspec.draw.slim import slim
 from netspec.draw.view import View
-from netspec.graph import Graph
+from netspec.graph import Graph, Scope
 from netspec.ops import Shape
 from netspec.ops.base import show
+from netspec.regions import tree
 
 
 def difference(before: Graph, after: Graph, view: View | None = None) -> Picture:
     """Both pictures as frames of one; boxes are matched by path, by name, and by what they say, in this order."""
     graphs, drawn = (before, after), [picture(graph, view) for graph in (before, after)]
+    scopes = [{region.path: region.scope for region in walk(slim(tree(graph)))} for graph in graphs]
     boxes = [list(found.root.boxes()) for found in drawn]
     pairs = _pairs(boxes[0], boxes[1])
     back = {b: a for a, b in pairs.items()}
@@ -33,7 +37,7 @@ def difference(before: Graph, after: Graph, view: View | None = None) -> Picture
         return mark_before(back[path]) if path in back else "added"
 
     known = [{box.path: box for box in found} for found in boxes]
-    said = {b: _changes(known, (a, b), graphs) for a, b in pairs.items() if mark_after(b) == "changed"}
+    said = {b: _changes(known, (a, b), graphs, scopes) for a, b in pairs.items() if mark_after(b) == "changed"}
     root = Frame("", "", "network")
     arrows: list[Arrow] = []
     for side, found, mark in zip(("before", "after"), drawn, (mark_before, mark_after), strict=True):
@@ -87,11 +91,11 @@ def _output(box: Box, graph: Graph) -> Shape:
 MOST_CHANGES = 4
 
 
-def _changes(boxes: Sequence[Mapping[str, Box]], paths: tuple[str, str],
-             graphs: tuple[Graph, Graph]) -> tuple[str, ...]:  # fmt: skip
+def _changes(boxes: Sequence[Mapping[str, Box]], paths: tuple[str, str], graphs: tuple[Graph, Graph],
+             known: Sequence[Mapping[str, Scope]]) -> tuple[str, ...]:  # fmt: skip
     """What differs in a box: arguments of its block, or else of its ops or their weights; `groups 1 -> 32`."""
     before, after = (found[path] for found, path in zip(boxes, paths, strict=True))
-    scopes = [graph.scopes.get(path) for graph, path in zip(graphs, paths, strict=True)]
+    scopes = [found.get(path) for found, path in zip(known, paths, strict=True)]
     args = [scope.args if scope else {} for scope in scopes]
     blocks = [scope.block if scope else "" for scope in scopes]
     # Blocks of one name in two files are two blocks where they take other arguments.
@@ -99,7 +103,7 @@ def _changes(boxes: Sequence[Mapping[str, Box]], paths: tuple[str, str],
     if before.kind == "output":
         shapes = [show(_output(box, graph)) for box, graph in zip((before, after), graphs, strict=True)]
         return (f"{shapes[0]} \u2192 {shapes[1]}",) if shapes[0] != shapes[1] else ()
-    times = [box.times if box.times > 1 else _rounds(graph, path)
+    times = [len(box.rounds) if len(box.rounds) > 1 else _rounds(graph, path)
              for box, graph, path in zip((before, after), graphs, paths, strict=True)]  # fmt: skip
     if times[0] != times[1]:
         found.insert(0, f"\u00d7{times[0]} \u2192 \u00d7{times[1]}")
@@ -115,6 +119,9 @@ def _changes(boxes: Sequence[Mapping[str, Box]], paths: tuple[str, str],
         for a, b in zip(*nodes, strict=True):
             name = "" if len(nodes[0]) == 1 else f"{b.path.removeprefix(f'{after.path}.')}: "
             found += _unequal(a.attrs, b.attrs, name) or _unequal(a.rule.weights, b.rule.weights, name)
+    if not found:
+        counts = [Counter(some) for some in ops]
+        found += [f"{op}: {n} \u2192 {counts[1][op]}" for op, n in counts[0].items() if counts[1][op] != n]
     if not found and nodes[0] and nodes[1]:
         found += _unequal({"gives": show(nodes[0][-1].shape)}, {"gives": show(nodes[1][-1].shape)}, "")
     found = list(dict.fromkeys(found))

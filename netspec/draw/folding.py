@@ -40,6 +40,9 @@ class Names:
         """Resolves paths, blocks and patterns such as `layer*`; raises UsageError for one that meets no scope."""
         regions = list(walk(root))
         closed, opened, apart = set[str](), set[str](), set[str]()
+        asked = {path for name in collapse for path in (r.path for r in _named(root, regions, name))}
+        if both := asked & {r.path for name in expand for r in _named(root, regions, name)}:
+            raise UsageError(f"'{min(both)}' is to be closed and open", "ask for one of --collapse and --expand")
         for name in (*collapse, *expand):
             found = _named(root, regions, name)
             if len(found) == 1 and name != found[0].scope.block:
@@ -79,7 +82,8 @@ class Signatures:
         """A value that is equal for scopes of one structure."""
         if region.path not in self._known:
             nodes = tuple(self._node(node, region) for node in region.nodes())
-            self._known[region.path] = (region.scope.kind, region.scope.block, nodes)
+            inner = tuple(path[len(region.path):] for path in region.inner)
+            self._known[region.path] = (region.scope.kind, region.scope.block, inner, nodes)
         return self._known[region.path]
 
     @staticmethod
@@ -141,11 +145,7 @@ def grouped(graph: Graph, region: Region, signatures: Signatures, names: Names, 
     if not unfold:
         yield from layers(graph, list(runs(graph, region, signatures, names)))
         return
-    for item in region.items:
-        if isinstance(item, Node):
-            yield [item]
-        else:
-            yield [item]
+    yield from ([item] for item in region.items)  # type: ignore[misc]
 
 
 def _repeats(item: Region, first: Region, signatures: Signatures, names: Names) -> bool:

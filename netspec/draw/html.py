@@ -22,8 +22,9 @@ from netspec.draw.slim import slim
 from netspec.draw.untangle import TANGLED, TOO_LONG
 from netspec.draw.view import View
 from netspec.errors import Span, UsageError
+from netspec.fields import receptive_fields
 from netspec.graph import Graph, Node, Ref
-from netspec.measure import memory, receptive_fields, totals
+from netspec.measure import memory, totals
 from netspec.ops.base import show
 from netspec.passes import inference
 from netspec.regions import Region, tree
@@ -166,7 +167,7 @@ class _Page:
         """What a scope says where it is closed, with its repeats."""
         kind, lines = closed_lines(self.graph, run, parent, self.named)
         ins, outs = ports(run, kind)
-        shared = self.numbers.shared(list(run[0].nodes()), run[0].path)
+        shared = self.numbers.shared(list(run[0].nodes()), (run[0].path, *run[0].inner)[-1])
         return {"kind": kind, "lines": [*lines, *shared], "ins": ins, "outs": outs}
 
     def shape(self, ref: Ref) -> str:

@@ -151,7 +151,7 @@ def first_sentence(text: str) -> str:
 def short(number: float) -> str:
     """A number as the papers print it: 1.2M, 34.5k."""
     number = float(f"{number:.3g}")  # 999,999 is 1M
-    for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+    for size, letter in ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if number >= size:
             return f"{number / size:.3g}{letter}"
     return f"{number:.3g}"

@@ -9,8 +9,9 @@ from textwrap import wrap
 from netspec.draw.labels import short
 from netspec.draw.model import Box, Frame
 from netspec.draw.view import View
+from netspec.fields import receptive_fields
 from netspec.graph import Graph, Node
-from netspec.measure import memory, receptive_fields, totals
+from netspec.measure import memory, totals
 
 # What a heat counts, and its unit.
 HEATED = {"params": ("parameters", ""), "macs": ("MACs", ""), "memory": ("memory of activations", "B"),

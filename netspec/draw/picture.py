@@ -9,7 +9,7 @@ from itertools import product
 
 from netspec.draw.closed import closed_lines, ports, times
 from netspec.draw.direct import direct
-from netspec.draw.folding import Names, Signatures, closes, grouped
+from netspec.draw.folding import Names, Signatures, closes, grouped, walk
 from netspec.draw.labels import describe, first_sentence, kind_of, node_lines, scope_title, title_lines
 from netspec.draw.model import Arrow, Box, Frame, Picture
 from netspec.draw.numbers import Numbers
@@ -104,6 +104,7 @@ class _Builder:
         self.graph, self.root, self.view, self.names, self.numbers = graph, root, view, names, numbers
         self.depth = depth
         self.signatures = Signatures()
+        self.scopes = {region.path: region.scope for region in walk(root)}
         self.homes: dict[str, str] = {}
         self.rounds: dict[str, tuple[tuple[int, int], ...]] = {}
         """Of every node inside folded repeats, the number of each repeat and the round in which it stands."""
@@ -207,7 +208,7 @@ class _Builder:
         region = run[0]
         nodes = list(region.nodes())
         kind, lines = closed_lines(self.graph, run, parent, "names" in self.view.show)
-        lines += self.numbers.shared(nodes, region.path)
+        lines += self.numbers.shared(nodes, (region.path, *region.inner)[-1])
         ins, outs = ports(run, kind)
         return Box(region.path, kind, tuple(lines), describe(region), region.scope.doc, line_of(region.scope.span),
                    tuple(n.path for n in nodes), times=len(run), ins=ins, outs=outs)
@@ -288,12 +289,12 @@ class _Builder:
 
     def _enters(self, ref: Ref, path: str, box: Box) -> Sequence[str]:
         """The names by which a value enters the closed scope around a node; a nameless one where it has none."""
-        ins = self.graph.scopes[self.inside[path]].ins if box.ins else {}
+        ins = self.scopes[self.inside[path]].ins if box.ins else {}
         return [name for name, value in ins.items() if value == ref and name in box.ins] or [""]
 
     def _leaves(self, ref: Ref, box: Box) -> Sequence[str]:
         """The name by which a value leaves the closed scope that makes it."""
-        outs = self.graph.scopes[self.inside[ref.node]].outs if box.outs else {}
+        outs = self.scopes[self.inside[ref.node]].outs if box.outs else {}
         return [name for name, value in outs.items() if value == ref and name in box.outs][:1] or [""]
 
     def _mirrors(self, ref: Ref, path: str) -> bool:

@@ -21,7 +21,9 @@ def _joined(region: Region) -> Region:
         if "branch" in (region.scope.kind, inner.scope.kind):
             break
         outer = region.scope
-        block, args = (inner.scope.block, inner.scope.args) if inner.scope.block else (outer.block, outer.args)
-        scope = replace(outer, block=block, args=args, doc=outer.doc or inner.scope.doc)
+        scope = replace(outer, weights_at=inner.scope.weights_at, doc=outer.doc or inner.scope.doc)
+        if inner.scope.block:
+            same = inner.scope
+            scope = replace(scope, block=same.block, args=same.args, ins=same.ins, outs=same.outs)
         region = Region(scope, inner.items, region.inputs, region.outputs, (*region.inner, inner.path, *inner.inner))
     return region

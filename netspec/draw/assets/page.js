@@ -22,7 +22,7 @@
     const ready = Viz.instance();
     onmessage = ({ data }) => ready.then((viz) => postMessage({ svg: viz.renderString(data, { format: "svg" }) }))
       .catch((error) => postMessage({ wrong: String(error) }));`;
-  let worker = null, source = "";
+  let worker = null, source = "", tried = false;
   function stop() {
     if (worker) { worker.terminate(); URL.revokeObjectURL(source); }
     worker = null;
@@ -31,7 +31,8 @@
   function failed(why) {
     stop();
     wanted = state;
-    status.textContent = `That could not be laid out: ${why}`;
+    status.textContent = `That could not be laid out: ${why}.`;
+    if (!view.querySelector("svg") && !tried) { tried = true; closed(status.textContent); }
   }
   function layout(text, atOnce, done) {
     if (atOnce) {
@@ -66,7 +67,10 @@
     wanted = next;
     const { text, byId } = network.dot ? { text: network.dot, byId: made.visible } : dot(made, network, rough);
     const atOnce = count <= AT_ONCE && passed <= ROWS_AT_ONCE;
-    if (!atOnce) status.textContent = view.dataset.busy = `Laying out ${count} boxes\u2026 Escape stops.`;
+    if (!atOnce) {
+      status.textContent = view.dataset.busy = `Laying out ${count} boxes\u2026 Escape stops.`;
+      if (chosen) explain(chosen);
+    }
     layout(text, atOnce, (svg) => {
       const before = view.querySelector("svg");
       state = next;
@@ -211,10 +215,10 @@
     if (network.dot) details.append(...item.facts.map((fact) => make("p", fact)));
     if (item.output) details.append(table({ shape: item.output.shape, reads: [link(item.output.node)] }));
     if (item.items) {
-      details.append(button(state.open.has(item.path) ? "Close" : "Open", () => toggle(item)));
+      details.append(button(wanted.open.has(item.path) ? "Close" : "Open", () => toggle(item)));
       if (item.run) {
         const first = parts.get(item.run[1]), count = first.repeat.members.length;
-        details.append(" ", button(state.unrolled.has(first.path) ? `Fold ${count} to one` : `Draw all ${count}`, () => change(
+        details.append(" ", button(wanted.unrolled.has(first.path) ? `Fold ${count} to one` : `Draw all ${count}`, () => change(
           ({ unrolled }) => { if (!unrolled.delete(first.path)) unrolled.add(first.path); }, () => choose(first))));
       }
       if (item.doc) details.append(make("p", item.doc));
@@ -238,8 +242,9 @@
     try { return decodeURIComponent(location.hash.slice(1)); } catch { return location.hash.slice(1); }
   }
   function follow(path) {
-    if (!path) return;
+    if (!path) return choose(null);
     if (byPath(path)) return reveal(byPath(path));
+    choose(null);
     search.value = path.split(".").at(-1);
     find();
     status.textContent = `There is no part '${path}'; what is called alike is listed.`;
@@ -377,7 +382,10 @@
     const some = wanted.open.size > 0 && !network.dot;
     wanted = view.querySelector("svg") ? state : wanted;
     status.textContent = "Stopped.";
-    if (!view.querySelector("svg") && some) closed("Stopped.");
+    if (chosen) explain(chosen);
+    if (view.querySelector("svg")) return;
+    if (some) return closed("Stopped.");
+    details.replaceChildren(button("Lay it out after all", () => change(() => choose(null))));
   }
   if (!change(() => {}) && !closed(status.textContent)) throw new Error(status.textContent);
 })().catch((error) => {

@@ -79,7 +79,7 @@ class Places {
   }
 }
 
-const units = [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
+const units = [[1e18, "E"], [1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
 function short(number) {
   // Three digits; what lies between two becomes the even one, as Python rounds.
   const scale = 10 ** Math.max(0, String(number).length - 3), part = number / scale;
