@@ -247,7 +247,7 @@ def test_scopes_that_are_one_keep_names_of_inputs_and_owners_of_weights(tmp_path
     texts = {
         "ports": f"{head}{cell}body:\n  - a = conv: [8, 1]\n  - g = do:\n      - c = cell:\n        from: [a, input]\n",
         "share": f"{head}{two}body:\n  - t1 = two\n  - g = do:\n      - xx = two:\n        share: t1\n    repeat: 3\n",
-        "names": f"{head}body:\n  - a = do: [{{x = do: [conv: [8, 3], conv: [8, 1]]}}]\n"
+        "names": f"{head}body:\n  - a = do: [{{xx = do: [conv: [8, 3], conv: [8, 1]]}}]\n"
                  "  - b = do: [{yy = do: [conv: [8, 3], conv: [8, 1]]}]\n  - relu\n",
     }  # fmt: skip
     found = {}
