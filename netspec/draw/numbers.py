@@ -59,9 +59,11 @@ class Numbers:
         pairs = [(node.path, self.owners[node.weights_at]) for node in nodes if node.weights_at in self.owners]
         if not pairs or any(path == owner for path, owner in pairs):
             return ()
-        path, owner = pairs[0]
-        rest = path[len(scope):] if scope else ""
-        return (f"weights of {owner.removesuffix(rest)}",)
+        own, theirs = (path.split(".") for path in pairs[0])
+        # Of a scope it is the scope that they stand in: what both paths end with lies in either.
+        while scope and own and theirs[1:] and own[-1] == theirs[-1] and len(".".join(own)) > len(scope):
+            own, theirs = own[:-1], theirs[:-1]
+        return (f"weights of {'.'.join(theirs)}",)
 
     def field(self, nodes: Sequence[Node]) -> tuple[int, int] | None:
         """The largest receptive field among nodes; None where it is the whole input."""
