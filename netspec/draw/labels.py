@@ -67,7 +67,8 @@ def op_text(op: str, attrs: Mapping[str, Any]) -> str:
         text += f", {attrs['groups']} groups"
     if op == "affine":
         return _affine(attrs["scale"], attrs["shift"]) if attrs.get("power", 1) == 1 else text
-    return f"{text} {attrs['p']:.3g}" if op in ("dropout", "drop_path") else text
+    # The rate of stochastic depth grows from round to round of what is folded.
+    return f"{text} {attrs['p']:g}" if op == "dropout" else text
 
 
 def _affine(scale: float, shift: float) -> str:

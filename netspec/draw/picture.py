@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import product
 
 from netspec.draw.closed import closed_lines, ports, times
@@ -29,14 +30,14 @@ def picture(graph: Graph, view: View | None = None) -> Picture:
     root = tree(graph)
     names = Names.find(root, view.collapse, view.expand)
     root = slim(root)
-    numbers = Numbers(graph, view)
+    builder = partial(_Builder, graph, root, view, names, Numbers(graph, view), Signatures())
     if view.depth is not None or view.unfold:
-        return _Builder(graph, root, view, names, numbers, view.depth or 1000).picture()
+        return builder(view.depth or 1000).picture()
     for depth in (6, 5, 4, 3, 2):
-        found = _Builder(graph, root, view, names, numbers, depth).picture()
+        found = builder(depth).picture()
         if fits_a_page(found):
             return found
-    return _Builder(graph, root, view, names, numbers, 1).picture()
+    return builder(1).picture()
 
 
 def open_scopes(graph: Graph, view: View) -> set[str]:
@@ -100,10 +101,10 @@ class _Said:
 class _Builder:
     """Walks the regions once, and remembers in which box every node stands."""
 
-    def __init__(self, graph: Graph, root: Region, view: View, names: Names, numbers: Numbers, depth: int) -> None:
+    def __init__(self, graph: Graph, root: Region, view: View, names: Names, numbers: Numbers, signatures: Signatures,
+                 depth: int) -> None:  # fmt: skip
         self.graph, self.root, self.view, self.names, self.numbers = graph, root, view, names, numbers
-        self.depth = depth
-        self.signatures = Signatures()
+        self.depth, self.signatures = depth, signatures
         self.scopes = {region.path: region.scope for region in walk(root)}
         self.homes: dict[str, str] = {}
         self.rounds: dict[str, tuple[tuple[int, int], ...]] = {}
