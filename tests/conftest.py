@@ -32,12 +32,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--slow"):
-        return
-    slow = [item for item in items if item.get_closest_marker("slow")]
-    if slow:
-        config.hook.pytest_deselected(items=slow)
-        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+    missing = {"slow": not config.getoption("--slow"), "full": not config.getoption("--full-size")}
+    left = [item for item in items if any(out and item.get_closest_marker(mark) for mark, out in missing.items())]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in set(left)]
 
 
 def _arrays(outputs: Any) -> dict[str, np.ndarray]:

@@ -75,7 +75,14 @@ def save(state: State, path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("variant", [v if v == QUICK else pytest.param(v, marks=pytest.mark.slow) for v in CHECKPOINTS])
+def marks(variant: str) -> list[pytest.MarkDecorator]:
+    """Most are slow; of networks with more than 100M parameters only the first of a family is not left to parity."""
+    family = [v for v in CHECKPOINTS if TARGETS[v]["family"] == TARGETS[variant]["family"]]
+    large = TARGETS[variant]["params"] > 100_000_000 and variant != family[0]
+    return [pytest.mark.slow] * (variant != QUICK) + [pytest.mark.full] * large
+
+
+@pytest.mark.parametrize("variant", [pytest.param(v, marks=marks(v)) for v in CHECKPOINTS])
 def test_a_checkpoint_gives_the_outputs_of_its_library(
         torchvision: ModuleType, variant: str, folder: Path, request: pytest.FixtureRequest,
         record_property: Callable[[str, object], None]) -> None:
