@@ -12,7 +12,7 @@ from typing import Any
 from netspec.draw.closed import closed_lines, ports, times
 from netspec.draw.colors import COLORS, FRAMES, HEAT, dark_css
 from netspec.draw.direct import direct
-from netspec.draw.dot import FONT, to_dot
+from netspec.draw.dot import FONT, MANY_BOXES, to_dot
 from netspec.draw.folding import Names, Signatures, grouped
 from netspec.draw.labels import kind_of, node_lines, op_text, scope_title
 from netspec.draw.model import Picture
@@ -127,7 +127,7 @@ class _Page:
             "open": sorted(open_scopes(self.graph, self.view)), "texts": self.texts, "colors": COLORS, "font": FONT,
             "frames": FRAMES, "heat": HEAT, "heated": self.view.heat, "facts": self.facts(), "args": self.args(),
             "show": sorted(self.view.show), "direct": self.view.direct, "unfold": self.view.unfold, "most": MOST_BOXES,
-            "tangled": (TANGLED, TOO_LONG), "widest": self.numbers.widest,
+            "many": MANY_BOXES, "tangled": (TANGLED, TOO_LONG), "widest": self.numbers.widest,
         }  # fmt: skip
 
     def facts(self) -> dict[str, str]:

@@ -66,7 +66,7 @@ function dot(made, network, rough) {
   const most = Math.max(1, ...[...made.visible.values()].map((part) => part.heat || 0));
   const lines = ["digraph {",
     `rankdir=TB; ranksep=${made.arrows.some((arrow) => arrow.label) ? 0.08 : 0.25}; nodesep=0.22; pad=0.1; bgcolor=transparent; ${
-      rough ? "mclimit=0.1; nslimit=1; splines=line;" : "ordering=out;"}`,
+      rough ? "mclimit=0.1; nslimit=1; splines=line;" : "ordering=out;"} ${made.visible.size > network.many ? "nslimit=1;" : ""}`,
     `node [shape=box, style="filled,rounded", fontname=${quote(network.font)}, fontsize=11, height=0.26, margin="0.1,0.025"];`,
     `edge [fontname=${quote(network.font)}, fontsize=10, fontcolor="#5f6368", color="#5f6368", arrowsize=0.6];`];
   const name = (part) => {
