@@ -156,10 +156,6 @@ def test_every_network_draws_on_a_page(path: Path) -> None:
         assert draw(graph, "html").startswith(b"<!DOCTYPE html>")
 
 
-# Three parts read each of its two inputs, which stand side by side.
-LIBRARY_CROSSED = {"gru": 2}
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("path", sorted((ROOT / "specs" / "blocks").glob("*.yaml")), ids=lambda path: path.stem)
 def test_blocks_of_the_libraries_are_drawn_without_crossings(path: Path) -> None:
@@ -173,4 +169,4 @@ def test_blocks_of_the_libraries_are_drawn_without_crossings(path: Path) -> None
         root = ET.fromstring(draw(graph, "svg"))
         check_texts(root)
         planar, _ = nx.check_planarity(nx.Graph([(a.source, a.target) for a in picture(graph).arrows]))
-        assert crossings(curves(root)) <= (LIBRARY_CROSSED.get(name, 0) if planar else 1), name
+        assert crossings(curves(root)) <= (0 if planar else 1), name

@@ -72,9 +72,9 @@ def _arrangements(drawn: Picture) -> Iterator[Arrangement]:
     """Boxes in other orders, and inputs one above another: side by side, two that share two readers cross."""
     inputs = [box.path for box in drawn.root.boxes() if box.kind == "input"]
     readers = {path: next((a.target for a in drawn.arrows if a.source == path), path) for path in inputs}
-    some = permutations(inputs[:3], 2)
+    some = list(permutations(inputs[:3], 2))
     pairs = [(readers[upper], lower) for upper, lower in some if readers[upper] != readers[lower]]
-    for seed, above in product(range(SEEDS), [*pairs, None]):
+    for seed, above in chain(product(range(SEEDS), [*pairs, None]), product(range(SEEDS), some)):
         yield Arrangement(seed, above)
 
 
