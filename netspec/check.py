@@ -1,8 +1,9 @@
-"""`netspec check`: everything that can be said of a file, in one go."""
+"""`netspec check`: what every command checks of a document, and the closed list of what only `check` looks at."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from netspec.document import Document, read_document
@@ -14,61 +15,98 @@ from netspec.network import Network, build
 from netspec.steps import items
 
 
+@dataclass
+class Checking:
+    """One document being checked: what was found so far, and the networks that compiled."""
+
+    document: Document
+    reporter: Reporter
+    max_nodes: int
+    only: str | None
+    """The one variant that was asked for."""
+    read: Reporter
+    """What reading the document reported."""
+    networks: list[Network] = field(default_factory=list)
+
+    def compile(self, variant: str | None) -> None:
+        """Compiles a variant as every other command does, with the errors of reading the document."""
+        own = Reporter()
+        _join(self.read, own)
+        try:
+            self.networks.append(build(self.document, variant, None, own, max_nodes=self.max_nodes))
+        except SpecError:
+            pass
+        _join(own, self.reporter)
+
+
 def check_file(
-    path: Path, reporter: Reporter, include: Sequence[Path] = (), variant: str | None = None, max_nodes: int = MAX_NODES
+    path: Path,
+    reporter: Reporter,
+    include: Sequence[Path] = (),
+    variant: str | None = None,
+    max_nodes: int = MAX_NODES,
+    parts: Iterable[str] | None = None,
 ) -> list[Network]:
-    """Checks every variant of a document (or one), its blocks and expectations; gives the networks that compiled."""
-    document = read_document(path, reporter, include)
+    """Checks every variant of a document (or one), its blocks and expectations; gives the networks that compiled.
+
+    `parts` names the parts of ONLY_CHECK to look at: all by default.
+    """
+    read = Reporter()
+    document = read_document(path, read, include)
+    _join(read, reporter)
     if document is None:
         return []
-    warn_unused(document, reporter)
-    if document.is_library:
-        _check_library(document, reporter, max_nodes)
-        return []
-    names: Iterable[str | None] = [variant] if variant else list(document.variants) or [None]
-    networks = []
-    for name in names:
-        network = _try(document, name, reporter, max_nodes)
-        if network is not None:
-            networks.append(network)
-    if document.checkpoints is not None:
-        from netspec.checkpoints import check_rules
-
-        check_rules(document.checkpoints, reporter, document.values)
-    for block in document.blocks.values():
-        if not _called(document, block.name, networks):
-            check_block(block, reporter)
-    return networks
+    checking = Checking(document, reporter, max_nodes, variant, read)
+    if not document.is_library:
+        checking.compile(variant or document.default_variant)
+    for name in ONLY_CHECK if parts is None else parts:
+        ONLY_CHECK[name](checking)
+    return checking.networks
 
 
-def _try(document: Document, variant: str | None, reporter: Reporter, max_nodes: int) -> Network | None:
-    """One variant; its findings join the reporter's, which keeps those of all variants once each."""
+def _other_variants(checking: Checking) -> None:
+    if checking.only is None and not checking.document.is_library:
+        for name in list(checking.document.variants)[1:]:
+            checking.compile(name)
+
+
+def _facts(checking: Checking) -> None:
     from netspec.expect import verify
 
-    own = Reporter()
-    try:
-        network = build(document, variant, None, own, max_nodes=max_nodes)
+    for network in checking.networks:
+        own = Reporter()
         verify(network, own)
-    except SpecError:
-        network = None
-    for found in own.diagnostics:
-        reporter.report(found)
-    return network
+        _join(own, checking.reporter)
 
 
-def _called(document: Document, name: str, networks: Sequence[Network]) -> bool:
-    """Whether a variant has the block in its graph, so that elaboration has checked it."""
-    return any(s.block == name for n in networks for s in n.graph.scopes.values())
-
-
-def _check_library(document: Document, reporter: Reporter, max_nodes: int) -> None:
-    """Every block: through its examples, or without arguments as far as that goes."""
+def _uncalled_blocks(checking: Checking) -> None:
+    """Blocks that no graph has: those of a library through their examples, without arguments as far as that goes."""
+    document = checking.document
     for block in document.blocks.values():
-        count = len(items(block.examples, document.bad))
+        if any(s.block == block.name for n in checking.networks for s in n.graph.scopes.values()):
+            continue
+        count = len(items(block.examples, document.bad)) if document.is_library else 0
         for index in range(count):
             own = Reporter()
-            elaborate_block(document, block.name, own, example=index, max_nodes=max_nodes)
-            for found in own.diagnostics:
-                reporter.report(found)
+            elaborate_block(document, block.name, own, example=index, max_nodes=checking.max_nodes)
+            _join(own, checking.reporter)
         if not count:
-            check_block(block, reporter)
+            check_block(block, checking.reporter)
+
+
+def _unused_names(checking: Checking) -> None:
+    warn_unused(checking.document, checking.reporter)
+
+
+ONLY_CHECK: Mapping[str, Callable[[Checking], None]] = {
+    "other variants": _other_variants,
+    "facts under `expect`": _facts,
+    "blocks that nothing calls": _uncalled_blocks,
+    "unused names": _unused_names,
+}
+"""All that `netspec check` looks at and no other command does, in this order; everything else is the same for all."""
+
+
+def _join(found: Reporter, all_: Reporter) -> None:
+    for diagnostic in found.diagnostics:
+        all_.report(diagnostic)

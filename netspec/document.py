@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netspec.errors import Reporter, Span, did_you_mean
+from netspec.errors import Reporter, Span, UsageError, did_you_mean
 from netspec.ops import lookup
 from netspec.parse import Map, Scalar, Seq, Tree, read
 from netspec.steps import PARAM_TYPES, BlockDecl, ParamDecl, Step, StepReader, entries, items, text
@@ -65,8 +65,8 @@ class Document:
 
     @property
     def is_library(self) -> bool:
-        """Whether it has blocks and no body."""
-        return not self.body
+        """Whether no body is written; a body without a good step, or with none, is a network with an error."""
+        return "body" not in self.tree.keys()
 
     @property
     def default_variant(self) -> str | None:
@@ -191,7 +191,11 @@ class Reader:
         if len(self.done) + len(self.open) >= MAX_FILES:
             self.reporter.error("NS105", f"more than {MAX_FILES} files by `use`", item.span)
             return
-        found = self.document(path)
+        try:
+            found = self.document(path)
+        except UsageError as e:  # a library that cannot be read
+            self.reporter.error("NS207", str(e), item.span, e.help)
+            return
         if found is None:
             return
         brought: Mapping[str, BlockDecl | Document] = (

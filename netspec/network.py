@@ -125,7 +125,15 @@ def build(
 ) -> Network:
     """Compiles one variant of a document; raises SpecError with all findings, UsageError."""
     reporter = Reporter() if reporter is None else reporter
-    graph = elaborate(document, variant, settings, reporter, input, max_nodes)
+    if document.checkpoints is not None:
+        from netspec.checkpoints import check_rules
+
+        check_rules(document.checkpoints, reporter, document.values)
+    try:
+        graph = elaborate(document, variant, settings, reporter, input, max_nodes)
+    except UsageError:
+        reporter.check()  # an error of the document is not hidden by an option that may not fit because of it
+        raise
     variant = variant or document.default_variant
     passes = _passes(document, variant, reporter)
     if graph is not None and passes:
@@ -139,11 +147,19 @@ def build(
                 graph = resize(graph, shapes).check()
             except Misfit as e:
                 reporter.error(e.error.code, f"{e.node.path}: {e}", e.node.span, e.error.help)
+    return Network(document, variant, _checked(graph, reporter), _warnings(reporter), settings)
+
+
+def _checked(graph: Graph | None, reporter: Reporter) -> Graph:
+    """The graph of an elaboration without errors; raises SpecError."""
     reporter.check()
     if graph is None:
-        raise SpecError(reporter.sorted())
-    warnings = [d for d in reporter.sorted() if d.severity == "warning"]
-    return Network(document, variant, graph, warnings, settings)
+        raise AssertionError("elaboration made no graph and reported no error")
+    return graph
+
+
+def _warnings(reporter: Reporter) -> list[Diagnostic]:
+    return [d for d in reporter.sorted() if d.severity == "warning"]
 
 
 def build_block(
@@ -158,14 +174,15 @@ def build_block(
     from netspec.elaborate.alone import elaborate_block
 
     reporter = Reporter() if reporter is None else reporter
-    graph = elaborate_block(document, name, reporter, settings, input, max_nodes=max_nodes)
+    try:
+        graph = elaborate_block(document, name, reporter, settings, input, max_nodes=max_nodes)
+    except UsageError:
+        reporter.check()
+        raise
     for d in reporter.sorted():
         if d.span is not None and d.span.file == "--set" and d.severity == "error":
             raise UsageError(f"--set: {d.message}", d.help)
-    reporter.check()
-    if graph is None:
-        raise SpecError(reporter.sorted())
-    return Network(document, None, graph, [d for d in reporter.sorted() if d.severity == "warning"])
+    return Network(document, None, _checked(graph, reporter), _warnings(reporter))
 
 
 def _passes(document: Document, variant: str | None, reporter: Reporter) -> list[Pass]:

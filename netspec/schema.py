@@ -53,6 +53,9 @@ def document_schema(types: bool = True) -> dict[str, Any]:
         ["body"],
     )
     fact = {"$ref": "#/$defs/fact"}
+    whole = _object({"shape": {"type": ["array", "string"], "wanted": "a list of sizes"}, "sample": text}, ["shape"])
+    size = {"if": {"type": "object"}, "then": whole, "else": {"type": ["array", "string"]},
+            "wanted": "[channels, height, width], or {shape:, sample:}"}
     expect = _object(
         dict.fromkeys(("params", "train_params", "macs", "neurons"), fact)
         | {
@@ -123,7 +126,12 @@ def document_schema(types: bool = True) -> dict[str, Any]:
             "expect": expect,
             "fact": _fact(),
             "param": _param(),
-            "input": {"type": ["array", "object", "string"], "wanted": "[channels, height, width]"},
+            "input": {
+                "type": ["array", "object", "string"],
+                "minProperties": 1,
+                "additionalProperties": size,
+                "wanted": "[channels, height, width], or a mapping of names to sizes",
+            },
             **{f"op_{op.name}": _op(op, types) for op in OPS.values() if op.name not in JOINS},
         },
     }

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from netspec.errors import Reporter, Span, did_you_mean
+from netspec.errors import Reporter, Span, did_you_mean, nearest
 from netspec.ops import lookup
 from netspec.parse import Map, Scalar, Seq, Tree
 from netspec.reserved import bad_identifier, bad_name
@@ -36,8 +36,11 @@ def finding(tree: Tree, error: Any, reporter: Reporter, bad: set[int]) -> None:
     if error.validator == "required":
         missing = [n for n in schema["required"] if not isinstance(node, Map) or node.get(n) is None]
         place = key.span if key is not None else node.span
-        reporter.error("NS112", f"'{missing[0] if missing else '?'}' is missing", _head(place), _missing_help(missing))
-        if key is not None:
+        if not _misspelt(node, missing, schema):
+            reporter.error(
+                "NS112", f"'{missing[0] if missing else '?'}' is missing", _head(place), _missing_help(missing)
+            )
+        if node is not tree:
             bad.add(id(node))
         return
     what = f"'{key.text}'" if key is not None else "this"
@@ -45,6 +48,13 @@ def finding(tree: Tree, error: Any, reporter: Reporter, bad: set[int]) -> None:
     help_ = _trap(node) if isinstance(node, Scalar) else ""
     reporter.error("NS110", f"{what} is {wanted}; here is {_kind(node)}", node.span, help_)
     bad.add(id(node))
+
+
+def _misspelt(node: Tree, missing: Sequence[str], schema: Any) -> bool:
+    """Whether what is missing is there under an unknown key like it, which is an error of its own."""
+    known = list(schema.get("properties", {}))
+    given = node.keys() if isinstance(node, Map) else []
+    return any(nearest(key, known) in missing for key in given if key not in known)
 
 
 def _empty(value: Tree) -> bool:
@@ -141,9 +151,12 @@ class _Structure:
                 self.identifier(key, value, section)
                 if section == "blocks" and isinstance(value, Map):
                     self.block(value)
-        given = tree.get("input")
-        for key, _ in given.entries if isinstance(given, Map) else ():
-            self.name(key.text, key, key.span) if key.text != "input" else None
+        variants = tree.get("variants")
+        settings = [value for _, value in variants.entries] if isinstance(variants, Map) else []
+        for holder in (tree, *settings):
+            given = holder.get("input") if isinstance(holder, Map) else None
+            for key, _ in given.entries if isinstance(given, Map) else ():
+                self.name(key.text, key, key.span) if key.text != "input" else None
         outputs = tree.get("outputs")
         for key, value in outputs.entries if isinstance(outputs, Map) else ():
             self.identifier(key, value, "outputs")
@@ -157,6 +170,9 @@ class _Structure:
                 "a document has a `body` or `blocks`",
                 Span(tree.span.source, tree.span.line, tree.span.col, tree.span.line, tree.span.col + 1),
             )
+        given = next((key for key, _ in tree.entries if key.text == "input"), None)
+        if given is not None and tree.get("blocks") is not None and "body" not in tree.keys():
+            self.reporter.error("NS112", "'body' is missing", given.span, "a library of blocks has no `input`")
         if tree.get("body") is not None and tree.get("input") is None:
             self.reporter.error("NS112", "'input' is missing", _head(tree.span), "input: [3, 224, 224]")
         self.body(tree.get("body"))

@@ -10,7 +10,7 @@ from netspec.elaborate.call import block
 from netspec.elaborate.live import dead_steps
 from netspec.elaborate.run import MAX_NODES, Context, OverBudget, Run, Where
 from netspec.elaborate.top import _as_yaml, _deep_recursion, _input
-from netspec.elaborate.values import BlockFrame, Env, Mistake, Names, Poisoned, Val
+from netspec.elaborate.values import POISON, BlockFrame, Env, Mistake, Names, Poisoned, Val
 from netspec.errors import Reporter, Source, Span, UsageError, did_you_mean
 from netspec.graph import Graph, Output
 from netspec.parse import Map, Scalar, Seq, Tree, parse
@@ -42,7 +42,7 @@ def elaborate_block(
             )
         args = _merged(decl, args, settings)
     missing = [p.name for p in decl.params if p.required and not _gives(decl, args, p.name)]
-    if missing or (input is None and chosen is None):
+    if chosen is None and (missing or input is None):
         raise UsageError(
             f"the block '{name}' alone wants {', '.join([*missing, *(['--input'] if input is None else [])])}",
             f"-s {missing[0]}=... and --input CxHxW, or `examples:` in the block"
@@ -84,18 +84,24 @@ def _build(
 ) -> Graph | None:
     frame = BlockFrame(decl.home, decl.name, {}, "", (), 0, is_document=True)
     env = Env(run, frame, {}, Names())
+    at = decl.at if chosen is None else Scalar(decl.name, True, _head(chosen.span))
     names = [s.text for s in decl.inputs] or ["input"]
     written = chosen.get("input") if chosen is not None else None
+    if size is None:
+        _check_input(run, written, names, at.span)
     values = []
     for i, name in enumerate(names):
         tree = _example_input(written, name, i, len(names))
-        values.append(_input(run, frame, name, tree if tree is not None else decl.at, env, size))
+        if tree is not None or size is not None:
+            values.append(_input(run, frame, name, tree or at, env, size))
+        else:
+            values.append(POISON)
     entering = Val(tuple(r for v in values for r in v.refs), state="" if all(v.ok for v in values) else "poison")
-    step = Step(decl.name, decl.at, 0, None, decl.name, args, {}, {})
+    step = Step(decl.name, at, 0, None, decl.name, args, {}, {})
     try:
         value = block(run, decl, step, Context(frame, {}, Names(), Where()), args, env, entering, Where())
     except Mistake as e:
-        run.mistake(frame, e, decl.at.span)
+        run.mistake(frame, e, at.span)
         return None
     except Poisoned:
         return None
@@ -108,6 +114,28 @@ def _build(
     if nodes is None:
         return None
     return Graph(decl.name, nodes, outputs, run.scopes, decl.doc).check()
+
+
+def _check_input(run: Run, written: Tree | None, names: Sequence[str], at: Span) -> None:
+    """Reports inputs of a block that an example gives no size for, and sizes of inputs that the block has not."""
+    if isinstance(written, Map) and (len(names) > 1 or written.get("shape") is None):
+        given, where = written.keys(), [k.span for k, _ in written.entries]
+    elif len(names) > 1 and isinstance(written, Seq) and all(isinstance(t, Seq) for t in written.items):
+        given = [*names, *map(str, range(len(names), len(written.items)))][: len(written.items)]
+        where = [t.span for t in written.items]
+    else:
+        return
+    for name, span in zip(given, where, strict=True):
+        if name not in names:
+            run.error(None, "NS111", f"there is no input '{name}'", span, did_you_mean(name, names))
+    if left_out := [name for name in names if name not in given]:
+        run.error(None, "NS112", f"the example gives no size of the input '{left_out[0]}'", at)
+
+
+def _head(span: Span) -> Span:
+    """The first line of an example."""
+    end = len(span.source.line(span.line)) + 1 if span.end_line > span.line else span.end_col
+    return Span(span.source, span.line, span.col, span.line, end)
 
 
 def _example_input(written: Tree | None, name: str, index: int, count: int) -> Tree | None:

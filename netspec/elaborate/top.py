@@ -37,6 +37,11 @@ def elaborate(
     Findings go to the reporter; raises UsageError for an unknown variant or a setting that does not fit.
     """
     reporter = Reporter() if reporter is None else reporter
+    if doc.is_library:
+        raise UsageError(
+            f"{doc.path}: a library of blocks has no network of its own",
+            f"name one of its blocks: {doc.path}:{next(iter(doc.blocks), 'block')}",
+        )
     if variant is not None and variant not in doc.variants:
         raise UsageError(f"'{doc.name}' has no variant '{variant}'", did_you_mean(variant, doc.variants))
     run = Run(reporter, set(doc.bad), max_nodes)
@@ -75,11 +80,6 @@ def _network(
     values = _values(run, doc, chain, settings, frame, names)
     env = Env(run, frame, values, names)
     written = doc.input if declared_input else _written_input(doc, chain)
-    if doc.is_library:
-        raise UsageError(
-            f"{doc.path}: a library of blocks has no network of its own",
-            f"name one of its blocks: {doc.path}:{next(iter(doc.blocks), 'block')}",
-        )
     frame.inputs = _inputs(run, frame, written, env, size)
     for name, value in frame.inputs.items():
         names.entries[name] = Entry(value, name, None, False)
@@ -204,11 +204,15 @@ def _inputs(run: Run, frame: BlockFrame, tree: Tree | None, env: Env, size: Sequ
             "--input sets the size of a network with one input",
             f"this one has {', '.join(k.text for k, _ in tree.entries)}",
         )
-    return {k.text: _input(run, frame, k.text, v, env, None) for k, v in entries(tree, run.bad)}
+    return {
+        k.text: POISON if id(k) in run.bad else _input(run, frame, k.text, v, env, None) for k, v in tree.entries
+    }
 
 
 def _input(run: Run, frame: BlockFrame, name: str, tree: Tree | None, env: Env, size: Sequence[int] | None) -> Val:
     sample, whole = "", False
+    if tree is None or id(tree) in run.bad:
+        return POISON
     if isinstance(tree, Map):
         sample, whole, tree = text(tree.get("sample")), True, tree.get("shape")
     if tree is None or id(tree) in run.bad:
