@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
@@ -13,7 +11,7 @@ import onnx
 
 from netspec.backend import Options
 from netspec.errors import DataError, UsageError
-from netspec.files import writing
+from netspec.files import together, writing
 from netspec.graph import Graph
 from netspec_onnx.emit import element, structure, tensors, values, weight_bytes
 
@@ -70,18 +68,18 @@ def _key(field: int, length: int) -> bytes:
 
 def _write_apart(model: onnx.ModelProto, graph: Graph, arrays: Mapping[str, np.ndarray], target: Path,
                  options: Options) -> list[Path]:
-    """Streams the weights into a file beside the model; both are whole before either takes its place."""
-    data = target.with_name(target.name + ".data")
-    with writing(target) as main:
-        with writing(data) as f:
-            offset = 0
-            for key, array in values(graph, arrays, options):
-                f.write(array.data.cast("B"))  # no copy: a tensor may be large
-                model.graph.initializer.append(_external(key, array, element(options)[0], data.name, offset))
-                offset += array.nbytes
-            main.write(model.SerializeToString())
-            main.flush()
-    return [target, data]
+    """Streams the weights into a file beside the model, whose name has their hash: a model never reads another's."""
+    with together(target) as new:
+        data, offset, kind = new.add("", hashed=True), 0, element(options)[0]
+        for key, array in values(graph, arrays, options):
+            data.write(array.data.cast("B"))  # no copy: a tensor may be large
+            model.graph.initializer.append(_external(key, array, kind, offset))
+            offset += array.nbytes
+        name = new.name_by_hash(data)
+        for tensor in model.graph.initializer:
+            tensor.external_data.add(key="location", value=name)
+        new.add(new.target.name).write(model.SerializeToString())
+    return [target, new.target.with_name(name)]
 
 
 def check(model: onnx.ModelProto, graph: Graph, options: Options) -> None:
@@ -94,21 +92,16 @@ def check(model: onnx.ModelProto, graph: Graph, options: Options) -> None:
     bare.CopyFrom(model)
     bare.graph.input.extend(onnx.helper.make_tensor_value_info(key, kind, list(shape))
                             for key, (shape, _, _) in graph.tensors().items())
-    handle, name = tempfile.mkstemp(suffix=".onnx")
     try:
-        with os.fdopen(handle, "wb") as f:
-            f.write(bare.SerializeToString())
-        onnx.checker.check_model(name, full_check=True)
+        onnx.checker.check_model(bare.SerializeToString(), full_check=True)  # in memory: no file is left by a kill
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as e:
         raise DataError("NS603", f"onnx.checker refuses the model: {str(e)[:500]}",
                         "this is a bug of netspec, or of the backend row of an op from outside") from None
-    finally:
-        os.unlink(name)
 
 
-def _external(key: str, array: np.ndarray, kind: int, location: str, offset: int) -> onnx.TensorProto:
-    """The initialiser that points into the data file."""
+def _external(key: str, array: np.ndarray, kind: int, offset: int) -> onnx.TensorProto:
+    """The initialiser that points into the data file, which has no name yet."""
     made = onnx.TensorProto(name=key, dims=array.shape, data_type=kind, data_location=onnx.TensorProto.EXTERNAL)
-    for field, value in (("location", location), ("offset", offset), ("length", array.nbytes)):
+    for field, value in (("offset", offset), ("length", array.nbytes)):
         made.external_data.add(key=field, value=str(value))
     return made

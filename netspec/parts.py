@@ -1,0 +1,228 @@
+"""Files on their way: a `.netspec-*.part` is locked while it is written, and one that was left behind is removed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import stat
+import tempfile
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+PREFIX, SUFFIX = ".netspec-", ".part"
+SECONDS = 60
+"""A part younger than this is left alone: its writer may be about to lock it, or to rename it."""
+SMALL = 256 * 2**20
+"""Bytes of a model beside its data; larger ones hold their weights and mention no data file."""
+CHUNK = 2**20
+UNFINISHED = b"netspec: unfinished\n"
+"""What the note of an unfinished change begins with."""
+
+
+class Part:
+    """A new file under a name of its own, locked until it is placed or dropped; a context for `write`."""
+
+    def __init__(self, folder: Path, hashed: bool = False) -> None:
+        handle, name = tempfile.mkstemp(prefix=PREFIX, suffix=SUFFIX, dir=folder)
+        self.path = Path(name)
+        self.failure: OSError | None = None
+        """What a write failed with: libraries that write through us may raise an error of their own."""
+        self._hash = hashlib.sha256() if hashed else None
+        try:
+            lock(handle)
+            self.file = os.fdopen(handle, "wb")
+        except BaseException:
+            with suppress(OSError):
+                os.close(handle)
+            with suppress(OSError):
+                os.unlink(name)
+            raise
+
+    def write(self, data: Any) -> int:
+        """Adds bytes, or a buffer."""
+        try:
+            written = self.file.write(data)
+        except OSError as e:
+            self.failure = e
+            raise
+        if self._hash is not None:
+            self._hash.update(data)
+        return written
+
+    def flush(self) -> None:
+        """Gives the system what is still buffered."""
+        try:
+            self.file.flush()
+        except OSError as e:
+            self.failure = e
+            raise
+
+    def sha256(self) -> str:
+        """The digest of what was written, in hexadecimal."""
+        assert self._hash is not None
+        return self._hash.hexdigest()
+
+    def settle(self, mode: int) -> None:
+        """Puts the content on the disk."""
+        self.flush()
+        os.fsync(self.file.fileno())
+        os.chmod(self.path, mode)
+        if os.name == "nt":  # an open file cannot be renamed there: from here on it is guarded by its age alone
+            os.utime(self.path)
+            self.file.close()
+
+    def place(self, target: Path) -> None:
+        """Renames it; the lock is held until then."""
+        os.replace(self.path, target)
+        with suppress(OSError):
+            self.file.close()
+
+    def leave(self) -> None:
+        """Closes it and leaves it to a later run."""
+        with suppress(OSError):  # a full disk shows here again
+            self.file.close()
+
+    def drop(self) -> None:
+        """Removes it, unless it is placed already."""
+        self.leave()
+        with suppress(OSError):
+            os.unlink(self.path)
+
+
+def spare(folder: Path) -> Path:
+    """A name for a part that is not there."""
+    return folder / f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}"
+
+
+def lock(handle: int) -> bool:
+    """Locks an open file without waiting; False where another process holds it, or the file system has no locks."""
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            before = os.lseek(handle, 0, os.SEEK_CUR)
+            os.lseek(handle, 2**62, os.SEEK_SET)  # a lock keeps others from the bytes it covers: far behind ours
+            try:
+                msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+            finally:
+                os.lseek(handle, before, os.SEEK_SET)
+        else:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def sweep(folder: Path) -> None:
+    """Removes what runs that were killed left in a folder; what cannot be read or removed stays."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for name in [e.name for e in entries if e.name.startswith(PREFIX) and e.name.endswith(SUFFIX)]:
+            with suppress(OSError):
+                _sweep_one(folder / name)
+
+
+def _sweep_one(path: Path) -> None:
+    found = os.lstat(path)
+    if not stat.S_ISREG(found.st_mode) or time.time() - found.st_mtime < SECONDS:
+        return
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        opened = os.fstat(handle)
+        if not lock(handle) or (opened.st_ino, opened.st_dev) != (found.st_ino, found.st_dev):
+            return
+        note = os.read(handle, CHUNK)
+        if note.startswith(UNFINISHED) and not _undo(path.parent, note):
+            return  # the next run tries again
+        if os.name != "nt":
+            os.unlink(path)  # while it is locked
+    finally:
+        os.close(handle)
+    if os.name == "nt":
+        os.unlink(path)
+
+
+# Data files: a model names the file with its weights, `<model>.<12 digits of its hash>.data`.
+
+
+def data_name(target: str, digest: str) -> str:
+    """The name of the data file of a model."""
+    return f"{target}.{digest[:12]}.data"
+
+
+def is_data_of(name: str, target: str) -> bool:
+    """Whether a file name is that of a data file of a model."""
+    digits = name[len(target) + 1 : -5]
+    return name == data_name(target, digits) and len(digits) == 12 and set(digits) <= set("0123456789abcdef")
+
+
+def own_data(target: Path) -> list[str]:
+    """The data files beside a model that it names itself."""
+    with suppress(OSError), os.scandir(target.parent) as entries:
+        names = [e.name for e in entries if is_data_of(e.name, target.name) and e.is_file(follow_symlinks=False)]
+        return [name for name in names if mentions(target, name)]
+    return []
+
+
+def mentions(path: Path, name: str) -> bool:
+    """Whether the bytes of a file hold a name; a file that cannot be read holds it, so that nothing is removed."""
+    wanted, kept = os.fsencode(name), b""
+    try:
+        with path.open("rb") as f:
+            if os.fstat(f.fileno()).st_size > SMALL:
+                return False
+            while chunk := f.read(CHUNK):
+                kept = kept[-len(wanted) :] + chunk
+                if wanted in kept:
+                    return True
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+def remove_unused(folder: Path, target: str, names: Iterable[str]) -> bool:
+    """Removes data files of a model that no model of the folder names (any more); False where one could not be."""
+    done = True
+    for name in names:
+        if is_data_of(name, target) and Path(name).name == name:
+            try:
+                models = [p for p in folder.iterdir() if p.suffix == Path(target).suffix and p.is_file()]
+                if not any(mentions(p, name) for p in models):
+                    os.unlink(folder / name)
+            except FileNotFoundError:
+                pass
+            except OSError:
+                done = False
+    return done
+
+
+def unfinished(folder: Path, target: str, names: Iterable[str]) -> Part:
+    """A note of the data files that a change of `target` makes or leaves, for the run after one that was killed."""
+    note = Part(folder)
+    try:
+        note.write(UNFINISHED + json.dumps({"target": target, "data": list(names)}).encode())
+        note.settle(0o600)
+    except BaseException:
+        note.drop()
+        raise
+    return note
+
+
+def _undo(folder: Path, note: bytes) -> bool:
+    """Removes the data that a note tells of, where no model came to name it; False where that failed."""
+    try:
+        told = json.loads(note[len(UNFINISHED) :])
+        target, names = told["target"], told["data"]
+    except (ValueError, TypeError, KeyError):
+        return True  # killed in the midst of the note: nothing was renamed yet
+    if isinstance(target, str) and isinstance(names, list):
+        return remove_unused(folder, target, [name for name in names if isinstance(name, str)])
+    return True

@@ -1,0 +1,296 @@
+"""Pairs of files are consistent at every moment: an error or a kill leaves the old pair, or the new one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+import netspec
+from netspec.backend import Options, get
+from netspec.errors import UsageError
+from netspec.files import together, write_bytes, writing
+from netspec.graph import Graph
+from netspec.parts import UNFINISHED, Part, data_name, is_data_of
+from netspec.weights import initialise
+
+posix = pytest.mark.skipif(os.name != "posix", reason="links of POSIX")
+SPEC = "netspec: 1\nname: net\ninput: [3, 8, 8]\nbody:\n  - conv: [4, 3]\n  - relu\n  - conv: [2, 1]\n"
+
+
+@pytest.fixture
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
+    path = tmp_path_factory.mktemp("spec") / "net.yaml"
+    path.write_text(SPEC, encoding="utf-8")
+    return netspec.load(path).inference
+
+
+def emit(graph: Graph, path: Path, seed: int, external: bool = True) -> list[Path]:
+    written: list[Path] = get("onnx").emit(graph, initialise(graph, seed), path, Options(external_data=external))
+    return written
+
+
+def holds(graph: Graph, path: Path, seed: int) -> bool:
+    """Whether a model is whole and has the weights of a seed."""
+    wanted = initialise(graph, seed)
+    found = {t.name: onnx.numpy_helper.to_array(t) for t in onnx.load(path).graph.initializer}
+    return found.keys() == wanted.keys() and all(np.array_equal(found[k], wanted[k]) for k in wanted)
+
+
+def names(folder: Path) -> set[str]:
+    return set(os.listdir(folder))
+
+
+def aged(folder: Path) -> None:
+    """Makes the parts that were left behind older than a minute."""
+    for path in folder.glob(".netspec-*.part"):
+        os.utime(path, (time.time() - 120,) * 2)
+
+
+# ONNX with external data
+
+
+def test_the_data_file_has_the_digits_of_its_hash(graph: Graph, tmp_path: Path) -> None:
+    model, data = emit(graph, tmp_path / "net.onnx", 1)
+    assert re.fullmatch(r"net\.onnx\.[0-9a-f]{12}\.data", data.name)
+    assert data.name.split(".")[2] == hashlib.sha256(data.read_bytes()).hexdigest()[:12]
+    assert holds(graph, model, 1)
+    assert names(tmp_path) == {model.name, data.name}
+
+
+def test_the_old_models_data_goes_with_it(graph: Graph, tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    first = emit(graph, path, 1)[1]
+    second = emit(graph, path, 2)[1]
+    assert first != second and names(tmp_path) == {"net.onnx", second.name} and holds(graph, path, 2)
+    assert emit(graph, path, 2)[1] == second  # the same weights again
+    assert names(tmp_path) == {"net.onnx", second.name} and holds(graph, path, 2)
+    emit(graph, path, 3, external=False)
+    assert names(tmp_path) == {"net.onnx"} and holds(graph, path, 3)
+
+
+def test_what_is_not_the_old_models_own_data_stays(graph: Graph, tmp_path: Path) -> None:
+    """Of the same pattern but unnamed by it; named by it but of another pattern; another model's; a copy's."""
+    path = tmp_path / "net.onnx"
+    others = {data_name("net.onnx", "0" * 12), "net.onnx.data", data_name("other.onnx", "1" * 12),
+              data_name("net.onnx", "ABCDEF012345"), "net.onnx.0123.data"}
+    for name in others:
+        (tmp_path / name).write_bytes(b"mine")
+    data = emit(graph, path, 1)[1]
+    (tmp_path / "copy.onnx").write_bytes(path.read_bytes())
+    new = emit(graph, path, 2)[1]
+    assert names(tmp_path) == {*others, "net.onnx", "copy.onnx", data.name, new.name}
+    assert holds(graph, tmp_path / "copy.onnx", 1) and holds(graph, path, 2)
+    # a model that names data of another pattern
+    os.rename(tmp_path / "copy.onnx", tmp_path / "third.onnx")
+    emit(graph, tmp_path / "third.onnx", 3)
+    assert data.exists()
+
+
+@posix
+def test_a_pair_stands_beside_the_target_of_a_link(graph: Graph, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "links").mkdir()
+    link = tmp_path / "links" / "link.onnx"
+    link.symlink_to(tmp_path / "real" / "net.onnx")
+    for seed in (1, 2):  # a link that leads nowhere yet, and one that leads to a model
+        model, data = emit(graph, link, seed)
+        assert link.is_symlink() and names(tmp_path / "links") == {"link.onnx"}
+        assert names(tmp_path / "real") == {"net.onnx", data.name}
+        assert data.parent == tmp_path / "real" and is_data_of(data.name, "net.onnx")
+        assert holds(graph, tmp_path / "real" / "net.onnx", seed)
+
+
+@posix
+def test_a_pair_needs_a_regular_file(graph: Graph) -> None:
+    with pytest.raises(UsageError, match="no regular file"):
+        emit(graph, Path("/dev/null"), 1)
+    emit(graph, Path("/dev/null"), 1, external=False)
+
+
+# Every operation fails once
+
+
+OPERATIONS = ("open", "link", "fsync", "chmod", "replace", "unlink")
+
+
+class Failing:
+    """Makes the n-th of the operations on files fail, or all from there on; counts them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, number: int, error: type[BaseException] = OSError,
+                 all_after: bool = False) -> None:
+        self.count, self.number, self.error, self.all_after = 0, number, error, all_after
+        for name in OPERATIONS:
+            monkeypatch.setattr(os, name, self.failing(getattr(os, name)))
+
+    def failing(self, operation: Any) -> Any:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            self.count += 1
+            if self.count == self.number or self.all_after and self.count > self.number:
+                raise OSError(5, "Input/output error") if self.error is OSError else self.error()
+            return operation(*args, **kwargs)
+
+        return run
+
+
+@pytest.mark.parametrize("all_after", [False, True])
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_any_failing_operation_leaves_the_old_pair_or_the_new_one(
+        graph: Graph, tmp_path: Path, error: type[BaseException], all_after: bool) -> None:
+    path, outcomes = tmp_path / "net.onnx", set()
+    for number in range(1, 100):
+        old = emit(graph, path, 1)[1]
+        with pytest.MonkeyPatch.context() as patch:
+            failing = Failing(patch, number, error, all_after)
+            try:
+                emit(graph, path, 2)
+                failed = False
+            except (UsageError, KeyboardInterrupt):
+                failed = True
+        new = holds(graph, path, 2)
+        assert new or holds(graph, path, 1), number
+        assert failed or new, number  # what is not written is said
+        outcomes.add((failed, new))
+        aged(tmp_path)
+        final = emit(graph, path, 3)[1]
+        assert names(tmp_path) == {"net.onnx", final.name}, (number, old)
+        if failing.count < number:
+            break
+    else:
+        raise AssertionError("it never ran through")
+    assert (True, False) in outcomes and (False, True) in outcomes
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_files_that_cannot_all_be_renamed_are_none_of_them(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: bool) -> None:
+    if not first:
+        (tmp_path / "a").write_bytes(b"old a")
+        (tmp_path / "b").write_bytes(b"old b")
+    before = {name: (tmp_path / name).read_bytes() for name in names(tmp_path)}
+    replace = os.replace
+
+    def failing(source: Any, target: Any) -> None:
+        if Path(target).name == "b":
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", failing)
+    with pytest.raises(UsageError, match="No space left"), together(tmp_path / "b") as new:
+        new.add("a").write(b"new a")
+        new.add("b").write(b"new b")
+    assert {name: (tmp_path / name).read_bytes() for name in names(tmp_path)} == before
+
+
+# Parts that were left behind
+
+
+KILLED = """
+import os, sys, signal
+from netspec.files import together
+number, count = int(sys.argv[2]), 0
+
+def counted(operation):
+    def run(*args, **kwargs):
+        global count
+        count += 1
+        if count == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return operation(*args, **kwargs)
+    return run
+
+for name in ("open", "link", "fsync", "chmod", "replace", "unlink"):
+    setattr(os, name, counted(getattr(os, name)))
+with together(sys.argv[1]) as new:
+    data = new.add("", hashed=True)
+    data.write(b"new weights")
+    new.add("net.onnx").write(b"new model of " + new.name_by_hash(data).encode())
+"""
+
+
+@posix
+def test_a_kill_at_any_operation_leaves_a_pair_and_the_next_run_cleans_up(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    killed = 0
+    for number in range(1, 40):
+        with together(path) as new:
+            data = new.add("", hashed=True)
+            data.write(b"old weights")
+            new.add("net.onnx").write(b"old model of " + new.name_by_hash(data).encode())
+        done = subprocess.run([sys.executable, "-c", KILLED, str(path), str(number)], capture_output=True)
+        age, _, name = path.read_text().partition(" model of ")
+        assert (tmp_path / name).read_text() == f"{age} weights"
+        if done.returncode == 0:
+            break
+        killed += 1
+        aged(tmp_path)
+        write_bytes(tmp_path / "another.txt", b"")
+        assert names(tmp_path) == {"net.onnx", name, "another.txt"}, number
+    assert killed > 8
+
+
+def test_a_part_that_is_old_and_unlocked_is_removed(tmp_path: Path) -> None:
+    for name in (".netspec-old.part", ".netspec-young.part", "netspec-mine.part", ".netspec-mine.txt"):
+        (tmp_path / name).write_text("left")
+        if "young" not in name:
+            os.utime(tmp_path / name, (time.time() - 61,) * 2)
+    (tmp_path / ".netspec-folder.part").mkdir()
+    os.utime(tmp_path / ".netspec-folder.part", (time.time() - 61,) * 2)
+    write_bytes(tmp_path / "a.txt", b"")
+    assert names(tmp_path) == {".netspec-young.part", "netspec-mine.part", ".netspec-mine.txt", "a.txt",
+                               ".netspec-folder.part"}
+
+
+def test_a_part_that_is_being_written_stays(tmp_path: Path) -> None:
+    """Locks are held by an open file: a second one of this process is as another process's."""
+    with writing(tmp_path / "slow.txt") as f:
+        f.write(b"slow")
+        aged(tmp_path)
+        write_bytes(tmp_path / "quick.txt", b"quick")
+    assert (tmp_path / "slow.txt").read_bytes() == b"slow"
+    assert names(tmp_path) == {"slow.txt", "quick.txt"}
+
+
+@posix
+def test_a_link_under_the_name_of_a_part_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / ".netspec-x.part").symlink_to(tmp_path / "mine")
+    os.utime(tmp_path / ".netspec-x.part", (time.time() - 120,) * 2, follow_symlinks=False)
+    write_bytes(tmp_path / "a.txt", b"")
+    assert names(tmp_path) == {"mine", ".netspec-x.part", "a.txt"}
+
+
+@pytest.mark.parametrize("told", [
+    b"", b"{", b"[]", b"{}", b'{"target": 1, "data": 2}', b'{"target": "net.onnx", "data": ["net.onnx", "other"]}',
+    json.dumps({"target": "../net.onnx", "data": [data_name("../net.onnx", "0" * 12)]}).encode(),
+])
+def test_a_note_that_is_wrong_removes_nothing(tmp_path: Path, told: bytes) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for place in (tmp_path, folder):
+        for name in ("net.onnx", "other", data_name("net.onnx", "0" * 12)):
+            (place / name).write_text("mine")
+    (folder / ".netspec-x.part").write_bytes(UNFINISHED + told)
+    aged(folder)
+    write_bytes(folder / "a.txt", b"")
+    assert len(names(tmp_path)) == 4 and len(names(folder)) == 4 and "a.txt" in names(folder)
+
+
+def test_a_part_is_removed_when_its_lock_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(handle: int) -> bool:
+        raise RuntimeError
+
+    monkeypatch.setattr("netspec.parts.lock", broken)
+    with pytest.raises(RuntimeError):
+        Part(tmp_path)
+    assert not names(tmp_path)
