@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netspec.errors import Reporter, Span, UsageError, did_you_mean
+from netspec.identifiers import clipped, from_file_name
 from netspec.ops import lookup
 from netspec.parse import Map, Scalar, Seq, Tree, read
 from netspec.steps import PARAM_TYPES, BlockDecl, ParamDecl, Step, StepReader, entries, items, text
@@ -140,8 +141,11 @@ class Reader:
     def _sort(self, path: Path, tree: Map, bad: set[int]) -> Document:
         part = {k.text: v for k, v in entries(tree, bad)}
         steps = StepReader(bad)
-        doc = Document(path, tree, text(part.get("name")) or path.stem, text(part.get("title")),
+        doc = Document(path, tree, text(part.get("name")) or from_file_name(path.stem), text(part.get("title")),
                        text(part.get("source")), bad=bad)
+        if doc.name != path.stem and "name" not in tree.keys() and "body" in tree.keys():
+            place = Span(tree.span.source, tree.span.line, tree.span.col, tree.span.line, tree.span.col + 1)
+            self.reporter.note("NS205", f"this network has no `name`; it is '{doc.name}', after its file", place)
         doc.params = self._params(part.get("params"), bad)
         doc.variants = {k.text: _variant(k, v, bad) for k, v in entries(part.get("variants"), bad)}
         doc.lets = tuple(entries(part.get("let"), bad))
@@ -214,7 +218,7 @@ class Reader:
         local = word.startswith("./")
         parts = word.removeprefix("./").split("/")
         if not all(parts) or any(p in (".", "..") or "\\" in p or ":" in p or p.startswith("~") for p in parts):
-            self.reporter.error("NS207", f"'{_clip(word)}' is no name of a library", item.span,
+            self.reporter.error("NS207", f"'{clipped(word)}' is no name of a library", item.span,
                                 help="`blocks/common` is shipped, `./mine` is mine.yaml below this folder")
             return None
         roots = (self.root, *self.include) if local else (specs_root(),)
@@ -226,7 +230,7 @@ class Reader:
         help_ = did_you_mean(word.removeprefix("./"), known)
         if not local and (self.root / f"{word}.yaml").is_file():
             help_ = f"a library beside this file is written './{word}'"
-        self.reporter.error("NS207", f"there is no library '{_clip(word)}'", item.span, help=help_)
+        self.reporter.error("NS207", f"there is no library '{clipped(word)}'", item.span, help=help_)
         return None
 
 
@@ -240,9 +244,6 @@ def _yamls(root: Path) -> list[Path]:
     """The specs at most one folder below a root, for suggestions; bounded."""
     return [*sorted(root.glob("*.yaml"))[:200], *sorted(root.glob("*/*.yaml"))[:200]]
 
-
-def _clip(word: str) -> str:
-    return word if len(word) <= 60 else word[:57] + "..."
 
 
 def _param(key: Scalar, value: Tree, bad: set[int]) -> ParamDecl:
@@ -272,7 +273,7 @@ def lineage(doc: Document, variant: str, reporter: Reporter) -> list[Variant]:
     at: Span | None = None
     while name is not None:
         if name not in doc.variants:
-            reporter.error("NS202", f"there is no variant '{_clip(name)}'", at, help=did_you_mean(name, doc.variants))
+            reporter.error("NS202", f"there is no variant '{clipped(name)}'", at, help=did_you_mean(name, doc.variants))
             break
         found = doc.variants[name]
         if found in chain:

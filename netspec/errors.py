@@ -127,6 +127,10 @@ class Reporter:
         """Reports a warning."""
         self.report(Diagnostic(code, message, span, help, trace, "warning"))
 
+    def note(self, code: str, message: str, span: Span | None, help: str = "") -> None:
+        """Reports what a user should know and need not change; `--strict` makes no error of it."""
+        self.report(Diagnostic(code, message, span, help, severity="note"))
+
     @property
     def failed(self) -> bool:
         """Whether an error was reported."""
@@ -141,7 +145,7 @@ class Reporter:
 
     def strict(self) -> None:
         """Turns warnings into errors (`--strict`)."""
-        self.diagnostics = [replace(d, severity="error") for d in self.diagnostics]
+        self.diagnostics = [replace(d, severity="error") if d.severity == "warning" else d for d in self.diagnostics]
 
     def check(self) -> None:
         """Raises SpecError if an error was reported."""

@@ -88,12 +88,22 @@ class Template:
         """Whether it has no holes."""
         return all(isinstance(p, str) for p in self.holes.parts)
 
+    def written(self, placeholder: str) -> str:
+        """The text with every placeholder replaced by one text."""
+        return "".join(p if isinstance(p, str) else placeholder for p in self.holes.parts)
+
     def fill(self, env: Any) -> str:
         """The text with its holes computed, to ints or words; raises ExprError."""
         try:
             return self.holes.text(env, {})
         except Wrong as e:
             raise ExprError(e.code, e.message, self.at(e.start, e.end), e.help) from None
+
+
+    def filled(self, env: Any) -> list[tuple[Span, str]]:
+        """The place of each placeholder and the text that fills it, for a template that can be filled."""
+        holes = [part for part in self.holes.parts if not isinstance(part, str)]
+        return [(self.at(start, start + 1), str(parsed.run(env, {}))) for parsed, start in holes]
 
 
 def parse_template(text: str, at: At) -> Template:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import networkx as nx
 
 from netspec.errors import Span
+from netspec.identifiers import Kind, Path, checked, checked_output
 from netspec.ops import OPS, Rule, Shape, Tensor, lookup
 
 
@@ -32,16 +33,19 @@ class Ref(NamedTuple):
 class Node:
     """One primitive op at a path, with its operands, resolved attributes and what its rule gave."""
 
-    path: str
+    path: Path
     op: str
     inputs: tuple[Ref, ...]
     attrs: Mapping[str, Any]
     rule: Rule
-    weights_at: str
+    weights_at: Path
     """Prefix of the weights' names; equal to `path` unless weights are shared."""
     init: Mapping[str, Any] = field(default_factory=dict)
     span: Span | None = field(default=None, compare=False)
     doc: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        _checked(self)
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
@@ -65,10 +69,10 @@ class Node:
 class Scope:
     """A named stretch of the graph: the call of a block, a group, a branch, a tee or a round."""
 
-    path: str
+    path: Path
     kind: str
     """block, group, branch, tee or round."""
-    weights_at: str
+    weights_at: Path
     block: str = ""
     args: Mapping[str, Any] = field(default_factory=dict)
     """Of a block: the values of its parameters (numbers, words, lists; a block as its name)."""
@@ -78,6 +82,21 @@ class Scope:
     """Of a block with several outputs: what leaves, by name."""
     span: Span | None = field(default=None, compare=False)
     doc: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        _checked(self)
+        if self.block:
+            checked(self.block, Kind.DOCUMENT)
+        for name in self.args:
+            checked(name, Kind.PARAM)
+        for name in (*self.ins, *self.outs):
+            checked_output(name)
+
+
+def _checked(made: Node | Scope) -> None:
+    """Makes checked paths of the texts in a node or scope; raises BadName."""
+    object.__setattr__(made, "path", Path(made.path))
+    object.__setattr__(made, "weights_at", Path(made.weights_at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +113,7 @@ class GraphError(Exception):
 
 
 class Graph:
-    """A network: nodes keyed by path (in the order of the spec), scopes, and named outputs.
+    """A network: nodes keyed by path (in the order of the spec), scopes, and named outputs; raises BadName.
 
     A block alone has itself as the scope of the empty path. `nx` is the MultiDiGraph: node data `node` is the Node,
     edges are keyed by operand index.
@@ -102,11 +121,11 @@ class Graph:
 
     def __init__(self, name: str, nodes: Mapping[str, Node] | list[Node], outputs: Mapping[str, Output],
                  scopes: Mapping[str, Scope] | list[Scope] = (), title: str = "") -> None:  # type: ignore[assignment]
-        self.name = name
+        self.name = checked(name, Kind.DOCUMENT)
         self.title = title
-        self.outputs = dict(outputs)
+        self.outputs = {checked_output(name): output for name, output in outputs.items()}
         scope_list = scopes.values() if isinstance(scopes, Mapping) else scopes
-        self.scopes = {s.path: s for s in scope_list}
+        self.scopes: dict[str, Scope] = {s.path: s for s in scope_list}
         self.nx = nx.MultiDiGraph()
         node_list = list(nodes.values() if isinstance(nodes, Mapping) else nodes)
         for node in node_list:

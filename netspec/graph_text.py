@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from netspec.graph import Graph, GraphError, Node, Output, Ref, Scope
+from netspec.identifiers import BadName, Path
 from netspec.ops import Shape, Tensor, lookup
 from netspec.ops.base import freeze
 
@@ -47,11 +48,18 @@ def to_text(graph: Graph) -> str:
 
 def from_text(text: str) -> Graph:
     """The graph that to_text() printed; raises GraphError for a line that does not fit."""
+    try:
+        return _from_lines(text.splitlines())
+    except BadName as e:
+        raise GraphError(str(e)) from None
+
+
+def _from_lines(lines: list[str]) -> Graph:
     name = title = ""
     nodes: dict[str, Node] = {}
     scopes: list[Scope] = []
     outputs: dict[str, Output] = {}
-    for line in text.splitlines():
+    for line in lines:
         if line.startswith("graph "):
             decoder = json.JSONDecoder()
             name, end = decoder.raw_decode(line[6:])
@@ -73,10 +81,10 @@ def from_text(text: str) -> Graph:
 
 
 def _node(found: re.Match[str], nodes: Mapping[str, Node]) -> Node:
-    path, op_name = found[1], found[2]
+    path, op_name = Path(found[1]), found[2]
     inputs = tuple(Ref.parse(t.strip()) for t in found[3].split(",") if t.strip())
     attrs = {k: freeze(v) for k, v in json.loads(found[4]).items()}
-    weights_at, init = str(attrs.pop("@weights_at", path)), attrs.pop("@init", {})
+    weights_at, init = Path(attrs.pop("@weights_at", path)), attrs.pop("@init", {})
     op = lookup(op_name)
     if op is None or any(r.node not in nodes for r in inputs):
         raise GraphError(f"{path}: an unknown op or operand")

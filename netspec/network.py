@@ -138,7 +138,7 @@ def build(
     passes = _passes(document, variant, reporter)
     if graph is not None and passes:
         # A dense form is made at the size that the layers were written for; the variant's own size comes after.
-        shapes = {node.path: node.shape for node in graph.inputs}
+        shapes = {str(node.path): node.shape for node in graph.inputs}
         graph = elaborate(document, variant, settings, reporter, None, max_nodes, declared_input=True)
         if graph is not None:
             for rewrite in passes:
@@ -159,7 +159,7 @@ def _checked(graph: Graph | None, reporter: Reporter) -> Graph:
 
 
 def _warnings(reporter: Reporter) -> list[Diagnostic]:
-    return [d for d in reporter.sorted() if d.severity == "warning"]
+    return [d for d in reporter.sorted() if d.severity != "error"]
 
 
 def build_block(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from netspec.graph import Graph, Node, Ref, Scope
+from netspec.identifiers import Path
 
 
 @dataclass(eq=False)
@@ -42,7 +43,7 @@ class Region:
 
 def tree(graph: Graph) -> Region:
     """The regions of a graph; the root holds the whole network (its inputs are the network's)."""
-    root = Region(Scope("", "network", "", graph.name))
+    root = Region(Scope(Path(), "network", Path(), graph.name))
     regions = {"": root}
 
     def region(path: str) -> Region:

@@ -14,7 +14,7 @@ from netspec.errors import Diagnostic, Frame, Span
 
 MAX_MESSAGE = 2000
 MAX_FRAMES = 4
-_STYLES = {"error": "1;31", "warning": "1;33", "place": "1", "gutter": "34", "help": "36"}
+_STYLES = {"error": "1;31", "warning": "1;33", "note": "1;36", "place": "1", "gutter": "34", "help": "36"}
 
 
 class Printer:
@@ -89,7 +89,8 @@ class Printer:
             else f" title={d.code}"
         )
         text = d.message + (f"\nhelp: {d.help}" if d.help else "")
-        return f"::{d.severity}{place}::{escape(clip(text, MAX_MESSAGE))}"
+        command = "notice" if d.severity == "note" else d.severity
+        return f"::{command}{place}::{escape(clip(text, MAX_MESSAGE))}"
 
 
 def calls(trace: Sequence[Frame]) -> list[str]:

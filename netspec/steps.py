@@ -182,12 +182,17 @@ class StepReader:
 
 
 def split_head(head: Scalar) -> tuple[Template | None, str, int]:
-    """`name = op` as name, op and where the op begins; the name may be a template with `=` in its holes."""
+    """`name = op` as name, op and where the op begins; raises ExprError for a name that is no template."""
+    name, op, start = split_name(head.text)
+    return None if name is None else parse_template(name, head.at), op, start
+
+
+def split_name(text: str) -> tuple[str | None, str, int]:
+    """`name = op` as name (None without `=`), op and where the op begins; a placeholder in the name may hold `=`."""
     depth = 0
-    for i, char in enumerate(head.text):
+    for i, char in enumerate(text):
         depth += (char == "{") - (char == "}")
         if char == "=" and depth == 0:
-            op = head.text[i + 1:].strip()
-            start = head.text.index(op, i + 1) if op else i
-            return parse_template(head.text[:i].strip(), head.at), op, start
-    return None, head.text.strip(), 0
+            op = text[i + 1:].strip()
+            return text[:i].strip(), op, text.index(op, i + 1) if op else i
+    return None, text.strip(), 0

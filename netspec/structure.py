@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from netspec.errors import Reporter, Span, did_you_mean, nearest
+from netspec.expr import ExprError, parse_template
+from netspec.identifiers import Kind, clipped, why_not, why_not_around
 from netspec.ops import lookup
 from netspec.parse import Map, Scalar, Seq, Tree
-from netspec.reserved import bad_identifier, bad_name
-from netspec.steps import BRANCH_KEYS, JOINS, KEYWORDS
+from netspec.steps import BRANCH_KEYS, JOINS, KEYWORDS, split_name
 
 
 def finding(tree: Tree, error: Any, reporter: Reporter, bad: set[int]) -> None:
@@ -30,7 +31,7 @@ def finding(tree: Tree, error: Any, reporter: Reporter, bad: set[int]) -> None:
                 code, what = (
                     ("NS206", f"'{schema['op']}' has no parameter") if "op" in schema else ("NS111", "there is no key")
                 )
-                reporter.error(code, f"{what} '{_clip(name.text)}'", name.span, _unknown_key(name, value, known))
+                reporter.error(code, f"{what} '{clipped(name.text)}'", name.span, _unknown_key(name, value, known))
                 bad |= {id(name), id(value)}
         return
     if error.validator == "required":
@@ -79,10 +80,6 @@ def _head(span: Span) -> Span:
     return Span(span.source, span.line, span.col, span.line, span.col + 1)
 
 
-def _clip(text: str) -> str:
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
 def _unknown_key(name: Scalar, value: Tree, known: Sequence[str]) -> str:
     if isinstance(value, Scalar) and value.plain and value.text == "" and re.match(r"\w+:\S", name.text):
         return f"a blank after the colon: {name.text.replace(':', ': ', 1)}"
@@ -123,7 +120,7 @@ def _kind(node: Tree) -> str:
     if node.value is None:
         return "nothing"
     kind = {bool: "", int: "the number ", float: "the number "}.get(type(node.value), "the word ")
-    return f"{kind}{_clip(node.text)}" if kind != "the word " else f"the word '{_clip(node.text)}'"
+    return f"{kind}{clipped(node.text)}" if kind != "the word " else f"the word '{clipped(node.text)}'"
 
 
 def _trap(node: Scalar) -> str:
@@ -140,30 +137,34 @@ def check_structure(tree: Map, reporter: Reporter, bad: set[int]) -> None:
     _Structure(reporter, bad).document(tree)
 
 
+_DECLARATIONS = {"params": Kind.PARAM, "let": Kind.LET, "blocks": Kind.BLOCK, "variants": Kind.VARIANT}
+
+
 class _Structure:
     def __init__(self, reporter: Reporter, bad: set[int]) -> None:
         self.reporter, self.bad = reporter, bad
 
     def document(self, tree: Map) -> None:
-        for section in ("params", "let", "blocks", "variants"):
+        for section, kind in _DECLARATIONS.items():
             part = tree.get(section)
             for key, value in part.entries if isinstance(part, Map) else ():
-                self.identifier(key, value, section)
+                self.name(key, kind, value)
                 if section == "blocks" and isinstance(value, Map):
                     self.block(value)
         variants = tree.get("variants")
         settings = [value for _, value in variants.entries] if isinstance(variants, Map) else []
         for holder in (tree, *settings):
             given = holder.get("input") if isinstance(holder, Map) else None
-            for key, _ in given.entries if isinstance(given, Map) else ():
-                self.name(key.text, key, key.span) if key.text != "input" else None
+            for key, value in given.entries if isinstance(given, Map) else ():
+                if key.text != "input":  # the name that a single input has when none is written
+                    self.name(key, Kind.INPUT, value)
         outputs = tree.get("outputs")
         for key, value in outputs.entries if isinstance(outputs, Map) else ():
-            self.identifier(key, value, "outputs")
+            self.name(key, Kind.OUTPUT, value)
             self.output(value)
         name = tree.get("name")
-        if isinstance(name, Scalar) and (why := bad_identifier(name.text)):
-            self.reporter.error("NS205", f"'{_clip(name.text)}' cannot be the name of a document: it {why}", name.span)
+        if isinstance(name, Scalar):
+            self.name(name, Kind.DOCUMENT)
         if tree.get("body") is None and tree.get("blocks") is None and "body" not in tree.keys():
             self.reporter.error(
                 "NS112",
@@ -177,40 +178,49 @@ class _Structure:
             self.reporter.error("NS112", "'input' is missing", _head(tree.span), "input: [3, 224, 224]")
         self.body(tree.get("body"))
 
-    def identifier(self, key: Scalar, value: Tree, section: str) -> None:
-        # A step without a name of its own has the name of its block.
-        why = bad_identifier(key.text) or (bad_name(key.text) if section == "blocks" else "")
-        if (
-            section in ("variants", "blocks", "outputs")
-            and why == "is a word of the language"
-            and key.text not in KEYWORDS
-        ):
-            why = "" if key.text not in ("do", "tee", "x", "in", "i", "input", "true", "false") else why
-        if why:
-            self.reporter.error(
-                "NS205", f"'{_clip(key.text)}' cannot be a name here: it {why}", key.span, "choose another name"
-            )
-            self.bad |= {id(key), id(value)}
+    def name(self, node: Scalar, kind: Kind, *more: Tree) -> None:
+        """A name as it is written; where it cannot be one, elaboration skips it and what it names."""
+        if why := why_not(node.text, kind):
+            self.refuse(node.text, kind, why, node.span, node, *more)
 
-    def name(self, text: str, node: Scalar, span: Span) -> None:
-        """A name of a step or branch; the holes of a template count as letters."""
-        plain = re.sub(r"\{[^{}]*\}", "0", text)
-        why = (
-            bad_name(plain)
-            if plain == text
-            else ("" if re.fullmatch(r"\w{1,200}", plain, re.ASCII) else "is letters, digits and _")
-        )
-        if why:
-            self.reporter.error(
-                "NS205", f"'{_clip(text)}' cannot be the name of a step: it {why}", span, "choose another name"
-            )
+    def refuse(self, text: str, kind: Kind, why: str, span: Span, *nodes: Tree) -> None:
+        message = f"'{clipped(text)}' cannot be the name of {kind.value}: {why}"
+        self.reporter.error("NS205", message, span, "choose another name")
+        self.bad |= set(map(id, nodes))
+
+    def template(self, text: str, kind: Kind, node: Scalar, span: Span) -> None:
+        """A name of a step or branch that may have placeholders; what fills them is checked when it is known."""
+        try:
+            template = parse_template(text, node.at)
+        except ExprError as e:
+            self.reporter.error(e.code, e.message, e.span or span, e.help)
             self.bad.add(id(node))
+            return
+        # Placeholders count as digits: nothing that a name cannot hold may stand around them.
+        why = why_not(text, kind) if template.is_plain else why_not_around(template.written("0"), kind)
+        if why:
+            self.refuse(text, kind, why, span, node)
+
+    def loop_variables(self, tree: Tree | None) -> None:
+        """The names before the colon of `for: {k, v: ...}`."""
+        for key, value in tree.entries if isinstance(tree, Map) else ():
+            start = 0
+            for part in key.text.split(","):
+                name, at = part.strip(), start + len(part) - len(part.lstrip())
+                if why := why_not(name, Kind.LOOP_VARIABLE):
+                    span = key.at(at, at + max(1, len(name)))
+                    self.refuse(name, Kind.LOOP_VARIABLE, why, span, key, value)
+                start += len(part) + 1
 
     def block(self, tree: Map) -> None:
         for section in ("params", "let"):
             part = tree.get(section)
             for key, value in part.entries if isinstance(part, Map) else ():
-                self.identifier(key, value, section)
+                self.name(key, _DECLARATIONS[section], value)
+        inputs = tree.get("inputs")
+        for item in inputs.items if isinstance(inputs, Seq) else ():
+            if isinstance(item, Scalar):
+                self.name(item, Kind.INPUT)
         self.body(tree.get("body"))
 
     def output(self, value: Tree) -> None:
@@ -222,7 +232,7 @@ class _Structure:
                 self.misplaced(key, inner, "an output is there or not: `only_if`")
             elif key.text not in known:
                 self.reporter.error(
-                    "NS111", f"there is no key '{_clip(key.text)}'", key.span, did_you_mean(key.text, known)
+                    "NS111", f"there is no key '{clipped(key.text)}'", key.span, did_you_mean(key.text, known)
                 )
                 self.bad |= {id(key), id(inner)}
 
@@ -237,9 +247,9 @@ class _Structure:
 
     def head(self, key: Scalar, node: Tree) -> str:
         """Checks the name of `name = op`; gives the op."""
-        name, equals, op = self.split(key.text)
-        if equals:
-            self.name(name, key, key.at(0, max(1, len(name))))
+        name, op, _ = split_name(key.text)
+        if name is not None:
+            self.template(name, Kind.STEP, key, key.at(0, max(1, len(name))))
             if id(key) in self.bad:
                 self.bad.add(id(node))
         if not re.fullmatch(r"[A-Za-z_]\w*", op, re.ASCII):
@@ -250,18 +260,9 @@ class _Structure:
                 help_ = f"a blank after the colon: {key.text.replace(':', ': ', 1)}"
             elif isinstance(key, Scalar) and re.search(r"\s\w+$|\n", op):
                 help_ = f"write `{op.split()[0]}:` before keywords" if op.split() else help_
-            self.reporter.error("NS110", f"'{_clip(op)}' is no name of an op", key.span, help_)
+            self.reporter.error("NS110", f"'{clipped(op)}' is no name of an op", key.span, help_)
             self.bad.add(id(node))
         return op
-
-    @staticmethod
-    def split(text: str) -> tuple[str, bool, str]:
-        depth = 0
-        for i, char in enumerate(text):
-            depth += (char == "{") - (char == "}")
-            if char == "=" and depth == 0:
-                return text[:i].strip(), True, text[i + 1 :].strip()
-        return "", False, text.strip()
 
     def step(self, tree: Map) -> None:
         heads = [(k, v) for k, v in tree.entries if k.text not in KEYWORDS]
@@ -285,6 +286,9 @@ class _Structure:
             self.misplaced(*keys["from"], "a group takes it: `do: [...]` with `from` around the loop")
         if "each" in keys and ("for" in keys or "repeat" in keys):
             self.misplaced(*keys["each"], "rounds are side by side or one after the other; a group, `do`, does both")
+        for word in ("for", "each"):
+            if word in keys:
+                self.loop_variables(keys[word][1])
         if "else" in keys:
             if "when" not in keys:
                 self.misplaced(*keys["else"], "`else` is what runs when `when` is false")
@@ -301,15 +305,15 @@ class _Structure:
             )
             return
         known = did_you_mean(second.text, KEYWORDS)
-        first_op = self.split(heads[0][0].text)[2]
+        first_op = split_name(heads[0][0].text)[1]
         op = lookup(first_op)
         if not known.startswith("did you mean") and first_op in JOINS:
             known = "branches stand two columns further"
         elif op is not None and second.text in [p.name for p in op.params]:
             known = f"arguments stand inside the op's: `{first_op}: {{..., {second.text}: ...}}`"
-        elif not known.startswith("did you mean") and lookup(self.split(second.text)[2]) is not None:
+        elif not known.startswith("did you mean") and lookup(split_name(second.text)[1]) is not None:
             known = "a second step begins with `- `"
-        self.reporter.error("NS111", f"there is no keyword '{_clip(second.text)}'", second.span, known)
+        self.reporter.error("NS111", f"there is no keyword '{clipped(second.text)}'", second.span, known)
 
     def join(self, key: Scalar, args: Tree) -> None:
         branches: list[Tree] = []
@@ -318,7 +322,9 @@ class _Structure:
                 if name.text in KEYWORDS:
                     self.misplaced(name, value, "branches stand two columns further, keywords beside the op")
                     continue
-                self.name(name.text, name, name.span)
+                self.template(name.text, Kind.BRANCH, name, name.span)
+                if id(name) in self.bad:
+                    self.bad.add(id(value))
                 branches.append(value)
         elif isinstance(args, Seq):
             branches = list(args.items)
@@ -334,6 +340,7 @@ class _Structure:
         for key, value in tree.entries:
             if key.text == "when":
                 self.misplaced(key, value, "branches, tees and outputs take `only_if`; steps take `when`")
+        self.loop_variables(tree.get("each"))
         if any(k.text == "do" for k, _ in tree.entries):
             self.body(tree.get("do"))
 

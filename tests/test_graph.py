@@ -15,10 +15,10 @@ from netspec.document import read_document
 from netspec.errors import Reporter, UsageError
 from netspec.graph import Graph, GraphError, Output, Ref
 from netspec.graph_text import from_text, to_text
+from netspec.identifiers import MODULE_ATTRIBUTES
 from netspec.network import Network, build
 from netspec.ops import Rule
 from netspec.passes import inference
-from netspec.reserved import MODULE_ATTRIBUTES
 from netspec.weights import draw
 
 SMALL = """\

@@ -141,7 +141,7 @@ class Request:
 
 
 def warn(warnings: Sequence[Diagnostic], request: Request) -> None:
-    """Prints warnings, or raises them under --strict."""
+    """Prints warnings and notes, or raises the warnings under --strict."""
     if request.strict and warnings:
         reporter = Reporter(list(warnings))
         reporter.strict()

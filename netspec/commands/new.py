@@ -9,7 +9,7 @@ import click
 from netspec.commands.common import say
 from netspec.errors import UsageError
 from netspec.files import write_text
-from netspec.reserved import bad_identifier
+from netspec.identifiers import Kind, why_not
 
 TEMPLATE = """\
 netspec: 1
@@ -42,8 +42,8 @@ def command() -> None:
 @click.option("-o", "output", metavar="FILE", help="Where to write; NAME.yaml by default.")
 def block(name: str, output: str | None) -> int:
     """Write a library with one block to start from, NAME.yaml."""
-    if why := bad_identifier(name):
-        raise UsageError(f"'{name[:60]}' cannot be the name of a block: it {why}")
+    if why := why_not(name, Kind.BLOCK):
+        raise UsageError(f"'{name[:60]}' cannot be the name of a block: {why}")
     path = Path(output or f"{name}.yaml")
     if path.exists():
         raise UsageError(f"{path} is there already", "choose another name with -o")

@@ -77,7 +77,7 @@ def command(
         network = Request.of(options).network()
         graph = network.inference
         shapes = {n.path: n.shape for n in graph.inputs}
-        kinds = {n.path: n.attrs["sample"] for n in graph.inputs}
+        kinds = {str(n.path): n.attrs["sample"] for n in graph.inputs}
         inputs = make_inputs(shapes, batch, arrays, images, seed, kinds)
         result = get(backend).run(graph, network.arrays(seed, weights), inputs, device, repeat)
     _print(result, inputs)

@@ -184,7 +184,7 @@ class _Builder:
         """Puts the nodes of the later rounds where those of the first stand."""
         first, number = run[0], len(self.runs)
         self.runs.append(run)
-        known = {node.path: self.rounds.get(node.path, ()) for node in first.nodes()}
+        known = {str(node.path): self.rounds.get(node.path, ()) for node in first.nodes()}
         for index, region in enumerate(run):
             for node in region.nodes():
                 twin = first.path + node.path[len(region.path):]

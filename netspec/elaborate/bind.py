@@ -10,6 +10,7 @@ from typing import Any
 from netspec.elaborate.values import BlockValue, Env, Mistake, Poisoned, Word
 from netspec.errors import Span, did_you_mean, nearest
 from netspec.expr import ExprError, Template, evaluate, parse_expr
+from netspec.identifiers import Kind, clipped, why_not
 from netspec.ops import lookup
 from netspec.parse import Map, Scalar, Seq, Tree
 
@@ -144,6 +145,17 @@ def fill(env: Env, template: Template, at: Span) -> str:
         raise Mistake(e.code, e.message, e.span or at, e.help) from None
     except Mistake as e:
         raise Mistake(e.code, e.message, e.span or at, e.help) from None
+
+
+def filled_name(env: Env, template: Template, kind: Kind, at: Span) -> str:
+    """The name that a template gives, which what fills it may make no name; raises Mistake at the placeholder."""
+    name = fill(env, template, at)
+    if why := why_not(name, kind):
+        culprit = next((span for span, text in template.filled(env) if not re.fullmatch(r"\w+", text, re.ASCII)), at)
+        raise Mistake(
+            "NS205", f"this makes the name '{clipped(name)}', which cannot be the name of {kind.value}: {why}", culprit
+        )
+    return name
 
 
 def condition(env: Env, tree: Tree, what: str) -> bool:
@@ -318,6 +330,7 @@ __all__ = [
     "describe",
     "expression",
     "fill",
+    "filled_name",
     "fits",
     "literal",
     "resolve_block",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netspec.elaborate.bind import condition, expression, fill
+from netspec.elaborate.bind import condition, expression, fill, filled_name
 from netspec.elaborate.call import call
 from netspec.elaborate.loops import each, sequence
 from netspec.elaborate.run import Context, Run, Where, join
 from netspec.elaborate.values import ABSENT, POISON, Entry, Env, Mistake, Names, Poisoned, Val
 from netspec.errors import Span, did_you_mean
 from netspec.expr import parse_template
+from netspec.identifiers import Kind, Path
 from netspec.ops import OPS, OpError
 from netspec.ops.base import show
 from netspec.parse import Map, Scalar, Seq, Tree
@@ -68,7 +69,12 @@ def _stop_at(ctx: Context) -> None:
 
 def name_of(env: Env, step: Step) -> str:
     """The written name with its holes filled, or the counted one."""
-    return step.counted if step.name is None else fill(env, step.name, step.op_at.span)
+    return step.counted if step.name is None else filled_name(env, step.name, Kind.STEP, step.op_at.span)
+
+
+def name_of_branch(env: Env, branch: Branch) -> str:
+    """The written name with its placeholders filled, or the counted one."""
+    return branch.counted if branch.name is None else filled_name(env, branch.name, Kind.BRANCH, branch.at.span)
 
 
 def define(
@@ -169,7 +175,7 @@ def shared(run: Run, step: Step, ctx: Context, where: Where) -> Where:
                 "it makes the rounds of the nearest loop share their weights; a path shares another step's",
             )
         loop = ctx.loops[-1]
-        return replace(where, weights=loop.shared + where.weights[len(loop.current) :])
+        return replace(where, weights=Path(loop.shared + where.weights[len(loop.current) :]))
     env = Env(run, ctx.frame, ctx.values, ctx.names, None)
     of: Tree = tree
     own: tuple[str, ...] = ()
@@ -197,7 +203,7 @@ def shared(run: Run, step: Step, ctx: Context, where: Where) -> Where:
         inside = [p[len(entry.path) + 1 :] for p in run.weights_of if p.startswith(entry.path + ".")]
         raise Mistake("NS203", f"there is no '{rest}' in '{first}' to share with", of.span, did_you_mean(rest, inside))
     apart = ((where.path, own),) if own else ()
-    return Where(where.path, run.weights_of[found], (*where.own, *apart), written=True)
+    return Where(where.path, Path(run.weights_of[found]), (*where.own, *apart), written=True)
 
 
 def run_join(run: Run, step: Step, ctx: Context, running: Val, where: Where, looped: bool) -> Result:
@@ -283,12 +289,12 @@ def _branch(run: Run, branch: Branch, ctx: Context, around: Names, found: Names,
                 "name one of the two joins, or give its branches other names",
             )
     if "only_if" in branch.keywords and not condition(env, branch.keywords["only_if"], "only_if"):
-        name = branch.counted or fill(env, branch.name, branch.at.span)  # type: ignore[arg-type]
+        name = name_of_branch(env, branch)
         define(run, ctx, name, branch, ABSENT, None, found)
         return []
     if "each" in branch.keywords:
         return rounds_of_each(run, branch, ctx, around, found, running)
-    name = branch.counted or fill(env, branch.name, branch.at.span)  # type: ignore[arg-type]
+    name = name_of_branch(env, branch)
     where = ctx.where.child(name)
     value, names = branch_once(run, branch, ctx, around, where, running)
     define(run, ctx, name, branch, value, names, found)

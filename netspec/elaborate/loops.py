@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from netspec.elaborate.bind import expression, fill, literal
+from netspec.elaborate.bind import expression, literal
 from netspec.elaborate.run import Context, Loop, Run, Where, join
 from netspec.elaborate.values import AMBIGUOUS, POISON, Entry, Env, Mistake, Names, Val
-from netspec.expr import Template
 from netspec.parse import Map, Scalar, Seq, Tree
 from netspec.steps import Branch, Step
 
@@ -237,18 +236,15 @@ def _all_of(values: list[Val]) -> Val:
 def rounds_of_each(run: Run, branch: Branch, ctx: Context, around: Names, found: Names,
                    running: Val) -> list[tuple[str, Val]]:
     """`each` on a branch makes as many branches, with weights of their own."""
-    from netspec.elaborate.body import branch_once, define
+    from netspec.elaborate.body import branch_once, define, name_of_branch
 
     env = Env(run, ctx.frame, ctx.values, around, running)
     rows, counted = _each_rows(env, ctx, branch.keywords["each"])
-    template: Template | None = branch.name
-    in_name = template is not None and bool(template.names & set(rows[0]))
+    in_name = branch.name is not None and bool(branch.name.names & set(rows[0]))
     operands, rounds = [], Names()
     for index, row in enumerate(rows):
         inner = replace(ctx.having(**row), counting=ctx.counting or counted)
-        name = branch.counted
-        if template is not None:
-            name = fill(Env(run, ctx.frame, inner.values, around, running), template, branch.at.span)
+        name = name_of_branch(Env(run, ctx.frame, inner.values, around, running), branch)
         where = ctx.where.child(name)
         base = where.weights
         if not in_name:

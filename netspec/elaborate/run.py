@@ -12,6 +12,7 @@ from netspec.document import Document
 from netspec.elaborate.values import BlockFrame, Mistake, Names, Val
 from netspec.errors import Reporter, Span
 from netspec.graph import Node, Ref, Scope
+from netspec.identifiers import Path
 from netspec.ops import OPS, Op, Shape, Tensor
 
 MAX_NODES = 100_000
@@ -28,18 +29,18 @@ class OverBudget(Exception):
 class Where:
     """Where something is made: its path, and the prefix under which its weights live."""
 
-    path: str = ""
-    weights: str = ""
+    path: Path = Path()
+    weights: Path = Path()
     own: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Below a path, the names whose weights stay apart although the rest is shared."""
     written: bool = False
     """Weights come from a step written earlier, so they must be there already."""
 
     def child(self, name: str) -> Where:
-        """The place of a name inside this one."""
-        return replace(self, path=join(self.path, name), weights=join(self.weights, name))
+        """The place of a name inside this one; raises BadName."""
+        return replace(self, path=self.path.child(name), weights=self.weights.child(name))
 
-    def weights_at(self) -> tuple[str, bool]:
+    def weights_at(self) -> tuple[Path, bool]:
         """The prefix for a node here, and whether it is shared with a step written earlier."""
         for prefix, names in self.own:
             inside = f".{self.path[len(prefix) + 1:]}."

@@ -17,6 +17,7 @@ from netspec.elaborate.values import POISON, BlockFrame, Entry, Env, Mistake, Na
 from netspec.errors import Reporter, Source, Span, UsageError, did_you_mean
 from netspec.expr import parse_template
 from netspec.graph import Graph, Output
+from netspec.identifiers import Kind, Path, clipped, why_not
 from netspec.ops import OPS, OpError, Shape
 from netspec.parse import Map, Scalar, Seq, Tree, parse
 from netspec.steps import ParamDecl, entries, text
@@ -205,7 +206,8 @@ def _inputs(run: Run, frame: BlockFrame, tree: Tree | None, env: Env, size: Sequ
             f"this one has {', '.join(k.text for k, _ in tree.entries)}",
         )
     return {
-        k.text: POISON if id(k) in run.bad else _input(run, frame, k.text, v, env, None) for k, v in tree.entries
+        k.text: POISON if {id(k), id(v)} & run.bad else _input(run, frame, k.text, v, env, None)
+        for k, v in tree.entries
     }
 
 
@@ -224,10 +226,14 @@ def _input(run: Run, frame: BlockFrame, name: str, tree: Tree | None, env: Env, 
             else (expression(env, tree) if isinstance(tree, Scalar) else literal(env, tree))
         )
         symbol = str(shape.pop(0)) if whole and isinstance(shape, list) and shape and isinstance(shape[0], str) else "N"
+        if why := why_not(symbol, Kind.SYMBOL):
+            raise Mistake("NS205", f"'{clipped(symbol)}' cannot be the name of {Kind.SYMBOL.value}: {why}", tree.span)
+        if sample not in OPS["input"].param("sample").one_of and sample:
+            raise Mistake("NS307", f"'sample' is one of {', '.join(OPS['input'].param('sample').one_of)}", tree.span)
         if not isinstance(shape, list) or not shape or not all(isinstance(d, int) and d is not True for d in shape):
             raise Mistake("NS302", "an input is a list of sizes, [channels, height, width]", tree.span)
         attrs = {"shape": (symbol, *shape)} | ({"sample": sample} if sample else {})
-        return run.node(OPS["input"], (), attrs, {}, Where(name, name), frame, tree.span)
+        return run.node(OPS["input"], (), attrs, {}, Where(Path(name), Path(name)), frame, tree.span)
     except Mistake as e:
         run.mistake(frame, e, tree.span)
     except OpError as e:
@@ -248,7 +254,8 @@ def output_values(run: Run, doc: Document, ctx: Context, last: Val) -> dict[str,
     failed = False
     for name, tree, at in _declared(doc, run.bad):
         try:
-            output = _output(run, ctx, tree)
+            output, path = _output(run, ctx, tree)
+            name = name or path
             if name in found:
                 raise Mistake("NS204", f"the output '{name}' is listed twice", at)
             if output is not None:
@@ -265,20 +272,21 @@ def output_values(run: Run, doc: Document, ctx: Context, last: Val) -> dict[str,
 
 
 def _declared(doc: Document, bad: set[int]) -> list[tuple[str, Tree, Span]]:
+    """Name, what is written, and place of each output; in a list it has no name but its path."""
     if isinstance(doc.outputs, Seq):
-        return [(t.text, t, t.span) for t in doc.outputs.items if isinstance(t, Scalar)]
+        return [("", t, t.span) for t in doc.outputs.items if isinstance(t, Scalar)]
     return [(k.text, v, k.span) for k, v in entries(doc.outputs, bad)]
 
 
-def _output(run: Run, ctx: Context, tree: Tree) -> Output | None:
-    """One output: a path, or {from, loss_weight, training_only, only_if}; None where it is not there."""
+def _output(run: Run, ctx: Context, tree: Tree) -> tuple[Output | None, str]:
+    """One output, a path or {from, loss_weight, training_only, only_if}, and its path; None where it is not there."""
     part: dict[str, Tree] = {}
     if isinstance(tree, Map):
         part = {k.text: v for k, v in tree.entries}
         tree = part.get("from", tree)
     env = Env(run, ctx.frame, ctx.values, ctx.names)
     if "only_if" in part and not condition(env, part["only_if"], "only_if"):
-        return None
+        return None, ""
     if not isinstance(tree, Scalar):
         raise Mistake("NS203", "an output names a path", tree.span)
     path = fill(env, parse_template(tree.text, tree.at), tree.span)
@@ -287,7 +295,7 @@ def _output(run: Run, ctx: Context, tree: Tree) -> Output | None:
     except Mistake as e:
         raise replace_span(e, tree.span) from None
     if value.state == "absent":
-        return None
+        return None, path
     if value.state or len(value.refs) != 1:
         if value.state:
             raise Poisoned
@@ -301,7 +309,7 @@ def _output(run: Run, ctx: Context, tree: Tree) -> Output | None:
     if weight is not None and (isinstance(weight, bool) or not isinstance(weight, (int, float))):
         raise Mistake("NS302", "'loss_weight' is a number", part["loss_weight"].span)
     only = condition(env, part["training_only"], "training_only") if "training_only" in part else False
-    return Output(value.refs[0], None if weight is None else float(weight), only)
+    return Output(value.refs[0], None if weight is None else float(weight), only), path
 
 
 def replace_span(e: Mistake, span: Span) -> Mistake:
