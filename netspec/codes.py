@@ -144,8 +144,8 @@ CODES: dict[str, Code] = {
         _body("- a = conv: [8, 1]", "- conv: [4, 1]", "  from: input"),
     ),
     "NS404": Code(
-        "a budget of the compiler is used up",
-        "Blocks 64 deep, scopes 128 deep, a million steps of elaboration, 100,000 nodes, 2^36 parameters.",
+        "a limit of the compiler is exceeded",
+        "Blocks 64 deep, scopes 128 deep, 100,000 nodes, 500,000 units of work that make no node, 2^36 parameters.",
         _body("- deep", head="blocks: {deep: {body: [deep]}}\n"),
     ),
     "NS405": Code(

@@ -12,7 +12,7 @@ class Source:
     """A text that spans point into; `name` is what diagnostics print."""
 
     name: str
-    text: str
+    text: str = field(repr=False)
 
     def line(self, number: int) -> str:
         """The text of line `number` (1-based), without its line end."""
@@ -107,6 +107,7 @@ class Reporter:
     """Collects findings; the same finding at the same place is kept once."""
 
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    errors: int = 0
     _seen: set[tuple[object, ...]] = field(default_factory=set)
 
     def report(self, found: Diagnostic) -> None:
@@ -116,6 +117,7 @@ class Reporter:
         if key not in self._seen:
             self._seen.add(key)
             self.diagnostics.append(found)
+            self.errors += found.severity == "error"
 
     def error(self, code: str, message: str, span: Span | None, help: str = "",
               trace: tuple[Frame, ...] = ()) -> None:

@@ -38,6 +38,8 @@ class Step:
     """Of a join."""
     otherwise: tuple[Step, ...] = ()
     tree: Tree | None = None
+    broken: bool = False
+    """Whether a part of it is left out, because the schema refused it."""
 
     @property
     def span(self) -> Span:
@@ -60,6 +62,7 @@ class Branch:
     steps: tuple[Step, ...] = ()
     path: Scalar | None = None
     """Of a branch that is a path."""
+    broken: bool = False
     keywords: dict[str, Tree] = field(default_factory=dict)
 
 
@@ -159,8 +162,10 @@ class StepReader:
         step = Step(op, head, start, name, counted, args, keywords, keys, tree=tree)
         if op in ("do", "tee"):
             step.steps = self.body(args)
+            step.broken = len(step.steps) < _count(args)
         elif op in JOINS and args is not None:
             step.branches = self.branches(args)
+            step.broken = len(step.branches) < _count(args)
         if "else" in keywords:
             step.otherwise = self.body(keywords["else"], counts)
         return step
@@ -176,9 +181,20 @@ class StepReader:
         if isinstance(tree, Scalar):
             return Branch(tree, name, counted, path=tree)
         if isinstance(tree, Seq):
-            return Branch(tree, name, counted, self.body(tree))
+            steps = self.body(tree)
+            return Branch(tree, name, counted, steps, broken=len(steps) < len(tree.items))
         keywords = {k.text: v for k, v in entries(tree, self.bad) if k.text in BRANCH_KEYS}
-        return Branch(tree, name, counted, self.body(keywords.pop("do", None)), keywords=keywords)
+        written = keywords.pop("do", None)
+        steps = self.body(written)
+        broken = isinstance(written, Seq) and len(steps) < len(written.items)
+        return Branch(tree, name, counted, steps, keywords=keywords, broken=broken)
+
+
+def _count(tree: Tree | None) -> int:
+    """The parts that a group or join has as written; one for a group without any, which is a mistake."""
+    if isinstance(tree, Map):
+        return len(tree.entries)
+    return len(tree.items) if isinstance(tree, Seq) else 1
 
 
 def split_head(head: Scalar) -> tuple[Template | None, str, int]:

@@ -8,7 +8,7 @@ from typing import Any
 from netspec.document import Document
 from netspec.elaborate.call import block
 from netspec.elaborate.live import dead_steps
-from netspec.elaborate.run import MAX_NODES, Context, OverBudget, Run, Where
+from netspec.elaborate.run import MAX_NODES, RAISE_LIMITS, Context, Enough, OverBudget, Run, Where
 from netspec.elaborate.top import _as_yaml, _deep_recursion, _input
 from netspec.elaborate.values import POISON, BlockFrame, Env, Mistake, Names, Poisoned, Val
 from netspec.errors import Reporter, Source, Span, UsageError, did_you_mean
@@ -52,8 +52,10 @@ def elaborate_block(
     with _deep_recursion():
         try:
             return _build(run, decl, args, chosen, input)
+        except Enough:
+            return None
         except OverBudget as e:
-            run.error(None, "NS404", str(e), decl.at.span, "--max-nodes raises the limits of nodes and steps")
+            run.error(e.frame, "NS404", str(e), e.span or decl.at.span, RAISE_LIMITS)
             return None
 
 

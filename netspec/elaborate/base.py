@@ -22,7 +22,7 @@ def network(
     frame = enter(run, doc.name, doc, ctx, step.span, where, {})
     frame.is_document = True
     slots = [Slot(p.name) for p in doc.params] + [Slot("variant", False), Slot("until", False)]
-    given, _ = collect(arg_env, args, slots, doc.name, step.span)
+    given, ok = collect(arg_env, args, slots, doc.name, step.span)
     names = Names()
     declared = input_names(doc)
     if entering.ok and len(entering.refs) != len(declared):
@@ -44,7 +44,7 @@ def network(
         settings |= {name: tree for name, (_, tree) in v.settings.items()}
     env = Env(run, frame, {}, names)
     defaults = [replace_default(p, settings.get(p.name)) for p in doc.params]
-    values = parameters(run, defaults, given, arg_env, env, step.span, doc.name)
+    values = parameters(run, defaults, given, arg_env, env, step.span, doc.name, ok)
     frame.until = until.text if isinstance(until, Scalar) else None
     run.scope(
         where,
@@ -57,6 +57,8 @@ def network(
     )
     body = Context(frame, values, names, where)
     value = run_body(run, doc.lets, doc.body, body, entering)
+    if not ok:
+        return POISON, None
     if frame.until is None:
         outputs = output_values(run, doc, body, value)
         if outputs:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netspec.elaborate.values import BlockValue, Env, Mistake, Poisoned, Word
-from netspec.errors import Span, did_you_mean, nearest
+from netspec.errors import Span, did_you_mean
 from netspec.expr import ExprError, Template, evaluate, parse_expr
 from netspec.identifiers import Kind, clipped, why_not
 from netspec.ops import lookup
@@ -63,7 +63,7 @@ def collect(env: Env, args: Tree | None, slots: Sequence[Slot], what: str, at: S
                 did_you_mean(key.text, names) or f"'{what}' takes no arguments",
             )
             # Read as the nearest free name, so that what follows is checked too and nothing is said twice.
-            meant = nearest(key.text, [n for n in names if n not in found])
+            meant = run.guess(key.text, [n for n in names if n not in found])
             if meant is None or (isinstance(value, Scalar) and value.value is None):
                 ok = False
             else:

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from netspec.elaborate.bind import condition, expression, fill, filled_name
 from netspec.elaborate.call import call
-from netspec.elaborate.loops import each, sequence
-from netspec.elaborate.run import Context, Run, Where, join
+from netspec.elaborate.loops import each, lose, sequence
+from netspec.elaborate.run import STEP, Context, Run, Where, join
 from netspec.elaborate.values import ABSENT, POISON, Entry, Env, Mistake, Names, Poisoned, Val
 from netspec.errors import Span, did_you_mean
 from netspec.expr import parse_template
@@ -31,7 +31,7 @@ def run_steps(run: Run, steps: tuple[Step, ...], ctx: Context, running: Val) -> 
 
 def run_step(run: Run, step: Step, ctx: Context, running: Val) -> Val:
     """One step with its loops; a mistake in it is reported and poisons its value."""
-    run.tick()
+    run.tick(STEP)
     value = POISON
     try:
         if "each" in step.keywords:
@@ -54,6 +54,7 @@ def run_step(run: Run, step: Step, ctx: Context, running: Val) -> Val:
 
 def _define_poison(ctx: Context, step: Step) -> None:
     """After a mistake the name is still known, so that its readers say nothing more."""
+    lose(ctx.names, step.name)
     name = step.counted or (step.name.fill(None) if step.name and step.name.is_plain else "")
     if name and name not in ctx.names.entries:
         ctx.names.entries[name] = Entry(POISON, name, step.span, False)
@@ -132,10 +133,10 @@ def once(
         where = shared(run, step, ctx, where)
     if step.op == "do":
         run.scope(where, "round" if looped else "group", ctx.frame, step.span, doc=step.doc)
-        return _group(run, step.steps, ctx, running, where)
+        return _group(run, step, ctx, running, where)
     if step.op == "tee":
         run.scope(where, "tee", ctx.frame, step.span, doc=step.doc)
-        value, names = _group(run, step.steps, ctx, running, where)
+        value, names = _group(run, step, ctx, running, where)
         if ctx.frame.until is not None:
             run.offered.append((value, step.span, ctx.frame, where.path))
         return value, names
@@ -144,9 +145,10 @@ def once(
     return call(run, step, ctx, running, where)
 
 
-def _group(run: Run, steps: tuple[Step, ...], ctx: Context, running: Val, where: Where) -> Result:
+def _group(run: Run, step: Step, ctx: Context, running: Val, where: Where) -> Result:
     inner = ctx.inside(where)
-    return run_steps(run, steps, inner, running), inner.names
+    value = run_steps(run, step.steps, inner, running)
+    return POISON if step.broken else value, inner.names
 
 
 def read_from(env: Env, tree: Tree) -> Val:
@@ -211,8 +213,10 @@ def run_join(run: Run, step: Step, ctx: Context, running: Val, where: Where, loo
     children: Names | None = None
     if step.branches:
         operands, children = _branches(run, step, ctx, running, where, looped)
-        if not operands:
+        if not operands and not step.broken:
             raise Mistake("NS402", f"every branch of '{step.op}' is left out", step.span, "keep at least one of them")
+    elif step.broken:
+        return POISON, children
     elif "from" in step.keywords:
         labels = step.keywords["from"]
         texts = [t.text for t in labels.items if isinstance(t, Scalar)] if isinstance(labels, Seq) else []
@@ -226,7 +230,7 @@ def run_join(run: Run, step: Step, ctx: Context, running: Val, where: Where, loo
             step.span,
             "give it branches, `{left: [...], right: [...]}`, or `from: [a, b]`",
         )
-    if any(value.state for _, value in operands):
+    if step.broken or any(value.state for _, value in operands):
         return POISON, children
     if len(operands) == 1:
         return operands[0][1], children
@@ -253,8 +257,10 @@ def _branches(
             operands += _branch(run, branch, inner, ctx.names, found, running)
         except Mistake as e:
             run.mistake(ctx.frame, e, branch.at.span)
+            lose(found, branch.name)
             operands.append((branch.counted, POISON))
         except Poisoned:
+            lose(found, branch.name)
             operands.append((branch.counted, POISON))
     if transparent:
         for name, entry in found.entries.items():
@@ -267,6 +273,7 @@ def _branches(
                     "name one of the two joins, or give its branches other names",
                 )
             ctx.names.entries[name] = entry
+        ctx.names.lost += found.lost
         return operands, None
     return operands, found
 
@@ -310,6 +317,8 @@ def branch_once(run: Run, branch: Branch, ctx: Context, around: Names, where: Wh
     if branch.steps:
         run.scope(where, "branch", ctx.frame, branch.at.span)
     value = run_steps(run, branch.steps, ctx.inside(where, names), running)
+    if branch.broken:
+        return POISON, names
     if value.ok and len(value.refs) != 1:
         raise Mistake(
             "NS402",

@@ -8,9 +8,9 @@ from typing import Any
 
 from netspec.document import Document
 from netspec.elaborate.bind import Slot, argument, collect, literal, type_of
-from netspec.elaborate.run import Context, Run, Where
+from netspec.elaborate.run import CALL, Context, Run, Where
 from netspec.elaborate.values import POISON, BlockFrame, BlockValue, Env, Mistake, Names, Poisoned, Val, Word
-from netspec.errors import Frame, Span, did_you_mean, nearest
+from netspec.errors import Frame, Span, did_you_mean
 from netspec.ops import Op, OpError, lookup
 from netspec.ops.base import freeze
 from netspec.parse import Map, Scalar, Seq, Tree
@@ -37,15 +37,18 @@ def call(run: Run, step: Step, ctx: Context, entering: Val, where: Where) -> Res
     if target is None:
         _check_arguments(env, step.args)
         return POISON, None
-    if step.op != target.name:
-        # Whether the arguments fit what was probably meant is not said: one finding for one misspelling.
+    if isinstance(target, Op) and step.op != target.name:
+        # Whether the arguments fit what was probably meant is not said: one error for one misspelling.
         with run.quietly():
-            return _target(run, target, step, ctx, step.args, env, entering, where)
+            return primitive(run, target, step, ctx, step.args, env, entering, where), None
     return _target(run, target, step, ctx, step.args, env, entering, where)
 
 
 def _named(run: Run, step: Step, ctx: Context) -> Op | BlockDecl | Document | None:
-    """What the op's name means here; an unknown one is reported, and read as the nearest known one."""
+    """What the op's name means here; an unknown one is reported, and read as the nearest op, for shapes alone.
+
+    It is never read as a block: a guess must not run what would not have run, such as the block that it stands in.
+    """
     home = ctx.frame.home
     found = home.callable(step.op) or (lookup(step.op) if step.op != "input" else None)
     if found is not None:
@@ -61,8 +64,8 @@ def _named(run: Run, step: Step, ctx: Context) -> Op | BlockDecl | Document | No
         )
         return None
     run.error(ctx.frame, "NS201", f"there is no op or block '{step.op}'", step.span, did_you_mean(step.op, known))
-    guess = nearest(step.op, known)
-    return (home.callable(guess) or lookup(guess)) if guess else None
+    guess = run.guess(step.op, known)
+    return None if guess is None or home.callable(guess) is not None else lookup(guess)
 
 
 def _check_arguments(env: Env, tree: Tree | None) -> None:
@@ -199,6 +202,8 @@ def block(
         run.scope(where, "block", frame, step.span, decl.name, scope_args, step.doc or decl.doc)
     body = Context(frame, values, names, where)
     value = run_body(run, decl.lets, decl.body, body, running)
+    if not ok:
+        return POISON
     if decl.outputs:
         value = _outputs(run, decl.outputs, body)
         run.leaves(where, value)
@@ -221,7 +226,7 @@ def enter(
             span,
             "a block that calls itself needs a `when` or `only_if` that ends it",
         )
-    run.tick()
+    run.tick(CALL)
     trace = (Frame(name, span, where.path), *ctx.frame.trace)
     return BlockFrame(home, name, inputs, where.path, trace, depth)
 
@@ -270,7 +275,7 @@ def parameters(
 ) -> dict[str, Any]:
     """The values of declared parameters: as given, or their defaults, which see the parameters before them.
 
-    What is missing is not said where the arguments have another mistake already (`complete` is false).
+    Where the arguments have a mistake already (`complete` is false), what is not given is unknown: nothing is missing.
     """
     values: dict[str, Any] = {}
     missing: list[str] = []
@@ -279,7 +284,7 @@ def parameters(
         try:
             if p.name in given:
                 values[p.name] = _given(p, given[p.name], arg_env, inner)
-            elif p.default is not None:
+            elif p.default is not None and complete:
                 values[p.name] = argument(inner, p.default, p.type, p.name, *_limits(p, inner))
             else:
                 values[p.name] = POISON

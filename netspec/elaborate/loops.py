@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from netspec.elaborate.bind import expression, literal
-from netspec.elaborate.run import Context, Loop, Run, Where, join
+from netspec.elaborate.run import ITERATION, Context, Loop, Run, Where, join
 from netspec.elaborate.values import AMBIGUOUS, POISON, Entry, Env, Mistake, Names, Val
+from netspec.expr import Template
 from netspec.parse import Map, Scalar, Seq, Tree
 from netspec.steps import Branch, Step
 
@@ -17,13 +19,17 @@ def sequence(run: Run, step: Step, ctx: Context, running: Val) -> Val:
     """`for` outside, `repeat` inside: every round takes what the one before gave."""
     env = Env(run, ctx.frame, ctx.values, ctx.names, running)
     table = step.keywords.get("for")
-    rows: list[dict[str, Any]] = list(for_rows(env, table)) if table is not None else [{}]
+    rows: list[dict[str, Any]] = list(for_rows(env, table, step, ctx)) if table is not None else [{}]
     if not rows and "from" in step.keywords:
         raise Mistake("NS307", "a loop without rounds cannot stand beside `from`", step.span)
     maker = _Rounds(run, step, ctx, loop_names=set(rows[0]) if rows else set())
+    errors = run.reporter.errors
     for index, row in enumerate(rows):
         outer = maker.enter(ctx.having(**row), index if table is not None else None)
         running = _repeat(run, step, outer, maker, running)
+        if run.reporter.errors > errors or running.state == "poison":
+            lose(ctx.names, step.name)
+            return POISON
         if maker.stops_at(maker.row_path):
             break
     maker.finish(running)
@@ -38,16 +44,30 @@ def _repeat(run: Run, step: Step, ctx: Context, maker: _Rounds, running: Val) ->
         return maker.round(ctx, None, running)
     env = Env(run, ctx.frame, ctx.values, ctx.names, running)
     count = count_of(env, step.keywords["repeat"], "repeat")
+    if step.broken:
+        count = min(count, 1)
+    run.reserve(count, step, ctx, step.keywords["repeat"].span)
     if count == 0 and "from" in step.keywords:
         raise Mistake("NS307", "`repeat: 0` beside `from`", step.keywords["repeat"].span,
                       "without a round there is nothing for `from` to feed")
     index = AMBIGUOUS if ctx.counting else None
+    errors = run.reporter.errors
     for i in range(count):
         inner = replace(ctx.having(i=i if index is None else index), counting=True)
         running = maker.round(inner, i, running)
+        if run.reporter.errors > errors or running.state == "poison":
+            lose(ctx.names, step.name)
+            return POISON
         if maker.stops_at(maker.path):
             break
     return running
+
+
+def lose(names: Names, template: Template | None) -> None:
+    """After an error the names that a step would have made are known, so that their readers say nothing more."""
+    if template is not None and not template.is_plain:
+        parts = ["[^.]*" if not isinstance(part, str) else re.escape(part) for part in template.holes.parts]
+        names.lost.append(re.compile("".join(parts)))
 
 
 class _Rounds:
@@ -80,7 +100,7 @@ class _Rounds:
         """One round; its path has the row and the index unless the name says them."""
         from netspec.elaborate.body import name_of, once
 
-        self.run.tick()
+        self.run.tick(ITERATION)
         env = Env(self.run, ctx.frame, ctx.values, ctx.names, running)
         name = name_of(env, self.step)
         if index is None and isinstance(ctx.values.get("i"), type(AMBIGUOUS)):
@@ -142,7 +162,7 @@ class _Rounds:
             define(self.run, self.ctx, self.step.counted if name is None else name.fill(None), self.step, running, None)
 
 
-def for_rows(env: Env, tree: Tree) -> Iterator[dict[str, Any]]:
+def for_rows(env: Env, tree: Tree, step: Step | Branch, ctx: Context) -> Iterator[dict[str, Any]]:
     """The rows of `pattern: iterable` as values by name; raises Mistake."""
     if not isinstance(tree, Map) or len(tree.entries) != 1:
         raise Mistake("NS110", "`for` has one entry, `names: iterable`", tree.span, "`for: {k: 5}`")
@@ -151,8 +171,12 @@ def for_rows(env: Env, tree: Tree) -> Iterator[dict[str, Any]]:
     taken = [n for n in names if n in env.values and env.values[n] is not POISON]
     if taken:
         raise Mistake("NS204", f"'{taken[0]}' is the name of a value already", key.span, "choose another name")
-    for row, at in _iterate(env, iterable):
-        env.tick()
+    count = 0
+    for row, at in _iterate(env, iterable, step, ctx):
+        count += 1
+        if step.broken and count > 1:
+            break
+        env.run.tick(2)
         if len(names) == 1:
             yield {names[0]: row}
         elif isinstance(row, list) and len(row) == len(names):
@@ -162,9 +186,11 @@ def for_rows(env: Env, tree: Tree) -> Iterator[dict[str, Any]]:
             raise Mistake("NS302", f"this row has {got}, the names are {len(names)}: {', '.join(names)}", at)
 
 
-def _iterate(env: Env, tree: Tree) -> Iterator[tuple[Any, Any]]:
+def _iterate(env: Env, tree: Tree, step: Step | Branch, ctx: Context) -> Iterator[tuple[Any, Any]]:
     """Rows with their places: a YAML list is data, a scalar is an expression that counts or lists."""
     if isinstance(tree, Seq):
+        if not step.broken:
+            env.run.reserve(len(tree.items), step, ctx, tree.span)
         for item in tree.items:
             yield literal(env, item), item.span
         return
@@ -175,18 +201,24 @@ def _iterate(env: Env, tree: Tree) -> Iterator[tuple[Any, Any]]:
         value = range(value)
     elif not isinstance(value, list):
         raise Mistake("NS302", "`for` goes over a count or a list", tree.span)
+    if not step.broken:
+        env.run.reserve(len(value), step, ctx, tree.span)
     for row in value:
         yield row, tree.span
 
 
-def _each_rows(env: Env, ctx: Context, tree: Tree) -> tuple[list[dict[str, Any]], bool]:
+def _each_rows(env: Env, ctx: Context, step: Step | Branch) -> tuple[list[dict[str, Any]], bool]:
     """The rounds of `each`, and whether they are counted by `i`."""
     from netspec.elaborate.body import count_of
 
+    tree = step.keywords["each"]
     if isinstance(tree, Map):
-        rows = list(for_rows(env, tree))
+        rows = list(for_rows(env, tree, step, ctx))
     else:
-        rows = [{"i": AMBIGUOUS if ctx.counting else i} for i in range(count_of(env, tree, "each"))]
+        count = count_of(env, tree, "each")
+        count = min(count, 1) if step.broken else count
+        env.run.reserve(count, step, ctx, tree.span)
+        rows = [{"i": AMBIGUOUS if ctx.counting else i} for i in range(count)]
     if not rows:
         raise Mistake("NS307", "`each` wants a round", tree.span)
     return rows, not isinstance(tree, Map)
@@ -197,10 +229,12 @@ def each(run: Run, step: Step, ctx: Context, running: Val) -> Val:
     from netspec.elaborate.body import define, name_of, once
 
     env = Env(run, ctx.frame, ctx.values, ctx.names, running)
-    rows, counted = _each_rows(env, ctx, step.keywords["each"])
+    rows, counted = _each_rows(env, ctx, step)
     in_name = step.name is not None and bool(step.name.names & set(rows[0]))
     values, rounds, first = [], Names(), ""
+    errors = run.reporter.errors
     for index, row in enumerate(rows):
+        run.tick(ITERATION)
         inner = replace(ctx.having(**row), counting=ctx.counting or counted)
         name = name_of(Env(run, ctx.frame, inner.values, ctx.names, running), step)
         where = base = ctx.where.child(name)
@@ -212,11 +246,16 @@ def each(run: Run, step: Step, ctx: Context, running: Val) -> Val:
         loop = Loop(where.weights, base.weights if not in_name else first)
         inner = replace(inner, loops=(*ctx.loops, loop))
         value, children = once(run, step, inner, running, where, looped=not in_name)
+        if run.reporter.errors > errors or value.state == "poison":
+            lose(ctx.names, step.name)
+            value = POISON
         values.append(value)
         if in_name:
             define(run, ctx, name, step, value, children)
         else:
             rounds.entries[str(index)] = Entry(value, where.path, step.span, False, children)
+        if value is POISON:
+            break
     whole = _all_of(values)
     if not in_name:
         define(run, ctx, name, step, whole, rounds)
@@ -239,10 +278,12 @@ def rounds_of_each(run: Run, branch: Branch, ctx: Context, around: Names, found:
     from netspec.elaborate.body import branch_once, define, name_of_branch
 
     env = Env(run, ctx.frame, ctx.values, around, running)
-    rows, counted = _each_rows(env, ctx, branch.keywords["each"])
+    rows, counted = _each_rows(env, ctx, branch)
     in_name = branch.name is not None and bool(branch.name.names & set(rows[0]))
     operands, rounds = [], Names()
+    errors = run.reporter.errors
     for index, row in enumerate(rows):
+        run.tick(ITERATION)
         inner = replace(ctx.having(**row), counting=ctx.counting or counted)
         name = name_of_branch(Env(run, ctx.frame, inner.values, around, running), branch)
         where = ctx.where.child(name)
@@ -253,11 +294,16 @@ def rounds_of_each(run: Run, branch: Branch, ctx: Context, around: Names, found:
             where = where.child(str(index))
         inner = replace(inner, loops=(*ctx.loops, Loop(where.weights, base)))
         value, children = branch_once(run, branch, inner, around, where, running)
+        if run.reporter.errors > errors or value.state == "poison":
+            lose(found, branch.name)
+            value = POISON
         operands.append((where.path.rpartition(".")[2] if in_name else f"{name}.{index}", value))
         if in_name:
             define(run, ctx, name, branch, value, children, found)
         else:
             rounds.entries[str(index)] = Entry(value, where.path, branch.at.span, False, children)
+        if value is POISON:
+            break
     if not in_name:
         define(run, ctx, name, branch, _all_of([v for _, v in operands]), rounds, found)
     return operands

@@ -3,26 +3,43 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from netspec.document import Document
+from netspec.elaborate.forecast import Forecast
 from netspec.elaborate.values import BlockFrame, Mistake, Names, Val
-from netspec.errors import Reporter, Span
+from netspec.errors import Reporter, Span, nearest
 from netspec.graph import Node, Ref, Scope
 from netspec.identifiers import Path
 from netspec.ops import OPS, Op, Shape, Tensor
+from netspec.steps import Branch, Step
 
 MAX_NODES = 100_000
-MAX_TICKS = 1_000_000
+# Work that makes no node, in units of about a microsecond, and what each node allows beside it.
+MAX_WORK = 500_000
+WORK_OF_NODE = 100
+RAISE_LIMITS = "--max-nodes raises the limits of nodes and of work"
+STEP, ITERATION, CALL = 10, 25, 60
+# After misspellings that were read as what was probably meant, to check what follows: how many of them, and how far.
+MAX_GUESSES = 10
+MAX_NODES_AFTER_GUESS = 2_000
 MAX_PARAMS = 2**36
 MAX_SCOPES = 128
 
 
+class Enough(Exception):
+    """Errors are reported already, and looking for more of them would take too long: elaboration stops."""
+
+
 class OverBudget(Exception):
-    """A budget is used up: elaboration stops."""
+    """A limit is exceeded: elaboration stops."""
+
+    def __init__(self, message: str, span: Span | None = None, frame: BlockFrame | None = None) -> None:
+        super().__init__(f"limit exceeded: {message}")
+        self.span, self.frame = span, frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +116,33 @@ class Run:
     """Prefix of weights -> the node that made them."""
     offered: list[tuple[Val, Span, BlockFrame, str]] = field(default_factory=list)
     """Steps with several values, whose parts may stay unread."""
-    ticks: int = 0
+    work: int = 0
+    """Used up so far; every node gives some back."""
     params: int = 0
+    forecast: Forecast = field(default_factory=Forecast)
+    guesses: int = 0
+    last_node: int = 0
+    """After a guess, how many nodes are made at most."""
 
-    def tick(self) -> None:
-        """Counts one step of elaboration; raises OverBudget."""
-        self.ticks += 1
-        if self.ticks > max(MAX_TICKS, 10 * self.max_nodes):
-            raise OverBudget(f"more than {max(MAX_TICKS, 10 * self.max_nodes):,} steps of elaboration "
-                             "(rounds, calls, parts of expressions)")
+    def tick(self, cost: int = 1) -> None:
+        """Counts work against the limit; raises OverBudget."""
+        self.work += cost
+        if self.work > MAX_WORK and self.work > max(MAX_WORK, 5 * self.max_nodes):
+            if self.guesses:
+                raise Enough
+            raise OverBudget(f"more than {max(MAX_WORK, 5 * self.max_nodes):,} units of work that make no node "
+                             "(iterations, calls, parts of expressions)")
+
+    def reserve(self, count: int, step: Step | Branch, ctx: Context, span: Span) -> None:
+        """Holds the iterations of a loop against the limit before the first of them; raises OverBudget."""
+        if count > self.max_nodes:
+            raise OverBudget(f"a loop of {count:,} iterations, and a network has at most {self.max_nodes:,} nodes",
+                             span, ctx.frame)
+        if ctx.frame.until is None and count > 1:
+            more = count * self.forecast.iteration(step, ctx.frame.home, ctx.values)
+            if len(self.nodes) + more > self.max_nodes:
+                raise OverBudget(f"this loop makes {more:,} nodes or more, and a network has at most "
+                                 f"{self.max_nodes:,}", span, ctx.frame)
 
     def error(self, frame: BlockFrame | None, code: str, message: str, span: Span | None, help: str = "") -> None:
         """Reports an error with the calls that led here."""
@@ -116,6 +151,14 @@ class Run:
     def mistake(self, frame: BlockFrame, found: Mistake, span: Span) -> None:
         """Reports a mistake, at its own place or at `span`."""
         self.error(frame, found.code, found.message, found.span or span, found.help)
+
+    def guess(self, word: str, known: Iterable[str]) -> str | None:
+        """The known name that was probably meant, for checking what follows a misspelling that is reported already."""
+        self.guesses += 1
+        found = nearest(word, known) if self.guesses <= MAX_GUESSES else None
+        if found is not None and not self.last_node:
+            self.last_node = len(self.nodes) + MAX_NODES_AFTER_GUESS
+        return found
 
     @contextmanager
     def quietly(self) -> Iterator[None]:
@@ -167,11 +210,14 @@ class Run:
             self.same_path(where.path, span)
         if len(self.nodes) >= self.max_nodes:
             raise OverBudget(f"more than {self.max_nodes:,} nodes in the graph")
+        if self.last_node and len(self.nodes) >= self.last_node:
+            raise Enough
         weights_at, written = where.weights_at()
         node = Node(where.path, op.name, operands, rule.attrs, rule, weights_at, init, span, doc)
         if rule.weights or rule.stats:
             self._own(node, written, span)
         self.nodes[where.path] = node
+        self.work -= WORK_OF_NODE
         self.traces[where.path] = frame
         self.weights_of[where.path] = weights_at
         count = len(rule.shapes)

@@ -12,7 +12,7 @@ from netspec.elaborate.bind import condition, expression, fill, literal, type_of
 from netspec.elaborate.body import run_steps
 from netspec.elaborate.call import lets, parameters, replace_default
 from netspec.elaborate.live import dead_steps
-from netspec.elaborate.run import MAX_NODES, Context, OverBudget, Run, Where
+from netspec.elaborate.run import MAX_NODES, RAISE_LIMITS, Context, Enough, OverBudget, Run, Where
 from netspec.elaborate.values import POISON, BlockFrame, Entry, Env, Mistake, Names, Poisoned, Val
 from netspec.errors import Reporter, Source, Span, UsageError, did_you_mean
 from netspec.expr import parse_template
@@ -50,9 +50,11 @@ def elaborate(
         try:
             chosen = variant or doc.default_variant
             return _network(run, doc, chosen, dict(settings or {}), input, declared_input)
+        except Enough:
+            return None
         except OverBudget as e:
             at = doc.tree.get("body") or doc.tree
-            run.error(None, "NS404", str(e), at.span, "--max-nodes raises the limits of nodes and steps")
+            run.error(e.frame, "NS404", str(e), e.span or at.span, RAISE_LIMITS)
             return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -90,6 +91,8 @@ class Names:
 
     parent: Names | None = None
     entries: dict[str, Entry] = field(default_factory=dict)
+    lost: list[re.Pattern[str]] = field(default_factory=list)
+    """What names look like that an iteration with an error, or one after it, would have made."""
 
     def visible(self, name: str) -> Entry | None:
         """The entry that a name means here: of this scope, or of one around it."""
@@ -97,6 +100,8 @@ class Names:
         while scope is not None:
             if name in scope.entries:
                 return scope.entries[name]
+            if any(pattern.fullmatch(name) for pattern in scope.lost):
+                return Entry(POISON, name, None, False)
             scope = scope.parent
         return None
 

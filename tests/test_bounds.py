@@ -1,0 +1,166 @@
+"""Specs that would take for ever, or all memory, are refused by a limit, at once and with its place."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from netspec.check import check_file
+from netspec.elaborate.run import MAX_NODES_AFTER_GUESS, Run
+from netspec.errors import Diagnostic, Reporter
+
+CASES = Path(__file__).parent / "cases"
+HEAD = "netspec: 1\nname: a\ninput: [3, 8, 8]\n"
+
+
+def bounded() -> None:
+    """The bounds of a child: far above what a check may take, far below what a bomb would."""
+    resource.setrlimit(resource.RLIMIT_CPU, (10, 10))
+    resource.setrlimit(resource.RLIMIT_AS, (2 * 2**30, 2 * 2**30))
+
+
+def checked(path: Path) -> subprocess.CompletedProcess[str]:
+    """Runs `netspec check` within the bounds."""
+    command = [sys.executable, "-m", "netspec", "check", str(path)]
+    return subprocess.run(command, capture_output=True, text=True, preexec_fn=bounded)
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """What elaboration does: every unit of work and every node, counted up."""
+    done = [0, 0]
+    tick, node = Run.tick, Run.node
+
+    def counted_tick(self: Run, cost: int = 1) -> None:
+        done[0] += cost
+        assert done[0] < 2_000_000, "the work has no bound"
+        tick(self, cost)
+
+    def counted_node(self: Run, *args: object) -> object:
+        done[1] += 1
+        return node(self, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Run, "tick", counted_tick)
+    monkeypatch.setattr(Run, "node", counted_node)
+    return done
+
+
+def said(tmp_path: Path, text: str) -> list[Diagnostic]:
+    path = tmp_path / "a.yaml"
+    path.write_text(text, encoding="utf-8")
+    reporter = Reporter()
+    check_file(path, reporter)
+    return list(reporter.sorted())
+
+
+@pytest.mark.parametrize(
+    "case, line, code",
+    [
+        ("each_bomb", 6, "NS404"),
+        ("slow_each", 5, "NS404"),
+        ("slow_repeat_empty", 5, "NS110"),
+        ("slow_library", 8, "NS201"),
+    ],
+)
+def test_a_case_ends_at_once(case: str, line: int, code: str) -> None:
+    done = checked(CASES / f"{case}.yaml")
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.count("error[") == 1, done.stderr
+    assert f"{case}.yaml:{line}:" in done.stderr and code in done.stderr
+
+
+HUGE = 2**31 - 1
+LOOPS = {
+    "repeat": f"  - relu:\n    repeat: {HUGE}",
+    "for": f"  - relu:\n    for: {{k: {HUGE}}}",
+    "each": f"  - relu:\n    each: {HUGE}",
+    "each with a name": f"  - relu:\n    each: {{k: {HUGE}}}",
+    "each on a branch": f"  - add: {{p: {{each: {HUGE}, do: [relu]}}}}",
+    "each by name on a branch": f"  - add: {{p: {{each: {{k: {HUGE}}}, do: [relu]}}}}",
+    "computed": "  - relu:\n    repeat: =2 ** 40",
+    "inside": f"  - do: [{{relu: {{}}, repeat: {HUGE}}}]\n    repeat: 2",
+    "of nothing": f"  - do: [{{relu: {{}}, when: false}}]\n    repeat: {HUGE}",
+}
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_count_is_held_against_the_limit_before_the_loop(loop: str, tmp_path: Path, work: list[int]) -> None:
+    (found,) = said(tmp_path, HEAD + "body:\n" + LOOPS[loop] + "\n")
+    assert found.code == "NS404" and found.message.startswith("limit exceeded: ")
+    assert found.span is not None and found.span.line > 4
+    assert work[1] <= 2, "no iteration ran"
+
+
+NESTED = {
+    "repeat": "  - do: [{do: [{relu: {}, repeat: 1000}], repeat: 1000}]\n    repeat: 1000",
+    "each": "  - add: {p: {each: 1000, do: [{add: {q: {each: 1000, do: [relu]}}}]}}",
+    "a block": "  - big: {}\n    repeat: 400",
+}
+
+
+@pytest.mark.parametrize("loop", NESTED)
+def test_loops_in_loops_are_multiplied(loop: str, tmp_path: Path, work: list[int]) -> None:
+    blocks = "blocks:\n  big:\n    body:\n      - conv: [3, 1]\n        repeat: 300\n"
+    (found,) = said(tmp_path, HEAD + (blocks if loop == "a block" else "") + "body:\n" + NESTED[loop] + "\n")
+    assert found.code == "NS404" and "this loop makes" in found.message and work[1] <= 1
+
+
+def test_what_a_condition_may_leave_out_is_not_foreseen(tmp_path: Path) -> None:
+    blocks = "blocks:\n  deep:\n    params: {n: int}\n    body:\n"
+    blocks += "      - deep: =n - 1\n        when: n > 0\n      - relu\n"
+    text = HEAD + blocks + "body:\n  - relu:\n    repeat: 5\n  - deep: 3\n    repeat: 4\n  - relu:\n    when: false\n"
+    assert said(tmp_path, text) == []
+
+
+def test_loops_of_nothing_in_each_other_end(tmp_path: Path, work: list[int]) -> None:
+    nothing = "{relu: {}, when: false}"
+    for _ in range(5):
+        nothing = f"{{do: [{nothing}], repeat: 5000}}"
+    (found,) = said(tmp_path, HEAD + f"body:\n  - {nothing}\n")
+    assert found.code == "NS404" and "units of work" in found.message
+
+
+ERRONEOUS = {
+    "repeat": "  - b{i} = conv: [=nothing, 1]\n    repeat: 90000",
+    "for": "  - b{k} = conv: [=nothing, 1]\n    for: {k: 90000}",
+    "each": "  - b{k} = conv: [=nothing, 1]\n    each: {k: 90000}",
+    "each on a branch": "  - add: {'b{k}': {each: {k: 90000}, do: [conv: [=nothing, 1]]}}",
+    "repeat in repeat": "  - do: [{conv: [=nothing, 1], repeat: 300}]\n    repeat: 300",
+}
+
+
+@pytest.mark.parametrize("loop", ERRONEOUS)
+def test_a_loop_ends_with_its_first_error(loop: str, tmp_path: Path, work: list[int]) -> None:
+    readers = "  - c = conv: [4, 1]\n    from: b7\n" if "{k}" in ERRONEOUS[loop] or "{i}" in ERRONEOUS[loop] else ""
+    (found,) = said(tmp_path, HEAD + "body:\n" + ERRONEOUS[loop] + "\n" + readers)
+    assert found.code == "NS202"
+    assert work[1] <= 1 and work[0] < 400_000
+
+
+def test_an_error_before_a_loop_does_not_run_it(tmp_path: Path, work: list[int]) -> None:
+    (found,) = said(tmp_path, HEAD + "body:\n  - conv: [=nothing, 1]\n  - relu:\n    repeat: 90000\n")
+    assert found.code == "NS202" and work[0] < 1000
+
+
+@pytest.mark.parametrize("near", ["dense_blok", "dense_bloc", "dense_layer"])
+def test_a_guess_never_runs_a_block(near: str, tmp_path: Path, work: list[int]) -> None:
+    """An unknown block is not read as its nearest name, which may be the block that it stands in."""
+    body = f"      - a = {near}: =n\n      - b = {near}: =n\n      - relu\n"
+    blocks = f"blocks:\n  dense_block:\n    params: {{n: int}}\n    body:\n{body}"
+    found = said(tmp_path, HEAD + blocks + "body:\n  - dense_block: 3\n")
+    assert [d.code for d in found] == ["NS201", "NS201"]
+    assert all("dense_block" in d.help for d in found)
+    assert work[0] < 1000
+
+
+def test_a_guess_of_a_parameter_stays_small(tmp_path: Path, work: list[int]) -> None:
+    """A misspelt argument is read as the nearest free one, as far as a network of usual size goes."""
+    block = "blocks:\n  tree:\n    params: {depth: int}\n    body:\n      - relu\n"
+    calls = "".join(f"      - {n} = tree: {{dept: =depth - 1}}\n        when: depth > 0\n" for n in "abcdefgh")
+    found = said(tmp_path, HEAD + block + calls + "body:\n  - tree: {dept: 40}\n")
+    assert {d.code for d in found} == {"NS206"}
+    assert work[1] <= MAX_NODES_AFTER_GUESS + 2
