@@ -13,6 +13,7 @@ from netspec.graph import Graph, Node, Ref
 from netspec.passes.drop_heads import drop_heads
 from netspec.regions import Region, tree
 from netspec_torch.lift import Body, Group, Line, Member
+from netspec_torch.quote import GLOBAL_NAMES, identifier, string
 from netspec_torch.render import call_of, render
 from netspec_torch.rules import AFTER, ROWS, Arg
 
@@ -29,6 +30,11 @@ def class_name(block: str) -> str:
     return f"Net{name}" if name[0].isdigit() or keyword.iskeyword(name) else name
 
 
+def main_class(graph: Graph) -> str:
+    """The name of the class of the whole network, which comes before all others."""
+    return Emitter(graph).unique(class_name(graph.name))
+
+
 class Emitter:
     """Collects the classes of one graph, innermost first."""
 
@@ -41,10 +47,9 @@ class Emitter:
     def source(self, version: str) -> str:
         """The whole file."""
         root = tree(self.graph)
-        main = class_name(self.graph.name)
-        self.taken.add(main)
+        main = self.unique(class_name(self.graph.name))
         body = Writer(self, root).network()
-        body.group = Group(main, [body])
+        body.group = Group(main, [body], taken=self.taken)
         for group in self.groups.values():
             group.lift()
         return render(self.graph, list(self.groups.values()), body.group, version)
@@ -69,17 +74,22 @@ class Emitter:
         """Whether the weights are shared inside the region alone: rounds of a loop in it."""
         return home is not None and (node.weights_at.startswith(home + ".") if home else True)
 
+    def unique(self, name: str) -> str:
+        """The name of a class that no other has, and nothing else in the file."""
+        found, count = name, 1
+        while found in self.taken or found in GLOBAL_NAMES:
+            count += 1
+            found = f"{name}{count}"
+        self.taken.add(found)
+        return found
+
     def instance(self, region: Region) -> Body:
         """The body of a block as an instance of its class."""
         body = Writer(self, region).block()
         key = body.key()
         if key not in self.groups:
-            name, count = class_name(region.scope.block), 1
-            while name in self.taken:
-                count += 1
-                name = f"{class_name(region.scope.block)}{count}"
-            self.taken.add(name)
-            self.groups[key] = Group(name)
+            name = self.unique(class_name(region.scope.block))
+            self.groups[key] = Group(name, taken=self.taken)
         body.group = self.groups[key]
         body.group.bodies.append(body)
         return body
@@ -94,7 +104,7 @@ class Writer:
         self.home = emitter.home(region) or ""
         self.members: dict[str, Member] = {}
         self.names: dict[Ref, str] = {}
-        self.used = {"self", "x", "F", "nn", "torch"}
+        self.used = {"x"}
         self.steps: list[tuple[list[Ref], list[Ref], str]] = []
         """What each line makes, what it reads, and its text over {0}, {1}, ..."""
 
@@ -150,7 +160,7 @@ class Writer:
         """One output is a tensor, several are a dict."""
         if len(outputs) == 1:
             return self.names[outputs[0][1]]
-        return "{" + ", ".join(f'"{name}": {self.names[ref]}' for name, ref in outputs) + "}"
+        return "{" + ", ".join(f"{string(name)}: {self.names[ref]}" for name, ref in outputs) + "}"
 
     def _done(self) -> Body:
         self.body.members = list(self.members.values())
@@ -308,13 +318,9 @@ class Writer:
 
     def fresh(self, name: str) -> str:
         """A local name that is not taken."""
-        base = name if re.fullmatch(r"[A-Za-z_]\w*", name) and not keyword.iskeyword(name) else f"x_{name}"
-        unique, count = base, 1
-        while unique in self.used:
-            count += 1
-            unique = f"{base}_{count}"
+        unique = identifier(name, self.used)
         self.used.add(unique)
         return unique
 
 
-__all__ = ["Arg", "Emitter", "class_name", "source"]
+__all__ = ["Arg", "Emitter", "class_name", "main_class", "source"]

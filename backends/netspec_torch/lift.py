@@ -8,6 +8,7 @@ from typing import Any
 
 from netspec.ops import Shape
 from netspec.regions import Region
+from netspec_torch.quote import identifier
 from netspec_torch.rules import Arg
 
 
@@ -75,6 +76,8 @@ class Group:
     lifted: dict[tuple[int, str], str] = field(default_factory=dict)
     """(number of the leaf, argument) -> parameter or expression of it."""
     parameters: list[str] = field(default_factory=list)
+    taken: set[str] = field(default_factory=set)
+    """Names of the classes of the file, which no parameter may hide."""
 
     def leaves(self, body: Body) -> list[Member]:
         """The layers and instances of one of its instances, in order."""
@@ -111,10 +114,7 @@ class Group:
             leaf = self.leaves(self.bodies[0])[number]
             base = "_".join(s for s in leaf.name.split(".") if not s.isdigit()) or "layer"
             name = f"{base}_{key}"
-        unique, count = name, 1
-        while unique in self.parameters:
-            count += 1
-            unique = f"{name}_{count}"
+        unique = identifier(name, {*self.parameters, *self.taken})
         self.parameters.append(unique)
         for body, value in zip(self.bodies, column, strict=True):
             body.values[unique] = value

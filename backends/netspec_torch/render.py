@@ -5,47 +5,47 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from netspec.graph import Graph
 from netspec.measure import totals
 from netspec_torch.helpers import HELPERS
 from netspec_torch.lift import Body, Group, Line, Member
+from netspec_torch.quote import comment, docstring, is_identifier, literal, string
 
 WIDTH = 120
 
 
 def call_of(name: str) -> str:
     """How forward reaches a member: self.a.b, or get_submodule where a name begins with a digit."""
-    if all(re.fullmatch(r"[A-Za-z_]\w*", part) for part in name.split(".")):
+    if all(is_identifier(part) for part in name.split(".")):
         return f"self.{name}"
-    return f'self.get_submodule("{name}")'
+    return f"self.get_submodule({string(name)})"
 
 
 def render(graph: Graph, groups: Sequence[Group], network: Group, version: str) -> str:
     """The whole file: imports, helpers that are used, classes innermost first, the network."""
-    classes = [_class(g, nn_doc(g), _parameters(g)) for g in groups]
-    main = _class(network, _text(graph.title or graph.name), "")
-    code = "\n\n".join([*classes, main])
+    classes = [Class(g, _doc(g)) for g in groups] + [Class(network, [graph.title or graph.name])]
+    code = "\n\n".join("\n".join(c.code) for c in classes)
     helpers = _helpers(code)
     counts = totals(graph.nodes.values())
     outputs = ", ".join(f"{name} ({', '.join(map(str, graph.shape(o.ref)))})" for name, o in graph.outputs.items())
     inputs = ", ".join(f"{n.path} ({', '.join(map(str, n.shape))})" for n in graph.inputs)
-    head = "\n".join(
+    head = docstring(
         [
-            f'"""{_text(graph.title or graph.name)}',
+            graph.title or graph.name,
             "",
             f"{inputs} -> {outputs}; {counts.params:,} parameters, {counts.macs:,} multiply-accumulates.",
             f"Written by netspec {version}; it needs PyTorch alone. The weights beside this file load with",
             f"    model = {network.name}()",
-            '    model.load_state_dict(torch.load("....pth", weights_only=True))',
-            '"""',
+            "    model.load_state_dict(torch.load('....pth', weights_only=True))",
         ]
     )
     imports = ["from collections import OrderedDict", ""] if "OrderedDict(" in code else []
     functional = ["import torch.nn.functional as F"] if re.search(r"\bF\.", code + "".join(helpers)) else []
-    top = "\n".join([head, "", *imports, "import torch", *functional, "from torch import nn"])
-    return "\n\n\n".join(part.strip("\n") for part in [top, *helpers, *classes, main]) + "\n"
+    top = "\n".join([*head, "", *imports, "import torch", *functional, "from torch import nn"])
+    return "\n\n\n".join(part.strip("\n") for part in [top, *helpers, *(c.text() for c in classes)]) + "\n"
 
 
 def _helpers(code: str) -> list[str]:
@@ -59,56 +59,39 @@ def _helpers(code: str) -> list[str]:
     return list(reversed(found.values()))
 
 
-def _text(text: str) -> str:
-    """Text of a spec for a docstring."""
-    safe = text.encode("unicode_escape").decode("ascii") if not text.isprintable() else text
-    return safe.replace("\\", "\\\\").replace('"', "'")
-
-
-def nn_doc(group: Group) -> str:
+def _doc(group: Group) -> list[str]:
     """The docstring of a class: what the spec says, and where it stands."""
     scope = group.bodies[0].region.scope
     places = [b.region.path for b in group.bodies]
     shown = ", ".join(places[:4]) + (f", ... ({len(places)} in all)" if len(places) > 4 else "")
-    first = f"{_text(scope.doc)}." if scope.doc else f"The block {scope.block}."
-    return (
-        f"{first}\n\nHere as {shown}; first called at {_text(str(scope.span))}."
-        if scope.span
-        else f"{first}\n\nHere as {shown}."
-    )
+    first = f"{scope.doc}." if scope.doc else f"The block {scope.block}."
+    called = f"; first called at {scope.span}" if scope.span else ""
+    return [first, "", f"Here as {shown}{called}."]
 
 
-def _parameters(group: Group) -> str:
-    return "".join(f", {p}" for p in group.parameters)
+@dataclass(eq=False)
+class Class:
+    """The source of one class: its docstring holds text of the spec, its code what the compiler wrote."""
 
+    group: Group
+    doc: list[str]
+    code: list[str] = field(init=False)
 
-def _class(group: Group, doc: str, parameters: str) -> str:
-    """One class."""
-    body = group.bodies[0]
-    lines = [
-        f"class {group.name}(nn.Module):",
-        *_docstring(doc),
-        "",
-        *_wrapped(f"    def __init__(self{parameters}):"),
-        "        super().__init__()",
-    ]
-    numbers = {id(leaf): i for i, leaf in enumerate(group.leaves(body))}
-    for name, member in _nested(body.members).items():
-        lines += _register(name, member, group, numbers)
-    lines += ["", f"    def forward(self, {body.parameters}):"]
-    lines += [f"        {_commented(line, [b.lines[i] for b in group.bodies])}" for i, line in enumerate(body.lines)]
-    return "\n".join(lines) + "\n"
+    def __post_init__(self) -> None:
+        group, body = self.group, self.group.bodies[0]
+        numbers = {id(leaf): i for i, leaf in enumerate(group.leaves(body))}
+        parameters = "".join(f", {p}" for p in group.parameters)
+        self.code = [*_wrapped(f"    def __init__(self{parameters}):"), "        super().__init__()"]
+        for name, member in _nested(body.members).items():
+            self.code += _register(name, member, group, numbers)
+        self.code += ["", f"    def forward(self, {body.parameters}):"]
+        for i, line in enumerate(body.lines):
+            self.code.append(f"        {_commented(line, [b.lines[i] for b in group.bodies])}")
 
-
-def _docstring(doc: str) -> list[str]:
-    first, *rest = doc.split("\n\n")
-    shown = textwrap.wrap(first, WIDTH - 10) or [""]
-    lines = [f'    """{shown[0]}', *(f"    {line}" for line in shown[1:])]
-    for part in rest:
-        lines += ["", *(f"    {line}" for line in textwrap.wrap(part, WIDTH - 10))]
-    if len(lines) == 1:
-        return [f'{lines[0]}"""']
-    return [*lines, '    """']
+    def text(self) -> str:
+        """The whole class."""
+        shown = [line for part in self.doc for line in textwrap.wrap(part, WIDTH - 10) or [""]]
+        return "\n".join([f"class {self.group.name}(nn.Module):", *docstring(shown, 4), "", *self.code]) + "\n"
 
 
 def _wrapped(line: str) -> list[str]:
@@ -136,7 +119,7 @@ def _nested(members: Sequence[Member]) -> Nested:
 def _register(name: str, member: Member | Nested, group: Group, numbers: dict[int, int]) -> list[str]:
     """The lines that register one member."""
     left, right, indent = (
-        (f"self.{name} = ", "", 8) if re.fullmatch(r"[A-Za-z_]\w*", name) else (f'self.add_module("{name}", ', ")", 8)
+        (f"self.{name} = ", "", 8) if is_identifier(name) else (f"self.add_module({string(name)}, ", ")", 8)
     )
     value = _value(member, group, numbers, indent)
     return (" " * indent + left + value + right).split("\n")
@@ -145,13 +128,13 @@ def _register(name: str, member: Member | Nested, group: Group, numbers: dict[in
 def _value(member: Member | Nested, group: Group, numbers: dict[int, int], indent: int) -> str:
     """The constructor of a member, over several lines where it is long."""
     if isinstance(member, dict):
-        entries = [f'"{k}": {_value(v, group, numbers, indent + 4)}' for k, v in member.items()]
+        entries = [f"{string(k)}: {_value(v, group, numbers, indent + 4)}" for k, v in member.items()]
         return _broken("nn.ModuleDict({", entries, "})", indent)
     if member.items is not None:
         parts = [(m.name, _value(m, group, numbers, indent + 4)) for m in member.items]
         if [n for n, _ in parts] == [str(i) for i in range(len(parts))]:
             return _broken("nn.Sequential(", [v for _, v in parts], ")", indent)
-        return _broken("nn.Sequential(OrderedDict([", [f'("{n}", {v})' for n, v in parts], "]))", indent)
+        return _broken("nn.Sequential(OrderedDict([", [f"({string(n)}, {v})" for n, v in parts], "]))", indent)
     return _constructor(member, group, numbers[id(member)])
 
 
@@ -166,8 +149,8 @@ def _broken(start: str, parts: list[str], end: str, indent: int) -> str:
 def _constructor(leaf: Member, group: Group, number: int) -> str:
     """A layer or an instance with its arguments; what differs between instances is a parameter."""
 
-    def value(key: str, literal: Any) -> str:
-        return group.lifted.get((number, key)) or repr(literal)
+    def value(key: str, default: Any) -> str:
+        return group.lifted.get((number, key)) or literal(default)
 
     if leaf.body is not None:
         assert leaf.body.group is not None
@@ -194,7 +177,8 @@ def _commented(line: Line, same: Sequence[Line]) -> str:
             other.shape is not None and len(other.shape) == len(line.shape) and other.shape[i] == dim for other in same
         )
         dims.append(str(dim) if equal or i >= len(letters) else letters[i])
-    return f"{line.text}  # ({', '.join(dims)})"
+    shape = comment(", ".join(dims))
+    return f"{line.text}  # ({shape})"
 
 
 __all__ = ["Body", "call_of", "render"]

@@ -11,7 +11,7 @@ import torch
 from netspec.backend import DEFAULTS, Options, Result
 from netspec.errors import DataError, MissingError, UsageError
 from netspec.graph import Graph
-from netspec_torch.emit import class_name, source
+from netspec_torch.emit import main_class, source
 from netspec_torch.weights import state_dict
 
 
@@ -20,11 +20,11 @@ def to_module(graph: Graph, arrays: Mapping[str, np.ndarray], options: Options =
     from netspec.passes.drop_heads import drop_heads
 
     kept = graph if options.training else drop_heads(graph)
-    space: dict[str, object] = {"__name__": f"netspec_{class_name(graph.name)}"}
+    space: dict[str, object] = {"__name__": f"netspec_{main_class(graph)}"}
     # The source is our own: names in it are checked identifiers, and every text of the spec is escaped.
     exec(compile(source(kept, Options(training=True)), f"<netspec {graph.name}>", "exec"), space)
     with torch.device("meta"):  # no time is spent on weights that are replaced at once
-        module = space[class_name(graph.name)]()  # type: ignore[operator]
+        module = space[main_class(graph)]()  # type: ignore[operator]
     module.load_state_dict(state_dict(kept, arrays), strict=True, assign=True)
     module.requires_grad_(True)
     return module.train(options.training)  # type: ignore[no-any-return]
