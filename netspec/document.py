@@ -63,6 +63,10 @@ class Document:
     expect: Tree | None = None
     checkpoints: Map | None = None
     bad: set[int] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
+    """Names of variants that were refused, which is reported: they are known."""
+    open: frozenset[str] = frozenset()
+    """Sections that cannot be read or a file of which is missing: any unknown name may be one of theirs."""
 
     @property
     def is_library(self) -> bool:
@@ -140,22 +144,25 @@ class Reader:
 
     def _sort(self, path: Path, tree: Map, bad: set[int]) -> Document:
         part = {k.text: v for k, v in entries(tree, bad)}
-        steps = StepReader(bad)
+        steps = StepReader(bad, self.reporter)
         doc = Document(path, tree, text(part.get("name")) or from_file_name(path.stem), text(part.get("title")),
                        text(part.get("source")), bad=bad)
         if doc.name != path.stem and "name" not in tree.keys() and "body" in tree.keys():
             place = Span(tree.span.source, tree.span.line, tree.span.col, tree.span.line, tree.span.col + 1)
             self.reporter.note("NS205", f"this network has no `name`; it is '{doc.name}', after its file", place)
-        doc.params = self._params(part.get("params"), bad)
+        doc.open = frozenset(key.text for key, value in tree.entries if id(value) in bad or id(key) in bad)
+        doc.params = _params(part.get("params"), bad)
         doc.variants = {k.text: _variant(k, v, bad) for k, v in entries(part.get("variants"), bad)}
-        doc.lets = tuple(entries(part.get("let"), bad))
+        doc.refused = set(_keys(part.get("variants"))) - set(doc.variants)
+        doc.lets = tuple(entries(part.get("let"), set()))
         doc.input, doc.outputs, doc.expect = part.get("input"), part.get("outputs"), part.get("expect")
         checkpoints = part.get("checkpoints")
         doc.checkpoints = checkpoints if isinstance(checkpoints, Map) else None
         doc.body = steps.body(part.get("body"))
-        for key, value in entries(part.get("blocks"), bad):
+        for key, value in entries(part.get("blocks"), set()):
             self._unique(doc, key)
             doc.blocks[key.text] = self._block(key, value, doc, steps)
+            doc.open |= {"blocks"} if id(key) in bad else set()
         for item in items(part.get("use"), bad):
             if isinstance(item, Scalar):
                 self._use(doc, item)
@@ -170,21 +177,25 @@ class Reader:
             self.reporter.error("NS204", f"the block '{key.text}' is also brought in by `use`", key.span,
                                 help="choose another name")
 
-    def _params(self, tree: Tree | None, bad: set[int]) -> tuple[ParamDecl, ...]:
-        return tuple(_param(key, value, bad) for key, value in entries(tree, bad))
-
     def _block(self, key: Scalar, value: Tree, doc: Document, steps: StepReader) -> BlockDecl:
-        part = {k.text: v for k, v in entries(value, steps.bad)}
+        bad = steps.bad
+        part = {k.text: v for k, v in entries(value, bad)}
+        params = _params(part.get("params"), bad)
 
         def names(section: str) -> tuple[Scalar, ...]:
-            return tuple(s for s in items(part.get(section), steps.bad) if isinstance(s, Scalar))
+            return tuple(s for s in items(part.get(section), bad) if isinstance(s, Scalar))
 
-        return BlockDecl(key.text, key, doc, self._params(part.get("params"), steps.bad),
-                         tuple(entries(part.get("let"), steps.bad)), names("inputs"), names("outputs"),
-                         steps.body(part.get("body")), text(part.get("doc")), part.get("examples"), value)
+        cut = set(_keys(value)) - set(part)
+        listed = [tree for section in ("inputs", "outputs") for tree in items(part.get(section), set())]
+        failed = bool(cut) or any(p.failed for p in params) or any(id(t) in bad for t in (key, value, *listed))
+        return BlockDecl(key.text, key, doc, params, tuple(entries(part.get("let"), set())), names("inputs"),
+                         names("outputs"), steps.body(part.get("body")), text(part.get("doc")), part.get("examples"),
+                         value, failed, bool(cut & {"params", "let"}) or id(value) in bad)
 
     def _use(self, doc: Document, item: Scalar) -> None:
         """Brings in the blocks of a library, or a network as one block."""
+        before = doc.open
+        doc.open |= {"use"}
         path = self._find(item)
         if path is None:
             return
@@ -202,6 +213,7 @@ class Reader:
             return
         if found is None:
             return
+        doc.open = before | ({"use"} if found.is_library and "blocks" in found.open else frozenset())
         brought: Mapping[str, BlockDecl | Document] = (
             dict(found.blocks) if found.is_library else {found.name: found})
         for name, what in brought.items():
@@ -240,6 +252,14 @@ def read_document(path: Path, reporter: Reporter, include: Sequence[Path] = (),
     return Reader(reporter, include).document(path, name)
 
 
+def _keys(tree: Tree | None) -> list[str]:
+    return tree.keys() if isinstance(tree, Map) else []
+
+
+def _params(tree: Tree | None, bad: set[int]) -> tuple[ParamDecl, ...]:
+    return tuple(_param(key, value, bad) for key, value in entries(tree, set()))
+
+
 def _yamls(root: Path) -> list[Path]:
     """The specs at most one folder below a root, for suggestions; bounded."""
     return [*sorted(root.glob("*.yaml"))[:200], *sorted(root.glob("*/*.yaml"))[:200]]
@@ -248,6 +268,8 @@ def _yamls(root: Path) -> list[Path]:
 
 def _param(key: Scalar, value: Tree, bad: set[int]) -> ParamDecl:
     """`name: type`, `name: default`, or `{type:, default:, one_of:, min:, doc:}`."""
+    if id(key) in bad or id(value) in bad or (isinstance(value, Map) and any(id(v) in bad for _, v in value.entries)):
+        return ParamDecl(key.text, key, "", failed=True)
     if isinstance(value, Scalar) and value.plain and value.text in PARAM_TYPES:
         return ParamDecl(key.text, key, value.text)
     if isinstance(value, Map):
@@ -272,6 +294,8 @@ def lineage(doc: Document, variant: str, reporter: Reporter) -> list[Variant]:
     name: str | None = variant
     at: Span | None = None
     while name is not None:
+        if name in doc.refused or (name not in doc.variants and "variants" in doc.open):
+            break
         if name not in doc.variants:
             reporter.error("NS202", f"there is no variant '{clipped(name)}'", at, help=did_you_mean(name, doc.variants))
             break

@@ -64,6 +64,14 @@ class Diagnostic:
         return f"{where}{self.severity}[{self.code}]: {self.message}"
 
 
+class Mistake(Exception):
+    """Something is wrong in a spec; whoever catches it knows the place where it has none."""
+
+    def __init__(self, code: str, message: str, span: Span | None = None, help: str = "") -> None:
+        super().__init__(message)
+        self.code, self.message, self.span, self.help = code, message, span, help
+
+
 class NetspecError(Exception):
     """Everything that netspec raises on purpose; `exit_code` is the process's."""
 

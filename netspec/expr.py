@@ -7,12 +7,13 @@ Python's own `eval`. `netspec.lexer` makes the tokens, `netspec.syntax` reads th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from netspec.closures import Wrong
-from netspec.errors import Span
+from netspec.errors import Mistake, Span
 from netspec.syntax import Holes, Parsed, holes_of, parse
 
 At = Callable[[int, int], Span]
@@ -34,12 +35,8 @@ class Env(Protocol):
         """Counts a step."""
 
 
-class ExprError(Exception):
-    """A mistake in an expression, with its place."""
-
-    def __init__(self, code: str, message: str, span: Span | None, help: str = "") -> None:
-        super().__init__(message)
-        self.code, self.message, self.span, self.help = code, message, span, help
+class ExprError(Mistake):
+    """An error in an expression or a placeholder, with its place: who catches a Mistake catches it too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +79,12 @@ class Template:
     def names(self) -> frozenset[str]:
         """The names that its holes read."""
         return self.holes.names
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """What the filled text looks like."""
+        parts = (re.escape(p) if isinstance(p, str) else r"\w+" for p in self.holes.parts)
+        return re.compile("".join(parts) + r"\Z")
 
     @property
     def is_plain(self) -> bool:

@@ -9,7 +9,7 @@ from netspec.errors import Reporter, did_you_mean
 from netspec.expr import ExprError, free_names, parse_expr, parse_template
 from netspec.ops import OPS, lookup
 from netspec.parse import Map, Scalar, Seq, Tree
-from netspec.steps import JOINS, BlockDecl, Branch, Step, entries
+from netspec.steps import JOINS, BlockDecl, Step, entries
 
 CONDITIONS = ("when", "only_if", "repeat", "each", "training_only")
 
@@ -17,49 +17,61 @@ CONDITIONS = ("when", "only_if", "repeat", "each", "training_only")
 def check_block(decl: BlockDecl, reporter: Reporter) -> None:
     """Checks the names and expressions of a block without arguments for it."""
     known = {p.name for p in decl.params} | {k.text for k, _ in decl.lets}
-    blocks = {p.name for p in decl.params if p.type == "block"}
+    look = _Look(decl.home, {p.name for p in decl.params if p.type == "block" or p.failed}, decl.open, reporter)
     for tree in [*(p.default for p in decl.params if p.default), *(v for _, v in decl.lets)]:
-        _expressions(tree, known, reporter)
-    _check_steps(decl.body, decl.home, known, blocks, reporter)
+        look.expressions(tree, known)
+    look.steps(decl.body, known)
 
 
-def _check_steps(steps: Iterable[Step], home: Document, known: set[str], blocks: set[str], reporter: Reporter) -> None:
-    for step in steps:
-        inner = known | _loop_names(step.keywords)
-        if step.op not in (*JOINS, "do", "tee") and step.op not in blocks:
-            target = home.callable(step.op) or lookup(step.op)
-            if target is None:
-                reporter.error(
-                    "NS201",
-                    f"there is no op or block '{step.op}'",
-                    step.span,
-                    did_you_mean(step.op, [*OPS, *home.blocks, *home.used, *blocks]),
-                )
-            elif isinstance(target, BlockDecl) and isinstance(step.args, Map):
-                names = [p.name for p in target.params]
-                for key, _ in entries(step.args, home.bad):
-                    if key.text not in names:
-                        reporter.error(
-                            "NS206",
-                            f"'{step.op}' has no parameter '{key.text}'",
-                            key.span,
-                            did_you_mean(key.text, names),
-                        )
-        if not step.branches and step.op not in ("do", "tee"):
-            _expressions(step.args, inner, reporter)
-        for word, tree in step.keywords.items():
-            if word != "else":
-                _expressions(tree, inner, reporter, always=word in CONDITIONS)
-        _check_steps((*step.steps, *step.otherwise), home, inner, blocks, reporter)
-        for branch in step.branches:
-            _check_branch(branch, home, inner, blocks, reporter)
+class _Look:
+    """Looks for names that nothing declares; `open` says that declarations are missing, so that any may be one."""
 
+    def __init__(self, home: Document, blocks: set[str], open: bool, reporter: Reporter) -> None:
+        self.home, self.blocks, self.open, self.reporter = home, blocks, open, reporter
+        self.said: set[str] = set()
 
-def _check_branch(branch: Branch, home: Document, known: set[str], blocks: set[str], reporter: Reporter) -> None:
-    inner = known | _loop_names(branch.keywords)
-    for word, tree in branch.keywords.items():
-        _expressions(tree, inner, reporter, always=word in CONDITIONS)
-    _check_steps(branch.steps, home, inner, blocks, reporter)
+    def steps(self, steps: Iterable[Step], known: set[str]) -> None:
+        for step in steps:
+            inner = known | _loop_names(step.keywords)
+            if step.op not in (*JOINS, "do", "tee") and step.op not in self.blocks and not step.failed:
+                self.call(step)
+            if not step.branches and step.op not in ("do", "tee"):
+                self.expressions(step.args, inner)
+            for word, tree in step.keywords.items():
+                if word != "else":
+                    self.expressions(tree, inner, always=word in CONDITIONS)
+            self.steps((*step.steps, *step.otherwise), inner)
+            for branch in step.branches:
+                loops = inner | _loop_names(branch.keywords)
+                for word, tree in branch.keywords.items():
+                    self.expressions(tree, loops, always=word in CONDITIONS)
+                self.steps(branch.steps, loops)
+
+    def call(self, step: Step) -> None:
+        """The op of a step, and the names of its arguments."""
+        target = self.home.callable(step.op) or lookup(step.op)
+        if target is None and not self.home.open & {"use", "blocks"}:
+            known = [*OPS, *self.home.blocks, *self.home.used, *self.blocks]
+            message = f"there is no op or block '{step.op}'"
+            self.reporter.error("NS201", message, step.span, did_you_mean(step.op, known))
+        elif isinstance(target, BlockDecl) and isinstance(step.args, Map) and not target.failed:
+            names = [p.name for p in target.params]
+            for key, _ in entries(step.args, self.home.bad):
+                if key.text not in names:
+                    message = f"'{step.op}' has no parameter '{key.text}'"
+                    self.reporter.error("NS206", message, key.span, did_you_mean(key.text, names))
+
+    def expressions(self, tree: Tree | None, known: set[str], always: bool = False) -> None:
+        """Parses every expression below a tree and looks for names that nothing declares."""
+        for scalar, start in expressions(tree, always):
+            try:
+                parsed = parse_expr(scalar.text[start:], lambda i, j, s=scalar, o=start: s.at(i + o, j + o))  # type: ignore[misc]
+            except ExprError as e:
+                self.reporter.error(e.code, e.message, e.span or scalar.span, e.help)
+                continue
+            for name in sorted(free_names(parsed) - known - self.said) if not self.open else ():
+                self.said.add(name)
+                self.reporter.error("NS202", f"there is no value '{name}'", scalar.span, did_you_mean(name, known))
 
 
 def _loop_names(keywords: dict[str, Tree]) -> set[str]:
@@ -72,18 +84,6 @@ def _loop_names(keywords: dict[str, Tree]) -> set[str]:
         elif tree is not None:
             found.add("i")
     return found
-
-
-def _expressions(tree: Tree | None, known: set[str], reporter: Reporter, always: bool = False) -> None:
-    """Parses every expression below a tree and looks for names that nothing declares."""
-    for scalar, start in expressions(tree, always):
-        try:
-            parsed = parse_expr(scalar.text[start:], lambda i, j, s=scalar, o=start: s.at(i + o, j + o))  # type: ignore[misc]
-        except ExprError as e:
-            reporter.error(e.code, e.message, e.span or scalar.span, e.help)
-            continue
-        for name in sorted(free_names(parsed) - known):
-            reporter.error("NS202", f"there is no value '{name}'", scalar.span, did_you_mean(name, known))
 
 
 def expressions(tree: Tree | None, always: bool = False) -> Iterator[tuple[Scalar, int]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from netspec.errors import Span
-from netspec.expr import Template, parse_template
+from netspec.errors import Reporter, Span
+from netspec.expr import ExprError, Template, parse_template
 from netspec.parse import Map, Scalar, Seq, Tree
 
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ class Step:
     otherwise: tuple[Step, ...] = ()
     tree: Tree | None = None
     broken: bool = False
-    """Whether a part of it is left out, because the schema refused it."""
+    """Whether a step or branch of it cannot be read."""
+    failed: bool = False
+    """Whether it cannot be read, which is reported already: its value and its names are error values."""
 
     @property
     def span(self) -> Span:
@@ -50,6 +53,15 @@ class Step:
     def doc(self) -> str:
         """Its `doc`."""
         return text(self.keywords.get("doc"))
+
+    @property
+    def makes(self) -> list[str | re.Pattern[str]]:
+        """The names that it makes in the scope around it, or what they look like; ANYTHING where nobody can know."""
+        found = [_made(self.name, self.counted)]
+        if self.op in JOINS and self.name is None:
+            found += [branch.makes for branch in self.branches]
+            found += [ANYTHING] * self.failed
+        return found
 
 
 @dataclass(eq=False, slots=True)
@@ -62,8 +74,25 @@ class Branch:
     steps: tuple[Step, ...] = ()
     path: Scalar | None = None
     """Of a branch that is a path."""
-    broken: bool = False
     keywords: dict[str, Tree] = field(default_factory=dict)
+    failed: bool = False
+    """Whether it cannot be read, which is reported already."""
+    broken: bool = False
+    """Whether a step of it cannot be read."""
+
+    @property
+    def makes(self) -> str | re.Pattern[str]:
+        """The name that it makes, or what its names look like."""
+        return _made(self.name, self.counted)
+
+
+ANYTHING = re.compile("")
+
+
+def _made(name: Template | None, counted: str) -> str | re.Pattern[str]:
+    if name is None:
+        return counted or ANYTHING
+    return name.fill(None) if name.is_plain else name.pattern
 
 
 @dataclass(eq=False, slots=True)
@@ -78,6 +107,8 @@ class ParamDecl:
     one_of: Tree | None = None
     min: Tree | None = None
     doc: str = ""
+    failed: bool = False
+    """Whether the schema refused it: it is an error value."""
 
     @property
     def required(self) -> bool:
@@ -102,6 +133,10 @@ class BlockDecl:
     doc: str = ""
     examples: Tree | None = None
     tree: Tree | None = None
+    failed: bool = False
+    """Whether its name, parameters, inputs or outputs were refused: its calls are error values."""
+    open: bool = False
+    """Whether its `params` or `let` cannot be read, so that any name may be one of theirs."""
 
 
 PARAM_TYPES = ("int", "float", "bool", "str", "list", "size", "pad", "block")
@@ -128,79 +163,91 @@ def items(tree: Tree | None, bad: set[int]) -> tuple[Tree, ...]:
 class StepReader:
     """Sorts the located tree of one file into steps; `bad` are the nodes that the schema refused."""
 
-    def __init__(self, bad: set[int]) -> None:
-        self.bad = bad
+    def __init__(self, bad: set[int], reporter: Reporter) -> None:
+        self.bad, self.reporter = bad, reporter
 
     def body(self, tree: Tree | None, counts: dict[str, int] | None = None) -> tuple[Step, ...]:
         """A list of steps; unnamed ones are counted through the list, `else` included."""
         counts = {} if counts is None else counts
-        steps = (self.step(item, counts) for item in items(tree, self.bad))
-        return tuple(s for s in steps if s is not None)
+        return tuple(self.step(item, counts) for item in (tree.items if isinstance(tree, Seq) else ()))
 
-    def step(self, tree: Tree, counts: dict[str, int]) -> Step | None:
-        """One step, or None where the schema has complained already."""
+    def step(self, tree: Tree, counts: dict[str, int]) -> Step:
+        """One step; one that the schema refused has failed, and so has one of whose keywords that holds."""
+        failed = id(tree) in self.bad
         if isinstance(tree, Scalar):
-            return self._make(tree, None, {}, {}, counts, tree)
-        if not isinstance(tree, Map):
-            return None
-        keywords = {k.text: v for k, v in entries(tree, self.bad) if k.text in KEYWORDS}
-        keys = {k.text: k for k, _ in tree.entries if k.text in KEYWORDS}
-        heads = [(k, v) for k, v in tree.entries if k.text not in KEYWORDS]
+            return self._make(tree, None, {}, {}, counts, tree, failed)
+        written = tree.entries if isinstance(tree, Map) else ()
+        heads = [(k, v) for k, v in written if k.text not in KEYWORDS]
         if len(heads) != 1:
-            return None
-        return self._make(heads[0][0], heads[0][1], keywords, keys, counts, tree)
+            nothing = Scalar("", True, tree.span)
+            return Step("", nothing, 0, None, "", None, {}, {}, tree=tree, failed=True)
+        keys = {k.text: k for k, _ in written if k.text in KEYWORDS}
+        keywords = {k.text: v for k, v in entries(tree, self.bad) if k.text in KEYWORDS}
+        failed = failed or len(keywords) < len(keys) or self._refused_loop(keywords)
+        return self._make(heads[0][0], heads[0][1], keywords, keys, counts, tree, failed)
 
     def _make(self, head: Scalar, args: Tree | None, keywords: dict[str, Tree], keys: dict[str, Scalar],
-              counts: dict[str, int], tree: Tree) -> Step:
-        name, op, start = split_head(head)
+              counts: dict[str, int], tree: Tree, failed: bool) -> Step:
+        written, op, start = split_name(head.text)
+        name = self._template(written, head) if written else None
+        failed = failed or id(head) in self.bad or (name is None and bool(written))
         counted = ""
-        if name is None:
+        if written is None and _IS_OP.match(op):
             counts[op] = counts.get(op, 0) + 1
             counted = op if counts[op] == 1 else f"{op}_{counts[op]}"
         if args is not None and (id(args) in self.bad or (isinstance(args, Scalar) and args.value is None)):
+            failed = failed or id(args) in self.bad
             args = None
-        step = Step(op, head, start, name, counted, args, keywords, keys, tree=tree)
+        step = Step(op, head, start, name, counted, args, keywords, keys, tree=tree, failed=failed)
         if op in ("do", "tee"):
             step.steps = self.body(args)
-            step.broken = len(step.steps) < _count(args)
+            step.broken = not step.steps or any(inner.failed for inner in step.steps)
         elif op in JOINS and args is not None:
             step.branches = self.branches(args)
-            step.broken = len(step.branches) < _count(args)
+            step.broken = any(branch.failed for branch in step.branches)
+            if isinstance(args, Map):
+                step.failed = failed or any(key.text in KEYWORDS for key, _ in args.entries)
         if "else" in keywords:
             step.otherwise = self.body(keywords["else"], counts)
         return step
 
+    def _refused_loop(self, keywords: dict[str, Tree]) -> bool:
+        loops = [tree for word in ("for", "each") if isinstance(tree := keywords.get(word), Map)]
+        return any(id(key) in self.bad or id(value) in self.bad for tree in loops for key, value in tree.entries)
+
+    def _template(self, written: str, at: Scalar) -> Template | None:
+        """A name with its placeholders; None where the schema refused it, or it cannot be read, which is reported."""
+        if id(at) in self.bad:
+            return None
+        try:
+            return parse_template(written, at.at)
+        except ExprError as e:
+            self.reporter.error(e.code, e.message, e.span or at.span, e.help)
+            return None
+
     def branches(self, tree: Tree) -> tuple[Branch, ...]:
         """The branches of a join: a mapping of names, or a list that is counted."""
         if isinstance(tree, Map):
-            return tuple(self._branch(value, parse_template(key.text, key.at), "")
-                         for key, value in entries(tree, self.bad))
-        return tuple(self._branch(item, None, str(i)) for i, item in enumerate(items(tree, self.bad)))
+            return tuple(self._branch(value, self._template(key.text, key), "", id(key) in self.bad)
+                         for key, value in tree.entries if key.text not in KEYWORDS)
+        return tuple(self._branch(item, None, str(i)) for i, item in enumerate(tree.items)
+                     ) if isinstance(tree, Seq) else ()
 
-    def _branch(self, tree: Tree, name: Template | None, counted: str) -> Branch:
+    def _branch(self, tree: Tree, name: Template | None, counted: str, failed: bool = False) -> Branch:
+        failed = failed or id(tree) in self.bad or (name is None and not counted)
         if isinstance(tree, Scalar):
-            return Branch(tree, name, counted, path=tree)
+            return Branch(tree, name, counted, path=tree, failed=failed)
         if isinstance(tree, Seq):
             steps = self.body(tree)
-            return Branch(tree, name, counted, steps, broken=len(steps) < len(tree.items))
+            return Branch(tree, name, counted, steps, failed=failed, broken=any(step.failed for step in steps))
         keywords = {k.text: v for k, v in entries(tree, self.bad) if k.text in BRANCH_KEYS}
-        written = keywords.pop("do", None)
-        steps = self.body(written)
-        broken = isinstance(written, Seq) and len(steps) < len(written.items)
-        return Branch(tree, name, counted, steps, keywords=keywords, broken=broken)
+        failed = failed or len(keywords) < len(tree.entries) or self._refused_loop(keywords)
+        steps = self.body(keywords.pop("do", None))
+        return Branch(tree, name, counted, steps, keywords=keywords, failed=failed,
+                      broken=any(step.failed for step in steps))
 
 
-def _count(tree: Tree | None) -> int:
-    """The parts that a group or join has as written; one for a group without any, which is a mistake."""
-    if isinstance(tree, Map):
-        return len(tree.entries)
-    return len(tree.items) if isinstance(tree, Seq) else 1
-
-
-def split_head(head: Scalar) -> tuple[Template | None, str, int]:
-    """`name = op` as name, op and where the op begins; raises ExprError for a name that is no template."""
-    name, op, start = split_name(head.text)
-    return None if name is None else parse_template(name, head.at), op, start
+_IS_OP = re.compile(r"[A-Za-z_]\w*\Z", re.ASCII)
 
 
 def split_name(text: str) -> tuple[str | None, str, int]:

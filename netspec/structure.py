@@ -143,8 +143,11 @@ _DECLARATIONS = {"params": Kind.PARAM, "let": Kind.LET, "blocks": Kind.BLOCK, "v
 class _Structure:
     def __init__(self, reporter: Reporter, bad: set[int]) -> None:
         self.reporter, self.bad = reporter, bad
+        self.blocks: set[str] = set()
 
     def document(self, tree: Map) -> None:
+        blocks = tree.get("blocks")
+        self.blocks = set(blocks.keys()) if isinstance(blocks, Map) else set()
         for section, kind in _DECLARATIONS.items():
             part = tree.get(section)
             for key, value in part.entries if isinstance(part, Map) else ():
@@ -250,8 +253,13 @@ class _Structure:
         name, op, _ = split_name(key.text)
         if name is not None:
             self.template(name, Kind.STEP, key, key.at(0, max(1, len(name))))
-            if id(key) in self.bad:
-                self.bad.add(id(node))
+        elif key.text.count("{") != key.text.count("}"):  # a placeholder that is never closed hides the `=`
+            self.template(key.text, Kind.STEP, key, key.span)
+        if id(key) in self.bad:
+            self.bad.add(id(node))
+            return op
+        if op in self.blocks:
+            return op
         if not re.fullmatch(r"[A-Za-z_]\w*", op, re.ASCII):
             help_ = "a step is `op`, `op: arguments` or `name = op: arguments`"
             if found := re.match(r"(\w+) +([\[{0-9=].*)", op):

@@ -6,7 +6,7 @@ from netspec.document import Document, lineage
 from netspec.elaborate.bind import Slot, collect
 from netspec.elaborate.call import Result, enter, input_entries, parameters, replace_default, run_body, shown
 from netspec.elaborate.run import Context, Run, Where
-from netspec.elaborate.values import POISON, Env, Mistake, Names, Val
+from netspec.elaborate.values import POISON, Env, Mistake, Names, Poisoned, Val
 from netspec.errors import did_you_mean
 from netspec.parse import Scalar, Tree
 from netspec.steps import Step
@@ -61,6 +61,8 @@ def network(
         return POISON, None
     if frame.until is None:
         outputs = output_values(run, doc, body, value)
+        if outputs is None:
+            return POISON, None
         if outputs:
             value = Val(tuple(o.ref for o in outputs.values()), tuple(outputs))
             run.leaves(where, value)
@@ -68,6 +70,9 @@ def network(
                 run.offered.append((value, step.span, ctx.frame, where.path))
         return value, None
     if not frame.stopped:
+        end = names.visible(frame.until.partition(".")[0])
+        if end is not None and end.value is POISON:
+            raise Poisoned
         raise Mistake(
             "NS203",
             f"'{doc.name}' has no step '{frame.until}'",

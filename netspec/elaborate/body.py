@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from netspec.elaborate.bind import condition, expression, fill, filled_name
 from netspec.elaborate.call import call
-from netspec.elaborate.loops import each, lose, sequence
+from netspec.elaborate.loops import each, sequence
 from netspec.elaborate.run import STEP, Context, Run, Where, join
 from netspec.elaborate.values import ABSENT, POISON, Entry, Env, Mistake, Names, Poisoned, Val
 from netspec.errors import Span, did_you_mean
@@ -34,6 +34,8 @@ def run_step(run: Run, step: Step, ctx: Context, running: Val) -> Val:
     run.tick(STEP)
     value = POISON
     try:
+        if step.failed:
+            raise Poisoned
         if "each" in step.keywords:
             value = each(run, step, ctx, running)
         elif "for" in step.keywords or "repeat" in step.keywords:
@@ -45,19 +47,12 @@ def run_step(run: Run, step: Step, ctx: Context, running: Val) -> Val:
             define(run, ctx, name, step, value, children)
     except Mistake as e:
         run.mistake(ctx.frame, e, step.span)
-        _define_poison(ctx, step)
     except Poisoned:
-        _define_poison(ctx, step)
+        pass
+    if value.state == "poison":
+        ctx.names.lose(step.makes, ctx.where.path, step.span)
     _stop_at(ctx)
     return running if step.op == "tee" else value
-
-
-def _define_poison(ctx: Context, step: Step) -> None:
-    """After a mistake the name is still known, so that its readers say nothing more."""
-    lose(ctx.names, step.name)
-    name = step.counted or (step.name.fill(None) if step.name and step.name.is_plain else "")
-    if name and name not in ctx.names.entries:
-        ctx.names.entries[name] = Entry(POISON, name, step.span, False)
 
 
 def _stop_at(ctx: Context) -> None:
@@ -195,6 +190,7 @@ def shared(run: Run, step: Step, ctx: Context, where: Where) -> Where:
     first, _, rest = path.partition(".")
     entry = ctx.names.visible(first)
     if entry is None:
+        ctx.names.miss(first)
         raise Mistake(
             "NS203", f"there is no step '{first}' before this one", of.span, did_you_mean(first, ctx.names.all())
         )
@@ -253,15 +249,16 @@ def _branches(
     found = Names() if transparent else Names(ctx.names)
     operands: list[tuple[str, Val]] = []
     for branch in step.branches:
+        made: list[tuple[str, Val]] = [(branch.counted, POISON)]
         try:
-            operands += _branch(run, branch, inner, ctx.names, found, running)
+            made = _branch(run, branch, inner, ctx.names, found, running)
         except Mistake as e:
             run.mistake(ctx.frame, e, branch.at.span)
-            lose(found, branch.name)
-            operands.append((branch.counted, POISON))
         except Poisoned:
-            lose(found, branch.name)
-            operands.append((branch.counted, POISON))
+            pass
+        if any(value.state == "poison" for _, value in made):
+            found.lose([branch.makes], inner.where.path, branch.at.span)
+        operands += made
     if transparent:
         for name, entry in found.entries.items():
             old = ctx.names.visible(name) if entry.written else ctx.names.entries.get(name)
@@ -282,6 +279,8 @@ def _branch(run: Run, branch: Branch, ctx: Context, around: Names, found: Names,
     """One branch, or its rounds under `each`."""
     from netspec.elaborate.loops import rounds_of_each
 
+    if branch.failed:
+        raise Poisoned
     env = Env(run, ctx.frame, ctx.values, around, running)
     if branch.path is not None:
         value = read_from(env, branch.path)

@@ -34,7 +34,7 @@ def call(run: Run, step: Step, ctx: Context, entering: Val, where: Where) -> Res
     if bound is POISON:
         raise Poisoned
     target = _named(run, step, ctx)
-    if target is None:
+    if target is None or (isinstance(target, BlockDecl) and target.failed):
         _check_arguments(env, step.args)
         return POISON, None
     if isinstance(target, Op) and step.op != target.name:
@@ -53,6 +53,8 @@ def _named(run: Run, step: Step, ctx: Context) -> Op | BlockDecl | Document | No
     found = home.callable(step.op) or (lookup(step.op) if step.op != "input" else None)
     if found is not None:
         return found
+    if home.open & {"use", "blocks"}:
+        return None
     known = run.callables(home)
     if step.op in ctx.values:
         run.error(
@@ -281,6 +283,9 @@ def parameters(
     missing: list[str] = []
     for p in params:
         inner = env.with_values(values)
+        if p.failed:
+            values[p.name] = POISON
+            continue
         try:
             if p.name in given:
                 values[p.name] = _given(p, given[p.name], arg_env, inner)
@@ -328,6 +333,9 @@ def lets(run: Run, written: Sequence[tuple[Scalar, Tree]], env: Env) -> dict[str
     """`let`: values computed once, in order."""
     values = dict(env.values)
     for key, tree in written:
+        if id(tree) in run.bad or id(key) in run.bad:
+            values[key.text] = POISON
+            continue
         try:
             values[key.text] = literal(env.with_values(values), tree)
         except Mistake as e:
@@ -371,4 +379,4 @@ def replace_default(p: ParamDecl, tree: Tree | None) -> ParamDecl:
         kind = type_of(p.default.value)
     elif not kind and isinstance(p.default, Seq):
         kind = "list"
-    return ParamDecl(p.name, p.at, kind, tree, p.one_of, p.min, p.doc)
+    return ParamDecl(p.name, p.at, kind, tree, p.one_of, p.min, p.doc, p.failed)

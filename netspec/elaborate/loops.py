@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -66,8 +65,7 @@ def _repeat(run: Run, step: Step, ctx: Context, maker: _Rounds, running: Val) ->
 def lose(names: Names, template: Template | None) -> None:
     """After an error the names that a step would have made are known, so that their readers say nothing more."""
     if template is not None and not template.is_plain:
-        parts = ["[^.]*" if not isinstance(part, str) else re.escape(part) for part in template.holes.parts]
-        names.lost.append(re.compile("".join(parts)))
+        names.lost.append(template.pattern)
 
 
 class _Rounds:

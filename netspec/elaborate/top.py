@@ -147,6 +147,8 @@ def _settled(run: Run, doc: Document, chain: Sequence[Any], settings: dict[str, 
     known = {p.name: p for p in doc.params}
     for variant in chain:
         for name, (key, tree) in variant.settings.items():
+            if name not in known and "params" in doc.open:
+                continue
             if name not in known:
                 run.error(
                     None,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from netspec.errors import Frame, Reporter, Span, did_you_mean
+from netspec.errors import Frame, Mistake, Reporter, Span, did_you_mean
 from netspec.graph import Ref
 from netspec.ops import Shape
 from netspec.parse import Scalar, Tree
@@ -19,14 +19,6 @@ if TYPE_CHECKING:
 
 class Poisoned(Exception):
     """Something here depends on a mistake that is reported already."""
-
-
-class Mistake(Exception):
-    """A mistake that is found where its place is known less well than by the one who catches it."""
-
-    def __init__(self, code: str, message: str, span: Span | None = None, help: str = "") -> None:
-        super().__init__(message)
-        self.code, self.message, self.span, self.help = code, message, span, help
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +84,7 @@ class Names:
     parent: Names | None = None
     entries: dict[str, Entry] = field(default_factory=dict)
     lost: list[re.Pattern[str]] = field(default_factory=list)
-    """What names look like that an iteration with an error, or one after it, would have made."""
+    """What the names look like that steps with an error would have made."""
 
     def visible(self, name: str) -> Entry | None:
         """The entry that a name means here: of this scope, or of one around it."""
@@ -100,10 +92,31 @@ class Names:
         while scope is not None:
             if name in scope.entries:
                 return scope.entries[name]
-            if any(pattern.fullmatch(name) for pattern in scope.lost):
+            scope = scope.parent
+        scope = self
+        while scope is not None:
+            if any(looks.match(name) for looks in scope.lost):
                 return Entry(POISON, name, None, False)
             scope = scope.parent
         return None
+
+    def lose(self, made: Iterable[str | re.Pattern[str]], prefix: str, span: Span) -> None:
+        """Makes error values of the names that a step with an error makes, so that their readers say nothing more."""
+        for name in made:
+            if isinstance(name, str):
+                path = f"{prefix}.{name}" if prefix else name
+                entry = self.entries.setdefault(name, Entry(POISON, path, span, False))
+                if entry.children is not None and entry.span == span:
+                    entry.value = POISON  # a loop that has not made all its iterations
+            elif name not in self.lost:
+                self.lost.append(name)
+
+    def miss(self, name: str) -> None:
+        """Notes in the whole block that a name is unknown, which is said once: after that it is an error value."""
+        scope = self
+        while scope.parent is not None:
+            scope = scope.parent
+        scope.lost.append(re.compile(re.escape(name) + r"\Z"))
 
     def all(self) -> list[str]:
         """Every name that can be seen from here."""
@@ -126,6 +139,16 @@ class BlockFrame:
     stopped: bool = False
     reads: set[str] = field(default_factory=set)
     """Inputs that were read."""
+    unknown: set[str] = field(default_factory=set)
+    """Values that nothing declares, which is said once."""
+
+    def is_new(self, name: str) -> bool:
+        """Whether an unknown value is to be reported: not where its declaration was refused, and not again."""
+        decl = None if self.is_document else self.home.blocks.get(self.block)
+        if (decl.open if decl is not None else self.home.open & {"params", "let"}) or name in self.unknown:
+            return False
+        self.unknown.add(name)
+        return True
 
 
 class Ambiguous:
@@ -155,6 +178,8 @@ class Env:
 
     def value(self, name: str) -> Any:
         """The value of a name; raises KeyError where there is none."""
+        if name not in self.values and not self.frame.is_new(name):
+            raise Poisoned
         value = self.values[name]
         if value is AMBIGUOUS:
             raise Mistake("NS202", "'i' is the index of two loops here", None, help="name one of them: `for: {k: 5}`")
@@ -237,6 +262,7 @@ class Env:
                 help_ = f"in the body of a document an input has its name: {', '.join(self.frame.inputs)}"
             elif not rest and first in self.run.callables(self.frame.home):
                 help_ = f"a word is a path; a list of steps is [{first}]"
+            self.scope.miss(first)
             raise Mistake("NS203", f"there is no step '{first}' before this one", None, help=help_)
         return descend(entry, rest, path)
 

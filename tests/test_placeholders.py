@@ -1,0 +1,74 @@
+"""A placeholder or an expression that cannot be read is an error at its place, wherever in a spec it stands."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from mutations import GOOD, SHIPPED, errors, replaced, scalars, tree_of
+
+CASES = Path(__file__).parent / "cases"
+MALFORMED = ["a{ }", "a{k +}", "{", "a}b", "{}", "a{'}", "={", "= ", "=a{", "={ }.channels", "={k +}.height", "=1 +"]
+
+
+@pytest.mark.parametrize(
+    ("name", "place"), [("malformed_placeholder", (5, 11)), ("from_template_crash", (7, 15))]
+)
+def test_the_cases(name: str, place: tuple[int, int], tmp_path: Path) -> None:
+    (error,) = errors((CASES / f"{name}.yaml").read_text(encoding="utf-8"), tmp_path)
+    assert error.span is not None
+    assert (error.code, error.span.line, error.span.col) == ("NS301", *place)
+    assert error.message == "the expression ends too early"
+
+
+STEPS = """\
+- '{} = relu'
+- {'t{k = tee': [relu]}
+- add: {'a{': [relu], b: []}
+- add: [{do: [relu], from: 'a{1 +}'}]
+- {do: [{relu: , from: ['a{', b]}]}
+- {relu: , share: 'a{'}
+- {relu: , share: {of: a, own: ['b{']}}
+- add: ['a{ }', 'b']
+- {relu: , when: 'a{.channels == 1'}
+- conv: ['=a{k +}.channels', 1]
+"""
+
+
+@pytest.mark.parametrize("step", STEPS.splitlines())
+@pytest.mark.parametrize("loop", ["", ", each: {k: 2}", ", for: {k: 2}", ", repeat: 2"])
+def test_in_names_and_paths(step: str, loop: str, tmp_path: Path) -> None:
+    text = f"netspec: 1\nname: t\ninput: [3, 8, 8]\nbody:\n  - a = relu\n  - {{do: [{step[2:]}]{loop}}}\n"
+    found = errors(text, tmp_path)
+    assert [d.code for d in found][:1] == ["NS301"] and all(d.span is not None for d in found), found
+
+
+def positions(paths: list[Path]) -> list[tuple[str, str]]:
+    """A text with something malformed in each position of each spec."""
+    return [
+        (f"{path.stem}:{at.span.line}:{at.span.col} {bad}", replaced(text, at, bad))
+        for path in paths
+        for text in [path.read_text(encoding="utf-8")]
+        for at in scalars(tree_of(text))
+        for bad in MALFORMED
+    ]
+
+
+def check_positions(mutated: list[tuple[str, str]], tmp_path: Path) -> None:
+    for name, text in mutated:
+        try:
+            found = errors(text, tmp_path)
+        except Exception as e:
+            raise AssertionError(f"{name}:\n{text}") from e
+        assert all(d.span is not None for d in found), name
+
+
+def test_in_a_sample_of_all_positions(tmp_path: Path) -> None:
+    check_positions(random.Random(14).sample(positions(GOOD), 300), tmp_path)
+
+
+@pytest.mark.slow
+def test_in_all_positions(tmp_path: Path) -> None:
+    check_positions(positions(GOOD), tmp_path)
+    check_positions(random.Random(14).sample(positions(SHIPPED), 1500), tmp_path)
