@@ -259,6 +259,7 @@ class _Builder:
             value = scalar.value
             if isinstance(value, float) and not math.isfinite(value):
                 self.error("NS303", f"the number {scalar.text} is infinite", event)
+                return Scalar("1", True, span)
             elif isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**63:
                 self.error("NS303", f"the number {scalar.text} is out of bounds", event, "numbers are below 2^63")
         return scalar

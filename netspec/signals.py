@@ -72,7 +72,7 @@ def passed(node: Node, entering: Sequence[Signal], shapes: Sequence[Shape]) -> S
     if node.op == "layer_norm":
         return Signal(0, 13 / 12)
     if node.op == "lrn":
-        return Signal(first.mean / a["k"] ** a["beta"], first.variance / a["k"] ** (2 * a["beta"]))
+        return through(first, lambda x: x / (a["k"] + a["alpha"] * x * x) ** a["beta"])
     if node.op == "softmax":
         return Signal(1 / int(node.shape[1]), 1 / int(node.shape[1]) ** 2)
     return _joined(node, entering, shapes)

@@ -12,6 +12,7 @@ import numpy as np
 
 from netspec.graph import Graph, Node
 from netspec.ops import OPS, Shape
+from netspec.ops.base import LARGEST
 from netspec.signals import Signal, passed
 
 WORDS = ("zeros", "ones", "he", "xavier", "bilinear")
@@ -23,12 +24,13 @@ def check_init(value: Any) -> str:
     if isinstance(value, bool):
         return f"an initialiser is a number, {', '.join(WORDS)}, or {{normal: std}}"
     if isinstance(value, (int, float)):
-        return ""
+        return "" if abs(value) <= LARGEST else f"{value} is beyond float32: at most 3.4e38"
     if isinstance(value, str):
         return "" if value in WORDS else f"there is no initialiser '{value}'; known: {', '.join((*WORDS, *SPREADS))}"
     if isinstance(value, dict) and len(value) == 1:
         (kind, size), = value.items()
-        if kind in SPREADS and isinstance(size, (int, float)) and not isinstance(size, bool) and size >= 0:
+        if kind in SPREADS and isinstance(size, (int, float)) and not isinstance(size, bool) and (
+                0 <= size <= LARGEST):
             return ""
     return f"an initialiser is a number, {', '.join(WORDS)}, or one of {', '.join(f'{{{s}: size}}' for s in SPREADS)}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -156,3 +157,9 @@ def test_signals_keep_their_size_through_two_hundred_layers(tmp_path: Path, bloc
         x = {"input": images((8, 12, 12), 2, seed)}
         out = get("onnx").run(graph, draw(graph, seed), x, repeat=0).outputs["output"]
         agreement(out, out)
+
+
+@pytest.mark.parametrize("value", [1e39, float("-inf"), float("nan"), {"normal": 1e39}, {"uniform": float("nan")}])
+def test_an_initialiser_is_a_number_of_float32(value: Any) -> None:
+    assert check_init(value)
+    assert not check_init(3e38) and not check_init({"normal": 3e38})

@@ -276,7 +276,31 @@ def _deform_roi_pool(node: Node, shapes: list[Shape]) -> list[N]:
     ]
 
 
+def _lrn(node: Node, shapes: list[Shape]) -> list[N]:
+    """The operator, or its definition where the squares weigh more than `k`.
+
+    onnxruntime keeps a running sum of squares, whose rounding shows where `k` does not hide it.
+    """
+    a, (_, c, h, w) = node.attrs, map(int, (0, *shapes[0][1:]))
+    if a["alpha"] <= 0.1 * a["k"]:
+        return [n("LRN", "x0", size=a["size"], alpha=a["alpha"], beta=a["beta"], bias=a["k"])]
+    half = a["size"] // 2
+    return [
+        n("Mul", "x0", "x0", out="squares"),
+        n("Reshape", "squares", ints(0, 1, c, h * w), out="rows"),
+        n("AveragePool", "rows", out="means", kernel_shape=[a["size"], 1], pads=[half, 0, half, 0],
+          count_include_pad=1),
+        n("Reshape", "means", ints(0, c, h, w), out="mean"),
+        n("Mul", "mean", floats(a["alpha"]), out="scaled"),
+        n("Add", "scaled", floats(a["k"]), out="sum"),
+        n("Pow", "sum", floats(a["beta"]), out="size"),
+        n("Div", "x0", "size"),
+    ]
+
+
 def _mul(node: Node, shapes: list[Shape]) -> list[N]:
+    if len(shapes) == 1:
+        return [n("Identity", "x0")]
     steps, value = [], "x0"
     for i in range(1, len(shapes)):
         last = i == len(shapes) - 1
@@ -301,8 +325,7 @@ ROWS: dict[str, Row] = {
     "deform_conv": _deform_conv,
     "roi_align": _roi_align,
     "deform_roi_pool": _deform_roi_pool,
-    "lrn": lambda node, shapes: [n("LRN", "x0", size=node.attrs["size"], alpha=node.attrs["alpha"],
-                                   beta=node.attrs["beta"], bias=node.attrs["k"])],
+    "lrn": _lrn,
     "max_pool": _max_pool,
     "avg_pool": _avg_pool,
     "global_avg_pool": simple("GlobalAveragePool"),

@@ -241,6 +241,12 @@ def _affine(node: Node, shapes: list[Shape]) -> str:
     return f"{text} + {a['shift']!r}" if a["shift"] != 0 else text
 
 
+def _split(node: Node, shapes: list[Shape]) -> str:
+    """torch.split gives a tuple whatever the count; one part is the whole."""
+    parts = list(node.attrs["parts"])
+    return f"torch.split({{0}}, {parts}, dim=1)" if len(parts) > 1 else "{0}"
+
+
 def _upsample(node: Node, shapes: list[Shape]) -> str:
     more = ", align_corners=False" if node.attrs["mode"] == "bilinear" else ""
     scale = tuple(float(s) for s in node.attrs["scale"])
@@ -296,7 +302,7 @@ ROWS: dict[str, Row] = {
     "identity": Row(lambda node, shapes: Layer("nn.Identity"), lambda node, shapes: "{0}"),
     "dropout": Row(lambda node, shapes: Layer("nn.Dropout", positional(("p", node.attrs["p"])))),
     "drop_path": Row(lambda node, shapes: Layer("DropPath", positional(("p", node.attrs["p"])))),
-    "split": Row(call=lambda node, shapes: f"torch.split({{0}}, {list(node.attrs['parts'])}, dim=1)"),
+    "split": Row(call=_split),
     "affine": Row(call=_affine),
     "channel_shuffle": Row(
         call=lambda node, shapes: f"{{0}}.unflatten(1, ({node.attrs['groups']}, -1)).transpose(1, 2).flatten(1, 2)"

@@ -199,11 +199,28 @@ def pair(value: Size, what: str, low: int = 1) -> tuple[int, int]:
     return both
 
 
+LARGEST, SMALLEST = 3.4028234663852886e38, 1.401298464324817e-45
+"""What float32 holds, in which both runtimes take attributes."""
+
+
+def number(value: Any, what: str) -> Any:
+    """A number that is the same for every runtime; raises OpError for one that is infinite or 0 in float32."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise OpError(f"'{what}' is a number, this is {value!r}", arg=what)
+    if not abs(value) <= LARGEST:
+        raise OpError(f"'{what}' must be within float32, this is {value}", "at most 3.4e38", what)
+    if 0 < abs(value) < SMALLEST:
+        raise OpError(f"'{what}' is 0 in float32, this is {value}", "at least 1.4e-45, or 0", what)
+    return value
+
+
 def normalise(param: Param, value: Any) -> Any:
-    """Sizes become pairs; everything else stays; `one_of` is enforced."""
+    """Sizes become pairs; everything else stays; `one_of` is enforced, and that a number is one of float32."""
     if param.one_of and value not in param.one_of:
         raise OpError(f"'{param.name}' is one of {', '.join(map(str, param.one_of))}, this is {value!r}",
                       arg=param.name)
     if param.type == "size":
         return pair(value, param.name, low=0 if param.name in ("offset", "output_pad") else 1)
+    if param.type == "float":
+        return number(value, param.name)
     return freeze(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netspec.ops.base import OpError, Pad, Rule, Size, Tensor, op, show
-from netspec.ops.window import four, window
+from netspec.ops.window import check_area, four, window
 
 
 @op(weights=("weight", "bias"))
@@ -39,6 +39,7 @@ def conv_transpose(x: Tensor, /, out: int, kernel: Size, stride: Size = 1, pad: 
         raise OpError(f"'output_pad' {list(output_pad)} must be below the stride {list(stride)}", arg="output_pad")
     top, bottom, left, right = four(pad, (h, w), kernel, stride, dilation)
     (kh, kw), (dh, dw) = kernel, dilation
+    check_area(kernel, stride)
     oh = (h - 1) * stride[0] - top - bottom + dh * (kh - 1) + output_pad[0] + 1
     ow = (w - 1) * stride[1] - left - right + dw * (kw - 1) + output_pad[1] + 1
     if oh < 1 or ow < 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netspec.ops.base import OpError, Pad, Rule, Size, Tensor, op
-from netspec.ops.window import Pads, window
+from netspec.ops.window import Pads, only_padding, window
 
 
 @op()
@@ -17,6 +17,10 @@ def max_pool(x: Tensor, /, kernel: Size, stride: Size, pad: Pad = 0, *, ceil: bo
     _, h, w = x.image("max_pool")
     pads, (oh, ow) = window(h, w, kernel, stride, pad, dilation, ceil)
     _limit(pads, kernel, dilation)
+    for axis, (n, out) in enumerate(((h, oh), (w, ow))):
+        if only_padding(n, kernel[axis], stride[axis], pads[2 * axis], out, dilation[axis]):
+            raise OpError(f"a window holds padding alone: its taps are {dilation[axis]} cells apart, the map has {n}",
+                          "a smaller dilation, or less padding", "pad")
     return Rule(((*x.shape[:2], oh, ow),), attrs={"pad": pads})
 
 

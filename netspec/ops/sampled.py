@@ -45,6 +45,8 @@ def deform_roi_pool(x: Tensor, rois: Tensor, offset: Tensor, /, size: Size, *, s
     features are pairs (dy, dx), bin by bin in rows.
     """
     rule = _rois(x, rois, size, scale, samples, "deform_roi_pool")
+    if not -1e6 < gamma < 1e6:
+        raise OpError(f"'gamma' is a share of a region's size, this is {gamma}", arg="gamma")
     wanted = (rois.shape[0], 2 * size[0] * size[1])
     if offset.shape != wanted:
         raise OpError(f"the offset is {' x '.join(map(str, offset.shape))}, wanted is {wanted[0]} x {wanted[1]}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netspec.ops.base import MAX_SIZE, OpError
+from netspec.ops.base import MAX_ELEMENTS, MAX_SIZE, OpError
 
 Pair = tuple[int, int]
 Pads = tuple[int, int, int, int]
@@ -52,10 +52,55 @@ def length(n: int, k: int, s: int, before: int, after: int, d: int = 1, ceil: bo
     return max(0, out - 1 if ceil and (out - 1) * s >= n + before else out)
 
 
+def check_area(kernel: Pair, stride: Pair) -> None:
+    """Refuses a kernel or a stride whose area is beyond the 32-bit integers of the runtimes; raises OpError."""
+    for name, (h, w) in (("kernel", kernel), ("stride", stride)):
+        if h * w > MAX_SIZE:
+            raise OpError(f"'{name}' is {h}x{w}", "its area must be below 2^31", name)
+
+
+def check_padded(h: int, w: int, pads: Pads) -> None:
+    """Refuses a padding that makes a map which no runtime could hold; raises OpError."""
+    height, width = h + pads[0] + pads[1], w + pads[2] + pads[3]
+    if max(height, width) > MAX_SIZE or height * width > MAX_ELEMENTS:
+        raise OpError(f"the padded map is {height}x{width}",
+                      "sizes are 1 to 2^31 - 1, a tensor has at most 2^40 elements", "pad")
+
+
+def only_padding(n: int, k: int, s: int, before: int, out: int, d: int) -> bool:
+    """Whether some of the `out` windows along one side hold no real cell, by their dilation.
+
+    A pad is at most half a window, so a window that begins before cell 0 has a tap at cell (start mod d), its first
+    real one where that is below n; windows that begin inside hold their own first cell.
+    """
+    count = min(out, -(-before // s))
+    if d <= n or not count:
+        return False
+    # start mod d = (i * s - before) mod d is n or more exactly where floor((start + d - n) / d) is one more
+    start = -before % d
+    return floor_sum(count, d, s, start + d - n) > floor_sum(count, d, s, start)
+
+
+def floor_sum(count: int, m: int, a: int, b: int) -> int:
+    """The sum of floor((a * i + b) / m) over i below count, in logarithmic time (a, b of 0 or more)."""
+    total = 0
+    while count:
+        total += count * (count - 1) // 2 * (a // m) + count * (b // m)
+        a, b = a % m, b % m
+        last = a * count + b
+        count, b = last // m, last % m
+        a, m = m, a
+        if not m:
+            break
+    return total
+
+
 def window(h: int, w: int, kernel: Pair, stride: Pair, pad: object, dilation: Pair = (1, 1),
            ceil: bool = False) -> tuple[Pads, Pair]:
     """The four pads and the output size of a window over H x W; raises OpError."""
     pads = four(pad, (h, w), kernel, stride, dilation)
+    check_padded(h, w, pads)
+    check_area(kernel, stride)
     oh = length(h, kernel[0], stride[0], pads[0], pads[1], dilation[0], ceil)
     ow = length(w, kernel[1], stride[1], pads[2], pads[3], dilation[1], ceil)
     if oh < 1 or ow < 1:

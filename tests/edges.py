@@ -1,0 +1,90 @@
+"""Attribute values at the edges of every op, made from the ops' typed signatures and the samples of conformance.py."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from conformance import CASES, ROIS, Shapes
+
+from netspec.ops import OPS, Op, OpError, Tensor
+from netspec.ops.base import Param
+
+VALUES: dict[str, tuple[Any, ...]] = {
+    "int": (-1, 0, 1, 2, 3, 6, 7, 2**31),
+    "float": (-2.0, -1.0, 0.0, 1e-45, 1e-12, 1e-3, 0.5, 1.0, 2.0, 3.0, 1e5, 3e38, 1e39, 1e300, float("inf"),
+              float("nan")),
+    "bool": (True, False),
+    "size": (-1, 0, 1, 2, 3, 4, (1, 2), (3, 1), (2, 5), (4, 1), 64, 2**16, 2**31 - 1),
+    "pad": (-1, 0, 1, 2, 4, (1, 0), (0, 2), (0, 1, 1, 0), (2, 0, 0, 3), (1, 2, 1, 1), 64, 2**31 - 1, "valid", "half",
+            "same_upper"),
+    "parts": (0, 1, 2, 3, (6,), (1, 5), (5, 1), (2, 2, 2), (6, 0), ()),
+}
+"""By the type of an attribute: nothing, negative, one, unlike sides, larger than any operand, beyond float32."""
+
+IMAGES: Shapes = ((6, 11, 9), (1, 1, 1), (6, 1, 1), (2, 1, 11), (6, 2, 3))
+VECTORS: Shapes = ((6,), (1,))
+MAX_ELEMENTS = 10**6
+"""Larger results are inferred, not run."""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """One op with attributes at an edge."""
+
+    op: str
+    attrs: tuple[tuple[str, Any], ...]
+    shapes: Shapes
+
+    def __str__(self) -> str:
+        shapes = ", ".join("x".join(map(str, shape)) for shape in self.shapes)
+        return f"{self.op} {dict(self.attrs)} of {shapes}"
+
+
+def edges(op: Op, together: int = 2) -> Iterator[Edge]:
+    """A sample of an op for each rank, with up to so many attributes at an edge, on its own operands and on others."""
+    seen = set()
+    bases = {(len(shapes), len(shapes[0])): (attrs, shapes) for name, attrs, shapes, *_ in CASES if name == op.name}
+    for (attrs, shapes), count in itertools.product(bases.values(), range(together + 1)):
+        for chosen in itertools.combinations(op.params, count):
+            for values in itertools.product(*(_values(param) for param in chosen)):
+                changed = attrs | {p.name: v for p, v in zip(chosen, values, strict=True)}
+                for operands in _operands(op, changed, shapes):
+                    edge = Edge(op.name, tuple(sorted(changed.items(), key=lambda item: item[0])), operands)
+                    if edge not in seen:
+                        seen.add(edge)
+                        yield edge
+
+
+def _values(param: Param) -> tuple[Any, ...]:
+    return param.one_of or VALUES[param.type]
+
+
+def _operands(op: Op, attrs: dict[str, Any], shapes: Shapes) -> Iterator[Shapes]:
+    """The sample's own operands, and smaller ones of the same rank in their place."""
+    if op.name == "deform_conv":
+        yield from (((c, h, w), offset) for c, h, w in (shapes[0], *IMAGES)
+                    if (offset := _offset(attrs, (c, h, w))) is not None)
+    elif op.name == "deform_roi_pool":
+        size = attrs["size"] if isinstance(attrs["size"], tuple) else (attrs["size"],) * 2
+        yield from ((image, ROIS, (2 * math.prod(size),)) for image in (shapes[0], *IMAGES))
+    elif len(shapes) == 1 or shapes[1:] == (ROIS,):
+        for first in (shapes[0], *(IMAGES if len(shapes[0]) == 3 else VECTORS)):
+            yield first, *shapes[1:]
+    else:
+        yield shapes
+        yield shapes[:1]
+        yield shapes[:1] * 4
+
+
+def _offset(attrs: dict[str, Any], shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The shape of the offsets that a deformable convolution takes; None where its convolution is refused."""
+    try:
+        rule = OPS["conv"].infer([Tensor(("N", *shape))], attrs)
+    except OpError:
+        return None
+    _, _, height, width = rule.shapes[0]
+    return 2 * math.prod(rule.attrs["kernel"]), int(height), int(width)
