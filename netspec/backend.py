@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from netspec.errors import MissingError, UsageError, did_you_mean
+from netspec import optional
+from netspec.errors import UsageError, did_you_mean
 from netspec.graph import Graph
 from netspec.plugins import backends
 
@@ -30,6 +31,8 @@ class Options:
     training: bool = False
     """Torch: auxiliary heads too."""
     seed: int = 0
+    weights: bool = True
+    """Torch: a file of weights beside the source."""
 
 
 DEFAULTS = Options()
@@ -69,19 +72,6 @@ def get(name: str) -> Any:
         return found[name].load()
 
 
-EXTRAS = {"onnxruntime": "run", "torch": "torch"}
-"""Libraries that the distribution installs only when asked for, by the extra that brings them."""
-
-
-@contextmanager
-def importing(name: str) -> Iterator[None]:
+def importing(name: str, library: str = "") -> AbstractContextManager[None]:
     """Around the imports of a backend: one that fails is a MissingError that says what to install."""
-    try:
-        yield
-    except ModuleNotFoundError as e:
-        library = (e.name or "").partition(".")[0]
-        wanted = f"'netspec-compiler[{EXTRAS[library]}]'" if library in EXTRAS else library
-        raise MissingError(f"the backend '{name}' needs {library}, which is not installed",
-                           f"pip install {wanted}") from None
-    except ImportError as e:
-        raise MissingError(f"the backend '{name}' cannot be imported: {e}") from None
+    return optional.importing(f"the backend '{name}'", library)

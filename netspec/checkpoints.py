@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from netspec.errors import DataError, Reporter, Span, UsageError, did_you_mean
 from netspec.expr import ExprError, Template, parse_template
 from netspec.graph import Graph
+from netspec.optional import importing
 from netspec.parse import Map, Scalar, Seq
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def read_checkpoint(path: Path) -> dict[str, np.ndarray]:
 
 
 def _safetensors(path: Path) -> dict[str, np.ndarray]:
-    from safetensors import SafetensorError, deserialize, safe_open
+    with importing(f"reading {path}", "safetensors"):
+        from safetensors import SafetensorError, deserialize, safe_open
 
     try:
         with safe_open(path, framework="numpy") as f:

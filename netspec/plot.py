@@ -11,8 +11,9 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from netspec.draw.labels import short
-from netspec.errors import MissingError, UsageError
+from netspec.errors import UsageError
 from netspec.graph import Graph
+from netspec.optional import importing
 from netspec.summary import rows
 
 if TYPE_CHECKING:
@@ -134,25 +135,25 @@ def _label(figure: Figure, axis: Axes, points: Sequence[Point]) -> None:
 
 
 def _around(place: Any, radius: float) -> Any:
-    from matplotlib.transforms import Bbox
+    with importing("plotting", "matplotlib", "draw"):
+        from matplotlib.transforms import Bbox
 
     x, y = place
     return Bbox([[x - radius, y - radius], [x + radius, y + radius]])
 
 
 def _figure() -> Figure:
-    try:
+    with importing("plotting", "matplotlib", "draw"):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingError("plotting needs matplotlib", "pip install 'netspec-compiler[draw]'") from None
     figure = Figure(layout=None)
     FigureCanvasAgg(figure)
     return figure
 
 
 def _colors() -> list[Any]:
-    from matplotlib import colormaps
+    with importing("plotting", "matplotlib", "draw"):
+        from matplotlib import colormaps
 
     return [*colormaps["tab20"].colors]  # type: ignore[attr-defined]
 
@@ -164,7 +165,8 @@ def _calm(axis: Axes) -> None:
 
 def _ticks(axis: Any) -> None:
     """Marks of a logarithmic axis as 10M; over less than two decades 2 and 5 are marked too."""
-    from matplotlib.ticker import LogLocator, NullFormatter
+    with importing("plotting", "matplotlib", "draw"):
+        from matplotlib.ticker import LogLocator, NullFormatter
 
     low, high = axis.get_view_interval()
     axis.set_major_locator(LogLocator(subs=(1.0,) if high > 100 * low else (1.0, 2.0, 5.0)))
@@ -179,7 +181,8 @@ def _plain(text: str) -> str:
 
 def _saved(figure: Figure, kind: str, title: str) -> bytes:
     """The figure as a file's bytes, the same each time: no date, and names that do not hang on the process."""
-    from matplotlib import rc_context
+    with importing("plotting", "matplotlib", "draw"):
+        from matplotlib import rc_context
 
     made = io.BytesIO()
     # Text stays text: it can be searched, and needs no font of this machine. A letter that matplotlib's own font lacks

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netspec.backend import DEFAULTS, Options, Result
+from netspec.backend import DEFAULTS, Options, Result, importing
+from netspec.errors import MissingError
 from netspec.graph import Graph
+from netspec.optional import importing as needing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,18 +30,42 @@ class TorchBackend:
         return source(graph, options)
 
     def emit(self, graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, options: Options) -> list[Path]:
-        """Writes the source, and the weights beside it as .pth; gives the files; raises UsageError, MissingError."""
-        from netspec.files import write_text
-        from netspec_torch.weights import save
+        """Writes the source, and the weights beside it; gives the files; raises UsageError, DataError, MissingError.
 
-        weights = save(graph, arrays, Path(target).with_suffix(".pth"))
-        return [write_text(target, self.source(graph, options)), weights]
+        The weights are a .pth; without torch, which the source does not need to be written, a .safetensors.
+        """
+        from netspec.files import write_text
+        from netspec_torch.emit import source
+
+        target = Path(target)
+        if not options.weights:
+            return [write_text(target, source(graph, options))]
+        try:
+            with needing("writing .pth", "torch"):
+                from netspec_torch.weights import save
+            beside = target.with_suffix(".pth")
+        except MissingError:
+            from netspec_torch.safetensors_file import save
+
+            beside = target.with_suffix(".safetensors")
+        save(graph, arrays, beside)
+        return [write_text(target, source(graph, options, beside.suffix)), beside]
+
+    def note(self, graph: Graph, options: Options) -> str:
+        """Why the weights are not a .pth; empty where they are."""
+        try:
+            with needing("writing .pth", "torch"):
+                import torch  # noqa: F401
+        except MissingError as e:
+            return f"the weights as .safetensors: {e}" if options.weights else ""
+        return ""
 
     def to_module(
         self, graph: Graph, arrays: Mapping[str, np.ndarray], options: Options = DEFAULTS
     ) -> torch.nn.Module:
-        """The module that the source defines, with its weights, in eval mode (training mode with `training`)."""
-        from netspec_torch.run import to_module
+        """The module of the source with its weights, in eval mode or ready to be trained; raises MissingError."""
+        with importing(self.name, "torch"):
+            from netspec_torch.run import to_module
 
         return to_module(graph, arrays, options)
 
@@ -53,13 +79,15 @@ class TorchBackend:
         options: Options = DEFAULTS,
     ) -> Result:
         """Runs a graph in PyTorch; raises MissingError where the device is not there."""
-        from netspec_torch.run import run_module, to_module
+        with importing(self.name, "torch"):
+            from netspec_torch.run import run_module, to_module
 
         return run_module(to_module(graph, arrays, options), graph, inputs, device, repeat)
 
     def read_checkpoint(self, path: Path) -> dict[str, np.ndarray]:
-        """The arrays of a .pth file by key, without unpickling code; raises DataError, UsageError."""
-        from netspec_torch.weights import read
+        """The arrays of a .pth file by key, without unpickling code; raises DataError, UsageError, MissingError."""
+        with needing(f"reading {path}", "torch"):
+            from netspec_torch.weights import read
 
         return read(Path(path))
 

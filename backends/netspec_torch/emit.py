@@ -18,10 +18,13 @@ from netspec_torch.render import call_of, render
 from netspec_torch.rules import AFTER, ROWS, Arg
 
 
-def source(graph: Graph, options: Options = DEFAULTS) -> str:
-    """The standalone source of a graph; without `training` the auxiliary heads are left out."""
+def source(graph: Graph, options: Options = DEFAULTS, weights: str = "") -> str:
+    """The standalone source of a graph; without `training` the auxiliary heads are left out.
+
+    `weights` is the suffix of the file of weights beside it, if there is one.
+    """
     kept = graph if options.training else drop_heads(graph)
-    return Emitter(kept).source(__version__)
+    return Emitter(kept).source(__version__, weights)
 
 
 def class_name(block: str) -> str:
@@ -44,7 +47,7 @@ class Emitter:
         self.taken: set[str] = set()
         self.homes: dict[str, str | None] = {}
 
-    def source(self, version: str) -> str:
+    def source(self, version: str, weights: str = "") -> str:
         """The whole file."""
         root = tree(self.graph)
         main = self.unique(class_name(self.graph.name))
@@ -52,7 +55,7 @@ class Emitter:
         body.group = Group(main, [body], taken=self.taken)
         for group in self.groups.values():
             group.lift()
-        return render(self.graph, list(self.groups.values()), body.group, version)
+        return render(self.graph, list(self.groups.values()), body.group, version, weights)
 
     def home(self, region: Region) -> str | None:
         """The prefix that all weights inside have in place of its path; None where they live in several places."""

@@ -24,7 +24,7 @@ def call_of(name: str) -> str:
     return f"self.get_submodule({string(name)})"
 
 
-def render(graph: Graph, groups: Sequence[Group], network: Group, version: str) -> str:
+def render(graph: Graph, groups: Sequence[Group], network: Group, version: str, weights: str) -> str:
     """The whole file: imports, helpers that are used, classes innermost first, the network."""
     classes = [Class(g, _doc(g)) for g in groups] + [Class(network, [graph.title or graph.name])]
     code = "\n\n".join("\n".join(c.code) for c in classes)
@@ -37,15 +37,29 @@ def render(graph: Graph, groups: Sequence[Group], network: Group, version: str) 
             graph.title or graph.name,
             "",
             f"{inputs} -> {outputs}; {counts.params:,} parameters, {counts.macs:,} multiply-accumulates.",
-            f"Written by netspec {version}; it needs PyTorch alone. The weights beside this file load with",
-            f"    model = {network.name}()",
-            "    model.load_state_dict(torch.load('....pth', weights_only=True))",
+            f"Written by netspec {version}; it needs PyTorch alone."
+            + " The weights beside this file load with" * bool(weights),
+            *_loading(network.name, weights),
         ]
     )
     imports = ["from collections import OrderedDict", ""] if "OrderedDict(" in code else []
     functional = ["import torch.nn.functional as F"] if re.search(r"\bF\.", code + "".join(helpers)) else []
     top = "\n".join([*head, "", *imports, "import torch", *functional, "from torch import nn"])
     return "\n\n\n".join(part.strip("\n") for part in [top, *helpers, *(c.text() for c in classes)]) + "\n"
+
+
+def _loading(network: str, weights: str) -> list[str]:
+    """How the weights beside the file are loaded, by the suffix of theirs; nothing where there are none."""
+    model = f"    model = {network}()"
+    return {
+        "": [],
+        ".pth": [model, "    model.load_state_dict(torch.load('....pth', weights_only=True))"],
+        ".safetensors": [
+            "    from safetensors.torch import load_file",
+            model,
+            "    model.load_state_dict(load_file('....safetensors'))",
+        ],
+    }[weights]
 
 
 def _helpers(code: str) -> list[str]:

@@ -14,6 +14,7 @@ import torch
 from netspec.errors import DataError, UsageError
 from netspec.files import write_bytes
 from netspec.graph import Graph
+from netspec_torch.entries import entries, held
 
 MAX_BYTES = 16 * 2**30
 WRAPPERS = ("state_dict", "model", "model_state_dict")
@@ -21,29 +22,14 @@ WRAPPERS = ("state_dict", "model", "model_state_dict")
 
 def state_dict(graph: Graph, arrays: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
     """The arrays as PyTorch's state dict: every tensor once, and batch norm's counters; raises DataError."""
-    found = {}
-    for key, (shape, _, node) in graph.tensors().items():
-        if key not in arrays or arrays[key].shape != tuple(shape):
-            raise DataError("NS602", f"the weight '{key}' is missing, or of another shape")
-        found[key] = torch.from_numpy(np.array(arrays[key], np.float32))
-        if node.op == "batch_norm":
-            found[f"{node.weights_at}.num_batches_tracked"] = torch.tensor(0)
-    return found
+    return {key: torch.from_numpy(array) for key, array in entries(graph, arrays)}
 
 
 def save(graph: Graph, arrays: Mapping[str, np.ndarray], target: Path) -> Path:
     """Writes the weights as .pth; only those that are given; raises UsageError."""
-    held = {k for k in graph.tensors() if k in arrays}
     data = io.BytesIO()
-    torch.save(dict(state_dict(_only(graph, held), arrays).items()), data)
+    torch.save(state_dict(held(graph, arrays), arrays), data)
     return write_bytes(target, data.getvalue())
-
-
-def _only(graph: Graph, keys: set[str]) -> Graph:
-    """The graph without the nodes whose weights are not among the keys (heads that are left out)."""
-    from netspec.passes.drop_heads import drop_heads
-
-    return graph if set(graph.tensors()) == keys else drop_heads(graph)
 
 
 def read(path: Path) -> dict[str, np.ndarray]:

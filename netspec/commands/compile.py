@@ -34,6 +34,7 @@ from netspec.errors import UsageError
     "--external-data/--no-external-data", default=None, help="ONNX: weights in a file beside; above 2 GB by default."
 )
 @click.option("--training", is_flag=True, help="PyTorch: auxiliary heads too.")
+@click.option("--no-weights", is_flag=True, help="PyTorch: the source alone.")
 def command(
     target: str,
     output: str | None,
@@ -44,15 +45,18 @@ def command(
     functions: str,
     external_data: bool | None,
     training: bool,
+    no_weights: bool,
     **options: Any,
 ) -> int:
     """Compile SPEC to an ONNX model, a PyTorch source file, or JSON.
 
     The ONNX model has weights: seeded ones, or those of a checkpoint. The PyTorch file needs nothing of netspec;
-    its state dict is written beside it as .pth.
+    its state dict is written beside it as .pth, or as .safetensors where PyTorch is not installed.
     """
     from netspec.measure import totals
 
+    if no_weights and weights:
+        raise UsageError("--weights and --no-weights exclude each other", "leave one of them out")
     request = Request.of(options)
     network = request.network()
     note = ""
@@ -68,11 +72,12 @@ def command(
         if output == "-":
             raise UsageError(f"{target} is written as files: name one with -o", "--to json goes to stdout")
         path = Path(output or f"{network.name}{backend.suffix}")
-        chosen = Options(opset, dtype, functions, external_data, training, seed)
+        chosen = Options(opset, dtype, functions, external_data, training, seed, not no_weights)
         graph = network.graph if training or target == "torch" else network.inference
-        arrays = network.arrays(seed, weights, training)
+        arrays = {} if no_weights else network.arrays(seed, weights, training)
         written = backend.emit(graph, arrays, path, chosen)
-        note = f", {backend.note(graph, chosen)}" if hasattr(backend, "note") and not request.quiet else ""
+        said = backend.note(graph, chosen) if hasattr(backend, "note") and not request.quiet else ""
+        note = f", {said}" if said else ""
     if not request.quiet and written:
         counts = totals(network.inference.nodes.values())
         files = ", ".join(f"{p} ({size(p.stat().st_size)})" for p in written)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netspec.commands.common import Request, out, say, spec_options, with_weights
-from netspec.errors import DataError, MissingError, UsageError, did_you_mean
+from netspec.errors import DataError, UsageError, did_you_mean
+from netspec.optional import importing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -140,10 +141,8 @@ def _image(path: Path, shape: tuple[int | str, ...]) -> np.ndarray:
     """An image as (C, H, W): short side to 8/7 of the input, centre crop, ImageNet mean and deviation."""
     import numpy as np
 
-    try:
+    with importing("reading images", "PIL", "run"):
         from PIL import Image, UnidentifiedImageError
-    except ImportError:
-        raise MissingError("reading images needs pillow", "pip install 'netspec-compiler[run]'") from None
     if len(shape) != 4 or shape[1] != 3 or not all(isinstance(d, int) for d in shape[1:]):
         raise UsageError("--image needs an input of 3 x H x W")
     height, width = int(shape[2]), int(shape[3])

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from netspec.errors import MissingError
+from netspec.optional import importing
 
 FONT_FILE = files("netspec.draw") / "assets" / "Arimo-Regular.ttf"
 FONTS = """<?xml version="1.0"?>
@@ -32,12 +33,10 @@ SYSTEM = '<include ignore_missing="yes">/etc/fonts/fonts.conf</include>'
 def graphviz(dot: str, kind: str) -> bytes:
     """DOT as SVG, PNG or PDF, laid out by Graphviz's `dot`; raises MissingError without pygraphviz."""
     try:
-        import pygraphviz
-    except ImportError:
-        raise MissingError(
-            f"drawing {kind.upper()} needs pygraphviz",
-            "pip install 'netspec-compiler[draw]'; these need nothing: -f html, -f mermaid, -f dot",
-        ) from None
+        with importing(f"drawing {kind.upper()}", "pygraphviz"):
+            import pygraphviz
+    except MissingError as e:
+        raise MissingError(str(e), f"{e.help}; these need nothing: -f html, -f mermaid, -f dot") from None
     # What is looked at without a page around it is white below.
     options = "" if kind == "svg" else "-Gbgcolor=white" + " -Gdpi=144" * (kind == "png")
     with _quiet(), _fonts(kind in ("png", "pdf") and any(map(_lacks, dot))):
@@ -64,7 +63,8 @@ def text_width(text: str, size: float) -> float | None:
 
 @cache
 def _font() -> Any:
-    from PIL import ImageFont
+    with importing("drawing SVG", "PIL", "draw"):
+        from PIL import ImageFont
 
     return ImageFont.truetype(BytesIO(FONT_FILE.read_bytes()), 1000, layout_engine=ImageFont.Layout.BASIC)
 

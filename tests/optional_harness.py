@@ -1,0 +1,203 @@
+"""Calls of every entry, in a process from which libraries are hidden: `python optional_harness.py torch,PIL FOLDER`.
+
+Prints a line of JSON for each: its name, what it needs, the exit status (0, 3 for MissingError), and what it said.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+SPEC = """\
+netspec: 1
+name: net
+use: [blocks/common]
+input: [3, 8, 8]
+body:
+  - stem = conv_bn_relu: [8, 3]
+  - drop = dropout: 0.5
+  - global_avg_pool
+  - flatten
+  - linear: 4
+"""
+
+CHECKPOINTS = (".safetensors", ".npz", ".pth", ".pt", ".bin")
+READS = {".safetensors": ["safetensors"], ".npz": [], ".pth": ["torch"], ".pt": ["torch"], ".bin": ["torch"]}
+DRAWS = {"svg": ["pygraphviz", "PIL"], "png": ["pygraphviz"], "pdf": ["pygraphviz"], "html": [], "dot": [],
+         "mermaid": []}
+PLOTS = ["matplotlib", "PIL"]
+RUNS = {"onnx": ["onnx", "onnxruntime"], "torch": ["torch"]}
+WRITES = {"onnx": ["onnx"], "torch": ["torch|safetensors"], "json": []}
+"""What each kind needs; `a|b` is either."""
+
+COMMANDS: list[tuple[str, list[str]]] = [
+    ("check net.yaml", []),
+    *((f"check net.yaml -f {kind}", []) for kind in ("text", "json", "github")),
+    *((f"summary net.yaml -f {kind} -o table", []) for kind in ("text", "json", "csv")),
+    *((f"draw net.yaml -f {kind} -o drawn.{kind}", needs) for kind, needs in DRAWS.items()),
+    *((f"draw net.yaml --heat {heat} -o drawn.svg", DRAWS["svg"]) for heat in ("params", "macs", "rf", "memory")),
+    ("draw net.yaml --diff net.yaml -o diff.svg", DRAWS["svg"]),
+    ("draw net.yaml --diff net.yaml -o diff.html", []),
+    *((f"plot {what} net.yaml -f {kind} -o plot.{kind}", PLOTS) for what in ("params", "macs", "memory", "pareto")
+      for kind in ("svg", "png")),
+    *((f"compile net.yaml --to {target} -o made.{target}", needs) for target, needs in WRITES.items()),
+    *((f"compile net.yaml --to {target} --weights w{suffix} -o made.{target}", [*WRITES[target], *READS[suffix]])
+      for target in ("onnx", "torch") for suffix in CHECKPOINTS),
+    ("compile net.yaml --to torch --no-weights -o made.py", []),
+    ("compile net.yaml --to torch --training -o made.py", WRITES["torch"]),
+    *((f"compile net.yaml --to onnx --external-data --functions {kind} --dtype float16 -o a.onnx", WRITES["onnx"])
+      for kind in ("keep", "inline")),
+    ("compile net.yaml --to onnx --dtype float32 -o a.onnx", WRITES["onnx"]),
+    *((f"run net.yaml --backend {backend} --device cpu", needs) for backend, needs in RUNS.items()),
+    *((f"run net.yaml --backend {backend} --weights w{suffix}", [*needs, *READS[suffix]])
+      for backend, needs in RUNS.items() for suffix in CHECKPOINTS),
+    *((f"run net.yaml --backend {backend} --image x.png", [*needs, "PIL"]) for backend, needs in RUNS.items()),
+    ("run net.yaml --npy x.npy", RUNS["onnx"]),
+    ("run net.onnx", RUNS["onnx"]),
+    *((f"list {what}", []) for what in ("specs", "blocks", "ops", "backends")),
+    *((f"list specs -f {kind}", []) for kind in ("text", "json")),
+    ("explain NS402", []),
+    ("explain net.yaml stem.conv", []),
+    ("schema -o schema.json", []),
+    ("new block mine -o mine.yaml", []),
+]
+
+
+def python_calls() -> dict[str, tuple[Callable[[], Any], list[str]]]:
+    """A call of every public function and method, by its name; one with arguments of several kinds has several."""
+    import netspec
+    from netspec import backend, checkpoints, draw, optional, plot
+    from netspec.backend import Options, get
+    from netspec.commands import run as run_command
+    from netspec.draw import graphviz
+
+    net = netspec.load("net.yaml")
+    graph, x = net.inference, {"input": _numbers(1, 3, 8, 8)}
+    torch, onnx, arrays = get("torch"), get("onnx"), net.arrays()
+    options, made = Options(), Path("made")
+    point = plot.Point("net", "net", 10, 10)
+
+    def both(name: str, target: str) -> dict[str, tuple[Callable[[], Any], list[str]]]:
+        own = get(target)
+        return {f"{name}.emit": (lambda: own.emit(graph, arrays, made, options), WRITES[target]),
+                f"{name}.run": (lambda: own.run(graph, arrays, x), RUNS[target])}
+
+    return {
+        "netspec.load": (lambda: netspec.load("lenet5"), []),
+        "netspec.network.Network.name": (lambda: net.name, []),
+        "netspec.network.Network.inference": (lambda: netspec.load("net.yaml").inference, []),
+        "netspec.network.Network.arrays": (lambda: net.arrays(seed=3), []),
+        **{f"netspec.network.Network.arrays {suffix}": (lambda s=suffix: net.arrays(weights=f"w{s}"), needs)  # type: ignore[misc]
+           for suffix, needs in READS.items()},
+        "netspec.network.Network.to_torch": (lambda: net.to_torch(), ["torch"]),
+        "netspec.network.Network.to_torch freeze": (lambda: net.to_torch(True, freeze=["stem"]), ["torch"]),
+        "netspec.network.Network.to_torch weights": (lambda: net.to_torch(weights="w.npz"), ["torch"]),
+        "netspec.network.Network.to_onnx": (lambda: net.to_onnx("a.onnx"), ["onnx"]),
+        "netspec.network.Network.to_onnx weights": (lambda: net.to_onnx("a.onnx", weights="w.pth"), ["onnx", "torch"]),
+        "netspec.backend.get": (lambda: (get("torch"), get("onnx")), []),
+        "netspec.backend.importing": (lambda: backend.importing("torch"), []),
+        "netspec.optional.importing": (lambda: optional.importing("nothing"), []),
+        "netspec.checkpoints.read_checkpoint": (lambda: checkpoints.read_checkpoint(Path("w.npz")), []),
+        **{f"netspec.checkpoints.read_checkpoint {suffix}": (
+            lambda s=suffix: checkpoints.read_checkpoint(Path(f"w{s}")), needs)  # type: ignore[misc]
+           for suffix, needs in READS.items()},
+        **both("netspec_torch.TorchBackend", "torch"),
+        **both("netspec_onnx.OnnxBackend", "onnx"),
+        "netspec_torch.TorchBackend.source": (lambda: torch.source(graph), []),
+        "netspec_torch.TorchBackend.note": (lambda: torch.note(graph, options), []),
+        "netspec_torch.TorchBackend.to_module": (lambda: torch.to_module(graph, arrays), ["torch"]),
+        "netspec_torch.TorchBackend.read_checkpoint": (lambda: torch.read_checkpoint(Path("w.pth")), ["torch"]),
+        "netspec_onnx.OnnxBackend.note": (lambda: onnx.note(graph, options), ["onnx"]),
+        "netspec_onnx.OnnxBackend.run_file": (lambda: onnx.run_file(Path("net.onnx"), x), RUNS["onnx"]),
+        "netspec_onnx.OnnxBackend.signature": (lambda: onnx.signature(Path("net.onnx")), RUNS["onnx"]),
+        "netspec.plot.bars": (lambda: plot.bars(graph, "params"), []),
+        "netspec.plot.plot_bars": (lambda: plot.plot_bars([graph], "params", "svg"), PLOTS),
+        "netspec.plot.plot_pareto": (lambda: plot.plot_pareto([point], "svg", ["net"]), PLOTS),
+        "netspec.draw.graphviz.graphviz": (lambda: graphviz.graphviz("digraph {a}", "svg"), ["pygraphviz"]),
+        "netspec.draw.graphviz.text_width": (lambda: graphviz.text_width("a", 10), ["PIL"]),
+        "netspec.draw.graphviz.shrunk": (lambda: graphviz.shrunk(b"\0" * 24), []),
+        "netspec.draw.draw": (lambda: draw.draw(graph, "svg"), DRAWS["svg"]),
+        **{f"netspec.draw.draw {kind}": (lambda k=kind: draw.draw(graph, k), needs)  # type: ignore[misc]
+           for kind, needs in DRAWS.items()},
+        "netspec.draw.render": (lambda: draw.render(draw.picture(graph), "svg"), DRAWS["svg"]),
+        "netspec.draw.picture": (lambda: draw.picture(graph), []),
+        "netspec.draw.difference": (lambda: draw.difference(graph, graph), []),
+        "netspec.draw.to_dot": (lambda: draw.to_dot(draw.picture(graph)), []),
+        "netspec.commands.run.make_inputs": (
+            lambda: run_command.make_inputs({"input": ("N", 3, 8, 8)}, 1, (), ("x.png",), 0), ["PIL"]),
+    }
+
+
+def _numbers(*shape: int) -> Any:
+    import numpy as np
+
+    return np.random.default_rng(0).standard_normal(shape, np.float32)
+
+
+def prepare(folder: Path) -> None:
+    """Writes the files that the calls read; needs every library."""
+    import numpy as np
+    import torch
+    from PIL import Image
+    from safetensors.numpy import save_file
+
+    import netspec
+
+    (folder / "net.yaml").write_text(SPEC, encoding="utf-8")
+    net = netspec.load(folder / "net.yaml")
+    arrays = net.arrays(seed=1)
+    save_file(arrays, folder / "w.safetensors")
+    np.savez(folder / "w.npz", **arrays)  # type: ignore[arg-type]
+    for suffix in (".pth", ".pt", ".bin"):
+        torch.save({key: torch.from_numpy(value) for key, value in arrays.items()}, folder / f"w{suffix}")
+    net.to_onnx(folder / "net.onnx")
+    np.save(folder / "x.npy", _numbers(1, 3, 8, 8))
+    Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(folder / "x.png")
+
+
+class Hidden:
+    """A finder before all others, for which these libraries are not installed."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = names
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        """Refuses a hidden library and what is in it."""
+        if name.partition(".")[0] in self.names:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+def main(hidden: Sequence[str]) -> None:
+    """Makes all calls, and prints what came of them."""
+    sys.meta_path.insert(0, Hidden(hidden))
+    from netspec.cli import run
+    from netspec.errors import MissingError
+
+    Path("mine.yaml").unlink(missing_ok=True)  # of the run before
+    real = sys.stdout
+    for line, needs in COMMANDS:
+        said = io.StringIO()
+        with redirect_stdout(io.StringIO()), redirect_stderr(said):
+            status = run(line.split())
+        print(json.dumps([f"netspec {line}", needs, status, said.getvalue()]), file=real)
+    for name, (call, needs) in python_calls().items():
+        try:
+            with redirect_stdout(io.StringIO()):
+                call()
+            status, text = 0, ""
+        except MissingError as e:
+            status, text = 3, f"{e}\n{e.help}"
+        except Exception as e:  # noqa: BLE001 - what was raised is the result
+            status, text = 4, f"{type(e).__name__}: {e}"
+        print(json.dumps([name, needs, status, text]), file=real)
+    seen = {name.partition(".")[0] for name in sys.modules}
+    assert not seen & set(hidden), "a library was not hidden"
+
+
+if __name__ == "__main__":
+    main([name for name in sys.argv[1].split(",") if name])

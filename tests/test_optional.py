@@ -1,0 +1,215 @@
+"""Without an optional library every entry says what to install, with exit code 3 or MissingError; the others work."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import click
+import pytest
+from optional_harness import CHECKPOINTS, COMMANDS, DRAWS, PLOTS, RUNS, WRITES, prepare, python_calls
+
+import netspec
+from netspec import cli, draw, optional
+from netspec.errors import MissingError
+
+HARNESS = Path(__file__).with_name("optional_harness.py")
+ROOT = Path(netspec.__file__).parent.parent
+SOURCES = [*sorted((ROOT / "netspec").rglob("*.py")), *sorted((ROOT / "backends").rglob("*.py"))]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("optional")
+    prepare(path)
+    return path
+
+
+ALONE = [pytest.param([name], marks=pytest.mark.slow) for name in optional.LIBRARIES]
+
+
+@pytest.mark.parametrize("hidden", [*ALONE, pytest.param([], marks=pytest.mark.slow), list(optional.LIBRARIES)],
+                         ids=lambda hidden: "all" if len(hidden) > 1 else "".join(hidden) or "none")
+def test_every_entry_without_a_library(folder: Path, hidden: list[str]) -> None:
+    done = subprocess.run([sys.executable, str(HARNESS), ",".join(hidden)], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-4000:]
+    wrong = []
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    for name, needs, status, said in results:
+        absent = [need for need in needs if all(library in hidden for library in need.split("|"))]
+        expected = 3 if absent else 0
+        named = any(optional.NAMES.get(library, library) in said for need in absent for library in need.split("|"))
+        if status != expected or absent and not ("pip install" in said and named) or "a bug of netspec" in said:
+            wrong.append(f"{name}: {status} instead of {expected}: {said[:300]}")
+    assert not wrong, "\n".join(wrong)
+    assert len(results) == len(COMMANDS) + len(python_calls_in(folder))
+
+
+def python_calls_in(folder: Path) -> set[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return set(python_calls())
+
+
+# The tables are held against the program, so that what is new is covered, or fails here.
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    for name in cli.COMMANDS:
+        command = cli.cli.get_command(click.Context(cli.cli), name)
+        assert command is not None
+        yield name, command
+        for inner, below in getattr(command, "commands", {}).items():
+            yield f"{name} {inner}", below
+
+
+def test_every_command_and_every_option_that_reads_a_file_or_chooses_a_kind_is_called() -> None:
+    lines = [line for line, _ in COMMANDS]
+    for name, command in commands():
+        own = [line.split() for line in lines if f"{line} ".startswith(f"{name} ")]
+        assert own, f"no call of 'netspec {name}'"
+        for param in command.params:
+            kinds = param.type.choices if isinstance(param.type, click.Choice) else ()
+            for kind in kinds:
+                if kind != "cuda":  # another library than this one, or a device, is missing for it
+                    assert any(str(kind) in line for line in own), f"no call of 'netspec {name}' with {kind}"
+            files = isinstance(param, click.Option) and "FILE" in (param.metavar or "")
+            if files and not kinds:
+                assert any(set(param.opts) & set(line) for line in own), f"no call of {name} with {param.opts}"
+
+
+def test_every_kind_is_in_the_tables() -> None:
+    from netspec.checkpoints import BEGINNINGS
+    from netspec.draw.render import FORMATS
+
+    assert set(CHECKPOINTS) == set(BEGINNINGS)
+    assert set(DRAWS) == set(FORMATS)
+    backends = {point.name for point in entry_points(group="netspec.backends")}
+    assert set(RUNS) == backends and set(WRITES) == backends | {"json"}
+    assert PLOTS
+
+
+def module_name(source: Path) -> str:
+    base = ROOT / "backends" if "backends" in source.parts else ROOT
+    return ".".join(source.relative_to(base).with_suffix("").parts).removesuffix(".__init__")
+
+
+def reaching(source: Path) -> Iterator[str]:
+    """The public functions and methods of a file that import a library, or call one of the same file that does."""
+    tree, calls = ast.parse(source.read_text(encoding="utf-8")), {}
+    for node in tree.body:
+        for name, part in [(node.name, node)] if isinstance(node, ast.FunctionDef) else [
+            (f"{node.name}.{inner.name}", inner) for inner in getattr(node, "body", ())
+            if isinstance(node, ast.ClassDef) and isinstance(inner, ast.FunctionDef)
+        ]:
+            called = [n.func for n in ast.walk(part) if isinstance(n, ast.Call)]
+            calls[name] = {getattr(f, "id", getattr(f, "attr", "")) for f in called}
+    found, size = {"importing", "needing"}, 0
+    while size != len(found):
+        size = len(found)
+        found |= {name.rpartition(".")[2] for name, called in calls.items() if called & found}
+    yield from (f"{module_name(source)}.{name}" for name, called in calls.items()
+                if called & found and not any(part.startswith("_") for part in name.split(".")))
+
+
+def test_every_public_function_that_leads_to_such_an_import_is_called(folder: Path) -> None:
+    called = {name.partition(" ")[0] for name in python_calls_in(folder)}
+    wanted = {f"netspec.draw.{name}" for name in draw.__all__ if inspect.isfunction(getattr(draw, name))}
+    wanted |= {f"netspec.{name}" for name in netspec.__all__ if inspect.isfunction(getattr(netspec, name))}
+    wanted |= {f"netspec.network.Network.{name}" for name in vars(netspec.Network) if not name.startswith("_")}
+    assert len(wanted) > 8
+    for source in SOURCES:
+        wanted |= set(reaching(source))
+    assert {"netspec.checkpoints.read_checkpoint", "netspec_torch.TorchBackend.run"} <= wanted
+    assert not wanted - called - INSIDE, sorted(wanted - called - INSIDE)
+
+
+INSIDE = {"netspec.commands.run.command", "netspec_torch.safetensors_file.save"}
+"""Called by the entries alone: as commands, and by `emit`."""
+
+
+def imports(tree: ast.AST, guarded: bool = False) -> Iterator[tuple[str, bool, bool]]:
+    """Each import that is executed: the module, whether it is under `importing`, whether it is at the top."""
+    for node in ast.iter_child_nodes(tree):
+        top = isinstance(tree, ast.Module)
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, guarded, top) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module, guarded, top
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        else:
+            held = isinstance(node, ast.With) and any(
+                isinstance(call := item.context_expr, ast.Call) and isinstance(call.func, ast.Name)
+                and call.func.id in ("importing", "needing") for item in node.items)
+            yield from ((m, g, False) for m, g, _ in imports(node, guarded or held))
+
+
+def test_every_import_of_an_optional_library_is_guarded() -> None:
+    """Where a module imports one at its top, its own import is guarded in turn."""
+    found = {}
+    for source in SOURCES:
+        found[module_name(source)] = list(imports(ast.parse(source.read_text(encoding="utf-8"))))
+    tainted, size = set(optional.LIBRARIES), -1
+    while size != len(tainted):
+        size = len(tainted)
+        tainted |= {name for name, listed in found.items()
+                    if any(top and (m in tainted or m.partition(".")[0] in tainted) for m, _, top in listed)}
+    assert "netspec_torch.run" in tainted and "netspec" not in tainted and "netspec_torch" not in tainted
+    bare = [f"{name} imports {m}" for name, listed in found.items() for m, guarded, top in listed
+            if (m in tainted or m.partition(".")[0] in tainted) and not guarded and not top and name not in tainted]
+    assert not bare, bare
+
+
+@pytest.mark.parametrize("error, said", [
+    (ModuleNotFoundError("No module named 'torch'", name="torch"), "needs torch, which is not installed"),
+    (ImportError("DLL load failed", name="torch._C"), "needs torch, which cannot be imported: DLL load failed"),
+    (ImportError("no symbol"), "needs torch, which cannot be imported: no symbol"),
+    (OSError("libcudart.so.12: cannot open shared object file"), "needs torch, which cannot be imported: libcudart"),
+])
+def test_a_broken_library_is_missing_too(error: Exception, said: str) -> None:
+    with pytest.raises(MissingError, match=said) as info:
+        with optional.importing("it", "torch"):
+            raise error
+    assert info.value.help == "pip install 'netspec-compiler[torch]'"
+
+
+def test_an_error_in_our_own_modules_stays_a_bug() -> None:
+    with pytest.raises(ImportError, match="nothing"):
+        with optional.importing("it", "torch"):
+            from netspec.optional import nothing  # type: ignore[attr-defined]  # noqa: F401
+
+
+@pytest.mark.parametrize("more, files", [([], {"x.py", "x.safetensors"}), (["--no-weights"], {"x.py"})])
+def test_the_source_is_written_without_torch_and_its_weights_load_with_it(
+    folder: Path, tmp_path: Path, more: list[str], files: set[str]
+) -> None:
+    program = ("import sys; sys.modules['torch'] = None\nfrom netspec.cli import main\n"
+               "sys.argv[0] = 'netspec'; main()\n")
+    command = ["compile", str(folder / "net.yaml"), "--to", "torch", "-o", "x.py", "--seed", "5", *more]
+    done = subprocess.run([sys.executable, "-c", program, *command], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert {p.name for p in tmp_path.iterdir()} == files
+    assert ("torch, which is not installed" in done.stderr) == (not more)
+    if not more:
+        import torch
+        from safetensors.torch import load_file
+
+        module = netspec.load(folder / "net.yaml").to_torch(seed=5)
+        state = load_file(tmp_path / "x.safetensors")
+        assert list(state) and set(state) == set(module.state_dict())
+        assert all(torch.equal(value, state[key]) for key, value in module.state_dict().items())
+
+
+def test_no_weights_goes_with_source(folder: Path, monkeypatch: pytest.MonkeyPatch,
+                                     capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(folder)
+    for line in ("--to onnx --no-weights", "--to torch --no-weights --weights w.npz"):
+        assert cli.run(["compile", "net.yaml", *line.split()]) == 2
+        assert "--no-weights" in capsys.readouterr().err
