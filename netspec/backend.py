@@ -69,7 +69,19 @@ def get(name: str) -> Any:
     if name not in found:
         raise UsageError(f"there is no backend '{name}'", did_you_mean(name, found))
     with importing(name):
-        return found[name].load()
+        try:
+            return found[name].load()
+        except AttributeError as e:  # the module has no such object: its entry point is wrong
+            raise ImportError(e) from None
+
+
+def able(name: str, what: str) -> Any:
+    """The backend of that name that can `run`, or `emit`; raises UsageError for one that cannot, and as `get` does."""
+    found = get(name)
+    if not callable(getattr(found, what, None)):
+        does = {"run": "run networks", "emit": "write files"}.get(what, what)
+        raise UsageError(f"the backend '{name}' cannot {does}", "`netspec list backends` shows them all")
+    return found
 
 
 def importing(name: str, library: str = "") -> AbstractContextManager[None]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
 import click
 
 from netspec.errors import DataError, Diagnostic, NetspecError, SpecError
+from netspec.streams import prepare, silence, tell
 
 COMMANDS = {
     "check": ("check", "Check specs and the facts of their papers."),
@@ -41,6 +45,14 @@ class ReaderGone(Exception):
     """Nobody reads our output any more, as after `| head`."""
 
 
+@contextmanager
+def _reader() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as e:
+        raise ReaderGone from e
+
+
 class Commands(click.Group):
     """Imports a command when it is asked for, so that `netspec check` loads neither torch nor onnx."""
 
@@ -61,12 +73,15 @@ class Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Parses the arguments, and prints the help; click would make exit code 1 of a reader that has gone."""
+        with _reader():
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs the command; click would make exit code 1 of a reader that has gone."""
-        try:
+        """Runs the command."""
+        with _reader():
             return super().invoke(ctx)
-        except BrokenPipeError as e:
-            raise ReaderGone from e
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Names the nearest command for one that is not there."""
@@ -97,33 +112,41 @@ def main() -> None:
 def run(args: list[str] | None = None) -> int:
     """Runs a command line; gives the exit code."""
     try:
+        prepare()
         result = cli.main(args=args, prog_name="netspec", standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as e:
         return e.exit_code
     except click.ClickException as e:
-        e.show()
+        tell(_shown(e))
         return 2
     except (click.Abort, KeyboardInterrupt):
-        print("stopped", file=sys.stderr)
+        tell("stopped")
         return 130
     except (ReaderGone, BrokenPipeError):
-        # Nothing is wrong; what is still buffered goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence(sys.stdout)  # nothing is wrong
         return 0
     except NetspecError as e:
         show_error(e)
         return e.exit_code
     except OSError as e:
         # The system's word on a file or a name; files that a command knows of have said so themselves.
-        print(f"error: {str(e)[:500]}", file=sys.stderr)
+        silence(sys.stdout)
+        tell(f"error: {str(e)[:500]}")
         return 2
     except MemoryError:
-        print("error: out of memory", file=sys.stderr)
+        tell("error: out of memory")
         return 1
     except Exception as e:  # noqa: BLE001 - the last net: a bug is said so, with what to report
         return _bug(e)
+
+
+def _shown(error: click.ClickException) -> str:
+    """What click says of a wrong command line, its usage included."""
+    said = io.StringIO()
+    error.show(said)
+    return said.getvalue().rstrip("\n")
 
 
 def show_error(error: NetspecError) -> None:
@@ -154,12 +177,11 @@ def _bug(error: Exception) -> int:
     import traceback
 
     last = traceback.extract_tb(error.__traceback__)[-1]
-    print(
+    tell(
         f"error: a bug of netspec: {type(error).__name__}: {str(error)[:500]}\n"
         f"   at {os.path.basename(last.filename)}:{last.lineno} in {last.name}\n"
-        "   help: please report it with the spec and this message; NETSPEC_TRACEBACK=1 prints the traceback",
-        file=sys.stderr,
+        "   help: please report it with the spec and this message; NETSPEC_TRACEBACK=1 prints the traceback"
     )
     if os.environ.get("NETSPEC_TRACEBACK"):
-        traceback.print_exception(error)
+        tell("".join(traceback.format_exception(error)))
     return 4

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import IO
 
 from netspec.errors import Diagnostic, Frame, Span
+from netspec.streams import tell
 
 MAX_MESSAGE = 2000
 MAX_FRAMES = 4
@@ -36,8 +37,7 @@ class Printer:
 
     def write(self, text: str) -> None:
         """Writes a line; characters that the stream cannot hold are escaped."""
-        encoding = getattr(self.stream, "encoding", None) or "utf-8"
-        self.stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        tell(text, self.stream)
 
     def style(self, name: str, text: str) -> str:
         return f"\x1b[{_STYLES[name]}m{text}\x1b[0m" if self.color else text

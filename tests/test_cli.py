@@ -294,3 +294,76 @@ def test_missing_backend_library_is_3(monkeypatch: pytest.MonkeyPatch, netspec_)
     said = netspec_("draw", "tiny.yaml")
     assert said.code == 3 and "pip install" in said.err
     assert netspec.cli.run(["draw", "tiny.yaml", "-f", "dot", "-o", "t.dot", "-q"]) == 0
+
+
+CLOSED = {
+    "summary": ["summary", "tiny.yaml"], "wrong": ["summary", "wrong.yaml"], "check": ["check", "tiny.yaml"],
+    "check wrong": ["check", "wrong.yaml"], "list": ["list", "ops"], "explain": ["explain", "NS402"],
+    "draw": ["draw", "tiny.yaml", "-f", "dot", "-o", "-"], "json": ["compile", "tiny.yaml", "--to", "json", "-o", "-"],
+    "onnx": ["compile", "tiny.yaml", "--to", "onnx"], "schema": ["schema"], "help": ["--help"], "usage": ["sumary"],
+    "run": ["run", "tiny.yaml", "--repeat", "1"], "plot": ["plot", "macs", "tiny.yaml", "-o", "-"],
+    "help of a command": ["check", "--help"], "new": ["new", "block", "ghost"], "version": ["--version"],
+}
+QUICK = ("summary", "wrong", "check", "help")
+RIGHT = {"wrong": 1, "check wrong": 1, "usage": 2}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="streams are closed by a shell")
+@pytest.mark.parametrize("which", [w if w in QUICK else pytest.param(w, marks=pytest.mark.slow) for w in CLOSED])
+def test_streams_that_cannot_be_written(folder: Path, which: str) -> None:
+    """A closed stdout is a message and exit code 2, a closed or full stderr changes nothing, `| head` is no mistake."""
+    (folder / "wrong.yaml").write_text(TINY.replace("relu", "rleu"))
+    writes = which not in ("wrong", "check", "check wrong", "onnx", "usage", "new")
+    right = RIGHT.get(which, 0)
+
+    def shell(redirect: str) -> tuple[int, str]:
+        command = ["bash", "-c", f'exec "$0" -m netspec "$@" {redirect}', sys.executable, *CLOSED[which]]
+        done = subprocess.run(command, capture_output=True, text=True)
+        (folder / "ghost.yaml").unlink(missing_ok=True)
+        assert "Exception" not in done.stderr and "a bug of" not in done.stderr, done.stderr
+        return done.returncode, done.stderr
+
+    code, err = shell(">&-")
+    assert code == 2 and "stdout is closed" in err
+    assert shell(">&- 2>&-")[0] == 2
+    assert shell("2>&-")[0] == shell("2>/dev/full")[0] == shell("2> >(exec true)")[0] == right
+    assert shell("<&-")[0] == right
+    code, err = shell(">/dev/full")
+    assert code == (2 if writes else right) and (not writes or "No space left" in err)
+    assert shell("> >(exec true)")[0] == right
+
+
+def test_files_do_not_take_the_place_of_closed_streams(folder: Path) -> None:
+    """A file opened where stderr was closed would have its number, and get what libraries print there."""
+    command = f'exec "{sys.executable}" -m netspec compile tiny.yaml --to json -o t.json 2>&- <&-'
+    assert subprocess.run(["bash", "-c", command], stdout=subprocess.PIPE).returncode == 0
+    assert json.loads((folder / "t.json").read_text())["name"] == "tiny"
+
+
+class Half:
+    """What somebody else's backend may be: it can do some things only, or its entry point is wrong."""
+
+    def __init__(self, **methods: object) -> None:
+        self.__dict__.update(methods)
+
+    def load(self) -> Half:
+        if hasattr(self, "error"):
+            raise self.error
+        return self
+
+
+@pytest.mark.parametrize(
+    ("backend", "args", "code", "piece"),
+    [
+        (Half(suffix=".x", emit=print), ["run", "tiny.yaml", "--backend", "half"], 2, "cannot run networks"),
+        (Half(run=print), ["compile", "tiny.yaml", "--to", "half"], 2, "cannot write files"),
+        (Half(error=AttributeError("no BACKEND")), ["run", "tiny.yaml", "--backend", "half"], 3, "no BACKEND"),
+        (Half(error=ModuleNotFoundError("x", name="tvm")), ["compile", "tiny.yaml", "--to", "half"], 3, "needs tvm"),
+    ],
+)
+def test_backend_that_cannot(monkeypatch: pytest.MonkeyPatch, netspec_, backend, args, code, piece) -> None:
+    for module in ("backend", "plugins"):
+        monkeypatch.setattr(f"netspec.{module}.backends", lambda: {"half": backend})
+    said = netspec_(*args)
+    assert said.code == code and piece in said.err
+    assert "half" in netspec_("list", "backends").out

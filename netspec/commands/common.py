@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 
 from netspec.errors import Diagnostic, Reporter, SpecError, UsageError
 from netspec.network import Network
+from netspec.streams import put, tell
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -162,17 +162,12 @@ def say(text: str) -> None:
     """A line on stderr, where progress and summaries go."""
     from netspec.render import printable
 
-    encoding = sys.stderr.encoding or "utf-8"
-    print(printable(text).encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
+    tell(printable(text))
 
 
 def out(text: str) -> None:
     """A result on stdout; characters that it cannot hold are escaped."""
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
-    if not text.endswith("\n"):
-        sys.stdout.write("\n")
-    sys.stdout.flush()
+    put(text)
 
 
 def write_result(text: str, output: str | None) -> None:

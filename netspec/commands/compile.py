@@ -66,9 +66,9 @@ def command(
         text = to_json(network.graph if training else network.inference)
         written = _write(text, output, f"{network.name}.json")
     else:
-        from netspec.backend import Options, get
+        from netspec.backend import Options, able
 
-        backend = get(target)
+        backend = able(target, "emit")
         if output == "-":
             raise UsageError(f"{target} is written as files: name one with -o", "--to json goes to stdout")
         path = Path(output or f"{network.name}{backend.suffix}")

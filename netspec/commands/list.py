@@ -83,7 +83,8 @@ def backends() -> Iterator[dict[str, Any]]:
 
     for name in sorted(found()):
         try:
-            yield {"name": name, "summary": get(name).summary, "suffix": get(name).suffix}
+            backend = get(name)
+            yield {"name": name, "summary": getattr(backend, "summary", ""), "suffix": getattr(backend, "suffix", "")}
         except NetspecError as e:
             yield {"name": name, "summary": f"not usable: {e}", "suffix": ""}
 

@@ -56,7 +56,7 @@ def command(
 
     Without --npy or --image the input is random, by --seed.
     """
-    from netspec.backend import get
+    from netspec.backend import able, get
 
     spec = options["spec"]
     if spec.lower().endswith(".onnx"):
@@ -75,12 +75,13 @@ def command(
         inputs = make_inputs(shapes, batch, arrays, images, seed)
         result = engine.run_file(path, inputs, device, repeat)
     else:
+        engine = able(backend, "run")
         network = Request.of(options).network()
         graph = network.inference
         shapes = {n.path: n.shape for n in graph.inputs}
         kinds = {str(n.path): n.attrs["sample"] for n in graph.inputs}
         inputs = make_inputs(shapes, batch, arrays, images, seed, kinds)
-        result = get(backend).run(graph, network.arrays(seed, weights), inputs, device, repeat)
+        result = engine.run(graph, network.arrays(seed, weights), inputs, device, repeat)
     _print(result, inputs)
     return 0
 
