@@ -20,7 +20,7 @@ from netspec.parse import Tree
 
 HERE = Path(__file__).parent
 SPECS = sorted(p for folder in ("bad", "cases", "good") for p in (HERE / folder).glob("*.yaml"))
-LINE = re.compile(r"^(.+?):(\d+):(\d+): (error|warning)\[(NS\d+)\]: ", re.MULTILINE)
+LINE = re.compile(r"^(.+?):(\d+):(\d+): (error|warning|note)\[(NS\d+)\]: ", re.MULTILINE)
 COMMANDS = [["summary"], ["compile", "--to", "json", "-o", "-"], ["draw", "-f", "dot", "-o", "-"], ["explain"],
             ["run", "--repeat", "1"]]
 
