@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 from zlib import crc32
 
 import numpy as np
 
 from netspec.graph import Graph, Node
-from netspec.ops import OPS, Shape
+from netspec.lazy import Arrays, Lazy
+from netspec.ops import OPS
 from netspec.ops.base import LARGEST
 from netspec.signals import Signal, passed
 
@@ -41,18 +42,21 @@ def initialise(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
     Weights of convolutions and linear layers are He-normal by their fan-in (He et al. 2015, Delving Deep, eq. 10),
     biases 0, norms the identity; `init` in the spec says otherwise. A tensor's values depend on the seed and its key.
     """
-    def value(key: str) -> np.ndarray:
-        shape, _, node = tensors[key]
+    return lazily(graph, seed).all()
+
+
+def lazily(graph: Graph, seed: int = 0) -> Arrays:
+    """The same, each tensor made when it is asked for."""
+    def value(key: str, shape: tuple[int, ...], node: Node) -> np.ndarray:
         return _initial(node, key, shape, np.random.default_rng([seed, crc32(key.encode())]))
 
-    tensors = graph.tensors()
-    with ThreadPoolExecutor() as pool:  # numpy draws outside the interpreter's lock
-        return dict(zip(tensors, pool.map(value, tensors), strict=True))
+    tensors = ((key, tuple(map(int, shape)), node) for key, (shape, _, node) in graph.tensors().items())
+    return Arrays({key: Lazy(shape, np.dtype(np.float32), partial(value, key, shape, node))
+                   for key, shape, node in tensors})
 
 
-def _initial(node: Node, key: str, shape: Shape, rng: np.random.Generator) -> np.ndarray:
+def _initial(node: Node, key: str, size: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     name = key.rpartition(".")[2]
-    size = tuple(map(int, shape))
     if name in node.init:
         return _written(node.init[name], size, _fans(node, size), rng)
     if name == "weight" and len(size) > 1:
@@ -70,17 +74,18 @@ def _written(value: Any, size: tuple[int, ...], fans: tuple[float, float], rng: 
     if isinstance(value, Mapping):
         (kind, spread), = value.items()
         if kind == "uniform":
-            return (rng.random(size, np.float32) * 2 - 1) * np.float32(spread)
+            return _uniform(rng, size, spread)
         drawn = _normal(rng, size, 1)
-        while kind == "truncated_normal" and (outside := np.abs(drawn) > 2).any():
-            drawn[outside] = _normal(rng, (int(outside.sum()),), 1)
-        return drawn * np.float32(spread)
+        if kind == "truncated_normal":
+            _cut(rng, drawn.reshape(-1))
+        drawn *= np.float32(spread)
+        return drawn
     if value == "bilinear":
         return _bilinear(size)
     if value == "he":
         return _normal(rng, size, math.sqrt(2 / fan_in))
     if value == "xavier":
-        return (rng.random(size, np.float32) * 2 - 1) * np.float32(math.sqrt(6 / (fan_in + fan_out)))
+        return _uniform(rng, size, math.sqrt(6 / (fan_in + fan_out)))
     return np.full(size, {"zeros": 0, "ones": 1}.get(value, value), np.float32)
 
 
@@ -95,6 +100,27 @@ def _bilinear(size: tuple[int, ...]) -> np.ndarray:
         for channel in range(min(size[:2])):
             found[channel, channel] = np.outer(*tents)
     return found
+
+
+# In place, as the largest tensor decides how much memory it takes to write a network.
+
+
+def _cut(rng: np.random.Generator, drawn: np.ndarray) -> None:
+    """Draws again what lies outside of two deviations, until nothing does."""
+    step = 2**20
+    outside = np.concatenate([np.flatnonzero(np.abs(drawn[i : i + step]) > 2) + i
+                              for i in range(0, drawn.size, step)] or [np.empty(0, np.intp)])
+    while outside.size:
+        drawn[outside] = _normal(rng, (outside.size,), 1)
+        outside = outside[np.abs(drawn[outside]) > 2]
+
+
+def _uniform(rng: np.random.Generator, size: tuple[int, ...], reach: float) -> np.ndarray:
+    drawn = rng.random(size, np.float32)
+    drawn *= 2
+    drawn -= 1
+    drawn *= np.float32(reach)
+    return drawn
 
 
 def _normal(rng: np.random.Generator, size: tuple[int, ...], std: float) -> np.ndarray:
@@ -139,4 +165,4 @@ def _drawn(node: Node, key: str, size: tuple[int, ...], seed: int, power: float)
     if name in ("weight", "running_var"):
         return rng.random(size, np.float32) + np.float32(0.5)
     reach = 0.1 if node.op in ("conv", "linear", "conv_transpose") else 0.2
-    return (rng.random(size, np.float32) * 2 - 1) * np.float32(reach)
+    return _uniform(rng, size, reach)

@@ -15,6 +15,7 @@ from netspec import __version__
 from netspec.backend import Options
 from netspec.errors import DataError, UsageError
 from netspec.graph import Graph, Node, Ref
+from netspec.lazy import in_turn, shape_of
 from netspec.regions import Region, tree
 from netspec_onnx.rules import ROWS
 
@@ -238,24 +239,33 @@ def versions(graph: Graph, options: Options) -> tuple[int, int]:
     return opset, max(IR_VERSION, helper.find_min_ir_version_for([helper.make_opsetid("", opset)]))
 
 
-def values(graph: Graph, arrays: Mapping[str, np.ndarray], options: Options) -> Iterator[tuple[str, np.ndarray]]:
-    """The weights by state-dict key in the type of the model; raises DataError for one that does not fit."""
-    _, dtype = element(options)
-    for key, (shape, _, _) in graph.tensors().items():
-        if key not in arrays or arrays[key].shape != tuple(shape):
+def fitting(graph: Graph, arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
+    """The shapes of the weights by state-dict key; raises DataError for one that is missing, or misshapen."""
+    shapes = {key: tuple(map(int, shape)) for key, (shape, _, _) in graph.tensors().items()}
+    for key, shape in shapes.items():
+        if shape_of(arrays, key) != shape:
             raise DataError("NS602", f"the weight '{key}' is missing, or of another shape")
-        with np.errstate(over="ignore"):
-            array = np.ascontiguousarray(arrays[key], dtype)
-        if dtype is np.float16 and np.isinf(array).any() and not np.isinf(arrays[key]).any():
-            raise DataError("NS603", f"the weight '{key}' holds numbers beyond float16's 65504", "--dtype float32")
-        yield key, array
+    return shapes
+
+
+def converted(key: str, array: np.ndarray, options: Options) -> np.ndarray:
+    """A weight, or a part of one, in the type of the model; raises DataError for a number that does not fit."""
+    _, dtype = element(options)
+    with np.errstate(over="ignore"):
+        found = np.ascontiguousarray(array, dtype)
+    if dtype is np.float16 and np.isinf(found).any() and not np.isinf(array).any():
+        raise DataError("NS603", f"the weight '{key}' holds numbers beyond float16's 65504", "--dtype float32")
+    return found
 
 
 def tensors(graph: Graph, arrays: Mapping[str, np.ndarray], options: Options) -> Iterator[onnx.TensorProto]:
     """The weights as initialisers under their state-dict keys; raises DataError for one that does not fit."""
     kind, _ = element(options)
-    for key, array in values(graph, arrays, options):
-        yield onnx.TensorProto(name=key, dims=array.shape, data_type=kind, raw_data=array.tobytes())
+    shapes = fitting(graph, arrays)
+    with in_turn(arrays, shapes) as take:
+        for key, shape in shapes.items():
+            yield onnx.TensorProto(name=key, dims=shape, data_type=kind,
+                                   raw_data=converted(key, take(), options).tobytes())
 
 
 def weight_bytes(graph: Graph, options: Options) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import IO
 
@@ -13,7 +14,9 @@ from netspec.backend import Options
 from netspec.errors import DataError, UsageError
 from netspec.files import together, writing
 from netspec.graph import Graph
-from netspec_onnx.emit import element, structure, tensors, values, weight_bytes
+from netspec.lazy import in_turn
+from netspec.parts import Part
+from netspec_onnx.emit import converted, element, fitting, structure, weight_bytes
 
 LIMIT = 2 * 10**9
 """Bytes of weights that fit beside the rest into one protobuf message (2 GiB)."""
@@ -29,30 +32,48 @@ def write_model(graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, op
     if not fits:
         raise UsageError("more than 2 GB of weights do not fit into one file", "--external-data")
     with writing(target) as f:
-        _write_whole(model, list(tensors(graph, arrays, options)), f)
+        _write_whole(model, graph, arrays, options, f)
     return [target]
 
 
-def _write_whole(model: onnx.ModelProto, weights: list[onnx.TensorProto], f: IO[bytes]) -> None:
-    """Writes a model with its weights tensor by tensor: half the time and memory of serialising all at once.
+def _write_whole(model: onnx.ModelProto, graph: Graph, arrays: Mapping[str, np.ndarray], options: Options,
+                 f: IO[bytes]) -> None:
+    """Writes a model with its weights, of which one is in memory at a time.
 
     A field of a protobuf message is a key, its length and its bytes, in any order: what is written is one ModelProto.
     """
-    graph = model.graph.SerializeToString()
-    heads = [_key(GRAPH_INITIALIZER, tensor.ByteSize()) for tensor in weights]
-    total = len(graph) + sum(len(head) + tensor.ByteSize() for head, tensor in zip(heads, weights, strict=True))
+    kind, dtype = element(options)
+    shapes, heads, total = fitting(graph, arrays), [], 0
+    for key, shape in shapes.items():
+        size = prod(shape) * np.dtype(dtype).itemsize
+        tensor = onnx.TensorProto(name=key, dims=shape, data_type=kind).SerializeToString()
+        tensor += _key(TENSOR_RAW_DATA, size)
+        heads.append(_key(GRAPH_INITIALIZER, len(tensor) + size) + tensor)
+        total += len(heads[-1]) + size
     rest = onnx.ModelProto()
     rest.CopyFrom(model)
     rest.ClearField("graph")
     f.write(rest.SerializeToString())
-    f.write(_key(MODEL_GRAPH, total) + graph)
-    for head, tensor in zip(heads, weights, strict=True):
-        f.write(head)
-        f.write(tensor.SerializeToString())
+    main = model.graph.SerializeToString()
+    f.write(_key(MODEL_GRAPH, len(main) + total) + main)
+    with in_turn(arrays, shapes) as take:
+        for key, head in zip(shapes, heads, strict=True):
+            f.write(head)
+            _write_weight(f, key, take(), options)
 
 
+def _write_weight(f: IO[bytes] | Part, key: str, array: np.ndarray, options: Options) -> None:
+    """The bytes of a weight in the type of the model, converted in pieces: a tensor may be large."""
+    flat = array.reshape(-1)
+    for start in range(0, flat.size, PIECE):
+        f.write(converted(key, flat[start : start + PIECE], options).data.cast("B"))
+
+
+PIECE = 2**22
+"""Numbers that are converted at once."""
 MODEL_GRAPH = onnx.ModelProto.DESCRIPTOR.fields_by_name["graph"].number
 GRAPH_INITIALIZER = onnx.GraphProto.DESCRIPTOR.fields_by_name["initializer"].number
+TENSOR_RAW_DATA = onnx.TensorProto.DESCRIPTOR.fields_by_name["raw_data"].number
 
 
 def _key(field: int, length: int) -> bytes:
@@ -69,12 +90,14 @@ def _key(field: int, length: int) -> bytes:
 def _write_apart(model: onnx.ModelProto, graph: Graph, arrays: Mapping[str, np.ndarray], target: Path,
                  options: Options) -> list[Path]:
     """Streams the weights into a file beside the model, whose name has their hash: a model never reads another's."""
-    with together(target) as new:
-        data, offset, kind = new.add("", hashed=True), 0, element(options)[0]
-        for key, array in values(graph, arrays, options):
-            data.write(array.data.cast("B"))  # no copy: a tensor may be large
-            model.graph.initializer.append(_external(key, array, kind, offset))
-            offset += array.nbytes
+    (kind, dtype), shapes = element(options), fitting(graph, arrays)
+    with together(target) as new, in_turn(arrays, shapes) as take:
+        data, offset = new.add("", hashed=True), 0
+        for key, shape in shapes.items():
+            _write_weight(data, key, take(), options)
+            size = prod(shape) * np.dtype(dtype).itemsize
+            model.graph.initializer.append(_external(key, shape, kind, offset, size))
+            offset += size
         name = new.name_by_hash(data)
         for tensor in model.graph.initializer:
             tensor.external_data.add(key="location", value=name)
@@ -99,9 +122,9 @@ def check(model: onnx.ModelProto, graph: Graph, options: Options) -> None:
                         "this is a bug of netspec, or of the backend row of an op from outside") from None
 
 
-def _external(key: str, array: np.ndarray, kind: int, offset: int) -> onnx.TensorProto:
+def _external(key: str, shape: tuple[int, ...], kind: int, offset: int, size: int) -> onnx.TensorProto:
     """The initialiser that points into the data file, which has no name yet."""
-    made = onnx.TensorProto(name=key, dims=array.shape, data_type=kind, data_location=onnx.TensorProto.EXTERNAL)
-    for field, value in (("offset", offset), ("length", array.nbytes)):
+    made = onnx.TensorProto(name=key, dims=shape, data_type=kind, data_location=onnx.TensorProto.EXTERNAL)
+    for field, value in (("offset", offset), ("length", size)):
         made.external_data.add(key=field, value=str(value))
     return made
