@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+import hashlib
 import math
 import time
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
+from weakref import finalize
 
 import numpy as np
 import pytest
@@ -14,8 +20,9 @@ from parity import images
 
 import netspec
 from netspec.backend import get
+from netspec.lazy import Arrays, Lazy, in_turn
 from netspec.network import Network
-from netspec.weights import check_init, draw, initialise
+from netspec.weights import check_init, draw, initialise, lazily
 
 HEAD = "netspec: 1\nname: tiny\ninput: [8, 12, 12]\nbody:\n"
 STEPS = """\
@@ -163,3 +170,80 @@ def test_signals_keep_their_size_through_two_hundred_layers(tmp_path: Path, bloc
 def test_an_initialiser_is_a_number_of_float32(value: Any) -> None:
     assert check_init(value)
     assert not check_init(3e38) and not check_init({"normal": 3e38})
+
+
+# Weights that are made one at a time
+
+KINDS = """\
+  - conv: {out: 64, kernel: 3, groups: 2}
+  - batch_norm
+  - up = conv_transpose: {out: 8, kernel: 4, stride: 2, init: {weight: bilinear}}
+  - conv_transpose: {out: 8, kernel: 3, groups: 2}
+  - prelu
+  - flatten
+  - a = linear: {out: 40, init: {weight: xavier, bias: -2}}
+  - b = linear: {out: 300, init: {weight: he, bias: ones}}
+  - c = linear: {out: 300, init: {weight: {normal: 0.25}}}
+  - d = linear: {out: 300, init: {weight: {uniform: 0.5}, bias: 0.1}}
+  - e = linear: {out: 300, init: {weight: {truncated_normal: 0.125}, bias: {uniform: 0.3}}}
+  - f = linear: {out: 3, init: {weight: zeros}}
+"""
+
+
+def digest(arrays: Mapping[str, np.ndarray]) -> str:
+    found = hashlib.sha256()
+    for key, value in arrays.items():
+        found.update(f"{key} {value.dtype.str} {value.shape} ".encode() + value.tobytes())
+    return found.hexdigest()[:16]
+
+
+def test_a_seed_gives_the_numbers_that_it_always_gave(tmp_path: Path) -> None:
+    """Made by version 0.1 as of November 2026, when all weights were drawn at once, with numpy 2.4."""
+    graph = load(tmp_path, KINDS).inference
+    for seed, wanted in ((0, "4580338baa75a267"), (7, "e6bc3deb3858fe9e"), (2**64 - 1, "d0794abb834f6b6b")):
+        assert digest(initialise(graph, seed)) == wanted
+    assert digest(draw(graph, 3)) == "b2872786483d5529"
+    resnet = netspec.load("resnet18").inference
+    assert digest(lazily(resnet, 7)) == "dfac455b0092ad7f"
+
+
+def test_lazy_arrays_are_those_of_all_at_once(tmp_path: Path) -> None:
+    net = load(tmp_path, KINDS)
+    whole, lazy = net.arrays(5), net.weights(5)
+    assert list(lazy) == list(whole) and len(lazy) == len(whole) and "conv.weight" in lazy and "x" not in lazy
+    assert all(np.array_equal(lazy[key], whole[key]) for key in whole)
+    assert all(lazy.lazy[key].shape == whole[key].shape and lazy.lazy[key].nbytes == whole[key].nbytes for key in whole)
+    lazy["a.bias"][:] = 9  # each time a new array
+    assert np.array_equal(lazy["a.bias"], whole["a.bias"])
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 100, 2000, 10**9])
+def test_arrays_come_in_turn_whatever_is_made_ahead(ahead: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("netspec.lazy.AHEAD", ahead)
+    alive: list[int] = []
+    live, lock = [0], Lock()
+
+    def make(size: int) -> np.ndarray:
+        array = np.full(size, size, np.float32)
+        with lock:
+            live[0] += array.nbytes
+            alive.append(live[0])
+        finalize(array, gone, array.nbytes)
+        return array
+
+    def gone(size: int) -> None:
+        with lock:
+            live[0] -= size
+
+    sizes = [3, 400, 20, 20, 1000, 1, 2, 3, 0, 900, 5]
+    lazy = Arrays({str(i): Lazy((n,), np.dtype(np.float32), partial(make, n)) for i, n in enumerate(sizes)})
+    with in_turn(lazy, lazy) as take:
+        for size in sizes:
+            assert set(take().tolist()) <= {size}
+            gc.collect()
+    assert max(alive) <= max(4000, ahead) + ahead
+    with in_turn(lazy.all(), lazy) as take:
+        assert [len(take()) for _ in sizes] == sizes
+    with pytest.raises(ZeroDivisionError), in_turn(Arrays({"a": Lazy((1,), np.dtype(np.float32), lambda: 1 // 0)}),
+                                                   ["a"]) as take:
+        take()
