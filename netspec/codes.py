@@ -171,7 +171,8 @@ CODES: dict[str, Code] = {
     ),
     "NS603": Code(
         "a model that cannot be written",
-        "The target cannot hold it: in ONNX an input and an output share one set of names, and float16 ends at 65504. "
+        "The target cannot hold it: in ONNX an input and an output share one set of names, and float16 ends at 65504 "
+        "and has few bits below 6e-5. "
         "Or the checker of the target refuses it, which is a bug of netspec.",
     ),
     "NS701": Code("input data that does not fit", "An input is missing, or has another shape than the network wants."),

@@ -33,7 +33,7 @@ def compiled(edge: Edge) -> Graph | None:
 def small(graph: Graph) -> bool:
     """Whether it can be run here: no tensor and no padded operand of a million elements."""
     node = graph.nodes["step"]
-    sizes = [math.prod(map(int, shape[1:])) for shape in node.shapes]
+    sizes = [math.prod(map(int, shape[1:])) for each in graph.nodes.values() for shape in each.shapes]
     sizes += [math.prod(map(int, shape)) for shape, _, _ in graph.tensors().values()]
     if "pad" in node.attrs:
         (_, c, h, w), (top, bottom, left, right) = graph.nodes["x0"].shape, node.attrs["pad"]

@@ -17,7 +17,8 @@ from netspec.errors import DataError, UsageError
 from netspec.graph import Graph, Node, Ref
 from netspec.lazy import in_turn, shape_of
 from netspec.regions import Region, tree
-from netspec_onnx.rules import ROWS
+from netspec_onnx.precision import check_variances, in_half
+from netspec_onnx.rules import ROWS, N
 
 DOMAIN = "netspec"
 OPSET = 18
@@ -121,7 +122,8 @@ class Emitter:
         path = scope.region.relative(node.path)
         weights = {*node.rule.weights, *node.rule.stats}
         types: dict[str, int] = {}
-        for row in ROWS[node.op](node, [self.graph.shape(r) for r in node.inputs]):
+        rows = self.rows(node, weights)
+        for row in rows:
             types[row.op_type] = types.get(row.op_type, 0) + 1
             count = f"_{types[row.op_type]}" if types[row.op_type] > 1 else ""
             name = f"/{path.replace('.', '/')}/{row.op_type}{count}"
@@ -136,6 +138,11 @@ class Emitter:
             made = helper.make_node(row.op_type, inputs, [named(v) for v in row.outputs], name=name, **row.attrs)
             self.annotate(made, path.rpartition(".")[0], str(node.span or ""))
             scope.nodes.append(made)
+
+    def rows(self, node: Node, weights: set[str]) -> list[N]:
+        """The ONNX nodes of an op, in the type of the model; raises SpecError."""
+        rows = ROWS[node.op](node, [self.graph.shape(r) for r in node.inputs])
+        return in_half(node, rows, weights) if element(self.options)[1] is np.float16 else rows
 
     def constant(self, array: np.ndarray, value: str, name: str, scope: _Scope,
                  exact: bool = False) -> str:
@@ -239,12 +246,14 @@ def versions(graph: Graph, options: Options) -> tuple[int, int]:
     return opset, max(IR_VERSION, helper.find_min_ir_version_for([helper.make_opsetid("", opset)]))
 
 
-def fitting(graph: Graph, arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
-    """The shapes of the weights by state-dict key; raises DataError for one that is missing, or misshapen."""
+def fitting(graph: Graph, arrays: Mapping[str, np.ndarray], options: Options) -> dict[str, tuple[int, ...]]:
+    """The shapes of the weights by state-dict key; raises DataError for one that is missing, misshapen, or lost."""
     shapes = {key: tuple(map(int, shape)) for key, (shape, _, _) in graph.tensors().items()}
     for key, shape in shapes.items():
         if shape_of(arrays, key) != shape:
             raise DataError("NS602", f"the weight '{key}' is missing, or of another shape")
+    if element(options)[1] is np.float16:
+        check_variances(graph, arrays)
     return shapes
 
 
@@ -261,7 +270,7 @@ def converted(key: str, array: np.ndarray, options: Options) -> np.ndarray:
 def tensors(graph: Graph, arrays: Mapping[str, np.ndarray], options: Options) -> Iterator[onnx.TensorProto]:
     """The weights as initialisers under their state-dict keys; raises DataError for one that does not fit."""
     kind, _ = element(options)
-    shapes = fitting(graph, arrays)
+    shapes = fitting(graph, arrays, options)
     with in_turn(arrays, shapes) as take:
         for key, shape in shapes.items():
             yield onnx.TensorProto(name=key, dims=shape, data_type=kind,

@@ -43,7 +43,7 @@ def _write_whole(model: onnx.ModelProto, graph: Graph, arrays: Mapping[str, np.n
     A field of a protobuf message is a key, its length and its bytes, in any order: what is written is one ModelProto.
     """
     kind, dtype = element(options)
-    shapes, heads, total = fitting(graph, arrays), [], 0
+    shapes, heads, total = fitting(graph, arrays, options), [], 0
     for key, shape in shapes.items():
         size = prod(shape) * np.dtype(dtype).itemsize
         tensor = onnx.TensorProto(name=key, dims=shape, data_type=kind).SerializeToString()
@@ -90,7 +90,7 @@ def _key(field: int, length: int) -> bytes:
 def _write_apart(model: onnx.ModelProto, graph: Graph, arrays: Mapping[str, np.ndarray], target: Path,
                  options: Options) -> list[Path]:
     """Streams the weights into a file beside the model, whose name has their hash: a model never reads another's."""
-    (kind, dtype), shapes = element(options), fitting(graph, arrays)
+    (kind, dtype), shapes = element(options), fitting(graph, arrays, options)
     with together(target) as new, in_turn(arrays, shapes) as take:
         data, offset = new.add("", hashed=True), 0
         for key, shape in shapes.items():

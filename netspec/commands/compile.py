@@ -22,7 +22,13 @@ from netspec.errors import UsageError
 @click.option("-o", "output", metavar="FILE", help="Where to write; NAME.onnx, .py or .json here by default.")
 @with_weights
 @click.option("--opset", type=int, help="ONNX operator set; 18, or the lowest that has every operator used.")
-@click.option("--dtype", type=click.Choice(["float32", "float16"]), default="float32", show_default=True)
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "float16"]),
+    default="float32",
+    show_default=True,
+    help="ONNX: what it computes in; constants that float16 would lose stay in float32.",
+)
 @click.option(
     "--functions",
     type=click.Choice(["keep", "inline"]),
@@ -57,6 +63,7 @@ def command(
 
     if no_weights and weights:
         raise UsageError("--weights and --no-weights exclude each other", "leave one of them out")
+    _check_options(target)
     request = Request.of(options)
     network = request.network()
     note = ""
@@ -83,6 +90,17 @@ def command(
         files = ", ".join(f"{p} ({size(p.stat().st_size)})" for p in written)
         say(f"{network.name}: {counts.params:,} parameters, {counts.macs:,} MACs -> {files}{note}")
     return 0
+
+
+ONNX_ALONE = ("opset", "dtype", "functions", "external_data")
+
+
+def _check_options(target: str) -> None:
+    """Raises UsageError for an option that the target would ignore."""
+    given = click.get_current_context()
+    for name in ONNX_ALONE if target in ("torch", "json") else ():
+        if given.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            raise UsageError(f"--{name.replace('_', '-')} goes with --to onnx, not with {target}")
 
 
 def _write(text: str, output: str | None, default: str) -> list[Path]:

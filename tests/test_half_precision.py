@@ -1,0 +1,129 @@
+"""Models in float16: constants that it cannot hold stay in float32, or are refused at their step."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner
+from conformance import CASES as SAMPLES
+from conformance import IDS, ROIS, arrays_of, one_op
+from edges import edges
+from netspec_onnx.emit import build_model
+from test_edge_values import compiled, small
+
+from netspec.backend import Options, get
+from netspec.cli import cli
+from netspec.errors import DataError, SpecError
+from netspec.network import load
+from netspec.ops import OPS
+from netspec.weights import draw
+
+CASES = Path(__file__).parent / "cases"
+HALF = Options(dtype="float16")
+
+
+def constants(model: onnx.ModelProto) -> dict[str, np.ndarray]:
+    """The floating-point constants of a model by name."""
+    found = {n.output[0]: onnx.numpy_helper.to_array(n.attribute[0].t) for n in model.graph.node
+             if n.op_type == "Constant"}
+    return {name: value for name, value in found.items() if value.dtype.kind == "f"}
+
+
+def test_a_small_eps_divides_by_no_zero() -> None:
+    graph = load(CASES / "fp16_small_eps.yaml").inference
+    x = np.random.default_rng(0).standard_normal((2, 4, 2, 2)).astype(np.float16)
+    x[1] = -1  # relu makes zeros of it
+    (got,) = get("onnx").run(graph, {}, {"input": x}, options=HALF).outputs.values()
+    held = np.maximum(x.astype(np.float64), 0)
+    wanted = (held / np.maximum(np.sqrt((held**2).sum(1, keepdims=True)), 1e-12)).reshape(2, -1)
+    assert got.dtype == np.float16 and np.abs(got - wanted).max() < 1e-3
+
+
+def test_a_large_scale_is_refused_at_its_step(tmp_path: Path) -> None:
+    target = tmp_path / "x.onnx"
+    done = CliRunner().invoke(cli, ["compile", str(CASES / "fp16_large_scale.yaml"), "--to", "onnx", "--dtype",
+                                    "float16", "-o", str(target)], standalone_mode=False)
+    assert isinstance(done.exception, SpecError)
+    (error,) = done.exception.diagnostics
+    assert error.code == "NS603" and str(error.span).endswith("fp16_large_scale.yaml:5:5")
+    assert "'scale' of 'affine' is 100000, beyond float16's 65504" in error.message
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("op, attrs", [
+    ("affine", {"scale": 7e4}), ("affine", {"shift": -1e5}), ("affine", {"power": 1e5}), ("leaky_relu", {"slope": 1e5}),
+    ("lrn", {"size": 3, "alpha": 1e5}), ("lrn", {"size": 3, "k": 1e5}),
+])
+def test_a_number_beyond_float16_is_refused_wherever_it_stands(op: str, attrs: dict[str, float]) -> None:
+    graph = one_op(op, attrs, ((6, 4, 4),))
+    with pytest.raises(SpecError, match="beyond float16"):
+        build_model(graph, {}, HALF)
+    build_model(graph, {}, Options())
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("count", [pytest.param(6, id="some"), pytest.param(300, id="many", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", sorted(set(OPS) - {"input"}))
+def test_constants_keep_their_values_and_results_are_near_single(name: str, count: int) -> None:
+    """Whatever an op writes as a constant is within 2^-10 of what it writes in float32."""
+    candidates = list(edges(OPS[name]))
+    random.Random(f"half {name}").shuffle(candidates)
+    ran = 0
+    for edge in candidates:
+        if (graph := compiled(edge)) is None or not small(graph):
+            continue
+        weights = {k: v.astype(np.float16).astype(np.float32) for k, v in draw(graph, seed=3).items()}
+        try:
+            half = constants(build_model(graph, weights, HALF))
+        except SpecError:
+            continue
+        single = constants(build_model(graph, weights, Options()))
+        assert half.keys() == single.keys()
+        for key, value in single.items():
+            error = np.abs(half[key].astype(np.float64) - value)[np.isfinite(value)]
+            assert (error <= 2.0**-10 * np.abs(value[np.isfinite(value)])).all(), f"{edge}: {key}"
+        ran += 1
+        if edge.shapes[1:2] != (ROIS,):  # whether a sample is inside the map hangs on the last bit
+            inputs = {k: v.astype(np.float16).astype(np.float32) for k, v in arrays_of(edge.shapes, 2).items()}
+            wanted = get("onnx").run(graph, weights, inputs).outputs
+            got = get("onnx").run(graph, weights, inputs, options=HALF).outputs
+            for key, value in wanted.items():
+                size = np.abs(value).max()
+                if size < 6e4:  # float16 ends at 65504; inf and NaN are not below
+                    assert np.abs(got[key] - value).max() <= 5e-3 * size + 1e-6, edge
+        if ran >= count:
+            break
+    assert ran
+
+
+@pytest.mark.parametrize("op, attrs, shapes", [s[:3] for s in SAMPLES], ids=IDS)
+def test_samples_need_no_casts(op: str, attrs: dict[str, object], shapes: tuple[tuple[int, ...], ...]) -> None:
+    """Ordinary constants stay in float16: a model has casts where they are needed alone."""
+    single, half = (build_model(one_op(op, attrs, shapes), draw(one_op(op, attrs, shapes)), options)
+                    for options in (Options(), HALF))
+    if op != "l2_norm":  # its eps is 1e-6
+        assert [n.op_type for n in half.graph.node] == [n.op_type for n in single.graph.node]
+
+
+def test_a_variance_that_float16_loses_is_refused() -> None:
+    graph = one_op("batch_norm", {"eps": 1e-9}, ((6, 4, 4),))
+    weights = draw(graph)
+    build_model(graph, weights, HALF)
+    weights["step.running_var"][2] = 3e-8
+    with pytest.raises(DataError, match="variance 'step.running_var'"):
+        build_model(graph, weights, HALF)
+    build_model(graph, weights, Options())
+    build_model(one_op("batch_norm", {"eps": 1e-3}, ((6, 4, 4),)), weights, HALF)  # eps hides the loss
+
+
+@pytest.mark.parametrize("target", ["torch", "json"])
+@pytest.mark.parametrize("option", [["--dtype", "float16"], ["--opset", "18"], ["--functions", "inline"],
+                                    ["--external-data"], ["--no-external-data"]])
+def test_an_option_of_onnx_is_no_option_of_another_target(target: str, option: list[str], tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli, ["compile", "lenet5", "--to", target, *option, "-o", str(tmp_path / "x.py")],
+                              standalone_mode=False)
+    assert "goes with --to onnx" in str(done.exception) and not list(tmp_path.iterdir())
