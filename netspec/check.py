@@ -10,6 +10,7 @@ from netspec.document import Document, read_document
 from netspec.elaborate.alone import elaborate_block
 from netspec.elaborate.run import MAX_NODES
 from netspec.errors import Reporter, SpecError
+from netspec.library import Found
 from netspec.names import check_block, warn_unused
 from netspec.network import Network, build
 from netspec.steps import items
@@ -40,7 +41,7 @@ class Checking:
 
 
 def check_file(
-    path: Path,
+    spec: Path | Found,
     reporter: Reporter,
     include: Sequence[Path] = (),
     variant: str | None = None,
@@ -52,7 +53,7 @@ def check_file(
     `parts` names the parts of ONLY_CHECK to look at: all by default.
     """
     read = Reporter()
-    document = read_document(path, read, include)
+    document = read_document(spec, read, include)
     _join(read, reporter)
     if document is None:
         return []

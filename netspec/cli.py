@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from netspec.errors import DataError, Diagnostic, NetspecError, SpecError
+from netspec.pipes import read_once
 from netspec.streams import prepare, silence, tell
 
 COMMANDS = {
@@ -36,7 +37,8 @@ Examples:
   netspec summary resnet50 --depth 1
 
 \b
-A SPEC is a path, or the name of a shipped spec or variant: googlenet, resnet50.
+A SPEC is a path, - for stdin, or the name of a shipped spec or variant: googlenet, resnet50.
+A block of it is named after a colon: mine.yaml:cell, blocks/residual:bottleneck, -:cell.
 Exit codes: 0 fine, 1 findings, 2 usage, 3 a backend or device is missing, 4 a bug of netspec.
 """
 
@@ -113,7 +115,10 @@ def run(args: list[str] | None = None) -> int:
     """Runs a command line; gives the exit code."""
     try:
         prepare()
-        result = cli.main(args=args, prog_name="netspec", standalone_mode=False)
+        # `-:block` is a block of stdin; click would look for an option of this name.
+        words = [f"/dev/stdin{a[1:]}" if a.startswith("-:") else a for a in (sys.argv[1:] if args is None else args)]
+        with read_once():
+            result = cli.main(args=words, prog_name="netspec", standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as e:

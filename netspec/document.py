@@ -16,6 +16,8 @@ from netspec.steps import PARAM_TYPES, BlockDecl, ParamDecl, Step, StepReader, e
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from netspec.library import Found
+
 RESERVED_VARIANT_KEYS = ("of", "input", "expect", "title", "source", "passes")
 MAX_FILES = 64
 
@@ -67,6 +69,12 @@ class Document:
     """Names of variants that were refused, which is reported: they are known."""
     open: frozenset[str] = frozenset()
     """Sections that cannot be read or a file of which is missing: any unknown name may be one of theirs."""
+
+    argument: str = ""
+    """What names it on a command line, where this is not its path."""
+
+    def __post_init__(self) -> None:
+        self.argument = self.argument or str(self.path)
 
     @property
     def is_library(self) -> bool:
@@ -121,7 +129,7 @@ class Reader:
         self.done: dict[Path, Document | None] = {}
         self.open: list[Path] = []
 
-    def document(self, path: Path, name: str | None = None) -> Document | None:
+    def document(self, path: Path, name: str | None = None, data: bytes | None = None) -> Document | None:
         """The document at a path; None where it cannot be understood at all."""
         from netspec.library import shown
         from netspec.schema import validate
@@ -132,7 +140,7 @@ class Reader:
         if not self.open:
             self.root = real.parent
         self.open.append(real)
-        tree = read(path, self.reporter, name or shown(path))
+        tree = read(path, self.reporter, name or shown(path), data)
         doc = None
         if tree is not None:
             bad = validate(tree, self.reporter)
@@ -246,10 +254,15 @@ class Reader:
         return None
 
 
-def read_document(path: Path, reporter: Reporter, include: Sequence[Path] = (),
+def read_document(spec: Path | Found, reporter: Reporter, include: Sequence[Path] = (),
                   name: str | None = None) -> Document | None:
-    """Reads a spec file and all that it uses; findings go to the reporter; raises UsageError if unreadable."""
-    return Reader(reporter, include).document(path, name)
+    """Reads a spec and all that it uses; findings go to the reporter; raises UsageError if unreadable."""
+    if isinstance(spec, Path):
+        return Reader(reporter, include).document(spec, name)
+    document = Reader(reporter, include).document(spec.path, name or spec.shown or None, spec.data)
+    if document is not None:
+        document.argument = spec.argument or document.argument
+    return document
 
 
 def _keys(tree: Tree | None) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,6 +11,9 @@ import yaml
 
 from netspec.errors import UsageError, did_you_mean
 from netspec.parse import Loader
+from netspec.pipes import STDIN, from_pipe, from_stdin
+
+SUFFIXES = (".yaml", ".yml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,11 @@ class Found:
     path: Path
     variant: str | None = None
     block: str | None = None
+    data: bytes | None = None
+    """What was read already, of stdin or a pipe; `path` then says its name, and where `use: [./name]` looks."""
+    shown: str = ""
+    argument: str = ""
+    """What diagnostics and the command line call it, where this is not its path."""
 
 
 @lru_cache(maxsize=1)
@@ -53,7 +61,7 @@ def block_libraries() -> list[Path]:
 def find(spec: str) -> Found:
     """The file that a path, `path:block`, or a shipped name means (`resnet50`, `blocks/residual:bottleneck`).
 
-    Raises UsageError with the nearest names.
+    `-` is stdin. Raises UsageError with the nearest names.
     """
     try:
         return _find(spec)
@@ -62,23 +70,31 @@ def find(spec: str) -> Found:
 
 
 def _find(spec: str) -> Found:
-    path, _, block = spec.partition(".yaml:")
-    if block:
-        return Found(_existing(Path(path + ".yaml"), path + ".yaml"), block=block)
-    name, _, block = spec.partition(":")
-    if all(part.isidentifier() for part in name.split("/")) and (block or name.startswith("blocks/")):
-        return Found(_library(name, block), block=block)
-    if spec.endswith((".yaml", ".yml")) or "/" in spec or Path(spec).is_file():
-        return Found(_existing(Path(spec), spec))
+    """A path that exists is a path, whatever it looks like; then come names, then paths that do not exist."""
+    before, _, block = spec.rpartition(":")
+    if (found := _opened(spec)) or (found := _opened(before)):
+        if found.argument != spec and not block:
+            raise UsageError(f"'{spec}' names no block", f"name one after the colon, as in {before}:BLOCK")
+        return found if found.argument == spec else replace(found, block=block)
+    name, _, after = spec.partition(":")
+    path_like = spec.endswith(SUFFIXES) or before.endswith(SUFFIXES) or "\\" in spec or "/" in after
+    if not path_like and all(part.isidentifier() for part in name.split("/")):
+        if after or name.startswith("blocks/"):
+            return Found(_library(name, after), block=after, argument=name)
+    if path_like or "/" in spec:
+        missing = before if before.endswith(SUFFIXES) else spec
+        raise _no_file(Path(missing), missing)
     family = specs_root() / f"{spec}.yaml"
     if spec.isidentifier() and family.is_file():
-        return Found(family)
+        return Found(family, argument=spec)
     known: dict[str, Path] = {}
     for file in shipped():
         for name in variant_names(file):
             if name == spec:
                 return Found(file, variant=name)
             known[name] = file
+    if spec and Path(spec).is_dir():
+        raise _no_file(Path(spec), spec)
     raise UsageError(
         f"there is no spec '{spec[:80]}'",
         did_you_mean(spec, [*known, *(p.stem for p in shipped())]) or "`netspec list specs` shows them all",
@@ -97,13 +113,22 @@ def _library(name: str, block: str) -> Path:
     return path
 
 
-def _existing(path: Path, spec: str) -> Path:
-    if path.is_file() or (path.exists() and not path.is_dir()):
-        return path
+def _opened(spec: str) -> Found | None:
+    """The file, pipe or stdin that a text names as it stands; None where there is none."""
+    if spec in STDIN:
+        return Found(Path("stdin"), data=from_stdin(), shown="<stdin>", argument=spec)
+    path = Path(spec)
+    if not spec or not path.exists() or path.is_dir():
+        return None
+    data = None if path.is_file() else from_pipe(path)
+    return Found(path, argument=spec) if data is None else Found(Path("pipe"), data=data, shown=spec, argument=spec)
+
+
+def _no_file(path: Path, spec: str) -> UsageError:
     if path.is_dir():
-        raise UsageError(f"{spec} is a folder", "name a spec in it")
+        return UsageError(f"{spec} is a folder", "name a spec in it")
     near = did_you_mean(path.name, [p.name for p in path.parent.glob("*.yaml")]) if path.parent.is_dir() else ""
-    raise UsageError(f"there is no file {spec}", near)
+    return UsageError(f"there is no file {spec}", near)
 
 
 def variant_names(path: Path) -> Iterator[str]:

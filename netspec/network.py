@@ -220,7 +220,7 @@ def load(
 
     found = find(str(spec))
     reporter = Reporter()
-    document = read_document(found.path, reporter, tuple(map(Path, include)))
+    document = read_document(found, reporter, tuple(map(Path, include)))
     if document is None:
         raise SpecError(reporter.sorted())
     if found.block:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from netspec.commands.common import printer, say
-from netspec.errors import Reporter, SpecError, UsageError, did_you_mean
+from netspec.errors import Diagnostic, Reporter, SpecError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from netspec.library import Found
 
 
 @click.command(
@@ -49,15 +53,22 @@ def command(
 ) -> int:
     """Check specs: every variant, and the facts under `expect`.
 
-    A SPEC is a path, a folder (every YAML file below it), or the name of a shipped spec. Findings go to stderr.
+    A SPEC is a path, a folder (every YAML file below it), - for stdin, or the name of a shipped spec. Findings go to
+    stderr.
     """
     from netspec.check import check_file
+    from netspec.cli import show_error
 
     ctx.find_root().obj["findings"] = findings
     reporter = Reporter()
     count = variants = 0
-    for path, only in _files(specs, variant):
-        networks = check_file(path, reporter, tuple(map(Path, include)), variant or only, max_nodes)
+    unread: list[UsageError] = []
+    for found_file, only in _files(specs, variant, unread):
+        try:
+            networks = check_file(found_file, reporter, tuple(map(Path, include)), variant or only, max_nodes)
+        except UsageError as e:
+            unread.append(e)
+            continue
         count, variants = count + 1, variants + len(networks)
         for network in networks:
             for found in network.warnings:
@@ -65,8 +76,14 @@ def command(
     if strict:
         reporter.strict()
     shown = [d for d in reporter.sorted() if d.severity == "error" or not quiet]
+    if findings != "text":
+        shown += [Diagnostic("usage", str(error), help=error.help) for error in unread]
     if shown or findings == "json":
         printer().print(shown)
+    for error in unread if findings == "text" else ():
+        show_error(error)
+    if unread:
+        return UsageError.exit_code
     if reporter.failed:
         errors = sum(d.severity == "error" for d in shown)
         if findings == "text" and not quiet:
@@ -77,31 +94,43 @@ def command(
     return 0
 
 
-def _files(specs: tuple[str, ...], variant: str | None) -> list[tuple[Path, str | None]]:
-    """The files that arguments name; raises UsageError."""
+def _files(
+    specs: tuple[str, ...], variant: str | None, unread: list[UsageError]
+) -> list[tuple[Path | Found, str | None]]:
+    """The files that arguments name; what names none goes to `unread`."""
+    files: list[tuple[Path | Found, str | None]] = []
+    for spec in specs:
+        try:
+            files += _named(spec, variant)
+        except UsageError as e:
+            unread.append(e)
+    return files
+
+
+def _named(spec: str, variant: str | None) -> list[tuple[Path | Found, str | None]]:
+    """The files that one argument names; raises UsageError."""
     from netspec.library import find
 
-    files: list[tuple[Path, str | None]] = []
-    for spec in specs:
+    try:
         if spec and Path(spec).is_dir():
             below = sorted(p for p in Path(spec).rglob("*") if p.suffix in (".yaml", ".yml") and p.is_file())
             if not below:
                 raise UsageError(f"there is no YAML file below {spec}")
-            files += [(p, None) for p in below]
-        else:
-            found = find(spec)
-            if found.variant and variant:
-                raise UsageError(f"'{spec}' is a variant already", f"--variant goes with {found.path.stem}")
-            if found.block:
-                _has_block(found.path, found.block)
-            files.append((found.path, found.variant))
-    return files
+            return [(p, None) for p in below]
+    except (OSError, ValueError):
+        pass  # a name that no file can have: `find` says so
+    found = find(spec)
+    if found.variant and variant:
+        raise UsageError(f"'{spec}' is a variant already", f"--variant goes with {found.path.stem}")
+    if found.block:
+        _has_block(found, found.block)
+    return [(found, found.variant)]
 
 
-def _has_block(path: Path, block: str) -> None:
+def _has_block(found: Found, block: str) -> None:
     """Raises UsageError where a file that can be read has no such block; its other blocks are checked with it."""
     from netspec.document import read_document
 
-    document = read_document(path, Reporter())
+    document = read_document(found, Reporter())
     if document is not None and block not in document.blocks:
-        raise UsageError(f"{path} has no block '{block}'", did_you_mean(block, document.blocks))
+        raise UsageError(f"{document.argument} has no block '{block}'", did_you_mean(block, document.blocks))

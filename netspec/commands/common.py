@@ -122,7 +122,7 @@ class Request:
 
         found = find(self.spec)
         reporter = Reporter()
-        document = read_document(found.path, reporter, self.include)
+        document = read_document(found, reporter, self.include)
         if document is None:
             raise SpecError(reporter.sorted())
         if found.block:

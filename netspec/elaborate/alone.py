@@ -28,7 +28,7 @@ def elaborate_block(
 ) -> Graph | None:
     """The graph of one block alone; what is not given comes from its `examples`; raises UsageError."""
     if name not in doc.blocks:
-        raise UsageError(f"{doc.path} has no block '{name}'", did_you_mean(name, doc.blocks))
+        raise UsageError(f"{doc.argument} has no block '{name}'", did_you_mean(name, doc.blocks))
     decl = doc.blocks[name]
     run = Run(reporter, set(doc.bad), max_nodes)
     examples = [t for t in items(decl.examples, run.bad) if isinstance(t, Map)]

@@ -40,8 +40,8 @@ def elaborate(
     reporter = Reporter() if reporter is None else reporter
     if doc.is_library:
         raise UsageError(
-            f"{doc.path}: a library of blocks has no network of its own",
-            f"name one of its blocks: {doc.path}:{next(iter(doc.blocks), 'block')}",
+            f"{doc.argument}: a library of blocks has no network of its own",
+            f"name one of its blocks: {doc.argument}:{next(iter(doc.blocks), 'block')}",
         )
     if variant is not None and variant not in doc.variants:
         raise UsageError(f"'{doc.name}' has no variant '{variant}'", did_you_mean(variant, doc.variants))

@@ -1,0 +1,72 @@
+"""Specs from stdin and from pipes, which can be read only once."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+
+from netspec.errors import UsageError
+
+STDIN = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
+
+_kept: ContextVar[dict[object, bytes] | None] = ContextVar("kept", default=None)
+
+
+@contextmanager
+def read_once() -> Iterator[None]:
+    """Around one command line, which may name the same pipe twice: what was read of it is kept."""
+    token = _kept.set({})
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+
+
+def from_stdin() -> bytes:
+    """All of stdin, as far as a spec may be large; raises UsageError."""
+
+    from netspec.parse import MAX_BYTES
+
+    def read() -> bytes:
+        if sys.stdin is None or sys.stdin.closed:
+            raise UsageError("stdin is closed")
+        binary = getattr(sys.stdin, "buffer", None)
+        if binary is None:  # a stream that only has text
+            return sys.stdin.read(MAX_BYTES + 1).encode("utf-8", "surrogatepass")
+        data: bytes = binary.read(MAX_BYTES + 1)
+        return data
+
+    return _keep("-", "<stdin>", read)
+
+
+def from_pipe(path: Path) -> bytes | None:
+    """What a pipe gives, such as bash's <(...); None for a path that is none; raises UsageError."""
+    from netspec.parse import MAX_BYTES
+
+    found = os.stat(path)
+    if not stat.S_ISFIFO(found.st_mode):
+        return None
+
+    def read() -> bytes:
+        with path.open("rb") as f:
+            return f.read(MAX_BYTES + 1)
+
+    return _keep((found.st_dev, found.st_ino), str(path), read)
+
+
+def _keep(key: object, name: str, read: Callable[[], bytes]) -> bytes:
+    kept = _kept.get()
+    if kept is not None and key in kept:
+        return kept[key]
+    try:
+        data = read()
+    except (OSError, ValueError) as e:
+        raise UsageError(f"{name} cannot be read: {getattr(e, 'strerror', None) or e}") from None
+    if kept is not None:
+        kept[key] = data
+    return data
