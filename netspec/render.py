@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 import unicodedata
@@ -130,7 +131,11 @@ def as_json(d: Diagnostic) -> dict[str, object]:
 
 def printable(text: str) -> str:
     """The text with control characters escaped, so that a file cannot drive the terminal."""
-    return "".join(c if c in "\n" or not unicodedata.category(c).startswith("C") else repr(c)[1:-1] for c in text)
+
+    def escaped(found: re.Match[str]) -> str:
+        return "".join(repr(c)[1:-1] if unicodedata.category(c).startswith("C") else c for c in found[0])
+
+    return re.sub(r"[^\n\x20-\x7e]+", escaped, text)
 
 
 def clip(text: str, limit: int) -> str:

@@ -158,7 +158,7 @@ class Emitter:
         """Adds the block's path and the line of the spec."""
         for key, value in (("namespace", path.replace(".", "/")), ("netspec.source", source)):
             if value:
-                made.metadata_props.add(key=key, value=value)
+                made.metadata_props.add(key=key, value=utf8(value))
 
     def call(self, region: Region, scope: _Scope) -> None:
         """Writes a block as a call of its function."""
@@ -191,9 +191,14 @@ class Emitter:
                 count += 1
                 name = f"{region.scope.block}_{count}"
             self.names.add(name)
-            made.name, made.doc_string = name, region.scope.doc
+            made.name, made.doc_string = name, utf8(region.scope.doc)
             self.functions[key] = made
         return self.functions[key]
+
+
+def utf8(text: str) -> str:
+    """A text of the spec as the strings of a model can hold it; a file's name may be none in any encoding."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def build_model(graph: Graph, arrays: Mapping[str, np.ndarray], options: Options) -> onnx.ModelProto:
@@ -225,7 +230,7 @@ def structure(graph: Graph, options: Options) -> onnx.ModelProto:
     for function in emitter.functions.values():
         function.opset_import.extend([*opsets, helper.make_opsetid(DOMAIN, 1)])
     model = helper.make_model(proto, functions=list(emitter.functions.values()), producer_name="netspec",
-                              producer_version=__version__, doc_string=graph.title,
+                              producer_version=__version__, doc_string=utf8(graph.title),
                               opset_imports=[*opsets, *([helper.make_opsetid(DOMAIN, 1)] if emitter.functions else [])])
     model.ir_version = ir_version
     return model

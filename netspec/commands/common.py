@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,16 +159,24 @@ def printer() -> Any:
     return Printer(options.get("findings", "text"), options.get("color", "auto"))
 
 
-def say(text: str) -> None:
-    """A line on stderr, where progress and summaries go."""
+def shown(text: str) -> str:
+    """A text as a terminal may have it, control characters escaped.
+
+    A line that GitHub's log would take for a command of a workflow begins with a backslash.
+    """
     from netspec.render import printable
 
-    tell(printable(text))
+    return re.sub(r"^(\s*)(?=::|##\[)", r"\1\\", printable(text), flags=re.MULTILINE)
+
+
+def say(text: str) -> None:
+    """A line on stderr, where progress and summaries go."""
+    tell(shown(text))
 
 
 def out(text: str) -> None:
-    """A result on stdout; characters that it cannot hold are escaped."""
-    put(text)
+    """A result on stdout."""
+    put(shown(text))
 
 
 def write_result(text: str, output: str | None) -> None:

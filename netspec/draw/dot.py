@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from html import escape
 from random import Random
 from textwrap import wrap
 
 from netspec.draw.colors import COLORS, FRAMES, MARKS, heat
 from netspec.draw.labels import title_lines
 from netspec.draw.model import Arrow, Box, Frame, Picture
+from netspec.draw.quoting import dot_cell, dot_string
 
 FONT = "Helvetica"
 # Of more boxes the places are not looked for to the end: ResNet-1202 takes a third of the time, and is as wide.
@@ -53,10 +53,10 @@ class _Writer:
 
     def text(self) -> str:
         """All of it."""
-        title = _quote(*wrap(self.drawn.title, 60))
+        title = dot_string(*wrap(self.drawn.title, 60))
         if self.drawn.legend:
-            small = "<BR/>".join(map(_cell, wrap(self.drawn.legend, 76)))
-            large = "<BR/>".join(map(_cell, wrap(self.drawn.title, 60)))
+            small = "<BR/>".join(map(dot_cell, wrap(self.drawn.legend, 76)))
+            large = "<BR/>".join(map(dot_cell, wrap(self.drawn.title, 60)))
             title = f'<{large}<BR/><FONT POINT-SIZE="4"> </FONT><BR/><FONT POINT-SIZE="11">{small}</FONT>>'
         # An arrow with a label has a row for it.
         gap = 0.08 if any(arrow.label for arrow in self.drawn.arrows) else 0.25
@@ -66,10 +66,10 @@ class _Writer:
         self.lines += [
             "digraph netspec {",
             f"  rankdir=TB; ranksep={gap}; nodesep=0.22; pad=0.1; compound=true;{order}",
-            f"  bgcolor=transparent; fontname={_quote(FONT)}; fontsize=14; labelloc=t; label={title};",
-            f'  node [shape=box, style="filled,rounded", fontname={_quote(FONT)}, fontsize=11, height=0.26, '
+            f"  bgcolor=transparent; fontname={dot_string(FONT)}; fontsize=14; labelloc=t; label={title};",
+            f'  node [shape=box, style="filled,rounded", fontname={dot_string(FONT)}, fontsize=11, height=0.26, '
             'margin="0.1,0.025", penwidth=1.1];',
-            f'  edge [fontname={_quote(FONT)}, fontsize=10, fontcolor="#5f6368", color="#5f6368", arrowsize=0.6];',
+            f'  edge [fontname={dot_string(FONT)}, fontsize=10, fontcolor="#5f6368", color="#5f6368", arrowsize=0.6];',
         ]
         self.frame(self.drawn.root, 1)
         arrows = [self.arrow(arrow) for arrow in self.drawn.arrows]
@@ -87,7 +87,7 @@ class _Writer:
             if isinstance(item, Box):
                 self.ids[item.path] = f"n{len(self.ids)}"
                 look = _look(self.boxes[item.path])
-                self.lines.append(f"{pad}{self.ids[item.path]} [{look}, id={_quote(item.path)}];")
+                self.lines.append(f"{pad}{self.ids[item.path]} [{look}, id={dot_string(item.path)}];")
             elif self.free and _plain(item):
                 self.frame(item, level)
             else:
@@ -104,12 +104,12 @@ class _Writer:
         look = f'peripheries=1; style="filled,rounded"; color="#bdc1c6"; fillcolor="{FRAMES[level % 2]}"'
         look = "peripheries=0" if _plain(frame) else look
         above = wrap(frame.title, 40) if frame.kind == "network" else []
-        self.lines.append(f"{pad}label={_quote(*above)}; tooltip={_quote(frame.tooltip)}; "
-                          f"id={_quote('scope ' + frame.path)}; margin=6; {look};")  # fmt: skip
+        self.lines.append(f"{pad}label={dot_string(*above)}; tooltip={dot_string(frame.tooltip)}; "
+                          f"id={dot_string('scope ' + frame.path)}; margin=6; {look};")  # fmt: skip
         self.frame(frame, level + 1)
         first = next(frame.boxes(), None)
         if first and not above and not _plain(frame):
-            said = _quote(*title_lines(frame.title), left=True)
+            said = dot_string(*title_lines(frame.title), left=True)
             look = 'class=title, shape=plaintext, style="", margin="0.02,0", width=0'
             self.lines.append(f"{pad}t{number} [{look}, label={said}];")
             self.lines.append(f"{pad}{self.ids[first.path]} -> t{number} [style=invis, minlen=0];")
@@ -135,12 +135,12 @@ class _Writer:
         weight = f", weight={8 if self.free else 200}"
         straight = arrow in self.straight if joins else True
         side = ", style=dashed" if not arrow.main else weight if straight else ""
-        label = f"label={_quote(' ' + arrow.label)}" if arrow.label else 'label=""'
+        label = f"label={dot_string(' ' + arrow.label)}" if arrow.label else 'label=""'
         tip = f"{arrow.source} to {arrow.target}{': ' * bool(arrow.label)}{arrow.label}"
         tail = f":o{source.outs.index(arrow.outof)}:s" if arrow.outof in source.outs else ""
         head = f":i{target.ins.index(arrow.into)}:n" if arrow.into in target.ins else ""
         ends = f"{self.ids[arrow.source]}{tail} -> {self.ids[arrow.target]}{head}"
-        return f"{hidden}  {ends} [{label}, tooltip={_quote(tip)}{side}];"
+        return f"{hidden}  {ends} [{label}, tooltip={dot_string(tip)}{side}];"
 
 
 def _straight(drawn: Picture) -> set[Arrow]:
@@ -198,7 +198,7 @@ def _look(box: Box) -> str:
     fill, border = MARKS[box.mark] if box.mark else COLORS[box.kind]
     if box.heat is not None:
         fill = heat(box.heat)
-    tip = f"tooltip={_quote(box.tooltip)}"
+    tip = f"tooltip={dot_string(box.tooltip)}"
     if box.ins or box.outs:
         return f"label=<{_ported(box, fill, border)}>, shape=plain, style=\"\", {tip}"
     shape = ""
@@ -206,7 +206,7 @@ def _look(box: Box) -> str:
         shape = ", shape=ellipse, style=filled"
     elif box.kind == "block":
         shape = ", style=filled, peripheries=2"
-    return f'label={_quote(*box.lines, *box.facts)}, {tip}, fillcolor="{fill}", color="{border}"{shape}'
+    return f'label={dot_string(*box.lines, *box.facts)}, {tip}, fillcolor="{fill}", color="{border}"{shape}'
 
 
 def _ported(box: Box, fill: str, border: str) -> str:
@@ -215,23 +215,11 @@ def _ported(box: Box, fill: str, border: str) -> str:
 
     def row(names: Sequence[str], letter: str) -> str:
         span = f'COLSPAN="{width // len(names)}"' if names else ""
-        cells = "".join(f'<TD PORT="{letter}{i}" {span}><FONT POINT-SIZE="10">{_cell(name)}</FONT></TD>'
+        cells = "".join(f'<TD PORT="{letter}{i}" {span}><FONT POINT-SIZE="10">{dot_cell(name)}</FONT></TD>'
                         for i, name in enumerate(names))  # fmt: skip
         return f"<TR>{cells}</TR>" if names else ""
 
-    said = "<BR/>".join(map(_cell, (*box.lines, *box.facts)))
+    said = "<BR/>".join(map(dot_cell, (*box.lines, *box.facts)))
     body = f'<TR><TD COLSPAN="{width}" BORDER="0">{said}</TD></TR>'
     return (f'<TABLE BORDER="1" CELLBORDER="1" CELLSPACING="2" CELLPADDING="2" COLOR="{border}" BGCOLOR="{fill}">'
             f'{row(box.ins, "i")}{body}{row(box.outs, "o")}</TABLE>')  # fmt: skip
-
-
-def _cell(text: str) -> str:
-    """Text in an HTML-like label, where nothing keeps a backslash from beginning one of Graphviz's own names."""
-    return escape("".join(c if c.isprintable() else " " for c in text)).replace("\\", "\u2216")
-
-
-def _quote(*lines: str, left: bool = False) -> str:
-    """Text as a DOT string; quotes, backslashes and control characters cannot end it or change its meaning."""
-    known = str.maketrans({"\\": "\\\\", '"': '\\"', "&": "&amp;"})
-    safe = ["".join(c if c.isprintable() else " " for c in line).translate(known) for line in lines]
-    return '"' + ("".join(f"{line}\\l" for line in safe) if left else "\\n".join(safe)) + '"'

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
-from html import escape
 from importlib.resources import files
 from typing import Any
 
@@ -18,6 +16,7 @@ from netspec.draw.labels import kind_of, node_lines, op_text, scope_title
 from netspec.draw.model import Picture
 from netspec.draw.numbers import HEATED, Numbers, notes
 from netspec.draw.picture import line_of, open_scopes
+from netspec.draw.quoting import script_json, xml_text
 from netspec.draw.slim import slim
 from netspec.draw.untangle import TANGLED, TOO_LONG
 from netspec.draw.view import View
@@ -52,10 +51,8 @@ def _page(title: str, content: dict[str, Any]) -> str:
     assets = files("netspec.draw") / "assets"
     names = ("page.css", "visible.js", "dot.js", "page.js", "viz-global.js")
     css, visible, dot, script, viz = ((assets / name).read_text(encoding="utf-8") for name in names)
-    title = escape("".join(c if c.isprintable() else " " for c in title))
-    # Inside a script element only `<` can end it or begin a comment.
-    data = json.dumps(content, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
-    return PAGE.format(title=title, css=css + dark_css(), data=data, viz=viz, js=visible + dot + script)
+    data, js = script_json(content), visible + dot + script
+    return PAGE.format(title=xml_text(title), css=css + dark_css(), data=data, viz=viz, js=js)
 
 
 # More would take the browser minutes: the 4,212 of ResNet-1202 take it half of one.

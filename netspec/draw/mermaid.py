@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 from netspec.draw.colors import COLORS, MARKS, heat
 from netspec.draw.model import Box, Frame, Picture
+from netspec.draw.quoting import mermaid_text, mermaid_title
 
 
 def to_mermaid(drawn: Picture) -> str:
     """The picture as a Mermaid flowchart, from top to bottom."""
     ids: dict[str, str] = {}
     # A title stands in YAML before the flowchart; JSON's strings are YAML's.
-    lines = ["---", f"title: {_title(drawn)}", "---", "flowchart TB"]
+    title = mermaid_title(" | ".join(filter(None, (drawn.title, drawn.legend))))
+    lines = ["---", f"title: {title}", "---", "flowchart TB"]
     _frame(drawn.root, lines, ids, 1)
     for arrow in drawn.arrows:
         line = "-->" if arrow.main else "-.->"
         said = " ".join(filter(None, (arrow.outof, arrow.label, arrow.into and f"to {arrow.into}")))
-        label = f'|"{_escape(said)}"|' if said else ""
+        label = f'|"{mermaid_text(said)}"|' if said else ""
         lines.append(f"  {ids[arrow.source]} {line}{label} {ids[arrow.target]}")
     used: dict[str, list[str]] = {}
     for box in drawn.root.boxes():
@@ -34,11 +35,11 @@ def _frame(frame: Frame, lines: list[str], ids: dict[str, str], level: int) -> N
     for item in frame.items:
         if isinstance(item, Box):
             ids[item.path] = f"n{len(ids)}"
-            text = "<br>".join(map(_escape, (*item.lines, *item.facts)))
+            text = "<br>".join(map(mermaid_text, (*item.lines, *item.facts)))
             left, right = {"join": ("([", "])"), "block": ("[[", "]]")}.get(item.kind, ("[", "]"))
             lines.append(f'{pad}{ids[item.path]}{left}"{text}"{right}')
         else:
-            lines.append(f'{pad}subgraph s{len(lines)}["{_escape(item.title)}"]')
+            lines.append(f'{pad}subgraph s{len(lines)}["{mermaid_text(item.title)}"]')
             _frame(item, lines, ids, level + 1)
             lines.append(f"{pad}end")
 
@@ -62,14 +63,3 @@ def too_large(text: str) -> str:
     if len(text) > MOST_LETTERS:
         return f"GitHub draws Mermaid charts of {MOST_LETTERS:,} letters at most; here are {len(text):,}"
     return ""
-
-
-def _title(drawn: Picture) -> str:
-    """The title as YAML; Mermaid takes it for HTML and cuts tags out, so their brackets are others."""
-    text = " | ".join(filter(None, (drawn.title, drawn.legend)))
-    return json.dumps(text.translate(str.maketrans("<>&", "\uff1c\uff1e\uff06")))
-
-
-def _escape(text: str) -> str:
-    """Text that is neither markup nor Mermaid's own: everything but letters, digits and spaces as its number."""
-    return "".join(c if c.isalnum() or c == " " else f"#{ord(c)};" if c.isprintable() else " " for c in text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from html import escape, unescape
+from html import unescape
 
 from netspec.draw.colors import dark_css
 from netspec.draw.dot import to_dot
@@ -12,6 +12,7 @@ from netspec.draw.html import picture_to_html, to_html
 from netspec.draw.mermaid import to_mermaid
 from netspec.draw.model import Picture
 from netspec.draw.picture import picture
+from netspec.draw.quoting import xml_text
 from netspec.draw.untangle import untangled
 from netspec.draw.view import View
 from netspec.errors import UsageError, did_you_mean
@@ -47,7 +48,7 @@ def render(drawn: Picture, kind: str) -> bytes:
 
 def _described(svg: str, drawn: Picture) -> str:
     """An SVG with title and description, colours for dark pages, and at each box its path and line of the spec."""
-    title = escape("".join(c for c in drawn.title if c.isprintable()), quote=False)
+    title = xml_text(drawn.title)
     boxes = list(drawn.root.boxes())
     svg = re.sub(r"<!-- .*?-->\n?", "", svg, flags=re.DOTALL)
     description = f"{len(boxes)} boxes, {len(drawn.arrows)} arrows; shapes are channels x height x width"
@@ -57,8 +58,8 @@ def _described(svg: str, drawn: Picture) -> str:
 
     def group(found: re.Match[str]) -> str:
         path = unescape(found[1])
-        source = f' data-source="{escape(places[path])}"' if places.get(path) else ""
-        return f'<g id="{found[1]}" class="{found[2]}" data-path="{escape(path.removeprefix("scope "))}"{source}>\n'
+        source = f' data-source="{xml_text(places[path])}"' if places.get(path) else ""
+        return f'<g id="{found[1]}" class="{found[2]}" data-path="{xml_text(path.removeprefix("scope "))}"{source}>\n'
 
     def text(found: re.Match[str]) -> str:
         width = text_width(unescape(found[3]), float(found[2]))
