@@ -78,7 +78,8 @@ CODES: dict[str, Code] = {
     ),
     "NS205": Code(
         "a name that cannot be given",
-        "Names are letters, digits and _; words of the language and attributes of PyTorch's modules are taken.",
+        "Names are letters, digits and _, computed ones too; words of the language and attributes of PyTorch's modules "
+        "are taken. A note of this code says how a network without `name` is called, after its file.",
         _body("- train = relu"),
     ),
     "NS206": Code(

@@ -341,3 +341,13 @@ def test_a_file_name_that_is_no_text(harmless: Network, tmp_path: Path) -> None:
     assert Tags(drawn(network, "html")).tags == Tags(drawn(harmless, "html")).tags
     done = CliRunner().invoke(cli, ["check", str(path), str(tmp_path / "none.yaml")])
     assert "\x1b" not in done.output
+
+
+def test_plots_hold_any_text(tmp_path: Path) -> None:
+    for text in HOSTILE[::8]:
+        path = tmp_path / "net.yaml"
+        path.write_text(filled(text), encoding="utf-8")
+        done = CliRunner().invoke(cli, ["plot", "params", str(path), "-o", str(tmp_path / "plot.svg")])
+        assert done.exit_code == 0, (text, done.output, done.exception)
+        tags = {e.tag.rpartition("}")[2] for e in ElementTree.parse(tmp_path / "plot.svg").iter()}
+        assert not tags & {"script", "image", "foreignObject", "a"}, text
