@@ -28,7 +28,7 @@ def writing(target: str | Path) -> Iterator[IO[bytes]]:
             with Path(target).open("wb") as f:
                 yield f
         else:
-            with _terminable(), _change(real) as change:
+            with _terminable(), _change(real, target) as change:
                 yield change.add(real.name).file
     except BrokenPipeError:
         raise  # the reader has gone: nothing is wrong with the name
@@ -46,7 +46,7 @@ def together(target: str | Path) -> Iterator[Change]:
     if device:
         raise UsageError(f"{target} is no regular file, and more files are written beside it", "name a file with -o")
     try:
-        with _terminable(), _change(real) as change:
+        with _terminable(), _change(real, target) as change:
             yield change
     except OSError as e:
         raise _cannot(target, e) from None
@@ -55,16 +55,23 @@ def together(target: str | Path) -> Iterator[Change]:
 class Change:
     """New files of a folder; those of before stay until all of the new ones are whole and on the disk."""
 
-    def __init__(self, target: Path) -> None:
-        self.target = target
+    def __init__(self, target: Path, asked: Path) -> None:
+        self.target, self.asked = target, asked
         self.parts: list[tuple[Part, str]] = []
         self._made: list[str] = []
 
     def add(self, name: str, hashed: bool = False) -> Part:
-        """A new file under this name beside the target."""
+        """A new file under this name beside the target; raises UsageError."""
+        if (self.target.parent / name).is_dir() and name:
+            raise UsageError(f"{self.target.parent / name} is a folder", "a file of that name is to be written")
         part = Part(self.target.parent, hashed)
         self.parts.append((part, name))
         return part
+
+    def path(self, name: str) -> Path:
+        """A file beside the target, as the user would name it."""
+        linked = os.path.islink(self.asked)
+        return (self.target if linked else self.asked).with_name(name)
 
     def name_by_hash(self, part: Part) -> str:
         """Gives a hashed file the name of the target's data; from then on nothing may be written to it."""
@@ -121,9 +128,9 @@ class Change:
 
 
 @contextmanager
-def _change(target: Path) -> Iterator[Change]:
+def _change(target: Path, asked: str | Path) -> Iterator[Change]:
     sweep(target.parent)
-    change = Change(target)
+    change = Change(target, Path(asked))
     try:
         yield change
         change.commit()

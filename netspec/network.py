@@ -68,8 +68,13 @@ class Network:
         found = match(graph, read_checkpoint(Path(weights)), rules, self.graph, values, only)
         return found if only is None else initialise(graph, seed) | found
 
-    def weights(self, seed: int = 0, weights: str | Path | None = None, training: bool = False,
-                layers: Sequence[str] | None = None) -> Mapping[str, np.ndarray]:
+    def lazy_arrays(
+        self,
+        seed: int = 0,
+        weights: str | Path | None = None,
+        training: bool = False,
+        layers: Sequence[str] | None = None,
+    ) -> Mapping[str, np.ndarray]:
         """The same as `arrays`, each tensor made when it is asked for; raises DataError, UsageError."""
         from netspec.weights import lazily
 
@@ -94,7 +99,7 @@ class Network:
 
         backend = get("torch")
         module: torch.nn.Module = backend.to_module(
-            self.graph, self.weights(seed, weights, training, layers), Options(training=training)
+            self.graph, self.lazy_arrays(seed, weights, training, layers), Options(training=training)
         )
         frozen = keys_of(self.graph, freeze)
         for key, parameter in module.named_parameters():
@@ -106,7 +111,7 @@ class Network:
         from netspec.backend import Options, get
 
         written: list[Path] = get("onnx").emit(
-            self.inference, self.weights(seed, weights), Path(path), Options(seed=seed, **options)
+            self.inference, self.lazy_arrays(seed, weights), Path(path), Options(seed=seed, **options)
         )
         return written
 

@@ -32,7 +32,7 @@ DRAWS = {"svg": ["pygraphviz", "PIL"], "png": ["pygraphviz"], "pdf": ["pygraphvi
          "mermaid": []}
 PLOTS = ["matplotlib", "PIL"]
 RUNS = {"onnx": ["onnx", "onnxruntime"], "torch": ["torch"]}
-WRITES = {"onnx": ["onnx"], "torch": ["torch|safetensors"], "json": []}
+WRITES = {"onnx": ["onnx"], "torch": [], "json": []}
 """What each kind needs; `a|b` is either."""
 
 COMMANDS: list[tuple[str, list[str]]] = [
@@ -94,6 +94,7 @@ def python_calls() -> dict[str, tuple[Callable[[], Any], list[str]]]:
         "netspec.network.Network.arrays": (lambda: net.arrays(seed=3), []),
         **{f"netspec.network.Network.arrays {suffix}": (lambda s=suffix: net.arrays(weights=f"w{s}"), needs)  # type: ignore[misc]
            for suffix, needs in READS.items()},
+        "netspec.network.Network.lazy_arrays": (lambda: net.lazy_arrays(weights="w.pth"), ["torch"]),
         "netspec.network.Network.to_torch": (lambda: net.to_torch(), ["torch"]),
         "netspec.network.Network.to_torch freeze": (lambda: net.to_torch(True, freeze=["stem"]), ["torch"]),
         "netspec.network.Network.to_torch weights": (lambda: net.to_torch(weights="w.npz"), ["torch"]),

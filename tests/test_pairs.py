@@ -15,6 +15,10 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
+from netspec_torch import safetensors_file
+from netspec_torch.weights import state_dict
+from safetensors.torch import load_file, save_file
 
 import netspec
 from netspec.backend import Options, get
@@ -22,7 +26,7 @@ from netspec.errors import UsageError
 from netspec.files import together, write_bytes, writing
 from netspec.graph import Graph
 from netspec.parts import UNFINISHED, Part, data_name, is_data_of
-from netspec.weights import initialise
+from netspec.weights import initialise, lazily
 
 posix = pytest.mark.skipif(os.name != "posix", reason="links of POSIX")
 SPEC = "netspec: 1\nname: net\ninput: [3, 8, 8]\nbody:\n  - conv: [4, 3]\n  - relu\n  - conv: [2, 1]\n"
@@ -118,6 +122,86 @@ def test_a_pair_needs_a_regular_file(graph: Graph) -> None:
     emit(graph, Path("/dev/null"), 1, external=False)
 
 
+# PyTorch's source and its weights
+
+
+def write(graph: Graph, path: Path, seed: int) -> list[Path]:
+    written: list[Path] = get("torch").emit(graph, lazily(graph, seed), path, Options())
+    return written
+
+
+def module(path: Path) -> dict[str, Any]:
+    space: dict[str, Any] = {"__name__": "net", "__file__": str(path)}
+    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), space)
+    return space
+
+
+def seed_of(graph: Graph, path: Path, weights: Path | None = None) -> int | None:
+    """The seed whose weights a source loads; None where it refuses the file."""
+    try:
+        state = module(path)["load"](weights).state_dict()
+    except ValueError as e:
+        assert "does not hold the weights" in str(e)
+        return None
+    return next(seed for seed in (1, 2, 3) if all(
+        np.array_equal(state[key].numpy(), value) for key, value in initialise(graph, seed).items()))
+
+
+def test_a_source_loads_the_weights_that_were_written_with_it(graph: Graph, tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    assert write(graph, path, 1) == [path, tmp_path / "net.pth"]
+    assert names(tmp_path) == {"net.py", "net.pth"} and seed_of(graph, path) == 1
+    assert hashlib.sha256((tmp_path / "net.pth").read_bytes()).hexdigest() in path.read_text()
+    (tmp_path / "other").mkdir()
+    moved = tmp_path / "other" / "moved.pth"
+    moved.write_bytes((tmp_path / "net.pth").read_bytes())
+    assert seed_of(graph, path, moved) == 1  # the same bytes under another name
+    write(graph, tmp_path / "other" / "net.py", 2)
+    assert seed_of(graph, path, tmp_path / "other" / "net.pth") is None
+    os.replace(tmp_path / "other" / "net.pth", tmp_path / "net.pth")
+    assert seed_of(graph, path) is None  # of the same shapes: it would load silently
+    assert not module(path)["load"](moved).training
+
+
+@posix
+def test_a_source_and_its_weights_stand_beside_the_target_of_a_link(graph: Graph, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link.py").symlink_to(tmp_path / "real" / "net.py")
+    write(graph, tmp_path / "link.py", 1)
+    assert names(tmp_path) == {"real", "link.py"} and names(tmp_path / "real") == {"net.py", "net.pth"}
+    assert seed_of(graph, tmp_path / "link.py") == 1
+
+
+def test_weights_do_not_take_the_place_of_their_source(graph: Graph, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="would have the same name"):
+        write(graph, tmp_path / "net.pth", 1)
+    (tmp_path / "net.pth").mkdir()
+    with pytest.raises(UsageError, match="net.pth is a folder"):
+        write(graph, tmp_path / "net.py", 1)
+    assert names(tmp_path) == {"net.pth"}
+
+
+def test_safetensors_are_written_as_the_library_reads_them(tmp_path: Path) -> None:
+    """Scalars, counters, tensors of no elements, and names that JSON escapes."""
+    spec = tmp_path / "net.yaml"
+    spec.write_text(SPEC.replace("relu", "batch_norm"), encoding="utf-8")
+    graph = netspec.load(spec).inference
+    with together(tmp_path / "net.safetensors") as new:
+        safetensors_file.save(graph, lazily(graph, 1), new.add("net.safetensors"))
+    found, wanted = load_file(tmp_path / "net.safetensors"), state_dict(graph, initialise(graph, 1))
+    assert found.keys() == wanted.keys()
+    assert all(torch.equal(found[key], wanted[key]) and found[key].dtype == wanted[key].dtype for key in wanted)
+    path = tmp_path / "net.py"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "torch", None)
+        patch.delitem(sys.modules, "netspec_torch.weights", raising=False)
+        write(graph, path, 1)
+    assert names(tmp_path) == {"net.yaml", "net.py", "net.safetensors"} and seed_of(graph, path) == 1
+    other = tmp_path / "other.safetensors"
+    save_file(found, other)
+    assert seed_of(graph, path, other) is None
+
+
 # Every operation fails once
 
 
@@ -169,6 +253,35 @@ def test_any_failing_operation_leaves_the_old_pair_or_the_new_one(
     else:
         raise AssertionError("it never ran through")
     assert (True, False) in outcomes and (False, True) in outcomes
+
+
+@pytest.mark.parametrize("all_after", [False, True])
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_any_failing_operation_leaves_a_source_that_loads_its_own_weights_alone(
+        graph: Graph, tmp_path: Path, error: type[BaseException], all_after: bool) -> None:
+    """After an error both files are the old ones, or both the new ones: where one cannot be placed, none is."""
+    path, outcomes = tmp_path / "net.py", set()
+    for number in range(1, 100):
+        write(graph, path, 1)
+        with pytest.MonkeyPatch.context() as patch:
+            failing = Failing(patch, number, error, all_after)
+            try:
+                write(graph, path, 2)
+                failed = False
+            except (UsageError, KeyboardInterrupt):
+                failed = True
+        found = seed_of(graph, path)
+        assert found in (1, 2) or all_after and found is None, number
+        assert failed or found == 2, number
+        outcomes.add((failed, found))
+        aged(tmp_path)
+        write(graph, path, 3)
+        assert seed_of(graph, path) == 3 and names(tmp_path) == {"net.py", "net.pth"}, number
+        if failing.count < number:
+            break
+    else:
+        raise AssertionError("it never ran through")
+    assert (True, 1) in outcomes and (False, 2) in outcomes
 
 
 @pytest.mark.parametrize("first", [True, False])

@@ -52,8 +52,7 @@ def test_the_source_stands_alone(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     code = (
         "import sys, torch, net\n"
-        "model = net.Squeezenet11().eval()\n"
-        "model.load_state_dict(torch.load('net.pth', weights_only=True))\n"
+        "model = net.load()\n"
         "torch.save(model(torch.ones(1, 3, 224, 224)), 'out.pt')\n"
         "assert not [m for m in sys.modules if m.startswith('netspec')]\n"
     )

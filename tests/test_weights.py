@@ -209,7 +209,7 @@ def test_a_seed_gives_the_numbers_that_it_always_gave(tmp_path: Path) -> None:
 
 def test_lazy_arrays_are_those_of_all_at_once(tmp_path: Path) -> None:
     net = load(tmp_path, KINDS)
-    whole, lazy = net.arrays(5), net.weights(5)
+    whole, lazy = net.arrays(5), net.lazy_arrays(5)
     assert list(lazy) == list(whole) and len(lazy) == len(whole) and "conv.weight" in lazy and "x" not in lazy
     assert all(np.array_equal(lazy[key], whole[key]) for key in whole)
     assert all(lazy.lazy[key].shape == whole[key].shape and lazy.lazy[key].nbytes == whole[key].nbytes for key in whole)

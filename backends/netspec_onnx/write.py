@@ -102,7 +102,7 @@ def _write_apart(model: onnx.ModelProto, graph: Graph, arrays: Mapping[str, np.n
         for tensor in model.graph.initializer:
             tensor.external_data.add(key="location", value=name)
         new.add(new.target.name).write(model.SerializeToString())
-    return [target, new.target.with_name(name)]
+    return [target, new.path(name)]
 
 
 def check(model: onnx.ModelProto, graph: Graph, options: Options) -> None:

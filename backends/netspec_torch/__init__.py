@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netspec.backend import DEFAULTS, Options, Result, importing
-from netspec.errors import MissingError
+from netspec.errors import MissingError, UsageError
 from netspec.graph import Graph
 from netspec.optional import importing as needing
 
@@ -34,8 +34,9 @@ class TorchBackend:
 
         The weights are a .pth; without torch, which the source does not need to be written, a .safetensors.
         """
-        from netspec.files import write_text
+        from netspec.files import together, write_text
         from netspec_torch.emit import source
+        from netspec_torch.entries import Beside
 
         target = Path(target)
         if not options.weights:
@@ -43,13 +44,21 @@ class TorchBackend:
         try:
             with needing("writing .pth", "torch"):
                 from netspec_torch.weights import save
-            beside = target.with_suffix(".pth")
+            suffix = ".pth"
         except MissingError:
             from netspec_torch.safetensors_file import save
 
-            beside = target.with_suffix(".safetensors")
-        save(graph, arrays, beside)
-        return [write_text(target, source(graph, options, beside.suffix)), beside]
+            suffix = ".safetensors"
+        with together(target) as new:
+            place = new.target.with_suffix(suffix)
+            if place == new.target:
+                raise UsageError(f"{target} is to be the source, and its weights would have the same name",
+                                 "name a .py file with -o")
+            weights = new.add(place.name, hashed=True)
+            save(graph, arrays, weights)
+            text = source(graph, options, Beside(place.name, weights.sha256()))
+            new.add(new.target.name).write(text.encode("utf-8"))
+        return [target, new.path(place.name)]
 
     def note(self, graph: Graph, options: Options) -> str:
         """Why the weights are not a .pth; empty where they are."""

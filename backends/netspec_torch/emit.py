@@ -12,16 +12,17 @@ from netspec.errors import DataError
 from netspec.graph import Graph, Node, Ref
 from netspec.passes.drop_heads import drop_heads
 from netspec.regions import Region, tree
+from netspec_torch.entries import Beside
 from netspec_torch.lift import Body, Group, Line, Member
 from netspec_torch.quote import GLOBAL_NAMES, identifier, string
 from netspec_torch.render import call_of, render
 from netspec_torch.rules import AFTER, ROWS, Arg
 
 
-def source(graph: Graph, options: Options = DEFAULTS, weights: str = "") -> str:
+def source(graph: Graph, options: Options = DEFAULTS, weights: Beside | None = None) -> str:
     """The standalone source of a graph; without `training` the auxiliary heads are left out.
 
-    `weights` is the suffix of the file of weights beside it, if there is one.
+    `weights` is the file of weights beside it, which its function `load` takes; without one there is none.
     """
     kept = graph if options.training else drop_heads(graph)
     return Emitter(kept).source(__version__, weights)
@@ -47,7 +48,7 @@ class Emitter:
         self.taken: set[str] = set()
         self.homes: dict[str, str | None] = {}
 
-    def source(self, version: str, weights: str = "") -> str:
+    def source(self, version: str, weights: Beside | None = None) -> str:
         """The whole file."""
         root = tree(self.graph)
         main = self.unique(class_name(self.graph.name))

@@ -3,21 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from netspec.errors import DataError
 from netspec.graph import Graph
+from netspec.lazy import Arrays, in_turn, shape_of
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The file of weights beside a source."""
+
+    name: str
+    sha256: str
+
+
+def layout(graph: Graph, arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...] | None]:
+    """The keys and shapes of the state dict, None for batch norm's counters; raises DataError for what is missing."""
+    found: dict[str, tuple[int, ...] | None] = {}
+    for key, (shape, _, node) in graph.tensors().items():
+        if shape_of(arrays, key) != tuple(shape):
+            raise DataError("NS602", f"the weight '{key}' is missing, or of another shape")
+        found[key] = tuple(map(int, shape))
+        if node.op == "batch_norm" and key.endswith(".running_var"):
+            found[f"{node.weights_at}.num_batches_tracked"] = None
+    return found
 
 
 def entries(graph: Graph, arrays: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
-    """Every tensor once, float32, and batch norm's counters; raises DataError where one is missing, or misshapen."""
-    for key, (shape, _, node) in graph.tensors().items():
-        if key not in arrays or arrays[key].shape != tuple(shape):
-            raise DataError("NS602", f"the weight '{key}' is missing, or of another shape")
-        yield key, np.array(arrays[key], np.float32)
-        if node.op == "batch_norm" and key.endswith(".running_var"):
-            yield f"{node.weights_at}.num_batches_tracked", np.array(0, np.int64)
+    """Every tensor once, float32, and batch norm's counters, as new arrays; raises DataError for what is missing."""
+    keys = layout(graph, arrays)
+    with in_turn(arrays, (key for key, shape in keys.items() if shape is not None)) as take:
+        for key, shape in keys.items():
+            if shape is None:
+                yield key, np.array(0, np.int64)
+            else:
+                yield key, (np.asarray if isinstance(arrays, Arrays) else np.array)(take(), np.float32)
 
 
 def held(graph: Graph, arrays: Mapping[str, np.ndarray]) -> Graph:

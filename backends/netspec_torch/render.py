@@ -6,10 +6,12 @@ import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from netspec.graph import Graph
 from netspec.measure import totals
+from netspec_torch.entries import Beside
 from netspec_torch.helpers import HELPERS
 from netspec_torch.lift import Body, Group, Line, Member
 from netspec_torch.quote import comment, docstring, is_identifier, literal, string
@@ -24,7 +26,7 @@ def call_of(name: str) -> str:
     return f"self.get_submodule({string(name)})"
 
 
-def render(graph: Graph, groups: Sequence[Group], network: Group, version: str, weights: str) -> str:
+def render(graph: Graph, groups: Sequence[Group], network: Group, version: str, weights: Beside | None) -> str:
     """The whole file: imports, helpers that are used, classes innermost first, the network."""
     classes = [Class(g, _doc(g)) for g in groups] + [Class(network, [graph.title or graph.name])]
     code = "\n\n".join("\n".join(c.code) for c in classes)
@@ -38,28 +40,49 @@ def render(graph: Graph, groups: Sequence[Group], network: Group, version: str, 
             "",
             f"{inputs} -> {outputs}; {counts.params:,} parameters, {counts.macs:,} multiply-accumulates.",
             f"Written by netspec {version}; it needs PyTorch alone."
-            + " The weights beside this file load with" * bool(weights),
-            *_loading(network.name, weights),
+            + " The weights are in a file beside this one:" * bool(weights),
+            *(["    model = load()"] if weights else []),
         ]
     )
-    imports = ["from collections import OrderedDict", ""] if "OrderedDict(" in code else []
+    imports = ["import hashlib", "import os"] if weights else []
+    imports += ["from collections import OrderedDict"] if "OrderedDict(" in code else []
+    imports += [""] if imports else []
     functional = ["import torch.nn.functional as F"] if re.search(r"\bF\.", code + "".join(helpers)) else []
     top = "\n".join([*head, "", *imports, "import torch", *functional, "from torch import nn"])
-    return "\n\n\n".join(part.strip("\n") for part in [top, *helpers, *(c.text() for c in classes)]) + "\n"
+    loading = [_load(network.name, weights)] if weights else []
+    parts = [top, *helpers, *(c.text() for c in classes), *loading]
+    return "\n\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
-def _loading(network: str, weights: str) -> list[str]:
-    """How the weights beside the file are loaded, by the suffix of theirs; nothing where there are none."""
-    model = f"    model = {network}()"
-    return {
-        "": [],
-        ".pth": [model, "    model.load_state_dict(torch.load('....pth', weights_only=True))"],
-        ".safetensors": [
-            "    from safetensors.torch import load_file",
-            model,
-            "    model.load_state_dict(load_file('....safetensors'))",
-        ],
-    }[weights]
+LOAD = """\
+def load(path=None):
+    \"""The network with its weights, in eval mode; another file than the one written with this source is refused.\"""
+    if path is None:
+        path = os.path.join(os.path.dirname(os.path.realpath(__file__)), {name})
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(2**20):
+            digest.update(chunk)
+        if digest.hexdigest() != {digest}:
+            raise ValueError(f"{{path}} does not hold the weights that were written with {{__file__}}")
+        {state}
+    model = {network}()
+    model.load_state_dict(state)
+    return model.eval()
+"""
+STATES = {
+    ".pth": """file.seek(0)
+        state = torch.load(file, map_location="cpu", weights_only=True)""",
+    ".safetensors": """from safetensors.torch import load_file
+
+        state = load_file(path)""",
+}
+
+
+def _load(network: str, weights: Beside) -> str:
+    """The function that makes the network with the weights beside the file."""
+    name, digest = string(weights.name), string(weights.sha256)
+    return LOAD.format(name=name, digest=digest, network=network, state=STATES[Path(weights.name).suffix])
 
 
 def _helpers(code: str) -> list[str]:

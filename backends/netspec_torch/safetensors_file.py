@@ -1,20 +1,43 @@
-"""Writes a state dict as .safetensors, which needs no torch."""
+"""Writes a state dict as .safetensors, tensor by tensor; needs neither torch nor the library of the format.
+
+A file is the length of the header as 8 bytes, little endian, the header in JSON, filled up to 8 bytes, and the bytes of
+every tensor without gaps (https://github.com/huggingface/safetensors#format).
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from pathlib import Path
+from math import prod
 
 import numpy as np
 
-from netspec.files import write_bytes
 from netspec.graph import Graph
-from netspec.optional import importing
-from netspec_torch.entries import entries, held
+from netspec.lazy import in_turn
+from netspec.parts import Part
+from netspec_torch.entries import held, layout
 
 
-def save(graph: Graph, arrays: Mapping[str, np.ndarray], target: Path) -> Path:
-    """Writes the weights that are given; raises UsageError, DataError, MissingError."""
-    with importing("writing weights as safetensors", "safetensors"):
-        from safetensors.numpy import save as packed
-    return write_bytes(target, packed(dict(entries(held(graph, arrays), arrays))))
+def save(graph: Graph, arrays: Mapping[str, np.ndarray], file: Part) -> None:
+    """Writes the weights that are given; raises DataError."""
+    shapes = layout(held(graph, arrays), arrays)
+    counters = [key for key, shape in shapes.items() if shape is None]
+    tensors = {key: shape for key, shape in shapes.items() if shape is not None}
+    header, end = {}, 0
+    for key in counters:  # the widest type first, so that every tensor is aligned
+        header[key] = {"dtype": "I64", "shape": [], "data_offsets": [end, end := end + 8]}
+    for key, shape in tensors.items():
+        offsets = [end, end := end + 4 * prod(shape)]
+        header[key] = {"dtype": "F32", "shape": list(shape), "data_offsets": offsets}
+    text = json.dumps({"__metadata__": {"format": "pt"}, **header}, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    file.write(len(text).to_bytes(8, "little") + text + bytes(8 * len(counters)))
+    with in_turn(arrays, tensors) as take:
+        for _ in tensors:
+            _write(file, take())
+
+
+def _write(file: Part, array: np.ndarray) -> None:
+    """The bytes of a tensor; a large one is not copied."""
+    if array.size:
+        file.write(np.ascontiguousarray(array, "<f4").reshape(-1).data.cast("B"))

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 import torch
 
 from netspec.errors import DataError, UsageError
-from netspec.files import write_bytes
 from netspec.graph import Graph
+from netspec.parts import Part
 from netspec_torch.entries import entries, held
 
 MAX_BYTES = 16 * 2**30
@@ -25,11 +24,14 @@ def state_dict(graph: Graph, arrays: Mapping[str, np.ndarray]) -> dict[str, torc
     return {key: torch.from_numpy(array) for key, array in entries(graph, arrays)}
 
 
-def save(graph: Graph, arrays: Mapping[str, np.ndarray], target: Path) -> Path:
-    """Writes the weights as .pth; only those that are given; raises UsageError."""
-    data = io.BytesIO()
-    torch.save(state_dict(held(graph, arrays), arrays), data)
-    return write_bytes(target, data.getvalue())
+def save(graph: Graph, arrays: Mapping[str, np.ndarray], file: Part) -> None:
+    """Writes the weights as .pth; only those that are given; raises DataError."""
+    try:
+        torch.save(state_dict(held(graph, arrays), arrays), cast(IO[bytes], file))
+    except RuntimeError:
+        if file.failure is not None:  # torch has an error of its own for a disk that is full
+            raise file.failure from None
+        raise
 
 
 def read(path: Path) -> dict[str, np.ndarray]:

@@ -81,7 +81,7 @@ def command(
         path = Path(output or f"{network.name}{backend.suffix}")
         chosen = Options(opset, dtype, functions, external_data, training, seed, not no_weights)
         graph = network.graph if training or target == "torch" else network.inference
-        arrays = {} if no_weights else network.weights(seed, weights, training)
+        arrays = {} if no_weights else network.lazy_arrays(seed, weights, training)
         written = backend.emit(graph, arrays, path, chosen)
         said = backend.note(graph, chosen) if hasattr(backend, "note") and not request.quiet else ""
         note = f", {said}" if said else ""
