@@ -9,7 +9,7 @@ from pathlib import Path
 from netspec.document import Document, read_document
 from netspec.elaborate.alone import elaborate_block
 from netspec.elaborate.run import MAX_NODES
-from netspec.errors import Reporter, SpecError
+from netspec.errors import Reporter, SpecError, TooManyErrors
 from netspec.library import Found
 from netspec.names import check_block, warn_unused
 from netspec.network import Network, build
@@ -53,16 +53,22 @@ def check_file(
     `parts` names the parts of ONLY_CHECK to look at: all by default.
     """
     read = Reporter()
-    document = read_document(spec, read, include)
-    _join(read, reporter)
-    if document is None:
-        return []
-    checking = Checking(document, reporter, max_nodes, variant, read)
-    if not document.is_library:
-        checking.compile(variant or document.default_variant)
-    for name in ONLY_CHECK if parts is None else parts:
-        ONLY_CHECK[name](checking)
-    return checking.networks
+    networks: list[Network] = []
+    try:
+        try:
+            document = read_document(spec, read, include)
+        finally:
+            _join(read, reporter)
+        if document is None:
+            return []
+        checking = Checking(document, reporter, max_nodes, variant, read, networks)
+        if not document.is_library:
+            checking.compile(variant or document.default_variant)
+        for name in ONLY_CHECK if parts is None else parts:
+            ONLY_CHECK[name](checking)
+    except TooManyErrors:
+        pass  # they are in the reporter
+    return networks
 
 
 def _other_variants(checking: Checking) -> None:

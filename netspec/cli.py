@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from netspec.errors import DataError, Diagnostic, NetspecError, SpecError
+from netspec.errors import SHOWN_ERRORS, DataError, Diagnostic, NetspecError, SpecError, TooManyErrors
 from netspec.pipes import read_once
 from netspec.streams import prepare, silence, tell
 
@@ -81,9 +81,13 @@ class Commands(click.Group):
             return super().make_context(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs the command."""
-        with _reader():
-            return super().invoke(ctx)
+        """Runs the command; an error takes along how it is to be printed."""
+        try:
+            with _reader():
+                return super().invoke(ctx)
+        except NetspecError as e:
+            e.options = dict(ctx.obj or {})
+            raise
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Names the nearest command for one that is not there."""
@@ -103,7 +107,7 @@ class Commands(click.Group):
 @click.pass_context
 def cli(ctx: click.Context, color: str) -> None:
     """Convolutional architectures as YAML specs, compiled to PyTorch and ONNX."""
-    ctx.obj = {"color": color}
+    ctx.obj = {"color": color, "max_errors": SHOWN_ERRORS}
 
 
 def main() -> None:
@@ -160,11 +164,16 @@ def show_error(error: NetspecError) -> None:
 
     ctx = click.get_current_context(silent=True)
     options = ctx.find_root().obj if ctx is not None and ctx.find_root().obj else {}
-    printer = Printer(options.get("findings", "text"), options.get("color", _color()))
+    options = {**options, **error.options}
+    printer = Printer(
+        options.get("findings", "text"),
+        options.get("color", _color()),
+        most=options.get("max_errors", SHOWN_ERRORS),
+    )
     if isinstance(error, SpecError):
-        printer.print(error.diagnostics)
+        printer.print(error.diagnostics, isinstance(error, TooManyErrors))
     elif isinstance(error, DataError):
-        printer.print([Diagnostic(error.code, str(error), help=error.help)])
+        printer.print([Diagnostic(error.code, str(error), hint=error.help)])
     else:
         printer.write(f"{printer.style('error', 'error')}: {printable(str(error))}")
         if error.help:

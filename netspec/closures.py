@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from netspec.arith import Fault, binary, index, slice_of, truth
-from netspec.errors import did_you_mean
+from netspec.errors import Hint, did_you_mean
 from netspec.lexer import Token
 
 Run: TypeAlias = Callable[[Any, dict[str, Any]], Any]
@@ -16,17 +16,14 @@ Run: TypeAlias = Callable[[Any, dict[str, Any]], Any]
 class Wrong(Exception):
     """A mistake at characters of the text, before they have a place."""
 
-    def __init__(self, code: str, message: str, start: int, end: int, help: str = "") -> None:
+    def __init__(self, code: str, message: str, start: int, end: int, help: str | Hint = "") -> None:
         super().__init__(message)
         self.code, self.message, self.start, self.end, self.help = code, message, start, end, help
 
 
-def unknown_help(name: str, followed: str, env: Any, compared: bool) -> str:
+def unknown_help(name: str, env: Any, compared: bool) -> Hint:
     """The help for a name that nobody knows."""
-    if found := did_you_mean(name, env.names()):
-        if found.startswith("did you mean"):
-            return found
-    return f"a word is quoted here: '{name}'" if compared else did_you_mean(name, env.names())
+    return did_you_mean(name, env.names(), f"a word is quoted here: '{name}'" if compared else "")
 
 
 def guard(token: Token, fn: Callable[..., Any], *args: Any) -> Any:

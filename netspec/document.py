@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netspec.errors import Reporter, Span, UsageError, did_you_mean
+from netspec.errors import Hint, Reporter, Span, UsageError, did_you_mean
 from netspec.identifiers import clipped, from_file_name
 from netspec.ops import lookup
 from netspec.parse import Map, Scalar, Seq, Tree, read
@@ -247,7 +247,7 @@ class Reader:
             if path.is_file() and path.resolve().is_relative_to(Path(root).resolve()):
                 return path
         known = sorted(p.relative_to(r).with_suffix("").as_posix() for r in roots for p in _yamls(Path(r)))
-        help_ = did_you_mean(word.removeprefix("./"), known)
+        help_: str | Hint = did_you_mean(word.removeprefix("./"), known)
         if not local and (self.root / f"{word}.yaml").is_file():
             help_ = f"a library beside this file is written './{word}'"
         self.reporter.error("NS207", f"there is no library '{clipped(word)}'", item.span, help=help_)

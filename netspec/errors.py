@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from array import array
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+MAX_ERRORS = 1_000
+"""Checking a document stops at so many errors."""
+SHOWN_ERRORS = 100
+"""So many errors and warnings are printed where --max-errors says nothing else."""
+MAX_KNOWN = 1_000
+"""The nearest name is looked for among so many, the latest ones."""
+MAX_WORD = 64
+"""A longer word is like no other."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -13,11 +26,26 @@ class Source:
 
     name: str
     text: str = field(repr=False)
+    _starts: array[int] = field(default_factory=lambda: array("l"), init=False, repr=False)
 
     def line(self, number: int) -> str:
         """The text of line `number` (1-based), without its line end."""
-        lines = self.text.split("\n")
-        return lines[number - 1].rstrip("\r") if 1 <= number <= len(lines) else ""
+        starts = self.starts
+        if not 1 <= number < len(starts):
+            return ""
+        return self.text[starts[number - 1] : starts[number] - 1].rstrip("\r")
+
+    @property
+    def starts(self) -> array[int]:
+        """Where each line begins, and where one after the last would."""
+        if not self._starts:
+            self._starts.append(0)
+            at = self.text.find("\n")
+            while at >= 0:
+                self._starts.append(at + 1)
+                at = self.text.find("\n", at + 1)
+            self._starts.append(len(self.text) + 1)
+        return self._starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +76,39 @@ class Frame:
     path: str
 
 
+class Hint:
+    """A help line that is worked out when it is shown, so that a thousand errors do not look for a thousand names."""
+
+    __slots__ = ("_make", "_text")
+
+    def __init__(self, make: Callable[[], str]) -> None:
+        self._make, self._text = make, ""
+
+    def __str__(self) -> str:
+        if self._make is not None:
+            self._text = self._make()
+            self._make = None  # type: ignore[assignment]
+        return self._text
+
+    def __contains__(self, text: str) -> bool:
+        return text in str(self)
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding, with the place, the calls that led there (innermost first) and help."""
+    """One error or warning, with the place, the calls that led there (innermost first) and help."""
 
     code: str
     message: str
     span: Span | None = None
-    help: str = ""
+    hint: str | Hint = ""
     trace: tuple[Frame, ...] = ()
     severity: str = "error"
+
+    @property
+    def help(self) -> str:
+        """The help line, or nothing."""
+        return str(self.hint)
 
     def __str__(self) -> str:
         where = f"{self.span}: " if self.span else ""
@@ -67,7 +118,7 @@ class Diagnostic:
 class Mistake(Exception):
     """Something is wrong in a spec; whoever catches it knows the place where it has none."""
 
-    def __init__(self, code: str, message: str, span: Span | None = None, help: str = "") -> None:
+    def __init__(self, code: str, message: str, span: Span | None = None, help: str | Hint = "") -> None:
         super().__init__(message)
         self.code, self.message, self.span, self.help = code, message, span, help
 
@@ -76,10 +127,12 @@ class NetspecError(Exception):
     """Everything that netspec raises on purpose; `exit_code` is the process's."""
 
     exit_code = 1
+    options: Mapping[str, Any] = {}
+    """Of the command line that it ended, where that says how it is printed."""
 
-    def __init__(self, message: str = "", help: str = "") -> None:
+    def __init__(self, message: str = "", help: str | Hint = "") -> None:
         super().__init__(message)
-        self.help = help
+        self.help = str(help)
 
 
 class SpecError(NetspecError):
@@ -87,7 +140,14 @@ class SpecError(NetspecError):
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)
-        super().__init__("\n".join(map(str, self.diagnostics)))
+        said = [str(d) for d in self.diagnostics[:SHOWN_ERRORS]]
+        if rest := more(len(self.diagnostics), len(said), isinstance(self, TooManyErrors)):
+            said.append(rest)
+        super().__init__("\n".join(said))
+
+
+class TooManyErrors(SpecError):
+    """So many errors are found that checking stops."""
 
 
 class UsageError(NetspecError):
@@ -112,39 +172,48 @@ class DataError(NetspecError):
 
 @dataclass
 class Reporter:
-    """Collects findings; the same finding at the same place is kept once."""
+    """Collects errors and warnings, up to `limit` of both; the same one at the same place is kept once."""
 
     diagnostics: list[Diagnostic] = field(default_factory=list)
-    errors: int = 0
+    limit: int = MAX_ERRORS
     _seen: set[tuple[object, ...]] = field(default_factory=set)
 
+    def __post_init__(self) -> None:
+        self.errors = sum(d.severity == "error" for d in self.diagnostics)
+
     def report(self, found: Diagnostic) -> None:
-        """Adds a finding, unless the same one is already there."""
+        """Adds an error or warning, unless the same one is already there; raises TooManyErrors."""
         span = found.span
         key = (found.code, span and (span.file, span.line, span.col), "" if span else found.message)
-        if key not in self._seen:
-            self._seen.add(key)
-            self.diagnostics.append(found)
-            self.errors += found.severity == "error"
+        if key in self._seen:
+            return
+        if found.severity != "error" and len(self.diagnostics) - self.errors >= self.limit:
+            return
+        self._seen.add(key)
+        self.diagnostics.append(found)
+        if found.severity == "error":
+            self.errors += 1
+            if self.errors >= self.limit:
+                raise TooManyErrors(self.sorted())
 
-    def error(self, code: str, message: str, span: Span | None, help: str = "",
+    def error(self, code: str, message: str, span: Span | None, help: str | Hint = "",
               trace: tuple[Frame, ...] = ()) -> None:
         """Reports an error."""
         self.report(Diagnostic(code, message, span, help, trace))
 
-    def warning(self, code: str, message: str, span: Span | None, help: str = "",
+    def warning(self, code: str, message: str, span: Span | None, help: str | Hint = "",
                 trace: tuple[Frame, ...] = ()) -> None:
         """Reports a warning."""
         self.report(Diagnostic(code, message, span, help, trace, "warning"))
 
-    def note(self, code: str, message: str, span: Span | None, help: str = "") -> None:
+    def note(self, code: str, message: str, span: Span | None, help: str | Hint = "") -> None:
         """Reports what a user should know and need not change; `--strict` makes no error of it."""
         self.report(Diagnostic(code, message, span, help, severity="note"))
 
     @property
     def failed(self) -> bool:
         """Whether an error was reported."""
-        return any(d.severity == "error" for d in self.diagnostics)
+        return self.errors > 0
 
     def sorted(self) -> tuple[Diagnostic, ...]:
         """The findings in the order of their places."""
@@ -156,6 +225,7 @@ class Reporter:
     def strict(self) -> None:
         """Turns warnings into errors (`--strict`)."""
         self.diagnostics = [replace(d, severity="error") if d.severity == "warning" else d for d in self.diagnostics]
+        self.errors = sum(d.severity == "error" for d in self.diagnostics)
 
     def check(self) -> None:
         """Raises SpecError if an error was reported."""
@@ -163,15 +233,41 @@ class Reporter:
             raise SpecError(self.sorted())
 
 
+def more(found: int, shown: int, stopped: bool) -> str:
+    """What stands below the errors and warnings that are printed, of those that are not."""
+    left = f"and {found - shown:,} more (--max-errors {found} prints them)" if found > shown else ""
+    return "; ".join(filter(None, (left, f"checking stopped at {MAX_ERRORS:,} errors" if stopped else "")))
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that is most like `name`, or None where none is close."""
-    found = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return _nearest(name, latest(known))
+
+
+@lru_cache(maxsize=1024)
+def _nearest(name: str, known: tuple[str, ...]) -> str | None:
+    if len(name) > MAX_WORD:
+        return None
+    # As difflib's ratio allows: 2 * shorter / (shorter + longer) is at least 0.6.
+    short, long = len(name) * 3 / 7, len(name) * 7 / 3
+    found = get_close_matches(name, [k for k in known if short <= len(k) <= long], n=1, cutoff=0.6)
     return found[0] if found else None
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A help line with the nearest known name, or the list of them when it is short."""
-    known = list(known)
-    if found := nearest(name, known):
-        return f"did you mean '{found}'?"
-    return f"known: {', '.join(sorted(known))}" if 0 < len(known) <= 12 else ""
+def latest(known: Iterable[str]) -> tuple[str, ...]:
+    """At most MAX_KNOWN of the names: the last ones of a list or mapping, the first ones of anything else."""
+    if isinstance(known, (Sequence, Mapping)) and len(known) > MAX_KNOWN:
+        return tuple(islice(reversed(known), MAX_KNOWN))
+    return tuple(islice(known, MAX_KNOWN))
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> Hint:
+    """A help line with the nearest known name, or the list of them when it is short, or something else."""
+    names = latest(known)
+
+    def help() -> str:
+        if found := _nearest(name, names):
+            return f"did you mean '{found}'?"
+        return otherwise or (f"known: {', '.join(sorted(names))}" if 0 < len(names) <= 12 else "")
+
+    return Hint(help)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from netspec.errors import Reporter, did_you_mean
+from netspec.errors import Hint, Reporter, did_you_mean
 from netspec.fields import receptive_field
 from netspec.graph import Graph
 from netspec.measure import inside, neurons, output_of, output_shape, totals
@@ -76,7 +76,7 @@ class _Verifier:
                 for path, row in tree.entries:
                     self.row(path, row)
 
-    def error(self, code: str, message: str, tree: Tree, help: str = "") -> None:
+    def error(self, code: str, message: str, tree: Tree, help: str | Hint = "") -> None:
         where = f"{self.graph.name}: " if self.network.variant else ""
         self.reporter.error(code, where + message, tree.span, help)
 

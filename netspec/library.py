@@ -97,7 +97,7 @@ def _find(spec: str) -> Found:
         raise _no_file(Path(spec), spec)
     raise UsageError(
         f"there is no spec '{spec[:80]}'",
-        did_you_mean(spec, [*known, *(p.stem for p in shipped())]) or "`netspec list specs` shows them all",
+        did_you_mean(spec, [*known, *(p.stem for p in shipped())], "`netspec list specs` shows them all"),
     )
 
 
@@ -106,7 +106,7 @@ def _library(name: str, block: str) -> Path:
     path = specs_root() / f"{name}.yaml"
     if not path.is_file():
         names = [f"blocks/{library.stem}" for library in block_libraries()] + [family.stem for family in shipped()]
-        help = did_you_mean(name, names) or "`netspec list blocks` shows them all"
+        help = did_you_mean(name, names, "`netspec list blocks` shows them all")
         raise UsageError(f"there is no library '{name[:80]}' of blocks", help)
     if not block:
         raise UsageError(f"'{name}' is a library of blocks", f"name one of them, as in {name}:BLOCK")

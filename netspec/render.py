@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import IO
 
-from netspec.errors import Diagnostic, Frame, Span
+from netspec.errors import SHOWN_ERRORS, Diagnostic, Frame, Span, more
 from netspec.streams import tell
 
 MAX_MESSAGE = 2000
@@ -22,19 +22,33 @@ _STYLES = {"error": "1;31", "warning": "1;33", "note": "1;36", "place": "1", "gu
 class Printer:
     """Prints findings to a stream; `color` is auto, always or never."""
 
-    def __init__(self, format: str = "text", color: str = "auto", stream: IO[str] | None = None) -> None:
-        self.format = format
+    def __init__(
+        self, format: str = "text", color: str = "auto", stream: IO[str] | None = None, most: int = SHOWN_ERRORS
+    ) -> None:
+        self.format, self.most = format, most
         self.stream = stream or sys.stderr
         terminal = self.stream.isatty()
         self.color = color == "always" or (color == "auto" and terminal and not os.environ.get("NO_COLOR"))
         self.width = shutil.get_terminal_size((120, 24)).columns if terminal else 120
 
-    def print(self, found: Sequence[Diagnostic]) -> None:
-        """Prints findings in their order."""
+    def print(self, found: Sequence[Diagnostic], stopped: bool = False) -> None:
+        """Prints errors and warnings in their order, `most` of them, errors first, and how many are left.
+
+        `stopped` says that there may be more, which were not looked for.
+        """
+        shown = list(found)
+        if len(shown) > self.most:
+            kept = set(sorted(range(len(found)), key=lambda i: found[i].severity != "error")[: self.most])
+            shown = [d for i, d in enumerate(found) if i in kept]
+        rest = more(len(found), len(shown), stopped)
+        if rest and self.format != "text":
+            shown.append(Diagnostic("", rest, severity="note"))
         if self.format == "json":
-            self.write(json.dumps([as_json(d) for d in found], indent=2))
-        for d in found if self.format != "json" else ():
+            self.write(json.dumps([as_json(d) for d in shown], indent=2))
+        for d in shown if self.format != "json" else ():
             self.write(self.github(d) if self.format == "github" else self.text(d))
+        if rest and self.format == "text":
+            self.write(rest)
 
     def write(self, text: str) -> None:
         """Writes a line; characters that the stream cannot hold are escaped."""

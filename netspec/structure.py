@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from netspec.errors import Reporter, Span, did_you_mean, nearest
+from netspec.errors import Hint, Reporter, Span, did_you_mean, nearest
 from netspec.expr import ExprError, parse_template
 from netspec.identifiers import Kind, clipped, why_not, why_not_around
 from netspec.ops import lookup
@@ -55,7 +55,8 @@ def _misspelt(node: Tree, missing: Sequence[str], schema: Any) -> bool:
     """Whether what is missing is there under an unknown key like it, which is an error of its own."""
     known = list(schema.get("properties", {}))
     given = node.keys() if isinstance(node, Map) else []
-    return any(nearest(key, known) in missing for key in given if key not in known)
+    unknown = [key for key in given if key not in known]
+    return any(nearest(key, known) in missing for key in unknown[:20])
 
 
 def _empty(value: Tree) -> bool:
@@ -80,12 +81,12 @@ def _head(span: Span) -> Span:
     return Span(span.source, span.line, span.col, span.line, span.col + 1)
 
 
-def _unknown_key(name: Scalar, value: Tree, known: Sequence[str]) -> str:
+def _unknown_key(name: Scalar, value: Tree, known: Sequence[str]) -> str | Hint:
     if isinstance(value, Scalar) and value.plain and value.text == "" and re.match(r"\w+:\S", name.text):
         return f"a blank after the colon: {name.text.replace(':', ': ', 1)}"
     if name.text.rstrip().endswith((")", "]")):
         return "quote an expression with commas or brackets inside { } or [ ]"
-    return did_you_mean(name.text, known) or (f"known: {', '.join(known)}" if known else "it takes no arguments")
+    return did_you_mean(name.text, known, f"known: {', '.join(known)}" if known else "it takes no arguments")
 
 
 def _missing_help(missing: Sequence[str]) -> str:
@@ -312,15 +313,16 @@ class _Structure:
                 "NS110", "this step has keywords and no op", _head(tree.span), "`op: arguments` beside them"
             )
             return
-        known = did_you_mean(second.text, KEYWORDS)
         first_op = split_name(heads[0][0].text)[1]
         op = lookup(first_op)
-        if not known.startswith("did you mean") and first_op in JOINS:
-            known = "branches stand two columns further"
+        if first_op in JOINS:
+            known = did_you_mean(second.text, KEYWORDS, "branches stand two columns further")
         elif op is not None and second.text in [p.name for p in op.params]:
-            known = f"arguments stand inside the op's: `{first_op}: {{..., {second.text}: ...}}`"
-        elif not known.startswith("did you mean") and lookup(split_name(second.text)[1]) is not None:
-            known = "a second step begins with `- `"
+            known = Hint(lambda: f"arguments stand inside the op's: `{first_op}: {{..., {second.text}: ...}}`")
+        elif lookup(split_name(second.text)[1]) is not None:
+            known = did_you_mean(second.text, KEYWORDS, "a second step begins with `- `")
+        else:
+            known = did_you_mean(second.text, KEYWORDS)
         self.reporter.error("NS111", f"there is no keyword '{clipped(second.text)}'", second.span, known)
 
     def join(self, key: Scalar, args: Tree) -> None:
@@ -352,7 +354,7 @@ class _Structure:
         if any(k.text == "do" for k, _ in tree.entries):
             self.body(tree.get("do"))
 
-    def misplaced(self, key: Scalar, value: Tree, help: str) -> None:
+    def misplaced(self, key: Scalar, value: Tree, help: str | Hint) -> None:
         """A keyword in a place where it has no meaning."""
         self.reporter.error("NS113", f"'{key.text}' has no meaning here", key.span, help)
         self.bad |= {id(key), id(value)}

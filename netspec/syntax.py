@@ -8,7 +8,7 @@ from typing import Any
 
 from netspec.arith import FUNCTIONS, Fault, compare, truth, unary
 from netspec.closures import Run, Wrong, arith, comprehend, cut, guard, item, logic, unknown_help
-from netspec.errors import did_you_mean
+from netspec.errors import Hint, did_you_mean
 from netspec.lexer import Token, tokens
 
 MAX_LENGTH = 500
@@ -65,7 +65,7 @@ class Parser:
             self.fail(f"'{text}' is missing", for_ if self.now.kind == "end" else self.now)
         return token  # type: ignore[return-value]
 
-    def fail(self, message: str, token: Token, help: str = "") -> None:
+    def fail(self, message: str, token: Token, help: str | Hint = "") -> None:
         """Raises a syntax error at a token."""
         raise Wrong("NS301", message, token.start, token.end, help)
 
@@ -240,7 +240,6 @@ class Parser:
         name = token.text
         if name not in self.bound:
             self.free.add(name)
-        followed = self.now.text
 
         def run(env: Any, local: dict[str, Any]) -> Any:
             env.tick()
@@ -254,7 +253,7 @@ class Parser:
                     f"there is no value '{name}'",
                     token.start,
                     token.end,
-                    unknown_help(name, followed, env, self.compared),
+                    unknown_help(name, env, self.compared),
                 ) from None
 
         return run

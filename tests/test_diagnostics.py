@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import netspec
+from netspec import cli, errors
 from netspec.check import check_file
 from netspec.errors import Diagnostic, Frame, Reporter, Source, Span
 from netspec.render import MAX_MESSAGE, Printer
@@ -152,3 +154,87 @@ def test_mistake_inside_a_block_names_the_calls(tmp_path: Path) -> None:
     (finding,) = reporter.sorted()
     assert finding.code == "NS401" and finding.span is not None and finding.span.line == 8
     assert [(f.block, f.span.line, f.path) for f in finding.trace] == [("inner", 12, "b.inner"), ("outer", 15, "b")]
+
+
+WRONG = "netspec: 1\nname: a\ninput: [3, 8, 8]\nbody:\n"
+
+
+@pytest.fixture
+def looked_for(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The words whose nearest name was looked for."""
+    words: list[str] = []
+    real = errors.get_close_matches
+
+    def counted(word: str, known: list[str], **options: object) -> list[str]:
+        words.append(word)
+        return real(word, known, **options)  # type: ignore[call-overload, no-any-return]
+
+    monkeypatch.setattr(errors, "get_close_matches", counted)
+    errors._nearest.cache_clear()
+    return words
+
+
+def run_check(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, *options: str) -> str:
+    path = tmp_path / "a.yaml"
+    path.write_text(text, encoding="utf-8")
+    assert cli.run(["check", str(path), *options]) == 1
+    return capsys.readouterr().err
+
+
+def test_eight_thousand_wrong_steps(tmp_path: Path, capsys: pytest.CaptureFixture[str], looked_for: list[str]) -> None:
+    """Checking stops at 1,000 errors, 100 of them are printed, and only for those a nearest name is looked for."""
+    text = WRONG + "".join(f"- rel{n}x: 1\n" for n in range(8000))
+    said = run_check(tmp_path, capsys, text)
+    assert said.count("error[NS201]") == 100
+    assert said.endswith("and 900 more (--max-errors 1000 prints them); checking stopped at 1,000 errors\n"
+                         "1,000 errors or more\n")
+    assert len(set(looked_for)) == len(looked_for) <= 100
+
+
+def test_a_word_is_looked_for_once(tmp_path: Path, capsys: pytest.CaptureFixture[str], looked_for: list[str]) -> None:
+    said = run_check(tmp_path, capsys, WRONG + "- rleu\n" * 500, "--max-errors", "500")
+    assert said.count("did you mean 'relu'?") == 500 and looked_for == ["rleu"]
+    assert " more" not in said
+
+
+@pytest.mark.parametrize("most", [1, 7, 100])
+def test_the_machine_formats_say_how_many_are_left(
+    most: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, options = WRONG + "- rleu\n" * 300, ("--max-errors", str(most))
+    found = json.loads(run_check(tmp_path, capsys, text, "-f", "json", *options))
+    assert [d["severity"] for d in found] == ["error"] * most + ["note"]
+    assert found[-1]["message"].startswith(f"and {300 - most} more")
+    lines = run_check(tmp_path, capsys, text, "-f", "github", *options).splitlines()
+    assert len([line for line in lines if line.startswith("::")]) == most + 1
+    assert lines[-1].startswith("::notice") and f"and {300 - most} more" in lines[-1]
+
+
+def test_errors_are_printed_before_warnings_crowd_them_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    params = "".join(f"  p{n}: 1\n" for n in range(200))
+    said = run_check(tmp_path, capsys, f"netspec: 1\nname: a\ninput: [3, 8, 8]\nparams:\n{params}body:\n- rleu\n")
+    assert said.count("error[") == 1 and said.count("warning[") == 99
+
+
+@pytest.mark.parametrize("command", ["check", "summary", "draw", "compile --to json", "run", "explain", "plot params"])
+def test_every_command_that_prints_errors_takes_the_option(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.yaml").write_text(WRONG + "- rleu\n" * 30, encoding="utf-8")
+    rest = ["relu"] if command == "explain" else []
+    assert cli.run([*command.split(), "a.yaml", *rest, "--max-errors", "3"]) == 1
+    assert capsys.readouterr().err.count("error[") == 3
+    assert cli.run([*command.split(), "a.yaml", *rest]) == 1
+    assert capsys.readouterr().err.count("error[") == 30
+
+
+def test_a_spec_error_of_a_thousand_errors_is_short(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(WRONG + "- rleu\n" * 8000, encoding="utf-8")
+    with pytest.raises(errors.SpecError) as raised:
+        netspec.load(path)
+    assert len(raised.value.diagnostics) == errors.MAX_ERRORS
+    assert len(str(raised.value).splitlines()) == errors.SHOWN_ERRORS + 1

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from netspec.commands.common import printer, say
+from netspec.commands.common import error_option, printer, say
 from netspec.errors import Diagnostic, Reporter, SpecError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 @click.option(
     "--max-nodes", type=click.IntRange(1), default=100_000, show_default=True, help="The largest graph that is built."
 )
+@error_option
 @click.option("--strict", is_flag=True, help="Warnings are errors.")
 @click.option("-q", "--quiet", is_flag=True, help="No warnings and no summary line.")
 @click.pass_context
@@ -60,26 +62,28 @@ def command(
     from netspec.cli import show_error
 
     ctx.find_root().obj["findings"] = findings
-    reporter = Reporter()
+    reporter = Reporter(limit=sys.maxsize)
     count = variants = 0
+    stopped = False
     unread: list[UsageError] = []
     for found_file, only in _files(specs, variant, unread):
+        own = Reporter()
         try:
-            networks = check_file(found_file, reporter, tuple(map(Path, include)), variant or only, max_nodes)
+            networks = check_file(found_file, own, tuple(map(Path, include)), variant or only, max_nodes)
         except UsageError as e:
             unread.append(e)
             continue
         count, variants = count + 1, variants + len(networks)
-        for network in networks:
-            for found in network.warnings:
-                reporter.report(found)
+        stopped = stopped or own.errors >= own.limit
+        for found in (*own.diagnostics, *(d for network in networks for d in network.warnings)):
+            reporter.report(found)
     if strict:
         reporter.strict()
     shown = [d for d in reporter.sorted() if d.severity == "error" or not quiet]
     if findings != "text":
-        shown += [Diagnostic("usage", str(error), help=error.help) for error in unread]
+        shown += [Diagnostic("usage", str(error), hint=error.help) for error in unread]
     if shown or findings == "json":
-        printer().print(shown)
+        printer().print(shown, stopped)
     for error in unread if findings == "text" else ():
         show_error(error)
     if unread:
@@ -87,7 +91,7 @@ def command(
     if reporter.failed:
         errors = sum(d.severity == "error" for d in shown)
         if findings == "text" and not quiet:
-            say(f"{errors} error{'s' * (errors != 1)}")
+            say(f"{errors:,} error{'s' * (errors != 1)}{' or more' * stopped}")
         return SpecError.exit_code
     if not quiet and findings == "text":
         say(f"ok: {count} file{'s' * (count != 1)}, {variants} network{'s' * (variants != 1)}")

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from netspec.errors import Diagnostic, Reporter, SpecError, UsageError
+from netspec.errors import SHOWN_ERRORS, Diagnostic, Reporter, SpecError, UsageError
 from netspec.network import Network
 from netspec.streams import put, tell
 
@@ -30,6 +30,23 @@ class Sizes(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         ):
             self.fail(f"'{value}' is no size; write 3x224x224", param, ctx)
         return [int(p) for p in parts]
+
+
+def _most(ctx: click.Context, param: click.Parameter, value: int) -> None:
+    ctx.find_root().obj["max_errors"] = value
+
+
+error_option = click.option(
+    "--max-errors",
+    metavar="N",
+    type=click.IntRange(1),
+    default=SHOWN_ERRORS,
+    show_default=True,
+    expose_value=False,
+    callback=_most,
+    help="Print at most so many errors and warnings.",
+)
+"""The option of every command that prints the errors of a spec."""
 
 
 def spec_options(fn: F) -> F:
@@ -55,6 +72,7 @@ def spec_options(fn: F) -> F:
                 show_default=True,
                 help="The largest graph that is built.",
             ),
+            error_option,
             click.option("--strict", is_flag=True, help="Warnings are errors."),
             click.option("-q", "--quiet", is_flag=True, help="No warnings and no summary line."),
         )
@@ -156,7 +174,7 @@ def printer() -> Any:
     from netspec.render import Printer
 
     options = click.get_current_context().find_root().obj
-    return Printer(options.get("findings", "text"), options.get("color", "auto"))
+    return Printer(options.get("findings", "text"), options.get("color", "auto"), most=options["max_errors"])
 
 
 def shown(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netspec.commands.common import out, say
+from netspec.commands.common import error_option, out, say
 
 if TYPE_CHECKING:
     from netspec.plot import Point
@@ -27,6 +27,7 @@ KINDS = ("params", "macs", "memory", "pareto")
 @click.option("-o", "output", metavar="FILE", help="Where to plot; WHAT.svg here by default, - is stdout (SVG).")
 @click.option("-f", "--format", "kind", type=click.Choice(["svg", "png"]), help="By the suffix of -o, or svg.")
 @click.option("-d", "--depth", type=click.IntRange(1), help="Bars for scopes down to here; by default for each step.")
+@error_option
 @click.option("-q", "--quiet", is_flag=True, help="No summary line.")
 def command(what: str, specs: tuple[str, ...], output: str | None, kind: str | None, depth: int | None,
             quiet: bool) -> int:

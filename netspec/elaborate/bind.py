@@ -60,7 +60,7 @@ def collect(env: Env, args: Tree | None, slots: Sequence[Slot], what: str, at: S
                 "NS206",
                 f"'{what}' has no parameter '{key.text}'",
                 key.span,
-                did_you_mean(key.text, names) or f"'{what}' takes no arguments",
+                did_you_mean(key.text, names) if names else f"'{what}' takes no arguments",
             )
             # Read as the nearest free name, so that what follows is checked too and nothing is said twice.
             meant = run.guess(key.text, [n for n in names if n not in found])
@@ -269,7 +269,7 @@ def _help(env: Env, value: Any, type_: str, tree: Tree) -> str:
         if type_ == "pad" and value == "same":
             return "`half` pads both sides alike (PyTorch), `same_upper` as TensorFlow does"
         if type_ == "pad":
-            return did_you_mean(value, PAD_WORDS) or f"the words are {', '.join(PAD_WORDS)}"
+            return str(did_you_mean(value, PAD_WORDS, f"the words are {', '.join(PAD_WORDS)}"))
         if re.fullmatch(r"[^\s]+\s*[-+*/%(<>=].*", value):
             return f"write `={value}` to compute it"
     if isinstance(value, float) and type_ in ("int", "size"):

@@ -11,7 +11,7 @@ from typing import Any
 from netspec.document import Document
 from netspec.elaborate.forecast import Forecast
 from netspec.elaborate.values import BlockFrame, Mistake, Names, Val
-from netspec.errors import Reporter, Span, nearest
+from netspec.errors import Hint, Reporter, Span, nearest
 from netspec.graph import Node, Ref, Scope
 from netspec.identifiers import Path
 from netspec.ops import OPS, Op, Shape, Tensor
@@ -120,6 +120,7 @@ class Run:
     """Used up so far; every node gives some back."""
     params: int = 0
     forecast: Forecast = field(default_factory=Forecast)
+    known: dict[Document, dict[str, None]] = field(default_factory=dict)
     guesses: int = 0
     last_node: int = 0
     """After a guess, how many nodes are made at most."""
@@ -144,7 +145,9 @@ class Run:
                 raise OverBudget(f"this loop makes {more:,} nodes or more, and a network has at most "
                                  f"{self.max_nodes:,}", span, ctx.frame)
 
-    def error(self, frame: BlockFrame | None, code: str, message: str, span: Span | None, help: str = "") -> None:
+    def error(
+        self, frame: BlockFrame | None, code: str, message: str, span: Span | None, help: str | Hint = ""
+    ) -> None:
         """Reports an error with the calls that led here."""
         self.reporter.error(code, message, span, help, frame.trace if frame else ())
 
@@ -174,9 +177,11 @@ class Run:
         ref, = value.refs
         return self.nodes[ref.node].shapes[ref.out]
 
-    def callables(self, home: Document) -> list[str]:
+    def callables(self, home: Document) -> Mapping[str, None]:
         """Everything that a step may name in a file."""
-        return [*OPS, *home.blocks, *home.used, "do", "tee"]
+        if home not in self.known:
+            self.known[home] = dict.fromkeys([*home.blocks, *home.used, *OPS, "do", "tee"])
+        return self.known[home]
 
     def scope(self, where: Where, kind: str, frame: BlockFrame, span: Span | None, block: str = "",
               args: Mapping[str, Any] | None = None, doc: str = "") -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from netspec.errors import Frame, Mistake, Reporter, Span, did_you_mean
+from netspec.errors import Frame, Hint, Mistake, Reporter, Span, did_you_mean
 from netspec.graph import Ref
 from netspec.ops import Shape
 from netspec.parse import Scalar, Tree
@@ -118,9 +118,12 @@ class Names:
             scope = scope.parent
         scope.lost.append(re.compile(re.escape(name) + r"\Z"))
 
-    def all(self) -> list[str]:
-        """Every name that can be seen from here."""
-        return [*self.entries, *(self.parent.all() if self.parent else ())]
+    def all(self) -> Iterator[str]:
+        """Every name that can be seen from here, the nearest first."""
+        scope: Names | None = self
+        while scope is not None:
+            yield from reversed(scope.entries)
+            scope = scope.parent
 
 
 @dataclass(eq=False)
@@ -257,7 +260,7 @@ class Env:
         entry = self.scope.visible(first)
         if entry is None:
             known = self.scope.all()
-            help_ = did_you_mean(first, known)
+            help_: str | Hint = did_you_mean(first, known)
             if path == "x":
                 help_ = f"in the body of a document an input has its name: {', '.join(self.frame.inputs)}"
             elif not rest and first in self.run.callables(self.frame.home):
@@ -298,7 +301,7 @@ def descend(entry: Entry, rest: list[str], path: str) -> Val:
 
 
 def report(
-    reporter: Reporter, frame: BlockFrame | None, code: str, message: str, span: Span | None, help: str = ""
+    reporter: Reporter, frame: BlockFrame | None, code: str, message: str, span: Span | None, help: str | Hint = ""
 ) -> None:
     """Reports an error with the calls through which the compiler came."""
     reporter.error(code, message, span, help, frame.trace if frame else ())
