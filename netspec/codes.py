@@ -176,6 +176,11 @@ CODES: dict[str, Code] = {
         "and has few bits below 6e-5. "
         "Or the checker of the target refuses it, which is a bug of netspec.",
     ),
+    "NS604": Code(
+        "a checkpoint has values that are no weights",
+        "NaN, infinite values or negative variances, as of a training that has diverged. A warning; an error with "
+        "--strict.",
+    ),
     "NS701": Code("input data that does not fit", "An input is missing, or has another shape than the network wants."),
     "NS703": Code("a run failed", "The runtime refuses the model, or stops on the way."),
 }

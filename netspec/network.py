@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from warnings import warn
 
 from netspec.document import Document, lineage, read_document
 from netspec.elaborate import elaborate
@@ -18,6 +20,24 @@ from netspec.passes.resize import Misfit, resize
 if TYPE_CHECKING:
     import numpy as np
     import torch  # noqa: TID251 - the type alone, never at run time
+
+    from netspec.checkpoints.load import Loaded
+    from netspec.lazy import Arrays
+
+
+class CheckpointWarning(UserWarning):
+    """What was taken of a checkpoint where there was a choice, and values in it that are no numbers."""
+
+
+class CheckpointChoices(TypedDict, total=False):
+    """What of a checkpoint is taken, and how its names are read."""
+
+    exclude: Sequence[str]
+    """Patterns of steps whose weights are not taken."""
+    checkpoint_key: str
+    """Which of the mappings of the file, or which prefix of its names."""
+    rules: str | Path
+    """A file of rules, which come before those of the spec."""
 
 
 class Network:
@@ -50,23 +70,18 @@ class Network:
         weights: str | Path | None = None,
         training: bool = False,
         layers: Sequence[str] | None = None,
+        **choices: Unpack[CheckpointChoices],
     ) -> dict[str, np.ndarray]:
         """Every weight by its state-dict key: seeded, or from a checkpoint; raises DataError, UsageError.
 
-        With `layers`, paths of steps, those alone come from the checkpoint, and all others are seeded.
+        With `layers`, patterns of steps (`layer1`, `layer*.0`), those alone come from the checkpoint, without those of
+        `exclude`, and all others are seeded. What was chosen of the file is said as a CheckpointWarning.
         """
-        from netspec.checkpoints import match, read_checkpoint
-        from netspec.elaborate.top import values_of
         from netspec.weights import initialise
 
-        graph = self.graph if training else self.inference
         if weights is None:
-            return initialise(graph, seed)
-        rules = self.document.checkpoints
-        values = values_of(self.document, self.variant, self.settings) if rules is not None else {}
-        only = keys_of(graph, layers) if layers is not None else None
-        found = match(graph, read_checkpoint(Path(weights)), rules, self.graph, values, only)
-        return found if only is None else initialise(graph, seed) | found
+            return initialise(self.graph if training else self.inference, seed)
+        return self.lazy_arrays(seed, weights, training, layers, **choices).all()
 
     def lazy_arrays(
         self,
@@ -74,13 +89,38 @@ class Network:
         weights: str | Path | None = None,
         training: bool = False,
         layers: Sequence[str] | None = None,
-    ) -> Mapping[str, np.ndarray]:
+        **choices: Unpack[CheckpointChoices],
+    ) -> Arrays:
         """The same as `arrays`, each tensor made when it is asked for; raises DataError, UsageError."""
         from netspec.weights import lazily
 
         if weights is None:
             return lazily(self.graph if training else self.inference, seed)
-        return self.arrays(seed, weights, training, layers)
+        arrays, found = self.read_weights(weights, seed, training, layers, **choices)
+        for text in [*found.notes, *(d.message for d in found.warnings)]:
+            warn(text, CheckpointWarning, stacklevel=3)
+        return arrays
+
+    def read_weights(
+        self,
+        weights: str | Path,
+        seed: int = 0,
+        training: bool = False,
+        layers: Sequence[str] | None = None,
+        **choices: Unpack[CheckpointChoices],
+    ) -> tuple[Arrays, Loaded]:
+        """The same as `lazy_arrays`, and what the checkpoint gave, with what is to be said of it."""
+        from netspec.checkpoints.load import Choices, drawn, load
+        from netspec.weights import lazily
+
+        rules = choices.get("rules")
+        found = load(self, Path(weights), training, Choices(
+            layers, choices.get("exclude", ()), choices.get("checkpoint_key"), Path(rules) if rules else None))
+        if layers is None and not choices.get("exclude"):
+            return found.arrays, found
+        seeded = lazily(self.graph if training else self.inference, seed)
+        found.notes.append(drawn(seeded, found.arrays))
+        return seeded | found.arrays, found
 
     def to_torch(
         self,
@@ -89,17 +129,19 @@ class Network:
         weights: str | Path | None = None,
         layers: Sequence[str] | None = None,
         freeze: Sequence[str] = (),
+        **choices: Unpack[CheckpointChoices],
     ) -> torch.nn.Module:
         """The nn.Module that `netspec compile --to torch` writes, with its weights; raises UsageError, DataError.
 
-        `layers` are the paths of the steps whose weights come from `weights`, all by default; the parameters of the
-        steps in `freeze` are not trained (Yosinski et al. 2014: transfer of the first n layers, frozen or fine-tuned).
+        `layers` are the steps whose weights come from `weights`, all by default, without those of `exclude`; the
+        parameters of the steps in `freeze` are not trained (Yosinski et al. 2014: transfer of the first n layers,
+        frozen or fine-tuned).
         """
         from netspec.backend import Options, get
 
         backend = get("torch")
         module: torch.nn.Module = backend.to_module(
-            self.graph, self.lazy_arrays(seed, weights, training, layers), Options(training=training)
+            self.graph, self.lazy_arrays(seed, weights, training, layers, **choices), Options(training=training)
         )
         frozen = keys_of(self.graph, freeze)
         for key, parameter in module.named_parameters():
@@ -107,25 +149,33 @@ class Network:
         return module
 
     def to_onnx(self, path: str | Path, seed: int = 0, weights: str | Path | None = None, **options: Any) -> list[Path]:
-        """Writes the inference graph as an ONNX model; gives the files written."""
+        """Writes the inference graph as an ONNX model; gives the files written; `options` are those of `arrays` too."""
         from netspec.backend import Options, get
 
-        written: list[Path] = get("onnx").emit(
-            self.inference, self.lazy_arrays(seed, weights), Path(path), Options(seed=seed, **options)
-        )
+        names = {"layers", *CheckpointChoices.__annotations__} & set(options)
+        arrays = self.lazy_arrays(seed, weights, **{name: options.pop(name) for name in names})
+        written: list[Path] = get("onnx").emit(self.inference, arrays, Path(path), Options(seed=seed, **options))
         return written
 
 
-def keys_of(graph: Graph, paths: Sequence[str]) -> set[str]:
-    """The state-dict keys of the steps at these paths; raises UsageError for one that has no weights."""
+def keys_of(graph: Graph, patterns: Sequence[str]) -> set[str]:
+    """The state-dict keys of the steps that match; raises UsageError for a pattern that is for no step with weights.
+
+    A pattern is a path, in which `*` and `?` stand for parts of one of its words; all below the path is meant too.
+    """
     keys = graph.tensors()
+    prefixes = {key[:i]: None for key in keys for i, c in enumerate(key) if c == "."}
     found: set[str] = set()
-    for path in paths:
-        below = {key for key in keys if key.startswith(f"{path}.")}
-        if not below:
-            prefixes = {key[:i] for key in keys for i, c in enumerate(key) if c == "."}
-            raise UsageError(f"'{graph.name}' has no step '{path}' with weights", did_you_mean(path, prefixes))
-        found |= below
+    for pattern in patterns:
+        words = pattern.split(".")
+        steps = tuple(
+            f"{path}." for path in prefixes
+            if len(parts := path.split(".")) == len(words) and all(map(fnmatchcase, parts, words))
+        )
+        if not steps:
+            raise UsageError(
+                f"'{graph.name}' has no step '{pattern}' with weights", did_you_mean(pattern, prefixes))
+        found |= {key for key in keys if key.startswith(steps)}
     return found
 
 

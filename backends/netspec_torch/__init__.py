@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from netspec.checkpoints.stored import Need, State
+
 
 class TorchBackend:
     """Writes PyTorch source, and runs it."""
@@ -93,12 +95,12 @@ class TorchBackend:
 
         return run_module(to_module(graph, arrays, options), graph, inputs, device, repeat)
 
-    def read_checkpoint(self, path: Path) -> dict[str, np.ndarray]:
-        """The arrays of a .pth file by key, without unpickling code; raises DataError, UsageError, MissingError."""
+    def read_checkpoint(self, path: Path, need: Need) -> list[State]:
+        """The mappings of tensors in a .pth file, without running code; raises DataError, UsageError, MissingError."""
         with needing(f"reading {path}", "torch"):
-            from netspec_torch.weights import read
+            from netspec_torch.checkpoint import read
 
-        return read(Path(path))
+        return read(Path(path), need)
 
 
 BACKEND = TorchBackend()

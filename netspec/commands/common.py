@@ -6,13 +6,16 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from netspec.errors import SHOWN_ERRORS, Diagnostic, Reporter, SpecError, UsageError
 from netspec.network import Network
 from netspec.streams import put, tell
+
+if TYPE_CHECKING:
+    from netspec.lazy import Arrays
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -82,13 +85,34 @@ def spec_options(fn: F) -> F:
 
 
 weight_options = (
-    click.option("--weights", metavar="FILE", help="A checkpoint: .safetensors, .npz, .pth."),
+    click.option(
+        "--weights",
+        metavar="FILE",
+        help="A checkpoint: .safetensors, .npz, .pth, .ckpt, .bin, or the .index.json of shards.",
+    ),
+    click.option(
+        "--checkpoint-key",
+        metavar="KEY",
+        help="Which weights of the checkpoint, where it has several: the name of a mapping in it, or a prefix.",
+    ),
+    click.option(
+        "--rules", type=click.Path(), metavar="FILE", help="Rules for its names, as under `checkpoints:` of a spec."
+    ),
+    click.option(
+        "--layers",
+        multiple=True,
+        metavar="PATTERN",
+        help="Take the weights of these steps alone (`layer1`, `layer*.0`; commas between several); draw the others.",
+    ),
+    click.option(
+        "--exclude", multiple=True, metavar="PATTERN", help="Do not take the weights of these steps; draw them."
+    ),
     click.option(
         "--seed",
         type=click.IntRange(0, 2**64 - 1),
         default=0,
         show_default=True,
-        help="Seed of the weights where no checkpoint is given.",
+        help="Seed of the weights that no checkpoint gives.",
     ),
 )
 
@@ -98,6 +122,37 @@ def with_weights(fn: F) -> F:
     for option in reversed(weight_options):
         fn = option(fn)
     return fn
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What the options of with_weights ask for."""
+
+    file: str | None
+    seed: int
+    choices: dict[str, Any]
+
+    @classmethod
+    def of(cls, options: dict[str, Any]) -> Weights:
+        """Takes its options out of a command's; raises UsageError."""
+        file, seed = options.pop("weights"), options.pop("seed")
+        choices: dict[str, Any] = {name: options.pop(name) for name in ("checkpoint_key", "rules")}
+        for name in ("layers", "exclude"):
+            choices[name] = [p.strip() for text in options.pop(name) for p in text.split(",") if p.strip()]
+        choices = {name: value for name, value in choices.items() if value}
+        if choices and file is None:
+            raise UsageError(f"--{next(iter(choices)).replace('_', '-')} goes with --weights")
+        return cls(file, seed, choices)
+
+    def arrays(self, network: Network, request: Request, training: bool = False) -> Arrays:
+        """The weights; what was chosen is said, warnings are printed; raises DataError, UsageError, SpecError."""
+        if self.file is None:
+            return network.lazy_arrays(self.seed, None, training)
+        arrays, found = network.read_weights(self.file, self.seed, training, **self.choices)
+        warn(found.warnings, request)
+        for note in found.notes if not request.quiet else ():
+            say(f"{self.file}: {note}")
+        return arrays
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from netspec.commands.common import Request, say, size, spec_options, with_weights
+from netspec.commands.common import Request, Weights, say, size, spec_options, with_weights
 from netspec.errors import UsageError
 
 
@@ -44,8 +44,6 @@ from netspec.errors import UsageError
 def command(
     target: str,
     output: str | None,
-    weights: str | None,
-    seed: int,
     opset: int | None,
     dtype: str,
     functions: str,
@@ -61,10 +59,10 @@ def command(
     """
     from netspec.measure import totals
 
-    if no_weights and weights:
+    weights, request = Weights.of(options), Request.of(options)
+    if no_weights and weights.file:
         raise UsageError("--weights and --no-weights exclude each other", "leave one of them out")
     _check_options(target)
-    request = Request.of(options)
     network = request.network()
     note = ""
     if target == "json":
@@ -79,9 +77,9 @@ def command(
         if output == "-":
             raise UsageError(f"{target} is written as files: name one with -o", "--to json goes to stdout")
         path = Path(output or f"{network.name}{backend.suffix}")
-        chosen = Options(opset, dtype, functions, external_data, training, seed, not no_weights)
+        chosen = Options(opset, dtype, functions, external_data, training, weights.seed, not no_weights)
         graph = network.graph if training or target == "torch" else network.inference
-        arrays = {} if no_weights else network.lazy_arrays(seed, weights, training)
+        arrays = {} if no_weights else weights.arrays(network, request, training)
         written = backend.emit(graph, arrays, path, chosen)
         said = backend.note(graph, chosen) if hasattr(backend, "note") and not request.quiet else ""
         note = f", {said}" if said else ""

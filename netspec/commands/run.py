@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netspec.commands.common import Request, out, say, spec_options, with_weights
+from netspec.commands.common import Request, Weights, out, say, spec_options, with_weights
 from netspec.errors import DataError, UsageError, did_you_mean
 from netspec.optional import importing
 
@@ -47,8 +47,6 @@ def command(
     batch: int,
     arrays: tuple[str, ...],
     images: tuple[str, ...],
-    weights: str | None,
-    seed: int,
     repeat: int,
     **options: Any,
 ) -> int:
@@ -58,11 +56,11 @@ def command(
     """
     from netspec.backend import able, get
 
-    spec = options["spec"]
+    spec, weights = options["spec"], Weights.of(options)
     if spec.lower().endswith(".onnx"):
         if backend != "onnx":
             raise UsageError("an .onnx file runs in onnxruntime", "--backend onnx")
-        if options["variant"] or options["settings"] or options["input_size"] or weights:
+        if options["variant"] or options["settings"] or options["input_size"] or weights.file:
             raise UsageError(
                 "an .onnx file has its weights and its shape already",
                 "these options go with a spec",
@@ -72,16 +70,17 @@ def command(
             raise UsageError(f"there is no file {spec}")
         engine = get("onnx")
         shapes = engine.signature(path)
-        inputs = make_inputs(shapes, batch, arrays, images, seed)
+        inputs = make_inputs(shapes, batch, arrays, images, weights.seed)
         result = engine.run_file(path, inputs, device, repeat)
     else:
         engine = able(backend, "run")
-        network = Request.of(options).network()
+        request = Request.of(options)
+        network = request.network()
         graph = network.inference
         shapes = {n.path: n.shape for n in graph.inputs}
         kinds = {str(n.path): n.attrs["sample"] for n in graph.inputs}
-        inputs = make_inputs(shapes, batch, arrays, images, seed, kinds)
-        result = engine.run(graph, network.arrays(seed, weights), inputs, device, repeat)
+        inputs = make_inputs(shapes, batch, arrays, images, weights.seed, kinds)
+        result = engine.run(graph, weights.arrays(network, request), inputs, device, repeat)
     _print(result, inputs)
     return 0
 

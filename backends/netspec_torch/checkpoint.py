@@ -1,0 +1,139 @@
+"""Reads checkpoints of PyTorch, tensor by tensor, without ever unpickling code."""
+
+from __future__ import annotations
+
+import re
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from netspec.checkpoints.archives import BROKEN, open_archive
+from netspec.checkpoints.stored import Need, State, Stored, reading, refuse
+from netspec.errors import DataError
+from netspec_torch.pickles import Stopped, screen
+
+_DEPTH = 8
+_AGAIN = ("where it was written, save the tensors alone: torch.save(model.state_dict(), 'weights.pth'), or with "
+          "safetensors.torch.save_file")
+
+
+def read(path: Path, need: Need) -> list[State]:
+    """The mappings of tensors in a checkpoint, wherever they are in it; raises DataError, UsageError.
+
+    The pickle is read by torch with weights_only=True, after its instructions were looked through for what makes
+    much of little; tensors of the zip format stay in the file until they are asked for.
+    """
+    with reading(path) as f:
+        mapped = f.read(2) == b"PK"
+    try:
+        if mapped:
+            _screen_archive(path, need)
+        else:
+            _screen_legacy(path, need)
+    except Stopped as e:
+        raise _stopped(path, e.name, str(e)) from None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of other protocols of pickle, and of types that torch renames
+            loaded = torch.load(str(path), map_location="cpu", weights_only=True, mmap=mapped)
+    except Exception as e:  # noqa: BLE001 - the unpickler fails in as many ways as a file can be damaged
+        # PyTorch's own text advises to load with less safety, which must not be passed on.
+        found = re.search(r"(?:GLOBAL|class) ([\w.]+)", str(e))
+        raise _stopped(path, found[1] if found else "", type(e).__name__) from None
+    states = [State(at, tensors) for at, tensors in _states(loaded, (), set())]
+    if not states:
+        raise refuse(path, "holds no state dict: there is no mapping of names to tensors in it", _AGAIN)
+    _honest(path, states)
+    return states
+
+
+def _stopped(path: Path, name: str, why: str) -> DataError:
+    if name:
+        return refuse(path, f"is not read: it holds the class {name}, and netspec unpickles tensors alone", _AGAIN)
+    return refuse(path, f"is no checkpoint of tensors alone ({why})", _AGAIN)
+
+
+def _screen_archive(path: Path, need: Need) -> None:
+    """Raises Stopped or DataError for an archive that torch should not see."""
+    with open_archive(path, need, "PyTorch") as archive:
+        pickles = [i for i in archive.infolist() if i.filename.rpartition("/")[2] == "data.pkl"]
+        if len(pickles) != 1 or any(i.filename.rpartition("/")[2] == "constants.pkl" for i in archive.infolist()):
+            script = "a scripted model" if pickles else "an archive of something else"
+            raise refuse(path, f"is no PyTorch checkpoint: it is {script}", _AGAIN)
+        if any(i.compress_type != zipfile.ZIP_STORED or i.flag_bits & 1 for i in archive.infolist()):
+            raise refuse(path, "is no plain PyTorch checkpoint: its parts are compressed", _AGAIN)
+        try:
+            with archive.open(pickles[0]) as f:
+                data = f.read(need.directory + 1)
+        except BROKEN as e:
+            raise refuse(path, f"is no PyTorch checkpoint that can be read: {str(e)[:200]}") from None
+        screen(data, need.directory, _most(need))
+
+
+def _screen_legacy(path: Path, need: Need) -> None:
+    """The format before PyTorch 1.6: five pickles, and then the numbers, which are read with the file as a whole."""
+    with reading(path) as f:
+        data = f.read(need.directory + 1)
+        size = f.seek(0, 2)
+    at, count = 0, 0
+    while count < 5 and at < len(data):
+        at += screen(data[at:], need.directory, _most(need))
+        count += 1
+    if size > need.whole:
+        raise refuse(path, f"is in the format that PyTorch wrote before 1.6 and has {size:,} bytes; such a file is "
+                           f"read as a whole, of at most {need.whole:,} bytes for this network",
+                     "save it again: torch.save(torch.load(FILE, weights_only=True), 'weights.pth')")
+
+
+def _most(need: Need) -> int:
+    """A tensor takes about 30 instructions, and its optimizer and average have four more of its size."""
+    return 200_000 + 500 * need.tensors
+
+
+def _states(value: Any, at: tuple[str, ...], seen: set[int]) -> Iterator[tuple[tuple[str, ...], dict[str, Stored]]]:
+    """Every mapping that holds tensors by name, once, the outer ones first."""
+    if not isinstance(value, (Mapping, list, tuple)) or id(value) in seen or len(at) > _DEPTH:
+        return
+    seen.add(id(value))
+    pairs = list(value.items()) if isinstance(value, Mapping) else list(enumerate(value))
+    if isinstance(value, Mapping):
+        tensors = {k: _stored(v) for k, v in pairs if isinstance(k, str) and isinstance(v, torch.Tensor)}
+        if any(t.dtype != "none" for t in tensors.values()):
+            yield at, tensors
+    for key, inner in pairs:
+        yield from _states(inner, (*at, str(key)[:100]), seen)
+
+
+def _stored(tensor: torch.Tensor) -> Stored:
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
+        return Stored(tuple(tensor.shape), "none", lambda: np.empty(0))
+    name = str(tensor.dtype).removeprefix("torch.")
+    token = (tensor.untyped_storage().data_ptr(), tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), name)
+
+    def values() -> np.ndarray:
+        plain = tensor.detach()
+        if name in ("float16", "float32", "float64"):
+            return np.asarray(plain.numpy())
+        return np.asarray((plain.float() if plain.is_floating_point() else plain).numpy())
+
+    return Stored(tuple(tensor.shape), name, values, token)
+
+
+def _honest(path: Path, states: list[State]) -> None:
+    """Raises DataError where a tensor says that it is larger than what the file has for it, which torch fills up."""
+    sizes: dict[Any, int] = {}
+    for state in states:
+        for tensor in state.tensors.values():
+            if tensor.token is not None:
+                storage, offset, shape, strides, _ = tensor.token
+                last = offset + sum((d - 1) * s for d, s in zip(shape, strides, strict=True)) + 1 if all(shape) else 0
+                sizes[storage] = max(sizes.get(storage, 0), last)
+    if sum(sizes.values()) > path.stat().st_size:
+        raise refuse(path, "is damaged: its tensors are larger than the file")
+
+

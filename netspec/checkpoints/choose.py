@@ -1,0 +1,145 @@
+"""Which of the tensors of a file are the network's: in which mapping, and below which prefix of their names."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from netspec.checkpoints.account import Account, RuleSet, Target, account
+from netspec.checkpoints.stored import State, Stored
+from netspec.errors import DataError
+
+WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
+"""What wrappers of PyTorch put into names: data parallel, compiled, sharded, checkpointed modules."""
+_DEPTH, _PREFIXES = 8, 64
+"""The most words of a prefix, and the most prefixes that are tried."""
+_AVERAGE = re.compile(r"(^|[._-])(ema|swa)(?=$|[._-])", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Some of the tensors of a mapping, by the names that are left when something is stripped from them."""
+
+    state: State
+    prefix: str
+    stripped: tuple[str, ...]
+    """What was stripped, as it is said."""
+    tensors: Mapping[str, Stored]
+    left: tuple[str, ...]
+    """The tensors that are not among them."""
+
+    @property
+    def label(self) -> str:
+        """What names it: the way to its mapping, and its prefix."""
+        return ".".join([*self.state.path, *([self.prefix[:-1]] if self.prefix else [])])
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A view, and what the rules make of it."""
+
+    view: View
+    account: Account
+
+
+def choose(states: Sequence[State], target: Target, sets: Sequence[RuleSet],
+           key: str | None) -> tuple[Choice, list[str]]:
+    """The tensors that fit the network, and what is to be said of the choice; or those that come closest.
+
+    Raises DataError where the file has no such `key`, or where tensors of several names fit alike.
+    """
+    views = [v for state in states for v in _views(state, target) if key is None or _named(v, key)]
+    if not views:
+        raise DataError("NS602", f"the checkpoint has no '{key}'", f"it has {contents(states)}")
+    choices = [_best(view, target, sets) for view in views]
+    fitting = _distinct([c for c in choices if not c.account.problems])
+    if not fitting:
+        return min(choices, key=lambda c: (c.account.problems, len(c.view.stripped))), []
+    average = [c for c in fitting if _AVERAGE.search(c.view.label)]
+    raw = [c for c in fitting if c not in average]
+    chosen = fitting[0] if len(fitting) == 1 else average[0] if len(average) == len(raw) == 1 else None
+    if chosen is None:
+        names = " or ".join(f"--checkpoint-key {c.view.label}" for c in fitting if c.view.label)
+        raise DataError("NS602", f"{len(fitting)} sets of tensors in the checkpoint fit '{target.name}': "
+                                 f"{', '.join(c.view.label or 'the outermost' for c in fitting)}",
+                        f"say which: {names}")
+    other = raw[0].view.label if average and raw and chosen is average[0] else ""
+    return chosen, _said(chosen.view, other)
+
+
+def _best(view: View, target: Target, sets: Iterable[RuleSet]) -> Choice:
+    """By its own names, or by the first rule set that accounts for all, or by the one with the fewest problems."""
+    accounts: list[Account] = []
+    for rules in sets:
+        accounts.append(account(rules, target, view.tensors))
+        if not accounts[-1].problems:
+            break
+    return Choice(view, min(accounts, key=lambda a: a.problems))
+
+
+def _distinct(fitting: Sequence[Choice]) -> list[Choice]:
+    """Each set of tensors once, by the name that strips least."""
+    found: dict[tuple[object, ...], Choice] = {}
+    for choice in fitting:
+        tensors = choice.account.found.items()
+        found.setdefault(tuple(t.token or id(t) for _, t in sorted(tensors)), choice)
+    return list(found.values())
+
+
+def _said(view: View, raw: str) -> list[str]:
+    notes = []
+    if view.state.path or raw:
+        name = ".".join(view.state.path) if view.state.path else view.label
+        notes.append(f"took `{name}`" + (f"; `--checkpoint-key {raw}` takes the raw weights" if raw else ""))
+    if view.stripped:
+        notes.append(f"stripped {' and '.join(f'`{p}`' for p in view.stripped)} from the names")
+    left = [k for k in view.left if not view.state.tensors[k].counter]
+    if left:
+        more = f", and {len(left) - 5:,} more" if len(left) > 5 else ""
+        notes.append(f"left {len(left):,} tensors that are not below `{view.prefix}`: {', '.join(left[:5])}{more}")
+    return notes
+
+
+def _views(state: State, target: Target) -> Iterator[View]:
+    """The tensors as they are; below every prefix that has as many as the network needs; without wrappers' words."""
+    tensors = state.tensors
+    yield View(state, "", (), tensors, ())
+    counts: Counter[str] = Counter()
+    for key, tensor in tensors.items():
+        if not tensor.counter:
+            parts = key.split(".", _DEPTH)[:-1]
+            counts.update(".".join(parts[:n]) + "." for n in range(1, len(parts) + 1))
+    least = min(len(target.shapes), (sum(not t.counter for t in tensors.values()) + 1) // 2)
+    for prefix, count in counts.most_common(_PREFIXES):
+        if count >= max(1, least):
+            below = {k[len(prefix):]: t for k, t in tensors.items() if k.startswith(prefix)}
+            yield View(state, prefix, (prefix,), below, tuple(k for k in tensors if not k.startswith(prefix)))
+    yield from _renamed(state, lambda key: ".".join(p for p in key.split(".") if p not in WRAPPERS), sorted(
+        {f"{p}." for k in tensors for p in k.split(".")[:-1] if p in WRAPPERS}))
+    heads = sorted({k.partition(".")[0] for k in tensors})
+    if 1 < len(heads) <= 4:
+        yield from _renamed(state, lambda key: key.partition(".")[2], [f"{h}." for h in heads])
+
+
+def _renamed(state: State, rename: object, stripped: Sequence[str]) -> Iterator[View]:
+    assert callable(rename)
+    names = {rename(key): tensor for key, tensor in state.tensors.items()}
+    if stripped and len(names) == len(state.tensors) and "" not in names:
+        yield View(state, "", tuple(stripped), names, ())
+
+
+def _named(view: View, key: str) -> bool:
+    return view.label == key or view.label.startswith(f"{key}.") or ".".join(view.state.path) == key
+
+
+def contents(states: Sequence[State]) -> str:
+    """The mappings of a file, and how many tensors each has."""
+    names = [f"`{'.'.join(s.path)}`" if s.path else "the outermost mapping" for s in states]
+    groups = Counter(k.partition(".")[0] for k in states[0].tensors) if len(states) == 1 else Counter()
+    lines = [f"{name} ({len(s.tensors)} tensors)" for name, s in zip(names, states, strict=True)][:12]
+    lines += [f"`{name}` ({count} tensors)" for name, count in groups.most_common(12) if len(groups) > 1]
+    return ", ".join(lines)
+
+
