@@ -38,7 +38,7 @@ class Oddities:
         """One warning for each kind, which names the first tensors."""
         kinds = ((self.nan, "NaN"), (self.infinite, "infinite values"), (self.negative, "negative variances"))
         return [Diagnostic("NS604", f"the checkpoint has {what} in {_first(paths)}", severity="warning",
-                           help="the network will give no numbers where they are used: is the training sound?")
+                           hint="the network will give no numbers where they are used: is the training sound?")
                 for paths, what in kinds if paths]
 
 
