@@ -11,7 +11,7 @@ from netspec.elaborate.alone import elaborate_block
 from netspec.elaborate.run import MAX_NODES
 from netspec.errors import Reporter, SpecError, TooManyErrors
 from netspec.library import Found
-from netspec.names import check_block, warn_unused
+from netspec.names import check_names, warn_unused
 from netspec.network import Network, build
 from netspec.steps import items
 
@@ -87,18 +87,21 @@ def _facts(checking: Checking) -> None:
 
 
 def _uncalled_blocks(checking: Checking) -> None:
-    """Blocks that no graph has: those of a library through their examples, without arguments as far as that goes."""
+    """Blocks that no graph has: those of a library through their examples."""
     document = checking.document
     for block in document.blocks.values():
         if any(s.block == block.name for n in checking.networks for s in n.graph.scopes.values()):
             continue
-        count = len(items(block.examples, document.bad)) if document.is_library else 0
+        count = len(items(block.examples, document.bad)) if document.is_library and not block.failed else 0
         for index in range(count):
             own = Reporter()
             elaborate_block(document, block.name, own, example=index, max_nodes=checking.max_nodes)
             _join(own, checking.reporter)
-        if not count:
-            check_block(block, checking.reporter)
+
+
+def _steps_not_run(checking: Checking) -> None:
+    """The names in steps that no condition or loop reaches, as far as they can be known without running them."""
+    check_names(checking.document, checking.reporter)
 
 
 def _unused_names(checking: Checking) -> None:
@@ -109,6 +112,7 @@ ONLY_CHECK: Mapping[str, Callable[[Checking], None]] = {
     "other variants": _other_variants,
     "facts under `expect`": _facts,
     "blocks that nothing calls": _uncalled_blocks,
+    "steps that nothing runs": _steps_not_run,
     "unused names": _unused_names,
 }
 """All that `netspec check` looks at and no other command does, in this order; everything else is the same for all."""

@@ -68,6 +68,11 @@ def free_names(expr: Expr) -> set[str]:
     return set(expr.parsed.names)
 
 
+def place_of(expr: Expr, name: str) -> Span:
+    """Where the expression first reads a name."""
+    return expr.at(*expr.parsed.names[name])
+
+
 @dataclass(frozen=True, slots=True)
 class Template:
     """A name or path with holes: `layer{stage}`."""

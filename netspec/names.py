@@ -2,64 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from netspec.document import Document
+from netspec.elaborate.bind import torn
 from netspec.errors import Reporter, did_you_mean
-from netspec.expr import ExprError, free_names, parse_expr, parse_template
+from netspec.expr import ExprError, Template, free_names, parse_expr, parse_template, place_of
 from netspec.ops import OPS, lookup
 from netspec.parse import Map, Scalar, Seq, Tree
-from netspec.steps import JOINS, BlockDecl, Step, entries
+from netspec.steps import JOINS, BlockDecl, ParamDecl, Step, entries
 
 CONDITIONS = ("when", "only_if", "repeat", "each", "training_only")
 
 
-def check_block(decl: BlockDecl, reporter: Reporter) -> None:
-    """Checks the names and expressions of a block without arguments for it."""
-    known = {p.name for p in decl.params} | {k.text for k, _ in decl.lets}
-    look = _Look(decl.home, {p.name for p in decl.params if p.type == "block" or p.failed}, decl.open, reporter)
-    for tree in [*(p.default for p in decl.params if p.default), *(v for _, v in decl.lets)]:
-        look.expressions(tree, known)
-    look.steps(decl.body, known)
+def check_names(doc: Document, reporter: Reporter) -> None:
+    """Checks the names and expressions of the body and of every block of a file, without running a step."""
+    for decl in doc.blocks.values():
+        look = _Look(doc, decl.params, decl.open, reporter)
+        known = {p.name for p in decl.params} | {k.text for k, _ in decl.lets}
+        for tree in [*(p.default for p in decl.params if p.default), *(v for _, v in decl.lets)]:
+            look.expressions(tree, known)
+        look.steps(decl.body, known)
+    _Look(doc, doc.params, bool(doc.open & {"params", "let"}), reporter).steps(doc.body, set(doc.values))
 
 
 class _Look:
     """Looks for names that nothing declares; `open` says that declarations are missing, so that any may be one."""
 
-    def __init__(self, home: Document, blocks: set[str], open: bool, reporter: Reporter) -> None:
-        self.home, self.blocks, self.open, self.reporter = home, blocks, open, reporter
+    def __init__(self, home: Document, params: Iterable[ParamDecl], open: bool, reporter: Reporter) -> None:
+        self.home, self.open, self.reporter = home, open, reporter
+        self.blocks = {p.name for p in params if p.type == "block" or p.failed or p.default is not None}
         self.said: set[str] = set()
 
     def steps(self, steps: Iterable[Step], known: set[str]) -> None:
         for step in steps:
             inner = known | _loop_names(step.keywords)
-            if step.op not in (*JOINS, "do", "tee") and step.op not in self.blocks and not step.failed:
-                self.call(step)
-            if not step.branches and step.op not in ("do", "tee"):
-                self.expressions(step.args, inner)
+            self.filled(step.name, step.keywords)
+            understood = step.op in (*JOINS, "do", "tee") or step.op in self.blocks or step.failed or self.call(step)
+            if understood and not step.branches and step.op not in ("do", "tee"):
+                self.arguments(step, inner)
             for word, tree in step.keywords.items():
                 if word != "else":
                     self.expressions(tree, inner, always=word in CONDITIONS)
             self.steps((*step.steps, *step.otherwise), inner)
             for branch in step.branches:
                 loops = inner | _loop_names(branch.keywords)
+                self.filled(branch.name, branch.keywords)
                 for word, tree in branch.keywords.items():
                     self.expressions(tree, loops, always=word in CONDITIONS)
                 self.steps(branch.steps, loops)
 
-    def call(self, step: Step) -> None:
-        """The op of a step, and the names of its arguments."""
+    def filled(self, name: Template | None, keywords: Mapping[str, Tree]) -> None:
+        """What fills placeholders of names and paths is evaluated before the rest, and unknown names are said there."""
+        self.said |= name.names if name is not None else frozenset()
+        for word in ("from", "share"):
+            for scalar, _ in _uses(keywords[word]) if word in keywords else ():
+                _template_names(scalar, self.said)
+
+    def call(self, step: Step) -> bool:
+        """The op of a step, and the names of its arguments; whether the op is known."""
         target = self.home.callable(step.op) or lookup(step.op)
         if target is None and not self.home.open & {"use", "blocks"}:
             known = [*OPS, *self.home.blocks, *self.home.used, *self.blocks]
             message = f"there is no op or block '{step.op}'"
             self.reporter.error("NS201", message, step.span, did_you_mean(step.op, known))
-        elif isinstance(target, BlockDecl) and isinstance(step.args, Map) and not target.failed:
+        elif isinstance(target, BlockDecl) and isinstance(step.args, Map) and not target.failed and not torn(step.args):
             names = [p.name for p in target.params]
             for key, _ in entries(step.args, self.home.bad):
                 if key.text not in names:
                     message = f"'{step.op}' has no parameter '{key.text}'"
                     self.reporter.error("NS206", message, key.span, did_you_mean(key.text, names))
+        return target is not None
+
+    def arguments(self, step: Step, known: set[str]) -> None:
+        """The expressions in the arguments of a step; the variant of a network and where it ends are none."""
+        if isinstance(step.args, Map) and isinstance(self.home.callable(step.op), Document):
+            for key, value in step.args.entries:
+                if key.text not in ("variant", "until"):
+                    self.expressions(value, known)
+        elif torn(step.args) is None:
+            self.expressions(step.args, known)
 
     def expressions(self, tree: Tree | None, known: set[str], always: bool = False) -> None:
         """Parses every expression below a tree and looks for names that nothing declares."""
@@ -69,9 +91,12 @@ class _Look:
             except ExprError as e:
                 self.reporter.error(e.code, e.message, e.span or scalar.span, e.help)
                 continue
-            for name in sorted(free_names(parsed) - known - self.said) if not self.open else ():
+            unknown = [name for name in parsed.parsed.names if name not in known] if not self.open else []
+            for name in unknown[:1]:  # elaboration stops there too
+                at = place_of(parsed, name)
+                if name not in self.said:
+                    self.reporter.error("NS202", f"there is no value '{name}'", at, did_you_mean(name, known))
                 self.said.add(name)
-                self.reporter.error("NS202", f"there is no value '{name}'", scalar.span, did_you_mean(name, known))
 
 
 def _loop_names(keywords: dict[str, Tree]) -> set[str]:

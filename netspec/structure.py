@@ -259,9 +259,10 @@ class _Structure:
         if id(key) in self.bad:
             self.bad.add(id(node))
             return op
-        if op in self.blocks:
-            return op
         if not re.fullmatch(r"[A-Za-z_]\w*", op, re.ASCII):
+            if op in self.blocks:  # its name is refused where it is declared
+                self.bad.add(id(node))
+                return op
             help_ = "a step is `op`, `op: arguments` or `name = op: arguments`"
             if found := re.match(r"(\w+) +([\[{0-9=].*)", op):
                 help_ = f"a colon after the op: `{found[1]}: {found[2]}`"

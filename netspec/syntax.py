@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -18,7 +19,8 @@ MAX_DEPTH = 50
 @dataclass(frozen=True, slots=True)
 class Parsed:
     run: Run
-    names: frozenset[str]
+    names: Mapping[str, tuple[int, int]]
+    """The names that it reads from its environment, and the characters of the first place of each."""
 
 
 @lru_cache(maxsize=4096)
@@ -31,7 +33,7 @@ def parse(text: str) -> Parsed:
         raise Wrong(e.code, e.message, e.start, e.end, e.help) from None
     run = parser.ternary()
     parser.finish()
-    return Parsed(run, frozenset(parser.free))
+    return Parsed(run, parser.free)
 
 
 _BINARY = ({"or"}, {"and"}, {"not"}, {"<", ">", "<=", ">=", "==", "!="}, {"+", "-"}, {"*", "/", "//", "%"})
@@ -42,7 +44,7 @@ class Parser:
 
     def __init__(self, found: list[Token]) -> None:
         self.tokens, self.pos, self.depth = found, 0, 0
-        self.free: set[str] = set()
+        self.free: dict[str, tuple[int, int]] = {}
         self.bound: list[str] = []
 
     @property
@@ -227,7 +229,8 @@ class Parser:
 
             return run
         template = holes_of(path)
-        self.free |= template.names - set(self.bound)
+        for name in template.names - set(self.bound):
+            self.free.setdefault(name, (token.start, token.end))
 
         def filled(env: Any, local: dict[str, Any]) -> Any:
             env.tick()
@@ -239,7 +242,7 @@ class Parser:
         """A value."""
         name = token.text
         if name not in self.bound:
-            self.free.add(name)
+            self.free.setdefault(name, (token.start, token.end))
 
         def run(env: Any, local: dict[str, Any]) -> Any:
             env.tick()
@@ -295,7 +298,7 @@ class Parser:
         if self.take("]"):
             return lambda env, local: []
         start = self.pos
-        free = set(self.free)
+        free = dict(self.free)
         first = self._inside()
         if self.now.text == "for" and self.now.kind == "word":
             self.pos, self.free = start, free
@@ -388,7 +391,7 @@ def holes_of(text: str) -> Holes:
         except Wrong as e:
             raise Wrong(e.code, e.message, e.start + start + 1, e.end + start + 1, e.help) from None
         parts.append((hole, start + 1))
-        names |= hole.names
+        names |= set(hole.names)
         pos = end + 1
     if "}" in text[pos:]:
         raise Wrong("NS301", "'{' is missing", text.index("}", pos), len(text))

@@ -44,15 +44,91 @@ def replaced(text: str, at: Scalar, new: str) -> str:
     return "\n".join(lines)
 
 
-def found(text: str, folder: Path) -> list[Diagnostic]:
-    """What `check` says of a text."""
+def found(text: str, folder: Path, variant: str | None = None) -> list[Diagnostic]:
+    """What `check` says of a text, of all its variants or of one."""
     path = folder / "mutated.yaml"
     path.write_text(text, encoding="utf-8")
     reporter = Reporter()
-    check_file(path, reporter)
+    check_file(path, reporter, variant=variant)
     return list(reporter.sorted())
 
 
-def errors(text: str, folder: Path) -> list[Diagnostic]:
+def errors(text: str, folder: Path, variant: str | None = None) -> list[Diagnostic]:
     """The errors among them."""
-    return [d for d in found(text, folder) if d.severity == "error"]
+    return [d for d in found(text, folder, variant) if d.severity == "error"]
+
+
+def first_variant(text: str) -> str | None:
+    """The first variant of a spec, if it has any."""
+    variants = tree_of(text).get("variants")
+    return variants.keys()[0] if isinstance(variants, Map) else None
+
+
+KEYWORDS = ("from", "when", "only_if", "else", "repeat", "for", "each", "share", "doc")
+JOINS = ("concat", "add", "mul", "mean", "max")
+
+
+def steps(tree: Tree | None) -> Iterator[tuple[Scalar, Tree | None]]:
+    """The head and the arguments of every step of a list, and of the steps inside it."""
+    for item in tree.items if isinstance(tree, Seq) else ():
+        if isinstance(item, Scalar):
+            yield item, None
+        elif isinstance(item, Map):
+            for key, value in item.entries:
+                if key.text == "else":
+                    yield from steps(value)
+                elif key.text not in KEYWORDS:
+                    yield key, value
+                    op = key.text.rpartition("=")[2].strip()
+                    if op in ("do", "tee"):
+                        yield from steps(value)
+                    elif op in JOINS:
+                        branches = [v for _, v in value.entries] if isinstance(value, Map) else []
+                        for branch in value.items if isinstance(value, Seq) else branches:
+                            yield from steps(branch.get("do") if isinstance(branch, Map) else branch)
+
+
+def bodies(tree: Map) -> Iterator[Tree | None]:
+    """The body of a document, and those of its blocks."""
+    yield tree.get("body")
+    blocks = tree.get("blocks")
+    for _, block in blocks.entries if isinstance(blocks, Map) else ():
+        if isinstance(block, Map):
+            yield block.get("body")
+
+
+def one_line(at: Tree | None) -> bool:
+    """Whether something is a scalar that stands in one line."""
+    return isinstance(at, Scalar) and at.span.line == at.span.end_line and at.span.col < at.span.end_col
+
+
+def broken(text: str) -> Iterator[tuple[str, str]]:
+    """The text with exactly one step broken, in every way and at every step; each with what was done."""
+    tree = tree_of(text)
+    for body in bodies(tree):
+        for head, args in steps(body):
+            if not one_line(head):
+                continue
+            name, equals, op = head.text.rpartition("=")
+            name, op = name.strip(), op.strip()
+            where = f"line {head.span.line}"
+            yield f"{where}: the op '{op}' misspelt", replaced(text, head, f"{name} = {op}qx" if equals else f"{op}qx")
+            if equals:
+                yield f"{where}: the name '{name}' refused", replaced(text, head, f"train = {op}")
+                yield f"{where}: a placeholder that is cut", replaced(text, head, f"{name}{{1 + }} = {op}")
+            if op in ("do", "tee", *JOINS):
+                continue
+            values = [v for _, v in args.entries] if isinstance(args, Map) else list(args.items) if isinstance(
+                args, Seq) else [args]
+            for value in values[:1]:
+                if one_line(value):
+                    yield f"{where}: an argument that cannot be computed", replaced(text, value, "=1 // 0")
+                    yield f"{where}: an argument of an unknown name", replaced(text, value, "=no_such_name")
+            for key, _ in args.entries if isinstance(args, Map) else ():
+                if one_line(key):
+                    yield f"{where}: the argument '{key.text}' misspelt", replaced(text, key, f"{key.text}qx")
+    blocks = tree.get("blocks")
+    for key, _ in blocks.entries if isinstance(blocks, Map) else ():
+        if one_line(key):
+            yield f"the name of the block '{key.text}' refused", replaced(text, key, "train")
+            yield f"the name of the block '{key.text}' malformed", replaced(text, key, f"{key.text} x")

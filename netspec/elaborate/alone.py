@@ -30,6 +30,8 @@ def elaborate_block(
     if name not in doc.blocks:
         raise UsageError(f"{doc.argument} has no block '{name}'", did_you_mean(name, doc.blocks))
     decl = doc.blocks[name]
+    if decl.failed:
+        return None
     run = Run(reporter, set(doc.bad), max_nodes)
     examples = [t for t in items(decl.examples, run.bad) if isinstance(t, Map)]
     chosen = examples[example] if example < len(examples) else None

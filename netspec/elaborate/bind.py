@@ -13,6 +13,7 @@ from netspec.expr import ExprError, Template, evaluate, parse_expr
 from netspec.identifiers import Kind, clipped, why_not
 from netspec.ops import lookup
 from netspec.parse import Map, Scalar, Seq, Tree
+from netspec.steps import BlockDecl
 
 WANTED = {
     "int": "an integer",
@@ -40,8 +41,8 @@ def collect(env: Env, args: Tree | None, slots: Sequence[Slot], what: str, at: S
     """Matches arguments with parameters by position or name; reports what does not fit."""
     run, ok = env.run, True
     found: dict[str, Tree] = {}
-    if (torn := _torn(args)) is not None:
-        run.error(env.frame, "NS301", "this expression is cut at its comma or bracket", torn.span, _QUOTE)
+    if (cut := torn(args)) is not None:
+        run.error(env.frame, "NS301", "this expression is cut at its comma or bracket", cut.span, _QUOTE)
         return found, False
     positional = [s.name for s in slots if s.positional]
     if isinstance(args, Map):
@@ -94,7 +95,7 @@ def collect(env: Env, args: Tree | None, slots: Sequence[Slot], what: str, at: S
 _QUOTE = "quote an expression with commas or brackets inside { } or [ ]: '=max(a, 8)'"
 
 
-def _torn(args: Tree | None) -> Scalar | None:
+def torn(args: Tree | None) -> Scalar | None:
     """An argument that YAML cut inside { } or [ ]: a plain expression whose brackets do not close."""
     given = [v for _, v in args.entries] if isinstance(args, Map) else args.items if isinstance(args, Seq) else []
     for tree in given:
@@ -314,7 +315,11 @@ def resolve_block(env: Env, value: Any, tree: Tree) -> BlockValue:
         raise Mistake("NS302", f"a block is wanted, '{value}' is a word", tree.span, f"`={value}` is the parameter")
     home = getattr(value, "home", None) or env.frame.home
     target = home.callable(value)
+    if isinstance(target, BlockDecl) and target.failed:
+        raise Poisoned
     if target is None and lookup(value) is None:
+        if home.open & {"use", "blocks"}:
+            raise Poisoned
         raise Mistake(
             "NS201", f"there is no block or op '{value}'", tree.span, did_you_mean(value, env.run.callables(home))
         )
@@ -335,6 +340,7 @@ __all__ = [
     "literal",
     "resolve_block",
     "scalar",
+    "torn",
     "type_of",
     "typed",
 ]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netspec.elaborate.bind import condition, expression, fill, filled_name
-from netspec.elaborate.call import call
+from netspec.elaborate.call import call, unknown_op
 from netspec.elaborate.loops import each, sequence
 from netspec.elaborate.run import STEP, Context, Run, Where, join
 from netspec.elaborate.values import ABSENT, POISON, Entry, Env, Mistake, Names, Poisoned, Val
 from netspec.errors import Span, did_you_mean
 from netspec.expr import parse_template
-from netspec.identifiers import Kind, Path
+from netspec.identifiers import Kind, Path, why_no_part
 from netspec.ops import OPS, OpError
 from netspec.ops.base import show
 from netspec.parse import Map, Scalar, Seq, Tree
@@ -64,8 +64,15 @@ def _stop_at(ctx: Context) -> None:
 
 
 def name_of(env: Env, step: Step) -> str:
-    """The written name with its holes filled, or the counted one."""
-    return step.counted if step.name is None else filled_name(env, step.name, Kind.STEP, step.op_at.span)
+    """The written name with its placeholders filled, or the counted one; raises Mistake where that cannot be one."""
+    if step.name is not None:
+        return filled_name(env, step.name, Kind.STEP, step.op_at.span)
+    if why := why_no_part(step.counted):
+        if step.op not in env.values:
+            raise unknown_op(env.run, step, env.frame.home)
+        message = f"a step without a name has that of its op, and '{step.op}' cannot be the name of a step: {why}"
+        raise Mistake("NS205", message, step.span, f"give it a name: `name = {step.op}`")
+    return step.counted
 
 
 def name_of_branch(env: Env, branch: Branch) -> str:

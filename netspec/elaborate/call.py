@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,7 @@ from netspec.errors import Frame, Span, did_you_mean
 from netspec.ops import Op, OpError, lookup
 from netspec.ops.base import freeze
 from netspec.parse import Map, Scalar, Seq, Tree
-from netspec.steps import BlockDecl, ParamDecl, Step
+from netspec.steps import ANYTHING, BlockDecl, ParamDecl, Step
 
 MAX_DEPTH = 64
 Result = tuple[Val, Names | None]
@@ -34,6 +35,8 @@ def call(run: Run, step: Step, ctx: Context, entering: Val, where: Where) -> Res
     if bound is POISON:
         raise Poisoned
     target = _named(run, step, ctx)
+    if target is None or step.op != target.name:
+        ctx.names.lose(_may_make(run, step, ctx), "", step.span)
     if target is None or (isinstance(target, BlockDecl) and target.failed):
         _check_arguments(env, step.args)
         return POISON, None
@@ -65,22 +68,51 @@ def _named(run: Run, step: Step, ctx: Context) -> Op | BlockDecl | Document | No
             "a parameter of type block can be a step",
         )
         return None
-    run.error(ctx.frame, "NS201", f"there is no op or block '{step.op}'", step.span, did_you_mean(step.op, known))
+    run.mistake(ctx.frame, unknown_op(run, step, home), step.span)
     guess = run.guess(step.op, known)
     return None if guess is None or home.callable(guess) is not None else lookup(guess)
 
 
+def unknown_op(run: Run, step: Step, home: Document) -> Mistake:
+    """The error of a step whose op nobody knows."""
+    help_ = did_you_mean(step.op, run.callables(home))
+    return Mistake("NS201", f"there is no op or block '{step.op}'", step.span, help_)
+
+
+def _may_make(run: Run, step: Step, ctx: Context) -> list[str | re.Pattern[str]]:
+    """The names that a step of an unknown op may make: that of its op, and those of the branches in it."""
+    if any(_holds_steps(value) for value in _parts(step.args)):
+        return [ANYTHING]
+    known = "|".join(map(re.escape, run.callables(ctx.frame.home)))
+    return [re.compile(rf"(?:{known})(?:_\d+)?\Z")] if step.name is None else []
+
+
+def _holds_steps(tree: Tree) -> bool:
+    """Whether an argument looks like a branch or a step."""
+    if isinstance(tree, Seq):
+        return not tree.items or any(not isinstance(t, Scalar) or isinstance(t.value, str) for t in tree.items)
+    return isinstance(tree, Map)
+
+
 def _check_arguments(env: Env, tree: Tree | None) -> None:
-    """Evaluates the arguments of an op that nobody knows, for the mistakes that stand in them."""
-    values = [v for _, v in tree.entries] if isinstance(tree, Map) else [tree] if tree is not None else []
-    for value in values:
+    """Evaluates the arguments of an op that nobody knows, for the errors in them; steps inside it are left alone."""
+    if isinstance(tree, Scalar):
         try:
-            literal(env, value)
+            literal(env, tree)
         except Mistake as e:
-            if not isinstance(value, Map):
-                env.run.mistake(env.frame, e, value.span)
+            env.run.mistake(env.frame, e, tree.span)
         except Poisoned:
             pass
+    elif not any(_holds_steps(value) for value in _parts(tree)):
+        for value in _parts(tree):
+            _check_arguments(env, value)
+
+
+def _parts(tree: Tree | None) -> list[Tree]:
+    """The items of a list, or the values of a mapping."""
+    if isinstance(tree, Map):
+        return [value for _, value in tree.entries]
+    return list(tree.items) if isinstance(tree, Seq) else []
 
 
 def _target(
