@@ -41,6 +41,10 @@ def small(graph: Graph) -> bool:
     return max(sizes) < MAX_ELEMENTS
 
 
+OFFSETS = ("deform_conv", "roi_align", "deform_roi_pool")
+"""They read between pixels at computed places, whose rounding is multiplied by the slope of the map."""
+
+
 def differs(edge: Edge, graph: Graph) -> str:
     """How the backends differ on random operands whose last item begins with zeros; empty where they agree."""
     weights, inputs = draw(graph, seed=3), arrays_of(edge.shapes, 2)
@@ -61,7 +65,8 @@ def differs(edge: Edge, graph: Graph) -> str:
         if not np.array_equal(mine[~finite], theirs[~finite], equal_nan=True) or not np.isfinite(theirs[finite]).all():
             return f"{(~finite).sum()} values are not finite in torch, {(~np.isfinite(theirs)).sum()} in onnxruntime"
         error = np.abs(mine[finite] - theirs[finite]).max(initial=0)
-        if error > 1e-5 * np.abs(mine[finite]).max(initial=0):
+        tolerance = 1e-4 if edge.op in OFFSETS else 1e-5
+        if error > tolerance * np.abs(mine[finite]).max(initial=0):
             return f"they differ by {error}"
     return ""
 

@@ -85,3 +85,20 @@ def test_an_op_that_came_later_raises_the_operator_set() -> None:
     """Gelu came with operator set 20; everything else here is in 18."""
     opsets = {op: build_model(one_op(op, {}, IMAGE), {}, Options()).opset_import[0].version for op in ("gelu", "relu")}
     assert opsets == {"gelu": 20, "relu": 18}
+
+
+@pytest.mark.parametrize("pad", [(0, 1, 0, 1), (1, 0, 1, 1), (1, 1, 0, 1), (1, 1, 1, 1), (0, 0, 0, 0)])
+@pytest.mark.parametrize("ceil", [True, False])
+def test_average_pools_are_written_so_that_older_onnxruntimes_compute_them(
+        pad: tuple[int, int, int, int], ceil: bool) -> None:
+    """Before 1.25 unlike sides are counted wrongly; up to 1.21 a Pad without axes is merged into an uncounted pool.
+
+    github.com/microsoft/onnxruntime/issues/26708; tools/dev test --oldest runs the numbers.
+    """
+    graph = one_op("avg_pool", {"kernel": 3, "stride": 2, "pad": pad, "ceil": ceil}, ((6, 8, 9),))
+    nodes = {node.op_type: node for node in build_model(graph, {}, Options(opset=20)).graph.node}
+    pool = {a.name: onnx.helper.get_attribute_value(a) for a in nodes["AveragePool"].attribute}
+    top, left, bottom, right = pool.get("pads", [0, 0, 0, 0])
+    assert not pool["count_include_pad"] or (top, left) == (bottom, right)
+    assert "Pad" not in nodes or len(nodes["Pad"].input) == 4
+    assert ("Pad" in nodes) == (any(pad) and (ceil or pad[0] != pad[1] or pad[2] != pad[3]))

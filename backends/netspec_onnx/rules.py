@@ -137,26 +137,35 @@ def _max_pool(node: Node, shapes: list[Shape]) -> list[N]:
     sizes: dict[str, Any] = {"kernel_shape": [kh, kw], "strides": list(a["stride"]), "dilations": list(a["dilation"])}
     if max(top, bottom) < kh and max(left, right) < kw:
         return [n("MaxPool", "x0", **sizes, pads=_onnx_pads(pads))]
-    return [n("Pad", "x0", ints(0, 0, top, left, 0, 0, bottom, right), floats(-np.inf), out="padded"),
-            n("MaxPool", "padded", **sizes)]
+    return [_pad(pads, -np.inf), n("MaxPool", "padded", **sizes)]
+
+
+def _pad(pads: Pads, value: float = 0.0) -> N:
+    """Cells of a value around a map. It names its axes: onnxruntime up to 1.21 merges a Pad without into a pool, wrongly.
+
+    All four of them, since ONNX's shape inference loses the batch's symbol otherwise.
+    """
+    top, bottom, left, right = pads
+    return n("Pad", "x0", ints(0, 0, top, left, 0, 0, bottom, right), floats(value), ints(0, 1, 2, 3), out="padded")
 
 
 def _avg_pool(node: Node, shapes: list[Shape]) -> list[N]:
     """What lies outside the padded input never counts; padding itself does under `count_pad`.
 
-    With `ceil` and counted padding the zeros are put there first, so that the end pads can stay uncounted.
+    With `ceil` and counted padding the zeros are put there first, so that the end pads can stay uncounted; with
+    unlike sides too: onnxruntime before 1.25 counts them wrongly from operator set 19 on (onnxruntime#26708).
     """
     a = node.attrs
     pads, written = _end_pads(node, shapes[0], (1, 1)), a["pad"]
     sizes: dict[str, Any] = {"kernel_shape": list(a["kernel"]), "strides": list(a["stride"])}
-    if not (a["count_pad"] and a["ceil"]):
+    uneven = written[0] != written[1] or written[2] != written[3]
+    if not (a["count_pad"] and (a["ceil"] or uneven)):
         return [n("AveragePool", "x0", **sizes, pads=_onnx_pads(pads), count_include_pad=int(a["count_pad"]))]
     rest = (0, max(0, pads[1] - written[1]), 0, max(0, pads[3] - written[3]))
     pool = n("AveragePool", "padded" if any(written) else "x0", **sizes, pads=_onnx_pads(rest), count_include_pad=0)
     if not any(written):
         return [pool]
-    top, bottom, left, right = written
-    return [n("Pad", "x0", ints(0, 0, top, left, 0, 0, bottom, right), out="padded"), pool]
+    return [_pad(written), pool]
 
 
 def _adaptive_avg_pool(node: Node, shapes: list[Shape]) -> list[N]:
