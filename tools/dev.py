@@ -118,13 +118,14 @@ def main() -> int:
     commands.add_parser("test", help="run the tests; --slow for all of them, other arguments go to pytest",
                         add_help=False)
     commands.add_parser("check", help="lint, types and the quick tests")
+    commands.add_parser("fuzz", help="check mutated specs: --seconds N, -j 2, --resume, --seed N", add_help=False)
     commands.add_parser("bench", help="time netspec against the exporters of PyTorch; --write updates "
                         "docs/benchmarks.md", add_help=False)
     commands.add_parser("parity", help="compare with every model of torchvision and timm, and write docs/parity.md")
     commands.add_parser("pictures", help="draw the pictures of the docs again")
     commands.add_parser("docs", help="write the generated parts of the docs again")
     args, rest = parser.parse_known_args()
-    if rest and args.command not in ("test", "bench"):
+    if rest and args.command not in ("test", "bench", "fuzz"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if args.command == "demo":
         demo()
@@ -134,7 +135,7 @@ def main() -> int:
         return tests(rest)
     if args.command == "check":
         return check()
-    if args.command in ("bench", "parity", "pictures", "docs"):
+    if args.command in ("bench", "fuzz", "parity", "pictures", "docs"):
         return run(PYTHON, TOOLS / f"{args.command}.py", *rest)
     return 0
 
