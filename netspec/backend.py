@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,16 +33,26 @@ class Options:
     seed: int = 0
     weights: bool = True
     """Torch: a file of weights beside the source."""
+    origin: str = ""
+    """ONNX: where the weights are from, such as `random, seed 0`, for the metadata of the model."""
 
 
 DEFAULTS = Options()
+
+
+def origin(seed: int, weights: object, choices: Collection[str] = ()) -> str:
+    """What is said of weights: that they are random, in part where `choices` leaves some of a checkpoint out."""
+    if weights is not None and not {"layers", "exclude"} & set(choices):
+        return ""
+    return f"random{' in part' if weights is not None else ''}, seed {seed}"
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """What a run gave."""
 
-    outputs: dict[str, np.ndarray]
+    outputs: dict[str, Any]
+    """Arrays; of a model file also lists, dicts and None, for sequences, maps and empty optionals."""
     provider: str
     """The device or execution provider that really ran."""
     latency_ms: list[float] = field(default_factory=list)

@@ -181,6 +181,10 @@ CODES: dict[str, Code] = {
         "NaN, infinite values or negative variances, as of a training that has diverged. A warning; an error with "
         "--strict.",
     ),
-    "NS701": Code("input data that does not fit", "An input is missing, or has another shape than the network wants."),
-    "NS703": Code("a run failed", "The runtime refuses the model, or stops on the way."),
+    "NS701": Code(
+        "input data that does not fit",
+        "An input of `netspec run` is missing, has another shape than the model says, or a type in which its values "
+        "would change; two sizes of one symbol disagree; an image, a list of labels or an input_N.pb cannot be read.",
+    ),
+    "NS703": Code("a run failed", "The runtime refuses the model, or stops on the way: its own message is repeated."),
 }

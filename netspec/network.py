@@ -11,7 +11,7 @@ from warnings import warn
 
 from netspec.document import Document, lineage, read_document
 from netspec.elaborate import elaborate
-from netspec.elaborate.run import MAX_NODES
+from netspec.elaborate.run import MAX_NODES, InputSize
 from netspec.errors import Diagnostic, Reporter, SpecError, UsageError, did_you_mean
 from netspec.graph import Graph
 from netspec.passes import NAMED, Pass, inference
@@ -150,11 +150,13 @@ class Network:
 
     def to_onnx(self, path: str | Path, seed: int = 0, weights: str | Path | None = None, **options: Any) -> list[Path]:
         """Writes the inference graph as an ONNX model; gives the files written; `options` are those of `arrays` too."""
-        from netspec.backend import Options, get
+        from netspec.backend import Options, get, origin
 
         names = {"layers", *CheckpointChoices.__annotations__} & set(options)
+        known = origin(seed, weights, options)
         arrays = self.lazy_arrays(seed, weights, **{name: options.pop(name) for name in names})
-        written: list[Path] = get("onnx").emit(self.inference, arrays, Path(path), Options(seed=seed, **options))
+        chosen = Options(seed=seed, origin=known, **options)
+        written: list[Path] = get("onnx").emit(self.inference, arrays, Path(path), chosen)
         return written
 
 
@@ -184,7 +186,7 @@ def build(
     variant: str | None = None,
     settings: Mapping[str, Any] | None = None,
     reporter: Reporter | None = None,
-    input: Sequence[int] | None = None,
+    input: InputSize | None = None,
     max_nodes: int = MAX_NODES,
 ) -> Network:
     """Compiles one variant of a document; raises SpecError with all findings, UsageError."""
@@ -231,7 +233,7 @@ def build_block(
     name: str,
     settings: Mapping[str, Any] | None = None,
     reporter: Reporter | None = None,
-    input: Sequence[int] | None = None,
+    input: InputSize | None = None,
     max_nodes: int = MAX_NODES,
 ) -> Network:
     """Compiles one block of a document alone, by its examples; raises SpecError with all findings, UsageError."""
@@ -266,7 +268,7 @@ def load(
     variant: str | None = None,
     *,
     include: Sequence[str | Path] = (),
-    input: Sequence[int] | None = None,
+    input: InputSize | None = None,
     max_nodes: int = MAX_NODES,
     **params: Any,
 ) -> Network:

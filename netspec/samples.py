@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netspec.ops import Shape
 
@@ -19,15 +19,42 @@ def sample(shapes: Mapping[str, Shape], kinds: Mapping[str, str], batch: int, se
     import numpy as np
 
     rng = np.random.default_rng(seed)
-    maps = [s for s in shapes.values() if len(s) == 4]
-    height, width = (int(d) * ROI_STRIDE for d in (maps[0][2:] if maps else (14, 14)))
+    maps = [tuple(batch if isinstance(d, str) else d for d in s) for s in shapes.values() if len(s) == 4]
     found = {}
     for name, shape in shapes.items():
-        sizes = [batch if isinstance(d, str) else d for d in shape]
+        sizes = tuple(batch if isinstance(d, str) else d for d in shape)
         if kinds.get(name) == "rois":
-            corners = rng.random((2, sizes[0], 2), np.float32) * np.array([width - 1, height - 1], np.float32)
-            index = np.arange(sizes[0], dtype=np.float32)[:, None] % batch
-            found[name] = np.concatenate([index, corners.min(0), corners.max(0) + 1], axis=1)
+            found[name] = rois(sizes[0], maps[0] if maps else (batch, 1, 14, 14), rng)
         else:
             found[name] = rng.standard_normal(sizes, np.float32)
     return found
+
+
+def rois(count: int, features: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Regions of images whose feature map is (N, C, H, W): image index, x1, y1, x2, y2 in pixels."""
+    import numpy as np
+
+    height, width = (d * ROI_STRIDE for d in features[2:])
+    corners = rng.random((2, count, 2), np.float32) * np.array([width - 1, height - 1], np.float32)
+    index = np.arange(count, dtype=np.float32)[:, None] % features[0]
+    return np.concatenate([index, corners.min(0), corners.max(0) + 1], axis=1)
+
+
+WORDS = ("red", "green", "blue")
+
+
+def noise(shape: tuple[int, ...], dtype: np.dtype[Any], rng: np.random.Generator) -> np.ndarray:
+    """Random values of any type: bytes from their whole range, other integers from 0 to 9, numbers standard normal."""
+    import numpy as np
+
+    if dtype.kind == "O":
+        drawn = rng.integers(0, len(WORDS), shape)
+        return np.asarray(np.array(WORDS, dtype=object)[drawn], dtype=object)
+    if dtype.kind == "b":
+        return np.asarray(rng.integers(0, 2, shape), np.bool_)
+    if dtype in (np.int8, np.uint8):
+        limits = np.iinfo(dtype)
+        return np.asarray(rng.integers(limits.min, limits.max, shape, endpoint=True), dtype)
+    if "int" in dtype.name:
+        return np.asarray(rng.integers(0, {"int2": 2, "uint2": 4, "int4": 8}.get(dtype.name, 10), shape)).astype(dtype)
+    return np.asarray(rng.standard_normal(shape, np.float32)).astype(dtype)

@@ -59,6 +59,8 @@ COMMANDS: list[tuple[str, list[str]]] = [
     *((f"run net.yaml --backend {backend} --image x.png", [*needs, "PIL"]) for backend, needs in RUNS.items()),
     ("run net.yaml --npy x.npy", RUNS["onnx"]),
     ("run net.onnx", RUNS["onnx"]),
+    ("run net.onnx --pb . --save outputs.npz --labels labels.txt", RUNS["onnx"]),
+    ("run net.yaml --backend torch --pb .", ["torch", "onnx"]),
     *((f"list {what}", []) for what in ("specs", "blocks", "ops", "backends")),
     *((f"list specs -f {kind}", []) for kind in ("text", "json")),
     ("explain NS402", []),
@@ -73,14 +75,17 @@ def python_calls() -> dict[str, tuple[Callable[[], Any], list[str]]]:
     import netspec
     from netspec import backend, checkpoints, draw, optional, plot
     from netspec.backend import Options, get
-    from netspec.commands import run as run_command
     from netspec.draw import graphviz
+    from netspec.running import feeds, ports, sizes
 
     net = netspec.load("net.yaml")
     graph, x = net.inference, {"input": _numbers(1, 3, 8, 8)}
     torch, onnx, arrays = get("torch"), get("onnx"), net.arrays()
     options, made = Options(), Path("made")
     point = plot.Point("net", "net", 10, 10)
+    fed = feeds.Feeds(sizes.Sizes({"input": ports.Port("tensor(float)", ("N", 3, 8, 8))}), str)
+    fed.pictures(["x.png"])
+    fed.sizes.complete()
 
     def both(name: str, target: str) -> dict[str, tuple[Callable[[], Any], list[str]]]:
         own = get(target)
@@ -129,8 +134,10 @@ def python_calls() -> dict[str, tuple[Callable[[], Any], list[str]]]:
         "netspec.draw.picture": (lambda: draw.picture(graph), []),
         "netspec.draw.difference": (lambda: draw.difference(graph, graph), []),
         "netspec.draw.to_dot": (lambda: draw.to_dot(draw.picture(graph)), []),
-        "netspec.commands.run.make_inputs": (
-            lambda: run_command.make_inputs({"input": ("N", 3, 8, 8)}, 1, (), ("x.png",), 0), ["PIL"]),
+        "netspec_onnx.OnnxBackend.open": (lambda: onnx.open(Path("net.onnx")), RUNS["onnx"]),
+        "netspec_onnx.OnnxBackend.read_pb": (lambda: onnx.read_pb(Path("input_0.pb"), "tensor(float)"), ["onnx"]),
+        "netspec.running.ports.dtype_of": (lambda: ports.dtype_of("float"), []),
+        "netspec.running.feeds.Feeds.all": (lambda: fed.all(0), ["PIL"]),
     }
 
 
@@ -158,6 +165,10 @@ def prepare(folder: Path) -> None:
         torch.save({key: torch.from_numpy(value) for key, value in arrays.items()}, folder / f"w{suffix}")
     net.to_onnx(folder / "net.onnx")
     np.save(folder / "x.npy", _numbers(1, 3, 8, 8))
+    from onnx import numpy_helper
+
+    (folder / "input_0.pb").write_bytes(numpy_helper.from_array(_numbers(1, 3, 8, 8)).SerializeToString())
+    (folder / "labels.txt").write_text("a\nb\nc\nd\n", encoding="utf-8")
     Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(folder / "x.png")
 
 

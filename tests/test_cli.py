@@ -172,9 +172,11 @@ def test_compile_to_onnx_and_run(netspec_, folder: Path) -> None:
     assert "output output: 2x10" in said.out and "(median of 2)" in said.out and "CPUExecutionProvider" in said.out
     np.save(folder / "zero.npy", np.zeros((0, 3, 32, 32), np.float32))
     np.save(folder / "small.npy", np.zeros((1, 3, 31, 32), np.float32))
-    for name in ("zero.npy", "small.npy"):
-        said = netspec_("run", "tiny.onnx", "--npy", name)
-        assert said.code == 1 and "NS701" in said.err
+    said = netspec_("run", "tiny.onnx", "--npy", "small.npy")
+    assert said.code == 1 and "NS701" in said.err
+    for args in (["tiny.onnx"], ["tiny.yaml"], ["tiny.yaml", "--backend", "torch"]):  # an empty batch has a result
+        said = netspec_("run", *args, "--npy", "zero.npy")
+        assert said.code == 0 and "output output: 0x10 float32\n  empty\n" in said.out
     assert netspec_("run", "tiny.onnx", "--npy", "inptu=x.npy").code == 2
     assert netspec_("run", "tiny.onnx", "--input", "3x16x16").code == 2
 
@@ -182,13 +184,15 @@ def test_compile_to_onnx_and_run(netspec_, folder: Path) -> None:
 def test_image_is_normalised_as_for_imagenet(folder: Path) -> None:
     """A picture of the mean colour is zero everywhere; the centre is what is cut out."""
     image = pytest.importorskip("PIL.Image")
-    from netspec.commands.run import make_inputs
+    from netspec.running.images import read_images
+    from netspec.running.ports import Port
 
     mean = tuple(round(255 * m) for m in (0.485, 0.456, 0.406))
     picture = image.new("RGB", (300, 100), (255, 0, 0))
     picture.paste(mean, (75, 0, 225, 100))
     picture.save(folder / "i.png")
-    given = make_inputs({"input": ("N", 3, 32, 32)}, 1, (), (str(folder / "i.png"),), 0)["input"]
+    port = Port("tensor(float)", ("N", 3, 32, 32))
+    given = read_images([str(folder / "i.png")], "input", port, (1, 3, 32, 32), print)
     assert given.shape == (1, 3, 32, 32) and np.abs(given).max() < 0.01
 
 

@@ -50,8 +50,8 @@ def test_a_run_says_what_ran_and_how_long(path: Path) -> None:
 @pytest.mark.parametrize("inputs, message", [
     ({}, "the input 'input' is missing"),
     ({"input": noise(1, 4, 12, 12), "more": noise(1)}, "'more' is none of the model's"),
-    ({"input": noise(4, 12, 12)}, "is 4x12x12, the model wants Nx4x12x12"),
-    ({"input": noise(1, 3, 12, 12)}, "is 1x3x12x12, the model wants Nx4x12x12"),
+    ({"input": noise(4, 12, 12)}, "is 4x12x12, the model expects Nx4x12x12"),
+    ({"input": noise(1, 3, 12, 12)}, "is 1x3x12x12, the model expects Nx4x12x12"),
 ])
 def test_inputs_that_do_not_fit_are_refused(path: Path, inputs: dict[str, np.ndarray], message: str) -> None:
     with pytest.raises(DataError, match=message) as info:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netspec.backend import Options, Result, importing
 from netspec.errors import UsageError
@@ -12,6 +12,8 @@ from netspec.graph import Graph
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from netspec_onnx.run import Opened
 
 
 DEFAULTS = Options()
@@ -50,6 +52,18 @@ class OnnxBackend:
         with importing(self.name, "onnxruntime"):
             from netspec_onnx.run import run_model
         return run_model(Path(path), inputs, device, repeat)
+
+    def open(self, path: Path, device: str = "cpu") -> Opened:
+        """A model file in onnxruntime, to look at and to run; raises MissingError, UsageError, DataError."""
+        with importing(self.name, "onnxruntime"):
+            from netspec_onnx.run import Opened
+        return Opened(Path(path), device)
+
+    def read_pb(self, path: Path, type: str) -> Any:
+        """A value out of an input_N.pb by the type of its input; raises MissingError, UsageError, DataError."""
+        with importing(self.name, "onnx"):
+            from netspec_onnx.protos import read_pb
+        return read_pb(path, type)
 
     def signature(self, path: Path) -> dict[str, tuple[int | str, ...]]:
         """The inputs of a model file by name, with their shapes; raises MissingError, UsageError, DataError."""

@@ -22,6 +22,8 @@ from netspec_onnx.rules import ROWS, N
 
 DOMAIN = "netspec"
 OPSET = 18
+WEIGHTS_KEY = "netspec.weights"
+"""The metadata of a model that says where its weights are from."""
 IR_VERSION = 10
 """The lowest that has metadata on nodes, which carry the block's path and the line of the spec."""
 
@@ -233,6 +235,8 @@ def structure(graph: Graph, options: Options) -> onnx.ModelProto:
                               producer_version=__version__, doc_string=utf8(graph.title),
                               opset_imports=[*opsets, *([helper.make_opsetid(DOMAIN, 1)] if emitter.functions else [])])
     model.ir_version = ir_version
+    if options.origin and graph.tensors():
+        model.metadata_props.add(key=WEIGHTS_KEY, value=options.origin)
     return model
 
 

@@ -10,20 +10,19 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnxruntime as ort
 
 from netspec.backend import Options, Result
-from netspec.errors import DataError, MissingError, UsageError
+from netspec.errors import DataError, MissingError, NetspecError, UsageError
 from netspec.graph import Graph
-from netspec_onnx.emit import build_model, weight_bytes
+from netspec.running.convert import fit
+from netspec.running.ports import EXTENDED, Port, dims, fits
+from netspec_onnx.emit import WEIGHTS_KEY, build_model, weight_bytes
+from netspec_onnx.values import from_runtime, to_runtime
 from netspec_onnx.write import LIMIT, write_model
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 FATAL_ONLY = 4
-KINDS = {f"tensor({name})": kind for name, kind in (
-    ("float", np.float32), ("float16", np.float16), ("double", np.float64), ("int64", np.int64), ("int32", np.int32),
-    ("int8", np.int8), ("uint8", np.uint8), ("bool", np.bool_))}
 
 
 def session(model: Any, device: str = "cpu") -> ort.InferenceSession:
@@ -68,7 +67,7 @@ def _without_cuda(said: str, otherwise: str) -> MissingError:
                         "pip install 'onnxruntime-gpu[cuda,cudnn]' brings CUDA's libraries; the driver must be there")
 
 
-def run_graph(graph: Graph, arrays: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray], device: str,
+def run_graph(graph: Graph, arrays: Mapping[str, Any], inputs: Mapping[str, Any], device: str,
               repeat: int, options: Options) -> Result:
     """Runs a graph, by way of a file where one message cannot hold the weights; raises MissingError, DataError."""
     if weight_bytes(graph, options) <= LIMIT:
@@ -79,43 +78,72 @@ def run_graph(graph: Graph, arrays: Mapping[str, np.ndarray], inputs: Mapping[st
         return run_model(path, inputs, device, repeat)
 
 
-def run_model(model: Any, inputs: Mapping[str, np.ndarray], device: str = "cpu", repeat: int = 1) -> Result:
+def run_model(model: Any, inputs: Mapping[str, Any], device: str = "cpu", repeat: int = 1) -> Result:
     """Runs a model once to warm up, then `repeat` times; raises MissingError, DataError."""
-    made = session(model, device)
-    feed = _feed(made, inputs)
-    try:
-        outputs = made.run(None, feed)
-        latency = []
-        for _ in range(repeat):
-            start = time.perf_counter()
-            outputs = made.run(None, feed)
-            latency.append((time.perf_counter() - start) * 1000)
-    except Exception as e:  # as above
-        raise DataError("NS703", f"onnxruntime cannot run the model: {str(e)[:500]}") from None
-    return Result({o.name: np.asarray(v) for o, v in zip(made.get_outputs(), outputs, strict=True)},
-                  made.get_providers()[0], latency)
+    return Opened(model, device).run(inputs, repeat)
 
 
-def _feed(made: ort.InferenceSession, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The inputs in the model's types; raises DataError where one is missing, unknown or of another shape."""
-    wanted = {i.name: i for i in made.get_inputs()}
-    for what, names in (("is missing", wanted.keys() - inputs.keys()),
-                        ("is none of the model's", inputs.keys() - wanted.keys())):
-        if names:
-            raise DataError("NS701", f"the input '{min(names)}' {what}", f"the model has {', '.join(wanted)}")
-    for name, info in wanted.items():
-        given, shape = inputs[name].shape, info.shape
-        if len(given) != len(shape) or any(isinstance(w, int) and w != g for w, g in zip(shape, given, strict=False)):
-            raise DataError("NS701", f"the input '{name}' is {_show(given)}, the model wants {_show(shape)}")
-        if info.type not in KINDS:
-            raise DataError("NS701", f"the input '{name}' is a {info.type}, which netspec does not make")
-    return {name: np.ascontiguousarray(inputs[name], KINDS[info.type]) for name, info in wanted.items()}
+class Opened:
+    """A model in a session: what it takes and gives, and runs of it."""
+
+    def __init__(self, model: Any, device: str = "cpu") -> None:
+        self.session = session(model, device)
+        self.inputs = {i.name: _port(i) for i in self.session.get_inputs()}
+        self.outputs = {o.name: _port(o) for o in self.session.get_outputs()}
+
+    @property
+    def weights(self) -> str:
+        """What the model says of its weights, such as `random, seed 0`; empty where it says nothing."""
+        return str(self.session.get_modelmeta().custom_metadata_map.get(WEIGHTS_KEY, ""))
+
+    def run(self, inputs: Mapping[str, Any], repeat: int = 1) -> Result:
+        """Runs once to warm up, then `repeat` times; raises DataError where an input does not fit, or a run fails."""
+        self._check(inputs)
+        try:
+            feed, through_values = self._feed(inputs)
+            call = self.session.run_with_ort_values if through_values else self.session.run
+            outputs = call(None, feed)
+            latency = []
+            for _ in range(repeat):
+                start = time.perf_counter()
+                outputs = call(None, feed)
+                latency.append((time.perf_counter() - start) * 1000)
+            found = {name: from_runtime(value) for name, value in zip(self.outputs, outputs, strict=True)}
+        except NetspecError:
+            raise
+        except Exception as e:  # as above
+            raise DataError("NS703", f"onnxruntime cannot run the model: {str(e)[:500]}") from None
+        return Result(found, self.session.get_providers()[0], latency)
+
+    def _feed(self, inputs: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+        """The inputs as onnxruntime takes them, and whether results have to come as its own values."""
+        said: list[str] = []
+        fitted = {name: fit(inputs[name], port, f"the input '{name}'", said.append)
+                  for name, port in self.inputs.items()}
+        through_values = any(port.element in EXTENDED for port in self.outputs.values() if port.kind == "tensor")
+        return {name: to_runtime(value, self.inputs[name], through_values) for name, value in fitted.items()}, \
+            through_values
+
+    def _check(self, inputs: Mapping[str, Any]) -> None:
+        """Raises DataError where an input is missing, unknown or of another shape."""
+        for what, names in (("is missing", self.inputs.keys() - inputs.keys()),
+                            ("is none of the model's", inputs.keys() - self.inputs.keys())):
+            if names:
+                raise DataError("NS701", f"the input '{min(names)}' {what}", f"the model has {', '.join(self.inputs)}")
+        for name, port in self.inputs.items():
+            if not hasattr(inputs[name], "shape") or not port.shape:
+                continue
+            given, shape = inputs[name].shape, port.shape
+            if not fits(given, shape):
+                raise DataError("NS701", f"the input '{name}' is {dims(given)}, the model expects {dims(shape)}")
+
+
+def _port(info: Any) -> Port:
+    """A node argument of onnxruntime; a size below zero, which some exporters write, is a free dimension."""
+    free = (None, "")
+    return Port(info.type, tuple(None if d in free or (isinstance(d, int) and d < 0) else d for d in info.shape or ()))
 
 
 def signature(path: Path) -> dict[str, tuple[int | str, ...]]:
     """The inputs of a model file by name, with their shapes; raises UsageError, DataError."""
-    return {i.name: tuple("?" if d is None else d for d in i.shape) for i in session(path).get_inputs()}
-
-
-def _show(shape: Any) -> str:
-    return "x".join("?" if d is None else str(d) for d in shape) or "a scalar"
+    return {name: tuple("?" if d is None else d for d in port.shape) for name, port in Opened(path).inputs.items()}

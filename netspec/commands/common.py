@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from netspec.elaborate.run import InputSize
 from netspec.errors import SHOWN_ERRORS, Diagnostic, Reporter, SpecError, UsageError
 from netspec.network import Network
 from netspec.streams import put, tell
@@ -51,15 +52,17 @@ error_option = click.option(
 )
 """The option of every command that prints the errors of a spec."""
 
+INPUT = click.option("--input", "input_size", type=Sizes(), help="Another input size, as 3x160x160.")
 
-def spec_options(fn: F) -> F:
-    """Options that choose what is compiled."""
+
+def spec_options(fn: F, input: Callable[[F], F] = INPUT) -> F:
+    """Options that choose what is compiled; a command may have another --input."""
     for option in reversed(
         (
             click.argument("spec"),
             click.option("--variant", metavar="NAME", help="A variant of the spec; the first is the default."),
             click.option("-s", "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a param."),
-            click.option("--input", "input_size", type=Sizes(), help="Another input size, as 3x160x160."),
+            input,
             click.option(
                 "-I",
                 "include",
@@ -162,7 +165,7 @@ class Request:
     spec: str
     variant: str | None
     settings: dict[str, str]
-    input_size: Sequence[int] | None
+    input_size: InputSize | None
     include: tuple[Path, ...]
     max_nodes: int
     strict: bool

@@ -71,13 +71,14 @@ def command(
         text = to_json(network.graph if training else network.inference)
         written = _write(text, output, f"{network.name}.json")
     else:
-        from netspec.backend import Options, able
+        from netspec.backend import Options, able, origin
 
         backend = able(target, "emit")
         if output == "-":
             raise UsageError(f"{target} is written as files: name one with -o", "--to json goes to stdout")
         path = Path(output or f"{network.name}{backend.suffix}")
-        chosen = Options(opset, dtype, functions, external_data, training, weights.seed, not no_weights)
+        known = origin(weights.seed, weights.file, weights.choices)
+        chosen = Options(opset, dtype, functions, external_data, training, weights.seed, not no_weights, known)
         graph = network.graph if training or target == "torch" else network.inference
         arrays = {} if no_weights else weights.arrays(network, request, training)
         written = backend.emit(graph, arrays, path, chosen)

@@ -3,184 +3,257 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from netspec.commands.common import Request, Weights, out, say, spec_options, with_weights
-from netspec.errors import DataError, UsageError, did_you_mean
-from netspec.optional import importing
+from netspec.commands.common import Request, Sizes, Weights, out, say, spec_options, with_weights
+from netspec.errors import DataError, UsageError
+from netspec.render import printable
 
-if TYPE_CHECKING:
-    import numpy as np
 
-MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+class NamedSizes(Sizes):
+    """3x224x224, or images=1x3x224x224"""
+
+    name = "[NAME=]DIMS"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The name, or None, and the sizes; fails for anything else."""
+        name, equals, sizes = str(value).rpartition("=")
+        return (name if equals else None), super().convert(sizes, param, ctx)
+
+
+class HeightWidth(Sizes):
+    """640x480"""
+
+    name = "HxW"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
+        """The two sizes; fails for anything else."""
+        if isinstance(value, list):
+            return value
+        found = super().convert(value, param, ctx)
+        if len(found) != 2:
+            self.fail(f"'{value}' is not a height and a width; write 224x224", param, ctx)
+        return found
+
+
+INPUT = click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    type=NamedSizes(),
+    help="The size of an input: CxHxW of a spec; NAME=DIMS gives every dimension of an input, its batch too.",
+)
 
 
 @click.command(
     "run",
-    epilog="\b\nExamples:\n  netspec run googlenet.onnx\n  netspec run resnet50 --weights r50.pth --image cat.jpg\n"
-    "  netspec run squeezenet --backend torch -b 8 --repeat 20",
+    epilog="\b\nExamples:\n  netspec run googlenet.onnx\n"
+    "  netspec run resnet50 --weights r50.pth --image cat.jpg --labels imagenet\n"
+    "  netspec run squeezenet --backend torch -b 8 --repeat 20\n"
+    "  netspec run detector.onnx --size 640x480 --image street.png --save found.npz\n"
+    "  netspec run detector.onnx --input images=1x3x640x640\n"
+    "  netspec run two.onnx --npy left=l.npy --npy right=r.npy\n"
+    "  netspec run model.onnx --pb test_data_set_0",
 )
-@spec_options
+@lambda fn: spec_options(fn, INPUT)
 @click.option("--backend", default="onnx", show_default=True, metavar="onnx|torch", help="What runs it.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
-@click.option("-b", "--batch", type=click.IntRange(1, 65536), default=1, show_default=True)
-@click.option("--npy", "arrays", multiple=True, metavar="FILE|NAME=FILE", help="An input as .npy.")
+@click.option("--size", type=HeightWidth(), help="Height and width of the images: the last two dimensions.")
+@click.option(
+    "-b",
+    "--batch",
+    type=click.IntRange(1, 65536),
+    help="The batch: the value of the first symbol, 1 where nothing else gives it.",
+)
+@click.option("--npy", "arrays", multiple=True, metavar="[NAME=]FILE", help="An input as .npy, in the model's type.")
 @click.option(
     "--image",
     "images",
     multiple=True,
-    metavar="FILE",
-    help="An image: its short side is resized to 8/7 of the input, the "
-    "centre is cut out and normalised as for ImageNet.",
+    metavar="[NAME=]FILE",
+    help="An image, of any depth and mode, upright by its EXIF data, on white where it is transparent: its short side "
+    "is resized to 8/7 of the input, the centre is cut out and normalised as for ImageNet (uint8 inputs take bytes). "
+    "Several are a batch.",
 )
+@click.option("--pb", "folder", metavar="FOLDER", help="Inputs as input_0.pb, input_1.pb, ... of ONNX's test sets.")
 @with_weights
 @click.option(
     "--repeat", type=click.IntRange(1, 100_000), default=5, show_default=True, help="Timed runs after one to warm up."
 )
-def command(
-    backend: str,
-    device: str,
-    batch: int,
-    arrays: tuple[str, ...],
-    images: tuple[str, ...],
-    repeat: int,
-    **options: Any,
-) -> int:
-    """Run SPEC, or an .onnx file: output shapes, the five largest of each output, latency, and what really ran.
+@click.option(
+    "--softmax/--no-softmax",
+    default=None,
+    help="Rank classes by their softmax probabilities, or by the values themselves; by default the values where they "
+    "are integers or lie between 0 and 1 already.",
+)
+@click.option("--labels", metavar="FILE|imagenet", help="Names of the classes, one a line, or ImageNet's 1,000.")
+@click.option("--save", metavar="FILE.npz", help="Keep the outputs, each under its name.")
+def command(**options: Any) -> int:
+    """Run SPEC, or an .onnx file: the outputs, latency, and what really ran.
 
-    Without --npy or --image the input is random, by --seed.
+    Types, shapes and symbols of the inputs are the model's. What is not given is random, by --seed. A vector of classes
+    is printed as its five largest, everything else as a summary: shape, type, least, largest, mean, first values.
     """
-    from netspec.backend import able, get
+    from netspec.running.feeds import Feeds, take_folder
+    from netspec.running.labels import read_labels
+    from netspec.running.results import Style, finite, show
+    from netspec.running.save import check_target, save
 
-    spec, weights = options["spec"], Weights.of(options)
-    if spec.lower().endswith(".onnx"):
-        if backend != "onnx":
-            raise UsageError("an .onnx file runs in onnxruntime", "--backend onnx")
-        if options["variant"] or options["settings"] or options["input_size"] or weights.file:
-            raise UsageError(
-                "an .onnx file has its weights and its shape already",
-                "these options go with a spec",
-            )
-        path = Path(spec)
-        if not path.is_file():
-            raise UsageError(f"there is no file {spec}")
-        engine = get("onnx")
-        shapes = engine.signature(path)
-        inputs = make_inputs(shapes, batch, arrays, images, weights.seed)
-        result = engine.run_file(path, inputs, device, repeat)
-    else:
-        engine = able(backend, "run")
-        request = Request.of(options)
-        network = request.network()
-        graph = network.inference
-        shapes = {n.path: n.shape for n in graph.inputs}
-        kinds = {str(n.path): n.attrs["sample"] for n in graph.inputs}
-        inputs = make_inputs(shapes, batch, arrays, images, weights.seed, kinds)
-        result = engine.run(graph, weights.arrays(network, request), inputs, device, repeat)
-    _print(result, inputs)
+    labels = read_labels(options["labels"]) if options["labels"] else []
+    target = check_target(options["save"]) if options["save"] else None
+    request_quiet = options["quiet"]
+    options["weights"] = weights = Weights.of(options)
+
+    def note(text: str) -> None:
+        if not request_quiet:
+            say(f"note: {text}")
+
+    model = _file(options) if options["spec"].lower().endswith(".onnx") else _spec(options)
+    feeds = Feeds(model.sizes, note)
+    if options["folder"]:
+        from netspec.backend import get
+
+        take_folder(feeds, Path(options["folder"]), model.sizes.ports, get("onnx").read_pb)
+    feeds.arrays(options["arrays"])
+    feeds.pictures(options["images"])
+    if options["batch"] is not None:
+        model.sizes.batch(options["batch"])
+    chosen = model.sizes.complete()
+    if chosen:
+        note(f"{', '.join(chosen)}: {model.sizes.model} leaves this free, --size HxW or --input NAME=DIMS sets it")
+    inputs = feeds.all(weights.seed)
+    result = _run(model, inputs, options["repeat"], chosen)
+    if target is not None:
+        save(result.outputs, target, note)
+    first = next((v.shape for v in inputs.values() if getattr(v, "shape", ())), (1,))
+    lines = show(result.outputs, Style(first[0], options["softmax"], labels, options["labels"] or ""))
+    for line in [*_entered(inputs, feeds.sources, weights.seed), *_of_weights(model), *lines]:
+        out(line)
+    out(f"latency: {statistics.median(result.latency_ms):.2f} ms (median of {len(result.latency_ms)})")
+    out(f"ran on: {result.provider}")
+    if not all(finite(v) for v in result.outputs.values()):
+        say("warning: the outputs hold infinite values or NaN")
     return 0
 
 
-def make_inputs(
-    shapes: dict[str, tuple[int | str, ...]],
-    batch: int,
-    files: tuple[str, ...],
-    images: tuple[str, ...],
-    seed: int,
-    kinds: Mapping[str, str] | None = None,
-) -> dict[str, np.ndarray]:
-    """The inputs of a run by name, float32; raises DataError, UsageError."""
-    import numpy as np
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What is run."""
 
-    from netspec.samples import sample
-
-    given: dict[str, np.ndarray] = {}
-    for text in files:
-        name, equals, file = text.partition("=")
-        if not equals or Path(text).is_file():
-            name, file = next(iter(shapes)), text
-        elif name not in shapes:
-            raise UsageError(f"there is no input '{name}'", did_you_mean(name, shapes))
-        given[name] = _array(Path(file))
-    if images:
-        name = next(iter(shapes))
-        given[name] = np.stack([_image(Path(f), shapes[name]) for f in images])
-    given = sample(shapes, kinds or {}, batch, seed) | given
-    for name, shape in shapes.items():
-        fits = given[name].ndim == len(shape) and all(
-            (g > 0 if isinstance(w, str) else w == g) for w, g in zip(shape, given[name].shape, strict=True)
-        )
-        if not fits:
-            raise DataError(
-                "NS701",
-                f"the input '{name}' is {'x'.join(map(str, given[name].shape)) or 'a scalar'}, the network wants "
-                f"{'x'.join(map(str, shape))}",
-            )
-    return given
+    sizes: Any
+    run: Callable[[Mapping[str, Any], int], Any]
+    weights: str
+    """Where the weights are from, if they are random."""
 
 
-def _array(path: Path) -> np.ndarray:
-    import numpy as np
-
+def _run(model: Model, inputs: Mapping[str, Any], repeat: int, chosen: Sequence[str]) -> Any:
+    """A run; where it fails, and netspec chose sizes for it, the error says so."""
     try:
-        loaded = np.load(path, allow_pickle=False)
-    except OSError as e:
-        raise UsageError(f"{path} cannot be read: {e.strerror or e}") from None
-    except (ValueError, EOFError) as e:
-        raise DataError("NS701", f"{path} is no .npy file: {str(e)[:200]}") from None
-    if not isinstance(loaded, np.ndarray) or loaded.dtype.kind not in "fiub":
-        raise DataError("NS701", f"{path} holds no numbers")
-    return loaded.astype(np.float32)
+        return model.run(inputs, repeat)
+    except DataError as e:
+        if chosen and not e.help:
+            e.help = f"{', '.join(chosen)} is netspec's choice: --size HxW or --input NAME=DIMS sets it"
+        raise
 
 
-def _image(path: Path, shape: tuple[int | str, ...]) -> np.ndarray:
-    """An image as (C, H, W): short side to 8/7 of the input, centre crop, ImageNet mean and deviation."""
-    import numpy as np
+def _file(options: Mapping[str, Any]) -> Model:
+    """A model file, with the sizes that the options give; raises UsageError, DataError, MissingError."""
+    from netspec.backend import get
+    from netspec.running.sizes import Sizes as ModelSizes
 
-    with importing("reading images", "PIL", "run"):
-        from PIL import Image, UnidentifiedImageError
-    if len(shape) != 4 or shape[1] != 3 or not all(isinstance(d, int) for d in shape[1:]):
-        raise UsageError("--image needs an input of 3 x H x W")
-    height, width = int(shape[2]), int(shape[3])
-    try:
-        picture = Image.open(path).convert("RGB")
-    except OSError as e:
-        if not isinstance(e, UnidentifiedImageError) and e.errno is not None:
-            raise UsageError(f"{path} cannot be read: {e.strerror}") from None
-        raise DataError("NS701", f"{path} is no image that can be read: {str(e)[:200]}") from None
-    except (ValueError, Image.DecompressionBombError) as e:
-        raise DataError("NS701", f"{path} is no image that can be read: {str(e)[:200]}") from None
-    scale = max(height * 8 / 7 / picture.height, width * 8 / 7 / picture.width)
-    picture = picture.resize(
-        (max(width, round(picture.width * scale)), max(height, round(picture.height * scale))),
-        Image.Resampling.BILINEAR,
+    if options["backend"] != "onnx":
+        raise UsageError("an .onnx file runs in onnxruntime", "--backend onnx")
+    if options["variant"] or options["settings"] or options["weights"].file or options["include"]:
+        raise UsageError("an .onnx file has its weights and its layers already", "these options go with a spec")
+    path = Path(options["spec"])
+    if not path.is_file():
+        raise UsageError(f"there is no file {options['spec']}")
+    opened = get("onnx").open(path, options["device"])
+    sizes = ModelSizes(opened.inputs)
+    for name, given in options["inputs"]:
+        sizes.input(name, given)
+    if options["size"]:
+        sizes.size(*options["size"])
+    return Model(sizes, opened.run, opened.weights)
+
+
+def _spec(options: dict[str, Any]) -> Model:
+    """A network, at the size that the options ask for; raises SpecError, UsageError, DataError, MissingError."""
+    from netspec.backend import able, origin
+    from netspec.running.ports import Port
+    from netspec.running.sizes import Sizes as ModelSizes
+
+    backend, device = able(options["backend"], "run"), options["device"]
+    weights, named = options["weights"], [(n, s) for n, s in options["inputs"] if n is not None]
+    unnamed = [s for n, s in options["inputs"] if n is None]
+    if len(unnamed) > 1:
+        raise UsageError("--input CxHxW is given twice", "--input NAME=DIMS says which input it is for")
+    request = Request.of(options | {"input_size": unnamed[0] if unnamed else None})
+    if named or options["size"]:
+        shapes = {str(n.path): n.shape for n in replace(request, quiet=True, strict=False).network().inference.inputs}
+        request = replace(request, input_size=_wanted(shapes, named, options["size"], unnamed))
+    network = request.network()
+    graph = network.inference
+    sizes = ModelSizes(
+        {str(n.path): Port("tensor(float)", n.shape, n.attrs["sample"]) for n in graph.inputs}, "the network"
     )
-    left, top = (picture.width - width) // 2, (picture.height - height) // 2
-    cells = np.asarray(picture.crop((left, top, left + width, top + height)), np.float32) / 255
-    normal: np.ndarray = (cells - np.array(MEAN, np.float32)) / np.array(STD, np.float32)
-    return normal.transpose(2, 0, 1)
+    for name, given in named:
+        sizes.input(name, given)
+
+    def run(inputs: Mapping[str, Any], repeat: int) -> Any:
+        return backend.run(graph, weights.arrays(network, request), inputs, device, repeat)
+
+    known = origin(weights.seed, weights.file, weights.choices)
+    return Model(sizes, run, known if graph.tensors() else "")
 
 
-def _print(result: Any, inputs: dict[str, np.ndarray]) -> None:
-    """The outputs, and what ran them."""
-    import numpy as np
+def _wanted(
+    shapes: Mapping[str, Sequence[int | str]],
+    named: Sequence[tuple[str, list[int]]],
+    size: list[int] | None,
+    unnamed: Sequence[list[int]],
+) -> dict[str, list[int]]:
+    """The sizes of a network's inputs by name, without their batch, as --input NAME=DIMS and --size ask for."""
+    from netspec.errors import did_you_mean
 
-    for name, value in inputs.items():
-        out(f"input {name}: {'x'.join(map(str, value.shape))}")
-    for name, value in result.outputs.items():
-        out(f"output {name}: {'x'.join(map(str, value.shape))}")
-        flat = value.reshape(value.shape[0], -1)
-        for row, values in enumerate(flat[:4]):
-            top = np.argsort(-values, kind="stable")[:5]
-            label = f"  [{row}] " if len(flat) > 1 else "  "
-            out(f"{label}top {len(top)}: {', '.join(f'{i} ({values[i]:.4g})' for i in top)}")
-        if len(flat) > 4:
-            out(f"  ... {len(flat) - 4} more")
-    out(f"latency: {statistics.median(result.latency_ms):.2f} ms (median of {len(result.latency_ms)})")
-    out(f"ran on: {result.provider}")
-    if not all(np.isfinite(v).all() for v in result.outputs.values()):
-        say("warning: the outputs hold infinite values or NaN")
+    found = {name: [int(d) for d in shape[1:]] for name, shape in shapes.items()}
+    fixed = dict.fromkeys(found, "--input") if unnamed else {}
+    for name, given in named:
+        if name not in found:
+            raise UsageError(f"there is no input '{name}'", did_you_mean(name, found))
+        if name in fixed:
+            raise UsageError(f"the size of '{name}' is given twice by --input")
+        if len(given) - len(found[name]) not in (0, 1):
+            said = "x".join(map(str, shapes[name]))
+            raise UsageError(f"--input {name}={'x'.join(map(str, given))}: the input '{name}' is {said}")
+        found[name], fixed[name] = given[len(given) - len(found[name]) :], "--input"
+    for name, sizes in found.items():
+        if size and len(sizes) == 3:
+            if name in fixed and sizes[1:] != size:
+                raise UsageError(
+                    f"'{name}' is {sizes[1]}x{sizes[2]} by --input and {size[0]}x{size[1]} by --size",
+                    "every dimension has one size",
+                )
+            found[name] = [sizes[0], *size]
+    if size and not any(len(sizes) == 3 for sizes in found.values()):
+        raise UsageError("the network has no input with a height and a width", "--size goes with images")
+    return found
+
+
+def _entered(inputs: Mapping[str, Any], sources: Mapping[str, str], seed: int) -> list[str]:
+    from netspec.running.results import describe
+
+    return [
+        f"input {printable(name)}: {describe(value)}, "
+        + (f"from {printable(sources[name])}" if name in sources else f"random (seed {seed})")
+        for name, value in inputs.items()
+    ]
+
+
+def _of_weights(model: Model) -> list[str]:
+    return [f"weights: {printable(model.weights)}: the outputs are no predictions"] if model.weights else []

@@ -8,8 +8,8 @@ from typing import Any
 from netspec.document import Document
 from netspec.elaborate.call import block
 from netspec.elaborate.live import dead_steps
-from netspec.elaborate.run import MAX_NODES, RAISE_LIMITS, Context, Enough, OverBudget, Run, Where
-from netspec.elaborate.top import _as_yaml, _deep_recursion, _input
+from netspec.elaborate.run import MAX_NODES, RAISE_LIMITS, Context, Enough, InputSize, OverBudget, Run, Where
+from netspec.elaborate.top import _as_yaml, _deep_recursion, _input, size_of
 from netspec.elaborate.values import POISON, BlockFrame, Env, Mistake, Names, Poisoned, Val
 from netspec.errors import Reporter, Source, Span, UsageError, did_you_mean
 from netspec.graph import Graph, Output
@@ -22,7 +22,7 @@ def elaborate_block(
     name: str,
     reporter: Reporter,
     settings: Mapping[str, Any] | None = None,
-    input: Sequence[int] | None = None,
+    input: InputSize | None = None,
     example: int = 0,
     max_nodes: int = MAX_NODES,
 ) -> Graph | None:
@@ -84,20 +84,21 @@ def _merged(decl: BlockDecl, args: Tree | None, settings: Mapping[str, Any]) -> 
 
 
 def _build(
-    run: Run, decl: BlockDecl, args: Tree | None, chosen: Map | None, size: Sequence[int] | None
+    run: Run, decl: BlockDecl, args: Tree | None, chosen: Map | None, size: InputSize | None
 ) -> Graph | None:
     frame = BlockFrame(decl.home, decl.name, {}, "", (), 0, is_document=True)
     env = Env(run, frame, {}, Names())
     at = decl.at if chosen is None else Scalar(decl.name, True, _head(chosen.span))
     names = [s.text for s in decl.inputs] or ["input"]
     written = chosen.get("input") if chosen is not None else None
-    if size is None:
+    if size is None or isinstance(size, Mapping):
         _check_input(run, written, names, at.span)
     values = []
     for i, name in enumerate(names):
         tree = _example_input(written, name, i, len(names))
-        if tree is not None or size is not None:
-            values.append(_input(run, frame, name, tree or at, env, size))
+        wanted = size_of(name, size)
+        if tree is not None or wanted is not None:
+            values.append(_input(run, frame, name, tree or at, env, wanted))
         else:
             values.append(POISON)
     entering = Val(tuple(r for v in values for r in v.refs), state="" if all(v.ok for v in values) else "poison")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,6 +16,9 @@ from netspec.graph import Node, Ref, Scope
 from netspec.identifiers import Path
 from netspec.ops import OPS, Op, Shape, Tensor
 from netspec.steps import Branch, Step
+
+InputSize = Sequence[int] | Mapping[str, Sequence[int]]
+"""What is asked for in place of the input's own size: of the only input, or of some by name."""
 
 MAX_NODES = 100_000
 # Work that makes no node, in units of about a microsecond, and what each node allows beside it.

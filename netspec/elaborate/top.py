@@ -12,7 +12,7 @@ from netspec.elaborate.bind import condition, expression, fill, literal, type_of
 from netspec.elaborate.body import run_steps
 from netspec.elaborate.call import lets, parameters, replace_default
 from netspec.elaborate.live import dead_steps
-from netspec.elaborate.run import MAX_NODES, RAISE_LIMITS, Context, Enough, OverBudget, Run, Where
+from netspec.elaborate.run import MAX_NODES, RAISE_LIMITS, Context, Enough, InputSize, OverBudget, Run, Where
 from netspec.elaborate.values import POISON, BlockFrame, Entry, Env, Mistake, Names, Poisoned, Val
 from netspec.errors import Reporter, Source, Span, UsageError, did_you_mean
 from netspec.expr import parse_template
@@ -28,7 +28,7 @@ def elaborate(
     variant: str | None = None,
     settings: Mapping[str, Any] | None = None,
     reporter: Reporter | None = None,
-    input: Sequence[int] | None = None,
+    input: InputSize | None = None,
     max_nodes: int = MAX_NODES,
     declared_input: bool = False,
 ) -> Graph | None:
@@ -74,7 +74,7 @@ def _network(
     doc: Document,
     variant: str | None,
     settings: dict[str, Any],
-    size: Sequence[int] | None,
+    size: InputSize | None,
     declared_input: bool,
 ) -> Graph | None:
     frame = BlockFrame(doc, doc.name, {}, "", (), 0, is_document=True)
@@ -200,19 +200,24 @@ def input_names(doc: Document) -> list[str]:
     return [k.text for k, _ in doc.input.entries] if isinstance(doc.input, Map) else ["input"]
 
 
-def _inputs(run: Run, frame: BlockFrame, tree: Tree | None, env: Env, size: Sequence[int] | None) -> dict[str, Val]:
+def _inputs(run: Run, frame: BlockFrame, tree: Tree | None, env: Env, size: InputSize | None) -> dict[str, Val]:
     """The input nodes by name."""
     if not isinstance(tree, Map):
-        return {"input": _input(run, frame, "input", tree, env, size)}
-    if size is not None:
+        return {"input": _input(run, frame, "input", tree, env, size_of("input", size))}
+    if size is not None and not isinstance(size, Mapping):
         raise UsageError(
             "--input sets the size of a network with one input",
             f"this one has {', '.join(k.text for k, _ in tree.entries)}",
         )
     return {
-        k.text: POISON if {id(k), id(v)} & run.bad else _input(run, frame, k.text, v, env, None)
+        k.text: POISON if {id(k), id(v)} & run.bad else _input(run, frame, k.text, v, env, size_of(k.text, size))
         for k, v in tree.entries
     }
+
+
+def size_of(name: str, size: InputSize | None) -> Sequence[int] | None:
+    """The size that was asked for one input."""
+    return size.get(name) if isinstance(size, Mapping) else size
 
 
 def _input(run: Run, frame: BlockFrame, name: str, tree: Tree | None, env: Env, size: Sequence[int] | None) -> Val:
@@ -224,11 +229,12 @@ def _input(run: Run, frame: BlockFrame, name: str, tree: Tree | None, env: Env, 
     if tree is None or id(tree) in run.bad:
         return POISON
     try:
-        shape: Any = (
-            list(size)
-            if size is not None
-            else (expression(env, tree) if isinstance(tree, Scalar) else literal(env, tree))
-        )
+        shape: Any = None
+        if size is None or whole:
+            shape = expression(env, tree) if isinstance(tree, Scalar) else literal(env, tree)
+        if size is not None:  # of an input that is no batch of images, the symbol stays
+            head = shape[:1] if isinstance(shape, list) and isinstance(shape[0] if shape else None, str) else []
+            shape = [*head, *size]
         symbol = str(shape.pop(0)) if whole and isinstance(shape, list) and shape and isinstance(shape[0], str) else "N"
         if why := why_not(symbol, Kind.SYMBOL):
             raise Mistake("NS205", f"'{clipped(symbol)}' cannot be the name of {Kind.SYMBOL.value}: {why}", tree.span)

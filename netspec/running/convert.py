@@ -1,0 +1,99 @@
+"""Values in the type that a model takes: what cannot keep its value is an error, what is rounded is said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from netspec.errors import DataError
+from netspec.running.ports import PLAIN, Port, dtype_of, name_of
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Say = Callable[[str], None]
+
+
+def fit(value: Any, port: Port, where: str, say: Say) -> Any:
+    """A value in the type of an input; `where` names it in messages; raises DataError."""
+    if port.kind == "optional":
+        return None if value is None else fit(value, port.inner, where, say)
+    if value is None:
+        raise DataError("NS701", f"{where} is nothing, the model expects {port.type}")
+    if port.kind == "seq":
+        if not isinstance(value, list):
+            raise DataError("NS701", f"{where} is one tensor, the model expects {port.type}")
+        return [fit(item, port.inner, f"{where}, element {i}", say) for i, item in enumerate(value)]
+    if port.kind != "tensor":
+        raise DataError("NS701", f"{where}: netspec cannot feed {port.type}")
+    if isinstance(value, list):
+        raise DataError("NS701", f"{where} is a sequence, the model expects {port.type}")
+    return _tensor(value, port.element, where, say)
+
+
+def _tensor(value: np.ndarray, element: str, where: str, say: Say) -> np.ndarray:
+    import numpy as np
+
+    target = dtype_of(element)
+    if value.dtype.name.startswith("void"):
+        if value.dtype.names is None and element not in PLAIN and value.dtype.itemsize == target.itemsize:
+            return value.view(target)  # a .npy file has no name for bfloat16 and its like, only their bytes
+        raise _other(value, target, where)
+    if (value.dtype.kind in "OUST") != (element == "string") or value.dtype.kind in "mM":
+        raise _other(value, target, where)
+    if value.dtype.kind == "c" and target.kind != "c":
+        raise _other(value, target, where)
+    if element == "string":
+        return value.astype(object)
+    if value.dtype == target:
+        return np.ascontiguousarray(value, target).reshape(value.shape)
+    return _number(value, target, where, say)
+
+
+def _number(value: np.ndarray, target: np.dtype[Any], where: str, say: Say) -> np.ndarray:
+    """Another type of number: exact, or of the same kind and rounded within its range."""
+    import numpy as np
+
+    with np.errstate(all="ignore"):
+        made = value.astype(target)
+        same = _same(value, made)
+    if same.all():
+        return made
+    if not (_is_float(value.dtype) and _is_float(target)):
+        raise DataError(
+            "NS701",
+            f"{where} is {name_of(value.dtype)}, the model expects {name_of(target)}, which cannot hold "
+            f"{value[~same].flat[0]}",
+            "convert it before",
+        )
+    wide, narrow = value.astype(np.float64), made.astype(np.float64)
+    if (lost := ~same & ~(np.isfinite(wide) & np.isfinite(narrow))).any():
+        raise DataError(
+            "NS701",
+            f"{where} holds {wide[lost].flat[0]:g}, which {name_of(target)}, the type that the model expects, has not",
+            "scale or convert it before",
+        )
+    error = np.abs(wide - narrow)[~same].max()
+    say(f"{where} is {name_of(value.dtype)}, the model expects {name_of(target)}: rounded, by at most {error:.2g}")
+    return made
+
+
+def _same(value: np.ndarray, made: np.ndarray) -> np.ndarray:
+    """Where a converted value is still what it was."""
+    same: np.ndarray = made.astype(value.dtype) == value
+    if value.dtype.kind in "iu" and made.dtype.kind in "iu":
+        same &= (value < 0) == (made < 0)  # -1 as uint64 would come back as -1
+    elif value.dtype.kind in "iu" and _is_float(made.dtype):
+        # the largest integers become 2**63, which some processors bring back as 2**63 - 1
+        same &= made.astype(float) < float(2 ** (8 * value.dtype.itemsize - (value.dtype.kind == "i")))
+    elif _is_float(value.dtype) and _is_float(made.dtype):
+        same |= (value != value) & (made != made)
+    return same
+
+
+def _is_float(dtype: np.dtype[Any]) -> bool:
+    return dtype.kind == "f" or "float" in dtype.name
+
+
+def _other(value: np.ndarray, target: np.dtype[Any], where: str) -> DataError:
+    return DataError("NS701", f"{where} is {name_of(value.dtype)}, the model expects {name_of(target)}")

@@ -1,0 +1,166 @@
+"""The values that enter a run: from files, of one size for every symbol, and random where nothing is given."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from netspec.errors import DataError, UsageError, did_you_mean
+from netspec.optional import importing
+from netspec.running.convert import Say, fit
+from netspec.running.ports import Port, dtype_of
+from netspec.running.sizes import Sizes
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MAX_DRAWN = 16 * 2**30
+SEQUENCE = (2, (3,))
+"""Elements, and the shape of each, of a sequence that is drawn."""
+
+
+@dataclass
+class Feeds:
+    """What the options give to each input; files are read when the sizes are asked for."""
+
+    sizes: Sizes
+    say: Say
+    values: dict[str, Any] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+    images: dict[str, list[str]] = field(default_factory=dict)
+
+    def arrays(self, texts: Iterable[str]) -> None:
+        """Takes `--npy [NAME=]FILE`; raises UsageError, DataError."""
+        named = [self._named(text) for text in texts]
+        unnamed = iter([n for n in self.sizes.ports if n not in {name for name, _ in named}])
+        for name, file in named:
+            one = name if name is not None else next(unnamed, None)
+            if one is None:
+                raise UsageError(f"--npy {file}: every input has a value already", "NAME=FILE says which it is for")
+            self.give(one, _array(Path(file)), file)
+
+    def pictures(self, texts: Iterable[str]) -> None:
+        """Takes `--image [NAME=]FILE`: those of one input are its batch; raises UsageError."""
+        for text in texts:
+            name, file = self._named(text)
+            if name is None:
+                name = next((n for n, p in self.sizes.ports.items() if len(p.shape) == 4), None)
+            if name is None:
+                raise UsageError("--image needs an input of 3 or 1 x H x W", "no input has four dimensions")
+            self.images.setdefault(name, []).append(file)
+        for name, files in self.images.items():
+            source = files[0] if len(files) == 1 else f"{len(files)} images"
+            self._once(name, source)
+            if len(self.sizes.ports[name].shape) == 4:
+                self.sizes.first(name, len(files), source)
+
+    def give(self, name: str, value: Any, source: str) -> None:
+        """Gives an input its value; raises UsageError for a second one, DataError for one that does not fit."""
+        self._once(name, source)
+        port = self.sizes.ports[name]
+        self.values[name] = value = fit(value, port, f"{name} ({source})", self.say)
+        if value is not None and not isinstance(value, list):
+            self.sizes.array(name, value.shape, source)
+
+    def all(self, seed: int) -> dict[str, Any]:
+        """Every input by name, when the sizes are complete; raises DataError, UsageError, MissingError."""
+        if self.images:
+            with importing("reading images", "PIL", "run"):
+                from netspec.running.images import read_images
+        for name, files in self.images.items():
+            port = self.sizes.ports[name]
+            made = read_images(files, name, port, self.sizes.shape(name), self.say)
+            self.values[name] = made.astype(dtype_of(port.element))
+        return self._drawn(seed) | self.values
+
+    def _drawn(self, seed: int) -> dict[str, Any]:
+        import numpy as np
+
+        from netspec.samples import noise, rois
+
+        rng, ports = np.random.default_rng(seed), self.sizes.ports
+        found: dict[str, Any] = {}
+        for name, port in ports.items():
+            if name in self.values or name in self.images:
+                found[name] = None  # its place in the order
+                continue
+            if port.sample == "rois":
+                maps = [self.sizes.shape(n) for n, p in ports.items() if len(p.shape) == 4]
+                found[name] = rois(self.sizes.shape(name)[0], maps[0] if maps else (1, 1, 14, 14), rng)
+                continue
+            if port.kind == "seq" or (port.kind == "optional" and port.inner.kind == "seq"):
+                element = (port if port.kind == "seq" else port.inner).inner
+                found[name] = [noise(SEQUENCE[1], dtype_of(element.element), rng) for _ in range(SEQUENCE[0])]
+                continue
+            tensor = port.inner if port.kind == "optional" else port
+            if tensor.kind != "tensor":
+                raise DataError("NS701", f"the input '{name}' is {port.type}, which netspec does not draw")
+            dtype, shape = dtype_of(tensor.element), self.sizes.shape(name)
+            if math.prod(shape) * dtype.itemsize > MAX_DRAWN:
+                raise UsageError(
+                    f"the input '{name}' would take more than {MAX_DRAWN >> 30} GiB", "--size, --input, -b set its size"
+                )
+            found[name] = noise(shape, dtype, rng)
+        return found
+
+    def _named(self, text: str) -> tuple[str | None, str]:
+        """`NAME=FILE` as a name and a file; a file whose name holds `=` is a file; raises UsageError."""
+        names = [n for n in self.sizes.ports if text.startswith(f"{n}=")]
+        if names:
+            name = max(names, key=len)
+            return name, text[len(name) + 1 :]
+        name, equals, _ = text.partition("=")
+        if equals and not Path(text).is_file():
+            raise UsageError(f"there is no input '{name}'", did_you_mean(name, self.sizes.ports))
+        return None, text
+
+    def _once(self, name: str, source: str) -> None:
+        if name in self.sources:
+            raise UsageError(f"the input '{name}' is given twice: {self.sources[name]} and {source}")
+        self.sources[name] = source
+
+
+def _array(path: Path) -> np.ndarray:
+    """A .npy file of numbers, bools or strings; what its header says is not more than it holds."""
+    import numpy as np
+
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}")
+    try:
+        loaded = np.load(path, mmap_mode="r" if path.stat().st_size else None, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            loaded = np.array(loaded) if loaded.dtype.kind != "S" else np.char.decode(loaded, "utf-8")
+    except OSError as e:
+        raise UsageError(f"{path} cannot be read: {e.strerror or e}") from None
+    except (ValueError, EOFError, TypeError, SyntaxError, OverflowError, zipfile.BadZipFile) as e:
+        raise DataError("NS701", f"{path} is not a .npy file that can be read: {str(e)[:200]}") from None
+    if not isinstance(loaded, np.ndarray):
+        loaded.close()
+        raise DataError("NS701", f"{path} is an archive of arrays", "--npy takes one array: a .npy file")
+    if loaded.dtype.names or loaded.dtype.kind in "OmM":
+        raise DataError("NS701", f"{path} holds {loaded.dtype}, no numbers and no strings")
+    return loaded.astype(loaded.dtype.newbyteorder("="))
+
+
+def take_folder(feeds: Feeds, folder: Path, ports: Mapping[str, Port], read: Any) -> None:
+    """Takes `--pb FOLDER`: input_N.pb is the value of the Nth input; raises UsageError, DataError."""
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder}", "--pb takes a folder of input_0.pb, input_1.pb, ...")
+    names, found = list(ports), 0
+    for path in folder.glob("input_*.pb"):
+        number = path.stem.removeprefix("input_")
+        if not (number.isdigit() and number.isascii() and len(number) < 6):
+            continue
+        if int(number) >= len(names):
+            raise DataError("NS701", f"{path} has no input: {feeds.sizes.model} has {len(names)}")
+        found += 1
+    if names and not found:
+        raise UsageError(f"{folder} holds no input_0.pb")
+    for i, name in enumerate(names):
+        path = folder / f"input_{i}.pb"
+        if path.is_file():
+            feeds.give(name, read(path, ports[name].type), str(path))

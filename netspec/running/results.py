@@ -1,0 +1,171 @@
+"""What a run gave, as text: the largest of a vector of classes, a summary of everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from netspec.errors import DataError
+from netspec.render import clip, printable
+from netspec.running.ports import dims, name_of
+
+if TYPE_CHECKING:
+    import numpy as np
+
+TOP, ROWS, FIRST = 5, 4, 6
+"""How many classes, images of a batch or elements of a sequence, and values are printed."""
+
+RANKED = ("uint8", "int8", "uint16", "int16")
+"""Integers that a quantised classifier gives; wider ones are indices and counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How rankings are printed."""
+
+    batch: int
+    """What the first dimension of a vector of classes is."""
+    softmax: bool | None = None
+    """None: where the values are no probabilities already."""
+    labels: Sequence[str] = ()
+    source: str = ""
+    """What --labels said."""
+
+
+def show(outputs: Mapping[str, Any], style: Style) -> list[str]:
+    """The lines of all outputs; raises DataError where no output has as many classes as there are labels."""
+    counts = {name: rows.shape[1] for name, value in outputs.items() if (rows := classes(value, style)) is not None}
+    if style.labels and len(style.labels) not in counts.values():
+        had = ", ".join(f"'{name}' has {count} classes" for name, count in counts.items())
+        raise DataError(
+            "NS701",
+            f"--labels {style.source} has {len(style.labels):,} names, {had or 'no output is a vector of classes'}",
+        )
+    lines = []
+    for name, value in outputs.items():
+        lines.append(f"output {printable(name)}: {describe(value)}")
+        lines += [f"  {line}" for line in _value(value, style)]
+    return lines
+
+
+def describe(value: Any) -> str:
+    """Shape and type: `1x1000 float32`, `a sequence of 3`."""
+    if value is None:
+        return "nothing (an empty optional)"
+    if isinstance(value, Mapping):
+        return f"a map of {len(value)}"
+    if isinstance(value, list):
+        return f"a sequence of {len(value)}"
+    return f"{dims(value.shape)} {name_of(value.dtype)}"
+
+
+def classes(value: Any, style: Style) -> np.ndarray | None:
+    """A result as rows of classes: (N, C), (N, C, 1, 1), or C alone where there are C labels; else None."""
+    import numpy as np
+
+    if not isinstance(value, np.ndarray) or not (_is_float(value) or value.dtype.name in RANKED):
+        return None
+    if value.ndim == 1 and len(value) > 1 and len(value) == len(style.labels):
+        return value.reshape(1, -1)
+    if value.ndim < 2 or value.shape[1] < 2 or value.shape[0] != style.batch or value.size != np.prod(value.shape[:2]):
+        return None
+    return value.reshape(value.shape[:2])
+
+
+def _value(value: Any, style: Style) -> Iterator[str]:
+    if value is None:
+        return
+    if isinstance(value, Mapping):
+        pairs = [f"{_one(k)}: {_one(v)}" for k, v in list(value.items())[:FIRST]]
+        yield ", ".join(pairs) + (f", {len(value) - FIRST} more" if len(value) > FIRST else "")
+    elif isinstance(value, list):
+        for i, item in enumerate(value[:ROWS]):
+            yield f"[{i}] {describe(item)}"
+            yield from (f"  {line}" for line in _value(item, style))
+        if len(value) > ROWS:
+            yield f"... {len(value) - ROWS} more"
+    elif (rows := classes(value, style)) is not None and len(rows):
+        for i, row in enumerate(rows[:ROWS]):
+            yield f"[{i}] {_ranking(row, style)}" if len(rows) > 1 else _ranking(row, style)
+        if len(rows) > ROWS:
+            yield f"... {len(rows) - ROWS} more"
+    else:
+        yield summary(value)
+
+
+def _ranking(row: np.ndarray, style: Style) -> str:
+    """`top 5 by softmax: 285 Egyptian cat (0.71), ...`"""
+    import numpy as np
+
+    values, name = row.astype(np.float64), ""
+    probable = 0 <= values.min() and values.max() <= 1
+    if np.isfinite(values).all() and (style.softmax or (style.softmax is None and _is_float(row) and not probable)):
+        values = np.exp(values - values.max())
+        values, name = values / values.sum(), " by softmax"
+    largest = np.argsort(-values, kind="stable")[:TOP]
+    labels = style.labels if len(style.labels) == len(row) else ()
+    found = [f"{i} {printable(clip(labels[i], 60))}" if labels else f"{i}" for i in largest]
+    said = ", ".join(f"{label} ({values[i]:.4g})" for label, i in zip(found, largest, strict=True))
+    return f"top {len(largest)}{name}: {said}"
+
+
+def summary(value: np.ndarray) -> str:
+    """One line on an array: its least, largest, mean and first values."""
+    import numpy as np
+
+    if not value.size:
+        return "empty"
+    first = ", ".join(_one(v) for v in value.flat[:FIRST]) + (", ..." if value.size > FIRST else "")
+    if value.size == 1:
+        return first
+    if name_of(value.dtype) == "string":
+        return f"first {first}"
+    if value.dtype.kind == "b":
+        return f"{np.count_nonzero(value):,} of {value.size:,} are true; first {first}"
+    if value.dtype.kind == "c":
+        return f"first {first}"
+    wide = value if value.dtype.kind in "iu" else value.astype(np.float64)
+    kept = wide[np.isfinite(wide)]
+    odd = f"; {value.size - kept.size:,} not finite" if kept.size < value.size else ""
+    if not kept.size:
+        return f"first {first}{odd}"
+    mean = kept.mean(dtype=np.float64)
+    return f"min {_one(kept.min())}, max {_one(kept.max())}, mean {mean:.4g}; first {first}{odd}"
+
+
+def _one(value: Any) -> str:
+    """One value."""
+    import numpy as np
+
+    if isinstance(value, (str, bytes)):
+        return printable(repr(clip(value if isinstance(value, str) else value.decode("utf-8", "replace"), 60)))
+    if isinstance(value, (bool, np.bool_)):
+        return "true" if value else "false"
+    if isinstance(value, (int, np.integer)):
+        return str(int(value))
+    if isinstance(value, np.ndarray):
+        return _one(value.item()) if value.size == 1 else describe(value)
+    if isinstance(value, (complex, np.complexfloating)):
+        return f"{value:.4g}"
+    number = float(value)
+    return str(int(value)) if "int" in type(value).__name__ else f"{number:.4g}"
+
+
+def finite(value: Any) -> bool:
+    """Whether a result holds neither infinite values nor NaN."""
+    import numpy as np
+
+    if isinstance(value, Mapping):
+        return all(finite(v) for v in value.values())
+    if isinstance(value, list):
+        return all(finite(v) for v in value)
+    if isinstance(value, float):
+        return bool(np.isfinite(value))
+    if not isinstance(value, np.ndarray) or not (_is_float(value) or value.dtype.kind == "c"):
+        return True
+    return bool(np.isfinite(value if value.dtype.kind in "fc" else value.astype(np.float32)).all())
+
+
+def _is_float(value: np.ndarray) -> bool:
+    return value.dtype.kind == "f" or "float" in value.dtype.name

@@ -1,0 +1,172 @@
+"""The sizes of a run: every symbol of a model has one value, from an option, an array, or by default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from netspec.errors import DataError, NetspecError, UsageError, did_you_mean
+from netspec.running.ports import Port, dims, fits
+
+IMAGE = 224
+"""Height and width that are drawn where the model leaves them free."""
+
+Key = str | tuple[str, int]
+"""A symbol; or an input and an axis, where the model has a dimension without a name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The value of a symbol, and where it is from: `for left`, which is a file, or `by -b`."""
+
+    value: int
+    source: str
+    file: str = ""
+    """Empty for what the model or an option says."""
+
+
+@dataclass
+class Sizes:
+    """The values of the symbols of a model's inputs, as options and arrays give them."""
+
+    ports: Mapping[str, Port]
+    model: str = "the model"
+    bound: dict[Key, Bound] = field(default_factory=dict)
+    ranks: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """Shapes that --input gives to inputs of which the model says none."""
+
+    def input(self, name: str | None, sizes: Sequence[int]) -> None:
+        """Takes `--input NAME=DIMS`, or of the first input that it fits; raises UsageError."""
+        if name is not None and name not in self.ports:
+            raise UsageError(f"there is no input '{name}'", did_you_mean(name, self.ports) or self._known())
+        names = [name] if name is not None else list(self.ports)
+        for one in names:
+            shape = self.ports[one].shape
+            axes = range(1, 4) if (len(shape), len(sizes)) == (4, 3) else range(len(shape))
+            if not shape and name is not None:
+                self.ranks[one] = tuple(sizes)
+                return
+            if len(axes) == len(sizes):
+                for axis, size in zip(axes, sizes, strict=True):
+                    self._bind(one, axis, size, "by --input")
+                return
+        first = names[0] if names else None
+        if first is None:
+            raise UsageError(f"{self.model} has no inputs", "--input sets the size of an input")
+        raise UsageError(
+            f"--input {dims(tuple(sizes))}: the input '{first}' is {dims(self.ports[first].shape)}",
+            f"--input {first}=DIMS gives every dimension",
+        )
+
+    def size(self, height: int, width: int) -> None:
+        """Takes `--size HxW`: of every image, or of the last two dimensions of the first input; raises UsageError."""
+        images = [name for name, port in self.ports.items() if len(port.shape) == 4]
+        chosen = images or [name for name, port in self.ports.items() if len(port.shape) > 1][:1]
+        if not chosen:
+            raise UsageError(f"{self.model} has no input with a height and a width", "--size goes with images")
+        free = [n for n in chosen if any(not isinstance(self.ports[n].shape[a], int) for a in spatial(self.ports[n]))]
+        for name in free or chosen:
+            for axis, value in zip(spatial(self.ports[name]), (height, width), strict=True):
+                self._bind(name, axis, value, "by --size")
+
+    def array(self, name: str, shape: Sequence[int], source: str) -> None:
+        """Takes the shape of an array that was given; raises DataError."""
+        expected = self.ports[name].shape
+        if not expected:
+            return
+        if not fits(shape, expected):
+            raise DataError(
+                "NS701",
+                f"the input '{name}' is {dims(tuple(shape))} ({source}), {self.model} expects {dims(expected)}",
+            )
+        for axis, size in enumerate(shape):
+            self._bind(name, axis, size, f"for {name}", source)
+
+    def first(self, name: str, value: int, source: str) -> None:
+        """Takes the first dimension of an array that is still to be made; raises DataError."""
+        self._bind(name, 0, value, f"for {name}", source)
+
+    def batch(self, value: int) -> None:
+        """Takes `-b`: the value of the first symbol; raises UsageError, DataError."""
+        found = self._batch()
+        if found is not None:
+            self._bind(*found, value, "by -b")
+            return
+        first = next(((n, p.shape) for n, p in self.ports.items() if p.shape), None)
+        if first is None:
+            raise UsageError(f"no input of {self.model} has a size that -b could set", self._known())
+        self._bind(first[0], 0, value, "by -b")
+
+    def complete(self) -> list[str]:
+        """Gives every symbol that is left a value; says which height, width and other sizes were chosen so."""
+        batch = self._batch()
+        bound = self.bound.get(self._key(*batch)) if batch is not None else None
+        chosen: dict[str, int] = {}
+        for name, port in self.ports.items():
+            for axis in range(len(port.shape)):
+                key = self._key(name, axis)
+                if isinstance(port.shape[axis], int) or key in self.bound:
+                    continue
+                value = (bound.value if bound else 1) if axis == 0 else default(port, axis)
+                self.bound[key] = Bound(value, "by default")
+                if axis:
+                    chosen[self._said(name, axis)] = value
+        return [f"{symbol} = {value}" for symbol, value in chosen.items()]
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The sizes of an input, when all symbols have a value."""
+        if name in self.ranks:
+            return self.ranks[name]
+        shape = self.ports[name].shape
+        return tuple(d if isinstance(d, int) else self.bound[self._key(name, i)].value for i, d in enumerate(shape))
+
+    def _batch(self) -> tuple[str, int] | None:
+        """Where the first symbol is; those of an image that are no batch do not count."""
+        for name, port in self.ports.items():
+            for axis, d in enumerate(port.shape):
+                if not isinstance(d, int) and not (len(port.shape) == 4 and axis):
+                    return name, axis
+        return None
+
+    def _key(self, name: str, axis: int) -> Key:
+        d = self.ports[name].shape[axis]
+        return d if isinstance(d, str) else (name, axis)
+
+    def _said(self, name: str, axis: int) -> str:
+        d = self.ports[name].shape[axis]
+        return d if isinstance(d, str) else f"dimension {axis} of {name}"
+
+    def _bind(self, name: str, axis: int, value: int, source: str, file: str = "") -> None:
+        """Gives a dimension its value; raises where it has another."""
+        expected, given = self.ports[name].shape[axis], Bound(value, source, file)
+        if isinstance(expected, int):
+            before = Bound(expected, f"in {self.model}")
+        else:
+            before = self.bound.setdefault(self._key(name, axis), given)
+        if before.value != value:
+            raise self._disagree(self._said(name, axis), before, given)
+
+    def _disagree(self, what: str, one: Bound, other: Bound) -> NetspecError:
+        text = f"{what} is {one.value} {one.source} and {other.value} {other.source}"
+        files = [f"{b.source.removeprefix('for ')}: {b.file}" for b in (one, other) if b.file]
+        if files:
+            return DataError("NS701", text, ", ".join(files))
+        return UsageError(text, "every dimension has one size")
+
+    def _known(self) -> str:
+        return f"{self.model} has {', '.join(f'{n}: {dims(p.shape)}' for n, p in self.ports.items()) or 'no inputs'}"
+
+
+def spatial(port: Port) -> tuple[int, int]:
+    """The axes of height and width: the last two, or those before the channels where these are last."""
+    last = len(port.shape) - 1
+    if len(port.shape) == 4 and port.shape[3] in (1, 3, 4) and port.shape[1] not in (1, 3, 4):
+        return 1, 2
+    return last - 1, last
+
+
+def default(port: Port, axis: int) -> int:
+    """A size for a dimension that is free: 224 for those of an image, three channels, 1 for everything else."""
+    if len(port.shape) != 4 or not ("float" in port.element or port.element in ("double", "uint8")):
+        return 1
+    return IMAGE if axis in spatial(port) else 3
