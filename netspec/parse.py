@@ -143,7 +143,20 @@ def _bytes(path: Path, name: str) -> bytes:
 
 
 def parse(source: Source, reporter: Reporter) -> Map | None:
-    """The tree of a text, or None after an error."""
+    """The tree of a text that is a mapping, or None after an error."""
+    failed = reporter.errors
+    tree = parse_any(source, reporter)
+    if isinstance(tree, Map):
+        return tree
+    if reporter.errors == failed:
+        reporter.error(
+            "NS110", "a spec is a mapping: `netspec: 1`, `name: ...`", tree.span if tree else Span(source, 1, 1, 1, 1)
+        )
+    return None
+
+
+def parse_any(source: Source, reporter: Reporter) -> Tree | None:
+    """The tree of a text, or None after an error, or where there is nothing in it."""
     refused = list(_REFUSED.finditer(source.text))
     for found in refused[:20]:
         before = source.text[: found.start()]
@@ -162,11 +175,6 @@ def parse(source: Source, reporter: Reporter) -> Map | None:
         return None
     except yaml.YAMLError as e:
         _syntax(source, reporter, e)
-        return None
-    if not isinstance(tree, Map):
-        reporter.error(
-            "NS110", "a spec is a mapping: `netspec: 1`, `name: ...`", tree.span if tree else Span(source, 1, 1, 1, 1)
-        )
         return None
     return tree
 

@@ -26,8 +26,9 @@ body:
   - linear: 4
 """
 
-CHECKPOINTS = (".safetensors", ".npz", ".pth", ".pt", ".bin")
-READS = {".safetensors": ["safetensors"], ".npz": [], ".pth": ["torch"], ".pt": ["torch"], ".bin": ["torch"]}
+PICKLES = (".pth", ".pt", ".bin", ".ckpt", ".tar", ".pkl")
+READS = {".safetensors": ["safetensors"], ".npz": [], **{suffix: ["torch"] for suffix in PICKLES}}
+CHECKPOINTS = tuple(READS)
 DRAWS = {"svg": ["pygraphviz", "PIL"], "png": ["pygraphviz"], "pdf": ["pygraphviz"], "html": [], "dot": [],
          "mermaid": []}
 PLOTS = ["matplotlib", "PIL"]
@@ -48,6 +49,8 @@ COMMANDS: list[tuple[str, list[str]]] = [
     *((f"compile net.yaml --to {target} -o made.{target}", needs) for target, needs in WRITES.items()),
     *((f"compile net.yaml --to {target} --weights w{suffix} -o made.{target}", [*WRITES[target], *READS[suffix]])
       for target in ("onnx", "torch") for suffix in CHECKPOINTS),
+    ("compile net.yaml --to onnx --weights w.npz --rules rules.yaml -o made.onnx", ["onnx"]),
+    ("run net.yaml --weights w.npz --rules rules.yaml", RUNS["onnx"]),
     ("compile net.yaml --to torch --no-weights -o made.py", []),
     ("compile net.yaml --to torch --training -o made.py", WRITES["torch"]),
     *((f"compile net.yaml --to onnx --external-data --functions {kind} --dtype float16 -o a.onnx", WRITES["onnx"])
@@ -73,8 +76,10 @@ COMMANDS: list[tuple[str, list[str]]] = [
 def python_calls() -> dict[str, tuple[Callable[[], Any], list[str]]]:
     """A call of every public function and method, by its name; one with arguments of several kinds has several."""
     import netspec
-    from netspec import backend, checkpoints, draw, optional, plot
+    from netspec import backend, draw, optional, plot
     from netspec.backend import Options, get
+    from netspec.checkpoints import files, load, safetensors
+    from netspec.checkpoints.stored import Need
     from netspec.draw import graphviz
     from netspec.running import feeds, ports, sizes
 
@@ -108,16 +113,19 @@ def python_calls() -> dict[str, tuple[Callable[[], Any], list[str]]]:
         "netspec.backend.get": (lambda: (get("torch"), get("onnx")), []),
         "netspec.backend.importing": (lambda: backend.importing("torch"), []),
         "netspec.optional.importing": (lambda: optional.importing("nothing"), []),
-        "netspec.checkpoints.read_checkpoint": (lambda: checkpoints.read_checkpoint(Path("w.npz")), []),
-        **{f"netspec.checkpoints.read_checkpoint {suffix}": (
-            lambda s=suffix: checkpoints.read_checkpoint(Path(f"w{s}")), needs)  # type: ignore[misc]
+        "netspec.checkpoints.load.load": (lambda: load.load(net, Path("w.pth")), ["torch"]),
+        **{f"netspec.checkpoints.files.states_of {suffix}": (
+            lambda s=suffix: files.states_of(Path(f"w{s}"), Need()), needs)  # type: ignore[misc]
            for suffix, needs in READS.items()},
+        "netspec.checkpoints.safetensors.read_safetensors": (
+            lambda: safetensors.read_safetensors(Path("w.safetensors"), Need()), ["safetensors"]),
+        "netspec.network.Network.read_weights": (lambda: net.read_weights("w.pth"), ["torch"]),
         **both("netspec_torch.TorchBackend", "torch"),
         **both("netspec_onnx.OnnxBackend", "onnx"),
         "netspec_torch.TorchBackend.source": (lambda: torch.source(graph), []),
         "netspec_torch.TorchBackend.note": (lambda: torch.note(graph, options), []),
         "netspec_torch.TorchBackend.to_module": (lambda: torch.to_module(graph, arrays), ["torch"]),
-        "netspec_torch.TorchBackend.read_checkpoint": (lambda: torch.read_checkpoint(Path("w.pth")), ["torch"]),
+        "netspec_torch.TorchBackend.read_checkpoint": (lambda: torch.read_checkpoint(Path("w.pth"), Need()), ["torch"]),
         "netspec_onnx.OnnxBackend.note": (lambda: onnx.note(graph, options), ["onnx"]),
         "netspec_onnx.OnnxBackend.run_file": (lambda: onnx.run_file(Path("net.onnx"), x), RUNS["onnx"]),
         "netspec_onnx.OnnxBackend.signature": (lambda: onnx.signature(Path("net.onnx")), RUNS["onnx"]),
@@ -161,9 +169,10 @@ def prepare(folder: Path) -> None:
     arrays = net.arrays(seed=1)
     save_file(arrays, folder / "w.safetensors")
     np.savez(folder / "w.npz", **arrays)  # type: ignore[arg-type]
-    for suffix in (".pth", ".pt", ".bin"):
+    for suffix in PICKLES:
         torch.save({key: torch.from_numpy(value) for key, value in arrays.items()}, folder / f"w{suffix}")
     net.to_onnx(folder / "net.onnx")
+    (folder / "rules.yaml").write_text('- {from: "nothing.{t}", to: "stem.{t}"}\n', encoding="utf-8")
     np.save(folder / "x.npy", _numbers(1, 3, 8, 8))
     from onnx import numpy_helper
 

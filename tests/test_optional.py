@@ -85,7 +85,7 @@ def test_every_command_and_every_option_that_reads_a_file_or_chooses_a_kind_is_c
 
 
 def test_every_kind_is_in_the_tables() -> None:
-    from netspec.checkpoints import BEGINNINGS
+    from netspec.checkpoints.files import BEGINNINGS
     from netspec.draw.render import FORMATS
 
     assert set(CHECKPOINTS) == set(BEGINNINGS)
@@ -126,7 +126,7 @@ def test_every_public_function_that_leads_to_such_an_import_is_called(folder: Pa
     assert len(wanted) > 8
     for source in SOURCES:
         wanted |= set(reaching(source))
-    assert {"netspec.checkpoints.read_checkpoint", "netspec_torch.TorchBackend.run"} <= wanted
+    assert {"netspec.checkpoints.safetensors.read_safetensors", "netspec_torch.TorchBackend.run"} <= wanted
     assert not wanted - called - INSIDE, sorted(wanted - called - INSIDE)
 
 

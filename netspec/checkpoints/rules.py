@@ -9,8 +9,9 @@ from typing import Any
 
 from netspec.errors import Reporter, Span, did_you_mean
 from netspec.expr import ExprError, Template, parse_template
-from netspec.parse import Map, Scalar, Seq
+from netspec.parse import Map, Scalar, Seq, Tree
 
+KEYS = ("from", "to", "reshape")
 _HOLE = re.compile(r"\{(\w+)\}")
 
 
@@ -54,15 +55,32 @@ class _Words:
 
 def rules_of(checkpoints: Map | None, reporter: Reporter, values: Collection[str] = ()) -> dict[str, list[Rule]]:
     """The rule sets by source, which may read `values`; mistakes in them go to the reporter."""
-    found: dict[str, list[Rule]] = {}
-    for source, listed in checkpoints.entries if checkpoints is not None else ():
-        found[source.text] = []
-        for tree in listed.items if isinstance(listed, Seq) else ():
-            if isinstance(tree, Map):
-                try:
-                    found[source.text].append(_rule(tree, values))
-                except ExprError as e:
-                    reporter.error(e.code, e.message, e.span, e.help)
+    return {source.text: _listed(listed, reporter, values)
+            for source, listed in (checkpoints.entries if checkpoints is not None else ())}
+
+
+def rules_in(tree: Tree, name: str, reporter: Reporter, values: Collection[str] = ()) -> dict[str, list[Rule]]:
+    """The rule sets of a file: a list of rules, sources as under `checkpoints`, or a mapping with `checkpoints`."""
+    if isinstance(tree, Map) and isinstance(inner := tree.get("checkpoints"), Map):
+        tree = inner
+    if not isinstance(tree, Map):
+        return {name: _listed(tree, reporter, values, strict=True)}
+    return {source.text: _listed(listed, reporter, values, strict=True) for source, listed in tree.entries}
+
+
+def _listed(tree: Tree, reporter: Reporter, values: Collection[str], strict: bool = False) -> list[Rule]:
+    """The rules of a list; `strict` where no schema has been held against it."""
+    found = []
+    if strict and not isinstance(tree, Seq):
+        reporter.error("NS110", "rules are a list: - {from: ..., to: ...}", tree.span)
+    for item in tree.items if isinstance(tree, Seq) else ():
+        if isinstance(item, Map):
+            try:
+                found.append(_rule(item, values))
+            except ExprError as e:
+                reporter.error(e.code, e.message, e.span, e.help)
+        elif strict:
+            reporter.error("NS110", "a rule is {from: ..., to: ...}", item.span)
     return found
 
 
@@ -70,6 +88,9 @@ def _rule(tree: Map, values: Collection[str]) -> Rule:
     source, target = tree.get("from"), tree.get("to")
     if not isinstance(source, Scalar) or not isinstance(target, Scalar):
         raise ExprError("NS110", "a rule is {from: ..., to: ...}", tree.span)
+    for key, _ in tree.entries:
+        if key.text not in KEYS:
+            raise ExprError("NS111", f"a rule has no key '{key.text[:60]}'", key.span, did_you_mean(key.text, KEYS))
     pattern, names = _pattern(source)
     to = None if target.value is None else parse_template(target.text, target.at)
     unknown = sorted(to.names - {*names, *values}) if to is not None else []

@@ -1,14 +1,17 @@
-"""The rule sets that are tried for a network: none, its document's, and those of a file."""
+"""The rule sets that are tried for a network: none, its document's, those of networks in it, and those of a file."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netspec.checkpoints.account import Layer, RuleSet
-from netspec.checkpoints.rules import rules_of
-from netspec.errors import Reporter
+from netspec.checkpoints.rules import Rule, rules_in, rules_of
+from netspec.checkpoints.stored import reading
+from netspec.document import Document
+from netspec.errors import Reporter, Source, SpecError, UsageError
+from netspec.parse import MAX_BYTES, parse_any
 
 if TYPE_CHECKING:
     from netspec.network import Network
@@ -16,25 +19,108 @@ if TYPE_CHECKING:
 OWN = "its own names"
 
 
+class Inner(NamedTuple):
+    """A network that is used as a block: the prefix of its weights, its name, its rules by source, its values."""
+
+    path: str
+    name: str
+    rules: Mapping[str, Sequence[Rule]]
+    values: Mapping[str, Any]
+
+
 def rule_sets(network: Network, file: Path | None = None) -> list[RuleSet]:
-    """The sets to try in order: the names of the spec, then the document's by source; raises SpecError."""
+    """The sets to try in order; those of a file come before each of the others; raises SpecError, UsageError."""
     reporter = Reporter()
-    values = plain_values(network)
-    sets = {OWN: (), **rules_of(network.document.checkpoints, reporter, values)}
+    values = _values(network.document, network.variant, network.settings)
+    own = {OWN: (), **rules_of(network.document.checkpoints, reporter, values)}
+    given = {"": ()} if file is None else rules_file(file, reporter, values)
+    inner = sorted(_inner(network, reporter), key=lambda i: -i.path.count("."))
     reporter.check()
     found = []
-    for source, rules in sets.items():
-        found.append(RuleSet(source, (Layer("", "", tuple(rules), values),) if rules else ()))
+    for first, before in given.items():
+        start = (Layer("", "", before, values),) if before else ()
+        for source, rules in own.items():
+            layers = (*start, *((Layer("", "", rules, values),) if rules else ()))
+            found.append(RuleSet(_joined(first, source), layers))
+        for name, more in _combined(inner):
+            found += [RuleSet(_joined(first, name if source == OWN else f"{source}, {name}"),
+                              (*start, *((Layer("", "", rules, values),) if rules else ()), *more))
+                      for source, rules in own.items()]
+        for part in inner:
+            found.append(RuleSet(_joined(first, f"the names of {part.name}"), start, part.path))
+            found += [RuleSet(_joined(first, f"{source} of {part.name}"),
+                              (*start, Layer("", part.path, rules, part.values)), part.path)
+                      for source, rules in part.rules.items()]
     return found
 
 
-def plain_values(network: Network) -> Mapping[str, Any]:
+def _joined(first: str, source: str) -> str:
+    return f"{first} and {source}" if first else source
+
+
+def _combined(inner: Sequence[Inner]) -> Iterator[tuple[str, tuple[Layer, ...]]]:
+    """The rules of all inner networks together, below their prefixes, source by source."""
+    names = dict.fromkeys(f"{source} of {part.name}" for part in inner for source in part.rules)
+    for number, name in enumerate(names):
+        layers = []
+        for part in inner:
+            rules = dict(zip((f"{s} of {part.name}" for s in part.rules), part.rules.values(), strict=True))
+            chosen = rules.get(name) or next(iter(list(rules.values())[number:] or rules.values()), None)
+            if chosen:
+                layers.append(Layer(part.path, part.path, chosen, part.values))
+        yield name, tuple(layers)
+
+
+def rules_file(path: Path, reporter: Reporter, values: Mapping[str, Any]) -> dict[str, list[Rule]]:
+    """The rule sets of a file by source; mistakes in it go to the reporter; raises UsageError."""
+    with reading(path) as f:
+        data = f.read(MAX_BYTES + 1)
+    try:
+        if len(data) > MAX_BYTES:
+            raise UsageError(f"{path} is larger than 4 MiB")
+        tree = parse_any(Source(str(path), data.decode("utf-8-sig")), reporter)
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not UTF-8") from None
+    if tree is None:
+        reporter.check()
+        raise UsageError(f"{path} has no rules", "- {from: \"features.{n}.{t}\", to: \"conv{n}.{t}\"}")
+    found = rules_in(tree, str(path), reporter, values)
+    reporter.check()
+    return found
+
+
+def _inner(network: Network, reporter: Reporter) -> Iterator[Inner]:
+    documents: dict[str, Document] = {}
+    _used(network.document, documents, set())
+    for scope in network.graph.scopes.values():
+        document = documents.get(scope.block) if scope.kind == "block" else None
+        if document is None or set(scope.args) != {p.name for p in document.params}:
+            continue
+        if scope.weights_at == scope.path and document is not network.document:
+            settings = {name: list(v) if isinstance(v, tuple) else v for name, v in scope.args.items()}
+            values = _values(document, None, settings)
+            yield Inner(f"{scope.path}.", document.name, rules_of(document.checkpoints, reporter, values), values)
+
+
+def _used(document: Document, found: dict[str, Document], seen: set[int]) -> None:
+    """Every network that a document can use as a block, by name."""
+    if id(document) in seen:
+        return
+    seen.add(id(document))
+    for name, what in document.used.items():
+        if isinstance(what, Document):
+            found.setdefault(name, what)
+            _used(what, found, seen)
+        else:
+            _used(what.home, found, seen)
+
+
+def _values(document: Document, variant: str | None, settings: Mapping[str, Any]) -> dict[str, Any]:
     """What rules may read: the params and `let` of the document."""
     from netspec.elaborate.top import values_of
 
-    if network.document.checkpoints is None:
-        return {}
-    values = values_of(network.document, network.variant, network.settings)
+    try:
+        values = values_of(document, variant, settings)
+    except (UsageError, SpecError):  # of a network in a network: a block as an argument has no text to be set by
+        values = dict(settings)
     return {name: value for name, value in values.items() if isinstance(value, (int, float, str, list))}
-
-
