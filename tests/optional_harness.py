@@ -111,6 +111,7 @@ def python_calls() -> dict[str, tuple[Callable[[], Any], list[str]]]:
         "netspec.network.Network.to_onnx": (lambda: net.to_onnx("a.onnx"), ["onnx"]),
         "netspec.network.Network.to_onnx weights": (lambda: net.to_onnx("a.onnx", weights="w.pth"), ["onnx", "torch"]),
         "netspec.backend.get": (lambda: (get("torch"), get("onnx")), []),
+        "netspec.backend.able": (lambda: backend.able("torch", "emit"), []),
         "netspec.backend.importing": (lambda: backend.importing("torch"), []),
         "netspec.optional.importing": (lambda: optional.importing("nothing"), []),
         "netspec.checkpoints.load.load": (lambda: load.load(net, Path("w.pth")), ["torch"]),

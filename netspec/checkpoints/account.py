@@ -34,6 +34,10 @@ class Target:
             shapes = {key: shape for key, shape in shapes.items() if key in only}
         return cls(graph.name, shapes, spare)
 
+    def beside(self, keys: Collection[str]) -> Target:
+        """The same, where these keys may be in the file too."""
+        return Target(self.name, self.shapes, {*self.spare, *(k for k in keys if k not in self.shapes)})
+
     def without(self, keys: Collection[str]) -> Target:
         """The same, where these keys are not taken."""
         return Target(self.name, {k: s for k, s in self.shapes.items() if k not in keys}, {*self.spare, *keys})

@@ -11,10 +11,10 @@ from netspec.checkpoints.account import Target
 from netspec.checkpoints.choose import choose
 from netspec.checkpoints.complaint import complaint
 from netspec.checkpoints.files import states_of
-from netspec.checkpoints.sets import rule_sets
+from netspec.checkpoints.sets import inner_networks, rule_sets
 from netspec.checkpoints.stored import Need, State
 from netspec.checkpoints.values import examine, lazily
-from netspec.errors import Diagnostic
+from netspec.errors import Diagnostic, Reporter
 from netspec.lazy import Arrays
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def load(network: Network, path: Path, training: bool = False, choices: Choices 
     shapes = network.graph.tensors()
     need = Need(4 * sum(_count(shape) for shape, _, _ in shapes.values()), len(shapes))
     states = states_of(path, need)
-    return fit(network, states, Target.of(graph, network.graph, only), choices)
+    cut = {key for inner in inner_networks(network, Reporter()) for key in inner.keys()}
+    return fit(network, states, Target.of(graph, network.graph, only).beside(cut), choices)
 
 
 def fit(network: Network, states: Sequence[State], target: Target, choices: Choices) -> Loaded:

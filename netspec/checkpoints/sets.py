@@ -26,6 +26,17 @@ class Inner(NamedTuple):
     name: str
     rules: Mapping[str, Sequence[Rule]]
     values: Mapping[str, Any]
+    document: Document
+    settings: Mapping[str, Any]
+
+    def keys(self) -> set[str]:
+        """The keys of the whole network, of which `until` may have taken a part."""
+        from netspec.network import build
+
+        try:
+            return {self.path + key for key in build(self.document, None, self.settings).graph.tensors()}
+        except (UsageError, SpecError):  # a block as an argument has no text to be set by
+            return set()
 
 
 def rule_sets(network: Network, file: Path | None = None) -> list[RuleSet]:
@@ -34,7 +45,7 @@ def rule_sets(network: Network, file: Path | None = None) -> list[RuleSet]:
     values = _values(network.document, network.variant, network.settings)
     own = {OWN: (), **rules_of(network.document.checkpoints, reporter, values)}
     given = {"": ()} if file is None else rules_file(file, reporter, values)
-    inner = sorted(_inner(network, reporter), key=lambda i: -i.path.count("."))
+    inner = inner_networks(network, reporter)
     reporter.check()
     found = []
     for first, before in given.items():
@@ -89,6 +100,11 @@ def rules_file(path: Path, reporter: Reporter, values: Mapping[str, Any]) -> dic
     return found
 
 
+def inner_networks(network: Network, reporter: Reporter) -> list[Inner]:
+    """The networks that are used as blocks, the innermost first; mistakes in their rules go to the reporter."""
+    return sorted(_inner(network, reporter), key=lambda i: -i.path.count("."))
+
+
 def _inner(network: Network, reporter: Reporter) -> Iterator[Inner]:
     documents: dict[str, Document] = {}
     _used(network.document, documents, set())
@@ -99,7 +115,8 @@ def _inner(network: Network, reporter: Reporter) -> Iterator[Inner]:
         if scope.weights_at == scope.path and document is not network.document:
             settings = {name: list(v) if isinstance(v, tuple) else v for name, v in scope.args.items()}
             values = _values(document, None, settings)
-            yield Inner(f"{scope.path}.", document.name, rules_of(document.checkpoints, reporter, values), values)
+            rules = rules_of(document.checkpoints, reporter, values)
+            yield Inner(f"{scope.path}.", document.name, rules, values, document, settings)
 
 
 def _used(document: Document, found: dict[str, Document], seen: set[int]) -> None:
