@@ -8,8 +8,9 @@ from typing import Any
 from netspec.errors import Reporter
 from netspec.ops import OPS, Op
 from netspec.ops.base import Param
-from netspec.parse import Map, plain
+from netspec.parse import Map
 from netspec.steps import JOINS, PARAM_TYPES
+from netspec.validate import HEAD, Checker, Violation, compiled
 
 EXPRESSION = {"type": "string", "pattern": "^="}
 TYPES: dict[str, dict[str, Any]] = {
@@ -269,7 +270,7 @@ def _step(types: bool) -> dict[str, Any]:
 
 def _head(names: str) -> str:
     """Keys such as `conv` and `stem = conv`."""
-    return rf"^(?:[^=]*=)?\s*(?:{names})$"
+    return f"{HEAD}{names})$"
 
 
 def _op(op: Op, types: bool) -> dict[str, Any]:
@@ -288,25 +289,18 @@ def _argument(p: Param) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1)
-def _validator() -> Any:
-    """The compiled validator; an integer is an int alone, neither 3.0 nor a bool."""
-    from jsonschema import Draft202012Validator
-    from jsonschema.validators import extend
-
-    def integer(_: Any, value: Any) -> bool:
-        return isinstance(value, int) and not isinstance(value, bool)
-
-    checker = Draft202012Validator.TYPE_CHECKER.redefine("integer", integer)
-    strict = extend(Draft202012Validator, type_checker=checker)  # type: ignore[no-untyped-call]
-    return strict(document_schema(types=False))
+def _checker() -> Checker:
+    return compiled(document_schema(types=False))
 
 
 def validate(tree: Map, reporter: Reporter) -> set[int]:
     """Checks the structure of a document; gives the ids of the nodes at fault, which elaboration skips."""
-    from netspec.structure import check_structure, finding
+    from netspec.structure import check_structure, report_violation
 
     bad: set[int] = set()
-    for error in _validator().iter_errors(plain(tree)):
-        finding(tree, error, reporter, bad)
+    violations: list[Violation] = []
+    _checker()(tree, None, violations)
+    for violation in violations:
+        report_violation(tree, violation, reporter, bad)
     check_structure(tree, reporter, bad)
     return bad
