@@ -45,6 +45,18 @@ def test_every_dependency_is_tested_at_a_version_that_the_manifest_allows() -> N
         assert wanted.specifier.contains(pinned[wanted.name.lower()]), f"{text} is tested at another version"
 
 
+def test_lower_bounds_are_the_versions_that_are_run() -> None:
+    """tools/oldest.txt for what users install (`tools/dev test --oldest`), constraints.txt for the tools."""
+    lines = (ROOT / "tools" / "oldest.txt").read_text(encoding="utf-8").splitlines()
+    oldest = {Requirement(line) for line in lines if line and line[0] != "#"}
+    extras = PROJECT["optional-dependencies"]
+    users = [*PROJECT["dependencies"], *(item for name, extra in extras.items() if name != "dev" for item in extra)]
+    assert oldest == {Requirement(item.replace(">=", "==")) for item in users}
+    assert all(str(Requirement(item).specifier).startswith(">=") for item in users)
+    for item in map(Requirement, extras["dev"]):
+        assert str(item.specifier) == f">={pins()[item.name.lower()]}"
+
+
 def test_both_backends_are_found_by_name() -> None:
     found = {entry.name: entry.load().name for entry in entry_points(group="netspec.backends")}
     assert found["torch"] == "torch"

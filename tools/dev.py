@@ -19,6 +19,12 @@ ENV = ROOT / ".venv"
 BIN = ENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 CONSTRAINTS = TOOLS / "constraints.txt"
+OLDEST = TOOLS / "oldest.txt"
+OLDEST_ENV = ROOT / ".venv-oldest"
+OLDEST_PYTHON = OLDEST_ENV / PYTHON.relative_to(ENV)
+CONFORMANCE = ("onnx_ops", "torch_ops", "edge_values", "half_precision", "good_specs_run", "onnx_backend", "cli",
+               "checkpoint_files")
+"""What runs with the oldest dependencies: the numbers of both backends, and each library's part in a command."""
 TORCH_CPU = "https://download.pytorch.org/whl/cpu"
 
 
@@ -35,21 +41,46 @@ def show(*command: str | Path) -> None:
         sys.exit(status)
 
 
-def pip(*args: str, quiet: bool = False) -> int:
-    """Installs into the environment, at the versions that were tested."""
-    fixed = ("install", "--quiet", "--disable-pip-version-check", "--constraint", str(CONSTRAINTS))
-    return run(PYTHON, "-m", "pip", *fixed, *args, quiet=quiet)
+def pip(*args: str, quiet: bool = False, python: Path = PYTHON, constraints: Path = CONSTRAINTS) -> int:
+    """Installs into an environment, at the versions that were tested."""
+    fixed = ("install", "--quiet", "--disable-pip-version-check", "--constraint", str(constraints))
+    return run(python, "-m", "pip", *fixed, *args, quiet=quiet)
 
 
-def install_torch() -> int:
+def install_torch(python: Path = PYTHON, constraints: Path = CONSTRAINTS) -> int:
     """Installs PyTorch's CPU build: the plain wheel of Linux and Windows brings gigabytes of CUDA."""
-    version = re.search(r"^torch==(\S+)", CONSTRAINTS.read_text(encoding="utf-8"), re.MULTILINE)
-    assert version, "tools/constraints.txt pins torch"
+    version = pins(constraints)["torch"].removeprefix("torch==")
+    into: dict[str, Path] = {"python": python, "constraints": constraints}
     if sys.platform == "darwin":
-        return pip(f"torch=={version[1]}")
-    build = f"torch=={version[1]}+cpu"
+        return pip(f"torch=={version}", **into)
+    build = f"torch=={version}+cpu"
     # A mirror or a folder of wheels that pip already knows comes first; PyTorch's own index is the usual place.
-    return pip(build, quiet=True) and pip(build, "--extra-index-url", TORCH_CPU)
+    return pip(build, quiet=True, **into) and pip(build, "--extra-index-url", TORCH_CPU, **into)
+
+
+def pins(path: Path) -> dict[str, str]:
+    """The lines of a constraints file by the name and the condition of what they pin."""
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line and line[0] != "#"]
+    return {re.split("==|;", line)[0].lower(): line for line in lines}
+
+
+def ensure_oldest() -> None:
+    """Makes .venv-oldest, with the oldest allowed dependencies and the tools of constraints.txt."""
+    inputs = (OLDEST.read_bytes(), CONSTRAINTS.read_bytes(), (ROOT / "pyproject.toml").read_bytes())
+    key = hashlib.sha256(b"\0".join((*inputs, str(ROOT).encode()))).hexdigest()
+    stamp = OLDEST_ENV / "netspec.stamp"
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == key:
+        return
+    print(f"making the environment {OLDEST_ENV}", file=sys.stderr)
+    venv.create(OLDEST_ENV, clear=True, with_pip=True)
+    merged = OLDEST_ENV / "constraints.txt"
+    merged.write_text("\n".join((pins(CONSTRAINTS) | pins(OLDEST)).values()) + "\n", encoding="utf-8")
+    into: dict[str, Path] = {"python": OLDEST_PYTHON, "constraints": merged}
+    tools = ("pytest", "pytest-xdist", "hypothesis", "packaging")
+    if status := install_torch(**into) or pip("--editable", ".[run,draw]", *tools, **into):
+        print("tools/dev: the environment could not be made; pip says why above", file=sys.stderr)
+        sys.exit(status)
+    stamp.write_text(key, encoding="utf-8")
 
 
 def ensure(level: str) -> None:
@@ -82,14 +113,21 @@ def absolute(arg: str) -> str:
     return f"{Path(path).resolve()}{colons}{test}" if Path(path).exists() else arg
 
 
-def tests(args: list[str]) -> int:
+def tests(args: list[str], python: Path = PYTHON) -> int:
     """Runs the suite, on all cores up to 8."""
     workers = str(min(os.cpu_count() or 1, 8))
     # glibc gives every large array back to the system at once, and the next one is new pages: a third of the time of
     # a test that compares a large network. So it keeps up to 4 GiB; other C libraries do not read these.
     os.environ.setdefault("MALLOC_MMAP_MAX_", "0")
     os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**32))
-    return run(PYTHON, "-m", "pytest", "-n", workers, *map(absolute, args))
+    return run(python, "-m", "pytest", "-n", workers, *map(absolute, args))
+
+
+def oldest_tests(args: list[str]) -> int:
+    """Runs the conformance tests, or those that are named, with the oldest allowed version of each dependency."""
+    ensure_oldest()
+    named = any(Path(arg.partition("::")[0]).exists() for arg in args)
+    return tests([*args, *(() if named else (f"{ROOT}/tests/test_{name}.py" for name in CONFORMANCE))], OLDEST_PYTHON)
 
 
 def demo() -> None:
@@ -115,8 +153,8 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("setup", help="make the environment for everything below")
     commands.add_parser("demo", help="compile GoogLeNet to ONNX and run it (needs neither torch nor a GPU)")
-    commands.add_parser("test", help="run the tests; --slow for all of them, other arguments go to pytest",
-                        add_help=False)
+    commands.add_parser("test", help="run the tests; --slow for all of them, --oldest for the conformance tests with "
+                        "the oldest dependencies, other arguments go to pytest", add_help=False)
     commands.add_parser("check", help="lint, types and the quick tests")
     commands.add_parser("fuzz", help="check mutated specs: --seconds N, -j 2, --resume, --seed N", add_help=False)
     commands.add_parser("bench", help="time netspec against the exporters of PyTorch; --write updates "
@@ -130,6 +168,8 @@ def main() -> int:
     if args.command == "demo":
         demo()
         return 0
+    if args.command == "test" and "--oldest" in rest:
+        return oldest_tests([arg for arg in rest if arg != "--oldest"])
     ensure("dev")
     if args.command == "test":
         return tests(rest)

@@ -141,9 +141,9 @@ def _max_pool(node: Node, shapes: list[Shape]) -> list[N]:
 
 
 def _pad(pads: Pads, value: float = 0.0) -> N:
-    """Cells of a value around a map. It names its axes: onnxruntime up to 1.21 merges a Pad without into a pool, wrongly.
+    """Cells of a value around a map, with named axes: onnxruntime up to 1.21 merges a Pad without into a pool, wrongly.
 
-    All four of them, since ONNX's shape inference loses the batch's symbol otherwise.
+    It names all four, since ONNX's shape inference loses the batch's symbol otherwise.
     """
     top, bottom, left, right = pads
     return n("Pad", "x0", ints(0, 0, top, left, 0, 0, bottom, right), floats(value), ints(0, 1, 2, 3), out="padded")
