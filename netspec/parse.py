@@ -15,7 +15,7 @@ from netspec.errors import Reporter, Source, Span, UsageError
 
 MAX_BYTES = 4 * 2**20
 MAX_DEPTH = 64
-MAX_TREE_NODES = 200_000
+MAX_TREE_NODES = 50_000
 
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

@@ -8,9 +8,8 @@ from typing import Any
 from netspec.errors import Reporter
 from netspec.ops import OPS, Op
 from netspec.ops.base import Param
-from netspec.parse import Map
+from netspec.parse import Map, plain
 from netspec.steps import JOINS, PARAM_TYPES
-from netspec.validate import HEAD, Checker, Violation, compiled
 
 EXPRESSION = {"type": "string", "pattern": "^="}
 TYPES: dict[str, dict[str, Any]] = {
@@ -270,7 +269,7 @@ def _step(types: bool) -> dict[str, Any]:
 
 def _head(names: str) -> str:
     """Keys such as `conv` and `stem = conv`."""
-    return f"{HEAD}{names})$"
+    return rf"^(?:[^=]*=)?\s*(?:{names})$"
 
 
 def _op(op: Op, types: bool) -> dict[str, Any]:
@@ -289,8 +288,17 @@ def _argument(p: Param) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1)
-def _checker() -> Checker:
-    return compiled(document_schema(types=False))
+def _validator() -> Any:
+    """The compiled validator; an integer is an int alone, neither 3.0 nor a bool."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
+
+    def integer(_: Any, value: Any) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool)
+
+    checker = Draft202012Validator.TYPE_CHECKER.redefine("integer", integer)
+    strict = extend(Draft202012Validator, type_checker=checker)  # type: ignore[no-untyped-call]
+    return strict(document_schema(types=False))
 
 
 def validate(tree: Map, reporter: Reporter) -> set[int]:
@@ -298,9 +306,7 @@ def validate(tree: Map, reporter: Reporter) -> set[int]:
     from netspec.structure import check_structure, report_violation
 
     bad: set[int] = set()
-    violations: list[Violation] = []
-    _checker()(tree, None, violations)
-    for violation in violations:
-        report_violation(tree, violation, reporter, bad)
+    for error in _validator().iter_errors(plain(tree)):
+        report_violation(tree, error, reporter, bad)
     check_structure(tree, reporter, bad)
     return bad

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from netspec.errors import Hint, Reporter, Span, did_you_mean, nearest
@@ -12,13 +13,13 @@ from netspec.identifiers import Kind, clipped, why_not, why_not_around
 from netspec.ops import lookup
 from netspec.parse import Map, Scalar, Seq, Tree
 from netspec.steps import BRANCH_KEYS, JOINS, KEYWORDS, split_name
-from netspec.validate import Violation
 
 
-def report_violation(tree: Tree, found: Violation, reporter: Reporter, bad: set[int]) -> None:
-    """Reports one violation of the schema and marks its node."""
-    node, key, schema = found.node, found.key, found.schema
-    if found.keyword == "additionalProperties" and isinstance(node, Map):
+def report_violation(tree: Tree, error: Any, reporter: Reporter, bad: set[int]) -> None:
+    """Reports one error of jsonschema and marks its node."""
+    node, key = _locate(tree, error.absolute_path)
+    schema = error.schema
+    if error.validator == "additionalProperties" and isinstance(node, Map):
         known = list(schema.get("properties", {}))
         if "do" in known and (help_ := branch_trap(node)):
             reporter.error("NS110", "a branch is wanted here, this is a step", node.span, help_)
@@ -34,7 +35,7 @@ def report_violation(tree: Tree, found: Violation, reporter: Reporter, bad: set[
                 reporter.error(code, f"{what} '{clipped(name.text)}'", name.span, _unknown_key(name, value, known))
                 bad |= {id(name), id(value)}
         return
-    if found.keyword == "required":
+    if error.validator == "required":
         missing = [n for n in schema["required"] if not isinstance(node, Map) or node.get(n) is None]
         place = key.span if key is not None else node.span
         if not _misspelt(node, missing, schema):
@@ -45,7 +46,7 @@ def report_violation(tree: Tree, found: Violation, reporter: Reporter, bad: set[
             bad.add(id(node))
         return
     what = f"'{key.text}'" if key is not None else "this"
-    wanted = schema.get("wanted") or _wanted(found)
+    wanted = schema.get("wanted") or _wanted(error)
     help_ = _trap(node) if isinstance(node, Scalar) else ""
     reporter.error("NS110", f"{what} is {wanted}; here is {_kind(node)}", node.span, help_)
     bad.add(id(node))
@@ -61,6 +62,23 @@ def _misspelt(node: Tree, missing: Sequence[str], schema: Any) -> bool:
 
 def _empty(value: Tree) -> bool:
     return isinstance(value, Scalar) and value.plain and value.text == ""
+
+
+def _locate(tree: Tree, path: Iterable[str | int]) -> tuple[Tree, Scalar | None]:
+    """The node at a path of keys and indices, and the key that it stands under."""
+    key: Scalar | None = None
+    for part in path:
+        if isinstance(tree, Map):
+            key, tree = _by_key(tree)[str(part)]
+        elif isinstance(tree, Seq):
+            key, tree = None, tree.items[int(part)]
+    return tree, key
+
+
+@lru_cache(maxsize=64)
+def _by_key(tree: Map) -> dict[str, tuple[Scalar, Tree]]:
+    """The entries of a mapping; a mapping with many errors is asked for each of them."""
+    return {key.text: (key, value) for key, value in tree.entries}
 
 
 def _head(span: Span) -> Span:
@@ -82,7 +100,7 @@ def _missing_help(missing: Sequence[str]) -> str:
     return "a spec begins with `netspec: 1`, the version of the language" if missing[:1] == ["netspec"] else ""
 
 
-def _wanted(found: Violation) -> str:
+def _wanted(error: Any) -> str:
     kinds = {
         "array": "a list",
         "object": "a mapping",
@@ -92,12 +110,12 @@ def _wanted(found: Violation) -> str:
         "boolean": "true or false",
         "null": "nothing",
     }
-    if found.keyword == "type":
-        types = found.schema["type"] if isinstance(found.schema["type"], list) else [found.schema["type"]]
+    if error.validator == "type":
+        types = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
         return " or ".join(kinds[t] for t in types)
-    if found.keyword in ("minItems", "minProperties"):
+    if error.validator in ("minItems", "minProperties"):
         return "not empty"
-    if found.keyword in ("maxItems", "maxProperties"):
+    if error.validator in ("maxItems", "maxProperties"):
         return "shorter"
     return "something else"
 
