@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
@@ -16,6 +15,7 @@ from netspec.errors import Diagnostic, Reporter, SpecError, UsageError, did_you_
 from netspec.graph import Graph
 from netspec.passes import NAMED, Pass, inference
 from netspec.passes.resize import Misfit, resize
+from netspec.selection import frozen_nodes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -133,19 +133,18 @@ class Network:
     ) -> torch.nn.Module:
         """The nn.Module that `netspec compile --to torch` writes, with its weights; raises UsageError, DataError.
 
-        `layers` are the steps whose weights come from `weights`, all by default, without those of `exclude`; the
-        parameters of the steps in `freeze` are not trained (Yosinski et al. 2014: transfer of the first n layers,
-        frozen or fine-tuned).
+        `layers` are the steps whose weights come from `weights`, all by default, without those of `exclude`. The steps
+        in `freeze` are not trained (Yosinski et al. 2014: transfer of the first n layers, frozen or fine-tuned): their
+        parameters need no gradient, and they stay in eval mode when `train()` is called.
         """
         from netspec.backend import Options, get
 
-        backend = get("torch")
-        module: torch.nn.Module = backend.to_module(
-            self.graph, self.lazy_arrays(seed, weights, training, layers, **choices), Options(training=training)
+        module: torch.nn.Module = get("torch").to_module(
+            self.graph,
+            self.lazy_arrays(seed, weights, training, layers, **choices),
+            Options(training=training),
+            frozen_nodes(self.graph, freeze),
         )
-        frozen = keys_of(self.graph, freeze)
-        for key, parameter in module.named_parameters():
-            parameter.requires_grad_(key not in frozen)
         return module
 
     def to_onnx(self, path: str | Path, seed: int = 0, weights: str | Path | None = None, **options: Any) -> list[Path]:
@@ -158,27 +157,6 @@ class Network:
         chosen = Options(seed=seed, origin=known, **options)
         written: list[Path] = get("onnx").emit(self.inference, arrays, Path(path), chosen)
         return written
-
-
-def keys_of(graph: Graph, patterns: Sequence[str]) -> set[str]:
-    """The state-dict keys of the steps that match; raises UsageError for a pattern that is for no step with weights.
-
-    A pattern is a path, in which `*` and `?` stand for parts of one of its words; all below the path is meant too.
-    """
-    keys = graph.tensors()
-    prefixes = {key[:i]: None for key in keys for i, c in enumerate(key) if c == "."}
-    found: set[str] = set()
-    for pattern in patterns:
-        words = pattern.split(".")
-        steps = tuple(
-            f"{path}." for path in prefixes
-            if len(parts := path.split(".")) == len(words) and all(map(fnmatchcase, parts, words))
-        )
-        if not steps:
-            raise UsageError(
-                f"'{graph.name}' has no step '{pattern}' with weights", did_you_mean(pattern, prefixes))
-        found |= {key for key in keys if key.startswith(steps)}
-    return found
 
 
 def build(

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 
 import netspec
 from netspec.errors import DataError, UsageError
-from netspec.network import keys_of
+from netspec.selection import keys_of
 
 LAYERS = ["net.conv1", "net.conv2", "net.conv3", "net.conv4", "net.conv5", "fc6", "fc7", "fc8"]
 # trained parameters of the 8-layer network when the first n are frozen, by the number of classes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,13 +72,20 @@ class TorchBackend:
         return ""
 
     def to_module(
-        self, graph: Graph, arrays: Mapping[str, np.ndarray], options: Options = DEFAULTS
+        self,
+        graph: Graph,
+        arrays: Mapping[str, np.ndarray],
+        options: Options = DEFAULTS,
+        frozen: Collection[str] = (),
     ) -> torch.nn.Module:
-        """The module of the source with its weights, in eval mode or ready to be trained; raises MissingError."""
+        """The module of the source with its weights, in eval mode or ready to be trained; raises MissingError.
+
+        The nodes at the paths of `frozen` are not trained.
+        """
         with importing(self.name, "torch"):
             from netspec_torch.run import to_module
 
-        return to_module(graph, arrays, options)
+        return to_module(graph, arrays, options, frozen)
 
     def run(
         self,

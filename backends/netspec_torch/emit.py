@@ -34,11 +34,6 @@ def class_name(block: str) -> str:
     return f"Net{name}" if name[0].isdigit() or keyword.iskeyword(name) else name
 
 
-def main_class(graph: Graph) -> str:
-    """The name of the class of the whole network, which comes before all others."""
-    return Emitter(graph).unique(class_name(graph.name))
-
-
 class Emitter:
     """Collects the classes of one graph, innermost first."""
 
@@ -47,16 +42,32 @@ class Emitter:
         self.groups: dict[tuple[object, ...], Group] = {}
         self.taken: set[str] = set()
         self.homes: dict[str, str | None] = {}
+        self.main = self.unique(class_name(graph.name))
+        """The class of the whole network, which is named before all others."""
+        self.modules: dict[str, str] = {}
+        """Where the layer of a node is, by the node's path."""
+        self.written: dict[str, str] = {}
+        """The region whose body was written for an instance, by where that is."""
+        self.again: dict[str, str] = {}
+        """Regions that call an instance which another has made, and where it is."""
 
     def source(self, version: str, weights: Beside | None = None) -> str:
         """The whole file."""
         root = tree(self.graph)
-        main = self.unique(class_name(self.graph.name))
         body = Writer(self, root).network()
-        body.group = Group(main, [body], taken=self.taken)
+        body.group = Group(self.main, [body], taken=self.taken)
         for group in self.groups.values():
             group.lift()
         return render(self.graph, list(self.groups.values()), body.group, version, weights)
+
+    def place(self, path: str) -> str | None:
+        """Where the layer of a node is in the network, once the source is written; None for an expression."""
+        if path in self.modules:
+            return self.modules[path]
+        for end in (i for i, c in reversed([*enumerate(path)]) if c == "."):
+            if (home := self.again.get(path[:end])) is not None and home in self.written:
+                return self.place(self.written[home] + path[end:])
+        return None
 
     def home(self, region: Region) -> str | None:
         """The prefix that all weights inside have in place of its path; None where they live in several places."""
@@ -89,6 +100,7 @@ class Emitter:
 
     def instance(self, region: Region) -> Body:
         """The body of a block as an instance of its class."""
+        self.written[self.home(region) or ""] = region.path
         body = Writer(self, region).block()
         key = body.key()
         if key not in self.groups:
@@ -137,6 +149,8 @@ class Writer:
         needed = self._needed(list(final.values()))
         first = [i for i in self.region.items if self._paths(i) & needed]
         self.items(first)
+        if heads and len(final) == 1:
+            self.body.returns = "torch.Tensor | dict[str, torch.Tensor]"
         mark = len(self.steps)
         self.items([i for i in self.region.items if not self._paths(i) & needed])
         self._lines([*final.values(), *heads.values()], mark if heads else None, self._result(final))
@@ -203,6 +217,8 @@ class Writer:
         name = self.relative(self.emitter.home(region) or "")
         if not self.registered(name):
             self.members[name] = Member(name, body=self.emitter.instance(region))
+        else:
+            self.emitter.again[region.path] = self.emitter.home(region) or ""
         arguments = ", ".join(f"{{{i}}}" for i in range(len(region.inputs)))
         self.step(list(region.outputs), list(region.inputs), f"{call_of(name)}({arguments})")
 
@@ -230,6 +246,7 @@ class Writer:
         name = self.relative(node.weights_at) if weighted else self.region.relative(node.path)
         if not self.registered(name):
             self.members[name] = Member(name, layer.cls, layer.args)
+        self.emitter.modules[node.path] = f"{self.home}.{name}" if self.home else name
         before = row.before(node, shapes) if row.before is not None else "{0}"
         text = f"{call_of(name)}({before})"
         if node.op in AFTER:
@@ -279,6 +296,7 @@ class Writer:
                 now = item.outputs[0]
         if now != region.outputs[0] or any("." in m.name for m in items):
             return None
+        self.emitter.modules |= {item.path: item.path for item in region.items if isinstance(item, Node)}
         return Member(self.region.relative(region.path), items=items)
 
     # Names of values
@@ -327,4 +345,4 @@ class Writer:
         return unique
 
 
-__all__ = ["Arg", "Emitter", "class_name", "main_class", "source"]
+__all__ = ["Arg", "Emitter", "class_name", "source"]

@@ -8,7 +8,8 @@ class LayerNorm2d(nn.LayerNorm):
     """Layer normalisation over the channels of each pixel: (N, C, H, W) -> (N, C, H, W)."""
 
     def forward(self, x):
-        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        x = F.layer_norm(x.permute(0, 2, 3, 1), self.normalized_shape, self.weight, self.bias, self.eps)
+        return x.permute(0, 3, 1, 2)
 ''',
     "ChannelScale": '''\
 class ChannelScale(nn.Module):
@@ -19,7 +20,7 @@ class ChannelScale(nn.Module):
         self.weight = nn.Parameter(torch.ones(channels))
 
     def forward(self, x):
-        return x * self.weight.view(1, -1, *[1] * (x.dim() - 2))
+        return x * self.weight.view([1, -1] + [1] * (x.dim() - 2))
 ''',
     "DropPath": '''\
 class DropPath(nn.Module):
@@ -32,7 +33,7 @@ class DropPath(nn.Module):
     def forward(self, x):
         if not self.training or self.p == 0:
             return x
-        keep = torch.rand(x.shape[0], *[1] * (x.dim() - 1), device=x.device) >= self.p
+        keep = torch.rand([x.shape[0]] + [1] * (x.dim() - 1), device=x.device) >= self.p
         return x * keep / (1 - self.p)
 ''',
     "DeformConv2d": '''\
@@ -40,67 +41,79 @@ class DeformConv2d(nn.Conv2d):
     """Deformable convolution (Dai et al. 2017): taps are read at their places plus offsets (dy, dx)."""
 
     def forward(self, x, offset):
-        (n, c, h, w), (rows, columns) = x.shape, offset.shape[2:]
-        (kh, kw), taps = self.kernel_size, self.kernel_size[0] * self.kernel_size[1]
-        parts = n * offset.shape[1] // (2 * taps)
+        n, c, h, w = x.shape
+        rows, columns = offset.shape[2], offset.shape[3]
+        kh, kw = self.kernel_size
+        parts = n * offset.shape[1] // (2 * kh * kw)
         offset = offset.reshape(parts, kh, kw, 2, rows, columns)
-
-        def places(kernel, out, axis):
-            tap = torch.arange(kernel, device=x.device) * self.dilation[axis]
-            return tap[:, None] + torch.arange(out, device=x.device) * self.stride[axis] - self.padding[axis]
-
-        y = places(kh, rows, 0)[:, None, :, None] + offset[:, :, :, 0]
-        x_ = places(kw, columns, 1)[:, None, :] + offset[:, :, :, 1]
+        y = taps(x, kh, rows, self.stride[0], self.dilation[0], self.padding[0])[:, None, :, None] + offset[:, :, :, 0]
+        x_ = taps(x, kw, columns, self.stride[1], self.dilation[1], self.padding[1])[:, None, :] + offset[:, :, :, 1]
         part = torch.arange(parts, device=x.device).view(-1, 1, 1, 1, 1)
         read = bilinear(x.reshape(parts, -1, h, w), part, y, x_).transpose(0, 1)
         read = read.reshape(n, self.groups, -1, rows * columns)
         weight = self.weight.view(self.groups, self.out_channels // self.groups, -1)
-        out = torch.einsum("gok,ngkp->ngop", weight, read).reshape(n, -1, rows, columns)
-        return out if self.bias is None else out + self.bias.view(-1, 1, 1)
+        out = torch.einsum("gok,ngkp->ngop", [weight, read]).reshape(n, -1, rows, columns)
+        bias = self.bias
+        return out if bias is None else out + bias.view(-1, 1, 1)
+''',
+    "taps": '''\
+def taps(x, kernel: int, out: int, stride: int, dilation: int, pad: int):
+    """Where each tap of a kernel reads for each output, on one axis: (kernel, out)."""
+    tap = torch.arange(kernel, device=x.device) * dilation
+    return tap[:, None] + torch.arange(out, device=x.device) * stride - pad
 ''',
     "deform_roi_pool": '''\
-def deform_roi_pool(maps, rois, offset, gamma, size, scale, samples):
+def deform_roi_pool(maps, rois, offset, gamma: float, size: list[int], scale: float, samples: int):
     """RoI pooling whose bins are shifted by gamma * (dy, dx) of the height and width of their region."""
-    offset = gamma * offset.view(-1, *size, 2)
-    return roi_align(maps, rois, size, scale, samples, offset)
+    return shifted_roi_align(maps, rois, gamma * offset.view(-1, size[0], size[1], 2), size, scale, samples)
 ''',
     "roi_align": '''\
-def roi_align(maps, rois, size, scale, samples, offset=None):
+def roi_align(maps, rois, size: list[int], scale: float, samples: int):
     """The mean of samples x samples points in each bin of each region: (N, C, H, W), (R, 5) -> (R, C, *size)."""
-    h, w = maps.shape[2:]
-    index, corners = rois[:, 0].long(), rois[:, 1:] * scale
-    places = []
-    for axis, (bins, reach) in enumerate(zip(size, (h, w))):
-        start, span = corners[:, 1 - axis], corners[:, 3 - axis] - corners[:, 1 - axis]
-        point = (torch.arange(bins * samples, device=maps.device) + 0.5) / (bins * samples)
-        place = start[:, None] + span[:, None] * point - 0.5
-        place = place.view(-1, *((bins, 1, samples, 1), (1, bins, 1, samples))[axis])
-        if offset is not None:
-            place = place + (offset[..., axis] * span[:, None, None])[..., None, None]
-        places.append((place.clamp(0, reach - 1), (place >= -1) & (place <= reach)))
-    (y, in_y), (x, in_x) = places
-    read = bilinear(maps, index.view(-1, 1, 1, 1, 1), y, x) * (in_y & in_x)
-    return read.mean((-1, -2)).transpose(0, 1)
+    none = torch.zeros([1, 1, 1, 2], device=maps.device, dtype=maps.dtype)
+    return shifted_roi_align(maps, rois, none, size, scale, samples)
+''',
+    "shifted_roi_align": '''\
+def shifted_roi_align(maps, rois, shift, size: list[int], scale: float, samples: int):
+    """The mean of the points in each bin; bins are shifted by (dy, dx) of the height and width of their region."""
+    left, top, right, bottom = (rois[:, 1:] * scale).unbind(1)
+    y, in_y = roi_axis(top, bottom, shift[:, :, :, 0], [-1, size[0], 1, samples, 1], maps.shape[2])
+    x, in_x = roi_axis(left, right, shift[:, :, :, 1], [-1, 1, size[1], 1, samples], maps.shape[3])
+    read = bilinear(maps, rois[:, 0].long().view(-1, 1, 1, 1, 1), y, x) * (in_y & in_x)
+    return read.mean([-1, -2]).transpose(0, 1)
+''',
+    "roi_axis": '''\
+def roi_axis(start, end, shift, shape: list[int], reach: int):
+    """Where the points of the bins are on one axis, kept inside the map, and which of them were there."""
+    points, span = shape[1] * shape[2] * shape[3] * shape[4], end - start
+    point = (torch.arange(points, device=start.device) + 0.5) / points
+    place = (start[:, None] + span[:, None] * point - 0.5).view(shape)
+    place = place + (shift * span[:, None, None])[:, :, :, None, None]
+    return place.clamp(0, reach - 1), (place >= -1) & (place <= reach)
 ''',
     "bilinear": '''\
 def bilinear(maps, index, y, x):
     """Values of maps[index] between their pixels at y, x, which are 0 outside: (N, C, H, W) -> (C, *points)."""
     n, c, h, w = maps.shape
-    flat, total = maps.transpose(0, 1).reshape(c, -1), 0.0
-    for near_y, part_y in ((y.floor(), 1 - y + y.floor()), (y.floor() + 1, y - y.floor())):
-        for near_x, part_x in ((x.floor(), 1 - x + x.floor()), (x.floor() + 1, x - x.floor())):
+    flat, total = maps.transpose(0, 1).reshape(c, -1), torch.zeros([], device=maps.device, dtype=maps.dtype)
+    for down in range(2):
+        near_y = y.floor() + down
+        part_y = y - y.floor() if down == 1 else 1 - y + y.floor()
+        for right in range(2):
+            near_x = x.floor() + right
+            part_x = x - x.floor() if right == 1 else 1 - x + x.floor()
             inside = (near_y >= 0) & (near_y < h) & (near_x >= 0) & (near_x < w)
             place = (index * h + near_y.clamp(0, h - 1).long()) * w + near_x.clamp(0, w - 1).long()
             total = total + flat[:, place] * (part_y * part_x * inside)
     return total
 ''',
     "avg_pool_uneven": '''\
-def avg_pool_uneven(x, kernel, stride, pad, reach, count_pad):
+def avg_pool_uneven(x, kernel: list[int], stride: list[int], pad: list[int], reach: list[int], count_pad: bool):
     """Average pooling whose sides are padded unlike; `reach` pads as far as the last window goes."""
     cells = torch.ones_like(x[:1, :1])
     if count_pad:
         x, cells = F.pad(x, pad), F.pad(cells, pad, value=1.0)
-        reach = tuple(r - p for r, p in zip(reach, pad))
+        reach = [reach[i] - pad[i] for i in range(4)]
     total = F.avg_pool2d(F.pad(x, reach), kernel, stride, divisor_override=1)
     return total / F.avg_pool2d(F.pad(cells, reach), kernel, stride, divisor_override=1)
 ''',

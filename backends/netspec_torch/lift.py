@@ -56,6 +56,8 @@ class Body:
     lines: list[Line] = field(default_factory=list)
     parameters: str = "x"
     """Of `forward`."""
+    returns: str = ""
+    """What `forward` gives, where that is not of one type."""
     in_channels: int | None = None
     group: Group | None = None
     values: dict[str, Any] = field(default_factory=dict)

@@ -20,10 +20,11 @@ WIDTH = 120
 
 
 def call_of(name: str) -> str:
-    """How forward reaches a member: self.a.b, or get_submodule where a name begins with a digit."""
-    if all(is_identifier(part) for part in name.split(".")):
-        return f"self.{name}"
-    return f"self.get_submodule({string(name)})"
+    """How forward reaches a member: self.a.b, or getattr (which TorchScript knows) where a name begins with a digit."""
+    found = "self"
+    for part in name.split("."):
+        found = f"{found}.{part}" if is_identifier(part) else f"getattr({found}, {string(part)})"
+    return found
 
 
 def render(graph: Graph, groups: Sequence[Group], network: Group, version: str, weights: Beside | None) -> str:
@@ -121,7 +122,8 @@ class Class:
         self.code = [*_wrapped(f"    def __init__(self{parameters}):"), "        super().__init__()"]
         for name, member in _nested(body.members).items():
             self.code += _register(name, member, group, numbers)
-        self.code += ["", f"    def forward(self, {body.parameters}):"]
+        returns = f" -> {body.returns}" if body.returns else ""
+        self.code += ["", f"    def forward(self, {body.parameters}){returns}:"]
         for i, line in enumerate(body.lines):
             self.code.append(f"        {_commented(line, [b.lines[i] for b in group.bodies])}")
 

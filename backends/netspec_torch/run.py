@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import torch
 
+from netspec import __version__
 from netspec.backend import DEFAULTS, Options, Result
 from netspec.errors import DataError, MissingError, UsageError
 from netspec.graph import Graph
-from netspec_torch.emit import main_class, source
+from netspec.passes.drop_heads import drop_heads
+from netspec_torch.emit import Emitter
+from netspec_torch.frozen import build
+from netspec_torch.modules import keep
 from netspec_torch.weights import state_dict
 
 
-def to_module(graph: Graph, arrays: Mapping[str, np.ndarray], options: Options = DEFAULTS) -> torch.nn.Module:
-    """The module with its weights; in eval mode, or ready to be trained with `training`."""
-    from netspec.passes.drop_heads import drop_heads
+def to_module(
+    graph: Graph, arrays: Mapping[str, np.ndarray], options: Options = DEFAULTS, frozen: Collection[str] = ()
+) -> torch.nn.Module:
+    """The module with its weights; in eval mode, or ready to be trained with `training`.
 
+    The nodes at the paths of `frozen` are not trained: neither their parameters nor their statistics change.
+    """
     kept = graph if options.training else drop_heads(graph)
-    space: dict[str, object] = {"__name__": f"netspec_{main_class(graph)}"}
-    # The source is our own: names in it are checked identifiers, and every text of the spec is escaped.
-    exec(compile(source(kept, Options(training=True)), f"<netspec {graph.name}>", "exec"), space)
+    emitter = Emitter(kept)
+    text = emitter.source(__version__)
+    places = {emitter.place(path) for path in frozen if path in kept.nodes} - {None}
     with torch.device("meta"):  # no time is spent on weights that are replaced at once
-        module = space[main_class(graph)]()  # type: ignore[operator]
+        module = build(text, emitter.main, {place for place in places if place is not None})
     module.load_state_dict(state_dict(kept, arrays), strict=True, assign=True)
-    module.requires_grad_(True)
-    return module.train(options.training)  # type: ignore[no-any-return]
+    keys = {key for path in frozen if path in kept.nodes for key, _, _ in kept.nodes[path].tensors()}
+    for key, parameter in module.named_parameters():
+        parameter.requires_grad_(key not in keys)
+    keep(*module.modules())
+    return module.train(options.training)
 
 
 def run_module(module: torch.nn.Module, graph: Graph, inputs: Mapping[str, np.ndarray], device: str = "cpu",

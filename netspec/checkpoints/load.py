@@ -16,6 +16,7 @@ from netspec.checkpoints.stored import Need, State
 from netspec.checkpoints.values import examine, lazily
 from netspec.errors import Diagnostic, Reporter
 from netspec.lazy import Arrays
+from netspec.selection import keys_of
 
 if TYPE_CHECKING:
     from netspec.graph import Graph
@@ -69,8 +70,6 @@ def fit(network: Network, states: Sequence[State], target: Target, choices: Choi
 
 def selected(graph: Graph, choices: Choices) -> Collection[str] | None:
     """The keys that come from the checkpoint; None: all; raises UsageError for a pattern that is for no step."""
-    from netspec.network import keys_of
-
     if choices.layers is None and not choices.exclude:
         return None
     keys = set(graph.tensors()) if choices.layers is None else keys_of(graph, choices.layers)
