@@ -10,8 +10,8 @@ from netspec.errors import MissingError
 EXTRAS = {"torch": "torch", "onnxruntime": "run", "PIL": "run", "pygraphviz": "draw", "matplotlib": "draw"}
 """Libraries that the distribution installs only when asked for, by the extra that brings them."""
 
-LIBRARIES = (*EXTRAS, "onnx", "safetensors")
-"""Those, and the dependencies that are imported on use: an incomplete installation lacks them."""
+LIBRARIES = (*EXTRAS, "onnx", "ml_dtypes", "safetensors")
+"""Those, and dependencies that are imported on use: an incomplete installation lacks them."""
 
 NAMES = {"PIL": "pillow"}
 """What a library is called where it is installed, if that is not the name by which it is imported."""

@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,14 @@ body:
   - linear: 4
 """
 
-PICKLES = (".pth", ".pt", ".bin", ".ckpt", ".tar", ".pkl")
-READS = {".safetensors": ["safetensors"], ".npz": [], **{suffix: ["torch"] for suffix in PICKLES}}
-CHECKPOINTS = tuple(READS)
+READS = {".npz": [], ".safetensors": ["safetensors"], ".safetensors.index.json": ["safetensors"],
+         **dict.fromkeys((".pth", ".pt", ".bin", ".ckpt", ".tar", ".pkl"), ["torch"])}
 DRAWS = {"svg": ["pygraphviz", "PIL"], "png": ["pygraphviz"], "pdf": ["pygraphviz"], "html": [], "dot": [],
          "mermaid": []}
 PLOTS = ["matplotlib", "PIL"]
-RUNS = {"onnx": ["onnx", "onnxruntime"], "torch": ["torch"]}
-WRITES = {"onnx": ["onnx"], "torch": [], "json": []}
+ONNX = ["onnx", *(["ml_dtypes"] if any(r.startswith("ml_dtypes") for r in requires("onnx") or ()) else [])]
+RUNS = {"onnx": [*ONNX, "onnxruntime"], "torch": ["torch"]}
+WRITES = {"onnx": ONNX, "torch": [], "json": []}
 """What each kind needs; `a|b` is either."""
 
 COMMANDS: list[tuple[str, list[str]]] = [
@@ -48,9 +49,7 @@ COMMANDS: list[tuple[str, list[str]]] = [
       for kind in ("svg", "png")),
     *((f"compile net.yaml --to {target} -o made.{target}", needs) for target, needs in WRITES.items()),
     *((f"compile net.yaml --to {target} --weights w{suffix} -o made.{target}", [*WRITES[target], *READS[suffix]])
-      for target in ("onnx", "torch") for suffix in CHECKPOINTS),
-    ("compile net.yaml --to onnx --weights w.npz --rules rules.yaml -o made.onnx", ["onnx"]),
-    ("run net.yaml --weights w.npz --rules rules.yaml", RUNS["onnx"]),
+      for target in ("onnx", "torch") for suffix in READS),
     ("compile net.yaml --to torch --no-weights -o made.py", []),
     ("compile net.yaml --to torch --training -o made.py", WRITES["torch"]),
     *((f"compile net.yaml --to onnx --external-data --functions {kind} --dtype float16 -o a.onnx", WRITES["onnx"])
@@ -58,12 +57,14 @@ COMMANDS: list[tuple[str, list[str]]] = [
     ("compile net.yaml --to onnx --dtype float32 -o a.onnx", WRITES["onnx"]),
     *((f"run net.yaml --backend {backend} --device cpu", needs) for backend, needs in RUNS.items()),
     *((f"run net.yaml --backend {backend} --weights w{suffix}", [*needs, *READS[suffix]])
-      for backend, needs in RUNS.items() for suffix in CHECKPOINTS),
+      for backend, needs in RUNS.items() for suffix in (".npz", ".safetensors", ".pth")),
+    ("compile net.yaml --to onnx --weights w.npz --rules rules.yaml -o a.onnx", WRITES["onnx"]),
+    ("run net.yaml --weights w.npz --rules rules.yaml --labels imagenet", RUNS["onnx"]),
     *((f"run net.yaml --backend {backend} --image x.png", [*needs, "PIL"]) for backend, needs in RUNS.items()),
     ("run net.yaml --npy x.npy", RUNS["onnx"]),
     ("run net.onnx", RUNS["onnx"]),
     ("run net.onnx --pb . --save outputs.npz --labels labels.txt", RUNS["onnx"]),
-    ("run net.yaml --backend torch --pb .", ["torch", "onnx"]),
+    ("run net.yaml --backend torch --pb .", ["torch", *ONNX]),
     *((f"list {what}", []) for what in ("specs", "blocks", "ops", "backends")),
     *((f"list specs -f {kind}", []) for kind in ("text", "json")),
     ("explain NS402", []),
@@ -86,7 +87,7 @@ def python_calls() -> dict[str, tuple[Callable[[], Any], list[str]]]:
     net = netspec.load("net.yaml")
     graph, x = net.inference, {"input": _numbers(1, 3, 8, 8)}
     torch, onnx, arrays = get("torch"), get("onnx"), net.arrays()
-    options, made = Options(), Path("made")
+    options, made, need = Options(), Path("made"), Need()
     point = plot.Point("net", "net", 10, 10)
     fed = feeds.Feeds(sizes.Sizes({"input": ports.Port("tensor(float)", ("N", 3, 8, 8))}), str)
     fed.pictures(["x.png"])
@@ -104,30 +105,30 @@ def python_calls() -> dict[str, tuple[Callable[[], Any], list[str]]]:
         "netspec.network.Network.arrays": (lambda: net.arrays(seed=3), []),
         **{f"netspec.network.Network.arrays {suffix}": (lambda s=suffix: net.arrays(weights=f"w{s}"), needs)  # type: ignore[misc]
            for suffix, needs in READS.items()},
+        "netspec.network.Network.read_weights": (lambda: net.read_weights("w.safetensors"), ["safetensors"]),
         "netspec.network.Network.lazy_arrays": (lambda: net.lazy_arrays(weights="w.pth"), ["torch"]),
         "netspec.network.Network.to_torch": (lambda: net.to_torch(), ["torch"]),
         "netspec.network.Network.to_torch freeze": (lambda: net.to_torch(True, freeze=["stem"]), ["torch"]),
         "netspec.network.Network.to_torch weights": (lambda: net.to_torch(weights="w.npz"), ["torch"]),
-        "netspec.network.Network.to_onnx": (lambda: net.to_onnx("a.onnx"), ["onnx"]),
-        "netspec.network.Network.to_onnx weights": (lambda: net.to_onnx("a.onnx", weights="w.pth"), ["onnx", "torch"]),
+        "netspec.network.Network.to_onnx": (lambda: net.to_onnx("a.onnx"), ONNX),
+        "netspec.network.Network.to_onnx weights": (lambda: net.to_onnx("a.onnx", weights="w.pth"), [*ONNX, "torch"]),
         "netspec.backend.get": (lambda: (get("torch"), get("onnx")), []),
         "netspec.backend.able": (lambda: backend.able("torch", "emit"), []),
         "netspec.backend.importing": (lambda: backend.importing("torch"), []),
         "netspec.optional.importing": (lambda: optional.importing("nothing"), []),
         "netspec.checkpoints.load.load": (lambda: load.load(net, Path("w.pth")), ["torch"]),
         **{f"netspec.checkpoints.files.states_of {suffix}": (
-            lambda s=suffix: files.states_of(Path(f"w{s}"), Need()), needs)  # type: ignore[misc]
+            lambda s=suffix: files.states_of(Path(f"w{s}"), need), needs)  # type: ignore[misc]
            for suffix, needs in READS.items()},
         "netspec.checkpoints.safetensors.read_safetensors": (
-            lambda: safetensors.read_safetensors(Path("w.safetensors"), Need()), ["safetensors"]),
-        "netspec.network.Network.read_weights": (lambda: net.read_weights("w.pth"), ["torch"]),
+            lambda: safetensors.read_safetensors(Path("w.safetensors"), need), ["safetensors"]),
         **both("netspec_torch.TorchBackend", "torch"),
         **both("netspec_onnx.OnnxBackend", "onnx"),
         "netspec_torch.TorchBackend.source": (lambda: torch.source(graph), []),
         "netspec_torch.TorchBackend.note": (lambda: torch.note(graph, options), []),
         "netspec_torch.TorchBackend.to_module": (lambda: torch.to_module(graph, arrays), ["torch"]),
-        "netspec_torch.TorchBackend.read_checkpoint": (lambda: torch.read_checkpoint(Path("w.pth"), Need()), ["torch"]),
-        "netspec_onnx.OnnxBackend.note": (lambda: onnx.note(graph, options), ["onnx"]),
+        "netspec_torch.TorchBackend.read_checkpoint": (lambda: torch.read_checkpoint(Path("w.pth"), need), ["torch"]),
+        "netspec_onnx.OnnxBackend.note": (lambda: onnx.note(graph, options), ONNX),
         "netspec_onnx.OnnxBackend.run_file": (lambda: onnx.run_file(Path("net.onnx"), x), RUNS["onnx"]),
         "netspec_onnx.OnnxBackend.signature": (lambda: onnx.signature(Path("net.onnx")), RUNS["onnx"]),
         "netspec.plot.bars": (lambda: plot.bars(graph, "params"), []),
@@ -144,8 +145,9 @@ def python_calls() -> dict[str, tuple[Callable[[], Any], list[str]]]:
         "netspec.draw.difference": (lambda: draw.difference(graph, graph), []),
         "netspec.draw.to_dot": (lambda: draw.to_dot(draw.picture(graph)), []),
         "netspec_onnx.OnnxBackend.open": (lambda: onnx.open(Path("net.onnx")), RUNS["onnx"]),
-        "netspec_onnx.OnnxBackend.read_pb": (lambda: onnx.read_pb(Path("input_0.pb"), "tensor(float)"), ["onnx"]),
+        "netspec_onnx.OnnxBackend.read_pb": (lambda: onnx.read_pb(Path("input_0.pb"), "tensor(float)"), ONNX),
         "netspec.running.ports.dtype_of": (lambda: ports.dtype_of("float"), []),
+        "netspec.running.ports.dtype_of bfloat16": (lambda: ports.dtype_of("bfloat16"), ["ml_dtypes"]),
         "netspec.running.feeds.Feeds.all": (lambda: fed.all(0), ["PIL"]),
     }
 
@@ -170,8 +172,10 @@ def prepare(folder: Path) -> None:
     arrays = net.arrays(seed=1)
     save_file(arrays, folder / "w.safetensors")
     np.savez(folder / "w.npz", **arrays)  # type: ignore[arg-type]
-    for suffix in PICKLES:
+    for suffix in (s for s, needs in READS.items() if needs == ["torch"]):
         torch.save({key: torch.from_numpy(value) for key, value in arrays.items()}, folder / f"w{suffix}")
+    index = {"metadata": {}, "weight_map": dict.fromkeys(arrays, "w.safetensors")}
+    (folder / "w.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
     net.to_onnx(folder / "net.onnx")
     (folder / "rules.yaml").write_text('- {from: "nothing.{t}", to: "stem.{t}"}\n', encoding="utf-8")
     np.save(folder / "x.npy", _numbers(1, 3, 8, 8))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 import pytest
-from optional_harness import CHECKPOINTS, COMMANDS, DRAWS, PLOTS, RUNS, WRITES, prepare, python_calls
+from optional_harness import COMMANDS, DRAWS, PLOTS, READS, RUNS, WRITES, prepare, python_calls
 
 import netspec
 from netspec import cli, draw, optional
@@ -79,16 +79,16 @@ def test_every_command_and_every_option_that_reads_a_file_or_chooses_a_kind_is_c
             for kind in kinds:
                 if kind != "cuda":  # another library than this one, or a device, is missing for it
                     assert any(str(kind) in line for line in own), f"no call of 'netspec {name}' with {kind}"
-            files = isinstance(param, click.Option) and "FILE" in (param.metavar or "")
+            files = isinstance(param, click.Option) and any(word in (param.metavar or "") for word in ("FILE", "FOLDER"))
             if files and not kinds:
                 assert any(set(param.opts) & set(line) for line in own), f"no call of {name} with {param.opts}"
 
 
 def test_every_kind_is_in_the_tables() -> None:
-    from netspec.checkpoints.files import BEGINNINGS
+    from netspec.checkpoints.files import BEGINNINGS, INDEX
     from netspec.draw.render import FORMATS
 
-    assert set(CHECKPOINTS) == set(BEGINNINGS)
+    assert set(READS) == {*BEGINNINGS, f".safetensors{INDEX}"}
     assert set(DRAWS) == set(FORMATS)
     backends = {point.name for point in entry_points(group="netspec.backends")}
     assert set(RUNS) == backends and set(WRITES) == backends | {"json"}
