@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ from netspec.backend import DEFAULTS, Options, Result
 from netspec.errors import DataError, MissingError, UsageError
 from netspec.graph import Graph
 from netspec.passes.drop_heads import drop_heads
+from netspec.running.convert import fit
+from netspec.running.ports import Port
 from netspec_torch.emit import Emitter
 from netspec_torch.frozen import build
 from netspec_torch.modules import keep
@@ -47,11 +50,23 @@ def run_module(module: torch.nn.Module, graph: Graph, inputs: Mapping[str, np.nd
         raise UsageError(f"there is no device '{device}'", "known: cpu, cuda")
     if device == "cuda" and not torch.cuda.is_available():
         raise MissingError("this PyTorch cannot use CUDA", "install a CUDA build of torch, and a driver")
-    module = module.eval().to(device)
-    names = [n.path for n in graph.inputs]
+    names = [str(n.path) for n in graph.inputs]
     if missing := [n for n in names if n not in inputs]:
         raise DataError("NS701", f"the input '{missing[0]}' is missing")
-    given = [torch.from_numpy(np.array(inputs[n], np.float32)).to(device) for n in names]
+    fitted = [fit(inputs[n], Port("tensor(float)"), f"the input '{n}'", lambda said: None) for n in names]
+    try:
+        module = module.eval().to(device)
+        given = [torch.from_numpy(np.array(value)).to(device) for value in fitted]
+        result, latency = _timed(module, given, device, repeat)
+    except (RuntimeError, IndexError, ValueError) as e:  # sizes that do not go together, or too little memory
+        raise DataError("NS703", f"PyTorch cannot run the network: {str(e)[:500]}") from None
+    found = result if isinstance(result, dict) else {_single(graph): result}
+    place = torch.cuda.get_device_name() if device == "cuda" else "cpu"
+    return Result({k: v.cpu().numpy() for k, v in found.items()}, f"torch {place}", latency)
+
+
+def _timed(module: torch.nn.Module, given: list[torch.Tensor], device: str, repeat: int) -> tuple[Any, list[float]]:
+    """What a module gives, and the milliseconds of each run after one to warm up."""
     with torch.inference_mode():
         result = module(*given)
         latency = []
@@ -61,9 +76,7 @@ def run_module(module: torch.nn.Module, graph: Graph, inputs: Mapping[str, np.nd
             if device == "cuda":
                 torch.cuda.synchronize()
             latency.append((time.perf_counter() - start) * 1000)
-    found = result if isinstance(result, dict) else {_single(graph): result}
-    place = torch.cuda.get_device_name() if device == "cuda" else "cpu"
-    return Result({k: v.cpu().numpy() for k, v in found.items()}, f"torch {place}", latency)
+    return result, latency
 
 
 def _single(graph: Graph) -> str:

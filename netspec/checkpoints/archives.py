@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections import Counter
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _HEADER = 2**14
 """The most bytes of an array's header: numpy itself takes 10,000 characters."""
 BROKEN = (OSError, ValueError, EOFError, MemoryError, RuntimeError, NotImplementedError, OverflowError, SyntaxError,
-          struct.error, zipfile.BadZipFile, zlib.error, KeyError, TypeError)
+          struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error, KeyError, TypeError)
 """A damaged archive fails in as many ways as zipfile, zlib and numpy's header have (RuntimeError: it is encrypted)."""
 
 

@@ -63,7 +63,9 @@ INPUT = click.option(
 @lambda fn: spec_options(fn, INPUT)
 @click.option("--backend", default="onnx", show_default=True, metavar="onnx|torch", help="What runs it.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
-@click.option("--size", type=HeightWidth(), help="Height and width of the images: the last two dimensions.")
+@click.option(
+    "--size", type=HeightWidth(), metavar="HxW", help="Height and width of the images: the last two dimensions."
+)
 @click.option(
     "-b",
     "--batch",
@@ -125,7 +127,7 @@ def command(**options: Any) -> int:
         model.sizes.batch(options["batch"])
     chosen = model.sizes.complete()
     if chosen:
-        note(f"{', '.join(chosen)}: {model.sizes.model} leaves this free, --size HxW or --input NAME=DIMS sets it")
+        note(f"{', '.join(chosen)}: {model.sizes.model} leaves these free; --size HxW or --input NAME=DIMS sets them")
     inputs = feeds.all(weights.seed)
     result = _run(model, inputs, options["repeat"], chosen)
     if target is not None:
@@ -157,7 +159,7 @@ def _run(model: Model, inputs: Mapping[str, Any], repeat: int, chosen: Sequence[
         return model.run(inputs, repeat)
     except DataError as e:
         if chosen and not e.help:
-            e.help = f"{', '.join(chosen)} is netspec's choice: --size HxW or --input NAME=DIMS sets it"
+            e.help = f"{', '.join(chosen)} were chosen by netspec; --size HxW or --input NAME=DIMS sets them"
         raise
 
 
