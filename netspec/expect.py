@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from netspec.errors import Hint, Reporter, did_you_mean
+from netspec import suggest
+from netspec.errors import Hint, Reporter
 from netspec.fields import receptive_field
 from netspec.graph import Graph
 from netspec.measure import inside, neurons, output_of, output_shape, totals
@@ -109,8 +110,8 @@ class _Verifier:
         """The path, if something stands there; else a finding."""
         if inside(self.graph, path.text) or inside(self.network.graph, path.text):
             return path.text
-        known = {p[:i] for p in self.graph.nodes for i, c in enumerate(p + ".") if c == "."}
-        self.error("NS502", f"there is no step '{path.text}'", path, did_you_mean(path.text, known))
+        self.error("NS502", f"there is no step '{path.text}'", path,
+                   Hint(lambda: suggest.step(path.text, self.network.graph)))
         return None
 
     def graph_of(self, path: str) -> Graph:

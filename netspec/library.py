@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 import yaml
 
+from netspec import suggest
 from netspec.errors import UsageError, did_you_mean
 from netspec.parse import Loader
 from netspec.pipes import STDIN, from_pipe, from_stdin
@@ -80,36 +81,44 @@ def _find(spec: str) -> Found:
     path_like = spec.endswith(SUFFIXES) or before.endswith(SUFFIXES) or "\\" in spec or "/" in after
     if not path_like and all(part.isidentifier() for part in name.split("/")):
         if after or name.startswith("blocks/"):
-            return Found(_library(name, after), block=after, argument=name)
+            return Found(_library(name), block=after or None, argument=name)
     if path_like or "/" in spec:
         missing = before if before.endswith(SUFFIXES) else spec
         raise _no_file(Path(missing), missing)
     family = specs_root() / f"{spec}.yaml"
     if spec.isidentifier() and family.is_file():
         return Found(family, argument=spec)
-    known: dict[str, Path] = {}
+    known: list[str] = []
     for file in shipped():
-        for name in variant_names(file):
-            if name == spec:
-                return Found(file, variant=name)
-            known[name] = file
+        names = list(variant_names(file))
+        if spec in names:
+            return Found(file, variant=spec)
+        known += names
     if spec and Path(spec).is_dir():
         raise _no_file(Path(spec), spec)
-    raise UsageError(
-        f"there is no spec '{spec[:80]}'",
-        did_you_mean(spec, [*known, *(p.stem for p in shipped())], "`netspec list specs` shows them all"),
-    )
+    near = meant(spec, [*known, *(p.stem for p in shipped())])
+    help = f"did you mean '{near}'?" if near else "`netspec list specs` shows them all"
+    raise UsageError(f"there is no spec '{spec[:80]}'", help)
 
 
-def _library(name: str, block: str) -> Path:
+def meant(spec: str, known: Sequence[str]) -> str | None:
+    """The shipped name that is meant by another spelling or a title such as Inception v1; None where none is near."""
+    names: dict[str, Sequence[str]] = dict.fromkeys(known, ())
+    near = suggest.name(spec, names)
+    if near is not None and suggest.key(near) == suggest.key(spec):
+        return near
+    from netspec.shipped import titles
+
+    return suggest.name(spec, names | titles())
+
+
+def _library(name: str) -> Path:
     """A shipped file of blocks, `blocks/residual` or `nasnet`."""
     path = specs_root() / f"{name}.yaml"
     if not path.is_file():
         names = [f"blocks/{library.stem}" for library in block_libraries()] + [family.stem for family in shipped()]
         help = did_you_mean(name, names, "`netspec list blocks` shows them all")
         raise UsageError(f"there is no library '{name[:80]}' of blocks", help)
-    if not block:
-        raise UsageError(f"'{name}' is a library of blocks", f"name one of them, as in {name}:BLOCK")
     return path
 
 

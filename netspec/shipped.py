@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from netspec.document import Document, read_document
@@ -13,6 +14,7 @@ from netspec.errors import Reporter
 from netspec.expect import stated
 from netspec.library import shipped
 from netspec.ops.base import Shape
+from netspec.parse import Map, Scalar, Tree, read
 
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 
@@ -44,6 +46,28 @@ def documents() -> Iterator[tuple[Path, Document]]:
         found.append((year_of(document.source) or 0, path.name, path, document))
     for _, _, path, document in sorted(found, key=lambda item: item[:2]):
         yield path, document
+
+
+@lru_cache(maxsize=1)
+def titles() -> dict[str, tuple[str, ...]]:
+    """The titles of the shipped families and of their variants that have one, by name, read without the front end."""
+    found: dict[str, tuple[str, ...]] = {}
+    for path in shipped():
+        tree = read(path, Reporter())
+        title = tuple(_texts(tree, "title"))
+        variants = tree.get("variants") if tree is not None else None
+        own = {key.text: value for key, value in variants.entries} if isinstance(variants, Map) else {}
+        for name, value in own.items():
+            base = next(_texts(value, "of"), "")
+            found[name] = tuple(_texts(value, "title")) or tuple(_texts(own.get(base), "title")) or title
+        found.setdefault(path.stem, title)
+    return found
+
+
+def _texts(tree: Tree | None, key: str) -> Iterator[str]:
+    value = tree.get(key) if isinstance(tree, Map) else None
+    if isinstance(value, Scalar):
+        yield value.text
 
 
 def entries() -> Iterator[Entry]:

@@ -16,7 +16,9 @@ from netspec.network import Network
 from netspec.streams import put, tell
 
 if TYPE_CHECKING:
+    from netspec.document import Document
     from netspec.lazy import Arrays
+    from netspec.library import Found
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -191,30 +193,39 @@ class Request:
             options.pop("quiet"),
         )
 
-    def network(self) -> Network:
-        """Compiles it; warnings are printed; raises SpecError, UsageError."""
+    def read(self) -> tuple[Found, Document, Reporter]:
+        """The document, with what was found in reading it; raises SpecError, UsageError."""
         from netspec.document import read_document
         from netspec.library import find
-        from netspec.network import build, build_block
 
         found = find(self.spec)
         reporter = Reporter()
         document = read_document(found, reporter, self.include)
         if document is None:
             raise SpecError(reporter.sorted())
+        return found, document, reporter
+
+    def network(self) -> Network:
+        """Compiles it; warnings are printed; raises SpecError, UsageError."""
+        try:
+            network = self._compiled()
+        except SpecError as e:
+            raise SpecError(d for d in e.diagnostics if d.severity == "error") from None if self.quiet else e
+        warn(network.warnings, self)
+        return network
+
+    def _compiled(self) -> Network:
+        from netspec.network import build, build_block
+
+        found, document, reporter = self.read()
         if found.block:
             if self.variant:
                 raise UsageError(f"'{self.spec}' is a block", "--variant goes with a document")
-            block = build_block(document, found.block, self.settings, reporter, self.input_size, self.max_nodes)
-            warn(block.warnings, self)
-            return block
+            return build_block(document, found.block, self.settings, reporter, self.input_size, self.max_nodes)
         if self.variant and found.variant:
             raise UsageError(f"'{self.spec}' is a variant already", f"--variant goes with {found.path.stem}")
-        network = build(
-            document, self.variant or found.variant, self.settings, reporter, self.input_size, self.max_nodes
-        )
-        warn(network.warnings, self)
-        return network
+        variant = self.variant or found.variant
+        return build(document, variant, self.settings, reporter, self.input_size, self.max_nodes)
 
 
 def warn(warnings: Sequence[Diagnostic], request: Request) -> None:

@@ -12,28 +12,44 @@ from netspec.errors import UsageError, did_you_mean
 
 
 @click.command(
-    "explain", epilog="\b\nExamples:\n  netspec explain NS402\n  netspec explain googlenet 3a.b5x5.conv_relu_2.conv"
+    "explain",
+    epilog="\b\nExamples:\n  netspec explain NS402\n  netspec explain resnet50\n"
+    "  netspec explain googlenet 3a.b5x5.conv_relu_2.conv"
 )
 @spec_options
 @click.argument("step", required=False)
 def command(step: str | None, **options: Any) -> int:
-    """Explain an error code, or one STEP of SPEC: its op, shapes, arithmetic and line."""
+    """Explain an error code, SPEC as a whole, or one STEP of it.
+
+    Of a network that is its paper, sizes, blocks, variants and facts; of a step its op, shapes, arithmetic and line.
+    """
     from netspec.codes import CODES
 
     spec = options["spec"]
-    if step is None:
+    if step is None and re.fullmatch(r"(?i)ns\d+", spec):
         if spec.upper() not in CODES:
-            known = (
-                did_you_mean(spec.upper(), CODES) if re.fullmatch(r"(?i)ns\d+", spec) else "`netspec explain SPEC STEP`"
-            )
-            raise UsageError(f"there is no code '{spec[:40]}'", known)
+            raise UsageError(f"there is no code '{spec[:40]}'", did_you_mean(spec.upper(), CODES))
         code = CODES[spec.upper()]
         example = f"\n\nFor example:\n\n{_indent(code.example)}" if code.example else ""
         out(f"{spec.upper()}: {code.title}\n\n{code.text}{example}")
         return 0
-    network = Request.of(options).network()
-    out(explain_step(network.graph, step))
+    request = Request.of(options)
+    if step is None:
+        out(explain_spec(request))
+        return 0
+    out(explain_step(request.network().graph, step))
     return 0
+
+
+def explain_spec(request: Request) -> str:
+    """What there is to say of a network, a block or a library; raises SpecError, UsageError."""
+    from netspec.overview import of_library, of_network
+
+    found, document, reporter = request.read()
+    if document.is_library and not found.block:
+        reporter.check()
+        return of_library(document)
+    return of_network(request.network(), request.spec)
 
 
 def _indent(text: str) -> str:
@@ -42,14 +58,14 @@ def _indent(text: str) -> str:
 
 def explain_step(graph: Any, path: str) -> str:
     """A node, or a scope with its sums, as text; raises UsageError."""
+    from netspec import suggest
     from netspec.measure import inside, output_shape, totals
     from netspec.ops import OPS
     from netspec.ops.base import show
 
     nodes = inside(graph, path)
     if not nodes:
-        known = {p[:i] for p in graph.nodes for i, c in enumerate(p + ".") if c == "."}
-        raise UsageError(f"'{graph.name}' has no step '{path}'", did_you_mean(path, known))
+        raise UsageError(f"'{graph.name}' has no step '{path[:80]}'", suggest.step(path, graph))
     node = graph.nodes.get(path)
     if node is None:
         counts, scope = totals(nodes), graph.scopes.get(path)

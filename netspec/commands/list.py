@@ -12,17 +12,43 @@ import click
 from netspec.commands.common import out
 
 
-@click.command("list", epilog="\b\nExamples:\n  netspec list specs\n  netspec list ops\n  netspec list specs -f json")
+@click.command(
+    "list",
+    epilog="\b\nExamples:\n  netspec list specs\n  netspec list specs VGG16\n  netspec list ops\n"
+    "  netspec list specs -f json",
+)
 @click.argument("what", type=click.Choice(["specs", "blocks", "ops", "backends"]), default="specs")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("-f", "--format", "kind", type=click.Choice(["text", "json"]), default="text")
-def command(what: str, kind: str) -> int:
-    """List the shipped specs (every variant), blocks, ops or backends."""
+def command(what: str, names: tuple[str, ...], kind: str) -> int:
+    """List the shipped specs (every variant), blocks, ops or backends.
+
+    With a NAME, as it is spelled anywhere, those that it may mean, the nearest first.
+    """
     rows = list({"specs": specs, "blocks": blocks, "ops": ops, "backends": backends}[what]())
+    if names:
+        rows = _chosen(rows, " ".join(names), what)
     if kind == "json":
         out(json.dumps(rows, indent=1))
     else:
         out(_table(rows))
     return 0
+
+
+def _chosen(rows: list[dict[str, Any]], name: str, what: str) -> list[dict[str, Any]]:
+    """The rows that a name may mean, by their names, titles and libraries; raises UsageError where there is none."""
+    from netspec import suggest
+    from netspec.errors import UsageError
+
+    texts = [[row["name"], *(str(row[key]) for key in ("title", "library") if row.get(key))] for row in rows]
+    prose = [str(row.get("doc") or row.get("manual") or "") for row in rows]
+    ranks = [suggest.rank(name, *known) for known in zip(texts, prose, strict=True)]
+    found = sorted((rank, i) for i, rank in enumerate(ranks) if rank is not None)
+    if not found:
+        near = suggest.name(name, {row["name"]: known for row, known in zip(rows, texts, strict=True)})
+        help = f"did you mean '{near}'?" if near else f"`netspec list {what}` shows them all"
+        raise UsageError(f"there is nothing like '{name[:80]}' among the {what}", help)
+    return [rows[i] for _, i in found]
 
 
 def specs() -> Iterator[dict[str, Any]]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from netspec import suggest
 from netspec.document import RESERVED_VARIANT_KEYS, Document, Variant, lineage
 from netspec.elaborate.bind import condition, expression, fill, literal, type_of
 from netspec.elaborate.body import run_steps
@@ -44,7 +45,11 @@ def elaborate(
             f"name one of its blocks: {doc.argument}:{next(iter(doc.blocks), 'block')}",
         )
     if variant is not None and variant not in doc.variants:
-        raise UsageError(f"'{doc.name}' has no variant '{variant}'", did_you_mean(variant, doc.variants))
+        near = suggest.name(variant, {name: (doc.title_of(name),) for name in doc.variants})
+        raise UsageError(
+            f"'{doc.name}' has no variant '{variant[:80]}'",
+            f"did you mean '{near}'?" if near else did_you_mean(variant, doc.variants),
+        )
     run = Run(reporter, set(doc.bad), max_nodes)
     with _deep_recursion():
         try:
