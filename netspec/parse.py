@@ -11,7 +11,8 @@ from typing import Any
 
 import yaml
 
-from netspec.errors import Reporter, Source, Span, UsageError
+from netspec.errors import Reporter, Source, Span
+from netspec.pipes import from_file
 
 MAX_BYTES = 4 * 2**20
 MAX_DEPTH = 64
@@ -111,7 +112,7 @@ class _Stop(Exception):
 def read(path: Path, reporter: Reporter, name: str | None = None, data: bytes | None = None) -> Map | None:
     """The tree of a file, or of data read already; None after an error; raises UsageError where it cannot be read."""
     name = name or str(path)
-    data = _bytes(path, name) if data is None else data
+    data = from_file(path, name) if data is None else data
     if len(data) > MAX_BYTES:
         source = Source(name, "")
         reporter.error("NS105", "the file is larger than 4 MiB", Span(source, 1, 1, 1, 1))
@@ -130,16 +131,6 @@ def read(path: Path, reporter: Reporter, name: str | None = None, data: bytes | 
         )
         return None
     return parse(Source(name, text), reporter)
-
-
-def _bytes(path: Path, name: str) -> bytes:
-    try:
-        if not path.is_file():
-            raise UsageError(f"there is no file {name}" if not path.exists() else f"{name} is no file")
-        with path.open("rb") as f:
-            return f.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as e:
-        raise UsageError(f"{name} cannot be read: {getattr(e, 'strerror', None) or e}") from None
 
 
 def parse(source: Source, reporter: Reporter) -> Map | None:

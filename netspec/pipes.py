@@ -1,4 +1,4 @@
-"""Specs from stdin and from pipes, which can be read only once."""
+"""The bytes of specs: from files, and from stdin and pipes, which can be read only once."""
 
 from __future__ import annotations
 
@@ -25,6 +25,19 @@ def read_once() -> Iterator[None]:
         yield
     finally:
         _kept.reset(token)
+
+
+def from_file(path: Path, name: str) -> bytes:
+    """What a file holds, as far as a spec may be large; raises UsageError."""
+    from netspec.parse import MAX_BYTES
+
+    try:
+        if not path.is_file():
+            raise UsageError(f"there is no file {name}" if not path.exists() else f"{name} is no file")
+        with path.open("rb") as f:
+            return f.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as e:
+        raise UsageError(f"{name} cannot be read: {getattr(e, 'strerror', None) or e}") from None
 
 
 def from_stdin() -> bytes:
