@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -112,6 +112,11 @@ class GraphError(Exception):
     """The graph broke one of its own rules: a bug of netspec, never a user's mistake."""
 
 
+def holders(paths: Iterable[str]) -> set[str]:
+    """The paths of all scopes that hold a node at one of these paths; the empty one always does."""
+    return {path[:i] for path in paths for i, c in enumerate(path) if c == "."} | {""}
+
+
 class Graph:
     """A network: nodes keyed by path (in the order of the spec), scopes, and named outputs; raises BadName.
 
@@ -168,7 +173,7 @@ class Graph:
     __hash__ = None  # type: ignore[assignment]
 
     def check(self) -> Graph:
-        """Proves arity, order, edges, shapes and outputs; returns itself; raises GraphError."""
+        """Proves arity, order, edges, shapes, outputs and scopes; returns itself; raises GraphError."""
         seen: dict[str, Node] = {}
         shared: dict[str, Shape] = {}
         for node in self.nodes.values():
@@ -194,4 +199,25 @@ class Graph:
         for name, output in self.outputs.items():
             if output.ref.node not in seen or output.ref.out >= len(seen[output.ref.node].shapes):
                 raise GraphError(f"the output {name} names {output.ref}, which is not there")
+        self._check_scopes(seen)
         return self
+
+    def _check_scopes(self, nodes: Mapping[str, Node]) -> None:
+        """Proves that scopes hold nodes, and that the values which they name exist where they say; raises GraphError.
+
+        What leaves a scope was made inside or came in; a block with one input does not name what came in.
+        """
+        held = holders(nodes)
+        for scope in self.scopes.values():
+            if scope.path not in held:
+                raise GraphError(f"the scope {scope.path} holds no node")
+            inside = f"{scope.path}." if scope.path else ""
+            for name, ref in (*scope.ins.items(), *scope.outs.items()):
+                if ref.node not in nodes or ref.out >= len(nodes[ref.node].shapes):
+                    raise GraphError(f"'{name}' of the scope {scope.path} names {ref}, which is not there")
+            for name, ref in scope.ins.items():
+                if scope.path and ref.node.startswith(inside):
+                    raise GraphError(f"'{name}' enters the scope {scope.path}, but {ref} is made inside")
+            for name, ref in scope.outs.items():
+                if not ref.node.startswith(inside) and scope.ins and ref not in scope.ins.values():
+                    raise GraphError(f"'{name}' leaves the scope {scope.path}, but {ref} is made outside")

@@ -12,7 +12,7 @@ from netspec.elaborate.run import MAX_NODES, RAISE_LIMITS, Context, Enough, Inpu
 from netspec.elaborate.top import _as_yaml, _deep_recursion, _input, size_of
 from netspec.elaborate.values import POISON, BlockFrame, Env, Mistake, Names, Poisoned, Val
 from netspec.errors import Reporter, Source, Span, UsageError, did_you_mean
-from netspec.graph import Graph, Output
+from netspec.graph import Graph, Output, holders
 from netspec.parse import Map, Scalar, Seq, Tree, parse
 from netspec.steps import BlockDecl, Step, items
 
@@ -118,7 +118,9 @@ def _build(
     nodes = dead_steps(run, outputs)
     if nodes is None:
         return None
-    return Graph(decl.name, nodes, outputs, run.scopes, decl.doc).check()
+    held = holders(nodes)
+    scopes = [s for s in run.scopes.values() if s.path in held]
+    return Graph(decl.name, nodes, outputs, scopes, decl.doc).check()
 
 
 def _check_input(run: Run, written: Tree | None, names: Sequence[str], at: Span) -> None:

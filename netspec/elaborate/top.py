@@ -17,7 +17,7 @@ from netspec.elaborate.run import MAX_NODES, RAISE_LIMITS, Context, Enough, Inpu
 from netspec.elaborate.values import POISON, BlockFrame, Entry, Env, Mistake, Names, Poisoned, Val
 from netspec.errors import Reporter, Source, Span, UsageError, did_you_mean
 from netspec.expr import parse_template
-from netspec.graph import Graph, Output
+from netspec.graph import Graph, Output, holders
 from netspec.identifiers import Kind, Path, clipped, why_not
 from netspec.ops import OPS, OpError, Shape
 from netspec.parse import Map, Scalar, Seq, Tree, parse
@@ -110,8 +110,8 @@ def _network(
     if nodes is None:
         return None
     title = next((v.title for v in reversed(chain) if v.title), doc.title)
-    used = {path[:i] for path in nodes for i, c in enumerate(path) if c == "."} | set(nodes)
-    scopes = [s for s in run.scopes.values() if s.path in used]
+    held = holders(nodes)
+    scopes = [s for s in run.scopes.values() if s.path in held]
     return Graph(variant or doc.name, nodes, outputs, scopes, title).check()
 
 

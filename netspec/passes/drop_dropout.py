@@ -1,15 +1,15 @@
 """Removes what is the identity at inference.
 
 Case 1: the readers of `dropout` and `drop_path` read their operand.
-Case 2: an output that names such a node names its operand instead.
+Case 2: an output that names such a node names its operand instead; a scope that held nothing else goes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from netspec.graph import Graph, Ref
+from netspec.passes.scopes import carried
 
 IDENTITY_AT_INFERENCE = ("dropout", "drop_path")
 
@@ -26,8 +26,5 @@ def drop_dropout(graph: Graph) -> Graph:
             nodes.append(node if inputs == node.inputs else replace(node, inputs=inputs))
     outputs = {name: replace(o, ref=source.get(o.ref, o.ref)) for name, o in graph.outputs.items()}
 
-    def named(refs: Mapping[str, Ref]) -> dict[str, Ref]:
-        return {name: source.get(ref, ref) for name, ref in refs.items()}
-
-    scopes = [replace(s, ins=named(s.ins), outs=named(s.outs)) for s in graph.scopes.values()]
+    scopes = carried(graph.scopes.values(), {n.path for n in nodes}, source)
     return Graph(graph.name, nodes, outputs, scopes, graph.title)

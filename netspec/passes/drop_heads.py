@@ -5,6 +5,7 @@ from __future__ import annotations
 import networkx as nx
 
 from netspec.graph import Graph
+from netspec.passes.scopes import carried
 
 
 def drop_heads(graph: Graph) -> Graph:
@@ -14,4 +15,5 @@ def drop_heads(graph: Graph) -> Graph:
     for path in list(needed):
         needed |= nx.ancestors(graph.nx, path)
     nodes = [n for n in graph.nodes.values() if n.path in needed or n.op == "input"]
-    return Graph(graph.name, nodes, outputs, graph.scopes, graph.title)
+    scopes = carried(graph.scopes.values(), {n.path for n in nodes}, {})
+    return Graph(graph.name, nodes, outputs, scopes, graph.title)

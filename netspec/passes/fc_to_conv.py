@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from netspec.graph import Graph, Node, Ref
 from netspec.ops import OPS, Tensor
+from netspec.passes.scopes import carried
 
 
 def fc_to_conv(graph: Graph) -> Graph:
@@ -32,4 +33,5 @@ def fc_to_conv(graph: Graph) -> Graph:
         done[node.path] = Node(node.path, op, inputs, rule.attrs, rule, node.weights_at, node.init, node.span, node.doc)
     outputs = {name: type(o)(source.get(o.ref, o.ref), o.loss_weight, o.training_only)
                for name, o in graph.outputs.items()}
-    return Graph(graph.name, done, outputs, graph.scopes, graph.title)
+    scopes = carried(graph.scopes.values(), done, source)
+    return Graph(graph.name, done, outputs, scopes, graph.title)
