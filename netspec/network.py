@@ -152,7 +152,7 @@ class Network:
         from netspec.backend import Options, get, origin
 
         names = {"layers", *CheckpointChoices.__annotations__} & set(options)
-        known = origin(seed, weights, options)
+        known = origin(seed, weights, [name for name, value in options.items() if value])
         arrays = self.lazy_arrays(seed, weights, **{name: options.pop(name) for name in names})
         chosen = Options(seed=seed, origin=known, **options)
         written: list[Path] = get("onnx").emit(self.inference, arrays, Path(path), chosen)

@@ -198,7 +198,7 @@ def test_a_zip_of_something_else_is_refused(tmp_path: Path) -> None:
         read_checkpoint(tmp_path / "w.npz")
 
 
-@pytest.mark.parametrize("text", ["(", "{'descr': '<f4', 'fortran_order': False, 'shape': (1", "(" * 5000, "0 if", "\0"])
+@pytest.mark.parametrize("text", ["(", "{'descr': '<f4', 'shape': (1", "(" * 5000, "0 if", "\0"])
 def test_a_header_that_is_no_python_is_refused(tmp_path: Path, text: str) -> None:
     """numpy reads it with tokenize and ast, whose errors are of other classes."""
     with zipfile.ZipFile(tmp_path / "w.npz", "w") as z:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from test_run import CASES, Netspec, folder, identity, netspec_  # noqa: F401 - fixtures
+from run_harness import CASES, Netspec, folder, identity, netspec_  # noqa: F401 - fixtures
 
 from netspec.errors import DataError
 from netspec.running.images import read_images

@@ -37,6 +37,8 @@ def from_runtime(value: Any) -> Any:
         return np.asarray(value) if np.isscalar(value) else value
     if not value.has_value():
         return None
+    if value.device_name() != "cpu":
+        raise DataError("NS703", f"a result of {value.data_type()} is on {value.device_name()}, not on the CPU")
     port = Port(value.data_type())
     if port.kind != "tensor" or port.element not in EXTENDED:
         return value.numpy()

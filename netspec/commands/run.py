@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from netspec.commands.common import Request, Sizes, Weights, out, say, spec_options, with_weights
+from netspec.commands.common import Request, Sizes, Weights, out, say, size, spec_options, with_weights
 from netspec.errors import DataError, UsageError
 from netspec.render import printable
 
@@ -108,11 +108,11 @@ def command(**options: Any) -> int:
 
     labels = read_labels(options["labels"]) if options["labels"] else []
     target = check_target(options["save"]) if options["save"] else None
-    request_quiet = options["quiet"]
+    quiet = options["quiet"]
     options["weights"] = weights = Weights.of(options)
 
     def note(text: str) -> None:
-        if not request_quiet:
+        if not quiet:
             say(f"note: {text}")
 
     model = _file(options) if options["spec"].lower().endswith(".onnx") else _spec(options)
@@ -132,6 +132,8 @@ def command(**options: Any) -> int:
     result = _run(model, inputs, options["repeat"], chosen)
     if target is not None:
         save(result.outputs, target, note)
+        if not quiet:
+            say(f"outputs -> {target} ({size(target.stat().st_size)})")
     first = next((v.shape for v in inputs.values() if getattr(v, "shape", ())), (1,))
     lines = show(result.outputs, Style(first[0], options["softmax"], labels, options["labels"] or ""))
     for line in [*_entered(inputs, feeds.sources, weights.seed), *_of_weights(model), *lines]:
@@ -205,7 +207,8 @@ def _spec(options: dict[str, Any]) -> Model:
         {str(n.path): Port("tensor(float)", n.shape, n.attrs["sample"]) for n in graph.inputs}, "the network"
     )
     for name, given in named:
-        sizes.input(name, given)
+        if len(given) == len(sizes.ports[name].shape):  # its batch too
+            sizes.input(name, given)
 
     def run(inputs: Mapping[str, Any], repeat: int) -> Any:
         return backend.run(graph, weights.arrays(network, request), inputs, device, repeat)

@@ -1,0 +1,48 @@
+"""What the tests of `netspec run` share: the command, and models of one op."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from onnx import TensorProto, helper
+
+from netspec.cli import run
+
+CASES = Path(__file__).with_name("cases")
+Netspec = Callable[..., tuple[int, str, str]]
+IMAGE = ("n", 3, "h", "w")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def netspec_(capsys: pytest.CaptureFixture[str]) -> Netspec:
+    def call(*args: str) -> tuple[int, str, str]:
+        code = run(["run", *args, "--repeat", "1"])
+        said = capsys.readouterr()
+        assert "a bug of netspec" not in said.err, said.err
+        assert code == 0 or said.err
+        return code, said.out, said.err
+
+    return call
+
+
+def model(path: str, op: str, inputs: dict[str, tuple[int, Any]], result: int, dims: Any = None, **attrs: Any) -> str:
+    """A model of one op, by the element types and the shapes of its inputs."""
+    infos = [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in inputs.items()]
+    out = helper.make_tensor_value_info("y", result, dims)
+    graph = helper.make_graph([helper.make_node(op, list(inputs), ["y"], **attrs)], "g", infos, [out])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    Path(path).write_bytes(made.SerializeToString())
+    return path
+
+
+def identity(kind: int = TensorProto.FLOAT, shape: Any = ("n", 3)) -> str:
+    return model("m.onnx", "Identity", {"x": (kind, shape)}, kind, shape)
