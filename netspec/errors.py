@@ -121,6 +121,8 @@ class Mistake(Exception):
     def __init__(self, code: str, message: str, span: Span | None = None, help: str | Hint = "") -> None:
         super().__init__(message)
         self.code, self.message, self.span, self.help = code, message, span, help
+        self.placed = False
+        """Whether the message says in which iteration of a loop it is."""
 
 
 class NetspecError(Exception):

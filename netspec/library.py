@@ -140,8 +140,33 @@ def _no_file(path: Path, spec: str) -> UsageError:
     return UsageError(f"there is no file {spec}", near)
 
 
+@lru_cache(maxsize=1)
+def shipped_blocks() -> dict[str, tuple[str, ...]]:
+    """The blocks of the shipped libraries, each with the libraries that have it."""
+    found: dict[str, tuple[str, ...]] = {}
+    for path in block_libraries():
+        for name in _keys(path, "blocks"):
+            found[name] = (*found.get(name, ()), f"blocks/{path.stem}")
+    return found
+
+
+def libraries_of(block: str) -> tuple[str, ...]:
+    """The shipped libraries that have a block of this name."""
+    return shipped_blocks().get(block, ())
+
+
+def family_of(name: str) -> str | None:
+    """The shipped family that a network of this name belongs to."""
+    return next((path.stem for path in shipped() if name == path.stem or name in variant_names(path)), None)
+
+
 def variant_names(path: Path) -> Iterator[str]:
     """The keys of a shipped file's `variants`, read from its events without the front end."""
+    return _keys(path, "variants")
+
+
+def _keys(path: Path, wanted: str) -> Iterator[str]:
+    """The keys of one section of a shipped file."""
     with path.open(encoding="utf-8") as f:
         depth, section, key_next = 0, "", True
         for event in yaml.parse(f, Loader):
@@ -151,11 +176,11 @@ def variant_names(path: Path) -> Iterator[str]:
             elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
                 depth -= 1
                 key_next = True
-                if depth == 1 and section == "variants":
+                if depth == 1 and section == wanted:
                     return
             elif isinstance(event, yaml.ScalarEvent) and depth in (1, 2):
                 if key_next and depth == 1:
                     section = event.value
-                elif key_next and section == "variants":
+                elif key_next and section == wanted:
                     yield event.value
                 key_next = not key_next

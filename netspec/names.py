@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from netspec.document import Document
 from netspec.elaborate.bind import torn
-from netspec.errors import Reporter, did_you_mean
+from netspec.errors import Reporter, Span, did_you_mean
 from netspec.expr import ExprError, Template, free_names, parse_expr, parse_template, place_of
+from netspec.library import libraries_of
+from netspec.meant import argument_help, op_help
 from netspec.ops import OPS, lookup
 from netspec.parse import Map, Scalar, Seq, Tree
 from netspec.steps import JOINS, BlockDecl, ParamDecl, Step, entries
@@ -17,20 +19,24 @@ CONDITIONS = ("when", "only_if", "repeat", "each", "training_only")
 
 def check_names(doc: Document, reporter: Reporter) -> None:
     """Checks the names and expressions of the body and of every block of a file, without running a step."""
+    # What elaboration has said already; it says a missing `use` once.
+    said = [(d.message.split("'")[1], d.span) for d in reporter.diagnostics if d.code == "NS201" and "'" in d.message]
+    missing = {libraries_of(name): [span] for name, span in said if span is not None}
     for decl in doc.blocks.values():
-        look = _Look(doc, decl.params, decl.open, reporter)
+        look = _Look(doc, decl.params, decl.open, reporter, missing)
         known = {p.name for p in decl.params} | {k.text for k, _ in decl.lets}
         for tree in [*(p.default for p in decl.params if p.default), *(v for _, v in decl.lets)]:
             look.expressions(tree, known)
         look.steps(decl.body, known)
-    _Look(doc, doc.params, bool(doc.open & {"params", "let"}), reporter).steps(doc.body, set(doc.values))
+    _Look(doc, doc.params, bool(doc.open & {"params", "let"}), reporter, missing).steps(doc.body, set(doc.values))
 
 
 class _Look:
     """Looks for names that nothing declares; `open` says that declarations are missing, so that any may be one."""
 
-    def __init__(self, home: Document, params: Iterable[ParamDecl], open: bool, reporter: Reporter) -> None:
-        self.home, self.open, self.reporter = home, open, reporter
+    def __init__(self, home: Document, params: Iterable[ParamDecl], open: bool, reporter: Reporter,
+                 missing: dict[tuple[str, ...], list[Span]]) -> None:
+        self.home, self.open, self.reporter, self.missing = home, open, reporter, missing
         self.blocks = {p.name for p in params if p.type == "block" or p.failed or p.default is not None}
         self.said: set[str] = set()
 
@@ -65,13 +71,17 @@ class _Look:
         if target is None and not self.home.open & {"use", "blocks"}:
             known = [*OPS, *self.home.blocks, *self.home.used, *self.blocks]
             message = f"there is no op or block '{step.op}'"
-            self.reporter.error("NS201", message, step.span, did_you_mean(step.op, known))
+            libraries = libraries_of(step.op)
+            places = self.missing.setdefault(libraries, []) if libraries else []
+            places.append(step.span)
+            if places[0] == step.span:
+                self.reporter.error("NS201", message, step.span, op_help(step.op, known, places))
         elif isinstance(target, BlockDecl) and isinstance(step.args, Map) and not target.failed and not torn(step.args):
             names = [p.name for p in target.params]
             for key, _ in entries(step.args, self.home.bad):
                 if key.text not in names:
                     message = f"'{step.op}' has no parameter '{key.text}'"
-                    self.reporter.error("NS206", message, key.span, did_you_mean(key.text, names))
+                    self.reporter.error("NS206", message, key.span, argument_help(key.text, names, step.op))
         return target is not None
 
     def arguments(self, step: Step, known: set[str]) -> None:

@@ -79,11 +79,21 @@ class Branch:
     """Whether it cannot be read, which is reported already."""
     broken: bool = False
     """Whether a step of it cannot be read."""
+    all: tuple[Branch, ...] = ()
+    """The branches of its join."""
 
     @property
     def makes(self) -> str | re.Pattern[str]:
         """The name that it makes, or what its names look like."""
         return _made(self.name, self.counted)
+
+    def beside(self, name: str) -> Branch | None:
+        """Another branch of the join that has this name, or a step of it: branches do not see each other."""
+        for branch in self.all:
+            made = (branch.makes, *(made for step in branch.steps for made in step.makes))
+            if branch is not self and name in made:
+                return branch
+        return None
 
 
 ANYTHING = re.compile("")
@@ -204,6 +214,8 @@ class StepReader:
             step.broken = not step.steps or any(inner.failed for inner in step.steps)
         elif op in JOINS and args is not None:
             step.branches = self.branches(args)
+            for branch in step.branches:
+                branch.all = step.branches
             step.broken = any(branch.failed for branch in step.branches)
             if isinstance(args, Map):
                 step.failed = failed or any(key.text in KEYWORDS for key, _ in args.entries)

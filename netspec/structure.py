@@ -10,6 +10,7 @@ from typing import Any
 from netspec.errors import Hint, Reporter, Span, did_you_mean, nearest
 from netspec.expr import ExprError, parse_template
 from netspec.identifiers import Kind, clipped, why_not, why_not_around
+from netspec.meant import argument_help
 from netspec.ops import lookup
 from netspec.parse import Map, Scalar, Seq, Tree
 from netspec.steps import BRANCH_KEYS, JOINS, KEYWORDS, split_name
@@ -21,8 +22,8 @@ def report_violation(tree: Tree, error: Any, reporter: Reporter, bad: set[int]) 
     schema = error.schema
     if error.validator == "additionalProperties" and isinstance(node, Map):
         known = list(schema.get("properties", {}))
-        if "do" in known and (help_ := branch_trap(node)):
-            reporter.error("NS110", "a branch is wanted here, this is a step", node.span, help_)
+        if "do" in known and (trap := branch_trap(node)):
+            reporter.error("NS110", "a branch is expected here, this is a step", node.span, trap)
             bad.add(id(node))
             return
         for name, value in node.entries:
@@ -32,7 +33,8 @@ def report_violation(tree: Tree, error: Any, reporter: Reporter, bad: set[int]) 
                 code, what = (
                     ("NS206", f"'{schema['op']}' has no parameter") if "op" in schema else ("NS111", "there is no key")
                 )
-                reporter.error(code, f"{what} '{clipped(name.text)}'", name.span, _unknown_key(name, value, known))
+                help_ = _unknown_key(name, value, known, schema.get("op", ""))
+                reporter.error(code, f"{what} '{clipped(name.text)}'", name.span, help_)
                 bad |= {id(name), id(value)}
         return
     if error.validator == "required":
@@ -47,8 +49,8 @@ def report_violation(tree: Tree, error: Any, reporter: Reporter, bad: set[int]) 
         return
     what = f"'{key.text}'" if key is not None else "this"
     wanted = schema.get("wanted") or _wanted(error)
-    help_ = _trap(node) if isinstance(node, Scalar) else ""
-    reporter.error("NS110", f"{what} is {wanted}; here is {_kind(node)}", node.span, help_)
+    trap = _trap(node) if isinstance(node, Scalar) else ""
+    reporter.error("NS110", f"{what} is {wanted}; here is {_kind(node)}", node.span, trap)
     bad.add(id(node))
 
 
@@ -88,12 +90,13 @@ def _head(span: Span) -> Span:
     return Span(span.source, span.line, span.col, span.line, span.col + 1)
 
 
-def _unknown_key(name: Scalar, value: Tree, known: Sequence[str]) -> str | Hint:
+def _unknown_key(name: Scalar, value: Tree, known: Sequence[str], op: str) -> str | Hint:
     if isinstance(value, Scalar) and value.plain and value.text == "" and re.match(r"\w+:\S", name.text):
         return f"a blank after the colon: {name.text.replace(':', ': ', 1)}"
     if name.text.rstrip().endswith((")", "]")):
         return "quote an expression with commas or brackets inside { } or [ ]"
-    return did_you_mean(name.text, known, f"known: {', '.join(known)}" if known else "it takes no arguments")
+    otherwise = f"known: {', '.join(known)}" if known else "it takes no arguments"
+    return argument_help(name.text, known, op, otherwise) if op else did_you_mean(name.text, known, otherwise)
 
 
 def _missing_help(missing: Sequence[str]) -> str:

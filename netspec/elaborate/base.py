@@ -16,7 +16,7 @@ def network(
     run: Run, doc: Document, step: Step, ctx: Context, args: Tree | None, arg_env: Env, entering: Val, where: Where
 ) -> Result:
     """A network used as a block: with a variant, settings, and `until` a step, whose inner results can then be read."""
-    from netspec.elaborate.top import input_names, output_values
+    from netspec.elaborate.top import input_names, input_places, output_values
 
     run.bad |= doc.bad
     frame = enter(run, doc.name, doc, ctx, step.span, where, {})
@@ -28,7 +28,7 @@ def network(
     if entering.ok and len(entering.refs) != len(declared):
         raise Mistake("NS401", f"'{doc.name}' takes {len(declared)} values, here enter {len(entering.refs)}", step.span)
     frame.inputs = {n: Val((entering.refs[i],)) if entering.ok else POISON for i, n in enumerate(declared)}
-    names.entries |= input_entries(frame, where)
+    names.entries |= input_entries(frame, where, input_places(doc))
     settings: dict[str, Tree] = {}
     variant, until = given.pop("variant", None), given.pop("until", None)
     if variant is not None:

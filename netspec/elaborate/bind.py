@@ -11,6 +11,7 @@ from netspec.elaborate.values import BlockValue, Env, Mistake, Poisoned, Word
 from netspec.errors import Span, did_you_mean
 from netspec.expr import ExprError, Template, evaluate, parse_expr
 from netspec.identifiers import Kind, clipped, why_not
+from netspec.meant import argument_help, meant_argument, op_help
 from netspec.ops import lookup
 from netspec.parse import Map, Scalar, Seq, Tree
 from netspec.steps import BlockDecl
@@ -61,11 +62,11 @@ def collect(env: Env, args: Tree | None, slots: Sequence[Slot], what: str, at: S
                 "NS206",
                 f"'{what}' has no parameter '{key.text}'",
                 key.span,
-                did_you_mean(key.text, names) if names else f"'{what}' takes no arguments",
+                argument_help(key.text, names, what) if names else f"'{what}' takes no arguments",
             )
-            # Read as the nearest free name, so that what follows is checked too and nothing is said twice.
-            meant = run.guess(key.text, [n for n in names if n not in found])
-            if meant is None or (isinstance(value, Scalar) and value.value is None):
+            # Read as the one that is meant, so that what follows is checked too and nothing is said twice.
+            meant = run.guess(key.text, [n for n in names if n not in found], meant_argument)
+            if meant is None or (isinstance(value, Scalar) and (value.value is None or _is_word(value))):
                 ok = False
             else:
                 found[meant] = value
@@ -90,6 +91,10 @@ def collect(env: Env, args: Tree | None, slots: Sequence[Slot], what: str, at: S
         )
         ok = False
     return found, ok
+
+
+def _is_word(tree: Scalar) -> bool:
+    return isinstance(tree.value, str) and not tree.text.startswith("=")
 
 
 _QUOTE = "quote an expression with commas or brackets inside { } or [ ]: '=max(a, 8)'"
@@ -320,9 +325,8 @@ def resolve_block(env: Env, value: Any, tree: Tree) -> BlockValue:
     if target is None and lookup(value) is None:
         if home.open & {"use", "blocks"}:
             raise Poisoned
-        raise Mistake(
-            "NS201", f"there is no block or op '{value}'", tree.span, did_you_mean(value, env.run.callables(home))
-        )
+        help_ = op_help(value, env.run.callables(home))
+        raise Mistake("NS201", f"there is no block or op '{value}'", tree.span, help_)
     return BlockValue(str(value), target)
 
 

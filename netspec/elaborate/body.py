@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netspec.elaborate.bind import condition, expression, fill, filled_name
-from netspec.elaborate.call import call, unknown_op
+from netspec.elaborate.call import call
 from netspec.elaborate.loops import each, sequence
+from netspec.elaborate.mismatch import advice
 from netspec.elaborate.run import STEP, Context, Run, Where, join
-from netspec.elaborate.values import ABSENT, POISON, Entry, Env, Mistake, Names, Poisoned, Val
-from netspec.errors import Span, did_you_mean
+from netspec.elaborate.unknown import unknown_op
+from netspec.elaborate.values import ABSENT, POISON, Entry, Env, Mistake, Names, Poisoned, Val, place_of
+from netspec.errors import Hint, Span, did_you_mean
 from netspec.expr import parse_template
 from netspec.identifiers import Kind, Path, why_no_part
+from netspec.meant import numbers_to_a_join
 from netspec.ops import OPS, OpError
 from netspec.ops.base import show
 from netspec.parse import Map, Scalar, Seq, Tree
@@ -69,7 +72,7 @@ def name_of(env: Env, step: Step) -> str:
         return filled_name(env, step.name, Kind.STEP, step.op_at.span)
     if why := why_no_part(step.counted):
         if step.op not in env.values:
-            raise unknown_op(env.run, step, env.frame.home)
+            raise unknown_op(env.run, step, env.frame.home) or Poisoned
         message = f"a step without a name has that of its op, and '{step.op}' cannot be the name of a step: {why}"
         raise Mistake("NS205", message, step.span, f"give it a name: `name = {step.op}`")
     return step.counted
@@ -95,26 +98,31 @@ def define(
     entry = Entry(value, ctx.where.child(name).path, span, step.name is not None, children)
     old = names.entries.get(name)
     if old is not None and old.value is not POISON:
-        raise Mistake(
-            "NS204",
-            f"two steps have the path '{entry.path}': here and line {old.span.line if old.span else '?'}",
-            span,
-            "give one of them a name of its own: `name = op: ...`",
-        )
+        raise _taken(ctx, name, entry.path, old, span, "give one of them a name of its own: `name = op: ...`")
     if entry.written and names.parent is not None:
         above = names.parent.visible(name)
         if above is not None and above.written:
             raise Mistake(
                 "NS204",
-                f"'{name}' is the name of a step around this one already"
-                f"{f', line {above.span.line}' if above.span else ''}",
+                f"'{name}' is the name of a step around this one already, {place_of(above.span, span)}",
                 span,
                 "choose another name",
             )
     if entry.written and name in ctx.frame.inputs:
-        raise Mistake("NS204", f"'{name}' is the name of an input already", span, "choose another name")
+        raise _taken(ctx, name, entry.path, names.visible(name) or entry, span, "")
     names.entries[name] = entry
     return entry
+
+
+_TWO_JOINS = "name one of the two joins, or give its branches other names"
+
+
+def _taken(ctx: Context, name: str, path: str, old: Entry, span: Span, help: str) -> Mistake:
+    """The error of a path that two steps have, or of a name that an input has."""
+    if name in ctx.frame.inputs:
+        message = f"'{name}' is the name of an input already, {place_of(old.span, span)}"
+        return Mistake("NS204", message, span, "choose another name")
+    return Mistake("NS204", f"two steps have the path '{path}': here and {place_of(old.span, span)}", span, help)
 
 
 def once(
@@ -197,10 +205,8 @@ def shared(run: Run, step: Step, ctx: Context, where: Where) -> Where:
     first, _, rest = path.partition(".")
     entry = ctx.names.visible(first)
     if entry is None:
-        ctx.names.miss(first)
-        raise Mistake(
-            "NS203", f"there is no step '{first}' before this one", of.span, did_you_mean(first, ctx.names.all())
-        )
+        error = ctx.names.miss(first, did_you_mean(first, ctx.names.all()))
+        raise Mistake(error.code, error.message, of.span, error.help)
     found = f"{entry.path}.{rest}" if rest else entry.path
     if found not in run.weights_of:
         if entry.value is POISON:
@@ -215,6 +221,7 @@ def run_join(run: Run, step: Step, ctx: Context, running: Val, where: Where, loo
     """concat, add, mul, mean, max: joins its branches, or the values of `from`."""
     children: Names | None = None
     if step.branches:
+        _refuse_numbers(step, ctx)
         operands, children = _branches(run, step, ctx, running, where, looped)
         if not operands and not step.broken:
             raise Mistake("NS402", f"every branch of '{step.op}' is left out", step.span, "keep at least one of them")
@@ -241,10 +248,26 @@ def run_join(run: Run, step: Step, ctx: Context, running: Val, where: Where, loo
     try:
         value = run.node(OPS[step.op], refs, {}, {}, where, ctx.frame, step.span, step.doc)
     except OpError as e:
-        shapes = ", ".join(f"{label} is {show(run.shape_of(v))}" for label, v in operands[:6])
-        run.error(ctx.frame, "NS402", f"the branches of '{step.op}' disagree: {shapes}", step.span, e.help or str(e))
+        _disagree(run, step, ctx, operands, e)
         return POISON, children
     return value, children
+
+
+def _refuse_numbers(step: Step, ctx: Context) -> None:
+    """`mean: [2, 3]`, where no steps are called so, is one error; raises Mistake."""
+    paths = [branch.path for branch in step.branches if branch.path is not None]
+    numbers = [path for path in paths if isinstance(path.value, (int, float))]
+    if len(numbers) == len(step.branches) and not any(ctx.names.visible(path.text) for path in numbers):
+        said = ", ".join(path.text for path in numbers[:4])
+        message = f"'{step.op}' joins values, and there is no step '{said}' before this one"
+        raise Mistake("NS203", message, numbers[0].span, numbers_to_a_join(step.op))
+
+
+def _disagree(run: Run, step: Step, ctx: Context, operands: list[tuple[str, Val]], error: OpError) -> None:
+    """Reports branches that cannot be joined; what their sizes show is worked out when it is read."""
+    shapes = ", ".join(f"{label} is {show(run.shape_of(v))}" for label, v in operands[:6])
+    help_ = Hint(lambda: advice(run, step.op, operands, ctx.frame, error))
+    run.error(ctx.frame, "NS402", f"the branches of '{step.op}' disagree: {shapes}", step.span, help_)
 
 
 def _branches(
@@ -270,12 +293,7 @@ def _branches(
         for name, entry in found.entries.items():
             old = ctx.names.visible(name) if entry.written else ctx.names.entries.get(name)
             if old is not None and (old.written or name in ctx.names.entries):
-                raise Mistake(
-                    "NS204",
-                    f"two steps have the path '{entry.path}': here and line {old.span.line if old.span else '?'}",
-                    entry.span,
-                    "name one of the two joins, or give its branches other names",
-                )
+                raise _taken(ctx, name, entry.path, old, entry.span or step.span, _TWO_JOINS)
             ctx.names.entries[name] = entry
         ctx.names.lost += found.lost
         return operands, None
@@ -295,12 +313,7 @@ def _branch(run: Run, branch: Branch, ctx: Context, around: Names, found: Names,
     if found.parent is None and branch.name is not None and branch.name.is_plain:
         taken = around.entries.get(branch.name.fill(None))
         if taken is not None and taken.value is not POISON:
-            raise Mistake(
-                "NS204",
-                f"two steps have the path '{taken.path}': here and line {taken.span.line if taken.span else '?'}",
-                branch.at.span,
-                "name one of the two joins, or give its branches other names",
-            )
+            raise _taken(ctx, branch.name.fill(None), taken.path, taken, branch.at.span, _TWO_JOINS)
     if "only_if" in branch.keywords and not condition(env, branch.keywords["only_if"], "only_if"):
         name = name_of_branch(env, branch)
         define(run, ctx, name, branch, ABSENT, None, found)
@@ -319,7 +332,7 @@ def branch_once(run: Run, branch: Branch, ctx: Context, around: Names, where: Wh
     env = Env(run, ctx.frame, ctx.values, around, running)
     if "from" in branch.keywords:
         running = read_from(env, branch.keywords["from"])
-    names = Names(around)
+    names = Names(around, branch=branch)
     if branch.steps:
         run.scope(where, "branch", ctx.frame, branch.at.span)
     value = run_steps(run, branch.steps, ctx.inside(where, names), running)

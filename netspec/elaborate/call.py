@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,12 +9,13 @@ from typing import Any
 from netspec.document import Document
 from netspec.elaborate.bind import Slot, argument, collect, literal, type_of
 from netspec.elaborate.run import CALL, Context, Run, Where
-from netspec.elaborate.values import POISON, BlockFrame, BlockValue, Env, Mistake, Names, Poisoned, Val, Word
+from netspec.elaborate.unknown import check_arguments, may_make, named
+from netspec.elaborate.values import POISON, BlockFrame, BlockValue, Entry, Env, Mistake, Names, Poisoned, Val, Word
 from netspec.errors import Frame, Span, did_you_mean
 from netspec.ops import Op, OpError, lookup
 from netspec.ops.base import freeze
 from netspec.parse import Map, Scalar, Seq, Tree
-from netspec.steps import ANYTHING, BlockDecl, ParamDecl, Step
+from netspec.steps import BlockDecl, ParamDecl, Step
 
 MAX_DEPTH = 64
 Result = tuple[Val, Names | None]
@@ -34,85 +34,17 @@ def call(run: Run, step: Step, ctx: Context, entering: Val, where: Where) -> Res
         return _target(run, bound.target or lookup(bound.name), step, ctx, args, arg_env, entering, where)
     if bound is POISON:
         raise Poisoned
-    target = _named(run, step, ctx)
+    target = named(run, step, ctx)
     if target is None or step.op != target.name:
-        ctx.names.lose(_may_make(run, step, ctx), "", step.span)
+        ctx.names.lose(may_make(run, step, ctx), "", step.span)
     if target is None or (isinstance(target, BlockDecl) and target.failed):
-        _check_arguments(env, step.args)
+        check_arguments(env, step.args)
         return POISON, None
     if isinstance(target, Op) and step.op != target.name:
         # Whether the arguments fit what was probably meant is not said: one error for one misspelling.
         with run.quietly():
             return primitive(run, target, step, ctx, step.args, env, entering, where), None
     return _target(run, target, step, ctx, step.args, env, entering, where)
-
-
-def _named(run: Run, step: Step, ctx: Context) -> Op | BlockDecl | Document | None:
-    """What the op's name means here; an unknown one is reported, and read as the nearest op, for shapes alone.
-
-    It is never read as a block: a guess must not run what would not have run, such as the block that it stands in.
-    """
-    home = ctx.frame.home
-    found = home.callable(step.op) or (lookup(step.op) if step.op != "input" else None)
-    if found is not None:
-        return found
-    if home.open & {"use", "blocks"}:
-        return None
-    known = run.callables(home)
-    if step.op in ctx.values:
-        run.error(
-            ctx.frame,
-            "NS201",
-            f"'{step.op}' is a value, no block or op",
-            step.span,
-            "a parameter of type block can be a step",
-        )
-        return None
-    run.mistake(ctx.frame, unknown_op(run, step, home), step.span)
-    guess = run.guess(step.op, known)
-    return None if guess is None or home.callable(guess) is not None else lookup(guess)
-
-
-def unknown_op(run: Run, step: Step, home: Document) -> Mistake:
-    """The error of a step whose op nobody knows."""
-    help_ = did_you_mean(step.op, run.callables(home))
-    return Mistake("NS201", f"there is no op or block '{step.op}'", step.span, help_)
-
-
-def _may_make(run: Run, step: Step, ctx: Context) -> list[str | re.Pattern[str]]:
-    """The names that a step of an unknown op may make: that of its op, and those of the branches in it."""
-    if any(_holds_steps(value) for value in _parts(step.args)):
-        return [ANYTHING]
-    known = "|".join(map(re.escape, run.callables(ctx.frame.home)))
-    return [re.compile(rf"(?:{known})(?:_\d+)?\Z")] if step.name is None else []
-
-
-def _holds_steps(tree: Tree) -> bool:
-    """Whether an argument looks like a branch or a step."""
-    if isinstance(tree, Seq):
-        return not tree.items or any(not isinstance(t, Scalar) or isinstance(t.value, str) for t in tree.items)
-    return isinstance(tree, Map)
-
-
-def _check_arguments(env: Env, tree: Tree | None) -> None:
-    """Evaluates the arguments of an op that nobody knows, for the errors in them; steps inside it are left alone."""
-    if isinstance(tree, Scalar):
-        try:
-            literal(env, tree)
-        except Mistake as e:
-            env.run.mistake(env.frame, e, tree.span)
-        except Poisoned:
-            pass
-    elif not any(_holds_steps(value) for value in _parts(tree)):
-        for value in _parts(tree):
-            _check_arguments(env, value)
-
-
-def _parts(tree: Tree | None) -> list[Tree]:
-    """The items of a list, or the values of a mapping."""
-    if isinstance(tree, Map):
-        return [value for _, value in tree.entries]
-    return list(tree.items) if isinstance(tree, Seq) else []
 
 
 def _target(
@@ -228,7 +160,7 @@ def block(
     names = Names()
     running = entering if not decl.inputs else Val(entering.refs, tuple(s.text for s in decl.inputs), entering.state)
     if decl.inputs:
-        names.entries |= input_entries(frame, where)
+        names.entries |= input_entries(frame, where, {s.text: s.span for s in decl.inputs})
     env = Env(run, frame, {}, names)
     values = parameters(run, decl.params, given, arg_env, env, step.span, decl.name, ok)
     if all(v is not POISON for v in values.values()):
@@ -286,10 +218,10 @@ def _inputs(decl: BlockDecl, step: Step, entering: Val) -> dict[str, Val]:
     return {s.text: Val((ref,)) for s, ref in zip(decl.inputs, entering.refs, strict=True)}
 
 
-def input_entries(frame: BlockFrame, where: Where) -> dict[str, Any]:
-    from netspec.elaborate.values import Entry
-
-    return {name: Entry(value, where.child(name).path, None, False) for name, value in frame.inputs.items()}
+def input_entries(frame: BlockFrame, where: Where, places: Mapping[str, Span]) -> dict[str, Entry]:
+    """The names of what enters, each with the place where it is declared."""
+    made = frame.inputs.items()
+    return {name: Entry(value, where.child(name).path, places.get(name), False) for name, value in made}
 
 
 def shown(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +24,7 @@ def sequence(run: Run, step: Step, ctx: Context, running: Val) -> Val:
     maker = _Rounds(run, step, ctx, loop_names=set(rows[0]) if rows else set())
     errors = run.reporter.errors
     for index, row in enumerate(rows):
-        outer = maker.enter(ctx.having(**row), index if table is not None else None)
+        outer = maker.enter(ctx.having(**row), index if table is not None else None, row)
         running = _repeat(run, step, outer, maker, running)
         if run.reporter.errors > errors or running.state == "poison":
             lose(ctx.names, step.name)
@@ -81,6 +81,7 @@ class _Rounds:
         self.fed = False
         self.last: Entry | None = None
         self.row_path = self.path = ""
+        self.values: Mapping[str, Any] = {}
 
     def stops_at(self, path: str) -> bool:
         """Whether a network used `until` a step ends here: at the path of a row or round that is made, or inside it."""
@@ -89,9 +90,9 @@ class _Rounds:
             frame.stopped = True
         return frame.stopped
 
-    def enter(self, ctx: Context, row: int | None) -> Context:
+    def enter(self, ctx: Context, row: int | None, values: Mapping[str, Any]) -> Context:
         """Begins a row of `for`."""
-        self.row = row
+        self.row, self.values = row, values
         return ctx
 
     def round(self, ctx: Context, index: int | None, running: Val) -> Val:
@@ -121,7 +122,9 @@ class _Rounds:
         self.path = where.path
         feed, self.fed = not self.fed, True
         inner = replace(ctx, loops=tuple(loops))
-        value, children = once(self.run, self.step, inner, running, where, feed, looped=bool(segments))
+        values = {**self.values, "i": ctx.values["i"]} if index is not None else self.values
+        with self.run.iteration(ctx.frame, where.path, values, feed):
+            value, children = once(self.run, self.step, inner, running, where, feed, looped=bool(segments))
         self._define(name, segments, value, children)
         return value
 
@@ -243,7 +246,8 @@ def each(run: Run, step: Step, ctx: Context, running: Val) -> Val:
             where = where.child(str(index))
         loop = Loop(where.weights, base.weights if not in_name else first)
         inner = replace(inner, loops=(*ctx.loops, loop))
-        value, children = once(run, step, inner, running, where, looped=not in_name)
+        with run.iteration(ctx.frame, where.path, row, index == 0):
+            value, children = once(run, step, inner, running, where, looped=not in_name)
         if run.reporter.errors > errors or value.state == "poison":
             lose(ctx.names, step.name)
             value = POISON
@@ -291,7 +295,8 @@ def rounds_of_each(run: Run, branch: Branch, ctx: Context, around: Names, found:
                 run.scope(where, "group", ctx.frame, branch.at.span)
             where = where.child(str(index))
         inner = replace(inner, loops=(*ctx.loops, Loop(where.weights, base)))
-        value, children = branch_once(run, branch, inner, around, where, running)
+        with run.iteration(ctx.frame, where.path, row, index == 0):
+            value, children = branch_once(run, branch, inner, around, where, running)
         if run.reporter.errors > errors or value.state == "poison":
             lose(found, branch.name)
             value = POISON

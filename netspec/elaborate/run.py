@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from netspec.document import Document
 from netspec.elaborate.forecast import Forecast
-from netspec.elaborate.values import BlockFrame, Mistake, Names, Val
-from netspec.errors import Hint, Reporter, Span, nearest
+from netspec.elaborate.values import AMBIGUOUS, BlockFrame, Mistake, Names, Val, place_of
+from netspec.errors import Hint, Reporter, Span, latest
 from netspec.graph import Node, Ref, Scope
 from netspec.identifiers import Path
 from netspec.ops import OPS, Op, Shape, Tensor
@@ -83,6 +83,21 @@ class Loop:
 
 
 @dataclass(frozen=True, slots=True)
+class Iteration:
+    """One iteration of a loop that runs now: in which call, what it is called there, and what its variables are."""
+
+    frame: BlockFrame
+    path: str
+    values: Mapping[str, Any]
+    first: bool
+
+
+# These depend on the iteration even in the first one; others are worth a word about it in later ones alone.
+_OF_ITERATIONS = ("NS401", "NS402")
+_OF_LATER_ITERATIONS = ("NS203", "NS204", "NS302", "NS303", "NS307", "NS405")
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """What a list of steps runs in."""
 
@@ -124,6 +139,10 @@ class Run:
     params: int = 0
     forecast: Forecast = field(default_factory=Forecast)
     known: dict[Document, dict[str, None]] = field(default_factory=dict)
+    iterations: list[Iteration] = field(default_factory=list)
+    """The loops that run now, the innermost last."""
+    missing: dict[tuple[object, tuple[str, ...]], list[Span]] = field(default_factory=dict)
+    """By file, and by the shipped libraries that it does not use, the steps whose block is in these."""
     guesses: int = 0
     last_node: int = 0
     """After a guess, how many nodes are made at most."""
@@ -151,17 +170,48 @@ class Run:
     def error(
         self, frame: BlockFrame | None, code: str, message: str, span: Span | None, help: str | Hint = ""
     ) -> None:
-        """Reports an error with the calls that led here."""
+        """Reports an error with the calls that led here, and the iteration of the loop in which it is found."""
+        if frame is not None and self.iterations:
+            message += self._iteration(frame, code)
         self.reporter.error(code, message, span, help, frame.trace if frame else ())
+
+    def _iteration(self, frame: BlockFrame, code: str) -> str:
+        """`; in b1 (k = 1)`: the iteration of this call that runs now."""
+        mine = [iteration for iteration in self.iterations if iteration.frame is frame]
+        if not mine or code not in (_OF_ITERATIONS if all(i.first for i in mine) else
+                                    _OF_ITERATIONS + _OF_LATER_ITERATIONS):
+            return ""
+        values = {name: value for iteration in mine for name, value in iteration.values.items()}
+        said = ", ".join(f"{name} = {str(value)[:40]}" for name, value in values.items() if value is not AMBIGUOUS)
+        return f"; in {mine[-1].path}" + f" ({said})" * bool(said)
+
+    @contextmanager
+    def iteration(self, frame: BlockFrame, path: str, values: Mapping[str, Any], first: bool) -> Iterator[None]:
+        """Runs one iteration of a loop, which errors in it name."""
+        inside = path[len(frame.prefix) + 1 :] if frame.prefix else path
+        self.iterations.append(Iteration(frame, inside, values, first))
+        try:
+            yield
+        except Mistake as e:
+            if not e.placed:
+                e.message += self._iteration(frame, e.code)
+                e.placed = True
+            raise
+        finally:
+            self.iterations.pop()
 
     def mistake(self, frame: BlockFrame, found: Mistake, span: Span) -> None:
         """Reports a mistake, at its own place or at `span`."""
-        self.error(frame, found.code, found.message, found.span or span, found.help)
+        trace = frame.trace if frame else ()
+        if found.placed:
+            self.reporter.error(found.code, found.message, found.span or span, found.help, trace)
+        else:
+            self.error(frame, found.code, found.message, found.span or span, found.help)
 
-    def guess(self, word: str, known: Iterable[str]) -> str | None:
-        """The known name that was probably meant, for checking what follows a misspelling that is reported already."""
+    def guess(self, word: str, known: Iterable[str], meant: Callable[[str, Sequence[str]], str | None]) -> str | None:
+        """The known name that was certainly meant, for checking what follows a misspelling that is reported already."""
         self.guesses += 1
-        found = nearest(word, known) if self.guesses <= MAX_GUESSES else None
+        found = meant(word, latest(known)) if self.guesses <= MAX_GUESSES else None
         if found is not None and not self.last_node:
             self.last_node = len(self.nodes) + MAX_NODES_AFTER_GUESS
         return found
@@ -207,7 +257,7 @@ class Run:
     def same_path(self, path: str, span: Span | None) -> None:
         """Raises the mistake of two things at one path."""
         first = self.nodes[path].span if path in self.nodes else self.scopes[path].span
-        raise Mistake("NS204", f"two steps have the path '{path}': here and line {first.line if first else '?'}", span,
+        raise Mistake("NS204", f"two steps have the path '{path}': here and {place_of(first, span)}", span,
                       "give one of them a name of its own: `name = op: ...`")
 
     def node(self, op: Op, operands: tuple[Ref, ...], attrs: Mapping[str, Any], init: Mapping[str, Any],

@@ -90,7 +90,7 @@ def _network(
     written = doc.input if declared_input else _written_input(doc, chain)
     frame.inputs = _inputs(run, frame, written, env, size)
     for name, value in frame.inputs.items():
-        names.entries[name] = Entry(value, name, None, False)
+        names.entries[name] = Entry(value, name, input_places(doc).get(name), False)
     entering = list(frame.inputs.values())
     running = (
         entering[0]
@@ -203,6 +203,13 @@ def _as_yaml(value: Any) -> str:
 def input_names(doc: Document) -> list[str]:
     """The names of a document's inputs; a single one is `input`."""
     return [k.text for k, _ in doc.input.entries] if isinstance(doc.input, Map) else ["input"]
+
+
+def input_places(doc: Document) -> dict[str, Span]:
+    """Where each input of a document is written."""
+    if isinstance(doc.input, Map):
+        return {k.text: k.span for k, _ in doc.input.entries}
+    return {"input": doc.input.span} if doc.input is not None else {}
 
 
 def _inputs(run: Run, frame: BlockFrame, tree: Tree | None, env: Env, size: InputSize | None) -> dict[str, Val]:

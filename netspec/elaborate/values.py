@@ -14,7 +14,7 @@ from netspec.parse import Scalar, Tree
 
 if TYPE_CHECKING:
     from netspec.document import Document
-    from netspec.steps import BlockDecl
+    from netspec.steps import BlockDecl, Branch
 
 
 class Poisoned(Exception):
@@ -77,6 +77,9 @@ class Entry:
     children: Names | None = None
 
 
+_BRANCHES = "branches do not see each other: what both need stands before the join"
+
+
 @dataclass(eq=False, slots=True)
 class Names:
     """The names of one scope of a block."""
@@ -85,6 +88,8 @@ class Names:
     entries: dict[str, Entry] = field(default_factory=dict)
     lost: list[re.Pattern[str]] = field(default_factory=list)
     """What the names look like that steps with an error would have made."""
+    branch: Branch | None = None
+    """The branch whose scope this is."""
 
     def visible(self, name: str) -> Entry | None:
         """The entry that a name means here: of this scope, or of one around it."""
@@ -111,12 +116,20 @@ class Names:
             elif name not in self.lost:
                 self.lost.append(name)
 
-    def miss(self, name: str) -> None:
-        """Notes in the whole block that a name is unknown, which is said once: after that it is an error value."""
-        scope = self
+    def miss(self, name: str, help: str | Hint = "") -> Mistake:
+        """The error of an unknown name, which is said once in a block: after that it is an error value."""
+        scope, beside = self, None
         while scope.parent is not None:
+            beside = beside or (scope.branch and scope.branch.beside(name))
             scope = scope.parent
+        beside = beside or (scope.branch and scope.branch.beside(name))
         scope.lost.append(re.compile(re.escape(name) + r"\Z"))
+        if beside is not None:
+            label = beside.counted or (beside.name.written("_") if beside.name is not None else "")
+            where = f"it is the branch '{label}'" if name == label else f"it stands in the branch '{label}'"
+            message = f"there is no step '{name}' here: {where} beside this one"
+            return Mistake("NS203", message, None, _BRANCHES)
+        return Mistake("NS203", f"there is no step '{name}' before this one", None, help)
 
     def all(self) -> Iterator[str]:
         """Every name that can be seen from here, the nearest first."""
@@ -265,9 +278,15 @@ class Env:
                 help_ = f"in the body of a document an input has its name: {', '.join(self.frame.inputs)}"
             elif not rest and first in self.run.callables(self.frame.home):
                 help_ = f"a word is a path; a list of steps is [{first}]"
-            self.scope.miss(first)
-            raise Mistake("NS203", f"there is no step '{first}' before this one", None, help=help_)
+            raise self.scope.miss(first, help_)
         return descend(entry, rest, path)
+
+
+def place_of(span: Span | None, here: Span | None) -> str:
+    """Where something is defined, for a message at another place: the line, and the file where that is another."""
+    if span is None:
+        return "another place"
+    return f"line {span.line}" if here is None or span.source is here.source else str(span)
 
 
 def descend(entry: Entry, rest: list[str], path: str) -> Val:

@@ -60,15 +60,9 @@ def mul(*xs: Tensor) -> Rule:
 
 def _equal(name: str, xs: tuple[Tensor, ...]) -> Rule:
     if any(x.shape != xs[0].shape for x in xs):
-        raise Disagreement(f"'{name}' wants equal shapes, these are {_all(xs)}", _advice(xs))
+        raise Disagreement(f"'{name}' wants equal shapes, these are {_all(xs)}",
+                           "give all branches the same channels, height and width")
     return Rule((xs[0].shape,))
-
-
-def _advice(xs: tuple[Tensor, ...]) -> str:
-    """What makes two branches equal."""
-    if len({x.shape[1:2] for x in xs}) > 1:
-        return "the shortcut needs a projection: conv_bn with out: =out"
-    return "the shortcut needs the stride of the residual branch"
 
 
 def _all(xs: tuple[Tensor, ...]) -> str:

@@ -1,0 +1,83 @@
+"""Steps of ops that nobody knows: what is said of them, and what can still be checked."""
+
+from __future__ import annotations
+
+import re
+
+from netspec.document import Document
+from netspec.elaborate.bind import literal
+from netspec.elaborate.run import Context, Run
+from netspec.elaborate.values import Env, Mistake, Poisoned
+from netspec.library import libraries_of
+from netspec.meant import meant_op, op_help
+from netspec.ops import Op, lookup
+from netspec.parse import Map, Scalar, Seq, Tree
+from netspec.steps import ANYTHING, BlockDecl, Step
+
+
+def named(run: Run, step: Step, ctx: Context) -> Op | BlockDecl | Document | None:
+    """What the op's name means here; an unknown one is reported, and read as the nearest op, for shapes alone.
+
+    It is never read as a block: a guess must not run what would not have run, such as the block that it stands in.
+    """
+    home = ctx.frame.home
+    found = home.callable(step.op) or (lookup(step.op) if step.op != "input" else None)
+    if found is not None:
+        return found
+    if home.open & {"use", "blocks"}:
+        return None
+    if step.op in ctx.values:
+        message, help_ = f"'{step.op}' is a value, not a block or op", "a parameter of type block can be a step"
+        run.error(ctx.frame, "NS201", message, step.span, help_)
+        return None
+    if (error := unknown_op(run, step, home)) is not None:
+        run.mistake(ctx.frame, error, step.span)
+    guess = run.guess(step.op, run.callables(home), meant_op)
+    return None if guess is None or home.callable(guess) is not None else lookup(guess)
+
+
+def unknown_op(run: Run, step: Step, home: Document) -> Mistake | None:
+    """The error of a step whose op nobody knows; a missing `use` is one error for all that it would bring."""
+    message = f"there is no op or block '{step.op}'"
+    libraries = libraries_of(step.op)
+    places = run.missing.setdefault((home.path, libraries), []) if libraries else []
+    places.append(step.span)
+    if places[0] != step.span:
+        return None
+    return Mistake("NS201", message, step.span, op_help(step.op, run.callables(home), places))
+
+
+def may_make(run: Run, step: Step, ctx: Context) -> list[str | re.Pattern[str]]:
+    """The names that a step of an unknown op may make: that of its op, and those of the branches in it."""
+    if any(_holds_steps(value) for value in _parts(step.args)):
+        return [ANYTHING]
+    known = "|".join(map(re.escape, run.callables(ctx.frame.home)))
+    return [re.compile(rf"(?:{known})(?:_\d+)?\Z")] if step.name is None else []
+
+
+def _holds_steps(tree: Tree) -> bool:
+    """Whether an argument looks like a branch or a step."""
+    if isinstance(tree, Seq):
+        return not tree.items or any(not isinstance(t, Scalar) or isinstance(t.value, str) for t in tree.items)
+    return isinstance(tree, Map)
+
+
+def check_arguments(env: Env, tree: Tree | None) -> None:
+    """Evaluates the arguments of an op that nobody knows, for the errors in them; steps inside it are left alone."""
+    if isinstance(tree, Scalar):
+        try:
+            literal(env, tree)
+        except Mistake as e:
+            env.run.mistake(env.frame, e, tree.span)
+        except Poisoned:
+            pass
+    elif not any(_holds_steps(value) for value in _parts(tree)):
+        for value in _parts(tree):
+            check_arguments(env, value)
+
+
+def _parts(tree: Tree | None) -> list[Tree]:
+    """The items of a list, or the values of a mapping."""
+    if isinstance(tree, Map):
+        return [value for _, value in tree.entries]
+    return list(tree.items) if isinstance(tree, Seq) else []

@@ -1,0 +1,257 @@
+"""Help lines that are right: the names of other libraries, missing libraries, and what the sizes of branches show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mutations import errors
+
+from netspec import aliases
+from netspec.aliases import normal
+from netspec.errors import Diagnostic, Reporter
+from netspec.library import block_libraries, libraries_of, shipped_blocks
+from netspec.meant import op_help
+from netspec.ops import OPS
+from netspec.parse import read
+
+CASES = Path(__file__).parent / "cases"
+BLOCKS = set(shipped_blocks())
+
+# What stands at the end of the list of small inputs that failed: each has one right answer or none.
+ANSWERS = {
+    "bn": "did you mean 'batch_norm'?", "ReLU": "did you mean 'relu'?", "maxpool": "did you mean 'max_pool'?",
+    "Linear": "did you mean 'linear'?", "batchnorm": "did you mean 'batch_norm'?",
+    "depthwise_conv": "`conv: {out: =in.channels, groups: =in.channels, kernel: 3, pad: half}`",
+    "interpolate": "did you mean 'upsample'?", "pixel_shuffle": "", "swish": "did you mean 'silu'?",
+    "dropout2d": "did you mean 'dropout'? it zeroes single elements, not whole channels",
+    "reshape": "did you mean 'flatten'?", "avgpool": "did you mean 'avg_pool'?",
+    "conv2d": "did you mean 'conv'? its arguments begin with out and kernel: what enters is known",
+    "gap": "did you mean 'global_avg_pool'?", "group_norm": "", "instance_norm": "", "softplus": "", "mish": "",
+    "elu": "",
+}  # fmt: skip
+
+
+def said(text: str, folder: Path) -> Diagnostic:
+    """The one error of a text."""
+    found = errors(text, folder)
+    assert len(found) == 1, "\n".join(f"{d} | {d.help}" for d in found)
+    return found[0]
+
+
+def body(*steps: str, head: str = "input: [16, 32, 32]\n") -> str:
+    return f"netspec: 1\nname: t\n{head}body:\n" + "".join(f"  - {step}\n" for step in steps)
+
+
+def test_names_of_other_libraries(tmp_path: Path) -> None:
+    found = errors((CASES / "names_of_other_libraries.yaml").read_text(encoding="utf-8"), tmp_path)
+    helps = {d.message.split("'")[1]: d.help for d in found if d.code == "NS201"}
+    assert helps == ANSWERS
+    size, mean = (d for d in found if d.code != "NS201")
+    assert size.message == "'upsample' has no parameter 'size'" and "`scale`" in size.help
+    assert mean.span is not None and (mean.span.line, mean.code) == (17, "NS203")
+    assert "`global_avg_pool`" in mean.help and "joins" in mean.help
+
+
+def test_the_table_means_what_there_is() -> None:
+    """Whatever it suggests exists, and an op that netspec has stands under no other name's or none's."""
+    for name, meant in aliases.OPS.items():
+        op = meant.partition("; ")[0]
+        assert op in OPS or op in BLOCKS or "`" in meant, f"{name} -> {meant}: there is no such op"
+    arguments = {p.name for op in OPS.values() for p in op.params} | {"init"}
+    for name, candidates in aliases.ARGUMENTS.items():
+        assert set(candidates) <= arguments, f"{name} -> {candidates}"
+    for table in (aliases.OPS, aliases.NO_OP, aliases.ARGUMENTS, aliases.SAID_OF_ARGUMENTS):
+        assert all(name.split()[-1] == normal(name.split()[-1]) for name in table)
+    known = {normal(op) for op in [*OPS, *BLOCKS]}
+    for op in aliases.NO_OP & known:
+        raise AssertionError(f"there is an op '{op}' now: it has no place under NO_OP")
+    assert not set(aliases.OPS) & aliases.NO_OP and not set(aliases.ARGUMENTS) & set(aliases.SAID_OF_ARGUMENTS)
+
+
+@pytest.mark.parametrize("name", ["nn.BatchNorm2d", "F.relu", "tf.nn.relu", "BATCH_NORM", "globalAvgPool", "Max-Pool"])
+def test_spelling_of_an_op(name: str) -> None:
+    assert str(op_help(name, list(OPS))).startswith("did you mean '")
+
+
+def test_the_library_of_a_block_is_named(tmp_path: Path) -> None:
+    found = errors((CASES / "shipped_block_without_use.yaml").read_text(encoding="utf-8"), tmp_path)
+    assert len(found) == 3
+    for d, library in zip(found, ["common", "se", "inverted_residual"], strict=True):
+        assert f"`use: [blocks/{library}]`" in d.help
+
+
+def test_every_shipped_block_is_found() -> None:
+    """The index is what the front end reads."""
+    for path in block_libraries():
+        tree = read(path, Reporter())
+        blocks = tree.get("blocks") if tree is not None else None
+        assert blocks is not None
+        for name in blocks.keys():  # type: ignore[union-attr]
+            assert f"blocks/{path.stem}" in libraries_of(name)
+
+
+def test_one_missing_library_is_one_error(tmp_path: Path) -> None:
+    error = said(body("conv_bn_relu: [8, 3]", "conv_bn: [8, 3]", "relu", "conv_bn_relu: [8, 3]"), tmp_path)
+    assert error.help.endswith("also in lines 6, 8")
+
+
+@pytest.mark.parametrize(
+    ("step", "help"),
+    [
+        ("conv1: [64, 7]", "a name stands before the op: `conv1 = conv: ...`"),
+        ("fc6: 10", "a name stands before the op: `fc6 = linear: ...`"),
+        ("relu2_1", "a name stands before the op: `relu2_1 = relu: ...`"),
+        ("SEBlock", "did you mean 'se'? 'se' is a block of blocks/se: `use: [blocks/se]`"),
+        ("conv_bn_rel: [8, 3]", "did you mean 'conv_bn_relu'? 'conv_bn_relu' is a block of blocks/common: "
+                                "`use: [blocks/common]`"),
+        ("resnet50", "it is a shipped network: `use: [resnet]`, then `resnet: {variant: resnet50}`"),
+        ("squeezenet", "it is a shipped network: `use: [squeezenet]`, then `squeezenet`"),
+    ],
+)
+def test_other_names(step: str, help: str, tmp_path: Path) -> None:
+    assert said(body(step), tmp_path).help == help
+
+
+@pytest.mark.parametrize(
+    ("argument", "help"),
+    [
+        ("out_channels: 8, kernel: 3", "did you mean 'out'?"), ("filters: 8, kernel: 3", "did you mean 'out'?"),
+        ("out: 8, kernel_size: 3", "did you mean 'kernel'?"), ("out: 8, kernel: 3, padding: 1", "did you mean 'pad'?"),
+        ("out: 8, kernel: 3, p: 1", "did you mean 'pad'?"), ("out: 8, kernel: 3, strides: 2", "did you mean 'stride'?"),
+        ("out: 8, kernel: 3, use_bias: false", "did you mean 'bias'?"),
+        ("out: 8, kernel: 3, dilation_rate: 2", "did you mean 'dilation'?"),
+        ("in_channels: 16, out: 8, kernel: 3", "the channels that enter are known: leave it out"),
+        ("out: 8, kernel: 3, padding: same", "did you mean 'pad'?"),
+        ("out: 8, kernel: 3, activation: relu", "an activation is a step of its own, such as `- relu`"),
+        ("out: 8, kernel: 3, name: stem", "a name is written with `=`: `name = op: arguments`"),
+    ],
+)  # fmt: skip
+def test_arguments_of_other_libraries(argument: str, help: str, tmp_path: Path) -> None:
+    assert said(body(f"conv: {{{argument}}}"), tmp_path).help == help
+
+
+def test_arguments_of_a_block_too(tmp_path: Path) -> None:
+    text = body("conv_bn: {out: 8, kernel_size: 3}", head="use: [blocks/common]\ninput: [16, 32, 32]\n")
+    assert said(text, tmp_path).help == "did you mean 'kernel'?"
+
+
+SIZES = {
+    "add: {f: [conv: [16, 3], relu, conv: [16, 3]], id: []}":
+        "`pad: half` is missing at f.conv (line 5) and f.conv_2 (line 5)",
+    "add: {f: [conv: [16, 3, 1, 1], relu, conv: [16, 3]], id: []}": "`pad: half` is missing at f.conv_2 (line 5)",
+    "add: {f: [conv: [16, [1, 7]], conv: [16, [7, 1]]], id: []}":
+        "`pad: half` is missing at f.conv (line 5) and f.conv_2 (line 5)",
+    "add: {f: [conv: [16, 3, 2]], id: [conv: [16, 1, 2]]}": "`pad: half` is missing at f.conv (line 5)",
+    "concat: {f: [conv: [32, 3]], g: [conv: [24, 1]], h: [max_pool: [3, 1]]}":
+        "`pad: half` is missing at f.conv (line 5) and h.max_pool (line 5)",
+    "add: {f: [conv: {out: 16, kernel: 3, pad: 1, dilation: 2}], id: []}":
+        "`pad: half` keeps the size at f.conv (line 5)",
+    "add: {f: [conv: [16, 2]], id: []}": "`pad: same_upper` is missing at f.conv (line 5)",
+    "add: {f: [conv: [16, 3, 2, 1], relu, conv: [16, 3, 1, 1]], id: []}":
+        "f has stride 2 at f.conv (line 5): the shortcut needs it too, as in `conv: {out: 16, kernel: 1, stride: 2}`",
+    "concat: {f: [conv: [32, 3, 2, 1]], g: [conv: [24, 1]]}":
+        "f has stride 2 at f.conv (line 5), g has none: give both the same",
+    "add: {f: [conv: [32, 3, 2, 1], conv: [32, 3, 1, 1]], id: []}":
+        "channels and size differ: the shortcut needs a projection with the stride of f.conv (line 5): "
+        "`conv: {out: 32, kernel: 1, stride: 2}`",
+    "add: {f: [conv: [32, 3]], id: []}":
+        "the channels differ and so do the sizes: the shortcut needs a projection: `conv: {out: 32, kernel: 1}`; "
+        "`pad: half` is missing at f.conv (line 5)",
+    "add: {f: [conv: [32, 3, 1, 1]], id: []}": "the shortcut needs a projection: `conv: {out: 32, kernel: 1}`",
+    "add: {f: [conv: [32, 1]], g: [conv: [24, 1]]}": "the channels differ: f has 32, g has 24; give all the same `out`",
+    "add: {f: [global_avg_pool, flatten], id: []}":
+        "f is flat and the others are not: `flatten` stands in all of them, or after the join",
+    "mul: {v: [], g: [conv: [16, 3], sigmoid]}":
+        "`pad: half` is missing at g.conv (line 5); a gate has as many channels as what it scales, or one",
+}
+
+
+@pytest.mark.parametrize("step", SIZES)
+def test_branches_that_disagree(step: str, tmp_path: Path) -> None:
+    error = said(body(step), tmp_path)
+    assert (error.code, error.help) == ("NS402", SIZES[step])
+
+
+REPAIRED = {
+    "add: {f: [conv: [16, 3], relu, conv: [16, 3]], id: []}":
+        "add: {f: [conv: {out: 16, kernel: 3, pad: half}, relu, conv: {out: 16, kernel: 3, pad: half}], id: []}",
+    "add: {f: [conv: [16, 2]], id: []}": "add: {f: [conv: {out: 16, kernel: 2, pad: same_upper}], id: []}",
+    "add: {f: [conv: [32, 3, 2, 1], conv: [32, 3, 1, 1]], id: []}":
+        "add: {f: [conv: [32, 3, 2, 1], conv: [32, 3, 1, 1]], id: [conv: {out: 32, kernel: 1, stride: 2}]}",
+    "add: {f: [conv: [16, 3, 2, 1], relu, conv: [16, 3, 1, 1]], id: []}":
+        "add: {f: [conv: [16, 3, 2, 1], relu, conv: [16, 3, 1, 1]], id: [conv: {out: 16, kernel: 1, stride: 2}]}",
+}
+
+
+@pytest.mark.parametrize("step", REPAIRED)
+def test_the_help_fixes_it_when_it_is_followed(step: str, tmp_path: Path) -> None:
+    assert step in SIZES and not errors(body(REPAIRED[step]), tmp_path)
+
+
+def test_a_forgotten_pad(tmp_path: Path) -> None:
+    error = said((CASES / "forgotten_pad.yaml").read_text(encoding="utf-8"), tmp_path)
+    assert error.help == "`pad: half` is missing at f.conv (line 6) and f.conv_2 (line 6)"
+
+
+def test_inside_a_block_paths_are_those_of_the_block(tmp_path: Path) -> None:
+    block = "blocks:\n  res:\n    params: {out: int}\n    body:\n      - add: {f: [conv: [=out, 3]], id: []}\n"
+    error = said(body("a = res: 16", head=f"input: [16, 32, 32]\n{block}"), tmp_path)
+    assert error.help == "`pad: half` is missing at f.conv (line 8)"
+
+
+def test_a_loop_names_the_iteration(tmp_path: Path) -> None:
+    error = said((CASES / "mismatch_in_a_loop.yaml").read_text(encoding="utf-8"), tmp_path)
+    assert error.message == "the branches of 'add' disagree: a is 8x64x64, r is 9x64x64; in b1 (k = 1)"
+
+
+@pytest.mark.parametrize(
+    ("loop", "where"),
+    [
+        ("b = conv: [=6 - 2 * i, 1]\n    repeat: 9", "in b.3 (i = 3)"),
+        ("b{k} = conv: [=6 - 2 * k, 1]\n    each: {k: 9}", "in b3 (k = 3)"),
+        ("b{k} = do: [relu, conv: [=6 - 2 * k - i, 1]]\n    repeat: 2\n    for: {k: 9}", "in b3.0 (k = 3, i = 0)"),
+        ('add: {"c{k}": {each: {k: 9}, do: [conv: [=6 // (2 - k), 1]]}}', "in c2 (k = 2)"),
+        ("b = conv: [8, '=3 // (3 - k)']\n    for: {k: 9}", "in b.3 (k = 3)"),
+        ("b = relu:\n    when: 1 // (2 - k) > 0\n    for: {k: 9}", "in b.2 (k = 2)"),
+    ],
+)
+def test_every_loop_names_it(loop: str, where: str, tmp_path: Path) -> None:
+    found = errors(body(loop), tmp_path)
+    assert len(found) == 1 and found[0].message.endswith(f"; {where}"), found
+
+
+@pytest.mark.parametrize(
+    ("steps", "line"),
+    [
+        (["a = relu", "a = relu"], "line 5"),
+        (["add: {a: [relu], b: []}", "add: {a: [relu], c: []}"], "line 5"),
+        (["a = relu", "add: {a: [relu], b: []}"], "line 5"),
+        (["add: {a: [relu], b: []}", "a = relu"], "line 5"),
+        (["input = relu"], "line 3"),
+    ],
+)
+def test_both_places_of_a_path(steps: list[str], line: str, tmp_path: Path) -> None:
+    error = said(body(*steps), tmp_path)
+    assert line in error.message + error.help or error.code == "NS205"
+
+
+def test_both_places_where_one_is_an_input(tmp_path: Path) -> None:
+    error = said((CASES / "two_steps_line_unknown.yaml").read_text(encoding="utf-8"), tmp_path)
+    assert error.span is not None
+    assert (error.span.line, error.message) == (9, "'skip' is the name of an input already, line 6")
+
+
+def test_no_message_lacks_its_line() -> None:
+    """Messages with a place in them have one function for it."""
+    for path in (Path(__file__).parent.parent / "netspec" / "elaborate").glob("*.py"):
+        assert "'?'" not in path.read_text(encoding="utf-8"), path
+
+
+@pytest.mark.parametrize("read", ["from: a", "share: a", "from: left"])
+@pytest.mark.parametrize("order", [0, 1])
+def test_branches_do_not_see_each_other(read: str, order: int, tmp_path: Path) -> None:
+    branches = ["left: [a = conv: [16, 1], relu]", f"right: [{{conv: [16, 1], {read}}}]"]
+    error = said(body(f"add: {{{branches[order]}, {branches[1 - order]}}}"), tmp_path)
+    assert error.code == "NS203" and error.help.startswith("branches do not see each other")
+    assert "the branch 'left' beside this one" in error.message
