@@ -220,6 +220,36 @@ def test_what_is_not_frozen_is_of_the_usual_classes(load: Any) -> None:
     assert list(module.state_dict()) == list(load(RESIDUAL).to_torch(training=True).state_dict())
 
 
+HOSTILE = """\
+netspec: 1
+name: frozen
+input: [3, 8, 8]
+blocks:
+  conv2d:
+    params: {out: int}
+    body: [c = conv: [=out, 1], r = relu]
+  nothing:
+    body: [relu]
+  frozen_conv2d:
+    body: [c = conv: [4, 1], b = batch_norm]
+body:
+  - a = do:
+      - one = conv2d: 4
+      - nothing
+      - two = frozen_conv2d
+  - b = conv2d: 4
+"""
+
+
+def test_names_and_blocks_without_layers_do_not_disturb(load: Any) -> None:
+    """Blocks called as the classes of PyTorch and of frozen layers are, and one in which nothing can be frozen."""
+    module = load(HOSTILE).to_torch(training=True, freeze=["a"])
+    assert stays(module.a) and module.b.training and module.training
+    assert len({type(part) for part in module.a.modules()}) == len({type(part).__name__ for part in module.a.modules()})
+    with torch.no_grad():
+        assert torch.equal(copy.deepcopy(module)(torch.ones(2, 3, 8, 8)), module(torch.ones(2, 3, 8, 8)))
+
+
 @pytest.mark.parametrize("pattern, help", [("layer1", ""), ("stem.con", "stem.conv"), ("global_avg_pool", ""),
                                            ("*.nothing", "")])
 def test_a_pattern_in_which_nothing_can_be_frozen_is_an_error(load: Any, pattern: str, help: str) -> None:

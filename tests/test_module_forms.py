@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import doctest
 import gc
 import inspect
 import io
 import linecache
 import pickle
+import re
 import subprocess
 import sys
 import traceback
@@ -255,3 +257,12 @@ def test_every_layer_is_at_the_place_that_the_emitter_says(name: str) -> None:
             assert places[path] == node.weights_at
     layers = {path for path, part in module.named_modules() if path and not list(part.children())}
     assert layers == set(places.values()) - {None}
+
+
+def test_the_page_on_modules_is_true() -> None:
+    page = Path(__file__).parent.parent / "docs" / "pytorch.md"
+    text = "\n\n".join(re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL))
+    said = io.StringIO()
+    session = doctest.DocTestParser().get_doctest(text, {}, page.name, str(page), 0)
+    results = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(session, out=said.write)
+    assert results.attempted > 15 and not results.failed, said.getvalue()

@@ -7,6 +7,7 @@ import inspect
 import json
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import click
 import pytest
 from optional_harness import COMMANDS, DRAWS, PLOTS, READS, RUNS, WRITES, prepare, python_calls
+from packaging.requirements import Requirement
 
 import netspec
 from netspec import cli, draw, optional
@@ -94,6 +96,19 @@ def test_every_kind_is_in_the_tables() -> None:
     backends = {point.name for point in entry_points(group="netspec.backends")}
     assert set(RUNS) == backends and set(WRITES) == backends | {"json"}
     assert PLOTS
+
+
+def test_every_optional_dependency_is_known() -> None:
+    """The extras of the manifest bring what the table says, and the table has all of them but the developers' tools."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    found: dict[str, set[str]] = {}
+    for extra, listed in project["optional-dependencies"].items():
+        for text in listed if extra != "dev" else ():
+            name = Requirement(text).name.removesuffix("-gpu")
+            found.setdefault(name, set()).add(extra)
+    known = {optional.NAMES.get(library, library): extra for library, extra in optional.EXTRAS.items()}
+    assert set(found) == set(known)
+    assert all(extra in found[name] for name, extra in known.items())
 
 
 def module_name(source: Path) -> str:

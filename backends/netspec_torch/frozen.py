@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container
+from collections.abc import Collection, Iterable
 
 import torch
 
 from netspec_torch.modules import classes_of, module_of
 
 
-def build(text: str, main: str, frozen: Collection[str]) -> torch.nn.Module:
-    """The network of a source, on the device in force; the modules at the paths of `frozen` stay in eval mode.
+def build(text: str, main: str, layers: Collection[str], frozen: Collection[str]) -> torch.nn.Module:
+    """The network of a source, on the device in force; those of its layers that are in `frozen` stay in eval mode.
 
-    A frozen module gets a class of its own, which the source then has too: pickle, copies and TorchScript know it.
+    So do modules all of whose layers do. A frozen module gets a class of its own, which the source then has too:
+    pickle, copies and TorchScript know it.
     """
     module = classes_of(module_of(text))[main]()
     if not frozen:
         return module
-    parts = {path: part for path, part in module.named_modules() if path and _whole(path, module, frozen)}
+    whole = _above(frozen) - _above(layer for layer in layers if layer not in frozen)
+    parts = {path: part for path, part in module.named_modules() if path in whole}
     taken = {*vars(module_of(text))}
-    mixin = _unique("Frozen", taken)
-    taken.add(mixin)
-    names = {cls: _unique(f"{mixin}{cls.__name__}", taken) for cls in map(type, parts.values())}
+    mixin, names = _unique("Frozen", taken), {}
+    for cls in map(type, parts.values()):
+        if cls not in names:
+            names[cls] = _unique(f"{mixin}{cls.__name__}", taken)
     space = module_of("\n\n\n".join([text.rstrip("\n"), *_classes(mixin, names, module.__module__)]) + "\n")
     module = classes_of(space)[main]()
     for path, part in parts.items():
@@ -29,18 +32,18 @@ def build(text: str, main: str, frozen: Collection[str]) -> torch.nn.Module:
     return module
 
 
-def _whole(path: str, module: torch.nn.Module, frozen: Collection[str]) -> bool:
-    """Whether all layers at and below a path are frozen."""
-    below = [f"{path}.{name}" if name else path for name, part in module.get_submodule(path).named_modules()
-             if not any(True for _ in part.children())]
-    return all(name in frozen for name in below)
+def _above(layers: Iterable[str]) -> set[str]:
+    """The layers, and the paths that they are below."""
+    return {path[:i] for path in layers for i, c in enumerate(f"{path}.") if c == "."}
 
 
-def _unique(name: str, taken: Container[str]) -> str:
+def _unique(name: str, taken: set[str]) -> str:
+    """A name like this that is not taken yet."""
     found, count = name, 1
     while found in taken:
         count += 1
         found = f"{name}{count}"
+    taken.add(found)
     return found
 
 

@@ -32,11 +32,13 @@ def to_module(
     kept = graph if options.training else drop_heads(graph)
     emitter = Emitter(kept)
     text = emitter.source(__version__)
-    places = {emitter.place(path) for path in frozen if path in kept.nodes} - {None}
+    nodes = kept.nodes
+    held = [nodes[path] for path in frozen if path in nodes]
+    places = {place for node in held if (place := emitter.place(node.path)) is not None}
     with torch.device("meta"):  # no time is spent on weights that are replaced at once
-        module = build(text, emitter.main, {place for place in places if place is not None})
+        module = build(text, emitter.main, {*emitter.modules.values()}, places)
     module.load_state_dict(state_dict(kept, arrays), strict=True, assign=True)
-    keys = {key for path in frozen if path in kept.nodes for key, _, _ in kept.nodes[path].tensors()}
+    keys = {key for node in held for key, _, _ in node.tensors()}
     for key, parameter in module.named_parameters():
         parameter.requires_grad_(key not in keys)
     keep(*module.modules())
