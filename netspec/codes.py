@@ -154,6 +154,11 @@ CODES: dict[str, Code] = {
         "Shared steps have the same ops and the same shapes of weights.",
         _body("- a = conv: [8, 1]", "- b = conv: [8, 1]", "  share: a"),
     ),
+    "NS406": Code(
+        "weights that change with the input",
+        "A note: a `linear` reads a whole map, so at another input than the spec's own it has other weights. "
+        "The pass `fc_to_conv` makes convolutions of such layers, which keep theirs.",
+    ),
     "NS501": Code(
         "a fact of `expect` is not met",
         "The compiled network has another number than the paper says.",

@@ -191,7 +191,12 @@ def build(
                 graph = resize(graph, shapes).check()
             except Misfit as e:
                 reporter.error(e.error.code, f"{e.node.path}: {e}", e.node.span, e.error.help)
-    return Network(document, variant, _checked(graph, reporter), _warnings(reporter), settings)
+    checked = _checked(graph, reporter)
+    if input is not None or settings:
+        from netspec.input_notes import note_inputs
+
+        note_inputs(document, variant, settings or {}, checked, input is not None, reporter, max_nodes)
+    return Network(document, variant, checked, _warnings(reporter), settings)
 
 
 def _checked(graph: Graph | None, reporter: Reporter) -> Graph:
