@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from netspec.document import Document
 from netspec.elaborate.bind import torn
-from netspec.errors import Reporter, Span, did_you_mean
+from netspec.errors import Reporter, Span, did_you_mean, nearest
 from netspec.expr import ExprError, Template, free_names, parse_expr, parse_template, place_of
 from netspec.library import libraries_of
 from netspec.meant import argument_help, op_help
@@ -138,17 +139,60 @@ def expressions(tree: Tree | None, always: bool = False) -> Iterator[tuple[Scala
 def warn_unused(doc: Document, reporter: Reporter) -> None:
     """Warns of params, `let` values and blocks of a file that nothing reads."""
     reads, words = _reads(doc.tree)
-    for decl in (*doc.params, *(p for b in doc.blocks.values() for p in b.params)):
+    # What an unknown name probably means is not called unread.
+    unknown = [d.message.split("'")[1] for d in reporter.diagnostics if d.code in ("NS201", "NS202")]
+    words |= {meant for name in unknown for meant in (nearest(name, _declared(doc)),) if meant is not None}
+    passed = _passed(doc)
+    params = [*doc.params, *(p for name, b in doc.blocks.items() if name not in passed for p in b.params)]
+    for decl in params:
         if decl.name not in reads and decl.name not in words:
-            reporter.warning(
-                "NS209", f"nothing reads the parameter '{decl.name}'", decl.at.span, "delete it, or use it"
-            )
+            help_ = "read it, or delete it with what gives it a value"
+            reporter.warning("NS209", f"nothing reads the parameter '{decl.name}'", decl.at.span, help_)
     for key, _ in (*doc.lets, *(k for b in doc.blocks.values() for k in b.lets)):
-        if key.text not in reads:
-            reporter.warning("NS209", f"nothing reads '{key.text}'", key.span, "delete it, or use it")
+        if key.text not in reads and key.text not in words:
+            reporter.warning("NS209", f"nothing reads '{key.text}'", key.span, "read it, or delete it")
     for name, block in doc.blocks.items():
         if not doc.is_library and name not in words:
-            reporter.warning("NS209", f"nothing calls the block '{name}'", block.at.span, "delete it, or call it")
+            reporter.warning("NS209", f"nothing calls the block '{name}'", block.at.span, "call it, or delete it")
+
+
+def _declared(doc: Document) -> list[str]:
+    """The names of params, `let` values and blocks of a file."""
+    params = [p.name for p in (*doc.params, *(p for b in doc.blocks.values() for p in b.params))]
+    return [*params, *(k.text for k, _ in (*doc.lets, *(k for b in doc.blocks.values() for k in b.lets))), *doc.blocks]
+
+
+def _passed(doc: Document) -> set[str]:
+    """The blocks that are values somewhere: their callers decide which parameters they must have."""
+    given: list[Tree | None] = [p.default for p in doc.params]
+    given += [tree for _, tree in doc.lets]
+    given += [tree for v in doc.variants.values() for _, tree in v.settings.values()]
+    todo = [*doc.body]
+    for block in doc.blocks.values():
+        todo += block.body
+        given += [*(p.default for p in block.params), *(tree for _, tree in block.lets)]
+    while todo:
+        step = todo.pop()
+        todo += [*step.steps, *step.otherwise, *(inner for branch in step.branches for inner in branch.steps)]
+        if not step.branches and step.op not in ("do", "tee"):
+            given.append(step.args)
+        given.append(step.keywords.get("for"))
+        given.append(step.keywords.get("each"))
+    return {word for tree in given if tree is not None for word in _words(tree)} & set(doc.blocks)
+
+
+def _words(tree: Tree) -> Iterator[str]:
+    """Every string below a tree, keys included: `{leaky_relu: 0.1}` is a block as a value; expressions' strings too."""
+    if isinstance(tree, Scalar):
+        yield tree.text
+        yield from re.findall(r"['\"](\w+)['\"]", tree.text)
+    elif isinstance(tree, Seq):
+        for item in tree.items:
+            yield from _words(item)
+    else:
+        for key, value in tree.entries:
+            yield key.text
+            yield from _words(value)
 
 
 def _reads(tree: Tree) -> tuple[set[str], set[str]]:

@@ -13,6 +13,7 @@ import yaml
 
 from netspec.errors import Reporter, Source, Span
 from netspec.pipes import from_file
+from netspec.yaml_help import report_syntax
 
 MAX_BYTES = 4 * 2**20
 MAX_DEPTH = 64
@@ -165,7 +166,7 @@ def parse_any(source: Source, reporter: Reporter) -> Tree | None:
     except _Stop:
         return None
     except yaml.YAMLError as e:
-        _syntax(source, reporter, e)
+        report_syntax(source, reporter, e)
         return None
     return tree
 
@@ -304,87 +305,6 @@ class _Builder:
                 seen[key.text] = key
                 entries.append((key, value))
         raise _Stop
-
-
-def _syntax(source: Source, reporter: Reporter, error: yaml.YAMLError) -> None:
-    """One finding for a text that is no YAML, at the place where the mistake was made as far as that can be seen."""
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    problem = getattr(error, "problem", None) or str(error).split("\n")[0]
-    line, col = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    opened = _unclosed(source.text, line)
-    if opened is not None:
-        bracket, at_line, at_col = opened
-        trap = _flow_trap(source.line(at_line))
-        reporter.error(
-            "NS102",
-            f"this '{bracket}' is never closed",
-            Span(source, at_line, at_col, at_line, at_col + 1),
-            trap or f"close it with '{ {'[': ']', '{': '}'}[bracket] }'",
-        )
-        return
-    help_ = _trap(source, line)
-    reporter.error("NS102", f"this is no YAML: {problem}", Span(source, line, col, line, col + 1), help_)
-
-
-def _trap(source: Source, line: int) -> str:
-    """The help for a mistake of the traps' list, seen at a line that the YAML reader refused."""
-    here, above = source.line(line), source.line(line - 1)
-    if re.match(r"\s*-\s*\{[^}]*\}\s*=", here):
-        return 'quote a name that starts with a hole: `- "{k} = conv": 64`'
-    if re.search(r":\s*(['\"])[^'\"]*\1\s*\S", here):
-        return "YAML took the quote: turn the comparison round, or start with `=`"
-    if re.match(r"\s*-\s+[\w =]+\Z", above) and re.match(r"\s+\w+:", here):
-        return f"write `{above.strip()}:` before keywords"
-    if re.match(r"\s*-\s+\w+:\s+\w+:(\s|\Z)", here):
-        return "a name is given with `=`: `- stem = conv: ...`"
-    if re.search(r"[{,]\s*\w+:\s*[^\s,{}\[\]]+\s+\w+:\s", here):
-        return "a comma between the entries of { }"
-    if _flow_trap(here):
-        return _flow_trap(here)
-    if "\t" in here[: len(here) - len(here.lstrip())]:
-        return "indent with blanks, not tabs"
-    return ""
-
-
-def _flow_trap(line: str) -> str:
-    return (
-        "quote an expression with commas or brackets inside { } or [ ]"
-        if re.search(r"[\[{].*=[^,\]}\"']*[(\[]", line)
-        else ""
-    )
-
-
-def _unclosed(text: str, last_line: int) -> tuple[str, int, int] | None:
-    """The innermost bracket that is open where reading failed, quotes and comments skipped."""
-    stack: list[tuple[str, int, int]] = []
-    for number, line in enumerate(text.split("\n")[:last_line], 1):
-        quote, previous = "", " "
-        for col, char in enumerate(line, 1):
-            if quote:
-                quote = "" if char == quote else quote
-            elif char in "'\"" and previous in " [{,:(":
-                quote = char
-            elif char == "#" and previous.isspace():
-                break
-            elif char in "[{" and (stack or previous in " -:[{,"):
-                stack.append((char, number, col))
-            elif char in "]}" and stack:
-                stack.pop()
-            previous = char
-        if stack and number < last_line and _leaves(_next(text, number), text.split("\n")[stack[0][1] - 1]):
-            break
-    return stack[0] if stack else None
-
-
-def _leaves(line: str, opening: str) -> bool:
-    """Whether a line stands no more in a bracket of another: an entry of a list, or a key that is no deeper."""
-    indents = [len(text) - len(text.lstrip()) for text in (line, opening)]
-    return bool(re.match(r"\s*- ", line) or re.match(r"\s*\w+:( |\Z)", line) and indents[0] <= indents[1])
-
-
-def _next(text: str, number: int) -> str:
-    lines = text.split("\n")
-    return lines[number] if number < len(lines) else ""
 
 
 def plain(tree: Tree) -> Any:

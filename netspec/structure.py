@@ -10,6 +10,7 @@ from typing import Any
 from netspec.errors import Hint, Reporter, Span, did_you_mean, nearest
 from netspec.expr import ExprError, parse_template
 from netspec.identifiers import Kind, clipped, why_not, why_not_around
+from netspec.library import libraries_of
 from netspec.meant import argument_help
 from netspec.ops import lookup
 from netspec.parse import Map, Scalar, Seq, Tree
@@ -278,11 +279,17 @@ class _Structure:
                 help_ = f"a colon after the op: `{found[1]}: {found[2]}`"
             if re.match(r"\w+:\S", key.text):
                 help_ = f"a blank after the colon: {key.text.replace(':', ': ', 1)}"
+            elif (named := re.fullmatch(r"(\w+) +(\w+)", op)) and self.is_op(named[2]):
+                help_ = f"a name is given with `=`: `{named[1]} = {named[2]}`"
             elif isinstance(key, Scalar) and re.search(r"\s\w+$|\n", op):
                 help_ = f"write `{op.split()[0]}:` before keywords" if op.split() else help_
             self.reporter.error("NS110", f"'{clipped(op)}' is no name of an op", key.span, help_)
             self.bad.add(id(node))
         return op
+
+    def is_op(self, name: str) -> bool:
+        """Whether a step may be called so."""
+        return name in ("do", "tee") or name in self.blocks or lookup(name) is not None or bool(libraries_of(name))
 
     def step(self, tree: Map) -> None:
         heads = [(k, v) for k, v in tree.entries if k.text not in KEYWORDS]

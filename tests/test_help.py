@@ -255,3 +255,91 @@ def test_branches_do_not_see_each_other(read: str, order: int, tmp_path: Path) -
     error = said(body(f"add: {{{branches[order]}, {branches[1 - order]}}}"), tmp_path)
     assert error.code == "NS203" and error.help.startswith("branches do not see each other")
     assert "the branch 'left' beside this one" in error.message
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "kind"),
+    [
+        ('title: "abc\nbody:\n  - relu\n  - conv: [8, 3]\n', (4, 8), "double"),
+        ("body:\n  - relu\n  - 'a = conv: [8, 3]\n  - relu\n", (6, 5), "single"),
+        ('body:\n  - conv: {out: 8, kernel: 3, pad: "half}\n  - relu\n  - conv: {out: 8, kernel: 3, pad: "half"}\n',
+         (5, 36), "double"),
+        ("body:\n  - conv: ['=max(8, 3), 3]\n  - relu\n", (5, 12), "single"),
+        ("body:\n  - relu:\n    when: 'A == option\n  - relu\n", (6, 11), "single"),
+        ('body:\n  - conv: [8, "3]\n', (5, 15), "double"),
+        ("title: it's fine\nbody:\n  - '{k} = conv: [8, 3]\n", (6, 5), "single"),
+    ],
+)  # fmt: skip
+def test_an_unclosed_quote_is_said_where_it_opens(
+    text: str, place: tuple[int, int], kind: str, tmp_path: Path
+) -> None:
+    error = said(f"netspec: 1\nname: t\ninput: [16, 32, 32]\n{text}", tmp_path)
+    assert error.span is not None
+    assert (error.code, error.span.line, error.span.col) == ("NS102", *place)
+    assert error.message == f"this {kind} quote is never closed"
+
+
+@pytest.mark.parametrize("text", ["title: it's fine\n", 'doc: "two\n  lines"\n', "doc: 'it''s\n  two'\n"])
+def test_other_quotes_do_not_hide_an_open_bracket(text: str, tmp_path: Path) -> None:
+    error = said(f"netspec: 1\nname: t\ninput: [16, 32, 32]\n{text}body:\n  - conv: [8, 3\n", tmp_path)
+    assert error.message == "this '[' is never closed"
+
+
+@pytest.mark.parametrize(
+    ("step", "message", "help"),
+    [
+        ("conv: [8, 3, 1, 1, 1]", "takes 4 arguments by position, got 5",
+         "in order: out, kernel, stride, pad; by name alone: dilation, groups, bias, init"),
+        ("batch_norm: 16", "takes no arguments by position, got 1", "by name alone: eps, momentum, affine, init"),
+        ("linear: [16, 10]", "takes 1 argument by position, got 2", "in order: out; by name alone: bias, init"),
+        ("adaptive_avg_pool: [4, 4]", "takes 1 argument by position, got 2",
+         "a list gives arguments in order; write {size: [...]} to give one list"),
+        ("conv: {out: 8, kernel: 3, pad: sme}", "one of valid, half, same_upper",
+         "the words are valid, half, same_upper"),
+        ("conv: {out: 8, kernel: 3, pad: hlf}", "one of valid, half, same_upper", "did you mean 'half'?"),
+        ("out3 conv: [8, 3]", "'out3 conv' is", "a name is given with `=`: `out3 = conv`"),
+    ],
+)  # fmt: skip
+def test_arguments(step: str, message: str, help: str, tmp_path: Path) -> None:
+    error = said(body(step), tmp_path)
+    assert message in error.message and error.help == help
+
+
+USES_BLOCK = """\
+netspec: 1
+name: t
+use: [{network}]
+input: {input}
+params: {{unread: 1}}
+blocks:
+  mine:
+    params: {{width: int, out: int, stride: 1, groups: 1, option: B, stride_at: 1, drop: 0.0}}
+    body:
+      - conv: {{out: =out, kernel: 1, stride: =stride}}
+  own:
+    params: {{n: int, m: 1}}
+    body: [conv: [=n, 1]]
+body:
+  - own: 3
+  - {network}: {{block: mine}}
+"""
+
+
+def test_a_parameter_that_a_caller_passes_is_no_waste(tmp_path: Path) -> None:
+    """Deleting a parameter of a block that is an argument of another would break that one's call."""
+    from mutations import found
+
+    text = USES_BLOCK.format(network="resnet", input="[3, 224, 224]")
+    warned = [d for d in found(text, tmp_path) if d.code == "NS209"]
+    assert [d.message for d in warned] == ["nothing reads the parameter 'unread'", "nothing reads the parameter 'm'"]
+    assert {d.help for d in warned} == {"read it, or delete it with what gives it a value"}
+
+
+def test_what_an_unknown_name_means_is_not_called_unread(tmp_path: Path) -> None:
+    from mutations import found
+
+    head = "input: [16, 32, 32]\nparams: {width: 3}\nlet: {depth: 3}\nblocks:\n  mine:\n    body: [relu]\n"
+    for step in ("minx: 3", "conv: [=widht, 3]", "conv: [=dpeth, 3]"):
+        others = "mine", "conv: [=width, 1]", "conv: [=depth, 1]"
+        kept = [other for other, wrong in zip(others, ("minx", "widht", "dpeth"), strict=True) if wrong not in step]
+        assert [d.code for d in found(body(*kept, step, head=head), tmp_path)] in (["NS201"], ["NS202"])

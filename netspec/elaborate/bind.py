@@ -23,7 +23,7 @@ WANTED = {
     "str": "a word",
     "list": "a list",
     "size": "an integer or [height, width]",
-    "pad": "an integer, [h, w], four sides, or a word",
+    "pad": "an integer, [h, w], four sides, or one of valid, half, same_upper",
     "parts": "a count or a list of sizes",
     "block": "the name of a block or op",
 }
@@ -36,6 +36,7 @@ class Slot:
 
     name: str
     positional: bool = True
+    type: str = ""
 
 
 def collect(env: Env, args: Tree | None, slots: Sequence[Slot], what: str, at: Span) -> tuple[dict[str, Tree], bool]:
@@ -78,19 +79,21 @@ def collect(env: Env, args: Tree | None, slots: Sequence[Slot], what: str, at: S
         else:
             found[name] = value
     if len(given) > len(positional):
-        help_ = f"in order: {', '.join(positional)}" if positional else f"'{what}' takes no arguments by position"
-        if len(positional) == 1:
-            help_ = f"a list gives arguments in order; write {{{positional[0]}: [...]}} to give one list"
-        run.error(
-            env.frame,
-            "NS306",
-            f"'{what}' takes {len(positional)} argument{'s' * (len(positional) != 1)} by "
-            f"position, here are {len(given)}",
-            given[len(positional)].span,
-            help_,
-        )
+        count = f"{len(positional) or 'no'} argument{'s' * (len(positional) != 1)} by position, got {len(given)}"
+        run.error(env.frame, "NS306", f"'{what}' takes {count}", given[len(positional)].span, _positions(slots))
         ok = False
     return found, ok
+
+
+def _positions(slots: Sequence[Slot]) -> str:
+    """Which arguments go by position, and which by name alone."""
+    positional, by_name = [s for s in slots if s.positional], [s.name for s in slots if not s.positional]
+    said = [f"in order: {', '.join(s.name for s in positional)}"] if positional else []
+    if len(positional) == 1 and positional[0].type in ("", "size", "list", "parts"):
+        said = [f"a list gives arguments in order; write {{{positional[0].name}: [...]}} to give one list"]
+    if by_name:
+        said.append(f"by name alone: {', '.join(by_name)}")
+    return "; ".join(said)
 
 
 def _is_word(tree: Scalar) -> bool:

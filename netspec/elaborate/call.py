@@ -71,7 +71,7 @@ def primitive(
     run: Run, op: Op, step: Step, ctx: Context, args: Tree | None, env: Env, entering: Val, where: Where
 ) -> Val:
     """One node; every argument at fault is reported."""
-    slots = [Slot(p.name, p.positional) for p in op.params]
+    slots = [Slot(p.name, p.positional, p.type) for p in op.params]
     if op.weights:
         slots.append(Slot("init", positional=False))
     given, ok = collect(env, args, slots, op.name, step.span)
@@ -156,7 +156,7 @@ def block(
 ) -> Val:
     """A call of a block: binds its parameters, runs its body, gives its outputs."""
     frame = enter(run, decl.name, decl.home, ctx, step.span, where, _inputs(decl, step, entering))
-    given, ok = collect(arg_env, args, [Slot(p.name) for p in decl.params], decl.name, step.span)
+    given, ok = collect(arg_env, args, [Slot(p.name, type=p.type) for p in decl.params], decl.name, step.span)
     names = Names()
     running = entering if not decl.inputs else Val(entering.refs, tuple(s.text for s in decl.inputs), entering.state)
     if decl.inputs:
