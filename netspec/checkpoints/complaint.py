@@ -1,4 +1,4 @@
-"""What is said of a checkpoint that does not fit."""
+"""What is said of a checkpoint that does not fit, and the options and rules with which it would."""
 
 from __future__ import annotations
 
@@ -6,22 +6,44 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from netspec.checkpoints.account import Account, RuleSet, Target
-from netspec.checkpoints.choose import Choice, contents
+from netspec.checkpoints.choose import Choice, choose, contents
 from netspec.checkpoints.stored import State
-from netspec.errors import DataError
+from netspec.checkpoints.suggest import suggest
+from netspec.errors import DataError, SpecError, UsageError
 
 if TYPE_CHECKING:
     from netspec.network import Network
+
+_RULES = 40
+"""The most rules that are printed."""
 
 
 def complaint(network: Network, states: Sequence[State], target: Target, sets: Sequence[RuleSet],
               choice: Choice) -> DataError:
     """The error that lists what is missing, unexpected, of another shape or mapped twice, and how to go on."""
-    lines = [f"the checkpoint does not fit '{target.name}' (by {choice.account.source})", *_lists(choice.account)]
+    found = choice.account
+    lines = [f"the checkpoint does not fit '{target.name}' (by {found.source})"]
+    classes = _classes(network, target, states, sets, found)
+    if classes is not None:
+        return DataError("NS602", "\n".join([*lines, f"  {classes[0]}", *_lists(found)]), classes[1])
+    lines += _lists(found)
     if len(states) > 1:
         lines.append(f"  looked at `{choice.view.label or 'the outermost mapping'}`; the file has {contents(states)}")
-    return DataError("NS602", "\n".join(lines),
-                     "every tensor of the file and of the network must be accounted for: `checkpoints:` maps names")
+    prefix = _common(list(choice.view.tensors))
+    if prefix:
+        lines.append(f"  all names in the file begin with '{prefix}'")
+    rules = next(s for s in sets if s.source == found.source)
+    suggestion = suggest(rules, target, choice.view.tensors, found)
+    if suggestion is None:
+        return DataError("NS602", "\n".join(lines), "every tensor of the file and of the network must be accounted for: "
+                                                    "`checkpoints:` maps names")
+    left = suggestion.left.problems
+    lines += [f"  by shapes and names, {'these rules load it' if not left else f'these rules leave {left} of them'}:",
+              *(f"    {line}" for line in suggestion.lines[:_RULES])]
+    if len(suggestion.lines) > _RULES:
+        lines.append(f"    ... and {len(suggestion.lines) - _RULES} more, when these are written")
+    return DataError("NS602", "\n".join(lines), "check the rules; write them to a file for `--rules FILE`, or before the "
+                                                "others under `checkpoints:` of the spec")
 
 
 def _lists(account: Account) -> list[str]:
@@ -33,3 +55,67 @@ def _lists(account: Account) -> list[str]:
             more = [f"    ... and {len(keys) - 10} more"] if len(keys) > 10 else []
             lines += [f"  {title} ({len(keys)}):", *(f"    {k[:160]}" for k in sorted(keys)[:10]), *more]
     return lines
+
+
+def _common(keys: Sequence[str]) -> str:
+    """The words that all names begin with."""
+    words = [k.split(".")[:-1] for k in keys]
+    if len(words) < 2:
+        return ""
+    common = []
+    for parts in zip(*words, strict=False):
+        if len(set(parts)) > 1:
+            break
+        common.append(parts[0])
+    return "".join(f"{w}." for w in common)
+
+
+def _classes(network: Network, target: Target, states: Sequence[State], sets: Sequence[RuleSet],
+             found: Account) -> tuple[str, str] | None:
+    """Where only the number of classes differs: the classifiers and both numbers, and the options that load it."""
+    if not found.misshapen or found.problems > len(found.misshapen):
+        return None
+    heads: dict[str, tuple[int, int]] = {}
+    for key, path, tensor, wanted in found.misshapen:
+        if not tensor.floating or not wanted or len(tensor.shape) != len(wanted) or tensor.shape[1:] != wanted[1:]:
+            return None
+        if heads.setdefault(path.rpartition(".")[0], (tensor.shape[0], wanted[0])) != (tensor.shape[0], wanted[0]):
+            return None
+    names = " and ".join(f"'{name}'" for name in heads)
+    theirs, ours = next(iter(heads.values()))
+    if set(heads.values()) != {(theirs, ours)}:
+        return None
+    options = [f"`-s {p}={theirs}` makes the network with the checkpoint's"
+               for p in _params(network, target, states, sets, theirs, ours)]
+    below = {p for p in target.shapes if p.rpartition(".")[0] in heads}
+    if not choose(states, target.without(below), sets, None)[0].account.problems:
+        excluded = " ".join(f"--exclude {name}" for name in heads)
+        options.append(f"`{excluded}` loads all else and draws {' and '.join(heads)}")
+    what = f"the classifier {names} has" if len(heads) == 1 else f"the classifiers {names} have"
+    return f"{what} {theirs} classes in the file and {ours} in the network", "; ".join(options)
+
+
+def _params(network: Network, target: Target, states: Sequence[State], sets: Sequence[RuleSet], theirs: int,
+            ours: int) -> list[str]:
+    """The params of the document which, set to the file's number of classes, make a network that it fits."""
+    from netspec.elaborate.top import values_of
+    from netspec.network import build
+
+    document, good = network.document, []
+    try:
+        values = values_of(document, network.variant, network.settings)
+    except (SpecError, UsageError):
+        return []
+    inputs = [n.shape for n in network.graph.inputs]
+    size = [int(d) for d in inputs[0][1:]] if len(inputs) == 1 and all(isinstance(d, int) for d in inputs[0][1:]) else None
+    for param in document.params:
+        if isinstance(values.get(param.name), int) and values[param.name] == ours:
+            try:
+                other = build(document, network.variant, {**network.settings, param.name: theirs}, input=size)
+            except (SpecError, UsageError):
+                continue
+            shapes = {k: tuple(map(int, s)) for k, (s, _, _) in other.graph.tensors().items() if k in target.shapes}
+            fitting = Target(target.name, shapes, target.spare)
+            if len(shapes) == len(target.shapes) and not choose(states, fitting, sets, None)[0].account.problems:
+                good.append(param.name)
+    return good

@@ -1,0 +1,235 @@
+"""Rules to write for tensors whose names are others: found by their shapes, their numbers and similar words."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from functools import lru_cache
+
+from netspec.checkpoints.account import Account, Layer, RuleSet, Target, account
+from netspec.checkpoints.rules import Rule, rules_in
+from netspec.checkpoints.stored import Stored
+from netspec.errors import Reporter, Source
+from netspec.parse import parse_any
+
+Signature = frozenset[tuple[str, tuple[int, ...]]]
+"""The tensors of a layer: what each is called, and its shape."""
+Numbers = tuple[str, ...]
+_NUMBER = re.compile(r"(\d+)")
+_WORD = re.compile(r"[a-z]+|\d+")
+_ALIKE = {"convolution": "conv", "norm": "bn", "batchnorm": "bn", "linear": "fc", "classifier": "fc", "head": "fc",
+          "dense": "fc", "downsample": "skip", "shortcut": "skip", "proj": "skip", "projection": "skip", "dw": "depthwise",
+          "identity": "skip", "layer": "stage", "block": "stage", "features": "stage"}
+_TENSORS = 4000
+"""The most tensors that rules are looked for; of so many others nobody has renamed a few."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The layers, or tensors, whose names differ in numbers alone: `layer#.#.conv#`."""
+
+    texts: tuple[str, ...]
+    """What stands around the numbers."""
+    members: Mapping[Numbers, Signature]
+
+    def name(self, numbers: Numbers) -> str:
+        """The name of a member."""
+        return "".join(itertools.chain(*itertools.zip_longest(self.texts, numbers, fillvalue="")))
+
+    def words(self) -> str:
+        """What it is called, without numbers, for comparing."""
+        found = _WORD.findall("#".join(self.texts).lower())
+        return " ".join(_ALIKE.get(w, w) for w in found)
+
+
+Source_ = tuple[int | None, int, str]
+"""How a number of the network's name is made: the number of the file's name and what is added, or a text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """Layers of the file, and the layers of the network that they are."""
+
+    file: Group
+    network: Group
+    sources: tuple[Source_, ...]
+    pairs: Mapping[Numbers, Numbers]
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """Lines of rules, and what is left when they come first."""
+
+    lines: tuple[str, ...]
+    left: Account
+
+
+def suggest(rules: RuleSet, target: Target, tensors: Mapping[str, Stored], found: Account) -> Suggestion | None:
+    """Rules for the tensors that have no place and the places that have no tensor, tried; None where there are none."""
+    keys = {k: tensors[k] for k in found.unexpected} | {m.key: m.tensor for m in found.misshapen}
+    paths = {p: target.shapes[p] for p in [*found.missing, *(m.path for m in found.misshapen)]}
+    if not keys or not paths or len(keys) > _TENSORS:
+        return None
+    shapes = {k: t.shape for k, t in keys.items() if t.floating}
+    lines: list[str] = []
+    for whole in (False, True):  # layers first, then single tensors, whose own names differ too
+        for pairing in _pairings(_groups(shapes, whole), _groups(paths, whole)):
+            lines += _lines(pairing, tensors, "" if whole else ".{t}")
+            for numbers, others in pairing.pairs.items():
+                _take(shapes, pairing.file.name(numbers), whole)
+                _take(paths, pairing.network.name(others), whole)
+    if not lines:
+        return None
+    left = account(RuleSet(rules.source, (Layer("", "", _parsed(lines), {}), *rules.layers), rules.home), target, tensors)
+    return Suggestion(tuple(lines), left) if left.problems < found.problems else None
+
+
+def _take(shapes: dict[str, tuple[int, ...]], name: str, whole: bool) -> None:
+    for key in [name] if whole else [k for k in shapes if k.rpartition(".")[0] == name]:
+        shapes.pop(key)
+
+
+def _parsed(lines: Sequence[str]) -> list[Rule]:
+    tree = parse_any(Source("rules", "\n".join(lines)), Reporter())
+    return rules_in(tree, "rules", Reporter())["rules"] if tree is not None else []
+
+
+def _groups(shapes: Mapping[str, tuple[int, ...]], whole: bool) -> list[Group]:
+    """Layers (or, as a whole, tensors) by what is around the numbers in their names, in the order of the file."""
+    layers: dict[str, set[tuple[str, tuple[int, ...]]]] = {}
+    for key, shape in shapes.items():
+        layer, _, tensor = (key, "", "") if whole else key.rpartition(".")
+        layers.setdefault(layer, set()).add((tensor, shape))
+    found: dict[tuple[str, ...], dict[Numbers, Signature]] = {}
+    for layer, signature in layers.items():
+        parts = _NUMBER.split(layer)
+        found.setdefault(tuple(parts[::2]), {})[tuple(parts[1::2])] = frozenset(signature)
+    return [Group(texts, members) for texts, members in found.items()]
+
+
+def _pairings(files: Sequence[Group], networks: Sequence[Group]) -> list[Pairing]:
+    """The best pairings one after the other: those of the most layers, of the most similar words, in order."""
+    done: list[Pairing] = []
+    files, networks = list(files), list(networks)
+    while files and networks:
+        best = max(_candidates(files, networks), key=lambda c: c[0], default=None)
+        if best is None:
+            break
+        _, pairing = best
+        done.append(pairing)
+        files = _without(files, pairing.file.texts, set(pairing.pairs))
+        networks = _without(networks, pairing.network.texts, set(pairing.pairs.values()))
+    return done
+
+
+def _without(groups: Sequence[Group], texts: tuple[str, ...], gone: set[Numbers]) -> list[Group]:
+    left = [Group(g.texts, {n: s for n, s in g.members.items() if n not in gone}) if g.texts == texts else g
+            for g in groups]
+    return [g for g in left if g.members]
+
+
+def _candidates(files: Sequence[Group], networks: Sequence[Group]) -> Iterator[tuple[tuple[float, ...], Pairing]]:
+    """Pairings of whole groups; where there are none, of the parts of groups that share a number."""
+    found = False
+    for split in (False, True):
+        if found:
+            return
+        for i, file in enumerate(files):
+            parts = list(_split(file)) if split else [file]
+            for (k, part), (j, network) in itertools.product(enumerate(parts), enumerate(networks)):
+                if not Counter(part.members.values()) <= Counter(network.members.values()):
+                    continue
+                pairing = _fit(part, network)
+                if pairing is not None:
+                    found = True
+                    same = sum(s[0] is not None and s[1] == 0 for s in pairing.sources)
+                    whole = len(part.members) == len(network.members)
+                    yield (_similar(file.words(), network.words()) + 0.5 * whole, len(part.members), same,
+                           -abs(i / len(files) - j / len(networks)), -k), pairing
+
+
+@lru_cache(maxsize=100_000)
+def _similar(left: str, right: str) -> float:
+    """How alike words are, 0 to 1, by those that they share and by their letters."""
+    a, b = set(left.split()), set(right.split())
+    shared = len(a & b) / max(1, min(len(a), len(b)))
+    return round(shared / 2 + SequenceMatcher(None, left, right, autojunk=False).ratio() / 2, 3)
+
+
+def _split(group: Group) -> Iterator[Group]:
+    """The parts that have the same number at one place, and single layers."""
+    for at in range(len(group.texts)):
+        values = {n[at] for n in group.members if at < len(n)}
+        if 1 < len(values) < len(group.members):
+            for value in sorted(values, key=lambda v: (len(v), v)):
+                yield Group(group.texts, {n: s for n, s in group.members.items() if n[at] == value})
+    if len(group.members) > 1:
+        for numbers, signature in group.members.items():
+            yield Group(group.texts, {numbers: signature})
+
+
+def _fit(file: Group, network: Group) -> Pairing | None:
+    """How the numbers of the network's names follow from those of the file's, so that all shapes agree."""
+    places = range(max(len(n) for n in network.members))
+    options = [_sources(file, network, at) for at in places]
+    for sources in itertools.islice(itertools.product(*options), 500):
+        pairs = {numbers: tuple(_made(source, numbers) for source in sources) for numbers in file.members}
+        if len(set(pairs.values())) == len(pairs) and all(
+                network.members.get(other) == file.members[numbers] for numbers, other in pairs.items()):
+            return Pairing(file, network, sources, pairs)
+    return None
+
+
+def _sources(file: Group, network: Group, at: int) -> list[Source_]:
+    """What the number at a place can be: a number of the file's, that and a constant, or a constant; likely ones first."""
+    values = {n[at] for n in network.members}
+    length = len(next(iter(file.members)))
+    found: list[tuple[tuple[float, ...], Source_]] = []
+    for i in range(length):
+        own = {n[i] for n in file.members}
+        steps = {0}
+        if all(v == str(int(v)) for v in own | values):
+            steps.add(min(map(int, values)) - min(map(int, own)))
+        for step in steps:
+            made = {_made((i, step, ""), n) for n in file.members}
+            if made <= values:
+                found.append(((len(made) > 1, step == 0, -abs((length - i) - (len(network.texts) - 1 - at))),
+                              (i, step, "")))
+    found.sort(key=lambda f: f[0], reverse=True)
+    texts = sorted(values, key=lambda v: (len(v), v))[:12]
+    return [source for _, source in found[:4]] + [(None, 0, text) for text in texts]
+
+
+def _made(source: Source_, numbers: Numbers) -> str:
+    at, step, text = source
+    if at is None:
+        return text
+    return numbers[at] if not step else str(int(numbers[at]) + step)
+
+
+def _lines(pairing: Pairing, tensors: Mapping[str, Stored], end: str) -> list[str]:
+    """One rule with a hole for every number that varies, or a rule for each layer where that would take others too."""
+    file, network = pairing.file, pairing.network
+    used = [at for at in range(len(next(iter(pairing.pairs)))) if len({n[at] for n in pairing.pairs}) > 1]
+    first = next(iter(pairing.pairs))
+    holes = {at: "abcdefgh"[i] for i, at in enumerate(used[:8])}
+    start = file.name(tuple(f"{{{holes[at]}}}" if at in holes else n for at, n in enumerate(first)))
+    made = network.name(tuple(
+        f"{{{holes[at]}{f' {step:+d}'.replace('+', '+ ').replace('-', '- ') if step else ''}}}" if at in holes
+        else _made((at, step, text), first) for at, step, text in pairing.sources))
+    line = _line(start + end, made + end)
+    rules = _parsed([line])
+    names = {file.name(n) for n in pairing.pairs}
+    if rules and all((k.rpartition(".")[0] if end else k) in names for k in tensors if rules[0].pattern.fullmatch(k)):
+        return [line]
+    return [_line(file.name(n) + end, network.name(other) + end) for n, other in pairing.pairs.items()
+            if not {"{", "}"} & set(file.name(n))]
+
+
+def _line(start: str, to: str) -> str:
+    return f"- {{from: {json.dumps(start)}, to: {json.dumps(to)}}}"
