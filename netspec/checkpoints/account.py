@@ -22,25 +22,30 @@ class Target:
 
     name: str
     shapes: Mapping[str, Shape]
-    spare: Collection[str] = ()
+    spare: Mapping[str, Shape] = field(default_factory=dict)
+    """Of keys that may be in a file and are not taken; empty where any shape may be there."""
 
     @classmethod
     def of(cls, graph: Graph, training: Graph | None = None, only: Collection[str] | None = None) -> Target:
         """All tensors of a graph, or `only` some; those that only `training` has (auxiliary heads) may be in a file."""
-        shapes = {key: tuple(map(int, shape)) for key, (shape, _, _) in graph.tensors().items()}
-        spare = set(training.tensors()) - set(shapes) if training is not None else set()
-        if only is not None:
-            spare |= set(shapes) - set(only)
-            shapes = {key: shape for key, shape in shapes.items() if key in only}
-        return cls(graph.name, shapes, spare)
+        shapes = _shapes(graph)
+        spare = {k: s for k, s in _shapes(training).items() if k not in shapes} if training is not None else {}
+        target = cls(graph.name, shapes, spare)
+        return target if only is None else target.without({k for k in shapes if k not in only})
 
     def beside(self, keys: Collection[str]) -> Target:
         """The same, where these keys may be in the file too."""
-        return Target(self.name, self.shapes, {*self.spare, *(k for k in keys if k not in self.shapes)})
+        return Target(self.name, self.shapes,
+                      {**dict.fromkeys((k for k in keys if k not in self.shapes), ()), **self.spare})
 
     def without(self, keys: Collection[str]) -> Target:
         """The same, where these keys are not taken."""
-        return Target(self.name, {k: s for k, s in self.shapes.items() if k not in keys}, {*self.spare, *keys})
+        left = {k: s for k, s in self.shapes.items() if k not in keys}
+        return Target(self.name, left, {**self.spare, **dict.fromkeys(keys, ())})
+
+
+def _shapes(graph: Graph) -> dict[str, Shape]:
+    return {key: tuple(map(int, shape)) for key, (shape, _, _) in graph.tensors().items()}
 
 
 class Layer(NamedTuple):
@@ -108,6 +113,8 @@ class Account:
     misshapen: list[Misshapen] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     twice: list[str] = field(default_factory=list)
+    aside: set[str] = field(default_factory=set)
+    """The spare ones that are in the file."""
 
     @property
     def problems(self) -> int:
@@ -126,7 +133,10 @@ def account(rules: RuleSet, target: Target, tensors: Mapping[str, Stored]) -> Ac
         except ExprError as e:
             result.unexpected[key] = f"{key} ({e})"
             continue
-        if path is None or path in target.spare:
+        if path is None:
+            continue
+        if path in target.spare:
+            result.aside.add(path)
             continue
         wanted = target.shapes.get(path)
         if wanted is None:

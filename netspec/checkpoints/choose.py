@@ -56,7 +56,7 @@ def choose(states: Sequence[State], target: Target, sets: Sequence[RuleSet],
     choices = [_best(view, target, sets) for view in views]
     fitting = _distinct([c for c in choices if not c.account.problems])
     if not fitting:
-        return min(choices, key=lambda c: (c.account.problems, len(c.view.stripped))), []
+        return min(choices, key=lambda c: _distance(c, target)), []
     average = [c for c in fitting if _AVERAGE.search(c.view.label)]
     raw = [c for c in fitting if c not in average]
     chosen = fitting[0] if len(fitting) == 1 else average[0] if len(average) == len(raw) == 1 else None
@@ -77,6 +77,13 @@ def _best(view: View, target: Target, sets: Iterable[RuleSet]) -> Choice:
         if not accounts[-1].problems:
             break
     return Choice(view, min(accounts, key=lambda a: a.problems))
+
+
+def _distance(choice: Choice, target: Target) -> tuple[int, int, int]:
+    """How far a choice is from fitting: by the tensors that fit, their number, and what is stripped."""
+    fitting = len(choice.account.found) - len(choice.account.misshapen)
+    count = sum(not t.counter for t in choice.view.tensors.values())
+    return -fitting, abs(count - len(target.shapes)), len(choice.view.stripped)
 
 
 def _distinct(fitting: Sequence[Choice]) -> list[Choice]:

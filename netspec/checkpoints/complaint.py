@@ -32,18 +32,18 @@ def complaint(network: Network, states: Sequence[State], target: Target, sets: S
     prefix = _common(list(choice.view.tensors))
     if prefix:
         lines.append(f"  all names in the file begin with '{prefix}'")
-    rules = next(s for s in sets if s.source == found.source)
-    suggestion = suggest(rules, target, choice.view.tensors, found)
+    suggestion = suggest(sets, target, choice.view.tensors)
     if suggestion is None:
-        return DataError("NS602", "\n".join(lines), "every tensor of the file and of the network must be accounted for: "
-                                                    "`checkpoints:` maps names")
+        return DataError("NS602", "\n".join(lines), "every tensor of the file and of the network must be accounted "
+                                                    "for: `checkpoints:` maps names")
     left = suggestion.left.problems
     lines += [f"  by shapes and names, {'these rules load it' if not left else f'these rules leave {left} of them'}:",
               *(f"    {line}" for line in suggestion.lines[:_RULES])]
     if len(suggestion.lines) > _RULES:
         lines.append(f"    ... and {len(suggestion.lines) - _RULES} more, when these are written")
-    return DataError("NS602", "\n".join(lines), "check the rules; write them to a file for `--rules FILE`, or before the "
-                                                "others under `checkpoints:` of the spec")
+    where = "before the others under `checkpoints:` of the spec" if network.document.checkpoints else (
+        "under `checkpoints:` of the spec")
+    return DataError("NS602", "\n".join(lines), f"check the rules; write them to a file for `--rules FILE`, or {where}")
 
 
 def _lists(account: Account) -> list[str]:
@@ -76,7 +76,7 @@ def _classes(network: Network, target: Target, states: Sequence[State], sets: Se
     if not found.misshapen or found.problems > len(found.misshapen):
         return None
     heads: dict[str, tuple[int, int]] = {}
-    for key, path, tensor, wanted in found.misshapen:
+    for _, path, tensor, wanted in found.misshapen:
         if not tensor.floating or not wanted or len(tensor.shape) != len(wanted) or tensor.shape[1:] != wanted[1:]:
             return None
         if heads.setdefault(path.rpartition(".")[0], (tensor.shape[0], wanted[0])) != (tensor.shape[0], wanted[0]):
@@ -107,7 +107,7 @@ def _params(network: Network, target: Target, states: Sequence[State], sets: Seq
     except (SpecError, UsageError):
         return []
     inputs = [n.shape for n in network.graph.inputs]
-    size = [int(d) for d in inputs[0][1:]] if len(inputs) == 1 and all(isinstance(d, int) for d in inputs[0][1:]) else None
+    size = [int(d) for d in inputs[0][1:]] if len(inputs) == 1 else None
     for param in document.params:
         if isinstance(values.get(param.name), int) and values[param.name] == ours:
             try:

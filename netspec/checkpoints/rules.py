@@ -25,12 +25,21 @@ class Rule:
     reshape: bool
     span: Span
 
+    start: str = ""
+    """The text of `from`."""
+    target: str = ""
+    """The text of `to`."""
+
     def apply(self, key: str, values: Mapping[str, Any]) -> str | None:
         """The path for a key that the pattern matched, by its holes and the document's values; raises ExprError."""
         found = self.pattern.fullmatch(key)
         assert found is not None
+        return self.fill(found.groupdict(), values)
+
+    def fill(self, holes: Mapping[str, str], values: Mapping[str, Any]) -> str | None:
+        """The path for what stands in the holes, None where the tensor is dropped; raises ExprError."""
         words = {k: int(v) if v.isdigit() and (v == "0" or v[0] != "0") and len(v) < 10 else v
-                 for k, v in found.groupdict().items()}
+                 for k, v in holes.items()}
         return None if self.to is None else self.to.fill(_Words({**values, **words}))
 
 
@@ -99,7 +108,7 @@ def _rule(tree: Map, values: Collection[str]) -> Rule:
                         did_you_mean(unknown[0], [*names, *values]))
     reshape = tree.get("reshape")
     return Rule(pattern, to, isinstance(reshape, Scalar) and reshape.value is True,
-                source.span)
+                source.span, source.text, target.text)
 
 
 def _pattern(source: Scalar) -> tuple[re.Pattern[str], list[str]]:

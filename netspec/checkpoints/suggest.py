@@ -9,9 +9,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import Any
 
 from netspec.checkpoints.account import Account, Layer, RuleSet, Target, account
+from netspec.checkpoints.adapt import adapted
 from netspec.checkpoints.rules import Rule, rules_in
 from netspec.checkpoints.stored import Stored
 from netspec.errors import Reporter, Source
@@ -20,16 +22,18 @@ from netspec.parse import parse_any
 Signature = frozenset[tuple[str, tuple[int, ...]]]
 """The tensors of a layer: what each is called, and its shape."""
 Numbers = tuple[str, ...]
+Ranks = Mapping[str, int]
 _NUMBER = re.compile(r"(\d+)")
 _WORD = re.compile(r"[a-z]+|\d+")
 _ALIKE = {"convolution": "conv", "norm": "bn", "batchnorm": "bn", "linear": "fc", "classifier": "fc", "head": "fc",
-          "dense": "fc", "downsample": "skip", "shortcut": "skip", "proj": "skip", "projection": "skip", "dw": "depthwise",
-          "identity": "skip", "layer": "stage", "block": "stage", "features": "stage"}
+          "dense": "fc", "downsample": "skip", "shortcut": "skip", "proj": "skip", "projection": "skip",
+          "identity": "skip", "dw": "depthwise", "layer": "stage", "block": "stage", "features": "stage"}
+_SETS = 8
 _TENSORS = 4000
 """The most tensors that rules are looked for; of so many others nobody has renamed a few."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Group:
     """The layers, or tensors, whose names differ in numbers alone: `layer#.#.conv#`."""
 
@@ -41,6 +45,17 @@ class Group:
         """The name of a member."""
         return "".join(itertools.chain(*itertools.zip_longest(self.texts, numbers, fillvalue="")))
 
+    @cached_property
+    def kinds(self) -> Counter[Signature]:
+        """How often it has which tensors."""
+        return Counter(self.members.values())
+
+    @cached_property
+    def parts(self) -> list[Group]:
+        """The parts that have the same number at one place, and single layers."""
+        return list(_split(self))
+
+    @cached_property
     def words(self) -> str:
         """What it is called, without numbers, for comparing."""
         found = _WORD.findall("#".join(self.texts).lower())
@@ -69,23 +84,42 @@ class Suggestion:
     left: Account
 
 
-def suggest(rules: RuleSet, target: Target, tensors: Mapping[str, Stored], found: Account) -> Suggestion | None:
-    """Rules for the tensors that have no place and the places that have no tensor, tried; None where there are none."""
+def suggest(sets: Sequence[RuleSet], target: Target, tensors: Mapping[str, Stored]) -> Suggestion | None:
+    """Rules for the tensors that have no place and the places that have no tensor, which were tried.
+
+    The fewest that load it, beside one of the sets; None where there are none.
+    """
+    found = [s for rules in sets[:_SETS] if (s := _suggest(rules, target, tensors)) is not None]
+    return min(found, key=lambda s: (s.left.problems, len(s.lines)), default=None)
+
+
+def _suggest(rules: RuleSet, target: Target, tensors: Mapping[str, Stored]) -> Suggestion | None:
+    found = account(rules, target, tensors)
     keys = {k: tensors[k] for k in found.unexpected} | {m.key: m.tensor for m in found.misshapen}
     paths = {p: target.shapes[p] for p in [*found.missing, *(m.path for m in found.misshapen)]}
+    paths |= {p: shape for p, shape in target.spare.items() if shape and p not in found.aside}
     if not keys or not paths or len(keys) > _TENSORS:
         return None
     shapes = {k: t.shape for k, t in keys.items() if t.floating}
     lines: list[str] = []
+    for layer in rules.layers:
+        if not layer.prefix and not layer.path:
+            for changed in adapted(layer.rules, layer.values, shapes, paths, found.keys.values() - keys.keys()):
+                lines.append(_line(changed.start, changed.target, changed.reshape))
+                for key, path in changed.paths.items():
+                    del shapes[key], paths[path]
     for whole in (False, True):  # layers first, then single tensors, whose own names differ too
-        for pairing in _pairings(_groups(shapes, whole), _groups(paths, whole)):
+        ranks = _ranks(shapes, whole), _ranks(paths, whole)
+        for pairing in _pairings(_groups(shapes, whole), _groups(paths, whole), ranks):
             lines += _lines(pairing, tensors, "" if whole else ".{t}")
             for numbers, others in pairing.pairs.items():
                 _take(shapes, pairing.file.name(numbers), whole)
                 _take(paths, pairing.network.name(others), whole)
     if not lines:
         return None
-    left = account(RuleSet(rules.source, (Layer("", "", _parsed(lines), {}), *rules.layers), rules.home), target, tensors)
+    values = next((la.values for la in rules.layers if not la.path), {})
+    first = Layer("", "", _parsed(lines, values), values)
+    left = account(RuleSet(rules.source, (first, *rules.layers), rules.home), target, tensors)
     return Suggestion(tuple(lines), left) if left.problems < found.problems else None
 
 
@@ -94,9 +128,9 @@ def _take(shapes: dict[str, tuple[int, ...]], name: str, whole: bool) -> None:
         shapes.pop(key)
 
 
-def _parsed(lines: Sequence[str]) -> list[Rule]:
+def _parsed(lines: Sequence[str], values: Mapping[str, Any]) -> list[Rule]:
     tree = parse_any(Source("rules", "\n".join(lines)), Reporter())
-    return rules_in(tree, "rules", Reporter())["rules"] if tree is not None else []
+    return rules_in(tree, "rules", Reporter(), values)["rules"] if tree is not None else []
 
 
 def _groups(shapes: Mapping[str, tuple[int, ...]], whole: bool) -> list[Group]:
@@ -112,12 +146,13 @@ def _groups(shapes: Mapping[str, tuple[int, ...]], whole: bool) -> list[Group]:
     return [Group(texts, members) for texts, members in found.items()]
 
 
-def _pairings(files: Sequence[Group], networks: Sequence[Group]) -> list[Pairing]:
+def _pairings(files: Sequence[Group], networks: Sequence[Group], ranks: tuple[Ranks, Ranks]) -> list[Pairing]:
     """The best pairings one after the other: those of the most layers, of the most similar words, in order."""
     done: list[Pairing] = []
+    cache: dict[tuple[Group, Group], Pairing | None] = {}
     files, networks = list(files), list(networks)
     while files and networks:
-        best = max(_candidates(files, networks), key=lambda c: c[0], default=None)
+        best = max(_candidates(files, networks, ranks, cache), key=lambda c: c[0], default=None)
         if best is None:
             break
         _, pairing = best
@@ -127,30 +162,45 @@ def _pairings(files: Sequence[Group], networks: Sequence[Group]) -> list[Pairing
     return done
 
 
+def _ranks(shapes: Mapping[str, tuple[int, ...]], whole: bool) -> Ranks:
+    """The place of each layer (or, as a whole, tensor) among all."""
+    layers = dict.fromkeys(key if whole else key.rpartition(".")[0] for key in shapes)
+    return {layer: rank for rank, layer in enumerate(layers)}
+
+
 def _without(groups: Sequence[Group], texts: tuple[str, ...], gone: set[Numbers]) -> list[Group]:
     left = [Group(g.texts, {n: s for n, s in g.members.items() if n not in gone}) if g.texts == texts else g
             for g in groups]
     return [g for g in left if g.members]
 
 
-def _candidates(files: Sequence[Group], networks: Sequence[Group]) -> Iterator[tuple[tuple[float, ...], Pairing]]:
+def _candidates(files: Sequence[Group], networks: Sequence[Group], ranks: tuple[Ranks, Ranks],
+                cache: dict[tuple[Group, Group], Pairing | None]) -> Iterator[tuple[tuple[float, ...], Pairing]]:
     """Pairings of whole groups; where there are none, of the parts of groups that share a number."""
     found = False
     for split in (False, True):
         if found:
             return
-        for i, file in enumerate(files):
-            parts = list(_split(file)) if split else [file]
-            for (k, part), (j, network) in itertools.product(enumerate(parts), enumerate(networks)):
-                if not Counter(part.members.values()) <= Counter(network.members.values()):
-                    continue
-                pairing = _fit(part, network)
+        for file in files:
+            parts = file.parts if split else [file]
+            for part, network in itertools.product(parts, networks):
+                if (part, network) not in cache:
+                    cache[part, network] = _fit(part, network)
+                pairing = cache[part, network]
                 if pairing is not None:
                     found = True
                     same = sum(s[0] is not None and s[1] == 0 for s in pairing.sources)
                     whole = len(part.members) == len(network.members)
-                    yield (_similar(file.words(), network.words()) + 0.5 * whole, len(part.members), same,
-                           -abs(i / len(files) - j / len(networks)), -k), pairing
+                    yield (_similar(file.words, network.words) + 0.5 * whole, len(part.members), same,
+                           -_apart(pairing, ranks)), pairing
+
+
+def _apart(pairing: Pairing, ranks: tuple[Ranks, Ranks]) -> float:
+    """How far the first layers are from each other, each by its place among all."""
+    numbers, others = next(iter(pairing.pairs.items()))
+    one, other = (r[name] / len(r) for r, name in zip(ranks, (
+        pairing.file.name(numbers), pairing.network.name(others)), strict=True))
+    return round(abs(one - other), 6)
 
 
 @lru_cache(maxsize=100_000)
@@ -162,7 +212,6 @@ def _similar(left: str, right: str) -> float:
 
 
 def _split(group: Group) -> Iterator[Group]:
-    """The parts that have the same number at one place, and single layers."""
     for at in range(len(group.texts)):
         values = {n[at] for n in group.members if at < len(n)}
         if 1 < len(values) < len(group.members):
@@ -175,6 +224,8 @@ def _split(group: Group) -> Iterator[Group]:
 
 def _fit(file: Group, network: Group) -> Pairing | None:
     """How the numbers of the network's names follow from those of the file's, so that all shapes agree."""
+    if not file.kinds <= network.kinds:
+        return None
     places = range(max(len(n) for n in network.members))
     options = [_sources(file, network, at) for at in places]
     for sources in itertools.islice(itertools.product(*options), 500):
@@ -186,7 +237,7 @@ def _fit(file: Group, network: Group) -> Pairing | None:
 
 
 def _sources(file: Group, network: Group, at: int) -> list[Source_]:
-    """What the number at a place can be: a number of the file's, that and a constant, or a constant; likely ones first."""
+    """What the number at a place can be: one of the file's, that and a constant, a constant; likely ones first."""
     values = {n[at] for n in network.members}
     length = len(next(iter(file.members)))
     found: list[tuple[tuple[float, ...], Source_]] = []
@@ -223,7 +274,7 @@ def _lines(pairing: Pairing, tensors: Mapping[str, Stored], end: str) -> list[st
         f"{{{holes[at]}{f' {step:+d}'.replace('+', '+ ').replace('-', '- ') if step else ''}}}" if at in holes
         else _made((at, step, text), first) for at, step, text in pairing.sources))
     line = _line(start + end, made + end)
-    rules = _parsed([line])
+    rules = _parsed([line], {})
     names = {file.name(n) for n in pairing.pairs}
     if rules and all((k.rpartition(".")[0] if end else k) in names for k in tensors if rules[0].pattern.fullmatch(k)):
         return [line]
@@ -231,5 +282,5 @@ def _lines(pairing: Pairing, tensors: Mapping[str, Stored], end: str) -> list[st
             if not {"{", "}"} & set(file.name(n))]
 
 
-def _line(start: str, to: str) -> str:
-    return f"- {{from: {json.dumps(start)}, to: {json.dumps(to)}}}"
+def _line(start: str, to: str, reshape: bool = False) -> str:
+    return f"- {{from: {json.dumps(start)}, to: {json.dumps(to)}{', reshape: true' if reshape else ''}}}"
