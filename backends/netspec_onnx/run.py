@@ -88,13 +88,13 @@ class Opened:
 
     def __init__(self, model: Any, device: str = "cpu") -> None:
         self.session = session(model, device)
-        self.inputs = {i.name: _port(i) for i in self.session.get_inputs()}
-        self.outputs = {o.name: _port(o) for o in self.session.get_outputs()}
-
-    @property
-    def weights(self) -> str:
-        """What the model says of its weights, such as `random, seed 0`; empty where it says nothing."""
-        return str(self.session.get_modelmeta().custom_metadata_map.get(WEIGHTS_KEY, ""))
+        try:
+            self.inputs = {i.name: _port(i) for i in self.session.get_inputs()}
+            self.outputs = {o.name: _port(o) for o in self.session.get_outputs()}
+            self.weights = str(self.session.get_modelmeta().custom_metadata_map.get(WEIGHTS_KEY, ""))
+            """What the model says of its weights, such as `random, seed 0`; empty where it says nothing."""
+        except UnicodeDecodeError as e:  # onnxruntime takes any bytes for a name
+            raise DataError("NS703", f"the model has a name that is not UTF-8: {e.object[:60]!r}") from None
 
     def run(self, inputs: Mapping[str, Any], repeat: int = 1) -> Result:
         """Runs once to warm up, then `repeat` times; raises DataError where an input does not fit, or a run fails."""
