@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import os
 import secrets
+import shutil
 import stat
 import tempfile
 import time
@@ -148,6 +150,40 @@ def _sweep_one(path: Path) -> None:
         os.unlink(path)
 
 
+def temporary_folder() -> Path:
+    """A folder that is there until this process ends; those that killed processes left are removed."""
+    root = Path(tempfile.gettempdir())
+    with suppress(OSError):
+        for old in [p for p in root.glob("netspec-*") if p.is_dir() and not p.is_symlink()]:
+            with suppress(OSError):
+                _sweep_folder(old)
+    folder = Path(tempfile.mkdtemp(prefix="netspec-"))
+    mark = Part(folder)
+
+    def end() -> None:
+        mark.leave()  # an open file cannot be removed everywhere
+        shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(end)
+    return folder
+
+
+def _sweep_folder(folder: Path) -> None:
+    """Removes a folder whose part nobody holds; one without a part only where it is empty."""
+    found = os.lstat(folder)
+    if time.time() - found.st_mtime < SECONDS or hasattr(os, "getuid") and found.st_uid != os.getuid():
+        return
+    marks = list(folder.glob(f"{PREFIX}*{SUFFIX}"))
+    if not marks:
+        os.rmdir(folder)
+    elif len(marks) == 1:
+        handle = os.open(marks[0], os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        free = lock(handle)
+        os.close(handle)
+        if free:
+            shutil.rmtree(folder)
+
+
 # Data files: a model names the file with its weights, `<model>.<12 digits of its hash>.data`.
 
 
@@ -163,15 +199,17 @@ def is_data_of(name: str, target: str) -> bool:
 
 
 def own_data(target: Path) -> list[str]:
-    """The data files beside a model that it names itself."""
-    with suppress(OSError), os.scandir(target.parent) as entries:
-        names = [e.name for e in entries if is_data_of(e.name, target.name) and e.is_file(follow_symlinks=False)]
-        return [name for name in names if mentions(target, name)]
-    return []
+    """The data files beside a model that it names itself; raises OSError."""
+    try:
+        with os.scandir(target.parent) as entries:
+            names = [e.name for e in entries if is_data_of(e.name, target.name) and e.is_file(follow_symlinks=False)]
+    except PermissionError:  # a folder in which one may write, but not look
+        return []
+    return [name for name in names if mentions(target, name)]
 
 
 def mentions(path: Path, name: str) -> bool:
-    """Whether the bytes of a file hold a name; a file that cannot be read holds it, so that nothing is removed."""
+    """Whether the bytes of a file hold a name; raises OSError for a file that cannot be read."""
     wanted, kept = os.fsencode(name), b""
     try:
         with path.open("rb") as f:
@@ -182,14 +220,15 @@ def mentions(path: Path, name: str) -> bool:
                 if wanted in kept:
                     return True
     except FileNotFoundError:
-        return False
-    except OSError:
-        return True
+        pass
     return False
 
 
 def remove_unused(folder: Path, target: str, names: Iterable[str]) -> bool:
-    """Removes data files of a model that no model of the folder names (any more); False where one could not be."""
+    """Removes data files of a model that no model of the folder names (any more); False where one may still be there.
+
+    Where a model cannot be read, nothing is removed.
+    """
     done = True
     for name in names:
         if is_data_of(name, target) and Path(name).name == name:

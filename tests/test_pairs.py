@@ -25,7 +25,7 @@ from netspec.backend import Options, get
 from netspec.errors import UsageError
 from netspec.files import together, write_bytes, writing
 from netspec.graph import Graph
-from netspec.parts import UNFINISHED, Part, data_name, is_data_of
+from netspec.parts import UNFINISHED, Part, data_name, is_data_of, temporary_folder
 from netspec.weights import initialise, lazily
 
 posix = pytest.mark.skipif(os.name != "posix", reason="links of POSIX")
@@ -407,3 +407,27 @@ def test_a_part_is_removed_when_its_lock_fails(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(RuntimeError):
         Part(tmp_path)
     assert not names(tmp_path)
+
+
+# Folders of temporary files
+
+
+@posix
+def test_folders_of_killed_processes_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    program = "from netspec.parts import temporary_folder; print(temporary_folder(), flush=True); {}"
+    kill = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    for end, count in (("pass", 0), (kill, 1)):
+        done = subprocess.run([sys.executable, "-c", program.format(end)], env=environment, stdout=subprocess.PIPE)
+        assert done.stdout and len(names(tmp_path)) == count
+    for name in ("netspec-mine", "netspec-empty", "other"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "netspec-mine" / "file").write_text("mine")
+    held = temporary_folder()
+    assert len(names(tmp_path)) == 5
+    for folder in tmp_path.iterdir():
+        os.utime(folder, (time.time() - 120,) * 2)
+    temporary_folder()
+    assert names(tmp_path) - {"netspec-mine", "other", held.name} and len(names(tmp_path)) == 4
+    assert (tmp_path / "netspec-mine" / "file").exists() and held.exists()

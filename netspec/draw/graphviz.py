@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +9,11 @@ from functools import cache
 from html import escape
 from importlib.resources import files
 from io import BytesIO
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from netspec.errors import MissingError
 from netspec.optional import importing
+from netspec.parts import temporary_folder
 
 FONT_FILE = files("netspec.draw") / "assets" / "Arimo-Regular.ttf"
 FONTS = """<?xml version="1.0"?>
@@ -108,10 +106,8 @@ def _lacks(letter: str) -> bool:
 @cache
 def _configuration(system: bool) -> str:
     """A file for fontconfig beside the font, where fontconfig may leave files; both are kept until the process ends."""
-    temporary = TemporaryDirectory(prefix="netspec-")
-    atexit.register(temporary.cleanup)
-    folder = Path(temporary.name)
+    folder = temporary_folder()
     (folder / FONT_FILE.name).write_bytes(FONT_FILE.read_bytes())
-    text = FONTS.format(folder=escape(temporary.name), system=SYSTEM if system else "")
+    text = FONTS.format(folder=escape(str(folder)), system=SYSTEM if system else "")
     (folder / "fonts.conf").write_text(text, encoding="utf-8")
     return str(folder / "fonts.conf")
