@@ -159,11 +159,13 @@ def main() -> int:
     commands.add_parser("fuzz", help="check mutated specs: --seconds N, -j 2, --resume, --seed N", add_help=False)
     commands.add_parser("bench", help="time netspec against the exporters of PyTorch; --write updates "
                         "docs/benchmarks.md", add_help=False)
+    commands.add_parser("faults", help="write every output while the disk fails and processes are killed: --faults N, "
+                        "--kills N, --seed N; --write updates docs/reliability.md", add_help=False)
     commands.add_parser("parity", help="compare with every model of torchvision and timm, and write docs/parity.md")
     commands.add_parser("pictures", help="draw the pictures of the docs again")
     commands.add_parser("docs", help="write the generated parts of the docs again")
     args, rest = parser.parse_known_args()
-    if rest and args.command not in ("test", "bench", "fuzz"):
+    if rest and args.command not in ("test", "bench", "faults", "fuzz"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if args.command == "demo":
         demo()
@@ -175,7 +177,7 @@ def main() -> int:
         return tests(rest)
     if args.command == "check":
         return check()
-    if args.command in ("bench", "fuzz", "parity", "pictures", "docs"):
+    if args.command in ("bench", "faults", "fuzz", "parity", "pictures", "docs"):
         return run(PYTHON, TOOLS / f"{args.command}.py", *rest)
     return 0
 

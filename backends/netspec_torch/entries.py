@@ -9,7 +9,7 @@ import numpy as np
 
 from netspec.errors import DataError
 from netspec.graph import Graph
-from netspec.lazy import Arrays, in_turn, shape_of
+from netspec.lazy import in_turn, shape_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +32,18 @@ def layout(graph: Graph, arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[in
     return found
 
 
-def entries(graph: Graph, arrays: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
-    """Every tensor once, float32, and batch norm's counters, as new arrays; raises DataError for what is missing."""
+def entries(graph: Graph, arrays: Mapping[str, np.ndarray], copied: bool) -> Iterator[tuple[str, np.ndarray]]:
+    """Every tensor once, float32, and batch norm's counters; raises DataError for what is missing.
+
+    Uncopied they may be the pages of a checkpoint's file, which are good until that is written to.
+    """
     keys = layout(graph, arrays)
     with in_turn(arrays, (key for key, shape in keys.items() if shape is not None)) as take:
         for key, shape in keys.items():
             if shape is None:
                 yield key, np.array(0, np.int64)
             else:
-                yield key, (np.asarray if isinstance(arrays, Arrays) else np.array)(take(), np.float32)
+                yield key, (np.array if copied else np.asarray)(take(), np.float32)
 
 
 def held(graph: Graph, arrays: Mapping[str, np.ndarray]) -> Graph:

@@ -13,15 +13,15 @@ from netspec.parts import Part
 from netspec_torch.entries import entries, held
 
 
-def state_dict(graph: Graph, arrays: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
+def state_dict(graph: Graph, arrays: Mapping[str, np.ndarray], copied: bool = True) -> dict[str, torch.Tensor]:
     """The arrays as PyTorch's state dict: every tensor once, and batch norm's counters; raises DataError."""
-    return {key: torch.from_numpy(array) for key, array in entries(graph, arrays)}
+    return {key: torch.from_numpy(array) for key, array in entries(graph, arrays, copied)}
 
 
 def save(graph: Graph, arrays: Mapping[str, np.ndarray], file: Part) -> None:
     """Writes the weights as .pth; only those that are given; raises DataError."""
     try:
-        torch.save(state_dict(held(graph, arrays), arrays), cast(IO[bytes], file))
+        torch.save(state_dict(held(graph, arrays), arrays, copied=False), cast(IO[bytes], file))
     except RuntimeError:
         if file.failure is not None:  # torch has an error of its own for a disk that is full
             raise file.failure from None
