@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 import time
 import zipfile
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from netspec_torch.mapped import Mapped
 from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_torch_file
 
@@ -327,3 +329,22 @@ def test_rules_read_params_and_let(tmp_path: Path) -> None:
                           for k, v in arrays.items() if k.startswith(f"stage{s}.")})
         found = net.arrays(weights=path)
         assert all(np.array_equal(found[k], v) for k, v in arrays.items())
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="what is mapped is known on Linux")
+def test_tensors_of_a_mapped_file_are_read_past_the_mapping(tmp_path: Path) -> None:
+    """A checkpoint's pages do not stay in memory: contiguous tensors come from the file, others by their strides."""
+    path = tmp_path / "a name with blanks.pth"
+    state = {"a": torch.randn(64, 33), "b": torch.randn(5, 7).double(), "c": torch.randn(3).half(), "d": torch.ones(())}
+    torch.save({**state, "t": state["a"].T, "view": state["a"][3:5]}, path)
+    loaded = torch.load(path, weights_only=True, mmap=True)
+    file = Mapped(path)
+    assert file.ranges
+    for key, tensor in loaded.items():
+        found = file.read(tensor)
+        assert found.dtype == tensor.numpy().dtype and np.array_equal(found, tensor.numpy()), key
+        assert np.shares_memory(found, tensor.numpy()) == (key == "t"), key
+    (tmp_path / "new").write_bytes(bytes(path.stat().st_size))
+    os.replace(tmp_path / "new", path)  # another file of that name: the mapping has what was there
+    assert np.array_equal(file.read(loaded["a"]), state["a"].numpy())
+    assert np.array_equal(Mapped(tmp_path / "none").read(state["a"]), state["a"].numpy())

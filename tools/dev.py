@@ -157,8 +157,8 @@ def main() -> int:
                         "the oldest dependencies, other arguments go to pytest", add_help=False)
     commands.add_parser("check", help="lint, types and the quick tests")
     commands.add_parser("fuzz", help="check mutated specs: --seconds N, -j 2, --resume, --seed N", add_help=False)
-    commands.add_parser("bench", help="time netspec against the exporters of PyTorch; --write updates "
-                        "docs/benchmarks.md", add_help=False)
+    commands.add_parser("bench", help="time netspec against the exporters of PyTorch, or with --memory "
+                        "measure what it takes; --write updates docs/benchmarks.md", add_help=False)
     commands.add_parser("faults", help="write every output while the disk fails and processes are killed: --faults N, "
                         "--kills N, --seed N; --write updates docs/reliability.md", add_help=False)
     commands.add_parser("parity", help="compare with every model of torchvision and timm, and write docs/parity.md")
@@ -177,6 +177,8 @@ def main() -> int:
         return tests(rest)
     if args.command == "check":
         return check()
+    if args.command == "bench" and "--memory" in rest:
+        return run(PYTHON, TOOLS / "memory.py", *(arg for arg in rest if arg != "--memory"))
     if args.command in ("bench", "faults", "fuzz", "parity", "pictures", "docs"):
         return run(PYTHON, TOOLS / f"{args.command}.py", *rest)
     return 0

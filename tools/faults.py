@@ -76,6 +76,7 @@ OUTPUTS = [
     Output("plot, SVG", "plot params net{n}.yaml -o plot.svg"),
     Output("plot, PNG", "plot macs net{n}.yaml -o plot.png"),
     Output("summary", "summary net{n}.yaml -o summary.txt"),
+    Output("run --save", "run net{n}.yaml --repeat 1 --save result.npz --seed {n}", main="result.npz"),
     Output("new block", "new block ghost{n}", main="ghost2.yaml"),
 ]
 
@@ -101,6 +102,8 @@ class Trials:
         self.folder, self.rng, self.number = folder, rng, 0
         self.expected: dict[tuple[str, int], Files] = {}
         self.operations: dict[str, int] = {}
+        self.kept: dict[str, Path] = {}
+        """The folders with the outputs of before."""
         self.seconds: dict[str, float] = {}
         self.kinds: Counter[str] = Counter()
 
@@ -116,7 +119,12 @@ class Trials:
             if code or not self.expected[output.name, version]:
                 raise SystemExit(f"{output.name}: {command} ended with {code}: {said}")
             self.operations[output.name] = len(kinds)
-            shutil.rmtree(place)
+            if version == 1:
+                self.kept[output.name] = place
+                for path in [p for p in place.iterdir() if p.name not in self.expected[output.name, 1]]:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+            else:
+                shutil.rmtree(place)
 
     def place(self, output: Output, before: Files | None) -> Path:
         """A new folder, in which the specs stand, and what was written before."""
@@ -125,8 +133,9 @@ class Trials:
         (place / "tmp").mkdir(parents=True)
         for n, width in ((1, 16), (2, 48), (3, 16)):
             (place / f"net{n}.yaml").write_text(NET.format(width=width), encoding="utf-8")
-        for name, data in (before or {}).items():
-            (place / name).write_bytes(data)
+        if before:
+            for path in self.kept[output.name].iterdir():
+                shutil.copy(path, place)
         return place
 
     def command(self, output: Output, place: Path, command: str, version: int, plan: Plan,
@@ -223,7 +232,17 @@ class Trials:
 
 def files(place: Path) -> Files:
     """What stands in a folder beside the specs."""
-    return {p.name: p.read_bytes() for p in place.iterdir() if p.is_file() and not re.fullmatch(r"net\d\.yaml", p.name)}
+    return {p.name: content(p) for p in place.iterdir() if p.is_file() and not re.fullmatch(r"net\d\.yaml", p.name)}
+
+
+def content(path: Path) -> bytes:
+    """The bytes of a file; of a .npz those of its arrays, as it holds the time at which it was written too."""
+    if path.suffix == ".npz":
+        import numpy as np
+
+        with suppress(Exception), np.load(path) as arrays:  # else it is torn, and unlike any that is whole
+            return b"".join(f"{key} {arrays[key].dtype} ".encode() + arrays[key].tobytes() for key in arrays.files)
+    return path.read_bytes()
 
 
 def parts(found: Files) -> list[str]:
@@ -265,6 +284,7 @@ def answer(code: int, said: str, state: str) -> list[str]:
 
 def measure(faults: int, kills: int, seed: int, progress: Callable[[str], None]) -> tuple[dict[str, Tally], str]:
     """All trials; gives the tallies by output, and the operations that were met."""
+    import netspec_onnx.run  # noqa: F401
     import netspec_onnx.write  # noqa: F401
     import netspec_torch.weights  # noqa: F401
     import onnx  # noqa: F401 - all that a trial needs is imported before the first fork

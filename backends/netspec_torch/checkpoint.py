@@ -15,6 +15,7 @@ import torch
 from netspec.checkpoints.archives import BROKEN, open_archive
 from netspec.checkpoints.stored import Need, State, Stored, reading, refuse
 from netspec.errors import DataError
+from netspec_torch.mapped import Mapped
 from netspec_torch.pickles import Stopped, screen
 
 _DEPTH = 8
@@ -45,7 +46,7 @@ def read(path: Path, need: Need) -> list[State]:
         # PyTorch's own text advises to load with less safety, which must not be passed on.
         found = re.search(r"(?:GLOBAL|class) ([\w.]+)", str(e))
         raise _stopped(path, found[1] if found else "", type(e).__name__) from None
-    states = [State(at, tensors) for at, tensors in _states(loaded, (), set())]
+    states = [State(at, tensors) for at, tensors in _states(loaded, (), set(), Mapped(path))]
     if not states:
         raise refuse(path, "holds no state dict: there is no mapping of names to tensors in it", _AGAIN)
     _honest(path, states)
@@ -95,21 +96,23 @@ def _most(need: Need) -> int:
     return 200_000 + 500 * need.tensors
 
 
-def _states(value: Any, at: tuple[str, ...], seen: set[int]) -> Iterator[tuple[tuple[str, ...], dict[str, Stored]]]:
+def _states(
+    value: Any, at: tuple[str, ...], seen: set[int], file: Mapped
+) -> Iterator[tuple[tuple[str, ...], dict[str, Stored]]]:
     """Every mapping that holds tensors by name, once, the outer ones first."""
     if not isinstance(value, (Mapping, list, tuple)) or id(value) in seen or len(at) > _DEPTH:
         return
     seen.add(id(value))
     pairs = list(value.items()) if isinstance(value, Mapping) else list(enumerate(value))
     if isinstance(value, Mapping):
-        tensors = {k: _stored(v) for k, v in pairs if isinstance(k, str) and isinstance(v, torch.Tensor)}
+        tensors = {k: _stored(v, file) for k, v in pairs if isinstance(k, str) and isinstance(v, torch.Tensor)}
         if any(t.dtype != "none" for t in tensors.values()):
             yield at, tensors
     for key, inner in pairs:
-        yield from _states(inner, (*at, str(key)[:100]), seen)
+        yield from _states(inner, (*at, str(key)[:100]), seen, file)
 
 
-def _stored(tensor: torch.Tensor) -> Stored:
+def _stored(tensor: torch.Tensor, file: Mapped) -> Stored:
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
         return Stored(tuple(tensor.shape), "none", lambda: np.empty(0))
     name = str(tensor.dtype).removeprefix("torch.")
@@ -118,7 +121,7 @@ def _stored(tensor: torch.Tensor) -> Stored:
     def values() -> np.ndarray:
         plain = tensor.detach()
         if name in ("float16", "float32", "float64"):
-            return np.asarray(plain.numpy())
+            return file.read(plain)
         return np.asarray((plain.float() if plain.is_floating_point() else plain).numpy())
 
     return Stored(tuple(tensor.shape), name, values, token)
