@@ -77,8 +77,8 @@ def binary(sign: str, a: Any, b: Any) -> Any:
     if sign == "*" and isinstance(a, list) or sign == "*" and isinstance(b, list):
         items, count = (a, b) if isinstance(a, list) else (b, a)
         if len(items) * max(0, whole(count, "repeating a list")) > MAX_LIST:
-            raise Fault("NS304", f"a list has at most {MAX_LIST:,} values")
-        return items * count
+            raise Fault("NS304", f"limit exceeded: a list has at most {MAX_LIST:,} values")
+        return bounded(items * count)
     x, y = number(a, f"'{sign}'"), number(b, f"'{sign}'")
     if sign in ("/", "//", "%") and y == 0:
         raise Fault("NS303", "division by zero")
@@ -150,10 +150,25 @@ def slice_of(value: Any, low: Any, high: Any) -> Any:
 
 
 def bounded(value: list[Any]) -> list[Any]:
-    """The list, if it is not too long; raises Fault."""
-    if len(value) > MAX_LIST:
-        raise Fault("NS304", f"a list has at most {MAX_LIST:,} values")
+    """The list, if it is not too long, the lists in it included; raises Fault."""
+    if weight(value) > MAX_LIST:
+        raise Fault("NS304", f"limit exceeded: a list has at most {MAX_LIST:,} values, the lists in it included")
     return value
+
+
+def weight(value: Any) -> int:
+    """How many values a list holds, those of the lists in it included; counting ends above MAX_LIST."""
+    total, todo = 0, [value] if isinstance(value, list) else []
+    while todo and total <= MAX_LIST:
+        part = todo.pop()
+        total += len(part)
+        todo += [v for v in part if isinstance(v, list)]
+    return total
+
+
+def cost(*values: Any) -> int:
+    """What an operation on values costs, as units of work: those on long lists are long."""
+    return 1 + sum(len(v) // 16 for v in values if isinstance(v, list))
 
 
 def _arguments(name: str, args: Sequence[Any], low: int, high: int | None = None) -> None:
@@ -193,7 +208,7 @@ def _range(*args: Any) -> list[int]:
         raise Fault("NS303", "the step of 'range' is zero")
     counted = range(*numbers)
     if len(counted) > MAX_LIST:
-        raise Fault("NS304", f"a list has at most {MAX_LIST:,} values")
+        raise Fault("NS304", f"limit exceeded: a list has at most {MAX_LIST:,} values")
     return list(counted)
 
 
@@ -229,8 +244,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "len": lambda *args: len(_list("len", args)),
     "sum": _sum,
     "range": _range,
-    "enumerate": lambda *args: [[i, v] for i, v in enumerate(_list("enumerate", args))],
-    "zip": lambda *args: [list(row) for row in zip(*(_list("zip", [a]) for a in args), strict=False)],
+    "enumerate": lambda *args: bounded([[i, v] for i, v in enumerate(_list("enumerate", args))]),
+    "zip": lambda *args: bounded([list(row) for row in zip(*(_list("zip", [a]) for a in args), strict=False)]),
     "divisible": divisible,
     "sqrt": _one("sqrt", math.sqrt),
     "log": _one("log", math.log),

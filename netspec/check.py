@@ -6,14 +6,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from netspec import collector
 from netspec.document import Document, read_document
 from netspec.elaborate.alone import elaborate_block
-from netspec.elaborate.run import MAX_NODES
+from netspec.elaborate.run import MAX_NODES, RAISE_LIMITS, Budget, OverBudget
 from netspec.errors import Reporter, SpecError, TooManyErrors
 from netspec.library import Found
 from netspec.names import check_names, warn_unused
 from netspec.network import Network, build
 from netspec.steps import items
+
+KEPT_NODES = 20_000
+"""So many nodes of networks stay in memory until a document is checked; those of further variants are let go."""
+FACTS = "facts under `expect`"
 
 
 @dataclass
@@ -22,24 +27,55 @@ class Checking:
 
     document: Document
     reporter: Reporter
-    max_nodes: int
+    budget: Budget
     only: str | None
     """The one variant that was asked for."""
     read: Reporter
     """What reading the document reported."""
     networks: list[Network] = field(default_factory=list)
+    verifies: bool = True
+    """Whether the facts under `expect` are looked at."""
+    verified: set[Network] = field(default_factory=set)
+    called: set[str] = field(default_factory=set)
+    """The blocks that some network has."""
+    kept: int = 0
+    """Nodes of the networks that are still there."""
 
     def compile(self, variant: str | None) -> None:
         """Compiles a variant as every other command does, with the errors of reading the document."""
         own = Reporter()
-        _join(self.read, own)
+        own.errors = min(self.read.errors, 1)
         try:
-            self.networks.append(build(self.document, variant, None, own, max_nodes=self.max_nodes))
+            network = build(self.document, variant, None, own, max_nodes=self.budget)
         except SpecError:
-            pass
-        _join(own, self.reporter)
+            return
+        finally:
+            _join(own, self.reporter)
+        self.networks.append(network)
+        self.called.update(scope.block for scope in network.graph.scopes.values())
+        self.kept += len(network.graph.nx)
+        if self.kept > KEPT_NODES:
+            if self.verifies:
+                self.verify(network)
+            self.kept -= len(network.graph.nx)
+            network.forget()
+
+    def verify(self, network: Network) -> None:
+        """Compares a network with the facts under `expect`, once."""
+        from netspec.expect import verify
+
+        if network not in self.verified:
+            self.verified.add(network)
+            own = Reporter()
+            try:
+                verify(network, own, self.budget)
+            except OverBudget as e:
+                own.error("NS404", str(e), self.document.tree.span, RAISE_LIMITS)
+            finally:
+                _join(own, self.reporter)
 
 
+@collector.paused()
 def check_file(
     spec: Path | Found,
     reporter: Reporter,
@@ -61,10 +97,11 @@ def check_file(
             _join(read, reporter)
         if document is None:
             return []
-        checking = Checking(document, reporter, max_nodes, variant, read, networks)
+        parts = list(ONLY_CHECK if parts is None else parts)
+        checking = Checking(document, reporter, Budget(max_nodes), variant, read, networks, FACTS in parts)
         if not document.is_library:
             checking.compile(variant or document.default_variant)
-        for name in ONLY_CHECK if parts is None else parts:
+        for name in parts:
             ONLY_CHECK[name](checking)
     except TooManyErrors:
         pass  # they are in the reporter
@@ -74,28 +111,26 @@ def check_file(
 def _other_variants(checking: Checking) -> None:
     if checking.only is None and not checking.document.is_library:
         for name in list(checking.document.variants)[1:]:
+            if checking.budget.spent:
+                break  # which an error says
             checking.compile(name)
 
 
 def _facts(checking: Checking) -> None:
-    from netspec.expect import verify
-
     for network in checking.networks:
-        own = Reporter()
-        verify(network, own)
-        _join(own, checking.reporter)
+        checking.verify(network)
 
 
 def _uncalled_blocks(checking: Checking) -> None:
     """Blocks that no graph has: those of a library through their examples."""
     document = checking.document
     for block in document.blocks.values():
-        if any(s.block == block.name for n in checking.networks for s in n.graph.scopes.values()):
+        if block.name in checking.called or checking.budget.spent:
             continue
         count = len(items(block.examples, document.bad)) if document.is_library and not block.failed else 0
         for index in range(count):
             own = Reporter()
-            elaborate_block(document, block.name, own, example=index, max_nodes=checking.max_nodes)
+            elaborate_block(document, block.name, own, example=index, max_nodes=checking.budget)
             _join(own, checking.reporter)
 
 
@@ -110,7 +145,7 @@ def _unused_names(checking: Checking) -> None:
 
 ONLY_CHECK: Mapping[str, Callable[[Checking], None]] = {
     "other variants": _other_variants,
-    "facts under `expect`": _facts,
+    FACTS: _facts,
     "blocks that nothing calls": _uncalled_blocks,
     "steps that nothing runs": _steps_not_run,
     "unused names": _unused_names,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from netspec.arith import Fault, binary, index, slice_of, truth
+from netspec.arith import MAX_LIST, Fault, binary, bounded, cost, index, slice_of, truth, weight
 from netspec.errors import Hint, did_you_mean
 from netspec.lexer import Token
 
@@ -34,6 +34,13 @@ def guard(token: Token, fn: Callable[..., Any], *args: Any) -> Any:
         raise Wrong(e.code, e.message, token.start, token.end, e.help) from None
 
 
+def spend(env: Any, work: int) -> None:
+    """Counts an operation whose work grows with its lists."""
+    env.tick()
+    if work > 1:
+        env.work(work - 1)
+
+
 def logic(token: Token, left: Run, right: Run) -> Run:
     """`and`, `or`: bools only, the right side only if it decides."""
     stop = token.text == "or"
@@ -51,8 +58,12 @@ def arith(token: Token, left: Run, right: Run) -> Run:
     sign = token.text
 
     def run(env: Any, local: dict[str, Any]) -> Any:
-        env.tick()
-        return guard(token, binary, sign, left(env, local), right(env, local))
+        a, b = left(env, local), right(env, local)
+        spend(env, cost(a, b))
+        result = guard(token, binary, sign, a, b)
+        if isinstance(result, list):
+            spend(env, cost(result))
+        return result
 
     return run
 
@@ -62,9 +73,12 @@ def item(token: Token, value: Run, at: Run) -> Run:
 
 
 def cut(token: Token, value: Run, low: Run | None, high: Run | None) -> Run:
-    return lambda env, local: guard(
-        token, slice_of, value(env, local), low and low(env, local), high and high(env, local)
-    )
+    def run(env: Any, local: dict[str, Any]) -> Any:
+        whole = value(env, local)
+        spend(env, cost(whole))
+        return guard(token, slice_of, whole, low and low(env, local), high and high(env, local))
+
+    return run
 
 
 def comprehend(token: Token, names: list[str], source: Run, keep: Run | None, element: Run) -> Run:
@@ -72,7 +86,8 @@ def comprehend(token: Token, names: list[str], source: Run, keep: Run | None, el
         rows = source(env, local)
         if not isinstance(rows, list):
             raise Wrong("NS302", "a comprehension goes over a list", token.start, token.end, "`range(n)` counts")
-        found = []
+        found: list[Any] = []
+        size = 0
         for row in rows:
             env.tick()
             values = [row] if len(names) == 1 else row
@@ -81,6 +96,10 @@ def comprehend(token: Token, names: list[str], source: Run, keep: Run | None, el
             inner = {**local, **dict(zip(names, values, strict=True))}
             if keep is None or guard(token, truth, keep(env, inner)):
                 found.append(element(env, inner))
-        return found
+                if isinstance(found[-1], list):
+                    size += guard(token, weight, found[-1])
+                    if size > MAX_LIST:
+                        break
+        return guard(token, bounded, found)  # type: ignore[no-any-return]
 
     return run

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from netspec import collector
 from netspec.errors import Hint, Reporter, Span, UsageError, did_you_mean
 from netspec.identifiers import clipped, from_file_name
 from netspec.ops import lookup
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 RESERVED_VARIANT_KEYS = ("of", "input", "expect", "title", "source", "passes")
 MAX_FILES = 64
+MAX_LINEAGE = 64
 
 
 @dataclass(eq=False, slots=True)
@@ -114,7 +116,7 @@ class Document:
     def _chain(self, variant: str | None, aliases: bool = False) -> Iterator[Variant]:
         """A variant and what it is `of`, or an alias of; a circle, which is reported elsewhere, is gone round once."""
         seen: set[str | None] = set()
-        while variant in self.variants and variant not in seen:
+        while variant in self.variants and variant not in seen and len(seen) < MAX_LINEAGE:
             seen.add(variant)
             yield (found := self.variants[variant])
             variant = found.alias if aliases else found.of.text if found.of is not None else None
@@ -254,6 +256,7 @@ class Reader:
         return None
 
 
+@collector.paused()
 def read_document(spec: Path | Found, reporter: Reporter, include: Sequence[Path] = (),
                   name: str | None = None) -> Document | None:
     """Reads a spec and all that it uses; findings go to the reporter; raises UsageError if unreadable."""
@@ -313,6 +316,9 @@ def lineage(doc: Document, variant: str, reporter: Reporter) -> list[Variant]:
             reporter.error("NS202", f"there is no variant '{clipped(name)}'", at, help=did_you_mean(name, doc.variants))
             break
         found = doc.variants[name]
+        if len(chain) == MAX_LINEAGE:
+            reporter.error("NS404", f"limit exceeded: variants are `of` each other more than {MAX_LINEAGE} deep", at)
+            break
         if found in chain:
             first = min(chain[chain.index(found):], key=list(doc.variants.values()).index)
             reporter.error("NS208", f"the variant '{first.name}' is of itself", first.at.span)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import lru_cache
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 MAX_ERRORS = 1_000
 """Checking a document stops at so many errors."""
@@ -48,8 +48,7 @@ class Source:
         return self._starts
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """A stretch of a source; lines and columns count from 1, the end is exclusive."""
 
     source: Source

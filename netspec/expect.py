@@ -5,17 +5,22 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 from netspec import suggest
+from netspec.elaborate.run import Budget
 from netspec.errors import Hint, Reporter
-from netspec.fields import receptive_field
-from netspec.graph import Graph
-from netspec.measure import inside, neurons, output_of, output_shape, totals
+from netspec.fields import receptive_fields
+from netspec.graph import Graph, Node, Ref
+from netspec.identifiers import clipped
+from netspec.measure import neurons, output_of, totals
 from netspec.network import Network
 from netspec.ops.base import show
 from netspec.parse import Map, Scalar, Seq, Tree, plain
 
+FACT = 5
+"""What a fact costs of the work that makes no node."""
 _UNITS = {"K": 10**3, "M": 10**6, "G": 10**9}
 _QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMG]?)\Z")
 
@@ -28,14 +33,19 @@ def quantity(value: Any) -> float | int | None:
     if found is None:
         return None
     scaled = float(found[1]) * _UNITS.get(found[2], 1)
+    if not math.isfinite(scaled):
+        return None
     return round(scaled) if math.isclose(scaled, round(scaled)) else scaled
 
 
-def verify(network: Network, reporter: Reporter) -> None:
-    """Compares every fact that holds for the variant; what differs is reported at the fact (NS501, NS502)."""
+def verify(network: Network, reporter: Reporter, budget: Budget | None = None) -> None:
+    """Compares every fact that holds for the variant; what differs is reported at the fact (NS501, NS502).
+
+    Raises OverBudget where that is too much work.
+    """
     expect = network.document.expect_for(network.variant)
     if expect is not None:
-        _Verifier(network, reporter).all(expect)
+        _Verifier(network, reporter, budget or Budget()).all(expect)
 
 
 def stated(expect: Map | None, what: str) -> int | None:
@@ -50,8 +60,30 @@ def stated(expect: Map | None, what: str) -> int | None:
 
 
 class _Verifier:
-    def __init__(self, network: Network, reporter: Reporter) -> None:
-        self.network, self.reporter, self.graph = network, reporter, network.inference
+    def __init__(self, network: Network, reporter: Reporter, budget: Budget) -> None:
+        self.network, self.reporter, self.graph, self.budget = network, reporter, network.inference, budget
+        self.parts = {id(graph): _parts(graph) for graph in (network.inference, network.graph)}
+
+    def inside(self, graph: Graph, path: str) -> list[Node]:
+        """The nodes at a path or below it."""
+        found = self.parts[id(graph)].get(path, [])
+        self.budget.take(FACT + len(found))
+        return found
+
+    def output_of(self, graph: Graph, path: str) -> Ref | None:
+        """What a step gives."""
+        if path not in graph.nx:
+            self.budget.take(len(graph.nx))
+        return output_of(graph, path)
+
+    @cached_property
+    def known(self) -> list[str]:
+        """The paths that facts can name."""
+        return list(self.parts[id(self.graph)])
+
+    @cached_property
+    def receptive_fields(self) -> dict[str, tuple[int, int] | None]:
+        return receptive_fields(self.graph, self.budget.take)
 
     def all(self, expect: Map) -> None:
         """Shapes first: where one differs, counts differ for the same reason, which is not said again."""
@@ -84,6 +116,7 @@ class _Verifier:
     def facts(self, tree: Tree, what: str, found: float) -> None:
         """One fact, or each of a list."""
         for fact in tree.items if isinstance(tree, Seq) else (tree,):
+            self.budget.take(FACT)
             self.fact(fact, what, found)
 
     def fact(self, tree: Tree, what: str, found: float) -> None:
@@ -108,32 +141,34 @@ class _Verifier:
 
     def nodes_at(self, path: Scalar) -> str | None:
         """The path, if something stands there; else a finding."""
-        if inside(self.graph, path.text) or inside(self.network.graph, path.text):
+        if self.inside(self.graph, path.text) or self.inside(self.network.graph, path.text):
             return path.text
-        self.error("NS502", f"there is no step '{path.text}'", path,
+        self.error("NS502", f"there is no step '{clipped(path.text)}'", path,
                    Hint(lambda: suggest.step(path.text, self.network.graph)))
         return None
 
     def graph_of(self, path: str) -> Graph:
         """The graph that has a path: the inference graph, or for a training-only part the other."""
-        return self.graph if inside(self.graph, path) else self.network.graph
+        return self.graph if self.inside(self.graph, path) else self.network.graph
 
     def shape(self, path: Scalar, tree: Tree) -> None:
         at = self.nodes_at(path)
         if at is None:
             return
-        found = output_shape(self.graph_of(at), at) or ()
+        graph = self.graph_of(at)
+        last = self.output_of(graph, at)
+        found = graph.shape(last) if last is not None else ()
         wanted = plain(tree)
         wanted = wanted if isinstance(wanted, list) else [wanted]
         if list(found[1:]) != wanted:
-            self.error("NS501", f"{at} is {show(found)}, expected {'x'.join(map(str, wanted))}", tree)
+            self.error("NS501", f"{at} is {show(found)}, expected {'x'.join(map(str, wanted[:8]))}", tree)
 
     def row(self, path: Scalar, row: Tree) -> None:
         at = self.nodes_at(path)
         if at is None or not isinstance(row, Map):
             return
         graph = self.graph_of(at)
-        counts = totals(inside(graph, at))
+        counts = totals(self.inside(graph, at))
         for key, tree in row.entries:
             if key.text == "shape":
                 self.shape(path, tree)
@@ -145,9 +180,9 @@ class _Verifier:
         for path, fact in self.fields(tree):
             if path is not None and self.nodes_at(path) is None:
                 continue
-            at = output_of(self.graph, path.text) if path is not None else None
+            at = self.output_of(self.graph, path.text) if path is not None else None
             last = at or next(iter(self.graph.outputs.values())).ref
-            found = receptive_field(self.graph, last)
+            found = self.receptive_fields[last.node]
             if found is None:
                 self.error(
                     "NS501", "the receptive field is the whole input", fact, "name a step before the global pooling"
@@ -161,6 +196,18 @@ class _Verifier:
             yield from tree.entries
         else:
             yield None, tree
+
+
+def _parts(graph: Graph) -> dict[str, list[Node]]:
+    """The nodes of every path, of a node or of a scope."""
+    found: dict[str, list[Node]] = {}
+    for path, node in graph.nodes.items():
+        found.setdefault(path, []).append(node)
+        at = path.rfind(".")
+        while at >= 0:
+            found.setdefault(path[:at], []).append(node)
+            at = path.rfind(".", 0, at)
+    return found
 
 
 def _tolerance(value: Any) -> float | None:

@@ -34,6 +34,9 @@ class Env(Protocol):
     def tick(self) -> None:
         """Counts a step."""
 
+    def work(self, units: int) -> None:
+        """Counts further work of a step, on long lists."""
+
 
 class ExprError(Mistake):
     """An error in an expression or a placeholder, with its place: who catches a Mistake catches it too."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from netspec.graph import Graph, Node, Ref
@@ -12,6 +13,8 @@ WHOLE = ("flatten", "global_avg_pool", "global_max_pool", "adaptive_avg_pool", "
          "deform_roi_pool")  # fmt: skip
 # Maps that are enlarged more than this see the whole input, for all that is known.
 MOST_PHASES = 4096
+# A field of so many cells is larger than any input.
+LARGEST = 2**40
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +50,19 @@ def receptive_field(graph: Graph, ref: Ref) -> tuple[int, int] | None:
     return receptive_fields(graph)[ref.node]
 
 
-def receptive_fields(graph: Graph) -> dict[str, tuple[int, int] | None]:
+def receptive_fields(
+    graph: Graph, take: Callable[[int], None] = lambda work: None
+) -> dict[str, tuple[int, int] | None]:
     """Of every node, the height and width of the input cells that one value can depend on; None is the whole input.
 
     Without enlarging it is the recurrence of Araujo et al. 2019: the field grows by (k - 1) * d * jump for a window of
-    k and dilation d, and the jump by the stride. Where paths join, the largest counts.
+    k and dilation d, and the jump by the stride. Where paths join, the largest counts. `take` is told of the work.
     """
     reaches: dict[str, tuple[Reach, Reach] | None] = {}
     for node in graph.nodes.values():
         befores = [reaches[ref.node] for ref in node.inputs]
         known = [before for before in befores if before is not None]
+        take(sum(len(reach.first) - 1 for before in known for reach in before))
         if node.op == "input":
             reaches[node.path] = (ONE, ONE)
         elif len(known) < len(befores) or node.op in WHOLE:
@@ -64,7 +70,8 @@ def receptive_fields(graph: Graph) -> dict[str, tuple[int, int] | None]:
         else:
             height, width = (_through(node, side, max((b[side] for b in known), key=lambda r: r.size))
                              for side in (0, 1))  # fmt: skip
-            reaches[node.path] = (height, width) if height and width else None
+            kept = height and width and max(height.step, height.size, width.step, width.size) <= LARGEST
+            reaches[node.path] = (height, width) if height and width and kept else None
     return {path: (found[0].size, found[1].size) if found else None for path, found in reaches.items()}
 
 

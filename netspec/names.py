@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeAlias
 
 from netspec.document import Document
 from netspec.elaborate.bind import torn
@@ -25,11 +27,24 @@ def check_names(doc: Document, reporter: Reporter) -> None:
     missing = {libraries_of(name): [span] for name, span in said if span is not None}
     for decl in doc.blocks.values():
         look = _Look(doc, decl.params, decl.open, reporter, missing)
-        known = {p.name for p in decl.params} | {k.text for k, _ in decl.lets}
+        known = _known([*(p.name for p in decl.params), *(k.text for k, _ in decl.lets)])
         for tree in [*(p.default for p in decl.params if p.default), *(v for _, v in decl.lets)]:
             look.expressions(tree, known)
         look.steps(decl.body, known)
-    _Look(doc, doc.params, bool(doc.open & {"params", "let"}), reporter, missing).steps(doc.body, set(doc.values))
+    look = _Look(doc, doc.params, bool(doc.open & {"params", "let"}), reporter, missing)
+    look.steps(doc.body, _known(doc.values))
+
+
+Known: TypeAlias = ChainMap[str, None]
+
+
+def _known(names: Iterable[str]) -> Known:
+    return ChainMap(dict.fromkeys(names))
+
+
+def _with(known: Known, names: set[str]) -> Known:
+    """The names with those of a loop; without any the same, so that a long body does not copy them at each step."""
+    return known.new_child(dict.fromkeys(names)) if names else known
 
 
 class _Look:
@@ -41,9 +56,9 @@ class _Look:
         self.blocks = {p.name for p in params if p.type == "block" or p.failed or p.default is not None}
         self.said: set[str] = set()
 
-    def steps(self, steps: Iterable[Step], known: set[str]) -> None:
+    def steps(self, steps: Iterable[Step], known: Known) -> None:
         for step in steps:
-            inner = known | _loop_names(step.keywords)
+            inner = _with(known, _loop_names(step.keywords))
             self.filled(step.name, step.keywords)
             understood = step.op in (*JOINS, "do", "tee") or step.op in self.blocks or step.failed or self.call(step)
             if understood and not step.branches and step.op not in ("do", "tee"):
@@ -53,7 +68,7 @@ class _Look:
                     self.expressions(tree, inner, always=word in CONDITIONS)
             self.steps((*step.steps, *step.otherwise), inner)
             for branch in step.branches:
-                loops = inner | _loop_names(branch.keywords)
+                loops = _with(inner, _loop_names(branch.keywords))
                 self.filled(branch.name, branch.keywords)
                 for word, tree in branch.keywords.items():
                     self.expressions(tree, loops, always=word in CONDITIONS)
@@ -85,7 +100,7 @@ class _Look:
                     self.reporter.error("NS206", message, key.span, argument_help(key.text, names, step.op))
         return target is not None
 
-    def arguments(self, step: Step, known: set[str]) -> None:
+    def arguments(self, step: Step, known: Known) -> None:
         """The expressions in the arguments of a step; the variant of a network and where it ends are none."""
         if isinstance(step.args, Map) and isinstance(self.home.callable(step.op), Document):
             for key, value in step.args.entries:
@@ -94,7 +109,7 @@ class _Look:
         elif torn(step.args) is None:
             self.expressions(step.args, known)
 
-    def expressions(self, tree: Tree | None, known: set[str], always: bool = False) -> None:
+    def expressions(self, tree: Tree | None, known: Known, always: bool = False) -> None:
         """Parses every expression below a tree and looks for names that nothing declares."""
         for scalar, start in expressions(tree, always):
             try:
@@ -102,11 +117,11 @@ class _Look:
             except ExprError as e:
                 self.reporter.error(e.code, e.message, e.span or scalar.span, e.help)
                 continue
-            unknown = [name for name in parsed.parsed.names if name not in known] if not self.open else []
-            for name in unknown[:1]:  # elaboration stops there too
-                at = place_of(parsed, name)
+            unknown = [] if self.open else [name for name in parsed.parsed.names if name not in known]
+            if unknown:  # elaboration stops at the first one too
+                at, name = min(((place_of(parsed, n), n) for n in unknown), key=lambda found: found[0][1:3])
                 if name not in self.said:
-                    self.reporter.error("NS202", f"there is no value '{name}'", at, did_you_mean(name, known))
+                    self.reporter.error("NS202", f"there is no value '{name}'", at, did_you_mean(name, list(known)))
                 self.said.add(name)
 
 

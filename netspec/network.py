@@ -10,7 +10,7 @@ from warnings import warn
 
 from netspec.document import Document, lineage, read_document
 from netspec.elaborate import elaborate
-from netspec.elaborate.run import MAX_NODES, InputSize
+from netspec.elaborate.run import MAX_NODES, Budget, InputSize
 from netspec.errors import Diagnostic, Reporter, SpecError, UsageError, did_you_mean
 from netspec.graph import Graph
 from netspec.passes import NAMED, Pass, inference
@@ -58,6 +58,11 @@ class Network:
     def name(self) -> str:
         """The name of the variant, or of the document."""
         return self.graph.name
+
+    def forget(self) -> None:
+        """Lets go of the graphs; the name and the warnings stay."""
+        self.graph = Graph(self.graph.name, [], {})
+        self.__dict__.pop("inference", None)
 
     @cached_property
     def inference(self) -> Graph:
@@ -165,7 +170,7 @@ def build(
     settings: Mapping[str, Any] | None = None,
     reporter: Reporter | None = None,
     input: InputSize | None = None,
-    max_nodes: int = MAX_NODES,
+    max_nodes: int | Budget = MAX_NODES,
 ) -> Network:
     """Compiles one variant of a document; raises SpecError with all findings, UsageError."""
     reporter = Reporter() if reporter is None else reporter
@@ -217,7 +222,7 @@ def build_block(
     settings: Mapping[str, Any] | None = None,
     reporter: Reporter | None = None,
     input: InputSize | None = None,
-    max_nodes: int = MAX_NODES,
+    max_nodes: int | Budget = MAX_NODES,
 ) -> Network:
     """Compiles one block of a document alone, by its examples; raises SpecError with all findings, UsageError."""
     from netspec.elaborate.alone import elaborate_block

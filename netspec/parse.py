@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ _REFUSED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\u
 _WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Scalar:
     """A scalar with its place; `plain` tells `3` from `"3"`."""
 
@@ -149,8 +150,8 @@ def parse(source: Source, reporter: Reporter) -> Map | None:
 
 def parse_any(source: Source, reporter: Reporter) -> Tree | None:
     """The tree of a text, or None after an error, or where there is nothing in it."""
-    refused = list(_REFUSED.finditer(source.text))
-    for found in refused[:20]:
+    refused = list(islice(_REFUSED.finditer(source.text), 20))
+    for found in refused:
         before = source.text[: found.start()]
         line, col = before.count("\n") + 1, found.start() - before.rfind("\n")
         reporter.error(

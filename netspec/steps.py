@@ -64,6 +64,10 @@ class Step:
         return found
 
 
+MAX_BESIDE = 100
+"""Among so many branches a name is looked for that a branch cannot see."""
+
+
 @dataclass(eq=False, slots=True)
 class Branch:
     """One branch of a join."""
@@ -89,7 +93,7 @@ class Branch:
 
     def beside(self, name: str) -> Branch | None:
         """Another branch of the join that has this name, or a step of it: branches do not see each other."""
-        for branch in self.all:
+        for branch in self.all[:MAX_BESIDE]:
             made = (branch.makes, *(made for step in branch.steps for made in step.makes))
             if branch is not self and name in made:
                 return branch

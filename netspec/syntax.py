@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from netspec.arith import FUNCTIONS, Fault, compare, truth, unary
-from netspec.closures import Run, Wrong, arith, comprehend, cut, guard, item, logic, unknown_help
+from netspec.arith import FUNCTIONS, Fault, bounded, compare, cost, truth, unary, weight
+from netspec.closures import Run, Wrong, arith, comprehend, cut, guard, item, logic, spend, unknown_help
 from netspec.errors import Hint, did_you_mean
 from netspec.lexer import Token, tokens
 
 MAX_LENGTH = 500
 MAX_DEPTH = 50
+MAX_FILLED = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,8 @@ class Parser:
             left = first(env, local)
             for token, part in rest:
                 right = part(env, local)
+                if isinstance(left, list) and isinstance(right, list):
+                    spend(env, weight(left) // 16)
                 if not guard(token, compare, token.text, left, right):
                     return False
                 left = right
@@ -288,8 +291,12 @@ class Parser:
         self.want(")", token)
 
         def run(env: Any, local: dict[str, Any]) -> Any:
-            env.tick()
-            return guard(token, fn, *[arg(env, local) for arg in args])
+            values = [arg(env, local) for arg in args]
+            spend(env, cost(*values))
+            result = guard(token, fn, *values)
+            if isinstance(result, list):
+                spend(env, cost(result))
+            return result
 
         return run
 
@@ -309,7 +316,7 @@ class Parser:
                 break
             parts.append(self._inside())
         self.want("]", token)
-        return lambda env, local: [part(env, local) for part in parts]
+        return lambda env, local: guard(token, bounded, [part(env, local) for part in parts])
 
     def comprehension(self, token: Token, start: int) -> Run:
         """Reads the names first, since the element before them uses them."""
@@ -354,8 +361,13 @@ class Holes:
 
     def text(self, env: Any, local: dict[str, Any]) -> str:
         """The text with its holes computed, to ints or words; raises Wrong."""
-        out = []
+        out: list[str] = []
+        length = 0
         for part in self.parts:
+            length += len(out[-1]) if out else 0
+            if length > MAX_FILLED:
+                message = f"limit exceeded: placeholders make more than {MAX_FILLED:,} characters of this"
+                raise Wrong("NS304", message, 0, 1)
             if isinstance(part, str):
                 out.append(part)
                 continue

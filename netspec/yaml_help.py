@@ -8,6 +8,9 @@ import yaml
 
 from netspec.errors import Reporter, Source, Span
 
+MAX_TRAP = 500
+"""Characters of a line in which common mistakes are looked for."""
+
 
 def report_syntax(source: Source, reporter: Reporter, error: yaml.YAMLError) -> None:
     """One error for a text that is not valid YAML, at the place where it is wrong as far as that can be seen."""
@@ -22,7 +25,7 @@ def report_syntax(source: Source, reporter: Reporter, error: yaml.YAMLError) -> 
     opened = _unclosed(source.text, line)
     if opened is not None:
         bracket, at_line, at_col = opened
-        trap = _flow_trap(source.line(at_line))
+        trap = _flow_trap(source.line(at_line)[:MAX_TRAP])
         reporter.error(
             "NS102",
             f"this '{bracket}' is never closed",
@@ -51,18 +54,19 @@ def _unclosed_quote(source: Source, error: yaml.YAMLError, line: int) -> Span | 
 def _quotes(source: Source, last_line: int) -> Span | None:
     """The first quote up to a line that is opened where a value begins and not closed in its line."""
     for number in range(1, last_line + 1):
-        quote, opened, previous = "", 0, " "
+        quote, opened, previous, before = "", 0, " ", ""
         line = source.line(number)
         if line.lstrip().startswith("#"):
             continue
         for col, char in enumerate(line, 1):
             if quote:
                 quote = "" if char == quote and not (quote == '"' and previous == "\\") else quote
-            elif char in "'\"" and line[: col - 1].rstrip()[-1:] in ("", ":", "-", "[", "{", ",", "("):
+            elif char in "'\"" and before in ("", ":", "-", "[", "{", ",", "("):
                 quote, opened = char, col
             elif char == "#" and previous.isspace():
                 break
             previous = char
+            before = before if char.isspace() else char
         if quote:
             return Span(source, number, opened, number, opened + 1)
     return None
@@ -70,7 +74,7 @@ def _quotes(source: Source, last_line: int) -> Span | None:
 
 def _trap(source: Source, line: int) -> str:
     """The help for a mistake of the traps' list, seen at a line that the YAML reader refused."""
-    here, above = source.line(line), source.line(line - 1)
+    here, above = source.line(line)[:MAX_TRAP], source.line(line - 1)[:MAX_TRAP]
     if re.match(r"\s*-\s*\{[^}]*\}\s*=", here):
         return 'quote a name that starts with a hole: `- "{k} = conv": 64`'
     if re.search(r":\s*(['\"])[^'\"]*\1\s*\S", here):
@@ -99,7 +103,8 @@ def _flow_trap(line: str) -> str:
 def _unclosed(text: str, last_line: int) -> tuple[str, int, int] | None:
     """The innermost bracket that is open where reading failed, quotes and comments skipped."""
     stack: list[tuple[str, int, int]] = []
-    for number, line in enumerate(text.split("\n")[:last_line], 1):
+    lines = text.split("\n")
+    for number, line in enumerate(lines[:last_line], 1):
         quote, previous = "", " "
         for col, char in enumerate(line, 1):
             if quote:
@@ -113,7 +118,7 @@ def _unclosed(text: str, last_line: int) -> tuple[str, int, int] | None:
             elif char in "]}" and stack:
                 stack.pop()
             previous = char
-        if stack and number < last_line and _leaves(_next(text, number), text.split("\n")[stack[0][1] - 1]):
+        if stack and number < min(last_line, len(lines)) and _leaves(lines[number], lines[stack[0][1] - 1]):
             break
     return stack[0] if stack else None
 
@@ -122,8 +127,3 @@ def _leaves(line: str, opening: str) -> bool:
     """Whether a line stands no more in a bracket of another: an entry of a list, or a key that is no deeper."""
     indents = [len(text) - len(text.lstrip()) for text in (line, opening)]
     return bool(re.match(r"\s*- ", line) or re.match(r"\s*\w+:( |\Z)", line) and indents[0] <= indents[1])
-
-
-def _next(text: str, number: int) -> str:
-    lines = text.split("\n")
-    return lines[number] if number < len(lines) else ""

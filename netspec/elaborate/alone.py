@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
+from netspec import collector
 from netspec.document import Document
 from netspec.elaborate.call import block
 from netspec.elaborate.live import dead_steps
-from netspec.elaborate.run import MAX_NODES, RAISE_LIMITS, Context, Enough, InputSize, OverBudget, Run, Where
+from netspec.elaborate.run import (
+    MAX_NODES,
+    NETWORK,
+    RAISE_LIMITS,
+    Budget,
+    Context,
+    Enough,
+    InputSize,
+    OverBudget,
+    Run,
+    Where,
+)
 from netspec.elaborate.top import _as_yaml, _deep_recursion, _input, size_of
 from netspec.elaborate.values import POISON, BlockFrame, Env, Mistake, Names, Poisoned, Val
 from netspec.errors import Reporter, Source, Span, UsageError, did_you_mean
 from netspec.graph import Graph, Output, holders
 from netspec.parse import Map, Scalar, Seq, Tree, parse
-from netspec.steps import BlockDecl, Step, items
+from netspec.steps import BlockDecl, Step
 
 
 def elaborate_block(
@@ -24,7 +37,7 @@ def elaborate_block(
     settings: Mapping[str, Any] | None = None,
     input: InputSize | None = None,
     example: int = 0,
-    max_nodes: int = MAX_NODES,
+    max_nodes: int | Budget = MAX_NODES,
 ) -> Graph | None:
     """The graph of one block alone; what is not given comes from its `examples`; raises UsageError."""
     if name not in doc.blocks:
@@ -32,9 +45,9 @@ def elaborate_block(
     decl = doc.blocks[name]
     if decl.failed:
         return None
-    run = Run(reporter, set(doc.bad), max_nodes)
-    examples = [t for t in items(decl.examples, run.bad) if isinstance(t, Map)]
-    chosen = examples[example] if example < len(examples) else None
+    run = Run(reporter, doc.bad, Budget.of(max_nodes))
+    given = decl.examples.items if isinstance(decl.examples, Seq) else ()
+    chosen = next(islice((t for t in given if isinstance(t, Map) and id(t) not in run.bad), example, None), None)
     args = chosen.get("args") if chosen is not None else None
     if settings:
         unknown = [k for k in settings if k not in [p.name for p in decl.params]]
@@ -51,8 +64,9 @@ def elaborate_block(
             if missing
             else "--input CxHxW, or `examples:` in the block",
         )
-    with _deep_recursion():
+    with _deep_recursion(), collector.paused():
         try:
+            run.tick(NETWORK)
             return _build(run, decl, args, chosen, input)
         except Enough:
             return None

@@ -18,7 +18,8 @@ def network(
     """A network used as a block: with a variant, settings, and `until` a step, whose inner results can then be read."""
     from netspec.elaborate.top import input_names, input_places, output_values
 
-    run.bad |= doc.bad
+    if not doc.bad <= run.bad:
+        run.bad = run.bad | doc.bad
     frame = enter(run, doc.name, doc, ctx, step.span, where, {})
     frame.is_document = True
     slots = [Slot(p.name) for p in doc.params] + [Slot("variant", False), Slot("until", False)]

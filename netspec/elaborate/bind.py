@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from netspec.arith import MAX_LIST, weight
 from netspec.elaborate.values import BlockValue, Env, Mistake, Poisoned, Word
-from netspec.errors import Span, did_you_mean
+from netspec.errors import MAX_KNOWN, Span, did_you_mean
 from netspec.expr import ExprError, Template, evaluate, parse_expr
 from netspec.identifiers import Kind, clipped, why_not
 from netspec.meant import argument_help, meant_argument, op_help
@@ -140,9 +141,16 @@ def expression(env: Env, tree: Scalar, start: int | None = None) -> Any:
 def literal(env: Env, tree: Tree) -> Any:
     """A scalar or a list of them, deeply; raises Mistake."""
     if isinstance(tree, Scalar):
-        return scalar(env, tree)
+        env.run.tick()
+        value = scalar(env, tree)
+        if isinstance(value, list):
+            env.run.tick(weight(value) // 16)
+        return value
     if isinstance(tree, Seq):
-        return [literal(env, item) for item in tree.items]
+        found = [literal(env, item) for item in tree.items]
+        if any(isinstance(v, list) for v in found) and weight(found) > MAX_LIST:
+            raise Mistake("NS304", f"limit exceeded: a list has at most {MAX_LIST:,} values", tree.span)
+        return found
     raise Mistake("NS302", "a mapping cannot stand here", tree.span, "numbers, words, lists and `=expressions` can")
 
 
@@ -189,9 +197,10 @@ def argument(env: Env, tree: Tree, type_: str, name: str, one_of: Sequence[Any] 
     if one_of and value not in one_of:
         raise Mistake(
             "NS307",
-            f"'{name}' is one of {', '.join(map(str, one_of))}, this is {describe(value)}",
+            f"'{name}' is one of {', '.join(map(str, one_of[:20]))}{', ...' * (len(one_of) > 20)}, "
+            f"this is {describe(value)}",
             tree.span,
-            did_you_mean(str(value), map(str, one_of)),
+            did_you_mean(str(value), map(str, one_of[:MAX_KNOWN])),
         )
     if low is not None and isinstance(value, (int, float)) and value < low:
         raise Mistake("NS307", f"'{name}' must be at least {low:g}, this is {value}", tree.span)
@@ -309,7 +318,7 @@ def _block_with_args(env: Env, tree: Map) -> BlockValue:
     word = Word(key.text)
     word.home, word.frame = env.frame.home, env.frame
     found = resolve_block(env, word, key)
-    return BlockValue(found.name, found.target, args, env)
+    return BlockValue(found.name, found.target, args, env.kept())
 
 
 def resolve_block(env: Env, value: Any, tree: Tree) -> BlockValue:

@@ -8,11 +8,12 @@ from netspec.elaborate.bind import condition, expression, fill, filled_name
 from netspec.elaborate.call import call
 from netspec.elaborate.loops import each, sequence
 from netspec.elaborate.mismatch import advice
-from netspec.elaborate.run import STEP, Context, Run, Where, join
+from netspec.elaborate.run import ERROR, STEP, Context, Run, Where, join
 from netspec.elaborate.unknown import unknown_op
 from netspec.elaborate.values import ABSENT, POISON, Entry, Env, Mistake, Names, Poisoned, Val, place_of
 from netspec.errors import Hint, Span, did_you_mean
 from netspec.expr import parse_template
+from netspec.graph import Ref
 from netspec.identifiers import Kind, Path, why_no_part
 from netspec.meant import numbers_to_a_join
 from netspec.ops import OPS, OpError
@@ -53,6 +54,7 @@ def run_step(run: Run, step: Step, ctx: Context, running: Val) -> Val:
     except Poisoned:
         pass
     if value.state == "poison":
+        run.tick(ERROR)
         ctx.names.lose(step.makes, ctx.where.path, step.span)
     _stop_at(ctx)
     return running if step.op == "tee" else value
@@ -63,7 +65,8 @@ def _stop_at(ctx: Context) -> None:
     until = ctx.frame.until
     if until is not None and not ctx.frame.stopped:
         path = join(ctx.frame.prefix, until)
-        ctx.frame.stopped = any(entry.path == path for entry in ctx.names.entries.values())
+        entry = ctx.names.entries.get(until.rpartition(".")[2])
+        ctx.frame.stopped = entry is not None and entry.path == path
 
 
 def name_of(env: Env, step: Step) -> str:
@@ -137,6 +140,7 @@ def once(
         return run_steps(run, step.otherwise, inner, running), None
     if feed and "from" in step.keywords:
         running = read_from(env, step.keywords["from"])
+    run.tick(len(running.names) // 8)
     if running.names and ctx.frame.inputs and running.names == tuple(ctx.frame.inputs):
         ctx.frame.reads.update(running.names)
     if "share" in step.keywords:
@@ -164,13 +168,16 @@ def _group(run: Run, step: Step, ctx: Context, running: Val, where: Where) -> Re
 def read_from(env: Env, tree: Tree) -> Val:
     """The value that `from` names, or the values of a list of paths; raises Mistake or Poisoned."""
     if isinstance(tree, Seq):
-        values = [read_from(env, item) for item in tree.items]
-        refs = tuple(ref for value in values for ref in value.refs)
-        return Val(refs, tuple(map(str, range(len(refs)))))
+        refs: list[Ref] = []
+        for item in tree.items:
+            refs += read_from(env, item).refs
+        return Val(tuple(refs), tuple(map(str, range(len(refs)))))
     if not isinstance(tree, Scalar):
         raise Mistake("NS203", "a path is wanted", tree.span)
     try:
-        return env.resolve(fill(env, parse_template(tree.text, tree.at), tree.span))
+        found = env.resolve(fill(env, parse_template(tree.text, tree.at), tree.span))
+        env.run.tick(1 + len(found.refs) // 4)
+        return found
     except Mistake as e:
         raise Mistake(e.code, e.message, e.span or tree.span, e.help) from None
 
@@ -242,6 +249,8 @@ def run_join(run: Run, step: Step, ctx: Context, running: Val, where: Where, loo
         )
     if step.broken or any(value.state for _, value in operands):
         return POISON, children
+    if not operands:
+        raise Mistake("NS305", f"'{step.op}' has nothing to join", step.span, "`from` names no value")
     if len(operands) == 1:
         return operands[0][1], children
     refs = tuple(value.refs[0] for _, value in operands)
@@ -295,7 +304,7 @@ def _branches(
             if old is not None and (old.written or name in ctx.names.entries):
                 raise _taken(ctx, name, entry.path, old, entry.span or step.span, _TWO_JOINS)
             ctx.names.entries[name] = entry
-        ctx.names.lost += found.lost
+        ctx.names.lost |= found.lost
         return operands, None
     return operands, found
 

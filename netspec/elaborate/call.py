@@ -8,7 +8,7 @@ from typing import Any
 
 from netspec.document import Document
 from netspec.elaborate.bind import Slot, argument, collect, literal, type_of
-from netspec.elaborate.run import CALL, Context, Run, Where
+from netspec.elaborate.run import CALL, PARAM, Context, Run, Where
 from netspec.elaborate.unknown import check_arguments, may_make, named
 from netspec.elaborate.values import POISON, BlockFrame, BlockValue, Entry, Env, Mistake, Names, Poisoned, Val, Word
 from netspec.errors import Frame, Span, did_you_mean
@@ -243,10 +243,11 @@ def parameters(
 
     Where the arguments have a mistake already (`complete` is false), what is not given is unknown: nothing is missing.
     """
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = dict(env.values)
     missing: list[str] = []
+    inner = env.seeing(values)
     for p in params:
-        inner = env.with_values(values)
+        run.tick(PARAM)
         if p.failed:
             values[p.name] = POISON
             continue
@@ -296,12 +297,14 @@ def _limits(p: ParamDecl, env: Env) -> tuple[list[Any], float | None]:
 def lets(run: Run, written: Sequence[tuple[Scalar, Tree]], env: Env) -> dict[str, Any]:
     """`let`: values computed once, in order."""
     values = dict(env.values)
+    inner = env.seeing(values)
     for key, tree in written:
+        run.tick(PARAM)
         if id(tree) in run.bad or id(key) in run.bad:
             values[key.text] = POISON
             continue
         try:
-            values[key.text] = literal(env.with_values(values), tree)
+            values[key.text] = literal(inner, tree)
         except Mistake as e:
             run.mistake(env.frame, e, tree.span)
             values[key.text] = POISON

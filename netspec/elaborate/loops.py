@@ -65,7 +65,7 @@ def _repeat(run: Run, step: Step, ctx: Context, maker: _Rounds, running: Val) ->
 def lose(names: Names, template: Template | None) -> None:
     """After an error the names that a step would have made are known, so that their readers say nothing more."""
     if template is not None and not template.is_plain:
-        names.lost.append(template.pattern)
+        names.lost[template.pattern] = None
 
 
 class _Rounds:

@@ -14,6 +14,8 @@ from netspec.ops.join import Disagreement
 from netspec.ops.window import window
 
 Size = tuple[int, ...]
+MAX_SIDES, MAX_STEPS = 50, 200
+"""So many branches are looked at, and so many steps of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ def advice(run: Run, op: str, operands: Sequence[tuple[str, Val]], frame: BlockF
     """The help for branches that disagree."""
     if not isinstance(error, Disagreement):
         return str(error.help or error)
-    sides = [_side(run, label, value.refs[0], frame) for label, value in operands]
+    sides = [_side(run, label, value.refs[0], frame) for label, value in operands[:MAX_SIDES]]
     if len({len(s.shape) for s in sides}) > 1:
         flat = next(s for s in sides if len(s.shape) == 2 or len(s.shape) == min(len(o.shape) for o in sides))
         return f"{flat.label} is flat and the others are not: `flatten` stands in all of them, or after the join"
@@ -59,7 +61,7 @@ def _gate(op: str, sides: Sequence[Side]) -> bool:
 def _side(run: Run, label: str, ref: Ref, frame: BlockFrame) -> Side:
     """Follows a branch back through steps of one operand each, as far as this call of a block goes."""
     shape, steps = run.nodes[ref.node].shapes[ref.out], []
-    while True:
+    while len(steps) < MAX_STEPS:
         node = run.nodes[ref.node]
         if node.op == "input" or len(node.inputs) != 1 or not _inside(node, frame):
             break

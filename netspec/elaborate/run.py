@@ -23,9 +23,9 @@ InputSize = Sequence[int] | Mapping[str, Sequence[int]]
 MAX_NODES = 100_000
 # Work that makes no node, in units of about a microsecond, and what each node allows beside it.
 MAX_WORK = 500_000
-WORK_OF_NODE = 100
+WORK_OF_NODE = 120
 RAISE_LIMITS = "--max-nodes raises the limits of nodes and of work"
-STEP, ITERATION, CALL = 10, 25, 60
+STEP, ITERATION, CALL, PARAM, ERROR, NETWORK = 25, 40, 80, 8, 50, 400
 # After misspellings that were read as what was probably meant, to check what follows: how many of them, and how far.
 MAX_GUESSES = 10
 MAX_NODES_AFTER_GUESS = 2_000
@@ -119,12 +119,42 @@ class Context:
 
 
 @dataclass(eq=False)
+class Budget:
+    """What may still be done without making a node, in all networks of one document that are checked together."""
+
+    max_nodes: int = MAX_NODES
+    used: int = 0
+
+    @classmethod
+    def of(cls, limit: int | Budget) -> Budget:
+        """A budget of so many nodes, or one that is given."""
+        return limit if isinstance(limit, Budget) else cls(limit)
+
+    def take(self, cost: int) -> None:
+        """Counts work; raises OverBudget."""
+        self.used += cost
+        if self.used > MAX_WORK and self.spent:
+            raise OverBudget(f"more than {self.limit:,} units of work that make no node "
+                             "(iterations, calls, parts of expressions)")
+
+    @property
+    def limit(self) -> int:
+        """--max-nodes raises it."""
+        return max(MAX_WORK, 5 * self.max_nodes)
+
+    @property
+    def spent(self) -> bool:
+        """Whether nothing is left."""
+        return self.used > self.limit
+
+
+@dataclass(eq=False)
 class Run:
     """One elaboration of one document."""
 
     reporter: Reporter
     bad: set[int] = field(default_factory=set)
-    max_nodes: int = MAX_NODES
+    budget: Budget = field(default_factory=Budget)
     nodes: dict[str, Node] = field(default_factory=dict)
     scopes: dict[str, Scope] = field(default_factory=dict)
     traces: dict[str, BlockFrame] = field(default_factory=dict)
@@ -134,8 +164,6 @@ class Run:
     """Prefix of weights -> the node that made them."""
     offered: list[tuple[Val, Span, BlockFrame, str]] = field(default_factory=list)
     """Steps with several values, whose parts may stay unread."""
-    work: int = 0
-    """Used up so far; every node gives some back."""
     params: int = 0
     forecast: Forecast = field(default_factory=Forecast)
     known: dict[Document, dict[str, None]] = field(default_factory=dict)
@@ -147,14 +175,19 @@ class Run:
     last_node: int = 0
     """After a guess, how many nodes are made at most."""
 
+    @property
+    def max_nodes(self) -> int:
+        """The most nodes of a network."""
+        return self.budget.max_nodes
+
     def tick(self, cost: int = 1) -> None:
-        """Counts work against the limit; raises OverBudget."""
-        self.work += cost
-        if self.work > MAX_WORK and self.work > max(MAX_WORK, 5 * self.max_nodes):
-            if self.guesses:
-                raise Enough
-            raise OverBudget(f"more than {max(MAX_WORK, 5 * self.max_nodes):,} units of work that make no node "
-                             "(iterations, calls, parts of expressions)")
+        """Counts work against the limit; raises OverBudget, or Enough where there are errors already."""
+        try:
+            self.budget.take(cost)
+        except OverBudget:
+            if self.reporter.failed:
+                raise Enough from None
+            raise
 
     def reserve(self, count: int, step: Step | Branch, ctx: Context, span: Span) -> None:
         """Holds the iterations of a loop against the limit before the first of them; raises OverBudget."""
@@ -275,7 +308,7 @@ class Run:
         if rule.weights or rule.stats:
             self._own(node, written, span)
         self.nodes[where.path] = node
-        self.work -= WORK_OF_NODE
+        self.budget.used -= WORK_OF_NODE - len(operands) - len(rule.shapes)
         self.traces[where.path] = frame
         self.weights_of[where.path] = weights_at
         count = len(rule.shapes)

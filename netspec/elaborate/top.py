@@ -7,13 +7,24 @@ from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from netspec import suggest
+from netspec import collector, suggest
 from netspec.document import RESERVED_VARIANT_KEYS, Document, Variant, lineage
 from netspec.elaborate.bind import condition, expression, fill, literal, type_of
 from netspec.elaborate.body import run_steps
 from netspec.elaborate.call import lets, parameters, replace_default
 from netspec.elaborate.live import dead_steps
-from netspec.elaborate.run import MAX_NODES, RAISE_LIMITS, Context, Enough, InputSize, OverBudget, Run, Where
+from netspec.elaborate.run import (
+    MAX_NODES,
+    NETWORK,
+    RAISE_LIMITS,
+    Budget,
+    Context,
+    Enough,
+    InputSize,
+    OverBudget,
+    Run,
+    Where,
+)
 from netspec.elaborate.values import POISON, BlockFrame, Entry, Env, Mistake, Names, Poisoned, Val
 from netspec.errors import Reporter, Source, Span, UsageError, did_you_mean
 from netspec.expr import parse_template
@@ -30,7 +41,7 @@ def elaborate(
     settings: Mapping[str, Any] | None = None,
     reporter: Reporter | None = None,
     input: InputSize | None = None,
-    max_nodes: int = MAX_NODES,
+    max_nodes: int | Budget = MAX_NODES,
     declared_input: bool = False,
 ) -> Graph | None:
     """The training graph of a variant (the first by default), or None after errors.
@@ -50,9 +61,10 @@ def elaborate(
             f"'{doc.name}' has no variant '{variant[:80]}'",
             f"did you mean '{near}'?" if near else did_you_mean(variant, doc.variants),
         )
-    run = Run(reporter, set(doc.bad), max_nodes)
-    with _deep_recursion():
+    run = Run(reporter, doc.bad, Budget.of(max_nodes))
+    with _deep_recursion(), collector.paused():
         try:
+            run.tick(NETWORK)
             chosen = variant or doc.default_variant
             return _network(run, doc, chosen, dict(settings or {}), input, declared_input)
         except Enough:
@@ -131,7 +143,7 @@ def _values(
 
 def values_of(doc: Document, variant: str | None, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What the params and `let` of a document are in one of its variants, for a document that compiles."""
-    run = Run(Reporter(), set(doc.bad), MAX_NODES)
+    run = Run(Reporter(), doc.bad)
     chain = lineage(doc, variant, run.reporter) if variant is not None else []
     frame = BlockFrame(doc, doc.name, {}, "", (), 0, is_document=True)
     return _values(run, doc, chain, dict(settings or {}), frame, Names())
@@ -139,7 +151,7 @@ def values_of(doc: Document, variant: str | None, settings: Mapping[str, Any] | 
 
 def inputs_of(doc: Document, variant: str | None) -> dict[str, Shape]:
     """The shapes that enter a document that compiles, without compiling it."""
-    run = Run(Reporter(), set(doc.bad), MAX_NODES)
+    run = Run(Reporter(), doc.bad)
     chain = lineage(doc, variant, run.reporter) if variant is not None else []
     frame = BlockFrame(doc, doc.name, {}, "", (), 0, is_document=True)
     env = Env(run, frame, _values(run, doc, chain, {}, frame, Names()), Names())

@@ -14,6 +14,8 @@ from netspec.ops import Op, lookup
 from netspec.parse import Map, Scalar, Seq, Tree
 from netspec.steps import ANYTHING, BlockDecl, Step
 
+MAX_CALLABLES = 300
+
 
 def named(run: Run, step: Step, ctx: Context) -> Op | BlockDecl | Document | None:
     """What the op's name means here; an unknown one is reported, and read as the nearest op, for shapes alone.
@@ -50,6 +52,8 @@ def unknown_op(run: Run, step: Step, home: Document) -> Mistake | None:
 def may_make(run: Run, step: Step, ctx: Context) -> list[str | re.Pattern[str]]:
     """The names that a step of an unknown op may make: that of its op, and those of the branches in it."""
     if any(_holds_steps(value) for value in _parts(step.args)):
+        return [ANYTHING]
+    if len(run.callables(ctx.frame.home)) > MAX_CALLABLES:
         return [ANYTHING]
     known = "|".join(map(re.escape, run.callables(ctx.frame.home)))
     return [re.compile(rf"(?:{known})(?:_\d+)?\Z")] if step.name is None else []

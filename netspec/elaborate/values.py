@@ -78,6 +78,8 @@ class Entry:
 
 
 _BRANCHES = "branches do not see each other: what both need stands before the join"
+MAX_LOST = 200
+"""After so many templates with errors any name may be one that they would have made."""
 
 
 @dataclass(eq=False, slots=True)
@@ -86,10 +88,12 @@ class Names:
 
     parent: Names | None = None
     entries: dict[str, Entry] = field(default_factory=dict)
-    lost: list[re.Pattern[str]] = field(default_factory=list)
+    lost: dict[re.Pattern[str], None] = field(default_factory=dict)
     """What the names look like that steps with an error would have made."""
     branch: Branch | None = None
     """The branch whose scope this is."""
+    missed: set[str] = field(default_factory=set)
+    """Unknown names that were said already; kept by the outermost scope of a block."""
 
     def visible(self, name: str) -> Entry | None:
         """The entry that a name means here: of this scope, or of one around it."""
@@ -100,7 +104,7 @@ class Names:
             scope = scope.parent
         scope = self
         while scope is not None:
-            if any(looks.match(name) for looks in scope.lost):
+            if name in scope.missed or len(scope.lost) > MAX_LOST or any(looks.match(name) for looks in scope.lost):
                 return Entry(POISON, name, None, False)
             scope = scope.parent
         return None
@@ -113,8 +117,8 @@ class Names:
                 entry = self.entries.setdefault(name, Entry(POISON, path, span, False))
                 if entry.children is not None and entry.span == span:
                     entry.value = POISON  # a loop that has not made all its iterations
-            elif name not in self.lost:
-                self.lost.append(name)
+            else:
+                self.lost[name] = None
 
     def miss(self, name: str, help: str | Hint = "") -> Mistake:
         """The error of an unknown name, which is said once in a block: after that it is an error value."""
@@ -123,7 +127,7 @@ class Names:
             beside = beside or (scope.branch and scope.branch.beside(name))
             scope = scope.parent
         beside = beside or (scope.branch and scope.branch.beside(name))
-        scope.lost.append(re.compile(re.escape(name) + r"\Z"))
+        scope.missed.add(name)
         if beside is not None:
             label = beside.counted or (beside.name.written("_") if beside.name is not None else "")
             where = f"it is the branch '{label}'" if name == label else f"it stands in the branch '{label}'"
@@ -182,9 +186,13 @@ class Env:
     ) -> None:
         self.run, self.frame, self.values, self.scope, self.entering = run, frame, values, scope, entering
 
-    def with_values(self, more: Mapping[str, Any]) -> Env:
-        """The same with further values."""
-        return Env(self.run, self.frame, {**self.values, **more}, self.scope, self.entering)
+    def seeing(self, values: Mapping[str, Any]) -> Env:
+        """The same with other values, which may still grow."""
+        return Env(self.run, self.frame, values, self.scope, self.entering)
+
+    def kept(self) -> Env:
+        """The same with the values that there are now, for what is evaluated later."""
+        return Env(self.run, self.frame, dict(self.values), self.scope, self.entering)
 
     def at(self, scope: Names, entering: Val | None) -> Env:
         """The same seen from a scope, with what enters the step."""
@@ -223,8 +231,12 @@ class Env:
         return shape[index]
 
     def tick(self) -> None:
-        """Counts a step of elaboration against the budget."""
+        """Counts a step against the limit."""
         self.run.tick()
+
+    def work(self, units: int) -> None:
+        """Counts further work against the limit."""
+        self.run.tick(units)
 
     def read(self, path: str) -> Val:
         """The one tensor at a path of this block, `x` and `in` included; raises Mistake or Poisoned."""

@@ -6,6 +6,8 @@ from typing import Literal
 
 from netspec.ops.base import OpError, Parts, Rule, Size, Tensor, op, show
 
+MAX_PARTS = 10_000
+
 
 @op()
 def input_(shape: list, *, sample: Literal["normal", "rois"] = "normal") -> Rule:  # type: ignore[type-arg]
@@ -33,6 +35,8 @@ def split(x: Tensor, /, parts: Parts) -> Rule:
     if isinstance(parts, int):
         if parts < 1 or c % parts:
             raise OpError(f"{c} channels cannot be cut into {parts} equal parts", "list the sizes", "parts")
+        if parts > MAX_PARTS:
+            raise OpError(f"limit exceeded: at most {MAX_PARTS:,} parts", arg="parts")
         sizes: tuple[int, ...] = (c // parts,) * parts
     elif all(type(p) is int for p in parts):
         sizes = parts
