@@ -77,11 +77,6 @@ class _Verifier:
         return output_of(graph, path)
 
     @cached_property
-    def known(self) -> list[str]:
-        """The paths that facts can name."""
-        return list(self.parts[id(self.graph)])
-
-    @cached_property
     def receptive_fields(self) -> dict[str, tuple[int, int] | None]:
         return receptive_fields(self.graph, self.budget.take)
 

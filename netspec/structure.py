@@ -257,8 +257,9 @@ class _Structure:
                 continue
             if isinstance(item, Map):
                 self.step(item)
-            elif isinstance(item, Scalar):
-                self.head(item, item)
+            elif isinstance(item, Scalar) and (op := self.head(item, item)) in ("do", "tee"):
+                self.reporter.error("NS110", f"'{op}' has no steps", item.span, f"`{op}: [relu, ...]`")
+                self.bad.add(id(item))
 
     def head(self, key: Scalar, node: Tree) -> str:
         """Checks the name of `name = op`; gives the op."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from itertools import islice
 from typing import TYPE_CHECKING
+
+from netspec.errors import MAX_KNOWN
 
 if TYPE_CHECKING:
     from netspec.graph import Graph
@@ -56,7 +59,8 @@ def name(asked: str, known: Mapping[str, Sequence[str]]) -> str | None:
 
 def step(path: str, graph: Graph) -> str:
     """A help line for a path at which a graph has no step: the step that is meant, or what there is to name."""
-    known = list(dict.fromkeys(p[:i] for p in graph.nodes for i, c in enumerate(p + ".") if c == "."))
+    paths = (p[:i] for p in islice(graph.nx, MAX_KNOWN) for i, c in enumerate(p + ".") if c == ".")
+    known = list(dict.fromkeys(islice(paths, 4 * MAX_KNOWN)))
     same = [p for p in known if key(p) == key(path) and key(p)]
     if path in graph.outputs:
         return f"the output '{path}' is the step '{graph.outputs[path].ref.node}'"
