@@ -8,6 +8,7 @@ from typing import Any
 
 from netspec.document import Document, lineage
 from netspec.elaborate import elaborate
+from netspec.elaborate.run import Budget
 from netspec.elaborate.top import inputs_of
 from netspec.errors import Reporter
 from netspec.graph import Graph, GraphError, Node
@@ -19,7 +20,7 @@ from netspec.passes.resize import Misfit, resize
 
 def note_inputs(
     document: Document, variant: str | None, settings: Mapping[str, Any], graph: Graph, asked: bool, reporter: Reporter,
-    max_nodes: int,
+    max_nodes: int | Budget,
 ) -> None:
     """Notes the `linear` whose input features are others than with the spec's own input, and what keeps its weights.
 

@@ -60,7 +60,8 @@ def _gate(op: str, sides: Sequence[Side]) -> bool:
 
 def _side(run: Run, label: str, ref: Ref, frame: BlockFrame) -> Side:
     """Follows a branch back through steps of one operand each, as far as this call of a block goes."""
-    shape, steps = run.nodes[ref.node].shapes[ref.out], []
+    shape = run.nodes[ref.node].shapes[ref.out]
+    steps: list[Node] = []
     while len(steps) < MAX_STEPS:
         node = run.nodes[ref.node]
         if node.op == "input" or len(node.inputs) != 1 or not _inside(node, frame):
