@@ -163,9 +163,8 @@ def worker(seed: int, numbers: range, results: Connection) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "mutated.yaml")
         for number in numbers:
-            text = inputs[number]
-            path.write_bytes(text)
             results.send((number, None))
+            path.write_bytes(inputs[number])
             try:
                 outcome = check(path)
             except BaseException as e:  # noqa: BLE001 - whatever comes out of it is what is looked for
