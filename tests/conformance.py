@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from netspec.graph import Graph, Node, Output, Ref
+from netspec.graph import Graph, Node, Output, Ref, Scope
+from netspec.identifiers import Path
 from netspec.ops import OPS, Tensor
 
 Shapes = tuple[tuple[int, ...], ...]
+Pair = tuple[int, int]
 Reference = Callable[..., Any]
 """(operands, tensors by name) -> what torch gives."""
 
@@ -34,6 +37,16 @@ def one_op(op: str, attrs: dict[str, Any], shapes: Shapes) -> Graph:
     node = Node("step", op, tuple(Ref(n.path) for n in inputs), rule.attrs, rule, "step")
     outputs = {f"y{i}": Output(Ref("step", i)) for i in range(len(rule.shapes))}
     return Graph("one", [*inputs, node], outputs).check()
+
+
+def in_a_chain(op: str, attrs: dict[str, Any], shape: tuple[int, ...]) -> Graph:
+    """A graph of one op after the identity in a group, which PyTorch's source writes as nn.Sequential of layers."""
+    alone = one_op(op, attrs, (shape,))
+    (x, step), path = alone.nodes.values(), Path("chain")
+    same = OPS["identity"].infer([Tensor(x.shape)], {})
+    first = Node(path.child("same"), "identity", (Ref(x.path),), same.attrs, same, path.child("same"))
+    last = replace(step, path=path.child("step"), inputs=(Ref(first.path),), weights_at=path.child("step"))
+    return Graph("chained", [x, first, last], {"y": Output(Ref(last.path))}, [Scope(path, "group", path)]).check()
 
 
 def pool_reference(x: torch.Tensor, pads: tuple[int, int, int, int], **options: Any) -> torch.Tensor:
@@ -63,9 +76,10 @@ def between(image: torch.Tensor, y: float, x: float) -> torch.Tensor:
     return total
 
 
-def deformed(x: torch.Tensor, offset: torch.Tensor, w: dict[str, torch.Tensor], stride: int = 1, pad: int = 0,
-             dilation: int = 1, groups: int = 1) -> torch.Tensor:
+def deformed(x: torch.Tensor, offset: torch.Tensor, w: dict[str, torch.Tensor], stride: Pair | int = 1,
+             pad: Pair | int = 0, dilation: Pair | int = 1, groups: int = 1) -> torch.Tensor:
     """Deformable convolution by equation 2 of Dai et al. 2017, pixel by pixel and tap by tap."""
+    (sy, sx), (py, px), (ky, kx) = ((v, v) if isinstance(v, int) else v for v in (stride, pad, dilation))
     out, per_group, kh, kw = w["weight"].shape
     size = x.shape[1] * 2 * kh * kw // offset.shape[1]
     found = torch.zeros(x.shape[0], out, *offset.shape[2:])
@@ -74,8 +88,7 @@ def deformed(x: torch.Tensor, offset: torch.Tensor, w: dict[str, torch.Tensor], 
         for g, u, v in np.ndindex(x.shape[1] // size, kh, kw):
             dy, dx = offset[b, 2 * (g * kh * kw + u * kw + v):, i, j][:2].tolist()
             part = slice(g * size, (g + 1) * size)
-            patch[part, u, v] = between(x[b, part], i * stride - pad + u * dilation + dy,
-                                        j * stride - pad + v * dilation + dx)
+            patch[part, u, v] = between(x[b, part], i * sy - py + u * ky + dy, j * sx - px + v * kx + dx)
         for o in range(out):
             first = o // (out // groups) * per_group
             found[b, o, i, j] = (w["weight"][o] * patch[first:first + per_group]).sum()
@@ -210,6 +223,25 @@ CASES: list[tuple[str, dict[str, Any], Shapes, Reference]] = [
      lambda x, w: F.conv2d(F.pad(x, (1, 2, 0, 1)), w["weight"], w["bias"])),
     ("affine", {"scale": -2.0, "power": 2.0, "shift": 1.0}, IMAGE, lambda x, w: 1 - 2 * x * x),
     ("leaky_relu", {"slope": 0.01}, IMAGE, lambda x, w: F.leaky_relu(x, 0.01)),
+    # Both sides unlike, so that no axis can stand for the other.
+    ("conv", {"out": 4, "kernel": (3, 5), "pad": "half", "dilation": (3, 2)}, IMAGE,
+     lambda x, w: F.conv2d(x, w["weight"], w["bias"], padding=(3, 4), dilation=(3, 2))),
+    ("conv", {"out": 4, "kernel": (2, 3), "stride": (1, 2), "pad": (0, 3), "dilation": (4, 1)}, IMAGE,
+     lambda x, w: F.conv2d(x, w["weight"], w["bias"], (1, 2), (0, 3), (4, 1))),
+    ("conv_transpose", {"out": 4, "kernel": (2, 3), "stride": (3, 2), "pad": (0, 1), "dilation": (1, 2),
+                        "output_pad": (2, 0)}, IMAGE,
+     lambda x, w: F.conv_transpose2d(x, w["weight"], w["bias"], (3, 2), (0, 1), (2, 0), 1, (1, 2))),
+    ("max_pool", {"kernel": (2, 3), "stride": (2, 1), "pad": (0, 1), "dilation": (1, 2)}, IMAGE,
+     lambda x, w: F.max_pool2d(x, (2, 3), (2, 1), (0, 1), (1, 2))),
+    ("max_pool", {"kernel": 3, "stride": 1, "pad": "half", "dilation": (1, 2)}, IMAGE,
+     lambda x, w: pool_reference(x, (1, 1, 2, 2), kernel_size=3, stride=1, dilation=(1, 2))),
+    *[("avg_pool", {"kernel": (2, 3), "stride": (1, 2), "pad": (1, 0), "ceil": c}, IMAGE,
+       lambda x, w, c=c: F.avg_pool2d(x, (2, 3), (1, 2), (1, 0), c)) for c in (False, True)],
+    ("deform_conv", {"out": 4, "kernel": (2, 3), "stride": (1, 2), "pad": (0, 2), "dilation": (3, 1)},
+     ((6, 7, 6), (12, 4, 4)), lambda x, o, w: deformed(x, o, w, (1, 2), (0, 2), (3, 1))),
+    ("lrn", {"size": 3}, IMAGE, lambda x, w: F.local_response_norm(x, 3)),
+    ("lrn", {"size": 3, "alpha": 0.2, "beta": 0.5, "k": 3.0}, IMAGE,
+     lambda x, w: F.local_response_norm(x, 3, 0.2, 0.5, 3.0)),
     ("concat", {}, ((6, 4, 4), (2, 4, 4), (1, 4, 4)), lambda *x: torch.cat(x[:3], dim=1)),
     ("concat", {}, ((6,), (2,)), lambda *x: torch.cat(x[:2], dim=1)),
     ("add", {}, IMAGE * 2, lambda a, b, w: a + b),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conformance import CASES, IDS, Reference, Shapes, arrays_of, one_op
+from conformance import CASES, IDS, Reference, Shapes, arrays_of, in_a_chain, one_op
 from netspec_torch.rules import ROWS
 
 from netspec.backend import get
@@ -35,6 +35,27 @@ def test_the_source_gives_what_torch_gives(
         for mine, theirs in zip(got, wanted, strict=True):
             assert mine.shape == tuple(theirs.shape)
             assert np.abs(mine - theirs.numpy()).max() <= 1e-5 * np.abs(theirs.numpy()).max()
+
+
+CHAINS = [(id_, *case) for id_, case in zip(IDS, CASES, strict=True) if len(case[2]) == 1 and case[0] != "split"]
+
+
+@pytest.mark.parametrize("op, attrs, shapes, reference", [c[1:] for c in CHAINS], ids=[c[0] for c in CHAINS])
+def test_the_layer_in_a_chain_gives_what_torch_gives(
+        op: str, attrs: dict[str, Any], shapes: Shapes, reference: Reference) -> None:
+    """In nn.Sequential an op is a layer, where `forward` would write an expression."""
+    graph = in_a_chain(op, attrs, shapes[0])
+    weights, inputs = draw(graph, seed=3), arrays_of(shapes, 2)
+    named = {key.rpartition(".")[2]: torch.from_numpy(value) for key, value in weights.items()}
+    wanted = reference(torch.from_numpy(inputs["x0"]), named).numpy()
+    (got,) = get("torch").run(graph, weights, inputs).outputs.values()
+    assert got.shape == wanted.shape and np.abs(got - wanted).max() <= 1e-5 * np.abs(wanted).max()
+
+
+@pytest.mark.parametrize("op, attrs", [("relu", {}), ("softmax", {}), ("gelu", {}), ("hard_swish", {}), ("flatten", {}),
+                                       ("max_pool", {"kernel": 2, "stride": 2}), ("conv", {"out": 2, "kernel": 1})])
+def test_a_chain_is_a_sequence_of_layers(op: str, attrs: dict[str, Any]) -> None:
+    assert "nn.Sequential(" in get("torch").source(in_a_chain(op, attrs, (6, 11, 9)))
 
 
 @pytest.mark.parametrize("count_pad", [True, False])
