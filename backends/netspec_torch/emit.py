@@ -203,6 +203,8 @@ class Writer:
                 self.instance(item)
             elif (chain := self.chain(item)) is not None:
                 self.members[chain.name] = chain
+                layers = [path for path, member in chain.paths(self.region.path) if member.body is None]
+                self.emitter.modules |= dict(zip(layers, layers, strict=True))  # a chain is where its steps are
                 self.step(list(item.outputs), list(item.inputs), f"{call_of(chain.name)}({{0}})")
             else:
                 self.items(item.items)
@@ -296,7 +298,6 @@ class Writer:
                 now = item.outputs[0]
         if now != region.outputs[0] or any("." in m.name for m in items):
             return None
-        self.emitter.modules |= {item.path: item.path for item in region.items if isinstance(item, Node)}
         return Member(self.region.relative(region.path), items=items)
 
     # Names of values

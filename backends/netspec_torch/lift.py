@@ -33,6 +33,15 @@ class Member:
             for item in self.items:
                 yield from item.leaves()
 
+    def paths(self, above: str) -> Iterator[tuple[str, Member]]:
+        """The layers and instances in it, with their paths where it lies below `above`."""
+        path = f"{above}.{self.name}" if above else self.name
+        if self.items is None:
+            yield path, self
+        else:
+            for item in self.items:
+                yield from item.paths(path)
+
     def key(self) -> tuple[Any, ...]:
         """Its structure, without the values of arguments."""
         inner = tuple(i.key() for i in self.items) if self.items is not None else ()

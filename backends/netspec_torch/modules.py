@@ -107,7 +107,7 @@ def _reducer(text: str) -> Callable[[torch.nn.Module, Any], tuple[Any, ...]]:
 
 
 def restore(text: str, name: str) -> torch.nn.Module:
-    """An empty object of a class of a source, for pickle to fill.
+    """An empty object of a class of a source, for pickle to fill; pickles name this function, so it stays here.
 
     The source is executed, as whatever a pickle names is: only load what you would run. `torch.load` refuses it with
     `weights_only=True`, and has to: never put this function on its list of what is safe.
