@@ -144,6 +144,15 @@ def test_rows_that_are_no_batch_are_not_ranked(netspec_: Netspec) -> None:  # no
     assert code == 0 and "output y: 2x4 float32\n  min " in out and "top" not in out
 
 
+def test_a_network_whose_input_has_no_batch_has_classes_too(netspec_: Netspec) -> None:  # noqa: F811
+    path = model("m.onnx", "GatherElements", {"x": (TensorProto.FLOAT, [3, 2]), "at": (TensorProto.INT64, [1, 2])},
+                 TensorProto.FLOAT)
+    np.save("x.npy", np.float32([[1, 2], [5, 4], [3, 0]]))
+    np.save("at.npy", np.array([[1, 1]]))
+    code, out, _ = netspec_(path, "--npy", "x.npy", "--npy", "at.npy")
+    assert code == 0 and "output y: 1x2 float32\n  top 2 by softmax: 0 (0.7311), 1 (0.2689)\n" in out
+
+
 def container(kind: str) -> tuple[str, Any, str]:
     """A model of a container type, what stands in input_0.pb, and what is printed."""
     tensor = helper.make_tensor_type_proto(TensorProto.FLOAT, ["n"])

@@ -68,7 +68,9 @@ def classes(value: Any, style: Style) -> np.ndarray | None:
         return None
     if value.ndim == 1 and len(value) > 1 and len(value) == len(style.labels):
         return value.reshape(1, -1)
-    if value.ndim < 2 or value.shape[1] < 2 or value.shape[0] != style.batch or value.size != np.prod(value.shape[:2]):
+    if value.ndim < 2 or value.shape[1] < 2 or value.size != np.prod(value.shape[:2]):
+        return None
+    if value.shape[0] not in (1, style.batch):  # rows of something else: boxes, tokens
         return None
     return value.reshape(value.shape[:2])
 
