@@ -113,6 +113,9 @@ def test_a_pair_stands_beside_the_target_of_a_link(graph: Graph, tmp_path: Path)
         assert names(tmp_path / "real") == {"net.onnx", data.name}
         assert data.parent == tmp_path / "real" and is_data_of(data.name, "net.onnx")
         assert holds(graph, tmp_path / "real" / "net.onnx", seed)
+        x = {"input": np.ones((1, 3, 8, 8), np.float32)}
+        found = get("onnx").run_file(link, x).outputs["output"]
+        assert np.array_equal(found, get("onnx").run_file(model.resolve(), x).outputs["output"])
 
 
 @posix

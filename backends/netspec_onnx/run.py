@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tempfile
 import time
 from collections.abc import Mapping
@@ -54,7 +55,8 @@ def session(model: Any, device: str = "cpu") -> ort.InferenceSession:
 def _readable(path: Path) -> str:
     try:
         with path.open("rb"):
-            return str(path)
+            # Data files stand beside the model itself; onnxruntime looks for them beside a link to it.
+            return os.path.realpath(path) if path.is_symlink() and path.is_file() else str(path)
     except OSError as e:
         raise UsageError(f"{path} cannot be read: {e.strerror}") from None
 
