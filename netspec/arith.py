@@ -27,7 +27,7 @@ def kind(value: Any) -> str:
     if isinstance(value, float):
         return "a number"
     if isinstance(value, str):
-        return "a word"
+        return "a string"
     return "a list" if isinstance(value, list) else "a block"
 
 
@@ -35,14 +35,14 @@ def number(value: Any, what: str) -> int | float:
     """The value, if it is a number; a bool is none; raises Fault."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         help_ = "`a if c else b` chooses between numbers" if isinstance(value, bool) else ""
-        raise Fault("NS302", f"{what} wants numbers, this is {kind(value)}", help_)
+        raise Fault("NS302", f"{what} expects numbers, got {kind(value)}", help_)
     return value
 
 
 def whole(value: Any, what: str) -> int:
     """The value, if it is an integer; raises Fault."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise Fault("NS302", f"{what} wants an integer, this is {kind(value)}",
+        raise Fault("NS302", f"{what} expects an integer, got {kind(value)}",
                     "`//` divides integers, `int(...)` cuts" if isinstance(value, float) else "")
     return value
 
@@ -59,7 +59,7 @@ def finite(value: Any) -> Any:
 def truth(value: Any) -> bool:
     """The value, if it is a bool; raises Fault."""
     if not isinstance(value, bool):
-        raise Fault("NS302", f"a condition is true or false, this is {kind(value)}",
+        raise Fault("NS302", f"a condition is true or false, got {kind(value)}",
                     "compare it: `n > 0`" if isinstance(value, (int, float)) else "")
     return value
 
@@ -133,7 +133,7 @@ def _family(value: Any) -> str:
 def index(value: Any, at: Any) -> Any:
     """v[i]; -1 is the last; raises Fault."""
     if not isinstance(value, (list, str)):
-        raise Fault("NS302", f"only a list has [ ], this is {kind(value)}")
+        raise Fault("NS302", f"only a list has [ ], got {kind(value)}")
     i = whole(at, "an index")
     if not -len(value) <= i < len(value):
         raise Fault("NS303", f"there is no [{i}] in a list of {len(value)}", "the first is [0]")
@@ -143,7 +143,7 @@ def index(value: Any, at: Any) -> Any:
 def slice_of(value: Any, low: Any, high: Any) -> Any:
     """v[a:b]; raises Fault."""
     if not isinstance(value, list):
-        raise Fault("NS302", f"only a list can be cut, this is {kind(value)}")
+        raise Fault("NS302", f"only a list can be cut, got {kind(value)}")
     start = None if low is None else whole(low, "a slice")
     end = None if high is None else whole(high, "a slice")
     return value[start:end]
@@ -174,7 +174,7 @@ def cost(*values: Any) -> int:
 def _arguments(name: str, args: Sequence[Any], low: int, high: int | None = None) -> None:
     if len(args) < low or len(args) > (low if high is None else high):
         wanted = str(low) if high in (None, low) else f"{low} to {high}"
-        raise Fault("NS305", f"'{name}' takes {wanted} argument{'s' * (wanted != '1')}, here are {len(args)}")
+        raise Fault("NS305", f"'{name}' takes {wanted} argument{'s' * (wanted != '1')}, got {len(args)}")
 
 
 def _numbers(name: str, args: Sequence[Any]) -> list[Any]:
@@ -187,7 +187,7 @@ def _numbers(name: str, args: Sequence[Any]) -> list[Any]:
 def _list(name: str, args: Sequence[Any]) -> list[Any]:
     _arguments(name, args, 1)
     if not isinstance(args[0], list):
-        raise Fault("NS302", f"'{name}' takes a list, this is {kind(args[0])}")
+        raise Fault("NS302", f"'{name}' takes a list, got {kind(args[0])}")
     return args[0]
 
 
@@ -218,7 +218,7 @@ def divisible(*args: Any) -> int:
     v = number(args[0], "'divisible'")
     by = whole(args[1], "'divisible'") if len(args) == 2 else 8
     if by < 1:
-        raise Fault("NS303", "'divisible' wants a positive divisor")
+        raise Fault("NS303", "'divisible' expects a positive divisor")
     n = max(by, math.floor(v / by + 0.5) * by)
     return int(finite(n + by if n < 0.9 * v else n))
 

@@ -23,7 +23,7 @@ class Wrong(Exception):
 
 def unknown_help(name: str, env: Any, compared: bool) -> Hint:
     """The help for a name that nobody knows."""
-    return did_you_mean(name, env.names(), f"a word is quoted here: '{name}'" if compared else "")
+    return did_you_mean(name, env.names(), f"a string is quoted here: '{name}'" if compared else "")
 
 
 def guard(token: Token, fn: Callable[..., Any], *args: Any) -> Any:

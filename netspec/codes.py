@@ -1,4 +1,4 @@
-"""The codes of findings: what each means, and one spec that has it."""
+"""The codes of errors and warnings: what each means, and one spec that has it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A kind of finding."""
+    """A kind of error or warning."""
 
     title: str
     text: str
     example: str = ""
-    """A spec whose first finding has this code; empty where no spec alone can have it."""
+    """A spec whose first error or warning has this code; empty where no spec alone can have it."""
 
 
 _HEAD = "netspec: 1\nname: example\ninput: [3, 32, 32]\n"
@@ -29,26 +29,26 @@ CODES: dict[str, Code] = {
         _HEAD + "title: a\u2028b\nbody: [relu]\n",
     ),
     "NS102": Code(
-        "the file is no YAML",
+        "the file is not valid YAML",
         "A bracket or quote that is never closed, or an indentation that does not fit.",
         _body("- conv: [8, 3"),
     ),
     "NS103": Code(
-        "a key stands twice", "YAML would silently keep the last one.", _body("- conv: {out: 8, kernel: 3, out: 9}")
+        "a duplicate key", "YAML would silently keep the last one.", _body("- conv: {out: 8, kernel: 3, out: 9}")
     ),
     "NS104": Code(
         "a feature of YAML that specs do not have",
-        "Tags, merge keys, directives, a second document, keys that are no words, aliases that contain themselves.",
+        "Tags, merge keys, directives, a second document, keys that are not strings, aliases that contain themselves.",
         _body("- conv: [!!int 8, 3]"),
     ),
     "NS105": Code(
-        "a budget of the reader is used up",
+        "a limit of the reader is exceeded",
         "4 MiB a file, 64 levels, 50,000 nodes with aliases expanded, 64 files.",
         _HEAD + "body: " + "[" * 70 + "]" * 70 + "\n",
     ),
     "NS110": Code(
-        "another kind of value is wanted here",
-        "A list where a mapping stands, a word where a list stands.",
+        "another kind of value is expected",
+        "A list where a mapping is expected, a string where a list is.",
         _body("- do: relu"),
     ),
     "NS111": Code("an unknown key", "The nearest known key is named.", _body("- relu:", "  repet: 2")),
@@ -87,11 +87,11 @@ CODES: dict[str, Code] = {
     ),
     "NS207": Code(
         "an unknown library",
-        "`blocks/common` is shipped; `./mine` is mine.yaml beside the spec.",
+        "`blocks/common` is shipped; `./mine` is mine.yaml next to the spec.",
         _body("- relu", head="use: [blocks/comon]\n"),
     ),
     "NS208": Code(
-        "a circle",
+        "a cycle",
         "A file that uses itself, or a variant that is of itself.",
         _body("- relu", head="variants: {a: {of: b}, b: {of: a}}\n"),
     ),
@@ -121,7 +121,7 @@ CODES: dict[str, Code] = {
     "NS305": Code("an argument is missing", "Parameters without a default must be given.", _body("- conv: {out: 8}")),
     "NS306": Code(
         "too many arguments",
-        "A list gives arguments in order; what stands after | in the table goes by name only.",
+        "A list gives arguments in order; what follows | in the table goes by name only.",
         _body("- conv: [8, 3, 1, 1, 1]"),
     ),
     "NS307": Code(

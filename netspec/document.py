@@ -211,7 +211,7 @@ class Reader:
             return
         if path.resolve() in self.open:
             circle = " -> ".join(p.stem for p in [*self.open[self.open.index(path.resolve()):], path])
-            self.reporter.error("NS208", f"files use each other in a circle: {circle}", item.span)
+            self.reporter.error("NS208", f"files use each other in a cycle: {circle}", item.span)
             return
         if len(self.done) + len(self.open) >= MAX_FILES:
             self.reporter.error("NS105", f"more than {MAX_FILES} files by `use`", item.span)
@@ -240,7 +240,7 @@ class Reader:
         local = word.startswith("./")
         parts = word.removeprefix("./").split("/")
         if not all(parts) or any(p in (".", "..") or "\\" in p or ":" in p or p.startswith("~") for p in parts):
-            self.reporter.error("NS207", f"'{clipped(word)}' is no name of a library", item.span,
+            self.reporter.error("NS207", f"'{clipped(word)}' is not the name of a library", item.span,
                                 help="`blocks/common` is shipped, `./mine` is mine.yaml below this folder")
             return None
         roots = (self.root, *self.include) if local else (specs_root(),)
@@ -251,7 +251,7 @@ class Reader:
         known = sorted(p.relative_to(r).with_suffix("").as_posix() for r in roots for p in _yamls(Path(r)))
         help_: str | Hint = did_you_mean(word.removeprefix("./"), known)
         if not local and (self.root / f"{word}.yaml").is_file():
-            help_ = f"a library beside this file is written './{word}'"
+            help_ = f"a library next to this file is written './{word}'"
         self.reporter.error("NS207", f"there is no library '{clipped(word)}'", item.span, help=help_)
         return None
 

@@ -122,7 +122,8 @@ class _Verifier:
         slack = _tolerance(within.value) if isinstance(within, Scalar) else 0.0
         if wanted is None or slack is None:
             bad = written if wanted is None else within
-            self.error("NS302", f"'{what}' wants a number such as 6998552, 6.8M or a tolerance such as 4%", bad or tree)
+            message = f"'{what}' expects a number such as 6998552, 6.8M or a tolerance such as 4%"
+            self.error("NS302", message, bad or tree)
             return
         if abs(found - wanted) > slack * abs(wanted):
             off = f" ({(found - wanted) / wanted:+.2%})" if wanted else ""

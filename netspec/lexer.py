@@ -73,7 +73,7 @@ def _number(text: str, m: re.Match[str]) -> Token:
     if after:
         word = text[m.start() : after.end()]
         raise Fault(
-            "NS301", f"'{word}' is no number", "numbers are decimal, without leading zeros", m.start(), after.end()
+            "NS301", f"'{word}' is not a number", "numbers are decimal, without leading zeros", m.start(), after.end()
         )
     value: Any = float(m[0]) if any(c in m[0] for c in ".eE") else int(m[0]) if len(m[0]) < 20 else math.inf
     if isinstance(value, float) and not math.isfinite(value) or abs(value) >= 2**63:

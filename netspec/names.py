@@ -151,30 +151,32 @@ def expressions(tree: Tree | None, always: bool = False) -> Iterator[tuple[Scala
             yield from expressions(value, always or key.text in CONDITIONS or key.text == "for")
 
 
+MAX_UNKNOWN = 20
+
+
 def warn_unused(doc: Document, reporter: Reporter) -> None:
-    """Warns of params, `let` values and blocks of a file that nothing reads."""
-    reads, words = _reads(doc.tree)
-    # What an unknown name probably means is not called unread.
+    """Warns of params, `let` values and blocks of a file that nothing reads, but not of what an unknown name means."""
+    unread = list(_unread(doc))
     unknown = [d.message.split("'")[1] for d in reporter.diagnostics if d.code in ("NS201", "NS202")]
-    words |= {meant for name in unknown for meant in (nearest(name, _declared(doc)),) if meant is not None}
+    for name, message, span, help in unread if not unknown or len(unread) * len(unknown) <= MAX_UNKNOWN**2 else ():
+        if nearest(name, unknown) is None:
+            reporter.warning("NS209", message, span, help)
+
+
+def _unread(doc: Document) -> Iterator[tuple[str, str, Span, str]]:
+    """What nothing reads: its name, the message, the place, and the help."""
+    reads, words = _reads(doc.tree)
     passed = _passed(doc)
-    params = [*doc.params, *(p for name, b in doc.blocks.items() if name not in passed for p in b.params)]
-    for decl in params:
+    for decl in (*doc.params, *(p for name, b in doc.blocks.items() if name not in passed for p in b.params)):
         if decl.name not in reads and decl.name not in words:
             help_ = "read it, or delete it with what gives it a value"
-            reporter.warning("NS209", f"nothing reads the parameter '{decl.name}'", decl.at.span, help_)
+            yield decl.name, f"nothing reads the parameter '{decl.name}'", decl.at.span, help_
     for key, _ in (*doc.lets, *(k for b in doc.blocks.values() for k in b.lets)):
-        if key.text not in reads and key.text not in words:
-            reporter.warning("NS209", f"nothing reads '{key.text}'", key.span, "read it, or delete it")
+        if key.text not in reads:
+            yield key.text, f"nothing reads '{key.text}'", key.span, "read it, or delete it"
     for name, block in doc.blocks.items():
         if not doc.is_library and name not in words:
-            reporter.warning("NS209", f"nothing calls the block '{name}'", block.at.span, "call it, or delete it")
-
-
-def _declared(doc: Document) -> list[str]:
-    """The names of params, `let` values and blocks of a file."""
-    params = [p.name for p in (*doc.params, *(p for b in doc.blocks.values() for p in b.params))]
-    return [*params, *(k.text for k, _ in (*doc.lets, *(k for b in doc.blocks.values() for k in b.lets))), *doc.blocks]
+            yield name, f"nothing calls the block '{name}'", block.at.span, "call it, or delete it"
 
 
 def _passed(doc: Document) -> set[str]:

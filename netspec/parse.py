@@ -224,9 +224,9 @@ class _Builder:
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event)
         if event.tag is not None and not (event.tag == "!" and isinstance(event, yaml.ScalarEvent)):
-            self.error("NS104", f"tags are not allowed: '{event.tag[:40]}'", event, "delete it; quotes make a word")
+            self.error("NS104", f"tags are not allowed: '{event.tag[:40]}'", event, "delete it; quotes make a string")
         elif event.tag == "!":
-            self.error("NS104", "tags are not allowed: '!'", event, "delete it; quotes make a word")
+            self.error("NS104", "tags are not allowed: '!'", event, "delete it; quotes make a string")
         before = self.count
         if event.anchor:
             self.open_anchors.add(event.anchor)
@@ -288,17 +288,17 @@ class _Builder:
             key = self.node(event, depth + 1)
             value = self.node(next(self.events), depth + 1)
             if isinstance(key, Map):
-                help_ = 'quote a name that starts with a hole: `- "{k} = conv": 64`'
-                self.error("NS104", "a key is a word", event, help_)
+                help_ = 'quote a name that starts with a placeholder: `- "{k} = conv": 64`'
+                self.error("NS104", "a key is a string", event, help_)
                 raise _Stop
             if not isinstance(key, Scalar):
-                self.error("NS104", "a key is a word", event, "keys are words or numbers")
+                self.error("NS104", "a key is a string", event, "keys are strings or numbers")
             elif key.text == "<<" and key.plain:
                 self.error("NS104", "merge keys are not allowed", event, "write the entries out; blocks share steps")
             elif key.text in seen:
                 self.reporter.error(
                     "NS103",
-                    f"the key '{key.text[:60]}' stands twice: line {seen[key.text].span.line} and here",
+                    f"the key '{key.text[:60]}' is a duplicate: line {seen[key.text].span.line} and here",
                     key.span,
                     "delete one of them",
                 )

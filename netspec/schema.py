@@ -256,7 +256,7 @@ def _step(types: bool) -> dict[str, Any]:
     ops[_head("|".join(bare))] = {
         "if": {"type": "array"},
         "then": {"maxItems": 0},
-        "else": {"type": ["null", "object"], "wanted": "without arguments: this op takes none"},
+        "else": {"type": ["null", "object"], "wanted": "no arguments"},
     }
     ops[_head("|".join(JOINS))] = join
     ops[_head("do|tee")] = steps

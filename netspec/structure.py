@@ -48,10 +48,10 @@ def report_violation(tree: Tree, error: Any, reporter: Reporter, bad: set[int]) 
         if node is not tree:
             bad.add(id(node))
         return
-    what = f"'{key.text}'" if key is not None else "this"
+    what = f"'{key.text}' expects" if key is not None else "expected"
     wanted = schema.get("wanted") or _wanted(error)
     trap = _trap(node) if isinstance(node, Scalar) else ""
-    reporter.error("NS110", f"{what} is {wanted}; here is {_kind(node)}", node.span, trap)
+    reporter.error("NS110", f"{what} {wanted}, got {_kind(node)}", node.span, trap)
     bad.add(id(node))
 
 
@@ -93,7 +93,7 @@ def _head(span: Span) -> Span:
 
 def _unknown_key(name: Scalar, value: Tree, known: Sequence[str], op: str) -> str | Hint:
     if isinstance(value, Scalar) and value.plain and value.text == "" and re.match(r"\w+:\S", name.text):
-        return f"a blank after the colon: {name.text.replace(':', ': ', 1)}"
+        return f"a space after the colon: {name.text.replace(':', ': ', 1)}"
     if name.text.rstrip().endswith((")", "]")):
         return "quote an expression with commas or brackets inside { } or [ ]"
     otherwise = f"known: {', '.join(known)}" if known else "it takes no arguments"
@@ -108,7 +108,7 @@ def _wanted(error: Any) -> str:
     kinds = {
         "array": "a list",
         "object": "a mapping",
-        "string": "a word",
+        "string": "a string",
         "integer": "an integer",
         "number": "a number",
         "boolean": "true or false",
@@ -118,10 +118,10 @@ def _wanted(error: Any) -> str:
         types = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
         return " or ".join(kinds[t] for t in types)
     if error.validator in ("minItems", "minProperties"):
-        return "not empty"
+        return "at least one entry"
     if error.validator in ("maxItems", "maxProperties"):
-        return "shorter"
-    return "something else"
+        return "fewer entries"
+    return "another value"
 
 
 def _kind(node: Tree) -> str:
@@ -131,14 +131,14 @@ def _kind(node: Tree) -> str:
         return "a list" if node.items else "an empty list"
     if node.value is None:
         return "nothing"
-    kind = {bool: "", int: "the number ", float: "the number "}.get(type(node.value), "the word ")
-    return f"{kind}{clipped(node.text)}" if kind != "the word " else f"the word '{clipped(node.text)}'"
+    kind = {bool: "", int: "the number ", float: "the number "}.get(type(node.value), "the string ")
+    return f"{kind}{clipped(node.text)}" if kind != "the string " else f"the string '{clipped(node.text)}'"
 
 
 def _trap(node: Scalar) -> str:
     """What was probably meant by a scalar where none fits."""
     if node.plain and re.match(r"- ?\w", node.text):
-        return "a blank after the dash, and the list two columns further"
+        return "a space after the dash, and the list two columns further"
     if node.plain and re.search(r"\n|\s\w+:", node.text):
         return "write `relu:` before keywords"
     return ""
@@ -279,12 +279,12 @@ class _Structure:
             if found := re.match(r"(\w+) +([\[{0-9=].*)", op):
                 help_ = f"a colon after the op: `{found[1]}: {found[2]}`"
             if re.match(r"\w+:\S", key.text):
-                help_ = f"a blank after the colon: {key.text.replace(':', ': ', 1)}"
+                help_ = f"a space after the colon: {key.text.replace(':', ': ', 1)}"
             elif (named := re.fullmatch(r"(\w+) +(\w+)", op)) and self.is_op(named[2]):
                 help_ = f"a name is given with `=`: `{named[1]} = {named[2]}`"
             elif isinstance(key, Scalar) and re.search(r"\s\w+$|\n", op):
                 help_ = f"write `{op.split()[0]}:` before keywords" if op.split() else help_
-            self.reporter.error("NS110", f"'{clipped(op)}' is no name of an op", key.span, help_)
+            self.reporter.error("NS110", f"'{clipped(op)}' is not the name of an op", key.span, help_)
             self.bad.add(id(node))
         return op
 
@@ -313,7 +313,8 @@ class _Structure:
         if "for" in keys and "from" in keys and "each" not in keys:
             self.misplaced(*keys["from"], "a group takes it: `do: [...]` with `from` around the loop")
         if "each" in keys and ("for" in keys or "repeat" in keys):
-            self.misplaced(*keys["each"], "rounds are side by side or one after the other; a group, `do`, does both")
+            help_ = "iterations are side by side or one after the other; a group, `do`, does both"
+            self.misplaced(*keys["each"], help_)
         for word in ("for", "each"):
             if word in keys:
                 self.loop_variables(keys[word][1])
@@ -329,7 +330,7 @@ class _Structure:
     def _heads(self, tree: Map, heads: list[tuple[Scalar, Tree]], second: Scalar | None) -> None:
         if second is None:
             self.reporter.error(
-                "NS110", "this step has keywords and no op", _head(tree.span), "`op: arguments` beside them"
+                "NS110", "this step has keywords and no op", _head(tree.span), "`op: arguments` next to them"
             )
             return
         first_op = split_name(heads[0][0].text)[1]
@@ -349,7 +350,7 @@ class _Structure:
         if isinstance(args, Map):
             for name, value in args.entries:
                 if name.text in KEYWORDS:
-                    self.misplaced(name, value, "branches stand two columns further, keywords beside the op")
+                    self.misplaced(name, value, "branches stand two columns further, keywords next to the op")
                     continue
                 self.template(name.text, Kind.BRANCH, name, name.span)
                 if id(name) in self.bad:
@@ -380,7 +381,7 @@ class _Structure:
 
 
 def branch_trap(node: Map) -> str:
-    """The help for a step that stands where a branch is wanted."""
+    """The help for a step that stands where a branch is expected."""
     if node.entries and all(k.text not in BRANCH_KEYS for k, _ in node.entries):
         return "a branch is a list of steps: [[conv: [16, 1]], []]"
     return ""

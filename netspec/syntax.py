@@ -347,7 +347,7 @@ class Parser:
     def _target(self) -> str:
         token = self.now
         if token.kind != "name":
-            self.fail("a name is wanted after `for`", token)
+            self.fail("a name is expected after `for`", token)
         self.pos += 1
         return token.text
 
@@ -379,7 +379,7 @@ class Holes:
             if isinstance(value, bool) or not isinstance(value, (int, str)):
                 raise Wrong(
                     "NS302",
-                    "a hole of a name gives an integer or a word",
+                    "a placeholder of a name gives an integer or a string",
                     start,
                     start + 1,
                     "`//` divides integers" if isinstance(value, float) else "",

@@ -34,7 +34,7 @@ def report_syntax(source: Source, reporter: Reporter, error: yaml.YAMLError) -> 
         )
         return
     help_ = _trap(source, line)
-    reporter.error("NS102", f"this is no YAML: {problem}", Span(source, line, col, line, col + 1), help_)
+    reporter.error("NS102", f"this is not valid YAML: {problem}", Span(source, line, col, line, col + 1), help_)
 
 
 def _unclosed_quote(source: Source, error: yaml.YAMLError, line: int) -> Span | None:
@@ -76,7 +76,7 @@ def _trap(source: Source, line: int) -> str:
     """The help for a mistake of the traps' list, seen at a line that the YAML reader refused."""
     here, above = source.line(line)[:MAX_TRAP], source.line(line - 1)[:MAX_TRAP]
     if re.match(r"\s*-\s*\{[^}]*\}\s*=", here):
-        return 'quote a name that starts with a hole: `- "{k} = conv": 64`'
+        return 'quote a name that starts with a placeholder: `- "{k} = conv": 64`'
     if re.search(r":\s*(['\"])[^'\"]*\1\s*\S", here):
         return "YAML took the quote: turn the comparison round, or start with `=`"
     if re.match(r"\s*-\s+[\w =]+\Z", above) and re.match(r"\s+\w+:", here):
@@ -88,7 +88,7 @@ def _trap(source: Source, line: int) -> str:
     if _flow_trap(here):
         return _flow_trap(here)
     if "\t" in here[: len(here) - len(here.lstrip())]:
-        return "indent with blanks, not tabs"
+        return "indent with spaces, not tabs"
     return ""
 
 

@@ -141,7 +141,7 @@ def test_a_split_into_one_part_is_the_whole(case: str) -> None:
 
 
 @pytest.mark.parametrize("case, line, text", [
-    ("lrn_alpha_zero", "5:27", "'alpha' must be above 0, this is 0.0"),
+    ("lrn_alpha_zero", "5:27", "'alpha' must be above 0, got 0.0"),
     ("pool_window_of_padding", "5:48", "a window holds padding alone"),
 ])
 def test_the_rule_refuses_at_the_attribute(case: str, line: str, text: str) -> None:

@@ -59,7 +59,7 @@ def elaborate_block(
     missing = [p.name for p in decl.params if p.required and not _gives(decl, args, p.name)]
     if chosen is None and (missing or input is None):
         raise UsageError(
-            f"the block '{name}' alone wants {', '.join([*missing, *(['--input'] if input is None else [])])}",
+            f"the block '{name}' alone expects {', '.join([*missing, *(['--input'] if input is None else [])])}",
             f"-s {missing[0]}=... and --input CxHxW, or `examples:` in the block"
             if missing
             else "--input CxHxW, or `examples:` in the block",

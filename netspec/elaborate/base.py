@@ -27,7 +27,7 @@ def network(
     names = Names()
     declared = input_names(doc)
     if entering.ok and len(entering.refs) != len(declared):
-        raise Mistake("NS401", f"'{doc.name}' takes {len(declared)} values, here enter {len(entering.refs)}", step.span)
+        raise Mistake("NS401", f"'{doc.name}' takes {len(declared)} values, got {len(entering.refs)}", step.span)
     frame.inputs = {n: Val((entering.refs[i],)) if entering.ok else POISON for i, n in enumerate(declared)}
     names.entries |= input_entries(frame, where, input_places(doc))
     settings: dict[str, Tree] = {}

@@ -21,7 +21,7 @@ WANTED = {
     "int": "an integer",
     "float": "a number",
     "bool": "true or false",
-    "str": "a word",
+    "str": "a string",
     "list": "a list",
     "size": "an integer or [height, width]",
     "pad": "an integer, [h, w], four sides, or one of valid, half, same_upper",
@@ -151,7 +151,7 @@ def literal(env: Env, tree: Tree) -> Any:
         if any(isinstance(v, list) for v in found) and weight(found) > MAX_LIST:
             raise Mistake("NS304", f"limit exceeded: a list has at most {MAX_LIST:,} values", tree.span)
         return found
-    raise Mistake("NS302", "a mapping cannot stand here", tree.span, "numbers, words, lists and `=expressions` can")
+    raise Mistake("NS302", "a mapping cannot be used here", tree.span, "numbers, strings, lists and `=expressions` can")
 
 
 def fill(env: Env, template: Template, at: Span) -> str:
@@ -181,7 +181,7 @@ def condition(env: Env, tree: Tree, what: str) -> bool:
     if not isinstance(value, bool):
         raise Mistake(
             "NS302",
-            f"'{what}' wants true or false, this is {describe(value)}",
+            f"'{what}' expects true or false, got {describe(value)}",
             tree.span,
             "compare it: `n > 0`" if isinstance(value, (int, float)) else "",
         )
@@ -198,23 +198,23 @@ def argument(env: Env, tree: Tree, type_: str, name: str, one_of: Sequence[Any] 
         raise Mistake(
             "NS307",
             f"'{name}' is one of {', '.join(map(str, one_of[:20]))}{', ...' * (len(one_of) > 20)}, "
-            f"this is {describe(value)}",
+            f"got {describe(value)}",
             tree.span,
             did_you_mean(str(value), map(str, one_of[:MAX_KNOWN])),
         )
     if low is not None and isinstance(value, (int, float)) and value < low:
-        raise Mistake("NS307", f"'{name}' must be at least {low:g}, this is {value}", tree.span)
+        raise Mistake("NS307", f"'{name}' must be at least {low:g}, got {value}", tree.span)
     return value
 
 
 def typed(env: Env, value: Any, type_: str, name: str, tree: Tree) -> Any:
-    """The value, if it is of the type; a word becomes a block where one is wanted; raises Mistake."""
+    """The value, if it is of the type; a word becomes a block where one is expected; raises Mistake."""
     if type_ == "block":
         return resolve_block(env, value, tree)
     if fits(value, type_):
         return float(value) if type_ == "float" and abs(value) < 2**53 else value
     raise Mistake(
-        "NS302", f"'{name}' wants {WANTED[type_]}, this is {describe(value)}", tree.span, _help(env, value, type_, tree)
+        "NS302", f"'{name}' expects {WANTED[type_]}, got {describe(value)}", tree.span, _help(env, value, type_, tree)
     )
 
 
@@ -264,7 +264,7 @@ def describe(value: Any) -> str:
     if isinstance(value, float):
         return f"the number {value!r}"
     if isinstance(value, str):
-        return f"the word '{value if len(value) < 40 else value[:37] + '...'}'"
+        return f"the string '{value if len(value) < 40 else value[:37] + '...'}'"
     if isinstance(value, list):
         return f"a list of {len(value)}"
     return "nothing" if value is None else f"the block '{value}'"
@@ -278,7 +278,7 @@ def _help(env: Env, value: Any, type_: str, tree: Tree) -> str:
             return f"`={value}` is the value of '{value}'"
         if type_ in ("int", "float", "size", "parts"):
             if isinstance(tree, Scalar) and not tree.plain and re.fullmatch(r"-?[0-9.]+", value):
-                return f"write {value} without quotes: a quoted number is a word"
+                return f"write {value} without quotes: a quoted number is a string"
             if re.fullmatch(r"[\w.]+(,\s*[\w.]+)+", value):
                 return f"several arguments are a list: [{value}]"
             return _number_help(value)
@@ -295,7 +295,7 @@ def _help(env: Env, value: Any, type_: str, tree: Tree) -> str:
             return "`//` divides integers"
         return f"write {int(value)}" if value.is_integer() else "`int(...)`, `round(...)`, `//` give integers"
     if isinstance(value, (int, float)) and type_ == "str":
-        return "quote it to make it a word"
+        return "quote it to make it a string"
     return ""
 
 
@@ -326,10 +326,10 @@ def resolve_block(env: Env, value: Any, tree: Tree) -> BlockValue:
     if isinstance(value, BlockValue):
         return value
     if not isinstance(value, str):
-        raise Mistake("NS302", f"the name of a block or op is wanted, this is {describe(value)}", tree.span)
+        raise Mistake("NS302", f"the name of a block or op is expected, got {describe(value)}", tree.span)
     bound = env.values.get(value)
     if isinstance(bound, BlockValue):
-        raise Mistake("NS302", f"a block is wanted, '{value}' is a word", tree.span, f"`={value}` is the parameter")
+        raise Mistake("NS302", f"a block is expected, '{value}' is a string", tree.span, f"`={value}` is the parameter")
     home = getattr(value, "home", None) or env.frame.home
     target = home.callable(value)
     if isinstance(target, BlockDecl) and target.failed:

@@ -173,7 +173,7 @@ def read_from(env: Env, tree: Tree) -> Val:
             refs += read_from(env, item).refs
         return Val(tuple(refs), tuple(map(str, range(len(refs)))))
     if not isinstance(tree, Scalar):
-        raise Mistake("NS203", "a path is wanted", tree.span)
+        raise Mistake("NS203", "a path is expected", tree.span)
     try:
         found = env.resolve(fill(env, parse_template(tree.text, tree.at), tree.span))
         env.run.tick(1 + len(found.refs) // 4)
@@ -189,9 +189,9 @@ def shared(run: Run, step: Step, ctx: Context, where: Where) -> Where:
         if not ctx.loops:
             raise Mistake(
                 "NS405",
-                "`share: true` stands in no loop",
+                "`share: true` is in no loop",
                 tree.span,
-                "it makes the rounds of the nearest loop share their weights; a path shares another step's",
+                "it makes the iterations of the nearest loop share their weights; a path shares another step's",
             )
         loop = ctx.loops[-1]
         return replace(where, weights=Path(loop.shared + where.weights[len(loop.current) :]))
@@ -363,7 +363,7 @@ def count_of(env: Env, tree: Tree, what: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise Mistake(
             "NS302",
-            f"'{what}' wants a count",
+            f"'{what}' expects a count",
             tree.span,
             "an integer; `//` divides integers" if isinstance(value, float) else "an integer",
         )

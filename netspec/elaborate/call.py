@@ -94,7 +94,7 @@ def primitive(
         run.error(
             ctx.frame,
             "NS305",
-            f"'{op.name}' wants {_list(missing)}",
+            f"'{op.name}' expects {_list(missing)}",
             step.span,
             f"in order: {', '.join(p.name for p in op.params if p.positional)}",
         )
@@ -104,7 +104,7 @@ def primitive(
     if op.arity is not None and len(entering.refs) != op.arity:
         raise Mistake(
             "NS401",
-            f"'{op.name}' takes {op.arity} value{'s' * (op.arity != 1)}, here enter {len(entering.refs)}",
+            f"'{op.name}' takes {op.arity} value{'s' * (op.arity != 1)}, got {len(entering.refs)}",
             step.span,
             _which(entering),
         )
@@ -202,7 +202,7 @@ def _inputs(decl: BlockDecl, step: Step, entering: Val) -> dict[str, Val]:
     if not decl.inputs:
         if entering.ok and len(entering.refs) != 1:
             raise Mistake(
-                "NS401", f"'{decl.name}' takes one value, here enter {len(entering.refs)}", step.span, _which(entering)
+                "NS401", f"'{decl.name}' takes one value, got {len(entering.refs)}", step.span, _which(entering)
             )
         return {"x": entering}
     if not entering.ok:
@@ -211,7 +211,7 @@ def _inputs(decl: BlockDecl, step: Step, entering: Val) -> dict[str, Val]:
         raise Mistake(
             "NS401",
             f"'{decl.name}' takes {len(decl.inputs)} values ({', '.join(s.text for s in decl.inputs)}), "
-            f"here enter {len(entering.refs)}",
+            f"got {len(entering.refs)}",
             step.span,
             "say `from: [...]` with as many paths",
         )
@@ -269,7 +269,7 @@ def parameters(
         run.error(
             arg_env.frame,
             "NS305",
-            f"'{what}' wants {_list(missing)}",
+            f"'{what}' expects {_list(missing)}",
             at,
             f"in order: {', '.join(p.name for p in params)}",
         )

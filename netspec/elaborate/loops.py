@@ -20,7 +20,7 @@ def sequence(run: Run, step: Step, ctx: Context, running: Val) -> Val:
     table = step.keywords.get("for")
     rows: list[dict[str, Any]] = list(for_rows(env, table, step, ctx)) if table is not None else [{}]
     if not rows and "from" in step.keywords:
-        raise Mistake("NS307", "a loop without rounds cannot stand beside `from`", step.span)
+        raise Mistake("NS307", "a loop without iterations cannot stand next to `from`", step.span)
     maker = _Rounds(run, step, ctx, loop_names=set(rows[0]) if rows else set())
     errors = run.reporter.errors
     for index, row in enumerate(rows):
@@ -47,8 +47,8 @@ def _repeat(run: Run, step: Step, ctx: Context, maker: _Rounds, running: Val) ->
         count = min(count, 1)
     run.reserve(count, step, ctx, step.keywords["repeat"].span)
     if count == 0 and "from" in step.keywords:
-        raise Mistake("NS307", "`repeat: 0` beside `from`", step.keywords["repeat"].span,
-                      "without a round there is nothing for `from` to feed")
+        raise Mistake("NS307", "`repeat: 0` next to `from`", step.keywords["repeat"].span,
+                      "without an iteration there is nothing for `from` to feed")
     index = AMBIGUOUS if ctx.counting else None
     errors = run.reporter.errors
     for i in range(count):
@@ -221,7 +221,7 @@ def _each_rows(env: Env, ctx: Context, step: Step | Branch) -> tuple[list[dict[s
         env.run.reserve(count, step, ctx, tree.span)
         rows = [{"i": AMBIGUOUS if ctx.counting else i} for i in range(count)]
     if not rows:
-        raise Mistake("NS307", "`each` wants a round", tree.span)
+        raise Mistake("NS307", "`each` expects an iteration", tree.span)
     return rows, not isinstance(tree, Map)
 
 

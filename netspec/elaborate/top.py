@@ -190,7 +190,7 @@ def _setting(p: ParamDecl, value: Any, env: Env) -> ParamDecl:
     tree = parse(Source(f"--set {p.name}", f"value: {written}"), reporter)
     given = tree.get("value") if tree is not None else None
     if reporter.failed or given is None:
-        raise UsageError(f"--set {p.name}: '{written}' is no value", "numbers, words, true, false, [lists]")
+        raise UsageError(f"--set {p.name}: '{written}' is not a value", "numbers, strings, true, false, [lists]")
     settled = replace_default(p, given)
     try:
         kind = settled.type or (type_of(literal(env, p.default)) if p.default is not None else "")

@@ -273,7 +273,7 @@ class Env:
             if "x" not in self.frame.inputs:
                 raise Mistake(
                     "NS203",
-                    f"'x' is no value here: '{self.frame.block}' has the inputs {', '.join(self.frame.inputs)}",
+                    f"'x' is not a value here: '{self.frame.block}' has the inputs {', '.join(self.frame.inputs)}",
                     None,
                     help="use their names",
                 )
@@ -289,7 +289,7 @@ class Env:
             if path == "x":
                 help_ = f"in the body of a document an input has its name: {', '.join(self.frame.inputs)}"
             elif not rest and first in self.run.callables(self.frame.home):
-                help_ = f"a word is a path; a list of steps is [{first}]"
+                help_ = f"a string is a path; a list of steps is [{first}]"
             raise self.scope.miss(first, help_)
         return descend(entry, rest, path)
 

@@ -66,7 +66,7 @@ def prelu(x: Tensor, /) -> Rule:
     The slopes are called `weight`, as in PyTorch, and begin at 0.25.
     """
     if x.rank < 2:
-        raise OpError("'prelu' wants a value with channels or features")
+        raise OpError("'prelu' expects a value with channels or features")
     return Rule((x.shape,), {"weight": (int(x.shape[1]),)})
 
 
@@ -107,4 +107,4 @@ def drop_path(x: Tensor, /, p: float) -> Rule:
 
 def _probability(p: float) -> None:
     if not 0 <= p < 1:
-        raise OpError(f"'p' is a probability below 1, this is {p}", arg="p")
+        raise OpError(f"'p' is a probability below 1, got {p}", arg="p")

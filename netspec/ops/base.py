@@ -44,7 +44,7 @@ class Tensor:
     def image(self, op: str) -> tuple[int, int, int]:
         """(N, C, H, W) -> C, H, W; raises OpError for another rank."""
         if len(self.shape) != 4:
-            raise OpError(f"'{op}' wants a value of shape N x C x H x W, this is {show(self.shape)}")
+            raise OpError(f"'{op}' expects a value of shape N x C x H x W, got {show(self.shape)}")
         return int(self.shape[1]), int(self.shape[2]), int(self.shape[3])
 
 
@@ -191,9 +191,9 @@ def pair(value: Size, what: str, low: int = 1) -> tuple[int, int]:
     """An int or [h, w] as (h, w); raises OpError below `low`."""
     both = (value, value) if isinstance(value, int) else tuple(value)
     if len(both) != 2 or not all(isinstance(v, int) and not isinstance(v, bool) for v in both):
-        raise OpError(f"'{what}' is an int or [h, w], this is {value!r}", arg=what)
+        raise OpError(f"'{what}' is an int or [h, w], got {value!r}", arg=what)
     if min(both) < low:
-        raise OpError(f"'{what}' must be at least {low}, this is {value!r}", arg=what)
+        raise OpError(f"'{what}' must be at least {low}, got {value!r}", arg=what)
     if max(both) > MAX_SIZE:
         raise OpError(f"'{what}' must be below 2^31", arg=what)
     return both
@@ -206,18 +206,18 @@ LARGEST, SMALLEST = 3.4028234663852886e38, 1.401298464324817e-45
 def number(value: Any, what: str) -> Any:
     """A number that is the same for every runtime; raises OpError for one that is infinite or 0 in float32."""
     if not isinstance(value, (int, float)) or isinstance(value, bool):
-        raise OpError(f"'{what}' is a number, this is {value!r}", arg=what)
+        raise OpError(f"'{what}' is a number, got {value!r}", arg=what)
     if not abs(value) <= LARGEST:
-        raise OpError(f"'{what}' must be within float32, this is {value}", "at most 3.4e38", what)
+        raise OpError(f"'{what}' must be within float32, got {value}", "at most 3.4e38", what)
     if 0 < abs(value) < SMALLEST:
-        raise OpError(f"'{what}' is 0 in float32, this is {value}", "at least 1.4e-45, or 0", what)
+        raise OpError(f"'{what}' is 0 in float32, got {value}", "at least 1.4e-45, or 0", what)
     return value
 
 
 def normalise(param: Param, value: Any) -> Any:
     """Sizes become pairs; everything else stays; `one_of` is enforced, and that a number is one of float32."""
     if param.one_of and value not in param.one_of:
-        raise OpError(f"'{param.name}' is one of {', '.join(map(str, param.one_of))}, this is {value!r}",
+        raise OpError(f"'{param.name}' is one of {', '.join(map(str, param.one_of))}, got {value!r}",
                       arg=param.name)
     if param.type == "size":
         return pair(value, param.name, low=0 if param.name in ("offset", "output_pad") else 1)

@@ -56,16 +56,16 @@ def linear(x: Tensor, /, out: int, *, bias: bool = True) -> Rule:
     The weight is out x F. MACs are F * out.
     """
     if x.rank != 2:
-        raise OpError(f"'linear' wants a value of shape N x F, this is {show(x.shape)}", "put `flatten` before it")
+        raise OpError(f"'linear' expects a value of shape N x F, got {show(x.shape)}", "put `flatten` before it")
     f = x.features
     if out < 1:
-        raise OpError(f"'out' must be at least 1, this is {out}", arg="out")
+        raise OpError(f"'out' must be at least 1, got {out}", arg="out")
     return Rule(((x.shape[0], out),), {"weight": (out, f)} | ({"bias": (out,)} if bias else {}), macs=f * out)
 
 
 def _groups(c: int, out: int, groups: int) -> None:
     """Refuses channels that cannot be split into groups."""
     if out < 1:
-        raise OpError(f"'out' must be at least 1, this is {out}", arg="out")
+        raise OpError(f"'out' must be at least 1, got {out}", arg="out")
     if groups < 1 or c % groups or out % groups:
         raise OpError(f"{c} input and {out} output channels cannot be split into {groups} groups", arg="groups")

@@ -16,9 +16,9 @@ def concat(*xs: Tensor) -> Rule:
     """Joins values along the channels, or along the features after `flatten`; all other sizes are equal."""
     first = xs[0].shape
     if len(first) < 2:
-        raise OpError(f"'concat' wants values with channels or features, these are {_all(xs)}")
+        raise OpError(f"'concat' expects values with channels or features, got {_all(xs)}")
     if any(len(x.shape) != len(first) or (x.shape[0], *x.shape[2:]) != (first[0], *first[2:]) for x in xs):
-        raise Disagreement(f"'concat' joins values that differ in their channels alone, these are {_all(xs)}",
+        raise Disagreement(f"'concat' joins values that differ in their channels alone, got {_all(xs)}",
                            "give all branches the same height and width (stride, pad)")
     return Rule(((first[0], sum(int(x.shape[1]) for x in xs), *first[2:]),))
 
@@ -46,13 +46,13 @@ def mul(*xs: Tensor) -> Rule:
     """The product; a map of 1 x 1 meets one of H x W, and one channel meets C (gates, squeeze and excitation)."""
     rank = len(xs[0].shape)
     if rank < 2:
-        raise OpError(f"'mul' wants values with channels or features, these are {_all(xs)}")
+        raise OpError(f"'mul' expects values with channels or features, got {_all(xs)}")
     if any(len(x.shape) != rank or x.shape[0] != xs[0].shape[0] for x in xs):
-        raise Disagreement(f"'mul' joins values of one rank, these are {_all(xs)}")
+        raise Disagreement(f"'mul' joins values of one rank, got {_all(xs)}")
     channels = {x.shape[1] for x in xs} - {1}
     maps = {x.shape[2:] for x in xs} - {(1, 1)}
     if len(channels) > 1 or len(maps) > 1:
-        raise Disagreement(f"'mul' wants equal shapes, 1 x 1 maps or one channel, these are {_all(xs)}",
+        raise Disagreement(f"'mul' expects equal shapes, 1 x 1 maps or one channel, got {_all(xs)}",
                            "a gate has as many channels as what it scales, or one")
     shape = (xs[0].shape[0], channels.pop() if channels else 1, *(maps.pop() if maps else xs[0].shape[2:]))
     return Rule((shape,))
@@ -60,7 +60,7 @@ def mul(*xs: Tensor) -> Rule:
 
 def _equal(name: str, xs: tuple[Tensor, ...]) -> Rule:
     if any(x.shape != xs[0].shape for x in xs):
-        raise Disagreement(f"'{name}' wants equal shapes, these are {_all(xs)}",
+        raise Disagreement(f"'{name}' expects equal shapes, got {_all(xs)}",
                            "give all branches the same channels, height and width")
     return Rule((xs[0].shape,))
 

@@ -16,7 +16,7 @@ def batch_norm(x: Tensor, /, *, eps: float = 1e-5, momentum: float = 0.1, affine
     c = _channels(x, "batch_norm")
     _eps(eps)
     if not 0 <= momentum <= 1:
-        raise OpError(f"'momentum' is between 0 and 1, this is {momentum}", arg="momentum")
+        raise OpError(f"'momentum' is between 0 and 1, got {momentum}", arg="momentum")
     weights = {"weight": (c,), "bias": (c,)} if affine else {}
     return Rule((x.shape,), weights, {"running_mean": (c,), "running_var": (c,)})
 
@@ -55,22 +55,22 @@ def lrn(x: Tensor, /, size: int, *, alpha: float = 1e-4, beta: float = 0.75, k: 
     """
     x.image("lrn")
     if size < 1 or size % 2 == 0:
-        raise OpError(f"'size' is odd, this is {size}", "PyTorch and ONNX mean two windows by an even one", "size")
+        raise OpError(f"'size' is odd, got {size}", "PyTorch and ONNX mean two windows by an even one", "size")
     if alpha <= 0 or beta <= 0:
         name, value = ("alpha", alpha) if alpha <= 0 else ("beta", beta)
-        raise OpError(f"'{name}' must be above 0, this is {value}",
+        raise OpError(f"'{name}' must be above 0, got {value}",
                       "without it nothing is normalised: leave it out, or scale with `affine`", name)
     if k < 0:
-        raise OpError(f"'k' is 0 or more, this is {k}", "below it the sum has no real power", "k")
+        raise OpError(f"'k' is 0 or more, got {k}", "below it the sum has no real power", "k")
     return Rule((x.shape,))
 
 
 def _channels(x: Tensor, op_name: str) -> int:
     if x.rank not in (2, 4):
-        raise OpError(f"'{op_name}' wants a value of shape N x C x H x W or N x F")
+        raise OpError(f"'{op_name}' expects a value of shape N x C x H x W or N x F")
     return int(x.shape[1])
 
 
 def _eps(eps: float) -> None:
     if not 0 <= eps < 1:
-        raise OpError(f"'eps' is a small number that is not negative, this is {eps}", arg="eps")
+        raise OpError(f"'eps' is a small number that is not negative, got {eps}", arg="eps")

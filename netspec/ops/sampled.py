@@ -19,7 +19,7 @@ def deform_conv(x: Tensor, offset: Tensor, /, out: int, kernel: Size, stride: Si
     pairs, *size = offset.image("deform_conv")
     each = 2 * kernel[0] * kernel[1]
     if pairs % each or c % (pairs // each):
-        raise OpError(f"the offset has {pairs} channels; wanted are {each} for each group of the {c} channels")
+        raise OpError(f"the offset has {pairs} channels; expected are {each} for each group of the {c} channels")
     if tuple(size) != rule.shapes[0][2:]:
         raise OpError(f"the offset is {show(offset.shape)}, the result {show(rule.shapes[0])}",
                       "its convolution has the same kernel, stride and pad")
@@ -46,19 +46,19 @@ def deform_roi_pool(x: Tensor, rois: Tensor, offset: Tensor, /, size: Size, *, s
     """
     rule = _rois(x, rois, size, scale, samples, "deform_roi_pool")
     if not -1e6 < gamma < 1e6:
-        raise OpError(f"'gamma' is a share of a region's size, this is {gamma}", arg="gamma")
+        raise OpError(f"'gamma' is a share of a region's size, got {gamma}", arg="gamma")
     wanted = (rois.shape[0], 2 * size[0] * size[1])
     if offset.shape != wanted:
-        raise OpError(f"the offset is {' x '.join(map(str, offset.shape))}, wanted is {wanted[0]} x {wanted[1]}")
+        raise OpError(f"the offset is {' x '.join(map(str, offset.shape))}, expected is {wanted[0]} x {wanted[1]}")
     return rule
 
 
 def _rois(x: Tensor, rois: Tensor, size: tuple[int, int], scale: float, samples: int, name: str) -> Rule:
     c, _, _ = x.image(name)
     if rois.rank != 2 or rois.shape[1] != 5:
-        raise OpError(f"regions are R x 5, this is {show(rois.shape)}", "`rois: {shape: [R, 5], sample: rois}`")
+        raise OpError(f"regions are R x 5, got {show(rois.shape)}", "`rois: {shape: [R, 5], sample: rois}`")
     if not 0 < scale < 1e6:
-        raise OpError(f"'scale' is cells of the map for a pixel, this is {scale}", arg="scale")
+        raise OpError(f"'scale' is cells of the map for a pixel, got {scale}", arg="scale")
     if not 1 <= samples <= 64:
-        raise OpError(f"'samples' is 1 to 64, this is {samples}", arg="samples")
+        raise OpError(f"'samples' is 1 to 64, got {samples}", arg="samples")
     return Rule(((rois.shape[0], c, *size),))

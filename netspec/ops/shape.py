@@ -16,7 +16,7 @@ def input_(shape: list, *, sample: Literal["normal", "rois"] = "normal") -> Rule
     `sample` says what `run` and tests draw: normal values, or `rois` of shape R x 5 (image index, x1, y1, x2, y2).
     """
     if sample == "rois" and (len(shape) != 2 or shape[1] != 5):
-        raise OpError(f"'sample: rois' goes with the shape [R, 5], this is {list(shape)}")
+        raise OpError(f"'sample: rois' goes with the shape [R, 5], got {list(shape)}")
     return Rule((tuple(shape),))
 
 
@@ -30,7 +30,7 @@ def flatten(x: Tensor, /) -> Rule:
 def split(x: Tensor, /, parts: Parts) -> Rule:
     """Cuts the channels into parts: a count of equal ones, or a list of sizes that covers them."""
     if x.rank < 2:
-        raise OpError(f"'split' wants a value with channels or features, this is {show(x.shape)}")
+        raise OpError(f"'split' expects a value with channels or features, got {show(x.shape)}")
     c = int(x.shape[1])
     if isinstance(parts, int):
         if parts < 1 or c % parts:
@@ -41,7 +41,7 @@ def split(x: Tensor, /, parts: Parts) -> Rule:
     elif all(type(p) is int for p in parts):
         sizes = parts
     else:
-        raise OpError(f"'parts' is a count or a list of sizes, this is {list(parts)!r}", arg="parts")
+        raise OpError(f"'parts' is a count or a list of sizes, got {list(parts)!r}", arg="parts")
     if min(sizes, default=0) < 1 or sum(sizes) != c:
         raise OpError(f"the parts {list(sizes)} do not cover the {c} channels", arg="parts")
     return Rule(tuple((x.shape[0], size, *x.shape[2:]) for size in sizes), attrs={"parts": sizes})

@@ -15,14 +15,14 @@ def four(pad: object, size: Pair, kernel: Pair, stride: Pair, dilation: Pair) ->
     `half` is d(k-1)//2 on both sides (odd kernels); `same_upper` is TensorFlow's, the odd cell at the end.
     """
     if isinstance(pad, bool) or not isinstance(pad, (int, str, tuple)):
-        raise OpError(f"'pad' is an int, [h, w], four sides or a word, this is {pad!r}", arg="pad")
+        raise OpError(f"'pad' is an int, [h, w], four sides or a string, got {pad!r}", arg="pad")
     if isinstance(pad, int):
         pads = (pad,) * 4
     elif pad == "valid":
         pads = (0,) * 4
     elif pad == "half":
         if not all(k % 2 for k in kernel):
-            raise OpError(f"'half' wants odd kernels, this is {kernel[0]}x{kernel[1]}",
+            raise OpError(f"'half' expects odd kernels, got {kernel[0]}x{kernel[1]}",
                           "give the four sides, [top, bottom, left, right], or same_upper", "pad")
         h, w = (d * (k - 1) // 2 for k, d in zip(kernel, dilation, strict=True))
         pads = (h, h, w, w)
@@ -34,7 +34,7 @@ def four(pad: object, size: Pair, kernel: Pair, stride: Pair, dilation: Pair) ->
     else:
         pads = (pad[0], pad[0], pad[1], pad[1]) if len(pad) == 2 else pad
     if min(pads) < 0 or max(pads) > MAX_SIZE:
-        raise OpError(f"'pad' is 0 or more, this is {list(pads)}", arg="pad")
+        raise OpError(f"'pad' is 0 or more, got {list(pads)}", arg="pad")
     return pads
 
 
