@@ -27,6 +27,8 @@ VALUES: dict[str, tuple[Any, ...]] = {
 
 IMAGES: Shapes = ((6, 11, 9), (1, 1, 1), (6, 1, 1), (2, 1, 11), (6, 2, 3))
 VECTORS: Shapes = ((6,), (1,))
+RANKS: Shapes = ((), (6,), (6, 4), (6, 2, 3, 2), (6, 4, 4, 2, 1))
+"""Items of every rank: what no op of images takes, and elementwise ones do."""
 MAX_ELEMENTS = 10**6
 """Larger results are inferred, not run."""
 
@@ -57,6 +59,8 @@ def edges(op: Op, together: int = 2) -> Iterator[Edge]:
                     if edge not in seen:
                         seen.add(edge)
                         yield edge
+    for attrs, shapes in bases.values():
+        yield from (Edge(op.name, tuple(sorted(attrs.items())), (shape,) * len(shapes)) for shape in RANKS)
 
 
 def _values(param: Param) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conformance import ROIS, arrays_of, one_op
-from edges import MAX_ELEMENTS, Edge, edges
+from edges import MAX_ELEMENTS, RANKS, Edge, edges
 
 from netspec.backend import Options, get
 from netspec.errors import SpecError
@@ -88,6 +88,13 @@ def test_what_compiles_gives_the_same_in_both_backends(name: str, count: int) ->
             break
     assert not wrong, "\n".join(wrong[:10])
     assert ran >= min(count, 3)
+
+
+@pytest.mark.parametrize("name", sorted(set(OPS) - {"input"}))
+def test_items_of_any_rank_are_refused_or_the_same_in_both_backends(name: str) -> None:
+    for edge in edges(OPS[name], together=0):
+        if edge.shapes[0] in RANKS and (graph := compiled(edge)) is not None:
+            assert not differs(edge, graph), edge
 
 
 @pytest.mark.parametrize("op, attrs, shape, arg, text", [

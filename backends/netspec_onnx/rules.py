@@ -105,10 +105,10 @@ def _l2_norm(node: Node, shapes: list[Shape]) -> list[N]:
 
 
 def _prelu(node: Node, shapes: list[Shape]) -> list[N]:
-    """ONNX broadcasts the slopes from the right: they must be C x 1 x 1."""
+    """ONNX broadcasts the slopes from the right: they must be C x 1 x 1, or as many ones as the value has sizes."""
     if len(node.shape) == 2:
         return [n("PRelu", "x0", "weight")]
-    return [n("Unsqueeze", "weight", ints(1, 2), out="slope"), n("PRelu", "x0", "slope")]
+    return [n("Unsqueeze", "weight", ints(*range(1, len(node.shape) - 1)), out="slope"), n("PRelu", "x0", "slope")]
 
 
 def _channel_scale(node: Node, shapes: list[Shape]) -> list[N]:

@@ -73,6 +73,8 @@ def prelu(x: Tensor, /) -> Rule:
 @op()
 def softmax(x: Tensor, /) -> Rule:
     """exp(x) / sum(exp(x)) over the channels or features, the shape stays."""
+    if x.rank < 2:
+        raise OpError("'softmax' wants a value with channels or features")
     return Rule((x.shape,))
 
 
