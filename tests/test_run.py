@@ -164,13 +164,32 @@ def test_a_size_that_netspec_chose_is_named_where_the_run_fails(netspec_: Netspe
 
 
 @pytest.mark.parametrize("target", ["onnx", "torch"])
-def test_what_a_runtime_says_is_repeated(target: str) -> None:
-    """Two inputs that do not add up, given past the check of sizes."""
-    graph = load(CASES / "two_inputs.yaml").inference
-    inputs = {"left": np.ones((2, 1, 4, 4), np.float32), "right": np.ones((3, 1, 4, 4), np.float32)}
-    with pytest.raises(DataError, match="cannot run the (model|network): .*[23]") as info:
-        get(target).run(graph, {}, inputs)
-    assert info.value.code == "NS703"
+def test_inputs_from_python_are_held_against_each_other_too(target: str) -> None:
+    graph, backend = load(CASES / "two_inputs.yaml").inference, get(target)
+    two, three = np.ones((2, 1, 4, 4), np.float32), np.ones((3, 1, 4, 4), np.float32)
+    assert np.array_equal(backend.run(graph, {}, {"left": two, "right": two}).outputs["output"], two + two)
+    for inputs, said in (({"left": two, "right": three}, "N is 2 for left and 3 for right"),
+                         ({"left": two}, "the input 'right' is missing"),
+                         ({"left": two, "right": two, "x": two}, "the input 'x' is none of the"),
+                         ({"left": two, "right": two[0]}, "'right' is 1x4x4, the (model|network) expects Nx1x4x4"),
+                         ({"left": two, "right": two + 0.1j}, "complex64, the model expects float32")):
+        with pytest.raises(DataError, match=said) as info:
+            backend.run(graph, {}, inputs)
+        assert info.value.code == "NS701"
+
+
+@pytest.mark.parametrize("backend", ["onnx", "torch"])
+def test_regions_follow_the_sizes_and_what_a_runtime_says_is_repeated(
+    netspec_: Netspec, backend: str  # noqa: F811
+) -> None:
+    run = ["deformable_roi_pooling", "--backend", backend]
+    code, out, _ = netspec_(*run, "--size", "10x12", "-b", "2", "--input", "rois=3x5")
+    assert code == 0 and "input features: 2x256x10x12" in out and "input rois: 3x5" in out
+    assert "output output: 3x256x3x3" in out
+    np.save("r.npy", np.float32([[7, 0, 0, 50, 50]]))  # of an image that is not there
+    code, _, err = netspec_(*run, "--npy", "rois=r.npy")
+    name = {"onnx": "onnxruntime cannot run the model: ", "torch": "PyTorch cannot run the network: "}[backend]
+    assert code == 1 and f"error[NS703]: {name}" in err and ("batch_indices value 7" in err or "out of bounds" in err)
 
 
 def test_the_bare_session_gives_the_same(netspec_: Netspec) -> None:  # noqa: F811

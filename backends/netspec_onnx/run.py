@@ -17,7 +17,8 @@ from netspec.backend import Options, Result
 from netspec.errors import DataError, MissingError, NetspecError, UsageError
 from netspec.graph import Graph
 from netspec.running.convert import fit
-from netspec.running.ports import EXTENDED, Port, dims, fits
+from netspec.running.ports import EXTENDED, Port
+from netspec.running.sizes import check
 from netspec_onnx.emit import WEIGHTS_KEY, build_model, weight_bytes
 from netspec_onnx.values import from_runtime, to_runtime
 from netspec_onnx.write import LIMIT, write_model
@@ -100,7 +101,7 @@ class Opened:
 
     def run(self, inputs: Mapping[str, Any], repeat: int = 1) -> Result:
         """Runs once to warm up, then `repeat` times; raises DataError where an input does not fit, or a run fails."""
-        self._check(inputs)
+        check(self.inputs, inputs)
         try:
             feed, through_values = self._feed(inputs)
             call = self.session.run_with_ort_values if through_values else self.session.run
@@ -125,19 +126,6 @@ class Opened:
         through_values = any(port.element in EXTENDED for port in self.outputs.values() if port.kind == "tensor")
         return {name: to_runtime(value, self.inputs[name], through_values) for name, value in fitted.items()}, \
             through_values
-
-    def _check(self, inputs: Mapping[str, Any]) -> None:
-        """Raises DataError where an input is missing, unknown or of another shape."""
-        for what, names in (("is missing", self.inputs.keys() - inputs.keys()),
-                            ("is none of the model's", inputs.keys() - self.inputs.keys())):
-            if names:
-                raise DataError("NS701", f"the input '{min(names)}' {what}", f"the model has {', '.join(self.inputs)}")
-        for name, port in self.inputs.items():
-            if not hasattr(inputs[name], "shape") or not port.shape:
-                continue
-            given, shape = inputs[name].shape, port.shape
-            if not fits(given, shape):
-                raise DataError("NS701", f"the input '{name}' is {dims(given)}, the model expects {dims(shape)}")
 
 
 def _port(info: Any) -> Port:

@@ -16,6 +16,7 @@ from netspec.graph import Graph
 from netspec.passes.drop_heads import drop_heads
 from netspec.running.convert import fit
 from netspec.running.ports import Port
+from netspec.running.sizes import check
 from netspec_torch.emit import Emitter
 from netspec_torch.frozen import build
 from netspec_torch.modules import keep
@@ -52,10 +53,9 @@ def run_module(module: torch.nn.Module, graph: Graph, inputs: Mapping[str, np.nd
         raise UsageError(f"there is no device '{device}'", "known: cpu, cuda")
     if device == "cuda" and not torch.cuda.is_available():
         raise MissingError("this PyTorch cannot use CUDA", "install a CUDA build of torch, and a driver")
-    names = [str(n.path) for n in graph.inputs]
-    if missing := [n for n in names if n not in inputs]:
-        raise DataError("NS701", f"the input '{missing[0]}' is missing")
-    fitted = [fit(inputs[n], Port("tensor(float)"), f"the input '{n}'", lambda said: None) for n in names]
+    ports = {str(n.path): Port("tensor(float)", n.shape) for n in graph.inputs}
+    check(ports, inputs, "the network")
+    fitted = [fit(inputs[name], port, f"the input '{name}'", lambda said: None) for name, port in ports.items()]
     try:
         module = module.eval().to(device)
         given = [torch.from_numpy(np.array(value)).to(device) for value in fitted]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from netspec.errors import DataError, NetspecError, UsageError, did_you_mean
 from netspec.running.ports import Port, dims, fits
@@ -69,7 +70,7 @@ class Sizes:
             for axis, value in zip(spatial(self.ports[name]), (height, width), strict=True):
                 self._bind(name, axis, value, "by --size")
 
-    def array(self, name: str, shape: Sequence[int], source: str) -> None:
+    def array(self, name: str, shape: Sequence[int], source: str = "") -> None:
         """Takes the shape of an array that was given; raises DataError."""
         expected = self.ports[name].shape
         if not expected:
@@ -77,10 +78,11 @@ class Sizes:
         if not fits(shape, expected):
             raise DataError(
                 "NS701",
-                f"the input '{name}' is {dims(tuple(shape))} ({source}), {self.model} expects {dims(expected)}",
+                f"the input '{name}' is {dims(tuple(shape))}{f' ({source})' if source else ''}, {self.model} expects "
+                f"{dims(expected)}",
             )
         for axis, size in enumerate(shape):
-            self._bind(name, axis, size, f"for {name}", source)
+            self._bind(name, axis, size, f"for {name}", source or "an array")
 
     def first(self, name: str, value: int, source: str) -> None:
         """Takes the first dimension of an array that is still to be made; raises DataError."""
@@ -155,6 +157,20 @@ class Sizes:
 
     def _known(self) -> str:
         return f"{self.model} has {', '.join(f'{n}: {dims(p.shape)}' for n, p in self.ports.items()) or 'no inputs'}"
+
+
+def check(ports: Mapping[str, Port], values: Mapping[str, Any], model: str = "the model") -> None:
+    """Raises DataError where an input is missing, unknown, of another shape, or has another size for a symbol."""
+    for what, names in (
+        ("is missing", ports.keys() - values.keys()),
+        (f"is none of {model}'s", values.keys() - ports.keys()),
+    ):
+        if names:
+            raise DataError("NS701", f"the input '{min(names)}' {what}", f"{model} has {', '.join(ports)}")
+    sizes = Sizes(ports, model)
+    for name, value in values.items():
+        if hasattr(value, "shape"):
+            sizes.array(name, value.shape)
 
 
 def spatial(port: Port) -> tuple[int, int]:
