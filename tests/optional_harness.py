@@ -102,6 +102,7 @@ def python_calls() -> dict[str, tuple[Callable[[], Any], list[str]]]:
         "netspec.load": (lambda: netspec.load("lenet5"), []),
         "netspec.network.Network.name": (lambda: net.name, []),
         "netspec.network.Network.inference": (lambda: netspec.load("net.yaml").inference, []),
+        "netspec.network.Network.forget": (lambda: netspec.load("net.yaml").forget(), []),
         "netspec.network.Network.arrays": (lambda: net.arrays(seed=3), []),
         **{f"netspec.network.Network.arrays {suffix}": (lambda s=suffix: net.arrays(weights=f"w{s}"), needs)  # type: ignore[misc]
            for suffix, needs in READS.items()},
