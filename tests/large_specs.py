@@ -1,24 +1,54 @@
-"""Specs of about 1 MB that are as slow to check as can be thought of: one for each part of the language."""
+"""Specs of 1 MB, or as large as the reader lets them be, that are as slow to check as can be thought of."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-SIZE = 1_000_000
+import yaml
+
+from netspec.parse import MAX_TREE_NODES, Loader
+
+MOST = 1_000_000
+SIZE = MOST
 HEAD = "netspec: 1\nname: a\ninput: [3, 8, 8]\n"
 RELU = "body:\n  - relu\n"
 
 
-def many(line: str, size: int = SIZE, start: int = 0) -> str:
+def largest(name: str) -> str:
+    """The spec of that name at 1 MB, or at the size at which it has as many nodes of YAML as are allowed."""
+    global SIZE
+    SIZE = MOST
+    text = LARGE[name]()
+    if (count := nodes(text)) > MAX_TREE_NODES:
+        SIZE = int(MOST * 0.97 * MAX_TREE_NODES / count)
+        text = LARGE[name]()
+        SIZE = MOST
+    return text
+
+
+def nodes(text: str) -> int:
+    """The nodes of YAML of a text, as far as it can be read."""
+    count = 0
+    try:
+        for event in yaml.parse(text, Loader):
+            count += isinstance(event, (yaml.NodeEvent, yaml.AliasEvent))
+    except (yaml.YAMLError, UnicodeError):
+        pass
+    return count
+
+
+def many(line: str, size: int = 0, start: int = 0) -> str:
     """A line again and again up to a size; {n} counts."""
+    size = size or SIZE
     if "{n}" not in line:
         return (line + "\n") * (size // (len(line) + 1))
     count = size // (len(line) + 5)
     return "".join(line.replace("{n}", str(n)) + "\n" for n in range(start, start + count))
 
 
-def flow(item: str, size: int = SIZE - 200) -> str:
+def flow(item: str, size: int = 0) -> str:
     """Items of a list or mapping in brackets."""
+    size = size or SIZE
     if "{n}" not in item:
         return ", ".join([item] * (size // (len(item) + 2)))
     return ", ".join(item.replace("{n}", str(n)) for n in range(size // (len(item) + 5)))
@@ -31,10 +61,10 @@ def aliases() -> str:
     return HEAD + "let:\n" + "".join(f"  {line}\n" for line in text.splitlines()) + RELU
 
 
-def of_the_one_before(first: str, line: str, size: int = SIZE) -> str:
+def of_the_one_before(first: str, line: str, size: int = 0) -> str:
     """A line that names the one before it: {n} and {m} = n - 1."""
     found, total, n = [first], len(first), 1
-    while total < size:
+    while total < (size or SIZE):
         found.append(line.replace("{n}", str(n)).replace("{m}", str(n - 1)))
         total += len(found[-1]) + 1
         n += 1
@@ -264,7 +294,7 @@ LARGE: dict[str, Callable[[], str]] = {
     "an open bracket": lambda: HEAD + "body:\n- [\n" + many("- relu"),
     "an open quote": lambda: HEAD + "title: 'a\n" + many("b: relu"),
     "many open quotes": lambda: HEAD + "body: [\n" + many("'a' 'b' \"c\" ["),
-    "a tab": lambda: HEAD + "body:\n" + many("  - relu", SIZE - 100) + "\t- relu\n",
+    "a tab": lambda: HEAD + "body:\n" + many("  - relu") + "\t- relu\n",
     "one long line": lambda: HEAD + "body: [" + flow("relu") + "]\n",
     "one long line of mistakes": lambda: HEAD + "body: [" + flow("rleu") + "]\n",
     "a long word": lambda: HEAD + "body:\n- " + word(900_000) + "\n",

@@ -113,7 +113,7 @@ class Context:
         """The context of a scope opened here."""
         return replace(self, where=where, names=names or Names(self.names))
 
-    def having(self, **values: Any) -> Context:
+    def having(self, /, **values: Any) -> Context:
         """The context with further values."""
         return replace(self, values={**self.values, **values})
 
