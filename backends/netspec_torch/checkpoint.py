@@ -124,7 +124,7 @@ def _stored(tensor: torch.Tensor, file: Mapped) -> Stored:
             return file.read(plain)
         return np.asarray((plain.float() if plain.is_floating_point() else plain).numpy())
 
-    return Stored(tuple(tensor.shape), name, values, token)
+    return Stored(tuple(tensor.shape), name, values, token, mapped=True)
 
 
 def _honest(path: Path, states: list[State]) -> None:

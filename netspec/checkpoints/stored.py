@@ -29,6 +29,8 @@ class Stored:
     """The values, as numpy has them (bfloat16 and float8 as float32); raises DataError."""
     token: Any = None
     """Equal for two names of one tensor."""
+    mapped: bool = False
+    """Whether what is read may be the file itself, and changes with it."""
 
     @property
     def floating(self) -> bool:
@@ -91,7 +93,7 @@ def reading(path: Path) -> Iterator[IO[bytes]]:
     try:
         fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except (OSError, ValueError) as e:  # ValueError: a name with a NUL
-        if path.is_dir():  # what Windows says of folders is that permission is denied
+        if os.path.isdir(path):  # what Windows says of folders is that permission is denied
             raise _folder(path) from None
         raise UsageError(f"{path} cannot be read: {getattr(e, 'strerror', None) or e}") from None
     mode = os.fstat(fd).st_mode

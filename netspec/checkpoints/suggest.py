@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from netspec.checkpoints.account import Account, Layer, RuleSet, Target, account
-from netspec.checkpoints.adapt import adapted
+from netspec.checkpoints.adapt import Adapted, adapted
 from netspec.checkpoints.rules import Rule, rules_in
 from netspec.checkpoints.stored import Stored
 from netspec.errors import Reporter, Source
@@ -105,7 +105,7 @@ def _suggest(rules: RuleSet, target: Target, tensors: Mapping[str, Stored]) -> S
     for layer in rules.layers:
         if not layer.prefix and not layer.path:
             for changed in adapted(layer.rules, layer.values, shapes, paths, found.keys.values() - keys.keys()):
-                lines.append(_line(changed.start, changed.target, changed.reshape))
+                lines.append(_adapted_line(changed))
                 for key, path in changed.paths.items():
                     del shapes[key], paths[path]
     for whole in (False, True):  # layers first, then single tensors, whose own names differ too
@@ -280,6 +280,16 @@ def _lines(pairing: Pairing, tensors: Mapping[str, Stored], end: str) -> list[st
         return [line]
     return [_line(file.name(n) + end, network.name(other) + end) for n, other in pairing.pairs.items()
             if not {"{", "}"} & set(file.name(n))]
+
+
+def _adapted_line(rule: Adapted) -> str:
+    """A changed rule; that of a single layer is written with its names."""
+    layers = {(key.rpartition(".")[0], path.rpartition(".")[0]) for key, path in rule.paths.items()}
+    same = all(key.rpartition(".")[2] == path.rpartition(".")[2] for key, path in rule.paths.items())
+    if len(layers) == 1 and same:
+        (layer, path), = layers
+        return _line(f"{layer}.{{t}}", f"{path}.{{t}}", rule.reshape)
+    return _line(rule.start, rule.target, rule.reshape)
 
 
 def _line(start: str, to: str, reshape: bool = False) -> str:

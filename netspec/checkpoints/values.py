@@ -78,5 +78,9 @@ def lazily(tensor: Stored, shape: Shape) -> Lazy:
 
     from netspec.lazy import Lazy
 
-    return Lazy(shape, np.dtype(np.float32),
-                lambda: np.ascontiguousarray(tensor.read(), np.float32).reshape(shape))
+    def make() -> np.ndarray:
+        array = tensor.read()
+        whole = np.array(array, np.float32, order="C") if tensor.mapped else np.ascontiguousarray(array, np.float32)
+        return whole.reshape(shape)
+
+    return Lazy(shape, np.dtype(np.float32), make)
