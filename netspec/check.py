@@ -100,7 +100,7 @@ def check_file(
         parts = list(ONLY_CHECK if parts is None else parts)
         checking = Checking(document, reporter, Budget(max_nodes), variant, read, networks, FACTS in parts)
         if not document.is_library:
-            checking.compile(variant or document.default_variant)
+            checking.compile(document.default_variant if variant is None else variant)
         for name in parts:
             ONLY_CHECK[name](checking)
     except TooManyErrors:

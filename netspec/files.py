@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from netspec.errors import UsageError
 from netspec.parts import Part, data_name, lock, own_data, remove_unused, spare, sweep, unfinished
+from netspec.pipes import keep_inputs
 
 
 @contextmanager
@@ -64,6 +65,7 @@ class Change:
         """A new file under this name beside the target; raises UsageError."""
         if (self.target.parent / name).is_dir() and name:
             raise UsageError(f"{self.target.parent / name} is a folder", "a file of that name is to be written")
+        keep_inputs(self.target.parent / name)
         part = Part(self.target.parent, hashed)
         self.parts.append((part, name))
         return part
@@ -144,6 +146,8 @@ def _place(target: str | Path) -> tuple[Path, bool]:
         path = Path(target)
         if path.is_dir():
             raise UsageError(f"{target} is a folder", "name a file in it")
+        path.parent.stat()  # a/../b is no file where there is no a, though realpath says b
+        keep_inputs(path)
         return Path(os.path.realpath(target)), path.exists() and not path.is_file()
     except (OSError, ValueError) as e:  # a name that is too long, or with a NUL
         raise _cannot(target, e) from None

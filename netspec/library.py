@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
 import yaml
@@ -96,7 +98,8 @@ def _find(spec: str) -> Found:
         known += names
     if spec and Path(spec).is_dir():
         raise _no_file(Path(spec), spec)
-    near = meant(spec, [*known, *(p.stem for p in shipped())])
+    beside = next((p.name for p in Path().glob("*.yaml") if suggest.key(p.name) == suggest.key(spec)), None)
+    near = beside or meant(spec, [*known, *(p.stem for p in shipped())])
     help = f"did you mean '{near}'?" if near else "`netspec list specs` shows them all"
     raise UsageError(f"there is no spec '{spec[:80]}'", help)
 
@@ -136,7 +139,10 @@ def _opened(spec: str) -> Found | None:
 def _no_file(path: Path, spec: str) -> UsageError:
     if path.is_dir():
         return UsageError(f"{spec} is a folder", "name a spec in it")
-    near = did_you_mean(path.name, [p.name for p in path.parent.glob("*.yaml")]) if path.parent.is_dir() else ""
+    if path.is_symlink():
+        return UsageError(f"{spec} is a link to a file that is not there", f"it leads to {os.readlink(path)}")
+    beside = [p.name for p in islice(path.parent.glob("*.yaml"), 200) if p.is_file()] if path.parent.is_dir() else []
+    near = did_you_mean(path.name, beside)
     return UsageError(f"there is no file {spec}", near)
 
 

@@ -205,7 +205,10 @@ def build(
 
 
 def _checked(graph: Graph | None, reporter: Reporter) -> Graph:
-    """The graph of an elaboration without errors; raises SpecError."""
+    """The graph of an elaboration without errors; raises SpecError, UsageError where a setting is at fault."""
+    for d in reporter.sorted():
+        if d.severity == "error" and d.span is not None and d.span.file.split(" ")[0] == "--set":
+            raise UsageError(f"{d.span.file}: {d.message}", d.help)
     reporter.check()
     if graph is None:
         raise AssertionError("elaboration made no graph and reported no error")
@@ -233,9 +236,6 @@ def build_block(
     except UsageError:
         reporter.check()
         raise
-    for d in reporter.sorted():
-        if d.span is not None and d.span.file == "--set" and d.severity == "error":
-            raise UsageError(f"--set: {d.message}", d.help)
     return Network(document, None, _checked(graph, reporter), _warnings(reporter))
 
 
@@ -269,7 +269,7 @@ def load(
     if document is None:
         raise SpecError(reporter.sorted())
     if found.block:
-        if variant:
+        if variant is not None:
             raise UsageError(f"'{spec}' is a block", "a variant goes with a document")
         return build_block(document, found.block, params, reporter, input, max_nodes)
-    return build(document, variant or found.variant, params, reporter, input, max_nodes)
+    return build(document, found.variant if variant is None else variant, params, reporter, input, max_nodes)

@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -14,17 +14,38 @@ from netspec.errors import UsageError
 
 STDIN = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 
+_inputs: ContextVar[set[tuple[int, int]] | None] = ContextVar("inputs", default=None)
 _kept: ContextVar[dict[object, bytes] | None] = ContextVar("kept", default=None)
 
 
 @contextmanager
 def read_once() -> Iterator[None]:
-    """Around one command line, which may name the same pipe twice: what was read of it is kept."""
-    token = _kept.set({})
+    """Around one command line, which may name the same pipe twice, and must not overwrite what it reads."""
+    kept, inputs = _kept.set({}), _inputs.set(set())
     try:
         yield
     finally:
-        _kept.reset(token)
+        _kept.reset(kept)
+        _inputs.reset(inputs)
+
+
+def is_read(file: str | Path | int) -> None:
+    """Notes that a file is an input of the command line, so that no output takes its place."""
+    inputs = _inputs.get()
+    if inputs is not None:
+        with suppress(OSError, ValueError):
+            found = os.stat(file)
+            inputs.add((found.st_dev, found.st_ino))
+
+
+def keep_inputs(target: Path) -> None:
+    """Raises UsageError where a file that is to be written is an input of the command line."""
+    inputs = _inputs.get()
+    if inputs:
+        with suppress(OSError, ValueError):
+            found = os.stat(target)
+            if (found.st_dev, found.st_ino) in inputs and stat.S_ISREG(found.st_mode):
+                raise UsageError(f"{target} is read by this command, and would be overwritten", "name another with -o")
 
 
 def from_file(path: Path, name: str) -> bytes:
@@ -34,6 +55,7 @@ def from_file(path: Path, name: str) -> bytes:
     try:
         if not path.is_file():
             raise UsageError(f"there is no file {name}" if not path.exists() else f"{name} is no file")
+        is_read(path)
         with path.open("rb") as f:
             return f.read(MAX_BYTES + 1)
     except (OSError, ValueError) as e:

@@ -59,7 +59,7 @@ class Printer:
 
     def text(self, d: Diagnostic) -> str:
         """`file:line:col: error[NS402]: ...` with the line, the calls that led there, and help."""
-        where = f"{self.style('place', printable(str(d.span)))}: " if d.span else ""
+        where = f"{self.style('place', one_line(str(d.span)))}: " if d.span else ""
         lines = [
             f"{where}{self.style(d.severity, f'{d.severity}[{d.code}]')}: {clip(printable(d.message), MAX_MESSAGE)}"
         ]
@@ -110,7 +110,7 @@ class Printer:
 
 def calls(trace: Sequence[Frame]) -> list[str]:
     """`in bottleneck, called at specs/resnet.yaml:52:9 as layer1.0`; a long way is shortened in its middle."""
-    lines = [f"in {f.block}, called at {printable(str(f.span))}" + (f" as {f.path}" if f.path else "") for f in trace]
+    lines = [f"in {f.block}, called at {one_line(str(f.span))}" + (f" as {f.path}" if f.path else "") for f in trace]
     if len(lines) > 2 * MAX_FRAMES:
         lines[MAX_FRAMES:-MAX_FRAMES] = [f"... {len(lines) - 2 * MAX_FRAMES} calls more"]
     return lines
@@ -141,6 +141,11 @@ def as_json(d: Diagnostic) -> dict[str, object]:
             for f in d.trace
         ],
     }
+
+
+def one_line(text: str) -> str:
+    """The text with line breaks escaped too: the name of a file may hold them."""
+    return printable(text).replace("\n", "\\n")
 
 
 def printable(text: str) -> str:

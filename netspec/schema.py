@@ -205,7 +205,7 @@ def _step(types: bool) -> dict[str, Any]:
         "wanted": "a count, or one entry `names: iterable`",
     }
     keywords = {
-        "from": {"type": ["string", "array", "number"], "wanted": "a path or a list of paths"},
+        "from": {"type": ["string", "array", "number"], "minItems": 1, "wanted": "a path or a list of paths"},
         "when": {"type": ["boolean", "string"], "wanted": "a condition"},
         "only_if": {"type": ["boolean", "string"], "wanted": "a condition"},
         "else": steps,

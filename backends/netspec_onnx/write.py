@@ -91,6 +91,11 @@ def _write_apart(model: onnx.ModelProto, graph: Graph, arrays: Mapping[str, np.n
                  options: Options) -> list[Path]:
     """Streams the weights into a file beside the model, whose name has their hash: a model never reads another's."""
     (kind, dtype), shapes = element(options), fitting(graph, arrays, options)
+    try:
+        target.name.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{target}: a model cannot hold this name of its data, which is not UTF-8",
+                         "name another file with -o") from None
     with together(target) as new, in_turn(arrays, shapes) as take:
         data, offset = new.add("", hashed=True), 0
         for key, shape in shapes.items():

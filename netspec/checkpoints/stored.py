@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from netspec.errors import DataError, UsageError
+from netspec.pipes import is_read
 
 if TYPE_CHECKING:
     import numpy as np
@@ -102,6 +103,7 @@ def reading(path: Path) -> Iterator[IO[bytes]]:
         raise _folder(path) if stat.S_ISDIR(mode) else UsageError(
             f"{path} cannot be read: it is a pipe or a device, and a checkpoint is read at many places",
             "save it to a file first")
+    is_read(fd)
     with os.fdopen(fd, "rb") as f:
         yield f
 

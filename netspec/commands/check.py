@@ -67,9 +67,9 @@ def command(
     stopped = False
     unread: list[UsageError] = []
     for found_file, only in _files(specs, variant, unread):
-        own = Reporter()
+        own, chosen = Reporter(), only if variant is None else variant
         try:
-            networks = check_file(found_file, own, tuple(map(Path, include)), variant or only, max_nodes)
+            networks = check_file(found_file, own, tuple(map(Path, include)), chosen, max_nodes)
         except UsageError as e:
             unread.append(e)
             continue
@@ -124,7 +124,7 @@ def _named(spec: str, variant: str | None) -> list[tuple[Path | Found, str | Non
     except (OSError, ValueError):
         pass  # a name that no file can have: `find` says so
     found = find(spec)
-    if found.variant and variant:
+    if found.variant and variant is not None:
         raise UsageError(f"'{spec}' is a variant already", f"--variant goes with {found.path.stem}")
     if found.block:
         _has_block(found, found.block)

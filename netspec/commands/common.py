@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -55,6 +56,26 @@ error_option = click.option(
 """The option of every command that prints the errors of a spec."""
 
 INPUT = click.option("--input", "input_size", type=Sizes(), help="Another input size, as 3x160x160.")
+
+
+class OutputFile(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """A file to write; - is stdout where a command says so."""
+
+    name = "FILE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name as it is; fails for one that cannot be a file's."""
+        text = str(value)
+        if not text.strip():
+            self.fail("an empty name is given", param, ctx)
+        if text.endswith(("/", os.sep)):
+            self.fail(f"'{text}' is the name of a folder; name a file in it", param, ctx)
+        return text
+
+
+def suffix_of(output: str | None) -> str:
+    """The suffix of an output file in lower case, without its dot: `svg` of x.svg and of .svg alike."""
+    return Path(output or "").name.rpartition(".")[2].lower() if "." in Path(output or "").name else ""
 
 
 def spec_options(fn: F, input: Callable[[F], F] = INPUT) -> F:
@@ -181,6 +202,8 @@ class Request:
             name, equals, value = text.partition("=")
             if not equals:
                 raise UsageError(f"--set {text}: write name=value")
+            if name.strip() in settings:
+                raise UsageError(f"--set gives '{name.strip()}' twice")
             settings[name.strip()] = value.strip()
         return cls(
             options.pop("spec"),
@@ -219,12 +242,12 @@ class Request:
 
         found, document, reporter = self.read()
         if found.block:
-            if self.variant:
+            if self.variant is not None:
                 raise UsageError(f"'{self.spec}' is a block", "--variant goes with a document")
             return build_block(document, found.block, self.settings, reporter, self.input_size, self.max_nodes)
-        if self.variant and found.variant:
+        if self.variant is not None and found.variant:
             raise UsageError(f"'{self.spec}' is a variant already", f"--variant goes with {found.path.stem}")
-        variant = self.variant or found.variant
+        variant = found.variant if self.variant is None else self.variant
         return build(document, variant, self.settings, reporter, self.input_size, self.max_nodes)
 
 

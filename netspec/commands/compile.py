@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from netspec.commands.common import Request, Weights, say, size, spec_options, with_weights
+from netspec.commands.common import OutputFile, Request, Weights, say, size, spec_options, with_weights
 from netspec.errors import UsageError
 
 
@@ -19,7 +19,7 @@ from netspec.errors import UsageError
 )
 @spec_options
 @click.option("--to", "target", required=True, metavar="onnx|torch|json", help="What to write.")
-@click.option("-o", "output", metavar="FILE", help="Where to write; NAME.onnx, .py or .json here by default.")
+@click.option("-o", "output", type=OutputFile(), help="Where to write; NAME.onnx, .py or .json here by default.")
 @with_weights
 @click.option("--opset", type=int, help="ONNX operator set; 18, or the lowest that has every operator used.")
 @click.option(
@@ -100,6 +100,9 @@ def _check_options(target: str) -> None:
     for name in ONNX_ALONE if target in ("torch", "json") else ():
         if given.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
             raise UsageError(f"--{name.replace('_', '-')} goes with --to onnx, not with {target}")
+    for name in ("weights", "seed", "no_weights") if target == "json" else ():
+        if given.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            raise UsageError(f"--{name.replace('_', '-')} has no meaning with --to json, which holds no weights")
 
 
 def _write(text: str, output: str | None, default: str) -> list[Path]:

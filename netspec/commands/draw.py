@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import click
 
-from netspec.commands.common import Request, out, say, spec_options
+from netspec.commands.common import OutputFile, Request, out, say, spec_options, suffix_of
 from netspec.draw.render import FORMATS, SUFFIXES, TEXTS
 from netspec.draw.view import HEATS, SHOWN
 
@@ -41,7 +40,7 @@ class Shown(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     "  netspec draw --diff resnet50 resnext50_32x4d -o diff.svg",
 )
 @spec_options
-@click.option("-o", "output", metavar="FILE", help="Where to draw; NAME.svg here by default; - is stdout.")
+@click.option("-o", "output", type=OutputFile(), help="Where to draw; NAME.svg here by default; - is stdout.")
 @click.option("-f", "--format", "kind", type=click.Choice(FORMATS), help="By the suffix of -o, or svg.")
 @click.option(
     "-d", "--depth", type=click.IntRange(1), help="Open scopes down to here; by default as deep as fits a page."
@@ -62,7 +61,7 @@ def command(output: str | None, kind: str | None, inference: bool, other: str | 
     from netspec.errors import UsageError
     from netspec.files import write_bytes
 
-    suffix = Path(output).suffix[1:].lower() if output not in (None, "-") else ""
+    suffix = suffix_of(output) if output != "-" else ""
     if not kind and suffix and suffix not in SUFFIXES:
         raise UsageError(f"{output}: the suffix '.{suffix}' is no format", f"known: {', '.join(SUFFIXES)}")
     if kind and SUFFIXES.get(suffix, kind) != kind:

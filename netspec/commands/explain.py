@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import click
@@ -28,11 +29,14 @@ def command(step: str | None, **options: Any) -> int:
     spec = options["spec"]
     if step is None and re.fullmatch(r"(?i)ns\d+", spec):
         if spec.upper() not in CODES:
-            raise UsageError(f"there is no code '{spec[:40]}'", did_you_mean(spec.upper(), CODES))
+            known = f"known: {', '.join(CODES)}"
+            raise UsageError(f"there is no code '{spec[:40]}'", did_you_mean(spec.upper(), CODES, known))
         code = CODES[spec.upper()]
         example = f"\n\nFor example:\n\n{_indent(code.example)}" if code.example else ""
         out(f"{spec.upper()}: {code.title}\n\n{code.text}{example}")
         return 0
+    if step is not None and spec.upper() in CODES and not Path(spec).exists():
+        raise UsageError(f"{spec.upper()} is a code, it has no step '{step[:80]}'", f"netspec explain {spec.upper()}")
     request = Request.of(options)
     if step is None:
         out(explain_spec(request))

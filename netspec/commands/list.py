@@ -40,6 +40,8 @@ def _chosen(rows: list[dict[str, Any]], name: str, what: str) -> list[dict[str, 
     from netspec import suggest
     from netspec.errors import UsageError
 
+    if not suggest.key(name):
+        raise UsageError(f"'{name[:80]}' is the name of nothing", f"`netspec list {what}` shows them all")
     texts = [[row["name"], *(str(row[key]) for key in ("title", "library") if row.get(key))] for row in rows]
     prose = [str(row.get("doc") or row.get("manual") or "") for row in rows]
     ranks = [suggest.rank(name, *known) for known in zip(texts, prose, strict=True)]

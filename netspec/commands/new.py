@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
-from netspec.commands.common import say
+from netspec.commands.common import OutputFile, out, say
 from netspec.errors import UsageError
 from netspec.files import write_text
 from netspec.identifiers import Kind, why_not
+from netspec.ops import lookup
 
 TEMPLATE = """\
 netspec: 1
@@ -39,11 +40,16 @@ def command() -> None:
 
 @command.command("block", epilog="\b\nExample:\n  netspec new block ghost")
 @click.argument("name")
-@click.option("-o", "output", metavar="FILE", help="Where to write; NAME.yaml by default.")
+@click.option("-o", "output", type=OutputFile(), help="Where to write; NAME.yaml by default, - is stdout.")
 def block(name: str, output: str | None) -> int:
     """Write a library with one block to start from, NAME.yaml."""
     if why := why_not(name, Kind.BLOCK):
         raise UsageError(f"'{name[:60]}' cannot be the name of a block: {why}")
+    if lookup(name) is not None:
+        raise UsageError(f"'{name}' cannot be the name of a block: an op has it")
+    if output == "-":
+        out(TEMPLATE.format(name=name))
+        return 0
     path = Path(output or f"{name}.yaml")
     if path.exists():
         raise UsageError(f"{path} is there already", "choose another name with -o")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from netspec.commands.common import error_option, out, say
+from netspec.commands.common import OutputFile, error_option, out, say, suffix_of
 
 if TYPE_CHECKING:
     from netspec.plot import Point
@@ -24,7 +23,7 @@ KINDS = ("params", "macs", "memory", "pareto")
 )
 @click.argument("what", type=click.Choice(KINDS))
 @click.argument("specs", nargs=-1, metavar="SPEC...")
-@click.option("-o", "output", metavar="FILE", help="Where to plot; WHAT.svg here by default, - is stdout (SVG).")
+@click.option("-o", "output", type=OutputFile(), help="Where to plot; WHAT.svg here by default, - is stdout (SVG).")
 @click.option("-f", "--format", "kind", type=click.Choice(["svg", "png"]), help="By the suffix of -o, or svg.")
 @click.option("-d", "--depth", type=click.IntRange(1), help="Bars for scopes down to here; by default for each step.")
 @error_option
@@ -40,7 +39,7 @@ def command(what: str, specs: tuple[str, ...], output: str | None, kind: str | N
     from netspec.network import load
     from netspec.plot import FORMATS, plot_bars, plot_pareto
 
-    suffix = Path(output).suffix[1:].lower() if output not in (None, "-") else ""
+    suffix = suffix_of(output) if output != "-" else ""
     if not kind and suffix and suffix not in FORMATS:
         raise UsageError(f"{output}: the suffix '.{suffix}' is no format", f"known: {', '.join(FORMATS)}")
     if kind and suffix and suffix != kind:

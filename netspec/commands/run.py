@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from netspec.commands.common import Request, Sizes, Weights, out, say, size, spec_options, with_weights
+from netspec.commands.common import OutputFile, Request, Sizes, Weights, out, say, size, spec_options, with_weights
 from netspec.errors import DataError, UsageError
 from netspec.render import printable
 
@@ -94,7 +94,7 @@ INPUT = click.option(
     "are integers or lie between 0 and 1 already.",
 )
 @click.option("--labels", metavar="FILE|imagenet", help="Names of the classes, one a line, or ImageNet's 1,000.")
-@click.option("--save", metavar="FILE.npz", help="Keep the outputs, each under its name.")
+@click.option("--save", type=OutputFile(), metavar="FILE.npz", help="Keep the outputs, each under its name.")
 def command(**options: Any) -> int:
     """Run SPEC, or an .onnx file: the outputs, latency, and what really ran.
 

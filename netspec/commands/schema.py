@@ -6,7 +6,7 @@ import json
 
 import click
 
-from netspec.commands.common import write_result
+from netspec.commands.common import OutputFile, write_result
 
 
 @click.command(
@@ -14,7 +14,7 @@ from netspec.commands.common import write_result
     epilog="\b\nExample:\n  netspec schema -o netspec.schema.json\n"
     "  # yaml-language-server: $schema=netspec.schema.json   (first line of a spec)",
 )
-@click.option("-o", "output", metavar="FILE", help="Write there; - is stdout.")
+@click.option("-o", "output", type=OutputFile(), help="Write there; - is stdout.")
 def command(output: str | None) -> int:
     """Print the JSON Schema of specs: completion and checks in editors."""
     from netspec.schema import document_schema

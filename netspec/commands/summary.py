@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from netspec.commands.common import Request, spec_options, write_result
+from netspec.commands.common import OutputFile, Request, spec_options, write_result
 
 
 @click.command(
@@ -17,7 +17,7 @@ from netspec.commands.common import Request, spec_options, write_result
 @click.option("-d", "--depth", type=click.IntRange(1), help="Fold scopes that lie deeper.")
 @click.option("-f", "--format", "kind", type=click.Choice(["text", "json", "csv"]), default="text")
 @click.option("--training", is_flag=True, help="With auxiliary heads and dropout.")
-@click.option("-o", "output", metavar="FILE", help="Write there; - is stdout.")
+@click.option("-o", "output", type=OutputFile(), help="Write there; - is stdout.")
 def command(depth: int | None, kind: str, training: bool, output: str | None, **options: Any) -> int:
     """Print the layer table of SPEC: shapes, parameters, MACs."""
     import shutil

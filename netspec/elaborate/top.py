@@ -189,7 +189,7 @@ def _setting(p: ParamDecl, value: Any, env: Env) -> ParamDecl:
     reporter = Reporter()
     tree = parse(Source(f"--set {p.name}", f"value: {written}"), reporter)
     given = tree.get("value") if tree is not None else None
-    if reporter.failed or given is None:
+    if reporter.failed or tree is None or given is None or len(tree.entries) != 1:
         raise UsageError(f"--set {p.name}: '{written}' is not a value", "numbers, strings, true, false, [lists]")
     settled = replace_default(p, given)
     try:

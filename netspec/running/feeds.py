@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from netspec.errors import DataError, UsageError, did_you_mean
 from netspec.optional import importing
+from netspec.pipes import is_read
 from netspec.running.convert import Say, fit
 from netspec.running.ports import Port, dtype_of
 from netspec.running.sizes import Sizes
@@ -130,6 +131,7 @@ def _array(path: Path) -> np.ndarray:
     if not path.is_file():
         raise UsageError(f"there is no file {path}")
     try:
+        is_read(path)
         loaded = np.load(path, mmap_mode="r" if path.stat().st_size else None, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             if loaded.size and not loaded.dtype.itemsize:  # any number of them fits into a small file

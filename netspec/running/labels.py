@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from netspec.errors import DataError, UsageError
+from netspec.pipes import is_read
 
 MAX_BYTES = 16 * 2**20
 
@@ -26,6 +27,7 @@ def read_labels(source: str) -> list[str]:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise DataError("NS701", f"{source} is larger than {MAX_BYTES >> 20} MiB", "one name a line")
+        is_read(path)
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as e:
         raise UsageError(f"{source} cannot be read: {e.strerror}") from None
