@@ -59,7 +59,7 @@ COMMANDS: list[tuple[str, list[str]]] = [
     *((f"run net.yaml --backend {backend} --weights w{suffix}", [*needs, *READS[suffix]])
       for backend, needs in RUNS.items() for suffix in (".npz", ".safetensors", ".pth")),
     ("compile net.yaml --to onnx --weights w.npz --rules rules.yaml -o a.onnx", WRITES["onnx"]),
-    ("run net.yaml --weights w.npz --rules rules.yaml --labels imagenet", RUNS["onnx"]),
+    ("run net.yaml --weights w.npz --rules rules.yaml --labels labels.txt", RUNS["onnx"]),
     *((f"run net.yaml --backend {backend} --image x.png", [*needs, "PIL"]) for backend, needs in RUNS.items()),
     ("run net.yaml --npy x.npy", RUNS["onnx"]),
     ("run net.onnx", RUNS["onnx"]),
