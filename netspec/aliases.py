@@ -7,6 +7,9 @@ A test holds the table against the ops: what is meant must exist, and an op of a
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+
+from netspec.errors import nearest
 
 _OPS = {
     "conv": "convolution convolution2d conv2dlayer cnn convlayer",
@@ -96,6 +99,7 @@ _SAID = {
     "one of `add`, `mul`, `max`": "eltwise",
     "dropout; it zeroes single elements, not whole channels": "dropout2d spatialdropout2d featuredropout",
     "`channel_scale` learns a factor for each channel, `affine: {scale: 2}` has a constant one": "scale",
+    "a step begins with its op: `conv: {out: 8, kernel: 3}`": "layer op type module node",
     "`do`, a group of steps": "sequential modulelist group seq",
     "`do`, a group of steps, or a block of your own under `blocks`": "block",
     "`concat` or `add` with a branch for each": "parallel branches",
@@ -179,6 +183,38 @@ _SAID_OF_ARGUMENTS = {
 }
 """What to do instead -> what people type; `op_argument` is of one op alone."""
 
+_KEYS = {
+    "body": "layers network model architecture backbone steps graph forward sequential",
+    "input": "inputs inputshape inputsize",
+    "inputs": "input",
+    "use": "import imports include includes requires uses",
+    "params": "parameters args arguments hyperparameters config options kwargs param",
+    "blocks": "modules functions defs definitions block macros",
+    "outputs": "output heads returns return",
+    "let": "variables constants vars locals where",
+    "doc": "description comment docs help",
+}
+"""The keys of a document or block that are meant -> what people type."""
+
+_KEYWORDS = {
+    "when": "if condition cond enabled",
+    "repeat": "times repeats loop number count",
+    "for": "foreach",
+    "from": "input inputs bottom source src inputfrom",
+    "share": "shared tie weightsharing shareweights reuse",
+    "doc": "description comment",
+    "a name is written before the op, with `=`: `name = op: arguments`": "name id",
+}
+"""The keywords that are meant -> what people type."""
+
+_VALUES = {
+    "in.channels": "inchannels cin inplanes channels c inputchannels nin ch",
+    "in.height": "height h inheight",
+    "in.width": "width w inwidth",
+    "in.features": "infeatures features",
+}
+"""What is meant in an expression -> what people type."""
+
 JOINS = {
     "mean": "the mean over height and width is `global_avg_pool`; `mean` joins branches or the values of `from`",
     "max": "a window's largest value is `max_pool`; `max` joins branches or the values of `from`",
@@ -188,6 +224,15 @@ JOINS = {
 }
 """What may be meant where numbers are given to a join."""
 
+KEYS: dict[str, list[str]] = {}
+for _meant, _names in _KEYS.items():
+    for _name in _names.split():
+        KEYS.setdefault(_name, []).append(_meant)
+KEYWORDS = {name: meant for meant, names in _KEYWORDS.items() for name in names.split()}
+VALUES = {name: meant for meant, names in _VALUES.items() for name in names.split()}
+TYPES = {"integer": "int", "number": "float", "boolean": "bool", "string": "str", "tuple": "size", "array": "list",
+         "module": "block", "layer": "block", "function": "block", "double": "float"}
+"""Types of parameters -> those of netspec."""
 OPS = {name: meant for table in (_OPS, _SAID) for meant, names in table.items() for name in names.split()}
 ARGUMENTS = {name: meant.split() for meant, names in _ARGUMENTS.items() for name in names.split()}
 SAID_OF_ARGUMENTS = {
@@ -198,3 +243,13 @@ SAID_OF_ARGUMENTS = {
 def normal(name: str) -> str:
     """A name as it stands in the tables."""
     return re.sub(r"[^a-z0-9]", "", name.rpartition(".")[2].lower())
+
+
+def value_name_help(name: str, known: Sequence[str]) -> str:
+    """The help for a value that nobody knows in an expression."""
+    if name in ("True", "False"):
+        return f"write `{name.lower()}`"
+    if name == "None":
+        return "there is no null"
+    meant = VALUES.get(normal(name))
+    return f"`{meant}` is that of what enters the step" if meant is not None and nearest(name, known) is None else ""

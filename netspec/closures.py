@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from netspec.aliases import value_name_help
 from netspec.arith import MAX_LIST, Fault, binary, bounded, cost, index, slice_of, truth, weight
 from netspec.errors import Hint, did_you_mean
 from netspec.lexer import Token
@@ -23,7 +24,10 @@ class Wrong(Exception):
 
 def unknown_help(name: str, env: Any, compared: bool) -> Hint:
     """The help for a name that nobody knows."""
-    return did_you_mean(name, env.names(), f"a string is quoted here: '{name}'" if compared else "")
+    known = list(env.names())
+    said = value_name_help(name, known)
+    return Hint(lambda: said) if said else did_you_mean(
+        name, known, f"a string is quoted here: '{name}'" if compared else "")
 
 
 def guard(token: Token, fn: Callable[..., Any], *args: Any) -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netspec import collector
+from netspec.common_mistakes import SECTIONS, meant_key
 from netspec.errors import Hint, Reporter, Span, UsageError, did_you_mean
 from netspec.identifiers import clipped, from_file_name
 from netspec.ops import lookup
@@ -160,7 +161,8 @@ class Reader:
         if doc.name != path.stem and "name" not in tree.keys() and "body" in tree.keys():
             place = Span(tree.span.source, tree.span.line, tree.span.col, tree.span.line, tree.span.col + 1)
             self.reporter.note("NS205", f"this network has no `name`; it is '{doc.name}', after its file", place)
-        doc.open = frozenset(key.text for key, value in tree.entries if id(value) in bad or id(key) in bad)
+        cut = [key.text for key, value in tree.entries if id(value) in bad or id(key) in bad]
+        doc.open = frozenset([*cut, *(meant_key(key, SECTIONS) or key for key in cut[:100])])
         doc.params = _params(part.get("params"), bad)
         doc.variants = {k.text: _variant(k, v, bad) for k, v in entries(part.get("variants"), bad)}
         doc.refused = set(_keys(part.get("variants"))) - set(doc.variants)
@@ -196,6 +198,7 @@ class Reader:
             return tuple(s for s in items(part.get(section), bad) if isinstance(s, Scalar))
 
         cut = set(_keys(value)) - set(part)
+        cut |= {meant_key(name, ("params", "let", "inputs", "outputs", "body")) or name for name in sorted(cut)[:100]}
         listed = [tree for section in ("inputs", "outputs") for tree in items(part.get(section), set())]
         failed = bool(cut) or any(p.failed for p in params) or any(id(t) in bad for t in (key, value, *listed))
         return BlockDecl(key.text, key, doc, params, tuple(entries(part.get("let"), set())), names("inputs"),

@@ -10,6 +10,8 @@ from typing import Any
 from netspec.arith import Fault
 
 ATTRIBUTES = ("channels", "height", "width", "features", "shape")
+PREFIXES = ("params", "self", "args", "cfg", "config", "let", "model", "hparams")
+"""What people write before the name of a parameter."""
 WORDS = ("and", "or", "not", "if", "else", "for", "in", "true", "false")
 
 _SEGMENT = r"(?:[A-Za-z0-9_]|\{[^{}]*\})+"
@@ -83,10 +85,16 @@ def _number(text: str, m: re.Match[str]) -> Token:
 
 def _attribute(text: str, pos: int) -> Fault:
     word = re.compile(r"[A-Za-z0-9_.]*").match(text, pos)[0]  # type: ignore[index]
+    prefix, _, name = word.rpartition(".")
+    help_ = f"a tensor has {', '.join(ATTRIBUTES)}"
+    if prefix in ("math", "np", "numpy", "torch", "tf"):
+        help_ = f"a function has no prefix: `{name}(...)`"
+    elif prefix in PREFIXES:
+        help_ = f"a parameter is read by its name alone: `={name}`"
     return Fault(
         "NS301",
         f"'{word}' ends in no attribute of a tensor",
-        f"a tensor has {', '.join(ATTRIBUTES)}",
+        help_,
         pos,
         pos + len(word),
     )

@@ -9,6 +9,7 @@ from difflib import SequenceMatcher
 from netspec import aliases
 from netspec.aliases import normal
 from netspec.errors import Hint, Span, latest, nearest
+from netspec.steps import KEYWORDS
 
 # A name so much like a known one is read as it, to check what follows; a worse guess would make errors of its own.
 ALIKE = 0.8
@@ -110,6 +111,8 @@ def argument_help(name: str, known: Sequence[str], what: str, otherwise: str = "
 
     def help() -> str:
         key = normal(name)
+        if name in KEYWORDS:
+            return f"`{name}` is a keyword: it stands next to the op, in a line of its own"
         if said := aliases.SAID_OF_ARGUMENTS.get(f"{what} {key}"):
             return said
         if found := meant_argument(name, names):

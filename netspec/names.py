@@ -58,6 +58,8 @@ class _Look:
 
     def steps(self, steps: Iterable[Step], known: Known) -> None:
         for step in steps:
+            if step.failed and step.keys.keys() & {"for", "each", "repeat"}:
+                continue  # perhaps the names of its loop cannot be read
             inner = _with(known, _loop_names(step.keywords))
             self.filled(step.name, step.keywords)
             understood = step.op in (*JOINS, "do", "tee") or step.op in self.blocks or step.failed or self.call(step)
@@ -158,8 +160,10 @@ def warn_unused(doc: Document, reporter: Reporter) -> None:
     """Warns of params, `let` values and blocks of a file that nothing reads, but not of what an unknown name means."""
     unread = list(_unread(doc))
     unknown = [d.message.split("'")[1] for d in reporter.diagnostics if d.code in ("NS201", "NS202")]
-    for name, message, span, help in unread if not unknown or len(unread) * len(unknown) <= MAX_UNKNOWN**2 else ():
-        if nearest(name, unknown) is None:
+    wrong = [d.span.source.line(d.span.line) for d in reporter.diagnostics if d.severity == "error" and d.span]
+    few = len(unread) * (len(unknown) + len(wrong)) <= MAX_UNKNOWN**2
+    for name, message, span, help in unread if few else ():
+        if nearest(name, unknown) is None and not any(re.search(rf"\b{re.escape(name)}\b", line) for line in wrong):
             reporter.warning("NS209", message, span, help)
 
 

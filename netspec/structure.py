@@ -7,14 +7,24 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from netspec.errors import Hint, Reporter, Span, did_you_mean, nearest
+from netspec.common_mistakes import (
+    SECTIONS,
+    branch_help,
+    key_help,
+    meant_key,
+    missing_help,
+    name_help,
+    op_text_help,
+    second_op_help,
+    value_help,
+)
+from netspec.errors import Hint, Reporter, Span, did_you_mean
 from netspec.expr import ExprError, parse_template
 from netspec.identifiers import Kind, clipped, why_not, why_not_around
 from netspec.library import libraries_of
-from netspec.meant import argument_help
 from netspec.ops import lookup
 from netspec.parse import Map, Scalar, Seq, Tree
-from netspec.steps import BRANCH_KEYS, JOINS, KEYWORDS, split_name
+from netspec.steps import JOINS, KEYWORDS, split_name
 
 
 def report_violation(tree: Tree, error: Any, reporter: Reporter, bad: set[int]) -> None:
@@ -23,7 +33,7 @@ def report_violation(tree: Tree, error: Any, reporter: Reporter, bad: set[int]) 
     schema = error.schema
     if error.validator == "additionalProperties" and isinstance(node, Map):
         known = list(schema.get("properties", {}))
-        if "do" in known and (trap := branch_trap(node)):
+        if "do" in known and (trap := branch_help(node)):
             reporter.error("NS110", "a branch is expected here, this is a step", node.span, trap)
             bad.add(id(node))
             return
@@ -34,7 +44,7 @@ def report_violation(tree: Tree, error: Any, reporter: Reporter, bad: set[int]) 
                 code, what = (
                     ("NS206", f"'{schema['op']}' has no parameter") if "op" in schema else ("NS111", "there is no key")
                 )
-                help_ = _unknown_key(name, value, known, schema.get("op", ""))
+                help_ = key_help(name, value, known, schema.get("op", ""))
                 reporter.error(code, f"{what} '{clipped(name.text)}'", name.span, help_)
                 bad |= {id(name), id(value)}
         return
@@ -43,16 +53,25 @@ def report_violation(tree: Tree, error: Any, reporter: Reporter, bad: set[int]) 
         place = key.span if key is not None else node.span
         if not _misspelt(node, missing, schema):
             reporter.error(
-                "NS112", f"'{missing[0] if missing else '?'}' is missing", _head(place), _missing_help(missing)
+                "NS112", f"'{missing[0] if missing else '?'}' is missing", _head(place), missing_help(missing)
             )
         if node is not tree:
             bad.add(id(node))
         return
     what = f"'{key.text}' expects" if key is not None else "expected"
     wanted = schema.get("wanted") or _wanted(error)
-    trap = _trap(node) if isinstance(node, Scalar) else ""
-    reporter.error("NS110", f"{what} {wanted}, got {_kind(node)}", node.span, trap)
+    given = tree.get("input") if isinstance(tree, Map) and list(error.absolute_path)[:1] == ["input"] else None
+    if given is not None and isinstance(node, Scalar) and _is_sizes(given):
+        # `input: {channels: 3, height: 32, width: 32}` is one error
+        node, what, wanted = given, "'input' expects", "a list, [channels, height, width]"
+    help_ = value_help(node, key.text if key is not None else "", wanted)
+    reporter.error("NS110", f"{what} {wanted}, got {_kind(node)}", _head(node.span), help_)
     bad.add(id(node))
+
+
+def _is_sizes(tree: Tree | None) -> bool:
+    """Whether a mapping of inputs holds nothing but numbers."""
+    return isinstance(tree, Map) and all(isinstance(v, Scalar) and isinstance(v.value, int) for _, v in tree.entries)
 
 
 def _misspelt(node: Tree, missing: Sequence[str], schema: Any) -> bool:
@@ -60,7 +79,7 @@ def _misspelt(node: Tree, missing: Sequence[str], schema: Any) -> bool:
     known = list(schema.get("properties", {}))
     given = node.keys() if isinstance(node, Map) else []
     unknown = [key for key in given if key not in known]
-    return any(nearest(key, known) in missing for key in unknown[:20])
+    return any(meant_key(key, known) in missing for key in unknown[:20])
 
 
 def _empty(value: Tree) -> bool:
@@ -89,19 +108,6 @@ def _head(span: Span) -> Span:
     if span.line == span.end_line:
         return span
     return Span(span.source, span.line, span.col, span.line, span.col + 1)
-
-
-def _unknown_key(name: Scalar, value: Tree, known: Sequence[str], op: str) -> str | Hint:
-    if isinstance(value, Scalar) and value.plain and value.text == "" and re.match(r"\w+:\S", name.text):
-        return f"a space after the colon: {name.text.replace(':', ': ', 1)}"
-    if name.text.rstrip().endswith((")", "]")):
-        return "quote an expression with commas or brackets inside { } or [ ]"
-    otherwise = f"known: {', '.join(known)}" if known else "it takes no arguments"
-    return argument_help(name.text, known, op, otherwise) if op else did_you_mean(name.text, known, otherwise)
-
-
-def _missing_help(missing: Sequence[str]) -> str:
-    return "a spec begins with `netspec: 1`, the version of the language" if missing[:1] == ["netspec"] else ""
 
 
 def _wanted(error: Any) -> str:
@@ -133,15 +139,6 @@ def _kind(node: Tree) -> str:
         return "nothing"
     kind = {bool: "", int: "the number ", float: "the number "}.get(type(node.value), "the string ")
     return f"{kind}{clipped(node.text)}" if kind != "the string " else f"the string '{clipped(node.text)}'"
-
-
-def _trap(node: Scalar) -> str:
-    """What was probably meant by a scalar where none fits."""
-    if node.plain and re.match(r"- ?\w", node.text):
-        return "a space after the dash, and the list two columns further"
-    if node.plain and re.search(r"\n|\s\w+:", node.text):
-        return "write `relu:` before keywords"
-    return ""
 
 
 def check_structure(tree: Map, reporter: Reporter, bad: set[int]) -> None:
@@ -180,7 +177,8 @@ class _Structure:
         name = tree.get("name")
         if isinstance(name, Scalar):
             self.name(name, Kind.DOCUMENT)
-        if tree.get("body") is None and tree.get("blocks") is None and "body" not in tree.keys():
+        meant = {meant_key(key, SECTIONS) for key in tree.keys()[:100] if key not in SECTIONS}
+        if tree.get("body") is None and tree.get("blocks") is None and "body" not in {*tree.keys(), *meant}:
             self.reporter.error(
                 "NS112",
                 "a document has a `body` or `blocks`",
@@ -189,7 +187,7 @@ class _Structure:
         given = next((key for key, _ in tree.entries if key.text == "input"), None)
         if given is not None and tree.get("blocks") is not None and "body" not in tree.keys():
             self.reporter.error("NS112", "'body' is missing", given.span, "a library of blocks has no `input`")
-        if tree.get("body") is not None and tree.get("input") is None:
+        if tree.get("body") is not None and tree.get("input") is None and "input" not in meant:
             self.reporter.error("NS112", "'input' is missing", _head(tree.span), "input: [3, 224, 224]")
         self.body(tree.get("body"))
 
@@ -200,7 +198,7 @@ class _Structure:
 
     def refuse(self, text: str, kind: Kind, why: str, span: Span, *nodes: Tree) -> None:
         message = f"'{clipped(text)}' cannot be the name of {kind.value}: {why}"
-        self.reporter.error("NS205", message, span, "choose another name")
+        self.reporter.error("NS205", message, span, name_help(text, kind))
         self.bad |= set(map(id, nodes))
 
     def template(self, text: str, kind: Kind, node: Scalar, span: Span) -> None:
@@ -264,6 +262,8 @@ class _Structure:
     def head(self, key: Scalar, node: Tree) -> str:
         """Checks the name of `name = op`; gives the op."""
         name, op, _ = split_name(key.text)
+        if re.fullmatch(r"\w+\(.*\)", key.text):  # a call, whose `=` gives an argument
+            name, op = None, key.text
         if name is not None:
             self.template(name, Kind.STEP, key, key.at(0, max(1, len(name))))
         elif key.text.count("{") != key.text.count("}"):  # a placeholder that is never closed hides the `=`
@@ -275,15 +275,7 @@ class _Structure:
             if op in self.blocks:  # its name is refused where it is declared
                 self.bad.add(id(node))
                 return op
-            help_ = "a step is `op`, `op: arguments` or `name = op: arguments`"
-            if found := re.match(r"(\w+) +([\[{0-9=].*)", op):
-                help_ = f"a colon after the op: `{found[1]}: {found[2]}`"
-            if re.match(r"\w+:\S", key.text):
-                help_ = f"a space after the colon: {key.text.replace(':', ': ', 1)}"
-            elif (named := re.fullmatch(r"(\w+) +(\w+)", op)) and self.is_op(named[2]):
-                help_ = f"a name is given with `=`: `{named[1]} = {named[2]}`"
-            elif isinstance(key, Scalar) and re.search(r"\s\w+$|\n", op):
-                help_ = f"write `{op.split()[0]}:` before keywords" if op.split() else help_
+            help_ = op_text_help(key.text, op, self.blocks, self.is_op)
             self.reporter.error("NS110", f"'{clipped(op)}' is not the name of an op", key.span, help_)
             self.bad.add(id(node))
         return op
@@ -333,16 +325,7 @@ class _Structure:
                 "NS110", "this step has keywords and no op", _head(tree.span), "`op: arguments` next to them"
             )
             return
-        first_op = split_name(heads[0][0].text)[1]
-        op = lookup(first_op)
-        if first_op in JOINS:
-            known = did_you_mean(second.text, KEYWORDS, "branches stand two columns further")
-        elif op is not None and second.text in [p.name for p in op.params]:
-            known = Hint(lambda: f"arguments stand inside the op's: `{first_op}: {{..., {second.text}: ...}}`")
-        elif lookup(split_name(second.text)[1]) is not None:
-            known = did_you_mean(second.text, KEYWORDS, "a second step begins with `- `")
-        else:
-            known = did_you_mean(second.text, KEYWORDS)
+        known = second_op_help(heads[0][0], second)
         self.reporter.error("NS111", f"there is no keyword '{clipped(second.text)}'", second.span, known)
 
     def join(self, key: Scalar, args: Tree) -> None:
@@ -350,7 +333,8 @@ class _Structure:
         if isinstance(args, Map):
             for name, value in args.entries:
                 if name.text in KEYWORDS:
-                    self.misplaced(name, value, "branches stand two columns further, keywords next to the op")
+                    help_ = f"branches stand two columns further, `{name.text}: ...` at the column of `{key.text}`"
+                    self.misplaced(name, value, help_)
                     continue
                 self.template(name.text, Kind.BRANCH, name, name.span)
                 if id(name) in self.bad:
@@ -378,10 +362,3 @@ class _Structure:
         """A keyword in a place where it has no meaning."""
         self.reporter.error("NS113", f"'{key.text}' has no meaning here", key.span, help)
         self.bad |= {id(key), id(value)}
-
-
-def branch_trap(node: Map) -> str:
-    """The help for a step that stands where a branch is expected."""
-    if node.entries and all(k.text not in BRANCH_KEYS for k, _ in node.entries):
-        return "a branch is a list of steps: [[conv: [16, 1]], []]"
-    return ""

@@ -76,7 +76,7 @@ class Parser:
         """Nothing may follow the expression."""
         token = self.now
         if token.kind != "end":
-            help_ = "`==` compares" if token.text == "=" else ""
+            help_ = "`==` compares" if token.text in ("=", "is") else ""
             if token.text == "in":
                 help_ = "there is no membership test; compare with `==` and `or`"
             self.fail(f"'{token.text}' does not fit here", token, help_)

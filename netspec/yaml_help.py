@@ -81,6 +81,8 @@ def _trap(source: Source, line: int) -> str:
         return "YAML took the quote: turn the comparison round, or start with `=`"
     if re.match(r"\s*-\s+[\w =]+\Z", above) and re.match(r"\s+\w+:", here):
         return f"write `{above.strip()}:` before keywords"
+    if re.match(r"\s+(?:from|when|only_if|else|repeat|for|each|share|doc):", here) and re.match(r"\s*- ", above):
+        return f"a keyword stands at the column of its op, {len(above) - len(above.lstrip()) + 3}"
     if re.match(r"\s*-\s+\w+:\s+\w+:(\s|\Z)", here):
         return "a name is given with `=`: `- stem = conv: ...`"
     if re.search(r"[{,]\s*\w+:\s*[^\s,{}\[\]]+\s+\w+:\s", here):

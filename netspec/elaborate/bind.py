@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from netspec.aliases import TYPES
 from netspec.arith import MAX_LIST, weight
 from netspec.elaborate.values import BlockValue, Env, Mistake, Poisoned, Word
 from netspec.errors import MAX_KNOWN, Span, did_you_mean
@@ -45,7 +46,8 @@ def collect(env: Env, args: Tree | None, slots: Sequence[Slot], what: str, at: S
     run, ok = env.run, True
     found: dict[str, Tree] = {}
     if (cut := torn(args)) is not None:
-        run.error(env.frame, "NS301", "this expression is cut at its comma or bracket", cut.span, _QUOTE)
+        help_ = _QUOTE if cut.text.startswith("=") else "a list stands in [ ]: [2, 2]"
+        run.error(env.frame, "NS301", "this is cut at its comma or bracket", cut.span, help_)
         return found, False
     positional = [s.name for s in slots if s.positional]
     if isinstance(args, Map):
@@ -64,7 +66,7 @@ def collect(env: Env, args: Tree | None, slots: Sequence[Slot], what: str, at: S
                 "NS206",
                 f"'{what}' has no parameter '{key.text}'",
                 key.span,
-                argument_help(key.text, names, what) if names else f"'{what}' takes no arguments",
+                argument_help(key.text, names, what, "" if names else f"'{what}' takes no arguments"),
             )
             # Read as the one that is meant, so that what follows is checked too and nothing is said twice.
             meant = run.guess(key.text, [n for n in names if n not in found], meant_argument)
@@ -108,7 +110,7 @@ def torn(args: Tree | None) -> Scalar | None:
     """An argument that YAML cut inside { } or [ ]: a plain expression whose brackets do not close."""
     given = [v for _, v in args.entries] if isinstance(args, Map) else args.items if isinstance(args, Seq) else []
     for tree in given:
-        if isinstance(tree, Scalar) and tree.plain and tree.text.startswith("="):
+        if isinstance(tree, Scalar) and tree.plain and tree.text.startswith(("=", "(")):
             if tree.text.count("(") > tree.text.count(")") or tree.text.count("[") > tree.text.count("]"):
                 return tree
     return None
@@ -274,17 +276,26 @@ def _help(env: Env, value: Any, type_: str, tree: Tree) -> str:
     """The way to mend a value of the wrong type."""
     written = tree.text if isinstance(tree, Scalar) else ""
     if isinstance(value, str):
-        if value in env.values:
-            return f"`={value}` is the value of '{value}'"
+        named = re.fullmatch(r"\$?\{{0,2}\s*(\w+)\s*\}{0,2}", value)
+        if named is not None and named[1] in env.values:
+            return f"`={named[1]}` is the value of '{named[1]}'"
+        if value.lower() in TYPES and type_ in ("int", "float", "bool", "size", "list"):
+            return f"the type of a parameter is written `{TYPES[value.lower()]}`"
+        if type_ == "size" and (both := re.fullmatch(r"(\d+) ?[xX*] ?(\d+)", value)):
+            return f"write [{both[1]}, {both[2]}]"
         if type_ in ("int", "float", "size", "parts"):
             if isinstance(tree, Scalar) and not tree.plain and re.fullmatch(r"-?[0-9.]+", value):
                 return f"write {value} without quotes: a quoted number is a string"
             if re.fullmatch(r"[\w.]+(,\s*[\w.]+)+", value):
                 return f"several arguments are a list: [{value}]"
             return _number_help(value)
+        if type_ == "bool" and value.lower() == "none":
+            return "write false"
         if type_ == "bool" and value.lower() in ("true", "yes", "on", "false", "no", "off", "y", "n"):
             return f"write {'true' if value.lower() in ('true', 'yes', 'on', 'y') else 'false'}"
-        if type_ == "pad" and value == "same":
+        if type_ == "pad" and value.lower() in PAD_WORDS:
+            return f"write {value.lower()}"
+        if type_ == "pad" and value.lower() in ("same", "same_lower"):
             return "`half` pads both sides alike (PyTorch), `same_upper` as TensorFlow does"
         if type_ == "pad":
             return str(did_you_mean(value, PAD_WORDS, f"the words are {', '.join(PAD_WORDS)}"))
@@ -293,7 +304,10 @@ def _help(env: Env, value: Any, type_: str, tree: Tree) -> str:
     if isinstance(value, float) and type_ in ("int", "size"):
         if "/" in written and "//" not in written:
             return "`//` divides integers"
-        return f"write {int(value)}" if value.is_integer() else "`int(...)`, `round(...)`, `//` give integers"
+        literal_ = value.is_integer() and not written.startswith("=")
+        return f"write {int(value)}" if literal_ else "`int(...)`, `round(...)`, `//` give integers"
+    if type_ == "bool" and value in (0, 1):
+        return f"write {'true' if value else 'false'}"
     if isinstance(value, (int, float)) and type_ == "str":
         return "quote it to make it a string"
     return ""

@@ -112,7 +112,10 @@ def primitive(
         return run.node(op, entering.refs, values, init, where, ctx.frame, step.span, step.doc)
     except OpError as e:
         at = given[e.arg].span if e.arg in given else step.span
-        run.error(ctx.frame, e.code, str(e), at, e.help)
+        help_ = e.help
+        if "conv" in op.name and isinstance(args, Seq) and values.get("out") == run.shape_of(entering)[1]:
+            help_ = "what enters is known: the arguments are, in order, out, kernel, stride, pad"
+        run.error(ctx.frame, e.code, str(e), at, help_)
         return POISON
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from netspec import collector, suggest
@@ -137,7 +139,13 @@ def _values(
 ) -> dict[str, Any]:
     """The params, as the variant and the settings have them, and what `let` makes of them."""
     env = Env(run, frame, {}, names)
-    values = parameters(run, _settled(run, doc, chain, settings, env), {}, env, env, doc.tree.span, doc.name)
+    params = _settled(run, doc, chain, settings, env)
+    for p in params:
+        if p.required and not p.failed:
+            help_ = f"give it a default, `{p.name}: 8`, or a value on the command line, `-s {p.name}=8`"
+            run.error(frame, "NS305", f"the parameter '{p.name}' of this document has no value", p.at.span, help_)
+    known = [replace(p, failed=p.failed or p.required) for p in params]
+    values = parameters(run, known, {}, env, env, doc.tree.span, doc.name)
     return lets(run, doc.lets, Env(run, frame, values, names))
 
 
@@ -172,7 +180,7 @@ def _settled(run: Run, doc: Document, chain: Sequence[Any], settings: dict[str, 
                     "NS206",
                     f"'{doc.name}' has no param '{name}'",
                     key.span,
-                    did_you_mean(name, [*known, *RESERVED_VARIANT_KEYS]),
+                    did_you_mean(name, [*known, *RESERVED_VARIANT_KEYS], "what it sets is declared under `params`"),
                 )
             else:
                 known[name] = replace_default(known[name], tree)
@@ -244,6 +252,9 @@ def size_of(name: str, size: InputSize | None) -> Sequence[int] | None:
     return size.get(name) if isinstance(size, Mapping) else size
 
 
+_SIZES = "an input is a list of sizes, [channels, height, width]"
+
+
 def _input(run: Run, frame: BlockFrame, name: str, tree: Tree | None, env: Env, size: Sequence[int] | None) -> Val:
     sample, whole = "", False
     if tree is None or id(tree) in run.bad:
@@ -251,6 +262,9 @@ def _input(run: Run, frame: BlockFrame, name: str, tree: Tree | None, env: Env, 
     if isinstance(tree, Map):
         sample, whole, tree = text(tree.get("sample")), True, tree.get("shape")
     if tree is None or id(tree) in run.bad:
+        return POISON
+    if isinstance(tree, Scalar) and re.fullmatch(r"\d+([xX*, ]+\d+)+", tree.text):
+        run.error(frame, "NS302", _SIZES, tree.span, f"write [{', '.join(re.findall(r'[0-9]+', tree.text))}]")
         return POISON
     try:
         shape: Any = None
@@ -265,7 +279,7 @@ def _input(run: Run, frame: BlockFrame, name: str, tree: Tree | None, env: Env, 
         if sample not in OPS["input"].param("sample").one_of and sample:
             raise Mistake("NS307", f"'sample' is one of {', '.join(OPS['input'].param('sample').one_of)}", tree.span)
         if not isinstance(shape, list) or not shape or not all(isinstance(d, int) and d is not True for d in shape):
-            raise Mistake("NS302", "an input is a list of sizes, [channels, height, width]", tree.span)
+            raise Mistake("NS302", _SIZES, tree.span, "the batch is left out")
         attrs = {"shape": (symbol, *shape)} | ({"sample": sample} if sample else {})
         return run.node(OPS["input"], (), attrs, {}, Where(Path(name), Path(name)), frame, tree.span)
     except Mistake as e:
@@ -321,8 +335,8 @@ def _output(run: Run, ctx: Context, tree: Tree) -> tuple[Output | None, str]:
     env = Env(run, ctx.frame, ctx.values, ctx.names)
     if "only_if" in part and not condition(env, part["only_if"], "only_if"):
         return None, ""
-    if not isinstance(tree, Scalar):
-        raise Mistake("NS203", "an output names a path", tree.span)
+    if not isinstance(tree, Scalar) or not tree.text:
+        raise Mistake("NS203", "an output names a path", tree.span, "a list, `[a]`, or names with paths, `{logits: a}`")
     path = fill(env, parse_template(tree.text, tree.at), tree.span)
     try:
         value = env._find(path)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from netspec.errors import Frame, Hint, Mistake, Reporter, Span, did_you_mean
 from netspec.graph import Ref
+from netspec.lexer import PREFIXES
 from netspec.ops import Shape
 from netspec.parse import Scalar, Tree
 
@@ -288,10 +289,23 @@ class Env:
             help_: str | Hint = did_you_mean(first, known)
             if path == "x":
                 help_ = f"in the body of a document an input has its name: {', '.join(self.frame.inputs)}"
+            elif first in PREFIXES and first not in known:
+                help_ = f"a parameter is read by its name alone: `={(rest or ['width'])[0]}`"
+            elif re.fullmatch(r"-?\d+", path) and not rest:
+                help_ = did_you_mean(first, known, "a path is the name of an earlier step")
+            elif (later := self._later(first)) is not None:
+                help_ = f"'{first}' stands below, in line {later.line}: only earlier steps can be read"
             elif not rest and first in self.run.callables(self.frame.home):
                 help_ = f"a string is a path; a list of steps is [{first}]"
             raise self.scope.miss(first, help_)
         return descend(entry, rest, path)
+
+
+    def _later(self, name: str) -> Span | None:
+        """A step of this name that stands in the body of the block, which was not run yet."""
+        decl = self.frame.home.blocks.get(self.frame.block) if not self.frame.is_document else None
+        steps = decl.body if decl is not None else self.frame.home.body if self.frame.is_document else ()
+        return next((step.span for step in steps if step.makes[0] == name and not step.failed), None)
 
 
 def place_of(span: Span | None, here: Span | None) -> str:

@@ -44,7 +44,8 @@ class Tensor:
     def image(self, op: str) -> tuple[int, int, int]:
         """(N, C, H, W) -> C, H, W; raises OpError for another rank."""
         if len(self.shape) != 4:
-            raise OpError(f"'{op}' expects a value of shape N x C x H x W, got {show(self.shape)}")
+            help_ = "the batch is left out of `input`: [C, H, W]" if len(self.shape) == 5 else ""
+            raise OpError(f"'{op}' expects a value of shape N x C x H x W, got {show(self.shape)}", help_)
         return int(self.shape[1]), int(self.shape[2]), int(self.shape[3])
 
 
