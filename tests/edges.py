@@ -15,7 +15,7 @@ from netspec.ops.base import Param
 
 VALUES: dict[str, tuple[Any, ...]] = {
     "int": (-1, 0, 1, 2, 3, 6, 7, 2**31),
-    "float": (-2.0, -1.0, 0.0, 1e-45, 1e-12, 1e-3, 0.5, 1.0, 2.0, 3.0, 1e5, 3e38, 1e39, 1e300, float("inf"),
+    "float": (-2, -1.0, 0, 1e-45, 1e-12, 1e-3, 0.5, 1, 2, 3.0, 1e5, 3e38, 1e39, 1e300, float("inf"),
               float("nan")),
     "bool": (True, False),
     "size": (-1, 0, 1, 2, 3, 4, (1, 2), (3, 1), (2, 5), (4, 1), 64, 2**16, 2**31 - 1),
@@ -23,7 +23,8 @@ VALUES: dict[str, tuple[Any, ...]] = {
             "same_upper"),
     "parts": (0, 1, 2, 3, (6,), (1, 5), (5, 1), (2, 2, 2), (6, 0), ()),
 }
-"""By the type of an attribute: nothing, negative, one, unlike sides, larger than any operand, beyond float32."""
+"""By the type of an attribute: nothing, negative, one, unlike sides, larger than any operand, beyond float32; whole
+numbers for a float among them."""
 
 IMAGES: Shapes = ((6, 11, 9), (1, 1, 1), (6, 1, 1), (2, 1, 11), (6, 2, 3))
 VECTORS: Shapes = ((6,), (1,))

@@ -120,6 +120,13 @@ def test_a_variance_that_float16_loses_is_refused() -> None:
     build_model(one_op("batch_norm", {"eps": 1e-3}, ((6, 4, 4),)), weights, HALF)  # eps hides the loss
 
 
+def test_a_weight_beyond_float16_is_refused_beside_an_infinite_one() -> None:
+    graph = one_op("channel_scale", {}, ((6, 4, 4),))
+    with pytest.raises(DataError, match="beyond float16's 65504"):
+        build_model(graph, {"step.weight": np.array([np.inf, 7e4, 1, 1, 1, 1], np.float32)}, HALF)
+    build_model(graph, {"step.weight": np.array([np.inf, 6e4, 1, 1, 1, 1], np.float32)}, HALF)
+
+
 @pytest.mark.parametrize("target", ["torch", "json"])
 @pytest.mark.parametrize("option", [["--dtype", "float16"], ["--opset", "18"], ["--functions", "inline"],
                                     ["--external-data"], ["--no-external-data"]])

@@ -271,7 +271,7 @@ def converted(key: str, array: np.ndarray, options: Options) -> np.ndarray:
     _, dtype = element(options)
     with np.errstate(over="ignore"):
         found = np.ascontiguousarray(array, dtype)
-    if dtype is np.float16 and np.isinf(found).any() and not np.isinf(array).any():
+    if dtype is np.float16 and (np.isinf(found) & np.isfinite(array)).any():
         raise DataError("NS603", f"the weight '{key}' holds numbers beyond float16's 65504", "--dtype float32")
     return found
 

@@ -204,15 +204,15 @@ LARGEST, SMALLEST = 3.4028234663852886e38, 1.401298464324817e-45
 """What float32 holds, in which both runtimes take attributes."""
 
 
-def number(value: Any, what: str) -> Any:
-    """A number that is the same for every runtime; raises OpError for one that is infinite or 0 in float32."""
+def number(value: Any, what: str) -> float:
+    """A float that is the same for every runtime; raises OpError for one that is infinite or 0 in float32."""
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         raise OpError(f"'{what}' is a number, got {value!r}", arg=what)
     if not abs(value) <= LARGEST:
         raise OpError(f"'{what}' must be within float32, got {value}", "at most 3.4e38", what)
     if 0 < abs(value) < SMALLEST:
         raise OpError(f"'{what}' is 0 in float32, got {value}", "at least 1.4e-45, or 0", what)
-    return value
+    return float(value)
 
 
 def normalise(param: Param, value: Any) -> Any:
