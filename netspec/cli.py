@@ -39,7 +39,7 @@ Examples:
 \b
 A SPEC is a path, - for stdin, or the name of a shipped spec or variant: googlenet, resnet50.
 A block of it is named after a colon: mine.yaml:cell, blocks/residual:bottleneck, -:cell.
-Exit codes: 0 fine, 1 findings, 2 usage, 3 a backend or device is missing, 4 a bug of netspec.
+Exit codes: 0 fine, 1 errors in a spec or its data, 2 usage, 3 a backend or device is missing, 4 a bug of netspec.
 """
 
 
@@ -133,6 +133,9 @@ def run(args: list[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         tell("stopped")
         return 130
+    except SystemExit as e:  # by a signal, while a file was written
+        tell("stopped")
+        return e.code if isinstance(e.code, int) else 1
     except (ReaderGone, BrokenPipeError):
         silence(sys.stdout)  # nothing is wrong
         return 0

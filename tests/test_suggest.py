@@ -86,6 +86,8 @@ def test_list_finds(asked: list[str], first: str, count: int, capsys: pytest.Cap
 def test_list_finds_blocks_and_ops_and_says_where_there_is_none(capsys: pytest.CaptureFixture[str]) -> None:
     rows = json.loads(said(capsys, "list", "ops", "batchnorm", "-f", "json")[1])
     assert [row["name"] for row in rows] == ["batch_norm"]
+    for asked, op in (("bn", "batch_norm"), ("Conv2d", "conv"), ("swish", "silu"), ("gap", "global_avg_pool")):
+        assert json.loads(said(capsys, "list", "ops", asked, "-f", "json")[1])[0]["name"] == op
     rows = json.loads(said(capsys, "list", "blocks", "bottleneck", "-f", "json")[1])
     assert rows[0]["name"] == "bottleneck" and len(rows) < 40
     code, out, err = said(capsys, "list", "specs", "qwertyuiop")

@@ -45,10 +45,20 @@ def _chosen(rows: list[dict[str, Any]], name: str, what: str) -> list[dict[str, 
     texts = [[row["name"], *(str(row[key]) for key in ("title", "library") if row.get(key))] for row in rows]
     prose = [str(row.get("doc") or row.get("manual") or "") for row in rows]
     ranks = [suggest.rank(name, *known) for known in zip(texts, prose, strict=True)]
+    if what in ("ops", "blocks"):  # as other libraries call them
+        from netspec.aliases import OPS, normal
+
+        known = OPS.get(normal(name), "").partition("; ")[0]
+        ranks = [0 if row["name"] == known else rank for row, rank in zip(rows, ranks, strict=True)]
     found = sorted((rank, i) for i, rank in enumerate(ranks) if rank is not None)
     if not found:
         near = suggest.name(name, {row["name"]: known for row, known in zip(rows, texts, strict=True)})
-        help = f"did you mean '{near}'?" if near else f"`netspec list {what}` shows them all"
+        help = f"did you mean '{near}'?" if near else ""
+        if what in ("ops", "blocks"):
+            from netspec.meant import op_help
+
+            help = str(op_help(name, [row["name"] for row in rows]))
+        help = help or f"`netspec list {what}` shows them all"
         raise UsageError(f"there is nothing like '{name[:80]}' among the {what}", help)
     return [rows[i] for _, i in found]
 
