@@ -15,6 +15,7 @@ from netspec.errors import UsageError
     "compile",
     epilog="\b\nExamples:\n  netspec compile specs/googlenet.yaml --to onnx\n"
     "  netspec compile resnet50 --weights r50.pth --to onnx -o r50.onnx\n"
+    "  netspec compile resnet50 -s classes=10 --weights r50.pth --exclude fc --to onnx\n"
     "  netspec compile squeezenet --to torch -o squeezenet.py",
 )
 @spec_options
