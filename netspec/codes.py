@@ -43,7 +43,7 @@ CODES: dict[str, Code] = {
     ),
     "NS105": Code(
         "a limit of the reader is exceeded",
-        "4 MiB a file, 64 levels, 50,000 nodes with aliases expanded, 64 files.",
+        "4 MiB a file, 64 levels, 50,000 nodes with aliases expanded, 100,000 characters of expressions, 64 files.",
         _HEAD + "body: " + "[" * 70 + "]" * 70 + "\n",
     ),
     "NS110": Code(

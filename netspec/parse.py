@@ -19,6 +19,10 @@ from netspec.yaml_help import report_syntax
 MAX_BYTES = 4 * 2**20
 MAX_DEPTH = 64
 MAX_TREE_NODES = 50_000
+MAX_EXPRESSIONS = 100_000
+"""Characters of expressions and of names with placeholders; reading one takes some microseconds a character."""
+_PROSE = ("doc", "title", "source", "printed", "misprint", "name")
+_CONDITIONS = ("when", "only_if", "repeat", "each", "for", "training_only")
 
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -177,7 +181,7 @@ class _Builder:
 
     def __init__(self, source: Source, reporter: Reporter) -> None:
         self.source, self.reporter = source, reporter
-        self.count = 0
+        self.count = self.expressions = 0
         self.anchors: dict[str, tuple[Tree, int]] = {}
         self.open_anchors: set[str] = set()
         self.events: Iterator[Any] = iter(yaml.parse(source.text, Loader))
@@ -269,6 +273,14 @@ class _Builder:
                 self.error("NS303", f"the number {scalar.text} is out of bounds", event, "numbers are below 2^63")
         return scalar
 
+    def computed(self, tree: Tree, event: Any, always: bool = False) -> None:
+        """Counts the characters of what is computed against their limit."""
+        if isinstance(tree, Scalar) and (always or tree.text.startswith("=") or "{" in tree.text):
+            self.expressions += len(tree.text)
+            if self.expressions > MAX_EXPRESSIONS:
+                self.error("NS105", f"more than {MAX_EXPRESSIONS:,} characters of expressions and placeholders", event)
+                raise _Stop
+
     def sequence(self, start: Any, depth: int) -> Seq:
         """A list up to its end."""
         items: list[Tree] = []
@@ -276,6 +288,7 @@ class _Builder:
             if isinstance(event, yaml.SequenceEndEvent):
                 return Seq(tuple(items), self.span(start.start_mark, event.end_mark))
             items.append(self.node(event, depth + 1))
+            self.computed(items[-1], event)
         raise _Stop
 
     def mapping(self, start: Any, depth: int) -> Map:
@@ -286,7 +299,10 @@ class _Builder:
             if isinstance(event, yaml.MappingEndEvent):
                 return Map(tuple(entries), self.span(start.start_mark, event.end_mark))
             key = self.node(event, depth + 1)
+            self.computed(key, event)
             value = self.node(next(self.events), depth + 1)
+            if isinstance(key, Scalar) and key.text not in _PROSE:
+                self.computed(value, event, key.text in _CONDITIONS)
             if isinstance(key, Map):
                 help_ = 'quote a name that starts with a placeholder: `- "{k} = conv": 64`'
                 self.error("NS104", "a key is a string", event, help_)

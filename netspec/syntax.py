@@ -24,7 +24,7 @@ class Parsed:
     """The names that it reads from its environment, and the characters of the first place of each."""
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16_384)
 def parse(text: str) -> Parsed:
     if len(text) > MAX_LENGTH:
         raise Wrong("NS304", f"an expression has at most {MAX_LENGTH} characters, this has {len(text)}", 0, len(text))
@@ -388,7 +388,7 @@ class Holes:
         return "".join(out)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16_384)
 def holes_of(text: str) -> Holes:
     parts: list[str | tuple[Parsed, int]] = []
     names: set[str] = set()

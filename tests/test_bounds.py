@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from large_specs import LARGE, largest
 
 from netspec.check import check_file
 from netspec.elaborate.run import MAX_NODES_AFTER_GUESS, Run
@@ -167,3 +168,42 @@ def test_a_guess_of_a_parameter_stays_small(tmp_path: Path, work: list[int]) -> 
     found = said(tmp_path, HEAD + block + calls + "body:\n  - tree: {dept: 40}\n")
     assert {d.code for d in found} == {"NS206"}
     assert work[1] <= MAX_NODES_AFTER_GUESS + 2
+
+
+def checked_large(path: Path, cpu: float) -> tuple[int, float, int, int, str]:
+    """Exit code, CPU seconds, bytes, nodes and what was said, of a check in a process of its own with hard limits."""
+    code = (
+        "import sys, time, resource, io\n"
+        "from netspec.elaborate.run import Run\n"
+        "made, node = [0], Run.node\n"
+        "def counted(self, *args, **named):\n"
+        "    made[0] += 1\n"
+        "    return node(self, *args, **named)\n"
+        "Run.node = counted\n"
+        "from netspec import cli\n"
+        "code = cli.run(['check', sys.argv[1]])\n"
+        "print(code, time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, made[0])\n"
+    )
+
+    def limits() -> None:
+        resource.setrlimit(resource.RLIMIT_CPU, (int(cpu), int(cpu)))
+        resource.setrlimit(resource.RLIMIT_AS, (2 * 2**30, 2 * 2**30))
+
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, preexec_fn=limits)
+    assert done.returncode == 0, f"{done.returncode}: {done.stderr[-500:]}"
+    exit_code, seconds, used, nodes = done.stdout.split()[-4:]
+    return int(exit_code), float(seconds), int(used), int(nodes), done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LARGE)
+def test_a_large_spec_is_checked_within_the_bounds(name: str, tmp_path: Path) -> None:
+    """2 s and 150 us for each node, and 512 MiB; three times that time on a machine that is slow or has other work."""
+    path = tmp_path / "large.yaml"
+    path.write_text(largest(name), encoding="utf-8", errors="surrogateescape")
+    assert path.stat().st_size <= 1_010_000
+    exit_code, seconds, used, nodes, said = checked_large(path, 60)
+    assert exit_code in (0, 1) and (exit_code == 0) == ("error[" not in said), said[-500:]
+    assert seconds <= 3 * (2 + 150e-6 * nodes)
+    assert used <= 512 * 2**20
+    assert len(said.splitlines()) < 1500 and len(said) < 400_000

@@ -25,7 +25,7 @@ MAX_NODES = 100_000
 MAX_WORK = 500_000
 WORK_OF_NODE = 120
 RAISE_LIMITS = "--max-nodes raises the limits of nodes and of work"
-STEP, ITERATION, CALL, PARAM, ERROR, NETWORK = 25, 40, 80, 8, 50, 400
+STEP, ITERATION, CALL, PARAM, ERROR, NETWORK = 15, 30, 50, 5, 50, 400
 # After misspellings that were read as what was probably meant, to check what follows: how many of them, and how far.
 MAX_GUESSES = 10
 MAX_NODES_AFTER_GUESS = 2_000
