@@ -174,9 +174,9 @@ CODES: dict[str, Code] = {
         "a checkpoint does not fit",
         "Every tensor of the file and of the network must be accounted for, by its name "
         "or by a rule under `checkpoints`. Prefixes of all names, mappings around the state dict and shards are seen "
-        "through; where several sets of tensors fit, `--checkpoint-key` names one. For renamed tensors the rules to write are printed, for another number of "
-        "classes the options that load the rest. A file is refused that holds Python classes, that is damaged, or that "
-        "would take more than the network needs.",
+        "through; where several sets of tensors fit, `--checkpoint-key` names one. For renamed tensors the rules to "
+        "write are printed, for another number of classes the options that load the rest. A file is refused that "
+        "holds Python classes, that is damaged, or that would take more than the network needs.",
     ),
     "NS603": Code(
         "a model that cannot be written",

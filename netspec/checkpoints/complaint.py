@@ -36,11 +36,11 @@ def complaint(network: Network, states: Sequence[State], target: Target, sets: S
     if suggestion is None:
         return DataError("NS602", "\n".join(lines), "every tensor of the file and of the network must be accounted "
                                                     "for: `checkpoints:` maps names")
-    left = suggestion.left.problems
-    lines += [f"  by shapes and names, {'these rules load it' if not left else f'these rules leave {left} of them'}:",
-              *(f"    {line}" for line in suggestion.lines[:_RULES])]
-    if len(suggestion.lines) > _RULES:
-        lines.append(f"    ... and {len(suggestion.lines) - _RULES} more, when these are written")
+    left, many = suggestion.left.problems, len(suggestion.lines) - _RULES
+    what = "a beginning of rules" if many > 0 else f"these rules leave {left} of them" if left else "these rules load it"
+    lines += [f"  by shapes and names, {what}:", *(f"    {line}" for line in suggestion.lines[:_RULES])]
+    if many > 0:
+        lines.append(f"    ... and {many} more, when these are written")
     where = "before the others under `checkpoints:` of the spec" if network.document.checkpoints else (
         "under `checkpoints:` of the spec")
     return DataError("NS602", "\n".join(lines), f"check the rules; write them to a file for `--rules FILE`, or {where}")
