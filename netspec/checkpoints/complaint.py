@@ -37,7 +37,8 @@ def complaint(network: Network, states: Sequence[State], target: Target, sets: S
         return DataError("NS602", "\n".join(lines), "every tensor of the file and of the network must be accounted "
                                                     "for: `checkpoints:` maps names")
     left, many = suggestion.left.problems, len(suggestion.lines) - _RULES
-    what = "a beginning of rules" if many > 0 else f"these rules leave {left} of them" if left else "these rules load it"
+    what = "these rules load it" if not left else f"these rules leave {left} of them"
+    what = "a beginning of rules" if many > 0 else what
     lines += [f"  by shapes and names, {what}:", *(f"    {line}" for line in suggestion.lines[:_RULES])]
     if many > 0:
         lines.append(f"    ... and {many} more, when these are written")

@@ -13,6 +13,7 @@ from netspec.checkpoints.complaint import complaint
 from netspec.checkpoints.files import states_of
 from netspec.checkpoints.sets import inner_networks, rule_sets
 from netspec.checkpoints.stored import Need, State
+from netspec.checkpoints.tensorflow import reordered, translated
 from netspec.checkpoints.values import examine, lazily
 from netspec.errors import Diagnostic, Reporter
 from netspec.lazy import Arrays
@@ -51,7 +52,7 @@ def load(network: Network, path: Path, training: bool = False, choices: Choices 
     only = selected(graph, choices)
     shapes = network.graph.tensors()
     need = Need(4 * sum(_count(shape) for shape, _, _ in shapes.values()), len(shapes))
-    states = states_of(path, need)
+    states = [translated(state) for state in states_of(path, need)]
     cut = {key for inner in inner_networks(network, Reporter()) for key in inner.keys()}
     return fit(network, states, Target.of(graph, network.graph, only).beside(cut), choices)
 
@@ -62,10 +63,13 @@ def fit(network: Network, states: Sequence[State], target: Target, choices: Choi
     choice, notes = choose(states, target, sets, choices.key)
     if choice.account.problems:
         raise complaint(network, states, target, sets, choice)
-    found = choice.account
-    warnings = examine(found.found, found.keys)
-    return Loaded(Arrays({path: lazily(found.found[path], shape) for path, shape in target.shapes.items()}),
-                  notes, warnings)
+    found, tensors = choice.account, choice.account.found
+    if choice.view.state.transforms:
+        tensors = reordered(found, network.graph, target.shapes)
+        notes = [*choice.view.state.transforms, *notes]
+    warnings = examine(tensors, found.keys)
+    arrays = Arrays({path: lazily(tensors[path], shape) for path, shape in target.shapes.items()})
+    return Loaded(arrays, notes, warnings)
 
 
 def selected(graph: Graph, choices: Choices) -> Collection[str] | None:
