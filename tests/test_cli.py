@@ -308,7 +308,7 @@ CLOSED = {
     "run": ["run", "tiny.yaml", "--repeat", "1"], "plot": ["plot", "macs", "tiny.yaml", "-o", "-"],
     "help of a command": ["check", "--help"], "new": ["new", "block", "ghost"], "version": ["--version"],
 }
-QUICK = ("summary", "wrong", "check", "help")
+QUICK = ("summary", "check wrong")
 RIGHT = {"wrong": 1, "check wrong": 1, "usage": 2}
 
 

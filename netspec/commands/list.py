@@ -27,7 +27,7 @@ def command(what: str, names: tuple[str, ...], kind: str) -> int:
     """
     rows = list({"specs": specs, "blocks": blocks, "ops": ops, "backends": backends}[what]())
     if names:
-        rows = _chosen(rows, " ".join(names), what)
+        rows = chosen(rows, " ".join(names), what)
     if kind == "json":
         out(json.dumps(rows, indent=1))
     else:
@@ -35,7 +35,7 @@ def command(what: str, names: tuple[str, ...], kind: str) -> int:
     return 0
 
 
-def _chosen(rows: list[dict[str, Any]], name: str, what: str) -> list[dict[str, Any]]:
+def chosen(rows: list[dict[str, Any]], name: str, what: str) -> list[dict[str, Any]]:
     """The rows that a name may mean, by their names, titles and libraries; raises UsageError where there is none."""
     from netspec import suggest
     from netspec.errors import UsageError
