@@ -242,6 +242,7 @@ CASES: list[tuple[str, dict[str, Any], Shapes, Reference]] = [
     ("lrn", {"size": 3}, IMAGE, lambda x, w: F.local_response_norm(x, 3)),
     ("lrn", {"size": 3, "alpha": 0.2, "beta": 0.5, "k": 3.0}, IMAGE,
      lambda x, w: F.local_response_norm(x, 3, 0.2, 0.5, 3.0)),
+    *[(op, {}, ((6, 4, 4),), lambda x, w: x) for op in ("concat", "add", "mean", "max", "mul")],
     ("concat", {}, ((6, 4, 4), (2, 4, 4), (1, 4, 4)), lambda *x: torch.cat(x[:3], dim=1)),
     ("concat", {}, ((6,), (2,)), lambda *x: torch.cat(x[:2], dim=1)),
     ("add", {}, IMAGE * 2, lambda a, b, w: a + b),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,26 @@ def test_the_source_gives_what_torch_gives(
         for mine, theirs in zip(got, wanted, strict=True):
             assert mine.shape == tuple(theirs.shape)
             assert np.abs(mine - theirs.numpy()).max() <= 1e-5 * np.abs(theirs.numpy()).max()
+
+
+@pytest.mark.parametrize("op", sorted(ROWS))
+def test_an_argument_that_is_left_out_has_torchs_default(op: str) -> None:
+    """What a row takes for the default of a layer is that of the layer: it is not written into the source."""
+    seen = set()
+    for name, attrs, shapes, _ in CASES:
+        if name == op and ROWS[op].layer is not None:
+            graph = one_op(op, attrs, shapes)
+            layer = ROWS[op].layer(graph.nodes["step"], [graph.nodes[f"x{i}"].shape for i in range(len(shapes))])
+            if layer is not None:
+                seen.add((layer.cls, *((a.key, a.default) for a in layer.args if not a.positional)))
+    for cls, *arguments in seen:
+        own = {"LayerNorm2d": "nn.LayerNorm", "DeformConv2d": "nn.Conv2d"}.get(cls, cls)
+        if not own.startswith("nn."):
+            assert not arguments
+            continue
+        theirs = inspect.signature(getattr(torch.nn, own.removeprefix("nn."))).parameters
+        for key, default in arguments:
+            assert default in (theirs[key].default, None), f"{cls}: {key}"
 
 
 CHAINS = [(id_, *case) for id_, case in zip(IDS, CASES, strict=True) if len(case[2]) == 1 and case[0] != "split"]

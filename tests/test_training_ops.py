@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -115,3 +116,24 @@ def test_prelu_begins_at_a_quarter() -> None:
     """He et al. 2015, section 2.1, and PyTorch's nn.PReLU."""
     assert set(initialise(one_op("prelu", {}, ((5,),)))["step.weight"].tolist()) == {
         float(torch.nn.PReLU().weight.detach())}
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+def test_bilinear_weights_are_interpolation(factor: int) -> None:
+    """Long et al. 2015, section 3.3; a kernel of 2f or 2f - 1 and a stride of f enlarge f times."""
+    for kernel in (2 * factor, 2 * factor - 1):
+        graph = one_op("conv_transpose", {"out": 3, "kernel": kernel, "stride": factor, "bias": False}, ((3, 5, 5),))
+        (x, step) = graph.nodes.values()
+        weight = initialise(Graph("up", [x, replace(step, init={"weight": "bilinear"})], graph.outputs))["step.weight"]
+        data = torch.randn(1, 3, 5, 5)
+        up = torch.nn.functional.conv_transpose2d(data, torch.from_numpy(weight), stride=factor)
+        inside = slice(factor, -factor)
+        if kernel % 2:  # its tents stand on pixels: every f-th result is the pixel itself, the one between a mean
+            middle = up[:, :, factor - 1::factor, factor - 1::factor]
+            assert torch.allclose(middle[..., :5, :5], data, atol=1e-5)
+            between = up[:, :, factor - 1::factor, factor - 1 + factor // 2::factor][..., :5, :4]
+            assert torch.allclose(between, (data[..., :-1] + data[..., 1:]) / 2, atol=1e-5)
+        else:
+            wanted = torch.nn.functional.interpolate(data, scale_factor=factor, mode="bilinear", align_corners=False)
+            cut = up[:, :, factor // 2:-(factor // 2), factor // 2:-(factor // 2)]
+            assert torch.allclose(cut[:, :, inside, inside], wanted[:, :, inside, inside], atol=1e-5)
