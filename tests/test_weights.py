@@ -84,6 +84,8 @@ def test_init_of_a_spec_is_honoured(tmp_path: Path) -> None:
     # a normal distribution cut at two deviations has 0.8796 of its deviation
     assert w["e.weight"].std() == pytest.approx(0.8796 * 0.125, rel=0.02)
     assert not w["f.weight"].any()
+    for key in "abcde":  # around 0
+        assert abs(w[f"{key}.weight"].mean()) < 0.02 * w[f"{key}.weight"].std(), key
 
 
 @pytest.mark.parametrize("value", [0, -2, 0.5, "zeros", "ones", "he", "xavier", {"normal": 0.01}, {"uniform": 1}])
