@@ -14,7 +14,8 @@ from typing import Any, Protocol
 
 from netspec.closures import Wrong
 from netspec.errors import Mistake, Span
-from netspec.syntax import Holes, Parsed, holes_of, parse
+from netspec.placeholders import Holes, Parsed
+from netspec.syntax import holes_of, parse
 
 At = Callable[[int, int], Span]
 

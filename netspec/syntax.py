@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -11,17 +9,10 @@ from netspec.arith import FUNCTIONS, Fault, bounded, compare, cost, truth, unary
 from netspec.closures import Run, Wrong, arith, comprehend, cut, guard, item, logic, spend, unknown_help
 from netspec.errors import Hint, did_you_mean
 from netspec.lexer import Token, tokens
+from netspec.placeholders import Holes, Parsed
 
 MAX_LENGTH = 500
 MAX_DEPTH = 50
-MAX_FILLED = 5_000
-
-
-@dataclass(frozen=True, slots=True)
-class Parsed:
-    run: Run
-    names: Mapping[str, tuple[int, int]]
-    """The names that it reads from its environment, and the characters of the first place of each."""
 
 
 @lru_cache(maxsize=16_384)
@@ -231,13 +222,20 @@ class Parser:
                 return env.tensor(path, attr)
 
             return run
-        template = holes_of(path)
+        try:
+            template = holes_of(path)
+        except Wrong as e:
+            raise Wrong(e.code, e.message, e.start + token.start, e.end + token.start, e.help) from None
         for name in template.names - set(self.bound):
             self.free.setdefault(name, (token.start, token.end))
 
         def filled(env: Any, local: dict[str, Any]) -> Any:
             env.tick()
-            return env.tensor(template.text(env, local), attr)
+            try:
+                filled_path = template.text(env, local)
+            except Wrong as e:
+                raise Wrong(e.code, e.message, e.start + token.start, e.end + token.start, e.help) from None
+            return env.tensor(filled_path, attr)
 
         return filled
 
@@ -350,42 +348,6 @@ class Parser:
             self.fail("a name is expected after `for`", token)
         self.pos += 1
         return token.text
-
-
-@dataclass(frozen=True, slots=True)
-class Holes:
-    """A name or path with holes, without a place."""
-
-    parts: tuple[str | tuple[Parsed, int], ...]
-    names: frozenset[str]
-
-    def text(self, env: Any, local: dict[str, Any]) -> str:
-        """The text with its holes computed, to ints or words; raises Wrong."""
-        out: list[str] = []
-        length = 0
-        for part in self.parts:
-            length += len(out[-1]) if out else 0
-            if length > MAX_FILLED:
-                message = f"limit exceeded: placeholders make more than {MAX_FILLED:,} characters of this"
-                raise Wrong("NS304", message, 0, 1)
-            if isinstance(part, str):
-                out.append(part)
-                continue
-            parsed, start = part
-            try:
-                value = parsed.run(env, local)
-            except Wrong as e:
-                raise Wrong(e.code, e.message, e.start + start, e.end + start, e.help) from None
-            if isinstance(value, bool) or not isinstance(value, (int, str)):
-                raise Wrong(
-                    "NS302",
-                    "a placeholder of a name gives an integer or a string",
-                    start,
-                    start + 1,
-                    "`//` divides integers" if isinstance(value, float) else "",
-                )
-            out.append(str(value))
-        return "".join(out)
 
 
 @lru_cache(maxsize=16_384)

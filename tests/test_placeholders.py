@@ -61,7 +61,7 @@ def check_positions(mutated: list[tuple[str, str]], tmp_path: Path) -> None:
             found = errors(text, tmp_path)
         except Exception as e:
             raise AssertionError(f"{name}:\n{text}") from e
-        assert all(d.span is not None for d in found), name
+        assert all(d.span is not None and d.help is not None for d in found), name
 
 
 def test_in_a_sample_of_all_positions(tmp_path: Path) -> None:
