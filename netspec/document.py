@@ -167,6 +167,8 @@ class Reader:
         doc.variants = {k.text: _variant(k, v, bad) for k, v in entries(part.get("variants"), bad)}
         doc.refused = set(_keys(part.get("variants"))) - set(doc.variants)
         doc.lets = tuple(entries(part.get("let"), set()))
+        declared = {"params": [p.at for p in doc.params], "let": [key for key, _ in doc.lets]}
+        doc.open |= {section for section, keys in declared.items() if any(id(key) in bad for key in keys)}
         doc.input, doc.outputs, doc.expect = part.get("input"), part.get("outputs"), part.get("expect")
         checkpoints = part.get("checkpoints")
         doc.checkpoints = checkpoints if isinstance(checkpoints, Map) else None
@@ -199,11 +201,12 @@ class Reader:
 
         cut = set(_keys(value)) - set(part)
         cut |= {meant_key(name, ("params", "let", "inputs", "outputs", "body")) or name for name in sorted(cut)[:100]}
+        named = any(id(k) in bad for section in ("params", "let") for k, _ in entries(part.get(section), set()))
         listed = [tree for section in ("inputs", "outputs") for tree in items(part.get(section), set())]
         failed = bool(cut) or any(p.failed for p in params) or any(id(t) in bad for t in (key, value, *listed))
         return BlockDecl(key.text, key, doc, params, tuple(entries(part.get("let"), set())), names("inputs"),
                          names("outputs"), steps.body(part.get("body")), text(part.get("doc")), part.get("examples"),
-                         value, failed, bool(cut & {"params", "let"}) or id(value) in bad)
+                         value, failed, bool(cut & {"params", "let"}) or id(value) in bad or named)
 
     def _use(self, doc: Document, item: Scalar) -> None:
         """Brings in the blocks of a library, or a network as one block."""
@@ -313,8 +316,8 @@ def lineage(doc: Document, variant: str, reporter: Reporter) -> list[Variant]:
     name: str | None = variant
     at: Span | None = None
     while name is not None:
-        if name in doc.refused or (name not in doc.variants and "variants" in doc.open):
-            break
+        if name not in doc.variants and (doc.refused or "variants" in doc.open):
+            break  # its name or that of the whole section is refused, perhaps because it is misspelt there
         if name not in doc.variants:
             reporter.error("NS202", f"there is no variant '{clipped(name)}'", at, help=did_you_mean(name, doc.variants))
             break

@@ -62,6 +62,7 @@ def stated(expect: Map | None, what: str) -> int | None:
 class _Verifier:
     def __init__(self, network: Network, reporter: Reporter, budget: Budget) -> None:
         self.network, self.reporter, self.graph, self.budget = network, reporter, network.inference, budget
+        self.missing: set[str] = set()
         self.parts = {id(graph): _parts(graph) for graph in (network.inference, network.graph)}
 
     def inside(self, graph: Graph, path: str) -> list[Node]:
@@ -136,11 +137,15 @@ class _Verifier:
             )
 
     def nodes_at(self, path: Scalar) -> str | None:
-        """The path, if something stands there; else a finding."""
+        """The path, if something stands there; else an error, once for all paths below a step that is not there."""
         if self.inside(self.graph, path.text) or self.inside(self.network.graph, path.text):
             return path.text
-        self.error("NS502", f"there is no step '{clipped(path.text)}'", path,
-                   Hint(lambda: suggest.step(path.text, self.network.graph)))
+        first = path.text.partition(".")[0]
+        if first not in self.missing:
+            self.error("NS502", f"there is no step '{clipped(path.text)}'", path,
+                       Hint(lambda: suggest.step(path.text, self.network.graph)))
+        if not self.inside(self.network.graph, first):
+            self.missing.add(first)
         return None
 
     def graph_of(self, path: str) -> Graph:

@@ -70,6 +70,8 @@ class _Look:
                     self.expressions(tree, inner, always=word in CONDITIONS)
             self.steps((*step.steps, *step.otherwise), inner)
             for branch in step.branches:
+                if branch.failed:
+                    continue
                 loops = _with(inner, _loop_names(branch.keywords))
                 self.filled(branch.name, branch.keywords)
                 for word, tree in branch.keywords.items():
@@ -86,7 +88,7 @@ class _Look:
     def call(self, step: Step) -> bool:
         """The op of a step, and the names of its arguments; whether the op is known."""
         target = self.home.callable(step.op) or lookup(step.op)
-        if target is None and not self.home.open & {"use", "blocks"}:
+        if target is None and not self.home.open & {"use", "blocks"} and not self.open:
             known = [*OPS, *self.home.blocks, *self.home.used, *self.blocks]
             message = f"there is no op or block '{step.op}'"
             libraries = libraries_of(step.op)

@@ -174,7 +174,7 @@ def build(
 ) -> Network:
     """Compiles one variant of a document; raises SpecError with all findings, UsageError."""
     reporter = Reporter() if reporter is None else reporter
-    if document.checkpoints is not None:
+    if document.checkpoints is not None and not document.open & {"params", "let"}:
         from netspec.checkpoints import check_rules
 
         check_rules(document.checkpoints, reporter, document.values)

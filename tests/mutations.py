@@ -132,3 +132,43 @@ def broken(text: str) -> Iterator[tuple[str, str]]:
         if one_line(key):
             yield f"the name of the block '{key.text}' refused", replaced(text, key, "train")
             yield f"the name of the block '{key.text}' malformed", replaced(text, key, f"{key.text} x")
+
+
+def entries(tree: Tree) -> Iterator[tuple[Scalar, Tree]]:
+    """Every entry of every mapping below a tree."""
+    if isinstance(tree, Map):
+        for key, value in tree.entries:
+            yield key, value
+            yield from entries(value)
+    elif isinstance(tree, Seq):
+        for item in tree.items:
+            yield from entries(item)
+
+
+def declared(text: str) -> Iterator[tuple[str, str]]:
+    """The text with one name that others read changed, a keyword misspelt, or a library; each with what was done."""
+    tree = tree_of(text)
+    for body in bodies(tree):
+        for head, _ in steps(body):
+            name, equals, op = (part.strip() for part in head.text.rpartition("="))
+            if equals and one_line(head):
+                yield f"line {head.span.line}: a name with a space", replaced(text, head, f"a b = {op}")
+                if "{" not in name:
+                    yield f"line {head.span.line}: another name", replaced(text, head, f"{name}qx = {op}")
+    for key, value in entries(tree):
+        if key.text in KEYWORDS and key.text != "doc" and one_line(key):
+            yield f"line {key.span.line}: '{key.text}' misspelt", replaced(text, key, key.text + "qx")
+        if key.text in ("for", "each") and isinstance(value, Map) and one_line(value.entries[0][0]):
+            yield f"line {key.span.line}: no name of a loop", replaced(text, value.entries[0][0], "a;b")
+    blocks = tree.get("blocks")
+    owners = [tree, *(v for _, v in blocks.entries if isinstance(v, Map))] if isinstance(blocks, Map) else [tree]
+    for owner in owners:
+        for section in ("params", "let", "variants"):
+            part = owner.get(section)
+            for key, _ in part.entries if isinstance(part, Map) else ():
+                if one_line(key):
+                    yield f"'{key.text}' of `{section}` refused", replaced(text, key, "a b")
+    used = tree.get("use")
+    for item in used.items if isinstance(used, Seq) else ():
+        if isinstance(item, Scalar) and one_line(item):
+            yield f"the library '{item.text}' misspelt", replaced(text, item, item.text + "qx")

@@ -94,12 +94,12 @@ def _listed(tree: Tree, reporter: Reporter, values: Collection[str], strict: boo
 
 
 def _rule(tree: Map, values: Collection[str]) -> Rule:
-    source, target = tree.get("from"), tree.get("to")
-    if not isinstance(source, Scalar) or not isinstance(target, Scalar):
-        raise ExprError("NS110", "a rule is {from: ..., to: ...}", tree.span)
     for key, _ in tree.entries:
         if key.text not in KEYS:
             raise ExprError("NS111", f"a rule has no key '{key.text[:60]}'", key.span, did_you_mean(key.text, KEYS))
+    source, target = tree.get("from"), tree.get("to")
+    if not isinstance(source, Scalar) or not isinstance(target, Scalar):
+        raise ExprError("NS110", "a rule is {from: ..., to: ...}", tree.span)
     pattern, names = _pattern(source)
     to = None if target.value is None else parse_template(target.text, target.at)
     unknown = sorted(to.names - {*names, *values}) if to is not None else []

@@ -331,6 +331,8 @@ def _output(run: Run, ctx: Context, tree: Tree) -> tuple[Output | None, str]:
     part: dict[str, Tree] = {}
     if isinstance(tree, Map):
         part = {k.text: v for k, v in tree.entries}
+        if any(id(k) in run.bad for k, _ in tree.entries):
+            raise Poisoned
         tree = part.get("from", tree)
     env = Env(run, ctx.frame, ctx.values, ctx.names)
     if "only_if" in part and not condition(env, part["only_if"], "only_if"):

@@ -26,7 +26,7 @@ def named(run: Run, step: Step, ctx: Context) -> Op | BlockDecl | Document | Non
     found = home.callable(step.op) or (lookup(step.op) if step.op != "input" else None)
     if found is not None:
         return found
-    if home.open & {"use", "blocks"}:
+    if home.open & {"use", "blocks"} or (ctx.frame.is_document and "params" in home.open):
         return None
     if step.op in ctx.values:
         message, help_ = f"'{step.op}' is a value, not a block or op", "a parameter of type block can be a step"
