@@ -162,7 +162,6 @@ def main() -> int:
     commands.add_parser("faults", help="write every output while the disk fails and processes are killed: --faults N, "
                         "--kills N, --seed N; --write updates docs/reliability.md", add_help=False)
     commands.add_parser("parity", help="compare with every model of torchvision and timm, and write docs/parity.md")
-    commands.add_parser("cuda", help="run a network of each family on a CUDA device and compare it with the CPU")
     commands.add_parser("pictures", help="draw the pictures of the docs again")
     commands.add_parser("docs", help="write the generated parts of the docs again")
     args, rest = parser.parse_known_args()
@@ -180,7 +179,7 @@ def main() -> int:
         return check()
     if args.command == "bench" and "--memory" in rest:
         return run(PYTHON, TOOLS / "memory.py", *(arg for arg in rest if arg != "--memory"))
-    if args.command in ("bench", "cuda", "faults", "fuzz", "parity", "pictures", "docs"):
+    if args.command in ("bench", "faults", "fuzz", "parity", "pictures", "docs"):
         return run(PYTHON, TOOLS / f"{args.command}.py", *rest)
     return 0
 
