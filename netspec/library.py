@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
@@ -46,8 +47,9 @@ def shown(path: Path) -> str:
     real = path.resolve()
     if real.is_relative_to(specs_root()):
         return f"specs/{real.relative_to(specs_root()).as_posix()}"
-    if path.is_absolute() and real.is_relative_to(Path.cwd()):
-        return str(real.relative_to(Path.cwd()))
+    with suppress(OSError):  # the current folder may be gone
+        if path.is_absolute() and real.is_relative_to(Path.cwd()):
+            return str(real.relative_to(Path.cwd()))
     return str(path)
 
 

@@ -222,6 +222,32 @@ def test_checkpoint_beside_the_source_stays(call: Caller) -> None:
     assert call("compile", "net.yaml", "--to", "torch", "--weights", "net.pth", "-o", "other.py")[0] == 0
 
 
+def test_folders_are_checked_whole_or_it_is_said(
+    call: Caller, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder that may not be read and a link to nothing are no files that are fine; links between folders end."""
+    for name in ("a", "a/good", "a/closed"):
+        Path(name).mkdir()
+        shutil.copy("net.yaml", name)
+    os.symlink("..", "a/good/up")
+    call.before = snapshot()
+    assert call("check", "a")[1].endswith("ok: 3 files, 6 networks\n")
+    os.symlink("nowhere", "a/good/link.yaml")
+    code, err = call("check", "a")
+    assert code == 2 and "link.yaml is a link to a file that is not there" in err
+    os.unlink("a/good/link.yaml")
+    scan = os.scandir
+
+    def denied(path: str) -> object:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr("os.scandir", denied)
+    codes = [run(["check", "a"]), run(["check", "a/closed"])]
+    assert codes == [2, 2] and capsys.readouterr().err.count("a/closed cannot be read: Permission denied") == 2
+
+
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
 def test_folder_that_may_not_be_written(call: Caller) -> None:
     Path("folder").chmod(0o500)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -105,30 +106,41 @@ def _files(
     files: list[tuple[Path | Found, str | None]] = []
     for spec in specs:
         try:
-            files += _named(spec, variant)
+            files += _named(spec, variant, unread)
         except UsageError as e:
             unread.append(e)
     return files
 
 
-def _named(spec: str, variant: str | None) -> list[tuple[Path | Found, str | None]]:
+def _named(spec: str, variant: str | None, unread: list[UsageError]) -> list[tuple[Path | Found, str | None]]:
     """The files that one argument names; raises UsageError."""
     from netspec.library import find
 
     try:
-        if spec and Path(spec).is_dir():
-            below = sorted(p for p in Path(spec).rglob("*") if p.suffix in (".yaml", ".yml") and p.is_file())
-            if not below:
-                raise UsageError(f"there is no YAML file below {spec}")
-            return [(p, None) for p in below]
+        is_folder = bool(spec) and Path(spec).is_dir()
     except (OSError, ValueError):
-        pass  # a name that no file can have: `find` says so
+        is_folder = False  # a name that no file can have: `find` says so
+    if is_folder:
+        return [(path, None) for path in _below(spec, unread)]
     found = find(spec)
     if found.variant and variant is not None:
         raise UsageError(f"'{spec}' is a variant already", f"--variant goes with {found.path.stem}")
     if found.block:
         _has_block(found, found.block)
     return [(found, found.variant)]
+
+
+def _below(folder: str, unread: list[UsageError]) -> list[Path]:
+    """The YAML files below a folder; what cannot be looked at goes to `unread`; raises UsageError if there is none."""
+    failed: list[OSError] = []
+    below = [Path(root, name) for root, _, names in os.walk(folder, onerror=failed.append) for name in names
+             if name.endswith((".yaml", ".yml"))]
+    unread += [UsageError(f"{e.filename} cannot be read: {e.strerror or e}") for e in failed]
+    unread += [UsageError(f"{p} is a link to a file that is not there") for p in sorted(below) if not p.exists()]
+    files = sorted(path for path in below if path.is_file())
+    if not files and not failed:
+        raise UsageError(f"there is no YAML file below {folder}")
+    return files
 
 
 def _has_block(found: Found, block: str) -> None:
