@@ -151,6 +151,19 @@ body:
     assert all(np.array_equal(found[k], v) for k, v in arrays.items())
 
 
+def test_the_rules_that_leave_tensors_out(tmp_path: Path) -> None:
+    net = netspec.load("lenet5")
+    arrays = net.arrays(seed=3)
+    more = {"aux.0.weight": np.ones(3), "aux.0.bias": np.ones(3), "scale": np.ones(1)}
+    np.savez(tmp_path / "w.npz", **arrays, **more)
+    with pytest.raises(DataError, match="these rules leave them out") as info:
+        net.arrays(weights=tmp_path / "w.npz")
+    assert printed(info.value) == ['- {from: "aux.0.{t}", to: null}', '- {from: "scale", to: null}']
+    (tmp_path / "rules.yaml").write_text("\n".join(printed(info.value)), encoding="utf-8")
+    found = net.arrays(weights=tmp_path / "w.npz", rules=tmp_path / "rules.yaml")
+    assert all(np.array_equal(found[k], v) for k, v in arrays.items())
+
+
 def test_a_common_prefix_is_named(tmp_path: Path) -> None:
     net = netspec.load("lenet5")
     arrays = {f"online.encoder.{k}": v for k, v in net.arrays(seed=3).items()}
@@ -217,8 +230,10 @@ def test_other_classes_are_named_and_the_printed_options_load_the_rest(
     assert f"the classifier '{head}' has 1000 classes in the file and 10 in the network" in refused.stderr
     options = re.findall(r"`(-s \S+|--exclude [^`]+)`", refused.stderr)
     assert options == ["-s classes=1000", f"--exclude {head}"]
+    assert "`-s classes=1000` in place of yours" in refused.stderr
     for option in options:
-        done = compiled(tmp_path, *line, *option.split())
+        others = line if option.startswith("--exclude") else (variant, "--weights", "w.pth")
+        done = compiled(tmp_path, *others, *option.split())
         assert done.returncode == 0, done.stderr
         assert (f"drawn, not from the checkpoint: {head}" in done.stderr) == option.startswith("--exclude")
 

@@ -116,7 +116,8 @@ def _stored(tensor: torch.Tensor, file: Mapped) -> Stored:
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
         return Stored(tuple(tensor.shape), "none", lambda: np.empty(0))
     name = str(tensor.dtype).removeprefix("torch.")
-    token = (tensor.untyped_storage().data_ptr(), tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), name)
+    token = (tensor.untyped_storage().data_ptr(), tensor.storage_offset(), tuple(tensor.shape), tensor.stride(),
+             tensor.element_size(), name)
 
     def values() -> np.ndarray:
         plain = tensor.detach()
@@ -133,9 +134,9 @@ def _honest(path: Path, states: list[State]) -> None:
     for state in states:
         for tensor in state.tensors.values():
             if tensor.token is not None:
-                storage, offset, shape, strides, _ = tensor.token
+                storage, offset, shape, strides, size, _ = tensor.token
                 last = offset + sum((d - 1) * s for d, s in zip(shape, strides, strict=True)) + 1 if all(shape) else 0
-                sizes[storage] = max(sizes.get(storage, 0), last)
+                sizes[storage] = max(sizes.get(storage, 0), last * size)
     if sum(sizes.values()) > path.stat().st_size:
         raise refuse(path, "is damaged: its tensors are larger than the file")
 

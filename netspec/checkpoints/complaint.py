@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from netspec.checkpoints.account import Account, RuleSet, Target
@@ -19,11 +20,17 @@ _RULES = 40
 
 
 def complaint(network: Network, states: Sequence[State], target: Target, sets: Sequence[RuleSet],
-              choice: Choice) -> DataError:
+              choice: Choice, key: str | None) -> DataError:
     """The error that lists what is missing, unexpected, of another shape or mapped twice, and how to go on."""
     found = choice.account
     lines = [f"the checkpoint does not fit '{target.name}' (by {found.source})"]
-    classes = _classes(network, target, states, sets, found)
+    def fits(other: Target) -> bool:
+        try:
+            return not choose(states, other, sets, key)[0].account.problems
+        except DataError:  # several sets would fit, of which one must be named first
+            return False
+
+    classes = _classes(network, target, found, fits)
     if classes is not None:
         return DataError("NS602", "\n".join([*lines, f"  {classes[0]}", *_lists(found)]), classes[1])
     lines += _lists(found)
@@ -32,6 +39,13 @@ def complaint(network: Network, states: Sequence[State], target: Target, sets: S
     prefix = _common(list(choice.view.tensors))
     if prefix:
         lines.append(f"  all names in the file begin with '{prefix}'")
+    if len(found.unexpected) == found.problems:
+        layers = list(dict.fromkeys(k.rpartition(".")[0] or k for k in found.unexpected))
+        lines += ["  these rules leave them out:", *(
+            f"    - {{from: {json.dumps(k if k in found.unexpected else f'{k}.{{t}}')}, to: null}}"
+            for k in layers[:_RULES])]
+        return DataError("NS602", "\n".join(lines), "write them to a file for `--rules FILE`, if the network is to do "
+                                                    "without them")
     suggestion = suggest(sets, target, choice.view.tensors)
     if suggestion is None:
         return DataError("NS602", "\n".join(lines), "every tensor of the file and of the network must be accounted "
@@ -71,8 +85,8 @@ def _common(keys: Sequence[str]) -> str:
     return "".join(f"{w}." for w in common)
 
 
-def _classes(network: Network, target: Target, states: Sequence[State], sets: Sequence[RuleSet],
-             found: Account) -> tuple[str, str] | None:
+def _classes(network: Network, target: Target, found: Account, fits: Callable[[Target], bool]
+             ) -> tuple[str, str] | None:
     """Where only the number of classes differs: the classifiers and both numbers, and the options that load it."""
     if not found.misshapen or found.problems > len(found.misshapen):
         return None
@@ -86,18 +100,18 @@ def _classes(network: Network, target: Target, states: Sequence[State], sets: Se
     theirs, ours = next(iter(heads.values()))
     if set(heads.values()) != {(theirs, ours)}:
         return None
-    options = [f"`-s {p}={theirs}` makes the network with the checkpoint's"
-               for p in _params(network, target, states, sets, theirs, ours)]
+    options = [f"`-s {p}={theirs}`{' in place of yours' if p in network.settings else ''} makes the network with the "
+               "checkpoint's"
+               for p in _params(network, target, fits, theirs, ours)]
     below = {p for p in target.shapes if p.rpartition(".")[0] in heads}
-    if not choose(states, target.without(below), sets, None)[0].account.problems:
+    if fits(target.without(below)):
         excluded = " ".join(f"--exclude {name}" for name in heads)
         options.append(f"`{excluded}` loads all else and draws {' and '.join(heads)}")
     what = f"the classifier {names} has" if len(heads) == 1 else f"the classifiers {names} have"
     return f"{what} {theirs} classes in the file and {ours} in the network", "; ".join(options)
 
 
-def _params(network: Network, target: Target, states: Sequence[State], sets: Sequence[RuleSet], theirs: int,
-            ours: int) -> list[str]:
+def _params(network: Network, target: Target, fits: Callable[[Target], bool], theirs: int, ours: int) -> list[str]:
     """The params of the document which, set to the file's number of classes, make a network that it fits."""
     from netspec.elaborate.top import values_of
     from netspec.network import build
@@ -116,7 +130,6 @@ def _params(network: Network, target: Target, states: Sequence[State], sets: Seq
             except (SpecError, UsageError):
                 continue
             shapes = {k: tuple(map(int, s)) for k, (s, _, _) in other.graph.tensors().items() if k in target.shapes}
-            fitting = Target(target.name, shapes, target.spare)
-            if len(shapes) == len(target.shapes) and not choose(states, fitting, sets, None)[0].account.problems:
+            if len(shapes) == len(target.shapes) and fits(Target(target.name, shapes, target.spare)):
                 good.append(param.name)
     return good

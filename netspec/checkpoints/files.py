@@ -14,9 +14,10 @@ from netspec.checkpoints.stored import Need, State, Stored, reading, refuse
 from netspec.errors import DataError, UsageError
 
 _TORCH = re.compile(rb"PK|\x80")
+_ANY = re.compile(rb"PK|\x80|.{8}\{", re.DOTALL)
 BEGINNINGS = {".safetensors": re.compile(rb".{8}\{", re.DOTALL), ".npz": re.compile(rb"PK"),
-              **dict.fromkeys((".pth", ".pt", ".bin", ".ckpt", ".tar", ".pkl"), _TORCH)}
-"""Checkpoints by suffix, and how each begins: a header of JSON, a zip, a zip or a pickle."""
+              **dict.fromkeys((".pth", ".pt", ".tar", ".pkl"), _TORCH), **dict.fromkeys((".bin", ".ckpt"), _ANY)}
+"""Checkpoints by suffix, and how each begins: a header of JSON, a zip, a zip or a pickle, any of them."""
 INDEX = ".index.json"
 _FOREIGN = {b"\x89HDF": "an HDF5 file of Keras", b"\x08": "an ONNX model"}
 
@@ -39,7 +40,7 @@ def states_of(path: Path, need: Need) -> list[State]:
         foreign = [text for start, text in _FOREIGN.items() if head.startswith(start)]
         raise DataError("NS602", f"{path} is no {suffix} file by its first bytes",
                         f"it looks like {' or '.join(kinds or foreign)}" if kinds or foreign else "")
-    if suffix == ".safetensors":
+    if suffix == ".safetensors" or BEGINNINGS[".safetensors"].match(head):
         return [State((), read_safetensors(path, need))]
     if suffix == ".npz":
         return [State((), read_npz(path, need))]

@@ -62,7 +62,7 @@ def fit(network: Network, states: Sequence[State], target: Target, choices: Choi
     sets = rule_sets(network, choices.rules)
     choice, notes = choose(states, target, sets, choices.key)
     if choice.account.problems:
-        raise complaint(network, states, target, sets, choice)
+        raise complaint(network, states, target, sets, choice, choices.key)
     found, tensors = choice.account, choice.account.found
     if choice.view.state.transforms:
         tensors = reordered(found, network.graph, target.shapes)
