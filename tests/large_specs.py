@@ -188,7 +188,7 @@ LARGE: dict[str, Callable[[], str]] = {
         HEAD + "let:\n" + many("  p{n}: =1", SIZE // 2) + "variants:\n" + many("  v{n}: {}", SIZE // 2) + RELU
     ),
     "variants and steps": lambda: (
-        HEAD + "variants:\n" + many("  v{n}: {}", 10_000) + "body:\n" + many("- relu", 100_000)
+        HEAD + "variants:\n" + many("  v{n}: {}", 400) + "body:\n" + many("- relu", 21_000)
     ),
     "variants and wrong steps": lambda: (
         HEAD + "variants:\n" + many("  v{n}: {}", SIZE // 2) + "body:\n" + many("- rleu", SIZE // 2)
@@ -201,13 +201,13 @@ LARGE: dict[str, Callable[[], str]] = {
     "blocks that call two": lambda: (
         HEAD
         + "blocks:\n"
-        + of_the_one_before("  b0: {body: [relu]}", "  b{n}: {body: [x = b{m}, y = b{m}]}", 4000)
+        + of_the_one_before("  b0: {body: [relu]}", "  b{n}: {body: [p = b{m}, q = b{m}]}", 4000)
         + "body:\n- b60\n"
     ),
     "blocks that call two of nothing": lambda: (
         HEAD
         + "blocks:\n"
-        + of_the_one_before("  b0: {body: [{relu: , when: false}]}", "  b{n}: {body: [x = b{m}, y = b{m}]}", 4000)
+        + of_the_one_before("  b0: {body: [{relu: , when: false}]}", "  b{n}: {body: [p = b{m}, q = b{m}]}", 4000)
         + "body:\n- b60\n"
     ),
     "blocks of a library": lambda: (
