@@ -14,6 +14,7 @@ from netspec.errors import Reporter, SpecError, TooManyErrors
 from netspec.library import Found
 from netspec.names import check_names, warn_unused
 from netspec.network import Network, build
+from netspec.parse import Map
 from netspec.steps import items
 
 KEPT_NODES = 20_000
@@ -127,10 +128,11 @@ def _uncalled_blocks(checking: Checking) -> None:
     for block in document.blocks.values():
         if block.name in checking.called or checking.budget.spent:
             continue
-        count = len(items(block.examples, document.bad)) if document.is_library and not block.failed else 0
-        for index in range(count):
+        for example in items(block.examples, document.bad) if document.is_library and not block.failed else ():
+            if not isinstance(example, Map) or checking.budget.spent:
+                continue
             own = Reporter()
-            elaborate_block(document, block.name, own, example=index, max_nodes=checking.budget)
+            elaborate_block(document, block.name, own, example=example, max_nodes=checking.budget)
             _join(own, checking.reporter)
 
 

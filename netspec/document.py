@@ -177,9 +177,9 @@ class Reader:
             self._unique(doc, key)
             doc.blocks[key.text] = self._block(key, value, doc, steps)
             doc.open |= {"blocks"} if id(key) in bad else set()
-        for item in items(part.get("use"), bad):
-            if isinstance(item, Scalar):
-                self._use(doc, item)
+        named = {item.text: item for item in reversed(items(part.get("use"), bad)) if isinstance(item, Scalar)}
+        for item in reversed(named.values()):
+            self._use(doc, item)
         return doc
 
     def _unique(self, doc: Document, key: Scalar) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -98,10 +98,13 @@ class Map:
 
     entries: tuple[tuple[Scalar, Tree], ...]
     span: Span
+    _index: dict[str, Tree] = field(default_factory=dict, init=False, repr=False)
 
     def get(self, key: str) -> Tree | None:
         """The value of a key, or None."""
-        return next((v for k, v in self.entries if k.text == key), None)
+        if not self._index:
+            self._index.update((k.text, v) for k, v in self.entries)
+        return self._index.get(key)
 
     def keys(self) -> list[str]:
         """The keys in the order of the text."""

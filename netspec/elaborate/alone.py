@@ -36,7 +36,7 @@ def elaborate_block(
     reporter: Reporter,
     settings: Mapping[str, Any] | None = None,
     input: InputSize | None = None,
-    example: int = 0,
+    example: int | Map = 0,
     max_nodes: int | Budget = MAX_NODES,
 ) -> Graph | None:
     """The graph of one block alone; what is not given comes from its `examples`; raises UsageError."""
@@ -47,7 +47,8 @@ def elaborate_block(
         return None
     run = Run(reporter, doc.bad, Budget.of(max_nodes))
     given = decl.examples.items if isinstance(decl.examples, Seq) else ()
-    chosen = next(islice((t for t in given if isinstance(t, Map) and id(t) not in run.bad), example, None), None)
+    right = (t for t in given if isinstance(t, Map) and id(t) not in run.bad)
+    chosen = example if isinstance(example, Map) else next(islice(right, example, None), None)
     args = chosen.get("args") if chosen is not None else None
     if settings:
         unknown = [k for k in settings if k not in [p.name for p in decl.params]]

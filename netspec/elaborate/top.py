@@ -103,8 +103,9 @@ def _network(
     env = Env(run, frame, values, names)
     written = doc.input if declared_input else _written_input(doc, chain)
     frame.inputs = _inputs(run, frame, written, env, size)
+    places = input_places(doc)
     for name, value in frame.inputs.items():
-        names.entries[name] = Entry(value, name, input_places(doc).get(name), False)
+        names.entries[name] = Entry(value, name, places.get(name), False)
     entering = list(frame.inputs.values())
     running = (
         entering[0]
