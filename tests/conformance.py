@@ -130,6 +130,7 @@ CASES: list[tuple[str, dict[str, Any], Shapes, Reference]] = [
         x, w["running_mean"], w["running_var"], w["weight"], w["bias"], eps=0.1)),
     ("batch_norm", {"affine": False}, ((5,),), lambda x, w: F.batch_norm(x, w["running_mean"], w["running_var"])),
     ("layer_norm", {}, IMAGE, lambda x, w: over_channels(x, 1e-6, w)),
+    ("layer_norm", {"eps": 0.1}, IMAGE, lambda x, w: over_channels(x, 0.1, w)),
     ("layer_norm", {"affine": False, "eps": 0.1}, ((5,),), lambda x, w: over_channels(x, 0.1, w)),
     ("channel_scale", {}, IMAGE, lambda x, w: x * w["weight"].view(1, -1, 1, 1)),
     ("channel_scale", {}, ((5,),), lambda x, w: x * w["weight"]),
