@@ -133,10 +133,10 @@ def moved(module: nn.Module, before: dict[str, torch.Tensor]) -> set[str]:
 
 CASES_OF_NETWORKS = [
     (RESIDUAL, ["stem", "stage1"], ("stem.", "stage1.")),
-    (RESIDUAL, ["stage2.unit"], ("stage2.unit.",)),
-    (RESIDUAL, ["st*"], ("stem.", "stage1.", "stage2.")),
+    pytest.param(RESIDUAL, ["stage2.unit"], ("stage2.unit.",), marks=pytest.mark.slow),
+    pytest.param(RESIDUAL, ["st*"], ("stem.", "stage1.", "stage2."), marks=pytest.mark.slow),
     (RESIDUAL, ["stem.bn", "stage2.*.residual"], ("stem.bn.", "stage2.unit.residual.", "stage2.unit_2.residual.")),
-    (DENSE, ["stem", "dense1", "transition"], ("stem.", "dense1.", "transition.")),
+    pytest.param(DENSE, ["stem", "dense1", "transition"], ("stem.", "dense1.", "transition."), marks=pytest.mark.slow),
     (DENSE, ["dense2", "norm"], ("dense2.", "norm.")),
     (DENSE, ["dense?.layer.*.new.bn"], None),
     (SHARED, ["a"], ("a.",)),

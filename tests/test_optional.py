@@ -33,13 +33,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-ALONE = [pytest.param([name], marks=pytest.mark.slow) for name in optional.LIBRARIES]
-
-
-@pytest.mark.parametrize("hidden", [*ALONE, pytest.param([], marks=pytest.mark.slow), list(optional.LIBRARIES)],
+@pytest.mark.slow
+@pytest.mark.parametrize("hidden", [*([name] for name in optional.LIBRARIES), [], list(optional.LIBRARIES)],
                          ids=lambda hidden: "all" if len(hidden) > 1 else "".join(hidden) or "none")
 def test_every_entry_without_a_library(folder: Path, hidden: list[str]) -> None:
-    done = subprocess.run([sys.executable, str(HARNESS), ",".join(hidden)], cwd=folder, capture_output=True, text=True)
+    assert len(check_calls(folder, hidden)) == len(COMMANDS) + len(python_calls_in(folder))
+
+
+def test_what_needs_a_library_names_it_without_any(folder: Path) -> None:
+    assert len(check_calls(folder, list(optional.LIBRARIES), "few")) > 50
+
+
+def check_calls(folder: Path, hidden: list[str], *few: str) -> list[list[object]]:
+    command = [sys.executable, str(HARNESS), ",".join(hidden), *few]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-4000:]
     wrong = []
     results = [json.loads(line) for line in done.stdout.splitlines()]
@@ -50,7 +57,7 @@ def test_every_entry_without_a_library(folder: Path, hidden: list[str]) -> None:
         if status != expected or absent and not ("pip install" in said and named) or "a bug of netspec" in said:
             wrong.append(f"{name}: {status} instead of {expected}: {said[:300]}")
     assert not wrong, "\n".join(wrong)
-    assert len(results) == len(COMMANDS) + len(python_calls_in(folder))
+    return results
 
 
 def python_calls_in(folder: Path) -> set[str]:
