@@ -9,7 +9,7 @@ from netspec import aliases
 from netspec.aliases import normal
 from netspec.errors import Hint, did_you_mean, nearest
 from netspec.identifiers import Kind, why_not
-from netspec.meant import argument_help, op_help
+from netspec.meant import argument_help, meant_argument, meant_op, op_help
 from netspec.ops import OPS, lookup
 from netspec.parse import Map, Scalar, Seq, Tree
 from netspec.steps import BRANCH_KEYS, JOINS, KEYWORDS, split_name
@@ -48,11 +48,17 @@ def value_help(node: Tree, key: str, wanted: str) -> str:
         return "each step begins with `- `"
     if isinstance(node, Seq) and wanted.endswith("body, examples"):
         return "the steps stand in a list under `body:`"
+    if key == "for" and isinstance(node, Map):
+        return "several names are one key, in quotes inside { }: `for: {'a, b': [[8, 1], [16, 3]]}`"
     if key == "for":
         listed = isinstance(node, Seq)
         return "the loop variable stands before what it goes over, `for: {k: [8, 16]}`" if listed else "`for: {k: 5}`"
     if not isinstance(node, Scalar):
         return ""
+    if node.value is None and wanted.startswith("a list of steps, a path"):
+        return "a branch that does nothing is `[]`"
+    if wanted.startswith("one of int") and node.text.lower() in aliases.TYPES:
+        return f"did you mean '{aliases.TYPES[node.text.lower()]}'?"
     if node.text.startswith("//"):
         return "a comment begins with #"
     if node.plain and re.match(r"- ?\w", node.text):
@@ -67,11 +73,7 @@ def value_help(node: Tree, key: str, wanted: str) -> str:
 def op_text_help(text: str, op: str, blocks: set[str], is_op: Callable[[str], bool]) -> str | Hint:
     """The help for what stands where an op is expected and cannot be the name of one."""
     if called := re.fullmatch(r"(?:(\w+)\s*=\s*)?([\w.]+)\((.*)\)", text):
-        inner = called[3].strip()
-        named = re.sub(r"(\w+)\s*=\s*", r"\1: ", inner)
-        given = f"{{{named}}}" if named != inner else f"[{inner}]"
-        name = f"{called[1]} = " if called[1] else ""
-        return f"arguments follow a colon: `{name}{called[2]}: {given}`"
+        return _call_help(called[1] or "", called[2], called[3].strip(), [*OPS, *blocks])
     if re.match(r"\w+:\S", text):
         return f"a space after the colon: {text.replace(':', ': ', 1)}"
     if found := re.match(r"(\w+) +([\[{0-9=].*)", op):
@@ -85,6 +87,22 @@ def op_text_help(text: str, op: str, blocks: set[str], is_op: Callable[[str], bo
     if re.fullmatch(r"[\w.-]+", op):
         return op_help(op, [*OPS, *blocks])
     return "a step is `op`, `op: arguments` or `name = op: arguments`"
+
+
+def _call_help(name: str, op: str, inner: str, known: Sequence[str]) -> str:
+    """The step that `nn.Conv2d(3, 64, 3, padding=1)` is."""
+    meant, arguments = meant_op(op, known) or op, [a.strip() for a in inner.split(",") if a.strip()]
+    if meant != op and normal(op) in ("conv2d", "convtranspose2d", "linear", "batchnorm2d", "batchnorm1d"):
+        arguments = [a for a in arguments if "=" in a] if "norm" in meant else arguments[1:]  # the channels that enter
+    params = [p.name for p in OPS[meant].params] if meant in OPS else []
+    named = [a for a in arguments if "=" in a]
+    pairs = [(params[i] if i < len(params) else f"?{i}", a) for i, a in enumerate(arguments) if "=" not in a]
+    for key, _, value in (a.partition("=") for a in named):
+        pairs.append((meant_argument(key.strip(), params) or key.strip(), value.strip()))
+    given = ", ".join(f"{k}: {v}" for k, v in pairs) if named else ", ".join(arguments)
+    text = f": {{{given}}}" if named else f": [{given}]" if given else ""
+    return f"arguments follow a colon: `{f'{name} = ' if name else ''}{meant}{text}`" if text else (
+        f"write `{f'{name} = ' if name else ''}{meant}`")
 
 
 def second_op_help(first: Scalar, second: Scalar) -> str | Hint:

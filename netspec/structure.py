@@ -40,6 +40,8 @@ def report_violation(tree: Tree, error: Any, reporter: Reporter, bad: set[int]) 
         for name, value in node.entries:
             if name.text not in known and name.text.endswith((")", "]")) and _empty(value):
                 bad |= {id(name), id(value)}  # the rest of an expression that YAML cut: it is reported there
+            elif name.text == "when" and "only_if" in known and "do" in known:
+                bad |= {id(name), id(value)}  # said as a keyword that has no meaning in a branch
             elif name.text not in known:
                 code, what = (
                     ("NS206", f"'{schema['op']}' has no parameter") if "op" in schema else ("NS111", "there is no key")
@@ -262,8 +264,8 @@ class _Structure:
     def head(self, key: Scalar, node: Tree) -> str:
         """Checks the name of `name = op`; gives the op."""
         name, op, _ = split_name(key.text)
-        if re.fullmatch(r"\w+\(.*\)", key.text):  # a call, whose `=` gives an argument
-            name, op = None, key.text
+        if re.fullmatch(r"(?:\w+\s*=\s*)?[\w.]+\(.*\)", key.text):  # a call, whose `=` gives an argument
+            name, op = None, key.text.rpartition("= ")[2] if "(" not in key.text.partition("= ")[0] else key.text
         if name is not None:
             self.template(name, Kind.STEP, key, key.at(0, max(1, len(name))))
         elif key.text.count("{") != key.text.count("}"):  # a placeholder that is never closed hides the `=`

@@ -85,6 +85,8 @@ def _trap(source: Source, line: int) -> str:
         return f"a keyword stands at the column of its op, {len(above) - len(above.lstrip()) + 3}"
     if re.match(r"\s*-\s+\w+:\s+\w+:(\s|\Z)", here):
         return "a name is given with `=`: `- stem = conv: ...`"
+    if re.search(r"\$\{\w+\}", here):
+        return "a parameter is read by `=`, as in `=width`"
     if re.search(r"[{,]\s*\w+:\s*[^\s,{}\[\]]+\s+\w+:\s", here):
         return "a comma between the entries of { }"
     if _flow_trap(here):

@@ -283,6 +283,10 @@ def _help(env: Env, value: Any, type_: str, tree: Tree) -> str:
             return f"the type of a parameter is written `{TYPES[value.lower()]}`"
         if type_ == "size" and (both := re.fullmatch(r"(\d+) ?[xX*] ?(\d+)", value)):
             return f"write [{both[1]}, {both[2]}]"
+        if type_ in ("size", "list", "pad", "parts") and (several := re.fullmatch(r"\((.+,.+)\)", value)):
+            return f"write [{several[1]}]"
+        if type_ == "float" and (share := re.fullmatch(r"(\d{1,3})\s*%", value)):
+            return f"write {int(share[1]) / 100:g}"
         if type_ in ("int", "float", "size", "parts"):
             if isinstance(tree, Scalar) and not tree.plain and re.fullmatch(r"-?[0-9.]+", value):
                 return f"write {value} without quotes: a quoted number is a string"

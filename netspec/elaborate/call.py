@@ -91,13 +91,10 @@ def primitive(
             ok = False
     missing = [p.name for p in op.params if p.required and p.name not in given]
     if missing and ok:
-        run.error(
-            ctx.frame,
-            "NS305",
-            f"'{op.name}' expects {_list(missing)}",
-            step.span,
-            f"in order: {', '.join(p.name for p in op.params if p.positional)}",
-        )
+        help_ = f"in order: {', '.join(p.name for p in op.params if p.positional)}"
+        if isinstance(ctx.values.get(step.op), BlockValue):
+            help_ = f"a block is given with its arguments: `{{{op.name}: {{{missing[0]}: ...}}}}`"
+        run.error(ctx.frame, "NS305", f"'{op.name}' expects {_list(missing)}", step.span, help_)
         ok = False
     if not ok or not entering.ok:
         return POISON

@@ -29,7 +29,8 @@ def named(run: Run, step: Step, ctx: Context) -> Op | BlockDecl | Document | Non
     if home.open & {"use", "blocks"} or (ctx.frame.is_document and "params" in home.open):
         return None
     if step.op in ctx.values:
-        message, help_ = f"'{step.op}' is a value, not a block or op", "a parameter of type block can be a step"
+        message = f"'{step.op}' is a value, not a block or op"
+        help_ = f"declare it as a block: `{step.op}: {{type: block, default: relu}}`"
         run.error(ctx.frame, "NS201", message, step.span, help_)
         return None
     if (error := unknown_op(run, step, home)) is not None:

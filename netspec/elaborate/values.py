@@ -291,6 +291,8 @@ class Env:
                 help_ = f"in the body of a document an input has its name: {', '.join(self.frame.inputs)}"
             elif first in PREFIXES and first not in known:
                 help_ = f"a parameter is read by its name alone: `={(rest or ['width'])[0]}`"
+            elif part := re.fullmatch(r"(\w+)\[(\w+)\]", path):
+                help_ = f"a part is read by its name: `{part[1]}.{part[2]}`"
             elif re.fullmatch(r"-?\d+", path) and not rest:
                 help_ = did_you_mean(first, known, "a path is the name of an earlier step")
             elif (later := self._later(first)) is not None:
