@@ -19,7 +19,7 @@ from typing import Any
 PREFIX, SUFFIX = ".netspec-", ".part"
 SECONDS = 60
 """A part younger than this is left alone: its writer may be about to lock it, or to rename it."""
-SMALL = 256 * 2**20
+SMALL = 64 * 2**20
 """Bytes of a model beside its data; larger ones hold their weights and mention no data file."""
 CHUNK = 2**20
 UNFINISHED = b"netspec: unfinished\n"
@@ -233,6 +233,8 @@ def remove_unused(folder: Path, target: str, names: Iterable[str]) -> bool:
     for name in names:
         if is_data_of(name, target) and Path(name).name == name:
             try:
+                if mentions(folder / target, name):
+                    continue
                 models = [p for p in folder.iterdir() if p.suffix == Path(target).suffix and p.is_file()]
                 if not any(mentions(p, name) for p in models):
                     os.unlink(folder / name)

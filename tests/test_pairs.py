@@ -125,6 +125,17 @@ def test_a_pair_needs_a_regular_file(graph: Graph) -> None:
     emit(graph, Path("/dev/null"), 1, external=False)
 
 
+@posix
+def test_a_name_that_no_model_can_hold_is_refused(graph: Graph, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xff.onnx")
+    with pytest.raises(UsageError, match="not UTF-8"):
+        emit(graph, path, 1)
+    assert not names(tmp_path)
+    emit(graph, path, 1, external=False)
+    emit(graph, tmp_path / "né t.onnx", 1)
+    assert holds(graph, tmp_path / "né t.onnx", 1)
+
+
 # PyTorch's source and its weights
 
 

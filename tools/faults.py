@@ -203,7 +203,7 @@ class Trials:
         state = judge(output, found, old, new)
         wrong = [] if state else [f"torn: {sorted(found)}"]
         if not kill:
-            wrong += answer(code, said, state)
+            wrong += answer(code, said, state, plan)
             failed = kinds[number - 1] if number <= len(kinds) else ""
             if not plan.lasting and parts(found) and failed not in ("unlink", "listdir", "open"):
                 wrong.append(f"a part is left though it could be removed: {sorted(found)}")
@@ -269,7 +269,7 @@ def judge(output: Output, found: Files, old: Files, new: Files) -> str:
     return ""
 
 
-def answer(code: int, said: str, state: str) -> list[str]:
+def answer(code: int, said: str, state: str, plan: Plan) -> list[str]:
     """What is wrong with how a run ended on which an operation failed."""
     if "Traceback" in said or "a bug of netspec" in said or code not in (0, 1, 2, 3):
         return [f"ended with {code}: {said}"]
@@ -277,7 +277,7 @@ def answer(code: int, said: str, state: str) -> list[str]:
         return [f"ended with {code} and no error: {said!r}"]
     if not code and state != "new":
         return [f"ended well, and the new output is not there: {state or 'torn'}"]
-    if state == "refused":
+    if state == "refused" and not plan.lasting:  # where no file can be renamed any more, none can be put back
         return ["the new weights stand beside the old source after an error"]
     return []
 

@@ -97,6 +97,9 @@ def _write_apart(model: onnx.ModelProto, graph: Graph, arrays: Mapping[str, np.n
         raise UsageError(f"{target}: a model cannot hold this name of its data, which is not UTF-8",
                          "name another file with -o") from None
     with together(target) as new, in_turn(arrays, shapes) as take:
+        if not _is_utf8(new.target.name):
+            raise UsageError(f"{str(target)!r} is not UTF-8, as the name of its data in the model must be",
+                             "name another file with -o; --no-external-data needs no such name")
         data, offset = new.add("", hashed=True), 0
         for key, shape in shapes.items():
             _write_weight(data, key, take(), options)
@@ -108,6 +111,13 @@ def _write_apart(model: onnx.ModelProto, graph: Graph, arrays: Mapping[str, np.n
             tensor.external_data.add(key="location", value=name)
         new.add(new.target.name).write(model.SerializeToString())
     return [target, new.path(name)]
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        return bool(name.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def check(model: onnx.ModelProto, graph: Graph, options: Options) -> None:
