@@ -11,8 +11,8 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -150,22 +150,29 @@ def _sweep_one(path: Path) -> None:
         os.unlink(path)
 
 
-def temporary_folder() -> Path:
-    """A folder that is there until this process ends; those that killed processes left are removed."""
-    root = Path(tempfile.gettempdir())
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder for files of this process alone; those that killed processes left are removed."""
     with suppress(OSError):
-        for old in [p for p in root.glob("netspec-*") if p.is_dir() and not p.is_symlink()]:
+        for old in [p for p in Path(tempfile.gettempdir()).glob("netspec-*") if p.is_dir() and not p.is_symlink()]:
             with suppress(OSError):
                 _sweep_folder(old)
     folder = Path(tempfile.mkdtemp(prefix="netspec-"))
-    mark = Part(folder)
-
-    def end() -> None:
-        mark.leave()  # an open file cannot be removed everywhere
+    try:
+        mark = Part(folder)
+        try:
+            yield folder
+        finally:
+            mark.leave()  # an open file cannot be removed everywhere
+    finally:
         shutil.rmtree(folder, ignore_errors=True)
 
-    atexit.register(end)
-    return folder
+
+def temporary_folder() -> Path:
+    """The same, kept until this process ends."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(scratch())
 
 
 def _sweep_folder(folder: Path) -> None:

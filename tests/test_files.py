@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -183,3 +185,43 @@ def test_files_are_written_from_other_threads_too(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert sorted(p.read_text() for p in tmp_path.iterdir()) == [str(i) for i in range(8)]
+
+
+# Every output is written so
+
+ROOT = Path(__file__).resolve().parent.parent
+MAKERS = {"mkstemp", "mkdtemp", "NamedTemporaryFile", "TemporaryFile", "TemporaryDirectory"}
+METHODS = {"write_text", "write_bytes", "savefig", "save", "savez", "savez_compressed", "dump", "touch", "rename"}
+"""Of Path, numpy, torch, matplotlib, json; functions of these names are ours."""
+HERE = {"netspec/files.py", "netspec/parts.py"}
+KNOWN = {
+    ("netspec/draw/graphviz.py", "write_bytes"), ("netspec/draw/graphviz.py", "write_text"),  # in a folder of its own
+    ("netspec/plot.py", "savefig"),  # into memory
+    ("netspec/running/save.py", "open"),  # an entry of the archive that `writing` gives
+    ("backends/netspec_torch/weights.py", "save"),  # to a Part
+}
+
+
+def writes(tree: ast.AST) -> Iterator[str]:
+    """The calls that may write a file by themselves."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            owner = ast.unparse(node.func.value) if isinstance(node.func, ast.Attribute) else ""
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            words = [*node.args, *(k.value for k in node.keywords)]
+            modes = [w.value for w in words if isinstance(w, ast.Constant) and isinstance(w.value, str)]
+            writing = any(set(mode) <= set("rwaxbt+") and set(mode) & set("wax+") for mode in modes)
+            nowhere = any(ast.unparse(w) == "os.devnull" for w in words)
+            if name in MAKERS or owner and name in METHODS or (owner, name) == ("os", "replace") or (
+                    name == "open" and writing and not nowhere):
+                yield name
+
+
+def test_every_output_goes_through_one_module() -> None:
+    found = set()
+    for folder in ("netspec", "backends"):
+        for path in (ROOT / folder).rglob("*.py"):
+            name = path.relative_to(ROOT).as_posix()
+            found |= {(name, call) for call in writes(ast.parse(path.read_text(encoding="utf-8"))) if name not in HERE}
+    assert found <= KNOWN, sorted(found - KNOWN)
+    assert ("netspec/plot.py", "savefig") in found

@@ -160,7 +160,7 @@ def main() -> int:
     commands.add_parser("bench", help="time netspec against the exporters of PyTorch, or with --memory "
                         "measure what it takes; --write updates docs/benchmarks.md", add_help=False)
     commands.add_parser("faults", help="write every output while the disk fails and processes are killed: --faults N, "
-                        "--kills N, --seed N; --write updates docs/reliability.md", add_help=False)
+                        "--kills N, --seed N, -j 2; --write updates docs/reliability.md", add_help=False)
     commands.add_parser("parity", help="compare with every model of torchvision and timm, and write docs/parity.md")
     commands.add_parser("pictures", help="draw the pictures of the docs again")
     commands.add_parser("docs", help="write the generated parts of the docs again")

@@ -7,6 +7,7 @@ own in a folder of its own, in which the output stands already (of other weights
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import random
 import re
@@ -16,7 +17,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,6 +93,11 @@ class Tally:
     refused: int = 0
     """Sources that refused the weights beside them, until the next run."""
     wrong: list[str] = field(default_factory=list)
+
+    def add(self, other: Tally) -> None:
+        """Counts the trials of another tally too."""
+        for key in ("faults", "kills", "kept", "written", "refused", "wrong"):
+            setattr(self, key, getattr(self, key) + getattr(other, key))
 
 
 class Trials:
@@ -282,44 +287,56 @@ def answer(code: int, said: str, state: str, plan: Plan) -> list[str]:
     return []
 
 
-def measure(faults: int, kills: int, seed: int, progress: Callable[[str], None]) -> tuple[dict[str, Tally], str]:
-    """All trials; gives the tallies by output, and the operations that were met."""
-    import netspec_onnx.run  # noqa: F401
+def run_part(faults: int, kills: int, seed: int, part: int, parts: int) -> tuple[dict[str, Tally], Counter[str]]:
+    """Every `parts`-th trial; gives the tallies by output, and the operations that were met."""
+    rng, tallies = random.Random(f"{seed} {part}"), {output.name: Tally() for output in OUTPUTS}
+    with tempfile.TemporaryDirectory(prefix="netspec-faults-") as folder:
+        trials = Trials(Path(folder), rng)
+        for output in OUTPUTS:
+            trials.prepare(output)
+        for number in range(part, faults + kills, parts):
+            output, kill = OUTPUTS[number // parts % len(OUTPUTS)], number >= faults
+            tally = tallies[output.name]
+            tally.kills += kill
+            tally.faults += not kill
+            trials.trial(output, kill, tally)
+            if number // parts % 25 == 24:
+                wrong = sum(len(t.wrong) for t in tallies.values())
+                print(f"{number + 1} of {faults + kills}, {wrong} wrong", file=sys.stderr, flush=True)
+    return tallies, trials.kinds
+
+
+def measure(faults: int, kills: int, seed: int, jobs: int) -> tuple[dict[str, Tally], Counter[str]]:
+    """All trials, by several processes; gives the tallies by output, and the operations that were met."""
+    import netspec_onnx.run  # noqa: F401 - all that a trial needs is imported before the first fork
     import netspec_onnx.write  # noqa: F401
     import netspec_torch.weights  # noqa: F401
-    import onnx  # noqa: F401 - all that a trial needs is imported before the first fork
+    import onnx  # noqa: F401
     import torch  # noqa: F401
 
     import netspec.cli
 
     assert netspec.cli.COMMANDS
-    rng, tallies = random.Random(seed), {output.name: Tally() for output in OUTPUTS}
-    with tempfile.TemporaryDirectory(prefix="netspec-faults-") as folder:
-        trials = Trials(Path(folder), rng)
-        for output in OUTPUTS:
-            trials.prepare(output)
-        for number in range(faults + kills):
-            output, kill = OUTPUTS[number % len(OUTPUTS)], number >= faults
-            tally = tallies[output.name]
-            tally.kills += kill
-            tally.faults += not kill
-            trials.trial(output, kill, tally)
-            if number % 50 == 49:
-                progress(f"{number + 1} of {faults + kills}, {sum(len(t.wrong) for t in tallies.values())} wrong")
-    met = ", ".join(f"{count:,} {kind}" for kind, count in trials.kinds.most_common())
-    return tallies, met
+    if jobs == 1:
+        return run_part(faults, kills, seed, 0, 1)
+    tallies, kinds = {output.name: Tally() for output in OUTPUTS}, Counter[str]()
+    with multiprocessing.get_context("fork").Pool(jobs) as pool:
+        for found, met in pool.starmap(run_part, [(faults, kills, seed, part, jobs) for part in range(jobs)]):
+            kinds += met
+            for name, tally in found.items():
+                tallies[name].add(tally)
+    return tallies, kinds
 
 
-def table(tallies: dict[str, Tally], met: str, seed: int) -> str:
+def table(tallies: dict[str, Tally], kinds: Counter[str], seed: str) -> str:
     """The figures as Markdown."""
     rows = ["| output | faults | kills | old one kept | new one written | source refuses | torn, lost or left |",
             "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
-    total = Tally()
+    total, met = Tally(), ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
     for name, t in [*tallies.items(), ("all", total)]:
         rows.append(f"| {name} | {t.faults} | {t.kills} | {t.kept} | {t.written} | {t.refused} | {len(t.wrong)} |")
         if t is not total:
-            for key in ("faults", "kills", "kept", "written", "refused", "wrong"):
-                setattr(total, key, getattr(total, key) + getattr(t, key))
+            total.add(t)
     return "\n".join([f"{machine()} Seed {seed}. Operations that the runs did, before or without a fault: {met}.", "",
                       *rows])
 
@@ -330,12 +347,13 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=500)
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("-j", "--jobs", type=int, default=1, help="processes")
     parser.add_argument("--write", action="store_true", help="put the figures into docs/reliability.md")
     args = parser.parse_args()
     if not hasattr(os, "fork"):
         parser.error("trials are forked, which this system does not do")
-    tallies, met = measure(args.faults, args.kills, args.seed, lambda text: print(text, file=sys.stderr))
-    found = table(tallies, met, args.seed)
+    tallies, kinds = measure(args.faults, args.kills, args.seed, args.jobs)
+    found = table(tallies, kinds, f"{args.seed} with -j {args.jobs}")
     print(found)
     wrong = [text for tally in tallies.values() for text in tally.wrong]
     for text in wrong[:20]:

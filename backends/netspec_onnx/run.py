@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import redirect_stdout
@@ -16,6 +15,7 @@ import onnxruntime as ort
 from netspec.backend import Options, Result
 from netspec.errors import DataError, MissingError, NetspecError, UsageError
 from netspec.graph import Graph
+from netspec.parts import scratch
 from netspec.running.convert import fit
 from netspec.running.ports import EXTENDED, Port
 from netspec.running.sizes import check
@@ -75,7 +75,7 @@ def run_graph(graph: Graph, arrays: Mapping[str, Any], inputs: Mapping[str, Any]
     """Runs a graph, by way of a file where one message cannot hold the weights; raises MissingError, DataError."""
     if weight_bytes(graph, options) <= LIMIT:
         return run_model(build_model(graph, arrays, options), inputs, device, repeat)
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch() as folder:
         path = Path(folder, "model.onnx")
         write_model(graph, arrays, path, options)
         return run_model(path, inputs, device, repeat)
