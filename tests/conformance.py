@@ -224,6 +224,7 @@ CASES: list[tuple[str, dict[str, Any], Shapes, Reference]] = [
      lambda x, w: F.conv2d(F.pad(x, (1, 2, 0, 1)), w["weight"], w["bias"])),
     ("affine", {"scale": -2.0, "power": 2.0, "shift": 1.0}, IMAGE, lambda x, w: 1 - 2 * x * x),
     ("leaky_relu", {"slope": 0.01}, IMAGE, lambda x, w: F.leaky_relu(x, 0.01)),
+    ("conv", {"out": 4, "kernel": 3, "pad": "valid"}, IMAGE, lambda x, w: F.conv2d(x, w["weight"], w["bias"])),
     # Both sides unlike, so that no axis can stand for the other.
     ("conv", {"out": 4, "kernel": (3, 5), "pad": "half", "dilation": (3, 2)}, IMAGE,
      lambda x, w: F.conv2d(x, w["weight"], w["bias"], padding=(3, 4), dilation=(3, 2))),

@@ -73,11 +73,17 @@ def test_max_pool_has_torchs_size(n: int, k: int, s: int, pad: int, d: int, ceil
 @pytest.mark.parametrize("op, attrs, macs", [
     ("conv", {"out": 8, "kernel": 3, "pad": 1, "groups": 2}, 8 * 11 * 9 * 3 * 9),
     ("conv_transpose", {"out": 4, "kernel": 2, "stride": 2}, 6 * 11 * 9 * 4 * 4),
+    ("conv_transpose", {"out": 4, "kernel": (2, 3), "stride": 2, "groups": 2}, 6 * 11 * 9 * 2 * 6),
     ("batch_norm", {}, 0),
     ("max_pool", {"kernel": 3, "stride": 2}, 0),
 ])
 def test_macs(op: str, attrs: dict[str, Any], macs: int) -> None:
     assert OPS[op].infer([IMAGE], attrs).macs == macs
+
+
+def test_macs_of_a_linear_are_its_weights() -> None:
+    rule = OPS["linear"].infer([Tensor(("N", 7))], {"out": 5})
+    assert rule.macs == 35 and rule.weights == {"weight": (5, 7), "bias": (5,)}
 
 
 @pytest.mark.parametrize("op, attrs, arg", [

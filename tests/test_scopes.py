@@ -1,4 +1,4 @@
-"""Scopes name what is there, after passes too."""
+"""Passes: scopes name what is there after them, outputs and heads stay what they are."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 import netspec
+from netspec.backend import get
 from netspec.graph import Graph, GraphError, Ref, Scope
 from netspec.passes import inference
 from netspec.regions import Region, tree
+from netspec.weights import draw
 
 CASE = Path(__file__).parent / "cases" / "scopes_after_a_pass.yaml"
 
@@ -59,3 +63,78 @@ def test_the_inference_graph_has_scopes_of_nodes_alone(name: str) -> None:
 def regions(region: Region) -> list[Region]:
     """A region and all inside."""
     return [region, *(found for item in region.items if isinstance(item, Region) for found in regions(item))]
+
+
+def test_what_a_dropout_gave_is_its_operand(tmp_path: Path) -> None:
+    """As an output of the network, and as one of a block with several, whose scope names it."""
+    path = tmp_path / "net.yaml"
+    path.write_text("""\
+netspec: 1
+name: net
+input: [4, 8, 8]
+blocks:
+  two:
+    inputs: [p, q]
+    outputs: [r, s]
+    body:
+      - r = conv: [4, 1]
+        from: p
+      - s = dropout: 0.5
+        from: q
+body:
+  - a = conv: [4, 1]
+  - t = two:
+    from: [a, input]
+  - add:
+    from: [t.r, t.s]
+  - last = dropout: 0.5
+""", encoding="utf-8")
+    network = netspec.load(path)
+    assert {o.ref for o in network.graph.outputs.values()} == {Ref("last")}
+    assert {o.ref for o in network.inference.outputs.values()} == {Ref("add")}
+    assert network.graph.scopes["t"].outs == {"r": Ref("t.r"), "s": Ref("t.s")}
+    assert network.inference.scopes["t"].outs == {"r": Ref("t.r"), "s": Ref("input")}
+
+
+@pytest.mark.parametrize("bias", ["true", "false"])
+def test_the_dense_form_of_a_map_that_is_no_square(bias: str, tmp_path: Path) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text(f"""\
+netspec: 1
+name: net
+input: [3, 4, 7]
+variants: {{plain: {{}}, dense: {{passes: [fc_to_conv]}}}}
+body:
+  - flatten
+  - fc = linear: {{out: 5, bias: {bias}}}
+""", encoding="utf-8")
+    plain, dense = netspec.load(path, "plain").inference, netspec.load(path, "dense").inference
+    arrays, x = draw(plain, 0), np.random.default_rng(0).standard_normal((2, 3, 4, 7), np.float32)
+    shapes = {key: shape for key, (shape, _, _) in dense.tensors().items()}
+    assert shapes == {"fc.weight": (5, 3, 4, 7)} | ({"fc.bias": (5,)} if bias == "true" else {})
+    reshaped = {key: arrays[key].reshape(shape) for key, shape in shapes.items()}
+    for backend in ("torch", "onnx"):
+        (wanted,) = get(backend).run(plain, arrays, {"input": x}).outputs.values()
+        (got,) = get(backend).run(dense, reshaped, {"input": x}).outputs.values()
+        assert np.allclose(got[:, :, 0, 0], wanted, rtol=1e-5, atol=1e-5), backend
+
+
+def test_a_head_runs_in_training_alone(tmp_path: Path) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text("""\
+netspec: 1
+name: net
+input: [3, 4, 4]
+outputs: {main: fc, aux: {from: head, training_only: true, loss_weight: 0.3}}
+body:
+  - c = conv: [2, 1]
+  - f = flatten
+  - head = linear: 7
+    from: f
+  - fc = linear: 5
+    from: f
+""", encoding="utf-8")
+    module, x = netspec.load(path).to_torch(training=True), torch.zeros(2, 3, 4, 4)
+    assert {name: tuple(value.shape) for name, value in module.train()(x).items()} == {"main": (2, 5), "aux": (2, 7)}
+    assert tuple(module.eval()(x).shape) == (2, 5)
+    assert "head.weight" not in netspec.load(path).to_torch().state_dict()
