@@ -24,6 +24,7 @@ def complaint(network: Network, states: Sequence[State], target: Target, sets: S
     """The error that lists what is missing, unexpected, of another shape or mapped twice, and how to go on."""
     found = choice.account
     lines = [f"the checkpoint does not fit '{target.name}' (by {found.source})"]
+
     def fits(other: Target) -> bool:
         try:
             return not choose(states, other, sets, key)[0].account.problems
@@ -39,14 +40,14 @@ def complaint(network: Network, states: Sequence[State], target: Target, sets: S
     prefix = _common(list(choice.view.tensors))
     if prefix:
         lines.append(f"  all names in the file begin with '{prefix}'")
-    if len(found.unexpected) == found.problems:
+    suggestion = suggest(sets, target, choice.view.tensors)
+    if len(found.unexpected) == found.problems and (suggestion is None or suggestion.left.problems):
         layers = list(dict.fromkeys(k.rpartition(".")[0] or k for k in found.unexpected))
         lines += ["  these rules leave them out:", *(
             f"    - {{from: {json.dumps(k if k in found.unexpected else f'{k}.{{t}}')}, to: null}}"
             for k in layers[:_RULES])]
         return DataError("NS602", "\n".join(lines), "write them to a file for `--rules FILE`, if the network is to do "
                                                     "without them")
-    suggestion = suggest(sets, target, choice.view.tensors)
     if suggestion is None:
         return DataError("NS602", "\n".join(lines), "every tensor of the file and of the network must be accounted "
                                                     "for: `checkpoints:` maps names")

@@ -150,16 +150,31 @@ def _pairings(files: Sequence[Group], networks: Sequence[Group], ranks: tuple[Ra
     """The best pairings one after the other: those of the most layers, of the most similar words, in order."""
     done: list[Pairing] = []
     cache: dict[tuple[Group, Group], Pairing | None] = {}
+    friends: dict[str, set[str]] = {}
     files, networks = list(files), list(networks)
     while files and networks:
-        best = max(_candidates(files, networks, ranks, cache), key=lambda c: c[0], default=None)
+        best = max(_candidates(files, networks, ranks, cache), key=lambda c: (
+            c[0][0] + _known(c[1], friends), *c[0]), default=None)
         if best is None:
             break
         _, pairing = best
         done.append(pairing)
+        for numbers, others in pairing.pairs.items():
+            friends.setdefault(_first(pairing.file, numbers), set()).add(_first(pairing.network, others))
         files = _without(files, pairing.file.texts, set(pairing.pairs))
         networks = _without(networks, pairing.network.texts, set(pairing.pairs.values()))
     return done
+
+
+def _first(group: Group, numbers: Numbers) -> str:
+    return group.name(numbers).partition(".")[0]
+
+
+def _known(pairing: Pairing, friends: Mapping[str, set[str]]) -> float:
+    """Whether layers with the same first words have been paired, for a pairing; or others have, against it."""
+    numbers, others = next(iter(pairing.pairs.items()))
+    known = friends.get(_first(pairing.file, numbers))
+    return 0 if known is None else 0.5 if _first(pairing.network, others) in known else -0.5
 
 
 def _ranks(shapes: Mapping[str, tuple[int, ...]], whole: bool) -> Ranks:
