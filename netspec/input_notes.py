@@ -30,7 +30,7 @@ def note_inputs(
     own = inputs_of(document, variant)
     if own == shapes or not any(node.op == "linear" for node in graph.nodes.values()):
         return
-    before = elaborate(document, variant, settings if asked else {}, Reporter(), None, max_nodes)
+    before = elaborate(document, variant, settings, Reporter(), None, max_nodes)
     if before is None:
         return
     changed = [node for node in graph.nodes.values() if node.op == "linear" and _features(node, before) not in

@@ -200,7 +200,7 @@ def build(
     if input is not None or settings:
         from netspec.input_notes import note_inputs
 
-        note_inputs(document, variant, settings or {}, checked, input is not None, reporter, max_nodes)
+        note_inputs(document, variant, (settings or {}) if input is not None else {}, checked, reporter, max_nodes)
     return Network(document, variant, checked, _warnings(reporter), settings)
 
 
