@@ -262,6 +262,11 @@ def latest(known: Iterable[str]) -> tuple[str, ...]:
     return tuple(islice(known, MAX_KNOWN))
 
 
+def listed(names: Sequence[str], most: int = 20) -> str:
+    """Names with commas between them; of many, the first ones."""
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+
+
 def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> Hint:
     """A help line with the nearest known name, or the list of them when it is short, or something else."""
     names = latest(known)

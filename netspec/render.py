@@ -60,14 +60,13 @@ class Printer:
     def text(self, d: Diagnostic) -> str:
         """`file:line:col: error[NS402]: ...` with the line, the calls that led there, and help."""
         where = f"{self.style('place', one_line(str(d.span)))}: " if d.span else ""
-        lines = [
-            f"{where}{self.style(d.severity, f'{d.severity}[{d.code}]')}: {clip(printable(d.message), MAX_MESSAGE)}"
-        ]
+        message = clip(printable(d.message[: 2 * MAX_MESSAGE]), MAX_MESSAGE)
+        lines = [f"{where}{self.style(d.severity, f'{d.severity}[{d.code}]')}: {message}"]
         if d.span is not None:
             lines += self.excerpt(d.span)
         lines += [f"   {line}" for line in calls(d.trace)]
         if d.help:
-            lines.append(f"   {self.style('help', 'help')}: {clip(printable(d.help), MAX_MESSAGE)}")
+            lines.append(f"   {self.style('help', 'help')}: {clip(printable(d.help[:2 * MAX_MESSAGE]), MAX_MESSAGE)}")
         return "\n".join(lines)
 
     def excerpt(self, span: Span) -> list[str]:
@@ -82,7 +81,7 @@ class Printer:
             start = span.col - width // 2
         shown = "".join(" " if c == "\t" else printable(c) for c in line[start : start + width])
         before = _columns(line[start : span.col - 1])
-        carets = max(1, min(_columns(line[span.col - 1 : end - 1]), width - before))
+        carets = max(1, min(_columns(line[span.col - 1 : min(end - 1, span.col + width)]), width - before))
         bar = self.style("gutter", "|")
         return [
             f"{gutter} {bar}",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import yaml
 
-from netspec.parse import MAX_TREE_NODES, Loader
+from netspec.parse import MAX_DEPTH, MAX_TREE_NODES, Loader
 
 MOST = 1_000_000
 SIZE = MOST
@@ -28,10 +28,13 @@ def largest(name: str) -> str:
 
 def nodes(text: str) -> int:
     """The nodes of YAML of a text, as far as it can be read."""
-    count = 0
+    count = depth = 0
     try:
         for event in yaml.parse(text, Loader):
             count += isinstance(event, (yaml.NodeEvent, yaml.AliasEvent))
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:  # libyaml takes quadratic time for what is nested deeply; the reader stops here
+                break
     except (yaml.YAMLError, UnicodeError):
         pass
     return count
@@ -187,9 +190,7 @@ LARGE: dict[str, Callable[[], str]] = {
     "variants and lets": lambda: (
         HEAD + "let:\n" + many("  p{n}: =1", SIZE // 2) + "variants:\n" + many("  v{n}: {}", SIZE // 2) + RELU
     ),
-    "variants and steps": lambda: (
-        HEAD + "variants:\n" + many("  v{n}: {}", 400) + "body:\n" + many("- relu", 21_000)
-    ),
+    "variants and steps": lambda: HEAD + "variants:\n" + many("  v{n}: {}", 400) + "body:\n" + many("- relu", 21_000),
     "variants and wrong steps": lambda: (
         HEAD + "variants:\n" + many("  v{n}: {}", SIZE // 2) + "body:\n" + many("- rleu", SIZE // 2)
     ),
@@ -278,6 +279,77 @@ LARGE: dict[str, Callable[[], str]] = {
     "libraries": lambda: HEAD + "use: [" + flow("blocks/common") + "]\n" + RELU,
     "wrong libraries": lambda: HEAD + "use: [" + flow("blocks/commn{n}") + "]\n" + RELU,
     "unknown keys": lambda: HEAD + many("k{n}: 1") + RELU,
+    # what is larger than its text
+    "long paths": lambda: (
+        HEAD
+        + "blocks:\n"
+        + "".join(
+            f"  b{n}: {{body: [{{{word(190)} = {f'b{n + 1}' if n < 59 else 'relu'}: , repeat: {300 if n == 59 else 1}}}]}}\n"
+            for n in range(60)
+        )
+        + "body:\n- {b0: , repeat: 300}\n"
+    ),
+    "deep blocks of one op": lambda: (
+        HEAD
+        + "blocks:\n"
+        + "".join(f"  b{n}: {{body: [{f'b{n + 1}' if n < 59 else 'relu'}]}}\n" for n in range(60))
+        + "body:\n- {b0: , repeat: 90000}\n"
+    ),
+    "calls with long lists": lambda: (
+        HEAD
+        + "blocks: {b: {params: {p: list}, body: [{relu: , repeat: 60}]}}\nlet: {a: '=[0] * 99999'}\n"
+        + "body:\n- {b: =a, repeat: 1600}\n"
+    ),
+    "reads of parts": lambda: (
+        HEAD.replace("3, 8", "9000, 8")
+        + "body:\n- s = split: 9000\n- concat: \n  from: s\n- {relu: , when: 's.{k}.channels > 1', for: {k: 9000}}\n"
+    ),
+    "values of many parts": lambda: (
+        HEAD.replace("3, 8", "9000, 8")
+        + "body:\n- s = split: 9000\n"
+        + many("- concat: \n  from: [s, s, s, s]", SIZE // 2)
+    ),
+    "names that stay apart": lambda: (
+        HEAD
+        + "body:\n- a = do: [{conv: [3, 1], repeat: 900}]\n- b = do: [{conv: [3, 1], repeat: 900}]\n"
+        + "  share: {of: a, own: ["
+        + flow("n{n}")
+        + "]}\n"
+    ),
+    "wrong shares inside": lambda: (
+        HEAD
+        + "body:\n- a = do: [{conv: [3, 1], repeat: 9000}]\n"
+        + many("- b{n} = conv: [3, 1]\n  share: a.x", SIZE // 2)
+    ),
+    "wrong paths inside": lambda: (
+        HEAD
+        + "body:\n- a = do: [{conv: [3, 1], repeat: 9000}]\n"
+        + many("- b{n} = conv: [3, 1]\n  from: a.x", SIZE // 2)
+    ),
+    "calls of many arguments": lambda: (
+        HEAD
+        + "blocks: {b: {body: [relu], params: {"
+        + flow("p{n}: 1", SIZE // 2)
+        + "}}}\nbody:\n- b: {"
+        + flow("p{n}: 1", SIZE // 2)
+        + "}\n"
+    ),
+    "fields of enlarged maps": lambda: (
+        HEAD
+        + "body:\n- upsample: [64, nearest]\n- upsample: [64, nearest]\n- {conv: [3, 3, 1, 1], repeat: 3000}\n"
+        + "expect: {receptive_field: 3}\n"
+    ),
+    "fields of many strides": lambda: (
+        HEAD + "body:\n- {conv: [3, 3, 2, 1], repeat: 20000}\nexpect: {receptive_field: 3}\n"
+    ),
+    "a product of loops": lambda: (
+        HEAD + "body:\n- " + "{do: [" * 9 + "{relu: , when: false}" + "], repeat: 99}" * 9 + "\n"
+    ),
+    "a network of networks": lambda: (
+        HEAD.replace("3, 8, 8", "3, 224, 224")
+        + "use: [resnet]\nbody:\n- {resnet: {variant: resnet152, until: layer1}, repeat: 1}\n"
+        + many("- r{n} = resnet: {variant: resnet152}\n  from: input", 30_000)
+    ),
     # YAML
     "duplicate keys": lambda: HEAD + "let:\n" + many("  a: 1") + RELU,
     "duplicate steps": lambda: HEAD + "let: {" + flow("a: 1") + "}\n" + RELU,

@@ -10,7 +10,7 @@ from typing import Any
 from netspec.aliases import TYPES
 from netspec.arith import MAX_LIST, weight
 from netspec.elaborate.values import BlockValue, Env, Mistake, Poisoned, Word
-from netspec.errors import MAX_KNOWN, Span, did_you_mean
+from netspec.errors import MAX_KNOWN, Span, did_you_mean, listed
 from netspec.expr import ExprError, Template, evaluate, parse_expr
 from netspec.identifiers import Kind, clipped, why_not
 from netspec.meant import argument_help, meant_argument, op_help
@@ -52,11 +52,12 @@ def collect(env: Env, args: Tree | None, slots: Sequence[Slot], what: str, at: S
     positional = [s.name for s in slots if s.positional]
     if isinstance(args, Map):
         names = [s.name for s in slots]
+        known = set(names)
         unknown = []
         for key, value in args.entries:
             if id(value) in run.bad and id(key) not in run.bad:
                 ok = False
-            elif key.text in names:
+            elif key.text in known:
                 found[key.text] = value
             else:
                 unknown.append((key, value))
@@ -91,7 +92,7 @@ def collect(env: Env, args: Tree | None, slots: Sequence[Slot], what: str, at: S
 def _positions(slots: Sequence[Slot]) -> str:
     """Which arguments go by position, and which by name alone."""
     positional, by_name = [s for s in slots if s.positional], [s.name for s in slots if not s.positional]
-    said = [f"in order: {', '.join(s.name for s in positional)}"] if positional else []
+    said = [f"in order: {listed([s.name for s in positional])}"] if positional else []
     if len(positional) == 1 and positional[0].type in ("", "size", "list", "parts"):
         said = [f"a list gives arguments in order; write {{{positional[0].name}: [...]}} to give one list"]
     if by_name:

@@ -218,8 +218,12 @@ def shared(run: Run, step: Step, ctx: Context, where: Where) -> Where:
     if found not in run.weights_of:
         if entry.value is POISON:
             raise Poisoned
-        inside = [p[len(entry.path) + 1 :] for p in run.weights_of if p.startswith(entry.path + ".")]
-        raise Mistake("NS203", f"there is no '{rest}' in '{first}' to share with", of.span, did_you_mean(rest, inside))
+        prefix = f"{entry.path}."
+
+        def near() -> str:
+            return str(did_you_mean(rest, (p[len(prefix) :] for p in run.weights_of if p.startswith(prefix))))
+
+        raise Mistake("NS203", f"there is no '{rest}' in '{first}' to share with", of.span, Hint(near))
     apart = ((where.path, own),) if own else ()
     return Where(where.path, Path(run.weights_of[found]), (*where.own, *apart), written=True)
 

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from netspec.arith import weight
 from netspec.document import Document
 from netspec.elaborate.bind import Slot, argument, collect, literal, type_of
 from netspec.elaborate.run import CALL, PARAM, Context, Run, Where
 from netspec.elaborate.unknown import check_arguments, may_make, named
 from netspec.elaborate.values import POISON, BlockFrame, BlockValue, Entry, Env, Mistake, Names, Poisoned, Val, Word
-from netspec.errors import Frame, Span, did_you_mean
+from netspec.errors import Frame, Span, did_you_mean, listed
 from netspec.ops import Op, OpError, lookup
 from netspec.ops.base import freeze
 from netspec.parse import Map, Scalar, Seq, Tree
@@ -91,7 +92,7 @@ def primitive(
             ok = False
     missing = [p.name for p in op.params if p.required and p.name not in given]
     if missing and ok:
-        help_ = f"in order: {', '.join(p.name for p in op.params if p.positional)}"
+        help_ = f"in order: {listed([p.name for p in op.params if p.positional])}"
         if isinstance(ctx.values.get(step.op), BlockValue):
             help_ = f"a block is given with its arguments: `{{{op.name}: {{{missing[0]}: ...}}}}`"
         run.error(ctx.frame, "NS305", f"'{op.name}' expects {_list(missing)}", step.span, help_)
@@ -124,7 +125,8 @@ def _which(entering: Val) -> str:
 
 
 def _list(names: Sequence[str]) -> str:
-    return " and ".join(f"'{n}'" for n in names)
+    more = f" and {len(names) - 8:,} more" if len(names) > 8 else ""
+    return " and ".join(f"'{n}'" for n in names[:8]) + more
 
 
 def _initialisers(env: Env, op: Op, tree: Tree) -> dict[str, Any]:
@@ -165,6 +167,7 @@ def block(
     values = parameters(run, decl.params, given, arg_env, env, step.span, decl.name, ok)
     if all(v is not POISON for v in values.values()):
         scope_args = shown(values)
+        run.tick(sum(weight(v) for v in values.values() if isinstance(v, list)))
         run.scope(where, "block", frame, step.span, decl.name, scope_args, step.doc or decl.doc)
     body = Context(frame, values, names, where)
     value = run_body(run, decl.lets, decl.body, body, running)
@@ -210,7 +213,7 @@ def _inputs(decl: BlockDecl, step: Step, entering: Val) -> dict[str, Val]:
     if len(entering.refs) != len(decl.inputs):
         raise Mistake(
             "NS401",
-            f"'{decl.name}' takes {len(decl.inputs)} values ({', '.join(s.text for s in decl.inputs)}), "
+            f"'{decl.name}' takes {len(decl.inputs)} values ({listed([s.text for s in decl.inputs])}), "
             f"got {len(entering.refs)}",
             step.span,
             "say `from: [...]` with as many paths",
@@ -271,7 +274,7 @@ def parameters(
             "NS305",
             f"'{what}' expects {_list(missing)}",
             at,
-            f"in order: {', '.join(p.name for p in params)}",
+            f"in order: {listed([p.name for p in params])}",
         )
     return values
 

@@ -31,6 +31,7 @@ MAX_GUESSES = 10
 MAX_NODES_AFTER_GUESS = 2_000
 MAX_PARAMS = 2**36
 MAX_SCOPES = 128
+MAX_PATH = 500
 
 
 class Enough(Exception):
@@ -274,6 +275,7 @@ class Run:
         """Records a scope; a second one at the same path is a mistake, and so is one that lies too deep."""
         if where.path.count(".") >= MAX_SCOPES and span is not None:
             raise Mistake("NS404", f"scopes lie in each other more than {MAX_SCOPES} deep", span)
+        self.fits(where.path, span)
         if where.path in self.scopes or where.path in self.nodes:
             self.same_path(where.path, span)
         named = frame.inputs if block and len(frame.inputs) > 1 else {}
@@ -287,6 +289,11 @@ class Run:
             outs = dict(zip(value.names, value.refs, strict=True))
             self.scopes[where.path] = replace(self.scopes[where.path], outs=outs)
 
+    def fits(self, path: str, span: Span | None) -> None:
+        """Raises the mistake of a path that is too long: every node keeps its own."""
+        if len(path) > MAX_PATH:
+            raise Mistake("NS404", f"limit exceeded: a path of more than {MAX_PATH} characters", span)
+
     def same_path(self, path: str, span: Span | None) -> None:
         """Raises the mistake of two things at one path."""
         first = self.nodes[path].span if path in self.nodes else self.scopes[path].span
@@ -296,6 +303,7 @@ class Run:
     def node(self, op: Op, operands: tuple[Ref, ...], attrs: Mapping[str, Any], init: Mapping[str, Any],
              where: Where, frame: BlockFrame, span: Span | None, doc: str = "") -> Val:
         """Makes a node; raises OpError, Mistake or OverBudget."""
+        self.fits(where.path, span)
         rule = op.infer([Tensor(self.nodes[r.node].shapes[r.out]) for r in operands], attrs)
         if where.path in self.nodes or (where.path in self.scopes and rule.weights):
             self.same_path(where.path, span)
@@ -308,7 +316,8 @@ class Run:
         if rule.weights or rule.stats:
             self._own(node, written, span)
         self.nodes[where.path] = node
-        self.budget.used -= WORK_OF_NODE - len(operands) - len(rule.shapes)
+        apart = sum(len(own) for _, own in where.own) // 16
+        self.budget.used -= WORK_OF_NODE - len(operands) - len(rule.shapes) - apart
         self.traces[where.path] = frame
         self.weights_of[where.path] = weights_at
         count = len(rule.shapes)

@@ -300,6 +300,8 @@ class Env:
             elif not rest and first in self.run.callables(self.frame.home):
                 help_ = f"a string is a path; a list of steps is [{first}]"
             raise self.scope.miss(first, help_)
+        if rest:
+            self.run.tick(len(entry.value.names) // 16)
         return descend(entry, rest, path)
 
 

@@ -119,7 +119,18 @@ class Op:
         return self.manual.split("\n\n")[0].replace("\n", " ")
 
     def infer(self, operands: Sequence[Tensor], attrs: Mapping[str, Any]) -> Rule:
-        """Applies the rule; attributes not given take their defaults; raises OpError."""
+        """Applies the rule; attributes not given take their defaults; raises OpError.
+
+        What it gives is kept: most nodes of a network are like another, and each is checked once more in its graph.
+        """
+        key = (self.fn, tuple(t.shape for t in operands), tuple((name, repr(value)) for name, value in attrs.items()))
+        if key not in _RULES:
+            if len(_RULES) >= _MOST_RULES:
+                _RULES.clear()
+            _RULES[key] = self._infer(operands, attrs)
+        return _RULES[key]
+
+    def _infer(self, operands: Sequence[Tensor], attrs: Mapping[str, Any]) -> Rule:
         full = {p.name: p.default for p in self.params if not p.required}
         full.update(attrs)
         full = {name: normalise(self.param(name), value) for name, value in full.items()}
@@ -133,6 +144,8 @@ class Op:
 
 
 OPS: dict[str, Op] = {}
+_RULES: dict[tuple[Any, ...], Rule] = {}
+_MOST_RULES = 5_000
 
 _TYPES = {"int", "float", "bool", "str", "list", "size", "pad", "parts"}
 
