@@ -283,11 +283,8 @@ LARGE: dict[str, Callable[[], str]] = {
     "long paths": lambda: (
         HEAD
         + "blocks:\n"
-        + "".join(
-            f"  b{n}: {{body: [{{{word(190)} = {f'b{n + 1}' if n < 59 else 'relu'}: , repeat: {300 if n == 59 else 1}}}]}}\n"
-            for n in range(60)
-        )
-        + "body:\n- {b0: , repeat: 300}\n"
+        + "".join(f"  b{n}: {{body: [{{{word(190)} = b{n + 1}: , repeat: 1}}]}}\n" for n in range(60))
+        + "  b60: {body: [{relu: , repeat: 300}]}\nbody:\n- {b0: , repeat: 300}\n"
     ),
     "deep blocks of one op": lambda: (
         HEAD
