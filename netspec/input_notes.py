@@ -19,12 +19,12 @@ from netspec.passes.resize import Misfit, resize
 
 
 def note_inputs(
-    document: Document, variant: str | None, settings: Mapping[str, Any], graph: Graph, asked: bool, reporter: Reporter,
+    document: Document, variant: str | None, settings: Mapping[str, Any], graph: Graph, reporter: Reporter,
     max_nodes: int | Budget,
 ) -> None:
     """Notes the `linear` whose input features are others than with the spec's own input, and what keeps its weights.
 
-    `asked` says that the input was given beside the spec; without, settings may have made another of it.
+    `settings` are those that the network has with its own input: none where they are what made another of it.
     """
     shapes = {str(node.path): node.shape for node in graph.inputs}
     own = inputs_of(document, variant)
