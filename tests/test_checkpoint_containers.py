@@ -180,6 +180,7 @@ def test_shards_with_an_index(net: Network, theirs: torch.nn.Module, right: dict
         net.arrays(weights=index)
 
 
+@pytest.mark.slow
 def test_it_is_said_by_the_command_and_not_with_quiet(net: Network, theirs: torch.nn.Module, tmp_path: Path) -> None:
     torch.save({"state_dict": noise(theirs.state_dict()), "state_dict_ema": below("module.", theirs.state_dict())},
                tmp_path / "w.ckpt")

@@ -269,6 +269,17 @@ def test_what_is_shared_expanded_or_of_other_types(net: Network, tmp_path: Path)
     assert all(np.array_equal(found[k], v) and found[k].dtype == np.float32 for k, v in arrays.items())
 
 
+def test_a_pth_of_the_other_byte_order_is_refused(net: Network, tmp_path: Path) -> None:
+    """PyTorch does not swap the bytes of a file that it maps."""
+    torch.save({k: torch.from_numpy(v) for k, v in net.arrays(seed=1).items()}, tmp_path / "w.pth")
+    other = "little" if sys.byteorder == "big" else "big"
+    with zipfile.ZipFile(tmp_path / "w.pth") as old, zipfile.ZipFile(tmp_path / "v.pth", "w") as new:
+        for part in old.infolist():
+            new.writestr(part.filename, other if part.filename.endswith("byteorder") else old.read(part))
+    with pytest.raises(DataError, match="the other order of bytes"):
+        net.arrays(weights=tmp_path / "v.pth")
+
+
 def test_what_was_read_does_not_change_with_the_file(net: Network, tmp_path: Path) -> None:
     for suffix, write in ((".pth", lambda a, p: torch.save({k: torch.from_numpy(v) for k, v in a.items()}, p)),
                           (".safetensors", save_file), (".npz", lambda a, p: np.savez(p, **a))):

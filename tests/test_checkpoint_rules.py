@@ -217,7 +217,7 @@ def compiled(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("variant, name, head", [
-    ("resnet18", "torchvision:resnet18", "fc"),
+    pytest.param("resnet18", "torchvision:resnet18", "fc", marks=pytest.mark.slow),
     pytest.param("squeezenet_11", "torchvision:squeezenet1_1", "conv10.conv", marks=pytest.mark.slow),
     pytest.param("googlenet_torchvision", "torchvision:googlenet", "fc", marks=pytest.mark.slow),
 ])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -68,9 +69,14 @@ def _screen_archive(path: Path, need: Need) -> None:
             raise refuse(path, f"is no PyTorch checkpoint: it is {script}", _AGAIN)
         if any(i.compress_type != zipfile.ZIP_STORED or i.flag_bits & 1 for i in archive.infolist()):
             raise refuse(path, "is no plain PyTorch checkpoint: its parts are compressed", _AGAIN)
+        orders = [i for i in archive.infolist() if i.filename.rpartition("/")[2] == "byteorder"]
         try:
             with archive.open(pickles[0]) as f:
                 data = f.read(need.directory + 1)
+            for order in orders:
+                with archive.open(order) as f:
+                    if f.read(16).decode("ascii") != sys.byteorder:
+                        raise refuse(path, "is of a machine with the other order of bytes", _AGAIN)
         except BROKEN as e:
             raise refuse(path, f"is no PyTorch checkpoint that can be read: {str(e)[:200]}") from None
         screen(data, need.directory, _most(need))
