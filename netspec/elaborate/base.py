@@ -8,6 +8,7 @@ from netspec.elaborate.call import Result, enter, input_entries, parameters, rep
 from netspec.elaborate.run import Context, Run, Where
 from netspec.elaborate.values import POISON, Env, Mistake, Names, Poisoned, Val
 from netspec.errors import did_you_mean
+from netspec.identifiers import clipped
 from netspec.parse import Scalar, Tree
 from netspec.steps import Step
 
@@ -32,15 +33,7 @@ def network(
     names.entries |= input_entries(frame, where, input_places(doc))
     settings: dict[str, Tree] = {}
     variant, until = given.pop("variant", None), given.pop("until", None)
-    if variant is not None:
-        if not isinstance(variant, Scalar) or variant.text not in doc.variants:
-            raise Mistake(
-                "NS202",
-                f"'{doc.name}' has no such variant",
-                variant.span,
-                did_you_mean(variant.text if isinstance(variant, Scalar) else "", doc.variants),
-            )
-    chosen = variant.text if isinstance(variant, Scalar) else doc.default_variant
+    chosen = doc.default_variant if variant is None else _variant(doc, variant)
     for v in lineage(doc, chosen, run.reporter) if chosen is not None else ():
         settings |= {name: tree for name, (_, tree) in v.settings.items()}
     env = Env(run, frame, {}, names)
@@ -74,10 +67,17 @@ def network(
         end = names.visible(frame.until.partition(".")[0])
         if end is not None and end.value is POISON:
             raise Poisoned
-        raise Mistake(
-            "NS203",
-            f"'{doc.name}' has no step '{frame.until}'",
-            until.span if until else None,
-            did_you_mean(frame.until, names.entries),
-        )
+        place, message = until.span if until else None, f"'{doc.name}' has no step '{frame.until}'"
+        raise Mistake("NS203", message, place, did_you_mean(frame.until, names.entries))
     return value, names
+
+
+def _variant(doc: Document, tree: Tree) -> str:
+    """The variant that an argument names; raises Mistake, Poisoned where its declaration is refused."""
+    name = tree.text if isinstance(tree, Scalar) else ""
+    if name not in doc.variants:
+        if name in doc.refused:
+            raise Poisoned
+        raise Mistake("NS202", f"'{doc.name}' has no variant '{clipped(name)}'", tree.span,
+                      did_you_mean(name, doc.variants))
+    return name
