@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from netspec.errors import Reporter, Span
@@ -64,10 +65,6 @@ class Step:
         return found
 
 
-MAX_BESIDE = 100
-"""Among so many branches a name is looked for that a branch cannot see."""
-
-
 @dataclass(eq=False, slots=True)
 class Branch:
     """One branch of a join."""
@@ -83,7 +80,7 @@ class Branch:
     """Whether it cannot be read, which is reported already."""
     broken: bool = False
     """Whether a step of it cannot be read."""
-    all: tuple[Branch, ...] = ()
+    siblings: Siblings | None = None
     """The branches of its join."""
 
     @property
@@ -93,11 +90,31 @@ class Branch:
 
     def beside(self, name: str) -> Branch | None:
         """Another branch of the join that has this name, or a step of it: branches do not see each other."""
-        for branch in self.all[:MAX_BESIDE]:
-            made = (branch.makes, *(made for step in branch.steps for made in step.makes))
-            if branch is not self and name in made:
-                return branch
-        return None
+        found = self.siblings.index.get(name, ()) if self.siblings is not None else ()
+        return next((branch for branch in found if branch is not self), None)
+
+
+class Siblings:
+    """The branches of a join."""
+
+    def __init__(self, branches: tuple[Branch, ...]) -> None:
+        self.branches = branches
+
+    @cached_property
+    def failed(self) -> bool:
+        """Whether one of them cannot be read."""
+        return any(branch.failed for branch in self.branches)
+
+    @cached_property
+    def index(self) -> dict[str, list[Branch]]:
+        """By name, the branches that have it, or a step of it; made when the first unknown name is looked for."""
+        found: dict[str, list[Branch]] = {}
+        for branch in self.branches:
+            made = {branch.makes, *(name for step in branch.steps for name in step.makes)}
+            for name in made:
+                if isinstance(name, str):
+                    found.setdefault(name, []).append(branch)
+        return found
 
 
 ANYTHING = re.compile("")
@@ -218,8 +235,9 @@ class StepReader:
             step.broken = not step.steps or any(inner.failed for inner in step.steps)
         elif op in JOINS and args is not None:
             step.branches = self.branches(args)
+            siblings = Siblings(step.branches)
             for branch in step.branches:
-                branch.all = step.branches
+                branch.siblings = siblings
             step.broken = any(branch.failed for branch in step.branches)
             if isinstance(args, Map):
                 step.failed = failed or any(key.text in KEYWORDS for key, _ in args.entries)

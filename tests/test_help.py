@@ -343,3 +343,21 @@ def test_what_an_unknown_name_means_is_not_called_unread(tmp_path: Path) -> None
         others = "mine", "conv: [=width, 1]", "conv: [=depth, 1]"
         kept = [other for other, wrong in zip(others, ("minx", "widht", "dpeth"), strict=True) if wrong not in step]
         assert [d.code for d in found(body(*kept, step, head=head), tmp_path)] in (["NS201"], ["NS202"])
+
+
+@pytest.mark.parametrize("body_text", [
+    "".join(f"  - add: {{a{i}: [relu], b{i}: [{{relu: , from: a{i}}}]}}\n" for i in range(1200)),
+    "  - add:\n" + "".join(f"      a{i}: [c{i} = relu, {{relu: , from: c{i + 1}}}]\n" for i in range(1200)),
+    "".join(f"  - relu:\n    from: s{i}\n" for i in range(1200)),
+])
+def test_a_thousand_unknown_steps_look_for_none_of_them(
+    body_text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was meant is looked for when it is shown: the names that the steps of a body make are not gone through."""
+    from netspec.steps import Step
+
+    asked = [0]
+    makes = Step.makes.fget  # type: ignore[attr-defined]
+    monkeypatch.setattr(Step, "makes", property(lambda step: asked.__setitem__(0, asked[0] + 1) or makes(step)))
+    found = errors(f"netspec: 1\nname: t\ninput: [3, 8, 8]\nbody:\n{body_text}", tmp_path)
+    assert len(found) == 1000 and asked[0] < 10_000

@@ -321,7 +321,7 @@ def _branch(run: Run, branch: Branch, ctx: Context, around: Names, found: Names,
         raise Poisoned
     env = Env(run, ctx.frame, ctx.values, around, running)
     if branch.path is not None:
-        if any(b.failed for b in branch.all) and around.visible(branch.path.text) is None:
+        if branch.siblings is not None and branch.siblings.failed and around.visible(branch.path.text) is None:
             raise Poisoned  # one list of steps that stands in place of a list of branches is one error
         value = read_from(env, branch.path)
         return [(branch.path.text, Val((ref,))) for ref in value.refs]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from netspec.errors import Frame, Hint, Mistake, Reporter, Span, did_you_mean
+from netspec.errors import Frame, Hint, Mistake, Reporter, Span, did_you_mean, latest
 from netspec.graph import Ref
 from netspec.lexer import PREFIXES
 from netspec.ops import Shape
@@ -285,25 +285,27 @@ class Env:
             self.frame.reads.add(first)
         entry = self.scope.visible(first)
         if entry is None:
-            known = self.scope.all()
-            help_: str | Hint = did_you_mean(first, known)
-            if path == "x":
-                help_ = f"in the body of a document an input has its name: {', '.join(self.frame.inputs)}"
-            elif first in PREFIXES and first not in known:
-                help_ = f"a parameter is read by its name alone: `={(rest or ['width'])[0]}`"
-            elif part := re.fullmatch(r"(\w+)\[(\w+)\]", path):
-                help_ = f"a part is read by its name: `{part[1]}.{part[2]}`"
-            elif re.fullmatch(r"-?\d+", path) and not rest:
-                help_ = did_you_mean(first, known, "a path is the name of an earlier step")
-            elif (later := self._later(first)) is not None:
-                help_ = f"'{first}' stands below, in line {later.line}: only earlier steps can be read"
-            elif not rest and first in self.run.callables(self.frame.home):
-                help_ = f"a string is a path; a list of steps is [{first}]"
-            raise self.scope.miss(first, help_)
+            known = latest(self.scope.all())
+            raise self.scope.miss(first, Hint(lambda: self._unknown(path, first, rest, known)))
         if rest:
             self.run.tick(len(entry.value.names) // 16)
         return descend(entry, rest, path)
 
+    def _unknown(self, path: str, first: str, rest: list[str], known: tuple[str, ...]) -> str:
+        """The help for a path whose first name is unknown here."""
+        if path == "x":
+            return f"in the body of a document an input has its name: {', '.join(self.frame.inputs)}"
+        if first in PREFIXES:
+            return f"a parameter is read by its name alone: `={(rest or ['width'])[0]}`"
+        if part := re.fullmatch(r"(\w+)\[(\w+)\]", path):
+            return f"a part is read by its name: `{part[1]}.{part[2]}`"
+        if re.fullmatch(r"-?\d+", path):
+            return str(did_you_mean(first, known, "a path is the name of an earlier step"))
+        if (later := self._later(first)) is not None:
+            return f"'{first}' stands below, in line {later.line}: only earlier steps can be read"
+        if not rest and first in self.run.callables(self.frame.home):
+            return f"a string is a path; a list of steps is [{first}]"
+        return str(did_you_mean(first, known))
 
     def _later(self, name: str) -> Span | None:
         """A step of this name that stands in the body of the block, which was not run yet."""
