@@ -314,8 +314,9 @@ def output_values(run: Run, doc: Document, ctx: Context, last: Val) -> dict[str,
             failed = True
         except Poisoned:
             failed = True
-    if not failed and not found:
-        run.error(ctx.frame, "NS403", "every output is left out", doc.outputs.span, "keep at least one of them")
+    if not failed and all(output.training_only for output in found.values()):
+        what = "is there in training only: the network would give nothing" if found else "is left out"
+        run.error(ctx.frame, "NS403", f"every output {what}", doc.outputs.span, "keep at least one of them")
         return None
     return None if failed else found
 
