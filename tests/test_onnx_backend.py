@@ -299,8 +299,10 @@ def test_a_network_inside_a_network_gives_its_inner_values(tmp_path: Path) -> No
 
 
 def test_an_output_with_the_name_of_an_input_is_refused(tmp_path: Path) -> None:
-    graph = load(tmp_path, "body:\n  - conv: [2, 1]\n    from: image\noutputs: {image: conv}\n",
+    """A spec cannot have such names, a block alone can: `inputs: [image]`, `outputs: [image]`."""
+    graph = load(tmp_path, "body:\n  - conv: [2, 1]\n    from: image\noutputs: {result: conv}\n",
                  HEAD.replace("input: [4, 12, 12]", "input: {image: [4, 12, 12]}"))
+    graph.outputs = {"image": graph.outputs["result"]}
     with pytest.raises(DataError, match="'image' is an input and an output"):
         emit(graph, tmp_path)
     assert not (tmp_path / "net.onnx").exists()

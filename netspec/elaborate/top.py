@@ -292,12 +292,18 @@ def _input(run: Run, frame: BlockFrame, name: str, tree: Tree | None, env: Env, 
     return POISON
 
 
+_APART = "give one of them another name: `outputs: {result: path}`"
+
+
 def output_values(run: Run, doc: Document, ctx: Context, last: Val) -> dict[str, Output] | None:
     """The outputs by name; None after a mistake."""
     if doc.outputs is None:
         if not last.ok or ctx.frame.stopped:
             return None
         names = last.names if len(last.refs) > 1 else ("output",)
+        if doc.input is not None and not ctx.frame.inputs.keys().isdisjoint(names):
+            run.error(ctx.frame, "NS204", "an input has the name of the result, 'output'", doc.input.span, _APART)
+            return None
         return {n if not n.isdigit() else f"output_{n}": Output(r) for n, r in zip(names, last.refs, strict=True)}
     found: dict[str, Output] = {}
     failed = False
@@ -307,6 +313,8 @@ def output_values(run: Run, doc: Document, ctx: Context, last: Val) -> dict[str,
             name = name or path
             if name in found:
                 raise Mistake("NS204", f"the output '{name}' is listed twice", at)
+            if name in ctx.frame.inputs:
+                raise Mistake("NS204", f"the output '{name}' has the name of an input", at, _APART)
             if output is not None:
                 found[name] = output
         except Mistake as e:
