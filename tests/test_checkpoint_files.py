@@ -343,7 +343,7 @@ def test_tensors_of_a_mapped_file_are_read_past_the_mapping(tmp_path: Path) -> N
     for key, tensor in loaded.items():
         found = file.read(tensor)
         assert found.dtype == tensor.numpy().dtype and np.array_equal(found, tensor.numpy()), key
-        assert np.shares_memory(found, tensor.numpy()) == (key == "t"), key
+        assert not np.shares_memory(found, tensor.numpy()), key
     (tmp_path / "new").write_bytes(bytes(path.stat().st_size))
     os.replace(tmp_path / "new", path)  # another file of that name: the mapping has what was there
     assert np.array_equal(file.read(loaded["a"]), state["a"].numpy())

@@ -131,7 +131,7 @@ def _stored(tensor: torch.Tensor, file: Mapped) -> Stored:
             return file.read(plain)
         return np.asarray((plain.float() if plain.is_floating_point() else plain).numpy())
 
-    return Stored(tuple(tensor.shape), name, values, token, mapped=True)
+    return Stored(tuple(tensor.shape), name, values, token)
 
 
 def _honest(path: Path, states: list[State]) -> None:

@@ -26,7 +26,7 @@ class Mapped:
                 self.ranges.append((int(first, 16), int(last, 16), int(offset, 16)))
 
     def read(self, tensor: torch.Tensor) -> np.ndarray:
-        """The values of a tensor of a type that numpy has; those of the file as a new array."""
+        """The values of a tensor of a type that numpy has, as a new array: what is mapped changes with the file."""
         values = tensor.detach().numpy()
         first, size = tensor.data_ptr(), values.nbytes
         for start, end, offset in self.ranges:
@@ -38,4 +38,4 @@ class Mapped:
                     found = np.fromfile(f, values.dtype, values.size)
                 if found.size == values.size:
                     return found.reshape(values.shape)
-        return np.asarray(values)
+        return np.array(values)

@@ -30,8 +30,6 @@ class Stored:
     """The values, as numpy has them (bfloat16 and float8 as float32); raises DataError."""
     token: Any = None
     """Equal for two names of one tensor."""
-    mapped: bool = False
-    """Whether what is read may be the file itself, and changes with it."""
 
     @property
     def floating(self) -> bool:

@@ -60,6 +60,7 @@ def examine(tensors: Mapping[str, Stored], keys: Mapping[str, str]) -> list[Diag
         if array.dtype.itemsize > 4 and _beyond(array):
             raise DataError("NS602", f"{keys[path]} has {array.dtype} values beyond float32's 3.4e38",
                             "a network's weights are float32")
+        del array  # before the next one is read: each may be large
     return odd.warnings()
 
 
@@ -79,8 +80,6 @@ def lazily(tensor: Stored, shape: Shape) -> Lazy:
     from netspec.lazy import Lazy
 
     def make() -> np.ndarray:
-        array = tensor.read()
-        whole = np.array(array, np.float32, order="C") if tensor.mapped else np.ascontiguousarray(array, np.float32)
-        return whole.reshape(shape)
+        return np.ascontiguousarray(tensor.read(), np.float32).reshape(shape)
 
     return Lazy(shape, np.dtype(np.float32), make)
