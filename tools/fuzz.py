@@ -31,6 +31,8 @@ FOLDERS = ("specs", "tests/good", "tests/bad", "tests/cases", "tests/corpus")
 SECONDS, SECONDS_A_NODE, BYTES = 2.0, 150e-6, 512 * 2**20
 START_UP = 0.35
 """CPU seconds that a process takes until it reads a spec, which an input that is checked in a warm process saves."""
+BASE = 80 * 2**20
+"""Bytes that a process holds before it reads a spec; to these comes by how much the peak of this one grows."""
 HANGS = 60
 """Seconds after which an input has hung, whatever it does."""
 BATCH = 1_000
@@ -123,14 +125,15 @@ def check(path: Path) -> Outcome:
 
     stderr, sys.stderr = sys.stderr, io.StringIO()
     Run.node = counted  # type: ignore[method-assign]
-    started = time.process_time()
+    started, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     try:
         code = cli.run(["check", str(path)])
         said = sys.stderr.getvalue()
     finally:
         Run.node, sys.stderr = node, stderr  # type: ignore[method-assign]
     seconds = time.process_time() - started
-    return Outcome(code, said, seconds, made[0], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    return Outcome(code, said, seconds, made[0], BASE + grown * 1024)
 
 
 def check_alone(path: Path) -> Outcome:
@@ -152,6 +155,7 @@ def one(path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (HANGS, HANGS))
     found = check(path)
     found.seconds = time.process_time()
+    found.bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(json.dumps(asdict(found)))
 
 
