@@ -54,11 +54,11 @@ class Checking:
             _join(own, self.reporter)
         self.networks.append(network)
         self.called.update(scope.block for scope in network.graph.scopes.values())
-        self.kept += len(network.graph.nx)
+        self.kept += len(network.graph)
         if self.kept > KEPT_NODES:
             if self.verifies:
                 self.verify(network)
-            self.kept -= len(network.graph.nx)
+            self.kept -= len(network.graph)
             network.forget()
 
     def verify(self, network: Network) -> None:

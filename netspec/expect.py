@@ -63,18 +63,20 @@ class _Verifier:
     def __init__(self, network: Network, reporter: Reporter, budget: Budget) -> None:
         self.network, self.reporter, self.graph, self.budget = network, reporter, network.inference, budget
         self.missing: set[str] = set()
-        self.parts = {id(graph): _parts(graph) for graph in (network.inference, network.graph)}
+        self.parts: dict[int, dict[str, list[Node]]] = {}
 
     def inside(self, graph: Graph, path: str) -> list[Node]:
         """The nodes at a path or below it."""
+        if id(graph) not in self.parts:
+            self.parts[id(graph)] = _parts(graph)
         found = self.parts[id(graph)].get(path, [])
         self.budget.take(FACT + len(found))
         return found
 
     def output_of(self, graph: Graph, path: str) -> Ref | None:
         """What a step gives."""
-        if path not in graph.nx:
-            self.budget.take(len(graph.nx))
+        if path not in graph:
+            self.budget.take(len(graph))
         return output_of(graph, path)
 
     @cached_property

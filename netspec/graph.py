@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import networkx as nx
@@ -131,20 +132,46 @@ class Graph:
         self.outputs = {checked_output(name): output for name, output in outputs.items()}
         scope_list = scopes.values() if isinstance(scopes, Mapping) else scopes
         self.scopes: dict[str, Scope] = {s.path: s for s in scope_list}
-        self.nx = nx.MultiDiGraph()
-        node_list = list(nodes.values() if isinstance(nodes, Mapping) else nodes)
-        for node in node_list:
-            if node.path in self.nx:
+        self._nodes: dict[str, Node] = {}
+        for node in nodes.values() if isinstance(nodes, Mapping) else nodes:
+            if node.path in self._nodes:
                 raise GraphError(f"two nodes at the path {node.path!r}")
-            self.nx.add_node(node.path, node=node)
-        for node in node_list:
+            self._nodes[node.path] = node
+
+    @cached_property
+    def nx(self) -> nx.MultiDiGraph:
+        """The nodes and edges, for the algorithms of networkx; made when it is asked for, as it is larger than they."""
+        made = nx.MultiDiGraph()
+        for node in self._nodes.values():
+            made.add_node(node.path, node=node)
+        for node in self._nodes.values():
             for index, ref in enumerate(node.inputs):
-                self.nx.add_edge(ref.node, node.path, key=index, out=ref.out)
+                made.add_edge(ref.node, node.path, key=index, out=ref.out)
+        return made
 
     @property
     def nodes(self) -> dict[str, Node]:
         """The nodes by path, in the order of the spec, which is a topological one."""
-        return {path: data["node"] for path, data in self.nx.nodes(data=True)}
+        if "nx" in self.__dict__:
+            return {path: data["node"] for path, data in self.nx.nodes(data=True) if data}
+        return dict(self._nodes)
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._nodes
+
+    def above(self, paths: Iterable[str]) -> set[str]:
+        """The nodes at these paths and all that they are computed from."""
+        found: set[str] = set()
+        todo = list(paths)
+        while todo:
+            path = todo.pop()
+            if path not in found:
+                found.add(path)
+                todo += [ref.node for ref in self._nodes[path].inputs]
+        return found
 
     @property
     def inputs(self) -> list[Node]:
@@ -153,8 +180,7 @@ class Graph:
 
     def shape(self, ref: Ref) -> Shape:
         """The shape of a value."""
-        node: Node = self.nx.nodes[ref.node]["node"]
-        return node.shapes[ref.out]
+        return self._nodes[ref.node].shapes[ref.out]
 
     def tensors(self) -> dict[str, tuple[Shape, bool, Node]]:
         """Every weight once, by state-dict key: its shape, whether it is trained, its first node."""
@@ -176,6 +202,7 @@ class Graph:
         """Proves arity, order, edges, shapes, outputs and scopes; returns itself; raises GraphError."""
         seen: dict[str, Node] = {}
         shared: dict[str, Shape] = {}
+        edges = self.__dict__.get("nx")
         for node in self.nodes.values():
             operands = []
             for index, ref in enumerate(node.inputs):
@@ -183,10 +210,10 @@ class Graph:
                     raise GraphError(f"{node.path} reads {ref.node}, which does not stand before it")
                 if ref.out >= len(seen[ref.node].shapes):
                     raise GraphError(f"{node.path} reads {ref}, which has no such output")
-                if self.nx.get_edge_data(ref.node, node.path, index) != {"out": ref.out}:
+                if edges is not None and edges.get_edge_data(ref.node, node.path, index) != {"out": ref.out}:
                     raise GraphError(f"edge {index} of {node.path} differs from its operand {ref}")
                 operands.append(Tensor(seen[ref.node].shapes[ref.out]))
-            if self.nx.in_degree(node.path) != len(node.inputs):
+            if edges is not None and edges.in_degree(node.path) != len(node.inputs):
                 raise GraphError(f"{node.path} has edges that are no operands")
             if node.op not in OPS and lookup(node.op) is None:
                 raise GraphError(f"{node.path} has the unknown op {node.op!r}")

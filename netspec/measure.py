@@ -52,7 +52,7 @@ def inside(graph: Graph, path: str) -> list[Node]:
 
 def output_of(graph: Graph, path: str) -> Ref | None:
     """What a step gives: the last value of its node or scope that others read, tees apart; None without such a step."""
-    if path in graph.nx:
+    if path in graph:
         return Ref(path)
     nodes = inside(graph, path)
     paths = {n.path for n in nodes}

@@ -188,6 +188,7 @@ def build(
     if graph is not None and passes:
         # A dense form is made at the size that the layers were written for; the variant's own size comes after.
         shapes = {str(node.path): node.shape for node in graph.inputs}
+        graph = None  # two large graphs at once are more than a check may take
         graph = elaborate(document, variant, settings, reporter, None, max_nodes, declared_input=True)
         if graph is not None:
             for rewrite in passes:

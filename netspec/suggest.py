@@ -59,7 +59,7 @@ def name(asked: str, known: Mapping[str, Sequence[str]]) -> str | None:
 
 def step(path: str, graph: Graph) -> str:
     """A help line for a path at which a graph has no step: the step that is meant, or what there is to name."""
-    paths = (p[:i] for p in islice(graph.nx, MAX_KNOWN) for i, c in enumerate(p + ".") if c == ".")
+    paths = (p[:i] for p in islice(graph.nodes, MAX_KNOWN) for i, c in enumerate(p + ".") if c == ".")
     known = list(dict.fromkeys(islice(paths, 4 * MAX_KNOWN)))
     same = [p for p in known if key(p) == key(path) and key(p)]
     if path in graph.outputs:

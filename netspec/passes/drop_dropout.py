@@ -15,7 +15,9 @@ IDENTITY_AT_INFERENCE = ("dropout", "drop_path")
 
 
 def drop_dropout(graph: Graph) -> Graph:
-    """The graph without dropout and drop_path."""
+    """The graph without dropout and drop_path; itself where it has none."""
+    if not any(node.op in IDENTITY_AT_INFERENCE for node in graph.nodes.values()):
+        return graph
     source: dict[Ref, Ref] = {}
     nodes = []
     for node in graph.nodes.values():
