@@ -7,7 +7,7 @@ import re
 from netspec.document import Document
 from netspec.elaborate.bind import literal
 from netspec.elaborate.run import Context, Run
-from netspec.elaborate.values import Env, Mistake, Poisoned
+from netspec.elaborate.values import BlockValue, Env, Mistake, Poisoned
 from netspec.library import libraries_of
 from netspec.meant import meant_op, op_help
 from netspec.ops import Op, lookup
@@ -56,7 +56,8 @@ def may_make(run: Run, step: Step, ctx: Context) -> list[str | re.Pattern[str]]:
         return [ANYTHING]
     if len(run.callables(ctx.frame.home)) > MAX_CALLABLES:
         return [ANYTHING]
-    known = "|".join(map(re.escape, run.callables(ctx.frame.home)))
+    given = [name for name, value in ctx.values.items() if isinstance(value, BlockValue)]
+    known = "|".join(map(re.escape, [*run.callables(ctx.frame.home), *given]))
     return [re.compile(rf"(?:{known})(?:_\d+)?\Z")] if step.name is None else []
 
 
