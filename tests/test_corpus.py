@@ -17,7 +17,9 @@ CORPUS = sorted(fuzz.CORPUS.glob("*.yaml"))
 
 @pytest.mark.parametrize("path", CORPUS, ids=lambda p: p.stem)
 def test_what_was_found_once(path: Path) -> None:
-    assert fuzz.check(path).fault == ""
+    found = fuzz.check(path)
+    found.seconds = found.bytes = 0  # those of a process of its own: the slow tests of large specs measure them
+    assert found.fault == ""
 
 
 def test_inputs_follow_from_seed_and_number() -> None:
