@@ -208,7 +208,7 @@ class Graph:
             for index, ref in enumerate(node.inputs):
                 if ref.node not in seen:
                     raise GraphError(f"{node.path} reads {ref.node}, which does not stand before it")
-                if ref.out >= len(seen[ref.node].shapes):
+                if not 0 <= ref.out < len(seen[ref.node].shapes):
                     raise GraphError(f"{node.path} reads {ref}, which has no such output")
                 if edges is not None and edges.get_edge_data(ref.node, node.path, index) != {"out": ref.out}:
                     raise GraphError(f"edge {index} of {node.path} differs from its operand {ref}")
@@ -224,17 +224,19 @@ class Graph:
                     raise GraphError(f"the shared weight {key} has two shapes: {shared[key]} and {shape}")
             seen[node.path] = node
         for name, output in self.outputs.items():
-            if output.ref.node not in seen or output.ref.out >= len(seen[output.ref.node].shapes):
+            if output.ref.node not in seen or not 0 <= output.ref.out < len(seen[output.ref.node].shapes):
                 raise GraphError(f"the output {name} names {output.ref}, which is not there")
         self._check_scopes(seen)
         return self
 
     def _check_scopes(self, nodes: Mapping[str, Node]) -> None:
-        """Proves that scopes hold nodes, and that the values which they name exist where they say; raises GraphError.
+        """Proves that scopes hold nodes, nodes none, and that the values of scopes exist; raises GraphError.
 
         What leaves a scope was made inside or came in; a block with one input does not name what came in.
         """
         held = holders(nodes)
+        if below := held & nodes.keys():
+            raise GraphError(f"the node {min(below)} stands where others are below it")
         for scope in self.scopes.values():
             if scope.path not in held:
                 raise GraphError(f"the scope {scope.path} holds no node")

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from netspec.graph import Graph, GraphError, Node, Output, Ref, Scope
-from netspec.identifiers import BadName, Path
-from netspec.ops import Shape, Tensor, lookup
+from netspec.identifiers import Path
+from netspec.ops import OpError, Shape, Tensor, lookup
 from netspec.ops.base import freeze
 
 _NODE = re.compile(r"(\S+) = (\w+)\(([^)]*)\) (\{.*\}) : (.+)\Z")
@@ -47,11 +47,13 @@ def to_text(graph: Graph) -> str:
 
 
 def from_text(text: str) -> Graph:
-    """The graph that to_text() printed; raises GraphError for a line that does not fit."""
+    """The graph that to_text() printed; raises GraphError for a text that does not fit."""
     try:
         return _from_lines(text.splitlines())
-    except BadName as e:
-        raise GraphError(str(e)) from None
+    except GraphError:
+        raise
+    except (OpError, ValueError, TypeError, LookupError, AttributeError) as e:  # values of other types than it printed
+        raise GraphError(f"no graph: {e or type(e).__name__}"[:500]) from None
 
 
 def _from_lines(lines: list[str]) -> Graph:
@@ -64,6 +66,8 @@ def _from_lines(lines: list[str]) -> Graph:
             decoder = json.JSONDecoder()
             name, end = decoder.raw_decode(line[6:])
             title = json.loads(line[6 + end:])
+            if not isinstance(title, str):
+                raise GraphError(f"the title is no text: {title!r}"[:80])
         elif found := _SCOPE.match(line):
             path, more = json.loads(found[1]), json.loads(found[3])
             scopes.append(Scope(path, found[2], more.get("weights_at", path), more.get("block", ""),

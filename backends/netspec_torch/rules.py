@@ -13,6 +13,7 @@ from typing import Any
 
 from netspec.graph import Node
 from netspec.ops import Shape
+from netspec_torch.quote import literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,11 @@ def layer_pads(node: Node) -> bool:
 def torch_pads(pads: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
     """top, bottom, left, right -> F.pad's order, the last axis first."""
     return pads[2], pads[3], pads[0], pads[1]
+
+
+def _sides(pads: tuple[int, int, int, int]) -> str:
+    """Four sides as F.pad takes them, written."""
+    return literal(torch_pads(pads))
 
 
 def positional(*values: tuple[str, Any]) -> tuple[Arg, ...]:
@@ -111,15 +117,16 @@ def _deform_conv(node: Node, shapes: list[Shape]) -> Layer:
 def _roi_pool(name: str) -> Callable[[Node, list[Shape]], str]:
     def call(node: Node, shapes: list[Shape]) -> str:
         a = node.attrs
-        gamma = f", {{2}}, gamma={a['gamma']!r}" if "gamma" in a else ""
-        return f"{name}({{0}}, {{1}}{gamma}, size={a['size']}, scale={a['scale']!r}, samples={a['samples']})"
+        gamma = f", {{2}}, gamma={literal(a['gamma'])}" if "gamma" in a else ""
+        given = ", ".join(f"{key}={literal(a[key])}" for key in ("size", "scale", "samples"))
+        return f"{name}({{0}}, {{1}}{gamma}, {given})"
 
     return call
 
 
 def _crop_after(node: Node, shapes: list[Shape]) -> str:
     """Unequal padding of a transposed convolution is cut off its result."""
-    return "{0}" if layer_pads(node) else f"F.pad({{0}}, {tuple(-p for p in torch_pads(node.attrs['pad']))})"
+    return "{0}" if layer_pads(node) else f"F.pad({{0}}, {literal(tuple(-p for p in torch_pads(node.attrs['pad'])))})"
 
 
 def _linear(node: Node, shapes: list[Shape]) -> Layer:
@@ -198,7 +205,7 @@ def _max_pool(node: Node, shapes: list[Shape]) -> Layer:
 def _max_pool_pad(node: Node, shapes: list[Shape]) -> str:
     if layer_pads(node):
         return "{0}"
-    return f"F.pad({{0}}, {torch_pads(_end_pads(node, shapes[0]))}, value=float('-inf'))"
+    return f"F.pad({{0}}, {_sides(_end_pads(node, shapes[0]))}, value=float('-inf'))"
 
 
 def _avg_pool(node: Node, shapes: list[Shape]) -> Layer | None:
@@ -220,8 +227,8 @@ def _avg_pool_call(node: Node, shapes: list[Shape]) -> str:
     """Sides that are padded unlike: counted zeros are padded first, uncounted ones left out of the divisor."""
     a = node.attrs
     return (
-        f"avg_pool_uneven({{0}}, {a['kernel']}, {a['stride']}, {torch_pads(a['pad'])}, "
-        f"{torch_pads(_end_pads(node, shapes[0]))}, count_pad={a['count_pad']})"
+        f"avg_pool_uneven({{0}}, {literal(a['kernel'])}, {literal(a['stride'])}, {_sides(a['pad'])}, "
+        f"{_sides(_end_pads(node, shapes[0]))}, count_pad={literal(a['count_pad'])})"
     )
 
 
@@ -236,45 +243,45 @@ def _operands(shapes: list[Shape]) -> str:
 
 def _affine(node: Node, shapes: list[Shape]) -> str:
     a, text = node.attrs, "{0}"
-    text += f" ** {a['power']!r}" if a["power"] != 1 else ""
-    text = f"{a['scale']!r} * {text}" if a["scale"] != 1 else text
-    return f"{text} + {a['shift']!r}" if a["shift"] != 0 else text
+    text += f" ** {literal(a['power'])}" if a["power"] != 1 else ""
+    text = f"{literal(a['scale'])} * {text}" if a["scale"] != 1 else text
+    return f"{text} + {literal(a['shift'])}" if a["shift"] != 0 else text
 
 
 def _split(node: Node, shapes: list[Shape]) -> str:
     """torch.split gives a tuple whatever the count; one part is the whole."""
     parts = list(node.attrs["parts"])
-    return f"torch.split({{0}}, {parts}, dim=1)" if len(parts) > 1 else "{0}"
+    return f"torch.split({{0}}, {literal(parts)}, dim=1)" if len(parts) > 1 else "{0}"
 
 
 def _upsample(node: Node, shapes: list[Shape]) -> str:
     more = ", align_corners=False" if node.attrs["mode"] == "bilinear" else ""
     scale = tuple(float(s) for s in node.attrs["scale"])
-    return f"F.interpolate({{0}}, scale_factor={scale}, mode={node.attrs['mode']!r}{more})"
+    return f"F.interpolate({{0}}, scale_factor={literal(scale)}, mode={literal(node.attrs['mode'])}{more})"
 
 
 def _crop(node: Node, shapes: list[Shape]) -> str:
     (top, left), (h, w) = node.attrs["offset"], node.attrs["size"]
-    return f"{{0}}[:, :, {top}:{top + h}, {left}:{left + w}]"
+    return f"{{0}}[:, :, {literal(top)}:{literal(top + h)}, {literal(left)}:{literal(left + w)}]"
 
 
 ROWS: dict[str, Row] = {
     "conv": Row(
         _conv,
-        before=lambda node, shapes: "{0}" if layer_pads(node) else f"F.pad({{0}}, {torch_pads(node.attrs['pad'])})",
+        before=lambda node, shapes: "{0}" if layer_pads(node) else f"F.pad({{0}}, {_sides(node.attrs['pad'])})",
     ),
     "conv_transpose": Row(_conv_transpose),
     "deform_conv": Row(
         _deform_conv,
         before=lambda node, shapes: (
-            "{0}, {1}" if layer_pads(node) else f"F.pad({{0}}, {torch_pads(node.attrs['pad'])}), {{1}}"
+            "{0}, {1}" if layer_pads(node) else f"F.pad({{0}}, {_sides(node.attrs['pad'])}), {{1}}"
         ),
     ),
     "linear": Row(_linear),
     "batch_norm": Row(_batch_norm),
     "layer_norm": Row(_layer_norm),
     "channel_scale": Row(lambda node, shapes: Layer("ChannelScale", positional(("channels", shapes[0][1])))),
-    "l2_norm": Row(call=lambda node, shapes: f"F.normalize({{0}}, dim=1, eps={node.attrs['eps']!r})"),
+    "l2_norm": Row(call=lambda node, shapes: f"F.normalize({{0}}, dim=1, eps={literal(node.attrs['eps'])})"),
     "lrn": Row(_lrn),
     "max_pool": Row(_max_pool, before=_max_pool_pad),
     "avg_pool": Row(_avg_pool, _avg_pool_call),
@@ -305,13 +312,15 @@ ROWS: dict[str, Row] = {
     "split": Row(call=_split),
     "affine": Row(call=_affine),
     "channel_shuffle": Row(
-        call=lambda node, shapes: f"{{0}}.unflatten(1, ({node.attrs['groups']}, -1)).transpose(1, 2).flatten(1, 2)"
+        call=lambda node, shapes: (
+            f"{{0}}.unflatten(1, ({literal(node.attrs['groups'])}, -1)).transpose(1, 2).flatten(1, 2)"
+        )
     ),
     "subsample": Row(
-        call=lambda node, shapes: f"{{0}}[:, :, ::{node.attrs['stride'][0]}, ::{node.attrs['stride'][1]}]"
+        call=lambda node, shapes: "{{0}}[:, :, ::{}, ::{}]".format(*map(literal, node.attrs["stride"]))
     ),
     "pad_channels": Row(
-        call=lambda node, shapes: f"F.pad({{0}}, (0, 0, 0, 0, 0, {node.attrs['out'] - int(shapes[0][1])}))"
+        call=lambda node, shapes: f"F.pad({{0}}, (0, 0, 0, 0, 0, {literal(node.attrs['out'] - int(shapes[0][1]))}))"
     ),
     "crop": Row(call=_crop),
     "upsample": Row(call=_upsample),

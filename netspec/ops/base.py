@@ -133,6 +133,9 @@ class Op:
     def _infer(self, operands: Sequence[Tensor], attrs: Mapping[str, Any]) -> Rule:
         full = {p.name: p.default for p in self.params if not p.required}
         full.update(attrs)
+        names = {p.name for p in self.params}
+        if names ^ full.keys():
+            raise OpError(f"'{self.name}' takes {sorted(names)}, given are {sorted(full)}")
         full = {name: normalise(self.param(name), value) for name, value in full.items()}
         rule = self.fn(*operands, **full)
         resolved = {p.name: freeze({**full, **rule.attrs}[p.name]) for p in self.params}
@@ -228,8 +231,16 @@ def number(value: Any, what: str) -> float:
     return float(value)
 
 
+_PLAIN: dict[str, tuple[Any, str]] = {"int": (int, "an integer"), "bool": (bool, "true or false"), "str": (str, "a string"),
+          "list": ((list, tuple), "a list")}
+
+
 def normalise(param: Param, value: Any) -> Any:
-    """Sizes become pairs; everything else stays; `one_of` is enforced, and that a number is one of float32."""
+    """Sizes become pairs; everything else stays; types and `one_of` are enforced, a number is one of float32."""
+    if param.type in _PLAIN:
+        kind, said = _PLAIN[param.type]
+        if not isinstance(value, kind) or (param.type == "int" and isinstance(value, bool)):
+            raise OpError(f"'{param.name}' expects {said}, got {value!r}", arg=param.name)
     if param.one_of and value not in param.one_of:
         raise OpError(f"'{param.name}' is one of {', '.join(map(str, param.one_of))}, got {value!r}",
                       arg=param.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from netspec.identifiers import Kind, why_not
 from netspec.ops.base import OpError, Parts, Rule, Size, Tensor, op, show
 
 MAX_PARTS = 10_000
@@ -17,6 +18,9 @@ def input_(shape: list, *, sample: Literal["normal", "rois"] = "normal") -> Rule
     """
     if sample == "rois" and (len(shape) != 2 or shape[1] != 5):
         raise OpError(f"'sample: rois' goes with the shape [R, 5], got {list(shape)}")
+    for d in shape:
+        if type(d) is not int and (not isinstance(d, str) or why_not(d, Kind.SYMBOL)):
+            raise OpError(f"a size is an integer or a name, got {d!r}", arg="shape")
     return Rule((tuple(shape),))
 
 
