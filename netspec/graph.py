@@ -230,13 +230,14 @@ class Graph:
         return self
 
     def _check_scopes(self, nodes: Mapping[str, Node]) -> None:
-        """Proves that scopes hold nodes, nodes none, and that the values of scopes exist; raises GraphError.
+        """Proves that scopes and joins alone hold nodes, and that the values of scopes exist; raises GraphError.
 
         What leaves a scope was made inside or came in; a block with one input does not name what came in.
         """
         held = holders(nodes)
-        if below := held & nodes.keys():
-            raise GraphError(f"the node {min(below)} stands where others are below it")
+        for path in held & nodes.keys():
+            if (op := lookup(nodes[path].op)) is None or op.arity is not None:  # a join has its branches below it
+                raise GraphError(f"the node {path} has others below it and is no join")
         for scope in self.scopes.values():
             if scope.path not in held:
                 raise GraphError(f"the scope {scope.path} holds no node")

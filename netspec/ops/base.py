@@ -143,7 +143,7 @@ class Op:
 
     def param(self, name: str) -> Param:
         """The attribute of that name; raises KeyError."""
-        return next(p for p in self.params if p.name == name)
+        return {p.name: p for p in self.params}[name]
 
 
 OPS: dict[str, Op] = {}
@@ -231,8 +231,12 @@ def number(value: Any, what: str) -> float:
     return float(value)
 
 
-_PLAIN: dict[str, tuple[Any, str]] = {"int": (int, "an integer"), "bool": (bool, "true or false"), "str": (str, "a string"),
-          "list": ((list, tuple), "a list")}
+_PLAIN: dict[str, tuple[Any, str]] = {
+    "int": (int, "an integer"),
+    "bool": (bool, "true or false"),
+    "str": (str, "a string"),
+    "list": ((list, tuple), "a list"),
+}
 
 
 def normalise(param: Param, value: Any) -> Any:
