@@ -153,6 +153,10 @@ def test_an_input_whose_rank_is_unknown_takes_what_is_given(netspec_: Netspec) -
     assert "output y: 2x5" in netspec_(path, "--npy", "a.npy")[1]
     assert "output y: 7x2x2 float32" in netspec_(path, "--input", "x=7x2x2")[1]
     assert "output y: a scalar" in netspec_(path)[1]
+    code, _, err = netspec_(path, "--input", "x=7x2", "--npy", "a.npy")
+    assert code == 2 and "the input 'x' is 7x2 by --input and 2x5 for x" in err
+    code, _, err = netspec_(path, "--input", "x=7x2", "--input", "x=7x3")
+    assert code == 2 and "the input 'x' is 7x2 by --input and 7x3 by --input" in err
 
 
 def test_a_size_that_netspec_chose_is_named_where_the_run_fails(netspec_: Netspec) -> None:  # noqa: F811

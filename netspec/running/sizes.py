@@ -33,8 +33,8 @@ class Sizes:
     ports: Mapping[str, Port]
     model: str = "the model"
     bound: dict[Key, Bound] = field(default_factory=dict)
-    ranks: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    """Shapes that --input gives to inputs of which the model says none."""
+    ranks: dict[str, tuple[tuple[int, ...], str]] = field(default_factory=dict)
+    """Shapes of inputs of which the model says none, each with where it is from."""
 
     def input(self, name: str | None, sizes: Sequence[int]) -> None:
         """Takes `--input NAME=DIMS`, or of the first input that it fits; raises UsageError."""
@@ -45,7 +45,7 @@ class Sizes:
             shape = self.ports[one].shape
             axes = range(1, 4) if (len(shape), len(sizes)) == (4, 3) else range(len(shape))
             if not shape and name is not None:
-                self.ranks[one] = tuple(sizes)
+                self._rank(one, tuple(sizes), "by --input")
                 return
             if len(axes) == len(sizes):
                 for axis, size in zip(axes, sizes, strict=True):
@@ -74,6 +74,7 @@ class Sizes:
         """Takes the shape of an array that was given; raises DataError."""
         expected = self.ports[name].shape
         if not expected:
+            self._rank(name, tuple(shape), f"for {name}")
             return
         if not fits(shape, expected):
             raise DataError(
@@ -118,9 +119,16 @@ class Sizes:
     def shape(self, name: str) -> tuple[int, ...]:
         """The sizes of an input, when all symbols have a value."""
         if name in self.ranks:
-            return self.ranks[name]
+            return self.ranks[name][0]
         shape = self.ports[name].shape
         return tuple(d if isinstance(d, int) else self.bound[self._key(name, i)].value for i, d in enumerate(shape))
+
+    def _rank(self, name: str, shape: tuple[int, ...], source: str) -> None:
+        """Gives an input of which the model says no shape its own; raises UsageError where it has another."""
+        before, said = self.ranks.setdefault(name, (shape, source))
+        if before != shape:
+            text = f"the input '{name}' is {dims(before)} {said} and {dims(shape)} {source}"
+            raise UsageError(text, "every dimension has one size")
 
     def _batch(self) -> tuple[str, int] | None:
         """Where the first symbol is; those of an image that are no batch do not count."""
