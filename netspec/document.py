@@ -252,11 +252,11 @@ class Reader:
         roots = (self.root, *self.include) if local else (specs_root(),)
         for root in roots:
             path = root.joinpath(*parts[:-1], parts[-1] + ".yaml")
-            if path.is_file() and path.resolve().is_relative_to(Path(root).resolve()):
+            if _is_file(path) and path.resolve().is_relative_to(Path(root).resolve()):
                 return path
         known = sorted(p.relative_to(r).with_suffix("").as_posix() for r in roots for p in _yamls(Path(r)))
         help_: str | Hint = did_you_mean(word.removeprefix("./"), known)
-        if not local and (self.root / f"{word}.yaml").is_file():
+        if not local and _is_file(self.root / f"{word}.yaml"):
             help_ = f"a library next to this file is written './{word}'"
         self.reporter.error("NS207", f"there is no library '{clipped(word)}'", item.span, help=help_)
         return None
@@ -280,6 +280,14 @@ def _keys(tree: Tree | None) -> list[str]:
 
 def _params(tree: Tree | None, bad: set[int]) -> tuple[ParamDecl, ...]:
     return tuple(_param(key, value, bad) for key, value in entries(tree, set()))
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is a file; there is none of a name that is too long, or in a folder that may not be read."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _yamls(root: Path) -> list[Path]:

@@ -17,6 +17,12 @@ def report_syntax(source: Source, reporter: Reporter, error: yaml.YAMLError) -> 
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = getattr(error, "problem", None) or str(error).split("\n")[0]
     line, col = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    opens = getattr(error, "context_mark", None)
+    if ("escape" in problem or "hexdecimal" in problem) and opens is not None and opens.line + 1 == line:
+        message = "a backslash in double quotes begins an escape, and YAML has none like this"
+        col = source.line(line).rfind("\\", 0, col) + 1
+        reporter.error("NS102", message, Span(source, line, col, line, col + 2), "in single quotes it is a backslash")
+        return
     if (quote := _unclosed_quote(source, error, line)) is not None:
         text = source.line(quote.line)[quote.col - 1]
         message = f"this {'single' if text == chr(39) else 'double'} quote is never closed"

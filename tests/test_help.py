@@ -279,6 +279,14 @@ def test_an_unclosed_quote_is_said_where_it_opens(
     assert error.message == f"this {kind} quote is never closed"
 
 
+@pytest.mark.parametrize("written", ["C:\\models", "\\x1", "\\ud800", "a \\U00110000 b"])
+def test_an_escape_that_yaml_does_not_have_is_no_unclosed_quote(written: str, tmp_path: Path) -> None:
+    error = said(f'netspec: 1\nname: t\ninput: [16, 32, 32]\ntitle: "{written}"\nbody: [relu]\n', tmp_path)
+    assert error.span is not None
+    assert (error.code, error.span.line, error.span.col) == ("NS102", 4, 9 + written.index("\\"))
+    assert "a backslash in double quotes begins an escape" in error.message
+
+
 @pytest.mark.parametrize("text", ["title: it's fine\n", 'doc: "two\n  lines"\n', "doc: 'it''s\n  two'\n"])
 def test_other_quotes_do_not_hide_an_open_bracket(text: str, tmp_path: Path) -> None:
     error = said(f"netspec: 1\nname: t\ninput: [16, 32, 32]\n{text}body:\n  - conv: [8, 3\n", tmp_path)

@@ -226,6 +226,13 @@ def test_library_that_cannot_be_read(monkeypatch, folder: Path, capsys: pytest.C
     assert code == 2 and "lib.yaml cannot be read: Permission denied" in err
 
 
+def test_library_of_a_name_that_no_file_can_have(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("./" + "a" * 5000, "a/" * 3000 + "a", '"./a\\0b"'):
+        (folder / "net.yaml").write_text(NET.replace("./lib", name))
+        code, _, err = called(capsys, "check", "net.yaml")
+        assert code == 1 and "net.yaml:3:7: error[NS207]: there is no library" in err
+
+
 def test_check_says_everything_of_all_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file that is not there hides nothing of the others."""
     (folder / "net.yaml").write_text(NET.replace("relu", "rleu"))
