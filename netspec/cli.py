@@ -156,14 +156,16 @@ def run(args: list[str] | None = None) -> int:
 
 def _shown(error: click.ClickException) -> str:
     """What click says of a wrong command line, its usage included."""
+    from netspec.render import logged
+
     said = io.StringIO()
     error.show(said)
-    return said.getvalue().rstrip("\n")
+    return logged(said.getvalue().rstrip("\n"))
 
 
 def show_error(error: NetspecError) -> None:
     """Prints an error on stderr as the command line's options ask for."""
-    from netspec.render import Printer, printable
+    from netspec.render import Printer, logged
 
     ctx = click.get_current_context(silent=True)
     options = ctx.find_root().obj if ctx is not None and ctx.find_root().obj else {}
@@ -178,9 +180,9 @@ def show_error(error: NetspecError) -> None:
     elif isinstance(error, DataError):
         printer.print([Diagnostic(error.code, str(error), hint=error.help)])
     else:
-        printer.write(f"{printer.style('error', 'error')}: {printable(str(error))}")
+        printer.write(f"{printer.style('error', 'error')}: {logged(str(error))}")
         if error.help:
-            printer.write(f"   {printer.style('help', 'help')}: {printable(error.help)}")
+            printer.write(f"   {printer.style('help', 'help')}: {logged(error.help)}")
 
 
 def _color() -> str:

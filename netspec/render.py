@@ -60,13 +60,13 @@ class Printer:
     def text(self, d: Diagnostic) -> str:
         """`file:line:col: error[NS402]: ...` with the line, the calls that led there, and help."""
         where = f"{self.style('place', one_line(str(d.span)))}: " if d.span else ""
-        message = clip(printable(d.message[: 2 * MAX_MESSAGE]), MAX_MESSAGE)
+        message = clip(logged(d.message[: 2 * MAX_MESSAGE]), MAX_MESSAGE)
         lines = [f"{where}{self.style(d.severity, f'{d.severity}[{d.code}]')}: {message}"]
         if d.span is not None:
             lines += self.excerpt(d.span)
         lines += [f"   {line}" for line in calls(d.trace)]
         if d.help:
-            lines.append(f"   {self.style('help', 'help')}: {clip(printable(d.help[:2 * MAX_MESSAGE]), MAX_MESSAGE)}")
+            lines.append(f"   {self.style('help', 'help')}: {clip(logged(d.help[:2 * MAX_MESSAGE]), MAX_MESSAGE)}")
         return "\n".join(lines)
 
     def excerpt(self, span: Span) -> list[str]:
@@ -79,7 +79,7 @@ class Printer:
         start, width = 0, max(20, self.width - len(gutter) - 6)
         if span.col > width - 10:
             start = span.col - width // 2
-        shown = "".join(" " if c == "\t" else printable(c) for c in line[start : start + width])
+        shown = logged("|" + line[start : start + width].replace("\t", " "))[1:]
         before = _columns(line[start : span.col - 1])
         carets = max(1, min(_columns(line[span.col - 1 : min(end - 1, span.col + width)]), width - before))
         bar = self.style("gutter", "|")
@@ -104,7 +104,7 @@ class Printer:
         )
         text = d.message + (f"\nhelp: {d.help}" if d.help else "")
         command = "notice" if d.severity == "note" else d.severity
-        return f"::{command}{place}::{escape(clip(text, MAX_MESSAGE))}"
+        return f"::{command}{place}::{escape(clip(printable(text), MAX_MESSAGE))}"
 
 
 def calls(trace: Sequence[Frame]) -> list[str]:
@@ -143,8 +143,8 @@ def as_json(d: Diagnostic) -> dict[str, object]:
 
 
 def one_line(text: str) -> str:
-    """The text with line breaks escaped too: the name of a file may hold them."""
-    return printable(text).replace("\n", "\\n")
+    """The text for a place within a line, line breaks escaped too: the name of a file may hold them."""
+    return logged(printable(text).replace("\n", "\\n"))
 
 
 def printable(text: str) -> str:
@@ -154,6 +154,11 @@ def printable(text: str) -> str:
         return "".join(repr(c)[1:-1] if unicodedata.category(c).startswith("C") else c for c in found[0])
 
     return re.sub(r"[^\n\x20-\x7e]+", escaped, text)
+
+
+def logged(text: str) -> str:
+    """The text, printable, without commands of GitHub's logs: `##[` anywhere, `::` at the beginning of a line."""
+    return re.sub(r"^([^\S\n]*)(?=::)|(?<=##)(?=\[)", r"\g<1>\\", printable(text), flags=re.MULTILINE)
 
 
 def clip(text: str, limit: int) -> str:

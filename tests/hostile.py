@@ -109,6 +109,8 @@ TERMINALS = [
     "::error file=x::owned",
     "\n::set-output name=x::y",
     "%0A::error::x",
+    "##[error]x",
+    "a ##[group]b\n  ::group::c",
     "a\tb\n\n\nc",
     "\U0001f600\U000e0001",
     "٣৪ × π 日本語",

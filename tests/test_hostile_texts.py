@@ -23,13 +23,14 @@ from netspec_onnx.emit import build_model
 import netspec
 from netspec.backend import DEFAULTS, get
 from netspec.check import check_file
-from netspec.cli import cli
+from netspec.cli import cli, run
 from netspec.draw.render import draw
 from netspec.draw.view import View
-from netspec.errors import Reporter, SpecError
+from netspec.errors import Diagnostic, Reporter, SpecError
 from netspec.graph_json import to_json
 from netspec.graph_text import from_text, to_text
 from netspec.network import Network
+from netspec.render import Printer
 
 # Every position of free text in a spec; what is JSON is YAML, so that a text enters quoted and unharmed.
 SPEC = """
@@ -262,16 +263,41 @@ def test_pictures_differ_in_their_texts_alone(harmless: Network, tmp_path: Path,
         assert sorted(row.split()[0] for row in found.splitlines()) == sorted(rows), text
 
 
+def drives(shown: str) -> bool:
+    """Whether an output holds control characters, or what GitHub's log takes for a command: `::` or `##[`."""
+    first = [line.lstrip() for line in shown.splitlines()]
+    return bool([c for c in shown if c != "\n" and (ord(c) < 32 or 127 <= ord(c) < 160)] or "##[" in shown or [
+        line for line in first if line.startswith("::")])  # fmt: skip
+
+
 def test_terminals_are_not_driven(tmp_path: Path) -> None:
     for text in [*HOSTILE[::5], *TERMINALS]:
         path = tmp_path / "net.yaml"
         path.write_text(filled(text), encoding="utf-8")
         for args in (["check", str(path)], ["summary", str(path)], ["explain", str(path), "stem"],
                      ["summary", str(path), "-s", "classes=x"]):  # fmt: skip
-            done = CliRunner().invoke(cli, args)
-            shown = done.output
-            assert not [c for c in shown if c != "\n" and (ord(c) < 32 or 127 <= ord(c) < 160)], (args, text)
-            assert not [line for line in shown.splitlines() if line.startswith("::")], (args, text)
+            assert not drives(CliRunner().invoke(cli, args).output), (args, text)
+
+
+@pytest.mark.parametrize("text", TERMINALS)
+def test_no_name_drives_a_terminal(text: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Names of files and options, and of inputs and outputs of a model, in results and in errors of every kind."""
+    spec, model = tmp_path / f"{text.replace('/', '_')[:80]}.yaml", str(tmp_path / "m.onnx")
+    spec.write_text("netspec: 1\ninput: [3, 8, 8]\nbody: [relu, nothing]\n", encoding="utf-8")
+    value = onnx.helper.make_tensor_value_info
+    node = onnx.helper.make_node("Identity", [text], [f"y{text}"])
+    ends = [value(text, 1, [text, 2])], [value(f"y{text}", 1, [text, 2])]
+    graph = onnx.helper.make_graph([node], "g", *ends)
+    onnx.save(onnx.helper.make_model(graph, ir_version=8, opset_imports=[onnx.helper.make_opsetid("", 17)]), model)
+    for args in (["check", str(spec)], ["summary", str(spec)], ["check", f"-{text}"], [text], ["explain", text],
+                 ["run", model], ["run", model, "--input", "none=1x2"], ["run", model, "--input", "2x3"],
+                 ["run", model, "-b", "2", "--input", f"{text}=3x2"], ["run", model, "--npy", f"{text}={spec}"],
+                 ["run", model, "--image", str(spec)], ["run", model, "--labels", str(spec)]):  # fmt: skip
+        run(args)
+        told = capfd.readouterr()
+        assert told.out + told.err and not drives(told.out + told.err), args
+    Printer("github").print([Diagnostic("NS101", text, hint=text)])
+    assert not re.search(r"[^\n -~\u00a0-\U0010ffff]", capfd.readouterr().err)
 
 
 NAMES = {

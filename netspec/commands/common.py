@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -270,13 +269,10 @@ def printer() -> Any:
 
 
 def shown(text: str) -> str:
-    """A text as a terminal may have it, control characters escaped.
+    """A text as a terminal or the log of a workflow may have it."""
+    from netspec.render import logged
 
-    A line that GitHub's log would take for a command of a workflow begins with a backslash.
-    """
-    from netspec.render import printable
-
-    return re.sub(r"^(\s*)(?=::|##\[)", r"\1\\", printable(text), flags=re.MULTILINE)
+    return logged(text)
 
 
 def say(text: str) -> None:
@@ -285,16 +281,17 @@ def say(text: str) -> None:
 
 
 def out(text: str) -> None:
-    """A result on stdout."""
+    """A result on stdout, as people read it."""
     put(shown(text))
 
 
 def write_result(text: str, output: str | None) -> None:
-    """A text to the file of -o, or to stdout."""
+    """A text to the file of -o, or to stdout, where control characters are escaped."""
     from netspec.files import write_text
+    from netspec.render import printable
 
     if output in (None, "-"):
-        out(text)
+        put(printable(text))
     else:
         write_text(Path(str(output)), text if text.endswith("\n") else text + "\n")
 

@@ -107,10 +107,10 @@ def _check_options(target: str) -> None:
 
 
 def _write(text: str, output: str | None, default: str) -> list[Path]:
-    from netspec.commands.common import out
+    from netspec.commands.common import write_result
     from netspec.files import write_text
 
     if output == "-":
-        out(text)
+        write_result(text, None)
         return []
     return [write_text(Path(output or default), text + "\n")]

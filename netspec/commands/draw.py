@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from netspec.commands.common import OutputFile, Request, out, say, spec_options, suffix_of
+from netspec.commands.common import OutputFile, Request, say, spec_options, suffix_of, write_result
 from netspec.draw.render import FORMATS, SUFFIXES, TEXTS
 from netspec.draw.view import HEATS, SHOWN
 
@@ -88,7 +88,7 @@ def command(output: str | None, kind: str | None, inference: bool, other: str | 
     if why and not request.quiet:
         say(f"note: {why}; draw it less deep, or as svg or html")
     if output == "-":
-        out(data.decode())
+        write_result(data.decode(), None)
         return 0
     path = write_bytes(output or f"{name}.{kind}", data)
     if not request.quiet:

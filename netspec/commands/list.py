@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from netspec.commands.common import out
+from netspec.commands.common import out, write_result
 
 
 @click.command(
@@ -29,7 +29,7 @@ def command(what: str, names: tuple[str, ...], kind: str) -> int:
     if names:
         rows = chosen(rows, " ".join(names), what)
     if kind == "json":
-        out(json.dumps(rows, indent=1))
+        write_result(json.dumps(rows, indent=1), None)
     else:
         out(_table(rows))
     return 0

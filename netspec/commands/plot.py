@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netspec.commands.common import OutputFile, error_option, out, say, suffix_of
+from netspec.commands.common import OutputFile, error_option, say, suffix_of, write_result
 
 if TYPE_CHECKING:
     from netspec.plot import Point
@@ -59,7 +59,7 @@ def command(what: str, specs: tuple[str, ...], output: str | None, kind: str | N
     else:
         data = plot_bars([load(spec).inference for spec in specs], what, kind, depth)
     if output == "-":
-        out(data.decode())
+        write_result(data.decode(), None)
         return 0
     path = write_bytes(output or f"{what}.{kind}", data)
     if not quiet:

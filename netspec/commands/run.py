@@ -12,7 +12,7 @@ import click
 
 from netspec.commands.common import OutputFile, Request, Sizes, Weights, out, say, size, spec_options, with_weights
 from netspec.errors import DataError, UsageError
-from netspec.render import printable
+from netspec.render import one_line
 
 
 class NamedSizes(Sizes):
@@ -254,11 +254,11 @@ def _entered(inputs: Mapping[str, Any], sources: Mapping[str, str], seed: int) -
     from netspec.running.results import describe
 
     return [
-        f"input {printable(name)}: {describe(value)}, "
-        + (f"from {printable(sources[name])}" if name in sources else f"random (seed {seed})")
+        f"input {one_line(name)}: {describe(value)}, "
+        + (f"from {one_line(sources[name])}" if name in sources else f"random (seed {seed})")
         for name, value in inputs.items()
     ]
 
 
 def _of_weights(model: Model) -> list[str]:
-    return [f"weights: {printable(model.weights)}: the outputs are no predictions"] if model.weights else []
+    return [f"weights: {one_line(model.weights)}: the outputs are no predictions"] if model.weights else []

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from netspec.commands.common import OutputFile, Request, spec_options, write_result
+from netspec.commands.common import OutputFile, Request, shown, spec_options, write_result
 
 
 @click.command(
@@ -30,7 +30,7 @@ def command(depth: int | None, kind: str, training: bool, output: str | None, **
     if kind == "text":
         terminal = sys.stdout.isatty() and output in (None, "-")
         width = shutil.get_terminal_size().columns if terminal else 160
-        write_result(to_text(graph, depth, terminal, width), output)
+        write_result(shown(to_text(graph, depth, terminal, width)), output)
     else:
         write_result({"json": to_json, "csv": to_csv}[kind](graph, depth), output)
     return 0

@@ -142,7 +142,9 @@ def _array(path: Path) -> np.ndarray:
     except MemoryError:
         raise
     except Exception as e:  # numpy reads a header as Python text, and fails in as many ways as that has
-        raise DataError("NS701", f"{path} is not a .npy file that can be read: {str(e)[:200]}") from None
+        # numpy's own text advises to load objects with less safety, which must not be passed on.
+        why = "it is none, or holds objects of Python" if "pickle" in str(e) else str(e)[:200]
+        raise DataError("NS701", f"{path} is not a .npy file that can be read: {why}") from None
     if not isinstance(loaded, np.ndarray):
         loaded.close()
         raise DataError("NS701", f"{path} is an archive of arrays", "--npy takes one array: a .npy file")

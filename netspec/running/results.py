@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from netspec.errors import DataError
-from netspec.render import clip, printable
+from netspec.render import clip, one_line, printable
 from netspec.running.ports import dims, name_of
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def show(outputs: Mapping[str, Any], style: Style) -> list[str]:
         )
     lines = []
     for name, value in outputs.items():
-        lines.append(f"output {printable(name)}: {describe(value)}")
+        lines.append(f"output {one_line(name)}: {describe(value)}")
         lines += [f"  {line}" for line in _value(value, style)]
     return lines
 
