@@ -14,6 +14,10 @@ from netspec.check import check_file
 from netspec.elaborate.run import MAX_NODES_AFTER_GUESS, Run
 from netspec.errors import Diagnostic, Reporter
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
+
+import fuzz  # noqa: E402
+
 CASES = Path(__file__).parent / "cases"
 HEAD = "netspec: 1\nname: a\ninput: [3, 8, 8]\n"
 
@@ -170,31 +174,6 @@ def test_a_guess_of_a_parameter_stays_small(tmp_path: Path, work: list[int]) -> 
     assert work[1] <= MAX_NODES_AFTER_GUESS + 2
 
 
-def checked_large(path: Path, cpu: float) -> tuple[int, float, int, int, str]:
-    """Exit code, CPU seconds, bytes, nodes and what was said, of a check in a process of its own with hard limits."""
-    code = (
-        "import sys, time, resource, io\n"
-        "from netspec.elaborate.run import Run\n"
-        "made, node = [0], Run.node\n"
-        "def counted(self, *args, **named):\n"
-        "    made[0] += 1\n"
-        "    return node(self, *args, **named)\n"
-        "Run.node = counted\n"
-        "from netspec import cli\n"
-        "code = cli.run(['check', sys.argv[1]])\n"
-        "print(code, time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, made[0])\n"
-    )
-
-    def limits() -> None:
-        resource.setrlimit(resource.RLIMIT_CPU, (int(cpu), int(cpu)))
-        resource.setrlimit(resource.RLIMIT_AS, (2 * 2**30, 2 * 2**30))
-
-    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, preexec_fn=limits)
-    assert done.returncode == 0, f"{done.returncode}: {done.stderr[-500:]}"
-    exit_code, seconds, used, nodes = done.stdout.split()[-4:]
-    return int(exit_code), float(seconds), int(used), int(nodes), done.stderr
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LARGE)
 def test_a_large_spec_is_checked_within_the_bounds(name: str, tmp_path: Path) -> None:
@@ -202,8 +181,9 @@ def test_a_large_spec_is_checked_within_the_bounds(name: str, tmp_path: Path) ->
     path = tmp_path / "large.yaml"
     path.write_text(largest(name), encoding="utf-8", errors="surrogateescape")
     assert path.stat().st_size <= 1_010_000
-    exit_code, seconds, used, nodes, said = checked_large(path, 60)
-    assert exit_code in (0, 1) and (exit_code == 0) == ("error[" not in said), said[-500:]
-    assert seconds <= 3 * (2 + 150e-6 * nodes)
-    assert used <= 512 * 2**20
+    found = fuzz.check_alone(path)
+    said = found.said
+    assert found.code in (0, 1) and (found.code == 0) == ("error[" not in said), said[-500:]
+    assert found.seconds <= 3 * (fuzz.SECONDS + fuzz.SECONDS_A_NODE * found.nodes)
+    assert found.bytes <= fuzz.BYTES
     assert len(said.splitlines()) < 1500 and len(said) < 400_000

@@ -150,7 +150,7 @@ def check_alone(path: Path) -> Outcome:
 
 
 def peak() -> int:
-    """The most bytes that this program held; getrusage has those of the process that started it, where that had more."""
+    """The most bytes that this program held; getrusage counts those of the process that started it too."""
     status = Path("/proc/self/status")
     row = re.search(r"VmHWM:\s*(\d+) kB", status.read_text()) if status.exists() else None
     return 1024 * (int(row[1]) if row else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
