@@ -97,6 +97,14 @@ def test_every_mode_gives_the_same_gray(mode: str) -> None:
     assert np.abs(one * 0.226 + 0.449 - (wanted[:, :1] * 0.229 + 0.485)).max() < tolerance / 255
 
 
+@pytest.mark.parametrize("highest, said", [(200, "integers of 32 bits up to 200"), (60_000, "")])
+def test_a_picture_of_32_bits_that_holds_bytes_is_said_to_be_dark(highest: int, said: str) -> None:
+    data, notes = io.BytesIO(), list[str]()
+    Image.fromarray(np.full((40, 60), highest, np.int32)).save(data, "TIFF")
+    read(data.getvalue(), said=notes)
+    assert len(notes) == bool(said) and all(said in note for note in notes)
+
+
 def test_the_two_cases_have_the_same_classes(netspec_: Netspec) -> None:  # noqa: F811
     """Of 16 and of 8 bits: through a network, and as pixels within two steps of 8 bits: one of each rounding."""
     found = [read_images([str(CASES / name)], "x", RGB, (1, 3, 24, 24), print) for name in ("gray16.png", "gray8.png")]

@@ -96,6 +96,8 @@ def _scaled(picture: Any, path: Path, say: Say) -> Any:
     if picture.mode == "F":
         white = next(w for w in (1.0, 255.0, 65535.0) if high <= w)
         say(f"{path} holds floats up to {high:g}: 0 is taken for black and {white:g} for white")
+    elif picture.mode == "I" and high <= 255:
+        say(f"{path} holds integers of 32 bits up to {high:g}: 0 is taken for black and {white:g} for white")
     return Image.fromarray(values * np.float32(255 / white))
 
 
