@@ -355,6 +355,17 @@ outputs: {{{given}: 3a, more: three}}
     assert {key: tuple(value.shape) for key, value in result.items()} == {given: (1, 2, 8, 8), "more": (1, 6, 8, 8)}
 
 
+def test_no_parameter_hides_a_class(tmp_path: Path) -> None:
+    """A block's parameter that is called as the class of the block inside."""
+    path = tmp_path / "net.yaml"
+    path.write_text("netspec: 1\nname: net\ninput: [3, 8, 8]\nblocks:\n"
+                    "  inner: {params: {out: int}, body: [conv: [=out, 1], relu]}\n"
+                    "  outer: {params: {Inner: int}, body: [inner: =Inner, conv: [3, 1]]}\n"
+                    "body: [a = outer: 4, b = outer: 5]\n")  # fmt: skip
+    assert "Inner_2" in get("torch").source(netspec.load(path).graph)
+    assert netspec.load(path).to_torch() is not None
+
+
 def test_a_file_name_that_is_no_text(harmless: Network, tmp_path: Path) -> None:
     """A name that no encoding knows, with what every format would take for its own, is written into all of them."""
     path = tmp_path / os.fsdecode(b'a\xff"\\ <b>\'${x}\x1b[31m\n.yaml')
