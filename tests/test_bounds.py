@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from netspec.check import check_file
 from netspec.elaborate.run import MAX_NODES_AFTER_GUESS, Run
 from netspec.errors import Diagnostic, Reporter
 
+resource = pytest.importorskip("resource")  # which Windows has not
 sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
 
 import fuzz  # noqa: E402

@@ -9,6 +9,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
 
+pytest.importorskip("resource")  # which Windows has not
+
 import fuzz  # noqa: E402
 import fuzz_mutate  # noqa: E402
 

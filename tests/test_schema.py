@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from jsonschema import Draft202012Validator
 from jsonschema.validators import extend
 
@@ -14,6 +15,8 @@ from netspec.errors import Reporter, Source, SpecError
 from netspec.parse import parse, plain
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
+
+pytest.importorskip("resource")  # which Windows has not
 
 import fuzz  # noqa: E402
 
