@@ -292,6 +292,7 @@ def _branches(
     found = Names() if transparent else Names(ctx.names)
     operands: list[tuple[str, Val]] = []
     for branch in step.branches:
+        run.tick(STEP)
         made: list[tuple[str, Val]] = [(branch.counted, POISON)]
         try:
             made = _branch(run, branch, inner, ctx.names, found, running)
