@@ -31,6 +31,18 @@ set_extra_state set_submodule share_memory state_dict to to_empty train training
 zero_grad
 """.split())
 
+# The further attributes of what a module becomes by torch.jit.script, torch.export and torch.fx.
+FORM_ATTRIBUTES = frozenset("""
+_boxed_call _c _code _concrete_type _constants_set _construct _create_node_hooks _deepcopy_hooks _deepcopy_init
+_disable_script_meta _erase_node_hooks _finalize_scriptmodule _graph _initializing _lineno_map _methods
+_prologue_start _recompile_submodules _reconstruct _register_create_node_hook _register_deepcopy_hook
+_register_erase_node_hook _register_replace_node_hook _replace_hooks _save_for_lite_interpreter
+_save_to_buffer_for_lite_interpreter _set_replace_hook _tracer_cls _tracer_extras _unregister_create_node_hook
+_unregister_deepcopy_hook _unregister_erase_node_hook _unregister_replace_node_hook _wrapped_call add_submodule code
+code_with_constants define delete_all_unused_submodules delete_submodule forward_magic_method get_debug_state graph
+graph_for inlined_graph meta original_name print_readable recompile save save_to_buffer shape_env to_folder
+""".split())
+
 LANGUAGE = frozenset("from when only_if else repeat for each share doc do tee x in i input".split())
 
 _CHARACTERS = re.compile(r"[A-Za-z0-9_]{1,200}\Z")
@@ -75,7 +87,7 @@ def why_no_part(text: str) -> str:
     """Why a text cannot be one part of a path, given by a spec or by the compiler; empty where it can."""
     if not _CHARACTERS.match(text):
         return "names are letters, digits and _, 200 at most"
-    if text in MODULE_ATTRIBUTES:
+    if text in MODULE_ATTRIBUTES or text in FORM_ATTRIBUTES:
         return "it is an attribute of PyTorch's modules"
     return _python(text) or _private(text)
 

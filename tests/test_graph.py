@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.fx
 
 import netspec
 from netspec.backend import get
@@ -15,7 +16,7 @@ from netspec.document import read_document
 from netspec.errors import Reporter, UsageError
 from netspec.graph import Graph, GraphError, Output, Ref
 from netspec.graph_text import from_text, to_text
-from netspec.identifiers import MODULE_ATTRIBUTES
+from netspec.identifiers import FORM_ATTRIBUTES, MODULE_ATTRIBUTES
 from netspec.network import Network, build
 from netspec.ops import Rule
 from netspec.passes import inference
@@ -142,3 +143,5 @@ def test_usage_of_variants_and_settings(tmp_path: Path) -> None:
 def test_reserved_names_are_torchs() -> None:
     real = {n for module in (torch.nn.Module(), torch.nn.ModuleDict(), torch.nn.Sequential()) for n in dir(module)}
     assert {n for n in real if not n.startswith("__")} <= MODULE_ATTRIBUTES
+    forms = {n for form in (torch.jit.script, torch.fx.symbolic_trace) for n in dir(form(torch.nn.ReLU()))}
+    assert {n for n in forms if not n.startswith("__")} <= MODULE_ATTRIBUTES | FORM_ATTRIBUTES
