@@ -8,8 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
+from conftest import sampled
 
 from netspec.graph import Graph, Node, Output, Ref, Scope
 from netspec.identifiers import Path
@@ -255,6 +257,8 @@ CASES: list[tuple[str, dict[str, Any], Shapes, Reference]] = [
     ("mul", {}, ((1, 4, 4), (6, 4, 4), (6, 1, 1)), lambda a, b, c, w: a * b * c),
 ]
 IDS = [f"{op}-{i}" for i, (op, *_) in enumerate(CASES)]
+EACH_OP = sampled([pytest.param(*case, id=id) for case, id in zip(CASES, IDS, strict=True)], 1, lambda p: p.values[0])
+"""One case of each op, and all with --slow: for what is done with an op beside computing it."""
 
 
 def arrays_of(shapes: Shapes, batch: int) -> dict[str, np.ndarray]:

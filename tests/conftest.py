@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -29,6 +29,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("slow" if config.getoption("--slow") else "quick")
+    _options["slow"] = config.getoption("--slow")  # known before any test module is imported
+
+
+_options = {"slow": False}
+T = TypeVar("T")
+
+
+def sampled(items: Iterable[T], count: int, kind: Callable[[T], object] = lambda item: None) -> list[T]:
+    """All items with --slow; without it so many of each kind, the first and others evenly spread after it."""
+    found = list(items)
+    if _options["slow"]:
+        return found
+    kinds: dict[object, list[int]] = {}
+    for i, item in enumerate(found):
+        kinds.setdefault(kind(item), []).append(i)
+    chosen = {group[i * len(group) // count] for group in kinds.values() for i in range(count)}
+    return [found[i] for i in sorted(chosen)]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -231,7 +231,9 @@ body:
   - conv: [4, 1]
 """, encoding="utf-8")
     net = netspec.load(tmp_path / "det.yaml")
-    theirs = randomise(model(torchvision, "torchvision:resnet18"), SIZE, 3).state_dict()
+    with torch.device("meta"):
+        shapes = model(torchvision, "torchvision:resnet18").state_dict()
+    theirs = {k: torch.rand(v.shape) if v.is_floating_point() else torch.tensor(0) for k, v in shapes.items()}
     own = {"conv.weight": torch.randn(4, 512, 1, 1), "conv.bias": torch.randn(4)}
     body = {k: v for k, v in theirs.items() if not k.startswith("fc.")}
     torch.save({"model": below("module.", {**below("body.net.", body), **own})}, tmp_path / "whole.pth")

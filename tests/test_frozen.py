@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from conformance import CASES, IDS, Reference, Shapes, arrays_of, one_op
+from conformance import EACH_OP, Reference, Shapes, arrays_of, one_op
 from torch import nn
 
 import netspec
@@ -258,7 +258,7 @@ def test_a_pattern_in_which_nothing_can_be_frozen_is_an_error(load: Any, pattern
     assert help in info.value.help
 
 
-@pytest.mark.parametrize("op, attrs, shapes, reference", CASES, ids=IDS)
+@pytest.mark.parametrize("op, attrs, shapes, reference", EACH_OP)
 def test_every_kind_of_layer_can_be_frozen(
     op: str, attrs: dict[str, Any], shapes: Shapes, reference: Reference
 ) -> None:

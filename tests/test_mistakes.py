@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from netspec.cli import run
+
+Compiled = Callable[[str], tuple[int, str]]
 SPEC = (Path(__file__).parent.parent / "specs" / "resnet.yaml").read_text(encoding="utf-8")
 
 MISTAKES = {
@@ -41,44 +45,46 @@ def place(text: str, piece: str) -> str:
     return f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
 
 
-def compiled(tmp_path: Path, text: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Compiled:
     """Runs the command line on a spec; nothing but the spec may be there afterwards."""
-    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "netspec", "compile", "mine.yaml", "--to", "onnx"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert [p.name for p in tmp_path.iterdir()] == ["mine.yaml"]
-    assert "Traceback" not in done.stderr
-    assert done.stdout == ""
-    return done
+    monkeypatch.chdir(tmp_path)
+
+    def compiled(text: str) -> tuple[int, str]:
+        Path("mine.yaml").write_text(text, encoding="utf-8")
+        code = run(["compile", "mine.yaml", "--to", "onnx"])
+        out, err = capfd.readouterr()
+        assert [p.name for p in tmp_path.iterdir()] == ["mine.yaml"]
+        assert "Traceback" not in err
+        assert out == ""
+        return code, err
+
+    return compiled
 
 
 @pytest.mark.parametrize("which", MISTAKES)
-def test_alone(which: str, tmp_path: Path) -> None:
+def test_alone(which: str, compiled: Compiled) -> None:
     old, new, piece, said = MISTAKES[which]
     assert SPEC.count(old) == 1
     text = SPEC.replace(old, new)
-    done = compiled(tmp_path, text)
-    assert done.returncode == 1
-    assert f"mine.yaml:{place(text, piece)}: error[{said[0]}]" in done.stderr
-    assert all(s in done.stderr for s in said), done.stderr
-    assert done.stderr.count("error[") == 1, done.stderr
+    code, err = compiled(text)
+    assert code == 1
+    assert f"mine.yaml:{place(text, piece)}: error[{said[0]}]" in err
+    assert all(s in err for s in said), err
+    assert err.count("error[") == 1, err
 
 
-def test_three_together(tmp_path: Path) -> None:
+def test_three_together(compiled: Compiled) -> None:
     text = SPEC
     three = [MISTAKES[k] for k in ("op", "channels", "parameter")]
     for old, new, _, _ in three:
         text = text.replace(old, new)
-    done = compiled(tmp_path, text)
-    assert done.returncode == 1
-    assert done.stderr.count("error[") == 3, done.stderr
+    code, err = compiled(text)
+    assert code == 1
+    assert err.count("error[") == 3, err
     for _, _, piece, said in three:
-        assert f"mine.yaml:{place(text, piece)}: error[{said[0]}]" in done.stderr
-        assert all(s in done.stderr for s in said), done.stderr
+        assert f"mine.yaml:{place(text, piece)}: error[{said[0]}]" in err
+        assert all(s in err for s in said), err
 
 
 def test_the_spec_itself_is_fine() -> None:

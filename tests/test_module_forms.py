@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conformance import CASES, IDS, Reference, Shapes, arrays_of, one_op
+from conformance import EACH_OP, Reference, Shapes, arrays_of, one_op
 from netspec_torch import modules
 from torch import nn
 
@@ -197,7 +197,7 @@ def test_modules_of_which_nothing_is_alive_are_forgotten() -> None:
     assert type(again) is type(first) and again(torch.tensor(3)) == 2
 
 
-@pytest.mark.parametrize("op, attrs, shapes, reference", CASES, ids=IDS)
+@pytest.mark.parametrize("op, attrs, shapes, reference", EACH_OP)
 def test_every_op_scripts(op: str, attrs: dict[str, Any], shapes: Shapes, reference: Reference) -> None:
     graph = one_op(op, attrs, shapes)
     modes = (False, True) if op in STOCHASTIC or graph.nodes["step"].rule.stats else (False,)

@@ -75,9 +75,12 @@ def test_every_title_finds_a_network_of_that_title() -> None:
         assert suggest.name(name.upper().replace("_", "-"), names) == name
 
 
+READ = list_command.specs
+
+
 @lru_cache(maxsize=1)
 def specs() -> list[dict[str, object]]:
-    return list(list_command.specs())
+    return list(READ())
 
 
 @pytest.mark.parametrize(
@@ -91,7 +94,9 @@ def test_list_finds(asked: list[str], first: str, count: int) -> None:
     assert all(suggest.key(asked[0]) in suggest.key(row["name"] + row["title"]) for row in rows)
 
 
-def test_list_finds_blocks_and_ops_and_says_where_there_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_finds_blocks_and_ops_and_says_where_there_is_none(
+        capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(list_command, "specs", specs)  # all are read once in this module
     rows = json.loads(said(capsys, "list", "ops", "batchnorm", "-f", "json")[1])
     assert [row["name"] for row in rows] == ["batch_norm"]
     for asked, op in (("bn", "batch_norm"), ("Conv2d", "conv"), ("swish", "silu"), ("gap", "global_avg_pool")):
