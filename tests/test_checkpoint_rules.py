@@ -166,6 +166,22 @@ def test_the_rules_that_leave_tensors_out(tmp_path: Path) -> None:
     assert all(np.array_equal(found[k], v) for k, v in arrays.items())
 
 
+def test_the_option_that_draws_what_a_file_lacks(tmp_path: Path) -> None:
+    """A backbone alone is told how to load it; a layer of which a part is there is not to be drawn anew."""
+    net = netspec.load("lenet5")
+    arrays = net.arrays(seed=3)
+    np.savez(tmp_path / "w.npz", **{k: v for k, v in arrays.items() if k.split(".")[0] not in ("f6", "output")})
+    with pytest.raises(DataError) as info:
+        net.arrays(weights=tmp_path / "w.npz")
+    assert info.value.help == "`--exclude f6 --exclude output` loads all else and draws f6 and output"
+    found = net.arrays(weights=tmp_path / "w.npz", exclude=["f6", "output"])
+    assert np.array_equal(found["c5.weight"], arrays["c5.weight"]) and found["f6.weight"].shape == (84, 120)
+    np.savez(tmp_path / "w.npz", **{k: v for k, v in arrays.items() if k != "output.bias"})
+    with pytest.raises(DataError) as info:
+        net.arrays(weights=tmp_path / "w.npz")
+    assert "--exclude" not in info.value.help
+
+
 def test_a_common_prefix_is_named(tmp_path: Path) -> None:
     net = netspec.load("lenet5")
     arrays = {f"online.encoder.{k}": v for k, v in net.arrays(seed=3).items()}

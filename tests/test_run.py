@@ -64,7 +64,9 @@ def test_sizes_of_a_spec_are_set_by_name_and_by_height_and_width(netspec_: Netsp
         assert code == 0 and "output output: 2x1x6x8 float32\n" in out, args
     for args, said in ((["--input", "left=1x9x8", "--size", "6x8"], "'left' is 9x8 by --input and 6x8 by --size"),
                        (["--input", "lefd=1x9x8"], "did you mean 'left'?"),
-                       (["--input", "left=2x1x4x4", "-b", "3"], "N is 2 by --input and 3 by -b"),
+                       (["--input", "left=2x1x4x4", "-b", "3"], "N is 2 by --input left and 3 by -b"),
+                       (["--input", "left=2x1x4x4", "--input", "right=3x1x4x4"],
+                        "N is 2 by --input left and 3 by --input right"),
                        (["--input", "left=3"], "the input 'left' is Nx1x4x4"),
                        (["--input", "left=1x9x8", "--input", "left=1x9x8"], "given twice"),
                        (["--input", "1x9x8"], "one input")):

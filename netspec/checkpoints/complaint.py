@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _RULES = 40
 """The most rules that are printed."""
+_LAYERS = 4
+"""The most layers that a file may lack for an option that draws them; without more it is another network's."""
 
 
 def complaint(network: Network, states: Sequence[State], target: Target, sets: Sequence[RuleSet],
@@ -40,6 +42,10 @@ def complaint(network: Network, states: Sequence[State], target: Target, sets: S
     prefix = _common(list(choice.view.tensors))
     if prefix:
         lines.append(f"  all names in the file begin with '{prefix}'")
+    absent = _absent(target, found)
+    if absent and fits(target.without({p for p in target.shapes if p.rpartition(".")[0] in absent})):
+        options = " ".join(f"--exclude {name}" for name in absent)
+        return DataError("NS602", "\n".join(lines), f"`{options}` loads all else and draws {' and '.join(absent)}")
     suggestion = suggest(sets, target, choice.view.tensors)
     if len(found.unexpected) == found.problems and (suggestion is None or suggestion.left.problems):
         layers = list(dict.fromkeys(k.rpartition(".")[0] or k for k in found.unexpected))
@@ -60,6 +66,14 @@ def complaint(network: Network, states: Sequence[State], target: Target, sets: S
     where = "before the others under `checkpoints:` of the spec" if network.document.checkpoints else (
         "under `checkpoints:` of the spec")
     return DataError("NS602", "\n".join(lines), f"check the rules; write them to a file for `--rules FILE`, or {where}")
+
+
+def _absent(target: Target, found: Account) -> list[str]:
+    """The layers that the file does not have, where nothing else is wrong and they are few."""
+    layers = list(dict.fromkeys(k.rpartition(".")[0] for k in found.missing))
+    whole = {k for k in target.shapes if k.rpartition(".")[0] in layers} == set(found.missing)
+    alone = len(found.missing) == found.problems and "" not in layers
+    return layers if whole and alone and len(layers) <= _LAYERS else []
 
 
 def _lists(account: Account) -> list[str]:

@@ -227,7 +227,7 @@ def number(value: Any, what: str) -> float:
     if not abs(value) <= LARGEST:
         raise OpError(f"'{what}' must be within float32, got {value}", "at most 3.4e38", what)
     if 0 < abs(value) < SMALLEST:
-        raise OpError(f"'{what}' is 0 in float32, got {value}", "at least 1.4e-45, or 0", what)
+        raise OpError(f"'{what}' is 0 in float32, got {value}", "at least 1.4e-45", what)
     return float(value)
 
 

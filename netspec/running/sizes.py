@@ -49,7 +49,7 @@ class Sizes:
                 return
             if len(axes) == len(sizes):
                 for axis, size in zip(axes, sizes, strict=True):
-                    self._bind(one, axis, size, "by --input")
+                    self._bind(one, axis, size, f"by --input {one}" if len(self.ports) > 1 else "by --input")
                 return
         first = names[0] if names else None
         if first is None:
