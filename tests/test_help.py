@@ -369,3 +369,11 @@ def test_a_thousand_unknown_steps_look_for_none_of_them(
     monkeypatch.setattr(Step, "makes", property(lambda step: asked.__setitem__(0, asked[0] + 1) or makes(step)))
     found = errors(f"netspec: 1\nname: t\ninput: [3, 8, 8]\nbody:\n{body_text}", tmp_path)
     assert len(found) == 1000 and asked[0] < 10_000
+
+
+def test_a_stride_and_a_forgotten_pad_are_said_at_once(tmp_path: Path) -> None:
+    """32 by a 4x4 window with stride 2 and pad 1 is 16; the 3x3 window after it, without a pad, makes 14 of it."""
+    body = "netspec: 1\nname: a\ninput: [16, 32, 32]\nbody:\n  - add:\n      f:\n        - conv: [16, 4, 2, 1]\n"
+    error = said(f"{body}        - conv: [16, 3]\n      id: []\n", tmp_path)
+    assert "stride 2 at f.conv (line 7)" in error.help
+    assert "`pad: half` is missing at f.conv_2 (line 8)" in error.help

@@ -9,9 +9,11 @@ from pathlib import Path as File
 
 import pytest
 import torch
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netspec.cli import cli
 from netspec.errors import Diagnostic, Reporter
 from netspec.graph import Graph, Node, Output, Ref, Scope
 from netspec.graph_text import from_text, to_text
@@ -157,3 +159,17 @@ def test_cases(case: str, tmp_path: File) -> None:
     assert found.span is not None
     assert (found.span.line, found.span.col) == CODES[case]
     assert found.code == ("NS301" if case == "malformed_placeholder" else "NS205")
+
+
+COMMANDS = ("check", "summary", "draw -o x.svg", "plot params -o x.svg", "plot pareto -o x.svg", "explain",
+            "compile --to json")  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_says_a_derived_name(command: str, tmp_path: File, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    name, *rest = command.split()
+    what = [rest.pop(0)] if name == "plot" else []
+    done = CliRunner().invoke(cli, [name, *what, str(CASES / "my-net.yaml"), *rest])
+    assert done.exit_code == 0, done.output
+    assert "note[NS205]" in done.stderr and "'my_net'" in done.stderr

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netspec.commands.common import OutputFile, error_option, say, suffix_of, write_result
+from netspec.commands.common import OutputFile, error_option, printer, say, suffix_of, write_result
 
 if TYPE_CHECKING:
+    from netspec.network import Network
     from netspec.plot import Point
     from netspec.shipped import Entry
 
@@ -36,7 +37,6 @@ def command(what: str, specs: tuple[str, ...], output: str | None, kind: str | N
     """
     from netspec.errors import UsageError
     from netspec.files import write_bytes
-    from netspec.network import load
     from netspec.plot import FORMATS, plot_bars, plot_pareto
 
     suffix = suffix_of(output) if output != "-" else ""
@@ -50,14 +50,14 @@ def command(what: str, specs: tuple[str, ...], output: str | None, kind: str | N
     if what == "pareto":
         if depth is not None:
             raise UsageError("--depth is for params, macs and memory")
-        points, labelled = _points(tuple(dict.fromkeys(specs)))
+        points, labelled = _points(tuple(dict.fromkeys(specs)), quiet)
         data = plot_pareto(points, kind, labelled)
     elif not specs:
         raise UsageError(f"plot {what} needs a SPEC", f"as in: netspec plot {what} resnet50")
     elif len(specs) > 6:
         raise UsageError(f"{len(specs)} networks do not fit in a row", "name 6 at most; pareto takes any number")
     else:
-        data = plot_bars([load(spec).inference for spec in specs], what, kind, depth)
+        data = plot_bars([_loaded(spec, quiet).inference for spec in specs], what, kind, depth)
     if output == "-":
         write_result(data.decode(), None)
         return 0
@@ -67,10 +67,19 @@ def command(what: str, specs: tuple[str, ...], output: str | None, kind: str | N
     return 0
 
 
-def _points(specs: tuple[str, ...]) -> tuple[list[Point], list[str]]:
+def _loaded(spec: str, quiet: bool) -> Network:
+    """A network; its warnings and notes are printed."""
+    from netspec.network import load
+
+    network = load(spec)
+    if not quiet:
+        printer().print(network.warnings)
+    return network
+
+
+def _points(specs: tuple[str, ...], quiet: bool) -> tuple[list[Point], list[str]]:
     """The points to plot, and the names of those that are labelled."""
     from netspec.measure import totals
-    from netspec.network import load
     from netspec.plot import Point
     from netspec.shipped import entries
 
@@ -80,7 +89,7 @@ def _points(specs: tuple[str, ...]) -> tuple[list[Point], list[str]]:
         return [Point(r.name, r.family, r.params, r.macs) for r in rows], [*firsts.values(), *_extremes(rows)]
     points = []
     for spec in specs:
-        network = load(spec)
+        network = _loaded(spec, quiet)
         counts = totals(network.inference.nodes.values())
         points.append(Point(network.name, network.document.name, counts.params, counts.macs))
     return points, [point.name for point in points]

@@ -151,6 +151,7 @@ def _size_advice(sides: Sequence[Side], frame: BlockFrame) -> str:
             pads += [node for node in found if node not in pads]
         elif strides := _stride_advice(side, large, common, frame):
             said.append(strides)
+            pads += [node for node in _beside_stride(side, large, common) if node not in pads]
         elif found := _unpadded(side, common):
             pads += [node for node in found if node not in pads]
     if pads:
@@ -163,10 +164,25 @@ def _size_advice(sides: Sequence[Side], frame: BlockFrame) -> str:
 def _forgotten(small: Side, large: Side, common: Sequence[Node]) -> list[Node]:
     """The steps whose pad was forgotten, if that explains the sizes: all of a branch, one, or all of both branches."""
     found, others = _unpadded(small, common), _unpadded(large, common)
-    for some in [found, *([node] for node in found)] if found else []:
-        if _padded(small, some) == large.size:
-            return some
+    if some := _explaining(small, found, large.size):
+        return some
     return [*found, *others] if found and _padded(small, found) == _padded(large, others) is not None else []
+
+
+def _explaining(side: Side, found: Sequence[Node], size: Size) -> list[Node]:
+    """Of steps with too small a pad all, or one, that would give a size with `pad: half`; nothing where none would."""
+    tried = [found, *([node] for node in found)]
+    return next((list(some) for some in tried if some and _padded(side, some) == size), [])
+
+
+def _beside_stride(small: Side, large: Side, common: Sequence[Node]) -> list[Node]:
+    """The steps of a branch with a stride whose pad was forgotten as well, if that explains the rest of its size."""
+    strided = tuple(-(-d // s) for d, s in zip(large.size, _product(_strided(small, common)), strict=True))
+    if small.size == strided:
+        return []
+    found = _unpadded(small, common)
+    bare = [node for node in found if not any(node.attrs["pad"])]
+    return _explaining(small, bare, strided) or _explaining(small, found, strided)
 
 
 def _stride_advice(small: Side, large: Side, common: Sequence[Node], frame: BlockFrame) -> str:
