@@ -1,4 +1,4 @@
-"""Diagnostics: where a mistake is, what it is, and how to mend it."""
+"""Diagnostics: where a mistake is, what it is, and how to fix it."""
 
 from __future__ import annotations
 

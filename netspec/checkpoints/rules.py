@@ -119,7 +119,7 @@ def _pattern(source: Scalar) -> tuple[re.Pattern[str], list[str]]:
     names: list[str] = []
     for hole in _HOLE.finditer(source.text):
         if hole[1] in names:
-            raise ExprError("NS204", f"the hole '{hole[1]}' stands twice", source.at(*hole.span()),
+            raise ExprError("NS204", f"the placeholder '{hole[1]}' is a duplicate", source.at(*hole.span()),
                             "give each hole its own name")
         names.append(hole[1])
     parts = []

@@ -34,7 +34,7 @@ class Sizes(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         if not all(p.isdigit() and p.isascii() and 0 < int(p) < 2**31 for p in parts if len(p) < 12) or any(
             len(p) > 11 for p in parts
         ):
-            self.fail(f"'{value}' is no size; write 3x224x224", param, ctx)
+            self.fail(f"'{value}' is not a size; write 3x224x224", param, ctx)
         return [int(p) for p in parts]
 
 

@@ -63,7 +63,7 @@ def command(output: str | None, kind: str | None, inference: bool, other: str | 
 
     suffix = suffix_of(output) if output != "-" else ""
     if not kind and suffix and suffix not in SUFFIXES:
-        raise UsageError(f"{output}: the suffix '.{suffix}' is no format", f"known: {', '.join(SUFFIXES)}")
+        raise UsageError(f"{output}: the suffix '.{suffix}' is not a format", f"known: {', '.join(SUFFIXES)}")
     if kind and SUFFIXES.get(suffix, kind) != kind:
         raise UsageError(f"{output} is to be {kind}, but its suffix says {SUFFIXES[suffix]}", "leave -f out")
     kind = kind or SUFFIXES.get(suffix, "svg")

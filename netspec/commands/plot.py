@@ -41,7 +41,7 @@ def command(what: str, specs: tuple[str, ...], output: str | None, kind: str | N
 
     suffix = suffix_of(output) if output != "-" else ""
     if not kind and suffix and suffix not in FORMATS:
-        raise UsageError(f"{output}: the suffix '.{suffix}' is no format", f"known: {', '.join(FORMATS)}")
+        raise UsageError(f"{output}: the suffix '.{suffix}' is not a format", f"known: {', '.join(FORMATS)}")
     if kind and suffix and suffix != kind:
         raise UsageError(f"{output} is to be {kind}, but its suffix says {suffix}", "leave -f out")
     kind = kind or suffix or "svg"

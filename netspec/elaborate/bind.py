@@ -274,7 +274,7 @@ def describe(value: Any) -> str:
 
 
 def _help(env: Env, value: Any, type_: str, tree: Tree) -> str:
-    """The way to mend a value of the wrong type."""
+    """How to fix a value of the wrong type."""
     written = tree.text if isinstance(tree, Scalar) else ""
     if isinstance(value, str):
         named = re.fullmatch(r"\$?\{{0,2}\s*(\w+)\s*\}{0,2}", value)

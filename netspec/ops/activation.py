@@ -74,7 +74,7 @@ def prelu(x: Tensor, /) -> Rule:
 def softmax(x: Tensor, /) -> Rule:
     """exp(x) / sum(exp(x)) over the channels or features, the shape stays."""
     if x.rank < 2:
-        raise OpError("'softmax' wants a value with channels or features")
+        raise OpError("'softmax' expects a value with channels or features")
     return Rule((x.shape,))
 
 

@@ -28,7 +28,7 @@ def input_(shape: list, *, sample: Literal["normal", "rois"] = "normal") -> Rule
 def flatten(x: Tensor, /) -> Rule:
     """(N, C, H, W) -> (N, C * H * W)."""
     if x.rank < 2:
-        raise OpError(f"'flatten' wants a value with channels or features, this is {show(x.shape)}")
+        raise OpError(f"'flatten' expects a value with channels or features, this is {show(x.shape)}")
     return Rule(((x.shape[0], x.features),))
 
 
