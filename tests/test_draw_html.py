@@ -77,16 +77,24 @@ def scripts(browser: Any) -> Any:
     return made
 
 
-@pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
-    """A page that fails the test where its console says anything wrong."""
+@pytest.fixture(scope="module")
+def tab(browser: Any) -> tuple[Any, list[str]]:
+    """A page, and what its console says wrong; a new one for each test would be a new process each time."""
     made = browser.new_page()
     wrong: list[str] = []
     made.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
     made.on("pageerror", lambda error: wrong.append(str(error)))
     made.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
+    return made, wrong
+
+
+@pytest.fixture
+def page(tab: tuple[Any, list[str]]) -> Iterator[Any]:
+    """A page that fails the test where its console says anything wrong."""
+    made, wrong = tab
+    wrong.clear()
     yield made
-    made.close()
+    made.goto("about:blank")
     assert wrong == []
 
 

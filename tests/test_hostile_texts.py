@@ -383,7 +383,7 @@ def test_a_file_name_that_is_no_text(harmless: Network, tmp_path: Path) -> None:
 
 
 def test_plots_hold_any_text(tmp_path: Path) -> None:
-    for text in sampled(HOSTILE, len(HOSTILE) // 10):
+    for text in sampled(HOSTILE[::4], len(HOSTILE) // 10):
         path = tmp_path / "net.yaml"
         path.write_text(filled(text), encoding="utf-8")
         done = CliRunner().invoke(cli, ["plot", "params", str(path), "-o", str(tmp_path / "plot.svg")])
