@@ -24,23 +24,29 @@ settings.register_profile("slow", max_examples=300, **_common)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the tests marked slow too, and more hypothesis examples")
-    parser.addoption("--full-size", action="store_true", help="compare checkpoints at the sizes of their papers only")
+    parser.addoption("--full-size", action="store_true",
+                     help="compare checkpoints at the sizes of their papers only, and sample nothing")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("slow" if config.getoption("--slow") else "quick")
-    _options["slow"] = config.getoption("--slow")  # known before any test module is imported
+    _options.update({name: config.getoption(f"--{name}") for name in _options})  # before any test module is imported
 
 
-_options = {"slow": False}
+_options = {"slow": False, "full-size": False}
 T = TypeVar("T")
 
 
-def sampled(items: Iterable[T], count: int, kind: Callable[[T], object] = lambda item: None) -> list[T]:
-    """All items with --slow; without it so many of each kind, the first and others evenly spread after it."""
+def sampled(items: Iterable[T], count: int, kind: Callable[[T], object] = lambda item: None,
+            slow: int | None = None) -> list[T]:
+    """So many items of each kind, the first and others evenly spread after it.
+
+    With --slow so many as `slow` says, which is all by default; all with --full-size.
+    """
     found = list(items)
-    if _options["slow"]:
+    if _options["full-size"] or _options["slow"] and slow is None:
         return found
+    count = slow if slow is not None and _options["slow"] else count
     kinds: dict[object, list[int]] = {}
     for i, item in enumerate(found):
         kinds.setdefault(kind(item), []).append(i)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import sampled
 from large_specs import LARGE, largest
 
 from netspec.check import check_file
@@ -175,7 +176,7 @@ def test_a_guess_of_a_parameter_stays_small(tmp_path: Path, work: list[int]) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", LARGE)
+@pytest.mark.parametrize("name", sampled(LARGE, 1, slow=60))
 def test_a_large_spec_is_checked_within_the_bounds(name: str, tmp_path: Path) -> None:
     """2 s and 150 us for each node, and 512 MiB; three times that time on a machine that is slow or has other work."""
     path = tmp_path / "large.yaml"
