@@ -140,13 +140,26 @@ def _change(target: Path, asked: str | Path) -> Iterator[Change]:
         change.drop()
 
 
+def check_place(target: str | Path) -> None:
+    """Raises UsageError where a file cannot be written for want of a folder, or because it is one."""
+    path = Path(target)
+    try:
+        if path.is_dir():
+            raise UsageError(f"{target} is a folder", "name a file in it")
+        if not path.parent.exists():
+            raise UsageError(f"{str(target)!r} cannot be written: there is no folder {path.parent}", "make it first")
+        if not path.parent.is_dir():
+            raise UsageError(f"{str(target)!r} cannot be written: {path.parent} is no folder")
+        path.parent.stat()  # a/../b is no file where there is no a, though realpath says b
+    except (OSError, ValueError) as e:  # a name that is too long, or with a NUL
+        raise _cannot(target, e) from None
+
+
 def _place(target: str | Path) -> tuple[Path, bool]:
     """Where a target really is, and whether it is a device or a pipe; raises UsageError."""
     try:
         path = Path(target)
-        if path.is_dir():
-            raise UsageError(f"{target} is a folder", "name a file in it")
-        path.parent.stat()  # a/../b is no file where there is no a, though realpath says b
+        check_place(path)
         keep_inputs(path)
         return Path(os.path.realpath(target)), path.exists() and not path.is_file()
     except (OSError, ValueError) as e:  # a name that is too long, or with a NUL

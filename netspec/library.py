@@ -14,10 +14,9 @@ import yaml
 
 from netspec import suggest
 from netspec.errors import UsageError, did_you_mean
+from netspec.kinds import SPEC_SUFFIXES, is_file_name
 from netspec.parse import Loader
 from netspec.pipes import STDIN, from_pipe, from_stdin
-
-SUFFIXES = (".yaml", ".yml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +81,12 @@ def _find(spec: str) -> Found:
             raise UsageError(f"'{spec}' names no block", f"name one after the colon, as in {before}:BLOCK")
         return found if found.argument == spec else replace(found, block=block)
     name, _, after = spec.partition(":")
-    path_like = spec.endswith(SUFFIXES) or before.endswith(SUFFIXES) or "\\" in spec or "/" in after
+    path_like = is_file_name(spec) or is_file_name(before) or "\\" in spec or "/" in after
     if not path_like and all(part.isidentifier() for part in name.split("/")):
         if after or name.startswith("blocks/"):
             return Found(_library(name), block=after or None, argument=name)
     if path_like or "/" in spec:
-        missing = before if before.endswith(SUFFIXES) else spec
+        missing = before if is_file_name(before) else spec
         raise _no_file(Path(missing), missing)
     family = specs_root() / f"{spec}.yaml"
     if spec.isidentifier() and family.is_file():
@@ -143,7 +142,9 @@ def _no_file(path: Path, spec: str) -> UsageError:
         return UsageError(f"{spec} is a folder", "name a spec in it")
     if path.is_symlink():
         return UsageError(f"{spec} is a link to a file that is not there", f"it leads to {os.readlink(path)}")
-    beside = [p.name for p in islice(path.parent.glob("*.yaml"), 200) if p.is_file()] if path.parent.is_dir() else []
+    suffixes = SPEC_SUFFIXES if path.suffix in SPEC_SUFFIXES else (path.suffix,)
+    files = path.parent.iterdir() if path.parent.is_dir() else iter(())
+    beside = [p.name for p in islice((p for p in files if p.suffix in suffixes), 200) if p.is_file()]
     near = did_you_mean(path.name, beside)
     return UsageError(f"there is no file {spec}", near)
 

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from netspec.errors import Reporter, Source, Span
+from netspec.kinds import foreign
 from netspec.pipes import from_file
 from netspec.yaml_help import report_syntax
 
@@ -119,9 +120,11 @@ class _Stop(Exception):
 
 
 def read(path: Path, reporter: Reporter, name: str | None = None, data: bytes | None = None) -> Map | None:
-    """The tree of a file, or of data read already; None after an error; raises UsageError where it cannot be read."""
+    """The tree of a file, or of data read already; None after an error; raises UsageError where it can be none."""
     name = name or str(path)
     data = from_file(path, name) if data is None else data
+    if (other := foreign(name, data)) is not None:
+        raise other
     if len(data) > MAX_BYTES:
         source = Source(name, "")
         reporter.error("NS105", "the file is larger than 4 MiB", Span(source, 1, 1, 1, 1))

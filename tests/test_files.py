@@ -113,7 +113,7 @@ def test_a_full_disk_is_a_usage_error_and_changes_nothing(tmp_path: Path) -> Non
 
 def test_places_that_cannot_be_written_are_usage_errors(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    for path, message in ((tmp_path, "is a folder"), (tmp_path / "missing" / "a.txt", "No such file"),
+    for path, message in ((tmp_path, "is a folder"), (tmp_path / "missing" / "a.txt", "there is no folder"),
                           (tmp_path / "file" / "a.txt", "cannot be written"), (tmp_path / ("a" * 300), "too long"),
                           (tmp_path / "a\0b", "cannot be written")):
         with pytest.raises(UsageError, match=message):

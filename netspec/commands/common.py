@@ -12,6 +12,7 @@ import click
 
 from netspec.elaborate.run import InputSize
 from netspec.errors import SHOWN_ERRORS, Diagnostic, Reporter, SpecError, UsageError
+from netspec.files import check_place
 from netspec.network import Network
 from netspec.streams import put, tell
 
@@ -58,17 +59,19 @@ INPUT = click.option("--input", "input_size", type=Sizes(), help="Another input 
 
 
 class OutputFile(click.ParamType):  # type: ignore[type-arg, unused-ignore]
-    """A file to write; - is stdout where a command says so."""
+    """A file to write, in a folder that is there; - is stdout where a command says so."""
 
     name = "FILE"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The name as it is; fails for one that cannot be a file's."""
+        """The name as it is; fails for one that cannot be a file's, before any work is done."""
         text = str(value)
         if not text.strip():
             self.fail("an empty name is given", param, ctx)
         if text.endswith(("/", os.sep)):
             self.fail(f"'{text}' is the name of a folder; name a file in it", param, ctx)
+        if text != "-":
+            check_place(text)
         return text
 
 

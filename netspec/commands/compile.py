@@ -64,6 +64,7 @@ def command(
     if no_weights and weights.file:
         raise UsageError("--weights and --no-weights exclude each other", "leave one of them out")
     _check_options(target)
+    _check_output(target, output)
     network = request.network()
     note = ""
     if target == "json":
@@ -75,8 +76,6 @@ def command(
         from netspec.backend import Options, able, origin
 
         backend = able(target, "emit")
-        if output == "-":
-            raise UsageError(f"{target} is written as files: name one with -o", "--to json goes to stdout")
         path = Path(output or f"{network.name}{backend.suffix}")
         known = origin(weights.seed, weights.file, weights.choices)
         chosen = Options(opset, dtype, functions, external_data, training, weights.seed, not no_weights, known)
@@ -90,6 +89,20 @@ def command(
         files = ", ".join(f"{p} ({size(p.stat().st_size)})" for p in written)
         say(f"{network.name}: {counts.params:,} parameters, {counts.macs:,} MACs -> {files}{note}")
     return 0
+
+
+def _check_output(target: str, output: str | None) -> None:
+    """Raises UsageError for an output that the target cannot have, MissingError where the target is not there."""
+    from netspec.backend import able
+    from netspec.kinds import check_suffix
+
+    if target == "json":
+        check_suffix(output, "JSON", ".json")
+        return
+    suffix = able(target, "emit").suffix
+    if output == "-":
+        raise UsageError(f"{target} is written as files: name one with -o", "--to json goes to stdout")
+    check_suffix(output, {"torch": "Python source", "onnx": "an ONNX model"}.get(target, target), suffix)
 
 
 ONNX_ALONE = ("opset", "dtype", "functions", "external_data")

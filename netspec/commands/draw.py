@@ -60,6 +60,7 @@ def command(output: str | None, kind: str | None, inference: bool, other: str | 
     from netspec.draw.mermaid import too_large
     from netspec.errors import UsageError
     from netspec.files import write_bytes
+    from netspec.kinds import check_suffix
 
     suffix = suffix_of(output) if output != "-" else ""
     if not kind and suffix and suffix not in SUFFIXES:
@@ -67,6 +68,7 @@ def command(output: str | None, kind: str | None, inference: bool, other: str | 
     if kind and SUFFIXES.get(suffix, kind) != kind:
         raise UsageError(f"{output} is to be {kind}, but its suffix says {SUFFIXES[suffix]}", "leave -f out")
     kind = kind or SUFFIXES.get(suffix, "svg")
+    check_suffix(output, kind, *(f".{s}" for s, of in SUFFIXES.items() if of == kind))
     if output == "-" and kind not in TEXTS:
         raise UsageError(f"{kind} is no text: name a file with -o")
     if other is not None and options["heat"]:

@@ -10,6 +10,7 @@ from netspec.commands.common import OutputFile, out, say
 from netspec.errors import UsageError
 from netspec.files import write_text
 from netspec.identifiers import Kind, why_not
+from netspec.kinds import SPEC_SUFFIXES, check_suffix
 from netspec.ops import lookup
 
 TEMPLATE = """\
@@ -47,6 +48,7 @@ def block(name: str, output: str | None) -> int:
         raise UsageError(f"'{name[:60]}' cannot be the name of a block: {why}")
     if lookup(name) is not None:
         raise UsageError(f"'{name}' cannot be the name of a block: an op has it")
+    check_suffix(output, "a spec", *SPEC_SUFFIXES)
     if output == "-":
         out(TEMPLATE.format(name=name))
         return 0

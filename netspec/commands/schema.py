@@ -17,7 +17,9 @@ from netspec.commands.common import OutputFile, write_result
 @click.option("-o", "output", type=OutputFile(), help="Write there; - is stdout.")
 def command(output: str | None) -> int:
     """Print the JSON Schema of specs: completion and checks in editors."""
+    from netspec.kinds import check_suffix
     from netspec.schema import document_schema
 
+    check_suffix(output, "JSON", ".json")
     write_result(json.dumps(document_schema(), indent=1), output)
     return 0

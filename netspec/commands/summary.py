@@ -23,8 +23,11 @@ def command(depth: int | None, kind: str, training: bool, output: str | None, **
     import shutil
     import sys
 
+    from netspec.kinds import check_suffix
     from netspec.summary import to_csv, to_json, to_text
 
+    own = {"json": (".json",), "csv": (".csv",)}
+    check_suffix(output, "text" if kind == "text" else kind.upper(), *own.get(kind, ()))
     network = Request.of(options).network()
     graph = network.graph if training else network.inference
     if kind == "text":

@@ -22,8 +22,6 @@ def check_target(target: str) -> Path:
     path = Path(target)
     if path.suffix.lower() != ".npz":
         raise UsageError(f"--save {target}: results are saved as .npz")
-    if not path.parent.is_dir():
-        raise UsageError(f"'{target}' cannot be written: there is no folder {path.parent}")
     return path
 
 
