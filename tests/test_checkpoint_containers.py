@@ -92,7 +92,7 @@ CONTAINERS: dict[str, tuple[Callable[[State], Any], list[str]]] = {
                              "hyper_parameters": {"lr": 0.1}}, ["took `state_dict`", "stripped `model.`"]),
     "lightning with a loss": (lambda s: {"state_dict": {**below("net.", s), "criterion.weight": torch.ones(1000)}},
                               ["took `state_dict`", "stripped `net.`",
-                               "left 1 tensors that are not below `net.`: criterion.weight"]),
+                               "left 1 tensor that is not below `net.`: criterion.weight"]),
     "mmcv": (lambda s: {"meta": {"epoch": 1, "CLASSES": ["cat"]}, "state_dict": s, "optimizer": optimizer(s)},
              ["took `state_dict`"]),
     "mmpretrain": (lambda s: {"state_dict": {("backbone." if "features" in k else "head.") + k: v

@@ -278,6 +278,84 @@ def test_a_param_that_does_not_load_it_is_not_printed(tmp_path: Path) -> None:
     assert "-s classes=9" in info.value.help and "width" not in info.value.help
 
 
+@pytest.mark.parametrize("head, settings", [
+    ("head", {}), pytest.param("fc.1", {"classes": 5}, marks=pytest.mark.slow),
+    pytest.param("a.classifier", {"classes": 5}, marks=pytest.mark.slow)])
+def test_a_renamed_classifier_of_other_classes(
+        torchvision: Any, head: str, settings: dict[str, int], tmp_path: Path) -> None:
+    """The rule and the options that are printed load it; the rules that the spec has are not printed again."""
+    state = drawn_state(torchvision, "torchvision:resnet18")
+    for t, shape in (("weight", (10, 512)), ("bias", (10,))):
+        del state[f"fc.{t}"]
+        state[f"{head}.{t}"] = torch.full(shape, 7.0)
+    torch.save(state, tmp_path / "w.pth")
+    ours = settings.get("classes", 1000)
+    with pytest.raises(DataError) as info:
+        network("resnet18", **settings).arrays(weights=tmp_path / "w.pth")
+    assert f"'{head}' looks like 'fc': the classifier 'fc' has 10 classes in the file and {ours} in" in str(info.value)
+    assert printed(info.value) == [f'- {{from: "{head}.{{t}}", to: "fc.{{t}}"}}']
+    yours = " in place of yours" if settings else ""
+    assert info.value.help == (f"`-s classes=10 --rules FILE`{yours} makes the network with the checkpoint's; "
+                               "`--exclude fc` loads all else and draws fc")
+    (tmp_path / "rules.yaml").write_text("\n".join(printed(info.value)), encoding="utf-8")
+    found = network("resnet18", classes=10).arrays(weights=tmp_path / "w.pth", rules=tmp_path / "rules.yaml")
+    assert (found["fc.weight"] == 7).all()
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        found = network("resnet18", **settings).arrays(weights=tmp_path / "w.pth", exclude=["fc"])
+    assert [str(w.message) for w in said] == [f"left {head}.weight, {head}.bias: fc is excluded",
+                                              "drawn, not from the checkpoint: fc"]
+    assert found["fc.weight"].shape == (ours, 512) and not (found["fc.weight"] == 7).any()
+
+
+def test_classifiers_that_could_be_either_are_not_named(torchvision: Any, tmp_path: Path) -> None:
+    """The auxiliary ones of GoogLeNet are alike: whose a renamed one is cannot be told by shapes."""
+    state = drawn_state(torchvision, "torchvision:googlenet")
+    for old, new in (("fc", "head"), ("aux1.fc2", "aux1.head"), ("aux2.fc2", "aux2.head")):
+        del state[f"{old}.weight"], state[f"{old}.bias"]
+        state |= {f"{new}.weight": torch.zeros(10, 1024), f"{new}.bias": torch.zeros(10)}
+    torch.save(state, tmp_path / "w.pth")
+    with pytest.raises(DataError) as info:
+        network("googlenet_torchvision").arrays(weights=tmp_path / "w.pth", training=True)
+    assert "looks like" not in str(info.value)
+
+
+@pytest.mark.parametrize("change, what", [
+    ({"head.weight": (10, 512)}, "a tensor less"),
+    ({"head.weight": (10, 512), "head.bias": (10,), "head.scale": (10,)}, "a tensor more"),
+    ({"head.weight": (10, 512), "head.gain": (10,)}, "of another name"),
+    ({"head.weight": (10, 512, 1, 1), "head.bias": (10,)}, "a convolution"),
+    ({"head.weight": (10, 512), "head.bias": (10,), "fc.weight": (9, 512)}, "beside a part of the excluded one"),
+], ids=lambda value: value if isinstance(value, str) else "")
+def test_what_an_excluded_layer_does_not_explain_is_unexpected(
+        torchvision: Any, change: dict[str, tuple[int, ...]], what: str, tmp_path: Path) -> None:
+    state = drawn_state(torchvision, "torchvision:resnet18")
+    del state["fc.weight"], state["fc.bias"]
+    torch.save(state | {key: torch.zeros(shape) for key, shape in change.items()}, tmp_path / "w.pth")
+    with pytest.raises(DataError, match="unexpected in the file"):
+        network("resnet18").arrays(weights=tmp_path / "w.pth", exclude=["fc"])
+
+
+@pytest.mark.parametrize("gone, more", [
+    (["layer3.0.conv1.weight"], []), (["layer1.1.bn2.running_var"], []), (["conv1.weight"], ["extra.weight"]),
+    (["fc.bias"], []), ([f"layer4.1.conv{n}.weight" for n in (1, 2)], ["a.weight", "b.gain"]),
+])
+def test_no_rules_are_made_up_for_what_the_specs_own_map(
+        torchvision: Any, gone: list[str], more: list[str], tmp_path: Path) -> None:
+    state = drawn_state(torchvision, "torchvision:resnet18")
+    for key in gone:
+        del state[key]
+    torch.save(state | {key: torch.zeros(3) for key in more}, tmp_path / "w.pth")
+    with pytest.raises(DataError, match=rf"by torchvision\)\n  missing in the file \({len(gone)}\)") as info:
+        network("resnet18").arrays(weights=tmp_path / "w.pth")
+    assert not printed(info.value)
+    option = re.search(r"`--exclude (\S+)` loads all else", info.value.help)
+    assert bool(option) == (gone == ["layer3.0.conv1.weight"])
+    if option:
+        with pytest.warns(netspec.network.CheckpointWarning, match=f"drawn, not from the checkpoint: {option[1]}$"):
+            network("resnet18").arrays(weights=tmp_path / "w.pth", exclude=[option[1]])
+
+
 # Layers
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from netspec.checkpoints.rules import Rule
@@ -13,6 +14,8 @@ from netspec.expr import ExprError
 from netspec.graph import Graph
 
 IGNORED = "num_batches_tracked"
+FEW = 4
+"""The most layers that a file may lack for an option that draws them; without more it is another network's."""
 Shape = tuple[int, ...]
 
 
@@ -24,6 +27,8 @@ class Target:
     shapes: Mapping[str, Shape]
     spare: Mapping[str, Shape] = field(default_factory=dict)
     """Of keys that may be in a file and are not taken; empty where any shape may be there."""
+    excluded: Mapping[str, Shape] = field(default_factory=dict)
+    """Of the network's keys that are drawn, as it was asked for; they are spare too."""
 
     @classmethod
     def of(cls, graph: Graph, training: Graph | None = None, only: Collection[str] | None = None) -> Target:
@@ -35,13 +40,14 @@ class Target:
 
     def beside(self, keys: Collection[str]) -> Target:
         """The same, where these keys may be in the file too."""
-        return Target(self.name, self.shapes,
-                      {**dict.fromkeys((k for k in keys if k not in self.shapes), ()), **self.spare})
+        return replace(self, spare={**dict.fromkeys((k for k in keys if k not in self.shapes), ()), **self.spare})
 
     def without(self, keys: Collection[str]) -> Target:
         """The same, where these keys are not taken."""
         left = {k: s for k, s in self.shapes.items() if k not in keys}
-        return Target(self.name, left, {**self.spare, **dict.fromkeys(keys, ())})
+        excluded = {k: s for k, s in self.shapes.items() if k in keys}
+        return replace(self, shapes=left, spare={**self.spare, **dict.fromkeys(keys, ())},
+                       excluded={**self.excluded, **excluded})
 
 
 def _shapes(graph: Graph) -> dict[str, Shape]:
@@ -115,6 +121,10 @@ class Account:
     twice: list[str] = field(default_factory=list)
     aside: set[str] = field(default_factory=set)
     """The spare ones that are in the file."""
+    left: list[str] = field(default_factory=list)
+    """Keys that stand in the file for excluded layers, by other names."""
+    instead: list[str] = field(default_factory=list)
+    """The excluded layers for which they stand."""
 
     @property
     def problems(self) -> int:
@@ -149,7 +159,18 @@ def account(rules: RuleSet, target: Target, tensors: Mapping[str, Stored]) -> Ac
             if not tensor.floating or not same:
                 result.misshapen.append(Misshapen(key, path, tensor, wanted))
     result.missing = [path for path in target.shapes if path not in result.found]
+    if result.unexpected and len(result.unexpected) == result.problems:
+        _leave(result, target, tensors)
     return result
+
+
+def _leave(result: Account, target: Target, tensors: Mapping[str, Stored]) -> None:
+    """Takes what is unexpected as excluded layers by other names, where it is tensor for tensor what those have."""
+    absent = {path: shape for path, shape in target.excluded.items() if path not in result.aside}
+    layers = list(dict.fromkeys(path.rpartition(".")[0] for path in absent))
+    theirs = Counter((key.rpartition(".")[2], len(tensors[key].shape)) for key in result.unexpected)
+    if len(layers) <= FEW and theirs == Counter((p.rpartition(".")[2], len(s)) for p, s in absent.items()):
+        result.left, result.instead, result.unexpected = list(result.unexpected), layers, {}
 
 
 def shown(shape: Sequence[int]) -> str:

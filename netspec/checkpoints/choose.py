@@ -54,7 +54,8 @@ def choose(states: Sequence[State], target: Target, sets: Sequence[RuleSet],
     if not views:
         raise DataError("NS602", f"the checkpoint has no '{key}'", f"it has {contents(states)}")
     choices = [_best(view, target, sets) for view in views]
-    fitting = _distinct([c for c in choices if not c.account.problems])
+    fitting = [c for c in choices if not c.account.problems]
+    fitting = _distinct([c for c in fitting if not c.account.left] or fitting)
     if not fitting:
         return min(choices, key=lambda c: _distance(c, target)), []
     average = [c for c in fitting if _AVERAGE.search(c.view.label)]
@@ -66,7 +67,7 @@ def choose(states: Sequence[State], target: Target, sets: Sequence[RuleSet],
                                  f"{', '.join(c.view.label or 'the outermost' for c in fitting)}",
                         f"say which: {names}")
     other = raw[0].view.label if average and raw and chosen is average[0] else ""
-    return chosen, _said(chosen.view, other)
+    return chosen, _said(chosen, other)
 
 
 def _best(view: View, target: Target, sets: Iterable[RuleSet]) -> Choice:
@@ -74,9 +75,9 @@ def _best(view: View, target: Target, sets: Iterable[RuleSet]) -> Choice:
     accounts: list[Account] = []
     for rules in sets:
         accounts.append(account(rules, target, view.tensors))
-        if not accounts[-1].problems:
+        if not accounts[-1].problems and not accounts[-1].left:
             break
-    return Choice(view, min(accounts, key=lambda a: a.problems))
+    return Choice(view, min(accounts, key=lambda a: (a.problems, len(a.left))))
 
 
 def _distance(choice: Choice, target: Target) -> tuple[int, int, int]:
@@ -95,8 +96,8 @@ def _distinct(fitting: Sequence[Choice]) -> list[Choice]:
     return list(found.values())
 
 
-def _said(view: View, raw: str) -> list[str]:
-    notes = []
+def _said(choice: Choice, raw: str) -> list[str]:
+    notes, view, found = [], choice.view, choice.account
     if view.state.path or raw:
         name = ".".join(view.state.path) if view.state.path else view.label
         notes.append(f"took `{name}`" + (f"; `--checkpoint-key {raw}` takes the raw weights" if raw else ""))
@@ -105,7 +106,11 @@ def _said(view: View, raw: str) -> list[str]:
     left = [k for k in view.left if not view.state.tensors[k].counter]
     if left:
         more = f", and {len(left) - 5:,} more" if len(left) > 5 else ""
-        notes.append(f"left {len(left):,} tensors that are not below `{view.prefix}`: {', '.join(left[:5])}{more}")
+        are = "are" if len(left) > 1 else "is"
+        notes.append(f"left {_tensors(len(left))} that {are} not below `{view.prefix}`: {', '.join(left[:5])}{more}")
+    if found.left:
+        what = f"{' and '.join(found.instead)} {'are' if len(found.instead) > 1 else 'is'} excluded"
+        notes.append(f"left {', '.join(found.left)}: {what}")
     return notes
 
 
@@ -145,8 +150,10 @@ def contents(states: Sequence[State]) -> str:
     """The mappings of a file, and how many tensors each has."""
     names = [f"`{'.'.join(s.path)}`" if s.path else "the outermost mapping" for s in states]
     groups = Counter(k.partition(".")[0] for k in states[0].tensors) if len(states) == 1 else Counter()
-    lines = [f"{name} ({len(s.tensors)} tensors)" for name, s in zip(names, states, strict=True)][:12]
-    lines += [f"`{name}` ({count} tensors)" for name, count in groups.most_common(12) if len(groups) > 1]
+    lines = [f"{name} ({_tensors(len(s.tensors))})" for name, s in zip(names, states, strict=True)][:12]
+    lines += [f"`{name}` ({_tensors(count)})" for name, count in groups.most_common(12) if len(groups) > 1]
     return ", ".join(lines)
 
 
+def _tensors(count: int) -> str:
+    return f"{count:,} tensor{'s' if count != 1 else ''}"

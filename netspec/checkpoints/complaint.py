@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from netspec.checkpoints.account import Account, RuleSet, Target
+from netspec.checkpoints.account import FEW, Account, RuleSet, Target, account
 from netspec.checkpoints.choose import Choice, choose, contents
+from netspec.checkpoints.heads import renamed_heads
 from netspec.checkpoints.stored import State
-from netspec.checkpoints.suggest import suggest
+from netspec.checkpoints.suggest import rule_of, suggest, with_rules
 from netspec.errors import DataError, SpecError, UsageError
 
 if TYPE_CHECKING:
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
 
 _RULES = 40
 """The most rules that are printed."""
-_LAYERS = 4
-"""The most layers that a file may lack for an option that draws them; without more it is another network's."""
 
 
 def complaint(network: Network, states: Sequence[State], target: Target, sets: Sequence[RuleSet],
@@ -27,15 +27,17 @@ def complaint(network: Network, states: Sequence[State], target: Target, sets: S
     found = choice.account
     lines = [f"the checkpoint does not fit '{target.name}' (by {found.source})"]
 
-    def fits(other: Target) -> bool:
+    def fits(other: Target, rules: Sequence[RuleSet] = sets) -> bool:
         try:
-            return not choose(states, other, sets, key)[0].account.problems
+            return not choose(states, other, rules, key)[0].account.problems
         except DataError:  # several sets would fit, of which one must be named first
             return False
 
-    classes = _classes(network, target, found, fits)
+    classes = _classes(network, target, found, fits, fits)
     if classes is not None:
         return DataError("NS602", "\n".join([*lines, f"  {classes[0]}", *_lists(found)]), classes[1])
+    if (renamed := _renamed(network, target, sets, choice, fits)) is not None:
+        return DataError("NS602", "\n".join([*lines, *renamed[0]]), renamed[1])
     lines += _lists(found)
     if len(states) > 1:
         lines.append(f"  looked at `{choice.view.label or 'the outermost mapping'}`; the file has {contents(states)}")
@@ -46,7 +48,7 @@ def complaint(network: Network, states: Sequence[State], target: Target, sets: S
     if absent and fits(target.without({p for p in target.shapes if p.rpartition(".")[0] in absent})):
         options = " ".join(f"--exclude {name}" for name in absent)
         return DataError("NS602", "\n".join(lines), f"`{options}` loads all else and draws {' and '.join(absent)}")
-    suggestion = suggest(sets, target, choice.view.tensors)
+    suggestion = suggest(sets, target, choice.view.tensors, found)
     if len(found.unexpected) == found.problems and (suggestion is None or suggestion.left.problems):
         layers = list(dict.fromkeys(k.rpartition(".")[0] or k for k in found.unexpected))
         lines += ["  these rules leave them out:", *(
@@ -73,14 +75,14 @@ def _absent(target: Target, found: Account) -> list[str]:
     layers = list(dict.fromkeys(k.rpartition(".")[0] for k in found.missing))
     whole = {k for k in target.shapes if k.rpartition(".")[0] in layers} == set(found.missing)
     alone = len(found.missing) == found.problems and "" not in layers
-    return layers if whole and alone and len(layers) <= _LAYERS else []
+    return layers if whole and alone and len(layers) <= FEW else []
 
 
-def _lists(account: Account) -> list[str]:
+def _lists(found: Account) -> list[str]:
     lines = []
-    for title, keys in (("missing in the file", account.missing),
-                        ("unexpected in the file", list(account.unexpected.values())),
-                        ("of another shape", list(map(str, account.misshapen))), ("mapped twice", account.twice)):
+    for title, keys in (("missing in the file", found.missing),
+                        ("unexpected in the file", list(found.unexpected.values())),
+                        ("of another shape", list(map(str, found.misshapen))), ("mapped twice", found.twice)):
         if keys:
             more = [f"    ... and {len(keys) - 10} more"] if len(keys) > 10 else []
             lines += [f"  {title} ({len(keys)}):", *(f"    {k[:160]}" for k in sorted(keys)[:10]), *more]
@@ -100,9 +102,30 @@ def _common(keys: Sequence[str]) -> str:
     return "".join(f"{w}." for w in common)
 
 
-def _classes(network: Network, target: Target, found: Account, fits: Callable[[Target], bool]
-             ) -> tuple[str, str] | None:
-    """Where only the number of classes differs: the classifiers and both numbers, and the options that load it."""
+def _renamed(network: Network, target: Target, sets: Sequence[RuleSet], choice: Choice,
+             fits: Callable[..., bool]) -> tuple[list[str], str] | None:
+    """Where classifiers have other names and another number of classes: what is said of it, and the options."""
+    found, tensors = choice.account, choice.view.tensors
+    names = renamed_heads(target, found, tensors)
+    if not names:
+        return None
+    lines = [rule_of(f"{theirs}.{{t}}", f"{ours}.{{t}}") for theirs, ours in names.items()]
+    rules = with_rules(sets, lines)
+    made = min((account(each, target, tensors) for each in rules), key=lambda a: a.problems)
+    classes = _classes(network, target, made, fits, lambda other: fits(other, rules), " --rules FILE")
+    if classes is None:
+        return None
+    alike = ", ".join(f"'{theirs}' looks like '{ours}'" for theirs, ours in names.items())
+    shown = ["  by this rule, to write to a file for `--rules FILE`:", *(f"    {line}" for line in lines)]
+    return [f"  {alike}: {classes[0]}", *_lists(found), *(shown if "--rules" in classes[1] else ())], classes[1]
+
+
+def _classes(network: Network, target: Target, found: Account, fits: Callable[[Target], bool],
+             remade: Callable[[Target], bool], more: str = "") -> tuple[str, str] | None:
+    """Where only the number of classes differs: the classifiers and both numbers, and the options that load it.
+
+    `remade` says whether the file fits a network with its number of classes, by the options `more`.
+    """
     if not found.misshapen or found.problems > len(found.misshapen):
         return None
     heads: dict[str, tuple[int, int]] = {}
@@ -115,9 +138,9 @@ def _classes(network: Network, target: Target, found: Account, fits: Callable[[T
     theirs, ours = next(iter(heads.values()))
     if set(heads.values()) != {(theirs, ours)}:
         return None
-    options = [f"`-s {p}={theirs}`{' in place of yours' if p in network.settings else ''} makes the network with the "
-               "checkpoint's"
-               for p in _params(network, target, fits, theirs, ours)]
+    options = [f"`-s {p}={theirs}{more}`{' in place of yours' if p in network.settings else ''} makes the network with "
+               "the checkpoint's"
+               for p in _params(network, target, remade, theirs, ours)]
     below = {p for p in target.shapes if p.rpartition(".")[0] in heads}
     if fits(target.without(below)):
         excluded = " ".join(f"--exclude {name}" for name in heads)
@@ -145,6 +168,6 @@ def _params(network: Network, target: Target, fits: Callable[[Target], bool], th
             except (SpecError, UsageError):
                 continue
             shapes = {k: tuple(map(int, s)) for k, (s, _, _) in other.graph.tensors().items() if k in target.shapes}
-            if len(shapes) == len(target.shapes) and fits(Target(target.name, shapes, target.spare)):
+            if len(shapes) == len(target.shapes) and fits(replace(target, shapes=shapes)):
                 good.append(param.name)
     return good

@@ -29,6 +29,8 @@ _ALIKE = {"convolution": "conv", "norm": "bn", "batchnorm": "bn", "linear": "fc"
           "dense": "fc", "downsample": "skip", "shortcut": "skip", "proj": "skip", "projection": "skip",
           "identity": "skip", "dw": "depthwise", "layer": "stage", "block": "stage", "features": "stage"}
 _SETS = 8
+_NEARLY = 10
+"""A set of rules that leaves one of so many tensors is the file's."""
 _TENSORS = 4000
 """The most tensors that rules are looked for; of so many others nobody has renamed a few."""
 
@@ -84,12 +86,17 @@ class Suggestion:
     left: Account
 
 
-def suggest(sets: Sequence[RuleSet], target: Target, tensors: Mapping[str, Stored]) -> Suggestion | None:
+def suggest(sets: Sequence[RuleSet], target: Target, tensors: Mapping[str, Stored],
+            best: Account) -> Suggestion | None:
     """Rules for the tensors that have no place and the places that have no tensor, which were tried.
 
-    The fewest that load it, beside one of the sets; None where there are none.
+    The fewest that load it, beside one of the sets; None where none do more than the set that fits best, which alone
+    is looked at where it leaves few tensors.
     """
-    found = [s for rules in sets[:_SETS] if (s := _suggest(rules, target, tensors)) is not None]
+    if best.problems * _NEARLY <= len(target.shapes):
+        sets = [rules for rules in sets if account(rules, target, tensors).problems == best.problems]
+    found = [s for rules in sets[:_SETS] if (s := _suggest(rules, target, tensors)) is not None
+             and s.left.problems < best.problems]
     return min(found, key=lambda s: (s.left.problems, len(s.lines)), default=None)
 
 
@@ -117,10 +124,18 @@ def _suggest(rules: RuleSet, target: Target, tensors: Mapping[str, Stored]) -> S
                 _take(paths, pairing.network.name(others), whole)
     if not lines:
         return None
-    values = next((la.values for la in rules.layers if not la.path), {})
-    first = Layer("", "", _parsed(lines, values), values)
-    left = account(RuleSet(rules.source, (first, *rules.layers), rules.home), target, tensors)
+    left = account(with_rules([rules], lines)[0], target, tensors)
     return Suggestion(tuple(lines), left) if left.problems < found.problems else None
+
+
+def with_rules(sets: Sequence[RuleSet], lines: Sequence[str]) -> list[RuleSet]:
+    """The sets, each with rules that come first."""
+    found = []
+    for rules in sets:
+        values = next((la.values for la in rules.layers if not la.path), {})
+        first = Layer("", "", _parsed(lines, values), values)
+        found.append(RuleSet(rules.source, (first, *rules.layers), rules.home))
+    return found
 
 
 def _take(shapes: dict[str, tuple[int, ...]], name: str, whole: bool) -> None:
@@ -288,12 +303,12 @@ def _lines(pairing: Pairing, tensors: Mapping[str, Stored], end: str) -> list[st
     made = network.name(tuple(
         f"{{{holes[at]}{f' {step:+d}'.replace('+', '+ ').replace('-', '- ') if step else ''}}}" if at in holes
         else _made((at, step, text), first) for at, step, text in pairing.sources))
-    line = _line(start + end, made + end)
+    line = rule_of(start + end, made + end)
     rules = _parsed([line], {})
     names = {file.name(n) for n in pairing.pairs}
     if rules and all((k.rpartition(".")[0] if end else k) in names for k in tensors if rules[0].pattern.fullmatch(k)):
         return [line]
-    return [_line(file.name(n) + end, network.name(other) + end) for n, other in pairing.pairs.items()
+    return [rule_of(file.name(n) + end, network.name(other) + end) for n, other in pairing.pairs.items()
             if not {"{", "}"} & set(file.name(n))]
 
 
@@ -303,9 +318,10 @@ def _adapted_line(rule: Adapted) -> str:
     same = all(key.rpartition(".")[2] == path.rpartition(".")[2] for key, path in rule.paths.items())
     if len(layers) == 1 and same:
         (layer, path), = layers
-        return _line(f"{layer}.{{t}}", f"{path}.{{t}}", rule.reshape)
-    return _line(rule.start, rule.target, rule.reshape)
+        return rule_of(f"{layer}.{{t}}", f"{path}.{{t}}", rule.reshape)
+    return rule_of(rule.start, rule.target, rule.reshape)
 
 
-def _line(start: str, to: str, reshape: bool = False) -> str:
+def rule_of(start: str, to: str, reshape: bool = False) -> str:
+    """A rule as a line of YAML."""
     return f"- {{from: {json.dumps(start)}, to: {json.dumps(to)}{', reshape: true' if reshape else ''}}}"
