@@ -117,6 +117,7 @@ def main() -> None:
 
 def run(args: list[str] | None = None) -> int:
     """Runs a command line; gives the exit code."""
+    words: list[str] = []
     try:
         prepare()
         # `-:block` is a block of stdin; click would look for an option of this name.
@@ -128,7 +129,7 @@ def run(args: list[str] | None = None) -> int:
     except click.exceptions.Exit as e:
         return e.exit_code
     except click.ClickException as e:
-        tell(_shown(e))
+        tell(_shown(e, words))
         return 2
     except (click.Abort, KeyboardInterrupt):
         tell("stopped")
@@ -154,13 +155,15 @@ def run(args: list[str] | None = None) -> int:
         return _bug(e)
 
 
-def _shown(error: click.ClickException) -> str:
-    """What click says of a wrong command line, its usage included."""
+def _shown(error: click.ClickException, words: list[str]) -> str:
+    """What click says of a wrong command line, its usage included, and how a param that was meant is set."""
     from netspec.render import logged
+    from netspec.unknown_option import meant_param
 
     said = io.StringIO()
     error.show(said)
-    return logged(said.getvalue().rstrip("\n"))
+    help = meant_param(error, words)
+    return logged(said.getvalue().rstrip("\n")) + (f"\n   help: {logged(help)}" if help else "")
 
 
 def show_error(error: NetspecError) -> None:

@@ -374,3 +374,25 @@ def test_backend_that_cannot(monkeypatch: pytest.MonkeyPatch, netspec_, backend,
     said = netspec_(*args)
     assert said.code == code and piece in said.err
     assert "half" in netspec_("list", "backends").out
+
+
+@pytest.mark.parametrize("line, piece", [
+    ("compile resnet18 --classes 10", "-s classes=10"),
+    ("compile resnet18 --classes=10 --to onnx", "-s classes=10"),
+    ("summary tiny.yaml --classes 10", "-s classes=10"),
+    ("summary tiny.yaml -classes 10", "-s classes=10"),
+    ("summary tiny.yaml classes=10", "-s classes=10"),
+    ("draw --classes tiny.yaml", "-s classes="),
+    ("run tiny.yaml --classes 10", "-s classes=10"),
+    ("explain tiny.yaml --width 10", "No such option"),
+    ("summary tiny.yaml --qqq 3", "params of the spec are set by -s: classes"),
+    ("summary none.yaml --qqq 3", "-s qqq=3"),
+])
+def test_an_option_that_is_a_param_of_the_spec(netspec_, line: str, piece: str) -> None:
+    said = netspec_(*line.split())
+    assert (said.code, said.out) == (2, "") and piece in said.err
+
+
+def test_an_option_that_is_nearly_right_is_no_param(netspec_) -> None:
+    said = netspec_("summary", "tiny.yaml", "--strickt")
+    assert "--strict" in said.err and "-s " not in said.err

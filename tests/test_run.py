@@ -205,3 +205,27 @@ def test_the_bare_session_gives_the_same(netspec_: Netspec) -> None:  # noqa: F8
     assert netspec_(path, "--npy", "x.npy", "--save", "o.npz")[0] == 0
     (theirs,) = ort.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, {"x": x})
     assert np.array_equal(np.load("o.npz")["y"], theirs)
+
+
+@pytest.mark.parametrize("batch, args, said, help", [
+    (1, ["-b", "3"], "-b 3: the batch of the model is fixed at 1", "leave out -b"),
+    (2, ["-b", "3", "--npy", "a.npy"], "-b 3: the batch of the model is fixed at 2", "leave out -b"),
+    ("n", ["-b", "3", "--image", "a.png"], "-b 3: one image is a batch of 1", "give --image 3 times"),
+    ("n", ["-b", "3", *["--image", "a.png"] * 2], "-b 3: 2 images are their batch", "leave out -b"),
+    (1, ["--image", "a.png"] * 2, "2 images are a batch of 2, and the batch of the model is fixed at 1", "once"),
+    (3, ["--image", "a.png"], "one image is a batch of 1, and the batch of the model is fixed at 3", "3 times"),
+])
+def test_a_batch_that_cannot_be_says_why(
+    netspec_: Netspec, batch: int | str, args: list[str], said: str, help: str  # noqa: F811
+) -> None:
+    path = identity(shape=(batch, 3, 8, 8))
+    np.save("a.npy", np.zeros((2, 3, 8, 8), np.float32))
+    Path("a.png").write_bytes((CASES / "gray8.png").read_bytes())
+    code, out, err = netspec_(path, *args)
+    assert (code, out) == (2, "") and said in err and help in err
+
+
+@pytest.mark.parametrize("batch, args", [(1, ["-b", "1"]), (2, ["-b", "2"]), ("n", ["-b", "1", "--image", "a.png"])])
+def test_a_batch_that_is_the_same_is_fine(netspec_: Netspec, batch: int | str, args: list[str]) -> None:  # noqa: F811
+    Path("a.png").write_bytes((CASES / "gray8.png").read_bytes())
+    assert netspec_(identity(shape=(batch, 3, 8, 8)), *args)[0] == 0

@@ -56,7 +56,7 @@ class Feeds:
             source = files[0] if len(files) == 1 else f"{len(files)} images"
             self._once(name, source)
             if len(self.sizes.ports[name].shape) == 4:
-                self.sizes.first(name, len(files), source)
+                self.sizes.pictures(name, len(files), source)
 
     def give(self, name: str, value: Any, source: str) -> None:
         """Gives an input its value; raises UsageError for a second one, DataError for one that does not fit."""

@@ -24,6 +24,8 @@ class Bound:
     source: str
     file: str = ""
     """Empty for what the model or an option says."""
+    images: bool = False
+    """Whether it is a number of images."""
 
 
 @dataclass
@@ -85,20 +87,31 @@ class Sizes:
         for axis, size in enumerate(shape):
             self._bind(name, axis, size, f"for {name}", source or "an array")
 
-    def first(self, name: str, value: int, source: str) -> None:
-        """Takes the first dimension of an array that is still to be made; raises DataError."""
-        self._bind(name, 0, value, f"for {name}", source)
+    def pictures(self, name: str, count: int, source: str) -> None:
+        """Takes the batch of images that are still to be read; raises UsageError, DataError."""
+        fixed = self.ports[name].shape[0]
+        if isinstance(fixed, int) and fixed != count:
+            given = "one image is" if count == 1 else f"{count} images are"
+            text = f"{given} a batch of {count}, and the batch of {self.model} is fixed at {fixed}"
+            raise UsageError(text, f"give --image {fixed} times" if fixed > 1 else "give --image once")
+        self._bind(name, 0, count, f"for {name}", source, images=True)
 
     def batch(self, value: int) -> None:
         """Takes `-b`: the value of the first symbol; raises UsageError, DataError."""
         found = self._batch()
         if found is not None:
+            before = self.bound.get(self._key(*found))
+            if before is not None and before.images and before.value != value:
+                text = "one image is a batch of 1" if before.value == 1 else f"{before.value} images are their batch"
+                raise UsageError(f"-b {value}: {text}", f"leave out -b, or give --image {value} times")
             self._bind(*found, value, "by -b")
             return
         first = next(((n, p.shape) for n, p in self.ports.items() if p.shape), None)
         if first is None:
             raise UsageError(f"no input of {self.model} has a size that -b could set", self._known())
-        self._bind(first[0], 0, value, "by -b")
+        fixed = first[1][0]
+        if fixed != value:
+            raise UsageError(f"-b {value}: the batch of {self.model} is fixed at {fixed}", "leave out -b")
 
     def complete(self) -> list[str]:
         """Gives every symbol that is left a value; says which height, width and other sizes were chosen so."""
@@ -146,9 +159,9 @@ class Sizes:
         d = self.ports[name].shape[axis]
         return d if isinstance(d, str) else f"dimension {axis} of {name}"
 
-    def _bind(self, name: str, axis: int, value: int, source: str, file: str = "") -> None:
+    def _bind(self, name: str, axis: int, value: int, source: str, file: str = "", images: bool = False) -> None:
         """Gives a dimension its value; raises where it has another."""
-        expected, given = self.ports[name].shape[axis], Bound(value, source, file)
+        expected, given = self.ports[name].shape[axis], Bound(value, source, file, images)
         if isinstance(expected, int):
             before = Bound(expected, f"in {self.model}")
         else:
