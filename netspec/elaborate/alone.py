@@ -25,8 +25,9 @@ from netspec.elaborate.run import (
 from netspec.elaborate.top import _as_yaml, _deep_recursion, _input, size_of
 from netspec.elaborate.values import POISON, BlockFrame, Env, Mistake, Names, Poisoned, Val
 from netspec.errors import Reporter, Source, Span, UsageError, did_you_mean
-from netspec.graph import Graph, Output, holders
+from netspec.graph import Graph, Output
 from netspec.parse import Map, Scalar, Seq, Tree, parse
+from netspec.passes.scopes import carried
 from netspec.steps import BlockDecl, Step
 
 
@@ -133,8 +134,7 @@ def _build(
     nodes = dead_steps(run, outputs)
     if nodes is None:
         return None
-    held = holders(nodes)
-    scopes = [s for s in run.scopes.values() if s.path in held]
+    scopes = carried(run.scopes.values(), nodes, {})
     return Graph(decl.name, nodes, outputs, scopes, decl.doc).check()
 
 

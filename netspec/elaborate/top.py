@@ -30,10 +30,11 @@ from netspec.elaborate.run import (
 from netspec.elaborate.values import POISON, BlockFrame, Entry, Env, Mistake, Names, Poisoned, Val
 from netspec.errors import Reporter, Source, Span, UsageError, did_you_mean
 from netspec.expr import parse_template
-from netspec.graph import Graph, Output, holders
+from netspec.graph import Graph, Output
 from netspec.identifiers import Kind, Path, clipped, why_not
 from netspec.ops import OPS, OpError, Shape
 from netspec.parse import Map, Scalar, Seq, Tree, parse
+from netspec.passes.scopes import carried
 from netspec.steps import ParamDecl, entries, text
 
 
@@ -125,8 +126,7 @@ def _network(
     if nodes is None:
         return None
     title = next((v.title for v in reversed(chain) if v.title), doc.title)
-    held = holders(nodes)
-    scopes = [s for s in run.scopes.values() if s.path in held]
+    scopes = carried(run.scopes.values(), nodes, {})
     return Graph(variant or doc.name, nodes, outputs, scopes, title).check()
 
 
