@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import io
 import re
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,6 +20,7 @@ from parity import SPECS, TARGETS, images, network, onnx_run, onnx_session, rand
 from safetensors.torch import save_file
 from torch import nn
 
+from netspec.cli import run
 from netspec.errors import DataError
 from netspec.network import Network
 
@@ -50,11 +52,14 @@ def model(torchvision: ModuleType, name: str) -> nn.Module:
 
 
 def command(variant: str, weights: Path, out: Path, to: str = "onnx") -> subprocess.CompletedProcess[str]:
-    """`netspec compile SPEC --variant V --weights FILE --to TARGET -o OUT`."""
+    """What `netspec compile SPEC --variant V --weights FILE --to TARGET -o OUT` gives, without a process of its own."""
     spec = SPECS / f"{TARGETS[variant]['family']}.yaml"
-    return subprocess.run([sys.executable, "-m", "netspec", "compile", str(spec), "--variant", variant,
-                           "--weights", str(weights), "--to", to, "-o", str(out)],
-                          capture_output=True, text=True, check=False)
+    line = ["compile", str(spec), "--variant", variant, "--weights", str(weights), "--to", to, "-o", str(out)]
+    streams = [io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2)]
+    with redirect_stdout(streams[0]), redirect_stderr(streams[1]):
+        code = run(line)
+    said = [stream.buffer.getvalue().decode() for stream in streams]  # type: ignore[attr-defined]
+    return subprocess.CompletedProcess(line, code, *said)
 
 
 @pytest.fixture
@@ -185,6 +190,7 @@ def test_tensors_that_do_not_fit_are_listed_and_nothing_is_written(
     state = resnet18.state_dict()
     message = spoil(state)
     weights = save(state, folder / "weights.safetensors")
+    (folder / "out").mkdir()
     done = command("resnet18", weights, folder / "out" / "net", to)
     assert done.returncode == 1, done.stderr
     assert re.search(message, done.stderr, re.DOTALL), done.stderr

