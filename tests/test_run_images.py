@@ -184,7 +184,7 @@ def test_images_are_a_batch_and_other_inputs_are_refused(netspec_: Netspec) -> N
     assert code == 0 and "input x: 2x3x8x9 float32, from 2 images" in out
     assert np.array_equal(np.load("o.npz")["y"][0], read_images([image], "x", RGB, (1, 3, 8, 9), print)[0])
     code, _, err = netspec_(path, "--image", image, "-b", "2")
-    assert code == 1 and "n is 1 for x and 2 by -b" in err
+    assert code == 2 and "-b 2: one image is a batch of 1" in err
     for shape, said in ((("n", 4, 8, 8), "needs an input of 3 or 1 x H x W, 'x' is nx4x8x8"),
                         ((3, 8, 8), "no input has four dimensions")):
         code, _, err = netspec_(identity(shape=shape), "--image", image)

@@ -141,7 +141,7 @@ def test_stdin_without_a_name(monkeypatch: pytest.MonkeyPatch, folder: Path) -> 
     [
         (b"", 1, "a spec is a mapping"),
         (b"\xff\xfe\x00", 1, "NS101"),
-        (b"PK\x03\x04\x00\x00\xfe", 1, "NS101"),
+        (b"PK\x03\x04\x00\x00\xfe", 2, "is an archive, not a spec"),
         (b"#" * (4 * 2**20 + 1), 1, "larger than 4 MiB"),
     ],
 )
