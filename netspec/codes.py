@@ -176,7 +176,9 @@ CODES: dict[str, Code] = {
         "or by a rule under `checkpoints`. Prefixes of all names, mappings around the state dict and shards are seen "
         "through; where several sets of tensors fit, `--checkpoint-key` names one. For renamed tensors the rules to "
         "write are printed, for another number of classes the options that load the rest. A file is refused that "
-        "holds Python classes, that is damaged, or that would take more than the network needs.",
+        "holds Python classes, that is damaged, or that would take more than the network needs. Where it can be seen "
+        "without reading such a pickle which of its keys has the tensors, the command is printed that saves these; "
+        "it runs what is in the file, so it is for those who trust the file.",
     ),
     "NS603": Code(
         "a model that cannot be written",

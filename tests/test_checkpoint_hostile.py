@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import re
+import shlex
 import struct
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from netspec_torch.outline import conversion
 from safetensors.numpy import save_file
 
 import netspec
@@ -231,7 +233,82 @@ def test_a_class_in_a_pickle_is_named_and_how_to_save_again(
     with pytest.raises(DataError, match=f"holds the class {name}") as info:
         net.arrays(weights=tmp_path / "w.pth")
     assert "torch.save(model.state_dict()" in info.value.help
-    assert "weights_only=False" not in info.value.help + str(info.value)
+    before, trusting, line = info.value.help.partition("; if you trust the file, of which this runs the code:\n")
+    assert "weights_only=False" not in before and ("weights_only=False" in line) == bool(trusting)
+
+
+def state() -> dict[str, torch.Tensor]:
+    return {f"{layer}.{t}": torch.ones(2) for layer in "abcd" for t in ("weight", "bias")}
+
+
+ODD = argparse.Namespace(lr=1)
+CONVERTED: dict[str, tuple[object, str]] = {
+    "model": ({"model": state(), "args": ODD}, "['model'], "),
+    "after": ({"args": ODD, "epoch": 3, "net": {"state_dict": state()}}, "['net']['state_dict'], "),
+    "optimizer": ({"args": ODD, "model": torch.nn.Linear(9, 9).state_dict(), "optimizer": {
+        "state": {i: {"step": torch.tensor(1.0), "exp_avg": torch.ones(9), "exp_avg_sq": torch.ones(9)}
+                  for i in range(4)}}}, "['model'], "),
+    "average": ({"model": state(), "args": ODD, "ema": {"module": {**state(), "n": torch.tensor(3)}}},
+                "{'model': d['model'], 'ema.module': d['ema']['module']}"),
+    "beside": ({**state(), "args": ODD}, "if torch.is_tensor(v)}, "),
+    "inside": ({"model": {**state(), "a._extra_state": ODD}}, "if torch.is_tensor(v)}, "),
+    "module": (torch.nn.Linear(2, 2), ".state_dict(), "),
+    "module in it": ({"model": torch.nn.Sequential(torch.nn.Linear(2, 2)), "epoch": 3}, "['model'].state_dict()"),
+    "parameters": ({"params": torch.nn.ParameterDict({"a": torch.ones(2)}).state_dict(), "args": ODD}, "['params']"),
+}
+
+
+def conversions(folder: Path, net: Network, protocol: int, old: bool) -> dict[str, str]:
+    """The code that is printed for each."""
+    found = {}
+    for name, (value, wanted) in CONVERTED.items():
+        torch.save(value, folder / f"{name}.pth", pickle_protocol=protocol, _use_new_zipfile_serialization=not old)
+        with pytest.raises(DataError) as info:
+            net.arrays(weights=folder / f"{name}.pth")
+        command, option, found[name] = shlex.split(info.value.help.splitlines()[-1])
+        assert (command, option) == ("python", "-c") and wanted in found[name], found[name]
+    return found
+
+
+@pytest.mark.parametrize("protocol", [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_the_line_that_is_printed_for_a_trusted_file_takes_its_tensors_out(
+        net: Network, protocol: int, tmp_path: Path) -> None:
+    codes = conversions(tmp_path, net, protocol, protocol == 2)
+    lines = [f"{code}\nimport os; os.replace('weights.pth', {str(tmp_path / f'{name}.new')!r})"
+             for name, code in codes.items()]
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], cwd=tmp_path, check=True)
+    for name in CONVERTED:
+        os.replace(tmp_path / f"{name}.new", tmp_path / "new.pth")
+        states = states_of(tmp_path / "new.pth", Need())
+        assert len(states) == 1 + (name == "average") and states[0].tensors, name
+        if name in ("model", "beside", "inside", "average"):
+            assert dict(states[0].tensors).keys() == state().keys(), name
+
+
+def test_no_line_has_words_of_a_file_that_a_shell_would_read(net: Network, tmp_path: Path) -> None:
+    for key in ("a'b", 'a"; rm x; "', "$(touch x)", "`x`", "a\nb", "k" * 100, "\u202e"):
+        torch.save({key: state(), "args": ODD}, tmp_path / "w.pth")
+        with pytest.raises(DataError) as info:
+            net.arrays(weights=tmp_path / "w.pth")
+        assert key not in info.value.help and "weights_only" not in info.value.help
+    torch.save({"model": state(), "args": ODD}, tmp_path / "it's $HOME.pth")
+    with pytest.raises(DataError) as info:
+        net.arrays(weights=tmp_path / "it's $HOME.pth")
+    assert "torch.load('FILE', " in info.value.help and "HOME" not in info.value.help
+
+
+def test_no_instructions_of_a_pickle_break_its_outline(tmp_path: Path) -> None:
+    """Whatever they are, there is a line or none, after as many steps as there are instructions."""
+    rng = np.random.default_rng(0)
+    whole = pickle.dumps({"model": {"a": 1, "b": [2, (3, 4)]}, "args": ODD}, 2)
+    for _ in range(200):
+        data = bytearray(whole)
+        for at in rng.integers(0, len(data), rng.integers(1, 6)):
+            data[at] = rng.choice([*b"(}])tuseab02.NRQqhrjX", rng.integers(256)])
+        conversion(tmp_path, bytes(data), 10_000)
+    assert conversion(tmp_path, b"(" * 10_000 + b"}" * 10_000 + b"(t" * 10_000 + b".", 10**6) == ""
+    loop = b"}q\0X\1\0\0\0ah\0s."
+    assert conversion(tmp_path, loop, 100) == ""
 
 
 def test_pickles_of_other_protocols_and_scripts(net: Network, tmp_path: Path) -> None:

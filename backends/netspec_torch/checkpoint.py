@@ -17,6 +17,7 @@ from netspec.checkpoints.archives import BROKEN, open_archive
 from netspec.checkpoints.stored import Need, State, Stored, reading, refuse
 from netspec.errors import DataError
 from netspec_torch.mapped import Mapped
+from netspec_torch.outline import conversion
 from netspec_torch.pickles import Stopped, screen
 
 _DEPTH = 8
@@ -38,7 +39,7 @@ def read(path: Path, need: Need) -> list[State]:
         else:
             _screen_legacy(path, need)
     except Stopped as e:
-        raise _stopped(path, e.name, str(e)) from None
+        raise _stopped(path, e.name, str(e), conversion(path, e.rest, _most(need))) from None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of other protocols of pickle, and of types that torch renames
@@ -54,9 +55,11 @@ def read(path: Path, need: Need) -> list[State]:
     return states
 
 
-def _stopped(path: Path, name: str, why: str) -> DataError:
+def _stopped(path: Path, name: str, why: str, line: str = "") -> DataError:
     if name:
-        return refuse(path, f"is not read: it holds the class {name}, and netspec unpickles tensors alone", _AGAIN)
+        trusted = f"; if you trust the file, of which this runs the code:\n{line}" if line else ""
+        return refuse(path, f"is not read: it holds the class {name}, and netspec unpickles tensors alone",
+                      _AGAIN + trusted)
     return refuse(path, f"is no checkpoint of tensors alone ({why})", _AGAIN)
 
 

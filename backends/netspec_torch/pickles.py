@@ -26,6 +26,8 @@ class Stopped(Exception):
     def __init__(self, name: str, why: str = "") -> None:
         super().__init__(why or name)
         self.name = name
+        self.rest = b""
+        """The pickle, where it is a class that stops it and not a bomb."""
 
 
 def screen(data: bytes, limit: int, most: int) -> int:
@@ -42,7 +44,7 @@ def screen(data: bytes, limit: int, most: int) -> int:
         for opcode, argument, _ in pickletools.genops(stream):
             name = opcode.name
             if name in ("GLOBAL", *_NEVER):
-                _allow(_global(name, argument, names))
+                _allow(_global(name, argument, names), data)
             most -= 1
             if most < 0:
                 raise Stopped("", "it makes more than what the network could need")
@@ -65,9 +67,11 @@ def _global(opcode: str, argument: object, names: list[str]) -> str:
     return ".".join(names) if opcode == "STACK_GLOBAL" else opcode.lower()
 
 
-def _allow(name: str) -> None:
+def _allow(name: str, data: bytes) -> None:
     if not _ALLOWED.fullmatch(name):
-        raise Stopped(name[:200])
+        stopped = Stopped(name[:200])
+        stopped.rest = data
+        raise stopped
 
 
 def _step(name: str, argument: object, stack: list[tuple[int, str]], marks: list[int],
