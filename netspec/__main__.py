@@ -1,5 +1,15 @@
-"""`python -m netspec`."""
+"""`python -m netspec`, which finds the modules of the current folder first."""
 
-from netspec.cli import main
+import sys
+
+try:
+    from netspec.cli import main
+except Exception:
+    from netspec.optional import hidden
+
+    if not (missing := hidden()):
+        raise
+    sys.stderr.write(f"error: {missing}\n   help: {missing.help}\n")
+    sys.exit(missing.exit_code)
 
 main()

@@ -195,9 +195,14 @@ def _color() -> str:
 
 
 def _bug(error: Exception) -> int:
-    """Says what to report; the traceback goes to a file only on request."""
+    """Says what to report, unless a file hides a library; the traceback is printed only on request."""
     import traceback
 
+    from netspec.optional import hidden
+
+    if missing := hidden():
+        show_error(missing)
+        return missing.exit_code
     last = traceback.extract_tb(error.__traceback__)[-1]
     tell(
         f"error: a bug of netspec: {type(error).__name__}: {str(error)[:500]}\n"

@@ -39,10 +39,13 @@ class TorchBackend:
         from netspec.files import together, write_text
         from netspec_torch.emit import source
         from netspec_torch.entries import Beside
+        from netspec_torch.target import check_name
 
         target = Path(target)
         if not options.weights:
-            return [write_text(target, source(graph, options))]
+            text = source(graph, options)
+            check_name(target, text)
+            return [write_text(target, text)]
         try:
             with needing("writing .pth", "torch"):
                 from netspec_torch.weights import save
@@ -56,6 +59,7 @@ class TorchBackend:
             if place == new.target:
                 raise UsageError(f"{target} is to be the source, and its weights would have the same name",
                                  "name a .py file with -o")
+            check_name(target, source(graph, options, Beside(place.name, "0" * 64)))
             weights = new.add(place.name, hashed=True)
             save(graph, arrays, weights)
             text = source(graph, options, Beside(place.name, weights.sha256()))
@@ -70,6 +74,12 @@ class TorchBackend:
         except MissingError as e:
             return f"the weights as .safetensors: {e}" if options.weights else ""
         return ""
+
+    def remarks(self, target: Path) -> list[str]:
+        """What stands in the way of importing the file that was written."""
+        from netspec_torch.target import remarks
+
+        return remarks(target)
 
     def to_module(
         self,

@@ -67,6 +67,7 @@ def command(
     _check_output(target, output)
     network = request.network()
     note = ""
+    remarks: list[str] = []
     if target == "json":
         from netspec.graph_json import to_json
 
@@ -84,10 +85,13 @@ def command(
         written = backend.emit(graph, arrays, path, chosen)
         said = backend.note(graph, chosen) if hasattr(backend, "note") and not request.quiet else ""
         note = f", {said}" if said else ""
+        remarks = backend.remarks(path) if hasattr(backend, "remarks") else []
     if not request.quiet and written:
         counts = totals(network.inference.nodes.values())
         files = ", ".join(f"{p} ({size(p.stat().st_size)})" for p in written)
         say(f"{network.name}: {counts.params:,} parameters, {counts.macs:,} MACs -> {files}{note}")
+        for remark in remarks:
+            say(f"note: {remark}")
     return 0
 
 
