@@ -37,7 +37,7 @@ _YAML = "a spec is YAML: `netspec: 1`, ..."
 
 KINDS = (
     # ir_version, then one of the other fields of a ModelProto
-    Kind("an ONNX model", (".onnx",), _bytes(rb"\x08[\x01-\x7f][\x12\x1a\x22\x28\x32\x3a\x42\x72]"),
+    Kind("an ONNX model", (".onnx",), _bytes(rb"\x08[\x01-\x1f][\x12\x1a\x22\x28\x32\x3a\x42\x72]"),
          "`netspec run {}` takes one", "--to onnx"),
     Kind("arrays of numpy", (".npz",), _bytes(rb"PK\x03\x04.{22}[^/]*?\.npy"), _WEIGHTS),
     Kind("a checkpoint of PyTorch", (".pth", ".pt", ".ckpt", ".pkl"),
