@@ -81,7 +81,8 @@ def foreign(name: str, data: bytes) -> UsageError | None:
     """The error that says what a file is which is read as a spec and is none; None where it may be one."""
     kind = of_bytes(data[:512])
     if kind is not None:
-        return UsageError(f"{name} is {kind.what}, not a spec", kind.help.replace("{}", name))
+        renamed = "" if of_name(name) is kind else f"; name it *{kind.suffixes[0]} first" if kind.suffixes else ""
+        return UsageError(f"{name} is {kind.what}, not a spec", kind.help.replace("{}", name) + renamed)
     if name.lower().endswith(SPEC_SUFFIXES) or _SPEC.search(data):
         return None
     kind = of_name(name)
