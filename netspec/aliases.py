@@ -230,8 +230,18 @@ for _meant, _names in _KEYS.items():
         KEYS.setdefault(_name, []).append(_meant)
 KEYWORDS = {name: meant for meant, names in _KEYWORDS.items() for name in names.split()}
 VALUES = {name: meant for meant, names in _VALUES.items() for name in names.split()}
-TYPES = {"integer": "int", "number": "float", "boolean": "bool", "string": "str", "tuple": "size", "array": "list",
-         "module": "block", "layer": "block", "function": "block", "double": "float"}
+TYPES = {
+    "integer": "int",
+    "number": "float",
+    "boolean": "bool",
+    "string": "str",
+    "tuple": "size",
+    "array": "list",
+    "module": "block",
+    "layer": "block",
+    "function": "block",
+    "double": "float",
+}
 """Types of parameters -> those of netspec."""
 OPS = {name: meant for table in (_OPS, _SAID) for meant, names in table.items() for name in names.split()}
 ARGUMENTS = {name: meant.split() for meant, names in _ARGUMENTS.items() for name in names.split()}

@@ -42,8 +42,11 @@ def number(value: Any, what: str) -> int | float:
 def whole(value: Any, what: str) -> int:
     """The value, if it is an integer; raises Fault."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise Fault("NS302", f"{what} expects an integer, got {kind(value)}",
-                    "`//` divides integers, `int(...)` cuts" if isinstance(value, float) else "")
+        raise Fault(
+            "NS302",
+            f"{what} expects an integer, got {kind(value)}",
+            "`//` divides integers, `int(...)` cuts" if isinstance(value, float) else "",
+        )
     return value
 
 
@@ -59,8 +62,11 @@ def finite(value: Any) -> Any:
 def truth(value: Any) -> bool:
     """The value, if it is a bool; raises Fault."""
     if not isinstance(value, bool):
-        raise Fault("NS302", f"a condition is true or false, got {kind(value)}",
-                    "compare it: `n > 0`" if isinstance(value, (int, float)) else "")
+        raise Fault(
+            "NS302",
+            f"a condition is true or false, got {kind(value)}",
+            "compare it: `n > 0`" if isinstance(value, (int, float)) else "",
+        )
     return value
 
 
@@ -91,8 +97,13 @@ def binary(sign: str, a: Any, b: Any) -> Any:
 
 
 _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
-    "+": lambda a, b: a + b, "-": lambda a, b: a - b, "*": lambda a, b: a * b, "/": lambda a, b: a / b,
-    "//": lambda a, b: a // b, "%": lambda a, b: a % b}
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a / b,
+    "//": lambda a, b: a // b,
+    "%": lambda a, b: a % b,
+}
 
 
 def power(a: int | float, b: int | float) -> int | float:
@@ -100,7 +111,7 @@ def power(a: int | float, b: int | float) -> int | float:
     if isinstance(a, int) and isinstance(b, int) and b >= 0 and abs(a) > 1 and b * math.log2(abs(a)) > 63.01:
         raise Fault("NS303", "the result is out of bounds", "integers are below 2^63")
     try:
-        result = a ** b
+        result = a**b
     except ZeroDivisionError:
         raise Fault("NS303", "division by zero") from None
     except OverflowError:
@@ -198,6 +209,7 @@ def _one(name: str, fn: Callable[[Any], Any]) -> Callable[..., Any]:
             return finite(fn(number(args[0], f"'{name}'")))
         except (ValueError, OverflowError):
             raise Fault("NS303", f"'{name}' of {args[0]!r} is not defined or out of bounds") from None
+
     return call
 
 

@@ -68,8 +68,15 @@ class Backend(Protocol):
     def emit(self, graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, options: Options) -> list[Path]:
         """Writes a graph with its weights; gives the files written."""
 
-    def run(self, graph: Graph, arrays: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray],
-            device: str = "cpu", repeat: int = 1, options: Options = DEFAULTS) -> Result:
+    def run(
+        self,
+        graph: Graph,
+        arrays: Mapping[str, np.ndarray],
+        inputs: Mapping[str, np.ndarray],
+        device: str = "cpu",
+        repeat: int = 1,
+        options: Options = DEFAULTS,
+    ) -> Result:
         """Runs a graph; raises MissingError where the device is not there."""
 
 

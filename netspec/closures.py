@@ -26,8 +26,11 @@ def unknown_help(name: str, env: Any, compared: bool) -> Hint:
     """The help for a name that nobody knows."""
     known = list(env.names())
     said = value_name_help(name, known)
-    return Hint(lambda: said) if said else did_you_mean(
-        name, known, f"a string is quoted here: '{name}'" if compared else "")
+    return (
+        Hint(lambda: said)
+        if said
+        else did_you_mean(name, known, f"a string is quoted here: '{name}'" if compared else "")
+    )
 
 
 def guard(token: Token, fn: Callable[..., Any], *args: Any) -> Any:

@@ -14,8 +14,23 @@ from netspec.ops import OPS, lookup
 from netspec.parse import Map, Scalar, Seq, Tree
 from netspec.steps import BRANCH_KEYS, JOINS, KEYWORDS, split_name
 
-SECTIONS = ("netspec", "name", "title", "source", "doc", "use", "params", "variants", "let", "input", "blocks", "body",
-            "outputs", "expect", "checkpoints")
+SECTIONS = (
+    "netspec",
+    "name",
+    "title",
+    "source",
+    "doc",
+    "use",
+    "params",
+    "variants",
+    "let",
+    "input",
+    "blocks",
+    "body",
+    "outputs",
+    "expect",
+    "checkpoints",
+)
 """The keys of a document."""
 
 
@@ -101,8 +116,11 @@ def _call_help(name: str, op: str, inner: str, known: Sequence[str]) -> str:
         pairs.append((meant_argument(key.strip(), params) or key.strip(), value.strip()))
     given = ", ".join(f"{k}: {v}" for k, v in pairs) if named else ", ".join(arguments)
     text = f": {{{given}}}" if named else f": [{given}]" if given else ""
-    return f"arguments follow a colon: `{f'{name} = ' if name else ''}{meant}{text}`" if text else (
-        f"write `{f'{name} = ' if name else ''}{meant}`")
+    return (
+        f"arguments follow a colon: `{f'{name} = ' if name else ''}{meant}{text}`"
+        if text
+        else (f"write `{f'{name} = ' if name else ''}{meant}`")
+    )
 
 
 def second_op_help(first: Scalar, second: Scalar) -> str | Hint:

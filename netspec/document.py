@@ -156,8 +156,14 @@ class Reader:
     def _sort(self, path: Path, tree: Map, bad: set[int]) -> Document:
         part = {k.text: v for k, v in entries(tree, bad)}
         steps = StepReader(bad, self.reporter)
-        doc = Document(path, tree, text(part.get("name")) or from_file_name(path.stem), text(part.get("title")),
-                       text(part.get("source")), bad=bad)
+        doc = Document(
+            path,
+            tree,
+            text(part.get("name")) or from_file_name(path.stem),
+            text(part.get("title")),
+            text(part.get("source")),
+            bad=bad,
+        )
         if doc.name != path.stem and "name" not in tree.keys() and "body" in tree.keys():
             place = Span(tree.span.source, tree.span.line, tree.span.col, tree.span.line, tree.span.col + 1)
             self.reporter.note("NS205", f"this network has no `name`; it is '{doc.name}', after its file", place)
@@ -185,11 +191,13 @@ class Reader:
     def _unique(self, doc: Document, key: Scalar) -> None:
         """A block must not have the name of an op or of another block that the file sees."""
         if lookup(key.text) is not None or key.text in ("do", "tee"):
-            self.reporter.error("NS204", f"the block '{key.text}' has the name of an op", key.span,
-                                help="choose another name")
+            self.reporter.error(
+                "NS204", f"the block '{key.text}' has the name of an op", key.span, help="choose another name"
+            )
         elif key.text in doc.used:
-            self.reporter.error("NS204", f"the block '{key.text}' is also brought in by `use`", key.span,
-                                help="choose another name")
+            self.reporter.error(
+                "NS204", f"the block '{key.text}' is also brought in by `use`", key.span, help="choose another name"
+            )
 
     def _block(self, key: Scalar, value: Tree, doc: Document, steps: StepReader) -> BlockDecl:
         bad = steps.bad
@@ -204,9 +212,21 @@ class Reader:
         named = any(id(k) in bad for section in ("params", "let") for k, _ in entries(part.get(section), set()))
         listed = [tree for section in ("inputs", "outputs") for tree in items(part.get(section), set())]
         failed = bool(cut) or any(p.failed for p in params) or any(id(t) in bad for t in (key, value, *listed))
-        return BlockDecl(key.text, key, doc, params, tuple(entries(part.get("let"), set())), names("inputs"),
-                         names("outputs"), steps.body(part.get("body")), text(part.get("doc")), part.get("examples"),
-                         value, failed, bool(cut & {"params", "let"}) or id(value) in bad or named)
+        return BlockDecl(
+            key.text,
+            key,
+            doc,
+            params,
+            tuple(entries(part.get("let"), set())),
+            names("inputs"),
+            names("outputs"),
+            steps.body(part.get("body")),
+            text(part.get("doc")),
+            part.get("examples"),
+            value,
+            failed,
+            bool(cut & {"params", "let"}) or id(value) in bad or named,
+        )
 
     def _use(self, doc: Document, item: Scalar) -> None:
         """Brings in the blocks of a library, or a network as one block."""
@@ -216,7 +236,7 @@ class Reader:
         if path is None:
             return
         if path.resolve() in self.open:
-            circle = " -> ".join(p.stem for p in [*self.open[self.open.index(path.resolve()):], path])
+            circle = " -> ".join(p.stem for p in [*self.open[self.open.index(path.resolve()) :], path])
             self.reporter.error("NS208", f"files use each other in a cycle: {circle}", item.span)
             return
         if len(self.done) + len(self.open) >= MAX_FILES:
@@ -230,12 +250,12 @@ class Reader:
         if found is None:
             return
         doc.open = before | ({"use"} if found.is_library and "blocks" in found.open else frozenset())
-        brought: Mapping[str, BlockDecl | Document] = (
-            dict(found.blocks) if found.is_library else {found.name: found})
+        brought: Mapping[str, BlockDecl | Document] = dict(found.blocks) if found.is_library else {found.name: found}
         for name, what in brought.items():
             if doc.used.get(name, what) is not what or name in doc.blocks:
-                self.reporter.error("NS204", f"the name '{name}' comes from two files", item.span,
-                                    help="rename one of the two blocks")
+                self.reporter.error(
+                    "NS204", f"the name '{name}' comes from two files", item.span, help="rename one of the two blocks"
+                )
             doc.used[name] = what
 
     def _find(self, item: Scalar) -> Path | None:
@@ -246,8 +266,12 @@ class Reader:
         local = word.startswith("./")
         parts = word.removeprefix("./").split("/")
         if not all(parts) or any(p in (".", "..") or "\\" in p or ":" in p or p.startswith("~") for p in parts):
-            self.reporter.error("NS207", f"'{clipped(word)}' is not the name of a library", item.span,
-                                help="`blocks/common` is shipped, `./mine` is mine.yaml below this folder")
+            self.reporter.error(
+                "NS207",
+                f"'{clipped(word)}' is not the name of a library",
+                item.span,
+                help="`blocks/common` is shipped, `./mine` is mine.yaml below this folder",
+            )
             return None
         roots = (self.root, *self.include) if local else (specs_root(),)
         for root in roots:
@@ -263,8 +287,9 @@ class Reader:
 
 
 @collector.paused()
-def read_document(spec: Path | Found, reporter: Reporter, include: Sequence[Path] = (),
-                  name: str | None = None) -> Document | None:
+def read_document(
+    spec: Path | Found, reporter: Reporter, include: Sequence[Path] = (), name: str | None = None
+) -> Document | None:
     """Reads a spec and all that it uses; findings go to the reporter; raises UsageError if unreadable."""
     if isinstance(spec, Path):
         return Reader(reporter, include).document(spec, name)
@@ -295,7 +320,6 @@ def _yamls(root: Path) -> list[Path]:
     return [*sorted(root.glob("*.yaml"))[:200], *sorted(root.glob("*/*.yaml"))[:200]]
 
 
-
 def _param(key: Scalar, value: Tree, bad: set[int]) -> ParamDecl:
     """`name: type`, `name: default`, or `{type:, default:, one_of:, min:, doc:}`."""
     if id(key) in bad or id(value) in bad or (isinstance(value, Map) and any(id(v) in bad for _, v in value.entries)):
@@ -304,8 +328,15 @@ def _param(key: Scalar, value: Tree, bad: set[int]) -> ParamDecl:
         return ParamDecl(key.text, key, value.text)
     if isinstance(value, Map):
         part = {k.text: v for k, v in entries(value, bad)}
-        return ParamDecl(key.text, key, text(part.get("type")), part.get("default"), part.get("one_of"),
-                         part.get("min"), text(part.get("doc")))
+        return ParamDecl(
+            key.text,
+            key,
+            text(part.get("type")),
+            part.get("default"),
+            part.get("one_of"),
+            part.get("min"),
+            text(part.get("doc")),
+        )
     return ParamDecl(key.text, key, "", value)
 
 
@@ -314,8 +345,17 @@ def _variant(key: Scalar, value: Tree, bad: set[int]) -> Variant:
     special = {name: part.pop(name)[1] for name in RESERVED_VARIANT_KEYS if name in part}
     of = special.get("of")
     passes = tuple(s for s in items(special.get("passes"), bad) if isinstance(s, Scalar))
-    return Variant(key.text, key, of if isinstance(of, Scalar) else None, part, special.get("input"),
-                   special.get("expect"), text(special.get("title")), text(special.get("source")), passes)
+    return Variant(
+        key.text,
+        key,
+        of if isinstance(of, Scalar) else None,
+        part,
+        special.get("input"),
+        special.get("expect"),
+        text(special.get("title")),
+        text(special.get("source")),
+        passes,
+    )
 
 
 def lineage(doc: Document, variant: str, reporter: Reporter) -> list[Variant]:
@@ -334,7 +374,7 @@ def lineage(doc: Document, variant: str, reporter: Reporter) -> list[Variant]:
             reporter.error("NS404", f"limit exceeded: variants are `of` each other more than {MAX_LINEAGE} deep", at)
             break
         if found in chain:
-            first = min(chain[chain.index(found):], key=list(doc.variants.values()).index)
+            first = min(chain[chain.index(found) :], key=list(doc.variants.values()).index)
             reporter.error("NS208", f"the variant '{first.name}' is of itself", first.at.span)
             break
         chain.append(found)

@@ -197,13 +197,15 @@ class Reporter:
             if self.errors >= self.limit:
                 raise TooManyErrors(self.sorted())
 
-    def error(self, code: str, message: str, span: Span | None, help: str | Hint = "",
-              trace: tuple[Frame, ...] = ()) -> None:
+    def error(
+        self, code: str, message: str, span: Span | None, help: str | Hint = "", trace: tuple[Frame, ...] = ()
+    ) -> None:
         """Reports an error."""
         self.report(Diagnostic(code, message, span, help, trace))
 
-    def warning(self, code: str, message: str, span: Span | None, help: str | Hint = "",
-                trace: tuple[Frame, ...] = ()) -> None:
+    def warning(
+        self, code: str, message: str, span: Span | None, help: str | Hint = "", trace: tuple[Frame, ...] = ()
+    ) -> None:
         """Reports a warning."""
         self.report(Diagnostic(code, message, span, help, trace, "warning"))
 
@@ -218,6 +220,7 @@ class Reporter:
 
     def sorted(self) -> tuple[Diagnostic, ...]:
         """The findings in the order of their places."""
+
         def place(d: Diagnostic) -> tuple[str, int, int]:
             return (d.span.file, d.span.line, d.span.col) if d.span else ("", 0, 0)
 

@@ -144,8 +144,12 @@ class _Verifier:
             return path.text
         first = path.text.partition(".")[0]
         if first not in self.missing:
-            self.error("NS502", f"there is no step '{clipped(path.text)}'", path,
-                       Hint(lambda: suggest.step(path.text, self.network.graph)))
+            self.error(
+                "NS502",
+                f"there is no step '{clipped(path.text)}'",
+                path,
+                Hint(lambda: suggest.step(path.text, self.network.graph)),
+            )
         if not self.inside(self.network.graph, first):
             self.missing.add(first)
         return None

@@ -111,7 +111,6 @@ class Template:
         except Wrong as e:
             raise ExprError(e.code, e.message, self.at(e.start, e.end), e.help) from None
 
-
     def filled(self, env: Any) -> list[tuple[Span, str]]:
         """The place of each placeholder and the text that fills it, for a template that can be filled."""
         holes = [part for part in self.holes.parts if not isinstance(part, str)]

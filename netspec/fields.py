@@ -9,8 +9,15 @@ from dataclasses import dataclass
 from netspec.graph import Graph, Node, Ref
 
 # What may depend on all that enters: sums over a map, and what looks where its input tells it to.
-WHOLE = ("flatten", "global_avg_pool", "global_max_pool", "adaptive_avg_pool", "deform_conv", "roi_align",
-         "deform_roi_pool")  # fmt: skip
+WHOLE = (
+    "flatten",
+    "global_avg_pool",
+    "global_max_pool",
+    "adaptive_avg_pool",
+    "deform_conv",
+    "roi_align",
+    "deform_roi_pool",
+)
 # Maps that are enlarged more than this see the whole input, for all that is known.
 MOST_PHASES = 4096
 # A field of so many cells is larger than any input.
@@ -68,8 +75,9 @@ def receptive_fields(
         elif len(known) < len(befores) or node.op in WHOLE:
             reaches[node.path] = None
         else:
-            height, width = (_through(node, side, max((b[side] for b in known), key=lambda r: r.size))
-                             for side in (0, 1))  # fmt: skip
+            height, width = (
+                _through(node, side, max((b[side] for b in known), key=lambda r: r.size)) for side in (0, 1)
+            )
             kept = height and width and max(height.step, height.size, width.step, width.size) <= LARGEST
             reaches[node.path] = (height, width) if height and width and kept else None
     return {path: (found[0].size, found[1].size) if found else None for path, found in reaches.items()}

@@ -125,8 +125,14 @@ class Graph:
     edges are keyed by operand index.
     """
 
-    def __init__(self, name: str, nodes: Mapping[str, Node] | list[Node], outputs: Mapping[str, Output],
-                 scopes: Mapping[str, Scope] | list[Scope] = (), title: str = "") -> None:  # type: ignore[assignment]
+    def __init__(
+        self,
+        name: str,
+        nodes: Mapping[str, Node] | list[Node],
+        outputs: Mapping[str, Output],
+        scopes: Mapping[str, Scope] | list[Scope] = (),
+        title: str = "",
+    ) -> None:  # type: ignore[assignment]
         self.name = checked(name, Kind.DOCUMENT)
         self.title = title
         self.outputs = {checked_output(name): output for name, output in outputs.items()}
@@ -194,7 +200,11 @@ class Graph:
         if not isinstance(other, Graph):
             return NotImplemented
         return (self.name, list(self.nodes.values()), self.outputs, self.scopes) == (
-            other.name, list(other.nodes.values()), other.outputs, other.scopes)
+            other.name,
+            list(other.nodes.values()),
+            other.outputs,
+            other.scopes,
+        )
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -1,10 +1,10 @@
 """The text form of a graph: one line a node, scope and output; it reads back to an equal graph.
 
-    graph "tiny" "A tiny network"
-    scope "stem" block {"block": "conv_relu", "args": {"out": 8}}
-    input = input() {"shape": ["N", 3, 8, 8]} : N x 3 x 8 x 8
-    stem.conv = conv(input) {"kernel": [3, 3], ...} : N x 8 x 8 x 8
-    output "logits" = stem.conv
+graph "tiny" "A tiny network"
+scope "stem" block {"block": "conv_relu", "args": {"out": 8}}
+input = input() {"shape": ["N", 3, 8, 8]} : N x 3 x 8 x 8
+stem.conv = conv(input) {"kernel": [3, 3], ...} : N x 8 x 8 x 8
+output "logits" = stem.conv
 """
 
 from __future__ import annotations
@@ -65,17 +65,25 @@ def _from_lines(lines: list[str]) -> Graph:
         if line.startswith("graph "):
             decoder = json.JSONDecoder()
             name, end = decoder.raw_decode(line[6:])
-            title = json.loads(line[6 + end:])
+            title = json.loads(line[6 + end :])
             if not isinstance(title, str):
                 raise GraphError(f"the title is no text: {title!r}"[:80])
         elif found := _SCOPE.match(line):
             path, more = json.loads(found[1]), json.loads(found[3])
-            scopes.append(Scope(path, found[2], more.get("weights_at", path), more.get("block", ""),
-                                {k: freeze(v) for k, v in more.get("args", {}).items()}))
+            scopes.append(
+                Scope(
+                    path,
+                    found[2],
+                    more.get("weights_at", path),
+                    more.get("block", ""),
+                    {k: freeze(v) for k, v in more.get("args", {}).items()},
+                )
+            )
         elif found := _OUTPUT.match(line):
             extra = json.loads(found[3])
-            outputs[json.loads(found[1])] = Output(Ref.parse(found[2]), extra.get("loss_weight"),
-                                                   extra.get("training_only", False))
+            outputs[json.loads(found[1])] = Output(
+                Ref.parse(found[2]), extra.get("loss_weight"), extra.get("training_only", False)
+            )
         elif found := _NODE.match(line):
             node = _node(found, nodes)
             nodes[node.path] = node

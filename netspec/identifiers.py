@@ -13,7 +13,8 @@ from functools import lru_cache
 
 # The attributes of torch.nn.Module, ModuleDict and Sequential: a submodule of such a name cannot be registered.
 # The core imports no torch; a test compares this list with torch's own.
-MODULE_ATTRIBUTES = frozenset("""
+MODULE_ATTRIBUTES = frozenset(
+    """
 T_destination _apply _backward_hooks _backward_pre_hooks _buffers _call_impl _compiled_call_impl _forward_hooks
 _forward_hooks_always_called _forward_hooks_with_kwargs _forward_pre_hooks _forward_pre_hooks_with_kwargs
 _get_backward_hooks _get_backward_pre_hooks _get_item_by_idx _get_name _is_full_backward_hook
@@ -29,10 +30,12 @@ register_full_backward_pre_hook register_load_state_dict_post_hook register_load
 register_module register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad_
 set_extra_state set_submodule share_memory state_dict to to_empty train training type update values xpu
 zero_grad
-""".split())
+""".split()
+)
 
 # The further attributes of what a module becomes by torch.jit.script, torch.export and torch.fx.
-FORM_ATTRIBUTES = frozenset("""
+FORM_ATTRIBUTES = frozenset(
+    """
 _boxed_call _c _code _concrete_type _constants_set _construct _create_node_hooks _deepcopy_hooks _deepcopy_init
 _disable_script_meta _erase_node_hooks _finalize_scriptmodule _graph _initializing _lineno_map _methods
 _prologue_start _recompile_submodules _reconstruct _register_create_node_hook _register_deepcopy_hook
@@ -41,7 +44,8 @@ _save_to_buffer_for_lite_interpreter _set_replace_hook _tracer_cls _tracer_extra
 _unregister_deepcopy_hook _unregister_erase_node_hook _unregister_replace_node_hook _wrapped_call add_submodule code
 code_with_constants define delete_all_unused_submodules delete_submodule forward_magic_method get_debug_state graph
 graph_for inlined_graph meta original_name print_readable recompile save save_to_buffer shape_env to_folder
-""".split())
+""".split()
+)
 
 LANGUAGE = frozenset("from when only_if else repeat for each share doc do tee x in i input".split())
 

@@ -19,7 +19,11 @@ from netspec.passes.resize import Misfit, resize
 
 
 def note_inputs(
-    document: Document, variant: str | None, settings: Mapping[str, Any], graph: Graph, reporter: Reporter,
+    document: Document,
+    variant: str | None,
+    settings: Mapping[str, Any],
+    graph: Graph,
+    reporter: Reporter,
     max_nodes: int | Budget,
 ) -> None:
     """Notes the `linear` whose input features are others than with the spec's own input, and what keeps its weights.
@@ -33,8 +37,11 @@ def note_inputs(
     before = elaborate(document, variant, settings, Reporter(), None, max_nodes)
     if before is None:
         return
-    changed = [node for node in graph.nodes.values() if node.op == "linear" and _features(node, before) not in
-               (None, node.rule.weights["weight"][1])]
+    changed = [
+        node
+        for node in graph.nodes.values()
+        if node.op == "linear" and _features(node, before) not in (None, node.rule.weights["weight"][1])
+    ]
     if changed:
         run = inference(graph).nodes
         node = next((node for node in changed if node.path in run), changed[0])
@@ -68,8 +75,9 @@ def _keeps(document: Document, variant: str | None, before: Graph, shapes: Mappi
             continue
         of = variant or document.default_variant
         having = next((v for v in document.variants if _has(document, v, name) and of in _chain(document, v)), None)
-        means = f"the variant `{having}`" if having else (
-            f"a variant with `{f'of: {of}, ' if of else ''}passes: [{name}]`")
+        means = (
+            f"the variant `{having}`" if having else (f"a variant with `{f'of: {of}, ' if of else ''}passes: [{name}]`")
+        )
         try:
             resize(form, dict(shapes))
         except Misfit:

@@ -37,16 +37,28 @@ _YAML = "a spec is YAML: `netspec: 1`, ..."
 
 KINDS = (
     # ir_version, then one of the other fields of a ModelProto
-    Kind("an ONNX model", (".onnx",), _bytes(rb"\x08[\x01-\x1f][\x12\x1a\x22\x28\x32\x3a\x42\x72]"),
-         "`netspec run {}` takes one", "--to onnx"),
+    Kind(
+        "an ONNX model",
+        (".onnx",),
+        _bytes(rb"\x08[\x01-\x1f][\x12\x1a\x22\x28\x32\x3a\x42\x72]"),
+        "`netspec run {}` takes one",
+        "--to onnx",
+    ),
     Kind("arrays of numpy", (".npz",), _bytes(rb"PK\x03\x04.{22}[^/]*?\.npy"), _WEIGHTS),
-    Kind("a checkpoint of PyTorch", (".pth", ".pt", ".ckpt", ".pkl"),
-         _bytes(rb"PK\x03\x04.{22}.{0,200}?data\.pkl|\x80[\x02-\x05]"), _WEIGHTS),
+    Kind(
+        "a checkpoint of PyTorch",
+        (".pth", ".pt", ".ckpt", ".pkl"),
+        _bytes(rb"PK\x03\x04.{22}.{0,200}?data\.pkl|\x80[\x02-\x05]"),
+        _WEIGHTS,
+    ),
     Kind("a checkpoint of safetensors", (".safetensors",), _bytes(rb".{5}\x00{3}\{"), _WEIGHTS),
     Kind("an array of numpy", (".npy",), _bytes(rb"\x93NUMPY"), "`netspec run SPEC --npy {}` takes one"),
-    Kind("a picture", (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp"),
-         _bytes(rb"\x89PNG|\xff\xd8\xff|GIF8[79]a|RIFF.{4}WEBP|BM.{4}\x00{4}"),
-         "`netspec run SPEC --image {}` takes one"),
+    Kind(
+        "a picture",
+        (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp"),
+        _bytes(rb"\x89PNG|\xff\xd8\xff|GIF8[79]a|RIFF.{4}WEBP|BM.{4}\x00{4}"),
+        "`netspec run SPEC --image {}` takes one",
+    ),
     Kind("a PDF document", (".pdf",), _bytes(rb"%PDF-"), _DRAWN),
     Kind("a file of Keras", (".h5", ".hdf5", ".keras"), _bytes(rb"\x89HDF"), _NONE),
     Kind("an archive", (".zip", ".gz", ".tgz", ".tar"), _bytes(rb"PK\x03\x04|\x1f\x8b|.{257}ustar"), _NONE),
@@ -103,5 +115,7 @@ def check_suffix(output: str | None, what: str, *own: str) -> None:
         return
     other = kind.what if kind is not None else "a spec"
     names = f"name it {Path(str(output)).with_suffix(own[0])}" if own else "name another with -o"
-    raise UsageError(f"{output} is to be {what}, but {suffix} is the suffix of {other}",
-                     f"{names}, or write {kind.option}" if kind is not None and kind.option and own else names)
+    raise UsageError(
+        f"{output} is to be {what}, but {suffix} is the suffix of {other}",
+        f"{names}, or write {kind.option}" if kind is not None and kind.option and own else names,
+    )

@@ -50,8 +50,14 @@ def _with(known: Known, names: set[str]) -> Known:
 class _Look:
     """Looks for names that nothing declares; `open` says that declarations are missing, so that any may be one."""
 
-    def __init__(self, home: Document, params: Iterable[ParamDecl], open: bool, reporter: Reporter,
-                 missing: dict[tuple[str, ...], list[Span]]) -> None:
+    def __init__(
+        self,
+        home: Document,
+        params: Iterable[ParamDecl],
+        open: bool,
+        reporter: Reporter,
+        missing: dict[tuple[str, ...], list[Span]],
+    ) -> None:
         self.home, self.open, self.reporter, self.missing = home, open, reporter, missing
         self.blocks = {p.name for p in params if p.type == "block" or p.failed or p.default is not None}
         self.said: set[str] = set()

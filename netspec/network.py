@@ -119,8 +119,12 @@ class Network:
         from netspec.weights import lazily
 
         rules = choices.get("rules")
-        found = load(self, Path(weights), training, Choices(
-            layers, choices.get("exclude", ()), choices.get("checkpoint_key"), Path(rules) if rules else None))
+        found = load(
+            self,
+            Path(weights),
+            training,
+            Choices(layers, choices.get("exclude", ()), choices.get("checkpoint_key"), Path(rules) if rules else None),
+        )
         if layers is None and not choices.get("exclude"):
             return found.arrays, found
         seeded = lazily(self.graph if training else self.inference, seed)

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 UNITS = {"params": " parameters", "macs": " MACs", "memory": "B"}
-METRICS = {"params": "parameters", "macs": "MACs (multiply-accumulates of one image)",
-           "memory": "bytes of activations (float32, one image)"}
+METRICS = {
+    "params": "parameters",
+    "macs": "MACs (multiply-accumulates of one image)",
+    "memory": "bytes of activations (float32, one image)",
+}
 FORMATS = ("svg", "png")
 MOST = 40
 """Bars of one network that can still be read."""
@@ -94,8 +97,14 @@ def plot_pareto(points: Sequence[Point], kind: str, label: Sequence[str]) -> byt
         members = sorted(members, key=lambda p: (p.params, p.macs))
         # A network for digits and one for photographs are of one family, but no line leads from one to the other.
         places = [(math.nan, math.nan) if p is None else (p.params, p.macs) for p in _parted(members)]
-        axis.plot(*zip(*places, strict=True), color=colors[index % len(colors)],
-                  marker=markers[index % len(markers)], markersize=5, linewidth=0.6, label=_plain(family))  # fmt: skip
+        axis.plot(
+            *zip(*places, strict=True),
+            color=colors[index % len(colors)],
+            marker=markers[index % len(markers)],
+            markersize=5,
+            linewidth=0.6,
+            label=_plain(family),
+        )
     axis.set(xscale="log", yscale="log", xlabel="parameters", ylabel=METRICS["macs"])
     for one in (axis.xaxis, axis.yaxis):
         _ticks(one)
@@ -122,10 +131,24 @@ def _label(figure: Figure, axis: Axes, points: Sequence[Point]) -> None:
     room = axis.get_window_extent(draw)
     taken = [_around(axis.transData.transform((p.params, p.macs)), 4) for p in points]
     for point in points:
-        for dx, dy, align in ((7, -3, "left"), (-7, -3, "right"), (0, 6, "center"), (0, -13, "center"),
-                              (9, 9, "left"), (-9, 9, "right"), (9, -15, "left"), (-9, -15, "right")):  # fmt: skip
-            text = axis.annotate(_plain(point.name), (point.params, point.macs), (dx, dy), textcoords="offset points",
-                                 fontsize=7, ha=align)  # fmt: skip
+        for dx, dy, align in (
+            (7, -3, "left"),
+            (-7, -3, "right"),
+            (0, 6, "center"),
+            (0, -13, "center"),
+            (9, 9, "left"),
+            (-9, 9, "right"),
+            (9, -15, "left"),
+            (-9, -15, "right"),
+        ):
+            text = axis.annotate(
+                _plain(point.name),
+                (point.params, point.macs),
+                (dx, dy),
+                textcoords="offset points",
+                fontsize=7,
+                ha=align,
+            )
             box = text.get_window_extent(draw)
             inside = room.x0 <= box.x0 and box.x1 <= room.x1 and room.y0 <= box.y0 and box.y1 <= room.y1
             if inside and not any(box.overlaps(other) for other in taken):

@@ -38,7 +38,7 @@ class Region:
     def relative(self, path: str) -> str:
         """A path inside this region, without the region's own prefix."""
         own = self.inner[-1] if self.inner else self.path
-        return path[len(own) + 1:] if own else path
+        return path[len(own) + 1 :] if own else path
 
 
 def tree(graph: Graph) -> Region:

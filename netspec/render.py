@@ -66,7 +66,7 @@ class Printer:
             lines += self.excerpt(d.span)
         lines += [f"   {line}" for line in calls(d.trace)]
         if d.help:
-            lines.append(f"   {self.style('help', 'help')}: {clip(logged(d.help[:2 * MAX_MESSAGE]), MAX_MESSAGE)}")
+            lines.append(f"   {self.style('help', 'help')}: {clip(logged(d.help[: 2 * MAX_MESSAGE]), MAX_MESSAGE)}")
         return "\n".join(lines)
 
     def excerpt(self, span: Span) -> list[str]:

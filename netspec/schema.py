@@ -54,8 +54,12 @@ def document_schema(types: bool = True) -> dict[str, Any]:
     )
     fact = {"$ref": "#/$defs/fact"}
     whole = _object({"shape": {"type": ["array", "string"], "wanted": "a list of sizes"}, "sample": text}, ["shape"])
-    size = {"if": {"type": "object"}, "then": whole, "else": {"type": ["array", "string"]},
-            "wanted": "[channels, height, width], or {shape:, sample:}"}
+    size = {
+        "if": {"type": "object"},
+        "then": whole,
+        "else": {"type": ["array", "string"]},
+        "wanted": "[channels, height, width], or {shape:, sample:}",
+    }
     expect = _object(
         dict.fromkeys(("params", "train_params", "macs", "neurons"), fact)
         | {

@@ -15,8 +15,9 @@ STOCHASTIC = ("dropout", "drop_path")
 def matching(pattern: str, paths: Iterable[str]) -> list[str]:
     """The paths that match: `*` and `?` stand for parts of one of their words."""
     words = pattern.split(".")
-    return [path for path in paths
-            if len(parts := path.split(".")) == len(words) and all(map(fnmatchcase, parts, words))]
+    return [
+        path for path in paths if len(parts := path.split(".")) == len(words) and all(map(fnmatchcase, parts, words))
+    ]
 
 
 def keys_of(graph: Graph, patterns: Sequence[str]) -> set[str]:
@@ -57,8 +58,9 @@ def _with_weights(graph: Graph) -> list[str]:
 
 
 def _unknown(graph: Graph, pattern: str) -> UsageError:
-    return UsageError(f"'{graph.name}' has no step '{pattern}' with weights",
-                      did_you_mean(pattern, _with_weights(graph)))
+    return UsageError(
+        f"'{graph.name}' has no step '{pattern}' with weights", did_you_mean(pattern, _with_weights(graph))
+    )
 
 
 def _prefixes(path: str) -> list[str]:

@@ -217,8 +217,16 @@ class StepReader:
         failed = failed or len(keywords) < len(keys) or self._refused_loop(keywords)
         return self._make(heads[0][0], heads[0][1], keywords, keys, counts, tree, failed)
 
-    def _make(self, head: Scalar, args: Tree | None, keywords: dict[str, Tree], keys: dict[str, Scalar],
-              counts: dict[str, int], tree: Tree, failed: bool) -> Step:
+    def _make(
+        self,
+        head: Scalar,
+        args: Tree | None,
+        keywords: dict[str, Tree],
+        keys: dict[str, Scalar],
+        counts: dict[str, int],
+        tree: Tree,
+        failed: bool,
+    ) -> Step:
         written, op, start = split_name(head.text)
         name = self._template(written, head) if written else None
         failed = failed or id(head) in self.bad or (name is None and bool(written))
@@ -262,10 +270,16 @@ class StepReader:
     def branches(self, tree: Tree) -> tuple[Branch, ...]:
         """The branches of a join: a mapping of names, or a list that is counted."""
         if isinstance(tree, Map):
-            return tuple(self._branch(value, self._template(key.text, key), "", id(key) in self.bad)
-                         for key, value in tree.entries if key.text not in KEYWORDS)
-        return tuple(self._branch(item, None, str(i)) for i, item in enumerate(tree.items)
-                     ) if isinstance(tree, Seq) else ()
+            return tuple(
+                self._branch(value, self._template(key.text, key), "", id(key) in self.bad)
+                for key, value in tree.entries
+                if key.text not in KEYWORDS
+            )
+        return (
+            tuple(self._branch(item, None, str(i)) for i, item in enumerate(tree.items))
+            if isinstance(tree, Seq)
+            else ()
+        )
 
     def _branch(self, tree: Tree, name: Template | None, counted: str, failed: bool = False) -> Branch:
         failed = failed or id(tree) in self.bad or (name is None and not counted)
@@ -277,8 +291,9 @@ class StepReader:
         keywords = {k.text: v for k, v in entries(tree, self.bad) if k.text in BRANCH_KEYS}
         failed = failed or len(keywords) < len(tree.entries) or self._refused_loop(keywords)
         steps = self.body(keywords.pop("do", None))
-        return Branch(tree, name, counted, steps, keywords=keywords, failed=failed,
-                      broken=any(step.failed for step in steps))
+        return Branch(
+            tree, name, counted, steps, keywords=keywords, failed=failed, broken=any(step.failed for step in steps)
+        )
 
 
 _IS_OP = re.compile(r"[A-Za-z_]\w*\Z", re.ASCII)
@@ -290,6 +305,6 @@ def split_name(text: str) -> tuple[str | None, str, int]:
     for i, char in enumerate(text):
         depth += (char == "{") - (char == "}")
         if char == "=" and depth == 0:
-            op = text[i + 1:].strip()
+            op = text[i + 1 :].strip()
             return text[:i].strip(), op, text.index(op, i + 1) if op else i
     return None, text.strip(), 0

@@ -71,8 +71,11 @@ def step(path: str, graph: Graph) -> str:
         found = same or ends or called
         more = f", or {len(found) - 3} more" if len(found) > 3 else ""
         which = " or ".join(f"'{p}'" for p in found[:3])
-        return f"the block '{path}' is called as {', '.join(found[:3])}{more}" if found is called else (
-            f"did you mean {which}{more}?")
+        return (
+            f"the block '{path}' is called as {', '.join(found[:3])}{more}"
+            if found is called
+            else (f"did you mean {which}{more}?")
+        )
     while parts and ".".join(parts) not in known:
         parts.pop()
     above = ".".join(parts)

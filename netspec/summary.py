@@ -45,8 +45,16 @@ def rows(graph: Graph, depth: int | None = None) -> list[Row]:
         for item in region.items:
             if isinstance(item, Node):
                 found.append(
-                    Row(item.path, item.op, item.shape, fresh([item]), item.rule.macs, str(item.span or ""), level,
-                        memory([item]))
+                    Row(
+                        item.path,
+                        item.op,
+                        item.shape,
+                        fresh([item]),
+                        item.rule.macs,
+                        str(item.span or ""),
+                        level,
+                        memory([item]),
+                    )
                 )
             elif depth is not None and level >= depth:
                 nodes = list(item.nodes())

@@ -29,9 +29,8 @@ def check_init(value: Any) -> str:
     if isinstance(value, str):
         return "" if value in WORDS else f"there is no initialiser '{value}'; known: {', '.join((*WORDS, *SPREADS))}"
     if isinstance(value, dict) and len(value) == 1:
-        (kind, size), = value.items()
-        if kind in SPREADS and isinstance(size, (int, float)) and not isinstance(size, bool) and (
-                0 <= size <= LARGEST):
+        ((kind, size),) = value.items()
+        if kind in SPREADS and isinstance(size, (int, float)) and not isinstance(size, bool) and (0 <= size <= LARGEST):
             return ""
     return f"an initialiser is a number, {', '.join(WORDS)}, or one of {', '.join(f'{{{s}: size}}' for s in SPREADS)}"
 
@@ -47,12 +46,14 @@ def initialise(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
 
 def lazily(graph: Graph, seed: int = 0) -> Arrays:
     """The same, each tensor made when it is asked for."""
+
     def value(key: str, shape: tuple[int, ...], node: Node) -> np.ndarray:
         return _initial(node, key, shape, np.random.default_rng([seed, crc32(key.encode())]))
 
     tensors = ((key, tuple(map(int, shape)), node) for key, (shape, _, node) in graph.tensors().items())
-    return Arrays({key: Lazy(shape, np.dtype(np.float32), partial(value, key, shape, node))
-                   for key, shape, node in tensors})
+    return Arrays(
+        {key: Lazy(shape, np.dtype(np.float32), partial(value, key, shape, node)) for key, shape, node in tensors}
+    )
 
 
 def _initial(node: Node, key: str, size: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
@@ -72,7 +73,7 @@ def _written(value: Any, size: tuple[int, ...], fans: tuple[float, float], rng: 
     """
     fan_in, fan_out = fans
     if isinstance(value, Mapping):
-        (kind, spread), = value.items()
+        ((kind, spread),) = value.items()
         if kind == "uniform":
             return _uniform(rng, size, spread)
         drawn = _normal(rng, size, 1)
@@ -108,8 +109,10 @@ def _bilinear(size: tuple[int, ...]) -> np.ndarray:
 def _cut(rng: np.random.Generator, drawn: np.ndarray) -> None:
     """Draws again what lies outside of two deviations, until nothing does."""
     step = 2**20
-    outside = np.concatenate([np.flatnonzero(np.abs(drawn[i : i + step]) > 2) + i
-                              for i in range(0, drawn.size, step)] or [np.empty(0, np.intp)])
+    outside = np.concatenate(
+        [np.flatnonzero(np.abs(drawn[i : i + step]) > 2) + i for i in range(0, drawn.size, step)]
+        or [np.empty(0, np.intp)]
+    )
     while outside.size:
         drawn[outside] = _normal(rng, (outside.size,), 1)
         outside = outside[np.abs(drawn[outside]) > 2]

@@ -24,8 +24,11 @@ settings.register_profile("slow", max_examples=300, **_common)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the tests marked slow too, and more hypothesis examples")
-    parser.addoption("--full-size", action="store_true",
-                     help="compare checkpoints at the sizes of their papers only, and sample nothing")
+    parser.addoption(
+        "--full-size",
+        action="store_true",
+        help="compare checkpoints at the sizes of their papers only, and sample nothing",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -37,8 +40,9 @@ _options = {"slow": False, "full-size": False}
 T = TypeVar("T")
 
 
-def sampled(items: Iterable[T], count: int, kind: Callable[[T], object] = lambda item: None,
-            slow: int | None = None) -> list[T]:
+def sampled(
+    items: Iterable[T], count: int, kind: Callable[[T], object] = lambda item: None, slow: int | None = None
+) -> list[T]:
     """So many items of each kind, the first and others evenly spread after it.
 
     With --slow so many as `slow` says, which is all by default; all with --full-size.

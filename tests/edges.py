@@ -15,12 +15,26 @@ from netspec.ops.base import Param
 
 VALUES: dict[str, tuple[Any, ...]] = {
     "int": (-1, 0, 1, 2, 3, 6, 7, 2**31),
-    "float": (-2, -1.0, 0, 1e-45, 1e-12, 1e-3, 0.5, 1, 2, 3.0, 1e5, 3e38, 1e39, 1e300, float("inf"),
-              float("nan")),
+    "float": (-2, -1.0, 0, 1e-45, 1e-12, 1e-3, 0.5, 1, 2, 3.0, 1e5, 3e38, 1e39, 1e300, float("inf"), float("nan")),
     "bool": (True, False),
     "size": (-1, 0, 1, 2, 3, 4, (1, 2), (3, 1), (2, 5), (4, 1), 64, 2**16, 2**31 - 1),
-    "pad": (-1, 0, 1, 2, 4, (1, 0), (0, 2), (0, 1, 1, 0), (2, 0, 0, 3), (1, 2, 1, 1), 64, 2**31 - 1, "valid", "half",
-            "same_upper"),
+    "pad": (
+        -1,
+        0,
+        1,
+        2,
+        4,
+        (1, 0),
+        (0, 2),
+        (0, 1, 1, 0),
+        (2, 0, 0, 3),
+        (1, 2, 1, 1),
+        64,
+        2**31 - 1,
+        "valid",
+        "half",
+        "same_upper",
+    ),
     "parts": (0, 1, 2, 3, (6,), (1, 5), (5, 1), (2, 2, 2), (6, 0), ()),
 }
 """By the type of an attribute: nothing, negative, one, unlike sides, larger than any operand, beyond float32; whole
@@ -71,8 +85,9 @@ def _values(param: Param) -> tuple[Any, ...]:
 def _operands(op: Op, attrs: dict[str, Any], shapes: Shapes) -> Iterator[Shapes]:
     """The sample's own operands, and smaller ones of the same rank in their place."""
     if op.name == "deform_conv":
-        yield from (((c, h, w), offset) for c, h, w in (shapes[0], *IMAGES)
-                    if (offset := _offset(attrs, (c, h, w))) is not None)
+        yield from (
+            ((c, h, w), offset) for c, h, w in (shapes[0], *IMAGES) if (offset := _offset(attrs, (c, h, w))) is not None
+        )
     elif op.name == "deform_roi_pool":
         size = attrs["size"] if isinstance(attrs["size"], tuple) else (attrs["size"],) * 2
         yield from ((image, ROIS, (2 * math.prod(size),)) for image in (shapes[0], *IMAGES))

@@ -118,8 +118,13 @@ def broken(text: str) -> Iterator[tuple[str, str]]:
                 yield f"{where}: a placeholder that is cut", replaced(text, head, f"{name}{{1 + }} = {op}")
             if op in ("do", "tee", *JOINS):
                 continue
-            values = [v for _, v in args.entries] if isinstance(args, Map) else list(args.items) if isinstance(
-                args, Seq) else [args]
+            values = (
+                [v for _, v in args.entries]
+                if isinstance(args, Map)
+                else list(args.items)
+                if isinstance(args, Seq)
+                else [args]
+            )
             for value in values[:1]:
                 if one_line(value):
                     yield f"{where}: an argument that cannot be computed", replaced(text, value, "=1 // 0")

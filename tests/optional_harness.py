@@ -27,10 +27,20 @@ body:
   - linear: 4
 """
 
-READS = {".npz": [], ".safetensors": ["safetensors"], ".safetensors.index.json": ["safetensors"],
-         **dict.fromkeys((".pth", ".pt", ".bin", ".ckpt", ".tar", ".pkl"), ["torch"])}
-DRAWS = {"svg": ["pygraphviz", "PIL"], "png": ["pygraphviz"], "pdf": ["pygraphviz"], "html": [], "dot": [],
-         "mermaid": []}
+READS = {
+    ".npz": [],
+    ".safetensors": ["safetensors"],
+    ".safetensors.index.json": ["safetensors"],
+    **dict.fromkeys((".pth", ".pt", ".bin", ".ckpt", ".tar", ".pkl"), ["torch"]),
+}
+DRAWS = {
+    "svg": ["pygraphviz", "PIL"],
+    "png": ["pygraphviz"],
+    "pdf": ["pygraphviz"],
+    "html": [],
+    "dot": [],
+    "mermaid": [],
+}
 PLOTS = ["matplotlib", "PIL"]
 ONNX = ["onnx", *(["ml_dtypes"] if any(r.startswith("ml_dtypes") for r in requires("onnx") or ()) else [])]
 RUNS = {"onnx": [*ONNX, "onnxruntime"], "torch": ["torch"]}
@@ -45,19 +55,30 @@ COMMANDS: list[tuple[str, list[str]]] = [
     *((f"draw net.yaml --heat {heat} -o drawn.svg", DRAWS["svg"]) for heat in ("params", "macs", "rf", "memory")),
     ("draw net.yaml --diff net.yaml -o diff.svg", DRAWS["svg"]),
     ("draw net.yaml --diff net.yaml -o diff.html", []),
-    *((f"plot {what} net.yaml -f {kind} -o plot.{kind}", PLOTS) for what in ("params", "macs", "memory", "pareto")
-      for kind in ("svg", "png")),
+    *(
+        (f"plot {what} net.yaml -f {kind} -o plot.{kind}", PLOTS)
+        for what in ("params", "macs", "memory", "pareto")
+        for kind in ("svg", "png")
+    ),
     *((f"compile net.yaml --to {target} -o made.{target}", needs) for target, needs in WRITES.items()),
-    *((f"compile net.yaml --to {target} --weights w{suffix} -o made.{target}", [*WRITES[target], *READS[suffix]])
-      for target in ("onnx", "torch") for suffix in READS),
+    *(
+        (f"compile net.yaml --to {target} --weights w{suffix} -o made.{target}", [*WRITES[target], *READS[suffix]])
+        for target in ("onnx", "torch")
+        for suffix in READS
+    ),
     ("compile net.yaml --to torch --no-weights -o made.py", []),
     ("compile net.yaml --to torch --training -o made.py", WRITES["torch"]),
-    *((f"compile net.yaml --to onnx --external-data --functions {kind} --dtype float16 -o a.onnx", WRITES["onnx"])
-      for kind in ("keep", "inline")),
+    *(
+        (f"compile net.yaml --to onnx --external-data --functions {kind} --dtype float16 -o a.onnx", WRITES["onnx"])
+        for kind in ("keep", "inline")
+    ),
     ("compile net.yaml --to onnx --dtype float32 -o a.onnx", WRITES["onnx"]),
     *((f"run net.yaml --backend {backend} --device cpu", needs) for backend, needs in RUNS.items()),
-    *((f"run net.yaml --backend {backend} --weights w{suffix}", [*needs, *READS[suffix]])
-      for backend, needs in RUNS.items() for suffix in (".npz", ".safetensors", ".pth")),
+    *(
+        (f"run net.yaml --backend {backend} --weights w{suffix}", [*needs, *READS[suffix]])
+        for backend, needs in RUNS.items()
+        for suffix in (".npz", ".safetensors", ".pth")
+    ),
     ("compile net.yaml --to onnx --weights w.npz --rules rules.yaml -o a.onnx", WRITES["onnx"]),
     ("run net.yaml --weights w.npz --rules rules.yaml --labels labels.txt", RUNS["onnx"]),
     *((f"run net.yaml --backend {backend} --image x.png", [*needs, "PIL"]) for backend, needs in RUNS.items()),
@@ -95,8 +116,10 @@ def python_calls() -> dict[str, tuple[Callable[[], Any], list[str]]]:
 
     def both(name: str, target: str) -> dict[str, tuple[Callable[[], Any], list[str]]]:
         own = get(target)
-        return {f"{name}.emit": (lambda: own.emit(graph, arrays, made, options), WRITES[target]),
-                f"{name}.run": (lambda: own.run(graph, arrays, x), RUNS[target])}
+        return {
+            f"{name}.emit": (lambda: own.emit(graph, arrays, made, options), WRITES[target]),
+            f"{name}.run": (lambda: own.run(graph, arrays, x), RUNS[target]),
+        }
 
     return {
         "netspec.load": (lambda: netspec.load("lenet5"), []),
@@ -104,8 +127,10 @@ def python_calls() -> dict[str, tuple[Callable[[], Any], list[str]]]:
         "netspec.network.Network.inference": (lambda: netspec.load("net.yaml").inference, []),
         "netspec.network.Network.forget": (lambda: netspec.load("net.yaml").forget(), []),
         "netspec.network.Network.arrays": (lambda: net.arrays(seed=3), []),
-        **{f"netspec.network.Network.arrays {suffix}": (lambda s=suffix: net.arrays(weights=f"w{s}"), needs)  # type: ignore[misc]
-           for suffix, needs in READS.items()},
+        **{
+            f"netspec.network.Network.arrays {suffix}": (lambda s=suffix: net.arrays(weights=f"w{s}"), needs)  # type: ignore[misc]
+            for suffix, needs in READS.items()
+        },
         "netspec.network.Network.read_weights": (lambda: net.read_weights("w.safetensors"), ["safetensors"]),
         "netspec.network.Network.lazy_arrays": (lambda: net.lazy_arrays(weights="w.pth"), ["torch"]),
         "netspec.network.Network.to_torch": (lambda: net.to_torch(), ["torch"]),
@@ -118,11 +143,17 @@ def python_calls() -> dict[str, tuple[Callable[[], Any], list[str]]]:
         "netspec.backend.importing": (lambda: backend.importing("torch"), []),
         "netspec.optional.importing": (lambda: optional.importing("nothing"), []),
         "netspec.checkpoints.load.load": (lambda: load.load(net, Path("w.pth")), ["torch"]),
-        **{f"netspec.checkpoints.files.states_of {suffix}": (
-            lambda s=suffix: files.states_of(Path(f"w{s}"), need), needs)  # type: ignore[misc]
-           for suffix, needs in READS.items()},
+        **{
+            f"netspec.checkpoints.files.states_of {suffix}": (
+                lambda s=suffix: files.states_of(Path(f"w{s}"), need),
+                needs,
+            )  # type: ignore[misc]
+            for suffix, needs in READS.items()
+        },
         "netspec.checkpoints.safetensors.read_safetensors": (
-            lambda: safetensors.read_safetensors(Path("w.safetensors"), need), ["safetensors"]),
+            lambda: safetensors.read_safetensors(Path("w.safetensors"), need),
+            ["safetensors"],
+        ),
         **both("netspec_torch.TorchBackend", "torch"),
         **both("netspec_onnx.OnnxBackend", "onnx"),
         "netspec_torch.TorchBackend.source": (lambda: torch.source(graph), []),
@@ -139,8 +170,10 @@ def python_calls() -> dict[str, tuple[Callable[[], Any], list[str]]]:
         "netspec.draw.graphviz.text_width": (lambda: graphviz.text_width("a", 10), ["PIL"]),
         "netspec.draw.graphviz.shrunk": (lambda: graphviz.shrunk(b"\0" * 24), []),
         "netspec.draw.draw": (lambda: draw.draw(graph, "svg"), DRAWS["svg"]),
-        **{f"netspec.draw.draw {kind}": (lambda k=kind: draw.draw(graph, k), needs)  # type: ignore[misc]
-           for kind, needs in DRAWS.items()},
+        **{
+            f"netspec.draw.draw {kind}": (lambda k=kind: draw.draw(graph, k), needs)  # type: ignore[misc]
+            for kind, needs in DRAWS.items()
+        },
         "netspec.draw.render": (lambda: draw.render(draw.picture(graph), "svg"), DRAWS["svg"]),
         "netspec.draw.picture": (lambda: draw.picture(graph), []),
         "netspec.draw.difference": (lambda: draw.difference(graph, graph), []),

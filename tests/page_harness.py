@@ -45,7 +45,9 @@ def on_page(page: Any, network: dict[str, Any]) -> tuple[list[Any], list[Any], s
 def in_picture(graph: Graph, view: View) -> tuple[list[Any], list[Any]]:
     """The same of a picture."""
     drawn = picture(graph, view)
-    boxes = [[b.path, b.kind, [*b.lines, *b.facts], list(b.ins), list(b.outs), b.heat and round(b.heat, 6)]
-             for b in drawn.root.boxes()]  # fmt: skip
+    boxes = [
+        [b.path, b.kind, [*b.lines, *b.facts], list(b.ins), list(b.outs), b.heat and round(b.heat, 6)]
+        for b in drawn.root.boxes()
+    ]
     arrows = [[a.source, a.target, a.label, a.main, a.outof, a.into] for a in drawn.arrows]
     return sorted(boxes), sorted(arrows)

@@ -22,7 +22,8 @@ HERE = Path(__file__).parent
 SPECS = HERE.parent / "specs"
 TARGETS: dict[str, dict[str, Any]] = {
     t["variant"]: {"input": None, "params": None, "macs": None} | t
-    for t in json.loads((HERE / "data" / "targets.json").read_text(encoding="utf-8"))["targets"]}
+    for t in json.loads((HERE / "data" / "targets.json").read_text(encoding="utf-8"))["targets"]
+}
 
 
 def small(size: Sequence[int]) -> tuple[int, ...]:
@@ -56,8 +57,10 @@ def inputs(graph: Graph, count: int, seed: int = 0) -> list[np.ndarray]:
     """Images for each input of a graph, in its order; regions of interest where an input is sampled so."""
     shapes = {n.path: n.shape for n in graph.inputs}
     drawn = sample(shapes, {n.path: n.attrs.get("sample", "") for n in graph.inputs}, count, seed)
-    return [images([int(d) for d in shapes[name][1:]], count, seed) if len(shapes[name]) == 4 else value
-            for name, value in drawn.items()]
+    return [
+        images([int(d) for d in shapes[name][1:]], count, seed) if len(shapes[name]) == 4 else value
+        for name, value in drawn.items()
+    ]
 
 
 def randomise(model: nn.Module, shape: Sequence[int], seed: int) -> nn.Module:

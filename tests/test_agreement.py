@@ -15,21 +15,27 @@ def test_equal_and_nearly_equal_outputs_agree() -> None:
     agreement({"logits": a, "aux": a}, {"logits": a, "aux": a})
 
 
-@pytest.mark.parametrize("spoil, message", [
-    (lambda a: a + 1e-3, r"max\|a - b\|"),
-    (lambda a: a[:, :9], "shape"),
-    (lambda a: np.where(a > 1, np.nan, a), "finite"),
-])
+@pytest.mark.parametrize(
+    "spoil, message",
+    [
+        (lambda a: a + 1e-3, r"max\|a - b\|"),
+        (lambda a: a[:, :9], "shape"),
+        (lambda a: np.where(a > 1, np.nan, a), "finite"),
+    ],
+)
 def test_another_output_does_not_agree(spoil, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         agreement(outputs(), spoil(outputs()))
 
 
-@pytest.mark.parametrize("a, message", [
-    (outputs() * 1e-3, "proves nothing"),
-    (outputs() * 1e4, "proves nothing"),
-    (np.repeat(outputs()[:1], 2, axis=0), "ignores its input"),
-])
+@pytest.mark.parametrize(
+    "a, message",
+    [
+        (outputs() * 1e-3, "proves nothing"),
+        (outputs() * 1e4, "proves nothing"),
+        (np.repeat(outputs()[:1], 2, axis=0), "ignores its input"),
+    ],
+)
 def test_outputs_that_agree_with_anything_are_refused(a: np.ndarray, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         agreement(a, a)

@@ -31,7 +31,7 @@ def changed(path: Path, number: int, start: int, end: int, folder: Path) -> list
     """The findings in a copy of a spec in which the last digit between two places of a line is another."""
     lines = path.read_text(encoding="utf-8").splitlines()
     line = lines[number]
-    lines[number] = line[:end - 1] + str((int(line[end - 1]) + 1) % 10) + line[end:]
+    lines[number] = line[: end - 1] + str((int(line[end - 1]) + 1) % 10) + line[end:]
     copy = folder / path.name
     copy.write_text("\n".join(lines) + "\n", encoding="utf-8")
     reporter = Reporter()

@@ -63,9 +63,10 @@ def below(prefix: str, state: Mapping[str, torch.Tensor]) -> State:
 
 
 def optimizer(state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
-    return {"state": {i: {"step": torch.tensor(3.0), "exp_avg": torch.zeros_like(v)}
-                      for i, v in enumerate(state.values())},
-            "param_groups": [{"lr": 0.1, "betas": (0.9, 0.999), "params": list(range(len(state)))}]}
+    return {
+        "state": {i: {"step": torch.tensor(3.0), "exp_avg": torch.zeros_like(v)} for i, v in enumerate(state.values())},
+        "param_groups": [{"lr": 0.1, "betas": (0.9, 0.999), "params": list(range(len(state)))}],
+    }
 
 
 CONTAINERS: dict[str, tuple[Callable[[State], Any], list[str]]] = {
@@ -74,37 +75,67 @@ CONTAINERS: dict[str, tuple[Callable[[State], Any], list[str]]] = {
     "torch.compile": (lambda s: below("_orig_mod.", s), ["stripped `_orig_mod.`"]),
     "DDP of a compiled module": (lambda s: below("module._orig_mod.", s), ["stripped `module._orig_mod.`"]),
     "compiled DDP": (lambda s: below("_orig_mod.module.", s), ["stripped `_orig_mod.module.`"]),
-    "compiled parts": (lambda s: {k.replace("features.", "features._orig_mod."): v for k, v in s.items()},
-                       ["stripped `_orig_mod.`"]),
+    "compiled parts": (
+        lambda s: {k.replace("features.", "features._orig_mod."): v for k, v in s.items()},
+        ["stripped `_orig_mod.`"],
+    ),
     "model": (lambda s: below("model.", s), ["stripped `model.`"]),
     "a name of its own": (lambda s: below("encoder_q.", s), ["stripped `encoder_q.`"]),
     "state_dict": (lambda s: {"state_dict": s, "epoch": 3}, ["took `state_dict`"]),
-    "model of training": (lambda s: {"model": s, "optimizer": optimizer(s), "lr_scheduler": {"last_epoch": 3}},
-                          ["took `model`"]),
+    "model of training": (
+        lambda s: {"model": s, "optimizer": optimizer(s), "lr_scheduler": {"last_epoch": 3}},
+        ["took `model`"],
+    ),
     "model in model": (lambda s: {"model": {"state_dict": s}}, ["took `model.state_dict`"]),
     "net": (lambda s: {"net": s, "acc": 91.5, "epoch": 3}, ["took `net`"]),
     "params": (lambda s: {"params": s}, ["took `params`"]),
-    "imagenet example": (lambda s: {"epoch": 90, "arch": "squeezenet1_1", "state_dict": below("module.", s),
-                                    "best_acc1": torch.tensor(58.2), "optimizer": optimizer(s)},
-                         ["took `state_dict`", "stripped `module.`"]),
-    "lightning": (lambda s: {"epoch": 1, "global_step": 10, "pytorch-lightning_version": "2.5.0", "loops": {},
-                             "state_dict": below("model.", s), "callbacks": {}, "optimizer_states": [optimizer(s)],
-                             "hyper_parameters": {"lr": 0.1}}, ["took `state_dict`", "stripped `model.`"]),
-    "lightning with a loss": (lambda s: {"state_dict": {**below("net.", s), "criterion.weight": torch.ones(1000)}},
-                              ["took `state_dict`", "stripped `net.`",
-                               "left 1 tensor that is not below `net.`: criterion.weight"]),
-    "mmcv": (lambda s: {"meta": {"epoch": 1, "CLASSES": ["cat"]}, "state_dict": s, "optimizer": optimizer(s)},
-             ["took `state_dict`"]),
-    "mmpretrain": (lambda s: {"state_dict": {("backbone." if "features" in k else "head.") + k: v
-                                             for k, v in s.items()}},
-                   ["took `state_dict`", "stripped `backbone.` and `head.`"]),
+    "imagenet example": (
+        lambda s: {
+            "epoch": 90,
+            "arch": "squeezenet1_1",
+            "state_dict": below("module.", s),
+            "best_acc1": torch.tensor(58.2),
+            "optimizer": optimizer(s),
+        },
+        ["took `state_dict`", "stripped `module.`"],
+    ),
+    "lightning": (
+        lambda s: {
+            "epoch": 1,
+            "global_step": 10,
+            "pytorch-lightning_version": "2.5.0",
+            "loops": {},
+            "state_dict": below("model.", s),
+            "callbacks": {},
+            "optimizer_states": [optimizer(s)],
+            "hyper_parameters": {"lr": 0.1},
+        },
+        ["took `state_dict`", "stripped `model.`"],
+    ),
+    "lightning with a loss": (
+        lambda s: {"state_dict": {**below("net.", s), "criterion.weight": torch.ones(1000)}},
+        ["took `state_dict`", "stripped `net.`", "left 1 tensor that is not below `net.`: criterion.weight"],
+    ),
+    "mmcv": (
+        lambda s: {"meta": {"epoch": 1, "CLASSES": ["cat"]}, "state_dict": s, "optimizer": optimizer(s)},
+        ["took `state_dict`"],
+    ),
+    "mmpretrain": (
+        lambda s: {"state_dict": {("backbone." if "features" in k else "head.") + k: v for k, v in s.items()}},
+        ["took `state_dict`", "stripped `backbone.` and `head.`"],
+    ),
     "detectron": (lambda s: {"model": s, "__author__": "Facebook", "iteration": 3}, ["took `model`"]),
-    "timm average": (lambda s: {"arch": "a", "state_dict": noise(s), "state_dict_ema": s, "optimizer": optimizer(s)},
-                     ["took `state_dict_ema`; `--checkpoint-key state_dict` takes the raw weights"]),
-    "torchvision average": (lambda s: {"model": below("module.", noise(s)),
-                                       "model_ema": {"n_averaged": torch.tensor(5), **below("module.", s)}},
-                            ["took `model_ema`; `--checkpoint-key model.module` takes the raw weights",
-                             "stripped `module.`"]),
+    "timm average": (
+        lambda s: {"arch": "a", "state_dict": noise(s), "state_dict_ema": s, "optimizer": optimizer(s)},
+        ["took `state_dict_ema`; `--checkpoint-key state_dict` takes the raw weights"],
+    ),
+    "torchvision average": (
+        lambda s: {
+            "model": below("module.", noise(s)),
+            "model_ema": {"n_averaged": torch.tensor(5), **below("module.", s)},
+        },
+        ["took `model_ema`; `--checkpoint-key model.module` takes the raw weights", "stripped `module.`"],
+    ),
     "params and their average": (lambda s: {"params": noise(s), "params_ema": s}, ["took `params_ema`"]),
     "an average that lacks tensors": (lambda s: {"model": s, "ema": dict(list(s.items())[:5])}, ["took `model`"]),
     "one state twice": (lambda s: {"model": s, "state_dict": s}, ["took `model`"]),
@@ -117,7 +148,8 @@ def noise(state: Mapping[str, torch.Tensor]) -> State:
 
 @pytest.mark.parametrize("name", CONTAINERS)
 def test_every_mapping_and_prefix_whose_meaning_is_clear_loads(
-        net: Network, theirs: torch.nn.Module, right: dict[str, np.ndarray], name: str, tmp_path: Path) -> None:
+    net: Network, theirs: torch.nn.Module, right: dict[str, np.ndarray], name: str, tmp_path: Path
+) -> None:
     write, notes = CONTAINERS[name]
     path = tmp_path / random.Random(name).choice(["w.pth", "w.ckpt", "w.pth.tar", "w.bin", "w.pt"])
     torch.save(write(theirs.state_dict()), path)
@@ -127,18 +159,30 @@ def test_every_mapping_and_prefix_whose_meaning_is_clear_loads(
 
 
 def test_a_key_chooses_among_mappings_and_prefixes(
-        net: Network, theirs: torch.nn.Module, right: dict[str, np.ndarray], tmp_path: Path) -> None:
+    net: Network, theirs: torch.nn.Module, right: dict[str, np.ndarray], tmp_path: Path
+) -> None:
     state = theirs.state_dict()
     path = tmp_path / "w.pth"
-    torch.save({"student": noise(state), "teacher": below("module.", state), "flat": {
-        **below("a.", state), **below("b.", noise(state))}}, path)
+    torch.save(
+        {
+            "student": noise(state),
+            "teacher": below("module.", state),
+            "flat": {**below("a.", state), **below("b.", noise(state))},
+        },
+        path,
+    )
     with pytest.raises(DataError) as info:
         net.arrays(weights=path)
     assert "3 sets of tensors" in str(info.value)  # those of flat.a are the teacher's
     for key in ("student", "teacher.module", "flat.b"):
         assert f"--checkpoint-key {key}" in info.value.help
-    for key, state_is_right in (("teacher", True), ("teacher.module", True), ("student", False), ("flat.a", True),
-                                ("flat.b", False)):
+    for key, state_is_right in (
+        ("teacher", True),
+        ("teacher.module", True),
+        ("student", False),
+        ("flat.a", True),
+        ("flat.b", False),
+    ):
         assert equal(said(net, path, checkpoint_key=key)[0], right) == state_is_right, key
     with pytest.raises(DataError, match="has no 'techer'") as info:
         net.arrays(weights=path, checkpoint_key="techer")
@@ -146,8 +190,9 @@ def test_a_key_chooses_among_mappings_and_prefixes(
 
 
 @pytest.mark.parametrize("kind", ["safetensors", "bin"])
-def test_shards_with_an_index(net: Network, theirs: torch.nn.Module, right: dict[str, np.ndarray], kind: str,
-                              tmp_path: Path) -> None:
+def test_shards_with_an_index(
+    net: Network, theirs: torch.nn.Module, right: dict[str, np.ndarray], kind: str, tmp_path: Path
+) -> None:
     state = list(below("model.", theirs.state_dict()).items())
     random.Random(1).shuffle(state)
     names, where = [], {}
@@ -183,10 +228,27 @@ def test_shards_with_an_index(net: Network, theirs: torch.nn.Module, right: dict
 
 @pytest.mark.slow
 def test_it_is_said_by_the_command_and_not_with_quiet(net: Network, theirs: torch.nn.Module, tmp_path: Path) -> None:
-    torch.save({"state_dict": noise(theirs.state_dict()), "state_dict_ema": below("module.", theirs.state_dict())},
-               tmp_path / "w.ckpt")
-    line = [sys.executable, "-m", "netspec", "compile", "squeezenet_11", "--input", "3x64x64", "--to", "onnx",
-            "--weights", "w.ckpt", "--exclude", "conv10", "--seed", "4"]
+    torch.save(
+        {"state_dict": noise(theirs.state_dict()), "state_dict_ema": below("module.", theirs.state_dict())},
+        tmp_path / "w.ckpt",
+    )
+    line = [
+        sys.executable,
+        "-m",
+        "netspec",
+        "compile",
+        "squeezenet_11",
+        "--input",
+        "3x64x64",
+        "--to",
+        "onnx",
+        "--weights",
+        "w.ckpt",
+        "--exclude",
+        "conv10",
+        "--seed",
+        "4",
+    ]
     done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "took `state_dict_ema`; `--checkpoint-key state_dict` takes the raw weights" in done.stderr
@@ -196,10 +258,17 @@ def test_it_is_said_by_the_command_and_not_with_quiet(net: Network, theirs: torc
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name, variant", [("torchvision:resnet18", "resnet18"), ("timm:seresnet50", "se_resnet50"),
-                                           ("torchvision:mobilenet_v2", "mobilenet_v2")])
+@pytest.mark.parametrize(
+    "name, variant",
+    [
+        ("torchvision:resnet18", "resnet18"),
+        ("timm:seresnet50", "se_resnet50"),
+        ("torchvision:mobilenet_v2", "mobilenet_v2"),
+    ],
+)
 def test_prefixed_shards_give_the_outputs_of_the_library(
-        torchvision: Any, name: str, variant: str, tmp_path: Path) -> None:
+    torchvision: Any, name: str, variant: str, tmp_path: Path
+) -> None:
     from parity import TARGETS
 
     name = TARGETS[variant].get("checkpoint", name)
@@ -220,7 +289,8 @@ def test_prefixed_shards_give_the_outputs_of_the_library(
 
 
 def test_a_network_in_a_network_brings_its_rules(torchvision: Any, tmp_path: Path) -> None:
-    (tmp_path / "det.yaml").write_text("""\
+    (tmp_path / "det.yaml").write_text(
+        """\
 netspec: 1
 name: det
 use: [resnet]
@@ -229,7 +299,9 @@ body:
   - body = do:
     - net = resnet: {variant: resnet18, until: layer4}
   - conv: [4, 1]
-""", encoding="utf-8")
+""",
+        encoding="utf-8",
+    )
     net = netspec.load(tmp_path / "det.yaml")
     with torch.device("meta"):
         shapes = model(torchvision, "torchvision:resnet18").state_dict()
@@ -238,8 +310,9 @@ body:
     body = {k: v for k, v in theirs.items() if not k.startswith("fc.")}
     torch.save({"model": below("module.", {**below("body.net.", body), **own})}, tmp_path / "whole.pth")
     arrays, _ = said(net, tmp_path / "whole.pth")
-    assert np.array_equal(arrays["body.net.layer3.1.residual.conv2.conv.weight"],
-                          theirs["layer3.1.conv2.weight"].numpy())
+    assert np.array_equal(
+        arrays["body.net.layer3.1.residual.conv2.conv.weight"], theirs["layer3.1.conv2.weight"].numpy()
+    )
     assert np.array_equal(arrays["conv.weight"], own["conv.weight"].numpy())
 
     torch.save(theirs, tmp_path / "backbone.pth")  # with its classifier, which `until` has cut off

@@ -100,23 +100,27 @@ def header_of(size: int) -> bytes:
     return struct.pack("<Q", len(text)) + text
 
 
-@pytest.mark.parametrize("name, data, error", [
-    ("w.txt", b"weights", UsageError),
-    ("w", b"PK\x03\x04", UsageError),
-    ("w.safetensors", b"", DataError),
-    ("w.safetensors", b"PK\x03\x04 a zip file", DataError),
-    ("w.safetensors", header_of(2**40), DataError),
-    ("w.safetensors", struct.pack("<Q", 2**62) + b"{", DataError),
-    ("w.npz", b"", DataError),
-    ("w.npz", b"PK\x03\x04 damaged", DataError),
-    ("w.npz", b"\x93NUMPY\x01\x00", DataError),
-    ("w.pth", b"", DataError),
-    ("w.pth", b"PK\x03\x04 damaged", DataError),
-    ("w.pth", b"\x80\x02 damaged", DataError),
-    ("w.pth", header_of(1) + bytes(4), DataError),
-])
+@pytest.mark.parametrize(
+    "name, data, error",
+    [
+        ("w.txt", b"weights", UsageError),
+        ("w", b"PK\x03\x04", UsageError),
+        ("w.safetensors", b"", DataError),
+        ("w.safetensors", b"PK\x03\x04 a zip file", DataError),
+        ("w.safetensors", header_of(2**40), DataError),
+        ("w.safetensors", struct.pack("<Q", 2**62) + b"{", DataError),
+        ("w.npz", b"", DataError),
+        ("w.npz", b"PK\x03\x04 damaged", DataError),
+        ("w.npz", b"\x93NUMPY\x01\x00", DataError),
+        ("w.pth", b"", DataError),
+        ("w.pth", b"PK\x03\x04 damaged", DataError),
+        ("w.pth", b"\x80\x02 damaged", DataError),
+        ("w.pth", header_of(1) + bytes(4), DataError),
+    ],
+)
 def test_a_file_that_is_no_checkpoint_is_refused(
-        tmp_path: Path, name: str, data: bytes, error: type[Exception]) -> None:
+    tmp_path: Path, name: str, data: bytes, error: type[Exception]
+) -> None:
     (tmp_path / name).write_bytes(data)
     with pytest.raises(error, match=name):
         read_checkpoint(tmp_path / name)
@@ -178,7 +182,7 @@ def test_no_damage_ends_in_a_traceback(tmp_path: Path, name: str) -> None:
         data = np.frombuffer(whole, np.uint8).copy()
         places = rng.integers(0, rng.choice([100, len(data)]), rng.integers(1, 6))
         data[places] = rng.integers(0, 256, len(places))
-        path.write_bytes(data.tobytes()[:None if rng.random() < 0.8 else int(rng.integers(len(data)))])
+        path.write_bytes(data.tobytes()[: None if rng.random() < 0.8 else int(rng.integers(len(data)))])
         try:
             read_checkpoint(path)
         except (DataError, UsageError):
@@ -260,14 +264,23 @@ def test_the_first_rule_that_matches_maps_a_key(tmp_path: Path, arrays: dict[str
     assert equal(match(net, arrays), arrays), "its own names need no rule"
 
 
-@pytest.mark.parametrize("spoil, message", [
-    (lambda a: a.pop("features.0.bias"), "missing in the file (1):\n    stem.bias"),
-    (lambda a: a.update({"features.0.scale": a["features.0.bias"]}), "features.0.scale (as stem.scale)"),
-    (lambda a: a.update({"features.9.bias": a["features.0.bias"]}), "unexpected in the file (1):\n    features.9.bias"),
-    (lambda a: a.update({"features.x.bias": a["features.0.bias"]}), "unexpected in the file (1):\n    features.x.bias"),
-    (lambda a: a.update({"stem.bias": a["features.0.bias"]}), "mapped twice (1):\n    stem.bias"),
-    (lambda a: a.update({"features.0.weight": a["features.0.weight"].reshape(64, 36)}), "of another shape (1)"),
-])
+@pytest.mark.parametrize(
+    "spoil, message",
+    [
+        (lambda a: a.pop("features.0.bias"), "missing in the file (1):\n    stem.bias"),
+        (lambda a: a.update({"features.0.scale": a["features.0.bias"]}), "features.0.scale (as stem.scale)"),
+        (
+            lambda a: a.update({"features.9.bias": a["features.0.bias"]}),
+            "unexpected in the file (1):\n    features.9.bias",
+        ),
+        (
+            lambda a: a.update({"features.x.bias": a["features.0.bias"]}),
+            "unexpected in the file (1):\n    features.x.bias",
+        ),
+        (lambda a: a.update({"stem.bias": a["features.0.bias"]}), "mapped twice (1):\n    stem.bias"),
+        (lambda a: a.update({"features.0.weight": a["features.0.weight"].reshape(64, 36)}), "of another shape (1)"),
+    ],
+)
 def test_every_tensor_is_accounted_for(tmp_path: Path, arrays: dict[str, np.ndarray], spoil, message: str) -> None:
     net = load(tmp_path, rest=RULES)
     given = foreign(arrays)
@@ -277,15 +290,18 @@ def test_every_tensor_is_accounted_for(tmp_path: Path, arrays: dict[str, np.ndar
     assert message in str(info.value) and "(by other)" in str(info.value)
 
 
-@pytest.mark.parametrize("rule, code, column", [
-    ('{from: "a{n}.{n}", to: "b"}', "NS204", 20),
-    ('{from: "a{n}", to: "b{m}"}', "NS202", 26),
-    ('{from: "a{n", to: "b"}', "NS301", 14),
-    ('{from: "a{1n}", to: "b"}', "NS301", 14),
-    ('{from: "a{x}{y}", to: "b"}', "NS301", 14),
-    ('{from: "{x}a{y}a{z}", to: "b"}', "NS301", 14),
-    ('{from: "a{n}", to: "b{n + }"}', "NS301", 33),
-])
+@pytest.mark.parametrize(
+    "rule, code, column",
+    [
+        ('{from: "a{n}.{n}", to: "b"}', "NS204", 20),
+        ('{from: "a{n}", to: "b{m}"}', "NS202", 26),
+        ('{from: "a{n", to: "b"}', "NS301", 14),
+        ('{from: "a{1n}", to: "b"}', "NS301", 14),
+        ('{from: "a{x}{y}", to: "b"}', "NS301", 14),
+        ('{from: "{x}a{y}a{z}", to: "b"}', "NS301", 14),
+        ('{from: "a{n}", to: "b{n + }"}', "NS301", 33),
+    ],
+)
 def test_mistakes_in_rules_have_a_place(tmp_path: Path, rule: str, code: str, column: int | None) -> None:
     with pytest.raises(SpecError) as info:
         load(tmp_path, rest=f"checkpoints:\n  other:\n    - {rule}\n")
@@ -307,16 +323,19 @@ def test_rules_and_keys_made_to_be_slow_are_not(tmp_path: Path, tiny: Network) -
 
 
 def test_heads_that_only_training_has_may_be_in_the_file(tmp_path: Path) -> None:
-    net = load(tmp_path, """\
+    net = load(
+        tmp_path,
+        """\
   - flatten
   - aux = tee: [linear: 3]
   - head = linear: 2
-""", "outputs:\n  logits: head\n  aux: {from: aux, training_only: true}\n")
+""",
+        "outputs:\n  logits: head\n  aux: {from: aux, training_only: true}\n",
+    )
     full = draw(net.graph, 0)
     assert full.keys() - net.inference.tensors().keys() == {"aux.linear.weight", "aux.linear.bias"}
     save_file(full, tmp_path / "w.safetensors")
     assert net.arrays(weights=tmp_path / "w.safetensors").keys() == net.inference.tensors().keys()
-
 
 
 def test_rules_read_params_and_let(tmp_path: Path) -> None:
@@ -325,8 +344,15 @@ def test_rules_read_params_and_let(tmp_path: Path) -> None:
         net = netspec.load(spec, layers=layers)
         arrays = net.arrays(seed=3)
         path = tmp_path / f"{layers}.npz"
-        np.savez(path, **{k.replace(f"stage{s}.", f"features.{layers * s}."): v for s in range(3)
-                          for k, v in arrays.items() if k.startswith(f"stage{s}.")})
+        np.savez(
+            path,
+            **{
+                k.replace(f"stage{s}.", f"features.{layers * s}."): v
+                for s in range(3)
+                for k, v in arrays.items()
+                if k.startswith(f"stage{s}.")
+            },
+        )
         found = net.arrays(weights=path)
         assert all(np.array_equal(found[k], v) for k, v in arrays.items())
 

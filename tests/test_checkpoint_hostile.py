@@ -68,6 +68,7 @@ def archive(entries: Sequence[tuple[str, bytes]], packed: bool = True) -> Callab
             with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED) as z:
                 for name, data in entries:
                     z.writestr(name, data)
+
     return write
 
 
@@ -80,6 +81,7 @@ def sparse(start: bytes, size: int) -> Callable[[Path], None]:
     def write(path: Path) -> None:
         path.write_bytes(start)
         os.truncate(path, size)
+
     return write
 
 
@@ -92,16 +94,20 @@ FILES: dict[str, tuple[bytes | Callable[[Path], None], str]] = {
     "header of 2^40 bytes.safetensors": (struct.pack("<Q", 2**40) + b"{" + bytes(100), "its header is said to have"),
     "header of 50 MB.safetensors": (tensors(b"{" + b" " * (50 * 2**20) + b"}"), "its header is said to have"),
     "deep header.safetensors": (tensors(b'{"a":' + b"[" * 100_000), "cannot|can be read"),
-    "one name twice.safetensors": (tensors(b'{"a":%s,"a":%s}' % ((json.dumps(f32([1])).encode(),) * 2), bytes(4)),
-                                   "two tensors of one name: a|duplicate"),
+    "one name twice.safetensors": (
+        tensors(b'{"a":%s,"a":%s}' % ((json.dumps(f32([1])).encode(),) * 2), bytes(4)),
+        "two tensors of one name: a|duplicate",
+    ),
     "shape of 2^80.safetensors": (tensors({"a": f32([2**40, 2**40])}, bytes(4)), "can be read"),
     "negative shape.safetensors": (tensors({"a": f32([-1])}, bytes(4)), "can be read"),
     "outside.safetensors": (tensors({"a": f32([2**20], 2**22)}, bytes(4)), "can be read"),
     "bomb.npz": (archive([("c.weight.npy", npy((2**27,), data=bytes(2**29)))]), r"134217728 in the file, 8x3x3x3"),
     "shape of 2^80.npz": (archive([("a.npy", npy((2**40, 2**40)))]), "which are not its bytes"),
     "negative shape.npz": (archive([("a.npy", npy((-4, -1), data=bytes(16)))]), "cannot be read"),
-    "header bomb.npz": (archive([("a.npy", b"\x93NUMPY\2\0" + struct.pack("<I", 2**30) + b" " * 2**28)]),
-                        "cannot be read"),
+    "header bomb.npz": (
+        archive([("a.npy", b"\x93NUMPY\2\0" + struct.pack("<I", 2**30) + b" " * 2**28)]),
+        "cannot be read",
+    ),
     "60,000 parts.npz": (archive([(f"a{i}.npy", b"") for i in range(60_000)]), "its directory is said to have"),
     "one name twice.npz": (archive([("a.npy", npy((1,), data=bytes(4)))] * 2), "two parts of one name: a.npy"),
     "objects.npz": (archive([("a.npy", npy((1,), "|O", bytes(8)))]), "Python objects"),
@@ -154,8 +160,9 @@ def test_no_file_takes_more_memory_than_the_network_needs(net: Network, tmp_path
             (tmp_path / name).write_bytes(content)
         else:
             content(tmp_path / name)
-    done = subprocess.run([sys.executable, "-c", MEASURE, *FILES], cwd=tmp_path, capture_output=True, text=True,
-                          timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, *FILES], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     *lines, peak = done.stdout.splitlines()
     assert len(lines) == len(FILES)
@@ -171,7 +178,7 @@ def test_a_checkpoint_with_other_large_tensors_takes_what_the_network_needs(net:
     """Of 1 GB beside the weights nothing is read."""
     state = {k: torch.from_numpy(v) for k, v in net.arrays(seed=1).items()}
     torch.save({"model": state, "optimizer": {"state": {0: {"exp_avg": torch.zeros(2**28)}}}}, tmp_path / "w.pth")
-    program = MEASURE.replace("    else:\n        raise SystemExit(f\"{name} was read\")\n", "")
+    program = MEASURE.replace('    else:\n        raise SystemExit(f"{name} was read")\n', "")
     done = subprocess.run([sys.executable, "-c", program, "w.pth"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.splitlines()[-1]) < 300
@@ -219,16 +226,20 @@ def test_pipes_devices_folders_and_locked_files(net: Network, tmp_path: Path) ->
 # Pickles
 
 
-@pytest.mark.parametrize("value, name", [
-    ({"args": argparse.Namespace(lr=1), "model": {"a": torch.zeros(1)}}, "argparse.Namespace"),
-    (torch.nn.Linear(2, 2), "torch.nn.modules.linear.Linear"),
-    ({"best": np.float64(3), "a": torch.zeros(1)}, r"numpy\S+scalar"),
-    ({"a": np.zeros(3)}, r"numpy\S+_reconstruct"),
-    ({"path": Path("a"), "a": torch.zeros(1)}, r"pathlib\S*Path"),
-])
+@pytest.mark.parametrize(
+    "value, name",
+    [
+        ({"args": argparse.Namespace(lr=1), "model": {"a": torch.zeros(1)}}, "argparse.Namespace"),
+        (torch.nn.Linear(2, 2), "torch.nn.modules.linear.Linear"),
+        ({"best": np.float64(3), "a": torch.zeros(1)}, r"numpy\S+scalar"),
+        ({"a": np.zeros(3)}, r"numpy\S+_reconstruct"),
+        ({"path": Path("a"), "a": torch.zeros(1)}, r"pathlib\S*Path"),
+    ],
+)
 @pytest.mark.parametrize("old", [False, True], ids=["zip", "before 1.6"])
 def test_a_class_in_a_pickle_is_named_and_how_to_save_again(
-        net: Network, value: object, name: str, old: bool, tmp_path: Path) -> None:
+    net: Network, value: object, name: str, old: bool, tmp_path: Path
+) -> None:
     torch.save(value, tmp_path / "w.pth", _use_new_zipfile_serialization=not old)
     with pytest.raises(DataError, match=f"holds the class {name}") as info:
         net.arrays(weights=tmp_path / "w.pth")
@@ -245,11 +256,23 @@ ODD = argparse.Namespace(lr=1)
 CONVERTED: dict[str, tuple[object, str]] = {
     "model": ({"model": state(), "args": ODD}, "['model'], "),
     "after": ({"args": ODD, "epoch": 3, "net": {"state_dict": state()}}, "['net']['state_dict'], "),
-    "optimizer": ({"args": ODD, "model": torch.nn.Linear(9, 9).state_dict(), "optimizer": {
-        "state": {i: {"step": torch.tensor(1.0), "exp_avg": torch.ones(9), "exp_avg_sq": torch.ones(9)}
-                  for i in range(4)}}}, "['model'], "),
-    "average": ({"model": state(), "args": ODD, "ema": {"module": {**state(), "n": torch.tensor(3)}}},
-                "{'model': d['model'], 'ema.module': d['ema']['module']}"),
+    "optimizer": (
+        {
+            "args": ODD,
+            "model": torch.nn.Linear(9, 9).state_dict(),
+            "optimizer": {
+                "state": {
+                    i: {"step": torch.tensor(1.0), "exp_avg": torch.ones(9), "exp_avg_sq": torch.ones(9)}
+                    for i in range(4)
+                }
+            },
+        },
+        "['model'], ",
+    ),
+    "average": (
+        {"model": state(), "args": ODD, "ema": {"module": {**state(), "n": torch.tensor(3)}}},
+        "{'model': d['model'], 'ema.module': d['ema']['module']}",
+    ),
     "beside": ({**state(), "args": ODD}, "if torch.is_tensor(v)}, "),
     "inside": ({"model": {**state(), "a._extra_state": ODD}}, "if torch.is_tensor(v)}, "),
     "module": (torch.nn.Linear(2, 2), ".state_dict(), "),
@@ -272,10 +295,13 @@ def conversions(folder: Path, net: Network, protocol: int, old: bool) -> dict[st
 
 @pytest.mark.parametrize("protocol", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_the_line_that_is_printed_for_a_trusted_file_takes_its_tensors_out(
-        net: Network, protocol: int, tmp_path: Path) -> None:
+    net: Network, protocol: int, tmp_path: Path
+) -> None:
     codes = conversions(tmp_path, net, protocol, protocol == 2)
-    lines = [f"{code}\nimport os; os.replace('weights.pth', {str(tmp_path / f'{name}.new')!r})"
-             for name, code in codes.items()]
+    lines = [
+        f"{code}\nimport os; os.replace('weights.pth', {str(tmp_path / f'{name}.new')!r})"
+        for name, code in codes.items()
+    ]
     subprocess.run([sys.executable, "-c", "\n".join(lines)], cwd=tmp_path, check=True)
     for name in CONVERTED:
         os.replace(tmp_path / f"{name}.new", tmp_path / "new.pth")
@@ -358,8 +384,11 @@ def test_a_pth_of_the_other_byte_order_is_refused(net: Network, tmp_path: Path) 
 
 
 def test_what_was_read_does_not_change_with_the_file(net: Network, tmp_path: Path) -> None:
-    for suffix, write in ((".pth", lambda a, p: torch.save({k: torch.from_numpy(v) for k, v in a.items()}, p)),
-                          (".safetensors", save_file), (".npz", lambda a, p: np.savez(p, **a))):
+    for suffix, write in (
+        (".pth", lambda a, p: torch.save({k: torch.from_numpy(v) for k, v in a.items()}, p)),
+        (".safetensors", save_file),
+        (".npz", lambda a, p: np.savez(p, **a)),
+    ):
         path = tmp_path / f"w{suffix}"
         write(net.arrays(seed=1), path)
         found = net.arrays(weights=path)
@@ -375,7 +404,7 @@ def test_float8_tensors_are_what_torch_has(tmp_path: Path) -> None:
     codes = torch.arange(256, dtype=torch.uint8)
     kinds = {"e4m3": torch.float8_e4m3fn, "e5m2": torch.float8_e5m2}
     save_torch({k: codes.clone().view(t) for k, t in kinds.items()}, tmp_path / "w.safetensors")
-    state, = states_of(tmp_path / "w.safetensors", Need())
+    (state,) = states_of(tmp_path / "w.safetensors", Need())
     for key, kind in kinds.items():
         np.testing.assert_array_equal(state.tensors[key].read(), codes.view(kind).float().numpy())
 
@@ -398,15 +427,19 @@ def test_types_that_are_no_weights(net: Network, tmp_path: Path) -> None:
 # Values
 
 
-@pytest.mark.parametrize("key, value, message", [
-    ("fc.weight", np.nan, "NaN in fc.weight"),
-    ("bn.running_mean", np.inf, "infinite values in bn.running_mean"),
-    ("c.bias", -np.inf, "infinite values in c.bias"),
-    ("bn.running_var", -0.5, "negative variances in bn.running_var"),
-])
+@pytest.mark.parametrize(
+    "key, value, message",
+    [
+        ("fc.weight", np.nan, "NaN in fc.weight"),
+        ("bn.running_mean", np.inf, "infinite values in bn.running_mean"),
+        ("c.bias", -np.inf, "infinite values in c.bias"),
+        ("bn.running_var", -0.5, "negative variances in bn.running_var"),
+    ],
+)
 @pytest.mark.parametrize("suffix", [".npz", ".pth", ".safetensors"])
 def test_values_that_are_no_weights_are_warned_of(
-        net: Network, key: str, value: float, message: str, suffix: str, tmp_path: Path) -> None:
+    net: Network, key: str, value: float, message: str, suffix: str, tmp_path: Path
+) -> None:
     arrays = net.arrays(seed=1)
     arrays[key].flat[3] = value
     path = tmp_path / f"w{suffix}"
@@ -420,8 +453,10 @@ def test_values_that_are_no_weights_are_warned_of(
         net.arrays(weights=path)
     if (key, suffix) == ("fc.weight", ".npz"):
         line = [sys.executable, "-m", "netspec", "compile", "n.yaml", "--to", "onnx", "--weights", path.name]
-        loose, strict = (subprocess.run([*line, *more], cwd=tmp_path, capture_output=True, text=True)
-                         for more in (["-o", "loose.onnx"], ["-o", "strict.onnx", "--strict"]))
+        loose, strict = (
+            subprocess.run([*line, *more], cwd=tmp_path, capture_output=True, text=True)
+            for more in (["-o", "loose.onnx"], ["-o", "strict.onnx", "--strict"])
+        )
         assert loose.returncode == 0 and f"warning[NS604]: the checkpoint has {message}" in loose.stderr
         assert strict.returncode == 1 and f"error[NS604]: the checkpoint has {message}" in strict.stderr
         assert not (tmp_path / "strict.onnx").exists()
@@ -429,8 +464,9 @@ def test_values_that_are_no_weights_are_warned_of(
 
 def test_the_first_tensors_are_named(tmp_path: Path) -> None:
     net = netspec.load("resnet18")
-    np.savez(tmp_path / "w.npz", **{k: np.full_like(v, np.nan) if "bn.running" in k else v
-                                    for k, v in net.arrays().items()})
+    np.savez(
+        tmp_path / "w.npz", **{k: np.full_like(v, np.nan) if "bn.running" in k else v for k, v in net.arrays().items()}
+    )
     with pytest.warns(CheckpointWarning, match=r"NaN in conv1\.bn\.running_mean, .*, and 35 more$"):
         net.arrays(weights=tmp_path / "w.npz")
 

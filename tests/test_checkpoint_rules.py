@@ -48,8 +48,9 @@ def stems(rng: random.Random, keys: list[str]) -> Callable[[str], str]:
     words = sorted({re.sub(r"\d+", "", w) for k in keys for w in k.split(".")[:-1]} - {""})
     chosen = rng.sample(words, min(len(words), rng.randint(1, 3)))
     new = dict(zip(chosen, rng.sample(WORDS, len(chosen)), strict=True))
-    return lambda word: "".join(new.get(x, x) for x in re.split(r"(\d+)", word)) if re.sub(
-        r"\d+", "", word) in new else word
+    return lambda word: (
+        "".join(new.get(x, x) for x in re.split(r"(\d+)", word)) if re.sub(r"\d+", "", word) in new else word
+    )
 
 
 def upper(rng: random.Random, keys: list[str]) -> Callable[[str], str]:
@@ -82,8 +83,8 @@ SLOW = ["resnet18", "googlenet_torchvision", "mobilenet_v2", "efficientnet_b0", 
 @pytest.mark.parametrize("kind", [stems, upper, inserted, letters], ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("variant", [QUICK, *(pytest.param(v, marks=pytest.mark.slow) for v in SLOW)])
 def test_the_printed_rules_load_a_checkpoint_whose_words_are_others(
-        torchvision: Any, variant: str, kind: Callable[[random.Random, list[str]], Callable[[str], str]],
-        tmp_path: Path) -> None:
+    torchvision: Any, variant: str, kind: Callable[[random.Random, list[str]], Callable[[str], str]], tmp_path: Path
+) -> None:
     net, state = network(variant), drawn_state(torchvision, CHECKPOINTS[variant])
     path, rules = tmp_path / "w.pth", tmp_path / "rules.yaml"
     torch.save(state, path)
@@ -115,13 +116,13 @@ def test_the_rule_of_one_renamed_layer(torchvision: Any, tmp_path: Path) -> None
     torch.save(state, tmp_path / "w.pth")
     with pytest.raises(DataError) as info:
         network("resnet34").arrays(weights=tmp_path / "w.pth")
-    assert printed(info.value) == [
-        '- {from: "layer3.5.convolution2.{t}", to: "layer3.5.residual.conv2.conv.{t}"}']
+    assert printed(info.value) == ['- {from: "layer3.5.convolution2.{t}", to: "layer3.5.residual.conv2.conv.{t}"}']
 
 
 def test_rules_for_a_spec_without_any(tmp_path: Path) -> None:
     spec = tmp_path / "n.yaml"
-    spec.write_text("""\
+    spec.write_text(
+        """\
 netspec: 1
 name: n
 input: [3, 16, 16]
@@ -133,11 +134,17 @@ body:
     repeat: 4
   - flatten
   - head = linear: 10
-""", encoding="utf-8")
+""",
+        encoding="utf-8",
+    )
     net = netspec.load(spec)
     arrays = net.arrays(seed=3)
-    names = {"stem": "conv1", "bn": "norm1", "head": "classifier",
-             **{f"block.{i}": f"features.{i + 4}" for i in range(4)}}
+    names = {
+        "stem": "conv1",
+        "bn": "norm1",
+        "head": "classifier",
+        **{f"block.{i}": f"features.{i + 4}" for i in range(4)},
+    }
     foreign = {f"{names[k.rpartition('.')[0]]}.{k.rpartition('.')[2]}": v for k, v in arrays.items()}
     np.savez(tmp_path / "w.npz", **foreign)
     with pytest.raises(DataError) as info:
@@ -194,18 +201,21 @@ def test_a_common_prefix_is_named(tmp_path: Path) -> None:
         net.arrays(weights=tmp_path / "w.npz")
 
 
-@pytest.mark.parametrize("text, error, message", [
-    ("", UsageError, "has no rules"),
-    ("- {from: a, to: b", SpecError, "NS102"),
-    ("- {from: a}", SpecError, "a rule is"),
-    ("- {from: a, too: b}", SpecError, "rule"),
-    ("- {from: a, to: b, reshap: true}", SpecError, "no key 'reshap'"),
-    ("- {from: 'a{n}', to: 'b{m}'}", SpecError, "no hole 'm'"),
-    ("word", SpecError, "a list"),
-    ("one: {from: a, to: b}", SpecError, "a list"),
-    ("- a", SpecError, "a rule is"),
-    ("\xff", UsageError, "not UTF-8"),
-])
+@pytest.mark.parametrize(
+    "text, error, message",
+    [
+        ("", UsageError, "has no rules"),
+        ("- {from: a, to: b", SpecError, "NS102"),
+        ("- {from: a}", SpecError, "a rule is"),
+        ("- {from: a, too: b}", SpecError, "rule"),
+        ("- {from: a, to: b, reshap: true}", SpecError, "no key 'reshap'"),
+        ("- {from: 'a{n}', to: 'b{m}'}", SpecError, "no hole 'm'"),
+        ("word", SpecError, "a list"),
+        ("one: {from: a, to: b}", SpecError, "a list"),
+        ("- a", SpecError, "a rule is"),
+        ("\xff", UsageError, "not UTF-8"),
+    ],
+)
 def test_mistakes_in_a_file_of_rules(tmp_path: Path, text: str, error: type[Exception], message: str) -> None:
     (tmp_path / "rules.yaml").write_bytes(text.encode("latin-1"))
     net = netspec.load("lenet5")
@@ -217,8 +227,12 @@ def test_mistakes_in_a_file_of_rules(tmp_path: Path, text: str, error: type[Exce
 def test_files_of_rules_may_name_sources(tmp_path: Path) -> None:
     net = netspec.load("lenet5")
     arrays = net.arrays(seed=2)
-    np.savez(tmp_path / "w.npz", **{f"b.{k}": v for k, v in arrays.items() if k[0] == "c"},
-             **{f"a.{k}": v for k, v in arrays.items() if k[0] != "c"}, **{"a.b.c.d": np.zeros(3)})
+    np.savez(
+        tmp_path / "w.npz",
+        **{f"b.{k}": v for k, v in arrays.items() if k[0] == "c"},
+        **{f"a.{k}": v for k, v in arrays.items() if k[0] != "c"},
+        **{"a.b.c.d": np.zeros(3)},
+    )
     two = "two: [{from: a.b.c.d, to: null}, {from: 'a.{l}.{t}', to: '{l}.{t}'}, {from: 'b.{l}.{t}', to: '{l}.{t}'}]"
     for text in (f"one: [{{from: 'a.{{x}}', to: null}}]\n{two}", f"checkpoints:\n  {two}"):
         (tmp_path / "rules.yaml").write_text(text, encoding="utf-8")
@@ -230,17 +244,25 @@ def test_files_of_rules_may_name_sources(tmp_path: Path) -> None:
 
 
 def compiled(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "netspec", "compile", *options, "--to", "onnx", "-o", "net.onnx"],
-                          cwd=folder, capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, "-m", "netspec", "compile", *options, "--to", "onnx", "-o", "net.onnx"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
 
 
-@pytest.mark.parametrize("variant, name, head", [
-    pytest.param("resnet18", "torchvision:resnet18", "fc", marks=pytest.mark.slow),
-    pytest.param("squeezenet_11", "torchvision:squeezenet1_1", "conv10.conv", marks=pytest.mark.slow),
-    pytest.param("googlenet_torchvision", "torchvision:googlenet", "fc", marks=pytest.mark.slow),
-])
+@pytest.mark.parametrize(
+    "variant, name, head",
+    [
+        pytest.param("resnet18", "torchvision:resnet18", "fc", marks=pytest.mark.slow),
+        pytest.param("squeezenet_11", "torchvision:squeezenet1_1", "conv10.conv", marks=pytest.mark.slow),
+        pytest.param("googlenet_torchvision", "torchvision:googlenet", "fc", marks=pytest.mark.slow),
+    ],
+)
 def test_other_classes_are_named_and_the_printed_options_load_the_rest(
-        torchvision: Any, variant: str, name: str, head: str, tmp_path: Path) -> None:
+    torchvision: Any, variant: str, name: str, head: str, tmp_path: Path
+) -> None:
     torch.save(drawn_state(torchvision, name), tmp_path / "w.pth")
     line = (variant, "-s", "classes=10", "--weights", "w.pth")
     refused = compiled(tmp_path, *line)
@@ -270,19 +292,28 @@ def test_other_classes_of_several_heads(torchvision: Any, tmp_path: Path) -> Non
 
 def test_a_param_that_does_not_load_it_is_not_printed(tmp_path: Path) -> None:
     spec = tmp_path / "n.yaml"
-    spec.write_text("netspec: 1\nname: n\nparams: {classes: 4, width: 4}\ninput: [3, 4, 4]\n"
-                    "body:\n  - conv: [=width, 1]\n  - flatten\n  - fc = linear: =classes\n", encoding="utf-8")
+    spec.write_text(
+        "netspec: 1\nname: n\nparams: {classes: 4, width: 4}\ninput: [3, 4, 4]\n"
+        "body:\n  - conv: [=width, 1]\n  - flatten\n  - fc = linear: =classes\n",
+        encoding="utf-8",
+    )
     np.savez(tmp_path / "w.npz", **netspec.load(spec, classes=9).arrays())
     with pytest.raises(DataError, match="'fc' has 9 classes in the file and 4") as info:
         netspec.load(spec).arrays(weights=tmp_path / "w.npz")
     assert "-s classes=9" in info.value.help and "width" not in info.value.help
 
 
-@pytest.mark.parametrize("head, settings", [
-    ("head", {}), pytest.param("fc.1", {"classes": 5}, marks=pytest.mark.slow),
-    pytest.param("a.classifier", {"classes": 5}, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "head, settings",
+    [
+        ("head", {}),
+        pytest.param("fc.1", {"classes": 5}, marks=pytest.mark.slow),
+        pytest.param("a.classifier", {"classes": 5}, marks=pytest.mark.slow),
+    ],
+)
 def test_a_renamed_classifier_of_other_classes(
-        torchvision: Any, head: str, settings: dict[str, int], tmp_path: Path) -> None:
+    torchvision: Any, head: str, settings: dict[str, int], tmp_path: Path
+) -> None:
     """The rule and the options that are printed load it; the rules that the spec has are not printed again."""
     state = drawn_state(torchvision, "torchvision:resnet18")
     for t, shape in (("weight", (10, 512)), ("bias", (10,))):
@@ -295,16 +326,20 @@ def test_a_renamed_classifier_of_other_classes(
     assert f"'{head}' looks like 'fc': the classifier 'fc' has 10 classes in the file and {ours} in" in str(info.value)
     assert printed(info.value) == [f'- {{from: "{head}.{{t}}", to: "fc.{{t}}"}}']
     yours = " in place of yours" if settings else ""
-    assert info.value.help == (f"`-s classes=10 --rules FILE`{yours} makes the network with the checkpoint's; "
-                               "`--exclude fc` loads all else and draws fc")
+    assert info.value.help == (
+        f"`-s classes=10 --rules FILE`{yours} makes the network with the checkpoint's; "
+        "`--exclude fc` loads all else and draws fc"
+    )
     (tmp_path / "rules.yaml").write_text("\n".join(printed(info.value)), encoding="utf-8")
     found = network("resnet18", classes=10).arrays(weights=tmp_path / "w.pth", rules=tmp_path / "rules.yaml")
     assert (found["fc.weight"] == 7).all()
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         found = network("resnet18", **settings).arrays(weights=tmp_path / "w.pth", exclude=["fc"])
-    assert [str(w.message) for w in said] == [f"left {head}.weight, {head}.bias: fc is excluded",
-                                              "drawn, not from the checkpoint: fc"]
+    assert [str(w.message) for w in said] == [
+        f"left {head}.weight, {head}.bias: fc is excluded",
+        "drawn, not from the checkpoint: fc",
+    ]
     assert found["fc.weight"].shape == (ours, 512) and not (found["fc.weight"] == 7).any()
 
 
@@ -320,15 +355,20 @@ def test_classifiers_that_could_be_either_are_not_named(torchvision: Any, tmp_pa
     assert "looks like" not in str(info.value)
 
 
-@pytest.mark.parametrize("change, what", [
-    ({"head.weight": (10, 512)}, "a tensor less"),
-    ({"head.weight": (10, 512), "head.bias": (10,), "head.scale": (10,)}, "a tensor more"),
-    ({"head.weight": (10, 512), "head.gain": (10,)}, "of another name"),
-    ({"head.weight": (10, 512, 1, 1), "head.bias": (10,)}, "a convolution"),
-    ({"head.weight": (10, 512), "head.bias": (10,), "fc.weight": (9, 512)}, "beside a part of the excluded one"),
-], ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    "change, what",
+    [
+        ({"head.weight": (10, 512)}, "a tensor less"),
+        ({"head.weight": (10, 512), "head.bias": (10,), "head.scale": (10,)}, "a tensor more"),
+        ({"head.weight": (10, 512), "head.gain": (10,)}, "of another name"),
+        ({"head.weight": (10, 512, 1, 1), "head.bias": (10,)}, "a convolution"),
+        ({"head.weight": (10, 512), "head.bias": (10,), "fc.weight": (9, 512)}, "beside a part of the excluded one"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
 def test_what_an_excluded_layer_does_not_explain_is_unexpected(
-        torchvision: Any, change: dict[str, tuple[int, ...]], what: str, tmp_path: Path) -> None:
+    torchvision: Any, change: dict[str, tuple[int, ...]], what: str, tmp_path: Path
+) -> None:
     state = drawn_state(torchvision, "torchvision:resnet18")
     del state["fc.weight"], state["fc.bias"]
     torch.save(state | {key: torch.zeros(shape) for key, shape in change.items()}, tmp_path / "w.pth")
@@ -336,12 +376,19 @@ def test_what_an_excluded_layer_does_not_explain_is_unexpected(
         network("resnet18").arrays(weights=tmp_path / "w.pth", exclude=["fc"])
 
 
-@pytest.mark.parametrize("gone, more", [
-    (["layer3.0.conv1.weight"], []), (["layer1.1.bn2.running_var"], []), (["conv1.weight"], ["extra.weight"]),
-    (["fc.bias"], []), ([f"layer4.1.conv{n}.weight" for n in (1, 2)], ["a.weight", "b.gain"]),
-])
+@pytest.mark.parametrize(
+    "gone, more",
+    [
+        (["layer3.0.conv1.weight"], []),
+        (["layer1.1.bn2.running_var"], []),
+        (["conv1.weight"], ["extra.weight"]),
+        (["fc.bias"], []),
+        ([f"layer4.1.conv{n}.weight" for n in (1, 2)], ["a.weight", "b.gain"]),
+    ],
+)
 def test_no_rules_are_made_up_for_what_the_specs_own_map(
-        torchvision: Any, gone: list[str], more: list[str], tmp_path: Path) -> None:
+    torchvision: Any, gone: list[str], more: list[str], tmp_path: Path
+) -> None:
     state = drawn_state(torchvision, "torchvision:resnet18")
     for key in gone:
         del state[key]
@@ -421,8 +468,20 @@ def test_the_commands_options_are_those_of_python(tmp_path: Path, capsys: pytest
     net = netspec.load("lenet5")
     np.savez(tmp_path / "w.npz", **{f"a.{k}": v for k, v in net.arrays(seed=9).items()})
     (tmp_path / "r.yaml").write_text("- {from: 'a.{l}.{t}', to: '{l}.{t}'}\n", encoding="utf-8")
-    done = compiled(tmp_path, "lenet5", "--weights", "w.npz", "--rules", "r.yaml", "--layers", "c*, f6",
-                    "--exclude", "c3", "--seed", "2")
+    done = compiled(
+        tmp_path,
+        "lenet5",
+        "--weights",
+        "w.npz",
+        "--rules",
+        "r.yaml",
+        "--layers",
+        "c*, f6",
+        "--exclude",
+        "c3",
+        "--seed",
+        "2",
+    )
     assert done.returncode == 0, done.stderr
     from onnx import load, numpy_helper
 
@@ -430,12 +489,16 @@ def test_the_commands_options_are_those_of_python(tmp_path: Path, capsys: pytest
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         arrays = net.arrays(2, tmp_path / "w.npz", layers=["c*", "f6"], exclude=["c3"], rules=tmp_path / "r.yaml")
-        net.to_onnx(tmp_path / "same.onnx", 2, tmp_path / "w.npz", layers=["c*", "f6"], exclude=["c3"],
-                    rules=tmp_path / "r.yaml")
+        net.to_onnx(
+            tmp_path / "same.onnx",
+            2,
+            tmp_path / "w.npz",
+            layers=["c*", "f6"],
+            exclude=["c3"],
+            rules=tmp_path / "r.yaml",
+        )
     assert all(np.array_equal(made[k], v) for k, v in arrays.items())
     assert (tmp_path / "same.onnx").read_bytes() == (tmp_path / "net.onnx").read_bytes()
     for option in ("--layers", "--exclude", "--rules", "--checkpoint-key"):
         assert run(["compile", "lenet5", option, "c1", "--to", "onnx", "-o", str(tmp_path / "alone.onnx")]) == 2
         assert f"{option} goes with --weights" in capsys.readouterr().err
-
-

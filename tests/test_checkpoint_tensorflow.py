@@ -51,10 +51,20 @@ def weights(keras: bool) -> dict[str, np.ndarray]:
     def drawn(*shape: int) -> np.ndarray:
         return rng.standard_normal(shape, np.float32)
 
-    found = {f"conv1/{kernel}": drawn(3, 3, 3, 4), f"conv1/{bias}": drawn(4), "bn1/gamma": drawn(4),
-             "bn1/beta": drawn(4), "bn1/moving_mean": drawn(4), "bn1/moving_variance": drawn(4) ** 2 + 0.1,
-             f"dw/depthwise_{kernel}": drawn(3, 3, 4, 2), f"dw/{bias}": drawn(8), f"fc1/{kernel}": drawn(32, 5),
-             f"fc1/{bias}": drawn(5), f"fc2/{kernel}": drawn(5, 2), f"fc2/{bias}": drawn(2)}
+    found = {
+        f"conv1/{kernel}": drawn(3, 3, 3, 4),
+        f"conv1/{bias}": drawn(4),
+        "bn1/gamma": drawn(4),
+        "bn1/beta": drawn(4),
+        "bn1/moving_mean": drawn(4),
+        "bn1/moving_variance": drawn(4) ** 2 + 0.1,
+        f"dw/depthwise_{kernel}": drawn(3, 3, 4, 2),
+        f"dw/{bias}": drawn(8),
+        f"fc1/{kernel}": drawn(32, 5),
+        f"fc1/{bias}": drawn(5),
+        f"fc2/{kernel}": drawn(5, 2),
+        f"fc2/{bias}": drawn(2),
+    }
     return {key + end: value for key, value in found.items()}
 
 
@@ -80,14 +90,17 @@ def test_names_and_layouts_of_tensorflow(keras: bool, prefix: str, tmp_path: Pat
         warnings.simplefilter("always")
         module = netspec.load(tmp_path / "n.yaml").to_torch(weights=tmp_path / "w.npz")
     assert [str(w.message) for w in caught if w.category is CheckpointWarning] == [
-        NOTE, *(["stripped `net.` from the names"] if prefix else [])]
+        NOTE,
+        *(["stripped `net.` from the names"] if prefix else []),
+    ]
     x = np.random.default_rng(4).standard_normal((2, 6, 6, 3), np.float32)
     ours = module(torch.from_numpy(x.transpose(0, 3, 1, 2).copy())).detach().numpy()
     np.testing.assert_allclose(ours, forward(given, x), rtol=1e-3, atol=1e-3)
 
 
 def test_an_order_that_is_not_known_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "n.yaml").write_text("""\
+    (tmp_path / "n.yaml").write_text(
+        """\
 netspec: 1
 name: n
 input: [3, 4, 4]
@@ -96,7 +109,9 @@ body:
       a: [flatten]
       b: [global_avg_pool, flatten]
   - fc = linear: 2
-""", encoding="utf-8")
+""",
+        encoding="utf-8",
+    )
     np.savez(tmp_path / "w.npz", **{"fc/kernel": np.ones((51, 2), np.float32), "fc/bias": np.ones(2, np.float32)})
     with pytest.raises(DataError, match="'fc' reads several flattened maps"):
         netspec.load(tmp_path / "n.yaml").arrays(weights=tmp_path / "w.npz")

@@ -89,8 +89,12 @@ def marks(variant: str) -> list[pytest.MarkDecorator]:
 
 @pytest.mark.parametrize("variant", [pytest.param(v, marks=marks(v)) for v in CHECKPOINTS])
 def test_a_checkpoint_gives_the_outputs_of_its_library(
-        torchvision: ModuleType, variant: str, folder: Path, request: pytest.FixtureRequest,
-        record_property: Callable[[str, object], None]) -> None:
+    torchvision: ModuleType,
+    variant: str,
+    folder: Path,
+    request: pytest.FixtureRequest,
+    record_property: Callable[[str, object], None],
+) -> None:
     """Within 1e-4 in float32. Some drawn networks amplify rounding, or depend little on the image: of these, what
     depends on it is compared in float64, on small images, and onnxruntime, which has float32 alone, may be a hundred
     times as far from float64 as the library's own float32 is, and within 1 %.
@@ -104,8 +108,12 @@ def test_a_checkpoint_gives_the_outputs_of_its_library(
     scale = np.abs(expected).max()
     error_onnx, error_torch = (float(np.abs(v - expected).max() / scale) for v in (by_onnx, by_torch))
     rough = max(error_onnx, error_torch) > 1e-4 or np.abs(expected[0] - expected[1]).max() < 0.02 * scale
-    for name, value in (("tensors", len(net.inference.tensors())), ("onnxruntime", error_onnx), ("torch", error_torch),
-                        ("float64", rough)):
+    for name, value in (
+        ("tensors", len(net.inference.tensors())),
+        ("onnxruntime", error_onnx),
+        ("torch", error_torch),
+        ("float64", rough),
+    ):
         record_property(name, value)
     if not rough:
         agreement(expected, by_onnx, tol=1e-4)
@@ -122,18 +130,30 @@ def test_a_checkpoint_gives_the_outputs_of_its_library(
     return None
 
 
-def compare(variant: str, theirs: nn.Module, weights: Path, size: Sequence[int],
-            folder: Path) -> tuple[Network, np.ndarray, np.ndarray, np.ndarray]:
+def compare(
+    variant: str, theirs: nn.Module, weights: Path, size: Sequence[int], folder: Path
+) -> tuple[Network, np.ndarray, np.ndarray, np.ndarray]:
     """The network at a size, and what the library, PyTorch and onnxruntime give for two images, with one checkpoint."""
     net, x = network(variant, input=tuple(size), **OPTIONS.get(variant, {})), images(size, 2, 5)
     net.to_onnx(folder / "net.onnx", weights=weights)
-    return (net, torch_run(theirs, x), torch_run(net.to_torch(weights=weights), x),
-            onnx_run(onnx_session(folder / "net.onnx"), x))
+    return (
+        net,
+        torch_run(theirs, x),
+        torch_run(net.to_torch(weights=weights), x),
+        onnx_run(onnx_session(folder / "net.onnx"), x),
+    )
 
 
-@pytest.mark.parametrize("variant, suffix", [
-    (QUICK, ".safetensors"), *(pytest.param(v, suffix, marks=pytest.mark.slow) for v, suffix in (
-        (QUICK, ".pth"), ("resnet18", ".pth"), ("resnet18", ".safetensors")))])
+@pytest.mark.parametrize(
+    "variant, suffix",
+    [
+        (QUICK, ".safetensors"),
+        *(
+            pytest.param(v, suffix, marks=pytest.mark.slow)
+            for v, suffix in ((QUICK, ".pth"), ("resnet18", ".pth"), ("resnet18", ".safetensors"))
+        ),
+    ],
+)
 def test_a_checkpoint_by_the_command(torchvision: ModuleType, variant: str, suffix: str, folder: Path) -> None:
     theirs = randomise(model(torchvision, CHECKPOINTS[variant]), SIZE, 1)
     x = images(SIZE, 3, 6)
@@ -144,7 +164,8 @@ def test_a_checkpoint_by_the_command(torchvision: ModuleType, variant: str, suff
 
 @pytest.mark.parametrize("variant", [pytest.param(v, marks=pytest.mark.slow) for v in ("squeezenet_11", "resnet50")])
 def test_a_checkpoint_gives_torchvisions_outputs_in_the_written_source(
-        torchvision: ModuleType, variant: str, folder: Path) -> None:
+    torchvision: ModuleType, variant: str, folder: Path
+) -> None:
     theirs = randomise(model(torchvision, CHECKPOINTS[variant]), SIZE, 2)
     done = command(variant, save(theirs.state_dict(), folder / "weights.pth"), folder / "net.py", "torch")
     assert done.returncode == 0, done.stderr
@@ -183,10 +204,19 @@ def everything(state: State) -> str:
     return ".*".join((drop(state), add(state), narrow(state)))
 
 
-@pytest.mark.parametrize("spoil, to", [(everything, "onnx"), *(pytest.param(*case, marks=pytest.mark.slow) for case in (
-    (drop, "onnx"), (add, "onnx"), (narrow, "onnx"), (everything, "torch")))])
+@pytest.mark.parametrize(
+    "spoil, to",
+    [
+        (everything, "onnx"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in ((drop, "onnx"), (add, "onnx"), (narrow, "onnx"), (everything, "torch"))
+        ),
+    ],
+)
 def test_tensors_that_do_not_fit_are_listed_and_nothing_is_written(
-        resnet18: nn.Module, spoil: Callable[[State], str], to: str, folder: Path) -> None:
+    resnet18: nn.Module, spoil: Callable[[State], str], to: str, folder: Path
+) -> None:
     state = resnet18.state_dict()
     message = spoil(state)
     weights = save(state, folder / "weights.safetensors")
@@ -220,6 +250,7 @@ def test_a_pickle_that_runs_code_is_refused(folder: Path) -> None:
 def zero(key: str) -> Callable[[State], None]:
     def spoil(state: State) -> None:
         state[key] = torch.zeros_like(state[key])
+
     return spoil
 
 
@@ -227,20 +258,27 @@ def swap(one: str, other: str) -> Callable[[State], None]:
     def spoil(state: State) -> None:
         assert state[one].shape == state[other].shape
         state[one], state[other] = state[other], state[one]
+
     return spoil
 
 
 SPOILED = [
-    swap("layer1.0.conv1.weight", "layer1.0.conv2.weight"), zero("layer3.1.bn2.bias"), zero("conv1.weight"),
-    zero("layer4.0.downsample.1.running_mean"), zero("fc.bias"), swap("layer4.1.bn1.weight", "layer4.1.bn2.weight"),
-    swap("bn1.running_mean", "bn1.bias"), swap("bn1.running_var", "bn1.weight"),
+    swap("layer1.0.conv1.weight", "layer1.0.conv2.weight"),
+    zero("layer3.1.bn2.bias"),
+    zero("conv1.weight"),
+    zero("layer4.0.downsample.1.running_mean"),
+    zero("fc.bias"),
+    swap("layer4.1.bn1.weight", "layer4.1.bn2.weight"),
+    swap("bn1.running_mean", "bn1.bias"),
+    swap("bn1.running_var", "bn1.weight"),
     swap("layer2.0.downsample.1.weight", "layer2.0.bn2.weight"),
 ]
 
 
 @pytest.mark.parametrize("spoil", [SPOILED[0], *(pytest.param(s, marks=pytest.mark.slow) for s in SPOILED[1:])])
 def test_the_comparison_sees_a_lost_and_a_swapped_tensor(
-        resnet18: nn.Module, spoil: Callable[[State], None], folder: Path) -> None:
+    resnet18: nn.Module, spoil: Callable[[State], None], folder: Path
+) -> None:
     state = dict(resnet18.state_dict())
     spoil(state)
     weights = save(state, folder / "weights.safetensors")
@@ -251,7 +289,8 @@ def test_the_comparison_sees_a_lost_and_a_swapped_tensor(
 
 
 def test_auxiliary_heads_are_loaded_for_training_and_may_be_missing_otherwise(
-        torchvision: ModuleType, folder: Path) -> None:
+    torchvision: ModuleType, folder: Path
+) -> None:
     theirs = model(torchvision, "torchvision:googlenet")
     for tensor in theirs.state_dict().values():
         tensor.copy_(torch.rand(tensor.shape))
@@ -259,8 +298,11 @@ def test_auxiliary_heads_are_loaded_for_training_and_may_be_missing_otherwise(
     path = save(state, folder / "weights.safetensors")
     arrays = net.arrays(weights=path, training=True)
     assert sum(a.size for k, a in arrays.items() if "running" not in k) == 13_004_888
-    for key, ours in (("aux1.conv.conv.weight", "aux1.aux_head.conv.conv.weight"),
-                      ("aux2.fc1.bias", "aux2.aux_head.fc1.bias"), ("aux2.fc2.weight", "aux2.aux_head.fc2.weight")):
+    for key, ours in (
+        ("aux1.conv.conv.weight", "aux1.aux_head.conv.conv.weight"),
+        ("aux2.fc1.bias", "aux2.aux_head.fc1.bias"),
+        ("aux2.fc2.weight", "aux2.aux_head.fc2.weight"),
+    ):
         assert np.array_equal(arrays[ours], state[key].numpy())
     assert net.arrays(weights=path).keys() == net.inference.tensors().keys()
     bare = save({k: v for k, v in state.items() if not k.startswith("aux")}, folder / "bare.safetensors")

@@ -302,12 +302,23 @@ def test_missing_backend_library_is_3(monkeypatch: pytest.MonkeyPatch, netspec_)
 
 
 CLOSED = {
-    "summary": ["summary", "tiny.yaml"], "wrong": ["summary", "wrong.yaml"], "check": ["check", "tiny.yaml"],
-    "check wrong": ["check", "wrong.yaml"], "list": ["list", "ops"], "explain": ["explain", "NS402"],
-    "draw": ["draw", "tiny.yaml", "-f", "dot", "-o", "-"], "json": ["compile", "tiny.yaml", "--to", "json", "-o", "-"],
-    "onnx": ["compile", "tiny.yaml", "--to", "onnx"], "schema": ["schema"], "help": ["--help"], "usage": ["sumary"],
-    "run": ["run", "tiny.yaml", "--repeat", "1"], "plot": ["plot", "macs", "tiny.yaml", "-o", "-"],
-    "help of a command": ["check", "--help"], "new": ["new", "block", "ghost"], "version": ["--version"],
+    "summary": ["summary", "tiny.yaml"],
+    "wrong": ["summary", "wrong.yaml"],
+    "check": ["check", "tiny.yaml"],
+    "check wrong": ["check", "wrong.yaml"],
+    "list": ["list", "ops"],
+    "explain": ["explain", "NS402"],
+    "draw": ["draw", "tiny.yaml", "-f", "dot", "-o", "-"],
+    "json": ["compile", "tiny.yaml", "--to", "json", "-o", "-"],
+    "onnx": ["compile", "tiny.yaml", "--to", "onnx"],
+    "schema": ["schema"],
+    "help": ["--help"],
+    "usage": ["sumary"],
+    "run": ["run", "tiny.yaml", "--repeat", "1"],
+    "plot": ["plot", "macs", "tiny.yaml", "-o", "-"],
+    "help of a command": ["check", "--help"],
+    "new": ["new", "block", "ghost"],
+    "version": ["--version"],
 }
 QUICK = ("summary", "check wrong")
 REDIRECTS = (">&-", ">&- 2>&-", "<&-", "2>&-", ">/dev/full", "2>/dev/full", "> >(exec true)", "2> >(exec true)")
@@ -376,18 +387,21 @@ def test_backend_that_cannot(monkeypatch: pytest.MonkeyPatch, netspec_, backend,
     assert "half" in netspec_("list", "backends").out
 
 
-@pytest.mark.parametrize("line, piece", [
-    ("compile resnet18 --classes 10", "-s classes=10"),
-    ("compile resnet18 --classes=10 --to onnx", "-s classes=10"),
-    ("summary tiny.yaml --classes 10", "-s classes=10"),
-    ("summary tiny.yaml -classes 10", "-s classes=10"),
-    ("summary tiny.yaml classes=10", "-s classes=10"),
-    ("draw --classes tiny.yaml", "-s classes="),
-    ("run tiny.yaml --classes 10", "-s classes=10"),
-    ("explain tiny.yaml --width 10", "No such option"),
-    ("summary tiny.yaml --qqq 3", "params of the spec are set by -s: classes"),
-    ("summary none.yaml --qqq 3", "-s qqq=3"),
-])
+@pytest.mark.parametrize(
+    "line, piece",
+    [
+        ("compile resnet18 --classes 10", "-s classes=10"),
+        ("compile resnet18 --classes=10 --to onnx", "-s classes=10"),
+        ("summary tiny.yaml --classes 10", "-s classes=10"),
+        ("summary tiny.yaml -classes 10", "-s classes=10"),
+        ("summary tiny.yaml classes=10", "-s classes=10"),
+        ("draw --classes tiny.yaml", "-s classes="),
+        ("run tiny.yaml --classes 10", "-s classes=10"),
+        ("explain tiny.yaml --width 10", "No such option"),
+        ("summary tiny.yaml --qqq 3", "params of the spec are set by -s: classes"),
+        ("summary none.yaml --qqq 3", "-s qqq=3"),
+    ],
+)
 def test_an_option_that_is_a_param_of_the_spec(netspec_, line: str, piece: str) -> None:
     said = netspec_(*line.split())
     assert (said.code, said.out) == (2, "") and piece in said.err

@@ -22,8 +22,13 @@ from netspec.parse import Tree
 HERE = Path(__file__).parent
 SPECS = sorted(p for folder in ("bad", "cases", "good") for p in (HERE / folder).glob("*.yaml"))
 LINE = re.compile(r"^(.+?):(\d+):(\d+): (error|warning|note)\[(NS\d+)\]: ", re.MULTILINE)
-COMMANDS = [["summary"], ["compile", "--to", "json", "-o", "-"], ["draw", "-f", "dot", "-o", "-"], ["explain"],
-            ["run", "--repeat", "1"]]
+COMMANDS = [
+    ["summary"],
+    ["compile", "--to", "json", "-o", "-"],
+    ["draw", "-f", "dot", "-o", "-"],
+    ["explain"],
+    ["run", "--repeat", "1"],
+]
 
 Found = set[tuple[str, int, int, str]]
 
@@ -107,8 +112,13 @@ def test_other_commands_say_what_summary_says(capsys: pytest.CaptureFixture[str]
 
 def test_the_list_of_what_only_check_looks_at_is_closed(capsys: pytest.CaptureFixture[str]) -> None:
     """Without its parts, `check` says exactly what `summary` says, over all specs."""
-    assert list(ONLY_CHECK) == ["other variants", "facts under `expect`", "blocks that nothing calls",
-                                "steps that nothing runs", "unused names"]
+    assert list(ONLY_CHECK) == [
+        "other variants",
+        "facts under `expect`",
+        "blocks that nothing calls",
+        "steps that nothing runs",
+        "unused names",
+    ]
     for path in SPECS:
         reporter = Reporter()
         check_file(path, reporter, parts=())
@@ -122,28 +132,54 @@ def test_the_list_of_what_only_check_looks_at_is_closed(capsys: pytest.CaptureFi
 
 
 BODIES = {
-    "null": "body:\n", "empty": "body: []\n", "word": "body: conv\n", "mapping": "body: {conv: 8}\n",
-    "null item": "body: [null]\n", "empty item": "body: [{}]\n", "empty group": "body: [do: []]\n",
-    "null group": "body:\n  - do:\n", "empty word": "body: ['']\n", "number": "body: [3]\n",
-    "empty tee": "body:\n  - tee: []\n", "only wrong": "body: [{a b = conv: 8}, {c d = relu: }]\n",
+    "null": "body:\n",
+    "empty": "body: []\n",
+    "word": "body: conv\n",
+    "mapping": "body: {conv: 8}\n",
+    "null item": "body: [null]\n",
+    "empty item": "body: [{}]\n",
+    "empty group": "body: [do: []]\n",
+    "null group": "body:\n  - do:\n",
+    "empty word": "body: ['']\n",
+    "number": "body: [3]\n",
+    "empty tee": "body:\n  - tee: []\n",
+    "only wrong": "body: [{a b = conv: 8}, {c d = relu: }]\n",
 }
 INPUTS = {
-    "none": "", "null": "input:\n", "empty": "input: {}\n", "empty list": "input: []\n", "word": "input: big\n",
-    "number": "input: 3\n", "null inside": "input: {a: }\n", "number inside": "input: {a: 3}\n",
-    "empty inside": "input: {a: {}}\n", "unknown key": "input: {a: {shpe: [3, 8, 8]}}\n",
-    "further key": "input: {a: {shape: [N, 3, 8, 8], sampel: rois}}\n", "null shape": "input: {a: {shape: }}\n",
-    "sample": "input: {a: {shape: [R, 5], sample: roys}}\n", "words": "input: [a, b, c]\n",
-    "negative": "input: [3, -8, 8]\n", "bad name": "input: {a b: [3, 8, 8]}\n", "list inside": "input: [[3, 8, 8]]\n",
-    "false": "input: false\n", "two": "input: {a: {shape: [3, 8, 8]}, b: [3, 8]}\n",
+    "none": "",
+    "null": "input:\n",
+    "empty": "input: {}\n",
+    "empty list": "input: []\n",
+    "word": "input: big\n",
+    "number": "input: 3\n",
+    "null inside": "input: {a: }\n",
+    "number inside": "input: {a: 3}\n",
+    "empty inside": "input: {a: {}}\n",
+    "unknown key": "input: {a: {shpe: [3, 8, 8]}}\n",
+    "further key": "input: {a: {shape: [N, 3, 8, 8], sampel: rois}}\n",
+    "null shape": "input: {a: {shape: }}\n",
+    "sample": "input: {a: {shape: [R, 5], sample: roys}}\n",
+    "words": "input: [a, b, c]\n",
+    "negative": "input: [3, -8, 8]\n",
+    "bad name": "input: {a b: [3, 8, 8]}\n",
+    "list inside": "input: [[3, 8, 8]]\n",
+    "false": "input: false\n",
+    "two": "input: {a: {shape: [3, 8, 8]}, b: [3, 8]}\n",
 }
-WHOLE = {"steps": "body:\n  - conv: [8, 1]\n", "tee": "body:\n  - tee: [conv: [8, 3]]\n",
-         "group": "body:\n  - do: [relu]\n", "join": "body:\n  - add: [[], []]\n",
-         "from": "body:\n  - relu:\n    from: a\n",
-         "outputs": "body: [relu]\noutputs: [relu]\n", "each": "body:\n  - tee: [relu]\n    each: {k: 2}\n"}
+WHOLE = {
+    "steps": "body:\n  - conv: [8, 1]\n",
+    "tee": "body:\n  - tee: [conv: [8, 3]]\n",
+    "group": "body:\n  - do: [relu]\n",
+    "join": "body:\n  - add: [[], []]\n",
+    "from": "body:\n  - relu:\n    from: a\n",
+    "outputs": "body: [relu]\noutputs: [relu]\n",
+    "each": "body:\n  - tee: [relu]\n    each: {k: 2}\n",
+}
 
 
-@pytest.mark.parametrize("which", sampled(
-    [*BODIES, *(f"{i} & {b}" for i in INPUTS for b in WHOLE)], 24, lambda which: which in BODIES))
+@pytest.mark.parametrize(
+    "which", sampled([*BODIES, *(f"{i} & {b}" for i in INPUTS for b in WHOLE)], 24, lambda which: which in BODIES)
+)
 def test_odd_bodies_and_inputs(which: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing, emptiness or nonsense where a body or an input belongs: the same errors from every command."""
     first, _, second = which.partition(" & ")

@@ -13,8 +13,13 @@ from netspec.weights import draw, initialise
 
 def plain_name(key: str) -> str:
     """The name that a tensor of deformable_resnet50 has in resnet50."""
-    for theirs, ours in (("net.base.", ""), ("net.conv5.", "layer4."), ("conv2.deform_conv.", "conv2.conv."),
-                         (".bn2.", ".conv2.bn."), ("net.", "")):
+    for theirs, ours in (
+        ("net.base.", ""),
+        ("net.conv5.", "layer4."),
+        ("conv2.deform_conv.", "conv2.conv."),
+        (".bn2.", ".conv2.bn."),
+        ("net.", ""),
+    ):
         key = key.replace(theirs, ours)
     return key
 
@@ -27,8 +32,10 @@ def test_zero_offsets_are_the_plain_network() -> None:
     assert same.keys() == plain.tensors().keys()
     x = images((3, 224, 224), 2, 3)
     backend = get("torch")
-    agreement(torch_run(backend.to_module(plain, same, Options()), x),
-              torch_run(backend.to_module(deformable, arrays, Options()), x))
+    agreement(
+        torch_run(backend.to_module(plain, same, Options()), x),
+        torch_run(backend.to_module(deformable, arrays, Options()), x),
+    )
 
 
 @pytest.mark.parametrize("variant", ["deformable_resnet50", "deformable_roi_pooling"])

@@ -113,10 +113,17 @@ def test_json() -> None:
     finding = Diagnostic("NS201", "m", span("abc def", 1, 5, 8), "h", (Frame("b", span("a", 2, 3, 4), "p"),), "warning")
     (data,) = json.loads(printed(finding, format="json"))
     assert data == {
-        "code": "NS201", "severity": "warning", "message": "m", "file": "a.yaml", "line": 1, "column": 5,
-        "end_line": 1, "end_column": 8, "help": "h",
+        "code": "NS201",
+        "severity": "warning",
+        "message": "m",
+        "file": "a.yaml",
+        "line": 1,
+        "column": 5,
+        "end_line": 1,
+        "end_column": 8,
+        "help": "h",
         "trace": [{"block": "b", "path": "p", "file": "a.yaml", "line": 2, "column": 3}],
-    }  # fmt: skip
+    }
     assert json.loads(printed(format="json")) == []
 
 
@@ -186,8 +193,9 @@ def test_eight_thousand_wrong_steps(tmp_path: Path, capsys: pytest.CaptureFixtur
     text = WRONG + "".join(f"- rel{n}x: 1\n" for n in range(8000))
     said = run_check(tmp_path, capsys, text)
     assert said.count("error[NS201]") == 100
-    assert said.endswith("and 900 more (--max-errors 1000 prints them); checking stopped at 1,000 errors\n"
-                         "1,000 errors or more\n")
+    assert said.endswith(
+        "and 900 more (--max-errors 1000 prints them); checking stopped at 1,000 errors\n1,000 errors or more\n"
+    )
     assert len(set(looked_for)) == len(looked_for) <= 100
 
 
@@ -210,9 +218,7 @@ def test_the_machine_formats_say_how_many_are_left(
     assert lines[-1].startswith("::notice") and f"and {300 - most} more" in lines[-1]
 
 
-def test_errors_are_printed_before_warnings_crowd_them_out(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_errors_are_printed_before_warnings_crowd_them_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     params = "".join(f"  p{n}: 1\n" for n in range(200))
     said = run_check(tmp_path, capsys, f"netspec: 1\nname: a\ninput: [3, 8, 8]\nparams:\n{params}body:\n- rleu\n")
     assert said.count("error[") == 1 and said.count("warning[") == 99

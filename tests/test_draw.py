@@ -29,9 +29,18 @@ def test_every_node_is_drawn_once_at_full_depth(googlenet: Graph) -> None:
     assert [b.path for b in drawn.root.boxes() if b.kind != "output"] == list(googlenet.nodes)
 
 
-FAMILIES = ["googlenet", "resnet50", "fractalnet", "shufflenet", "alexnet", "lenet5",
-            *(pytest.param(name, marks=pytest.mark.slow) for name in (
-                "densenet121", "nasnet_a_mobile", "polynet", "resnext50_32x4d", "efficientnet_b0", "inception_v3"))]
+FAMILIES = [
+    "googlenet",
+    "resnet50",
+    "fractalnet",
+    "shufflenet",
+    "alexnet",
+    "lenet5",
+    *(
+        pytest.param(name, marks=pytest.mark.slow)
+        for name in ("densenet121", "nasnet_a_mobile", "polynet", "resnext50_32x4d", "efficientnet_b0", "inception_v3")
+    ),
+]
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -42,7 +51,8 @@ def test_all_nodes_and_edges_are_in_the_unfolded_picture(name: str) -> None:
     arrows = [(a.source, a.target) for a in drawn.arrows if not a.target.startswith("output ")]
     assert sorted(arrows) == sorted(graph.nx.edges())
     assert {(a.source, a.target) for a in drawn.arrows if a.target.startswith("output ")} == {
-        (o.ref.node, f"output {name}") for name, o in graph.outputs.items()}  # fmt: skip
+        (o.ref.node, f"output {name}") for name, o in graph.outputs.items()
+    }
 
 
 def test_scopes_are_opened_and_closed_by_name() -> None:
@@ -88,7 +98,8 @@ def test_what_two_networks_share_and_what_not() -> None:
     resnet, resnext = (netspec.load(name).graph for name in ("resnet50", "resnext50_32x4d"))
     marks = {b.path: b.mark for b in difference(resnet, resnext).root.boxes()}
     assert {p for p, m in marks.items() if m == "changed"} == {
-        f"{side}/layer{i}.{j}" for side in ("before", "after") for i in (1, 2, 3, 4) for j in (0, 1)}
+        f"{side}/layer{i}.{j}" for side in ("before", "after") for i in (1, 2, 3, 4) for j in (0, 1)
+    }
     assert marks["after/conv1"] == marks["before/fc"] == "same"
     assert {b.mark for b in difference(resnet, resnet).root.boxes()} == {"same"}
     # Table 1 of Xie et al. 2017: 32 groups, and twice the width.
@@ -126,8 +137,10 @@ def test_whatever_changed_says_how() -> None:
 def test_all_rounds_are_compared(tmp_path: Path) -> None:
     graphs = []
     for rate in (0.1, 0.2):
-        text = (f"netspec: 1\nname: t\ninput: [8, 8, 8]\nbody:\n  - s = do:\n      - add:\n          a: [conv: [8, 1], "
-                f"drop_path: ={rate} * i]\n          b: []\n    repeat: 4\n")  # fmt: skip
+        text = (
+            f"netspec: 1\nname: t\ninput: [8, 8, 8]\nbody:\n  - s = do:\n      - add:\n          a: [conv: [8, 1], "
+            f"drop_path: ={rate} * i]\n          b: []\n    repeat: 4\n"
+        )
         (tmp_path / "t.yaml").write_text(text, encoding="utf-8")
         graphs.append(netspec.load(tmp_path / "t.yaml").graph)
     for depth in (1, 2):
@@ -137,7 +150,11 @@ def test_all_rounds_are_compared(tmp_path: Path) -> None:
 def test_arrows_carry_the_shapes_of_table_1(googlenet: Graph) -> None:
     labels = {a.source: a.label for a in picture(googlenet, View(depth=1)).arrows}
     assert (labels["input"], labels["3a"], labels["4e"], labels["5b"]) == (
-        "3x224x224", "256x28x28", "832x14x14", "1024x7x7")  # fmt: skip
+        "3x224x224",
+        "256x28x28",
+        "832x14x14",
+        "1024x7x7",
+    )
 
 
 def test_depth_folds(googlenet: Graph) -> None:

@@ -108,11 +108,13 @@ def test_mermaid_has_every_box_and_arrow(googlenet: Graph) -> None:
 @pytest.mark.parametrize("title", NASTY)
 def test_no_text_is_markup_in_mermaid(title: str, tmp_path: Path) -> None:
     path = tmp_path / "t.yaml"
-    path.write_text(f"netspec: 1\nname: t\ninput: [3, 8, 8]\nbody:\n  - conv: [4, 1]\n    doc: {json.dumps(title)}\n",
-                    encoding="utf-8")  # fmt: skip
+    path.write_text(
+        f"netspec: 1\nname: t\ninput: [3, 8, 8]\nbody:\n  - conv: [4, 1]\n    doc: {json.dumps(title)}\n",
+        encoding="utf-8",
+    )
     text = draw(netspec.load(path).graph, "mermaid", View(show=frozenset(("notes",)))).decode()
     labels = "".join(re.findall(r'n\d+\["(.*)"\]', text))
-    assert not set(labels.replace("<br>", "")) & set("\"<>{}|\\")
+    assert not set(labels.replace("<br>", "")) & set('"<>{}|\\')
 
 
 def test_an_svg_carries_paths_and_lines_of_the_spec(googlenet: Graph) -> None:
@@ -126,7 +128,8 @@ def test_an_svg_carries_paths_and_lines_of_the_spec(googlenet: Graph) -> None:
 
 
 def test_it_says_where_a_mermaid_chart_is_larger_than_github_draws(
-        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Mermaid's own defaults: maxEdges 500, maxTextSize 50,000."""
     target = tmp_path / "d.mmd"
     assert run(["draw", "resnet152", "--unfold", "-o", str(target)]) == 0

@@ -13,9 +13,18 @@ from netspec.draw.model import Frame
 ROOT = Path(__file__).parent.parent
 
 
-FAMILIES = ["googlenet", "resnet50", "fractalnet", "shufflenet", "alexnet", "lenet5",
-            *(pytest.param(name, marks=pytest.mark.slow) for name in (
-                "densenet121", "nasnet_a_mobile", "polynet", "resnext50_32x4d", "efficientnet_b0", "inception_v3"))]
+FAMILIES = [
+    "googlenet",
+    "resnet50",
+    "fractalnet",
+    "shufflenet",
+    "alexnet",
+    "lenet5",
+    *(
+        pytest.param(name, marks=pytest.mark.slow)
+        for name in ("densenet121", "nasnet_a_mobile", "polynet", "resnext50_32x4d", "efficientnet_b0", "inception_v3")
+    ),
+]
 
 
 HARD = ROOT / "tests" / "data" / "pictures"
@@ -76,8 +85,10 @@ def test_only_what_is_alike_to_its_readers_is_folded_beside_each_other(tmp_path:
     head = "blocks:\n  head:\n    body:\n      - conv: [4, 1]\n      - relu\n      - conv: [4, 1]\n"
     steps = "".join(f"  - b{i} = head:\n    from: a\n" for i in range(8))
     one, two = "b0, b1, b2, b3", "b4, b5, b6, b7"
-    for join, times in ((f"  - add: [{one}, {two}]\n", {1, 8}),
-                        (f"  - one = add: [{one}]\n  - two = add: [{two}]\n  - add: [one, two]\n", {1})):
+    for join, times in (
+        (f"  - add: [{one}, {two}]\n", {1, 8}),
+        (f"  - one = add: [{one}]\n  - two = add: [{two}]\n  - add: [one, two]\n", {1}),
+    ):
         text = f"netspec: 1\nname: t\ninput: [3, 8, 8]\n{head}body:\n  - a = conv: [4, 1]\n{steps}{join}"
         (tmp_path / "t.yaml").write_text(text, encoding="utf-8")
         drawn = picture(netspec.load(tmp_path / "t.yaml").graph, View(depth=1))
@@ -179,8 +190,10 @@ def test_closed_groups_say_what_they_hold() -> None:
 def test_weights_that_are_shared_are_said_and_counted_once(tmp_path: Path) -> None:
     """A 1x1 convolution of 16 to 16 channels has 16 x 16 weights and 16 biases."""
     path = tmp_path / "sh.yaml"
-    path.write_text("netspec: 1\nname: sh\ninput: [16, 8, 8]\nbody:\n  - m = conv: [16, 1]\n    repeat: 3\n"
-                    "    share: true\n", encoding="utf-8")  # fmt: skip
+    path.write_text(
+        "netspec: 1\nname: sh\ninput: [16, 8, 8]\nbody:\n  - m = conv: [16, 1]\n    repeat: 3\n    share: true\n",
+        encoding="utf-8",
+    )
     graph = netspec.load(path).graph
     boxes = {b.path: b for b in picture(graph, View(show=frozenset(("params",)))).root.boxes()}
     assert [boxes[f"m.{i}"].facts for i in range(3)] == [("272 parameters",), (), ()]
@@ -248,8 +261,8 @@ def test_scopes_that_are_one_keep_names_of_inputs_and_owners_of_weights(tmp_path
         "ports": f"{head}{cell}body:\n  - a = conv: [8, 1]\n  - g = do:\n      - c = cell:\n        from: [a, input]\n",
         "share": f"{head}{two}body:\n  - t1 = two\n  - g = do:\n      - xx = two:\n        share: t1\n    repeat: 3\n",
         "names": f"{head}body:\n  - a = do: [{{xx = do: [conv: [8, 3], conv: [8, 1]]}}]\n"
-                 "  - b = do: [{yy = do: [conv: [8, 3], conv: [8, 1]]}]\n  - relu\n",
-    }  # fmt: skip
+        "  - b = do: [{yy = do: [conv: [8, 3], conv: [8, 1]]}]\n  - relu\n",
+    }
     found = {}
     for name, text in texts.items():
         (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")

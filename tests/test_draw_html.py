@@ -30,8 +30,14 @@ def test_a_page_needs_no_network() -> None:
     assert "default-src 'none'" in page
 
 
-@pytest.mark.parametrize("name", ["googlenet", "resnet50", *(
-    pytest.param(name, marks=pytest.mark.slow) for name in ("nasnet_a_mobile", "densenet121"))])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "googlenet",
+        "resnet50",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("nasnet_a_mobile", "densenet121")),
+    ],
+)
 def test_every_node_and_edge_is_in_the_page(name: str) -> None:
     graph = netspec.load(name).graph
     found = data(draw(graph, "html"))
@@ -51,8 +57,12 @@ def test_every_node_and_edge_is_in_the_page(name: str) -> None:
 
 def test_no_text_ends_the_script(tmp_path: Path) -> None:
     path = tmp_path / "t.yaml"
-    path.write_text(json.dumps({"netspec": 1, "name": "t", "title": NASTY, "input": [3, 8, 8],
-                                "body": [{"conv": [4, 1], "doc": NASTY}]}), encoding="utf-8")  # fmt: skip
+    path.write_text(
+        json.dumps(
+            {"netspec": 1, "name": "t", "title": NASTY, "input": [3, 8, 8], "body": [{"conv": [4, 1], "doc": NASTY}]}
+        ),
+        encoding="utf-8",
+    )
     page = draw(netspec.load(path).graph, "html")
     assert data(page)["title"] == NASTY
     assert b"<script>alert(1)" not in page
@@ -130,17 +140,40 @@ def part(page: Any, label: str) -> Any:
 
 
 ALL = frozenset(SHOWN)
-VIEWS = [View(), View(depth=1, show=ALL, heat="memory"), View(depth=2, show=ALL, heat="params"),
-         View(depth=3, show=ALL, heat="rf"), View(depth=9, show=ALL, heat="macs"), View(depth=9, direct=True),
-         View(unfold=True, show=ALL)]  # fmt: skip
+VIEWS = [
+    View(),
+    View(depth=1, show=ALL, heat="memory"),
+    View(depth=2, show=ALL, heat="params"),
+    View(depth=3, show=ALL, heat="rf"),
+    View(depth=9, show=ALL, heat="macs"),
+    View(depth=9, direct=True),
+    View(unfold=True, show=ALL),
+]
 # Small networks that are hard to fold: repeats in repeats, rounds of which one is read apart, several outputs, shares.
 HARD = sorted((ROOT / "tests" / "data" / "pictures").glob("*.yaml"))
 
 
-@pytest.mark.parametrize("spec", [*HARD, "googlenet", "alexnet_towers", *(
-    pytest.param(name, marks=pytest.mark.slow) for name in (
-        "densenet121", "resnext50_32x4d", "fractalnet", "efficientnet_b0", "polynet", "nasnet_a_mobile", "vgg16"))],
-    ids=lambda spec: getattr(spec, "stem", spec))  # fmt: skip
+@pytest.mark.parametrize(
+    "spec",
+    [
+        *HARD,
+        "googlenet",
+        "alexnet_towers",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in (
+                "densenet121",
+                "resnext50_32x4d",
+                "fractalnet",
+                "efficientnet_b0",
+                "polynet",
+                "nasnet_a_mobile",
+                "vgg16",
+            )
+        ),
+    ],
+    ids=lambda spec: getattr(spec, "stem", spec),
+)
 def test_it_shows_what_the_svg_shows(scripts: Any, spec: str | Path) -> None:
     """Box by box and arrow by arrow: what they say, their colours, and where arrows begin and end."""
     for view in sampled(VIEWS, 3) if spec in HARD else VIEWS[1:3]:
@@ -163,9 +196,16 @@ def generated(seed: int) -> dict[str, Any]:
     """A small network for drawing."""
     random = Random(seed)
     conv: Any = {"conv": [8, 1]}
-    two = {"inputs": ["u", "v"], "outputs": ["p", "q"],
-           "body": [{"a = conv": [8, 1], "from": "u"}, {"b = conv": [8, 1], "from": "v"}, {"p = add": ["a", "b"]},
-                    {"q = mul": ["a", "p"]}]}  # fmt: skip
+    two = {
+        "inputs": ["u", "v"],
+        "outputs": ["p", "q"],
+        "body": [
+            {"a = conv": [8, 1], "from": "u"},
+            {"b = conv": [8, 1], "from": "v"},
+            {"p = add": ["a", "b"]},
+            {"q = mul": ["a", "p"]},
+        ],
+    }
 
     def steps(depth: int) -> list[Any]:
         found: list[Any] = []
@@ -182,9 +222,12 @@ def generated(seed: int) -> dict[str, Any]:
                 found.append({f"{name} = {random.choice(['add', 'mean'])}": random.choice([branches, many])})
             else:
                 first = f"{name}a"
-                found += [{f"{first} = conv": [8, 1]}, {f"{name} = conv": [8, 1]},
-                          {f"{name}t = two": [], "from": [first, name], "repeat": random.randint(1, 3)},
-                          {f"{name}z = add": [f"{name}t.p", f"{name}t.q"]}]  # fmt: skip
+                found += [
+                    {f"{first} = conv": [8, 1]},
+                    {f"{name} = conv": [8, 1]},
+                    {f"{name}t = two": [], "from": [first, name], "repeat": random.randint(1, 3)},
+                    {f"{name}z = add": [f"{name}t.p", f"{name}t.q"]},
+                ]
         return found
 
     return {"netspec": 1, "name": "t", "input": [8, 8, 8], "blocks": {"two": two}, "body": [conv, *steps(3), "relu"]}
@@ -334,8 +377,12 @@ def test_zoom_and_move_by_keyboard(page: Any, tmp_path: Path) -> None:
 
 def test_names_are_shown_as_text(page: Any, tmp_path: Path) -> None:
     path = tmp_path / "t.yaml"
-    path.write_text(json.dumps({"netspec": 1, "name": "t", "title": NASTY, "input": [3, 8, 8],
-                                "body": [{"conv": [4, 1], "doc": NASTY}]}), encoding="utf-8")  # fmt: skip
+    path.write_text(
+        json.dumps(
+            {"netspec": 1, "name": "t", "title": NASTY, "input": [3, 8, 8], "body": [{"conv": [4, 1], "doc": NASTY}]}
+        ),
+        encoding="utf-8",
+    )
     opened(page, path, tmp_path)
     assert page.locator("h1").inner_text() == NASTY and page.title() == NASTY
     part(page, "1\u00d71 conv, 4").click()
@@ -360,7 +407,11 @@ def test_details_lead_to_what_is_read_and_to_what_reads(page: Any, tmp_path: Pat
     page.keyboard.press("Enter")
     row = page.locator("#details tr", has_text="read by").first
     assert row.locator("button").all_text_contents() == [
-        "4c.b1x1.conv_relu.conv", "4c.b3x3.conv_relu.conv", "4c.b5x5.conv_relu.conv", "4c.pool.max_pool"]  # fmt: skip
+        "4c.b1x1.conv_relu.conv",
+        "4c.b3x3.conv_relu.conv",
+        "4c.b5x5.conv_relu.conv",
+        "4c.pool.max_pool",
+    ]
     row.get_by_role("button", name="4c.pool.max_pool").click()
     assert page.locator("#details h2").first.inner_text() == "4c.pool.max_pool"
     assert "3\u00d73 max pool" in labels(page)  # 4c was opened for it
@@ -427,8 +478,10 @@ def test_the_address_and_what_is_shown_agree(page: Any, tmp_path: Path) -> None:
 def test_a_layout_that_fails_is_said_and_the_picture_shown_closed(page: Any, tmp_path: Path) -> None:
     file = tmp_path / "page.html"
     text = page_of("googlenet", View()).decode()
-    once = "let tries = 0; const real = viz.renderSVGElement.bind(viz); viz.renderSVGElement = (text) => { " \
-           "if (!tries++) throw new Error('boom'); return real(text); };"  # fmt: skip
+    once = (
+        "let tries = 0; const real = viz.renderSVGElement.bind(viz); viz.renderSVGElement = (text) => { "
+        "if (!tries++) throw new Error('boom'); return real(text); };"
+    )
     file.write_text(text.replace("const index = indexed(network)", f"{once}\n  const index = indexed(network)"))
     page.goto(file.as_uri())
     page.wait_for_selector("body[data-ready=yes]")
@@ -446,8 +499,10 @@ def test_addresses_of_outputs_and_of_nothing(page: Any, tmp_path: Path) -> None:
 
 
 def test_arguments_are_told_from_facts(page: Any, tmp_path: Path) -> None:
-    text = ("netspec: 1\nname: t\nblocks:\n  b:\n    params: {nodes: 7, memory: 0}\n"
-            "    examples: [{input: [3, 8, 8]}]\n    body:\n      - conv: [=nodes, 1]\n      - relu\n")  # fmt: skip
+    text = (
+        "netspec: 1\nname: t\nblocks:\n  b:\n    params: {nodes: 7, memory: 0}\n"
+        "    examples: [{input: [3, 8, 8]}]\n    body:\n      - conv: [=nodes, 1]\n      - relu\n"
+    )
     (tmp_path / "t.yaml").write_text(text, encoding="utf-8")
     opened(page, f"{tmp_path / 't.yaml'}:b", tmp_path)
     cells = page.locator("#details table").all()
@@ -464,10 +519,13 @@ def test_words_of_a_search(page: Any, tmp_path: Path) -> None:
         assert page.locator("#found button").first.inner_text() == first
 
 
-@pytest.mark.parametrize(("path", "first", "last"), [
-    pytest.param("3b", "- 3b = module: [128", "- 3b = module: [128", marks=pytest.mark.slow),
-    ("3b.b5x5", "b5x5:", "- conv_relu: [=n5x5, 5]"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("path", "first", "last"),
+    [
+        pytest.param("3b", "- 3b = module: [128", "- 3b = module: [128", marks=pytest.mark.slow),
+        ("3b.b5x5", "b5x5:", "- conv_relu: [=n5x5, 5]"),
+    ],
+)
 def test_yaml_is_quoted_whole(page: Any, tmp_path: Path, path: str, first: str, last: str) -> None:
     opened(page, "googlenet", tmp_path, part=f"#{path}")
     lines = [line[6:].strip() for line in page.locator("#details pre").first.inner_text().splitlines()]

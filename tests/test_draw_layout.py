@@ -44,10 +44,14 @@ def curves(root: ET.Element) -> list[list[Place]]:
         points = list(zip(numbers[::2], numbers[1::2], strict=True))
         line = [points[0]]
         for i in range(0, len(points) - 3, 3):
-            a, b, c, d = points[i:i + 4]
-            line += [tuple((1 - t) ** 3 * p + 3 * (1 - t) ** 2 * t * q + 3 * (1 - t) * t * t * r + t ** 3 * s
-                           for p, q, r, s in zip(a, b, c, d, strict=True))
-                     for t in (k / 16 for k in range(1, 17))]  # type: ignore[misc]  # fmt: skip
+            a, b, c, d = points[i : i + 4]
+            line += [
+                tuple(
+                    (1 - t) ** 3 * p + 3 * (1 - t) ** 2 * t * q + 3 * (1 - t) * t * t * r + t**3 * s
+                    for p, q, r, s in zip(a, b, c, d, strict=True)
+                )
+                for t in (k / 16 for k in range(1, 17))
+            ]  # type: ignore[misc]
         # The path ends where the head begins: the head's tip is its point that is farthest from there.
         head = group.find(f".//{SVG}polygon")
         tips = [] if head is None else [tuple(map(float, p.split(","))) for p in head.get("points", "").split()]
@@ -59,6 +63,7 @@ def curves(root: ET.Element) -> list[list[Place]]:
 
 def crosses(a: Place, b: Place, c: Place, d: Place) -> bool:
     """Whether the segment a b crosses c d."""
+
     def side(p: Place, q: Place, r: Place) -> float:
         return (q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0])
 
@@ -68,8 +73,8 @@ def crosses(a: Place, b: Place, c: Place, d: Place) -> bool:
 def crossings(lines: list[list[Place]]) -> int:
     """Pairs of arrows that cross."""
     return sum(
-        any(crosses(*s, *t) for s in pairwise(one) for t in pairwise(two))
-        for one, two in combinations(lines, 2))
+        any(crosses(*s, *t) for s in pairwise(one) for t in pairwise(two)) for one, two in combinations(lines, 2)
+    )
 
 
 def wide_as(text: str, size: float) -> float:
@@ -99,8 +104,10 @@ def test_blocks_whose_arrows_cross_cannot_be_drawn_otherwise() -> None:
     assert not nx.check_planarity(nx.Graph(cell.nx))[0]
     dense = netspec.load(str(ROOT / COMMANDS["dense_block"][1]), layers=5).graph
     arrows = picture(dense, View(depth=1, unfold=True, direct=True)).arrows
-    assert nx.Graph([(a.source, a.target) for a in arrows[:-1]]).edges == nx.complete_graph(
-        ["input", *(f"denselayer{i}" for i in range(1, 6))]).edges  # fmt: skip
+    assert (
+        nx.Graph([(a.source, a.target) for a in arrows[:-1]]).edges
+        == nx.complete_graph(["input", *(f"denselayer{i}" for i in range(1, 6))]).edges
+    )
 
 
 @pytest.mark.parametrize("name", COMMANDS)

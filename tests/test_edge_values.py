@@ -72,8 +72,9 @@ def differs(edge: Edge, graph: Graph) -> str:
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@pytest.mark.parametrize("count", [4, pytest.param(400, marks=pytest.mark.slow),
-                                   pytest.param(10**9, id="all", marks=pytest.mark.full)])
+@pytest.mark.parametrize(
+    "count", [4, pytest.param(400, marks=pytest.mark.slow), pytest.param(10**9, id="all", marks=pytest.mark.full)]
+)
 @pytest.mark.parametrize("name", sorted(set(OPS) - {"input"}))
 def test_what_compiles_gives_the_same_in_both_backends(name: str, count: int) -> None:
     candidates = list(edges(OPS[name]))
@@ -98,23 +99,32 @@ def test_items_of_any_rank_are_refused_or_the_same_in_both_backends(name: str) -
             assert not differs(edge, graph), edge
 
 
-@pytest.mark.parametrize("op, attrs, shape, arg, text", [
-    ("lrn", {"size": 3, "alpha": 0.0}, (6, 8, 8), "alpha", "'alpha' must be above 0"),
-    ("lrn", {"size": 3, "beta": 0.0}, (6, 8, 8), "beta", "'beta' must be above 0"),
-    ("lrn", {"size": 3, "beta": -1.0}, (6, 8, 8), "beta", "'beta' must be above 0"),
-    ("lrn", {"size": 3, "k": -1.0}, (6, 8, 8), "k", "'k' is 0 or more"),
-    ("max_pool", {"kernel": 4, "stride": (4, 1), "pad": "same_upper", "ceil": True, "dilation": 2}, (2, 1, 11), "pad",
-     "a window holds padding alone: its taps are 2 cells apart, the map has 1"),
-    ("affine", {"scale": 1e39}, (6, 8, 8), "scale", "within float32"),
-    ("affine", {"shift": float("nan")}, (6, 8, 8), "shift", "within float32"),
-    ("leaky_relu", {"slope": -math.inf}, (6, 8, 8), "slope", "within float32"),
-    ("batch_norm", {"eps": 1e-46}, (6, 8, 8), "eps", "is 0 in float32"),
-    ("avg_pool", {"kernel": 2**31 - 1, "stride": 2, "pad": "same_upper"}, (6, 8, 8), "pad", "the padded map is"),
-    # PyTorch ends the process (a division by the area of the stride, which is 0 in 32 bits).
-    ("conv_transpose", {"out": 4, "kernel": 2, "stride": 2**16}, (6, 1, 1), "stride", "65536x65536"),
-])
+@pytest.mark.parametrize(
+    "op, attrs, shape, arg, text",
+    [
+        ("lrn", {"size": 3, "alpha": 0.0}, (6, 8, 8), "alpha", "'alpha' must be above 0"),
+        ("lrn", {"size": 3, "beta": 0.0}, (6, 8, 8), "beta", "'beta' must be above 0"),
+        ("lrn", {"size": 3, "beta": -1.0}, (6, 8, 8), "beta", "'beta' must be above 0"),
+        ("lrn", {"size": 3, "k": -1.0}, (6, 8, 8), "k", "'k' is 0 or more"),
+        (
+            "max_pool",
+            {"kernel": 4, "stride": (4, 1), "pad": "same_upper", "ceil": True, "dilation": 2},
+            (2, 1, 11),
+            "pad",
+            "a window holds padding alone: its taps are 2 cells apart, the map has 1",
+        ),
+        ("affine", {"scale": 1e39}, (6, 8, 8), "scale", "within float32"),
+        ("affine", {"shift": float("nan")}, (6, 8, 8), "shift", "within float32"),
+        ("leaky_relu", {"slope": -math.inf}, (6, 8, 8), "slope", "within float32"),
+        ("batch_norm", {"eps": 1e-46}, (6, 8, 8), "eps", "is 0 in float32"),
+        ("avg_pool", {"kernel": 2**31 - 1, "stride": 2, "pad": "same_upper"}, (6, 8, 8), "pad", "the padded map is"),
+        # PyTorch ends the process (a division by the area of the stride, which is 0 in 32 bits).
+        ("conv_transpose", {"out": 4, "kernel": 2, "stride": 2**16}, (6, 1, 1), "stride", "65536x65536"),
+    ],
+)
 def test_what_the_runtimes_do_not_share_is_refused_by_the_rule(
-        op: str, attrs: dict[str, Any], shape: tuple[int, ...], arg: str, text: str) -> None:
+    op: str, attrs: dict[str, Any], shape: tuple[int, ...], arg: str, text: str
+) -> None:
     with pytest.raises(OpError, match=text) as caught:
         OPS[op].infer([Tensor(("N", *shape))], attrs)
     assert caught.value.arg == arg
@@ -148,10 +158,13 @@ def test_a_split_into_one_part_is_the_whole(case: str) -> None:
         assert np.array_equal(got, wanted), backend
 
 
-@pytest.mark.parametrize("case, line, text", [
-    ("lrn_alpha_zero", "5:27", "'alpha' must be above 0, got 0.0"),
-    ("pool_window_of_padding", "5:48", "a window holds padding alone"),
-])
+@pytest.mark.parametrize(
+    "case, line, text",
+    [
+        ("lrn_alpha_zero", "5:27", "'alpha' must be above 0, got 0.0"),
+        ("pool_window_of_padding", "5:48", "a window holds padding alone"),
+    ],
+)
 def test_the_rule_refuses_at_the_attribute(case: str, line: str, text: str) -> None:
     with pytest.raises(SpecError) as caught:
         load(CASES / f"{case}.yaml")

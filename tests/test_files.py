@@ -66,8 +66,9 @@ with writing(sys.argv[1]) as f:
 def test_a_process_that_is_ended_cleans_up(tmp_path: Path, number: signal.Signals) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old")
-    process = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE,
-                               stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
     assert process.stdout is not None and process.stdout.readline() == b"writing\n"
     assert len(os.listdir(tmp_path)) == 2
     process.send_signal(number)
@@ -113,9 +114,13 @@ def test_a_full_disk_is_a_usage_error_and_changes_nothing(tmp_path: Path) -> Non
 
 def test_places_that_cannot_be_written_are_usage_errors(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    for path, message in ((tmp_path, "is a folder"), (tmp_path / "missing" / "a.txt", "there is no folder"),
-                          (tmp_path / "file" / "a.txt", "cannot be written"), (tmp_path / ("a" * 300), "too long"),
-                          (tmp_path / "a\0b", "cannot be written")):
+    for path, message in (
+        (tmp_path, "is a folder"),
+        (tmp_path / "missing" / "a.txt", "there is no folder"),
+        (tmp_path / "file" / "a.txt", "cannot be written"),
+        (tmp_path / ("a" * 300), "too long"),
+        (tmp_path / "a\0b", "cannot be written"),
+    ):
         with pytest.raises(UsageError, match=message):
             write_text(path, "text")
     assert os.listdir(tmp_path) == ["file"]
@@ -150,8 +155,11 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
 def test_a_pipe_is_written_as_it_is(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with subprocess.Popen([sys.executable, "-c", "import sys; sys.stdout.write(open(sys.argv[1]).read())", str(pipe)],
-                          stdout=subprocess.PIPE, text=True) as reader:
+    with subprocess.Popen(
+        [sys.executable, "-c", "import sys; sys.stdout.write(open(sys.argv[1]).read())", str(pipe)],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as reader:
         write_text(pipe, "through the pipe")
         assert reader.communicate(timeout=30)[0] == "through the pipe"
     assert stat.S_ISFIFO(pipe.stat().st_mode)
@@ -195,7 +203,8 @@ METHODS = {"write_text", "write_bytes", "savefig", "save", "savez", "savez_compr
 """Of Path, numpy, torch, matplotlib, json; functions of these names are ours."""
 HERE = {"netspec/files.py", "netspec/parts.py"}
 KNOWN = {
-    ("netspec/draw/graphviz.py", "write_bytes"), ("netspec/draw/graphviz.py", "write_text"),  # in a folder of its own
+    ("netspec/draw/graphviz.py", "write_bytes"),
+    ("netspec/draw/graphviz.py", "write_text"),  # in a folder of its own
     ("netspec/plot.py", "savefig"),  # into memory
     ("netspec/running/save.py", "open"),  # an entry of the archive that `writing` gives
     ("backends/netspec_torch/weights.py", "save"),  # to a Part
@@ -212,8 +221,13 @@ def writes(tree: ast.AST) -> Iterator[str]:
             modes = [w.value for w in words if isinstance(w, ast.Constant) and isinstance(w.value, str)]
             writing = any(set(mode) <= set("rwaxbt+") and set(mode) & set("wax+") for mode in modes)
             nowhere = any(ast.unparse(w) == "os.devnull" for w in words)
-            if name in MAKERS or owner and name in METHODS or (owner, name) == ("os", "replace") or (
-                    name == "open" and writing and not nowhere):
+            if (
+                name in MAKERS
+                or owner
+                and name in METHODS
+                or (owner, name) == ("os", "replace")
+                or (name == "open" and writing and not nowhere)
+            ):
                 yield name
 
 

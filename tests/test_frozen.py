@@ -147,8 +147,9 @@ CASES_OF_NETWORKS = [
 ]
 
 
-@pytest.mark.parametrize("text, freeze, prefixes", CASES_OF_NETWORKS, ids=lambda v: "-".join(v) if isinstance(v, list)
-                         else "")
+@pytest.mark.parametrize(
+    "text, freeze, prefixes", CASES_OF_NETWORKS, ids=lambda v: "-".join(v) if isinstance(v, list) else ""
+)
 def test_training_moves_all_but_the_frozen_steps(
     load: Any, text: str, freeze: list[str], prefixes: tuple[str, ...] | None
 ) -> None:
@@ -165,14 +166,17 @@ def test_training_moves_all_but_the_frozen_steps(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name, size, freeze", [
-    ("resnet20_cifar", (3, 32, 32), ["conv1", "layer1"]),
-    ("resnet18", (3, 64, 64), ["conv1", "layer1", "layer2"]),
-    ("densenet_bc100_k12", (3, 32, 32), ["conv0", "denseblock1", "transition1"]),
-    ("densenet121", (3, 64, 64), ["features"]),
-    ("mobilenet_v2", (3, 64, 64), ["conv1", "bottleneck"]),
-    ("efficientnet_b0", (3, 64, 64), ["stage*"]),
-])
+@pytest.mark.parametrize(
+    "name, size, freeze",
+    [
+        ("resnet20_cifar", (3, 32, 32), ["conv1", "layer1"]),
+        ("resnet18", (3, 64, 64), ["conv1", "layer1", "layer2"]),
+        ("densenet_bc100_k12", (3, 32, 32), ["conv0", "denseblock1", "transition1"]),
+        ("densenet121", (3, 64, 64), ["features"]),
+        ("mobilenet_v2", (3, 64, 64), ["conv1", "bottleneck"]),
+        ("efficientnet_b0", (3, 64, 64), ["stage*"]),
+    ],
+)
 def test_training_of_shipped_networks(name: str, size: tuple[int, ...], freeze: list[str]) -> None:
     net = netspec.load(name, input=size)
     module = net.to_torch(training=True, freeze=freeze)
@@ -190,8 +194,14 @@ def test_a_frozen_step_stays_in_eval_mode_whatever_holds_it(load: Any) -> None:
     assert not module.training
 
     def holds(model: nn.Module) -> bool:
-        return (stays(model.stem) and stays(model.stage1) and not model.drop.training and model.stage2.training
-                and model.fc.training and model.training)
+        return (
+            stays(model.stem)
+            and stays(model.stage1)
+            and not model.drop.training
+            and model.stage2.training
+            and model.fc.training
+            and model.training
+        )
 
     assert holds(module.train())
     outer = nn.Sequential(module, nn.Linear(5, 2))
@@ -203,7 +213,8 @@ def test_a_frozen_step_stays_in_eval_mode_whatever_holds_it(load: Any) -> None:
     for again in (copy.deepcopy(module), pickle.loads(pickle.dumps(module)), _saved(module)):
         assert holds(again) and holds(again.eval().train())
         assert {k for k, p in again.named_parameters() if not p.requires_grad} == {
-            k for k, _ in module.named_parameters() if k.startswith(("stem.", "stage1."))}
+            k for k, _ in module.named_parameters() if k.startswith(("stem.", "stage1."))
+        }
 
 
 def _saved(module: nn.Module) -> Any:
@@ -250,8 +261,9 @@ def test_names_and_blocks_without_layers_do_not_disturb(load: Any) -> None:
         assert torch.equal(copy.deepcopy(module)(torch.ones(2, 3, 8, 8)), module(torch.ones(2, 3, 8, 8)))
 
 
-@pytest.mark.parametrize("pattern, help", [("layer1", ""), ("stem.con", "stem.conv"), ("global_avg_pool", ""),
-                                           ("*.nothing", "")])
+@pytest.mark.parametrize(
+    "pattern, help", [("layer1", ""), ("stem.con", "stem.conv"), ("global_avg_pool", ""), ("*.nothing", "")]
+)
 def test_a_pattern_in_which_nothing_can_be_frozen_is_an_error(load: Any, pattern: str, help: str) -> None:
     with pytest.raises(UsageError, match="has no step") as info:
         load(RESIDUAL).to_torch(freeze=["stem", pattern])

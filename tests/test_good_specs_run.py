@@ -60,8 +60,10 @@ def test_shapes_are_those_of_onnx(path: Path) -> None:
     flat = onnx.inliner.inline_local_functions(model)
     del flat.graph.value_info[:]
     inferred = onnx.shape_inference.infer_shapes(flat, strict_mode=True, data_prop=True)
-    shapes = [tuple(d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim)
-              for v in (*inferred.graph.value_info, *inferred.graph.output)]
+    shapes = [
+        tuple(d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim)
+        for v in (*inferred.graph.value_info, *inferred.graph.output)
+    ]
     assert all(0 not in s for s in shapes)
     for node in graph.nodes.values():
         if node.op != "input":

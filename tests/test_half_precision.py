@@ -28,8 +28,9 @@ HALF = Options(dtype="float16")
 
 def constants(model: onnx.ModelProto) -> dict[str, np.ndarray]:
     """The floating-point constants of a model by name."""
-    found = {n.output[0]: onnx.numpy_helper.to_array(n.attribute[0].t) for n in model.graph.node
-             if n.op_type == "Constant"}
+    found = {
+        n.output[0]: onnx.numpy_helper.to_array(n.attribute[0].t) for n in model.graph.node if n.op_type == "Constant"
+    }
     return {name: value for name, value in found.items() if value.dtype.kind == "f"}
 
 
@@ -45,8 +46,11 @@ def test_a_small_eps_divides_by_no_zero() -> None:
 
 def test_a_large_scale_is_refused_at_its_step(tmp_path: Path) -> None:
     target = tmp_path / "x.onnx"
-    done = CliRunner().invoke(cli, ["compile", str(CASES / "fp16_large_scale.yaml"), "--to", "onnx", "--dtype",
-                                    "float16", "-o", str(target)], standalone_mode=False)
+    done = CliRunner().invoke(
+        cli,
+        ["compile", str(CASES / "fp16_large_scale.yaml"), "--to", "onnx", "--dtype", "float16", "-o", str(target)],
+        standalone_mode=False,
+    )
     assert isinstance(done.exception, SpecError)
     (error,) = done.exception.diagnostics
     assert error.code == "NS603" and str(error.span).endswith("fp16_large_scale.yaml:5:5")
@@ -54,10 +58,17 @@ def test_a_large_scale_is_refused_at_its_step(tmp_path: Path) -> None:
     assert not target.exists()
 
 
-@pytest.mark.parametrize("op, attrs", [
-    ("affine", {"scale": 7e4}), ("affine", {"shift": -1e5}), ("affine", {"power": 1e5}), ("leaky_relu", {"slope": 1e5}),
-    ("lrn", {"size": 3, "alpha": 1e5}), ("lrn", {"size": 3, "k": 1e5}),
-])
+@pytest.mark.parametrize(
+    "op, attrs",
+    [
+        ("affine", {"scale": 7e4}),
+        ("affine", {"shift": -1e5}),
+        ("affine", {"power": 1e5}),
+        ("leaky_relu", {"slope": 1e5}),
+        ("lrn", {"size": 3, "alpha": 1e5}),
+        ("lrn", {"size": 3, "k": 1e5}),
+    ],
+)
 def test_a_number_beyond_float16_is_refused_wherever_it_stands(op: str, attrs: dict[str, float]) -> None:
     graph = one_op(op, attrs, ((6, 4, 4),))
     with pytest.raises(SpecError, match="beyond float16"):
@@ -103,8 +114,10 @@ def test_constants_keep_their_values_and_results_are_near_single(name: str, coun
 @pytest.mark.parametrize("op, attrs, shapes", [s[:3] for s in SAMPLES], ids=IDS)
 def test_samples_need_no_casts(op: str, attrs: dict[str, object], shapes: tuple[tuple[int, ...], ...]) -> None:
     """Ordinary constants stay in float16: a model has casts where they are needed alone."""
-    single, half = (build_model(one_op(op, attrs, shapes), draw(one_op(op, attrs, shapes)), options)
-                    for options in (Options(), HALF))
+    single, half = (
+        build_model(one_op(op, attrs, shapes), draw(one_op(op, attrs, shapes)), options)
+        for options in (Options(), HALF)
+    )
     if op != "l2_norm":  # its eps is 1e-6
         assert [n.op_type for n in half.graph.node] == [n.op_type for n in single.graph.node]
 
@@ -128,9 +141,12 @@ def test_a_weight_beyond_float16_is_refused_beside_an_infinite_one() -> None:
 
 
 @pytest.mark.parametrize("target", ["torch", "json"])
-@pytest.mark.parametrize("option", [["--dtype", "float16"], ["--opset", "18"], ["--functions", "inline"],
-                                    ["--external-data"], ["--no-external-data"]])
+@pytest.mark.parametrize(
+    "option",
+    [["--dtype", "float16"], ["--opset", "18"], ["--functions", "inline"], ["--external-data"], ["--no-external-data"]],
+)
 def test_an_option_of_onnx_is_no_option_of_another_target(target: str, option: list[str], tmp_path: Path) -> None:
-    done = CliRunner().invoke(cli, ["compile", "lenet5", "--to", target, *option, "-o", str(tmp_path / "x.py")],
-                              standalone_mode=False)
+    done = CliRunner().invoke(
+        cli, ["compile", "lenet5", "--to", target, *option, "-o", str(tmp_path / "x.py")], standalone_mode=False
+    )
     assert "goes with --to onnx" in str(done.exception) and not list(tmp_path.iterdir())

@@ -23,9 +23,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-CALLS = {"torch": "run tiny.yaml --backend torch", "onnx": "compile tiny.yaml --to onnx",
-         "onnxruntime": "run tiny.yaml", "PIL": "run tiny.yaml --image x.png", "numpy": "compile tiny.yaml --to onnx",
-         "click": "summary tiny.yaml", "yaml": "summary tiny.yaml", "matplotlib": "plot params tiny.yaml"}
+CALLS = {
+    "torch": "run tiny.yaml --backend torch",
+    "onnx": "compile tiny.yaml --to onnx",
+    "onnxruntime": "run tiny.yaml",
+    "PIL": "run tiny.yaml --image x.png",
+    "numpy": "compile tiny.yaml --to onnx",
+    "click": "summary tiny.yaml",
+    "yaml": "summary tiny.yaml",
+    "matplotlib": "plot params tiny.yaml",
+}
 TEXTS = ["", "import torch\nfrom torch import nn\nclass A(nn.Module): pass\n", "1 +\n", "print(undefined)\n"]
 
 
@@ -64,11 +71,18 @@ def test_source_is_not_written_where_it_would_import_itself(
     assert os.listdir() == ["tiny.yaml"]
 
 
-@pytest.mark.parametrize("name, said", [
-    ("my-net.py", "-o my_net.py can"), ("3d.py", "-o net_3d.py can"), ("class.py", "-o net_class.py can"),
-    ("a.b.py", "-o a_b.py can"), ("random.py", "hides Python's own module 'random'"), ("good.py", ""),
-    ("model.bin", ""),
-])
+@pytest.mark.parametrize(
+    "name, said",
+    [
+        ("my-net.py", "-o my_net.py can"),
+        ("3d.py", "-o net_3d.py can"),
+        ("class.py", "-o net_class.py can"),
+        ("a.b.py", "-o a_b.py can"),
+        ("random.py", "hides Python's own module 'random'"),
+        ("good.py", ""),
+        ("model.bin", ""),
+    ],
+)
 def test_source_that_cannot_be_imported_gets_a_note(capsys: pytest.CaptureFixture[str], name: str, said: str) -> None:
     assert run(["compile", "tiny.yaml", "--to", "torch", "--no-weights", "-o", name]) == 0
     err = capsys.readouterr().err

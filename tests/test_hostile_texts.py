@@ -104,7 +104,7 @@ def filled(text: str) -> str:
 
 def quoted(text: str) -> str:
     """A text as YAML in double quotes, whatever is in it."""
-    plain = (c if c.isascii() and c.isprintable() and c not in "\"\\" else f"\\U{ord(c):08x}" for c in text)
+    plain = (c if c.isascii() and c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in text)
     return f'"{"".join(plain)}"'
 
 
@@ -268,16 +268,23 @@ def test_pictures_differ_in_their_texts_alone(harmless: Network, tmp_path: Path,
 def drives(shown: str) -> bool:
     """Whether an output holds control characters, or what GitHub's log takes for a command: `::` or `##[`."""
     first = [line.lstrip() for line in shown.splitlines()]
-    return bool([c for c in shown if c != "\n" and (ord(c) < 32 or 127 <= ord(c) < 160)] or "##[" in shown or [
-        line for line in first if line.startswith("::")])  # fmt: skip
+    return bool(
+        [c for c in shown if c != "\n" and (ord(c) < 32 or 127 <= ord(c) < 160)]
+        or "##[" in shown
+        or [line for line in first if line.startswith("::")]
+    )
 
 
 def test_terminals_are_not_driven(tmp_path: Path) -> None:
     for text in [*FIFTH, *TERMINALS]:
         path = tmp_path / "net.yaml"
         path.write_text(filled(text), encoding="utf-8")
-        for args in (["check", str(path)], ["summary", str(path)], ["explain", str(path), "stem"],
-                     ["summary", str(path), "-s", "classes=x"]):  # fmt: skip
+        for args in (
+            ["check", str(path)],
+            ["summary", str(path)],
+            ["explain", str(path), "stem"],
+            ["summary", str(path), "-s", "classes=x"],
+        ):
             assert not drives(CliRunner().invoke(cli, args).output), (args, text)
 
 
@@ -291,10 +298,20 @@ def test_no_name_drives_a_terminal(text: str, tmp_path: Path, capfd: pytest.Capt
     ends = [value(text, 1, [text, 2])], [value(f"y{text}", 1, [text, 2])]
     graph = onnx.helper.make_graph([node], "g", *ends)
     onnx.save(onnx.helper.make_model(graph, ir_version=8, opset_imports=[onnx.helper.make_opsetid("", 17)]), model)
-    for args in (["check", str(spec)], ["summary", str(spec)], ["check", f"-{text}"], [text], ["explain", text],
-                 ["run", model], ["run", model, "--input", "none=1x2"], ["run", model, "--input", "2x3"],
-                 ["run", model, "-b", "2", "--input", f"{text}=3x2"], ["run", model, "--npy", f"{text}={spec}"],
-                 ["run", model, "--image", str(spec)], ["run", model, "--labels", str(spec)]):  # fmt: skip
+    for args in (
+        ["check", str(spec)],
+        ["summary", str(spec)],
+        ["check", f"-{text}"],
+        [text],
+        ["explain", text],
+        ["run", model],
+        ["run", model, "--input", "none=1x2"],
+        ["run", model, "--input", "2x3"],
+        ["run", model, "-b", "2", "--input", f"{text}=3x2"],
+        ["run", model, "--npy", f"{text}={spec}"],
+        ["run", model, "--image", str(spec)],
+        ["run", model, "--labels", str(spec)],
+    ):
         run(args)
         told = capfd.readouterr()
         assert told.out + told.err and not drives(told.out + told.err), args
@@ -303,14 +320,14 @@ def test_no_name_drives_a_terminal(text: str, tmp_path: Path, capfd: pytest.Capt
 
 
 NAMES = {
-    "step": "body: [{{\"a{{w}} = relu\": }}]",
-    "branch": "body: [{{add: {{\"a{{w}}\": [relu], b: []}}}}]",
-    "loop": "body: [{{\"a{{v}} = relu\": , for: {{v: [{0}]}}}}]",
-    "each": "body: [{{\"a{{v}} = relu\": , each: {{v: [b, {0}]}}}}, {{add: , from: [ab]}}]",
-    "block": "body: [{{b: {0}}}]\nblocks: {{b: {{params: {{v: str}}, body: [{{\"a{{v}} = relu\": }}]}}}}",
-    "output": "body: [a = relu]\noutputs: [\"a{{w}}\"]",
-    "from": "body: [a = relu, {{relu: , from: \"a{{w}}\"}}]",
-    "share": "body: [a = relu, {{relu: , share: \"a{{w}}\"}}]",
+    "step": 'body: [{{"a{{w}} = relu": }}]',
+    "branch": 'body: [{{add: {{"a{{w}}": [relu], b: []}}}}]',
+    "loop": 'body: [{{"a{{v}} = relu": , for: {{v: [{0}]}}}}]',
+    "each": 'body: [{{"a{{v}} = relu": , each: {{v: [b, {0}]}}}}, {{add: , from: [ab]}}]',
+    "block": 'body: [{{b: {0}}}]\nblocks: {{b: {{params: {{v: str}}, body: [{{"a{{v}} = relu": }}]}}}}',
+    "output": 'body: [a = relu]\noutputs: ["a{{w}}"]',
+    "from": 'body: [a = relu, {{relu: , from: "a{{w}}"}}]',
+    "share": 'body: [a = relu, {{relu: , share: "a{{w}}"}}]',
 }
 
 
@@ -329,8 +346,26 @@ def test_a_computed_name_is_refused(position: str, tmp_path: Path) -> None:
             netspec.load(path)
 
 
-@pytest.mark.parametrize("name", ["f", "nn", "torch", "ordered_dict", "drop_path_", "layer_norm2d", "module", "self",
-                                  "super", "range", "x0", "bilinear", "exception", "x", "in_channels"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "f",
+        "nn",
+        "torch",
+        "ordered_dict",
+        "drop_path_",
+        "layer_norm2d",
+        "module",
+        "self",
+        "super",
+        "range",
+        "x0",
+        "bilinear",
+        "exception",
+        "x",
+        "in_channels",
+    ],
+)
 def test_no_name_of_a_spec_hides_what_the_source_uses(name: str, tmp_path: Path) -> None:
     """A document, a block, a parameter, a step and an output that are called as something that the source needs."""
     import torch
@@ -360,17 +395,19 @@ outputs: {{{given}: 3a, more: three}}
 def test_no_parameter_hides_a_class(tmp_path: Path) -> None:
     """A block's parameter that is called as the class of the block inside."""
     path = tmp_path / "net.yaml"
-    path.write_text("netspec: 1\nname: net\ninput: [3, 8, 8]\nblocks:\n"
-                    "  inner: {params: {out: int}, body: [conv: [=out, 1], relu]}\n"
-                    "  outer: {params: {Inner: int}, body: [inner: =Inner, conv: [3, 1]]}\n"
-                    "body: [a = outer: 4, b = outer: 5]\n")  # fmt: skip
+    path.write_text(
+        "netspec: 1\nname: net\ninput: [3, 8, 8]\nblocks:\n"
+        "  inner: {params: {out: int}, body: [conv: [=out, 1], relu]}\n"
+        "  outer: {params: {Inner: int}, body: [inner: =Inner, conv: [3, 1]]}\n"
+        "body: [a = outer: 4, b = outer: 5]\n"
+    )
     assert "Inner_2" in get("torch").source(netspec.load(path).graph)
     assert netspec.load(path).to_torch() is not None
 
 
 def test_a_file_name_that_is_no_text(harmless: Network, tmp_path: Path) -> None:
     """A name that no encoding knows, with what every format would take for its own, is written into all of them."""
-    path = tmp_path / os.fsdecode(b'a\xff"\\ <b>\'${x}\x1b[31m\n.yaml')
+    path = tmp_path / os.fsdecode(b"a\xff\"\\ <b>'${x}\x1b[31m\n.yaml")
     path.write_text(filled(HARMLESS), encoding="utf-8")
     network = netspec.load(path)
     ast.parse(get("torch").source(network.graph))

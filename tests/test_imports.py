@@ -52,8 +52,14 @@ def test_check_imports_no_framework_and_no_arrays(tmp_path: Path) -> None:
 
 def test_looking_at_a_spec_imports_no_framework(tmp_path: Path) -> None:
     """Commands in one process: what none of them leaves in sys.modules, each leaves out."""
-    looks = [["summary", GOOGLENET], ["draw", GOOGLENET, "-o", "g.svg"], ["list", "specs"], ["list", "blocks"],
-             ["list", "ops"], ["--help"]]  # fmt: skip
+    looks = [
+        ["summary", GOOGLENET],
+        ["draw", GOOGLENET, "-o", "g.svg"],
+        ["list", "specs"],
+        ["list", "blocks"],
+        ["list", "ops"],
+        ["--help"],
+    ]
     found = imported(tmp_path, *looks)
     assert not found & FRAMEWORKS and "pygraphviz" in found
 

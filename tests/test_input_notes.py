@@ -45,8 +45,9 @@ def spec(tmp_path: Path) -> Path:
 
 def test_the_step_and_the_variant_that_keeps_its_weights_are_named(spec: Path) -> None:
     ((message, help_),) = notes(spec, input=[3, 32, 32])
-    assert message == ("'fc1' has 256 input features at 3x32x32, 64 at the spec's own 3x16x16: "
-                       "its weights change with the input")
+    assert message == (
+        "'fc1' has 256 input features at 3x32x32, 64 at the spec's own 3x16x16: its weights change with the input"
+    )
     assert help_ == "the variant `small_dense` keeps them (by the pass `fc_to_conv`)"
     plain, dense = netspec.load(spec).graph, netspec.load(spec, "small_dense", input=[3, 32, 32]).graph
     assert dense.nodes["fc1"].rule.weights["weight"] == (8, 4, 4, 4)
@@ -63,16 +64,30 @@ def test_a_smaller_input_than_the_dense_form_takes(spec: Path) -> None:
     assert help_ == "the variant `small_dense` keeps them, for inputs of 3x16x16 or more"
 
 
-@pytest.mark.parametrize("variant, size", [("small", [3, 16, 16]), ("small", [3, 17, 17]), ("small", [1, 16, 16]),
-                                           ("small_dense", [3, 40, 40]), ("small", None)])
+@pytest.mark.parametrize(
+    "variant, size",
+    [
+        ("small", [3, 16, 16]),
+        ("small", [3, 17, 17]),
+        ("small", [1, 16, 16]),
+        ("small_dense", [3, 40, 40]),
+        ("small", None),
+    ],
+)
 def test_where_no_weights_of_a_linear_change_there_is_no_note(spec: Path, variant: str, size: list[int] | None) -> None:
     assert not notes(spec, variant, input=size)
 
 
-@pytest.mark.parametrize("name, size, step, help_", [
-    ("vgg_d", [3, 256, 256], "fc6", "vgg_d_dense"), ("alexnet", [3, 224, 224], "fc6", "fc_to_conv"),
-    ("resnet18", [3, 256, 256], "", ""), ("googlenet", [3, 224, 224], "", ""), ("googlenet", [3, 288, 288], "aux", ""),
-])
+@pytest.mark.parametrize(
+    "name, size, step, help_",
+    [
+        ("vgg_d", [3, 256, 256], "fc6", "vgg_d_dense"),
+        ("alexnet", [3, 224, 224], "fc6", "fc_to_conv"),
+        ("resnet18", [3, 256, 256], "", ""),
+        ("googlenet", [3, 224, 224], "", ""),
+        ("googlenet", [3, 288, 288], "aux", ""),
+    ],
+)
 def test_shipped_networks(name: str, size: list[int], step: str, help_: str) -> None:
     found = notes(name, input=size)
     assert bool(found) == bool(step)
@@ -83,16 +98,23 @@ def test_shipped_networks(name: str, size: list[int], step: str, help_: str) -> 
 
 def test_a_param_that_changes_the_input_says_so_too(tmp_path: Path) -> None:
     path = tmp_path / "sized.yaml"
-    path.write_text("netspec: 1\nname: sized\nparams: {size: 8}\ninput: [3, =size, =size]\n"
-                    "body: [conv: [2, 3, 1, 1], flatten, fc = linear: 5]\n", encoding="utf-8")
+    path.write_text(
+        "netspec: 1\nname: sized\nparams: {size: 8}\ninput: [3, =size, =size]\n"
+        "body: [conv: [2, 3, 1, 1], flatten, fc = linear: 5]\n",
+        encoding="utf-8",
+    )
     ((message, _),) = notes(path, size=10)
     assert message.startswith("'fc' has 200 input features at 3x10x10, 128 at the spec's own 3x8x8")
     assert not notes(path, size=8)
 
 
-WITH_INPUT = [name for name in cli.list_commands(click.Context(cli)) for command in
-              [cli.get_command(click.Context(cli), name)] if command is not None
-              and any("--input" in p.opts and "variant" in {q.name for q in command.params} for p in command.params)]
+WITH_INPUT = [
+    name
+    for name in cli.list_commands(click.Context(cli))
+    for command in [cli.get_command(click.Context(cli), name)]
+    if command is not None
+    and any("--input" in p.opts and "variant" in {q.name for q in command.params} for p in command.params)
+]
 
 
 def test_these_commands_take_an_input() -> None:
@@ -102,8 +124,11 @@ def test_these_commands_take_an_input() -> None:
 @pytest.mark.parametrize("strict", [[], ["--strict"]])
 @pytest.mark.parametrize("name", WITH_INPUT)
 def test_every_command_that_takes_an_input_says_it(name: str, strict: list[str], spec: Path, tmp_path: Path) -> None:
-    more = {"compile": ["--to", "onnx", "-o", str(tmp_path / "x.onnx")], "draw": ["-o", str(tmp_path / "x.mmd")],
-            "explain": ["fc1"]}.get(name, [])
+    more = {
+        "compile": ["--to", "onnx", "-o", str(tmp_path / "x.onnx")],
+        "draw": ["-o", str(tmp_path / "x.mmd")],
+        "explain": ["fc1"],
+    }.get(name, [])
     result = CliRunner().invoke(cli, [name, str(spec), *more, "--input", "3x32x32", *strict], standalone_mode=False)
     assert result.exception is None, (result.exception, result.output)
     assert "note[NS406]: 'fc1' has 256 input features" in result.stderr

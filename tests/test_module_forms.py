@@ -153,7 +153,7 @@ def test_a_pickle_holds_the_source_once(net: Network) -> None:
 def test_source_is_shown(net: Network) -> None:
     module = net.to_torch(freeze=["1a"])
     for _ in range(2):
-        assert inspect.getsource(type(module)).startswith("class Digits(nn.Module):\n    \"\"\"digits\"\"\"")
+        assert inspect.getsource(type(module)).startswith('class Digits(nn.Module):\n    """digits"""')
         assert "def forward(self, x):" in inspect.getsource(type(module).forward)
         assert "stays in eval mode" in inspect.getsource(type(module.get_submodule("1a")).__mro__[1])
         linecache.clearcache()  # as a debugger may
@@ -164,8 +164,11 @@ def test_source_is_shown(net: Network) -> None:
 
 def test_two_networks_never_share_a_module(tmp_path: Path) -> None:
     """They have one name, and differ in what they compute."""
-    (tmp_path / "net.yaml").write_text("netspec: 1\nname: net\ninput: [3, 8, 8]\nparams: {k: 1}\n"
-                                       "body: [conv: {out: 2, kernel: =k, pad: half}, relu]\n", encoding="utf-8")
+    (tmp_path / "net.yaml").write_text(
+        "netspec: 1\nname: net\ninput: [3, 8, 8]\nparams: {k: 1}\n"
+        "body: [conv: {out: 2, kernel: =k, pad: half}, relu]\n",
+        encoding="utf-8",
+    )
     one, three = (netspec.load(tmp_path / "net.yaml", k=k).to_torch() for k in (1, 3))
     assert type(one).__name__ == type(three).__name__ == "Net" and type(one) is not type(three)
     assert type(netspec.load(tmp_path / "net.yaml", k=3).to_torch(seed=8)) is type(three)
@@ -211,15 +214,23 @@ def test_every_op_scripts(op: str, attrs: dict[str, Any], shapes: Shapes, refere
             assert equal(torch.jit.script(module)(*inputs), wanted)
 
 
-FAMILIES = {t["family"]: name for name, t in sorted(
-    TARGETS.items(), key=lambda item: -(item[1]["params"] or 10**9)) if "/" not in t["family"]}  # fmt: skip
+FAMILIES = {
+    t["family"]: name
+    for name, t in sorted(TARGETS.items(), key=lambda item: -(item[1]["params"] or 10**9))
+    if "/" not in t["family"]
+}
 """The smallest network of each family, of those whose parameters are known; any network where none is."""
 QUICK = ("lenet5", "nin_cifar10")
 LARGE = 10_000_000
 
 
-@pytest.mark.parametrize("name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
-                                  for name in (*FAMILIES.values(), "deformable_roi_pooling")])
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
+        for name in (*FAMILIES.values(), "deformable_roi_pooling")
+    ],
+)
 def test_every_family_scripts(name: str) -> None:
     """The small ones give the same outputs; of the others the source is compiled, with no memory for weights."""
     net = netspec.load(name)
@@ -244,9 +255,16 @@ def test_heads_script_too() -> None:
         assert module.eval()(torch.zeros(1, 3, 224, 224)).shape == (1, 1000)
 
 
-@pytest.mark.parametrize("name", ["lenet5", "resnet20_cifar", pytest.param("googlenet", marks=pytest.mark.slow),
-                                  pytest.param("nasnet_a_mobile", marks=pytest.mark.slow),
-                                  pytest.param("fractalnet", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "lenet5",
+        "resnet20_cifar",
+        pytest.param("googlenet", marks=pytest.mark.slow),
+        pytest.param("nasnet_a_mobile", marks=pytest.mark.slow),
+        pytest.param("fractalnet", marks=pytest.mark.slow),
+    ],
+)
 def test_every_layer_is_at_the_place_that_the_emitter_says(name: str) -> None:
     """A block of expressions alone is a module without layers."""
     from netspec_torch.emit import Emitter

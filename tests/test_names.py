@@ -22,41 +22,62 @@ from netspec.network import load
 
 CASES = File(__file__).parent / "cases"
 HEAD = "netspec: 1\nname: net\n"
-NO_NAMES = ["a b", "a;b", "{x}", "a.b", "", "a-b", "é", "a\\nb", "a'b", 'a\\"b', "self)", "../a", "a\\u202eb",
-            "x" * 201, "__init__"]  # fmt: skip
+NO_NAMES = [
+    "a b",
+    "a;b",
+    "{x}",
+    "a.b",
+    "",
+    "a-b",
+    "é",
+    "a\\nb",
+    "a'b",
+    'a\\"b',
+    "self)",
+    "../a",
+    "a\\u202eb",
+    "x" * 201,
+    "__init__",
+]
 
 # Every position of a spec in which a name stands; {} is where it is written.
 POSITIONS = {
-    "step": "input: [3, 8, 8]\nbody: [{{\"{} = conv\": [4, 1]}}]\n",
-    "step of else": "input: [3, 8, 8]\nbody: [{{relu: , when: false, else: [{{\"{} = conv\": [4, 1]}}]}}]\n",
-    "branch": "input: [3, 8, 8]\nbody: [{{add: {{\"{}\": [relu], b: []}}}}]\n",
-    "input": "input: {{\"{}\": [3, 8, 8]}}\nbody: [relu]\n",
-    "output": "input: [3, 8, 8]\nbody: [a = relu]\noutputs: {{\"{}\": a}}\n",
-    "loop variable of for": "input: [3, 8, 8]\nbody: [{{relu: , for: {{\"{}\": 2}}}}]\n",
-    "second loop variable": "input: [3, 8, 8]\nbody: [{{relu: , for: {{\"a, {}\": [[1, 2]]}}}}]\n",
-    "loop variable of each": "input: [3, 8, 8]\nbody: [{{b = relu: , each: {{\"{}\": 2}}}}, {{add: , from: b}}]\n",
-    "loop variable of a branch": "input: [3, 8, 8]\nbody: [{{add: {{b: {{do: [relu], each: {{\"{}\": 2}}}}}}}}]\n",
-    "parameter": "params: {{\"{}\": 3}}\ninput: [3, 8, 8]\nbody: [relu]\n",
-    "let": "let: {{\"{}\": 3}}\ninput: [3, 8, 8]\nbody: [relu]\n",
-    "variant": "input: [3, 8, 8]\nvariants: {{\"{}\": {{}}}}\nbody: [relu]\n",
-    "block": "blocks: {{\"{}\": {{body: [relu]}}}}\n",
-    "parameter of a block": "blocks: {{b: {{params: {{\"{}\": 3}}, body: [relu]}}}}\n",
-    "let of a block": "blocks: {{b: {{let: {{\"{}\": 3}}, body: [relu]}}}}\n",
-    "input of a block": "blocks: {{b: {{inputs: [\"{}\", c], body: [{{relu: , from: c}}]}}}}\n",
-    "symbolic size": "input: {{a: {{shape: [\"{}\", 3, 8, 8]}}}}\nbody: [relu]\n",
-    "computed step": "let: {{w: \"{}\"}}\ninput: [3, 8, 8]\nbody: [{{\"a{{w}} = conv\": [4, 1]}}]\n",
-    "computed branch": "let: {{w: \"{}\"}}\ninput: [3, 8, 8]\nbody: [{{add: {{\"a{{w}}\": [relu], b: []}}}}]\n",
-    "step of a loop": "input: [3, 8, 8]\nbody: [{{\"a{{w}} = conv\": [4, 1], for: {{w: [\"{}\"]}}}}]\n",
-    "step of each": "input: [3, 8, 8]\nbody: [{{\"a{{w}} = relu\": , each: {{w: [b, \"{0}\"]}}}}, "
-    "{{add: , from: [ab, \"a{0}\"]}}]\n",
-    "branch of each": "input: [3, 8, 8]\nbody: [{{add: {{\"a{{w}}\": {{do: [relu], each: {{w: [b, \"{}\"]}}}}}}}}]\n",
+    "step": 'input: [3, 8, 8]\nbody: [{{"{} = conv": [4, 1]}}]\n',
+    "step of else": 'input: [3, 8, 8]\nbody: [{{relu: , when: false, else: [{{"{} = conv": [4, 1]}}]}}]\n',
+    "branch": 'input: [3, 8, 8]\nbody: [{{add: {{"{}": [relu], b: []}}}}]\n',
+    "input": 'input: {{"{}": [3, 8, 8]}}\nbody: [relu]\n',
+    "output": 'input: [3, 8, 8]\nbody: [a = relu]\noutputs: {{"{}": a}}\n',
+    "loop variable of for": 'input: [3, 8, 8]\nbody: [{{relu: , for: {{"{}": 2}}}}]\n',
+    "second loop variable": 'input: [3, 8, 8]\nbody: [{{relu: , for: {{"a, {}": [[1, 2]]}}}}]\n',
+    "loop variable of each": 'input: [3, 8, 8]\nbody: [{{b = relu: , each: {{"{}": 2}}}}, {{add: , from: b}}]\n',
+    "loop variable of a branch": 'input: [3, 8, 8]\nbody: [{{add: {{b: {{do: [relu], each: {{"{}": 2}}}}}}}}]\n',
+    "parameter": 'params: {{"{}": 3}}\ninput: [3, 8, 8]\nbody: [relu]\n',
+    "let": 'let: {{"{}": 3}}\ninput: [3, 8, 8]\nbody: [relu]\n',
+    "variant": 'input: [3, 8, 8]\nvariants: {{"{}": {{}}}}\nbody: [relu]\n',
+    "block": 'blocks: {{"{}": {{body: [relu]}}}}\n',
+    "parameter of a block": 'blocks: {{b: {{params: {{"{}": 3}}, body: [relu]}}}}\n',
+    "let of a block": 'blocks: {{b: {{let: {{"{}": 3}}, body: [relu]}}}}\n',
+    "input of a block": 'blocks: {{b: {{inputs: ["{}", c], body: [{{relu: , from: c}}]}}}}\n',
+    "symbolic size": 'input: {{a: {{shape: ["{}", 3, 8, 8]}}}}\nbody: [relu]\n',
+    "computed step": 'let: {{w: "{}"}}\ninput: [3, 8, 8]\nbody: [{{"a{{w}} = conv": [4, 1]}}]\n',
+    "computed branch": 'let: {{w: "{}"}}\ninput: [3, 8, 8]\nbody: [{{add: {{"a{{w}}": [relu], b: []}}}}]\n',
+    "step of a loop": 'input: [3, 8, 8]\nbody: [{{"a{{w}} = conv": [4, 1], for: {{w: ["{}"]}}}}]\n',
+    "step of each": 'input: [3, 8, 8]\nbody: [{{"a{{w}} = relu": , each: {{w: [b, "{0}"]}}}}, '
+    '{{add: , from: [ab, "a{0}"]}}]\n',
+    "branch of each": 'input: [3, 8, 8]\nbody: [{{add: {{"a{{w}}": {{do: [relu], each: {{w: [b, "{}"]}}}}}}}}]\n',
     "argument of a block": "input: [3, 8, 8]\n"
-    "blocks: {{b: {{params: {{w: str}}, body: [{{\"a{{w}} = conv\": [4, 1]}}]}}}}\n"
-    "body: [{{b: \"{}\"}}]\n",
+    'blocks: {{b: {{params: {{w: str}}, body: [{{"a{{w}} = conv": [4, 1]}}]}}}}\n'
+    'body: [{{b: "{}"}}]\n',
 }
 # Where it comes after a letter it may be empty, or begin with __.
-AFTER_A_LETTER = {"computed step", "computed branch", "step of a loop", "step of each", "branch of each",
-                 "argument of a block"}  # fmt: skip
+AFTER_A_LETTER = {
+    "computed step",
+    "computed branch",
+    "step of a loop",
+    "step of each",
+    "branch of each",
+    "argument of a block",
+}
 
 
 def findings(text: str, folder: File, name: str = "net.yaml") -> list[Diagnostic]:
@@ -149,8 +170,13 @@ def test_the_text_form_gives_checked_paths() -> None:
     assert all(type(n.path) is Path and type(n.weights_at) is Path for n in graph.nodes.values())
 
 
-CODES = {"computed_name_runs_code": (6, 8), "keyword_from_placeholder": (5, 5), "loop_variable_no_name": (6, 12),
-         "input_named_placeholder": (3, 9), "malformed_placeholder": (5, 11)}  # fmt: skip
+CODES = {
+    "computed_name_runs_code": (6, 8),
+    "keyword_from_placeholder": (5, 5),
+    "loop_variable_no_name": (6, 12),
+    "input_named_placeholder": (3, 9),
+    "malformed_placeholder": (5, 11),
+}
 
 
 @pytest.mark.parametrize("case", CODES)
@@ -161,8 +187,15 @@ def test_cases(case: str, tmp_path: File) -> None:
     assert found.code == ("NS301" if case == "malformed_placeholder" else "NS205")
 
 
-COMMANDS = ("check", "summary", "draw -o x.svg", "plot params -o x.svg", "plot pareto -o x.svg", "explain",
-            "compile --to json")  # fmt: skip
+COMMANDS = (
+    "check",
+    "summary",
+    "draw -o x.svg",
+    "plot params -o x.svg",
+    "plot pareto -o x.svg",
+    "explain",
+    "compile --to json",
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

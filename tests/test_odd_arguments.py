@@ -56,10 +56,21 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "lib.yaml").write_text(LIB)
     for name in ("folder", "dir.yaml"):
         (tmp_path / name).mkdir()
-    files = {"empty.yaml": b"", "bin.yaml": bytes(range(256)), "null.yaml": b"null\n", "list.yaml": b"- a\n",
-             "two.yaml": b"netspec: 1\n---\nnetspec: 1\n", "x.onnx": b"garbage", "empty.onnx": b"",
-             "big.yaml": b"# x\n" * 1_100_000, "w.npz": b"PK\x03\x04", "w.pth": b"\x80", "i.png": b"\x89PNG",
-             "w.safetensors": b"\0" * 20, "bad.npy": b"\x93NUMPY"}
+    files = {
+        "empty.yaml": b"",
+        "bin.yaml": bytes(range(256)),
+        "null.yaml": b"null\n",
+        "list.yaml": b"- a\n",
+        "two.yaml": b"netspec: 1\n---\nnetspec: 1\n",
+        "x.onnx": b"garbage",
+        "empty.onnx": b"",
+        "big.yaml": b"# x\n" * 1_100_000,
+        "w.npz": b"PK\x03\x04",
+        "w.pth": b"\x80",
+        "i.png": b"\x89PNG",
+        "w.safetensors": b"\0" * 20,
+        "bad.npy": b"\x93NUMPY",
+    }
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
     os.symlink("nowhere.yaml", "dangling.yaml")
@@ -99,22 +110,74 @@ def call(folder: Path, capsys: pytest.CaptureFixture[str]) -> Caller:
 
 
 SPECS = [
-    "net.yaml", "lib.yaml", "lib.yaml:widen", "lib.yaml:two", "net.yaml:cell", "net.yaml:none", "folder", "dir.yaml",
-    "none.yaml", "empty.yaml", "bin.yaml", "null.yaml", "list.yaml", "two.yaml", "big.yaml", "x.onnx", "empty.onnx",
-    "dangling.yaml", "loop.yaml", "link.yaml", "\0", "a" * 300, "~/x", "$HOME", "*", "net.yaml:", ".", "folder/",
-    "\u7db2.yaml", "--", "-x", " ", "net.yaml ", "NET.YAML", "file:///x.yaml", "http://x/y.yaml", "\udcff.yaml", "",
-    "net.yaml:cell:cell", "net.yaml/x", "net.yaml/", "blocks/none", "blocks/common", ":", "::", "a\nb.yaml",
+    "net.yaml",
+    "lib.yaml",
+    "lib.yaml:widen",
+    "lib.yaml:two",
+    "net.yaml:cell",
+    "net.yaml:none",
+    "folder",
+    "dir.yaml",
+    "none.yaml",
+    "empty.yaml",
+    "bin.yaml",
+    "null.yaml",
+    "list.yaml",
+    "two.yaml",
+    "big.yaml",
+    "x.onnx",
+    "empty.onnx",
+    "dangling.yaml",
+    "loop.yaml",
+    "link.yaml",
+    "\0",
+    "a" * 300,
+    "~/x",
+    "$HOME",
+    "*",
+    "net.yaml:",
+    ".",
+    "folder/",
+    "\u7db2.yaml",
+    "--",
+    "-x",
+    " ",
+    "net.yaml ",
+    "NET.YAML",
+    "file:///x.yaml",
+    "http://x/y.yaml",
+    "\udcff.yaml",
+    "",
+    "net.yaml:cell:cell",
+    "net.yaml/x",
+    "net.yaml/",
+    "blocks/none",
+    "blocks/common",
+    ":",
+    "::",
+    "a\nb.yaml",
 ]
 COMMANDS = [
-    ["check", "S"], ["summary", "S"], ["compile", "S", "--to", "json", "-o", "-"], ["explain", "S"],
-    ["explain", "S", "relu"], ["draw", "S", "-f", "dot", "-o", "-"], ["draw", "--diff", "S", "net.yaml", "-f", "dot"],
-    ["run", "S", "--repeat", "1"], ["plot", "macs", "S", "-o", "-"], ["plot", "pareto", "S", "-o", "-"],
-    ["compile", "S", "--to", "onnx"], ["compile", "S", "--to", "torch"],
+    ["check", "S"],
+    ["summary", "S"],
+    ["compile", "S", "--to", "json", "-o", "-"],
+    ["explain", "S"],
+    ["explain", "S", "relu"],
+    ["draw", "S", "-f", "dot", "-o", "-"],
+    ["draw", "--diff", "S", "net.yaml", "-f", "dot"],
+    ["run", "S", "--repeat", "1"],
+    ["plot", "macs", "S", "-o", "-"],
+    ["plot", "pareto", "S", "-o", "-"],
+    ["compile", "S", "--to", "onnx"],
+    ["compile", "S", "--to", "torch"],
 ]
 
 
-@pytest.mark.parametrize("command", [c if c[0] in ("check", "summary", "explain") else pytest.param(
-    c, marks=pytest.mark.slow) for c in COMMANDS], ids=" ".join)
+@pytest.mark.parametrize(
+    "command",
+    [c if c[0] in ("check", "summary", "explain") else pytest.param(c, marks=pytest.mark.slow) for c in COMMANDS],
+    ids=" ".join,
+)
 def test_odd_specs(call: Caller, command: list[str]) -> None:
     codes = {spec: call(*[spec if word == "S" else word for word in command])[0] for spec in SPECS}
     assert codes["net.yaml"] == codes["link.yaml"] or "relu" in command
@@ -131,15 +194,62 @@ def test_files_that_are_nearly_there(call: Caller) -> None:
 
 
 SETTINGS = {
-    "classes": 2, "classes=": 2, "=3": 2, "classes=x": 2, "classes=-1": 1, "classes=0": 1, "classes=1.5": 2,
-    "classes=true": 2, "classes=[1]": 2, "classes={a: 1}": 2, "classes=null": 2, "classes=1e3": 2, "classes='3": 2,
-    "classes=99999999999999999999": 2, "classes=!!python/x": 2, "classes==3": 0, "classes=a b": 2, "classes=*a": 2,
-    "classes=1\nother: 2": 2, "act=sigmoid": 0, "act=nothing": 2, "act=conv": 1, "act={conv: [3, 1]}": 0,
-    "act={conv: }": 2, "act={conv: [a, b]}": 2, "act=[relu]": 2, "act=cell": 1, "act={cell: 3}": 0, "layers=3": 2,
-    "layers=[": 2, "layers=[[[]]]": 0, "wide=1": 2, "wide=yes": 2, "wide=true": 0, "rate=2": 1, "rate=nan": 2,
-    "rate=.inf": 2, "k=0": 1, "k=[1, 2, 3]": 2, "k=-3": 1, "p=same": 2, "p=[1]": 2, "p=-1": 1, "s=c": 2, "s=": 2,
-    "nope=1": 2, "input=3": 2, "variant=big": 2, "Classes=3": 2, "classes = 5": 0, "\0=3": 2, "classes=\0": 2,
-    "classes=\x1b[31m": 2, "classes=\ud800": 2, "classes=" + "9" * 500: 2, "classes=" + "[" * 200: 2,
+    "classes": 2,
+    "classes=": 2,
+    "=3": 2,
+    "classes=x": 2,
+    "classes=-1": 1,
+    "classes=0": 1,
+    "classes=1.5": 2,
+    "classes=true": 2,
+    "classes=[1]": 2,
+    "classes={a: 1}": 2,
+    "classes=null": 2,
+    "classes=1e3": 2,
+    "classes='3": 2,
+    "classes=99999999999999999999": 2,
+    "classes=!!python/x": 2,
+    "classes==3": 0,
+    "classes=a b": 2,
+    "classes=*a": 2,
+    "classes=1\nother: 2": 2,
+    "act=sigmoid": 0,
+    "act=nothing": 2,
+    "act=conv": 1,
+    "act={conv: [3, 1]}": 0,
+    "act={conv: }": 2,
+    "act={conv: [a, b]}": 2,
+    "act=[relu]": 2,
+    "act=cell": 1,
+    "act={cell: 3}": 0,
+    "layers=3": 2,
+    "layers=[": 2,
+    "layers=[[[]]]": 0,
+    "wide=1": 2,
+    "wide=yes": 2,
+    "wide=true": 0,
+    "rate=2": 1,
+    "rate=nan": 2,
+    "rate=.inf": 2,
+    "k=0": 1,
+    "k=[1, 2, 3]": 2,
+    "k=-3": 1,
+    "p=same": 2,
+    "p=[1]": 2,
+    "p=-1": 1,
+    "s=c": 2,
+    "s=": 2,
+    "nope=1": 2,
+    "input=3": 2,
+    "variant=big": 2,
+    "Classes=3": 2,
+    "classes = 5": 0,
+    "\0=3": 2,
+    "classes=\0": 2,
+    "classes=\x1b[31m": 2,
+    "classes=\ud800": 2,
+    "classes=" + "9" * 500: 2,
+    "classes=" + "[" * 200: 2,
 }
 
 
@@ -156,10 +266,23 @@ def test_odd_settings(call: Caller) -> None:
 
 
 OPTIONS = {
-    ("--variant", "none"): 2, ("--variant", ""): 2, ("--variant", "Small"): 2, ("--input", "3x"): 2,
-    ("--input", "0x3x3"): 2, ("--input", "3x16x16x16"): 1, ("--input", "99999999999x1x1"): 2, ("--input", ""): 2,
-    ("--input", "3x2147483647x2147483647"): 1, ("--input", "-1x3x3"): 2, ("--input", "3X8X8"): 0, ("-I", "none"): 2,
-    ("-I", "net.yaml"): 2, ("-I", ""): 2, ("--max-nodes", "1"): 1, ("--max-nodes", "0"): 2, ("--max-nodes", "1e9"): 2,
+    ("--variant", "none"): 2,
+    ("--variant", ""): 2,
+    ("--variant", "Small"): 2,
+    ("--input", "3x"): 2,
+    ("--input", "0x3x3"): 2,
+    ("--input", "3x16x16x16"): 1,
+    ("--input", "99999999999x1x1"): 2,
+    ("--input", ""): 2,
+    ("--input", "3x2147483647x2147483647"): 1,
+    ("--input", "-1x3x3"): 2,
+    ("--input", "3X8X8"): 0,
+    ("-I", "none"): 2,
+    ("-I", "net.yaml"): 2,
+    ("-I", ""): 2,
+    ("--max-nodes", "1"): 1,
+    ("--max-nodes", "0"): 2,
+    ("--max-nodes", "1e9"): 2,
 }
 
 
@@ -171,21 +294,40 @@ def test_odd_options(call: Caller) -> None:
 
 
 TARGETS = {
-    "folder": 2, "folder/": 2, "none/": 2, "none/x": 2, "net.yaml/x": 2, "": 2, " ": 2, "\0": 2, "a" * 300: 2,
-    "/proc/x": 2, "/dev/full": 2, "net.yaml": 2, "./net.yaml": 2, "folder/../net.yaml": 2, "link.yaml": 2,
-    "none/../y": 2, "..": 2, "\udcff": 0,
+    "folder": 2,
+    "folder/": 2,
+    "none/": 2,
+    "none/x": 2,
+    "net.yaml/x": 2,
+    "": 2,
+    " ": 2,
+    "\0": 2,
+    "a" * 300: 2,
+    "/proc/x": 2,
+    "/dev/full": 2,
+    "net.yaml": 2,
+    "./net.yaml": 2,
+    "folder/../net.yaml": 2,
+    "link.yaml": 2,
+    "none/../y": 2,
+    "..": 2,
+    "\udcff": 0,
 }
 WRITERS = {
-    "json": ["compile", "net.yaml", "--to", "json"], "summary": ["summary", "net.yaml", "-f", "csv"],
-    "onnx": ["compile", "net.yaml", "--to", "onnx"], "external": ["compile", "net.yaml", "--to", "onnx",
-                                                                 "--external-data"],
-    "torch": ["compile", "net.yaml", "--to", "torch"], "draw": ["draw", "net.yaml"], "new": ["new", "block", "ghost"],
+    "json": ["compile", "net.yaml", "--to", "json"],
+    "summary": ["summary", "net.yaml", "-f", "csv"],
+    "onnx": ["compile", "net.yaml", "--to", "onnx"],
+    "external": ["compile", "net.yaml", "--to", "onnx", "--external-data"],
+    "torch": ["compile", "net.yaml", "--to", "torch"],
+    "draw": ["draw", "net.yaml"],
+    "new": ["new", "block", "ghost"],
     "plot": ["plot", "macs", "net.yaml"],
 }
 
 
-@pytest.mark.parametrize("writer", [w if w in ("json", "summary", "new") else pytest.param(w, marks=pytest.mark.slow)
-                                    for w in WRITERS])
+@pytest.mark.parametrize(
+    "writer", [w if w in ("json", "summary", "new") else pytest.param(w, marks=pytest.mark.slow) for w in WRITERS]
+)
 def test_odd_targets(call: Caller, writer: str) -> None:
     """Nothing that a command reads is overwritten by what it writes, and a name that is no file's is said."""
     for target, wanted in TARGETS.items():
@@ -202,10 +344,13 @@ def test_no_input_is_overwritten(call: Caller, capsys: pytest.CaptureFixture[str
     np.save("x.npy", np.zeros((1, 3, 8, 8), np.float32))
     Path("x.npz").write_bytes(Path("x.npy").read_bytes())
     call.before = snapshot()
-    for args in (["summary", "uses.yaml", "-o", "lib.yaml"], ["compile", "uses.yaml", "--to", "json", "-o", "lib.yaml"],
-                 ["compile", "uses.yaml", "--to", "onnx", "--weights", "u.npz", "-o", "u.npz"],
-                 ["run", "uses.yaml", "--weights", "u.npz", "--save", "u.npz"],
-                 ["run", "uses.yaml", "--npy", "x.npz", "--save", "x.npz"]):
+    for args in (
+        ["summary", "uses.yaml", "-o", "lib.yaml"],
+        ["compile", "uses.yaml", "--to", "json", "-o", "lib.yaml"],
+        ["compile", "uses.yaml", "--to", "onnx", "--weights", "u.npz", "-o", "u.npz"],
+        ["run", "uses.yaml", "--weights", "u.npz", "--save", "u.npz"],
+        ["run", "uses.yaml", "--npy", "x.npz", "--save", "x.npz"],
+    ):
         code, err = call(*args)
         assert code == 2, args  # a suffix that the written kind never has is said first
         assert ("would be overwritten" if args[0] == "run" else "is the suffix of") in err, args
@@ -259,22 +404,54 @@ def test_folder_that_may_not_be_written(call: Caller) -> None:
 
 
 OTHERS = {
-    ("run", "none.onnx"): 2, ("run", "x.onnx"): 1, ("run", "empty.onnx"): 1, ("run", "net.yaml", "--backend", ""): 2,
-    ("run", "net.yaml", "--npy", "bad.npy"): 1, ("run", "net.yaml", "--npy", "none.npy"): 2,
-    ("run", "net.yaml", "--npy", "folder"): 2, ("run", "net.yaml", "--npy", "net.yaml"): 1,
-    ("run", "net.yaml", "--image", "i.png"): 1, ("run", "net.yaml", "--image", "none"): 2,
-    ("run", "net.yaml", "--weights", "w.npz"): 1, ("run", "net.yaml", "--weights", "w.safetensors"): 1,
-    ("run", "net.yaml", "--weights", "folder"): 2, ("run", "net.yaml", "--weights", ""): 2,
-    ("compile", "net.yaml", "--to", "onnx", "--opset", "-1"): 2, ("compile", "net.yaml", "--to", ""): 2,
-    ("compile", "net.yaml", "--to", "json", "--weights", "w.npz"): 2, ("draw", "net.yaml", "-o", ".gif"): 2,
-    ("draw", "net.yaml", "--collapse", "none"): 2, ("draw", "net.yaml", "--show", ""): 2, ("plot", "macs"): 2,
-    ("draw", "net.yaml", "--diff", ""): 2, ("draw", "net.yaml", "--diff", "lib.yaml"): 2, ("plot", "x"): 2,
-    ("explain", "NS0"): 2, ("explain", "NS402", "x"): 2, ("explain", "net.yaml", "\0"): 2, ("list", "specs", "("): 2,
-    ("explain", "net.yaml", "a" * 10_000): 2, ("explain", "ns\u0661\u0661\u0661"): 2, ("list", "specs", "", ""): 2,
-    ("new", "block", "conv"): 2, ("new", "block", "class"): 2, ("new", "block", "../x"): 2, ("new", "block", "tee"): 2,
-    ("new", "block", "ghost", "-o", "-"): 0, ("new", "block", "ghost", "-o", "net.yaml"): 2, ("new",): 2, (): 2,
-    ("check", "folder"): 2, ("check", "folder", "net.yaml"): 2, ("check", "net.yaml", "--variant", "x"): 2,
-    ("--color",): 2, ("--color", "x"): 2, ("help",): 2, ("",): 2, ("check",): 2, ("check", "--", "net.yaml"): 0,
+    ("run", "none.onnx"): 2,
+    ("run", "x.onnx"): 1,
+    ("run", "empty.onnx"): 1,
+    ("run", "net.yaml", "--backend", ""): 2,
+    ("run", "net.yaml", "--npy", "bad.npy"): 1,
+    ("run", "net.yaml", "--npy", "none.npy"): 2,
+    ("run", "net.yaml", "--npy", "folder"): 2,
+    ("run", "net.yaml", "--npy", "net.yaml"): 1,
+    ("run", "net.yaml", "--image", "i.png"): 1,
+    ("run", "net.yaml", "--image", "none"): 2,
+    ("run", "net.yaml", "--weights", "w.npz"): 1,
+    ("run", "net.yaml", "--weights", "w.safetensors"): 1,
+    ("run", "net.yaml", "--weights", "folder"): 2,
+    ("run", "net.yaml", "--weights", ""): 2,
+    ("compile", "net.yaml", "--to", "onnx", "--opset", "-1"): 2,
+    ("compile", "net.yaml", "--to", ""): 2,
+    ("compile", "net.yaml", "--to", "json", "--weights", "w.npz"): 2,
+    ("draw", "net.yaml", "-o", ".gif"): 2,
+    ("draw", "net.yaml", "--collapse", "none"): 2,
+    ("draw", "net.yaml", "--show", ""): 2,
+    ("plot", "macs"): 2,
+    ("draw", "net.yaml", "--diff", ""): 2,
+    ("draw", "net.yaml", "--diff", "lib.yaml"): 2,
+    ("plot", "x"): 2,
+    ("explain", "NS0"): 2,
+    ("explain", "NS402", "x"): 2,
+    ("explain", "net.yaml", "\0"): 2,
+    ("list", "specs", "("): 2,
+    ("explain", "net.yaml", "a" * 10_000): 2,
+    ("explain", "ns\u0661\u0661\u0661"): 2,
+    ("list", "specs", "", ""): 2,
+    ("new", "block", "conv"): 2,
+    ("new", "block", "class"): 2,
+    ("new", "block", "../x"): 2,
+    ("new", "block", "tee"): 2,
+    ("new", "block", "ghost", "-o", "-"): 0,
+    ("new", "block", "ghost", "-o", "net.yaml"): 2,
+    ("new",): 2,
+    (): 2,
+    ("check", "folder"): 2,
+    ("check", "folder", "net.yaml"): 2,
+    ("check", "net.yaml", "--variant", "x"): 2,
+    ("--color",): 2,
+    ("--color", "x"): 2,
+    ("help",): 2,
+    ("",): 2,
+    ("check",): 2,
+    ("check", "--", "net.yaml"): 0,
 }
 
 

@@ -162,8 +162,9 @@ def test_models_are_checked_and_run_at_any_batch(graph: Graph, tmp_path: Path) -
         x = {"input": noise(batch, 4, 12, 12)}
         kept, flat = (ort_run(tmp_path / f"{name}.onnx", x) for name in ("keep", "inline"))
         assert list(kept) == list(graph.outputs)
-        assert {name: value.shape[1:] for name, value in kept.items()} == \
-            {name: graph.shape(o.ref)[1:] for name, o in graph.outputs.items()}
+        assert {name: value.shape[1:] for name, value in kept.items()} == {
+            name: graph.shape(o.ref)[1:] for name, o in graph.outputs.items()
+        }
         agreement(kept, flat)
 
 
@@ -188,8 +189,10 @@ def test_main_graph_declares_its_values(graph: Graph, tmp_path: Path) -> None:
     model = emit(graph, tmp_path, functions="inline")
     declared = shapes(model.graph.value_info)
     renamed = {f"{name}:0": name for name in graph.outputs}
-    assert all(graph.nodes[renamed.get(name, name).partition("#")[0]].shapes[int(name.partition("#")[2] or 0)] == shape
-               for name, shape in declared.items())
+    assert all(
+        graph.nodes[renamed.get(name, name).partition("#")[0]].shapes[int(name.partition("#")[2] or 0)] == shape
+        for name, shape in declared.items()
+    )
     made = {o for n in model.graph.node if n.op_type not in ("Constant", "Unsqueeze") for o in n.output}
     assert made - set(declared) == set(graph.outputs)
 
@@ -201,12 +204,20 @@ def test_functions_are_the_blocks(tmp_path: Path) -> None:
     assert [n for n in names if n.startswith(("unit", "stage"))] == ["unit", "stage", "stage_2", "unit_2"]
     assert {f.domain for f in model.functions} == {"netspec"}
     calls = {n.name: (n.domain, n.op_type) for n in model.graph.node}
-    assert calls == {f"/{step}": ("netspec", block) for step, block in
-                     {"a": "stage", "b": "stage", "c": "stage_2", "d": "unit_2", "e": "unit"}.items()}
+    assert calls == {
+        f"/{step}": ("netspec", block)
+        for step, block in {"a": "stage", "b": "stage", "c": "stage_2", "d": "unit_2", "e": "unit"}.items()
+    }
     unit = model.functions[names.index("unit")]
     assert unit.doc_string == "A convolution, normalised"
-    assert list(unit.input) == ["x", "conv_bn.conv.weight", "conv_bn.bn.weight", "conv_bn.bn.bias",
-                                "conv_bn.bn.running_mean", "conv_bn.bn.running_var"]
+    assert list(unit.input) == [
+        "x",
+        "conv_bn.conv.weight",
+        "conv_bn.bn.weight",
+        "conv_bn.bn.bias",
+        "conv_bn.bn.running_mean",
+        "conv_bn.bn.running_var",
+    ]
     assert [(n.name, n.op_type) for n in unit.node] == [("/conv_bn", "conv_bn"), ("/act/Relu", "Relu")]
     assert [o.version for o in model.opset_import if o.domain == "netspec"] == [1]
 
@@ -221,7 +232,13 @@ def test_shared_blocks_are_one_function_with_the_same_weights(tmp_path: Path) ->
     graph = load(tmp_path, SHARED)
     model = emit(graph, tmp_path)
     assert sorted({t.name.rpartition(".")[0] for t in model.graph.initializer}) == [
-        "last", "loop.batch_norm", "loop.conv", "one.batch_norm", "one.conv", "three.batch_norm"]
+        "last",
+        "loop.batch_norm",
+        "loop.conv",
+        "one.batch_norm",
+        "one.conv",
+        "three.batch_norm",
+    ]
     calls = {n.name: n for n in model.graph.node}
     assert [n.op_type for n in model.graph.node][:6] == ["unit", "unit", "unit_2", "unit", "unit", "unit"]
     assert calls["/one"].input[1:] == calls["/two"].input[1:]
@@ -264,7 +281,12 @@ def test_outputs_keep_their_names_beside_steps_of_the_same_name(tmp_path: Path) 
     x = noise(2, 4, 12, 12)
     out = ort_run(tmp_path / "net.onnx", {"input": x})
     assert {name: value.shape for name, value in out.items()} == {
-        "map": (2, 8, 12, 12), "join": (2, 3), "same": (2, 8, 12, 12), "scores": (2, 3), "x0": (2, 4, 12, 12)}
+        "map": (2, 8, 12, 12),
+        "join": (2, 3),
+        "same": (2, 8, 12, 12),
+        "scores": (2, 3),
+        "x0": (2, 4, 12, 12),
+    }
     assert np.array_equal(out["map"], out["same"]) and np.array_equal(out["x0"], x)
 
 
@@ -285,8 +307,12 @@ body:
 def test_a_network_inside_a_network_gives_its_inner_values(tmp_path: Path) -> None:
     """The function of a tapped block has an output for every value that is read outside."""
     (tmp_path / "base.yaml").write_text(BASE, encoding="utf-8")
-    graph = load(tmp_path, "body:\n  - base: {until: pool2}\n  - upsample: {scale: 2, mode: nearest}\n"
-                 "  - concat:\n    from: [upsample, base.pool1]\n", HEAD.replace("blocks/common", "./base"))
+    graph = load(
+        tmp_path,
+        "body:\n  - base: {until: pool2}\n  - upsample: {scale: 2, mode: nearest}\n"
+        "  - concat:\n    from: [upsample, base.pool1]\n",
+        HEAD.replace("blocks/common", "./base"),
+    )
     model = emit(graph, tmp_path)
     (call,) = [n for n in model.graph.node if n.op_type == "base"]
     assert list(call.output) == ["base.pool1", "base.pool2"]
@@ -300,8 +326,11 @@ def test_a_network_inside_a_network_gives_its_inner_values(tmp_path: Path) -> No
 
 def test_an_output_with_the_name_of_an_input_is_refused(tmp_path: Path) -> None:
     """A spec cannot have such names, a block alone can: `inputs: [image]`, `outputs: [image]`."""
-    graph = load(tmp_path, "body:\n  - conv: [2, 1]\n    from: image\noutputs: {result: conv}\n",
-                 HEAD.replace("input: [4, 12, 12]", "input: {image: [4, 12, 12]}"))
+    graph = load(
+        tmp_path,
+        "body:\n  - conv: [2, 1]\n    from: image\noutputs: {result: conv}\n",
+        HEAD.replace("input: [4, 12, 12]", "input: {image: [4, 12, 12]}"),
+    )
     graph.outputs = {"image": graph.outputs["result"]}
     with pytest.raises(DataError, match="'image' is an input and an output"):
         emit(graph, tmp_path)
@@ -309,9 +338,11 @@ def test_an_output_with_the_name_of_an_input_is_refused(tmp_path: Path) -> None:
 
 
 def test_several_inputs_with_their_own_leading_sizes(tmp_path: Path) -> None:
-    graph = load(tmp_path, "body:\n  - a = conv: [2, 1]\n    from: map\n  - b = linear: 3\n    from: 1st\n"
-                 "outputs: [a, b]\n",
-                 HEAD.replace("input: [4, 12, 12]", "input: {map: [4, 12, 12], 1st: {shape: [R, 5]}}"))
+    graph = load(
+        tmp_path,
+        "body:\n  - a = conv: [2, 1]\n    from: map\n  - b = linear: 3\n    from: 1st\noutputs: [a, b]\n",
+        HEAD.replace("input: [4, 12, 12]", "input: {map: [4, 12, 12], 1st: {shape: [R, 5]}}"),
+    )
     model = emit(graph, tmp_path)
     assert shapes(model.graph.input) == {"map": ("N", 4, 12, 12), "1st": ("R", 5)}
     out = ort_run(tmp_path / "net.onnx", {"map": noise(2, 4, 12, 12), "1st": noise(9, 5)})
@@ -319,13 +350,19 @@ def test_several_inputs_with_their_own_leading_sizes(tmp_path: Path) -> None:
 
 
 def test_the_same_network_gives_the_same_bytes(tmp_path: Path) -> None:
-    program = ("import sys, netspec; from netspec.weights import initialise\nfrom pathlib import Path\n"
-               "from netspec.backend import get, Options\ng = netspec.load(sys.argv[1]).inference\n"
-               "get('onnx').emit(g, initialise(g, 3), Path(sys.argv[2]), Options())\n")
+    program = (
+        "import sys, netspec; from netspec.weights import initialise\nfrom pathlib import Path\n"
+        "from netspec.backend import get, Options\ng = netspec.load(sys.argv[1]).inference\n"
+        "get('onnx').emit(g, initialise(g, 3), Path(sys.argv[2]), Options())\n"
+    )
     (tmp_path / "net.yaml").write_text(HEAD + NESTED, encoding="utf-8")
     for i in (1, 2):  # two processes, because sets of words differ between them
-        subprocess.run([sys.executable, "-c", program, "net.yaml", f"{i}.onnx"], cwd=tmp_path, check=True,
-                       env=os.environ | {"PYTHONHASHSEED": str(i)})
+        subprocess.run(
+            [sys.executable, "-c", program, "net.yaml", f"{i}.onnx"],
+            cwd=tmp_path,
+            check=True,
+            env=os.environ | {"PYTHONHASHSEED": str(i)},
+        )
     assert (tmp_path / "1.onnx").read_bytes() == (tmp_path / "2.onnx").read_bytes()
 
 
@@ -365,12 +402,15 @@ def test_the_versions_are_said(tmp_path: Path) -> None:
     assert ONNX.note(gelu, Options()) == "opset 20, IR version 10"
 
 
-@pytest.mark.parametrize("options, message", [
-    ({"opset": 17}, "needs opset 18, not 17"),
-    ({"opset": 999}, "knows opsets up to"),
-    ({"training": True}, "written for inference"),
-    ({"dtype": "int8"}, "float32 or float16, not int8"),
-])
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"opset": 17}, "needs opset 18, not 17"),
+        ({"opset": 999}, "knows opsets up to"),
+        ({"training": True}, "written for inference"),
+        ({"dtype": "int8"}, "float32 or float16, not int8"),
+    ],
+)
 def test_options_that_cannot_be_followed_are_usage_errors(tmp_path: Path, options: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         emit(load(tmp_path, NESTED), tmp_path, **options)

@@ -34,7 +34,8 @@ def run(model: onnx.ModelProto, inputs: dict[str, np.ndarray], optimised: bool =
 
 @pytest.mark.parametrize("op, attrs, shapes, reference", CASES, ids=IDS)
 def test_onnxruntime_gives_what_torch_gives(
-        op: str, attrs: dict[str, Any], shapes: Shapes, reference: Reference) -> None:
+    op: str, attrs: dict[str, Any], shapes: Shapes, reference: Reference
+) -> None:
     graph = one_op(op, attrs, shapes)
     weights = draw(graph, seed=3)
     model = build_model(graph, weights, Options())
@@ -55,7 +56,8 @@ def test_onnxruntime_gives_what_torch_gives(
 @pytest.mark.parametrize("op, attrs, shapes, reference", CASES, ids=IDS)
 @pytest.mark.parametrize("opset", [None, 20, onnx.defs.onnx_opset_version()])
 def test_strict_inference_gives_the_ops_own_shape(
-        op: str, attrs: dict[str, Any], shapes: Shapes, reference: Reference, opset: int | None) -> None:
+    op: str, attrs: dict[str, Any], shapes: Shapes, reference: Reference, opset: int | None
+) -> None:
     graph = one_op(op, attrs, shapes)
     model = build_model(graph, draw(graph), Options(opset=opset))
     onnx.checker.check_model(model, full_check=True)
@@ -90,7 +92,8 @@ def test_an_op_that_came_later_raises_the_operator_set() -> None:
 @pytest.mark.parametrize("pad", [(0, 1, 0, 1), (1, 0, 1, 1), (1, 1, 0, 1), (1, 1, 1, 1), (0, 0, 0, 0)])
 @pytest.mark.parametrize("ceil", [True, False])
 def test_average_pools_are_written_so_that_older_onnxruntimes_compute_them(
-        pad: tuple[int, int, int, int], ceil: bool) -> None:
+    pad: tuple[int, int, int, int], ceil: bool
+) -> None:
     """Before 1.25 unlike sides are counted wrongly; up to 1.21 a Pad without axes is merged into an uncounted pool.
 
     github.com/microsoft/onnxruntime/issues/26708; tools/dev test --oldest runs the numbers.

@@ -47,12 +47,15 @@ def test_a_run_says_what_ran_and_how_long(path: Path) -> None:
     assert ONNX.signature(path) == {"input": ("N", 4, 12, 12)}
 
 
-@pytest.mark.parametrize("inputs, message", [
-    ({}, "the input 'input' is missing"),
-    ({"input": noise(1, 4, 12, 12), "more": noise(1)}, "'more' is none of the model's"),
-    ({"input": noise(4, 12, 12)}, "is 4x12x12, the model expects Nx4x12x12"),
-    ({"input": noise(1, 3, 12, 12)}, "is 1x3x12x12, the model expects Nx4x12x12"),
-])
+@pytest.mark.parametrize(
+    "inputs, message",
+    [
+        ({}, "the input 'input' is missing"),
+        ({"input": noise(1, 4, 12, 12), "more": noise(1)}, "'more' is none of the model's"),
+        ({"input": noise(4, 12, 12)}, "is 4x12x12, the model expects Nx4x12x12"),
+        ({"input": noise(1, 3, 12, 12)}, "is 1x3x12x12, the model expects Nx4x12x12"),
+    ],
+)
 def test_inputs_that_do_not_fit_are_refused(path: Path, inputs: dict[str, np.ndarray], message: str) -> None:
     with pytest.raises(DataError, match=message) as info:
         ONNX.run_file(path, inputs)
@@ -82,14 +85,19 @@ def test_a_device_that_does_not_start_is_an_error_and_no_silent_fallback(path: P
         ONNX.run_file(path, {"input": noise(1, 4, 12, 12)}, device="tpu")
 
 
-@pytest.mark.parametrize("library, help, call", [
-    ("onnxruntime", "netspec-compiler[run]", "get('onnx').run_file('net.onnx', {})"),
-    ("onnx", "pip install onnx", "get('onnx').emit(None, {}, 'net.onnx', None)"),
-])
+@pytest.mark.parametrize(
+    "library, help, call",
+    [
+        ("onnxruntime", "netspec-compiler[run]", "get('onnx').run_file('net.onnx', {})"),
+        ("onnx", "pip install onnx", "get('onnx').emit(None, {}, 'net.onnx', None)"),
+    ],
+)
 def test_a_missing_library_is_named_with_what_to_install(tmp_path: Path, library: str, help: str, call: str) -> None:
-    program = (f"import sys; sys.modules[{library!r}] = None\nfrom netspec.backend import get\n"
-               f"from netspec.errors import MissingError\ntry:\n    {call}\n"
-               "except MissingError as e:\n    print(e, e.help, e.exit_code)\n")
+    program = (
+        f"import sys; sys.modules[{library!r}] = None\nfrom netspec.backend import get\n"
+        f"from netspec.errors import MissingError\ntry:\n    {call}\n"
+        "except MissingError as e:\n    print(e, e.help, e.exit_code)\n"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path)
     assert f"needs {library}, which is not installed" in done.stdout, done.stderr
     assert help in done.stdout and done.stdout.endswith("3\n")

@@ -17,8 +17,9 @@ IMAGE = Tensor(("N", 6, 11, 9))
 
 numbers = st.sampled_from([-5, -1, 0, 1, 2, 3, 4, 8, 2**31, 2**40, 10**30])
 lists = st.lists(st.one_of(numbers, st.sampled_from([1.5, "a", True])), max_size=4)
-shapes = st.sampled_from([("N", 6, 11, 9), ("N", 6), ("N", 8, 1, 1), ("R", 5), ("N", 1, 4, 4), ("N", 2**31 - 1, 1, 1),
-                          ("N", 4, 5), ("N",)])
+shapes = st.sampled_from(
+    [("N", 6, 11, 9), ("N", 6), ("N", 8, 1, 1), ("R", 5), ("N", 1, 4, 4), ("N", 2**31 - 1, 1, 1), ("N", 4, 5), ("N",)]
+)
 
 
 def values(param: Param) -> st.SearchStrategy[Any]:
@@ -70,13 +71,16 @@ def test_max_pool_has_torchs_size(n: int, k: int, s: int, pad: int, d: int, ceil
     assert found == wanted
 
 
-@pytest.mark.parametrize("op, attrs, macs", [
-    ("conv", {"out": 8, "kernel": 3, "pad": 1, "groups": 2}, 8 * 11 * 9 * 3 * 9),
-    ("conv_transpose", {"out": 4, "kernel": 2, "stride": 2}, 6 * 11 * 9 * 4 * 4),
-    ("conv_transpose", {"out": 4, "kernel": (2, 3), "stride": 2, "groups": 2}, 6 * 11 * 9 * 2 * 6),
-    ("batch_norm", {}, 0),
-    ("max_pool", {"kernel": 3, "stride": 2}, 0),
-])
+@pytest.mark.parametrize(
+    "op, attrs, macs",
+    [
+        ("conv", {"out": 8, "kernel": 3, "pad": 1, "groups": 2}, 8 * 11 * 9 * 3 * 9),
+        ("conv_transpose", {"out": 4, "kernel": 2, "stride": 2}, 6 * 11 * 9 * 4 * 4),
+        ("conv_transpose", {"out": 4, "kernel": (2, 3), "stride": 2, "groups": 2}, 6 * 11 * 9 * 2 * 6),
+        ("batch_norm", {}, 0),
+        ("max_pool", {"kernel": 3, "stride": 2}, 0),
+    ],
+)
 def test_macs(op: str, attrs: dict[str, Any], macs: int) -> None:
     assert OPS[op].infer([IMAGE], attrs).macs == macs
 
@@ -86,16 +90,19 @@ def test_macs_of_a_linear_are_its_weights() -> None:
     assert rule.macs == 35 and rule.weights == {"weight": (5, 7), "bias": (5,)}
 
 
-@pytest.mark.parametrize("op, attrs, arg", [
-    ("conv", {"out": 8, "kernel": 3, "groups": 4}, "groups"),
-    ("conv", {"out": 8, "kernel": 2, "pad": "half"}, "pad"),
-    ("conv", {"out": 8, "kernel": 20}, "kernel"),
-    ("lrn", {"size": 4}, "size"),
-    ("split", {"parts": 4}, "parts"),
-    ("split", {"parts": [2, 2]}, "parts"),
-    ("avg_pool", {"kernel": 3, "stride": 1, "pad": 2}, "pad"),
-    ("upsample", {"scale": 2, "mode": "bicubic"}, "mode"),
-])
+@pytest.mark.parametrize(
+    "op, attrs, arg",
+    [
+        ("conv", {"out": 8, "kernel": 3, "groups": 4}, "groups"),
+        ("conv", {"out": 8, "kernel": 2, "pad": "half"}, "pad"),
+        ("conv", {"out": 8, "kernel": 20}, "kernel"),
+        ("lrn", {"size": 4}, "size"),
+        ("split", {"parts": 4}, "parts"),
+        ("split", {"parts": [2, 2]}, "parts"),
+        ("avg_pool", {"kernel": 3, "stride": 1, "pad": 2}, "pad"),
+        ("upsample", {"scale": 2, "mode": "bicubic"}, "mode"),
+    ],
+)
 def test_the_attribute_at_fault_is_named(op: str, attrs: dict[str, Any], arg: str) -> None:
     with pytest.raises(OpError) as caught:
         OPS[op].infer([IMAGE], attrs)

@@ -34,8 +34,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("hidden", [*([name] for name in optional.LIBRARIES), [], list(optional.LIBRARIES)],
-                         ids=lambda hidden: "all" if len(hidden) > 1 else "".join(hidden) or "none")
+@pytest.mark.parametrize(
+    "hidden",
+    [*([name] for name in optional.LIBRARIES), [], list(optional.LIBRARIES)],
+    ids=lambda hidden: "all" if len(hidden) > 1 else "".join(hidden) or "none",
+)
 def test_every_entry_without_a_library(folder: Path, hidden: list[str]) -> None:
     assert len(check_calls(folder, hidden)) == len(COMMANDS) + len(python_calls_in(folder))
 
@@ -127,18 +130,26 @@ def reaching(source: Path) -> Iterator[str]:
     """The public functions and methods of a file that import a library, or call one of the same file that does."""
     tree, calls = ast.parse(source.read_text(encoding="utf-8")), {}
     for node in tree.body:
-        for name, part in [(node.name, node)] if isinstance(node, ast.FunctionDef) else [
-            (f"{node.name}.{inner.name}", inner) for inner in getattr(node, "body", ())
-            if isinstance(node, ast.ClassDef) and isinstance(inner, ast.FunctionDef)
-        ]:
+        for name, part in (
+            [(node.name, node)]
+            if isinstance(node, ast.FunctionDef)
+            else [
+                (f"{node.name}.{inner.name}", inner)
+                for inner in getattr(node, "body", ())
+                if isinstance(node, ast.ClassDef) and isinstance(inner, ast.FunctionDef)
+            ]
+        ):
             called = [n.func for n in ast.walk(part) if isinstance(n, ast.Call)]
             calls[name] = {getattr(f, "id", getattr(f, "attr", "")) for f in called}
     found, size = {"importing", "needing"}, 0
     while size != len(found):
         size = len(found)
         found |= {name.rpartition(".")[2] for name, called in calls.items() if called & found}
-    yield from (f"{module_name(source)}.{name}" for name, called in calls.items()
-                if called & found and not any(part.startswith("_") for part in name.split(".")))
+    yield from (
+        f"{module_name(source)}.{name}"
+        for name, called in calls.items()
+        if called & found and not any(part.startswith("_") for part in name.split("."))
+    )
 
 
 def test_every_public_function_that_leads_to_such_an_import_is_called(folder: Path) -> None:
@@ -169,8 +180,11 @@ def imports(tree: ast.AST, guarded: bool = False) -> Iterator[tuple[str, bool, b
             continue
         else:
             held = isinstance(node, ast.With) and any(
-                isinstance(call := item.context_expr, ast.Call) and isinstance(call.func, ast.Name)
-                and call.func.id in ("importing", "needing") for item in node.items)
+                isinstance(call := item.context_expr, ast.Call)
+                and isinstance(call.func, ast.Name)
+                and call.func.id in ("importing", "needing")
+                for item in node.items
+            )
             yield from ((m, g, False) for m, g, _ in imports(node, guarded or held))
 
 
@@ -182,20 +196,33 @@ def test_every_import_of_an_optional_library_is_guarded() -> None:
     tainted, size = set(optional.LIBRARIES), -1
     while size != len(tainted):
         size = len(tainted)
-        tainted |= {name for name, listed in found.items()
-                    if any(top and (m in tainted or m.partition(".")[0] in tainted) for m, _, top in listed)}
+        tainted |= {
+            name
+            for name, listed in found.items()
+            if any(top and (m in tainted or m.partition(".")[0] in tainted) for m, _, top in listed)
+        }
     assert "netspec_torch.run" in tainted and "netspec" not in tainted and "netspec_torch" not in tainted
-    bare = [f"{name} imports {m}" for name, listed in found.items() for m, guarded, top in listed
-            if (m in tainted or m.partition(".")[0] in tainted) and not guarded and not top and name not in tainted]
+    bare = [
+        f"{name} imports {m}"
+        for name, listed in found.items()
+        for m, guarded, top in listed
+        if (m in tainted or m.partition(".")[0] in tainted) and not guarded and not top and name not in tainted
+    ]
     assert not bare, bare
 
 
-@pytest.mark.parametrize("error, said", [
-    (ModuleNotFoundError("No module named 'torch'", name="torch"), "needs torch, which is not installed"),
-    (ImportError("DLL load failed", name="torch._C"), "needs torch, which cannot be imported: DLL load failed"),
-    (ImportError("no symbol"), "needs torch, which cannot be imported: no symbol"),
-    (OSError("libcudart.so.12: cannot open shared object file"), "needs torch, which cannot be imported: libcudart"),
-])
+@pytest.mark.parametrize(
+    "error, said",
+    [
+        (ModuleNotFoundError("No module named 'torch'", name="torch"), "needs torch, which is not installed"),
+        (ImportError("DLL load failed", name="torch._C"), "needs torch, which cannot be imported: DLL load failed"),
+        (ImportError("no symbol"), "needs torch, which cannot be imported: no symbol"),
+        (
+            OSError("libcudart.so.12: cannot open shared object file"),
+            "needs torch, which cannot be imported: libcudart",
+        ),
+    ],
+)
 def test_a_broken_library_is_missing_too(error: Exception, said: str) -> None:
     with pytest.raises(MissingError, match=said) as info:
         with optional.importing("it", "torch"):
@@ -213,8 +240,7 @@ def test_an_error_in_our_own_modules_stays_a_bug() -> None:
 def test_the_source_is_written_without_torch_and_its_weights_load_with_it(
     folder: Path, tmp_path: Path, more: list[str], files: set[str]
 ) -> None:
-    program = ("import sys; sys.modules['torch'] = None\nfrom netspec.cli import main\n"
-               "sys.argv[0] = 'netspec'; main()\n")
+    program = "import sys; sys.modules['torch'] = None\nfrom netspec.cli import main\nsys.argv[0] = 'netspec'; main()\n"
     command = ["compile", str(folder / "net.yaml"), "--to", "torch", "-o", "x.py", "--seed", "5", *more]
     done = subprocess.run([sys.executable, "-c", program, *command], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -230,8 +256,9 @@ def test_the_source_is_written_without_torch_and_its_weights_load_with_it(
         assert all(torch.equal(value, state[key]) for key, value in module.state_dict().items())
 
 
-def test_no_weights_goes_with_source(folder: Path, monkeypatch: pytest.MonkeyPatch,
-                                     capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_weights_goes_with_source(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(folder)
     for line in ("--to onnx --no-weights", "--to torch --no-weights --weights w.npz"):
         assert cli.run(["compile", "net.yaml", *line.split()]) == 2

@@ -103,8 +103,10 @@ def test_an_installed_wheel_compiles_googlenet_from_an_empty_folder(wheels: tupl
 
     command(bin_ / "netspec", "compile", "googlenet", "--to", "onnx", "-o", "g.onnx", cwd=empty)
     assert [path.name for path in empty.iterdir()] == ["g.onnx"]
-    count = ("import onnx, math; onnx.checker.check_model('g.onnx', full_check=True); "
-             "print(sum(math.prod(t.dims) for t in onnx.load('g.onnx').graph.initializer if t.data_type == 1))")
+    count = (
+        "import onnx, math; onnx.checker.check_model('g.onnx', full_check=True); "
+        "print(sum(math.prod(t.dims) for t in onnx.load('g.onnx').graph.initializer if t.data_type == 1))"
+    )
     assert int(command(bin_ / "python", "-c", count, cwd=empty).stdout) == 6_998_552
 
     rows = json.loads(command(bin_ / "netspec", "list", "specs", "-f", "json", cwd=empty).stdout)

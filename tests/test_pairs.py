@@ -87,8 +87,13 @@ def test_the_old_models_data_goes_with_it(graph: Graph, tmp_path: Path) -> None:
 def test_what_is_not_the_old_models_own_data_stays(graph: Graph, tmp_path: Path) -> None:
     """Of the same pattern but unnamed by it; named by it but of another pattern; another model's; a copy's."""
     path = tmp_path / "net.onnx"
-    others = {data_name("net.onnx", "0" * 12), "net.onnx.data", data_name("other.onnx", "1" * 12),
-              data_name("net.onnx", "ABCDEF012345"), "net.onnx.0123.data"}
+    others = {
+        data_name("net.onnx", "0" * 12),
+        "net.onnx.data",
+        data_name("other.onnx", "1" * 12),
+        data_name("net.onnx", "ABCDEF012345"),
+        "net.onnx.0123.data",
+    }
     for name in others:
         (tmp_path / name).write_bytes(b"mine")
     data = emit(graph, path, 1)[1]
@@ -158,8 +163,11 @@ def seed_of(graph: Graph, path: Path, weights: Path | None = None) -> int | None
     except ValueError as e:
         assert "does not hold the weights" in str(e)
         return None
-    return next(seed for seed in (1, 2, 3) if all(
-        np.array_equal(state[key].numpy(), value) for key, value in initialise(graph, seed).items()))
+    return next(
+        seed
+        for seed in (1, 2, 3)
+        if all(np.array_equal(state[key].numpy(), value) for key, value in initialise(graph, seed).items())
+    )
 
 
 def test_a_source_loads_the_weights_that_were_written_with_it(graph: Graph, tmp_path: Path) -> None:
@@ -226,8 +234,13 @@ OPERATIONS = ("open", "link", "fsync", "chmod", "replace", "unlink")
 class Failing:
     """Makes the n-th of the operations on files fail, or all from there on; counts them."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, number: int, error: type[BaseException] = OSError,
-                 all_after: bool = False) -> None:
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        number: int,
+        error: type[BaseException] = OSError,
+        all_after: bool = False,
+    ) -> None:
         self.count, self.number, self.error, self.all_after = 0, number, error, all_after
         for name in OPERATIONS:
             monkeypatch.setattr(os, name, self.failing(getattr(os, name)))
@@ -245,7 +258,8 @@ class Failing:
 @pytest.mark.parametrize("all_after", [False, True])
 @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
 def test_any_failing_operation_leaves_the_old_pair_or_the_new_one(
-        graph: Graph, tmp_path: Path, error: type[BaseException], all_after: bool) -> None:
+    graph: Graph, tmp_path: Path, error: type[BaseException], all_after: bool
+) -> None:
     path, outcomes = tmp_path / "net.onnx", set()
     for number in sampled(range(1, 100), 40):
         old = emit(graph, path, 1)[1]
@@ -273,7 +287,8 @@ def test_any_failing_operation_leaves_the_old_pair_or_the_new_one(
 @pytest.mark.parametrize("all_after", [False, True])
 @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
 def test_any_failing_operation_leaves_a_source_that_loads_its_own_weights_alone(
-        graph: Graph, tmp_path: Path, error: type[BaseException], all_after: bool) -> None:
+    graph: Graph, tmp_path: Path, error: type[BaseException], all_after: bool
+) -> None:
     """After an error both files are the old ones, or both the new ones: where one cannot be placed, none is."""
     path, outcomes = tmp_path / "net.py", set()
     for number in sampled(range(1, 100), 40):
@@ -301,7 +316,8 @@ def test_any_failing_operation_leaves_a_source_that_loads_its_own_weights_alone(
 
 @pytest.mark.parametrize("first", [True, False])
 def test_files_that_cannot_all_be_renamed_are_none_of_them(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: bool) -> None:
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: bool
+) -> None:
     if not first:
         (tmp_path / "a").write_bytes(b"old a")
         (tmp_path / "b").write_bytes(b"old b")
@@ -375,8 +391,13 @@ def test_a_part_that_is_old_and_unlocked_is_removed(tmp_path: Path) -> None:
     (tmp_path / ".netspec-folder.part").mkdir()
     os.utime(tmp_path / ".netspec-folder.part", (time.time() - 61,) * 2)
     write_bytes(tmp_path / "a.txt", b"")
-    assert names(tmp_path) == {".netspec-young.part", "netspec-mine.part", ".netspec-mine.txt", "a.txt",
-                               ".netspec-folder.part"}
+    assert names(tmp_path) == {
+        ".netspec-young.part",
+        "netspec-mine.part",
+        ".netspec-mine.txt",
+        "a.txt",
+        ".netspec-folder.part",
+    }
 
 
 def test_a_part_that_is_being_written_stays(tmp_path: Path) -> None:
@@ -398,10 +419,18 @@ def test_a_link_under_the_name_of_a_part_is_left_alone(tmp_path: Path) -> None:
     assert names(tmp_path) == {"mine", ".netspec-x.part", "a.txt"}
 
 
-@pytest.mark.parametrize("told", [
-    b"", b"{", b"[]", b"{}", b'{"target": 1, "data": 2}', b'{"target": "net.onnx", "data": ["net.onnx", "other"]}',
-    json.dumps({"target": "../net.onnx", "data": [data_name("../net.onnx", "0" * 12)]}).encode(),
-])
+@pytest.mark.parametrize(
+    "told",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"{}",
+        b'{"target": 1, "data": 2}',
+        b'{"target": "net.onnx", "data": ["net.onnx", "other"]}',
+        json.dumps({"target": "../net.onnx", "data": [data_name("../net.onnx", "0" * 12)]}).encode(),
+    ],
+)
 def test_a_note_that_is_wrong_removes_nothing(tmp_path: Path, told: bytes) -> None:
     folder = tmp_path / "in"
     folder.mkdir()

@@ -12,9 +12,7 @@ CASES = Path(__file__).parent / "cases"
 MALFORMED = ["a{ }", "a{k +}", "{", "a}b", "{}", "a{'}", "={", "= ", "=a{", "={ }.channels", "={k +}.height", "=1 +"]
 
 
-@pytest.mark.parametrize(
-    ("name", "place"), [("malformed_placeholder", (5, 11)), ("from_template_crash", (7, 15))]
-)
+@pytest.mark.parametrize(("name", "place"), [("malformed_placeholder", (5, 11)), ("from_template_crash", (7, 15))])
 def test_the_cases(name: str, place: tuple[int, int], tmp_path: Path) -> None:
     (error,) = errors((CASES / f"{name}.yaml").read_text(encoding="utf-8"), tmp_path)
     assert error.span is not None

@@ -21,10 +21,14 @@ def texts(path: Path) -> list[str]:
     return ["".join(t.itertext()) for t in ET.parse(path).iter(f"{SVG}text")]
 
 
-@pytest.mark.parametrize(("name", "params", "macs"), [
-    ("googlenet", 6_998_552, 1_582_671_872), ("resnet50", 25_557_032, 4_089_184_256),
-    ("nasnet_a_mobile", 5_289_978, 568_234_858),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "params", "macs"),
+    [
+        ("googlenet", 6_998_552, 1_582_671_872),
+        ("resnet50", 25_557_032, 4_089_184_256),
+        ("nasnet_a_mobile", 5_289_978, 568_234_858),
+    ],
+)
 def test_bars_sum_to_the_counts_of_the_targets(name: str, params: int, macs: int) -> None:
     graph = netspec.load(name).inference
     for depth in (None, 1, 2, 3):
@@ -74,25 +78,35 @@ def test_the_catalogue_as_points(tmp_path: Path) -> None:
     assert {"vgg16", "mobilenet_v2"} <= set(texts(target)) and "alexnet" not in texts(target)
 
 
-@pytest.mark.parametrize(("args", "code", "said"), [
-    (["plot", "params"], 2, "needs a SPEC"),
-    (["plot", "flops", "alexnet"], 2, "flops"),
-    (["plot", "params", "alexnet", "-o", "x.gif"], 2, ".gif"),
-    (["plot", "params", "alexnet", "-f", "png", "-o", "-"], 2, "no text"),
-    (["plot", "params", "alexnet", "-f", "png", "-o", "x.svg"], 2, "suffix"),
-    (["plot", "params", "alexnetz"], 2, "alexnet"),
-    (["plot", "pareto", "alexnet", "--depth", "2"], 2, "--depth"),
-])  # fmt: skip
-def test_bad_command_lines(args: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path,
-                           monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (["plot", "params"], 2, "needs a SPEC"),
+        (["plot", "flops", "alexnet"], 2, "flops"),
+        (["plot", "params", "alexnet", "-o", "x.gif"], 2, ".gif"),
+        (["plot", "params", "alexnet", "-f", "png", "-o", "-"], 2, "no text"),
+        (["plot", "params", "alexnet", "-f", "png", "-o", "x.svg"], 2, "suffix"),
+        (["plot", "params", "alexnetz"], 2, "alexnet"),
+        (["plot", "pareto", "alexnet", "--depth", "2"], 2, "--depth"),
+    ],
+)
+def test_bad_command_lines(
+    args: list[str],
+    code: int,
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert run(args) == code
     assert said in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
-def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch,
-                                                    capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_matplotlib_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     assert run(["plot", "params", "lenet5", "-o", "-"]) == 3
     assert "netspec-compiler[draw]" in capsys.readouterr().err

@@ -59,8 +59,9 @@ def test_the_tour_runs_as_written(tmp_path: Path) -> None:
         if not isinstance(step, Command):
             (tmp_path / step[0]).write_text(step[1], encoding="utf-8")
             continue
-        done = subprocess.run(step.text, shell=True, cwd=tmp_path, env=env, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True)
+        done = subprocess.run(
+            step.text, shell=True, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         wanted = 1 if "error[" in step.expected else 0
         assert done.returncode == wanted, f"$ {step.text}\n{done.stdout}"
         flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -85,10 +86,14 @@ FAMILIES = {f"gallery/{path.stem}.svg" for path in (ROOT / "specs").glob("*.yaml
 PLOTS = {"figures/macs.svg", "figures/pareto.svg"}
 
 
-@pytest.mark.parametrize(("kind", "names"), [
-    ("draw", {str(path.relative_to(IMAGES)) for path in IMAGES.rglob("*.svg")} - FAMILIES - PLOTS),
-    pytest.param("plot", PLOTS, marks=pytest.mark.slow), pytest.param("gallery", FAMILIES, marks=pytest.mark.slow),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("draw", {str(path.relative_to(IMAGES)) for path in IMAGES.rglob("*.svg")} - FAMILIES - PLOTS),
+        pytest.param("plot", PLOTS, marks=pytest.mark.slow),
+        pytest.param("gallery", FAMILIES, marks=pytest.mark.slow),
+    ],
+)
 def test_the_pictures_are_fresh(kind: str, names: set[str], tmp_path: Path) -> None:
     """Those of the README and of all pages; the figures of single blocks are the golden pictures."""
     pytest.importorskip("pygraphviz")

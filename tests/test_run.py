@@ -22,11 +22,14 @@ def test_large_unsigned_bytes_come_first(netspec_: Netspec) -> None:  # noqa: F8
     assert code == 0 and "output q: 1x6 uint8\n  top 5: 3 (255), 2 (200), 4 (30), 1 (10), 0 (0)\n" in out
 
 
-@pytest.mark.parametrize("name, said", [
-    ("empty_result", "output picked: 0x3 int64\n  empty\n"),
-    ("scalar_result", "output quality: a scalar float32\n  1.011\n"),
-    ("bool_result", "output mask: 1x1x6x6 bool\n  13 of 36 are true; first "),
-])
+@pytest.mark.parametrize(
+    "name, said",
+    [
+        ("empty_result", "output picked: 0x3 int64\n  empty\n"),
+        ("scalar_result", "output quality: a scalar float32\n  1.011\n"),
+        ("bool_result", "output mask: 1x1x6x6 bool\n  13 of 36 are true; first "),
+    ],
+)
 def test_results_that_are_no_rankings_are_summarised(netspec_: Netspec, name: str, said: str) -> None:  # noqa: F811
     code, out, _ = netspec_(str(CASES / f"{name}.onnx"), "--save", "o.npz")
     assert code == 0 and said in out
@@ -58,18 +61,22 @@ def test_a_symbol_has_one_value_in_every_input(netspec_: Netspec, backend: str) 
 @pytest.mark.parametrize("backend", ["onnx", "torch"])
 def test_sizes_of_a_spec_are_set_by_name_and_by_height_and_width(netspec_: Netspec, backend: str) -> None:  # noqa: F811
     spec = [str(CASES / "two_inputs.yaml"), "--backend", backend]
-    for args in (["--size", "6x8", "-b", "2"], ["--input", "left=2x1x6x8", "--input", "right=1x6x8"],
-                 ["--input", "left=1x6x8", "--size", "6x8", "-b", "2"]):
+    for args in (
+        ["--size", "6x8", "-b", "2"],
+        ["--input", "left=2x1x6x8", "--input", "right=1x6x8"],
+        ["--input", "left=1x6x8", "--size", "6x8", "-b", "2"],
+    ):
         code, out, _ = netspec_(*spec, *args)
         assert code == 0 and "output output: 2x1x6x8 float32\n" in out, args
-    for args, said in ((["--input", "left=1x9x8", "--size", "6x8"], "'left' is 9x8 by --input and 6x8 by --size"),
-                       (["--input", "lefd=1x9x8"], "did you mean 'left'?"),
-                       (["--input", "left=2x1x4x4", "-b", "3"], "N is 2 by --input left and 3 by -b"),
-                       (["--input", "left=2x1x4x4", "--input", "right=3x1x4x4"],
-                        "N is 2 by --input left and 3 by --input right"),
-                       (["--input", "left=3"], "the input 'left' is Nx1x4x4"),
-                       (["--input", "left=1x9x8", "--input", "left=1x9x8"], "given twice"),
-                       (["--input", "1x9x8"], "one input")):
+    for args, said in (
+        (["--input", "left=1x9x8", "--size", "6x8"], "'left' is 9x8 by --input and 6x8 by --size"),
+        (["--input", "lefd=1x9x8"], "did you mean 'left'?"),
+        (["--input", "left=2x1x4x4", "-b", "3"], "N is 2 by --input left and 3 by -b"),
+        (["--input", "left=2x1x4x4", "--input", "right=3x1x4x4"], "N is 2 by --input left and 3 by --input right"),
+        (["--input", "left=3"], "the input 'left' is Nx1x4x4"),
+        (["--input", "left=1x9x8", "--input", "left=1x9x8"], "given twice"),
+        (["--input", "1x9x8"], "one input"),
+    ):
         code, _, err = netspec_(*spec, *args)
         assert code == 2 and said in err, args
 
@@ -77,16 +84,19 @@ def test_sizes_of_a_spec_are_set_by_name_and_by_height_and_width(netspec_: Netsp
 # Symbols and sizes of model files.
 
 
-@pytest.mark.parametrize("args, shape", [
-    ([], "1x3x224x224"),
-    (["--size", "6x8"], "1x3x6x8"),
-    (["--size", "6x8", "-b", "2"], "2x3x6x8"),
-    (["--input", "x=2x3x6x8"], "2x3x6x8"),
-    (["--input", "2x3x6x8", "-b", "2", "--size", "6x8"], "2x3x6x8"),
-    (["--input", "3x6x8"], "1x3x6x8"),
-    (["--npy", "a.npy"], "2x3x6x8"),
-    (["--npy", "x=a.npy", "-b", "2", "--size", "6x8", "--input", "x=2x3x6x8"], "2x3x6x8"),
-])
+@pytest.mark.parametrize(
+    "args, shape",
+    [
+        ([], "1x3x224x224"),
+        (["--size", "6x8"], "1x3x6x8"),
+        (["--size", "6x8", "-b", "2"], "2x3x6x8"),
+        (["--input", "x=2x3x6x8"], "2x3x6x8"),
+        (["--input", "2x3x6x8", "-b", "2", "--size", "6x8"], "2x3x6x8"),
+        (["--input", "3x6x8"], "1x3x6x8"),
+        (["--npy", "a.npy"], "2x3x6x8"),
+        (["--npy", "x=a.npy", "-b", "2", "--size", "6x8", "--input", "x=2x3x6x8"], "2x3x6x8"),
+    ],
+)
 def test_height_and_width_may_be_symbols(netspec_: Netspec, args: list[str], shape: str) -> None:  # noqa: F811
     path = identity(shape=IMAGE)
     np.save("a.npy", np.zeros((2, 3, 6, 8), np.float32))
@@ -95,32 +105,38 @@ def test_height_and_width_may_be_symbols(netspec_: Netspec, args: list[str], sha
     assert ("h = 224, w = 224" in err) == (not args)  # sizes that nobody gave are said
 
 
-@pytest.mark.parametrize("args, code, said", [
-    (["--input", "x=1x4x6x8"], 2, "dimension 1 of x is 3 in the model and 4 by --input"),
-    (["--input", "x=1x3x6x8", "--size", "6x9"], 2, "w is 8 by --input and 9 by --size"),
-    (["--input", "x=1x3x6x8", "-b", "2"], 2, "n is 1 by --input and 2 by -b"),
-    (["--npy", "a.npy", "--size", "6x9"], 1, "w is 9 by --size and 8 for x"),
-    (["--npy", "a.npy", "-b", "3"], 1, "n is 2 for x and 3 by -b"),
-    (["--npy", "a.npy", "--npy", "x=a.npy"], 2, "every input has a value already"),
-    (["--npy", "x=a.npy", "--npy", "x=a.npy"], 2, "given twice: a.npy and a.npy"),
-    (["--npy", "a.npy", "--image", "a.png"], 2, "given twice: a.npy and a.png"),
-    (["--npy", "y=a.npy"], 2, "there is no input 'y'"),
-    (["--input", "y=1x3x6x8"], 2, "there is no input 'y'"),
-    (["--input", "6x8"], 2, "the input 'x' is nx3xhxw"),
-    (["--input", "x=6x"], 2, "write 3x224x224"),
-    (["--size", "6x8x9"], 2, "write 224x224"),
-    (["--npy", "none.npy"], 2, "there is no file none.npy"),
-    (["--npy", "flat.npy"], 1, "the input 'x' is 6 (flat.npy), the model expects nx3xhxw"),
-    (["--size", "2000000x2000000"], 2, "more than 16 GiB"),
-    (["--save", "o.txt"], 2, "saved as .npz"),
-    (["--save", "no/o.npz"], 2, "there is no folder no"),
-    (["--pb", "none"], 2, "there is no folder none"),
-    (["--pb", "."], 2, "holds no input_0.pb"),
-    (["--labels", "none.txt"], 2, "there is no file none.txt"),
-    (["--labels", "a.npy"], 1, "is not UTF-8"),
-])
+@pytest.mark.parametrize(
+    "args, code, said",
+    [
+        (["--input", "x=1x4x6x8"], 2, "dimension 1 of x is 3 in the model and 4 by --input"),
+        (["--input", "x=1x3x6x8", "--size", "6x9"], 2, "w is 8 by --input and 9 by --size"),
+        (["--input", "x=1x3x6x8", "-b", "2"], 2, "n is 1 by --input and 2 by -b"),
+        (["--npy", "a.npy", "--size", "6x9"], 1, "w is 9 by --size and 8 for x"),
+        (["--npy", "a.npy", "-b", "3"], 1, "n is 2 for x and 3 by -b"),
+        (["--npy", "a.npy", "--npy", "x=a.npy"], 2, "every input has a value already"),
+        (["--npy", "x=a.npy", "--npy", "x=a.npy"], 2, "given twice: a.npy and a.npy"),
+        (["--npy", "a.npy", "--image", "a.png"], 2, "given twice: a.npy and a.png"),
+        (["--npy", "y=a.npy"], 2, "there is no input 'y'"),
+        (["--input", "y=1x3x6x8"], 2, "there is no input 'y'"),
+        (["--input", "6x8"], 2, "the input 'x' is nx3xhxw"),
+        (["--input", "x=6x"], 2, "write 3x224x224"),
+        (["--size", "6x8x9"], 2, "write 224x224"),
+        (["--npy", "none.npy"], 2, "there is no file none.npy"),
+        (["--npy", "flat.npy"], 1, "the input 'x' is 6 (flat.npy), the model expects nx3xhxw"),
+        (["--size", "2000000x2000000"], 2, "more than 16 GiB"),
+        (["--save", "o.txt"], 2, "saved as .npz"),
+        (["--save", "no/o.npz"], 2, "there is no folder no"),
+        (["--pb", "none"], 2, "there is no folder none"),
+        (["--pb", "."], 2, "holds no input_0.pb"),
+        (["--labels", "none.txt"], 2, "there is no file none.txt"),
+        (["--labels", "a.npy"], 1, "is not UTF-8"),
+    ],
+)
 def test_what_disagrees_or_is_missing_is_an_error_that_names_it(
-    netspec_: Netspec, args: list[str], code: int, said: str  # noqa: F811
+    netspec_: Netspec,  # noqa: F811
+    args: list[str],
+    code: int,
+    said: str,
 ) -> None:
     path = identity(shape=IMAGE)
     np.save("a.npy", np.zeros((2, 3, 6, 8), np.float32))
@@ -174,11 +190,13 @@ def test_inputs_from_python_are_held_against_each_other_too(target: str) -> None
     graph, backend = load(CASES / "two_inputs.yaml").inference, get(target)
     two, three = np.ones((2, 1, 4, 4), np.float32), np.ones((3, 1, 4, 4), np.float32)
     assert np.array_equal(backend.run(graph, {}, {"left": two, "right": two}).outputs["output"], two + two)
-    for inputs, said in (({"left": two, "right": three}, "N is 2 for left and 3 for right"),
-                         ({"left": two}, "the input 'right' is missing"),
-                         ({"left": two, "right": two, "x": two}, "the input 'x' is none of the"),
-                         ({"left": two, "right": two[0]}, "'right' is 1x4x4, the (model|network) expects Nx1x4x4"),
-                         ({"left": two, "right": two + 0.1j}, "complex64, the model expects float32")):
+    for inputs, said in (
+        ({"left": two, "right": three}, "N is 2 for left and 3 for right"),
+        ({"left": two}, "the input 'right' is missing"),
+        ({"left": two, "right": two, "x": two}, "the input 'x' is none of the"),
+        ({"left": two, "right": two[0]}, "'right' is 1x4x4, the (model|network) expects Nx1x4x4"),
+        ({"left": two, "right": two + 0.1j}, "complex64, the model expects float32"),
+    ):
         with pytest.raises(DataError, match=said) as info:
             backend.run(graph, {}, inputs)
         assert info.value.code == "NS701"
@@ -186,7 +204,8 @@ def test_inputs_from_python_are_held_against_each_other_too(target: str) -> None
 
 @pytest.mark.parametrize("backend", ["onnx", "torch"])
 def test_regions_follow_the_sizes_and_what_a_runtime_says_is_repeated(
-    netspec_: Netspec, backend: str  # noqa: F811
+    netspec_: Netspec,  # noqa: F811
+    backend: str,  # noqa: F811
 ) -> None:
     run = ["deformable_roi_pooling", "--backend", backend]
     code, out, _ = netspec_(*run, "--size", "10x12", "-b", "2", "--input", "rois=3x5")
@@ -207,16 +226,23 @@ def test_the_bare_session_gives_the_same(netspec_: Netspec) -> None:  # noqa: F8
     assert np.array_equal(np.load("o.npz")["y"], theirs)
 
 
-@pytest.mark.parametrize("batch, args, said, help", [
-    (1, ["-b", "3"], "-b 3: the batch of the model is fixed at 1", "leave out -b"),
-    (2, ["-b", "3", "--npy", "a.npy"], "-b 3: the batch of the model is fixed at 2", "leave out -b"),
-    ("n", ["-b", "3", "--image", "a.png"], "-b 3: one image is a batch of 1", "give --image 3 times"),
-    ("n", ["-b", "3", *["--image", "a.png"] * 2], "-b 3: 2 images are their batch", "leave out -b"),
-    (1, ["--image", "a.png"] * 2, "2 images are a batch of 2, and the batch of the model is fixed at 1", "once"),
-    (3, ["--image", "a.png"], "one image is a batch of 1, and the batch of the model is fixed at 3", "3 times"),
-])
+@pytest.mark.parametrize(
+    "batch, args, said, help",
+    [
+        (1, ["-b", "3"], "-b 3: the batch of the model is fixed at 1", "leave out -b"),
+        (2, ["-b", "3", "--npy", "a.npy"], "-b 3: the batch of the model is fixed at 2", "leave out -b"),
+        ("n", ["-b", "3", "--image", "a.png"], "-b 3: one image is a batch of 1", "give --image 3 times"),
+        ("n", ["-b", "3", *["--image", "a.png"] * 2], "-b 3: 2 images are their batch", "leave out -b"),
+        (1, ["--image", "a.png"] * 2, "2 images are a batch of 2, and the batch of the model is fixed at 1", "once"),
+        (3, ["--image", "a.png"], "one image is a batch of 1, and the batch of the model is fixed at 3", "3 times"),
+    ],
+)
 def test_a_batch_that_cannot_be_says_why(
-    netspec_: Netspec, batch: int | str, args: list[str], said: str, help: str  # noqa: F811
+    netspec_: Netspec,  # noqa: F811
+    batch: int | str,
+    args: list[str],
+    said: str,
+    help: str,  # noqa: F811
 ) -> None:
     path = identity(shape=(batch, 3, 8, 8))
     np.save("a.npy", np.zeros((2, 3, 8, 8), np.float32))

@@ -19,11 +19,15 @@ def pictures() -> list[bytes]:
     exif = Image.Exif()
     exif[274] = 6
     kinds: list[tuple[Any, str, dict[str, Any]]] = [
-        (Image.fromarray(cells), "PNG", {}), (Image.fromarray(cells), "JPEG", {"exif": exif}),
+        (Image.fromarray(cells), "PNG", {}),
+        (Image.fromarray(cells), "JPEG", {"exif": exif}),
         (Image.fromarray(cells[..., 0].astype(np.uint16) * 257), "PNG", {}),
         (Image.fromarray(cells[..., 0].astype(np.float32)), "TIFF", {}),
-        (Image.fromarray(cells).convert("P"), "GIF", {}), (Image.fromarray(cells).convert("RGBA"), "WEBP", {}),
-        (Image.fromarray(cells).convert("P"), "PNG", {"transparency": 3}), (Image.fromarray(cells), "BMP", {})]
+        (Image.fromarray(cells).convert("P"), "GIF", {}),
+        (Image.fromarray(cells).convert("RGBA"), "WEBP", {}),
+        (Image.fromarray(cells).convert("P"), "PNG", {"transparency": 3}),
+        (Image.fromarray(cells), "BMP", {}),
+    ]
     found = []
     for picture, form, more in kinds:
         picture.save(data := io.BytesIO(), form, **more)
@@ -41,9 +45,13 @@ def arrays() -> list[bytes]:
 
 def protos() -> list[bytes]:
     floats = np.arange(3, dtype=np.float32)
-    made = [numpy_helper.from_array(floats), numpy_helper.from_array(np.array(["a", "b"], object)),
-            numpy_helper.from_list([floats, floats]), numpy_helper.from_optional(floats),
-            helper.make_tensor("x", TensorProto.BFLOAT16, [2], [1.0, 2.0])]
+    made = [
+        numpy_helper.from_array(floats),
+        numpy_helper.from_array(np.array(["a", "b"], object)),
+        numpy_helper.from_list([floats, floats]),
+        numpy_helper.from_optional(floats),
+        helper.make_tensor("x", TensorProto.BFLOAT16, [2], [1.0, 2.0]),
+    ]
     return [proto.SerializeToString() for proto in made]
 
 
@@ -53,9 +61,9 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
     for _ in range(rng.choice([1, 1, 1, 2, 8])):
         at, kind = rng.randrange(len(found) + 1), rng.random()
         if kind < 0.6:
-            found[at:at + 1] = bytes([rng.choice([0, 1, 127, 128, 255, rng.randrange(256)])])
+            found[at : at + 1] = bytes([rng.choice([0, 1, 127, 128, 255, rng.randrange(256)])])
         elif kind < 0.8:
-            del found[at:at + rng.choice([1, 2, 8, 64])]
+            del found[at : at + rng.choice([1, 2, 8, 64])]
         elif kind < 0.9:
             found[at:at] = rng.randbytes(rng.choice([1, 4, 9]))
         else:
@@ -69,8 +77,12 @@ def test_a_damaged_file_is_an_error_or_has_a_result(netspec_: Netspec, kind: str
     rng = random.Random(count)
     types = [TensorProto.FLOAT, TensorProto.STRING, TensorProto.BFLOAT16, TensorProto.INT64]
     np.save("three.npy", np.float32([1, 2, 3]))
-    sources = {"pictures": pictures, "arrays": arrays, "protos": protos,
-               "labels": lambda: ["cat\ndög\nmaus\n".encode()]}[kind]()
+    sources = {
+        "pictures": pictures,
+        "arrays": arrays,
+        "protos": protos,
+        "labels": lambda: ["cat\ndög\nmaus\n".encode()],
+    }[kind]()
     codes = set()
     for _ in range(count):
         if kind == "pictures":
@@ -90,8 +102,10 @@ def test_a_damaged_file_is_an_error_or_has_a_result(netspec_: Netspec, kind: str
 @pytest.mark.parametrize("old", [b"input name", b"symbol name", b"netspec.weights", b"output name"])
 def test_names_of_a_model_may_be_any_bytes(netspec_: Netspec, old: bytes) -> None:  # noqa: F811
     """onnxruntime takes them; a model in which one is not UTF-8 is refused by name, or runs."""
-    info = [helper.make_tensor_value_info(f"{kind} name", TensorProto.FLOAT, ["symbol name"])
-            for kind in ("input", "output")]
+    info = [
+        helper.make_tensor_value_info(f"{kind} name", TensorProto.FLOAT, ["symbol name"])
+        for kind in ("input", "output")
+    ]
     graph = helper.make_graph([helper.make_node("Identity", ["input name"], ["output name"])], "g", info[:1], info[1:])
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     made.metadata_props.add(key="netspec.weights", value="netspec.weights")

@@ -37,8 +37,16 @@ def read(
     return read_images(["p"], "x", port, (1, channels, *size), (said if said is not None else []).append)
 
 
-@pytest.mark.parametrize("shape, size", [((150, 210), (112, 112)), ((150, 210), (64, 96)), ((40, 300), (32, 32)),
-                                         ((300, 40), (48, 16)), ((10, 10), (224, 224))])
+@pytest.mark.parametrize(
+    "shape, size",
+    [
+        ((150, 210), (112, 112)),
+        ((150, 210), (64, 96)),
+        ((40, 300), (32, 32)),
+        ((300, 40), (48, 16)),
+        ((10, 10), (224, 224)),
+    ],
+)
 def test_a_picture_is_cut_and_normalised_as_by_torchvision(
     torchvision: ModuleType, shape: tuple[int, int], size: tuple[int, int]
 ) -> None:
@@ -47,11 +55,13 @@ def test_a_picture_is_cut_and_normalised_as_by_torchvision(
     picture = Image.fromarray(SMOOTH).resize(shape[::-1], Image.Resampling.BICUBIC)
     height, width = size
     scale = max(height * 8 / 7 / picture.height, width * 8 / 7 / picture.width)
-    resized = v2.functional.resize(picture, [max(height, round(picture.height * scale)),
-                                             max(width, round(picture.width * scale))])
+    resized = v2.functional.resize(
+        picture, [max(height, round(picture.height * scale)), max(width, round(picture.width * scale))]
+    )
     top, left = (resized.height - height) // 2, (resized.width - width) // 2
-    cut = v2.functional.to_dtype(v2.functional.to_image(v2.functional.crop(resized, top, left, height, width)),
-                                 scale=True)
+    cut = v2.functional.to_dtype(
+        v2.functional.to_image(v2.functional.crop(resized, top, left, height, width)), scale=True
+    )
     theirs = v2.functional.normalize(cut, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]).numpy()
     assert np.abs(read(picture, size=size)[0] - theirs).max() < 1.01 / 255 / 0.224
 
@@ -84,8 +94,11 @@ def test_every_mode_gives_the_same_gray(mode: str) -> None:
     else:
         source = plain.convert("RGB") if mode in ("CMYK", "YCbCr") else plain
         made = source.convert(mode)
-        made.save(data := io.BytesIO(), "JPEG" if mode in ("CMYK", "YCbCr") else "PNG", **(
-            {"quality": 100, "subsampling": 0} if mode in ("CMYK", "YCbCr") else {}))
+        made.save(
+            data := io.BytesIO(),
+            "JPEG" if mode in ("CMYK", "YCbCr") else "PNG",
+            **({"quality": 100, "subsampling": 0} if mode in ("CMYK", "YCbCr") else {}),
+        )
         picture = data.getvalue()
     notes: list[str] = []
     found = read(picture, said=notes)
@@ -121,9 +134,16 @@ def test_the_two_cases_have_the_same_classes(netspec_: Netspec) -> None:  # noqa
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_picture_stands_as_its_exif_data_says(orientation: int) -> None:
     """EXIF 2.3, tag 274: how the stored rows and columns lie in the upright picture."""
-    turn = {1: lambda a: a, 2: lambda a: a[:, ::-1], 3: lambda a: a[::-1, ::-1], 4: lambda a: a[::-1],
-            5: lambda a: a.transpose(1, 0, 2), 6: lambda a: np.rot90(a, 1),
-            7: lambda a: np.rot90(a, 2).transpose(1, 0, 2), 8: lambda a: np.rot90(a, -1)}[orientation]
+    turn = {
+        1: lambda a: a,
+        2: lambda a: a[:, ::-1],
+        3: lambda a: a[::-1, ::-1],
+        4: lambda a: a[::-1],
+        5: lambda a: a.transpose(1, 0, 2),
+        6: lambda a: np.rot90(a, 1),
+        7: lambda a: np.rot90(a, 2).transpose(1, 0, 2),
+        8: lambda a: np.rot90(a, -1),
+    }[orientation]
     upright = SMOOTH[:120, :200]
     exif = Image.Exif()
     exif[274] = orientation
@@ -153,10 +173,15 @@ def test_what_is_transparent_is_white(mode: str) -> None:
     assert found[0, :, 16, 2].tolist() == [255] * 3 and found[0, :, 16, 29].tolist() == [0] * 3
 
 
-@pytest.mark.parametrize("cells, said", [
-    (np.float32([[0, 1e6]]), "values from 0 to 1e\\+06"), (np.float32([[-1, 1]]), "from -1 to 1"),
-    (np.float32([[np.nan, 1]]), "from nan to nan"), (np.int32([[0, 2**20]]), "from 0 to 1.04858e\\+06"),
-])
+@pytest.mark.parametrize(
+    "cells, said",
+    [
+        (np.float32([[0, 1e6]]), "values from 0 to 1e\\+06"),
+        (np.float32([[-1, 1]]), "from -1 to 1"),
+        (np.float32([[np.nan, 1]]), "from nan to nan"),
+        (np.int32([[0, 2**20]]), "from 0 to 1.04858e\\+06"),
+    ],
+)
 def test_a_picture_without_a_known_white_is_refused(cells: np.ndarray, said: str) -> None:
     with pytest.raises(DataError, match=said):
         read(Image.fromarray(cells), format="TIFF")
@@ -185,8 +210,10 @@ def test_images_are_a_batch_and_other_inputs_are_refused(netspec_: Netspec) -> N
     assert np.array_equal(np.load("o.npz")["y"][0], read_images([image], "x", RGB, (1, 3, 8, 9), print)[0])
     code, _, err = netspec_(path, "--image", image, "-b", "2")
     assert code == 2 and "-b 2: one image is a batch of 1" in err
-    for shape, said in ((("n", 4, 8, 8), "needs an input of 3 or 1 x H x W, 'x' is nx4x8x8"),
-                        ((3, 8, 8), "no input has four dimensions")):
+    for shape, said in (
+        (("n", 4, 8, 8), "needs an input of 3 or 1 x H x W, 'x' is nx4x8x8"),
+        ((3, 8, 8), "no input has four dimensions"),
+    ):
         code, _, err = netspec_(identity(shape=shape), "--image", image)
         assert code == 2 and said in err
     code, _, err = netspec_(identity(7, ("n", 3, 8, 8)), "--image", image)

@@ -22,9 +22,11 @@ from onnx import numpy_helper
 from netspec.cli import run
 
 DATA = Path(onnx.__file__).parent / "backend" / "test" / "data"
-PROTOS = {"optional_type": (onnx.OptionalProto, numpy_helper.to_optional, numpy_helper.from_optional),
-          "sequence_type": (onnx.SequenceProto, numpy_helper.to_list, numpy_helper.from_list),
-          "tensor_type": (onnx.TensorProto, numpy_helper.to_array, numpy_helper.from_array)}
+PROTOS = {
+    "optional_type": (onnx.OptionalProto, numpy_helper.to_optional, numpy_helper.from_optional),
+    "sequence_type": (onnx.SequenceProto, numpy_helper.to_list, numpy_helper.from_list),
+    "tensor_type": (onnx.TensorProto, numpy_helper.to_array, numpy_helper.from_array),
+}
 
 
 @dataclass
@@ -61,8 +63,11 @@ def of_nodes(folder: Path) -> Iterator[Case]:
             for kind, infos, given in zip(("input", "output"), (graph.input, graph.output), values, strict=True):
                 for k, (info, value) in enumerate(zip(infos, given, strict=False)):
                     make = PROTOS[info.type.WhichOneof("value")][2]
-                    proto = value if isinstance(value, onnx.TensorProto) else make(
-                        np.asarray(value) if make is numpy_helper.from_array else value)
+                    proto = (
+                        value
+                        if isinstance(value, onnx.TensorProto)
+                        else make(np.asarray(value) if make is numpy_helper.from_array else value)
+                    )
                     (sets[-1] / f"{kind}_{k}.pb").write_bytes(proto.SerializeToString())
         yield Case(case.name, home / "model.onnx", sets, (case.rtol, case.atol))
         shutil.rmtree(home)

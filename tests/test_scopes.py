@@ -68,7 +68,8 @@ def regions(region: Region) -> list[Region]:
 def test_what_a_dropout_gave_is_its_operand(tmp_path: Path) -> None:
     """As an output of the network, and as one of a block with several, whose scope names it."""
     path = tmp_path / "net.yaml"
-    path.write_text("""\
+    path.write_text(
+        """\
 netspec: 1
 name: net
 input: [4, 8, 8]
@@ -88,7 +89,9 @@ body:
   - add:
     from: [t.r, t.s]
   - last = dropout: 0.5
-""", encoding="utf-8")
+""",
+        encoding="utf-8",
+    )
     network = netspec.load(path)
     assert {o.ref for o in network.graph.outputs.values()} == {Ref("last")}
     assert {o.ref for o in network.inference.outputs.values()} == {Ref("add")}
@@ -99,7 +102,8 @@ body:
 @pytest.mark.parametrize("bias", ["true", "false"])
 def test_the_dense_form_of_a_map_that_is_no_square(bias: str, tmp_path: Path) -> None:
     path = tmp_path / "net.yaml"
-    path.write_text(f"""\
+    path.write_text(
+        f"""\
 netspec: 1
 name: net
 input: [3, 4, 7]
@@ -107,7 +111,9 @@ variants: {{plain: {{}}, dense: {{passes: [fc_to_conv]}}}}
 body:
   - flatten
   - fc = linear: {{out: 5, bias: {bias}}}
-""", encoding="utf-8")
+""",
+        encoding="utf-8",
+    )
     plain, dense = netspec.load(path, "plain").inference, netspec.load(path, "dense").inference
     arrays, x = draw(plain, 0), np.random.default_rng(0).standard_normal((2, 3, 4, 7), np.float32)
     shapes = {key: shape for key, (shape, _, _) in dense.tensors().items()}
@@ -121,7 +127,8 @@ body:
 
 def test_a_head_runs_in_training_alone(tmp_path: Path) -> None:
     path = tmp_path / "net.yaml"
-    path.write_text("""\
+    path.write_text(
+        """\
 netspec: 1
 name: net
 input: [3, 4, 4]
@@ -133,7 +140,9 @@ body:
     from: f
   - fc = linear: 5
     from: f
-""", encoding="utf-8")
+""",
+        encoding="utf-8",
+    )
     module, x = netspec.load(path).to_torch(training=True), torch.zeros(2, 3, 4, 4)
     assert {name: tuple(value.shape) for name, value in module.train()(x).items()} == {"main": (2, 5), "aux": (2, 7)}
     assert tuple(module.eval()(x).shape) == (2, 5)

@@ -18,16 +18,42 @@ from netspec.shipped import titles
 
 # As torchvision, timm, Keras, papers and people write them.
 MEANT = {
-    "VGG16": "vgg16", "vgg-16": "vgg16", "VGG-D": "vgg_d", "VGG_19": "vgg19", "vgg16bn": "vgg16_bn", "NiN": "nin",
-    "inception-v1": "googlenet", "Inception v1": "googlenet", "GoogLeNet": "googlenet", "GoogleNet": "googlenet",
-    "resnet_50": "resnet50", "ResNet-50": "resnet50", "ResNet50": "resnet50", "resnet-18": "resnet18",
-    "InceptionV3": "inception_v3", "inceptionv4": "inception_v4", "DenseNet-121": "densenet121",
-    "MobileNetV2": "mobilenet_v2", "mobilenetv2": "mobilenet_v2", "EfficientNet-B0": "efficientnet_b0",
-    "EfficientNetB7": "efficientnet_b7", "Xception": "xception", "AlexNet": "alexnet", "LeNet-5": "lenet5",
-    "SqueezeNet 1.1": "squeezenet_11", "squeezenet1_1": "squeezenet_11", "ResNeXt-50 (32x4d)": "resnext50_32x4d",
-    "wide_resnet_50_2": "wide_resnet50_2", "SE-ResNet-50": "se_resnet50", "seresnet50": "se_resnet50",
-    "InceptionResNetV2": "inception_resnet_v2", "PNASNet-5 (4 @ 4320)": "pnasnet5_large", "ZFNet": "zfnet",
-    "Network in Network (CIFAR-10)": "nin_cifar10", "WRN-28-10": "wrn_28_10", "resnet5": "resnet50",
+    "VGG16": "vgg16",
+    "vgg-16": "vgg16",
+    "VGG-D": "vgg_d",
+    "VGG_19": "vgg19",
+    "vgg16bn": "vgg16_bn",
+    "NiN": "nin",
+    "inception-v1": "googlenet",
+    "Inception v1": "googlenet",
+    "GoogLeNet": "googlenet",
+    "GoogleNet": "googlenet",
+    "resnet_50": "resnet50",
+    "ResNet-50": "resnet50",
+    "ResNet50": "resnet50",
+    "resnet-18": "resnet18",
+    "InceptionV3": "inception_v3",
+    "inceptionv4": "inception_v4",
+    "DenseNet-121": "densenet121",
+    "MobileNetV2": "mobilenet_v2",
+    "mobilenetv2": "mobilenet_v2",
+    "EfficientNet-B0": "efficientnet_b0",
+    "EfficientNetB7": "efficientnet_b7",
+    "Xception": "xception",
+    "AlexNet": "alexnet",
+    "LeNet-5": "lenet5",
+    "SqueezeNet 1.1": "squeezenet_11",
+    "squeezenet1_1": "squeezenet_11",
+    "ResNeXt-50 (32x4d)": "resnext50_32x4d",
+    "wide_resnet_50_2": "wide_resnet50_2",
+    "SE-ResNet-50": "se_resnet50",
+    "seresnet50": "se_resnet50",
+    "InceptionResNetV2": "inception_resnet_v2",
+    "PNASNet-5 (4 @ 4320)": "pnasnet5_large",
+    "ZFNet": "zfnet",
+    "Network in Network (CIFAR-10)": "nin_cifar10",
+    "WRN-28-10": "wrn_28_10",
+    "resnet5": "resnet50",
 }
 
 
@@ -47,9 +73,18 @@ def test_shipped_names_in_other_spellings(name: str, capsys: pytest.CaptureFixtu
 
 
 def test_every_command_suggests(capsys: pytest.CaptureFixture[str]) -> None:
-    for args in (["summary", "VGG16"], ["check", "VGG16"], ["draw", "VGG16"], ["draw", "--diff", "VGG16", "alexnet"],
-                 ["explain", "VGG16"], ["explain", "VGG16", "conv1"], ["run", "VGG16"], ["plot", "macs", "VGG16"],
-                 ["compile", "VGG16", "--to", "onnx"], ["plot", "pareto", "VGG16"]):
+    for args in (
+        ["summary", "VGG16"],
+        ["check", "VGG16"],
+        ["draw", "VGG16"],
+        ["draw", "--diff", "VGG16", "alexnet"],
+        ["explain", "VGG16"],
+        ["explain", "VGG16", "conv1"],
+        ["run", "VGG16"],
+        ["plot", "macs", "VGG16"],
+        ["compile", "VGG16", "--to", "onnx"],
+        ["plot", "pareto", "VGG16"],
+    ):
         code, out, err = said(capsys, *args)
         assert (code, out) == (2, "") and "did you mean 'vgg16'?" in err, args
     code, _, err = said(capsys, "summary", "resnet", "--variant", "ResNet-101")
@@ -85,8 +120,14 @@ def specs() -> list[dict[str, object]]:
 
 @pytest.mark.parametrize(
     ("asked", "first", "count"),
-    [(["VGG16"], "vgg16", 3), (["NiN"], "nin_imagenet", 3), (["inception-v1"], "googlenet", 1),
-     (["resnet_50"], "resnet50", 5), (["Inception", "v1"], "googlenet", 1), (["googlenet"], "googlenet", 2)],
+    [
+        (["VGG16"], "vgg16", 3),
+        (["NiN"], "nin_imagenet", 3),
+        (["inception-v1"], "googlenet", 1),
+        (["resnet_50"], "resnet50", 5),
+        (["Inception", "v1"], "googlenet", 1),
+        (["googlenet"], "googlenet", 2),
+    ],
 )
 def test_list_finds(asked: list[str], first: str, count: int) -> None:
     rows = chosen(specs(), " ".join(asked), "specs")
@@ -95,7 +136,8 @@ def test_list_finds(asked: list[str], first: str, count: int) -> None:
 
 
 def test_list_finds_blocks_and_ops_and_says_where_there_is_none(
-        capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(list_command, "specs", specs)  # all are read once in this module
     rows = json.loads(said(capsys, "list", "ops", "batchnorm", "-f", "json")[1])
     assert [row["name"] for row in rows] == ["batch_norm"]
@@ -151,10 +193,20 @@ def test_explain_a_network(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = said(capsys, "explain", "resnet50")
     assert (code, err) == (0, "")
     assert out.startswith("resnet50: ResNet-50\n")
-    for piece in ("He et al. 2015, Deep Residual Learning", "year        2015", "input 3x224x224", "logits 1000",
-                  "25,557,032", "4,089,184,256", "bottleneck x 16: Bottleneck residual block", "wide_resnet50_2",
-                  "params 25557032, 25.5M within 1% (ResNeXt paper)", "shapes of layer1, layer2, layer3, layer4",
-                  "layers=[3, 4, 6, 3]", "classes=1000"):
+    for piece in (
+        "He et al. 2015, Deep Residual Learning",
+        "year        2015",
+        "input 3x224x224",
+        "logits 1000",
+        "25,557,032",
+        "4,089,184,256",
+        "bottleneck x 16: Bottleneck residual block",
+        "wide_resnet50_2",
+        "params 25557032, 25.5M within 1% (ResNeXt paper)",
+        "shapes of layer1, layer2, layer3, layer4",
+        "layers=[3, 4, 6, 3]",
+        "classes=1000",
+    ):
         assert piece in out, piece
     assert all(len(line) <= 120 for line in out.splitlines())
     assert "classes=10" in said(capsys, "explain", "resnet50", "-s", "classes=10")[1]
@@ -177,10 +229,14 @@ def test_explain_every_shipped_family_and_block(capsys: pytest.CaptureFixture[st
 def test_expectation_of_an_output_names_its_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`output` is what a result is called, not where it is made."""
     text = "netspec: 1\nname: t\ninput: [3, 8, 8]\nbody:\n  - conv: [8, 1]\n  - last = relu\n"
-    for more, line in (("expect: {shapes: {output: [8, 8, 8]}}\n", "the output 'output' is the step 'last'"),
-                       ("outputs: {logits: conv, y: last}\nexpect: {rows: {logits: {params: 32}}}\n",
-                        "the output 'logits' is the step 'conv'"),
-                       ("expect: {receptive_field: {output: 1}}\n", "the output 'output' is the step 'last'")):
+    for more, line in (
+        ("expect: {shapes: {output: [8, 8, 8]}}\n", "the output 'output' is the step 'last'"),
+        (
+            "outputs: {logits: conv, y: last}\nexpect: {rows: {logits: {params: 32}}}\n",
+            "the output 'logits' is the step 'conv'",
+        ),
+        ("expect: {receptive_field: {output: 1}}\n", "the output 'output' is the step 'last'"),
+    ):
         (tmp_path / "t.yaml").write_text(text + more)
         code, _, err = said(capsys, "check", str(tmp_path / "t.yaml"))
         assert code == 1 and "NS502" in err and line in err

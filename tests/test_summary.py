@@ -16,10 +16,22 @@ from netspec.summary import as_json, rows, to_csv, to_json, to_text
 
 # Szegedy et al. 2014, Table 1: the output of each row.
 GOOGLENET = {
-    "conv1": "64x112x112", "pool1": "64x56x56", "conv2": "192x56x56", "pool2": "192x28x28", "3a": "256x28x28",
-    "3b": "480x28x28", "pool3": "480x14x14", "4a": "512x14x14", "4b": "512x14x14", "4c": "512x14x14",
-    "4d": "528x14x14", "4e": "832x14x14", "pool4": "832x7x7", "5a": "832x7x7", "5b": "1024x7x7",
-}  # fmt: skip
+    "conv1": "64x112x112",
+    "pool1": "64x56x56",
+    "conv2": "192x56x56",
+    "pool2": "192x28x28",
+    "3a": "256x28x28",
+    "3b": "480x28x28",
+    "pool3": "480x14x14",
+    "4a": "512x14x14",
+    "4b": "512x14x14",
+    "4c": "512x14x14",
+    "4d": "528x14x14",
+    "4e": "832x14x14",
+    "pool4": "832x7x7",
+    "5a": "832x7x7",
+    "5b": "1024x7x7",
+}
 
 
 @pytest.fixture(scope="module")
@@ -98,20 +110,39 @@ def test_receptive_field_of_vgg_stages(tmp_path) -> None:
     assert receptive_field(graph, next(iter(graph.outputs.values())).ref) == (16, 16)
 
 
-@pytest.mark.parametrize("steps", [
-    ["conv_transpose: {out: 4, kernel: 4, stride: 2, pad: 1}"],
-    ["conv: {out: 4, kernel: 3, stride: 2, pad: 1}", "conv: {out: 4, kernel: 5, pad: 2}",
-     "conv_transpose: {out: 4, kernel: 4, stride: 2, pad: 1}", "conv: {out: 4, kernel: 3, pad: 1}"],
-    ["conv: {out: 4, kernel: 3, stride: 2, pad: 1}", "upsample: {scale: 2, mode: nearest}",
-     "conv: {out: 4, kernel: 3, pad: 1}"],
-    ["conv: {out: 4, kernel: 3, pad: 2, dilation: 2}", "avg_pool: {kernel: 3, stride: 2, pad: 1}",
-     "conv_transpose: {out: 4, kernel: 3, stride: 2, pad: 1}"],
-    ["avg_pool: [1, 3]", "upsample: {scale: 2, mode: bilinear}", "upsample: {scale: 2, mode: bilinear}"],
-    ["avg_pool: [1, 3]", "upsample: {scale: 3, mode: nearest}",
-     "conv_transpose: {out: 4, kernel: 5, stride: 2, pad: 2}"],
-    ["conv: {out: 4, kernel: 3, stride: 4, pad: 1}", "conv_transpose: {out: 4, kernel: 4, stride: 2, pad: 1}",
-     "conv_transpose: {out: 4, kernel: 16, stride: 8, pad: 4}"],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "steps",
+    [
+        ["conv_transpose: {out: 4, kernel: 4, stride: 2, pad: 1}"],
+        [
+            "conv: {out: 4, kernel: 3, stride: 2, pad: 1}",
+            "conv: {out: 4, kernel: 5, pad: 2}",
+            "conv_transpose: {out: 4, kernel: 4, stride: 2, pad: 1}",
+            "conv: {out: 4, kernel: 3, pad: 1}",
+        ],
+        [
+            "conv: {out: 4, kernel: 3, stride: 2, pad: 1}",
+            "upsample: {scale: 2, mode: nearest}",
+            "conv: {out: 4, kernel: 3, pad: 1}",
+        ],
+        [
+            "conv: {out: 4, kernel: 3, pad: 2, dilation: 2}",
+            "avg_pool: {kernel: 3, stride: 2, pad: 1}",
+            "conv_transpose: {out: 4, kernel: 3, stride: 2, pad: 1}",
+        ],
+        ["avg_pool: [1, 3]", "upsample: {scale: 2, mode: bilinear}", "upsample: {scale: 2, mode: bilinear}"],
+        [
+            "avg_pool: [1, 3]",
+            "upsample: {scale: 3, mode: nearest}",
+            "conv_transpose: {out: 4, kernel: 5, stride: 2, pad: 2}",
+        ],
+        [
+            "conv: {out: 4, kernel: 3, stride: 4, pad: 1}",
+            "conv_transpose: {out: 4, kernel: 4, stride: 2, pad: 1}",
+            "conv_transpose: {out: 4, kernel: 16, stride: 8, pad: 4}",
+        ],
+    ],
+)
 def test_receptive_fields_are_what_gradients_reach(steps: list[str], tmp_path) -> None:
     """The widest stretch of the input on which a value in the middle of the output depends, by PyTorch's autograd."""
     torch = pytest.importorskip("torch")

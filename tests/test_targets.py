@@ -31,12 +31,30 @@ QUICK = ("lenet5", "dsn", "nin_cifar10")
 """Their outputs are compared in every run; all others with --slow."""
 
 # Szegedy et al. 2014, Table 1, column "output size"
-TABLE_1 = {"3a": (256, 28, 28), "3b": (480, 28, 28), "4a": (512, 14, 14), "4b": (512, 14, 14), "4c": (512, 14, 14),
-           "4d": (528, 14, 14), "4e": (832, 14, 14), "5a": (832, 7, 7), "5b": (1024, 7, 7)}
+TABLE_1 = {
+    "3a": (256, 28, 28),
+    "3b": (480, 28, 28),
+    "4a": (512, 14, 14),
+    "4b": (512, 14, 14),
+    "4c": (512, 14, 14),
+    "4d": (528, 14, 14),
+    "4e": (832, 14, 14),
+    "5a": (832, 7, 7),
+    "5b": (1024, 7, 7),
+}
 
 
-ROUGH = ["highway", "resnet110_scaled", "resnet110_exclusive_gate", "resnet110_shortcut_gate", "resnet110_conv",
-         "plain32_cifar", "plain44_cifar", "plain56_cifar", "se_bn_inception"]
+ROUGH = [
+    "highway",
+    "resnet110_scaled",
+    "resnet110_exclusive_gate",
+    "resnet110_shortcut_gate",
+    "resnet110_conv",
+    "plain32_cifar",
+    "plain44_cifar",
+    "plain56_cifar",
+    "se_bn_inception",
+]
 """Dozens of gates, or no shortcuts that keep their input: they amplify rounding or forget the image. Their weights are
 scaled layer by layer on images, and float64 is what they are compared in."""
 
@@ -109,17 +127,28 @@ def test_counts_and_input(variant: str) -> None:
         assert sum(n.rule.macs or 0 for n in graph.nodes.values()) == target["macs"]
 
 
-@pytest.mark.parametrize("spec, until, shape", [
-    ("mobilenet_v2", "conv1", (32, 112, 112)), ("mobilenet_v2", "bottleneck.0", (16, 112, 112)),
-    ("mobilenet_v2", "bottleneck.3", (64, 14, 14)), ("mobilenet_v2", "bottleneck.3.0", (64, 14, 14)),
-    ("mobilenet_v2", "bottleneck.5.0", (160, 7, 7)), ("mobilenet_v2", "bottleneck", (320, 7, 7)),
-    ("resnet", "layer1", (64, 56, 56)), ("resnet", "layer3", (256, 14, 14)), ("resnet", "layer4.0", (512, 7, 7)),
-])
+@pytest.mark.parametrize(
+    "spec, until, shape",
+    [
+        ("mobilenet_v2", "conv1", (32, 112, 112)),
+        ("mobilenet_v2", "bottleneck.0", (16, 112, 112)),
+        ("mobilenet_v2", "bottleneck.3", (64, 14, 14)),
+        ("mobilenet_v2", "bottleneck.3.0", (64, 14, 14)),
+        ("mobilenet_v2", "bottleneck.5.0", (160, 7, 7)),
+        ("mobilenet_v2", "bottleneck", (320, 7, 7)),
+        ("resnet", "layer1", (64, 56, 56)),
+        ("resnet", "layer3", (256, 14, 14)),
+        ("resnet", "layer4.0", (512, 7, 7)),
+    ],
+)
 def test_a_base_network_ends_at_a_step_or_at_a_round(
-        spec: str, until: str, shape: tuple[int, ...], tmp_path: Path) -> None:
+    spec: str, until: str, shape: tuple[int, ...], tmp_path: Path
+) -> None:
     path = tmp_path / "on.yaml"
-    path.write_text(f"netspec: 1\nname: top\nuse: [{spec}]\ninput: [3, 224, 224]\n"
-                    f"body:\n  - base = {spec}: {{until: {until}}}\n", encoding="utf-8")
+    path.write_text(
+        f"netspec: 1\nname: top\nuse: [{spec}]\ninput: [3, 224, 224]\nbody:\n  - base = {spec}: {{until: {until}}}\n",
+        encoding="utf-8",
+    )
     graph = netspec.load(path).inference
     assert [graph.shape(o.ref)[1:] for o in graph.outputs.values()] == [shape]
     deepest = [n for n in graph.nodes if n.startswith(f"base.{until}")]
@@ -142,8 +171,10 @@ def inferred(model: onnx.ModelProto, graph: Graph) -> dict[str, tuple[int | str,
     for output in bare.graph.output:
         output.type.tensor_type.ClearField("shape")
     found = onnx.shape_inference.infer_shapes(bare, check_type=True, strict_mode=True).graph
-    return {v.name: tuple(d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim)
-            for v in [*found.input, *found.value_info, *found.output]}
+    return {
+        v.name: tuple(d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim)
+        for v in [*found.input, *found.value_info, *found.output]
+    }
 
 
 @pytest.mark.parametrize("variant", variants(in_onnxruntime()))
@@ -165,8 +196,9 @@ def test_shapes_equal_those_of_onnx(variant: str) -> None:
         return
     kept = onnx.inliner.inline_local_functions(structure(graph, Options(functions="keep")))
     kept_shapes = inferred(kept, graph)
-    assert [(n.op_type, [kept_shapes[o] for o in n.output]) for n in kept.graph.node] == \
-        [(n.op_type, [shapes[o] for o in n.output]) for n in flat.graph.node]
+    assert [(n.op_type, [kept_shapes[o] for o in n.output]) for n in kept.graph.node] == [
+        (n.op_type, [shapes[o] for o in n.output]) for n in flat.graph.node
+    ]
 
 
 def at_small(variant: str) -> Graph:

@@ -23,7 +23,8 @@ def test_every_op_has_a_row_and_a_case() -> None:
 
 @pytest.mark.parametrize("op, attrs, shapes, reference", CASES, ids=IDS)
 def test_the_source_gives_what_torch_gives(
-        op: str, attrs: dict[str, Any], shapes: Shapes, reference: Reference) -> None:
+    op: str, attrs: dict[str, Any], shapes: Shapes, reference: Reference
+) -> None:
     graph = one_op(op, attrs, shapes)
     weights = draw(graph, seed=3)
     named = {key.removeprefix("step."): torch.from_numpy(value) for key, value in weights.items()}
@@ -63,7 +64,8 @@ CHAINS = [(id_, *case) for id_, case in zip(IDS, CASES, strict=True) if len(case
 
 @pytest.mark.parametrize("op, attrs, shapes, reference", [c[1:] for c in CHAINS], ids=[c[0] for c in CHAINS])
 def test_the_layer_in_a_chain_gives_what_torch_gives(
-        op: str, attrs: dict[str, Any], shapes: Shapes, reference: Reference) -> None:
+    op: str, attrs: dict[str, Any], shapes: Shapes, reference: Reference
+) -> None:
     """In nn.Sequential an op is a layer, where `forward` would write an expression."""
     graph = in_a_chain(op, attrs, shapes[0])
     weights, inputs = draw(graph, seed=3), arrays_of(shapes, 2)
@@ -73,24 +75,46 @@ def test_the_layer_in_a_chain_gives_what_torch_gives(
     assert got.shape == wanted.shape and np.abs(got - wanted).max() <= 1e-5 * np.abs(wanted).max()
 
 
-@pytest.mark.parametrize("op, attrs", [("relu", {}), ("softmax", {}), ("gelu", {}), ("hard_swish", {}), ("flatten", {}),
-                                       ("max_pool", {"kernel": 2, "stride": 2}), ("conv", {"out": 2, "kernel": 1})])
+@pytest.mark.parametrize(
+    "op, attrs",
+    [
+        ("relu", {}),
+        ("softmax", {}),
+        ("gelu", {}),
+        ("hard_swish", {}),
+        ("flatten", {}),
+        ("max_pool", {"kernel": 2, "stride": 2}),
+        ("conv", {"out": 2, "kernel": 1}),
+    ],
+)
 def test_a_chain_is_a_sequence_of_layers(op: str, attrs: dict[str, Any]) -> None:
     assert "nn.Sequential(" in get("torch").source(in_a_chain(op, attrs, (6, 11, 9)))
 
 
 @pytest.mark.parametrize("count_pad", [True, False])
 @pytest.mark.parametrize("ceil", [True, False])
-@pytest.mark.parametrize("kernel, stride, pad, size", [
-    ((3, 3), (2, 2), (1, 0, 0, 1), (8, 9)),
-    ((3, 2), (2, 3), (0, 1, 1, 0), (8, 9)),
-    ((4, 4), (3, 3), (2, 1, 0, 2), (9, 10)),
-])
-def test_average_pools_with_uneven_pads(kernel: tuple[int, int], stride: tuple[int, int], size: tuple[int, int],
-                                        pad: tuple[int, int, int, int], ceil: bool, count_pad: bool) -> None:
+@pytest.mark.parametrize(
+    "kernel, stride, pad, size",
+    [
+        ((3, 3), (2, 2), (1, 0, 0, 1), (8, 9)),
+        ((3, 2), (2, 3), (0, 1, 1, 0), (8, 9)),
+        ((4, 4), (3, 3), (2, 1, 0, 2), (9, 10)),
+    ],
+)
+def test_average_pools_with_uneven_pads(
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    size: tuple[int, int],
+    pad: tuple[int, int, int, int],
+    ceil: bool,
+    count_pad: bool,
+) -> None:
     """Each window by its definition: the mean over its cells, padding counted or not, nothing beyond it."""
-    graph = one_op("avg_pool", {"kernel": kernel, "stride": stride, "pad": pad, "ceil": ceil, "count_pad": count_pad},
-                   ((2, *size),))
+    graph = one_op(
+        "avg_pool",
+        {"kernel": kernel, "stride": stride, "pad": pad, "ceil": ceil, "count_pad": count_pad},
+        ((2, *size),),
+    )
     inputs = arrays_of(((2, *size),), 2)
     x, (top, bottom, left, right) = inputs["x0"], pad
     padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))

@@ -25,7 +25,8 @@ def trained(graph: Graph, weights: dict[str, np.ndarray]) -> torch.nn.Module:
 @pytest.mark.parametrize("momentum", [0.3, 0.01, 1.0, None])
 @pytest.mark.parametrize("shape", [(6, 5, 4), (6,)])
 def test_batch_norm_moves_its_statistics_by_the_share_of_the_new(
-        shape: tuple[int, ...], momentum: float | None) -> None:
+    shape: tuple[int, ...], momentum: float | None
+) -> None:
     """PyTorch's convention: running = (1 - momentum) * running + momentum * batch, the variance unbiased; 0.1."""
     attrs = {} if momentum is None else {"momentum": momentum}
     for graph in (one_op("batch_norm", attrs, (shape,)), in_a_chain("batch_norm", attrs, shape)):
@@ -70,18 +71,33 @@ def default(op: str, name: str) -> Any:
     return OPS[op].param(name).default
 
 
-@pytest.mark.parametrize("op, layer, names", [
-    ("batch_norm", torch.nn.BatchNorm2d, {"eps": "eps", "momentum": "momentum", "affine": "affine"}),
-    ("lrn", torch.nn.LocalResponseNorm, {"alpha": "alpha", "beta": "beta", "k": "k"}),
-    ("conv", torch.nn.Conv2d, {"stride": "stride", "pad": "padding", "dilation": "dilation", "groups": "groups",
-                               "bias": "bias"}),
-    ("conv_transpose", torch.nn.ConvTranspose2d, {
-        "stride": "stride", "pad": "padding", "output_pad": "output_padding", "dilation": "dilation",
-        "groups": "groups", "bias": "bias"}),
-    ("linear", torch.nn.Linear, {"bias": "bias"}),
-    ("max_pool", torch.nn.MaxPool2d, {"pad": "padding", "dilation": "dilation", "ceil": "ceil_mode"}),
-    ("avg_pool", torch.nn.AvgPool2d, {"pad": "padding", "ceil": "ceil_mode", "count_pad": "count_include_pad"}),
-])
+@pytest.mark.parametrize(
+    "op, layer, names",
+    [
+        ("batch_norm", torch.nn.BatchNorm2d, {"eps": "eps", "momentum": "momentum", "affine": "affine"}),
+        ("lrn", torch.nn.LocalResponseNorm, {"alpha": "alpha", "beta": "beta", "k": "k"}),
+        (
+            "conv",
+            torch.nn.Conv2d,
+            {"stride": "stride", "pad": "padding", "dilation": "dilation", "groups": "groups", "bias": "bias"},
+        ),
+        (
+            "conv_transpose",
+            torch.nn.ConvTranspose2d,
+            {
+                "stride": "stride",
+                "pad": "padding",
+                "output_pad": "output_padding",
+                "dilation": "dilation",
+                "groups": "groups",
+                "bias": "bias",
+            },
+        ),
+        ("linear", torch.nn.Linear, {"bias": "bias"}),
+        ("max_pool", torch.nn.MaxPool2d, {"pad": "padding", "dilation": "dilation", "ceil": "ceil_mode"}),
+        ("avg_pool", torch.nn.AvgPool2d, {"pad": "padding", "ceil": "ceil_mode", "count_pad": "count_include_pad"}),
+    ],
+)
 def test_defaults_are_those_of_pytorchs_layer(op: str, layer: type, names: dict[str, str]) -> None:
     theirs = inspect.signature(layer).parameters
     assert {mine: default(op, mine) for mine in names} == {mine: theirs[name].default for mine, name in names.items()}
@@ -115,7 +131,8 @@ def test_a_transposed_convolution_begins_he_normal_by_the_weights_that_meet_in_a
 def test_prelu_begins_at_a_quarter() -> None:
     """He et al. 2015, section 2.1, and PyTorch's nn.PReLU."""
     assert set(initialise(one_op("prelu", {}, ((5,),)))["step.weight"].tolist()) == {
-        float(torch.nn.PReLU().weight.detach())}
+        float(torch.nn.PReLU().weight.detach())
+    }
 
 
 @pytest.mark.parametrize("factor", [2, 4])
@@ -129,11 +146,11 @@ def test_bilinear_weights_are_interpolation(factor: int) -> None:
         up = torch.nn.functional.conv_transpose2d(data, torch.from_numpy(weight), stride=factor)
         inside = slice(factor, -factor)
         if kernel % 2:  # its tents stand on pixels: every f-th result is the pixel itself, the one between a mean
-            middle = up[:, :, factor - 1::factor, factor - 1::factor]
+            middle = up[:, :, factor - 1 :: factor, factor - 1 :: factor]
             assert torch.allclose(middle[..., :5, :5], data, atol=1e-5)
-            between = up[:, :, factor - 1::factor, factor - 1 + factor // 2::factor][..., :5, :4]
+            between = up[:, :, factor - 1 :: factor, factor - 1 + factor // 2 :: factor][..., :5, :4]
             assert torch.allclose(between, (data[..., :-1] + data[..., 1:]) / 2, atol=1e-5)
         else:
             wanted = torch.nn.functional.interpolate(data, scale_factor=factor, mode="bilinear", align_corners=False)
-            cut = up[:, :, factor // 2:-(factor // 2), factor // 2:-(factor // 2)]
+            cut = up[:, :, factor // 2 : -(factor // 2), factor // 2 : -(factor // 2)]
             assert torch.allclose(cut[:, :, inside, inside], wanted[:, :, inside, inside], atol=1e-5)

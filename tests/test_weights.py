@@ -54,14 +54,22 @@ def test_default_is_he_normal_by_fan_in(tiny: Network) -> None:
         assert weight.std() == pytest.approx(math.sqrt(2 / fan_in), rel=0.05)
         assert abs(weight.mean()) < 4 * weight.std() / math.sqrt(weight.size)
         assert np.abs(weight).max() > 3 * weight.std()  # a normal distribution, no uniform one
-    constants = {"stem.bias": 0, "head.bias": 0,
-                 "bn.weight": 1, "bn.bias": 0, "bn.running_mean": 0, "bn.running_var": 1}
+    constants = {
+        "stem.bias": 0,
+        "head.bias": 0,
+        "bn.weight": 1,
+        "bn.bias": 0,
+        "bn.running_mean": 0,
+        "bn.running_var": 1,
+    }
     assert {key: set(arrays[key].tolist()) for key in constants} == {key: {value} for key, value in constants.items()}
     assert {a.dtype for a in arrays.values()} == {np.dtype(np.float32)}
 
 
 def test_init_of_a_spec_is_honoured(tmp_path: Path) -> None:
-    graph = load(tmp_path, """\
+    graph = load(
+        tmp_path,
+        """\
   - flatten
   - a = linear: {out: 400, init: {weight: xavier, bias: -2}}
   - b = linear: {out: 300, init: {weight: he, bias: ones}}
@@ -69,7 +77,8 @@ def test_init_of_a_spec_is_honoured(tmp_path: Path) -> None:
   - d = linear: {out: 300, init: {weight: {uniform: 0.5}}}
   - e = linear: {out: 300, init: {weight: {truncated_normal: 0.125}}}
   - f = linear: {out: 3, init: {weight: zeros}}
-""").inference
+""",
+    ).inference
     w = initialise(graph, 0)
     bound = math.sqrt(6 / (8 * 12 * 12 + 400))  # Glorot and Bengio 2010, equation 16
     assert 0.999 * bound < np.abs(w["a.weight"]).max() <= bound
@@ -92,8 +101,21 @@ def test_initialisers_that_can_stand_in_a_spec(value: object) -> None:
     assert check_init(value) == ""
 
 
-@pytest.mark.parametrize("value", [True, "kaiming", {"normal": -1}, {"normal": "a"}, {"gamma": 1}, {}, [1], None,
-                                   {"normal": 1, "uniform": 1}, {"normal": True}])
+@pytest.mark.parametrize(
+    "value",
+    [
+        True,
+        "kaiming",
+        {"normal": -1},
+        {"normal": "a"},
+        {"gamma": 1},
+        {},
+        [1],
+        None,
+        {"normal": 1, "uniform": 1},
+        {"normal": True},
+    ],
+)
 def test_initialisers_that_cannot(value: object) -> None:
     assert "initialiser" in check_init(value)
 
@@ -143,8 +165,12 @@ def test_every_drawn_tensor_is_random_and_within_bounds(tiny: Network) -> None:
     arrays = draw(tiny.inference, 0)
     assert arrays.keys() == tiny.inference.tensors().keys()
     assert all(len(np.unique(a)) > a.size / 2 for a in arrays.values())
-    bounds = {"bn.weight": (0.5, 1.5), "bn.running_var": (0.5, 1.5),
-              "bn.bias": (-0.2, 0.2), "bn.running_mean": (-0.2, 0.2)}
+    bounds = {
+        "bn.weight": (0.5, 1.5),
+        "bn.running_var": (0.5, 1.5),
+        "bn.bias": (-0.2, 0.2),
+        "bn.running_mean": (-0.2, 0.2),
+    }
     for key, (low, high) in bounds.items():
         assert low <= arrays[key].min() < arrays[key].max() <= high
 
@@ -244,6 +270,8 @@ def test_arrays_come_in_turn_whatever_is_made_ahead(ahead: int, monkeypatch: pyt
     assert max(alive) <= max(4000, ahead) + ahead
     with in_turn(lazy.all(), lazy) as take:
         assert [len(take()) for _ in sizes] == sizes
-    with pytest.raises(ZeroDivisionError), in_turn(Arrays({"a": Lazy((1,), np.dtype(np.float32), lambda: 1 // 0)}),
-                                                   ["a"]) as take:
+    with (
+        pytest.raises(ZeroDivisionError),
+        in_turn(Arrays({"a": Lazy((1,), np.dtype(np.float32), lambda: 1 // 0)}), ["a"]) as take,
+    ):
         take()

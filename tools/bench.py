@@ -63,12 +63,17 @@ def by_helper(outline: str, target: str) -> None:
 
     plan = json.loads(Path(outline).read_text(encoding="utf-8"))
     draw = np.random.default_rng(0)
-    tensors = [helper.make_tensor(t["name"], TensorProto.FLOAT, t["shape"],
-                                  draw.standard_normal(t["shape"], np.float32).tobytes(), raw=True)
-               for t in plan["tensors"]]
+    tensors = [
+        helper.make_tensor(
+            t["name"], TensorProto.FLOAT, t["shape"], draw.standard_normal(t["shape"], np.float32).tobytes(), raw=True
+        )
+        for t in plan["tensors"]
+    ]
     nodes = [helper.make_node(n["op"], n["inputs"], n["outputs"], **n["attributes"]) for n in plan["nodes"]]
-    values = [[helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in plan[side].items()]
-              for side in ("inputs", "outputs")]
+    values = [
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in plan[side].items()]
+        for side in ("inputs", "outputs")
+    ]
     onnx.save(helper.make_model(helper.make_graph(nodes, "googlenet", *values, tensors)), target)
 
 
@@ -107,12 +112,26 @@ def write_outline(model: Path, target: Path) -> None:
     def values(infos: object) -> dict[str, list[int | str]]:
         return {v.name: [d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim] for v in infos}  # type: ignore
 
-    target.write_text(json.dumps({
-        "tensors": [{"name": t.name, "shape": list(t.dims)} for t in graph.initializer],
-        "nodes": [{"op": n.op_type, "inputs": list(n.input), "outputs": list(n.output), "attributes":
-                   {a.name: plain(onnx.helper.get_attribute_value(a)) for a in n.attribute}} for n in graph.node],
-        "inputs": values(graph.input), "outputs": values(graph.output),
-    }, default=list), encoding="utf-8")
+    target.write_text(
+        json.dumps(
+            {
+                "tensors": [{"name": t.name, "shape": list(t.dims)} for t in graph.initializer],
+                "nodes": [
+                    {
+                        "op": n.op_type,
+                        "inputs": list(n.input),
+                        "outputs": list(n.output),
+                        "attributes": {a.name: plain(onnx.helper.get_attribute_value(a)) for a in n.attribute},
+                    }
+                    for n in graph.node
+                ],
+                "inputs": values(graph.input),
+                "outputs": values(graph.output),
+            },
+            default=list,
+        ),
+        encoding="utf-8",
+    )
 
 
 WORKERS = {
@@ -152,8 +171,12 @@ def table(title: str, times: dict[str, list[float]]) -> str:
     """A Markdown table: median, range, and the median ratio to the first row, taken round by round."""
     first = next(iter(times.values()))
     count = f"{len(first)} round{'s' * (len(first) > 1)}"
-    rows = [f"**{title}** ({count})", "", "| process | median | fastest to slowest | ratio |",
-            "| --- | ---: | ---: | ---: |"]
+    rows = [
+        f"**{title}** ({count})",
+        "",
+        "| process | median | fastest to slowest | ratio |",
+        "| --- | ---: | ---: | ---: |",
+    ]
     for name, mine in times.items():
         ratio = statistics.median(a / b for a, b in zip(mine, first, strict=True))
         spread = f"{min(mine):.2f} to {max(mine):.2f} s"
@@ -170,8 +193,10 @@ def machine() -> str:
         cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), cpu)
     packages = ", ".join(f"{p} {version(p)}" for p in ("numpy", "onnx", "onnxscript", "torch", "torchvision"))
     load = f", load average {os.getloadavg()[0]:.1f} at the end" if hasattr(os, "getloadavg") else ""
-    return (f"Measured {time.strftime('%Y-%m-%d')} on {cpu}, {os.cpu_count()} cores{load}, {platform.system()}, "
-            f"Python {platform.python_version()}, {packages}.")
+    return (
+        f"Measured {time.strftime('%Y-%m-%d')} on {cpu}, {os.cpu_count()} cores{load}, {platform.system()}, "
+        f"Python {platform.python_version()}, {packages}."
+    )
 
 
 def measure(rounds: int, exports: int, folder: Path) -> str:
@@ -181,27 +206,59 @@ def measure(rounds: int, exports: int, folder: Path) -> str:
     subprocess.run([*compile_, "--functions", "inline"], check=True, stdout=subprocess.DEVNULL)
     write_outline(model, outline)
     imports = [sys.executable, "-c", "import yaml, networkx, jsonschema, numpy"]
-    small = compare({"python -c 'import yaml, networkx, jsonschema, numpy'": imports,
-                     "netspec check specs/googlenet.yaml": [str(NETSPEC), "check", str(SPEC)]}, rounds, folder)
-    write = compare({"netspec compile specs/googlenet.yaml --to onnx": compile_,
-                     "numpy alone: draw and write the same bytes": [*WORKER, "numpy", str(outline), "plain.bin"],
-                     "onnx.helper: the same nodes and bytes": [*WORKER, "helper", str(outline), "h.onnx"]},
-                    rounds, folder)
-    against = compare({"netspec compile specs/googlenet.yaml --to onnx": compile_,
-                       "torch.onnx.export of torchvision's (TorchScript)": [*WORKER, "torchscript", "t.onnx"],
-                       "torch.onnx.export of torchvision's (dynamo)": [*WORKER, "dynamo", "d.onnx"]}, exports, folder)
-    return "\n\n".join((machine(), table("Checking a spec", small), table("Compiling to ONNX: the floor", write),
-                        table("Compiling to ONNX: the exporters", against), *drawing(rounds, folder)))
+    small = compare(
+        {
+            "python -c 'import yaml, networkx, jsonschema, numpy'": imports,
+            "netspec check specs/googlenet.yaml": [str(NETSPEC), "check", str(SPEC)],
+        },
+        rounds,
+        folder,
+    )
+    write = compare(
+        {
+            "netspec compile specs/googlenet.yaml --to onnx": compile_,
+            "numpy alone: draw and write the same bytes": [*WORKER, "numpy", str(outline), "plain.bin"],
+            "onnx.helper: the same nodes and bytes": [*WORKER, "helper", str(outline), "h.onnx"],
+        },
+        rounds,
+        folder,
+    )
+    against = compare(
+        {
+            "netspec compile specs/googlenet.yaml --to onnx": compile_,
+            "torch.onnx.export of torchvision's (TorchScript)": [*WORKER, "torchscript", "t.onnx"],
+            "torch.onnx.export of torchvision's (dynamo)": [*WORKER, "dynamo", "d.onnx"],
+        },
+        exports,
+        folder,
+    )
+    return "\n\n".join(
+        (
+            machine(),
+            table("Checking a spec", small),
+            table("Compiling to ONNX: the floor", write),
+            table("Compiling to ONNX: the exporters", against),
+            *drawing(rounds, folder),
+        )
+    )
 
 
 def drawing(rounds: int, folder: Path) -> list[str]:
     """The tables of pictures: what a page shows, and once each, what takes long."""
     page = [str(NETSPEC), "draw", "googlenet", "-q", "-o"]
-    pages = compare({"netspec draw googlenet -o g.svg": [*page, "g.svg"],
-                     "netspec draw googlenet -o g.html": [*page, "g.html"],
-                     "netspec draw googlenet -o g.mmd": [*page, "g.mmd"]}, rounds, folder)
-    large = {f"netspec draw {name} --unfold": [str(NETSPEC), "draw", name, "--unfold", "-q", "-o", "u.svg"]
-             for name in ("nasnet_a_large", "densenet264", "resnet1202_cifar")}
+    pages = compare(
+        {
+            "netspec draw googlenet -o g.svg": [*page, "g.svg"],
+            "netspec draw googlenet -o g.html": [*page, "g.html"],
+            "netspec draw googlenet -o g.mmd": [*page, "g.mmd"],
+        },
+        rounds,
+        folder,
+    )
+    large = {
+        f"netspec draw {name} --unfold": [str(NETSPEC), "draw", name, "--unfold", "-q", "-o", "u.svg"]
+        for name in ("nasnet_a_large", "densenet264", "resnet1202_cifar")
+    }
     once = compare({"the catalogue as SVG and HTML, two processes": [*WORKER, "catalogue"], **large}, 1, folder)
     return [table("Drawing what fits a page", pages), table("Drawing the whole", once)]
 

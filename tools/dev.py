@@ -22,8 +22,16 @@ CONSTRAINTS = TOOLS / "constraints.txt"
 OLDEST = TOOLS / "oldest.txt"
 OLDEST_ENV = ROOT / ".venv-oldest"
 OLDEST_PYTHON = OLDEST_ENV / PYTHON.relative_to(ENV)
-CONFORMANCE = ("onnx_ops", "torch_ops", "edge_values", "half_precision", "good_specs_run", "onnx_backend", "cli",
-               "checkpoint_files")
+CONFORMANCE = (
+    "onnx_ops",
+    "torch_ops",
+    "edge_values",
+    "half_precision",
+    "good_specs_run",
+    "onnx_backend",
+    "cli",
+    "checkpoint_files",
+)
 """What runs with the oldest dependencies: the numbers of both backends, and each library's part in a command."""
 TORCH_CPU = "https://download.pytorch.org/whl/cpu"
 
@@ -140,27 +148,42 @@ def demo() -> None:
 
 
 def check() -> int:
-    """Runs lint, types and the quick part of the suite; all three, even if one fails."""
+    """Runs the formatter, lint, types and the quick part of the suite; all four, even if one fails."""
+    form = run(PYTHON, "-m", "ruff", "format", "--check", ".")
     lint = run(PYTHON, "-m", "ruff", "check", ".")
     types = run(PYTHON, "-m", "mypy")
-    return tests([]) or types or lint
+    return tests([]) or types or lint or form
 
 
 def main() -> int:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(prog="tools/dev", description="Commands for developers of netspec; each makes "
-                                     "the environment .venv that it needs.")
+    parser = argparse.ArgumentParser(
+        prog="tools/dev",
+        description="Commands for developers of netspec; each makes the environment .venv that it needs.",
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("setup", help="make the environment for everything below")
     commands.add_parser("demo", help="compile GoogLeNet to ONNX and run it (needs neither torch nor a GPU)")
-    commands.add_parser("test", help="run the tests; --slow for all of them, --oldest for the conformance tests with "
-                        "the oldest dependencies, other arguments go to pytest", add_help=False)
-    commands.add_parser("check", help="lint, types and the quick tests")
+    commands.add_parser(
+        "test",
+        help="run the tests; --slow for all of them, --oldest for the conformance tests with "
+        "the oldest dependencies, other arguments go to pytest",
+        add_help=False,
+    )
+    commands.add_parser("check", help="the formatter, lint, types and the quick tests")
     commands.add_parser("fuzz", help="check mutated specs: --seconds N, -j 2, --resume, --seed N", add_help=False)
-    commands.add_parser("bench", help="time netspec against the exporters of PyTorch, or with --memory "
-                        "measure what it takes; --write updates docs/benchmarks.md", add_help=False)
-    commands.add_parser("faults", help="write every output while the disk fails and processes are killed: --faults N, "
-                        "--kills N, --seed N, -j 2; --write updates docs/reliability.md", add_help=False)
+    commands.add_parser(
+        "bench",
+        help="time netspec against the exporters of PyTorch, or with --memory "
+        "measure what it takes; --write updates docs/benchmarks.md",
+        add_help=False,
+    )
+    commands.add_parser(
+        "faults",
+        help="write every output while the disk fails and processes are killed: --faults N, "
+        "--kills N, --seed N, -j 2; --write updates docs/reliability.md",
+        add_help=False,
+    )
     commands.add_parser("parity", help="compare with every model of torchvision and timm, and write docs/parity.md")
     commands.add_parser("pictures", help="draw the pictures of the docs again")
     commands.add_parser("docs", help="write the generated parts of the docs again")

@@ -69,8 +69,9 @@ OUTPUTS = [
     Output("ONNX, one file over external data", ONNX, f"{ONNX} --external-data"),
     Output("ONNX, external data over one file", f"{ONNX} --external-data", ONNX),
     Output("PyTorch source and .pth", "compile net{n}.yaml --to torch -o net.py --seed {n}"),
-    Output("PyTorch source and .safetensors", "compile net{n}.yaml --to torch -o net.py --seed {n}",
-           without=("torch",)),
+    Output(
+        "PyTorch source and .safetensors", "compile net{n}.yaml --to torch -o net.py --seed {n}", without=("torch",)
+    ),
     Output("JSON", "compile net{n}.yaml --to json -o net.json"),
     *(Output(f"draw, {kind}", f"draw net{{n}}.yaml -o net.{kind}") for kind in ("svg", "png", "html", "dot", "mmd")),
     Output("plot, SVG", "plot params net{n}.yaml -o plot.svg"),
@@ -143,8 +144,9 @@ class Trials:
                 shutil.copy(path, place)
         return place
 
-    def command(self, output: Output, place: Path, command: str, version: int, plan: Plan,
-                kill_after: float | None = None) -> tuple[int, str, list[str]]:
+    def command(
+        self, output: Output, place: Path, command: str, version: int, plan: Plan, kill_after: float | None = None
+    ) -> tuple[int, str, list[str]]:
         """Runs a command in a fork; gives its exit code (negative: the signal), what it said, and its operations."""
         log = self.folder / "log"
         log.write_bytes(b"")
@@ -330,15 +332,18 @@ def measure(faults: int, kills: int, seed: int, jobs: int) -> tuple[dict[str, Ta
 
 def table(tallies: dict[str, Tally], kinds: Counter[str], seed: str) -> str:
     """The figures as Markdown."""
-    rows = ["| output | faults | kills | old one kept | new one written | source refuses | torn, lost or left |",
-            "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
+    rows = [
+        "| output | faults | kills | old one kept | new one written | source refuses | torn, lost or left |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
     total, met = Tally(), ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
     for name, t in [*tallies.items(), ("all", total)]:
         rows.append(f"| {name} | {t.faults} | {t.kills} | {t.kept} | {t.written} | {t.refused} | {len(t.wrong)} |")
         if t is not total:
             total.add(t)
-    return "\n".join([f"{machine()} Seed {seed}. Operations that the runs did, before or without a fault: {met}.", "",
-                      *rows])
+    return "\n".join(
+        [f"{machine()} Seed {seed}. Operations that the runs did, before or without a fault: {met}.", "", *rows]
+    )
 
 
 def main() -> int:

@@ -21,15 +21,92 @@ NUMBERS = """
 1e400 0.5 -0.0 1e9 010 0x10 1_000 1.0 100000 1000000 3.0 0.1
 """.split()
 EXPRESSIONS = [
-    "=1", "=x", "=i", "=k", "=n", "=in.channels", "=x.height", "=out * 2", "=[1, 2]", "=1 // 0", "=[0] * 100000",
-    "=range(100000)", "=[k for k in range(9)]", "=sum([1])", "=1 < 2", "=not true", "=a.b.c", "={k}", "='a' == 'b'",
-    "=2 ** 62", "=2 ** 64", "=min()", "=len(1)", "=max([])", "={", "=)", "='", "=1 if true else 2", "=zip([1], [2])",
-    "=divisible(7, by=8)", "=[[0] * 1000] * 100", "{k}", "{i}", "{", "}", "{}", "{k + 1}", "a{i}", "h{k}b{j}", "{'a'}",
+    "=1",
+    "=x",
+    "=i",
+    "=k",
+    "=n",
+    "=in.channels",
+    "=x.height",
+    "=out * 2",
+    "=[1, 2]",
+    "=1 // 0",
+    "=[0] * 100000",
+    "=range(100000)",
+    "=[k for k in range(9)]",
+    "=sum([1])",
+    "=1 < 2",
+    "=not true",
+    "=a.b.c",
+    "={k}",
+    "='a' == 'b'",
+    "=2 ** 62",
+    "=2 ** 64",
+    "=min()",
+    "=len(1)",
+    "=max([])",
+    "={",
+    "=)",
+    "='",
+    "=1 if true else 2",
+    "=zip([1], [2])",
+    "=divisible(7, by=8)",
+    "=[[0] * 1000] * 100",
+    "{k}",
+    "{i}",
+    "{",
+    "}",
+    "{}",
+    "{k + 1}",
+    "a{i}",
+    "h{k}b{j}",
+    "{'a'}",
 ]
 PIECES = [
-    *WORDS, *NUMBERS, *EXPRESSIONS, "- ", ": ", "[", "]", "{", "}", ",", "#", "'", '"', "&a ", "*a", "!!int ", "|", ">",
-    "---", "...", "%YAML 1.1", "<<: *a", "? ", "\t", "\r", "\n", "\n  ", " ", "=", "..", "a/b", "\\", "\u00e9",
-    "\u7db2", "\u2028", "\ufeff", "\x00", "\x1b[31m", "a b", "a;b", "a.b", "~", "@", "`",
+    *WORDS,
+    *NUMBERS,
+    *EXPRESSIONS,
+    "- ",
+    ": ",
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    "#",
+    "'",
+    '"',
+    "&a ",
+    "*a",
+    "!!int ",
+    "|",
+    ">",
+    "---",
+    "...",
+    "%YAML 1.1",
+    "<<: *a",
+    "? ",
+    "\t",
+    "\r",
+    "\n",
+    "\n  ",
+    " ",
+    "=",
+    "..",
+    "a/b",
+    "\\",
+    "\u00e9",
+    "\u7db2",
+    "\u2028",
+    "\ufeff",
+    "\x00",
+    "\x1b[31m",
+    "a b",
+    "a;b",
+    "a.b",
+    "~",
+    "@",
+    "`",
 ]
 TOKEN = re.compile(rb"[A-Za-z_][A-Za-z0-9_]*|[0-9.]+|\s+|.", re.DOTALL)
 LARGEST = 200_000
@@ -44,9 +121,9 @@ class Mutator:
     def mutate(self, text: bytes) -> bytes:
         """The text after one change or a few."""
         for _ in range(self.rng.choice((1, 1, 1, 1, 1, 2, 2, 3, 6))):
-            change = self.rng.choices(
-                (self.byte, self.token, self.line, self.splice, self.structure), (2, 4, 3, 1, 6)
-            )[0]
+            change = self.rng.choices((self.byte, self.token, self.line, self.splice, self.structure), (2, 4, 3, 1, 6))[
+                0
+            ]
             text = change(text)[:LARGEST]
         return text
 
@@ -219,4 +296,3 @@ def nodes(tree: Any) -> Any:
             yield holder, key
             if isinstance(value, (dict, list)):
                 todo.append(value)
-

@@ -122,8 +122,15 @@ def main() -> int:
             rows.append(f"| {net} | {way} | {source} | {taken / MB:,.0f} MB | {bound / MB:,.0f} MB |")
             print(rows[-1], flush=True)
             over += taken > bound
-    table = "\n".join([machine(), "", "| network | written as | weights from | peak | at most |",
-                       "| --- | --- | --- | ---: | ---: |", *rows])
+    table = "\n".join(
+        [
+            machine(),
+            "",
+            "| network | written as | weights from | peak | at most |",
+            "| --- | --- | --- | ---: | ---: |",
+            *rows,
+        ]
+    )
     if args.write:
         head, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
         PAGE.write_text(f"{head}{BEGIN}\n\n{table}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")

@@ -40,8 +40,15 @@ class OnnxBackend:
             from netspec_onnx.emit import versions
         return "opset {}, IR version {}".format(*versions(graph, options))
 
-    def run(self, graph: Graph, arrays: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray],
-            device: str = "cpu", repeat: int = 1, options: Options = DEFAULTS) -> Result:
+    def run(
+        self,
+        graph: Graph,
+        arrays: Mapping[str, np.ndarray],
+        inputs: Mapping[str, np.ndarray],
+        device: str = "cpu",
+        repeat: int = 1,
+        options: Options = DEFAULTS,
+    ) -> Result:
         """Runs a graph in onnxruntime; raises MissingError where the library or the device is not there."""
         with importing(self.name, "onnxruntime"):
             from netspec_onnx.run import run_graph

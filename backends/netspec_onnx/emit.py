@@ -28,7 +28,9 @@ IR_VERSION = 10
 """The lowest that has metadata on nodes, which carry the block's path and the line of the spec."""
 
 ELEMENTS: dict[str, tuple[int, type[np.floating[Any]]]] = {
-    "float32": (onnx.TensorProto.FLOAT, np.float32), "float16": (onnx.TensorProto.FLOAT16, np.float16)}
+    "float32": (onnx.TensorProto.FLOAT, np.float32),
+    "float16": (onnx.TensorProto.FLOAT16, np.float16),
+}
 """What a model may compute in: ONNX's type and numpy's."""
 
 
@@ -100,8 +102,9 @@ class Emitter:
             if name in self.graph.nx and Ref(name) not in scope.values:
                 scope.values[Ref(name)] = f"{name}:0"
         self.items(root, scope)
-        scope.nodes += [helper.make_node("Identity", [scope.value(ref)], [name], name=f"/{name}/Identity")
-                        for ref, name in copies]
+        scope.nodes += [
+            helper.make_node("Identity", [scope.value(ref)], [name], name=f"/{name}/Identity") for ref, name in copies
+        ]
         return scope
 
     def items(self, region: Region, scope: _Scope) -> None:
@@ -135,8 +138,12 @@ class Emitter:
                     return scope.tensor(f"{node.weights_at}.{value}")
                 return names.get(value) or (f"{tag}:{value}" if value else "")
 
-            inputs = [self.constant(v, f"{path}:{row.op_type.lower()}{types[row.op_type]}.{i}", name, scope, row.exact)
-                      if isinstance(v, np.ndarray) else named(v) for i, v in enumerate(row.inputs)]
+            inputs = [
+                self.constant(v, f"{path}:{row.op_type.lower()}{types[row.op_type]}.{i}", name, scope, row.exact)
+                if isinstance(v, np.ndarray)
+                else named(v)
+                for i, v in enumerate(row.inputs)
+            ]
             made = helper.make_node(row.op_type, inputs, [named(v) for v in row.outputs], name=name, **row.attrs)
             self.annotate(made, path.rpartition(".")[0], str(node.span or ""))
             scope.nodes.append(made)
@@ -146,8 +153,7 @@ class Emitter:
         rows = ROWS[node.op](node, [self.graph.shape(r) for r in node.inputs])
         return in_half(node, rows, weights) if element(self.options)[1] is np.float16 else rows
 
-    def constant(self, array: np.ndarray, value: str, name: str, scope: _Scope,
-                 exact: bool = False) -> str:
+    def constant(self, array: np.ndarray, value: str, name: str, scope: _Scope, exact: bool = False) -> str:
         """Writes a constant; numbers take the type of the model, unless they are exact."""
         if array.dtype == np.float32 and not exact:
             array = array.astype(element(self.options)[1])
@@ -175,8 +181,13 @@ class Emitter:
         function = self.function(region, inner, [*formal, *weights])
         path = scope.region.relative(region.path)
         operands = [*(scope.value(r) for r in region.inputs), *(scope.tensor(k) for k in tensors)]
-        made = helper.make_node(function.name, operands, [scope.value(r) for r in region.outputs], domain=DOMAIN,
-                                name=f"/{path.replace('.', '/')}")
+        made = helper.make_node(
+            function.name,
+            operands,
+            [scope.value(r) for r in region.outputs],
+            domain=DOMAIN,
+            name=f"/{path.replace('.', '/')}",
+        )
         self.annotate(made, path.rpartition(".")[0], str(region.scope.span or ""))
         scope.nodes.append(made)
         return None
@@ -184,8 +195,9 @@ class Emitter:
     def function(self, region: Region, inner: _Scope, inputs: list[str]) -> onnx.FunctionProto:
         """The function of a block: one for all calls with the same body; other bodies get a number."""
         outputs = [inner.value(r) for r in region.outputs]
-        made = onnx.FunctionProto(domain=DOMAIN, name=region.scope.block, input=inputs, output=outputs,
-                                  node=inner.nodes)
+        made = onnx.FunctionProto(
+            domain=DOMAIN, name=region.scope.block, input=inputs, output=outputs, node=inner.nodes
+        )
         key = made.SerializeToString(deterministic=True)
         if key not in self.functions:
             name, count = region.scope.block, 1
@@ -223,17 +235,30 @@ def structure(graph: Graph, options: Options) -> onnx.ModelProto:
         return helper.make_tensor_value_info(name, kind, list(shape))
 
     made = {name for node in scope.nodes for name in node.output} - graph.outputs.keys()
-    values = {scope.value(Ref(n.path, i)): shape for n in graph.nodes.values() if n.op != "input"
-              for i, shape in enumerate(n.shapes)}
-    proto = helper.make_graph(scope.nodes, graph.name, [info(n.path, n.shape) for n in graph.inputs],
-                              [info(name, graph.shape(o.ref)) for name, o in graph.outputs.items()],
-                              value_info=[info(name, shape) for name, shape in values.items() if name in made])
+    values = {
+        scope.value(Ref(n.path, i)): shape
+        for n in graph.nodes.values()
+        if n.op != "input"
+        for i, shape in enumerate(n.shapes)
+    }
+    proto = helper.make_graph(
+        scope.nodes,
+        graph.name,
+        [info(n.path, n.shape) for n in graph.inputs],
+        [info(name, graph.shape(o.ref)) for name, o in graph.outputs.items()],
+        value_info=[info(name, shape) for name, shape in values.items() if name in made],
+    )
     opsets = [helper.make_opsetid("", opset)]
     for function in emitter.functions.values():
         function.opset_import.extend([*opsets, helper.make_opsetid(DOMAIN, 1)])
-    model = helper.make_model(proto, functions=list(emitter.functions.values()), producer_name="netspec",
-                              producer_version=__version__, doc_string=utf8(graph.title),
-                              opset_imports=[*opsets, *([helper.make_opsetid(DOMAIN, 1)] if emitter.functions else [])])
+    model = helper.make_model(
+        proto,
+        functions=list(emitter.functions.values()),
+        producer_name="netspec",
+        producer_version=__version__,
+        doc_string=utf8(graph.title),
+        opset_imports=[*opsets, *([helper.make_opsetid(DOMAIN, 1)] if emitter.functions else [])],
+    )
     model.ir_version = ir_version
     if options.origin and graph.tensors():
         model.metadata_props.add(key=WEIGHTS_KEY, value=options.origin)
@@ -282,8 +307,9 @@ def tensors(graph: Graph, arrays: Mapping[str, np.ndarray], options: Options) ->
     shapes = fitting(graph, arrays, options)
     with in_turn(arrays, shapes) as take:
         for key, shape in shapes.items():
-            yield onnx.TensorProto(name=key, dims=shape, data_type=kind,
-                                   raw_data=converted(key, take(), options).tobytes())
+            yield onnx.TensorProto(
+                name=key, dims=shape, data_type=kind, raw_data=converted(key, take(), options).tobytes()
+            )
 
 
 def weight_bytes(graph: Graph, options: Options) -> int:

@@ -47,8 +47,9 @@ def check_variances(graph: Graph, arrays: Mapping[str, np.ndarray]) -> None:
             with np.errstate(over="ignore"):
                 half = arrays[key].astype(np.float16).astype(np.float64)
             if (np.abs(half - exact) > 0.01 * np.abs(exact + eps))[np.isfinite(half)].any():
-                raise DataError("NS603", f"the variance '{key}' holds numbers that float16 loses (below 6e-5)",
-                                "--dtype float32")
+                raise DataError(
+                    "NS603", f"the variance '{key}' holds numbers that float16 loses (below 6e-5)", "--dtype float32"
+                )
 
 
 def _within(node: Node, values: np.ndarray) -> None:
@@ -56,8 +57,9 @@ def _within(node: Node, values: np.ndarray) -> None:
     if (size := float(np.abs(finite).max(initial=0))) > LARGEST:
         name = next((k for k, v in node.attrs.items() if isinstance(v, (int, float)) and abs(v) == size), "")
         of = f"'{name}' of '{node.op}'" if name else f"a constant of '{node.op}'"
-        raise SpecError([Diagnostic("NS603", f"{of} is {size:.6g}, beyond float16's 65504", node.span,
-                                    "--dtype float32")])
+        raise SpecError(
+            [Diagnostic("NS603", f"{of} is {size:.6g}, beyond float16's 65504", node.span, "--dtype float32")]
+        )
 
 
 def _lossy(values: np.ndarray) -> bool:
@@ -67,12 +69,23 @@ def _lossy(values: np.ndarray) -> bool:
 
 def _in_single(rows: Sequence[N], tensors: Set[str]) -> list[N]:
     """The rows with casts around: to float32 of what enters, back to float16 of the results."""
+
     def outer(value: object) -> bool:
         return isinstance(value, str) and (value in tensors or value[:1] in "xy" and value[1:].isdigit())
 
     entering = dict.fromkeys(v for row in rows for v in row.inputs if isinstance(v, str) and outer(v))
     results = [v for row in rows for v in row.outputs if outer(v)]
-    inside = [replace(row, exact=True, inputs=tuple(f"{v}.single" if outer(v) else v for v in row.inputs),
-                      outputs=tuple(f"{v}.single" if outer(v) else v for v in row.outputs)) for row in rows]
-    return [*(n("Cast", v, out=f"{v}.single", to=onnx.TensorProto.FLOAT) for v in entering), *inside,
-            *(n("Cast", f"{v}.single", out=v, to=onnx.TensorProto.FLOAT16) for v in results)]
+    inside = [
+        replace(
+            row,
+            exact=True,
+            inputs=tuple(f"{v}.single" if outer(v) else v for v in row.inputs),
+            outputs=tuple(f"{v}.single" if outer(v) else v for v in row.outputs),
+        )
+        for row in rows
+    ]
+    return [
+        *(n("Cast", v, out=f"{v}.single", to=onnx.TensorProto.FLOAT) for v in entering),
+        *inside,
+        *(n("Cast", f"{v}.single", out=v, to=onnx.TensorProto.FLOAT16) for v in results),
+    ]

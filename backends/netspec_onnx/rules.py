@@ -70,21 +70,42 @@ def _onnx_pads(pads: Pads) -> list[int]:
 
 def _conv(node: Node, shapes: list[Shape]) -> list[N]:
     a = node.attrs
-    return [n("Conv", "x0", *_tensors(node), kernel_shape=list(a["kernel"]), strides=list(a["stride"]),
-              pads=_onnx_pads(a["pad"]), dilations=list(a["dilation"]), group=a["groups"])]
+    return [
+        n(
+            "Conv",
+            "x0",
+            *_tensors(node),
+            kernel_shape=list(a["kernel"]),
+            strides=list(a["stride"]),
+            pads=_onnx_pads(a["pad"]),
+            dilations=list(a["dilation"]),
+            group=a["groups"],
+        )
+    ]
 
 
 def _conv_transpose(node: Node, shapes: list[Shape]) -> list[N]:
     a = node.attrs
-    return [n("ConvTranspose", "x0", *_tensors(node), kernel_shape=list(a["kernel"]), strides=list(a["stride"]),
-              pads=_onnx_pads(a["pad"]), dilations=list(a["dilation"]), group=a["groups"],
-              output_padding=list(a["output_pad"]))]
+    return [
+        n(
+            "ConvTranspose",
+            "x0",
+            *_tensors(node),
+            kernel_shape=list(a["kernel"]),
+            strides=list(a["stride"]),
+            pads=_onnx_pads(a["pad"]),
+            dilations=list(a["dilation"]),
+            group=a["groups"],
+            output_padding=list(a["output_pad"]),
+        )
+    ]
 
 
 def _batch_norm(node: Node, shapes: list[Shape]) -> list[N]:
     c = int(node.shape[1])
-    scale: tuple[Value, Value] = ("weight", "bias") if node.attrs["affine"] else (
-        np.ones(c, np.float32), np.zeros(c, np.float32))
+    scale: tuple[Value, Value] = (
+        ("weight", "bias") if node.attrs["affine"] else (np.ones(c, np.float32), np.zeros(c, np.float32))
+    )
     return [n("BatchNormalization", "x0", *scale, "running_mean", "running_var", epsilon=node.attrs["eps"])]
 
 
@@ -93,15 +114,20 @@ def _layer_norm(node: Node, shapes: list[Shape]) -> list[N]:
     scale: list[Value] = ["weight", "bias"] if node.attrs["affine"] else [np.ones(int(node.shape[1]), np.float32)]
     if len(node.shape) == 2:
         return [n("LayerNormalization", "x0", *scale, axis=-1, epsilon=node.attrs["eps"])]
-    return [n("Transpose", "x0", out="last", perm=[0, 2, 3, 1]),
-            n("LayerNormalization", "last", *scale, out="normed", axis=-1, epsilon=node.attrs["eps"]),
-            n("Transpose", "normed", perm=[0, 3, 1, 2])]
+    return [
+        n("Transpose", "x0", out="last", perm=[0, 2, 3, 1]),
+        n("LayerNormalization", "last", *scale, out="normed", axis=-1, epsilon=node.attrs["eps"]),
+        n("Transpose", "normed", perm=[0, 3, 1, 2]),
+    ]
 
 
 def _l2_norm(node: Node, shapes: list[Shape]) -> list[N]:
     """Not LpNormalization: it divides by zero where a vector is zero."""
-    return [n("ReduceL2", "x0", ints(1), out="norm"), n("Max", "norm", floats(node.attrs["eps"]), out="size"),
-            n("Div", "x0", "size")]
+    return [
+        n("ReduceL2", "x0", ints(1), out="norm"),
+        n("Max", "norm", floats(node.attrs["eps"]), out="size"),
+        n("Div", "x0", "size"),
+    ]
 
 
 def _prelu(node: Node, shapes: list[Shape]) -> list[N]:
@@ -125,8 +151,12 @@ def _end_pads(node: Node, shape: Shape, dilation: tuple[int, int]) -> Pads:
         return top, bottom, left, right
     _, _, h, w = map(int, (0, *shape[1:]))
     _, _, oh, ow = map(int, (0, *node.shape[1:]))
-    return (top, max(0, (oh - 1) * sh + dilation[0] * (kh - 1) + 1 - h - top),
-            left, max(0, (ow - 1) * sw + dilation[1] * (kw - 1) + 1 - w - left))
+    return (
+        top,
+        max(0, (oh - 1) * sh + dilation[0] * (kh - 1) + 1 - h - top),
+        left,
+        max(0, (ow - 1) * sw + dilation[1] * (kw - 1) + 1 - w - left),
+    )
 
 
 def _max_pool(node: Node, shapes: list[Shape]) -> list[N]:
@@ -175,8 +205,10 @@ def _adaptive_avg_pool(node: Node, shapes: list[Shape]) -> list[N]:
     if all(s % o == 0 for s, o in zip(sizes, out, strict=True)):
         kernel = [s // o for s, o in zip(sizes, out, strict=True)]
         return [n("AveragePool", "x0", kernel_shape=kernel, strides=kernel)]
-    return [n("MatMul", _means(sizes[0], out[0]), "x0", out="rows"),
-            n("MatMul", "rows", np.ascontiguousarray(_means(sizes[1], out[1]).T))]
+    return [
+        n("MatMul", _means(sizes[0], out[0]), "x0", out="rows"),
+        n("MatMul", "rows", np.ascontiguousarray(_means(sizes[1], out[1]).T)),
+    ]
 
 
 def _means(size: int, out: int) -> np.ndarray:
@@ -200,9 +232,11 @@ def _affine(node: Node, shapes: list[Shape]) -> list[N]:
 def _channel_shuffle(node: Node, shapes: list[Shape]) -> list[N]:
     _, c, h, w = map(int, (0, *shapes[0][1:]))
     g = node.attrs["groups"]
-    return [n("Reshape", "x0", ints(0, g, c // g, h, w), out="groups"),
-            n("Transpose", "groups", out="mixed", perm=[0, 2, 1, 3, 4]),
-            n("Reshape", "mixed", ints(0, c, h, w))]
+    return [
+        n("Reshape", "x0", ints(0, g, c // g, h, w), out="groups"),
+        n("Transpose", "groups", out="mixed", perm=[0, 2, 1, 3, 4]),
+        n("Reshape", "mixed", ints(0, c, h, w)),
+    ]
 
 
 def _subsample(node: Node, shapes: list[Shape]) -> list[N]:
@@ -234,24 +268,49 @@ def _upsample(node: Node, shapes: list[Shape]) -> list[N]:
 def _deform_conv(node: Node, shapes: list[Shape]) -> list[N]:
     a = node.attrs
     (kh, kw), bias = a["kernel"], ["bias"] if a["bias"] else []
-    return [n("DeformConv", "x0", "weight", "x1", *bias, since=19, kernel_shape=[kh, kw], strides=list(a["stride"]),
-              pads=_onnx_pads(a["pad"]), dilations=list(a["dilation"]), group=a["groups"],
-              offset_group=int(shapes[1][1]) // (2 * kh * kw))]
+    return [
+        n(
+            "DeformConv",
+            "x0",
+            "weight",
+            "x1",
+            *bias,
+            since=19,
+            kernel_shape=[kh, kw],
+            strides=list(a["stride"]),
+            pads=_onnx_pads(a["pad"]),
+            dilations=list(a["dilation"]),
+            group=a["groups"],
+            offset_group=int(shapes[1][1]) // (2 * kh * kw),
+        )
+    ]
 
 
 def _roi_boxes(index: Value, boxes: Value, node: Node, size: tuple[int, int], out: str) -> N:
     """RoiAlign with pixels that cover i to i + 1."""
-    return n("RoiAlign", "x0", boxes, index, out=out, mode="avg", coordinate_transformation_mode="half_pixel",
-             output_height=size[0], output_width=size[1], sampling_ratio=node.attrs["samples"],
-             spatial_scale=node.attrs["scale"])
+    return n(
+        "RoiAlign",
+        "x0",
+        boxes,
+        index,
+        out=out,
+        mode="avg",
+        coordinate_transformation_mode="half_pixel",
+        output_height=size[0],
+        output_width=size[1],
+        sampling_ratio=node.attrs["samples"],
+        spatial_scale=node.attrs["scale"],
+    )
 
 
 def _roi_align(node: Node, shapes: list[Shape]) -> list[N]:
-    return [n("Slice", "x1", ints(0), ints(1), ints(1), out="first"),
-            n("Squeeze", "first", ints(1), out="image"),
-            n("Cast", "image", out="index", to=onnx.TensorProto.INT64),
-            n("Slice", "x1", ints(1), ints(5), ints(1), out="boxes"),
-            _roi_boxes("index", "boxes", node, node.attrs["size"], "y0")]
+    return [
+        n("Slice", "x1", ints(0), ints(1), ints(1), out="first"),
+        n("Squeeze", "first", ints(1), out="image"),
+        n("Cast", "image", out="index", to=onnx.TensorProto.INT64),
+        n("Slice", "x1", ints(1), ints(5), ints(1), out="boxes"),
+        _roi_boxes("index", "boxes", node, node.attrs["size"], "y0"),
+    ]
 
 
 def _deform_roi_pool(node: Node, shapes: list[Shape]) -> list[N]:
@@ -297,8 +356,14 @@ def _lrn(node: Node, shapes: list[Shape]) -> list[N]:
     return [
         n("Mul", "x0", "x0", out="squares"),
         n("Reshape", "squares", ints(0, 1, c, h * w), out="rows"),
-        n("AveragePool", "rows", out="means", kernel_shape=[a["size"], 1], pads=[half, 0, half, 0],
-          count_include_pad=1),
+        n(
+            "AveragePool",
+            "rows",
+            out="means",
+            kernel_shape=[a["size"], 1],
+            pads=[half, 0, half, 0],
+            count_include_pad=1,
+        ),
         n("Reshape", "means", ints(0, c, h, w), out="mean"),
         n("Mul", "mean", floats(a["alpha"]), out="scaled"),
         n("Add", "scaled", floats(a["k"]), out="sum"),

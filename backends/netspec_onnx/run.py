@@ -66,12 +66,15 @@ def _without_cuda(said: str, otherwise: str) -> MissingError:
     """The error of a CUDA provider that does not start; names the libraries that onnxruntime missed."""
     missed = [line.split()[3].rstrip(":") for line in said.splitlines() if line.startswith("Failed to load ")]
     why = f"{', '.join(missed)} cannot be loaded" if missed else otherwise[:300]
-    return MissingError(f"onnxruntime cannot use CUDA: {why}",
-                        "pip install 'onnxruntime-gpu[cuda,cudnn]' brings CUDA's libraries; the driver must be there")
+    return MissingError(
+        f"onnxruntime cannot use CUDA: {why}",
+        "pip install 'onnxruntime-gpu[cuda,cudnn]' brings CUDA's libraries; the driver must be there",
+    )
 
 
-def run_graph(graph: Graph, arrays: Mapping[str, Any], inputs: Mapping[str, Any], device: str,
-              repeat: int, options: Options) -> Result:
+def run_graph(
+    graph: Graph, arrays: Mapping[str, Any], inputs: Mapping[str, Any], device: str, repeat: int, options: Options
+) -> Result:
     """Runs a graph, by way of a file where one message cannot hold the weights; raises MissingError, DataError."""
     if weight_bytes(graph, options) <= LIMIT:
         return run_model(build_model(graph, arrays, options), inputs, device, repeat)
@@ -121,11 +124,13 @@ class Opened:
     def _feed(self, inputs: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
         """The inputs as onnxruntime takes them, and whether results have to come as its own values."""
         said: list[str] = []
-        fitted = {name: fit(inputs[name], port, f"the input '{name}'", said.append)
-                  for name, port in self.inputs.items()}
+        fitted = {
+            name: fit(inputs[name], port, f"the input '{name}'", said.append) for name, port in self.inputs.items()
+        }
         through_values = any(port.element in EXTENDED for port in self.outputs.values() if port.kind == "tensor")
-        return {name: to_runtime(value, self.inputs[name], through_values) for name, value in fitted.items()}, \
-            through_values
+        return {
+            name: to_runtime(value, self.inputs[name], through_values) for name, value in fitted.items()
+        }, through_values
 
 
 def _port(info: Any) -> Port:

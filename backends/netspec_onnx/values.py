@@ -26,8 +26,9 @@ def to_runtime(value: Any, port: Port, always: bool) -> Any:
     if not always:
         return value
     if port.kind != "tensor" or port.element == "string":
-        raise DataError("NS701", f"onnxruntime's Python interface takes no {port.type} where a result is of a type "
-                        "that numpy lacks")
+        raise DataError(
+            "NS701", f"onnxruntime's Python interface takes no {port.type} where a result is of a type that numpy lacks"
+        )
     return ort.OrtValue.ortvalue_from_numpy(value)
 
 

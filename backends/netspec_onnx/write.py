@@ -36,8 +36,9 @@ def write_model(graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, op
     return [target]
 
 
-def _write_whole(model: onnx.ModelProto, graph: Graph, arrays: Mapping[str, np.ndarray], options: Options,
-                 f: IO[bytes]) -> None:
+def _write_whole(
+    model: onnx.ModelProto, graph: Graph, arrays: Mapping[str, np.ndarray], options: Options, f: IO[bytes]
+) -> None:
     """Writes a model with its weights, of which one is in memory at a time.
 
     A field of a protobuf message is a key, its length and its bytes, in any order: what is written is one ModelProto.
@@ -87,19 +88,23 @@ def _key(field: int, length: int) -> bytes:
     return bytes(found)
 
 
-def _write_apart(model: onnx.ModelProto, graph: Graph, arrays: Mapping[str, np.ndarray], target: Path,
-                 options: Options) -> list[Path]:
+def _write_apart(
+    model: onnx.ModelProto, graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, options: Options
+) -> list[Path]:
     """Streams the weights into a file beside the model, whose name has their hash: a model never reads another's."""
     (kind, dtype), shapes = element(options), fitting(graph, arrays, options)
     try:
         target.name.encode()
     except UnicodeEncodeError:
-        raise UsageError(f"{target}: a model cannot hold this name of its data, which is not UTF-8",
-                         "name another file with -o") from None
+        raise UsageError(
+            f"{target}: a model cannot hold this name of its data, which is not UTF-8", "name another file with -o"
+        ) from None
     with together(target) as new, in_turn(arrays, shapes) as take:
         if not _is_utf8(new.target.name):
-            raise UsageError(f"{str(target)!r} is not UTF-8, as the name of its data in the model must be",
-                             "name another file with -o; --no-external-data needs no such name")
+            raise UsageError(
+                f"{str(target)!r} is not UTF-8, as the name of its data in the model must be",
+                "name another file with -o; --no-external-data needs no such name",
+            )
         data, offset = new.add("", hashed=True), 0
         for key, shape in shapes.items():
             _write_weight(data, key, take(), options)
@@ -128,13 +133,17 @@ def check(model: onnx.ModelProto, graph: Graph, options: Options) -> None:
     kind, _ = element(options)
     bare = onnx.ModelProto()
     bare.CopyFrom(model)
-    bare.graph.input.extend(onnx.helper.make_tensor_value_info(key, kind, list(shape))
-                            for key, (shape, _, _) in graph.tensors().items())
+    bare.graph.input.extend(
+        onnx.helper.make_tensor_value_info(key, kind, list(shape)) for key, (shape, _, _) in graph.tensors().items()
+    )
     try:
         onnx.checker.check_model(bare.SerializeToString(), full_check=True)  # in memory: no file is left by a kill
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as e:
-        raise DataError("NS603", f"onnx.checker refuses the model: {str(e)[:500]}",
-                        "this is a bug of netspec, or of the backend row of an op from outside") from None
+        raise DataError(
+            "NS603",
+            f"onnx.checker refuses the model: {str(e)[:500]}",
+            "this is a bug of netspec, or of the backend row of an op from outside",
+        ) from None
 
 
 def _external(key: str, shape: tuple[int, ...], kind: int, offset: int, size: int) -> onnx.TensorProto:

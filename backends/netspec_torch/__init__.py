@@ -57,8 +57,9 @@ class TorchBackend:
         with together(target) as new:
             place = new.target.with_suffix(suffix)
             if place == new.target:
-                raise UsageError(f"{target} is to be the source, and its weights would have the same name",
-                                 "name a .py file with -o")
+                raise UsageError(
+                    f"{target} is to be the source, and its weights would have the same name", "name a .py file with -o"
+                )
             check_name(target, source(graph, options, Beside(place.name, "0" * 64)))
             weights = new.add(place.name, hashed=True)
             save(graph, arrays, weights)

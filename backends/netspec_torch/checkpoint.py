@@ -21,8 +21,10 @@ from netspec_torch.outline import conversion
 from netspec_torch.pickles import Stopped, screen
 
 _DEPTH = 8
-_AGAIN = ("where it was written, save the tensors alone: torch.save(model.state_dict(), 'weights.pth'), or with "
-          "safetensors.torch.save_file")
+_AGAIN = (
+    "where it was written, save the tensors alone: torch.save(model.state_dict(), 'weights.pth'), or with "
+    "safetensors.torch.save_file"
+)
 
 
 def read(path: Path, need: Need) -> list[State]:
@@ -58,8 +60,9 @@ def read(path: Path, need: Need) -> list[State]:
 def _stopped(path: Path, name: str, why: str, line: str = "") -> DataError:
     if name:
         trusted = f"; if you trust the file, of which this runs the code:\n{line}" if line else ""
-        return refuse(path, f"is not read: it holds the class {name}, and netspec unpickles tensors alone",
-                      _AGAIN + trusted)
+        return refuse(
+            path, f"is not read: it holds the class {name}, and netspec unpickles tensors alone", _AGAIN + trusted
+        )
     return refuse(path, f"is no checkpoint of tensors alone ({why})", _AGAIN)
 
 
@@ -95,9 +98,12 @@ def _screen_legacy(path: Path, need: Need) -> None:
         at += screen(data[at:], need.directory, _most(need))
         count += 1
     if size > need.whole:
-        raise refuse(path, f"is in the format that PyTorch wrote before 1.6 and has {size:,} bytes; such a file is "
-                           f"read as a whole, of at most {need.whole:,} bytes for this network",
-                     "save it again: torch.save(torch.load(FILE, weights_only=True), 'weights.pth')")
+        raise refuse(
+            path,
+            f"is in the format that PyTorch wrote before 1.6 and has {size:,} bytes; such a file is "
+            f"read as a whole, of at most {need.whole:,} bytes for this network",
+            "save it again: torch.save(torch.load(FILE, weights_only=True), 'weights.pth')",
+        )
 
 
 def _most(need: Need) -> int:
@@ -125,8 +131,14 @@ def _stored(tensor: torch.Tensor, file: Mapped) -> Stored:
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
         return Stored(tuple(tensor.shape), "none", lambda: np.empty(0))
     name = str(tensor.dtype).removeprefix("torch.")
-    token = (tensor.untyped_storage().data_ptr(), tensor.storage_offset(), tuple(tensor.shape), tensor.stride(),
-             tensor.element_size(), name)
+    token = (
+        tensor.untyped_storage().data_ptr(),
+        tensor.storage_offset(),
+        tuple(tensor.shape),
+        tensor.stride(),
+        tensor.element_size(),
+        name,
+    )
 
     def values() -> np.ndarray:
         plain = tensor.detach()
@@ -148,5 +160,3 @@ def _honest(path: Path, states: list[State]) -> None:
                 sizes[storage] = max(sizes.get(storage, 0), last * size)
     if sum(sizes.values()) > path.stat().st_size:
         raise refuse(path, "is damaged: its tensors are larger than the file")
-
-

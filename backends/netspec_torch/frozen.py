@@ -55,5 +55,10 @@ def _classes(mixin: str, names: dict[type[torch.nn.Module], str], own: str) -> l
     def train(self, mode=True):
         return super().train(False)'''
     bases = {cls: cls.__name__ if cls.__module__ == own else f"nn.{cls.__name__}" for cls in names}
-    return [head, *(f"class {name}({mixin}, {bases[cls]}):\n    pass" for cls, name in sorted(
-        names.items(), key=lambda item: item[1]))]
+    return [
+        head,
+        *(
+            f"class {name}({mixin}, {bases[cls]}):\n    pass"
+            for cls, name in sorted(names.items(), key=lambda item: item[1])
+        ),
+    ]

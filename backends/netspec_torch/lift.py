@@ -74,8 +74,12 @@ class Body:
 
     def key(self) -> tuple[Any, ...]:
         """Equal for instances that can share a class."""
-        return (self.region.scope.block, self.parameters, tuple(m.key() for m in self.members),
-                tuple(line.text for line in self.lines))
+        return (
+            self.region.scope.block,
+            self.parameters,
+            tuple(m.key() for m in self.members),
+            tuple(line.text for line in self.lines),
+        )
 
 
 @dataclass(eq=False)
@@ -134,8 +138,9 @@ class Group:
     def _half(self, column: list[Any], columns: dict[tuple[int, str], list[Any]]) -> str:
         """`kernel // 2` for the padding that keeps the size, where the kernel is a parameter."""
         for place, other in columns.items():
-            if place in self.lifted and all(isinstance(k, int) and k % 2 and v == k // 2 for k, v in
-                                            zip(other, column, strict=True)):
+            if place in self.lifted and all(
+                isinstance(k, int) and k % 2 and v == k // 2 for k, v in zip(other, column, strict=True)
+            ):
                 return f"{self.lifted[place]} // 2"
         return ""
 

@@ -106,11 +106,11 @@ def _outline(data: bytes, most: int) -> Part:
             at = len(stack) - 1
             while stack[at] is not mark:  # an IndexError where there is none
                 at -= 1
-            given = stack[at + 1:]
+            given = stack[at + 1 :]
             del stack[at:]
         count = before.index(pickletools.markobject) if pickletools.markobject in before else len(before)
-        first = stack[len(stack) - count:]
-        del stack[len(stack) - count:]
+        first = stack[len(stack) - count :]
+        del stack[len(stack) - count :]
         if name == "MARK":
             stack.append(mark)
         elif "GET" in name:
@@ -138,8 +138,9 @@ def _made(name: str, argument: str, first: Sequence[Part], given: Sequence[Part]
                 mapping.items[key.text] = value
         return mapping
     if name == "REDUCE" and first[0].kind == "name":
-        return Part("tensor" if _TENSOR.fullmatch(first[0].text) else
-                    "mapping" if _MAPPING.fullmatch(first[0].text) else "")
+        return Part(
+            "tensor" if _TENSOR.fullmatch(first[0].text) else "mapping" if _MAPPING.fullmatch(first[0].text) else ""
+        )
     if name == "BUILD" and {"_parameters", "_modules"} <= first[1].items.keys():
         first[0].kind = "module"
     return first[0] if name in ("BUILD", "APPEND", "APPENDS", "ADDITEMS", "DUP") else Part()

@@ -11,7 +11,8 @@ _ALLOWED = re.compile(
     r"|torch\._utils\._rebuild_(sparse_tensor|qtensor|meta_tensor_no_storage)|torch\.serialization\._get_layout"
     r"|torch\._tensor\._rebuild_from_type_v2|torch\.nn\.parameter\.Parameter|torch\.(Tensor|Size|device)"
     r"|torch\.storage\.(Untyped|Typed)Storage|torch\.\w+Storage|torch\.(per_\w+|q\w+)"
-    r"|torch\.(b?float|complex|u?int|bool|half|double|short|long|char|byte)\w*")
+    r"|torch\.(b?float|complex|u?int|bool|half|double|short|long|char|byte)\w*"
+)
 """What state dicts are made of. It is less than weights_only takes: of that, some make much memory of few bytes."""
 _CALLED = ("torch.Tensor", "torch.storage.UntypedStorage", "torch.storage.TypedStorage")
 """Named as types by tensors with attributes; a call of one allocates as much as is asked for."""
@@ -55,8 +56,9 @@ def screen(data: bytes, limit: int, most: int) -> int:
         raise
     except Exception as e:  # noqa: BLE001 - the reader of instructions fails in as many ways as they can be damaged
         short = len(data) >= limit and stream.tell() >= limit
-        raise Stopped("", f"its pickle has more than {limit:,} bytes" if short else f"its pickle is damaged: {e}"[:200]
-                      ) from None
+        raise Stopped(
+            "", f"its pickle has more than {limit:,} bytes" if short else f"its pickle is damaged: {e}"[:200]
+        ) from None
     return stream.tell()
 
 
@@ -74,12 +76,14 @@ def _allow(name: str, data: bytes) -> None:
         raise stopped
 
 
-def _step(name: str, argument: object, stack: list[tuple[int, str]], marks: list[int],
-          memo: dict[int, tuple[int, str]]) -> None:
+def _step(
+    name: str, argument: object, stack: list[tuple[int, str]], marks: list[int], memo: dict[int, tuple[int, str]]
+) -> None:
     """Follows the stack: of every value, how many parts comparing it takes, and which type it is."""
+
     def pop(count: int) -> list[tuple[int, str]]:
-        items = stack[len(stack) - count:]
-        del stack[len(stack) - count:]
+        items = stack[len(stack) - count :]
+        del stack[len(stack) - count :]
         return items
 
     def joined(items: list[tuple[int, str]]) -> tuple[int, str]:

@@ -316,9 +316,7 @@ ROWS: dict[str, Row] = {
             f"{{0}}.unflatten(1, ({literal(node.attrs['groups'])}, -1)).transpose(1, 2).flatten(1, 2)"
         )
     ),
-    "subsample": Row(
-        call=lambda node, shapes: "{{0}}[:, :, ::{}, ::{}]".format(*map(literal, node.attrs["stride"]))
-    ),
+    "subsample": Row(call=lambda node, shapes: "{{0}}[:, :, ::{}, ::{}]".format(*map(literal, node.attrs["stride"]))),
     "pad_channels": Row(
         call=lambda node, shapes: f"F.pad({{0}}, (0, 0, 0, 0, 0, {literal(node.attrs['out'] - int(shapes[0][1]))}))"
     ),

@@ -46,8 +46,9 @@ def to_module(
     return module.train(options.training)
 
 
-def run_module(module: torch.nn.Module, graph: Graph, inputs: Mapping[str, np.ndarray], device: str = "cpu",
-               repeat: int = 1) -> Result:
+def run_module(
+    module: torch.nn.Module, graph: Graph, inputs: Mapping[str, np.ndarray], device: str = "cpu", repeat: int = 1
+) -> Result:
     """Runs a module; raises MissingError instead of falling back to another device."""
     if device not in ("cpu", "cuda"):
         raise UsageError(f"there is no device '{device}'", "known: cpu, cuda")

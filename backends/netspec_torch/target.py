@@ -22,8 +22,10 @@ def check_name(target: Path, source: str) -> None:
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
     if target.stem in {name.partition(".")[0] for name in names} | set(NEEDED):
-        raise UsageError(f"{target} would hide the module '{target.stem}', which the source in it imports",
-                         f"name another file with -o, such as {target.with_stem(f'{target.stem}_net')}")
+        raise UsageError(
+            f"{target} would hide the module '{target.stem}', which the source in it imports",
+            f"name another file with -o, such as {target.with_stem(f'{target.stem}_net')}",
+        )
 
 
 def remarks(target: Path) -> list[str]:

@@ -46,8 +46,9 @@ class Target:
         """The same, where these keys are not taken."""
         left = {k: s for k, s in self.shapes.items() if k not in keys}
         excluded = {k: s for k, s in self.shapes.items() if k in keys}
-        return replace(self, shapes=left, spare={**self.spare, **dict.fromkeys(keys, ())},
-                       excluded={**self.excluded, **excluded})
+        return replace(
+            self, shapes=left, spare={**self.spare, **dict.fromkeys(keys, ())}, excluded={**self.excluded, **excluded}
+        )
 
 
 def _shapes(graph: Graph) -> dict[str, Shape]:
@@ -66,7 +67,7 @@ class Layer(NamedTuple):
         """The path of a key (None: dropped), and whether it may be reshaped; None where no rule is for it."""
         if not key.startswith(self.prefix):
             return None
-        inner = key[len(self.prefix):]
+        inner = key[len(self.prefix) :]
         rule = next((r for r in self.rules if r.pattern.fullmatch(inner)), None)
         if rule is None:
             return None

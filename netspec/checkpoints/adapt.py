@@ -40,8 +40,13 @@ class Candidate:
     value: str = ""
 
 
-def adapted(rules: Sequence[Rule], values: Mapping[str, object], keys: Mapping[str, Shape],
-            paths: Mapping[str, Shape], known: Iterable[str]) -> Iterator[Adapted]:
+def adapted(
+    rules: Sequence[Rule],
+    values: Mapping[str, object],
+    keys: Mapping[str, Shape],
+    paths: Mapping[str, Shape],
+    known: Iterable[str],
+) -> Iterator[Adapted]:
     """Changed rules that map keys without a place to places without a tensor, the least changed first.
 
     A rule is given where all the keys that it is for fit, and none of the `known` ones, which have their place.
@@ -64,11 +69,20 @@ def adapted(rules: Sequence[Rule], values: Mapping[str, object], keys: Mapping[s
         yield Adapted(chosen.start, _target(rule.target, chosen.hole, chosen.value), rule.reshape, found)
 
 
-def _made(rules: Sequence[Rule], values: Mapping[str, object], keys: Mapping[str, Shape], paths: Mapping[str, Shape],
-          known: Sequence[str]) -> Iterator[tuple[Candidate, dict[str, str | None]]]:
+def _made(
+    rules: Sequence[Rule],
+    values: Mapping[str, object],
+    keys: Mapping[str, Shape],
+    paths: Mapping[str, Shape],
+    known: Sequence[str],
+) -> Iterator[tuple[Candidate, dict[str, str | None]]]:
     """The candidates, the least changed first, and the paths that they make."""
-    words = sorted({w for path in paths for w in re.split(r"[._]", path)} | {w for p in paths for w in p.split(".")}
-                   | set(map(str, range(10))), key=lambda w: (len(w), w))
+    words = sorted(
+        {w for path in paths for w in re.split(r"[._]", path)}
+        | {w for p in paths for w in p.split(".")}
+        | set(map(str, range(10))),
+        key=lambda w: (len(w), w),
+    )
     for candidate in sorted(_candidates(rules, keys)):
         pattern, rule = _pattern(candidate.start), rules[candidate.order]
         matches = {key: m for key in keys if (m := pattern.fullmatch(key))}
@@ -162,8 +176,9 @@ def _path(rule: Rule, match: re.Match[str], fixed: Mapping[str, str], values: Ma
         return None
 
 
-def _fitting(made: Mapping[str, str | None], reshape: bool, keys: Mapping[str, Shape],
-             paths: Mapping[str, Shape]) -> dict[str, str]:
+def _fitting(
+    made: Mapping[str, str | None], reshape: bool, keys: Mapping[str, Shape], paths: Mapping[str, Shape]
+) -> dict[str, str]:
     """The path of each key that a rule is for; nothing where one does not fit."""
     found: dict[str, str] = {}
     for key, path in made.items():

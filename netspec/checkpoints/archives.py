@@ -19,8 +19,22 @@ if TYPE_CHECKING:
 
 _HEADER = 2**14
 """The most bytes of an array's header: numpy itself takes 10,000 characters."""
-BROKEN = (OSError, ValueError, EOFError, MemoryError, RuntimeError, NotImplementedError, OverflowError, SyntaxError,
-          struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error, KeyError, TypeError)
+BROKEN = (
+    OSError,
+    ValueError,
+    EOFError,
+    MemoryError,
+    RuntimeError,
+    NotImplementedError,
+    OverflowError,
+    SyntaxError,
+    struct.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+    KeyError,
+    TypeError,
+)
 """A damaged archive fails in as many ways as zipfile, zlib and numpy's header have (RuntimeError: it is encrypted)."""
 
 
@@ -31,8 +45,11 @@ def open_archive(path: Path, need: Need, kind: str) -> zipfile.ZipFile:
     if size is None:
         raise refuse(path, f"is no {kind} file that can be read: its end is missing")
     if size > need.directory:
-        raise refuse(path, f"is no {kind} file for this network: its directory is said to have {size:,} bytes, "
-                           f"at most {need.directory:,} are read")
+        raise refuse(
+            path,
+            f"is no {kind} file for this network: its directory is said to have {size:,} bytes, "
+            f"at most {need.directory:,} are read",
+        )
     try:
         archive = zipfile.ZipFile(path)
     except BROKEN as e:
@@ -52,9 +69,9 @@ def _directory(f: IO[bytes]) -> int | None:
     at = tail.rfind(b"PK\5\6")
     if at < 0 or len(tail) < at + 22:
         return None
-    size: int = struct.unpack("<L", tail[at + 12:at + 16])[0]
-    if at >= 20 and tail[at - 20:at - 16] == b"PK\6\7":  # zip64: the true sizes are in a record further up
-        f.seek(min(struct.unpack("<Q", tail[at - 12:at - 4])[0], length))
+    size: int = struct.unpack("<L", tail[at + 12 : at + 16])[0]
+    if at >= 20 and tail[at - 20 : at - 16] == b"PK\6\7":  # zip64: the true sizes are in a record further up
+        f.seek(min(struct.unpack("<Q", tail[at - 12 : at - 4])[0], length))
         record = f.read(56)
         if len(record) == 56:
             size = max(size if size != 0xFFFFFFFF else 0, struct.unpack("<Q", record[40:48])[0])
@@ -93,8 +110,9 @@ def _member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Stor
     return Stored(tuple(shape), dtype.name, read, (str(path), info.filename))
 
 
-def _values(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, start: int,
-            kind: tuple[Any, ...]) -> np.ndarray:
+def _values(
+    path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, start: int, kind: tuple[Any, ...]
+) -> np.ndarray:
     import numpy as np
 
     shape, fortran, dtype = kind
@@ -108,11 +126,9 @@ def _values(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, start: 
                 part = f.read(min(2**20, len(room) - done))
                 if not part:
                     raise EOFError("it ends too early")
-                room[done:done + len(part)] = np.frombuffer(part, np.uint8)
+                room[done : done + len(part)] = np.frombuffer(part, np.uint8)
                 done += len(part)
             f.read(1)  # at the end the checksum is compared
     except BROKEN as e:
         raise refuse(path, f"has '{info.filename[:100]}', which cannot be read: {str(e)[:200]}") from None
     return values.reshape(shape[::-1]).T if fortran else values.reshape(shape)
-
-

@@ -44,8 +44,9 @@ class Choice:
     account: Account
 
 
-def choose(states: Sequence[State], target: Target, sets: Sequence[RuleSet],
-           key: str | None) -> tuple[Choice, list[str]]:
+def choose(
+    states: Sequence[State], target: Target, sets: Sequence[RuleSet], key: str | None
+) -> tuple[Choice, list[str]]:
     """The tensors that fit the network, and what is to be said of the choice; or those that come closest.
 
     Raises DataError where the file has no such `key`, or where tensors of several names fit alike.
@@ -63,9 +64,12 @@ def choose(states: Sequence[State], target: Target, sets: Sequence[RuleSet],
     chosen = fitting[0] if len(fitting) == 1 else average[0] if len(average) == len(raw) == 1 else None
     if chosen is None:
         names = " or ".join(f"--checkpoint-key {c.view.label}" for c in fitting if c.view.label)
-        raise DataError("NS602", f"{len(fitting)} sets of tensors in the checkpoint fit '{target.name}': "
-                                 f"{', '.join(c.view.label or 'the outermost' for c in fitting)}",
-                        f"say which: {names}")
+        raise DataError(
+            "NS602",
+            f"{len(fitting)} sets of tensors in the checkpoint fit '{target.name}': "
+            f"{', '.join(c.view.label or 'the outermost' for c in fitting)}",
+            f"say which: {names}",
+        )
     other = raw[0].view.label if average and raw and chosen is average[0] else ""
     return chosen, _said(chosen, other)
 
@@ -126,10 +130,13 @@ def _views(state: State, target: Target) -> Iterator[View]:
     least = min(len(target.shapes), (sum(not t.counter for t in tensors.values()) + 1) // 2)
     for prefix, count in counts.most_common(_PREFIXES):
         if count >= max(1, least):
-            below = {k[len(prefix):]: t for k, t in tensors.items() if k.startswith(prefix)}
+            below = {k[len(prefix) :]: t for k, t in tensors.items() if k.startswith(prefix)}
             yield View(state, prefix, (prefix,), below, tuple(k for k in tensors if not k.startswith(prefix)))
-    yield from _renamed(state, lambda key: ".".join(p for p in key.split(".") if p not in WRAPPERS), sorted(
-        {f"{p}." for k in tensors for p in k.split(".")[:-1] if p in WRAPPERS}))
+    yield from _renamed(
+        state,
+        lambda key: ".".join(p for p in key.split(".") if p not in WRAPPERS),
+        sorted({f"{p}." for k in tensors for p in k.split(".")[:-1] if p in WRAPPERS}),
+    )
     heads = sorted({k.partition(".")[0] for k in tensors})
     if 1 < len(heads) <= 4:
         yield from _renamed(state, lambda key: key.partition(".")[2], [f"{h}." for h in heads])

@@ -21,8 +21,9 @@ _RULES = 40
 """The most rules that are printed."""
 
 
-def complaint(network: Network, states: Sequence[State], target: Target, sets: Sequence[RuleSet],
-              choice: Choice, key: str | None) -> DataError:
+def complaint(
+    network: Network, states: Sequence[State], target: Target, sets: Sequence[RuleSet], choice: Choice, key: str | None
+) -> DataError:
     """The error that lists what is missing, unexpected, of another shape or mapped twice, and how to go on."""
     found = choice.account
     lines = [f"the checkpoint does not fit '{target.name}' (by {found.source})"]
@@ -51,22 +52,33 @@ def complaint(network: Network, states: Sequence[State], target: Target, sets: S
     suggestion = suggest(sets, target, choice.view.tensors, found)
     if len(found.unexpected) == found.problems and (suggestion is None or suggestion.left.problems):
         layers = list(dict.fromkeys(k.rpartition(".")[0] or k for k in found.unexpected))
-        lines += ["  these rules leave them out:", *(
-            f"    - {{from: {json.dumps(k if k in found.unexpected else f'{k}.{{t}}')}, to: null}}"
-            for k in layers[:_RULES])]
-        return DataError("NS602", "\n".join(lines), "write them to a file for `--rules FILE`, if the network is to do "
-                                                    "without them")
+        lines += [
+            "  these rules leave them out:",
+            *(
+                f"    - {{from: {json.dumps(k if k in found.unexpected else f'{k}.{{t}}')}, to: null}}"
+                for k in layers[:_RULES]
+            ),
+        ]
+        return DataError(
+            "NS602", "\n".join(lines), "write them to a file for `--rules FILE`, if the network is to do without them"
+        )
     if suggestion is None:
-        return DataError("NS602", "\n".join(lines), "every tensor of the file and of the network must be accounted "
-                                                    "for: `checkpoints:` maps names")
+        return DataError(
+            "NS602",
+            "\n".join(lines),
+            "every tensor of the file and of the network must be accounted for: `checkpoints:` maps names",
+        )
     left, many = suggestion.left.problems, len(suggestion.lines) - _RULES
     what = "these rules load it" if not left else f"these rules leave {left} of them"
     what = "a beginning of rules" if many > 0 else what
     lines += [f"  by shapes and names, {what}:", *(f"    {line}" for line in suggestion.lines[:_RULES])]
     if many > 0:
         lines.append(f"    ... and {many} more, when these are written")
-    where = "before the others under `checkpoints:` of the spec" if network.document.checkpoints else (
-        "under `checkpoints:` of the spec")
+    where = (
+        "before the others under `checkpoints:` of the spec"
+        if network.document.checkpoints
+        else ("under `checkpoints:` of the spec")
+    )
     return DataError("NS602", "\n".join(lines), f"check the rules; write them to a file for `--rules FILE`, or {where}")
 
 
@@ -80,9 +92,12 @@ def _absent(target: Target, found: Account) -> list[str]:
 
 def _lists(found: Account) -> list[str]:
     lines = []
-    for title, keys in (("missing in the file", found.missing),
-                        ("unexpected in the file", list(found.unexpected.values())),
-                        ("of another shape", list(map(str, found.misshapen))), ("mapped twice", found.twice)):
+    for title, keys in (
+        ("missing in the file", found.missing),
+        ("unexpected in the file", list(found.unexpected.values())),
+        ("of another shape", list(map(str, found.misshapen))),
+        ("mapped twice", found.twice),
+    ):
         if keys:
             more = [f"    ... and {len(keys) - 10} more"] if len(keys) > 10 else []
             lines += [f"  {title} ({len(keys)}):", *(f"    {k[:160]}" for k in sorted(keys)[:10]), *more]
@@ -102,8 +117,9 @@ def _common(keys: Sequence[str]) -> str:
     return "".join(f"{w}." for w in common)
 
 
-def _renamed(network: Network, target: Target, sets: Sequence[RuleSet], choice: Choice,
-             fits: Callable[..., bool]) -> tuple[list[str], str] | None:
+def _renamed(
+    network: Network, target: Target, sets: Sequence[RuleSet], choice: Choice, fits: Callable[..., bool]
+) -> tuple[list[str], str] | None:
     """Where classifiers have other names and another number of classes: what is said of it, and the options."""
     found, tensors = choice.account, choice.view.tensors
     names = renamed_heads(target, found, tensors)
@@ -120,8 +136,14 @@ def _renamed(network: Network, target: Target, sets: Sequence[RuleSet], choice: 
     return [f"  {alike}: {classes[0]}", *_lists(found), *(shown if "--rules" in classes[1] else ())], classes[1]
 
 
-def _classes(network: Network, target: Target, found: Account, fits: Callable[[Target], bool],
-             remade: Callable[[Target], bool], more: str = "") -> tuple[str, str] | None:
+def _classes(
+    network: Network,
+    target: Target,
+    found: Account,
+    fits: Callable[[Target], bool],
+    remade: Callable[[Target], bool],
+    more: str = "",
+) -> tuple[str, str] | None:
     """Where only the number of classes differs: the classifiers and both numbers, and the options that load it.
 
     `remade` says whether the file fits a network with its number of classes, by the options `more`.
@@ -138,9 +160,11 @@ def _classes(network: Network, target: Target, found: Account, fits: Callable[[T
     theirs, ours = next(iter(heads.values()))
     if set(heads.values()) != {(theirs, ours)}:
         return None
-    options = [f"`-s {p}={theirs}{more}`{' in place of yours' if p in network.settings else ''} makes the network with "
-               "the checkpoint's"
-               for p in _params(network, target, remade, theirs, ours)]
+    options = [
+        f"`-s {p}={theirs}{more}`{' in place of yours' if p in network.settings else ''} makes the network with "
+        "the checkpoint's"
+        for p in _params(network, target, remade, theirs, ours)
+    ]
     below = {p for p in target.shapes if p.rpartition(".")[0] in heads}
     if fits(target.without(below)):
         excluded = " ".join(f"--exclude {name}" for name in heads)

@@ -15,8 +15,12 @@ from netspec.errors import DataError, UsageError
 
 _TORCH = re.compile(rb"PK|\x80")
 _ANY = re.compile(rb"PK|\x80|.{8}\{", re.DOTALL)
-BEGINNINGS = {".safetensors": re.compile(rb".{8}\{", re.DOTALL), ".npz": re.compile(rb"PK"),
-              **dict.fromkeys((".pth", ".pt", ".tar", ".pkl"), _TORCH), **dict.fromkeys((".bin", ".ckpt"), _ANY)}
+BEGINNINGS = {
+    ".safetensors": re.compile(rb".{8}\{", re.DOTALL),
+    ".npz": re.compile(rb"PK"),
+    **dict.fromkeys((".pth", ".pt", ".tar", ".pkl"), _TORCH),
+    **dict.fromkeys((".bin", ".ckpt"), _ANY),
+}
 """Checkpoints by suffix, and how each begins: a header of JSON, a zip, a zip or a pickle, any of them."""
 INDEX = ".index.json"
 _FOREIGN = {b"\x89HDF": "an HDF5 file of Keras", b"\x08": "an ONNX model"}
@@ -38,8 +42,11 @@ def states_of(path: Path, need: Need) -> list[State]:
     if not BEGINNINGS[suffix].match(head):
         kinds = [s for s, beginning in BEGINNINGS.items() if beginning.match(head)]
         foreign = [text for start, text in _FOREIGN.items() if head.startswith(start)]
-        raise DataError("NS602", f"{path} is no {suffix} file by its first bytes",
-                        f"it looks like {' or '.join(kinds or foreign)}" if kinds or foreign else "")
+        raise DataError(
+            "NS602",
+            f"{path} is no {suffix} file by its first bytes",
+            f"it looks like {' or '.join(kinds or foreign)}" if kinds or foreign else "",
+        )
     if suffix == ".safetensors" or BEGINNINGS[".safetensors"].match(head):
         return [State((), read_safetensors(path, need))]
     if suffix == ".npz":
@@ -79,8 +86,11 @@ def _index(path: Path, need: Need) -> dict[str, str]:
         found = None
     where = found.get("weight_map") if isinstance(found, Mapping) else None
     if not isinstance(where, dict) or not where or not all(isinstance(v, str) for v in where.values()):
-        raise refuse(path, "is no index of shards",
-                     'it is JSON with {"weight_map": {tensor: file}}, as libraries write it beside sharded checkpoints')
+        raise refuse(
+            path,
+            "is no index of shards",
+            'it is JSON with {"weight_map": {tensor: file}}, as libraries write it beside sharded checkpoints',
+        )
     return where
 
 

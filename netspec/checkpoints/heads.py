@@ -17,8 +17,13 @@ def renamed_heads(target: Target, found: Account, tensors: Mapping[str, Stored])
     """
     theirs = _layers({key: tensors[key].shape for key in found.unexpected})
     ours = _layers({path: target.shapes[path] for path in found.missing})
-    if found.misshapen or found.twice or not len(theirs) == len(ours) <= FEW or "" in {*theirs, *ours} or any(
-            "{" in layer or "}" in layer for layer in theirs):
+    if (
+        found.misshapen
+        or found.twice
+        or not len(theirs) == len(ours) <= FEW
+        or "" in {*theirs, *ours}
+        or any("{" in layer or "}" in layer for layer in theirs)
+    ):
         return {}
     pairs: dict[str, str] = {}
     for same in (True, False):  # layers of the same shapes first
@@ -43,4 +48,5 @@ def _layers(shapes: Shapes) -> dict[str, dict[str, Shape]]:
 def _alike(one: Shapes, other: Shapes, same: bool) -> bool:
     return one.keys() == other.keys() and all(
         shape == other[t] if same else shape and len(shape) == len(other[t]) and shape[1:] == other[t][1:]
-        for t, shape in one.items())
+        for t, shape in one.items()
+    )

@@ -38,8 +38,9 @@ class Rule:
 
     def fill(self, holes: Mapping[str, str], values: Mapping[str, Any]) -> str | None:
         """The path for what stands in the holes, None where the tensor is dropped; raises ExprError."""
-        words = {k: int(v) if v.isdigit() and (v == "0" or v[0] != "0") and len(v) < 10 else v
-                 for k, v in holes.items()}
+        words = {
+            k: int(v) if v.isdigit() and (v == "0" or v[0] != "0") and len(v) < 10 else v for k, v in holes.items()
+        }
         return None if self.to is None else self.to.fill(_Words({**values, **words}))
 
 
@@ -64,8 +65,10 @@ class _Words:
 
 def rules_of(checkpoints: Map | None, reporter: Reporter, values: Collection[str] = ()) -> dict[str, list[Rule]]:
     """The rule sets by source, which may read `values`; mistakes in them go to the reporter."""
-    return {source.text: _listed(listed, reporter, values)
-            for source, listed in (checkpoints.entries if checkpoints is not None else ())}
+    return {
+        source.text: _listed(listed, reporter, values)
+        for source, listed in (checkpoints.entries if checkpoints is not None else ())
+    }
 
 
 def rules_in(tree: Tree, name: str, reporter: Reporter, values: Collection[str] = ()) -> dict[str, list[Rule]]:
@@ -104,11 +107,16 @@ def _rule(tree: Map, values: Collection[str]) -> Rule:
     to = None if target.value is None else parse_template(target.text, target.at)
     unknown = sorted(to.names - {*names, *values}) if to is not None else []
     if unknown:
-        raise ExprError("NS202", f"there is no hole '{unknown[0]}' in `from`", target.span,
-                        did_you_mean(unknown[0], [*names, *values]))
+        raise ExprError(
+            "NS202",
+            f"there is no hole '{unknown[0]}' in `from`",
+            target.span,
+            did_you_mean(unknown[0], [*names, *values]),
+        )
     reshape = tree.get("reshape")
-    return Rule(pattern, to, isinstance(reshape, Scalar) and reshape.value is True,
-                source.span, source.text, target.text)
+    return Rule(
+        pattern, to, isinstance(reshape, Scalar) and reshape.value is True, source.span, source.text, target.text
+    )
 
 
 def _pattern(source: Scalar) -> tuple[re.Pattern[str], list[str]]:
@@ -119,8 +127,12 @@ def _pattern(source: Scalar) -> tuple[re.Pattern[str], list[str]]:
     names: list[str] = []
     for hole in _HOLE.finditer(source.text):
         if hole[1] in names:
-            raise ExprError("NS204", f"the placeholder '{hole[1]}' is a duplicate", source.at(*hole.span()),
-                            "give each hole its own name")
+            raise ExprError(
+                "NS204",
+                f"the placeholder '{hole[1]}' is a duplicate",
+                source.at(*hole.span()),
+                "give each hole its own name",
+            )
         names.append(hole[1])
     parts = []
     for part in source.text.split("."):

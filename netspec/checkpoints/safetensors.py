@@ -15,11 +15,23 @@ from netspec.optional import importing
 if TYPE_CHECKING:
     import numpy as np
 
-TYPES = {"F64": ("float64", "<f8"), "F32": ("float32", "<f4"), "F16": ("float16", "<f2"), "BF16": ("bfloat16", "<u2"),
-         "F8_E4M3": ("float8_e4m3fn", "u1"), "F8_E5M2": ("float8_e5m2", "u1"),
-         "I64": ("int64", "<i8"), "I32": ("int32", "<i4"), "I16": ("int16", "<i2"), "I8": ("int8", "i1"),
-         "U64": ("uint64", "<u8"), "U32": ("uint32", "<u4"), "U16": ("uint16", "<u2"), "U8": ("uint8", "u1"),
-         "BOOL": ("bool", "?")}
+TYPES = {
+    "F64": ("float64", "<f8"),
+    "F32": ("float32", "<f4"),
+    "F16": ("float16", "<f2"),
+    "BF16": ("bfloat16", "<u2"),
+    "F8_E4M3": ("float8_e4m3fn", "u1"),
+    "F8_E5M2": ("float8_e5m2", "u1"),
+    "I64": ("int64", "<i8"),
+    "I32": ("int32", "<i4"),
+    "I16": ("int16", "<i2"),
+    "I8": ("int8", "i1"),
+    "U64": ("uint64", "<u8"),
+    "U32": ("uint32", "<u4"),
+    "U16": ("uint16", "<u2"),
+    "U8": ("uint8", "u1"),
+    "BOOL": ("bool", "?"),
+}
 """The types of the format: what each is called here, and how numpy reads its bytes."""
 
 
@@ -34,8 +46,11 @@ def read_safetensors(path: Path, need: Need) -> dict[str, Stored]:
     with reading(path) as f:
         length = int.from_bytes(f.read(8), "little")
         if length > need.directory:
-            raise refuse(path, f"is no safetensors file for this network: its header is said to have {length:,} bytes, "
-                               f"at most {need.directory:,} are read")
+            raise refuse(
+                path,
+                f"is no safetensors file for this network: its header is said to have {length:,} bytes, "
+                f"at most {need.directory:,} are read",
+            )
         header = f.read(length)
     try:
         with safe_open(path, framework="numpy"):  # it proves that the header fits the file

@@ -54,14 +54,23 @@ def rule_sets(network: Network, file: Path | None = None) -> list[RuleSet]:
             layers = (*start, *((Layer("", "", rules, values),) if rules else ()))
             found.append(RuleSet(_joined(first, source), layers))
         for name, more in _combined(inner):
-            found += [RuleSet(_joined(first, name if source == OWN else f"{source}, {name}"),
-                              (*start, *((Layer("", "", rules, values),) if rules else ()), *more))
-                      for source, rules in own.items()]
+            found += [
+                RuleSet(
+                    _joined(first, name if source == OWN else f"{source}, {name}"),
+                    (*start, *((Layer("", "", rules, values),) if rules else ()), *more),
+                )
+                for source, rules in own.items()
+            ]
         for part in inner:
             found.append(RuleSet(_joined(first, f"the names of {part.name}"), start, part.path))
-            found += [RuleSet(_joined(first, f"{source} of {part.name}"),
-                              (*start, Layer("", part.path, rules, part.values)), part.path)
-                      for source, rules in part.rules.items()]
+            found += [
+                RuleSet(
+                    _joined(first, f"{source} of {part.name}"),
+                    (*start, Layer("", part.path, rules, part.values)),
+                    part.path,
+                )
+                for source, rules in part.rules.items()
+            ]
     return found
 
 
@@ -94,7 +103,7 @@ def rules_file(path: Path, reporter: Reporter, values: Mapping[str, Any]) -> dic
         raise UsageError(f"{path} is not UTF-8") from None
     if tree is None:
         reporter.check()
-        raise UsageError(f"{path} has no rules", "- {from: \"features.{n}.{t}\", to: \"conv{n}.{t}\"}")
+        raise UsageError(f"{path} has no rules", '- {from: "features.{n}.{t}", to: "conv{n}.{t}"}')
     found = rules_in(tree, str(path), reporter, values)
     reporter.check()
     return found

@@ -98,9 +98,14 @@ def reading(path: Path) -> Iterator[IO[bytes]]:
     mode = os.fstat(fd).st_mode
     if not stat.S_ISREG(mode):
         os.close(fd)
-        raise _folder(path) if stat.S_ISDIR(mode) else UsageError(
-            f"{path} cannot be read: it is a pipe or a device, and a checkpoint is read at many places",
-            "save it to a file first")
+        raise (
+            _folder(path)
+            if stat.S_ISDIR(mode)
+            else UsageError(
+                f"{path} cannot be read: it is a pipe or a device, and a checkpoint is read at many places",
+                "save it to a file first",
+            )
+        )
     is_read(fd)
     with os.fdopen(fd, "rb") as f:
         yield f

@@ -25,9 +25,24 @@ Numbers = tuple[str, ...]
 Ranks = Mapping[str, int]
 _NUMBER = re.compile(r"(\d+)")
 _WORD = re.compile(r"[a-z]+|\d+")
-_ALIKE = {"convolution": "conv", "norm": "bn", "batchnorm": "bn", "linear": "fc", "classifier": "fc", "head": "fc",
-          "dense": "fc", "downsample": "skip", "shortcut": "skip", "proj": "skip", "projection": "skip",
-          "identity": "skip", "dw": "depthwise", "layer": "stage", "block": "stage", "features": "stage"}
+_ALIKE = {
+    "convolution": "conv",
+    "norm": "bn",
+    "batchnorm": "bn",
+    "linear": "fc",
+    "classifier": "fc",
+    "head": "fc",
+    "dense": "fc",
+    "downsample": "skip",
+    "shortcut": "skip",
+    "proj": "skip",
+    "projection": "skip",
+    "identity": "skip",
+    "dw": "depthwise",
+    "layer": "stage",
+    "block": "stage",
+    "features": "stage",
+}
 _SETS = 8
 _NEARLY = 10
 """A set of rules that leaves one of so many tensors is the file's."""
@@ -86,8 +101,7 @@ class Suggestion:
     left: Account
 
 
-def suggest(sets: Sequence[RuleSet], target: Target, tensors: Mapping[str, Stored],
-            best: Account) -> Suggestion | None:
+def suggest(sets: Sequence[RuleSet], target: Target, tensors: Mapping[str, Stored], best: Account) -> Suggestion | None:
     """Rules for the tensors that have no place and the places that have no tensor, which were tried.
 
     The fewest that load it, beside one of the sets; None where none do more than the set that fits best, which alone
@@ -95,8 +109,11 @@ def suggest(sets: Sequence[RuleSet], target: Target, tensors: Mapping[str, Store
     """
     if best.problems * _NEARLY <= len(target.shapes):
         sets = [rules for rules in sets if account(rules, target, tensors).problems == best.problems]
-    found = [s for rules in sets[:_SETS] if (s := _suggest(rules, target, tensors)) is not None
-             and s.left.problems < best.problems]
+    found = [
+        s
+        for rules in sets[:_SETS]
+        if (s := _suggest(rules, target, tensors)) is not None and s.left.problems < best.problems
+    ]
     return min(found, key=lambda s: (s.left.problems, len(s.lines)), default=None)
 
 
@@ -168,8 +185,11 @@ def _pairings(files: Sequence[Group], networks: Sequence[Group], ranks: tuple[Ra
     friends: dict[str, set[str]] = {}
     files, networks = list(files), list(networks)
     while files and networks:
-        best = max(_candidates(files, networks, ranks, cache), key=lambda c: (
-            c[0][0] + _known(c[1], friends), *c[0]), default=None)
+        best = max(
+            _candidates(files, networks, ranks, cache),
+            key=lambda c: (c[0][0] + _known(c[1], friends), *c[0]),
+            default=None,
+        )
         if best is None:
             break
         _, pairing = best
@@ -199,13 +219,18 @@ def _ranks(shapes: Mapping[str, tuple[int, ...]], whole: bool) -> Ranks:
 
 
 def _without(groups: Sequence[Group], texts: tuple[str, ...], gone: set[Numbers]) -> list[Group]:
-    left = [Group(g.texts, {n: s for n, s in g.members.items() if n not in gone}) if g.texts == texts else g
-            for g in groups]
+    left = [
+        Group(g.texts, {n: s for n, s in g.members.items() if n not in gone}) if g.texts == texts else g for g in groups
+    ]
     return [g for g in left if g.members]
 
 
-def _candidates(files: Sequence[Group], networks: Sequence[Group], ranks: tuple[Ranks, Ranks],
-                cache: dict[tuple[Group, Group], Pairing | None]) -> Iterator[tuple[tuple[float, ...], Pairing]]:
+def _candidates(
+    files: Sequence[Group],
+    networks: Sequence[Group],
+    ranks: tuple[Ranks, Ranks],
+    cache: dict[tuple[Group, Group], Pairing | None],
+) -> Iterator[tuple[tuple[float, ...], Pairing]]:
     """Pairings of whole groups; where there are none, of the parts of groups that share a number."""
     found = False
     for split in (False, True):
@@ -221,15 +246,24 @@ def _candidates(files: Sequence[Group], networks: Sequence[Group], ranks: tuple[
                     found = True
                     same = sum(s[0] is not None and s[1] == 0 for s in pairing.sources)
                     whole = len(part.members) == len(network.members)
-                    yield (_similar(file.words, network.words) + 0.5 * whole, len(part.members), same,
-                           -_apart(pairing, ranks)), pairing
+                    yield (
+                        (
+                            _similar(file.words, network.words) + 0.5 * whole,
+                            len(part.members),
+                            same,
+                            -_apart(pairing, ranks),
+                        ),
+                        pairing,
+                    )
 
 
 def _apart(pairing: Pairing, ranks: tuple[Ranks, Ranks]) -> float:
     """How far the first layers are from each other, each by its place among all."""
     numbers, others = next(iter(pairing.pairs.items()))
-    one, other = (r[name] / len(r) for r, name in zip(ranks, (
-        pairing.file.name(numbers), pairing.network.name(others)), strict=True))
+    one, other = (
+        r[name] / len(r)
+        for r, name in zip(ranks, (pairing.file.name(numbers), pairing.network.name(others)), strict=True)
+    )
     return round(abs(one - other), 6)
 
 
@@ -261,7 +295,8 @@ def _fit(file: Group, network: Group) -> Pairing | None:
     for sources in itertools.islice(itertools.product(*options), 500):
         pairs = {numbers: tuple(_made(source, numbers) for source in sources) for numbers in file.members}
         if len(set(pairs.values())) == len(pairs) and all(
-                network.members.get(other) == file.members[numbers] for numbers, other in pairs.items()):
+            network.members.get(other) == file.members[numbers] for numbers, other in pairs.items()
+        ):
             return Pairing(file, network, sources, pairs)
     return None
 
@@ -279,8 +314,9 @@ def _sources(file: Group, network: Group, at: int) -> list[Source_]:
         for step in steps:
             made = {_made((i, step, ""), n) for n in file.members}
             if made <= values:
-                found.append(((len(made) > 1, step == 0, -abs((length - i) - (len(network.texts) - 1 - at))),
-                              (i, step, "")))
+                found.append(
+                    ((len(made) > 1, step == 0, -abs((length - i) - (len(network.texts) - 1 - at))), (i, step, ""))
+                )
     found.sort(key=lambda f: f[0], reverse=True)
     texts = sorted(values, key=lambda v: (len(v), v))[:12]
     return [source for _, source in found[:4]] + [(None, 0, text) for text in texts]
@@ -300,16 +336,24 @@ def _lines(pairing: Pairing, tensors: Mapping[str, Stored], end: str) -> list[st
     first = next(iter(pairing.pairs))
     holes = {at: "abcdefgh"[i] for i, at in enumerate(used[:8])}
     start = file.name(tuple(f"{{{holes[at]}}}" if at in holes else n for at, n in enumerate(first)))
-    made = network.name(tuple(
-        f"{{{holes[at]}{f' {step:+d}'.replace('+', '+ ').replace('-', '- ') if step else ''}}}" if at in holes
-        else _made((at, step, text), first) for at, step, text in pairing.sources))
+    made = network.name(
+        tuple(
+            f"{{{holes[at]}{f' {step:+d}'.replace('+', '+ ').replace('-', '- ') if step else ''}}}"
+            if at in holes
+            else _made((at, step, text), first)
+            for at, step, text in pairing.sources
+        )
+    )
     line = rule_of(start + end, made + end)
     rules = _parsed([line], {})
     names = {file.name(n) for n in pairing.pairs}
     if rules and all((k.rpartition(".")[0] if end else k) in names for k in tensors if rules[0].pattern.fullmatch(k)):
         return [line]
-    return [rule_of(file.name(n) + end, network.name(other) + end) for n, other in pairing.pairs.items()
-            if not {"{", "}"} & set(file.name(n))]
+    return [
+        rule_of(file.name(n) + end, network.name(other) + end)
+        for n, other in pairing.pairs.items()
+        if not {"{", "}"} & set(file.name(n))
+    ]
 
 
 def _adapted_line(rule: Adapted) -> str:
@@ -317,7 +361,7 @@ def _adapted_line(rule: Adapted) -> str:
     layers = {(key.rpartition(".")[0], path.rpartition(".")[0]) for key, path in rule.paths.items()}
     same = all(key.rpartition(".")[2] == path.rpartition(".")[2] for key, path in rule.paths.items())
     if len(layers) == 1 and same:
-        (layer, path), = layers
+        ((layer, path),) = layers
         return rule_of(f"{layer}.{{t}}", f"{path}.{{t}}", rule.reshape)
     return rule_of(rule.start, rule.target, rule.reshape)
 

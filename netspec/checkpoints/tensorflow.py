@@ -14,8 +14,14 @@ if TYPE_CHECKING:
     import numpy as np
 
 KERNELS = ("kernel", "weights", "depthwise_kernel", "depthwise_weights", "pointwise_kernel")
-NAMES = {**dict.fromkeys(KERNELS, "weight"), "gamma": "weight", "beta": "bias", "biases": "bias",
-         "moving_mean": "running_mean", "moving_variance": "running_var"}
+NAMES = {
+    **dict.fromkeys(KERNELS, "weight"),
+    "gamma": "weight",
+    "beta": "bias",
+    "biases": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
 NOTE = "read TensorFlow's names and layouts: `/` as `.`, kernels of H x W x in x out, dense ones of in x out"
 
 
@@ -26,8 +32,12 @@ def translated(state: State) -> State:
     """
     tensors = {key.removesuffix(":0").replace("/", "."): tensor for key, tensor in state.tensors.items()}
     ends = {key.rpartition(".")[2] for key in tensors}
-    if not any("/" in key for key in state.tensors) or not ends & set(KERNELS) or "weight" in ends or (
-            len(tensors) < len(state.tensors)):
+    if (
+        not any("/" in key for key in state.tensors)
+        or not ends & set(KERNELS)
+        or "weight" in ends
+        or (len(tensors) < len(state.tensors))
+    ):
         return state
     found: dict[str, Stored] = {}
     for key, tensor in tensors.items():
@@ -48,8 +58,12 @@ def _kernel(tensor: Stored, depthwise: bool) -> Stored:
         return tensor
     h, w, i, o = shape
     if depthwise:
-        return Stored((i * o, 1, h, w), tensor.dtype,
-                      lambda: tensor.read().transpose(2, 3, 0, 1).reshape(i * o, 1, h, w), tensor.token)
+        return Stored(
+            (i * o, 1, h, w),
+            tensor.dtype,
+            lambda: tensor.read().transpose(2, 3, 0, 1).reshape(i * o, 1, h, w),
+            tensor.token,
+        )
     return Stored((o, i, h, w), tensor.dtype, lambda: tensor.read().transpose(3, 2, 0, 1), tensor.token)
 
 
@@ -98,6 +112,9 @@ def _flattened(graph: Graph, node: Node) -> Shape:
     if not maps:
         return ()
     if joined or len(sizes) > 1:
-        raise DataError("NS602", f"'{node.path}' reads several flattened maps, whose order in TensorFlow is not known",
-                        "write its weights by PyTorch's names and layouts")
+        raise DataError(
+            "NS602",
+            f"'{node.path}' reads several flattened maps, whose order in TensorFlow is not known",
+            "write its weights by PyTorch's names and layouts",
+        )
     return next(iter(maps))

@@ -37,9 +37,16 @@ class Oddities:
     def warnings(self) -> list[Diagnostic]:
         """One warning for each kind, which names the first tensors."""
         kinds = ((self.nan, "NaN"), (self.infinite, "infinite values"), (self.negative, "negative variances"))
-        return [Diagnostic("NS604", f"the checkpoint has {what} in {_first(paths)}", severity="warning",
-                           hint="the network will give no numbers where they are used: is the training sound?")
-                for paths, what in kinds if paths]
+        return [
+            Diagnostic(
+                "NS604",
+                f"the checkpoint has {what} in {_first(paths)}",
+                severity="warning",
+                hint="the network will give no numbers where they are used: is the training sound?",
+            )
+            for paths, what in kinds
+            if paths
+        ]
 
 
 def _first(paths: list[str]) -> str:
@@ -58,8 +65,11 @@ def examine(tensors: Mapping[str, Stored], keys: Mapping[str, str]) -> list[Diag
         low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
         odd.look(path, low, high)
         if array.dtype.itemsize > 4 and _beyond(array):
-            raise DataError("NS602", f"{keys[path]} has {array.dtype} values beyond float32's 3.4e38",
-                            "a network's weights are float32")
+            raise DataError(
+                "NS602",
+                f"{keys[path]} has {array.dtype} values beyond float32's 3.4e38",
+                "a network's weights are float32",
+            )
         del array  # before the next one is read: each may be large
     return odd.warnings()
 

@@ -133,8 +133,12 @@ def _named(spec: str, variant: str | None, unread: list[UsageError]) -> list[tup
 def _below(folder: str, unread: list[UsageError]) -> list[Path]:
     """The YAML files below a folder; what cannot be looked at goes to `unread`; raises UsageError if there is none."""
     failed: list[OSError] = []
-    below = [Path(root, name) for root, _, names in os.walk(folder, onerror=failed.append) for name in names
-             if name.endswith((".yaml", ".yml"))]
+    below = [
+        Path(root, name)
+        for root, _, names in os.walk(folder, onerror=failed.append)
+        for name in names
+        if name.endswith((".yaml", ".yml"))
+    ]
     unread += [UsageError(f"{e.filename} cannot be read: {e.strerror or e}") for e in failed]
     unread += [UsageError(f"{p} is a link to a file that is not there") for p in sorted(below) if not p.exists()]
     files = sorted(path for path in below if path.is_file())

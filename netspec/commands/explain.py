@@ -15,7 +15,7 @@ from netspec.errors import UsageError, did_you_mean
 @click.command(
     "explain",
     epilog="\b\nExamples:\n  netspec explain NS402\n  netspec explain resnet50\n"
-    "  netspec explain googlenet 3a.b5x5.conv_relu_2.conv"
+    "  netspec explain googlenet 3a.b5x5.conv_relu_2.conv",
 )
 @spec_options
 @click.argument("step", required=False)

@@ -29,8 +29,9 @@ KINDS = ("params", "macs", "memory", "pareto")
 @click.option("-d", "--depth", type=click.IntRange(1), help="Bars for scopes down to here; by default for each step.")
 @error_option
 @click.option("-q", "--quiet", is_flag=True, help="No summary line.")
-def command(what: str, specs: tuple[str, ...], output: str | None, kind: str | None, depth: int | None,
-            quiet: bool) -> int:
+def command(
+    what: str, specs: tuple[str, ...], output: str | None, kind: str | None, depth: int | None, quiet: bool
+) -> int:
     """Plot parameters, MACs or memory of each SPEC by stage, or networks as MACs against parameters (pareto).
 
     Without a SPEC, pareto shows the whole catalogue.

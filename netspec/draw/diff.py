@@ -46,8 +46,7 @@ def difference(before: Graph, after: Graph, view: View | None = None) -> Picture
         arrows += [replace(a, source=f"{side}/{a.source}", target=f"{side}/{a.target}") for a in found.arrows]
     counts = Counter(mark_before(box.path) for box in boxes[0])
     added = sum(mark_after(box.path) == "added" for box in boxes[1])
-    legend = (f"boxes: {added} added (green), {counts['removed']} removed (red), "
-              f"{counts['changed']} changed (yellow)")  # fmt: skip
+    legend = f"boxes: {added} added (green), {counts['removed']} removed (red), {counts['changed']} changed (yellow)"
     return Picture(f"{drawn[0].title} and {drawn[1].title}", root, arrows, legend)
 
 
@@ -80,8 +79,11 @@ def _content(box: Box, graph: Graph) -> object:
     if box.kind == "output":
         return (box.lines, show(_output(box, graph)))
     nodes = [graph.nx.nodes[path]["node"] for paths in box.rounds for path in paths]
-    return (box.kind, len(box.rounds),
-            [(n.op, repr(sorted(n.attrs.items())), n.shapes, list(n.rule.weights.items())) for n in nodes])
+    return (
+        box.kind,
+        len(box.rounds),
+        [(n.op, repr(sorted(n.attrs.items())), n.shapes, list(n.rule.weights.items())) for n in nodes],
+    )
 
 
 def _output(box: Box, graph: Graph) -> Shape:
@@ -91,8 +93,12 @@ def _output(box: Box, graph: Graph) -> Shape:
 MOST_CHANGES = 4
 
 
-def _changes(boxes: Sequence[Mapping[str, Box]], paths: tuple[str, str], graphs: tuple[Graph, Graph],
-             known: Sequence[Mapping[str, Scope]]) -> tuple[str, ...]:  # fmt: skip
+def _changes(
+    boxes: Sequence[Mapping[str, Box]],
+    paths: tuple[str, str],
+    graphs: tuple[Graph, Graph],
+    known: Sequence[Mapping[str, Scope]],
+) -> tuple[str, ...]:
     """What differs in a box: arguments of its block, or else of its ops or their weights; `groups 1 -> 32`."""
     before, after = (found[path] for found, path in zip(boxes, paths, strict=True))
     scopes = [found.get(path) for found, path in zip(known, paths, strict=True)]
@@ -103,14 +109,18 @@ def _changes(boxes: Sequence[Mapping[str, Box]], paths: tuple[str, str], graphs:
     if before.kind == "output":
         shapes = [show(_output(box, graph)) for box, graph in zip((before, after), graphs, strict=True)]
         return (f"{shapes[0]} \u2192 {shapes[1]}",) if shapes[0] != shapes[1] else ()
-    times = [len(box.rounds) if len(box.rounds) > 1 else _rounds(graph, path)
-             for box, graph, path in zip((before, after), graphs, paths, strict=True)]  # fmt: skip
+    times = [
+        len(box.rounds) if len(box.rounds) > 1 else _rounds(graph, path)
+        for box, graph, path in zip((before, after), graphs, paths, strict=True)
+    ]
     if times[0] != times[1]:
         found.insert(0, f"\u00d7{times[0]} \u2192 \u00d7{times[1]}")
     # Of as many rounds all are compared, else the first.
     rounds = [box.rounds if len(before.rounds) == len(after.rounds) else box.rounds[:1] for box in (before, after)]
-    nodes = [[graph.nx.nodes[path]["node"] for paths in some for path in paths]
-             for graph, some in zip(graphs, rounds, strict=True)]
+    nodes = [
+        [graph.nx.nodes[path]["node"] for paths in some for path in paths]
+        for graph, some in zip(graphs, rounds, strict=True)
+    ]
     ops = [[WORDS.get(n.op, n.op.replace("_", " ")) for n in found] for found in nodes]
     if not found:
         found += [f"without {op}" for op in dict.fromkeys(ops[0]) if op not in ops[1]]
@@ -126,7 +136,7 @@ def _changes(boxes: Sequence[Mapping[str, Box]], paths: tuple[str, str], graphs:
         found += _unequal({"gives": show(nodes[0][-1].shape)}, {"gives": show(nodes[1][-1].shape)}, "")
     found = list(dict.fromkeys(found))
     if len(found) > MOST_CHANGES:
-        found[MOST_CHANGES - 1:] = [f"and {len(found) - MOST_CHANGES + 1} more"]
+        found[MOST_CHANGES - 1 :] = [f"and {len(found) - MOST_CHANGES + 1} more"]
     return tuple(found)
 
 
@@ -148,12 +158,20 @@ def _rounds(graph: Graph, path: str) -> int:
     return max(1, sum(above == path and name.isdigit() for above, _, name in names))
 
 
-def _marked(frame: Frame, prefix: str, mark: Callable[[str], str],
-            said: Mapping[str, tuple[str, ...]]) -> list[Box | Frame]:  # fmt: skip
+def _marked(
+    frame: Frame, prefix: str, mark: Callable[[str], str], said: Mapping[str, tuple[str, ...]]
+) -> list[Box | Frame]:
     return [
         replace(item, path=prefix + item.path, mark=mark(item.path), facts=item.facts + said.get(item.path, ()))
         if isinstance(item, Box)
-        else Frame(prefix + item.path, item.title, item.kind, item.tooltip, item.source, item.times,
-                   _marked(item, prefix, mark, said))
+        else Frame(
+            prefix + item.path,
+            item.title,
+            item.kind,
+            item.tooltip,
+            item.source,
+            item.times,
+            _marked(item, prefix, mark, said),
+        )
         for item in frame.items
     ]

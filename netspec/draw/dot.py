@@ -45,8 +45,10 @@ class _Writer:
         self.free |= arrangement.rough
         self.lines: list[str] = []
         self.ids: dict[str, str] = {}
-        self.boxes = {box.path: replace(box, ins=box.ins[::-1]) if box.path in arrangement.turned else box
-                      for box in drawn.root.boxes()}
+        self.boxes = {
+            box.path: replace(box, ins=box.ins[::-1]) if box.path in arrangement.turned else box
+            for box in drawn.root.boxes()
+        }
         self.straight = _straight(drawn)
         self.padding = {} if self.free else _padding(drawn)
         self.random = Random(arrangement.seed)
@@ -104,8 +106,10 @@ class _Writer:
         look = f'peripheries=1; style="filled,rounded"; color="#bdc1c6"; fillcolor="{FRAMES[level % 2]}"'
         look = "peripheries=0" if _plain(frame) else look
         above = wrap(frame.title, 40) if frame.kind == "network" else []
-        self.lines.append(f"{pad}label={dot_string(*above)}; tooltip={dot_string(frame.tooltip)}; "
-                          f"id={dot_string('scope ' + frame.path)}; margin=6; {look};")  # fmt: skip
+        self.lines.append(
+            f"{pad}label={dot_string(*above)}; tooltip={dot_string(frame.tooltip)}; "
+            f"id={dot_string('scope ' + frame.path)}; margin=6; {look};"
+        )
         self.frame(frame, level + 1)
         first = next(frame.boxes(), None)
         if first and not above and not _plain(frame):
@@ -200,7 +204,7 @@ def _look(box: Box) -> str:
         fill = heat(box.heat)
     tip = f"tooltip={dot_string(box.tooltip)}"
     if box.ins or box.outs:
-        return f"label=<{_ported(box, fill, border)}>, shape=plain, style=\"\", {tip}"
+        return f'label=<{_ported(box, fill, border)}>, shape=plain, style="", {tip}'
     shape = ""
     if box.kind == "join":
         shape = ", shape=ellipse, style=filled"
@@ -215,11 +219,15 @@ def _ported(box: Box, fill: str, border: str) -> str:
 
     def row(names: Sequence[str], letter: str) -> str:
         span = f'COLSPAN="{width // len(names)}"' if names else ""
-        cells = "".join(f'<TD PORT="{letter}{i}" {span}><FONT POINT-SIZE="10">{dot_cell(name)}</FONT></TD>'
-                        for i, name in enumerate(names))  # fmt: skip
+        cells = "".join(
+            f'<TD PORT="{letter}{i}" {span}><FONT POINT-SIZE="10">{dot_cell(name)}</FONT></TD>'
+            for i, name in enumerate(names)
+        )
         return f"<TR>{cells}</TR>" if names else ""
 
     said = "<BR/>".join(map(dot_cell, (*box.lines, *box.facts)))
     body = f'<TR><TD COLSPAN="{width}" BORDER="0">{said}</TD></TR>'
-    return (f'<TABLE BORDER="1" CELLBORDER="1" CELLSPACING="2" CELLPADDING="2" COLOR="{border}" BGCOLOR="{fill}">'
-            f'{row(box.ins, "i")}{body}{row(box.outs, "o")}</TABLE>')  # fmt: skip
+    return (
+        f'<TABLE BORDER="1" CELLBORDER="1" CELLSPACING="2" CELLPADDING="2" COLOR="{border}" BGCOLOR="{fill}">'
+        f"{row(box.ins, 'i')}{body}{row(box.outs, 'o')}</TABLE>"
+    )

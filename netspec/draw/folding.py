@@ -82,7 +82,7 @@ class Signatures:
         """A value that is equal for scopes of one structure."""
         if region.path not in self._known:
             nodes = tuple(self._node(node, region) for node in region.nodes())
-            inner = tuple(path[len(region.path):] for path in region.inner)
+            inner = tuple(path[len(region.path) :] for path in region.inner)
             self._known[region.path] = (region.scope.kind, region.scope.block, inner, nodes)
         return self._known[region.path]
 
@@ -91,7 +91,7 @@ class Signatures:
         inside = f"{region.path}."
         inputs: list[str] = []
         for ref in node.inputs:
-            name = str(ref)[len(inside):] if ref.node.startswith(inside) else "outside"
+            name = str(ref)[len(inside) :] if ref.node.startswith(inside) else "outside"
             # A join of all that came before reads more in every round.
             if name != "outside" or inputs[-1:] != ["outside"]:
                 inputs.append(name)

@@ -49,9 +49,12 @@ MOST_PIXELS = 32767
 
 def shrunk(png: bytes) -> str:
     """Why a PNG is smaller than it was asked to be; empty if it is not."""
-    width, height = (int.from_bytes(png[at:at + 4], "big") for at in (16, 20))
-    return f"a PNG has {MOST_PIXELS:,} pixels at most each way, so this one was made smaller" if (
-        max(width, height) >= MOST_PIXELS) else ""
+    width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))
+    return (
+        f"a PNG has {MOST_PIXELS:,} pixels at most each way, so this one was made smaller"
+        if (max(width, height) >= MOST_PIXELS)
+        else ""
+    )
 
 
 def text_width(text: str, size: float) -> float | None:

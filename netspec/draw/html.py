@@ -36,15 +36,27 @@ def to_html(graph: Graph, view: View) -> str:
 
 def picture_to_html(drawn: Picture) -> str:
     """A page that shows one picture as it is, with zoom and search; raises UsageError for too many boxes."""
-    boxes = [{"path": box.path, "lines": (*box.lines, *box.facts), "text": box.tooltip, "facts": box.facts}
-             for box in drawn.root.boxes()]  # fmt: skip
+    boxes = [
+        {"path": box.path, "lines": (*box.lines, *box.facts), "text": box.tooltip, "facts": box.facts}
+        for box in drawn.root.boxes()
+    ]
     if len(boxes) > MOST_BOXES:
-        raise UsageError(f"a page lays out {MOST_BOXES:,} boxes at most; here are {len(boxes):,}",
-                         "draw it as svg, or less deep")  # fmt: skip
+        raise UsageError(
+            f"a page lays out {MOST_BOXES:,} boxes at most; here are {len(boxes):,}", "draw it as svg, or less deep"
+        )
     nothing: dict[str, Any] = {"items": [], "edges": [], "outputs": [], "open": [], "args": {}, "most": MOST_BOXES}
     facts = {"shown": drawn.legend}
-    return _page(drawn.title, {**nothing, "title": drawn.title, "dot": to_dot(drawn), "boxes": boxes,
-                               "arrows": len(drawn.arrows), "facts": facts})  # fmt: skip
+    return _page(
+        drawn.title,
+        {
+            **nothing,
+            "title": drawn.title,
+            "dot": to_dot(drawn),
+            "boxes": boxes,
+            "arrows": len(drawn.arrows),
+            "facts": facts,
+        },
+    )
 
 
 def _page(title: str, content: dict[str, Any]) -> str:
@@ -111,30 +123,60 @@ class _Page:
         root = tree(self.graph)
         names = Names.find(root, self.view.collapse, self.view.expand)
         items = self.items(slim(root), names)
-        edges = [(self.ids[ref.node], self.ids[node.path], self.shape(ref), self.number(ref), index, ref.out)
-                 for node in self.graph.nodes.values() for index, ref in enumerate(node.inputs)]  # fmt: skip
+        edges = [
+            (self.ids[ref.node], self.ids[node.path], self.shape(ref), self.number(ref), index, ref.out)
+            for node in self.graph.nodes.values()
+            for index, ref in enumerate(node.inputs)
+        ]
         outputs = [
-            {"name": name, "node": o.ref.node, "id": self.ids[o.ref.node], "shape": show(self.graph.shape(o.ref)),
-             "label": self.shape(o.ref), "ref": self.number(o.ref), "training": o.training_only,
-             "weight": o.loss_weight}
+            {
+                "name": name,
+                "node": o.ref.node,
+                "id": self.ids[o.ref.node],
+                "shape": show(self.graph.shape(o.ref)),
+                "label": self.shape(o.ref),
+                "ref": self.number(o.ref),
+                "training": o.training_only,
+                "weight": o.loss_weight,
+            }
             for name, o in self.graph.outputs.items()
-        ]  # fmt: skip
+        ]
         return {
-            "title": self.graph.title or self.graph.name, "items": items, "edges": edges, "outputs": outputs,
-            "open": sorted(open_scopes(self.graph, self.view)), "texts": self.texts, "colors": COLORS, "font": FONT,
-            "frames": FRAMES, "heat": HEAT, "heated": self.view.heat, "facts": self.facts(), "args": self.args(),
-            "show": sorted(self.view.show), "direct": self.view.direct, "unfold": self.view.unfold, "most": MOST_BOXES,
-            "many": MANY_BOXES, "tangled": (TANGLED, TOO_LONG), "widest": self.numbers.widest,
-        }  # fmt: skip
+            "title": self.graph.title or self.graph.name,
+            "items": items,
+            "edges": edges,
+            "outputs": outputs,
+            "open": sorted(open_scopes(self.graph, self.view)),
+            "texts": self.texts,
+            "colors": COLORS,
+            "font": FONT,
+            "frames": FRAMES,
+            "heat": HEAT,
+            "heated": self.view.heat,
+            "facts": self.facts(),
+            "args": self.args(),
+            "show": sorted(self.view.show),
+            "direct": self.view.direct,
+            "unfold": self.view.unfold,
+            "most": MOST_BOXES,
+            "many": MANY_BOXES,
+            "tangled": (TANGLED, TOO_LONG),
+            "widest": self.numbers.widest,
+        }
 
     def facts(self) -> dict[str, str]:
         """What the page says of the inference graph, as all tables do."""
         nodes = list(self.inference.nodes.values())
         counts = totals(nodes)
         more = self.params - counts.params
-        return {"parameters": f"{counts.params:,}", "MACs": f"{counts.macs:,}", "memory": f"{memory(nodes):,} bytes",
-                "nodes": str(len(nodes)), "training adds": f"{more:,} parameters" if more else "",
-                "colours": f"stronger has more {HEATED[self.view.heat][0]}" if self.view.heat else ""}  # fmt: skip
+        return {
+            "parameters": f"{counts.params:,}",
+            "MACs": f"{counts.macs:,}",
+            "memory": f"{memory(nodes):,} bytes",
+            "nodes": str(len(nodes)),
+            "training adds": f"{more:,} parameters" if more else "",
+            "colours": f"stronger has more {HEATED[self.view.heat][0]}" if self.view.heat else "",
+        }
 
     def args(self) -> dict[str, str]:
         """The arguments of a block alone."""
@@ -156,8 +198,11 @@ class _Page:
             if len(scopes) > 1:
                 said = self.said(scopes, region)
                 title = scope_title(scopes[0], region, scopes[-1].path, self.named) + times(scopes)
-                found[-len(scopes)]["repeat"] = {**said, "title": title,
-                                                 "enter": [self.number(ref) for ref in scopes[0].inputs]}  # fmt: skip
+                found[-len(scopes)]["repeat"] = {
+                    **said,
+                    "title": title,
+                    "enter": [self.number(ref) for ref in scopes[0].inputs],
+                }
         return found
 
     def said(self, run: Sequence[Region], parent: Region) -> dict[str, Any]:
@@ -179,25 +224,41 @@ class _Page:
         """A node, or a layer with what follows it."""
         lead = next((n for n in nodes if kind_of(n) in ("weights", "pool")), nodes[0])
         lines = (*node_lines(nodes, region, self.named), *self.numbers.shared(nodes))
-        return {"path": nodes[0].path, "kind": kind_of(lead), "lines": lines, "notes": notes(nodes[0].doc),
-                "nodes": [self.node(n) for n in nodes]}  # fmt: skip
+        return {
+            "path": nodes[0].path,
+            "kind": kind_of(lead),
+            "lines": lines,
+            "notes": notes(nodes[0].doc),
+            "nodes": [self.node(n) for n in nodes],
+        }
 
     def scope(self, region: Region, parent: Region, names: Names) -> dict[str, Any]:
         """A scope with what it holds, and what it says where it is closed."""
         nodes, scope = list(region.nodes()), region.scope
         counts = totals(nodes)
         return {
-            "path": region.path, "inner": region.inner, "scope": scope.kind, "block": scope.block,
-            "title": scope_title(region, parent, "", self.named), **self.said([region], parent),
+            "path": region.path,
+            "inner": region.inner,
+            "scope": scope.kind,
+            "block": scope.block,
+            "title": scope_title(region, parent, "", self.named),
+            **self.said([region], parent),
             "items": self.items(region, names),
             "enters": {k: self.number(v) for k, v in scope.ins.items()},
             "leaves": {k: self.number(v) for k, v in scope.outs.items()},
-            "args": {k: str(v) for k, v in scope.args.items()}, "doc": scope.doc, "notes": notes(scope.doc),
-            "at": self.at(scope.span, scope.kind), "where": line_of(scope.span),
-            "facts": {"parameters": f"{counts.params:,}", "MACs": f"{counts.macs:,}",
-                      "memory": f"{memory(nodes):,} bytes", "nodes": str(len(nodes)),
-                      "gives": ", ".join(show(self.graph.shape(r)) for r in region.outputs)},
-        }  # fmt: skip
+            "args": {k: str(v) for k, v in scope.args.items()},
+            "doc": scope.doc,
+            "notes": notes(scope.doc),
+            "at": self.at(scope.span, scope.kind),
+            "where": line_of(scope.span),
+            "facts": {
+                "parameters": f"{counts.params:,}",
+                "MACs": f"{counts.macs:,}",
+                "memory": f"{memory(nodes):,} bytes",
+                "nodes": str(len(nodes)),
+                "gives": ", ".join(show(self.graph.shape(r)) for r in region.outputs),
+            },
+        }
 
     def node(self, node: Node) -> dict[str, Any]:
         """The details of one node, and the numbers that boxes are made to say."""
@@ -213,14 +274,25 @@ class _Page:
             "receptive field": f"{field[0]} x {field[1]}" if field else "the whole input",
             "arguments": ", ".join(f"{k}={v}" for k, v in node.attrs.items()),
         }
-        weights = [f"{key.removeprefix(node.weights_at + '.')}: {' x '.join(map(str, shape))} = "
-                   f"{math.prod(map(int, shape)):,}{'' if trained else ', not trained'}"
-                   for key, shape, trained in node.tensors()]  # fmt: skip
-        reads = [(ref.node, str(ref)[len(ref.node):], show(self.graph.shape(ref))) for ref in node.inputs]
+        weights = [
+            f"{key.removeprefix(node.weights_at + '.')}: {' x '.join(map(str, shape))} = "
+            f"{math.prod(map(int, shape)):,}{'' if trained else ', not trained'}"
+            for key, shape, trained in node.tensors()
+        ]
+        reads = [(ref.node, str(ref)[len(ref.node) :], show(self.graph.shape(ref))) for ref in node.inputs]
         numbers = (totals(self.numbers.owned([node])).params, macs or 0, memory([node]), field)
-        return {"path": node.path, "id": self.ids[node.path], "op": node.op, "facts": facts, "numbers": numbers,
-                "reads": reads, "weights": weights, "doc": node.doc, "at": self.at(node.span),
-                "where": line_of(node.span)}  # fmt: skip
+        return {
+            "path": node.path,
+            "id": self.ids[node.path],
+            "op": node.op,
+            "facts": facts,
+            "numbers": numbers,
+            "reads": reads,
+            "weights": weights,
+            "doc": node.doc,
+            "at": self.at(node.span),
+            "where": line_of(node.span),
+        }
 
     def at(self, span: Span | None, kind: str = "") -> list[int]:
         """The text of a spec by its number, and the lines in it of what a span begins."""
@@ -239,6 +311,7 @@ def excerpt(lines: Sequence[str], first: int, kind: str = "") -> tuple[int, int]
 
     They are that line and all below it that is indented deeper; a branch begins at its key, a line above its steps.
     """
+
     def depth(number: int) -> int:
         return len(lines[number - 1]) - len(lines[number - 1].lstrip())
 

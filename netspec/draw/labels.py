@@ -12,8 +12,16 @@ from netspec.measure import totals
 from netspec.ops.base import show
 from netspec.regions import Region
 
-POOLS = ("max_pool", "avg_pool", "global_avg_pool", "global_max_pool", "adaptive_avg_pool", "subsample", "upsample",
-         "crop")
+POOLS = (
+    "max_pool",
+    "avg_pool",
+    "global_avg_pool",
+    "global_max_pool",
+    "adaptive_avg_pool",
+    "subsample",
+    "upsample",
+    "crop",
+)
 KINDS = {
     "input": "input",
     **dict.fromkeys(("conv", "conv_transpose", "deform_conv", "linear"), "weights"),
@@ -146,7 +154,7 @@ def describe(region: Region) -> str:
 def first_sentence(text: str) -> str:
     """A text up to where its first sentence ends, which is not at `et al.` or `Fig. 2`."""
     end = re.search(r"(?<!\bal)(?<!\bFig)(?<!\bcf)(?<!\bvs)(?<!\be\.g)(?<!\bi\.e)\.\s+(?=[A-Z`])", text)
-    return text[:end.start()] if end else text
+    return text[: end.start()] if end else text
 
 
 def short(number: float) -> str:

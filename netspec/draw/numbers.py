@@ -14,8 +14,12 @@ from netspec.graph import Graph, Node
 from netspec.measure import memory, totals
 
 # What a heat counts, and its unit.
-HEATED = {"params": ("parameters", ""), "macs": ("MACs", ""), "memory": ("memory of activations", "B"),
-          "rf": ("receptive field", " pixels or the whole input")}  # fmt: skip
+HEATED = {
+    "params": ("parameters", ""),
+    "macs": ("MACs", ""),
+    "memory": ("memory of activations", "B"),
+    "rf": ("receptive field", " pixels or the whole input"),
+}
 
 
 class Numbers:
@@ -99,8 +103,9 @@ class Numbers:
                 if isinstance(item, Box) and item.path in stands:
                     run = stands[item.path]
                     every = tuple(tuple(node.path for node in nodes) for nodes in run)
-                    inner.items[index] = replace(item, facts=self.facts(run, [item.doc]), heat=values.get(item.path),
-                                                 rounds=every)  # fmt: skip
+                    inner.items[index] = replace(
+                        item, facts=self.facts(run, [item.doc]), heat=values.get(item.path), rounds=every
+                    )
 
 
 def notes(doc: str) -> list[str]:

@@ -64,8 +64,10 @@ def estimate(drawn: Picture) -> tuple[int, int]:
         for box in frame.boxes():
             around[box.path].add(frame.path)
     rows = dict.fromkeys(boxes, 0)
-    heights = {path: 13 * (len(box.lines) + len(box.facts)) + 8 + 20 * (bool(box.ins) + bool(box.outs))
-               for path, box in boxes.items()}
+    heights = {
+        path: 13 * (len(box.lines) + len(box.facts)) + 8 + 20 * (bool(box.ins) + bool(box.outs))
+        for path, box in boxes.items()
+    }
     top = 36 + 17 * bool(drawn.legend)
     ends, widths = {path: top + height for path, height in heights.items()}, dict.fromkeys(range(len(boxes)), 0)
     for arrow in drawn.arrows:  # in the order of the graph, which is a topological one
@@ -101,8 +103,9 @@ class _Said:
 class _Builder:
     """Walks the regions once, and remembers in which box every node stands."""
 
-    def __init__(self, graph: Graph, root: Region, view: View, names: Names, numbers: Numbers, signatures: Signatures,
-                 depth: int) -> None:  # fmt: skip
+    def __init__(
+        self, graph: Graph, root: Region, view: View, names: Names, numbers: Numbers, signatures: Signatures, depth: int
+    ) -> None:
         self.graph, self.root, self.view, self.names, self.numbers = graph, root, view, names, numbers
         self.depth, self.signatures = depth, signatures
         self.scopes = {region.path: region.scope for region in walk(root)}
@@ -187,11 +190,11 @@ class _Builder:
         known = {str(node.path): self.rounds.get(node.path, ()) for node in first.nodes()}
         for index, region in enumerate(run):
             for node in region.nodes():
-                twin = first.path + node.path[len(region.path):]
+                twin = first.path + node.path[len(region.path) :]
                 self.twins[node.path] = self.twins.get(twin, twin)
                 self.homes[node.path] = self.homes[twin]
                 if twin in self.inside:
-                    self.inside[node.path] = region.path + self.inside[twin][len(first.path):]
+                    self.inside[node.path] = region.path + self.inside[twin][len(first.path) :]
                 self.rounds[node.path] = (*known[twin], (number, index))
 
     def box(self, nodes: list[Node], region: Region) -> Box:
@@ -201,8 +204,9 @@ class _Builder:
         ops = " ".join(dict.fromkeys(n.op for n in nodes))
         tooltip = ". ".join(filter(None, (f"{first.path}: {ops} -> {show(last.shape)}", first.doc)))
         lines = (*node_lines(nodes, region, "names" in self.view.show), *self.numbers.shared(nodes))
-        return Box(first.path, kind_of(lead), lines, tooltip, first.doc, line_of(first.span),
-                   tuple(n.path for n in nodes))
+        return Box(
+            first.path, kind_of(lead), lines, tooltip, first.doc, line_of(first.span), tuple(n.path for n in nodes)
+        )
 
     def closed(self, run: Sequence[Region], parent: Region) -> Box:
         """A scope as one box: a layer with what follows it, or its name and what it repeats."""
@@ -211,8 +215,18 @@ class _Builder:
         kind, lines = closed_lines(self.graph, run, parent, "names" in self.view.show)
         lines += self.numbers.shared(nodes, (region.path, *region.inner)[-1])
         ins, outs = ports(run, kind)
-        return Box(region.path, kind, tuple(lines), describe(region), region.scope.doc, line_of(region.scope.span),
-                   tuple(n.path for n in nodes), times=len(run), ins=ins, outs=outs)
+        return Box(
+            region.path,
+            kind,
+            tuple(lines),
+            describe(region),
+            region.scope.doc,
+            line_of(region.scope.span),
+            tuple(n.path for n in nodes),
+            times=len(run),
+            ins=ins,
+            outs=outs,
+        )
 
     def arrows(self, boxes: Mapping[str, Box]) -> list[Arrow]:
         """Every edge between two boxes once; those between the rounds of a repeat are what the count stands for."""
@@ -273,8 +287,11 @@ class _Builder:
         if len(said.inner) > 1:
             own = f"{said.inner[0]} to {said.inner[-1]}"
         if self.view.direct and len(said.values) > 1 and not left:
-            return f"{len(said.values)} \u00d7 {label}" if len(set(said.values.values())) == 1 else (
-                f"{len(said.values)} values")
+            return (
+                f"{len(said.values)} \u00d7 {label}"
+                if len(set(said.values.values())) == 1
+                else (f"{len(said.values)} values")
+            )
         if len({run for run, _ in left}) != 1:
             return label if left else own
         run = self.runs[next(iter(left))[0]]

@@ -72,4 +72,3 @@ def _described(svg: str, drawn: Picture) -> str:
     # Graphviz's own names of nodes (n7) would be shown where the mouse rests; the tooltips say more.
     svg = re.sub(r'(<g id="[^"]*" class="(?:node(?: title)?|edge|cluster)">\n)<title>[^<]*</title>\n', r"\1", svg)
     return re.sub(r'<g id="([^"]*)" class="(node|cluster)">\n', group, svg)
-

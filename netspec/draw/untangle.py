@@ -33,8 +33,10 @@ def untangled(drawn: Picture) -> str:
     passed, rows = lengths(drawn)
     if passed > TANGLED * rows:
         if passed > TOO_LONG:
-            raise UsageError(f"a layout of {len(drawn.arrows):,} arrows past so many boxes takes too long",
-                             "close more, with --depth or --collapse; or write it with -f dot")  # fmt: skip
+            raise UsageError(
+                f"a layout of {len(drawn.arrows):,} arrows past so many boxes takes too long",
+                "close more, with --depth or --collapse; or write it with -f dot",
+            )
         return to_dot(drawn, Arrangement(rough=True))
     best = Arrangement()
     boxes = list(drawn.root.boxes())
@@ -85,7 +87,7 @@ def crossings(dot: str) -> int:
     for row in graphviz(dot, "plain").decode().replace("\\\n", "").splitlines():
         words = row.split()
         if words[0] == "edge" and words[-2] != "invis":
-            numbers = [float(word) for word in words[4:4 + 2 * int(words[3])]]
+            numbers = [float(word) for word in words[4 : 4 + 2 * int(words[3])]]
             lines.append(list(zip(numbers[::2], numbers[1::2], strict=True)))
     return sum(_cross(a, b) for a, b in combinations([_flat(line) for line in lines], 2))
 
@@ -94,7 +96,7 @@ def _flat(points: list[Point], steps: int = 6) -> list[Point]:
     """A chain of Bezier curves as a chain of straight lines."""
     found = [points[0]]
     for i in range(0, len(points) - 3, 3):
-        a, b, c, d = points[i:i + 4]
+        a, b, c, d = points[i : i + 4]
         for t in (k / steps for k in range(1, steps + 1)):
             w = ((1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t * t, t**3)
             found.append((sum(map(mul, w, (a[0], b[0], c[0], d[0]))), sum(map(mul, w, (a[1], b[1], c[1], d[1])))))
@@ -106,9 +108,11 @@ def _flat(points: list[Point], steps: int = 6) -> list[Point]:
 
 def _cross(one: list[Point], two: list[Point]) -> bool:
     (left, low), (right, high) = (tuple(map(f, *one)) for f in (min, max))
-    near = [(c, d) for c, d in pairwise(two)
-            if max(c[0], d[0]) >= left and min(c[0], d[0]) <= right
-            and max(c[1], d[1]) >= low and min(c[1], d[1]) <= high]  # fmt: skip
+    near = [
+        (c, d)
+        for c, d in pairwise(two)
+        if max(c[0], d[0]) >= left and min(c[0], d[0]) <= right and max(c[1], d[1]) >= low and min(c[1], d[1]) <= high
+    ]
     return any(_segments(a, b, c, d) for c, d in near for a, b in pairwise(one))
 
 

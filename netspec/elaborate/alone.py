@@ -99,9 +99,7 @@ def _merged(decl: BlockDecl, args: Tree | None, settings: Mapping[str, Any]) -> 
     return Map((*kept, *given.entries), decl.at.span)
 
 
-def _build(
-    run: Run, decl: BlockDecl, args: Tree | None, chosen: Map | None, size: InputSize | None
-) -> Graph | None:
+def _build(run: Run, decl: BlockDecl, args: Tree | None, chosen: Map | None, size: InputSize | None) -> Graph | None:
     frame = BlockFrame(decl.home, decl.name, {}, "", (), 0, is_document=True)
     env = Env(run, frame, {}, Names())
     at = decl.at if chosen is None else Scalar(decl.name, True, _head(chosen.span))

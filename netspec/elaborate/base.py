@@ -78,6 +78,7 @@ def _variant(doc: Document, tree: Tree) -> str:
     if name not in doc.variants:
         if name in doc.refused:
             raise Poisoned
-        raise Mistake("NS202", f"'{doc.name}' has no variant '{clipped(name)}'", tree.span,
-                      did_you_mean(name, doc.variants))
+        raise Mistake(
+            "NS202", f"'{doc.name}' has no variant '{clipped(name)}'", tree.span, did_you_mean(name, doc.variants)
+        )
     return name

@@ -22,8 +22,12 @@ def dead_steps(run: Run, outputs: Mapping[str, Output]) -> dict[str, Node] | Non
         unread = _above(edges, (r.node for r in value.refs), reached)
         weights = [p for p in unread if run.nodes[p].rule.weights]
         if weights:
-            run.reporter.warning("NS209", f"a part of '{path or frame.block}' is never read: "
-                                 f"{len(weights)} nodes with weights are left out", span, trace=frame.trace)
+            run.reporter.warning(
+                "NS209",
+                f"a part of '{path or frame.block}' is never read: {len(weights)} nodes with weights are left out",
+                span,
+                trace=frame.trace,
+            )
         left_out |= unread
         reached |= unread
     dead = [p for p in run.nodes if p not in live and p not in left_out]
@@ -31,8 +35,13 @@ def dead_steps(run: Run, outputs: Mapping[str, Output]) -> dict[str, Node] | Non
     for path in ends:
         node = run.nodes[path]
         what = f"the input '{path}'" if node.op == "input" else f"the result of '{path}'"
-        run.error(run.traces[path], "NS403", f"{what} reaches no output", node.span,
-                  "read it with `from`, list it under `outputs`, or delete it")
+        run.error(
+            run.traces[path],
+            "NS403",
+            f"{what} reaches no output",
+            node.span,
+            "read it with `from`, list it under `outputs`, or delete it",
+        )
     if dead:
         return None
     return {path: node for path, node in run.nodes.items() if path in live or node.op == "input"}

@@ -47,8 +47,12 @@ def _repeat(run: Run, step: Step, ctx: Context, maker: _Rounds, running: Val) ->
         count = min(count, 1)
     run.reserve(count, step, ctx, step.keywords["repeat"].span)
     if count == 0 and "from" in step.keywords:
-        raise Mistake("NS307", "`repeat: 0` next to `from`", step.keywords["repeat"].span,
-                      "without an iteration there is nothing for `from` to feed")
+        raise Mistake(
+            "NS307",
+            "`repeat: 0` next to `from`",
+            step.keywords["repeat"].span,
+            "without an iteration there is nothing for `from` to feed",
+        )
     index = AMBIGUOUS if ctx.counting else None
     errors = run.reporter.errors
     for i in range(count):
@@ -167,7 +171,7 @@ def for_rows(env: Env, tree: Tree, step: Step | Branch, ctx: Context) -> Iterato
     """The rows of `pattern: iterable` as values by name; raises Mistake."""
     if not isinstance(tree, Map) or len(tree.entries) != 1:
         raise Mistake("NS110", "`for` has one entry, `names: iterable`", tree.span, "`for: {k: 5}`")
-    (key, iterable), = tree.entries
+    ((key, iterable),) = tree.entries
     names = [n.strip() for n in key.text.split(",")]
     taken = [n for n in names if n in env.values and env.values[n] is not POISON]
     if taken:
@@ -274,8 +278,9 @@ def _all_of(values: list[Val]) -> Val:
     return Val(refs, tuple(map(str, range(len(refs))))) if len(refs) > 1 else Val(refs)
 
 
-def rounds_of_each(run: Run, branch: Branch, ctx: Context, around: Names, found: Names,
-                   running: Val) -> list[tuple[str, Val]]:
+def rounds_of_each(
+    run: Run, branch: Branch, ctx: Context, around: Names, found: Names, running: Val
+) -> list[tuple[str, Val]]:
     """`each` on a branch makes as many branches, with weights of their own."""
     from netspec.elaborate.body import branch_once, define, name_of_branch
 

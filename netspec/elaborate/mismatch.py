@@ -68,9 +68,11 @@ def _side(run: Run, label: str, ref: Ref, frame: BlockFrame) -> Side:
             break
         steps.append(node)
         (ref,) = node.inputs
-        if "kernel" not in node.attrs and "stride" not in node.attrs and node.shape[2:] != run.nodes[
-            ref.node
-        ].shapes[ref.out][2:]:
+        if (
+            "kernel" not in node.attrs
+            and "stride" not in node.attrs
+            and node.shape[2:] != run.nodes[ref.node].shapes[ref.out][2:]
+        ):
             return Side(label, shape, tuple(steps), None)
     entering = run.nodes[ref.node].shapes[ref.out][2:]
     return Side(label, shape, tuple(steps), tuple(int(d) for d in entering))
@@ -93,8 +95,11 @@ def _names(nodes: Sequence[Node], frame: BlockFrame) -> str:
 
 def _windows(side: Side, apart: Sequence[Node] = ()) -> Iterator[Node]:
     """The steps of a branch with a window, the first one first."""
-    return (node for node in reversed(side.steps) if "kernel" in node.attrs and "pad" in node.attrs and
-            node.op != "conv_transpose" and node not in apart)
+    return (
+        node
+        for node in reversed(side.steps)
+        if "kernel" in node.attrs and "pad" in node.attrs and node.op != "conv_transpose" and node not in apart
+    )
 
 
 def _unpadded(side: Side, apart: Sequence[Node]) -> list[Node]:
@@ -115,8 +120,11 @@ def _pad(nodes: Sequence[Node]) -> str:
 
 
 def _strided(side: Side, apart: Sequence[Node]) -> list[Node]:
-    return [node for node in reversed(side.steps) if node not in apart and
-            any(s > 1 for s in node.attrs.get("stride", ())) and node.op != "conv_transpose"]
+    return [
+        node
+        for node in reversed(side.steps)
+        if node not in apart and any(s > 1 for s in node.attrs.get("stride", ())) and node.op != "conv_transpose"
+    ]
 
 
 def _padded(side: Side, padded: Sequence[Node]) -> Size | None:
@@ -241,5 +249,7 @@ def _both(sides: Sequence[Side], frame: BlockFrame) -> str:
     stride = _product(strides)[0]
     if tuple(-(-d // stride) for d in shortcut.size) != other.size:
         return ""
-    return f"channels and size differ: the shortcut needs a projection with the stride of {_names(strides, frame)}: " \
-           f"`conv: {{out: {other.shape[1]}, kernel: 1, stride: {stride}}}`"
+    return (
+        f"channels and size differ: the shortcut needs a projection with the stride of {_names(strides, frame)}: "
+        f"`conv: {{out: {other.shape[1]}, kernel: 1, stride: {stride}}}`"
+    )

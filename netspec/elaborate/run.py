@@ -64,7 +64,7 @@ class Where:
     def weights_at(self) -> tuple[Path, bool]:
         """The prefix for a node here, and whether it is shared with a step written earlier."""
         for prefix, names in self.own:
-            inside = f".{self.path[len(prefix) + 1:]}."
+            inside = f".{self.path[len(prefix) + 1 :]}."
             if any(f".{name}." in inside for name in names):
                 return self.path, False
         return self.weights, self.written
@@ -135,8 +135,9 @@ class Budget:
         """Counts work; raises OverBudget."""
         self.used += cost
         if self.used > MAX_WORK and self.spent:
-            raise OverBudget(f"more than {self.limit:,} units of work that make no node "
-                             "(iterations, calls, parts of expressions)")
+            raise OverBudget(
+                f"more than {self.limit:,} units of work that make no node (iterations, calls, parts of expressions)"
+            )
 
     @property
     def limit(self) -> int:
@@ -193,13 +194,17 @@ class Run:
     def reserve(self, count: int, step: Step | Branch, ctx: Context, span: Span) -> None:
         """Holds the iterations of a loop against the limit before the first of them; raises OverBudget."""
         if count > self.max_nodes:
-            raise OverBudget(f"a loop of {count:,} iterations, and a network has at most {self.max_nodes:,} nodes",
-                             span, ctx.frame)
+            raise OverBudget(
+                f"a loop of {count:,} iterations, and a network has at most {self.max_nodes:,} nodes", span, ctx.frame
+            )
         if ctx.frame.until is None and count > 1:
             more = count * self.forecast.iteration(step, ctx.frame.home, ctx.values)
             if len(self.nodes) + more > self.max_nodes:
-                raise OverBudget(f"this loop makes {more:,} nodes or more, and a network has at most "
-                                 f"{self.max_nodes:,}", span, ctx.frame)
+                raise OverBudget(
+                    f"this loop makes {more:,} nodes or more, and a network has at most {self.max_nodes:,}",
+                    span,
+                    ctx.frame,
+                )
 
     def error(
         self, frame: BlockFrame | None, code: str, message: str, span: Span | None, help: str | Hint = ""
@@ -212,8 +217,9 @@ class Run:
     def _iteration(self, frame: BlockFrame, code: str) -> str:
         """`; in b1 (k = 1)`: the iteration of this call that runs now."""
         mine = [iteration for iteration in self.iterations if iteration.frame is frame]
-        if not mine or code not in (_OF_ITERATIONS if all(i.first for i in mine) else
-                                    _OF_ITERATIONS + _OF_LATER_ITERATIONS):
+        if not mine or code not in (
+            _OF_ITERATIONS if all(i.first for i in mine) else _OF_ITERATIONS + _OF_LATER_ITERATIONS
+        ):
             return ""
         values = {name: value for iteration in mine for name, value in iteration.values.items()}
         said = ", ".join(f"{name} = {str(value)[:40]}" for name, value in values.items() if value is not AMBIGUOUS)
@@ -261,7 +267,7 @@ class Run:
 
     def shape_of(self, value: Val) -> Shape:
         """The shape of a value of one tensor."""
-        ref, = value.refs
+        (ref,) = value.refs
         return self.nodes[ref.node].shapes[ref.out]
 
     def callables(self, home: Document) -> Mapping[str, None]:
@@ -270,8 +276,16 @@ class Run:
             self.known[home] = dict.fromkeys([*home.blocks, *home.used, *OPS, "do", "tee"])
         return self.known[home]
 
-    def scope(self, where: Where, kind: str, frame: BlockFrame, span: Span | None, block: str = "",
-              args: Mapping[str, Any] | None = None, doc: str = "") -> None:
+    def scope(
+        self,
+        where: Where,
+        kind: str,
+        frame: BlockFrame,
+        span: Span | None,
+        block: str = "",
+        args: Mapping[str, Any] | None = None,
+        doc: str = "",
+    ) -> None:
         """Records a scope; a second one at the same path is a mistake, and so is one that lies too deep."""
         if where.path.count(".") >= MAX_SCOPES and span is not None:
             raise Mistake("NS404", f"scopes lie in each other more than {MAX_SCOPES} deep", span)
@@ -297,11 +311,24 @@ class Run:
     def same_path(self, path: str, span: Span | None) -> None:
         """Raises the mistake of two things at one path."""
         first = self.nodes[path].span if path in self.nodes else self.scopes[path].span
-        raise Mistake("NS204", f"two steps have the path '{path}': here and {place_of(first, span)}", span,
-                      "give one of them a name of its own: `name = op: ...`")
+        raise Mistake(
+            "NS204",
+            f"two steps have the path '{path}': here and {place_of(first, span)}",
+            span,
+            "give one of them a name of its own: `name = op: ...`",
+        )
 
-    def node(self, op: Op, operands: tuple[Ref, ...], attrs: Mapping[str, Any], init: Mapping[str, Any],
-             where: Where, frame: BlockFrame, span: Span | None, doc: str = "") -> Val:
+    def node(
+        self,
+        op: Op,
+        operands: tuple[Ref, ...],
+        attrs: Mapping[str, Any],
+        init: Mapping[str, Any],
+        where: Where,
+        frame: BlockFrame,
+        span: Span | None,
+        doc: str = "",
+    ) -> Val:
         """Makes a node; raises OpError, Mistake or OverBudget."""
         self.fits(where.path, span)
         rule = op.infer([Tensor(self.nodes[r.node].shapes[r.out]) for r in operands], attrs)
@@ -321,27 +348,37 @@ class Run:
         self.traces[where.path] = frame
         self.weights_of[where.path] = weights_at
         count = len(rule.shapes)
-        return Val(tuple(Ref(where.path, k) for k in range(count)),
-                   tuple(map(str, range(count))) if op.name == "split" else ())
+        return Val(
+            tuple(Ref(where.path, k) for k in range(count)), tuple(map(str, range(count))) if op.name == "split" else ()
+        )
 
     def _own(self, node: Node, written: bool, span: Span | None) -> None:
         """Checks that shared weights fit: same op, same shapes; raises Mistake."""
         owner = self.owners.setdefault(node.weights_at, node)
         if owner is node:
             if written:
-                raise Mistake("NS405", f"'{node.weights_at}' has no weights to share with '{node.path}'", span,
-                              "`share` names a step of the same structure; `own` lists what stays apart")
+                raise Mistake(
+                    "NS405",
+                    f"'{node.weights_at}' has no weights to share with '{node.path}'",
+                    span,
+                    "`share` names a step of the same structure; `own` lists what stays apart",
+                )
             self.params += sum(math.prod(map(int, s)) for s in node.rule.weights.values())
             if self.params > MAX_PARAMS:
                 raise OverBudget("more than 2^36 parameters")
         elif owner.op != node.op:
-            raise Mistake("NS405", f"'{node.path}' is {node.op}, it cannot share the weights of {owner.op} "
-                          f"'{owner.path}'", span)
+            raise Mistake(
+                "NS405", f"'{node.path}' is {node.op}, it cannot share the weights of {owner.op} '{owner.path}'", span
+            )
         elif (owner.rule.weights, owner.rule.stats) != (node.rule.weights, node.rule.stats):
             ours, theirs = node.rule.weights or node.rule.stats, owner.rule.weights or owner.rule.stats
-            raise Mistake("NS405", f"'{node.path}' cannot share the weights of '{owner.path}': "
-                          f"{_shapes(ours)} here, {_shapes(theirs)} there", span,
-                          "shared steps need inputs of equal width and equal arguments")
+            raise Mistake(
+                "NS405",
+                f"'{node.path}' cannot share the weights of '{owner.path}': "
+                f"{_shapes(ours)} here, {_shapes(theirs)} there",
+                span,
+                "shared steps need inputs of equal width and equal arguments",
+            )
 
 
 def _shapes(tensors: Mapping[str, Shape]) -> str:

@@ -71,8 +71,10 @@ class Rule:
         for shape in (*self.shapes, *self.weights.values(), *self.stats.values()):
             sizes = [d for d in shape if isinstance(d, int)]
             if any(d < 1 or d > MAX_SIZE for d in sizes) or math.prod(sizes) > MAX_ELEMENTS:
-                raise OpError(f"a tensor of {show(shape)} is out of bounds",
-                              help="sizes are 1 to 2^31 - 1, a tensor has at most 2^40 elements")
+                raise OpError(
+                    f"a tensor of {show(shape)} is out of bounds",
+                    help="sizes are 1 to 2^31 - 1, a tensor has at most 2^40 elements",
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +167,7 @@ def op(*, weights: tuple[str, ...] = (), init: Mapping[str, float] | None = None
         variadic = any(p.kind is p.VAR_POSITIONAL for p in signature)
         tensors = sum(p.kind is p.POSITIONAL_ONLY for p in signature)
         attrs = [p for p in signature if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-        OPS[name] = Op(name, fn, tuple(map(_param, attrs)), None if variadic else tensors, weights,
-                       init or {})
+        OPS[name] = Op(name, fn, tuple(map(_param, attrs)), None if variadic else tensors, weights, init or {})
         return fn
 
     return register
@@ -246,8 +247,7 @@ def normalise(param: Param, value: Any) -> Any:
         if not isinstance(value, kind) or (param.type == "int" and isinstance(value, bool)):
             raise OpError(f"'{param.name}' expects {said}, got {value!r}", arg=param.name)
     if param.one_of and value not in param.one_of:
-        raise OpError(f"'{param.name}' is one of {', '.join(map(str, param.one_of))}, got {value!r}",
-                      arg=param.name)
+        raise OpError(f"'{param.name}' is one of {', '.join(map(str, param.one_of))}, got {value!r}", arg=param.name)
     if param.type == "size":
         return pair(value, param.name, low=0 if param.name in ("offset", "output_pad") else 1)
     if param.type == "float":

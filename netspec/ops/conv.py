@@ -7,8 +7,18 @@ from netspec.ops.window import check_area, four, window
 
 
 @op(weights=("weight", "bias"))
-def conv(x: Tensor, /, out: int, kernel: Size, stride: Size = 1, pad: Pad = 0, *, dilation: Size = 1,
-         groups: int = 1, bias: bool = True) -> Rule:
+def conv(
+    x: Tensor,
+    /,
+    out: int,
+    kernel: Size,
+    stride: Size = 1,
+    pad: Pad = 0,
+    *,
+    dilation: Size = 1,
+    groups: int = 1,
+    bias: bool = True,
+) -> Rule:
     """2-D convolution (cross-correlation), (N, C, H, W) -> (N, out, H', W').
 
     H' = floor((H + top + bottom - dilation * (kernel - 1) - 1) / stride) + 1.
@@ -19,13 +29,25 @@ def conv(x: Tensor, /, out: int, kernel: Size, stride: Size = 1, pad: Pad = 0, *
     pads, (oh, ow) = window(h, w, kernel, stride, pad, dilation)
     kh, kw = kernel
     weights = {"weight": (out, c // groups, kh, kw)} | ({"bias": (out,)} if bias else {})
-    return Rule(((x.shape[0], out, oh, ow),), weights, macs=out * oh * ow * (c // groups) * kh * kw,
-                attrs={"pad": pads})
+    return Rule(
+        ((x.shape[0], out, oh, ow),), weights, macs=out * oh * ow * (c // groups) * kh * kw, attrs={"pad": pads}
+    )
 
 
 @op(weights=("weight", "bias"))
-def conv_transpose(x: Tensor, /, out: int, kernel: Size, stride: Size = 1, pad: Pad = 0, *, output_pad: Size = 0,
-                   dilation: Size = 1, groups: int = 1, bias: bool = True) -> Rule:
+def conv_transpose(
+    x: Tensor,
+    /,
+    out: int,
+    kernel: Size,
+    stride: Size = 1,
+    pad: Pad = 0,
+    *,
+    output_pad: Size = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+    bias: bool = True,
+) -> Rule:
     """Transposed 2-D convolution, (N, C, H, W) -> (N, out, H', W').
 
     H' = (H - 1) * stride - top - bottom + dilation * (kernel - 1) + output_pad + 1; output_pad is below the stride.
@@ -45,8 +67,12 @@ def conv_transpose(x: Tensor, /, out: int, kernel: Size, stride: Size = 1, pad: 
     if oh < 1 or ow < 1:
         raise OpError(f"the padding leaves nothing: {oh}x{ow}", arg="pad")
     weights = {"weight": (c, out // groups, kh, kw)} | ({"bias": (out,)} if bias else {})
-    return Rule(((x.shape[0], out, oh, ow),), weights, macs=c * h * w * (out // groups) * kh * kw,
-                attrs={"pad": (top, bottom, left, right)})
+    return Rule(
+        ((x.shape[0], out, oh, ow),),
+        weights,
+        macs=c * h * w * (out // groups) * kh * kw,
+        attrs={"pad": (top, bottom, left, right)},
+    )
 
 
 @op(weights=("weight", "bias"))

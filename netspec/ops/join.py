@@ -18,8 +18,10 @@ def concat(*xs: Tensor) -> Rule:
     if len(first) < 2:
         raise OpError(f"'concat' expects values with channels or features, got {_all(xs)}")
     if any(len(x.shape) != len(first) or (x.shape[0], *x.shape[2:]) != (first[0], *first[2:]) for x in xs):
-        raise Disagreement(f"'concat' joins values that differ in their channels alone, got {_all(xs)}",
-                           "give all branches the same height and width (stride, pad)")
+        raise Disagreement(
+            f"'concat' joins values that differ in their channels alone, got {_all(xs)}",
+            "give all branches the same height and width (stride, pad)",
+        )
     return Rule(((first[0], sum(int(x.shape[1]) for x in xs), *first[2:]),))
 
 
@@ -52,16 +54,19 @@ def mul(*xs: Tensor) -> Rule:
     channels = {x.shape[1] for x in xs} - {1}
     maps = {x.shape[2:] for x in xs} - {(1, 1)}
     if len(channels) > 1 or len(maps) > 1:
-        raise Disagreement(f"'mul' expects equal shapes, 1 x 1 maps or one channel, got {_all(xs)}",
-                           "a gate has as many channels as what it scales, or one")
+        raise Disagreement(
+            f"'mul' expects equal shapes, 1 x 1 maps or one channel, got {_all(xs)}",
+            "a gate has as many channels as what it scales, or one",
+        )
     shape = (xs[0].shape[0], channels.pop() if channels else 1, *(maps.pop() if maps else xs[0].shape[2:]))
     return Rule((shape,))
 
 
 def _equal(name: str, xs: tuple[Tensor, ...]) -> Rule:
     if any(x.shape != xs[0].shape for x in xs):
-        raise Disagreement(f"'{name}' expects equal shapes, got {_all(xs)}",
-                           "give all branches the same channels, height and width")
+        raise Disagreement(
+            f"'{name}' expects equal shapes, got {_all(xs)}", "give all branches the same channels, height and width"
+        )
     return Rule((xs[0].shape,))
 
 

@@ -58,8 +58,11 @@ def lrn(x: Tensor, /, size: int, *, alpha: float = 1e-4, beta: float = 0.75, k: 
         raise OpError(f"'size' is odd, got {size}", "PyTorch and ONNX mean two windows by an even one", "size")
     if alpha <= 0 or beta <= 0:
         name, value = ("alpha", alpha) if alpha <= 0 else ("beta", beta)
-        raise OpError(f"'{name}' must be above 0, got {value}",
-                      "without it nothing is normalised: leave it out, or scale with `affine`", name)
+        raise OpError(
+            f"'{name}' must be above 0, got {value}",
+            "without it nothing is normalised: leave it out, or scale with `affine`",
+            name,
+        )
     if k < 0:
         raise OpError(f"'k' is 0 or more, got {k}", "below it the sum has no real power", "k")
     return Rule((x.shape,))

@@ -7,8 +7,7 @@ from netspec.ops.window import Pads, only_padding, window
 
 
 @op()
-def max_pool(x: Tensor, /, kernel: Size, stride: Size, pad: Pad = 0, *, ceil: bool = False,
-             dilation: Size = 1) -> Rule:
+def max_pool(x: Tensor, /, kernel: Size, stride: Size, pad: Pad = 0, *, ceil: bool = False, dilation: Size = 1) -> Rule:
     """The largest value of each window, (N, C, H, W) -> (N, C, H', W').
 
     H' = floor((H + top + bottom - dilation * (kernel - 1) - 1) / stride) + 1. With `ceil` it is rounded up, but the
@@ -19,14 +18,18 @@ def max_pool(x: Tensor, /, kernel: Size, stride: Size, pad: Pad = 0, *, ceil: bo
     _limit(pads, kernel, dilation)
     for axis, (n, out) in enumerate(((h, oh), (w, ow))):
         if only_padding(n, kernel[axis], stride[axis], pads[2 * axis], out, dilation[axis]):
-            raise OpError(f"a window holds padding alone: its taps are {dilation[axis]} cells apart, the map has {n}",
-                          "a smaller dilation, or less padding", "pad")
+            raise OpError(
+                f"a window holds padding alone: its taps are {dilation[axis]} cells apart, the map has {n}",
+                "a smaller dilation, or less padding",
+                "pad",
+            )
     return Rule(((*x.shape[:2], oh, ow),), attrs={"pad": pads})
 
 
 @op()
-def avg_pool(x: Tensor, /, kernel: Size, stride: Size, pad: Pad = 0, *, ceil: bool = False,
-             count_pad: bool = True) -> Rule:
+def avg_pool(
+    x: Tensor, /, kernel: Size, stride: Size, pad: Pad = 0, *, ceil: bool = False, count_pad: bool = True
+) -> Rule:
     """The mean of each window, (N, C, H, W) -> (N, C, H', W').
 
     `count_pad` counts the zeros of the padding (PyTorch's default; TensorFlow and Inception v4 in timm do not).

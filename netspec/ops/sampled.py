@@ -7,8 +7,19 @@ from netspec.ops.conv import conv
 
 
 @op(weights=("weight", "bias"))
-def deform_conv(x: Tensor, offset: Tensor, /, out: int, kernel: Size, stride: Size = 1, pad: Pad = 0, *,
-                dilation: Size = 1, groups: int = 1, bias: bool = True) -> Rule:
+def deform_conv(
+    x: Tensor,
+    offset: Tensor,
+    /,
+    out: int,
+    kernel: Size,
+    stride: Size = 1,
+    pad: Pad = 0,
+    *,
+    dilation: Size = 1,
+    groups: int = 1,
+    bias: bool = True,
+) -> Rule:
     """Deformable convolution (Dai et al. 2017, equations 2 to 4), (N, C, H, W), (N, 2kG, H', W') -> (N, out, H', W').
 
     Each of the k = kh * kw taps of the kernel is read at its place plus an offset, between pixels by bilinear
@@ -21,8 +32,10 @@ def deform_conv(x: Tensor, offset: Tensor, /, out: int, kernel: Size, stride: Si
     if pairs % each or c % (pairs // each):
         raise OpError(f"the offset has {pairs} channels; expected are {each} for each group of the {c} channels")
     if tuple(size) != rule.shapes[0][2:]:
-        raise OpError(f"the offset is {show(offset.shape)}, the result {show(rule.shapes[0])}",
-                      "its convolution has the same kernel, stride and pad")
+        raise OpError(
+            f"the offset is {show(offset.shape)}, the result {show(rule.shapes[0])}",
+            "its convolution has the same kernel, stride and pad",
+        )
     return rule
 
 
@@ -37,8 +50,9 @@ def roi_align(x: Tensor, rois: Tensor, /, size: Size, *, scale: float = 1.0, sam
 
 
 @op()
-def deform_roi_pool(x: Tensor, rois: Tensor, offset: Tensor, /, size: Size, *, scale: float = 1.0, samples: int = 2,
-                    gamma: float = 0.1) -> Rule:
+def deform_roi_pool(
+    x: Tensor, rois: Tensor, offset: Tensor, /, size: Size, *, scale: float = 1.0, samples: int = 2, gamma: float = 0.1
+) -> Rule:
     """Deformable RoI pooling (Dai et al. 2017, equations 5 and 6), (N, C, H, W), (R, 5), (R, 2B) -> (R, C, *size).
 
     As `roi_align`, with each of the B bins shifted by gamma * (dy * height, dx * width) of its region; the offset's

@@ -95,5 +95,3 @@ def upsample(x: Tensor, /, scale: Size, mode: Literal["nearest", "bilinear"]) ->
     """
     c, h, w = x.image("upsample")
     return Rule(((x.shape[0], c, h * scale[0], w * scale[1]),))
-
-

@@ -22,8 +22,11 @@ def four(pad: object, size: Pair, kernel: Pair, stride: Pair, dilation: Pair) ->
         pads = (0,) * 4
     elif pad == "half":
         if not all(k % 2 for k in kernel):
-            raise OpError(f"'half' expects odd kernels, got {kernel[0]}x{kernel[1]}",
-                          "give the four sides, [top, bottom, left, right], or same_upper", "pad")
+            raise OpError(
+                f"'half' expects odd kernels, got {kernel[0]}x{kernel[1]}",
+                "give the four sides, [top, bottom, left, right], or same_upper",
+                "pad",
+            )
         h, w = (d * (k - 1) // 2 for k, d in zip(kernel, dilation, strict=True))
         pads = (h, h, w, w)
     elif pad == "same_upper":
@@ -63,8 +66,9 @@ def check_padded(h: int, w: int, pads: Pads) -> None:
     """Refuses a padding that makes a map which no runtime could hold; raises OpError."""
     height, width = h + pads[0] + pads[1], w + pads[2] + pads[3]
     if max(height, width) > MAX_SIZE or height * width > MAX_ELEMENTS:
-        raise OpError(f"the padded map is {height}x{width}",
-                      "sizes are 1 to 2^31 - 1, a tensor has at most 2^40 elements", "pad")
+        raise OpError(
+            f"the padded map is {height}x{width}", "sizes are 1 to 2^31 - 1, a tensor has at most 2^40 elements", "pad"
+        )
 
 
 def only_padding(n: int, k: int, s: int, before: int, out: int, d: int) -> bool:
@@ -95,8 +99,9 @@ def floor_sum(count: int, m: int, a: int, b: int) -> int:
     return total
 
 
-def window(h: int, w: int, kernel: Pair, stride: Pair, pad: object, dilation: Pair = (1, 1),
-           ceil: bool = False) -> tuple[Pads, Pair]:
+def window(
+    h: int, w: int, kernel: Pair, stride: Pair, pad: object, dilation: Pair = (1, 1), ceil: bool = False
+) -> tuple[Pads, Pair]:
     """The four pads and the output size of a window over H x W; raises OpError."""
     pads = four(pad, (h, w), kernel, stride, dilation)
     check_padded(h, w, pads)
@@ -105,6 +110,9 @@ def window(h: int, w: int, kernel: Pair, stride: Pair, pad: object, dilation: Pa
     ow = length(w, kernel[1], stride[1], pads[2], pads[3], dilation[1], ceil)
     if oh < 1 or ow < 1:
         grown = "x".join(str(d * (k - 1) + 1) for k, d in zip(kernel, dilation, strict=True))
-        raise OpError(f"a window of {grown} does not fit into {h}x{w} with pad {list(pads)}",
-                      "a smaller kernel, more padding, or a larger input", "kernel")
+        raise OpError(
+            f"a window of {grown} does not fit into {h}x{w} with pad {list(pads)}",
+            "a smaller kernel, more padding, or a larger input",
+            "kernel",
+        )
     return pads, (oh, ow)

@@ -31,7 +31,8 @@ def fc_to_conv(graph: Graph) -> Graph:
             op, attrs = "conv", {"out": attrs["out"], "kernel": (height, width), "bias": attrs["bias"]}
         rule = OPS[op].infer(operands, attrs)
         done[node.path] = Node(node.path, op, inputs, rule.attrs, rule, node.weights_at, node.init, node.span, node.doc)
-    outputs = {name: type(o)(source.get(o.ref, o.ref), o.loss_weight, o.training_only)
-               for name, o in graph.outputs.items()}
+    outputs = {
+        name: type(o)(source.get(o.ref, o.ref), o.loss_weight, o.training_only) for name, o in graph.outputs.items()
+    }
     scopes = carried(graph.scopes.values(), done, source)
     return Graph(graph.name, done, outputs, scopes, graph.title)

@@ -16,20 +16,43 @@ def lrn() -> nn.Module:
 def grouped() -> Sequence:
     """Convolutions 2, 4 and 5 in two groups."""
     return Sequence(
-        nn.Conv2d(3, 96, 11, 4), nn.ReLU(), lrn(), nn.MaxPool2d(3, 2),
-        nn.Conv2d(96, 256, 5, padding=2, groups=2), nn.ReLU(), lrn(), nn.MaxPool2d(3, 2),
-        nn.Conv2d(256, 384, 3, padding=1), nn.ReLU(), nn.Conv2d(384, 384, 3, padding=1, groups=2), nn.ReLU(),
-        nn.Conv2d(384, 256, 3, padding=1, groups=2), nn.ReLU(), nn.MaxPool2d(3, 2),
-        *classifier(256 * 6 * 6, 4096, 4096, 1000))
+        nn.Conv2d(3, 96, 11, 4),
+        nn.ReLU(),
+        lrn(),
+        nn.MaxPool2d(3, 2),
+        nn.Conv2d(96, 256, 5, padding=2, groups=2),
+        nn.ReLU(),
+        lrn(),
+        nn.MaxPool2d(3, 2),
+        nn.Conv2d(256, 384, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(384, 384, 3, padding=1, groups=2),
+        nn.ReLU(),
+        nn.Conv2d(384, 256, 3, padding=1, groups=2),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2),
+        *classifier(256 * 6 * 6, 4096, 4096, 1000),
+    )
 
 
 def single() -> Sequence:
     """The listing of the lectures: neither groups nor normalization."""
     return Sequence(
-        nn.Conv2d(3, 96, 11, 4), nn.ReLU(), nn.MaxPool2d(3, 2),
-        nn.Conv2d(96, 256, 5, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2),
-        nn.Conv2d(256, 384, 3, padding=1), nn.ReLU(), nn.Conv2d(384, 384, 3, padding=1), nn.ReLU(),
-        nn.Conv2d(384, 256, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, 2), *classifier(256 * 6 * 6, 4096, 4096, 1000))
+        nn.Conv2d(3, 96, 11, 4),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2),
+        nn.Conv2d(96, 256, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2),
+        nn.Conv2d(256, 384, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(384, 384, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(384, 256, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2),
+        *classifier(256 * 6 * 6, 4096, 4096, 1000),
+    )
 
 
 class Towers(Reference):
@@ -41,8 +64,15 @@ class Towers(Reference):
         self.conv2 = nn.ModuleList(nn.Conv2d(48, 128, 5, padding=2) for _ in range(2))
         self.conv3 = nn.ModuleList(nn.Conv2d(256, 192, 3, padding=1) for _ in range(2))
         self.tails = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(192, 192, 3, padding=1), nn.ReLU(), nn.Conv2d(192, 128, 3, padding=1), nn.ReLU(),
-                          nn.MaxPool2d(3, 2)) for _ in range(2))
+            nn.Sequential(
+                nn.Conv2d(192, 192, 3, padding=1),
+                nn.ReLU(),
+                nn.Conv2d(192, 128, 3, padding=1),
+                nn.ReLU(),
+                nn.MaxPool2d(3, 2),
+            )
+            for _ in range(2)
+        )
         self.head = nn.Sequential(*classifier(256 * 6 * 6, 4096, 4096, 1000))
         self.norm, self.pool = lrn(), nn.MaxPool2d(3, 2)
 

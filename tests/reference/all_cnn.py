@@ -23,8 +23,17 @@ def all_cnn(base: str) -> Sequence:
     for out, kernel, stride in BASES[base]:
         layers += [nn.Conv2d(channels, out, kernel, stride, kernel // 2), nn.ReLU()]
         channels = out
-    return Sequence(*layers, nn.Conv2d(192, 192, 3), nn.ReLU(), nn.Conv2d(192, 192, 1), nn.ReLU(),
-                    nn.Conv2d(192, 10, 1), nn.ReLU(), nn.AvgPool2d(6), nn.Flatten())
+    return Sequence(
+        *layers,
+        nn.Conv2d(192, 192, 3),
+        nn.ReLU(),
+        nn.Conv2d(192, 192, 1),
+        nn.ReLU(),
+        nn.Conv2d(192, 10, 1),
+        nn.ReLU(),
+        nn.AvgPool2d(6),
+        nn.Flatten(),
+    )
 
 
 NETS = {f"all_cnn_{base}": partial(all_cnn, base) for base in BASES}

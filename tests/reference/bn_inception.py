@@ -29,8 +29,13 @@ class Module(nn.Module):
         self.fivefold = nn.Sequential(conv(inside, rd, 1), conv(rd, nd, 3), conv(nd, nd, 3, self.stride))
         self.project = conv(inside, proj, 1) if proj else nn.Identity()
         self.out = one + n3 + nd + (proj or inside)
-        self.gate = nn.Sequential(nn.Conv2d(self.out, self.out // 16, 1), nn.ReLU(),
-                                  nn.Conv2d(self.out // 16, self.out, 1), nn.Sigmoid()) if se else None
+        self.gate = (
+            nn.Sequential(
+                nn.Conv2d(self.out, self.out // 16, 1), nn.ReLU(), nn.Conv2d(self.out // 16, self.out, 1), nn.Sigmoid()
+            )
+            if se
+            else None
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C', H', W')."""
@@ -48,11 +53,18 @@ class BNInception(Reference):
 
     def __init__(self, wide: int = 96, se: bool = False) -> None:
         super().__init__()
-        rows = [(64, 64, 64, 64, 96, "avg", 32), (64, 64, 96, 64, 96, "avg", 64), (0, 128, 160, 64, 96, "max", 0),
-                (224, 64, 96, 96, 128, "avg", 128), (192, 96, 128, 96, 128, "avg", 128),
-                (160, 128, 160, 128, 160, "avg", wide), (96, 128, 192, 160, 192, "avg", wide),
-                (0, 128, 192, 192, 256, "max", 0), (352, 192, 320, 160, 224, "avg", 128),
-                (352, 192, 320, 192, 224, "max", 128)]
+        rows = [
+            (64, 64, 64, 64, 96, "avg", 32),
+            (64, 64, 96, 64, 96, "avg", 64),
+            (0, 128, 160, 64, 96, "max", 0),
+            (224, 64, 96, 96, 128, "avg", 128),
+            (192, 96, 128, 96, 128, "avg", 128),
+            (160, 128, 160, 128, 160, "avg", wide),
+            (96, 128, 192, 160, 192, "avg", wide),
+            (0, 128, 192, 192, 256, "max", 0),
+            (352, 192, 320, 160, 224, "avg", 128),
+            (352, 192, 320, 192, 224, "max", 128),
+        ]
         self.stem = conv(3, 64, 7, 2)
         self.second = nn.Sequential(conv(64, 64, 1), conv(64, 192, 3))
         self.rows, channels = nn.ModuleList(), 192

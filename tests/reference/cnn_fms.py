@@ -26,24 +26,38 @@ def pool(kernel: int, stride: int) -> nn.Module:
 
 def fast() -> Sequence:
     """Row CNN-F."""
-    return Sequence(*stage(3, 64, 11, 4, 0, lrn(), pool(3, 2)), *stage(64, 256, 5, 1, 2, lrn(), pool(3, 2)),
-                    *stage(256, 256, 3, 1, 1), *stage(256, 256, 3, 1, 1), *stage(256, 256, 3, 1, 1, pool(3, 2)),
-                    *classifier(256 * 36, 4096, 4096, 1000))
+    return Sequence(
+        *stage(3, 64, 11, 4, 0, lrn(), pool(3, 2)),
+        *stage(64, 256, 5, 1, 2, lrn(), pool(3, 2)),
+        *stage(256, 256, 3, 1, 1),
+        *stage(256, 256, 3, 1, 1),
+        *stage(256, 256, 3, 1, 1, pool(3, 2)),
+        *classifier(256 * 36, 4096, 4096, 1000),
+    )
 
 
 def medium(full7: int = 4096) -> Sequence:
     """Row CNN-M."""
-    return Sequence(*stage(3, 96, 7, 2, 0, lrn(), pool(3, 2)), *stage(96, 256, 5, 2, 1, lrn(), pool(3, 2)),
-                    *stage(256, 512, 3, 1, 1), *stage(512, 512, 3, 1, 1), *stage(512, 512, 3, 1, 1, pool(3, 2)),
-                    *classifier(512 * 36, 4096, full7, 1000))
+    return Sequence(
+        *stage(3, 96, 7, 2, 0, lrn(), pool(3, 2)),
+        *stage(96, 256, 5, 2, 1, lrn(), pool(3, 2)),
+        *stage(256, 512, 3, 1, 1),
+        *stage(512, 512, 3, 1, 1),
+        *stage(512, 512, 3, 1, 1, pool(3, 2)),
+        *classifier(512 * 36, 4096, full7, 1000),
+    )
 
 
 def slow() -> Sequence:
     """Row CNN-S."""
-    return Sequence(*stage(3, 96, 7, 2, 0, lrn(), pool(3, 3)), *stage(96, 256, 5, 1, 1, pool(2, 2)),
-                    *stage(256, 512, 3, 1, 1), *stage(512, 512, 3, 1, 1), *stage(512, 512, 3, 1, 1, pool(3, 3)),
-                    *classifier(512 * 36, 4096, 4096, 1000))
+    return Sequence(
+        *stage(3, 96, 7, 2, 0, lrn(), pool(3, 3)),
+        *stage(96, 256, 5, 1, 1, pool(2, 2)),
+        *stage(256, 512, 3, 1, 1),
+        *stage(512, 512, 3, 1, 1),
+        *stage(512, 512, 3, 1, 1, pool(3, 3)),
+        *classifier(512 * 36, 4096, 4096, 1000),
+    )
 
 
-NETS = {"cnn_f": fast, "cnn_m": medium, "cnn_s": slow,
-        **{f"cnn_m_{n}": partial(medium, n) for n in (2048, 1024, 128)}}
+NETS = {"cnn_f": fast, "cnn_m": medium, "cnn_s": slow, **{f"cnn_m_{n}": partial(medium, n) for n in (2048, 1024, 128)}}

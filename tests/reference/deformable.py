@@ -23,8 +23,12 @@ class DeformableResNet50(Reference):
                 layers = {"conv1": nn.Conv2d(channels, width, 1, bias=False), "bn1": nn.BatchNorm2d(width)}
                 if stage == 3:
                     layers["offset"] = nn.Conv2d(width, 72, 3, stride, 1)
-                layers |= {"conv2": nn.Conv2d(width, width, 3, stride, 1, bias=False), "bn2": nn.BatchNorm2d(width),
-                           "conv3": nn.Conv2d(width, 4 * width, 1, bias=False), "bn3": nn.BatchNorm2d(4 * width)}
+                layers |= {
+                    "conv2": nn.Conv2d(width, width, 3, stride, 1, bias=False),
+                    "bn2": nn.BatchNorm2d(width),
+                    "conv3": nn.Conv2d(width, 4 * width, 1, bias=False),
+                    "bn3": nn.BatchNorm2d(4 * width),
+                }
                 if channels != 4 * width:
                     layers["project"] = nn.Conv2d(channels, 4 * width, 1, stride, bias=False)
                     layers["project_bn"] = nn.BatchNorm2d(4 * width)

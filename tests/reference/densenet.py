@@ -17,19 +17,30 @@ class DenseNet(Reference):
     def __init__(self, layers: Sequence[int], k: int = 32, classes: int = 1000) -> None:
         super().__init__()
         maps = 2 * k
-        self.stem = nn.Sequential(nn.Conv2d(3, maps, 7, 2, 3, bias=False), nn.BatchNorm2d(maps), nn.ReLU(),
-                                  nn.MaxPool2d(3, 2, 1))
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, maps, 7, 2, 3, bias=False), nn.BatchNorm2d(maps), nn.ReLU(), nn.MaxPool2d(3, 2, 1)
+        )
         # Dense layers (1x1, 3x3) and transitions in one list, since that is the order of their tensors.
         self.rows = nn.ModuleList()
         for block, count in enumerate(layers):
             for _ in range(count):
-                self.rows.append(nn.Sequential(
-                    nn.BatchNorm2d(maps), nn.ReLU(), nn.Conv2d(maps, 4 * k, 1, bias=False),
-                    nn.BatchNorm2d(4 * k), nn.ReLU(), nn.Conv2d(4 * k, k, 3, 1, 1, bias=False)))
+                self.rows.append(
+                    nn.Sequential(
+                        nn.BatchNorm2d(maps),
+                        nn.ReLU(),
+                        nn.Conv2d(maps, 4 * k, 1, bias=False),
+                        nn.BatchNorm2d(4 * k),
+                        nn.ReLU(),
+                        nn.Conv2d(4 * k, k, 3, 1, 1, bias=False),
+                    )
+                )
                 maps += k
             if block < len(layers) - 1:
-                self.rows.append(nn.Sequential(
-                    nn.BatchNorm2d(maps), nn.ReLU(), nn.Conv2d(maps, maps // 2, 1, bias=False), nn.AvgPool2d(2)))
+                self.rows.append(
+                    nn.Sequential(
+                        nn.BatchNorm2d(maps), nn.ReLU(), nn.Conv2d(maps, maps // 2, 1, bias=False), nn.AvgPool2d(2)
+                    )
+                )
                 maps //= 2
         self.norm, self.classifier = nn.BatchNorm2d(maps), nn.Linear(maps, classes)
 

@@ -13,12 +13,20 @@ class GoogLeNet(Reference):
     """Szegedy et al. 2014, Table 1 and Figure 3, with local response normalization and Caffe's ceil-mode pooling."""
 
     # Table 1: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool proj
-    ROWS = {"3a": (64, 96, 128, 16, 32, 32), "3b": (128, 128, 192, 32, 96, 64), "4a": (192, 96, 208, 16, 48, 64),
-            "4b": (160, 112, 224, 24, 64, 64), "4c": (128, 128, 256, 24, 64, 64), "4d": (112, 144, 288, 32, 64, 64),
-            "4e": (256, 160, 320, 32, 128, 128), "5a": (256, 160, 320, 32, 128, 128),
-            "5b": (384, 192, 384, 48, 128, 128)}
+    ROWS = {
+        "3a": (64, 96, 128, 16, 32, 32),
+        "3b": (128, 128, 192, 32, 96, 64),
+        "4a": (192, 96, 208, 16, 48, 64),
+        "4b": (160, 112, 224, 24, 64, 64),
+        "4c": (128, 128, 256, 24, 64, 64),
+        "4d": (112, 144, 288, 32, 64, 64),
+        "4e": (256, 160, 320, 32, 128, 128),
+        "5a": (256, 160, 320, 32, 128, 128),
+        "5b": (384, 192, 384, 48, 128, 128),
+    }
     NAMES = (
-        (r"stem7\.(\w+)", r"conv1.conv.\1"), (r"stem1\.(\w+)", r"conv2.reduce.conv.\1"),
+        (r"stem7\.(\w+)", r"conv1.conv.\1"),
+        (r"stem1\.(\w+)", r"conv2.reduce.conv.\1"),
         (r"stem3\.(\w+)", r"conv2.conv3x3.conv.\1"),
         (r"inc(\w\w)_1x1\.(\w+)", r"\1.b1x1.conv_relu.conv.\2"),
         (r"inc(\w\w)_(3x3|5x5)_reduce\.(\w+)", r"\1.b\2.conv_relu.conv.\3"),
@@ -52,11 +60,19 @@ class GoogLeNet(Reference):
 
     def inception(self, row: str, x: Tensor) -> Tensor:
         """One row of Table 1, (N, C, H, W) -> (N, C', H, W)."""
+
         def conv(which: str, y: Tensor) -> Tensor:
             return F.relu(self.get_submodule(f"inc{row}_{which}")(y))
 
-        return torch.cat([conv("1x1", x), conv("3x3", conv("3x3_reduce", x)), conv("5x5", conv("5x5_reduce", x)),
-                          conv("proj", F.max_pool2d(x, 3, 1, 1))], 1)
+        return torch.cat(
+            [
+                conv("1x1", x),
+                conv("3x3", conv("3x3_reduce", x)),
+                conv("5x5", conv("5x5_reduce", x)),
+                conv("proj", F.max_pool2d(x, 3, 1, 1)),
+            ],
+            1,
+        )
 
     def head(self, name: str, x: Tensor) -> Tensor:
         """An auxiliary classifier without its dropout (section 5), (N, C, 14, 14) -> (N, 1000)."""
@@ -82,7 +98,7 @@ class GoogLeNet(Reference):
     def normalise(x: Tensor) -> Tensor:
         """x / (1 + 1e-4 / 5 * sum of the squares of five neighbouring channels)^0.75, written out."""
         padded = F.pad(x * x, (0, 0, 0, 0, 2, 2))
-        window = sum(padded[:, i:i + x.shape[1]] for i in range(5))
+        window = sum(padded[:, i : i + x.shape[1]] for i in range(5))
         return x / (1 + 1e-4 / 5 * window) ** 0.75
 
 

@@ -28,21 +28,51 @@ class InceptionResNetV1(Reference):
     def __init__(self) -> None:
         super().__init__()
         c = 256
-        stem = [halved(3, 32), conv(32, 32, (3, 3), 1, (0, 0)), conv(32, 64, (3, 3)), nn.MaxPool2d(3, 2),
-                conv(64, 80, (1, 1)), conv(80, 192, (3, 3), 1, (0, 0)), halved(192, 256)]
-        a = [Residual(c, Branches(chain(c, (32, 1, 1)), chain(c, (32, 1, 1), (32, 3, 3)),
-                                  chain(c, (32, 1, 1), (32, 3, 3), (32, 3, 3))), 96, 0.17) for _ in range(5)]
-        to17 = Branches(halved(c, 384), nn.Sequential(chain(c, (192, 1, 1), (192, 3, 3)), halved(192, 256)),
-                        nn.MaxPool2d(3, 2))
+        stem = [
+            halved(3, 32),
+            conv(32, 32, (3, 3), 1, (0, 0)),
+            conv(32, 64, (3, 3)),
+            nn.MaxPool2d(3, 2),
+            conv(64, 80, (1, 1)),
+            conv(80, 192, (3, 3), 1, (0, 0)),
+            halved(192, 256),
+        ]
+        a = [
+            Residual(
+                c,
+                Branches(
+                    chain(c, (32, 1, 1)), chain(c, (32, 1, 1), (32, 3, 3)), chain(c, (32, 1, 1), (32, 3, 3), (32, 3, 3))
+                ),
+                96,
+                0.17,
+            )
+            for _ in range(5)
+        ]
+        to17 = Branches(
+            halved(c, 384), nn.Sequential(chain(c, (192, 1, 1), (192, 3, 3)), halved(192, 256)), nn.MaxPool2d(3, 2)
+        )
         c = 896
-        b = [Residual(c, Branches(chain(c, (128, 1, 1)), chain(c, (128, 1, 1), (128, 1, 7), (128, 7, 1))), 256, 0.1)
-             for _ in range(10)]
-        to8 = Branches(nn.Sequential(chain(c, (256, 1, 1)), halved(256, 384)),
-                       nn.Sequential(chain(c, (256, 1, 1)), halved(256, 256)),
-                       nn.Sequential(chain(c, (256, 1, 1), (256, 3, 3)), halved(256, 256)), nn.MaxPool2d(3, 2))
+        b = [
+            Residual(c, Branches(chain(c, (128, 1, 1)), chain(c, (128, 1, 1), (128, 1, 7), (128, 7, 1))), 256, 0.1)
+            for _ in range(10)
+        ]
+        to8 = Branches(
+            nn.Sequential(chain(c, (256, 1, 1)), halved(256, 384)),
+            nn.Sequential(chain(c, (256, 1, 1)), halved(256, 256)),
+            nn.Sequential(chain(c, (256, 1, 1), (256, 3, 3)), halved(256, 256)),
+            nn.MaxPool2d(3, 2),
+        )
         c = 1792
-        tail = [Residual(c, Branches(chain(c, (192, 1, 1)), chain(c, (192, 1, 1), (192, 1, 3), (192, 3, 1))), 384,
-                         0.2 if i < 5 else 1.0, i == 5) for i in range(6)]
+        tail = [
+            Residual(
+                c,
+                Branches(chain(c, (192, 1, 1)), chain(c, (192, 1, 1), (192, 1, 3), (192, 3, 1))),
+                384,
+                0.2 if i < 5 else 1.0,
+                i == 5,
+            )
+            for i in range(6)
+        ]
         self.rows = nn.Sequential(*stem, *a, to17, *b, to8, *tail)
         self.classifier = nn.Linear(c, 1000)
 

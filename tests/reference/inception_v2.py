@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from reference import Reference
 
 
-def conv(inside: int, out: int, kernel: tuple[int, int], stride: int = 1,
-         pad: tuple[int, int] | None = None) -> nn.Sequential:
+def conv(
+    inside: int, out: int, kernel: tuple[int, int], stride: int = 1, pad: tuple[int, int] | None = None
+) -> nn.Sequential:
     """Convolution without bias, batch norm with TensorFlow's eps, ReLU."""
     pads = (kernel[0] // 2, kernel[1] // 2) if pad is None else pad
     layer = nn.Conv2d(inside, out, kernel, stride, pads, bias=False)
@@ -44,23 +45,36 @@ def pooled(inside: int, out: int) -> nn.Sequential:
 
 def figure5(c: int) -> nn.Module:
     """35 x 35."""
-    return Branches(chain(c, (64, 1, 1)), chain(c, (48, 1, 1), (64, 3, 3)),
-                    chain(c, (64, 1, 1), (96, 3, 3), (96, 3, 3)), pooled(c, 64))
+    return Branches(
+        chain(c, (64, 1, 1)),
+        chain(c, (48, 1, 1), (64, 3, 3)),
+        chain(c, (64, 1, 1), (96, 3, 3), (96, 3, 3)),
+        pooled(c, 64),
+    )
 
 
 def figure6(c: int, n: int) -> nn.Module:
     """17 x 17."""
-    return Branches(chain(c, (192, 1, 1)), chain(c, (n, 1, 1), (n, 1, 7), (192, 7, 1)),
-                    chain(c, (n, 1, 1), (n, 7, 1), (n, 1, 7), (n, 7, 1), (192, 1, 7)), pooled(c, 192))
+    return Branches(
+        chain(c, (192, 1, 1)),
+        chain(c, (n, 1, 1), (n, 1, 7), (192, 7, 1)),
+        chain(c, (n, 1, 1), (n, 7, 1), (n, 1, 7), (n, 7, 1), (192, 1, 7)),
+        pooled(c, 192),
+    )
 
 
 def figure7(c: int) -> nn.Module:
     """8 x 8."""
+
     def fork() -> nn.Module:
         return Branches(conv(384, 384, (1, 3)), conv(384, 384, (3, 1)))
 
-    return Branches(chain(c, (320, 1, 1)), nn.Sequential(chain(c, (384, 1, 1)), fork()),
-                    nn.Sequential(chain(c, (448, 1, 1), (384, 3, 3)), fork()), pooled(c, 192))
+    return Branches(
+        chain(c, (320, 1, 1)),
+        nn.Sequential(chain(c, (384, 1, 1)), fork()),
+        nn.Sequential(chain(c, (448, 1, 1), (384, 3, 3)), fork()),
+        pooled(c, 192),
+    )
 
 
 def halved(inside: int, out: int) -> nn.Sequential:
@@ -74,16 +88,26 @@ class InceptionV2(Reference):
     def __init__(self) -> None:
         super().__init__()
         self.rows = nn.Sequential(
-            halved(3, 32), conv(32, 32, (3, 3), 1, (0, 0)), conv(32, 64, (3, 3)), nn.MaxPool2d(3, 2),
-            conv(64, 80, (3, 3), 1, (0, 0)), halved(80, 192), conv(192, 288, (3, 3)),
+            halved(3, 32),
+            conv(32, 32, (3, 3), 1, (0, 0)),
+            conv(32, 64, (3, 3)),
+            nn.MaxPool2d(3, 2),
+            conv(64, 80, (3, 3), 1, (0, 0)),
+            halved(80, 192),
+            conv(192, 288, (3, 3)),
             *(figure5(288) for _ in range(3)),
-            Branches(halved(288, 384), nn.Sequential(chain(288, (64, 1, 1), (96, 3, 3)), halved(96, 96)),
-                     nn.MaxPool2d(3, 2)),
+            Branches(
+                halved(288, 384), nn.Sequential(chain(288, (64, 1, 1), (96, 3, 3)), halved(96, 96)), nn.MaxPool2d(3, 2)
+            ),
             *(figure6(768, 192) for _ in range(5)),
-            Branches(nn.Sequential(chain(768, (192, 1, 1)), halved(192, 320)),
-                     nn.Sequential(chain(768, (192, 1, 1), (192, 1, 7), (192, 7, 1)), halved(192, 192)),
-                     nn.MaxPool2d(3, 2)),
-            figure7(1280), figure7(2048))
+            Branches(
+                nn.Sequential(chain(768, (192, 1, 1)), halved(192, 320)),
+                nn.Sequential(chain(768, (192, 1, 1), (192, 1, 7), (192, 7, 1)), halved(192, 192)),
+                nn.MaxPool2d(3, 2),
+            ),
+            figure7(1280),
+            figure7(2048),
+        )
         self.classifier = nn.Linear(2048, 1000)
 
     def forward(self, x: Tensor) -> Tensor:

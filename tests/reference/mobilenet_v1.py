@@ -28,7 +28,9 @@ def mobilenet(alpha: float = 1.0, full: bool = False) -> Sequence:
 
 
 NETS = {
-    "mobilenet_v1_075": partial(mobilenet, 0.75), "mobilenet_v1_05": partial(mobilenet, 0.5),
-    "mobilenet_v1_025": partial(mobilenet, 0.25), "conv_mobilenet": partial(mobilenet, full=True),
+    "mobilenet_v1_075": partial(mobilenet, 0.75),
+    "mobilenet_v1_05": partial(mobilenet, 0.5),
+    "mobilenet_v1_025": partial(mobilenet, 0.25),
+    "conv_mobilenet": partial(mobilenet, full=True),
     **{f"mobilenet_v1_{size}": mobilenet for size in (192, 160, 128)},
 }

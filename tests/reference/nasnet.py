@@ -21,16 +21,21 @@ def same(x: Tensor, kernel: tuple[int, int], stride: tuple[int, int], value: flo
 class Conv(nn.Module):
     """ReLU, convolution (depthwise, then 1x1, where it is separable), batch norm."""
 
-    def __init__(self, inside: int, out: int, kernel: tuple[int, int], stride: tuple[int, int] = (1, 1),
-                 separable: bool = False) -> None:
+    def __init__(
+        self, inside: int, out: int, kernel: tuple[int, int], stride: tuple[int, int] = (1, 1), separable: bool = False
+    ) -> None:
         super().__init__()
         self.kernel, self.stride = kernel, stride
         if separable:
-            self.layers = nn.Sequential(nn.Conv2d(inside, inside, kernel, stride, groups=inside, bias=False),
-                                        nn.Conv2d(inside, out, 1, bias=False), nn.BatchNorm2d(out, eps=1e-3))
+            self.layers = nn.Sequential(
+                nn.Conv2d(inside, inside, kernel, stride, groups=inside, bias=False),
+                nn.Conv2d(inside, out, 1, bias=False),
+                nn.BatchNorm2d(out, eps=1e-3),
+            )
         else:
-            self.layers = nn.Sequential(nn.Conv2d(inside, out, kernel, stride, bias=False),
-                                        nn.BatchNorm2d(out, eps=1e-3))
+            self.layers = nn.Sequential(
+                nn.Conv2d(inside, out, kernel, stride, bias=False), nn.BatchNorm2d(out, eps=1e-3)
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, out, ceil(H / stride), ceil(W / stride))."""
@@ -76,8 +81,12 @@ def operation(name: str, inside: int, f: int, stride: int) -> nn.Module:
     if name in ("avg3", "max3"):
         return Pool(name[:3], stride)
     if name == "1x7_7x1":
-        return nn.Sequential(Conv(f, f // 4, (1, 1)), Conv(f // 4, f // 4, (1, 7), (1, stride)),
-                             Conv(f // 4, f // 4, (7, 1), (stride, 1)), Conv(f // 4, f, (1, 1)))
+        return nn.Sequential(
+            Conv(f, f // 4, (1, 1)),
+            Conv(f // 4, f // 4, (1, 7), (1, stride)),
+            Conv(f // 4, f // 4, (7, 1), (stride, 1)),
+            Conv(f // 4, f, (1, 1)),
+        )
     k = int(name.removeprefix("sep"))
     return nn.Sequential(Conv(inside, f, (k, k), (stride, stride), True), Conv(f, f, (k, k), (1, 1), True))
 
@@ -85,8 +94,17 @@ def operation(name: str, inside: int, f: int, stride: int) -> nn.Module:
 class Cell(nn.Module):
     """Pairs of (operation, state): 0 is the cell before, 1 the one before that, 2 to 6 the pairs; some are joined."""
 
-    def __init__(self, pairs: list[tuple[str, int, str, int]], joined: list[int], cur: int, prev: int, f: int,
-                 reduces: bool, halve_prev: bool, fit_prev: bool = True) -> None:
+    def __init__(
+        self,
+        pairs: list[tuple[str, int, str, int]],
+        joined: list[int],
+        cur: int,
+        prev: int,
+        f: int,
+        reduces: bool,
+        halve_prev: bool,
+        fit_prev: bool = True,
+    ) -> None:
         super().__init__()
         self.pairs, self.joined = pairs, joined
         self.fit1 = nn.Identity()
@@ -118,15 +136,24 @@ Pairs = list[tuple[str, int, str, int]]
 class Searched(Reference):
     """3x3/2, two reduction cells, and three stages of n normal cells with reduction cells between them."""
 
-    def __init__(self, normal: tuple[Pairs, list[int]], reduction: tuple[Pairs, list[int]], n: int, filters: int,
-                 stem: int, fit_first: bool, skip: bool = True) -> None:
+    def __init__(
+        self,
+        normal: tuple[Pairs, list[int]],
+        reduction: tuple[Pairs, list[int]],
+        n: int,
+        filters: int,
+        stem: int,
+        fit_first: bool,
+        skip: bool = True,
+    ) -> None:
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(3, stem, 3, 2, bias=False), nn.BatchNorm2d(stem, eps=1e-3))
         self.cells, self.n = nn.ModuleList(), n
         widths = {-1: stem}  # of cells by number, -1 the stem
 
-        def add(cell: tuple[Pairs, list[int]], cur: int, prev: int, f: int, reduces: bool, halve: bool,
-                fit: bool = True) -> int:
+        def add(
+            cell: tuple[Pairs, list[int]], cur: int, prev: int, f: int, reduces: bool, halve: bool, fit: bool = True
+        ) -> int:
             made = Cell(*cell, widths[cur], widths[prev], f, reduces, halve, fit)
             self.cells.append(made)
             widths[len(self.cells) - 1] = made.out
@@ -155,12 +182,24 @@ class Searched(Reference):
 
 
 NORMAL: tuple[Pairs, list[int]] = (
-    [("sep5", 0, "sep3", 1), ("sep5", 1, "sep3", 1), ("avg3", 0, "id", 1), ("avg3", 1, "avg3", 1),
-     ("sep3", 0, "id", 0)],
-    [1, 2, 3, 4, 5, 6])
+    [
+        ("sep5", 0, "sep3", 1),
+        ("sep5", 1, "sep3", 1),
+        ("avg3", 0, "id", 1),
+        ("avg3", 1, "avg3", 1),
+        ("sep3", 0, "id", 0),
+    ],
+    [1, 2, 3, 4, 5, 6],
+)
 REDUCTION: tuple[Pairs, list[int]] = (
-    [("sep5", 0, "sep7", 1), ("max3", 0, "sep7", 1), ("avg3", 0, "sep5", 1), ("avg3", 2, "id", 3),
-     ("sep3", 2, "max3", 0)],
-    [3, 4, 5, 6])
+    [
+        ("sep5", 0, "sep7", 1),
+        ("max3", 0, "sep7", 1),
+        ("avg3", 0, "sep5", 1),
+        ("avg3", 2, "id", 3),
+        ("sep3", 2, "max3", 0),
+    ],
+    [3, 4, 5, 6],
+)
 
 NETS = {"nasnet_a_mobile": lambda: Searched(NORMAL, REDUCTION, 4, 44, 32, False, skip=False)}

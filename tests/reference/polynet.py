@@ -76,12 +76,19 @@ class PolyNet(Reference):
         self.add(unit(160, 64, 1, 1), unit(64, 64, 7, 1), unit(64, 64, 1, 7), unit(64, 96, 3, 3, 1, False))
         self.add(unit(192, 192, 3, 3, 2, False))
         self.modules_a = [self.pair("A") for _ in range(10)]
-        self.to19 = self.add(unit(384, 256, 1, 1), unit(256, 256, 3, 3), unit(256, 384, 3, 3, 2, False),
-                             unit(384, 384, 3, 3, 2, False))
+        self.to19 = self.add(
+            unit(384, 256, 1, 1), unit(256, 256, 3, 3), unit(256, 384, 3, 3, 2, False), unit(384, 384, 3, 3, 2, False)
+        )
         self.modules_b = [(self.orders("B", 3), self.pair("B")) for _ in range(10)]
-        self.to9 = self.add(unit(1152, 256, 1, 1), unit(256, 256, 3, 3), unit(256, 256, 3, 3, 2, False),
-                            unit(1152, 256, 1, 1), unit(256, 256, 3, 3, 2, False),
-                            unit(1152, 256, 1, 1), unit(256, 384, 3, 3, 2, False))
+        self.to9 = self.add(
+            unit(1152, 256, 1, 1),
+            unit(256, 256, 3, 3),
+            unit(256, 256, 3, 3, 2, False),
+            unit(1152, 256, 1, 1),
+            unit(256, 256, 3, 3, 2, False),
+            unit(1152, 256, 1, 1),
+            unit(256, 384, 3, 3, 2, False),
+        )
         self.modules_c = [(self.orders("C", 3), self.pair("C")) for _ in range(5)]
         self.add(nn.Linear(2048, 1000))
 

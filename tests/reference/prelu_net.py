@@ -25,8 +25,9 @@ class PReLUNet(Reference):
         self.body = nn.Sequential(*body)
         # on 14x14: 2/2 gives 7, 5/4 gives 3, 7/7 gives 2, 14 gives 1
         self.pools = nn.ModuleList([nn.MaxPool2d(2, 2), nn.MaxPool2d(5, 4), nn.MaxPool2d(7, 7), nn.MaxPool2d(14)])
-        self.head = nn.Sequential(nn.Linear(63 * channels, 4096), nn.PReLU(4096), nn.Linear(4096, 4096),
-                                  nn.PReLU(4096), nn.Linear(4096, 1000))
+        self.head = nn.Sequential(
+            nn.Linear(63 * channels, 4096), nn.PReLU(4096), nn.Linear(4096, 4096), nn.PReLU(4096), nn.Linear(4096, 1000)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, 224, 224) -> (N, 1000)."""
@@ -34,5 +35,8 @@ class PReLUNet(Reference):
         return self.head(torch.cat([pool(x).flatten(1) for pool in self.pools], 1))
 
 
-NETS = {"prelu_net_a": partial(PReLUNet, 5, (256, 512, 512)), "prelu_net_b": partial(PReLUNet, 6, (256, 512, 512)),
-        "prelu_net_c": partial(PReLUNet, 6, (384, 768, 896))}
+NETS = {
+    "prelu_net_a": partial(PReLUNet, 5, (256, 512, 512)),
+    "prelu_net_b": partial(PReLUNet, 6, (256, 512, 512)),
+    "prelu_net_c": partial(PReLUNet, 6, (384, 768, 896)),
+}

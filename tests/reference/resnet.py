@@ -15,7 +15,8 @@ class ResNet(Reference):
     """He et al. 2015, Table 1, with the shortcuts of section 3.3: A, B, C, or none for the plain nets."""
 
     NAMES = (
-        (r"stem\.0\.(\w+)", r"conv1.conv.\1"), (r"stem\.1\.(\w+)", r"conv1.bn.\1"),
+        (r"stem\.0\.(\w+)", r"conv1.conv.\1"),
+        (r"stem\.1\.(\w+)", r"conv1.bn.\1"),
         (r"block(\d)_(\d+)_conv(\d)\.(\w+)", r"layer\1.\2.residual.conv\3.conv.\4"),
         (r"block(\d)_(\d+)_norm(\d)\.(\w+)", r"layer\1.\2.residual.conv\3.bn.\4"),
         (r"block(\d)_(\d+)_project\.0\.(\w+)", r"layer\1.\2.shortcut.downsample.conv.\3"),
@@ -43,8 +44,10 @@ class ResNet(Reference):
                     self.add_module(f"{name}_norm{i}", nn.BatchNorm2d(o))
                     c = o
                 if option == "C" or option == "B" and (stride != 1 or channels != out):
-                    self.add_module(f"{name}_project", nn.Sequential(
-                        nn.Conv2d(channels, out, 1, stride, bias=False), nn.BatchNorm2d(out)))
+                    self.add_module(
+                        f"{name}_project",
+                        nn.Sequential(nn.Conv2d(channels, out, 1, stride, bias=False), nn.BatchNorm2d(out)),
+                    )
                 self.blocks.append((name, len(kernels), out, stride))
                 channels = out
         self.classifier = nn.Linear(channels, 1000)
@@ -74,8 +77,11 @@ LAYERS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 
 
 NETS = {
     # as in the catalogue's counts, options A and C have the stride of a bottleneck on its 3x3
-    **{f"resnet{depth}_{option.lower()}": partial(ResNet, layers, depth >= 50, option, stride_at=2)
-       for depth, layers in LAYERS.items() for option in "AC"},
+    **{
+        f"resnet{depth}_{option.lower()}": partial(ResNet, layers, depth >= 50, option, stride_at=2)
+        for depth, layers in LAYERS.items()
+        for option in "AC"
+    },
     **{f"resnet{depth}_v1": partial(ResNet, LAYERS[depth], True, stride_at=1) for depth in (50, 101, 152)},
     **{f"plain{depth}": partial(ResNet, LAYERS[depth], False, "none") for depth in (18, 34)},
 }

@@ -34,13 +34,17 @@ class CifarResNet(Reference):
                     wide = out if number == len(kernels) - 1 else width
                     # two 3x3: the first has the stride; 1x1, 3x3, 1x1: the 3x3
                     s = stride if number == (1 if len(kernels) == 3 else 0) else 1
-                    layers += [nn.Conv2d(inside, wide, kernel, s, kernel // 2, bias=False), nn.BatchNorm2d(wide),
-                               nn.ReLU()]
+                    layers += [
+                        nn.Conv2d(inside, wide, kernel, s, kernel // 2, bias=False),
+                        nn.BatchNorm2d(wide),
+                        nn.ReLU(),
+                    ]
                     inside = wide
                 block = nn.ModuleDict({"residual": nn.Sequential(*layers[:-1])})
                 if option == "B" and (stride > 1 or channels != out):
-                    block["project"] = nn.Sequential(nn.Conv2d(channels, out, 1, stride, bias=False),
-                                                     nn.BatchNorm2d(out))
+                    block["project"] = nn.Sequential(
+                        nn.Conv2d(channels, out, 1, stride, bias=False), nn.BatchNorm2d(out)
+                    )
                 self.steps.append(block)
                 channels = out
         self.classifier = nn.Linear(channels, 10)

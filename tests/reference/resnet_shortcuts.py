@@ -21,9 +21,17 @@ class Net(Reference):
             out = 16 << stage
             for index in range(18):
                 stride = 2 if stage and index == 0 else 1
-                unit = nn.ModuleDict({"f": nn.Sequential(
-                    nn.Conv2d(channels, out, 3, stride, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU(),
-                    nn.Conv2d(out, out, 3, 1, 1, bias=False), nn.BatchNorm2d(out))})
+                unit = nn.ModuleDict(
+                    {
+                        "f": nn.Sequential(
+                            nn.Conv2d(channels, out, 3, stride, 1, bias=False),
+                            nn.BatchNorm2d(out),
+                            nn.ReLU(),
+                            nn.Conv2d(out, out, 3, 1, 1, bias=False),
+                            nn.BatchNorm2d(out),
+                        )
+                    }
+                )
                 if "gate" in kind:
                     unit["gate"] = nn.Sequential(nn.Conv2d(out, out, 1), nn.Sigmoid())
                 if kind == "conv":
@@ -49,5 +57,7 @@ class Net(Reference):
         return self.classifier(x.mean((2, 3)))
 
 
-NETS = {f"resnet110_{kind}": partial(Net, kind)
-        for kind in ("identity", "scaled", "exclusive_gate", "shortcut_gate", "conv", "dropout")}
+NETS = {
+    f"resnet110_{kind}": partial(Net, kind)
+    for kind in ("identity", "scaled", "exclusive_gate", "shortcut_gate", "conv", "dropout")
+}

@@ -70,7 +70,10 @@ class Net(Reference):
 
 
 NETS = {
-    **{f"resnet{depth}_{kind}": partial(Net, kind, 18, depth == 164) for depth in (110, 164)
-       for kind in ("orig", "bn_after_add", "relu_before_add", "relu_only_pre", "full_pre")},
+    **{
+        f"resnet{depth}_{kind}": partial(Net, kind, 18, depth == 164)
+        for depth in (110, 164)
+        for kind in ("orig", "bn_after_add", "relu_before_add", "relu_only_pre", "full_pre")
+    },
     "resnet1001_full_pre": partial(Net, "full_pre", 111, True),
 }

@@ -21,13 +21,24 @@ class ResNeXt(Reference):
             width, out = groups * d << stage, 256 << stage
             for index in range(count):
                 stride = 2 if stage and index == 0 else 1
-                block = nn.ModuleDict({"residual": nn.Sequential(
-                    nn.Conv2d(channels, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
-                    nn.Conv2d(width, width, 3, stride, 1, groups=groups, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
-                    nn.Conv2d(width, out, 1, bias=False), nn.BatchNorm2d(out))})
+                block = nn.ModuleDict(
+                    {
+                        "residual": nn.Sequential(
+                            nn.Conv2d(channels, width, 1, bias=False),
+                            nn.BatchNorm2d(width),
+                            nn.ReLU(),
+                            nn.Conv2d(width, width, 3, stride, 1, groups=groups, bias=False),
+                            nn.BatchNorm2d(width),
+                            nn.ReLU(),
+                            nn.Conv2d(width, out, 1, bias=False),
+                            nn.BatchNorm2d(out),
+                        )
+                    }
+                )
                 if index == 0:
-                    block["project"] = nn.Sequential(nn.Conv2d(channels, out, 1, stride, bias=False),
-                                                     nn.BatchNorm2d(out))
+                    block["project"] = nn.Sequential(
+                        nn.Conv2d(channels, out, 1, stride, bias=False), nn.BatchNorm2d(out)
+                    )
                 self.blocks.append(block)
                 channels = out
         self.classifier = nn.Linear(channels, 1000)
@@ -40,5 +51,8 @@ class ResNeXt(Reference):
         return self.classifier(x.mean((2, 3)))
 
 
-NETS = {f"resnext{depth}_{groups}x{d}d": partial(ResNeXt, layers, groups, d)
-        for depth, layers in ((50, (3, 4, 6, 3)), (101, (3, 4, 23, 3))) for groups, d in ((2, 40), (4, 24), (8, 14))}
+NETS = {
+    f"resnext{depth}_{groups}x{d}d": partial(ResNeXt, layers, groups, d)
+    for depth, layers in ((50, (3, 4, 6, 3)), (101, (3, 4, 23, 3)))
+    for groups, d in ((2, 40), (4, 24), (8, 14))
+}

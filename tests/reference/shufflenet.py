@@ -13,8 +13,9 @@ from reference import Reference
 
 def conv(inside: int, out: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
     """Convolution and batch norm."""
-    return nn.Sequential(nn.Conv2d(inside, out, kernel, stride, kernel // 2, groups=groups, bias=False),
-                         nn.BatchNorm2d(out))
+    return nn.Sequential(
+        nn.Conv2d(inside, out, kernel, stride, kernel // 2, groups=groups, bias=False), nn.BatchNorm2d(out)
+    )
 
 
 class Unit(nn.Module):
@@ -57,6 +58,9 @@ class ShuffleNet(Reference):
         return self.classifier(x.mean((2, 3)))
 
 
-NETS = {"shufflenet": partial(ShuffleNet, 3, 240), "shufflenet_15": partial(ShuffleNet, 3, 360),
-        "shufflenet_20": partial(ShuffleNet, 3, 480, 48),
-        **{f"shufflenet_g{g}": partial(ShuffleNet, g, width) for g, width in ((1, 144), (2, 200), (4, 272), (8, 384))}}
+NETS = {
+    "shufflenet": partial(ShuffleNet, 3, 240),
+    "shufflenet_15": partial(ShuffleNet, 3, 360),
+    "shufflenet_20": partial(ShuffleNet, 3, 480, 48),
+    **{f"shufflenet_g{g}": partial(ShuffleNet, g, width) for g, width in ((1, 144), (2, 200), (4, 272), (8, 384))},
+}

@@ -15,10 +15,19 @@ class SqueezeNet(Reference):
     """Iandola et al. 2016, Table 1 and Figure 2: without bypass, with simple, and with complex bypass."""
 
     # Table 1: s1x1, e1x1, e3x3
-    FIRES = {2: (16, 64, 64), 3: (16, 64, 64), 4: (32, 128, 128), 5: (32, 128, 128), 6: (48, 192, 192),
-             7: (48, 192, 192), 8: (64, 256, 256), 9: (64, 256, 256)}
+    FIRES = {
+        2: (16, 64, 64),
+        3: (16, 64, 64),
+        4: (32, 128, 128),
+        5: (32, 128, 128),
+        6: (48, 192, 192),
+        7: (48, 192, 192),
+        8: (64, 256, 256),
+        9: (64, 256, 256),
+    }
     NAMES = (
-        (r"(conv1|conv10)\.(\w+)", r"\1.conv.\2"), (r"fire(\d)_s\.(\w+)", r"fire\1.squeeze.conv.\2"),
+        (r"(conv1|conv10)\.(\w+)", r"\1.conv.\2"),
+        (r"fire(\d)_s\.(\w+)", r"fire\1.squeeze.conv.\2"),
         (r"fire(\d)_e([13])\.(\w+)", r"fire\1.expand\2x\2.conv_relu.conv.\3"),
         (r"fire(\d)_bypass\.(\w+)", r"fire\1.bypass.conv.\2"),
     )

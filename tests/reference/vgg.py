@@ -7,9 +7,11 @@ from torch import nn
 from reference import Sequence, classifier
 
 # a width is a 3x3 convolution, "1" before it a 1x1; M a max pooling, L local response normalization
-COLUMNS = {"A-LRN": "64 L M 128 M 256 256 M 512 512 M 512 512 M",
-           "C": "64 64 M 128 128 M 256 256 1:256 M 512 512 1:512 M 512 512 1:512 M",
-           "D": "64 64 M 128 128 M 256 256 256 M 512 512 512 M 512 512 512 M"}
+COLUMNS = {
+    "A-LRN": "64 L M 128 M 256 256 M 512 512 M 512 512 M",
+    "C": "64 64 M 128 128 M 256 256 1:256 M 512 512 1:512 M 512 512 1:512 M",
+    "D": "64 64 M 128 128 M 256 256 256 M 512 512 512 M 512 512 512 M",
+}
 
 
 def features(column: str) -> list[nn.Module]:
@@ -31,8 +33,14 @@ def features(column: str) -> list[nn.Module]:
 
 def dense() -> Sequence:
     """Section 3.2: the fully connected layers as 7x7 and 1x1 convolutions on a larger image."""
-    return Sequence(*features("D"), nn.Conv2d(512, 4096, 7), nn.ReLU(), nn.Conv2d(4096, 4096, 1), nn.ReLU(),
-                    nn.Conv2d(4096, 1000, 1))
+    return Sequence(
+        *features("D"),
+        nn.Conv2d(512, 4096, 7),
+        nn.ReLU(),
+        nn.Conv2d(4096, 4096, 1),
+        nn.ReLU(),
+        nn.Conv2d(4096, 1000, 1),
+    )
 
 
 NETS = {
