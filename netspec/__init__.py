@@ -8,11 +8,11 @@ __version__ = "0.1.0"
 __all__ = ["DataError", "Graph", "MissingError", "NetspecError", "Network", "SpecError", "UsageError", "load"]
 
 if TYPE_CHECKING:
-    from netspec.errors import DataError, MissingError, NetspecError, SpecError, UsageError
-    from netspec.graph import Graph
+    from netspec.diagnostics.errors import DataError, MissingError, NetspecError, SpecError, UsageError
+    from netspec.ir.graph import Graph
     from netspec.network import Network, load
 
-_HOMES = {"Graph": "graph", "Network": "network", "load": "network"}
+_HOMES = {"Graph": "ir.graph", "Network": "network", "load": "network"}
 
 
 def __getattr__(name: str) -> Any:
@@ -20,5 +20,5 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         from importlib import import_module
 
-        return getattr(import_module(f"netspec.{_HOMES.get(name, 'errors')}"), name)
+        return getattr(import_module(f"netspec.{_HOMES.get(name, 'diagnostics.errors')}"), name)
     raise AttributeError(f"module 'netspec' has no attribute '{name}'")

@@ -3,7 +3,7 @@
 import sys
 
 try:
-    from netspec.cli import main
+    from netspec.cli.main import main
 except Exception:
     from netspec.optional import hidden
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from netspec import optional
-from netspec.errors import UsageError, did_you_mean
-from netspec.graph import Graph
+from netspec.diagnostics.errors import UsageError, did_you_mean
+from netspec.ir.graph import Graph
 from netspec.plugins import backends
 
 if TYPE_CHECKING:

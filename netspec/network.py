@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from warnings import warn
 
-from netspec.document import Document, lineage, read_document
+from netspec.diagnostics.errors import Diagnostic, Reporter, SpecError, UsageError, did_you_mean
 from netspec.elaborate import elaborate
-from netspec.elaborate.run import MAX_NODES, Budget, InputSize
-from netspec.errors import Diagnostic, Reporter, SpecError, UsageError, did_you_mean
-from netspec.graph import Graph
+from netspec.elaborate.state import MAX_NODES, Budget, InputSize
+from netspec.ir.graph import Graph
+from netspec.ir.selection import frozen_nodes
 from netspec.passes import NAMED, Pass, inference
 from netspec.passes.resize import Misfit, resize
-from netspec.selection import frozen_nodes
+from netspec.syntax.reader import Document, lineage, read_document
 
 if TYPE_CHECKING:
     import numpy as np
     import torch  # noqa: TID251 - the type alone, never at run time
 
-    from netspec.checkpoints.load import Loaded
-    from netspec.lazy import Arrays
+    from netspec.weights.checkpoints.load import Loaded
+    from netspec.weights.lazy import Arrays
 
 
 class CheckpointWarning(UserWarning):
@@ -82,7 +82,7 @@ class Network:
         With `layers`, patterns of steps (`layer1`, `layer*.0`), those alone come from the checkpoint, without those of
         `exclude`, and all others are seeded. What was chosen of the file is said as a CheckpointWarning.
         """
-        from netspec.weights import initialise
+        from netspec.weights.initialise import initialise
 
         if weights is None:
             return initialise(self.graph if training else self.inference, seed)
@@ -97,7 +97,7 @@ class Network:
         **choices: Unpack[CheckpointChoices],
     ) -> Arrays:
         """The same as `arrays`, each tensor made when it is asked for; raises DataError, UsageError."""
-        from netspec.weights import lazily
+        from netspec.weights.initialise import lazily
 
         if weights is None:
             return lazily(self.graph if training else self.inference, seed)
@@ -115,8 +115,8 @@ class Network:
         **choices: Unpack[CheckpointChoices],
     ) -> tuple[Arrays, Loaded]:
         """The same as `lazy_arrays`, and what the checkpoint gave, with what is to be said of it."""
-        from netspec.checkpoints.load import Choices, drawn, load
-        from netspec.weights import lazily
+        from netspec.weights.checkpoints.load import Choices, drawn, load
+        from netspec.weights.initialise import lazily
 
         rules = choices.get("rules")
         found = load(
@@ -179,7 +179,7 @@ def build(
     """Compiles one variant of a document; raises SpecError with all findings, UsageError."""
     reporter = Reporter() if reporter is None else reporter
     if document.checkpoints is not None and not document.open & {"params", "let"}:
-        from netspec.checkpoints import check_rules
+        from netspec.weights.checkpoints import check_rules
 
         check_rules(document.checkpoints, reporter, document.values)
     try:
@@ -203,7 +203,7 @@ def build(
                 reporter.error(e.error.code, f"{e.node.path}: {e}", e.node.span, e.error.help)
     checked = _checked(graph, reporter)
     if input is not None or settings:
-        from netspec.input_notes import note_inputs
+        from netspec.check.input_notes import note_inputs
 
         note_inputs(document, variant, (settings or {}) if input is not None else {}, checked, reporter, max_nodes)
     return Network(document, variant, checked, _warnings(reporter), settings)
@@ -233,7 +233,7 @@ def build_block(
     max_nodes: int | Budget = MAX_NODES,
 ) -> Network:
     """Compiles one block of a document alone, by its examples; raises SpecError with all findings, UsageError."""
-    from netspec.elaborate.alone import elaborate_block
+    from netspec.elaborate.block_alone import elaborate_block
 
     reporter = Reporter() if reporter is None else reporter
     try:
@@ -266,7 +266,7 @@ def load(
     **params: Any,
 ) -> Network:
     """Compiles a spec by path, shipped name (`resnet50`) or `FILE.yaml:block`; raises SpecError, UsageError."""
-    from netspec.library import find
+    from netspec.syntax.library import find
 
     found = find(str(spec))
     reporter = Reporter()

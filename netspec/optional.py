@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from netspec.errors import MissingError
+from netspec.diagnostics.errors import MissingError
 
 EXTRAS = {"torch": "torch", "onnxruntime": "run", "PIL": "run", "pygraphviz": "draw", "matplotlib": "draw"}
 """Libraries that the distribution installs only when asked for, by the extra that brings them."""

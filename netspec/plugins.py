@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from netspec.errors import MissingError
+from netspec.diagnostics.errors import MissingError
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

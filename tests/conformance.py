@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from conftest import sampled
 
-from netspec.graph import Graph, Node, Output, Ref, Scope
-from netspec.identifiers import Path
+from netspec.expressions.identifiers import Path
+from netspec.ir.graph import Graph, Node, Output, Ref, Scope
 from netspec.ops import OPS, Tensor
 
 Shapes = tuple[tuple[int, ...], ...]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import yaml
 
-from netspec.parse import MAX_DEPTH, MAX_TREE_NODES, Loader
+from netspec.syntax.yaml_reader import MAX_DEPTH, MAX_TREE_NODES, Loader
 
 MOST = 1_000_000
 SIZE = MOST

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from netspec.check import check_file
-from netspec.errors import Diagnostic, Reporter
-from netspec.parse import Map, Scalar, Seq, Source, Tree, parse
+from netspec.check.check_file import check_file
+from netspec.diagnostics.errors import Diagnostic, Reporter
+from netspec.syntax.yaml_reader import Map, Scalar, Seq, Source, Tree, parse
 
 HERE = Path(__file__).parent
 GOOD = sorted((HERE / "good").glob("*.yaml"))

@@ -97,13 +97,15 @@ COMMANDS: list[tuple[str, list[str]]] = [
 
 def python_calls() -> dict[str, tuple[Callable[[], Any], list[str]]]:
     """A call of every public function and method, by its name; one with arguments of several kinds has several."""
+    from netspec.weights.checkpoints import files, load, safetensors
+
     import netspec
-    from netspec import backend, draw, optional, plot
+    from netspec import backend, draw, optional
     from netspec.backend import Options, get
-    from netspec.checkpoints import files, load, safetensors
-    from netspec.checkpoints.stored import Need
-    from netspec.draw import graphviz
+    from netspec.draw.formats import graphviz
+    from netspec.reports import plot
     from netspec.running import feeds, ports, sizes
+    from netspec.weights.checkpoints.stored import Need
 
     net = netspec.load("net.yaml")
     graph, x = net.inference, {"input": _numbers(1, 3, 8, 8)}
@@ -142,15 +144,15 @@ def python_calls() -> dict[str, tuple[Callable[[], Any], list[str]]]:
         "netspec.backend.able": (lambda: backend.able("torch", "emit"), []),
         "netspec.backend.importing": (lambda: backend.importing("torch"), []),
         "netspec.optional.importing": (lambda: optional.importing("nothing"), []),
-        "netspec.checkpoints.load.load": (lambda: load.load(net, Path("w.pth")), ["torch"]),
+        "netspec.weights.checkpoints.load.load": (lambda: load.load(net, Path("w.pth")), ["torch"]),
         **{
-            f"netspec.checkpoints.files.states_of {suffix}": (
+            f"netspec.weights.checkpoints.files.states_of {suffix}": (
                 lambda s=suffix: files.states_of(Path(f"w{s}"), need),
                 needs,
             )  # type: ignore[misc]
             for suffix, needs in READS.items()
         },
-        "netspec.checkpoints.safetensors.read_safetensors": (
+        "netspec.weights.checkpoints.safetensors.read_safetensors": (
             lambda: safetensors.read_safetensors(Path("w.safetensors"), need),
             ["safetensors"],
         ),
@@ -163,12 +165,12 @@ def python_calls() -> dict[str, tuple[Callable[[], Any], list[str]]]:
         "netspec_onnx.OnnxBackend.note": (lambda: onnx.note(graph, options), ONNX),
         "netspec_onnx.OnnxBackend.run_file": (lambda: onnx.run_file(Path("net.onnx"), x), RUNS["onnx"]),
         "netspec_onnx.OnnxBackend.signature": (lambda: onnx.signature(Path("net.onnx")), RUNS["onnx"]),
-        "netspec.plot.bars": (lambda: plot.bars(graph, "params"), []),
-        "netspec.plot.plot_bars": (lambda: plot.plot_bars([graph], "params", "svg"), PLOTS),
-        "netspec.plot.plot_pareto": (lambda: plot.plot_pareto([point], "svg", ["net"]), PLOTS),
-        "netspec.draw.graphviz.graphviz": (lambda: graphviz.graphviz("digraph {a}", "svg"), ["pygraphviz"]),
-        "netspec.draw.graphviz.text_width": (lambda: graphviz.text_width("a", 10), ["PIL"]),
-        "netspec.draw.graphviz.shrunk": (lambda: graphviz.shrunk(b"\0" * 24), []),
+        "netspec.reports.plot.bars": (lambda: plot.bars(graph, "params"), []),
+        "netspec.reports.plot.plot_bars": (lambda: plot.plot_bars([graph], "params", "svg"), PLOTS),
+        "netspec.reports.plot.plot_pareto": (lambda: plot.plot_pareto([point], "svg", ["net"]), PLOTS),
+        "netspec.draw.formats.graphviz.graphviz": (lambda: graphviz.graphviz("digraph {a}", "svg"), ["pygraphviz"]),
+        "netspec.draw.formats.graphviz.text_width": (lambda: graphviz.text_width("a", 10), ["PIL"]),
+        "netspec.draw.formats.graphviz.shrunk": (lambda: graphviz.shrunk(b"\0" * 24), []),
         "netspec.draw.draw": (lambda: draw.draw(graph, "svg"), DRAWS["svg"]),
         **{
             f"netspec.draw.draw {kind}": (lambda k=kind: draw.draw(graph, k), needs)  # type: ignore[misc]
@@ -235,8 +237,8 @@ class Hidden:
 def main(hidden: Sequence[str], few: bool) -> None:
     """Makes all calls, or the few that need a library, and prints what came of them."""
     sys.meta_path.insert(0, Hidden(hidden))
-    from netspec.cli import run
-    from netspec.errors import MissingError
+    from netspec.cli.main import run
+    from netspec.diagnostics.errors import MissingError
 
     Path("mine.yaml").unlink(missing_ok=True)  # of the run before
     real = sys.stdout

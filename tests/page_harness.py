@@ -8,7 +8,7 @@ import shutil
 from typing import Any
 
 from netspec.draw import View, picture
-from netspec.graph import Graph
+from netspec.ir.graph import Graph
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 

@@ -14,9 +14,9 @@ import torch
 from torch import nn
 
 import netspec
-from netspec.graph import Graph
+from netspec.ir.graph import Graph
 from netspec.network import Network
-from netspec.samples import sample
+from netspec.weights.sample_inputs import sample
 
 HERE = Path(__file__).parent
 SPECS = HERE.parent / "specs"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from onnx import TensorProto, helper
 
-from netspec.cli import run
+from netspec.cli.main import run
 
 CASES = Path(__file__).with_name("cases")
 Netspec = Callable[..., tuple[int, str, str]]

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from netspec.check import check_file
-from netspec.errors import Diagnostic, Reporter
+from netspec.check.check_file import check_file
+from netspec.diagnostics.errors import Diagnostic, Reporter
 from netspec.ops.base import show
 
 EXPECTED = re.compile(r"# (E|W)\[(NS\d+)\](?: (.*))?$")

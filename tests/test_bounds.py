@@ -10,9 +10,9 @@ import pytest
 from conftest import sampled
 from large_specs import LARGE, largest
 
-from netspec.check import check_file
-from netspec.elaborate.run import MAX_NODES_AFTER_GUESS, Run
-from netspec.errors import Diagnostic, Reporter
+from netspec.check.check_file import check_file
+from netspec.diagnostics.errors import Diagnostic, Reporter
+from netspec.elaborate.state import MAX_NODES_AFTER_GUESS, Run
 
 resource = pytest.importorskip("resource")  # which Windows has not
 sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))

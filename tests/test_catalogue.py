@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from netspec.check import check_file
-from netspec.errors import Diagnostic, Reporter
+from netspec.check.check_file import check_file
+from netspec.diagnostics.errors import Diagnostic, Reporter
 
 SPECS = Path(__file__).parent.parent / "specs"
 FAMILIES = sorted(SPECS.glob("*.yaml"))

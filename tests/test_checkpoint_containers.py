@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from test_checkpoints import model
 
 import netspec
-from netspec.errors import DataError, UsageError
+from netspec.diagnostics.errors import DataError, UsageError
 from netspec.network import CheckpointWarning, Network
 
 SIZE = (3, 64, 64)

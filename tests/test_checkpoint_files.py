@@ -17,13 +17,13 @@ from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_torch_file
 
 import netspec
-from netspec.checkpoints.account import Target
-from netspec.checkpoints.files import states_of
-from netspec.checkpoints.load import Choices, fit
-from netspec.checkpoints.stored import Need, State, Stored
-from netspec.errors import DataError, SpecError, UsageError
+from netspec.diagnostics.errors import DataError, SpecError, UsageError
 from netspec.network import Network
-from netspec.weights import draw
+from netspec.weights.checkpoints.account import Target
+from netspec.weights.checkpoints.files import states_of
+from netspec.weights.checkpoints.load import Choices, fit
+from netspec.weights.checkpoints.stored import Need, State, Stored
+from netspec.weights.initialise import draw
 
 HEAD = "netspec: 1\nname: tiny\ninput: [8, 12, 12]\nbody:\n"
 STEPS = """\

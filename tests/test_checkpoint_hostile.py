@@ -23,10 +23,10 @@ from netspec_torch.outline import conversion
 from safetensors.numpy import save_file
 
 import netspec
-from netspec.checkpoints.files import states_of
-from netspec.checkpoints.stored import Need
-from netspec.errors import DataError, NetspecError
+from netspec.diagnostics.errors import DataError, NetspecError
 from netspec.network import CheckpointWarning, Network
+from netspec.weights.checkpoints.files import states_of
+from netspec.weights.checkpoints.stored import Need
 
 SPEC = """\
 netspec: 1
@@ -135,7 +135,7 @@ MEASURE = """
 import resource, sys
 from pathlib import Path
 import netspec
-from netspec.errors import DataError, UsageError
+from netspec.diagnostics.errors import DataError, UsageError
 net = netspec.load("n.yaml")
 net.to_torch()  # what the libraries take is not the checkpoint's
 def peak():

@@ -22,8 +22,8 @@ from parity import network
 from test_checkpoints import CHECKPOINTS, model
 
 import netspec
-from netspec.cli import run
-from netspec.errors import DataError, SpecError, UsageError
+from netspec.cli.main import run
+from netspec.diagnostics.errors import DataError, SpecError, UsageError
 
 State = dict[str, torch.Tensor]
 WORDS = ["alpha", "trunk", "body", "unit", "convolution", "norm", "op", "part", "mix", "kern", "cell", "w", "z_"]

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import netspec
-from netspec.checkpoints.tensorflow import NOTE
-from netspec.errors import DataError
+from netspec.diagnostics.errors import DataError
 from netspec.network import CheckpointWarning
+from netspec.weights.checkpoints.tensorflow import NOTE
 
 SPEC = """\
 netspec: 1

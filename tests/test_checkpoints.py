@@ -20,8 +20,8 @@ from parity import SPECS, TARGETS, images, network, onnx_run, onnx_session, rand
 from safetensors.torch import save_file
 from torch import nn
 
-from netspec.cli import run
-from netspec.errors import DataError
+from netspec.cli.main import run
+from netspec.diagnostics.errors import DataError
 from netspec.network import Network
 
 CHECKPOINTS = {v: t["checkpoint"] for v, t in TARGETS.items() if "checkpoint" in t}
@@ -313,7 +313,7 @@ def test_auxiliary_heads_are_loaded_for_training_and_may_be_missing_otherwise(
 
 @pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
 def test_a_checkpoint_by_the_specs_own_names(suffix: str, folder: Path) -> None:
-    from netspec.weights import draw
+    from netspec.weights.initialise import draw
 
     net = network("squeezenet_complex_bypass")
     arrays = draw(net.inference, 4)

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from conftest import sampled
 
-import netspec.cli
-from netspec.cli import COMMANDS, run
+import netspec.cli.main
+from netspec.cli.main import COMMANDS, run
 
 TINY = """\
 netspec: 1
@@ -274,7 +274,7 @@ def test_ctrl_c(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     def interrupted(*args: object) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr("netspec.document.read_document", interrupted)
+    monkeypatch.setattr("netspec.syntax.reader.read_document", interrupted)
     # A job that a shell started in the background ignores SIGINT.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -288,7 +288,7 @@ def test_bug_says_what_to_report(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     def broken(*args: object) -> None:
         raise KeyError("surprise")
 
-    monkeypatch.setattr("netspec.document.read_document", broken)
+    monkeypatch.setattr("netspec.syntax.reader.read_document", broken)
     assert run(["summary", "tiny.yaml"]) == 4
     err = capsys.readouterr().err
     assert "a bug of netspec: KeyError" in err and "report" in err and "Traceback" not in err
@@ -298,7 +298,7 @@ def test_missing_backend_library_is_3(monkeypatch: pytest.MonkeyPatch, netspec_)
     monkeypatch.setitem(sys.modules, "pygraphviz", None)
     said = netspec_("draw", "tiny.yaml")
     assert said.code == 3 and "pip install" in said.err
-    assert netspec.cli.run(["draw", "tiny.yaml", "-f", "dot", "-o", "t.dot", "-q"]) == 0
+    assert netspec.cli.main.run(["draw", "tiny.yaml", "-f", "dot", "-o", "t.dot", "-q"]) == 0
 
 
 CLOSED = {

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from spec_harness import outcome
 
-from netspec.codes import CODES
+from netspec.diagnostics.codes import CODES
 
 ROOT = Path(__file__).parent.parent
 

@@ -13,11 +13,11 @@ import pytest
 import yaml
 from conftest import sampled
 
-from netspec.check import ONLY_CHECK, check_file
-from netspec.cli import run
-from netspec.document import Document, read_document
-from netspec.errors import Reporter
-from netspec.parse import Tree
+from netspec.check.check_file import ONLY_CHECK, check_file
+from netspec.cli.main import run
+from netspec.diagnostics.errors import Reporter
+from netspec.syntax.reader import Document, read_document
+from netspec.syntax.yaml_reader import Tree
 
 HERE = Path(__file__).parent
 SPECS = sorted(p for folder in ("bad", "cases", "good") for p in (HERE / folder).glob("*.yaml"))

@@ -8,7 +8,7 @@ from conftest import agreement
 from parity import images, network, torch_run
 
 from netspec.backend import Options, get
-from netspec.weights import draw, initialise
+from netspec.weights.initialise import draw, initialise
 
 
 def plain_name(key: str) -> str:

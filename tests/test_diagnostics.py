@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 import netspec
-from netspec import cli, errors
-from netspec.check import check_file
-from netspec.errors import Diagnostic, Frame, Reporter, Source, Span
-from netspec.render import MAX_MESSAGE, Printer
+from netspec.check.check_file import check_file
+from netspec.cli import main as cli
+from netspec.diagnostics import errors
+from netspec.diagnostics.errors import Diagnostic, Frame, Reporter, Source, Span
+from netspec.diagnostics.printer import MAX_MESSAGE, Printer
 
 
 class Terminal(io.StringIO):

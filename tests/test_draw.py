@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 import netspec
+from netspec.diagnostics.errors import UsageError
 from netspec.draw import View, difference, draw, picture
 from netspec.draw.labels import first_sentence
-from netspec.errors import UsageError
-from netspec.graph import Graph
+from netspec.ir.graph import Graph
 
 ROOT = Path(__file__).parent.parent
 SVG = "{http://www.w3.org/2000/svg}"

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 import netspec
-from netspec.cli import run
+from netspec.cli.main import run
+from netspec.diagnostics.errors import MissingError, UsageError
 from netspec.draw import View, draw, picture, to_dot
-from netspec.errors import MissingError, UsageError
-from netspec.graph import Graph
+from netspec.ir.graph import Graph
 
 ROOT = Path(__file__).parent.parent
 SVG = "{http://www.w3.org/2000/svg}"

@@ -15,9 +15,10 @@ from conftest import sampled
 from page_harness import BROWSER, data, in_picture, on_page
 
 import netspec
-from netspec.draw import SHOWN, View, difference, draw, picture, render
-from netspec.errors import UsageError
-from netspec.graph import Graph
+from netspec.diagnostics.errors import UsageError
+from netspec.draw import SHOWN, View, difference, draw, picture
+from netspec.draw.formats.render import render
+from netspec.ir.graph import Graph
 
 ROOT = Path(__file__).parent.parent
 NASTY = "net <script>alert(1)</script> \"q\" 'a' & \u7db2\u7d61 </script><!--"
@@ -319,7 +320,7 @@ def test_two_networks_on_a_page(page: Any, tmp_path: Path) -> None:
 
 
 def test_a_page_refuses_what_a_browser_would_lay_out_for_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("netspec.draw.html.MOST_BOXES", 300)
+    monkeypatch.setattr("netspec.draw.formats.html.MOST_BOXES", 300)
     graph = graph_of("googlenet")
     with pytest.raises(UsageError, match="300 boxes at most"):
         render(difference(graph, graph, View(unfold=True)), "html")

@@ -14,11 +14,11 @@ import pytest
 from PIL import ImageFont
 
 import netspec
-from netspec.document import read_document
+from netspec.diagnostics.errors import Reporter
 from netspec.draw import View, draw, picture
-from netspec.errors import Reporter
 from netspec.network import build
-from netspec.shipped import shipped
+from netspec.reports.catalogue import shipped
+from netspec.syntax.reader import read_document
 
 ROOT = Path(__file__).parent.parent
 SVG = "{http://www.w3.org/2000/svg}"
@@ -28,7 +28,7 @@ COMMANDS = {name: shlex.split(text) for text, name in COMMAND.findall(PAGE)}
 BLOCKS = [name for name, args in COMMANDS.items() if ":" in args[1]]
 # Fewer are impossible: the one is not planar, the other is all arrows between six boxes, K6 (tests below).
 CROSSED = {"nasnet_reduction": 1, "dense_block": 3}
-FONT = ImageFont.truetype(str(ROOT / "netspec" / "draw" / "assets" / "Arimo-Regular.ttf"), 100)
+FONT = ImageFont.truetype(str(ROOT / "netspec" / "draw" / "formats" / "assets" / "Arimo-Regular.ttf"), 100)
 
 Place = tuple[float, float]
 

@@ -13,12 +13,12 @@ from conformance import ROIS, arrays_of, one_op
 from edges import MAX_ELEMENTS, RANKS, Edge, edges
 
 from netspec.backend import Options, get
-from netspec.errors import SpecError
-from netspec.graph import Graph
+from netspec.diagnostics.errors import SpecError
+from netspec.ir.graph import Graph
 from netspec.network import load
 from netspec.ops import OPS, OpError, Tensor
 from netspec.ops.window import floor_sum, length, only_padding
-from netspec.weights import draw
+from netspec.weights.initialise import draw
 
 
 def compiled(edge: Edge) -> Graph | None:

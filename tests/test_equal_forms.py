@@ -9,8 +9,8 @@ from conftest import agreement
 from parity import images, network, torch_run
 
 from netspec.backend import Options, get
-from netspec.graph import Graph
-from netspec.weights import draw, initialise
+from netspec.ir.graph import Graph
+from netspec.weights.initialise import draw, initialise
 
 Arrays = dict[str, np.ndarray]
 

@@ -8,8 +8,8 @@ import pytest
 from spec_harness import outcome
 
 import netspec
-from netspec.errors import Diagnostic
-from netspec.expect import quantity
+from netspec.check.expect import quantity
+from netspec.diagnostics.errors import Diagnostic
 
 # 3x3 convolution on 3x32x32: 3*3*3*8 + 8 parameters, 8*30*30 outputs; linear: 8*10 + 10.
 PARAMS, MACS, NEURONS = 224 + 90, 216 * 900 + 80, 8 * 900 + 10

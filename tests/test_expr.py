@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netspec.errors import Source, Span
-from netspec.expr import ExprError, evaluate, free_names, parse_expr, parse_template
+from netspec.diagnostics.errors import Source, Span
+from netspec.expressions.expression import ExprError, evaluate, free_names, parse_expr, parse_template
 
 
 class Env:

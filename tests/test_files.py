@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from netspec.errors import UsageError
-from netspec.files import write_bytes, write_text, writing
+from netspec.diagnostics.errors import UsageError
+from netspec.files.atomic import write_bytes, write_text, writing
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes, links, signals and devices of POSIX")
 
@@ -51,7 +51,7 @@ def test_a_failure_on_the_way_changes_nothing(tmp_path: Path, error: type[BaseEx
 # A shell that starts the suite in the background makes its children ignore SIGINT; the writer must hear it.
 WRITER = """
 import signal, sys, time
-from netspec.files import writing
+from netspec.files.atomic import writing
 signal.signal(signal.SIGINT, signal.default_int_handler)
 with writing(sys.argv[1]) as f:
     f.write(b"half" * 100000)
@@ -90,8 +90,8 @@ def test_a_process_that_is_killed_leaves_the_old_file(tmp_path: Path) -> None:
 
 LIMITED = """
 import resource, signal, sys
-from netspec.errors import UsageError
-from netspec.files import write_bytes
+from netspec.diagnostics.errors import UsageError
+from netspec.files.atomic import write_bytes
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
@@ -169,7 +169,7 @@ def test_a_pipe_is_written_as_it_is(tmp_path: Path) -> None:
 def test_a_link_to_the_output_of_the_process_is_written_through(tmp_path: Path) -> None:
     """As `-o /dev/stdout` is, which is a link as well."""
     (tmp_path / "link").symlink_to("/dev/stdout")
-    program = "import sys; from netspec.files import write_text; write_text(sys.argv[1], 'through the link')"
+    program = "import sys; from netspec.files.atomic import write_text; write_text(sys.argv[1], 'through the link')"
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "link")], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("through the link", "")
     assert (tmp_path / "link").is_symlink()
@@ -201,11 +201,11 @@ ROOT = Path(__file__).resolve().parent.parent
 MAKERS = {"mkstemp", "mkdtemp", "NamedTemporaryFile", "TemporaryFile", "TemporaryDirectory"}
 METHODS = {"write_text", "write_bytes", "savefig", "save", "savez", "savez_compressed", "dump", "touch", "rename"}
 """Of Path, numpy, torch, matplotlib, json; functions of these names are ours."""
-HERE = {"netspec/files.py", "netspec/parts.py"}
+HERE = {"netspec/files/atomic.py", "netspec/files/parts.py"}
 KNOWN = {
-    ("netspec/draw/graphviz.py", "write_bytes"),
-    ("netspec/draw/graphviz.py", "write_text"),  # in a folder of its own
-    ("netspec/plot.py", "savefig"),  # into memory
+    ("netspec/draw/formats/graphviz.py", "write_bytes"),
+    ("netspec/draw/formats/graphviz.py", "write_text"),  # in a folder of its own
+    ("netspec/reports/plot.py", "savefig"),  # into memory
     ("netspec/running/save.py", "open"),  # an entry of the archive that `writing` gives
     ("backends/netspec_torch/weights.py", "save"),  # to a Part
 }
@@ -238,4 +238,4 @@ def test_every_output_goes_through_one_module() -> None:
             name = path.relative_to(ROOT).as_posix()
             found |= {(name, call) for call in writes(ast.parse(path.read_text(encoding="utf-8"))) if name not in HERE}
     assert found <= KNOWN, sorted(found - KNOWN)
-    assert ("netspec/plot.py", "savefig") in found
+    assert ("netspec/reports/plot.py", "savefig") in found

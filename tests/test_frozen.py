@@ -17,10 +17,10 @@ from torch import nn
 
 import netspec
 from netspec.backend import Options, get
-from netspec.errors import UsageError
+from netspec.diagnostics.errors import UsageError
+from netspec.ir.selection import STOCHASTIC
 from netspec.network import Network
-from netspec.selection import STOCHASTIC
-from netspec.weights import draw
+from netspec.weights.initialise import draw
 
 RESIDUAL = """\
 netspec: 1

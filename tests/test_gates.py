@@ -9,7 +9,7 @@ from parity import SPECS
 
 import netspec
 from netspec.backend import Options, get
-from netspec.weights import draw
+from netspec.weights.initialise import draw
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -48,7 +48,7 @@ def test_gru(backend: str) -> None:
 
 
 def test_the_gate_of_a_highway_layer_begins_closed() -> None:
-    from netspec.weights import initialise
+    from netspec.weights.initialise import initialise
 
     arrays = initialise(netspec.load("highway").graph)
     gates = [v for k, v in arrays.items() if k.endswith("g.gate.bias")]

@@ -9,12 +9,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netspec.analysis.cost import memory
 from netspec.backend import get
-from netspec.document import read_document
-from netspec.errors import Reporter, SpecError
-from netspec.measure import memory
+from netspec.diagnostics.errors import Reporter, SpecError
 from netspec.network import Network, build
-from netspec.weights import draw
+from netspec.syntax.reader import read_document
+from netspec.weights.initialise import draw
 
 pads = st.sampled_from(["0", "1", "half", "same_upper", "[1, 0]", "[1, 0, 0, 1]", "[0, 1, 1, 2]"])
 sides = st.sampled_from(["1", "2", "3", "[1, 3]", "[3, 2]", "5"])

@@ -8,14 +8,14 @@ import numpy as np
 import onnx
 import onnx.inliner
 import pytest
-from netspec_onnx.emit import build_model
+from netspec_onnx.build_model import build_model
 
 from netspec.backend import Options, get
-from netspec.document import read_document
-from netspec.errors import Reporter
-from netspec.graph_text import from_text, to_text
+from netspec.diagnostics.errors import Reporter
+from netspec.ir.text import from_text, to_text
 from netspec.network import Network, build
-from netspec.weights import draw
+from netspec.syntax.reader import read_document
+from netspec.weights.initialise import draw
 
 SPECS = sorted((Path(__file__).parent / "good").glob("*.yaml"))
 

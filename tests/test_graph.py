@@ -12,15 +12,15 @@ import torch.fx
 
 import netspec
 from netspec.backend import get
-from netspec.document import read_document
-from netspec.errors import Reporter, UsageError
-from netspec.graph import Graph, GraphError, Output, Ref
-from netspec.graph_text import from_text, to_text
-from netspec.identifiers import FORM_ATTRIBUTES, MODULE_ATTRIBUTES
+from netspec.diagnostics.errors import Reporter, UsageError
+from netspec.expressions.identifiers import FORM_ATTRIBUTES, MODULE_ATTRIBUTES
+from netspec.ir.graph import Graph, GraphError, Output, Ref
+from netspec.ir.text import from_text, to_text
 from netspec.network import Network, build
 from netspec.ops import Rule
 from netspec.passes import inference
-from netspec.weights import draw
+from netspec.syntax.reader import read_document
+from netspec.weights.initialise import draw
 
 SMALL = """\
 netspec: 1

@@ -12,15 +12,15 @@ from click.testing import CliRunner
 from conformance import CASES as SAMPLES
 from conformance import IDS, ROIS, arrays_of, one_op
 from edges import edges
-from netspec_onnx.emit import build_model
+from netspec_onnx.build_model import build_model
 from test_edge_values import compiled, small
 
 from netspec.backend import Options, get
-from netspec.cli import cli
-from netspec.errors import DataError, SpecError
+from netspec.cli.main import cli
+from netspec.diagnostics.errors import DataError, SpecError
 from netspec.network import load
 from netspec.ops import OPS
-from netspec.weights import draw
+from netspec.weights.initialise import draw
 
 CASES = Path(__file__).parent / "cases"
 HALF = Options(dtype="float16")

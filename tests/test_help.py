@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 from mutations import errors
 
-from netspec import aliases
-from netspec.aliases import normal
-from netspec.errors import Diagnostic, Reporter
-from netspec.library import block_libraries, libraries_of, shipped_blocks
-from netspec.meant import op_help
-from netspec.ops import OPS
-from netspec.parse import read
+from netspec.diagnostics.errors import Diagnostic, Reporter
+from netspec.ops import OPS, aliases
+from netspec.ops.aliases import normal
+from netspec.syntax.library import block_libraries, libraries_of, shipped_blocks
+from netspec.syntax.meant import op_help
+from netspec.syntax.yaml_reader import read
 
 CASES = Path(__file__).parent / "cases"
 BLOCKS = set(shipped_blocks())
@@ -434,7 +433,7 @@ def test_a_thousand_unknown_steps_look_for_none_of_them(
     body_text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was meant is looked for when it is shown: the names that the steps of a body make are not gone through."""
-    from netspec.steps import Step
+    from netspec.syntax.step_reader import Step
 
     asked = [0]
     makes = Step.makes.fget  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ import pytest
 from conftest import sampled
 
 from netspec import optional
-from netspec.cli import run
+from netspec.cli.main import run
 
 TINY = "netspec: 1\nname: tiny\ninput: [3, 8, 8]\nbody:\n  - conv: [4, 3]\n  - relu\n"
 

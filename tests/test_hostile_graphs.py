@@ -13,8 +13,8 @@ from hostile import CODE
 from test_hostile_texts import skeleton
 
 from netspec.backend import get
-from netspec.graph import Graph, GraphError
-from netspec.graph_text import from_text, to_text
+from netspec.ir.graph import Graph, GraphError
+from netspec.ir.text import from_text, to_text
 
 EVIL = f"1); {CODE}; (1"
 OTHER = (EVIL, [EVIL, EVIL], {"a": EVIL}, None, -1, 1.5, True, [1], [[1]], 2**70)

@@ -19,19 +19,19 @@ import yaml
 from click.testing import CliRunner
 from conftest import sampled
 from hostile import CODE, HOSTILE, TERMINALS
-from netspec_onnx.emit import build_model
+from netspec_onnx.build_model import build_model
 
 import netspec
 from netspec.backend import DEFAULTS, get
-from netspec.check import check_file
-from netspec.cli import cli, run
-from netspec.draw.render import draw
+from netspec.check.check_file import check_file
+from netspec.cli.main import cli, run
+from netspec.diagnostics.errors import Diagnostic, Reporter, SpecError
+from netspec.diagnostics.printer import Printer
+from netspec.draw.formats.render import draw
 from netspec.draw.view import View
-from netspec.errors import Diagnostic, Reporter, SpecError
-from netspec.graph_json import to_json
-from netspec.graph_text import from_text, to_text
+from netspec.ir.json import to_json
+from netspec.ir.text import from_text, to_text
 from netspec.network import Network
-from netspec.render import Printer
 
 # Every position of free text in a spec; what is JSON is YAML, so that a text enters quoted and unharmed.
 SPEC = """
@@ -254,7 +254,7 @@ def test_pages_and_charts_differ_in_their_texts_alone(harmless: Network, tmp_pat
 
 @pytest.mark.parametrize("part", range(4))
 def test_pictures_differ_in_their_texts_alone(harmless: Network, tmp_path: Path, part: int) -> None:
-    from netspec.draw.graphviz import graphviz
+    from netspec.draw.formats.graphviz import graphviz
 
     expected, plain = elements(drawn(harmless, "svg")), graphviz(drawn(harmless, "dot"), "plain").decode()
     rows = [row.split()[0] for row in plain.splitlines()]

@@ -18,7 +18,7 @@ target, lines = sys.argv[1], json.loads(sys.argv[2])
 status = 0
 import netspec
 for line in lines:
-    from netspec.cli import main
+    from netspec.cli.main import main
     sys.argv = ["netspec", *line]
     try:
         status = status or main()

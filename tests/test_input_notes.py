@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 import netspec
-from netspec.cli import cli
+from netspec.cli.main import cli
 
 SPEC = """\
 netspec: 1

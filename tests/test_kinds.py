@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
-from netspec.cli import COMMANDS, run
-from netspec.kinds import KINDS
+from netspec.cli.main import COMMANDS, run
+from netspec.files.kinds import KINDS
 
 TINY = "netspec: 1\nname: tiny\ninput: [3, 8, 8]\nbody:\n  - conv: [4, 3]\n  - relu\n"
 READERS = [
@@ -205,7 +205,7 @@ def test_a_folder_that_is_not_there_is_said_before_the_work(
     def work(*args: object, **more: object) -> None:
         raise AssertionError("the work was begun")
 
-    for place in ("netspec.library.find", "netspec.schema.document_schema", "netspec.network.load"):
+    for place in ("netspec.syntax.library.find", "netspec.syntax.schema.document_schema", "netspec.network.load"):
         monkeypatch.setattr(place, work)
     code, text = said(capsys, line)
     assert code == 2 and "there is no folder no/such" in text

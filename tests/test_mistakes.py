@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from netspec.cli import run
+from netspec.cli.main import run
 
 Compiled = Callable[[str], tuple[int, str]]
 SPEC = (Path(__file__).parent.parent / "specs" / "resnet.yaml").read_text(encoding="utf-8")

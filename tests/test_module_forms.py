@@ -27,10 +27,10 @@ from torch import nn
 
 import netspec
 from netspec.backend import Options, get
+from netspec.ir.selection import STOCHASTIC
 from netspec.network import Network
-from netspec.samples import sample
-from netspec.selection import STOCHASTIC
-from netspec.weights import draw
+from netspec.weights.initialise import draw
+from netspec.weights.sample_inputs import sample
 
 SPEC = """\
 netspec: 1
@@ -267,7 +267,7 @@ def test_heads_script_too() -> None:
 )
 def test_every_layer_is_at_the_place_that_the_emitter_says(name: str) -> None:
     """A block of expressions alone is a module without layers."""
-    from netspec_torch.emit import Emitter
+    from netspec_torch.codegen import Emitter
 
     graph = netspec.load(name).graph
     emitter = Emitter(graph)

@@ -13,11 +13,11 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netspec.cli import cli
-from netspec.errors import Diagnostic, Reporter
-from netspec.graph import Graph, Node, Output, Ref, Scope
-from netspec.graph_text import from_text, to_text
-from netspec.identifiers import BadName, Kind, Path, from_file_name, why_not
+from netspec.cli.main import cli
+from netspec.diagnostics.errors import Diagnostic, Reporter
+from netspec.expressions.identifiers import BadName, Kind, Path, from_file_name, why_not
+from netspec.ir.graph import Graph, Node, Output, Ref, Scope
+from netspec.ir.text import from_text, to_text
 from netspec.network import load
 
 CASES = File(__file__).parent / "cases"
@@ -82,7 +82,7 @@ AFTER_A_LETTER = {
 
 def findings(text: str, folder: File, name: str = "net.yaml") -> list[Diagnostic]:
     """What check says of a text, blocks included."""
-    from netspec.check import check_file
+    from netspec.check.check_file import check_file
 
     path = folder / name
     path.write_text(text, encoding="utf-8")

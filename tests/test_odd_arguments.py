@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import sampled
 
-from netspec.cli import run
+from netspec.cli.main import run
 
 NET = """\
 netspec: 1

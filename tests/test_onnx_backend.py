@@ -19,9 +19,9 @@ from conftest import agreement
 
 import netspec
 from netspec.backend import Options, get
-from netspec.errors import DataError, UsageError
-from netspec.graph import Graph
-from netspec.weights import draw
+from netspec.diagnostics.errors import DataError, UsageError
+from netspec.ir.graph import Graph
+from netspec.weights.initialise import draw
 
 ONNX = get("onnx")
 HEAD = "netspec: 1\nname: net\ntitle: A net of the tests\ninput: [4, 12, 12]\nuse: [blocks/common]\n"
@@ -351,7 +351,7 @@ def test_several_inputs_with_their_own_leading_sizes(tmp_path: Path) -> None:
 
 def test_the_same_network_gives_the_same_bytes(tmp_path: Path) -> None:
     program = (
-        "import sys, netspec; from netspec.weights import initialise\nfrom pathlib import Path\n"
+        "import sys, netspec; from netspec.weights.initialise import initialise\nfrom pathlib import Path\n"
         "from netspec.backend import get, Options\ng = netspec.load(sys.argv[1]).inference\n"
         "get('onnx').emit(g, initialise(g, 3), Path(sys.argv[2]), Options())\n"
     )
@@ -368,7 +368,7 @@ def test_the_same_network_gives_the_same_bytes(tmp_path: Path) -> None:
 
 def test_the_file_is_the_model(graph: Graph, tmp_path: Path) -> None:
     """It is written tensor by tensor; protobuf's own writer gives the same message."""
-    from netspec_onnx.emit import build_model
+    from netspec_onnx.build_model import build_model
 
     assert emit(graph, tmp_path) == build_model(graph, draw(graph, 1), Options())
 
@@ -463,7 +463,7 @@ def test_more_weights_than_a_message_holds_go_beside_the_model(tmp_path: Path, m
     graph = load(tmp_path, NESTED)
     wanted = ONNX.run(graph, draw(graph, 1), {"input": noise(2, 4, 12, 12)}).outputs
     monkeypatch.setattr("netspec_onnx.write.LIMIT", 1000)
-    monkeypatch.setattr("netspec_onnx.run.LIMIT", 1000)
+    monkeypatch.setattr("netspec_onnx.runtime.LIMIT", 1000)
     assert len(ONNX.emit(graph, draw(graph, 1), tmp_path / "net.onnx", Options())) == 2
     agreement(ONNX.run_file(tmp_path / "net.onnx", {"input": noise(2, 4, 12, 12)}).outputs, wanted)
     agreement(ONNX.run(graph, draw(graph, 1), {"input": noise(2, 4, 12, 12)}).outputs, wanted)
@@ -485,7 +485,7 @@ def test_a_failure_leaves_the_old_model(tmp_path: Path, external: bool) -> None:
 
 
 def test_an_op_without_a_row_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from netspec_onnx.rules import ROWS
+    from netspec_onnx.lowering import ROWS
 
     monkeypatch.delitem(ROWS, "relu")
     with pytest.raises(DataError, match=r"no row for 'relu' \(relu\)") as info:

@@ -10,12 +10,12 @@ import onnxruntime as ort
 import pytest
 import torch
 from conformance import CASES, IDS, IMAGE, Reference, Shapes, arrays_of, one_op
-from netspec_onnx.emit import build_model
-from netspec_onnx.rules import ROWS
+from netspec_onnx.build_model import build_model
+from netspec_onnx.lowering import ROWS
 
 from netspec.backend import Options, get
 from netspec.ops import OPS
-from netspec.weights import draw
+from netspec.weights.initialise import draw
 
 
 def test_every_op_has_a_row_and_a_case() -> None:

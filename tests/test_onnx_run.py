@@ -13,8 +13,8 @@ import pytest
 
 import netspec
 from netspec.backend import Options, get
-from netspec.errors import DataError, MissingError, UsageError
-from netspec.weights import draw
+from netspec.diagnostics.errors import DataError, MissingError, UsageError
+from netspec.weights.initialise import draw
 
 ONNX = get("onnx")
 SPEC = """\
@@ -95,7 +95,7 @@ def test_a_device_that_does_not_start_is_an_error_and_no_silent_fallback(path: P
 def test_a_missing_library_is_named_with_what_to_install(tmp_path: Path, library: str, help: str, call: str) -> None:
     program = (
         f"import sys; sys.modules[{library!r}] = None\nfrom netspec.backend import get\n"
-        f"from netspec.errors import MissingError\ntry:\n    {call}\n"
+        f"from netspec.diagnostics.errors import MissingError\ntry:\n    {call}\n"
         "except MissingError as e:\n    print(e, e.help, e.exit_code)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path)

@@ -18,8 +18,9 @@ from optional_harness import COMMANDS, DRAWS, PLOTS, READS, RUNS, WRITES, prepar
 from packaging.requirements import Requirement
 
 import netspec
-from netspec import cli, draw, optional
-from netspec.errors import MissingError
+from netspec import draw, optional
+from netspec.cli import main as cli
+from netspec.diagnostics.errors import MissingError
 
 HARNESS = Path(__file__).with_name("optional_harness.py")
 ROOT = Path(netspec.__file__).parent.parent
@@ -98,8 +99,8 @@ def test_every_command_and_every_option_that_reads_a_file_or_chooses_a_kind_is_c
 
 
 def test_every_kind_is_in_the_tables() -> None:
-    from netspec.checkpoints.files import BEGINNINGS, INDEX
-    from netspec.draw.render import FORMATS
+    from netspec.draw.formats.render import FORMATS
+    from netspec.weights.checkpoints.files import BEGINNINGS, INDEX
 
     assert set(READS) == {*BEGINNINGS, f".safetensors{INDEX}"}
     assert set(DRAWS) == set(FORMATS)
@@ -160,11 +161,11 @@ def test_every_public_function_that_leads_to_such_an_import_is_called(folder: Pa
     assert len(wanted) > 8
     for source in SOURCES:
         wanted |= set(reaching(source))
-    assert {"netspec.checkpoints.safetensors.read_safetensors", "netspec_torch.TorchBackend.run"} <= wanted
+    assert {"netspec.weights.checkpoints.safetensors.read_safetensors", "netspec_torch.TorchBackend.run"} <= wanted
     assert not wanted - called - INSIDE, sorted(wanted - called - INSIDE)
 
 
-INSIDE = {"netspec.commands.run.command"}
+INSIDE = {"netspec.cli.run.command"}
 """Called by the entries alone: as commands."""
 
 
@@ -201,7 +202,7 @@ def test_every_import_of_an_optional_library_is_guarded() -> None:
             for name, listed in found.items()
             if any(top and (m in tainted or m.partition(".")[0] in tainted) for m, _, top in listed)
         }
-    assert "netspec_torch.run" in tainted and "netspec" not in tainted and "netspec_torch" not in tainted
+    assert "netspec_torch.runtime" in tainted and "netspec" not in tainted and "netspec_torch" not in tainted
     bare = [
         f"{name} imports {m}"
         for name, listed in found.items()
@@ -240,7 +241,9 @@ def test_an_error_in_our_own_modules_stays_a_bug() -> None:
 def test_the_source_is_written_without_torch_and_its_weights_load_with_it(
     folder: Path, tmp_path: Path, more: list[str], files: set[str]
 ) -> None:
-    program = "import sys; sys.modules['torch'] = None\nfrom netspec.cli import main\nsys.argv[0] = 'netspec'; main()\n"
+    program = (
+        "import sys; sys.modules['torch'] = None\nfrom netspec.cli.main import main\nsys.argv[0] = 'netspec'; main()\n"
+    )
     command = ["compile", str(folder / "net.yaml"), "--to", "torch", "-o", "x.py", "--seed", "5", *more]
     done = subprocess.run([sys.executable, "-c", program, *command], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -88,7 +88,7 @@ def test_the_wheel_holds_the_packages_and_the_specs(wheels: tuple[Path, Path]) -
     assert direct == by_sdist
     specs = {f"netspec/specs/{path.relative_to(ROOT / 'specs').as_posix()}" for path in ROOT.glob("specs/**/*.yaml")}
     assert specs and specs <= direct
-    assert "netspec/assets/imagenet.txt" in direct
+    assert "netspec/running/assets/imagenet.txt" in direct
     tops = {name.partition("/")[0] for name in direct if ".dist-info/" not in name}
     assert tops == {"netspec", "netspec_torch", "netspec_onnx"}
 

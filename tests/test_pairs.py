@@ -23,11 +23,11 @@ from safetensors.torch import load_file, save_file
 
 import netspec
 from netspec.backend import Options, get
-from netspec.errors import UsageError
-from netspec.files import together, write_bytes, writing
-from netspec.graph import Graph
-from netspec.parts import UNFINISHED, Part, data_name, is_data_of, temporary_folder
-from netspec.weights import initialise, lazily
+from netspec.diagnostics.errors import UsageError
+from netspec.files.atomic import together, write_bytes, writing
+from netspec.files.parts import UNFINISHED, Part, data_name, is_data_of, temporary_folder
+from netspec.ir.graph import Graph
+from netspec.weights.initialise import initialise, lazily
 
 posix = pytest.mark.skipif(os.name != "posix", reason="links of POSIX")
 SPEC = "netspec: 1\nname: net\ninput: [3, 8, 8]\nbody:\n  - conv: [4, 3]\n  - relu\n  - conv: [2, 1]\n"
@@ -341,7 +341,7 @@ def test_files_that_cannot_all_be_renamed_are_none_of_them(
 
 KILLED = """
 import os, sys, signal
-from netspec.files import together
+from netspec.files.atomic import together
 number, count = int(sys.argv[2]), 0
 
 def counted(operation):
@@ -447,7 +447,7 @@ def test_a_part_is_removed_when_its_lock_fails(tmp_path: Path, monkeypatch: pyte
     def broken(handle: int) -> bool:
         raise RuntimeError
 
-    monkeypatch.setattr("netspec.parts.lock", broken)
+    monkeypatch.setattr("netspec.files.parts.lock", broken)
     with pytest.raises(RuntimeError):
         Part(tmp_path)
     assert not names(tmp_path)
@@ -459,7 +459,7 @@ def test_a_part_is_removed_when_its_lock_fails(tmp_path: Path, monkeypatch: pyte
 @posix
 def test_folders_of_killed_processes_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    program = "from netspec.parts import temporary_folder; print(temporary_folder(), flush=True); {}"
+    program = "from netspec.files.parts import temporary_folder; print(temporary_folder(), flush=True); {}"
     kill = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     for end, count in (("pass", 0), (kill, 1)):

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netspec.errors import Reporter, Source, UsageError
-from netspec.parse import Map, Scalar, Seq, parse, plain, read
+from netspec.diagnostics.errors import Reporter, Source, UsageError
+from netspec.syntax.yaml_reader import Map, Scalar, Seq, parse, plain, read
 
 
 def tree_of(text: str) -> tuple[Map | None, list[str]]:

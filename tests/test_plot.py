@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import netspec
-from netspec.cli import run
-from netspec.measure import memory
-from netspec.plot import bars
+from netspec.analysis.cost import memory
+from netspec.cli.main import run
+from netspec.reports.plot import bars
 
 SVG = "{http://www.w3.org/2000/svg}"
 

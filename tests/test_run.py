@@ -11,7 +11,7 @@ from onnx import TensorProto
 from run_harness import CASES, IMAGE, Netspec, folder, identity, model, netspec_  # noqa: F401 - fixtures
 
 from netspec.backend import get
-from netspec.errors import DataError
+from netspec.diagnostics.errors import DataError
 from netspec.network import load
 
 # The cases that failed.

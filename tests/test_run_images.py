@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from run_harness import CASES, Netspec, folder, identity, netspec_  # noqa: F401 - fixtures
 
-from netspec.errors import DataError
+from netspec.diagnostics.errors import DataError
 from netspec.running.images import read_images
 from netspec.running.labels import imagenet
 from netspec.running.ports import Port
@@ -270,7 +270,7 @@ def test_random_weights_are_said(netspec_: Netspec, backend: str) -> None:  # no
 
 def test_a_model_says_that_its_weights_are_random(netspec_: Netspec, capsys: Any) -> None:  # noqa: F811
     import netspec
-    from netspec.cli import run
+    from netspec.cli.main import run
 
     net = netspec.load("lenet5")
     np.savez("w.npz", **net.arrays(1))  # type: ignore[arg-type]

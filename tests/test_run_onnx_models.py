@@ -19,7 +19,7 @@ import onnxruntime as ort
 import pytest
 from onnx import numpy_helper
 
-from netspec.cli import run
+from netspec.cli.main import run
 
 DATA = Path(onnx.__file__).parent / "backend" / "test" / "data"
 PROTOS = {

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netspec.samples import sample
+from netspec.weights.sample_inputs import sample
 
 
 @given(st.integers(1, 9), st.integers(1, 40), st.integers(1, 40), st.integers(0, 100))

@@ -10,9 +10,9 @@ import pytest
 from jsonschema import Draft202012Validator
 from jsonschema.validators import extend
 
-from netspec import schema
-from netspec.errors import Reporter, Source, SpecError
-from netspec.parse import parse, plain
+from netspec.diagnostics.errors import Reporter, Source, SpecError
+from netspec.syntax import schema
+from netspec.syntax.yaml_reader import parse, plain
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
 

@@ -12,10 +12,10 @@ import torch
 
 import netspec
 from netspec.backend import get
-from netspec.graph import Graph, GraphError, Ref, Scope
+from netspec.ir.graph import Graph, GraphError, Ref, Scope
+from netspec.ir.scope_tree import Region, tree
 from netspec.passes import inference
-from netspec.regions import Region, tree
-from netspec.weights import draw
+from netspec.weights.initialise import draw
 
 CASE = Path(__file__).parent / "cases" / "scopes_after_a_pass.yaml"
 

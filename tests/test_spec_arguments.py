@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import netspec
-from netspec.cli import run
-from netspec.errors import UsageError
-from netspec.library import find
+from netspec.cli.main import run
+from netspec.diagnostics.errors import UsageError
+from netspec.syntax.library import find
 
 LIB = """\
 netspec: 1

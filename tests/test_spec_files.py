@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from spec_harness import verify
 
-from netspec.check import check_file
-from netspec.errors import Reporter
+from netspec.check.check_file import check_file
+from netspec.diagnostics.errors import Reporter
 
 HERE = Path(__file__).parent
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 import netspec
-from netspec import suggest
-from netspec.cli import run
-from netspec.commands import list as list_command
-from netspec.commands.list import chosen
-from netspec.library import find, shipped, variant_names
-from netspec.shipped import titles
+from netspec.cli import list as list_command
+from netspec.cli.list import chosen
+from netspec.cli.main import run
+from netspec.diagnostics import suggest
+from netspec.reports.catalogue import titles
+from netspec.syntax.library import find, shipped, variant_names
 
 # As torchvision, timm, Keras, papers and people write them.
 MEANT = {

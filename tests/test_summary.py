@@ -9,10 +9,10 @@ import json
 import pytest
 
 import netspec
-from netspec.fields import receptive_field
-from netspec.measure import output_shape, totals
+from netspec.analysis.cost import output_shape, totals
+from netspec.analysis.receptive_field import receptive_field
 from netspec.ops.base import show
-from netspec.summary import as_json, rows, to_csv, to_json, to_text
+from netspec.reports.summary import as_json, rows, to_csv, to_json, to_text
 
 # Szegedy et al. 2014, Table 1: the output of each row.
 GOOGLENET = {

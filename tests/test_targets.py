@@ -22,10 +22,10 @@ from reference.googlenet import GoogLeNet
 
 import netspec
 from netspec.backend import Options, get
-from netspec.document import read_document
-from netspec.errors import Reporter, SpecError
-from netspec.graph import Graph, Ref
-from netspec.weights import draw
+from netspec.diagnostics.errors import Reporter, SpecError
+from netspec.ir.graph import Graph, Ref
+from netspec.syntax.reader import read_document
+from netspec.weights.initialise import draw
 
 QUICK = ("lenet5", "dsn", "nin_cifar10")
 """Their outputs are compared in every run; all others with --slow."""
@@ -179,7 +179,7 @@ def inferred(model: onnx.ModelProto, graph: Graph) -> dict[str, tuple[int | str,
 
 @pytest.mark.parametrize("variant", variants(in_onnxruntime()))
 def test_shapes_equal_those_of_onnx(variant: str) -> None:
-    from netspec_onnx.emit import structure
+    from netspec_onnx.build_model import structure
 
     graph = network(variant).inference
     flat = structure(graph, Options(functions="inline"))

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 from conformance import CASES, IDS, Reference, Shapes, arrays_of, in_a_chain, one_op
-from netspec_torch.rules import ROWS
+from netspec_torch.lowering import ROWS
 
 from netspec.backend import get
 from netspec.ops import OPS
-from netspec.weights import draw
+from netspec.weights.initialise import draw
 
 
 def test_every_op_has_a_row_and_a_case() -> None:

@@ -13,10 +13,10 @@ import torch
 
 import netspec
 from netspec.backend import Options, get
-from netspec.document import read_document
-from netspec.errors import Reporter
+from netspec.diagnostics.errors import Reporter
 from netspec.network import Network, build
-from netspec.weights import draw, initialise
+from netspec.syntax.reader import read_document
+from netspec.weights.initialise import draw, initialise
 
 SHARED = """\
 netspec: 1

@@ -12,9 +12,9 @@ import torch
 from conformance import in_a_chain, one_op
 
 from netspec.backend import Options, get
-from netspec.graph import Graph
+from netspec.ir.graph import Graph
 from netspec.ops import OPS
-from netspec.weights import draw, initialise
+from netspec.weights.initialise import draw, initialise
 
 
 def trained(graph: Graph, weights: dict[str, np.ndarray]) -> torch.nn.Module:

@@ -11,8 +11,8 @@ import torch
 from safetensors.numpy import save_file
 
 import netspec
-from netspec.errors import DataError, UsageError
-from netspec.selection import keys_of
+from netspec.diagnostics.errors import DataError, UsageError
+from netspec.ir.selection import keys_of
 
 LAYERS = ["net.conv1", "net.conv2", "net.conv3", "net.conv4", "net.conv5", "fc6", "fc7", "fc8"]
 # trained parameters of the 8-layer network when the first n are frozen, by the number of classes

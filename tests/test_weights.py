@@ -19,9 +19,9 @@ from parity import images
 
 import netspec
 from netspec.backend import get
-from netspec.lazy import Arrays, Lazy, in_turn
 from netspec.network import Network
-from netspec.weights import check_init, draw, initialise, lazily
+from netspec.weights.initialise import check_init, draw, initialise, lazily
+from netspec.weights.lazy import Arrays, Lazy, in_turn
 
 HEAD = "netspec: 1\nname: tiny\ninput: [8, 12, 12]\nbody:\n"
 STEPS = """\
@@ -246,7 +246,7 @@ def test_lazy_arrays_are_those_of_all_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ahead", [0, 1, 100, 2000, 10**9])
 def test_arrays_come_in_turn_whatever_is_made_ahead(ahead: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("netspec.lazy.AHEAD", ahead)
+    monkeypatch.setattr("netspec.weights.lazy.AHEAD", ahead)
     alive: list[int] = []
     live, lock = [0], Lock()
 

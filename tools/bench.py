@@ -79,10 +79,10 @@ def by_helper(outline: str, target: str) -> None:
 
 def draw_family(path: Path) -> int:
     """Draws every network of a family as SVG and HTML; gives their number."""
-    from netspec.document import read_document
+    from netspec.diagnostics.errors import Reporter
     from netspec.draw import draw
-    from netspec.errors import Reporter
     from netspec.network import build
+    from netspec.syntax.reader import read_document
 
     document = read_document(path, Reporter())
     assert document is not None
@@ -94,7 +94,7 @@ def catalogue() -> None:
     """Draws every network of the catalogue as SVG and HTML, on two processes."""
     from concurrent.futures import ProcessPoolExecutor
 
-    from netspec.shipped import shipped
+    from netspec.reports.catalogue import shipped
 
     with ProcessPoolExecutor(2) as pool:
         print(sum(pool.map(draw_family, shipped())))

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from gallery import page
 
-from netspec.codes import CODES
-from netspec.commands.list import ops
-from netspec.errors import MAX_ERRORS, SHOWN_ERRORS
+from netspec.cli.list import ops
+from netspec.diagnostics.codes import CODES
+from netspec.diagnostics.errors import MAX_ERRORS, SHOWN_ERRORS
 from netspec.ops import OPS
 
 DOCS = Path(__file__).parent.parent / "docs"

@@ -178,7 +178,7 @@ class Trials:
             for name in output.without:
                 sys.modules[name] = None  # type: ignore[assignment]
                 sys.modules.pop(f"netspec_{name}.weights", None)
-            from netspec.cli import run
+            from netspec.cli.main import run
 
             faults = Faults([place], plan)
             code = run(command.split())
@@ -310,15 +310,15 @@ def run_part(faults: int, kills: int, seed: int, part: int, parts: int) -> tuple
 
 def measure(faults: int, kills: int, seed: int, jobs: int) -> tuple[dict[str, Tally], Counter[str]]:
     """All trials, by several processes; gives the tallies by output, and the operations that were met."""
-    import netspec_onnx.run  # noqa: F401 - all that a trial needs is imported before the first fork
+    import netspec_onnx.runtime  # noqa: F401 - all that a trial needs is imported before the first fork
     import netspec_onnx.write  # noqa: F401
     import netspec_torch.weights  # noqa: F401
     import onnx  # noqa: F401
     import torch  # noqa: F401
 
-    import netspec.cli
+    import netspec.cli.main
 
-    assert netspec.cli.COMMANDS
+    assert netspec.cli.main.COMMANDS
     if jobs == 1:
         return run_part(faults, kills, seed, 0, 1)
     tallies, kinds = {output.name: Tally() for output in OUTPUTS}, Counter[str]()

@@ -113,8 +113,8 @@ def _clip(text: str) -> str:
 
 def check(path: Path) -> Outcome:
     """Checks a file in this process."""
-    from netspec import cli
-    from netspec.elaborate.run import Run
+    from netspec.cli import main as cli
+    from netspec.elaborate.state import Run
 
     made = [0]
     node = Run.node

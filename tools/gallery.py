@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from netspec.document import Document
 from netspec.ops.base import show
-from netspec.shipped import documents, entry, year_of
+from netspec.reports.catalogue import documents, entry, year_of
+from netspec.syntax.reader import Document
 
 DOCS = Path(__file__).parent.parent / "docs"
 

@@ -26,7 +26,7 @@ body:
   - linear: 10000
     repeat: 8
 """
-HIDDEN = "import sys; sys.modules['torch'] = None; from netspec.cli import main; main()"
+HIDDEN = "import sys; sys.modules['torch'] = None; from netspec.cli.main import main; main()"
 
 
 @dataclass(frozen=True)

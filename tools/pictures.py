@@ -13,7 +13,7 @@ from pathlib import Path
 
 import gallery
 
-from netspec.cli import run
+from netspec.cli.main import run
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = re.compile(r"^    netspec ((?:draw|plot) .*-o docs/img/\S+)$", re.MULTILINE)

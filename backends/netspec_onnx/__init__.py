@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netspec.backend import Options, Result, importing
-from netspec.errors import UsageError
-from netspec.graph import Graph
+from netspec.diagnostics.errors import UsageError
+from netspec.ir.graph import Graph
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from netspec_onnx.run import Opened
+    from netspec_onnx.runtime import Opened
 
 
 DEFAULTS = Options()
@@ -37,7 +37,7 @@ class OnnxBackend:
     def note(self, graph: Graph, options: Options) -> str:
         """The versions that a model of this graph is written in; raises UsageError."""
         with importing(self.name, "onnx"):
-            from netspec_onnx.emit import versions
+            from netspec_onnx.build_model import versions
         return "opset {}, IR version {}".format(*versions(graph, options))
 
     def run(
@@ -51,19 +51,19 @@ class OnnxBackend:
     ) -> Result:
         """Runs a graph in onnxruntime; raises MissingError where the library or the device is not there."""
         with importing(self.name, "onnxruntime"):
-            from netspec_onnx.run import run_graph
+            from netspec_onnx.runtime import run_graph
         return run_graph(graph, arrays, inputs, device, repeat, options)
 
     def run_file(self, path: Path, inputs: Mapping[str, np.ndarray], device: str = "cpu", repeat: int = 1) -> Result:
         """Runs a model file in onnxruntime; raises MissingError, UsageError, DataError."""
         with importing(self.name, "onnxruntime"):
-            from netspec_onnx.run import run_model
+            from netspec_onnx.runtime import run_model
         return run_model(Path(path), inputs, device, repeat)
 
     def open(self, path: Path, device: str = "cpu") -> Opened:
         """A model file in onnxruntime, to look at and to run; raises MissingError, UsageError, DataError."""
         with importing(self.name, "onnxruntime"):
-            from netspec_onnx.run import Opened
+            from netspec_onnx.runtime import Opened
         return Opened(Path(path), device)
 
     def read_pb(self, path: Path, type: str) -> Any:
@@ -75,7 +75,7 @@ class OnnxBackend:
     def signature(self, path: Path) -> dict[str, tuple[int | str, ...]]:
         """The inputs of a model file by name, with their shapes; raises MissingError, UsageError, DataError."""
         with importing(self.name, "onnxruntime"):
-            from netspec_onnx.run import signature
+            from netspec_onnx.runtime import signature
         return signature(Path(path))
 
 

@@ -12,9 +12,9 @@ from dataclasses import replace
 import numpy as np
 import onnx
 
-from netspec.errors import DataError, Diagnostic, SpecError
-from netspec.graph import Graph, Node
-from netspec_onnx.rules import N, n
+from netspec.diagnostics.errors import DataError, Diagnostic, SpecError
+from netspec.ir.graph import Graph, Node
+from netspec_onnx.lowering import N, n
 
 LARGEST = 65504.0
 PRECISION = 2.0**-10

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from netspec.errors import DataError, UsageError
+from netspec.diagnostics.errors import DataError, UsageError
 
 
 def read_pb(path: Path, type: str) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
-from netspec.errors import DataError
+from netspec.diagnostics.errors import DataError
 from netspec.running.ports import BITS, EXTENDED, Port, dtype_of
 
 NUMBERS = {name: getattr(onnx.TensorProto, name.upper(), None) for name in EXTENDED}

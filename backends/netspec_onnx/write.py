@@ -11,12 +11,12 @@ import numpy as np
 import onnx
 
 from netspec.backend import Options
-from netspec.errors import DataError, UsageError
-from netspec.files import together, writing
-from netspec.graph import Graph
-from netspec.lazy import in_turn
-from netspec.parts import Part
-from netspec_onnx.emit import converted, element, fitting, structure, weight_bytes
+from netspec.diagnostics.errors import DataError, UsageError
+from netspec.files.atomic import together, writing
+from netspec.files.parts import Part
+from netspec.ir.graph import Graph
+from netspec.weights.lazy import in_turn
+from netspec_onnx.build_model import converted, element, fitting, structure, weight_bytes
 
 LIMIT = 2 * 10**9
 """Bytes of weights that fit beside the rest into one protobuf message (2 GiB)."""

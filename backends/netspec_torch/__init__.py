@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netspec.backend import DEFAULTS, Options, Result, importing
-from netspec.errors import MissingError, UsageError
-from netspec.graph import Graph
+from netspec.diagnostics.errors import MissingError, UsageError
+from netspec.ir.graph import Graph
 from netspec.optional import importing as needing
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from netspec.checkpoints.stored import Need, State
+    from netspec.weights.checkpoints.stored import Need, State
 
 
 class TorchBackend:
@@ -27,7 +27,7 @@ class TorchBackend:
 
     def source(self, graph: Graph, options: Options = DEFAULTS) -> str:
         """The standalone source of a graph; needs no torch to write."""
-        from netspec_torch.emit import source
+        from netspec_torch.codegen import source
 
         return source(graph, options)
 
@@ -36,8 +36,8 @@ class TorchBackend:
 
         The weights are a .pth; without torch, which the source does not need to be written, a .safetensors.
         """
-        from netspec.files import together, write_text
-        from netspec_torch.emit import source
+        from netspec.files.atomic import together, write_text
+        from netspec_torch.codegen import source
         from netspec_torch.entries import Beside
         from netspec_torch.target import check_name
 
@@ -94,7 +94,7 @@ class TorchBackend:
         The nodes at the paths of `frozen` are not trained.
         """
         with importing(self.name, "torch"):
-            from netspec_torch.run import to_module
+            from netspec_torch.runtime import to_module
 
         return to_module(graph, arrays, options, frozen)
 
@@ -109,7 +109,7 @@ class TorchBackend:
     ) -> Result:
         """Runs a graph in PyTorch; raises MissingError where the device is not there."""
         with importing(self.name, "torch"):
-            from netspec_torch.run import run_module, to_module
+            from netspec_torch.runtime import run_module, to_module
 
         return run_module(to_module(graph, arrays, options), graph, inputs, device, repeat)
 

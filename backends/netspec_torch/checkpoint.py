@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from netspec.checkpoints.archives import BROKEN, open_archive
-from netspec.checkpoints.stored import Need, State, Stored, reading, refuse
-from netspec.errors import DataError
+from netspec.diagnostics.errors import DataError
+from netspec.weights.checkpoints.archives import BROKEN, open_archive
+from netspec.weights.checkpoints.stored import Need, State, Stored, reading, refuse
 from netspec_torch.mapped import Mapped
 from netspec_torch.outline import conversion
 from netspec_torch.pickles import Stopped, screen

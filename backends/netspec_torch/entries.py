@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netspec.errors import DataError
-from netspec.graph import Graph
-from netspec.lazy import in_turn, shape_of
+from netspec.diagnostics.errors import DataError
+from netspec.ir.graph import Graph
+from netspec.weights.lazy import in_turn, shape_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from math import prod
 
 import numpy as np
 
-from netspec.graph import Graph
-from netspec.lazy import in_turn
-from netspec.parts import Part
+from netspec.files.parts import Part
+from netspec.ir.graph import Graph
+from netspec.weights.lazy import in_turn
 from netspec_torch.entries import held, layout
 
 

@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-from netspec.errors import UsageError
+from netspec.diagnostics.errors import UsageError
 
 NEEDED = ("torch", "safetensors", "numpy")
 """Libraries that the source, or torch itself, imports."""

@@ -8,8 +8,8 @@ from typing import IO, cast
 import numpy as np
 import torch
 
-from netspec.graph import Graph
-from netspec.parts import Part
+from netspec.files.parts import Part
+from netspec.ir.graph import Graph
 from netspec_torch.entries import entries, held
 
 

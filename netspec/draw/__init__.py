@@ -1,9 +1,9 @@
 """Pictures: graph -> a picture without a layout -> DOT, Mermaid, HTML -> SVG, PNG, PDF."""
 
 from netspec.draw.diff import difference
-from netspec.draw.dot import to_dot
+from netspec.draw.formats.dot import to_dot
+from netspec.draw.formats.render import FORMATS, draw, render
 from netspec.draw.picture import picture
-from netspec.draw.render import FORMATS, draw, render
 from netspec.draw.view import HEATS, SHOWN, View
 
 __all__ = ["FORMATS", "HEATS", "SHOWN", "View", "difference", "draw", "picture", "render", "to_dot"]

@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
 
-from netspec.draw.folding import walk
 from netspec.draw.labels import WORDS
 from netspec.draw.model import Arrow, Box, Frame, Picture
 from netspec.draw.picture import picture
-from netspec.draw.slim import slim
+from netspec.draw.repeats import walk
+from netspec.draw.simplify import slim
 from netspec.draw.view import View
-from netspec.graph import Graph, Scope
+from netspec.ir.graph import Graph, Scope
+from netspec.ir.scope_tree import tree
 from netspec.ops import Shape
 from netspec.ops.base import show
-from netspec.regions import tree
 
 
 def difference(before: Graph, after: Graph, view: View | None = None) -> Picture:

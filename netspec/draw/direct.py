@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netspec.errors import UsageError
-from netspec.graph import Graph, Ref
+from netspec.diagnostics.errors import UsageError
+from netspec.ir.graph import Graph, Ref
 
 # A block of 64 layers has some thousand; a spec that joins joins could ask for any number.
 MOST_ARROWS = 100_000

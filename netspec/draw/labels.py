@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from netspec.graph import Node, Ref
-from netspec.measure import totals
+from netspec.analysis.cost import totals
+from netspec.ir.graph import Node, Ref
+from netspec.ir.scope_tree import Region
 from netspec.ops.base import show
-from netspec.regions import Region
 
 POOLS = (
     "max_pool",

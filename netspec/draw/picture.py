@@ -8,19 +8,19 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import product
 
-from netspec.draw.closed import closed_lines, ports, times
+from netspec.analysis.cost import totals
+from netspec.diagnostics.errors import Span
+from netspec.draw.annotations import Numbers
+from netspec.draw.collapsed import closed_lines, ports, times
 from netspec.draw.direct import direct
-from netspec.draw.folding import Names, Signatures, closes, grouped, walk
 from netspec.draw.labels import describe, first_sentence, kind_of, node_lines, scope_title, title_lines
 from netspec.draw.model import Arrow, Box, Frame, Picture
-from netspec.draw.numbers import Numbers
-from netspec.draw.slim import slim
+from netspec.draw.repeats import Names, Signatures, closes, grouped, walk
+from netspec.draw.simplify import slim
 from netspec.draw.view import View
-from netspec.errors import Span
-from netspec.graph import Graph, Node, Ref
-from netspec.measure import totals
+from netspec.ir.graph import Graph, Node, Ref
+from netspec.ir.scope_tree import Region, tree
 from netspec.ops.base import show
-from netspec.regions import Region, tree
 
 
 def picture(graph: Graph, view: View | None = None) -> Picture:

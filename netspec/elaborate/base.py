@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from netspec.document import Document, lineage
-from netspec.elaborate.bind import Slot, collect
+from netspec.diagnostics.errors import did_you_mean
+from netspec.elaborate.arguments import Slot, collect
 from netspec.elaborate.call import Result, enter, input_entries, parameters, replace_default, run_body, shown
-from netspec.elaborate.run import Context, Run, Where
+from netspec.elaborate.state import Context, Run, Where
 from netspec.elaborate.values import POISON, Env, Mistake, Names, Poisoned, Val
-from netspec.errors import did_you_mean
-from netspec.identifiers import clipped
-from netspec.parse import Scalar, Tree
-from netspec.steps import Step
+from netspec.expressions.identifiers import clipped
+from netspec.syntax.reader import Document, lineage
+from netspec.syntax.step_reader import Step
+from netspec.syntax.yaml_reader import Scalar, Tree
 
 
 def network(
     run: Run, doc: Document, step: Step, ctx: Context, args: Tree | None, arg_env: Env, entering: Val, where: Where
 ) -> Result:
     """A network used as a block: with a variant, settings, and `until` a step, whose inner results can then be read."""
-    from netspec.elaborate.top import input_names, input_places, output_values
+    from netspec.elaborate.document import input_names, input_places, output_values
 
     if not doc.bad <= run.bad:
         run.bad = run.bad | doc.bad

@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from netspec.arith import weight
-from netspec.document import Document
-from netspec.elaborate.bind import Slot, argument, collect, literal, type_of
-from netspec.elaborate.run import CALL, PARAM, Context, Run, Where
+from netspec.diagnostics.errors import Frame, Span, did_you_mean, listed
+from netspec.elaborate.arguments import Slot, argument, collect, literal, type_of
+from netspec.elaborate.state import CALL, PARAM, Context, Run, Where
 from netspec.elaborate.unknown import check_arguments, may_make, named
 from netspec.elaborate.values import POISON, BlockFrame, BlockValue, Entry, Env, Mistake, Names, Poisoned, Val, Word
-from netspec.errors import Frame, Span, did_you_mean, listed
+from netspec.expressions.arithmetic import weight
 from netspec.ops import Op, OpError, lookup
 from netspec.ops.base import freeze
-from netspec.parse import Map, Scalar, Seq, Tree
-from netspec.steps import BlockDecl, ParamDecl, Step
+from netspec.syntax.reader import Document
+from netspec.syntax.step_reader import BlockDecl, ParamDecl, Step
+from netspec.syntax.yaml_reader import Map, Scalar, Seq, Tree
 
 MAX_DEPTH = 64
 Result = tuple[Val, Names | None]
@@ -131,7 +131,7 @@ def _list(names: Sequence[str]) -> str:
 
 def _initialisers(env: Env, op: Op, tree: Tree) -> dict[str, Any]:
     """`init: {weight: zeros, bias: -2}`; raises Mistake."""
-    from netspec.weights import check_init
+    from netspec.weights.initialise import check_init
 
     if not isinstance(tree, Map):
         raise Mistake("NS302", "`init` names tensors: `{weight: zeros, bias: -2}`", tree.span)
@@ -319,7 +319,7 @@ def lets(run: Run, written: Sequence[tuple[Scalar, Tree]], env: Env) -> dict[str
 def run_body(
     run: Run, written: Sequence[tuple[Scalar, Tree]], steps: tuple[Step, ...], ctx: Context, running: Val
 ) -> Val:
-    from netspec.elaborate.body import run_steps
+    from netspec.elaborate.steps import run_steps
 
     values = lets(run, written, Env(run, ctx.frame, ctx.values, ctx.names))
     return run_steps(run, steps, replace(ctx, values=values), running)

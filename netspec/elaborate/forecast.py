@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from netspec.document import Document
 from netspec.ops import OPS
-from netspec.parse import Map, Scalar, Seq, Tree
-from netspec.steps import JOINS, BlockDecl, Branch, Step
+from netspec.syntax.reader import Document
+from netspec.syntax.step_reader import JOINS, BlockDecl, Branch, Step
+from netspec.syntax.yaml_reader import Map, Scalar, Seq, Tree
 
 CONDITIONS = ("when", "only_if")
 MAX_DEPTH = 64  # of blocks in blocks, as elaboration allows

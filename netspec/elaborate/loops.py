@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from netspec.elaborate.bind import expression, literal
-from netspec.elaborate.run import ITERATION, Context, Loop, Run, Where, join
+from netspec.elaborate.arguments import expression, literal
+from netspec.elaborate.state import ITERATION, Context, Loop, Run, Where, join
 from netspec.elaborate.values import AMBIGUOUS, POISON, Entry, Env, Mistake, Names, Val
-from netspec.expr import Template
-from netspec.parse import Map, Scalar, Seq, Tree
-from netspec.steps import Branch, Step
+from netspec.expressions.expression import Template
+from netspec.syntax.step_reader import Branch, Step
+from netspec.syntax.yaml_reader import Map, Scalar, Seq, Tree
 
 
 def sequence(run: Run, step: Step, ctx: Context, running: Val) -> Val:
@@ -37,7 +37,7 @@ def sequence(run: Run, step: Step, ctx: Context, running: Val) -> Val:
 
 def _repeat(run: Run, step: Step, ctx: Context, maker: _Rounds, running: Val) -> Val:
     """The rounds of `repeat` in one round of `for`; without `repeat` a single one."""
-    from netspec.elaborate.body import count_of
+    from netspec.elaborate.steps import count_of
 
     if "repeat" not in step.keywords:
         return maker.round(ctx, None, running)
@@ -101,7 +101,7 @@ class _Rounds:
 
     def round(self, ctx: Context, index: int | None, running: Val) -> Val:
         """One round; its path has the row and the index unless the name says them."""
-        from netspec.elaborate.body import name_of, once
+        from netspec.elaborate.steps import name_of, once
 
         self.run.tick(ITERATION)
         env = Env(self.run, ctx.frame, ctx.values, ctx.names, running)
@@ -139,7 +139,7 @@ class _Rounds:
 
     def _define(self, name: str, segments: list[str], value: Val, children: Names | None) -> None:
         """The name means the last round's value; its rounds are reached by their numbers."""
-        from netspec.elaborate.body import define
+        from netspec.elaborate.steps import define
 
         if not segments:
             define(self.run, self.ctx, name, self.step, value, children)
@@ -158,7 +158,7 @@ class _Rounds:
 
     def finish(self, running: Val) -> None:
         """A loop without rounds is the identity, which its name then means."""
-        from netspec.elaborate.body import define
+        from netspec.elaborate.steps import define
 
         if self.fed:
             return
@@ -214,7 +214,7 @@ def _iterate(env: Env, tree: Tree, step: Step | Branch, ctx: Context) -> Iterato
 
 def _each_rows(env: Env, ctx: Context, step: Step | Branch) -> tuple[list[dict[str, Any]], bool]:
     """The rounds of `each`, and whether they are counted by `i`."""
-    from netspec.elaborate.body import count_of
+    from netspec.elaborate.steps import count_of
 
     tree = step.keywords["each"]
     if isinstance(tree, Map):
@@ -231,7 +231,7 @@ def _each_rows(env: Env, ctx: Context, step: Step | Branch) -> tuple[list[dict[s
 
 def each(run: Run, step: Step, ctx: Context, running: Val) -> Val:
     """Rounds side by side: each starts from the same value or its own `from`; gives all their values."""
-    from netspec.elaborate.body import define, name_of, once
+    from netspec.elaborate.steps import define, name_of, once
 
     env = Env(run, ctx.frame, ctx.values, ctx.names, running)
     rows, counted = _each_rows(env, ctx, step)
@@ -282,7 +282,7 @@ def rounds_of_each(
     run: Run, branch: Branch, ctx: Context, around: Names, found: Names, running: Val
 ) -> list[tuple[str, Val]]:
     """`each` on a branch makes as many branches, with weights of their own."""
-    from netspec.elaborate.body import branch_once, define, name_of_branch
+    from netspec.elaborate.steps import branch_once, define, name_of_branch
 
     env = Env(run, ctx.frame, ctx.values, around, running)
     rows, counted = _each_rows(env, ctx, branch)

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from netspec.elaborate.run import Run
+from netspec.elaborate.state import Run
 from netspec.elaborate.values import BlockFrame, Val
-from netspec.graph import Node, Ref
+from netspec.ir.graph import Node, Ref
 from netspec.ops import OpError, Shape
 from netspec.ops.join import Disagreement
 from netspec.ops.window import window

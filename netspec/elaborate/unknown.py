@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 
-from netspec.document import Document
-from netspec.elaborate.bind import literal
-from netspec.elaborate.run import Context, Run
+from netspec.elaborate.arguments import literal
+from netspec.elaborate.state import Context, Run
 from netspec.elaborate.values import BlockValue, Env, Mistake, Poisoned
-from netspec.library import libraries_of
-from netspec.meant import meant_op, op_help
 from netspec.ops import Op, lookup
-from netspec.parse import Map, Scalar, Seq, Tree
-from netspec.steps import ANYTHING, BlockDecl, Step
+from netspec.syntax.library import libraries_of
+from netspec.syntax.meant import meant_op, op_help
+from netspec.syntax.reader import Document
+from netspec.syntax.step_reader import ANYTHING, BlockDecl, Step
+from netspec.syntax.yaml_reader import Map, Scalar, Seq, Tree
 
 MAX_CALLABLES = 300
 

@@ -7,15 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from netspec.errors import Frame, Hint, Mistake, Reporter, Span, did_you_mean, latest
-from netspec.graph import Ref
-from netspec.lexer import PREFIXES
+from netspec.diagnostics.errors import Frame, Hint, Mistake, Reporter, Span, did_you_mean, latest
+from netspec.expressions.lexer import PREFIXES
+from netspec.ir.graph import Ref
 from netspec.ops import Shape
-from netspec.parse import Scalar, Tree
+from netspec.syntax.yaml_reader import Scalar, Tree
 
 if TYPE_CHECKING:
-    from netspec.document import Document
-    from netspec.steps import BlockDecl, Branch
+    from netspec.syntax.reader import Document
+    from netspec.syntax.step_reader import BlockDecl, Branch
 
 
 class Poisoned(Exception):
@@ -199,7 +199,7 @@ class Env:
         """The same seen from a scope, with what enters the step."""
         return Env(self.run, self.frame, self.values, scope, entering)
 
-    # The protocol of netspec.expr.Env:
+    # The protocol of netspec.expressions.expression.Env:
 
     def value(self, name: str) -> Any:
         """The value of a name; raises KeyError where there is none."""

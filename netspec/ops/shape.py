@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from netspec.identifiers import Kind, why_not
+from netspec.expressions.identifiers import Kind, why_not
 from netspec.ops.base import OpError, Parts, Rule, Size, Tensor, op, show
 
 MAX_PARTS = 10_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from netspec.graph import Graph
+from netspec.ir.graph import Graph
 from netspec.passes.drop_dropout import drop_dropout
 from netspec.passes.drop_heads import drop_heads
 from netspec.passes.fc_to_conv import fc_to_conv

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netspec.graph import Graph, Ref
+from netspec.ir.graph import Graph, Ref
 from netspec.passes.scopes import carried
 
 IDENTITY_AT_INFERENCE = ("dropout", "drop_path")

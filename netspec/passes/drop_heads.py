@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netspec.graph import Graph
+from netspec.ir.graph import Graph
 from netspec.passes.scopes import carried
 
 

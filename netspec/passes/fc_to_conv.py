@@ -10,7 +10,7 @@ Weights keep their names; a checkpoint's matrix is reshaped (`reshape: true` in 
 
 from __future__ import annotations
 
-from netspec.graph import Graph, Node, Ref
+from netspec.ir.graph import Graph, Node, Ref
 from netspec.ops import OPS, Tensor
 from netspec.passes.scopes import carried
 

@@ -5,7 +5,7 @@ Only convolutional networks can take it: a `linear` would need other weights, wh
 
 from __future__ import annotations
 
-from netspec.graph import Graph, Node
+from netspec.ir.graph import Graph, Node
 from netspec.ops import OPS, Shape, Tensor
 from netspec.ops.base import OpError
 

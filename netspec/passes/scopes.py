@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
-from netspec.graph import Ref, Scope, holders
+from netspec.ir.graph import Ref, Scope, holders
 
 
 def carried(scopes: Iterable[Scope], paths: Collection[str], source: Mapping[Ref, Ref]) -> list[Scope]:

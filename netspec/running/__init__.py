@@ -1,1 +1,1 @@
-"""Runs: what a model's inputs are, the values that enter it, and how its results are printed and saved."""
+"""Running: in go a user's files and sizes; out come the arrays that a model takes, and its results as text."""

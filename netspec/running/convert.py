@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from netspec.errors import DataError
+from netspec.diagnostics.errors import DataError
 from netspec.running.ports import PLAIN, Port, dtype_of, name_of
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netspec.errors import DataError, UsageError, did_you_mean
+from netspec.diagnostics.errors import DataError, UsageError, did_you_mean
+from netspec.files.pipes import is_read
 from netspec.optional import importing
-from netspec.pipes import is_read
 from netspec.running.convert import Say, fit
 from netspec.running.ports import Port, dtype_of
 from netspec.running.sizes import Sizes
@@ -80,7 +80,7 @@ class Feeds:
     def _drawn(self, seed: int) -> dict[str, Any]:
         import numpy as np
 
-        from netspec.samples import noise, rois
+        from netspec.weights.sample_inputs import noise, rois
 
         rng, ports = np.random.default_rng(seed), self.sizes.ports
         found: dict[str, Any] = {}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from netspec.errors import DataError, UsageError
+from netspec.diagnostics.errors import DataError, UsageError
 from netspec.running.convert import Say
 from netspec.running.ports import Port, dims
 from netspec.running.sizes import spatial

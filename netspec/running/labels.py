@@ -5,15 +5,15 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-from netspec.errors import DataError, UsageError
-from netspec.pipes import is_read
+from netspec.diagnostics.errors import DataError, UsageError
+from netspec.files.pipes import is_read
 
 MAX_BYTES = 16 * 2**20
 
 
 def imagenet() -> list[str]:
     """The 1,000 classes of ImageNet (ILSVRC 2012) in the order of its index, as torchvision names them."""
-    text = (files("netspec") / "assets" / "imagenet.txt").read_text(encoding="utf-8")
+    text = (files("netspec.running") / "assets" / "imagenet.txt").read_text(encoding="utf-8")
     return [line for line in text.splitlines() if not line.startswith("#")]
 
 

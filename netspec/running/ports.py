@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from netspec.errors import DataError, MissingError
+from netspec.diagnostics.errors import DataError, MissingError
 from netspec.optional import importing
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from netspec.errors import DataError
-from netspec.render import clip, one_line, printable
+from netspec.diagnostics.errors import DataError
+from netspec.diagnostics.printer import clip, one_line, printable
 from netspec.running.ports import dims, name_of
 
 if TYPE_CHECKING:

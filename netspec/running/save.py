@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netspec.errors import DataError, UsageError
-from netspec.files import writing
+from netspec.diagnostics.errors import DataError, UsageError
+from netspec.files.atomic import writing
 from netspec.running.ports import name_of
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from netspec.errors import DataError, NetspecError, UsageError, did_you_mean
+from netspec.diagnostics.errors import DataError, NetspecError, UsageError, did_you_mean
 from netspec.running.ports import Port, dims, fits
 
 IMAGE = 224

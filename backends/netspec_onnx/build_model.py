@@ -1,0 +1,318 @@
+"""Graph -> ModelProto: each distinct block is a function with its weights as inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from netspec import __version__
+from netspec.backend import Options
+from netspec.diagnostics.errors import DataError, UsageError
+from netspec.ir.graph import Graph, Node, Ref
+from netspec.ir.scope_tree import Region, tree
+from netspec.weights.lazy import in_turn, shape_of
+from netspec_onnx.lowering import ROWS, N
+from netspec_onnx.precision import check_variances, in_half
+
+DOMAIN = "netspec"
+OPSET = 18
+WEIGHTS_KEY = "netspec.weights"
+"""The metadata of a model that says where its weights are from."""
+IR_VERSION = 10
+"""The lowest that has metadata on nodes, which carry the block's path and the line of the spec."""
+
+ELEMENTS: dict[str, tuple[int, type[np.floating[Any]]]] = {
+    "float32": (onnx.TensorProto.FLOAT, np.float32),
+    "float16": (onnx.TensorProto.FLOAT16, np.float16),
+}
+"""What a model may compute in: ONNX's type and numpy's."""
+
+
+def element(options: Options) -> tuple[int, type[np.floating[Any]]]:
+    """The type that the model computes in; raises UsageError."""
+    if options.dtype not in ELEMENTS:
+        raise UsageError(f"the ONNX backend writes {' or '.join(ELEMENTS)}, not {options.dtype}")
+    return ELEMENTS[options.dtype]
+
+
+@dataclass(eq=False)
+class _Scope:
+    """Where nodes are being written: the main graph, or the body of a function."""
+
+    region: Region
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    values: dict[Ref, str] = field(default_factory=dict)
+    """Names of values made outside."""
+    tensors: dict[str, str] = field(default_factory=dict)
+    """State-dict keys that are read inside, in order, and their names here."""
+    is_function: bool = False
+
+    def value(self, ref: Ref) -> str:
+        """The name of a value here."""
+        return self.values.get(ref) or self.region.relative(str(ref))
+
+    def tensor(self, key: str) -> str:
+        """The name of a weight here: its key, relative to the block inside a function.
+
+        Blocks that share weights are one function, so it is relative to where the block's weights are. What stands
+        elsewhere (own weights beside shared ones, weights from outside) is marked: it may have the same name inside.
+        """
+        if key not in self.tensors:
+            home = self.region.scope.weights_at + "."
+            if not self.is_function:
+                name = key
+            elif key.startswith(home):
+                name = key.removeprefix(home)
+            elif key.startswith(self.region.path + "."):
+                name = f"own:{self.region.relative(key)}"
+            else:
+                name = f"outer:{key}"
+            self.tensors[key] = name
+        return self.tensors[key]
+
+
+class Emitter:
+    """Writes the nodes of one graph and collects the functions of its blocks."""
+
+    def __init__(self, graph: Graph, options: Options) -> None:
+        self.graph, self.options = graph, options
+        self.functions: dict[bytes, onnx.FunctionProto] = {}
+        self.names: set[str] = set()
+
+    def main(self) -> _Scope:
+        """The nodes of the main graph; outputs get their own names, values of the same name another."""
+        root = tree(self.graph)
+        scope = _Scope(root)
+        inputs = {node.path for node in self.graph.inputs}
+        if clash := inputs & self.graph.outputs.keys():
+            raise DataError("NS603", f"'{min(clash)}' is an input and an output, in ONNX they share one set of names")
+        copies = []
+        for name, output in self.graph.outputs.items():
+            if output.ref in scope.values or output.ref.node in inputs:
+                copies.append((output.ref, name))
+            else:
+                scope.values[output.ref] = name
+        for name in self.graph.outputs:
+            if name in self.graph.nx and Ref(name) not in scope.values:
+                scope.values[Ref(name)] = f"{name}:0"
+        self.items(root, scope)
+        scope.nodes += [
+            helper.make_node("Identity", [scope.value(ref)], [name], name=f"/{name}/Identity") for ref, name in copies
+        ]
+        return scope
+
+    def items(self, region: Region, scope: _Scope) -> None:
+        """Writes what stands in a region: blocks as calls, everything else in place."""
+        for item in region.items:
+            if isinstance(item, Node):
+                if item.op != "input":
+                    self.node(item, scope)
+            elif item.scope.kind == "block" and self.options.functions == "keep":
+                self.call(item, scope)
+            else:
+                self.items(item, scope)
+
+    def node(self, node: Node, scope: _Scope) -> None:
+        """Writes one op by its row."""
+        if node.op not in ROWS:
+            raise DataError("NS601", f"the ONNX backend has no row for '{node.op}' ({node.path})")
+        names = {f"x{i}": scope.value(ref) for i, ref in enumerate(node.inputs)}
+        names |= {f"y{i}": scope.value(Ref(node.path, i)) for i in range(len(node.shapes))}
+        path = scope.region.relative(node.path)
+        weights = {*node.rule.weights, *node.rule.stats}
+        types: dict[str, int] = {}
+        rows = self.rows(node, weights)
+        for row in rows:
+            types[row.op_type] = types.get(row.op_type, 0) + 1
+            count = f"_{types[row.op_type]}" if types[row.op_type] > 1 else ""
+            name = f"/{path.replace('.', '/')}/{row.op_type}{count}"
+
+            def named(value: str, tag: str = path) -> str:
+                if value in weights:
+                    return scope.tensor(f"{node.weights_at}.{value}")
+                return names.get(value) or (f"{tag}:{value}" if value else "")
+
+            inputs = [
+                self.constant(v, f"{path}:{row.op_type.lower()}{types[row.op_type]}.{i}", name, scope, row.exact)
+                if isinstance(v, np.ndarray)
+                else named(v)
+                for i, v in enumerate(row.inputs)
+            ]
+            made = helper.make_node(row.op_type, inputs, [named(v) for v in row.outputs], name=name, **row.attrs)
+            self.annotate(made, path.rpartition(".")[0], str(node.span or ""))
+            scope.nodes.append(made)
+
+    def rows(self, node: Node, weights: set[str]) -> list[N]:
+        """The ONNX nodes of an op, in the type of the model; raises SpecError."""
+        rows = ROWS[node.op](node, [self.graph.shape(r) for r in node.inputs])
+        return in_half(node, rows, weights) if element(self.options)[1] is np.float16 else rows
+
+    def constant(self, array: np.ndarray, value: str, name: str, scope: _Scope, exact: bool = False) -> str:
+        """Writes a constant; numbers take the type of the model, unless they are exact."""
+        if array.dtype == np.float32 and not exact:
+            array = array.astype(element(self.options)[1])
+        tensor = onnx.numpy_helper.from_array(array, value)
+        name = f"{name}.{value.rpartition(':')[2]}"
+        scope.nodes.append(helper.make_node("Constant", [], [value], name=name, value=tensor))
+        return value
+
+    def annotate(self, made: onnx.NodeProto, path: str, source: str) -> None:
+        """Adds the block's path and the line of the spec."""
+        for key, value in (("namespace", path.replace(".", "/")), ("netspec.source", source)):
+            if value:
+                made.metadata_props.add(key=key, value=utf8(value))
+
+    def call(self, region: Region, scope: _Scope) -> None:
+        """Writes a block as a call of its function."""
+        if not region.outputs:
+            return self.items(region, scope)
+        inner = _Scope(region, is_function=True)
+        formal = ["x"] if len(region.inputs) == 1 else [f"x.{i}" for i in range(len(region.inputs))]
+        inner.values = dict(zip(region.inputs, formal, strict=True))
+        self.items(region, inner)
+        tensors = list(inner.tensors)
+        weights = [inner.tensor(key) for key in tensors]
+        function = self.function(region, inner, [*formal, *weights])
+        path = scope.region.relative(region.path)
+        operands = [*(scope.value(r) for r in region.inputs), *(scope.tensor(k) for k in tensors)]
+        made = helper.make_node(
+            function.name,
+            operands,
+            [scope.value(r) for r in region.outputs],
+            domain=DOMAIN,
+            name=f"/{path.replace('.', '/')}",
+        )
+        self.annotate(made, path.rpartition(".")[0], str(region.scope.span or ""))
+        scope.nodes.append(made)
+        return None
+
+    def function(self, region: Region, inner: _Scope, inputs: list[str]) -> onnx.FunctionProto:
+        """The function of a block: one for all calls with the same body; other bodies get a number."""
+        outputs = [inner.value(r) for r in region.outputs]
+        made = onnx.FunctionProto(
+            domain=DOMAIN, name=region.scope.block, input=inputs, output=outputs, node=inner.nodes
+        )
+        key = made.SerializeToString(deterministic=True)
+        if key not in self.functions:
+            name, count = region.scope.block, 1
+            while name in self.names:
+                count += 1
+                name = f"{region.scope.block}_{count}"
+            self.names.add(name)
+            made.name, made.doc_string = name, utf8(region.scope.doc)
+            self.functions[key] = made
+        return self.functions[key]
+
+
+def utf8(text: str) -> str:
+    """A text of the spec as the strings of a model can hold it; a file's name may be none in any encoding."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def build_model(graph: Graph, arrays: Mapping[str, np.ndarray], options: Options) -> onnx.ModelProto:
+    """The model of an inference graph with its weights inside; raises DataError, UsageError."""
+    model = structure(graph, options)
+    model.graph.initializer.extend(tensors(graph, arrays, options))
+    return model
+
+
+def structure(graph: Graph, options: Options) -> onnx.ModelProto:
+    """The model without its weights; raises DataError, UsageError."""
+    if options.training:
+        raise UsageError("ONNX models are written for inference", "--training goes with --to torch")
+    kind, _ = element(options)
+    emitter = Emitter(graph, options)
+    scope = emitter.main()
+    opset, ir_version = versions(graph, options)
+
+    def info(name: str, shape: Iterable[Any]) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, kind, list(shape))
+
+    made = {name for node in scope.nodes for name in node.output} - graph.outputs.keys()
+    values = {
+        scope.value(Ref(n.path, i)): shape
+        for n in graph.nodes.values()
+        if n.op != "input"
+        for i, shape in enumerate(n.shapes)
+    }
+    proto = helper.make_graph(
+        scope.nodes,
+        graph.name,
+        [info(n.path, n.shape) for n in graph.inputs],
+        [info(name, graph.shape(o.ref)) for name, o in graph.outputs.items()],
+        value_info=[info(name, shape) for name, shape in values.items() if name in made],
+    )
+    opsets = [helper.make_opsetid("", opset)]
+    for function in emitter.functions.values():
+        function.opset_import.extend([*opsets, helper.make_opsetid(DOMAIN, 1)])
+    model = helper.make_model(
+        proto,
+        functions=list(emitter.functions.values()),
+        producer_name="netspec",
+        producer_version=__version__,
+        doc_string=utf8(graph.title),
+        opset_imports=[*opsets, *([helper.make_opsetid(DOMAIN, 1)] if emitter.functions else [])],
+    )
+    model.ir_version = ir_version
+    if options.origin and graph.tensors():
+        model.metadata_props.add(key=WEIGHTS_KEY, value=options.origin)
+    return model
+
+
+def versions(graph: Graph, options: Options) -> tuple[int, int]:
+    """Operator set and IR version: the lowest that have what the network needs, or as asked; raises UsageError."""
+    needed, known = OPSET, onnx.defs.onnx_opset_version()
+    for node in graph.nodes.values():
+        if node.op in ROWS:
+            rows = ROWS[node.op](node, [graph.shape(r) for r in node.inputs])
+            needed = max([needed, *(row.since for row in rows)])
+    if options.opset is not None and options.opset < needed:
+        raise UsageError(f"this network needs opset {needed}, not {options.opset}")
+    if options.opset is not None and options.opset > known:
+        raise UsageError(f"the installed onnx knows opsets up to {known}, not {options.opset}")
+    opset = options.opset or needed
+    return opset, max(IR_VERSION, helper.find_min_ir_version_for([helper.make_opsetid("", opset)]))
+
+
+def fitting(graph: Graph, arrays: Mapping[str, np.ndarray], options: Options) -> dict[str, tuple[int, ...]]:
+    """The shapes of the weights by state-dict key; raises DataError for one that is missing, misshapen, or lost."""
+    shapes = {key: tuple(map(int, shape)) for key, (shape, _, _) in graph.tensors().items()}
+    for key, shape in shapes.items():
+        if shape_of(arrays, key) != shape:
+            raise DataError("NS602", f"the weight '{key}' is missing, or of another shape")
+    if element(options)[1] is np.float16:
+        check_variances(graph, arrays)
+    return shapes
+
+
+def converted(key: str, array: np.ndarray, options: Options) -> np.ndarray:
+    """A weight, or a part of one, in the type of the model; raises DataError for a number that does not fit."""
+    _, dtype = element(options)
+    with np.errstate(over="ignore"):
+        found = np.ascontiguousarray(array, dtype)
+    if dtype is np.float16 and (np.isinf(found) & np.isfinite(array)).any():
+        raise DataError("NS603", f"the weight '{key}' holds numbers beyond float16's 65504", "--dtype float32")
+    return found
+
+
+def tensors(graph: Graph, arrays: Mapping[str, np.ndarray], options: Options) -> Iterator[onnx.TensorProto]:
+    """The weights as initialisers under their state-dict keys; raises DataError for one that does not fit."""
+    kind, _ = element(options)
+    shapes = fitting(graph, arrays, options)
+    with in_turn(arrays, shapes) as take:
+        for key, shape in shapes.items():
+            yield onnx.TensorProto(
+                name=key, dims=shape, data_type=kind, raw_data=converted(key, take(), options).tobytes()
+            )
+
+
+def weight_bytes(graph: Graph, options: Options) -> int:
+    """The size of all weights in the model; raises UsageError."""
+    each = np.dtype(element(options)[1]).itemsize
+    return sum(prod(map(int, shape)) for shape, _, _ in graph.tensors().values()) * each

@@ -1,0 +1,349 @@
+"""Graph -> PyTorch source: a class per block, names as in the spec, nothing of netspec imported."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Sequence
+
+from netspec import __version__
+from netspec.backend import DEFAULTS, Options
+from netspec.diagnostics.errors import DataError
+from netspec.ir.graph import Graph, Node, Ref
+from netspec.ir.scope_tree import Region, tree
+from netspec.passes.drop_heads import drop_heads
+from netspec_torch.classes import Body, Group, Line, Member
+from netspec_torch.entries import Beside
+from netspec_torch.lowering import AFTER, ROWS, Arg
+from netspec_torch.printer import call_of, render
+from netspec_torch.quote import GLOBAL_NAMES, identifier, string
+
+
+def source(graph: Graph, options: Options = DEFAULTS, weights: Beside | None = None) -> str:
+    """The standalone source of a graph; without `training` the auxiliary heads are left out.
+
+    `weights` is the file of weights beside it, which its function `load` takes; without one there is none.
+    """
+    kept = graph if options.training else drop_heads(graph)
+    return Emitter(kept).source(__version__, weights)
+
+
+def class_name(block: str) -> str:
+    """inverted_residual -> InvertedResidual"""
+    name = "".join(part[:1].upper() + part[1:] for part in block.split("_") if part) or "Block"
+    return f"Net{name}" if name[0].isdigit() or keyword.iskeyword(name) else name
+
+
+class Emitter:
+    """Collects the classes of one graph, innermost first."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.groups: dict[tuple[object, ...], Group] = {}
+        self.taken: set[str] = set()
+        self.homes: dict[str, str | None] = {}
+        self.main = self.unique(class_name(graph.name))
+        """The class of the whole network, which is named before all others."""
+        self.modules: dict[str, str] = {}
+        """Where the layer of a node is, by the node's path."""
+        self.written: dict[str, str] = {}
+        """The region whose body was written for an instance, by where that is."""
+        self.again: dict[str, str] = {}
+        """Regions that call an instance which another has made, and where it is."""
+
+    def source(self, version: str, weights: Beside | None = None) -> str:
+        """The whole file."""
+        root = tree(self.graph)
+        body = Writer(self, root).network()
+        body.group = Group(self.main, [body], taken=self.taken)
+        for group in self.groups.values():
+            group.lift()
+        return render(self.graph, list(self.groups.values()), body.group, version, weights)
+
+    def place(self, path: str) -> str | None:
+        """Where the layer of a node is in the network, once the source is written; None for an expression."""
+        if path in self.modules:
+            return self.modules[path]
+        for end in (i for i, c in reversed([*enumerate(path)]) if c == "."):
+            if (home := self.again.get(path[:end])) is not None and home in self.written:
+                return self.place(self.written[home] + path[end:])
+        return None
+
+    def home(self, region: Region) -> str | None:
+        """The prefix that all weights inside have in place of its path; None where they live in several places."""
+        if region.path not in self.homes:
+            found: str | None = region.scope.weights_at
+            for node in region.nodes():
+                if node.rule.weights or node.rule.stats:
+                    inside = region.relative(node.path)
+                    if node.weights_at != (f"{found}.{inside}" if found else inside) and not self._loop(
+                        node, region, found
+                    ):
+                        found = None
+                        break
+            self.homes[region.path] = found
+        return self.homes[region.path]
+
+    @staticmethod
+    def _loop(node: Node, region: Region, home: str | None) -> bool:
+        """Whether the weights are shared inside the region alone: rounds of a loop in it."""
+        return home is not None and (node.weights_at.startswith(home + ".") if home else True)
+
+    def unique(self, name: str) -> str:
+        """The name of a class that no other has, and nothing else in the file."""
+        found, count = name, 1
+        while found in self.taken or found in GLOBAL_NAMES:
+            count += 1
+            found = f"{name}{count}"
+        self.taken.add(found)
+        return found
+
+    def instance(self, region: Region) -> Body:
+        """The body of a block as an instance of its class."""
+        self.written[self.home(region) or ""] = region.path
+        body = Writer(self, region).block()
+        key = body.key()
+        if key not in self.groups:
+            name = self.unique(class_name(region.scope.block))
+            self.groups[key] = Group(name, taken=self.taken)
+        body.group = self.groups[key]
+        body.group.bodies.append(body)
+        return body
+
+
+class Writer:
+    """Writes one body: the members of a class and the lines of its forward."""
+
+    def __init__(self, emitter: Emitter, region: Region) -> None:
+        self.emitter, self.graph, self.region = emitter, emitter.graph, region
+        self.body = Body(region)
+        self.home = emitter.home(region) or ""
+        self.members: dict[str, Member] = {}
+        self.names: dict[Ref, str] = {}
+        self.used = {"x"}
+        self.steps: list[tuple[list[Ref], list[Ref], str]] = []
+        """What each line makes, what it reads, and its text over {0}, {1}, ..."""
+
+    def block(self) -> Body:
+        """The body of a block's class."""
+        inputs = list(self.region.inputs)
+        names = ["x"] if len(inputs) == 1 else [f"x{i}" for i in range(len(inputs))]
+        self.body.parameters = ", ".join(names)
+        self._bind(inputs, names)
+        if len(inputs) == 1:
+            shape = self.graph.shape(inputs[0])
+            self.body.in_channels = int(shape[1]) if len(shape) > 1 else None
+        self.items(self.region.items)
+        self._lines(self.region.outputs)
+        self.body.lines.append(Line(f"return {', '.join(self.names[r] for r in self.region.outputs)}"))
+        return self._done()
+
+    def network(self) -> Body:
+        """The body of the network's class; heads run in training alone."""
+        inputs = [Ref(n.path) for n in self.graph.inputs]
+        names = ["x"] if len(inputs) == 1 else [self.fresh(r.node) for r in inputs]
+        self.body.parameters = ", ".join(names)
+        self._bind(inputs, names)
+        final = {name: o.ref for name, o in self.graph.outputs.items() if not o.training_only}
+        heads = {name: o.ref for name, o in self.graph.outputs.items() if o.training_only}
+        needed = self._needed(list(final.values()))
+        first = [i for i in self.region.items if self._paths(i) & needed]
+        self.items(first)
+        if heads and len(final) == 1:
+            self.body.returns = "torch.Tensor | dict[str, torch.Tensor]"
+        mark = len(self.steps)
+        self.items([i for i in self.region.items if not self._paths(i) & needed])
+        self._lines([*final.values(), *heads.values()], mark if heads else None, self._result(final))
+        self.body.lines.append(
+            Line(f"return {self._filled(self._result({**final, **heads}) if heads else self._result(final))}")
+        )
+        return self._done()
+
+    def _needed(self, refs: Sequence[Ref]) -> set[str]:
+        import networkx as nx
+
+        found = {r.node for r in refs}
+        for path in list(found):
+            found |= nx.ancestors(self.graph.nx, path)
+        return found
+
+    @staticmethod
+    def _paths(item: Region | Node) -> set[str]:
+        return {item.path} if isinstance(item, Node) else {n.path for n in item.nodes()}
+
+    def _result(self, outputs: dict[str, Ref]) -> list[tuple[str, Ref]]:
+        return list(outputs.items())
+
+    def _filled(self, outputs: list[tuple[str, Ref]]) -> str:
+        """One output is a tensor, several are a dict."""
+        if len(outputs) == 1:
+            return self.names[outputs[0][1]]
+        return "{" + ", ".join(f"{string(name)}: {self.names[ref]}" for name, ref in outputs) + "}"
+
+    def _done(self) -> Body:
+        self.body.members = list(self.members.values())
+        return self.body
+
+    def _bind(self, refs: Sequence[Ref], names: Sequence[str]) -> None:
+        for ref, name in zip(refs, names, strict=True):
+            self.names[ref] = name
+            self.used.add(name)
+
+    # Statements
+
+    def items(self, items: Sequence[Region | Node]) -> None:
+        """Writes nodes and regions in order."""
+        for item in items:
+            if isinstance(item, Node):
+                if item.op != "input":
+                    self.node(item)
+            elif not item.outputs:
+                self.items(item.items)
+            elif item.scope.kind == "block" and self.emitter.home(item) is not None and self._inside(item):
+                self.instance(item)
+            elif (chain := self.chain(item)) is not None:
+                self.members[chain.name] = chain
+                layers = [path for path, member in chain.paths(self.region.path) if member.body is None]
+                self.emitter.modules |= dict(zip(layers, layers, strict=True))  # a chain is where its steps are
+                self.step(list(item.outputs), list(item.inputs), f"{call_of(chain.name)}({{0}})")
+            else:
+                self.items(item.items)
+
+    def _inside(self, region: Region) -> bool:
+        """Whether the weights of a block lie in the class that is being written."""
+        home = self.emitter.home(region)
+        return home is not None and (not self.home or home.startswith(self.home + "."))
+
+    def instance(self, region: Region) -> None:
+        """A block: a member, called."""
+        name = self.relative(self.emitter.home(region) or "")
+        if not self.registered(name):
+            self.members[name] = Member(name, body=self.emitter.instance(region))
+        else:
+            self.emitter.again[region.path] = self.emitter.home(region) or ""
+        arguments = ", ".join(f"{{{i}}}" for i in range(len(region.inputs)))
+        self.step(list(region.outputs), list(region.inputs), f"{call_of(name)}({arguments})")
+
+    def registered(self, name: str) -> bool:
+        """Whether a member of that name is there, or inside one that is."""
+        return any(name == m or name.startswith(m + ".") for m in self.members)
+
+    def relative(self, path: str) -> str:
+        """A prefix of weights below this class."""
+        return path[len(self.home) + 1 :] if self.home else path
+
+    def node(self, node: Node) -> None:
+        """One op by its row: a layer that is a member, or an expression."""
+        row, shapes = self._row(node)
+        layer = row.layer(node, shapes) if row.layer is not None else None
+        made = [Ref(node.path, i) for i in range(len(node.shapes))]
+        weighted = bool(node.rule.weights or node.rule.stats)
+        if (
+            layer is None
+            or (row.call is not None and not weighted and layer.args == ())
+            or (row.call is not None and not weighted and node.op == "softmax")
+        ):
+            assert row.call is not None
+            return self.step(made, list(node.inputs), row.call(node, shapes))
+        name = self.relative(node.weights_at) if weighted else self.region.relative(node.path)
+        if not self.registered(name):
+            self.members[name] = Member(name, layer.cls, layer.args)
+        self.emitter.modules[node.path] = f"{self.home}.{name}" if self.home else name
+        before = row.before(node, shapes) if row.before is not None else "{0}"
+        text = f"{call_of(name)}({before})"
+        if node.op in AFTER:
+            text = AFTER[node.op](node, shapes).replace("{0}", text)
+        return self.step(made, list(node.inputs), text)
+
+    def _row(self, node: Node):  # type: ignore[no-untyped-def]
+        if node.op not in ROWS:
+            raise DataError("NS601", f"the torch backend has no row for '{node.op}' ({node.path})")
+        return ROWS[node.op], [self.graph.shape(r) for r in node.inputs]
+
+    def step(self, made: list[Ref], reads: list[Ref], text: str) -> None:
+        """Records a line; names are chosen when all readers are known."""
+        self.steps.append((made, reads, text))
+
+    def chain(self, region: Region) -> Member | None:
+        """A scope in which each item takes what the one before gave, as nn.Sequential; None where it is no chain."""
+        if len(region.inputs) != 1 or len(region.outputs) != 1 or self.emitter.home(region) != region.path:
+            return None
+        if not self._inside(region) or self.home != self.region.path:
+            return None
+        items: list[Member] = []
+        now = region.inputs[0]
+        for item in region.items:
+            if isinstance(item, Node):
+                row, shapes = self._row(item)
+                layer = row.layer(item, shapes) if row.layer is not None else None
+                if (
+                    layer is None
+                    or item.inputs != (now,)
+                    or item.op in AFTER
+                    and AFTER[item.op](item, shapes) != "{0}"
+                    or (row.before is not None and row.before(item, shapes) != "{0}")
+                    or item.weights_at != item.path
+                ):
+                    return None
+                items.append(Member(region.relative(item.path), layer.cls, layer.args))
+                now = Ref(item.path)
+            else:
+                if item.inputs != (now,) or len(item.outputs) != 1 or self.emitter.home(item) != item.path:
+                    return None
+                inner = None if item.scope.kind == "block" else self.chain(item)
+                if item.scope.kind != "block" and inner is None:
+                    return None
+                items.append(inner or Member(region.relative(item.path), body=self.emitter.instance(item)))
+                items[-1].name = region.relative(item.path)
+                now = item.outputs[0]
+        if now != region.outputs[0] or any("." in m.name for m in items):
+            return None
+        return Member(self.region.relative(region.path), items=items)
+
+    # Names of values
+
+    def _lines(
+        self, results: Sequence[Ref], mark: int | None = None, early: list[tuple[str, Ref]] | None = None
+    ) -> None:
+        """The lines of forward: a value is called x where the x before it is not read again."""
+        last: dict[Ref, int] = {ref: len(self.steps) for ref in results}
+        for index, (_, reads, _) in enumerate(self.steps):
+            for ref in reads:
+                last[ref] = max(last.get(ref, -1), index)
+        holder = next((r for r, n in self.names.items() if n == "x"), None)
+        for index, (made, reads, text) in enumerate(self.steps):
+            if index == mark and early is not None:
+                self._early(early)
+            filled = re.sub(r"\{(\d+)\}", lambda m, r=reads: self.names[r[int(m[1])]], text)  # type: ignore[misc]
+            follows = self.steps[index + 1][1] if index + 1 < len(self.steps) else list(results[:1])
+            free = holder is None or last.get(holder, -1) <= index
+            if len(made) == 1 and free and follows[:1] == made and index + 1 != mark:
+                self.names[made[0]], holder = "x", made[0]
+            else:
+                for ref in made:
+                    self.names[ref] = self.fresh(self._short(ref))
+            if filled == self.names[made[0]] and len(made) == 1:
+                continue
+            self.body.lines.append(
+                Line(f"{', '.join(self.names[r] for r in made)} = {filled}", self.graph.shape(made[0]))
+            )
+        if mark == len(self.steps) and early is not None:
+            self._early(early)
+
+    def _early(self, early: list[tuple[str, Ref]]) -> None:
+        self.body.lines.append(Line("if not self.training:"))
+        self.body.lines.append(Line(f"    return {self._filled(early)}"))
+
+    def _short(self, ref: Ref) -> str:
+        """A short name for a value: the step or branch directly below this class that made it."""
+        path = self.region.relative(ref.node)
+        return path.split(".")[0] + (f"_{ref.out}" if ref.out or len(self.graph.nodes[ref.node].shapes) > 1 else "")
+
+    def fresh(self, name: str) -> str:
+        """A local name that is not taken."""
+        unique = identifier(name, self.used)
+        self.used.add(unique)
+        return unique
+
+
+__all__ = ["Arg", "Emitter", "class_name", "source"]

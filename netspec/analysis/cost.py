@@ -1,0 +1,80 @@
+"""What a graph costs: parameters, multiply-accumulates, neurons, memory, by any part of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from netspec.ir.graph import Graph, Node, Ref
+from netspec.ops import Shape
+
+COUNTED = ("conv", "conv_transpose", "linear")
+FOOTER = (
+    "MACs are multiply-accumulates of convolution and linear layers at batch 1, without bias; parameters include "
+    "biases and the affine part of norms."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The cost of some nodes."""
+
+    params: int
+    stats: int
+    """Elements of running statistics, which are not trained."""
+    macs: int
+    uncounted: tuple[str, ...]
+    """Ops whose MACs no rule counts."""
+
+
+def totals(nodes: Iterable[Node]) -> Totals:
+    """The cost of nodes; shared weights count once."""
+    seen: set[str] = set()
+    params = stats = macs = 0
+    uncounted: set[str] = set()
+    for node in nodes:
+        if node.rule.macs is None:
+            uncounted.add(node.op)
+        macs += node.rule.macs or 0
+        for key, shape, trained in node.tensors():
+            if key not in seen:
+                seen.add(key)
+                size = math.prod(map(int, shape))
+                params, stats = (params + size, stats) if trained else (params, stats + size)
+    return Totals(params, stats, macs, tuple(sorted(uncounted)))
+
+
+def inside(graph: Graph, path: str) -> list[Node]:
+    """The nodes at a path or below it."""
+    return [n for p, n in graph.nodes.items() if p == path or p.startswith(path + ".")]
+
+
+def output_of(graph: Graph, path: str) -> Ref | None:
+    """What a step gives: the last value of its node or scope that others read, tees apart; None without such a step."""
+    if path in graph:
+        return Ref(path)
+    nodes = inside(graph, path)
+    paths = {n.path for n in nodes}
+    read = {r for n in graph.nodes.values() if n.path not in paths for r in n.inputs}
+    read |= {o.ref for o in graph.outputs.values()}
+    tees = tuple(f"{p}." for p, s in graph.scopes.items() if s.kind == "tee" and p.startswith(f"{path}."))
+    main = [n for n in nodes if not n.path.startswith(tees)]
+    seen = [Ref(n.path, i) for n in main for i in range(len(n.shapes)) if Ref(n.path, i) in read]
+    return seen[-1] if seen else Ref(nodes[-1].path) if nodes else None
+
+
+def output_shape(graph: Graph, path: str) -> Shape | None:
+    """The shape of what a step gives; None where there is no step."""
+    found = output_of(graph, path)
+    return graph.shape(found) if found is not None else None
+
+
+def neurons(graph: Graph) -> int:
+    """Outputs of the layers that have weights, as Krizhevsky et al. 2012 count neurons (without the input)."""
+    return sum(math.prod(map(int, n.shape[1:])) for n in graph.nodes.values() if n.op in COUNTED)
+
+
+def memory(nodes: Iterable[Node]) -> int:
+    """Bytes of what nodes give, in float32 at batch 1."""
+    return sum(4 * math.prod(map(int, shape[1:])) for node in nodes for shape in node.shapes)

@@ -1,0 +1,160 @@
+"""`netspec check`: what every command checks of a document, and the closed list of what only `check` looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from netspec import collector
+from netspec.check.unused import check_names, warn_unused
+from netspec.diagnostics.errors import Reporter, SpecError, TooManyErrors
+from netspec.elaborate.block_alone import elaborate_block
+from netspec.elaborate.state import MAX_NODES, RAISE_LIMITS, Budget, OverBudget
+from netspec.network import Network, build
+from netspec.syntax.library import Found
+from netspec.syntax.reader import Document, read_document
+from netspec.syntax.step_reader import items
+from netspec.syntax.yaml_reader import Map
+
+KEPT_NODES = 20_000
+"""So many nodes of networks stay in memory until a document is checked; those of further variants are let go."""
+FACTS = "facts under `expect`"
+
+
+@dataclass
+class Checking:
+    """One document being checked: what was found so far, and the networks that compiled."""
+
+    document: Document
+    reporter: Reporter
+    budget: Budget
+    only: str | None
+    """The one variant that was asked for."""
+    read: Reporter
+    """What reading the document reported."""
+    networks: list[Network] = field(default_factory=list)
+    verifies: bool = True
+    """Whether the facts under `expect` are looked at."""
+    verified: set[Network] = field(default_factory=set)
+    called: set[str] = field(default_factory=set)
+    """The blocks that some network has."""
+    kept: int = 0
+    """Nodes of the networks that are still there."""
+
+    def compile(self, variant: str | None) -> None:
+        """Compiles a variant as every other command does, with the errors of reading the document."""
+        own = Reporter()
+        own.errors = min(self.read.errors, 1)
+        try:
+            network = build(self.document, variant, None, own, max_nodes=self.budget)
+        except SpecError:
+            return
+        finally:
+            _join(own, self.reporter)
+        self.networks.append(network)
+        self.called.update(scope.block for scope in network.graph.scopes.values())
+        self.kept += len(network.graph)
+        if self.kept > KEPT_NODES:
+            if self.verifies:
+                self.verify(network)
+            self.kept -= len(network.graph)
+            network.forget()
+
+    def verify(self, network: Network) -> None:
+        """Compares a network with the facts under `expect`, once."""
+        from netspec.check.expect import verify
+
+        if network not in self.verified:
+            self.verified.add(network)
+            own = Reporter()
+            try:
+                verify(network, own, self.budget)
+            except OverBudget as e:
+                own.error("NS404", str(e), self.document.tree.span, RAISE_LIMITS)
+            finally:
+                _join(own, self.reporter)
+
+
+@collector.paused()
+def check_file(
+    spec: Path | Found,
+    reporter: Reporter,
+    include: Sequence[Path] = (),
+    variant: str | None = None,
+    max_nodes: int = MAX_NODES,
+    parts: Iterable[str] | None = None,
+) -> list[Network]:
+    """Checks every variant of a document (or one), its blocks and expectations; gives the networks that compiled.
+
+    `parts` names the parts of ONLY_CHECK to look at: all by default.
+    """
+    read = Reporter()
+    networks: list[Network] = []
+    try:
+        try:
+            document = read_document(spec, read, include)
+        finally:
+            _join(read, reporter)
+        if document is None:
+            return []
+        parts = list(ONLY_CHECK if parts is None else parts)
+        checking = Checking(document, reporter, Budget(max_nodes), variant, read, networks, FACTS in parts)
+        if not document.is_library:
+            checking.compile(document.default_variant if variant is None else variant)
+        for name in parts:
+            ONLY_CHECK[name](checking)
+    except TooManyErrors:
+        pass  # they are in the reporter
+    return networks
+
+
+def _other_variants(checking: Checking) -> None:
+    if checking.only is None and not checking.document.is_library:
+        for name in list(checking.document.variants)[1:]:
+            if checking.budget.spent:
+                break  # which an error says
+            checking.compile(name)
+
+
+def _facts(checking: Checking) -> None:
+    for network in checking.networks:
+        checking.verify(network)
+
+
+def _uncalled_blocks(checking: Checking) -> None:
+    """Blocks that no graph has: those of a library through their examples."""
+    document = checking.document
+    for block in document.blocks.values():
+        if block.name in checking.called or checking.budget.spent:
+            continue
+        for example in items(block.examples, document.bad) if document.is_library and not block.failed else ():
+            if not isinstance(example, Map) or checking.budget.spent:
+                continue
+            own = Reporter()
+            elaborate_block(document, block.name, own, example=example, max_nodes=checking.budget)
+            _join(own, checking.reporter)
+
+
+def _steps_not_run(checking: Checking) -> None:
+    """The names in steps that no condition or loop reaches, as far as they can be known without running them."""
+    check_names(checking.document, checking.reporter)
+
+
+def _unused_names(checking: Checking) -> None:
+    warn_unused(checking.document, checking.reporter)
+
+
+ONLY_CHECK: Mapping[str, Callable[[Checking], None]] = {
+    "other variants": _other_variants,
+    FACTS: _facts,
+    "blocks that nothing calls": _uncalled_blocks,
+    "steps that nothing runs": _steps_not_run,
+    "unused names": _unused_names,
+}
+"""All that `netspec check` looks at and no other command does, in this order; everything else is the same for all."""
+
+
+def _join(found: Reporter, all_: Reporter) -> None:
+    for diagnostic in found.diagnostics:
+        all_.report(diagnostic)

@@ -1,0 +1,95 @@
+"""What another input than the spec's own does to a network: a note where weights change with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+from typing import Any
+
+from netspec.diagnostics.errors import Reporter
+from netspec.elaborate import elaborate
+from netspec.elaborate.document import inputs_of
+from netspec.elaborate.state import Budget
+from netspec.ir.graph import Graph, GraphError, Node
+from netspec.ops import Shape
+from netspec.ops.base import OpError, show
+from netspec.passes import NAMED, inference
+from netspec.passes.resize import Misfit, resize
+from netspec.syntax.reader import Document, lineage
+
+
+def note_inputs(
+    document: Document,
+    variant: str | None,
+    settings: Mapping[str, Any],
+    graph: Graph,
+    reporter: Reporter,
+    max_nodes: int | Budget,
+) -> None:
+    """Notes the `linear` whose input features are others than with the spec's own input, and what keeps its weights.
+
+    `settings` are those that the network has with its own input: none where they are what made another of it.
+    """
+    shapes = {str(node.path): node.shape for node in graph.inputs}
+    own = inputs_of(document, variant)
+    if own == shapes or not any(node.op == "linear" for node in graph.nodes.values()):
+        return
+    before = elaborate(document, variant, settings, Reporter(), None, max_nodes)
+    if before is None:
+        return
+    changed = [
+        node
+        for node in graph.nodes.values()
+        if node.op == "linear" and _features(node, before) not in (None, node.rule.weights["weight"][1])
+    ]
+    if changed:
+        run = inference(graph).nodes
+        node = next((node for node in changed if node.path in run), changed[0])
+        what = f"'{node.path}'" + (f" (and {len(changed) - 1} more)" if len(changed) > 1 else "")
+        what += "" if node.path in run else ", in training alone,"
+        now, then = (next(show(s) for name, s in given.items() if own[name] != shapes[name]) for given in (shapes, own))
+        reporter.note(
+            "NS406",
+            f"{what} has {int(node.rule.weights['weight'][1]):,} input features at {now}, {_features(node, before):,} "
+            f"at the spec's own {then}: its weights change with the input",
+            node.span,
+            _keeps(document, variant, before, shapes, then),
+        )
+
+
+def _features(node: Node, before: Graph) -> int | None:
+    """The input features of a linear step in another graph; None where it is not there."""
+    other = before.nodes.get(node.path)
+    return int(other.rule.weights["weight"][1]) if other is not None and other.op == "linear" else None
+
+
+def _keeps(document: Document, variant: str | None, before: Graph, shapes: Mapping[str, Shape], own: str) -> str:
+    """What keeps the weights: a pass, and the variant that has it."""
+    sizes = {key: prod(map(int, shape)) for key, (shape, _, _) in before.tensors().items()}
+    for name, rewrite in NAMED.items():
+        try:
+            form = rewrite(before).check()
+        except (OpError, GraphError):
+            continue
+        if {key: prod(map(int, shape)) for key, (shape, _, _) in form.tensors().items()} != sizes:
+            continue
+        of = variant or document.default_variant
+        having = next((v for v in document.variants if _has(document, v, name) and of in _chain(document, v)), None)
+        means = (
+            f"the variant `{having}`" if having else (f"a variant with `{f'of: {of}, ' if of else ''}passes: [{name}]`")
+        )
+        try:
+            resize(form, dict(shapes))
+        except Misfit:
+            return f"{means} keeps them, for inputs of {own} or more"
+        return f"{means} keeps them" + (f" (by the pass `{name}`)" if having else "")
+    return ""
+
+
+def _chain(document: Document, variant: str) -> list[str]:
+    return [v.name for v in lineage(document, variant, Reporter())]
+
+
+def _has(document: Document, variant: str, name: str) -> bool:
+    chain = lineage(document, variant, Reporter())
+    return any(p.text == name for p in next((v.passes for v in reversed(chain) if v.passes), ()))

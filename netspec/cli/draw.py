@@ -1,0 +1,99 @@
+"""netspec draw"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from netspec.cli.options import OutputFile, Request, say, spec_options, suffix_of, write_result
+from netspec.draw.formats.render import FORMATS, SUFFIXES, TEXTS
+from netspec.draw.view import HEATS, SHOWN
+
+
+class Shown(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """names,shapes"""
+
+    name = "WHAT,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> frozenset[str]:
+        """The things to show; fails for an unknown one."""
+        from netspec.diagnostics.errors import did_you_mean
+
+        asked = [part.strip() for part in str(value).split(",") if part.strip()]
+        for part in asked:
+            if part not in SHOWN:
+                self.fail(f"there is no '{part}' to show. {did_you_mean(part, SHOWN)}", param, ctx)
+        if not asked:
+            self.fail(f"name any of {', '.join(SHOWN)}", param, ctx)
+        return frozenset(asked)
+
+
+@click.command(
+    "draw",
+    epilog="\b\nExamples:\n  netspec draw googlenet -o googlenet.svg\n"
+    "  netspec draw specs/blocks/inception.yaml:inception --input 192x28x28 -o inception.png\n"
+    "  netspec draw resnet50 --collapse layer1 --expand layer4.0 --show names,shapes,params\n"
+    "  netspec draw nasnet_a_large -o nasnet.html\n"
+    "  netspec draw resnet50 --heat macs -f mermaid -o -\n"
+    "  netspec draw --diff resnet50 resnext50_32x4d -o diff.svg",
+)
+@spec_options
+@click.option("-o", "output", type=OutputFile(), help="Where to draw; NAME.svg here by default; - is stdout.")
+@click.option("-f", "--format", "kind", type=click.Choice(FORMATS), help="By the suffix of -o, or svg.")
+@click.option(
+    "-d", "--depth", type=click.IntRange(1), help="Open scopes down to here; by default as deep as fits a page."
+)
+@click.option("--collapse", multiple=True, metavar="NAME", help="Keep a block or scope closed; layer* is a pattern.")
+@click.option("--expand", multiple=True, metavar="NAME", help="Open a block or scope, wherever it lies.")
+@click.option("--unfold", is_flag=True, help="Every node and every repeat for itself.")
+@click.option("--direct", is_flag=True, help="Concatenations as arrows from what they join to what reads them.")
+@click.option("--show", type=Shown(), default="names,shapes", show_default=True, help=f"Any of {', '.join(SHOWN)}.")
+@click.option("--heat", type=click.Choice(HEATS), help="Colour by a number.")
+@click.option("--diff", "other", metavar="OTHER", help="OTHER as shipped, and SPEC beside it: added, removed, changed.")
+@click.option("--inference", is_flag=True, help="Without auxiliary heads and dropout.")
+def command(output: str | None, kind: str | None, inference: bool, other: str | None, **options: Any) -> int:
+    """Draw SPEC, or a block as FILE.yaml:BLOCK: blocks as boxes, shapes on the arrows, repeats folded."""
+    from netspec.diagnostics.errors import UsageError
+    from netspec.draw import View, difference, draw
+    from netspec.draw.formats.graphviz import shrunk
+    from netspec.draw.formats.mermaid import too_large
+    from netspec.draw.formats.render import render
+    from netspec.files.atomic import write_bytes
+    from netspec.files.kinds import check_suffix
+
+    suffix = suffix_of(output) if output != "-" else ""
+    if not kind and suffix and suffix not in SUFFIXES:
+        raise UsageError(f"{output}: the suffix '.{suffix}' is not a format", f"known: {', '.join(SUFFIXES)}")
+    if kind and SUFFIXES.get(suffix, kind) != kind:
+        raise UsageError(f"{output} is to be {kind}, but its suffix says {SUFFIXES[suffix]}", "leave -f out")
+    kind = kind or SUFFIXES.get(suffix, "svg")
+    check_suffix(output, kind, *(f".{s}" for s, of in SUFFIXES.items() if of == kind))
+    if output == "-" and kind not in TEXTS:
+        raise UsageError(f"{kind} is no text: name a file with -o")
+    if other is not None and options["heat"]:
+        raise UsageError("--diff colours what changed, --heat what costs most", "ask for one of them")
+    view = View(*(options.pop(name) for name in ("depth", "collapse", "expand", "show", "heat", "unfold", "direct")))
+    request = Request.of(options)
+    network = request.network()
+    graph, name = network.inference if inference else network.graph, network.name
+    if request.settings and "" not in graph.scopes:  # a block alone says all its arguments
+        said = ", ".join(f"{key}={value}" for key, value in request.settings.items())
+        graph.title = f"{graph.title or graph.name} ({said})"
+    if other is None:
+        data = draw(graph, kind, view)
+    else:
+        before = replace(request, spec=other, variant=None, settings={}, input_size=None).network()
+        data = render(difference(before.inference if inference else before.graph, graph, view), kind)
+        name = f"{before.name}-{name}"
+    why = too_large(data.decode()) if kind == "mermaid" else shrunk(data) if kind == "png" else ""
+    if why and not request.quiet:
+        say(f"note: {why}; draw it less deep, or as svg or html")
+    if output == "-":
+        write_result(data.decode(), None)
+        return 0
+    path = write_bytes(output or f"{name}.{kind}", data)
+    if not request.quiet:
+        say(f"{name} -> {path}")
+    return 0

@@ -1,0 +1,115 @@
+"""netspec explain"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from netspec.cli.options import Request, out, spec_options
+from netspec.diagnostics.errors import UsageError, did_you_mean
+
+
+@click.command(
+    "explain",
+    epilog="\b\nExamples:\n  netspec explain NS402\n  netspec explain resnet50\n"
+    "  netspec explain googlenet 3a.b5x5.conv_relu_2.conv",
+)
+@spec_options
+@click.argument("step", required=False)
+def command(step: str | None, **options: Any) -> int:
+    """Explain an error code, SPEC as a whole, or one STEP of it.
+
+    Of a network that is its paper, sizes, blocks, variants and facts; of a step its op, shapes, arithmetic and line.
+    """
+    from netspec.diagnostics.codes import CODES
+
+    spec = options["spec"]
+    if step is None and re.fullmatch(r"(?i)ns\d+", spec):
+        if spec.upper() not in CODES:
+            known = f"known: {', '.join(CODES)}"
+            raise UsageError(f"there is no code '{spec[:40]}'", did_you_mean(spec.upper(), CODES, known))
+        code = CODES[spec.upper()]
+        example = f"\n\nFor example:\n\n{_indent(code.example)}" if code.example else ""
+        out(f"{spec.upper()}: {code.title}\n\n{code.text}{example}")
+        return 0
+    if step is not None and spec.upper() in CODES and not Path(spec).exists():
+        raise UsageError(f"{spec.upper()} is a code, it has no step '{step[:80]}'", f"netspec explain {spec.upper()}")
+    request = Request.of(options)
+    if step is None:
+        out(explain_spec(request))
+        return 0
+    out(explain_step(request.network().graph, step))
+    return 0
+
+
+def explain_spec(request: Request) -> str:
+    """What there is to say of a network, a block or a library; raises SpecError, UsageError."""
+    from netspec.reports.overview import of_library, of_network
+
+    found, document, reporter = request.read()
+    if document.is_library and not found.block:
+        reporter.check()
+        return of_library(document)
+    return of_network(request.network(), request.spec)
+
+
+def _indent(text: str) -> str:
+    return "".join(f"    {line}\n" for line in text.splitlines())
+
+
+def explain_step(graph: Any, path: str) -> str:
+    """A node, or a scope with its sums, as text; raises UsageError."""
+    from netspec.analysis.cost import inside, output_shape, totals
+    from netspec.diagnostics import suggest
+    from netspec.ops import OPS
+    from netspec.ops.base import show
+
+    nodes = inside(graph, path)
+    if not nodes:
+        raise UsageError(f"'{graph.name}' has no step '{path[:80]}'", suggest.step(path, graph))
+    node = graph.nodes.get(path)
+    if node is None:
+        counts, scope = totals(nodes), graph.scopes.get(path)
+        head = f"{path}: {scope.block or scope.kind}" if scope else path
+        args = f"\n  arguments: {', '.join(f'{k}={v}' for k, v in scope.args.items())}" if scope and scope.args else ""
+        where = f"\n  at: {scope.span}" if scope and scope.span else ""
+        return (
+            f"{head}{args}\n  output: {show(output_shape(graph, path) or ())}\n  nodes: {len(nodes)}\n"
+            f"  parameters: {counts.params:,}\n  MACs: {counts.macs:,}{where}"
+        )
+    lines = [f"{path}: {node.op}", f"  {OPS[node.op].summary}"]
+    lines += [f"  input: {show(graph.shape(r))} from {r}" for r in node.inputs]
+    lines += [f"  output: {', '.join(show(s) for s in node.shapes)}"]
+    if node.attrs:
+        lines.append(f"  arguments: {', '.join(f'{k}={_value(v)}' for k, v in node.attrs.items())}")
+    for name, shape in node.rule.weights.items():
+        size = 1
+        for d in shape:
+            size *= d
+        product = f"{' x '.join(map(str, shape))} = " if len(shape) > 1 else ""
+        lines.append(f"  {node.weights_at}.{name}: {product}{size:,} parameters")
+    if node.rule.macs:
+        c = node.shape
+        kernel = node.attrs.get("kernel")
+        how = ""
+        if node.op == "conv":
+            per = graph.shape(node.inputs[0])[1] // node.attrs["groups"]
+            how = f" = {c[1]} x {c[2]} x {c[3]} outputs x {per} x {kernel[0]} x {kernel[1]} weights each"
+        lines.append(f"  MACs: {node.rule.macs:,}{how}")
+    lines.append(f"  at: {node.span}" if node.span else "")
+    lines += _calls(graph, path)
+    return "\n".join(line for line in lines if line)
+
+
+def _calls(graph: Any, path: str) -> list[str]:
+    """The calls of blocks that lead to a path, innermost first."""
+    above = [path[:i] for i, c in enumerate(path) if c == "."]
+    scopes = [graph.scopes[p] for p in reversed(above) if p in graph.scopes]
+    return [f"  in {s.block}, called at {s.span} as {s.path}" for s in scopes if s.block and s.span]
+
+
+def _value(value: Any) -> str:
+    return f"[{', '.join(map(_value, value))}]" if isinstance(value, tuple) else str(value)

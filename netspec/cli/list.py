@@ -1,0 +1,161 @@
+"""netspec list"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from netspec.cli.options import out, write_result
+
+
+@click.command(
+    "list",
+    epilog="\b\nExamples:\n  netspec list specs\n  netspec list specs VGG16\n  netspec list ops\n"
+    "  netspec list specs -f json",
+)
+@click.argument("what", type=click.Choice(["specs", "blocks", "ops", "backends"]), default="specs")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("-f", "--format", "kind", type=click.Choice(["text", "json"]), default="text")
+def command(what: str, names: tuple[str, ...], kind: str) -> int:
+    """List the shipped specs (every variant), blocks, ops or backends.
+
+    With a NAME, as it is spelled anywhere, those that it may mean, the nearest first.
+    """
+    rows = list({"specs": specs, "blocks": blocks, "ops": ops, "backends": backends}[what]())
+    if names:
+        rows = chosen(rows, " ".join(names), what)
+    if kind == "json":
+        write_result(json.dumps(rows, indent=1), None)
+    else:
+        out(_table(rows))
+    return 0
+
+
+def chosen(rows: list[dict[str, Any]], name: str, what: str) -> list[dict[str, Any]]:
+    """The rows that a name may mean, by their names, titles and libraries; raises UsageError where there is none."""
+    from netspec.diagnostics import suggest
+    from netspec.diagnostics.errors import UsageError
+
+    if not suggest.key(name):
+        raise UsageError(f"'{name[:80]}' is the name of nothing", f"`netspec list {what}` shows them all")
+    texts = [[row["name"], *(str(row[key]) for key in ("title", "library") if row.get(key))] for row in rows]
+    prose = [str(row.get("doc") or row.get("manual") or "") for row in rows]
+    ranks = [suggest.rank(name, *known) for known in zip(texts, prose, strict=True)]
+    if what in ("ops", "blocks"):  # as other libraries call them
+        from netspec.ops.aliases import OPS, normal
+
+        known = OPS.get(normal(name), "").partition("; ")[0]
+        ranks = [0 if row["name"] == known else rank for row, rank in zip(rows, ranks, strict=True)]
+    found = sorted((rank, i) for i, rank in enumerate(ranks) if rank is not None)
+    if not found:
+        near = suggest.name(name, {row["name"]: known for row, known in zip(rows, texts, strict=True)})
+        help = f"did you mean '{near}'?" if near else ""
+        if what in ("ops", "blocks"):
+            from netspec.syntax.meant import op_help
+
+            help = str(op_help(name, [row["name"] for row in rows]))
+        help = help or f"`netspec list {what}` shows them all"
+        raise UsageError(f"there is nothing like '{name[:80]}' among the {what}", help)
+    return [rows[i] for _, i in found]
+
+
+def specs() -> Iterator[dict[str, Any]]:
+    """A row for every variant; the counts are those that its `expect` states and `netspec check` verifies."""
+    from netspec.ops.base import show
+    from netspec.reports.catalogue import entries
+
+    for found in entries():
+        yield {
+            "name": found.name,
+            "title": found.title,
+            "year": found.year,
+            "params": found.params,
+            "macs": found.macs,
+            "input": " + ".join(show(shape) for shape in found.inputs.values()),
+            "source": found.source,
+        }
+
+
+def blocks() -> Iterator[dict[str, Any]]:
+    """A row for every block of the shipped libraries."""
+    from netspec.diagnostics.errors import Reporter
+    from netspec.syntax.library import block_libraries, specs_root
+    from netspec.syntax.reader import read_document
+
+    for path in block_libraries():
+        document = read_document(path, Reporter())
+        for block in document.blocks.values() if document is not None else ():
+            yield {
+                "name": block.name,
+                "library": Path(path).relative_to(specs_root()).with_suffix("").as_posix(),
+                "params": ", ".join(p.name for p in block.params),
+                "doc": block.doc,
+            }
+
+
+def ops() -> Iterator[dict[str, Any]]:
+    """A row for every primitive op, from the op table."""
+    from netspec.ops import OPS, lookup
+
+    lookup("_")  # plugins' ops too
+    for op in sorted(OPS.values(), key=lambda o: o.name):
+        if op.name != "input":
+            first = [p.name if p.required else f"{p.name}={_plain(p.default)}" for p in op.params if p.positional]
+            named = [p.name if p.required else f"{p.name}={_plain(p.default)}" for p in op.params if not p.positional]
+            yield {
+                "name": op.name,
+                "arguments": " ".join(first) + (f" | {' '.join(named)}" if named else ""),
+                "manual": op.summary,
+            }
+
+
+def backends() -> Iterator[dict[str, Any]]:
+    """A row for every backend that is registered."""
+    from netspec.backend import get
+    from netspec.diagnostics.errors import NetspecError
+    from netspec.plugins import backends as found
+
+    for name in sorted(found()):
+        try:
+            backend = get(name)
+            yield {"name": name, "summary": getattr(backend, "summary", ""), "suffix": getattr(backend, "suffix", "")}
+        except NetspecError as e:
+            yield {"name": name, "summary": f"not usable: {e}", "suffix": ""}
+
+
+def _plain(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+HEADS = {"macs": "MACs"}
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    """Rows as aligned text."""
+
+    def cell(value: Any) -> str:
+        if isinstance(value, int) and value > 9999:  # a year has no comma
+            return f"{value:,}"
+        if value is None:
+            return ""
+        return "x".join(map(cell_plain, value)) if isinstance(value, list) else str(value)
+
+    def cell_plain(value: Any) -> str:
+        return "x".join(map(str, value)) if isinstance(value, list) else str(value)
+
+    if not rows:
+        return "nothing"
+    head = list(rows[0])
+    lines = [[HEADS.get(k, k) for k in head], *([cell(row[k]) for k in head] for row in rows)]
+    widths = [min(60, max(len(line[i]) for line in lines)) for i in range(len(head))]
+    number = [isinstance(rows[0][k], int) for k in head]
+    return "\n".join(
+        "  ".join(
+            c.rjust(w) if right else c.ljust(w) for c, w, right in zip(line, widths, number, strict=True)
+        ).rstrip()
+        for line in lines
+    )

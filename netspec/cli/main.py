@@ -1,0 +1,214 @@
+"""The command line: parses arguments, calls, prints; every command is in `netspec.cli`."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+import click
+
+from netspec.diagnostics.errors import SHOWN_ERRORS, DataError, Diagnostic, NetspecError, SpecError, TooManyErrors
+from netspec.diagnostics.streams import prepare, silence, tell
+from netspec.files.pipes import read_once
+
+COMMANDS = {
+    "check": ("check", "Check specs and the facts of their papers."),
+    "summary": ("summary", "Print the layer table: shapes, parameters, MACs."),
+    "draw": ("draw", "Draw a network or a block as SVG, PNG, PDF, HTML, DOT, Mermaid."),
+    "plot": ("plot", "Plot cost by stage, or networks by MACs and parameters."),
+    "compile": ("compile", "Compile a spec to ONNX, PyTorch source or JSON."),
+    "run": ("run", "Run a spec or an ONNX file in onnxruntime or torch."),
+    "list": ("list", "List or find the shipped specs, blocks, ops or backends."),
+    "explain": ("explain", "Explain an error code, a spec, or a step of it."),
+    "schema": ("schema", "Print the JSON Schema of specs, for editors."),
+    "new": ("new", "Write the beginning of a block library."),
+}
+
+EPILOG = """\b
+Examples:
+  netspec check specs/googlenet.yaml
+  netspec compile googlenet --to onnx -o googlenet.onnx
+  netspec run googlenet.onnx
+  netspec summary resnet50 --depth 1
+
+\b
+A SPEC is a path, - for stdin, or the name of a shipped spec or variant: googlenet, resnet50.
+A block of it is named after a colon: mine.yaml:cell, blocks/residual:bottleneck, -:cell.
+Exit codes: 0 fine, 1 errors in a spec or its data, 2 usage, 3 a backend or device is missing, 4 a bug of netspec.
+"""
+
+
+class ReaderGone(Exception):
+    """Nobody reads our output any more, as after `| head`."""
+
+
+@contextmanager
+def _reader() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as e:
+        raise ReaderGone from e
+
+
+class Commands(click.Group):
+    """Imports a command when it is asked for, so that `netspec check` loads neither torch nor onnx."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The command of a name."""
+        if name not in COMMANDS:
+            return None
+        command = import_module(f"netspec.cli.{COMMANDS[name][0]}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Parses the arguments, and prints the help; click would make exit code 1 of a reader that has gone."""
+        with _reader():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command; an error takes along how it is to be printed."""
+        try:
+            with _reader():
+                return super().invoke(ctx)
+        except NetspecError as e:
+            e.options = dict(ctx.obj or {})
+            raise
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Names the nearest command for one that is not there."""
+        from netspec.diagnostics.errors import did_you_mean
+
+        name = args[0] if args else ""
+        if name and name not in COMMANDS and not name.startswith("-"):
+            ctx.fail(f"there is no command '{name}'. {did_you_mean(name, COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="netspec-compiler", prog_name="netspec")
+@click.option(
+    "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colour; NO_COLOR is respected."
+)
+@click.pass_context
+def cli(ctx: click.Context, color: str) -> None:
+    """Convolutional architectures as YAML specs, compiled to PyTorch and ONNX."""
+    ctx.obj = {"color": color, "max_errors": SHOWN_ERRORS}
+
+
+def main() -> None:
+    """The entry point: every way to end has its exit code."""
+    sys.exit(run())
+
+
+def run(args: list[str] | None = None) -> int:
+    """Runs a command line; gives the exit code."""
+    words: list[str] = []
+    try:
+        prepare()
+        # `-:block` is a block of stdin; click would look for an option of this name.
+        words = [f"/dev/stdin{a[1:]}" if a.startswith("-:") else a for a in (sys.argv[1:] if args is None else args)]
+        with read_once():
+            result = cli.main(args=words, prog_name="netspec", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as e:
+        return e.exit_code
+    except click.ClickException as e:
+        tell(_shown(e, words))
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        tell("stopped")
+        return 130
+    except SystemExit as e:  # by a signal, while a file was written
+        tell("stopped")
+        return e.code if isinstance(e.code, int) else 1
+    except (ReaderGone, BrokenPipeError):
+        silence(sys.stdout)  # nothing is wrong
+        return 0
+    except NetspecError as e:
+        show_error(e)
+        return e.exit_code
+    except OSError as e:
+        # The system's word on a file or a name; files that a command knows of have said so themselves.
+        silence(sys.stdout)
+        tell(f"error: {str(e)[:500]}")
+        return 2
+    except MemoryError:
+        tell("error: out of memory")
+        return 1
+    except Exception as e:  # noqa: BLE001 - the last net: a bug is said so, with what to report
+        return _bug(e)
+
+
+def _shown(error: click.ClickException, words: list[str]) -> str:
+    """What click says of a wrong command line, its usage included, and how a param that was meant is set."""
+    from netspec.cli.unknown_option import meant_param
+    from netspec.diagnostics.printer import logged
+
+    said = io.StringIO()
+    error.show(said)
+    help = meant_param(error, words)
+    return logged(said.getvalue().rstrip("\n")) + (f"\n   help: {logged(help)}" if help else "")
+
+
+def show_error(error: NetspecError) -> None:
+    """Prints an error on stderr as the command line's options ask for."""
+    from netspec.diagnostics.printer import Printer, logged
+
+    ctx = click.get_current_context(silent=True)
+    options = ctx.find_root().obj if ctx is not None and ctx.find_root().obj else {}
+    options = {**options, **error.options}
+    printer = Printer(
+        options.get("findings", "text"),
+        options.get("color", _color()),
+        most=options.get("max_errors", SHOWN_ERRORS),
+    )
+    if isinstance(error, SpecError):
+        printer.print(error.diagnostics, isinstance(error, TooManyErrors))
+    elif isinstance(error, DataError):
+        printer.print([Diagnostic(error.code, str(error), hint=error.help)])
+    else:
+        printer.write(f"{printer.style('error', 'error')}: {logged(str(error))}")
+        if error.help:
+            printer.write(f"   {printer.style('help', 'help')}: {logged(error.help)}")
+
+
+def _color() -> str:
+    """The colour that was asked for, when the context is gone already."""
+    args = sys.argv
+    return args[args.index("--color") + 1] if "--color" in args[:-1] else "auto"
+
+
+def _bug(error: Exception) -> int:
+    """Says what to report, unless a file hides a library; the traceback is printed only on request."""
+    import traceback
+
+    from netspec.optional import hidden
+
+    if missing := hidden():
+        show_error(missing)
+        return missing.exit_code
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    tell(
+        f"error: a bug of netspec: {type(error).__name__}: {str(error)[:500]}\n"
+        f"   at {os.path.basename(last.filename)}:{last.lineno} in {last.name}\n"
+        "   help: please report it with the spec and this message; NETSPEC_TRACEBACK=1 prints the traceback"
+    )
+    if os.environ.get("NETSPEC_TRACEBACK"):
+        tell("".join(traceback.format_exception(error)))
+    return 4

@@ -1,0 +1,25 @@
+"""netspec schema"""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from netspec.cli.options import OutputFile, write_result
+
+
+@click.command(
+    "schema",
+    epilog="\b\nExample:\n  netspec schema -o netspec.syntax.schema.json\n"
+    "  # yaml-language-server: $schema=netspec.syntax.schema.json   (first line of a spec)",
+)
+@click.option("-o", "output", type=OutputFile(), help="Write there; - is stdout.")
+def command(output: str | None) -> int:
+    """Print the JSON Schema of specs: completion and checks in editors."""
+    from netspec.files.kinds import check_suffix
+    from netspec.syntax.schema import document_schema
+
+    check_suffix(output, "JSON", ".json")
+    write_result(json.dumps(document_schema(), indent=1), output)
+    return 0

@@ -1,1 +1,0 @@
-"""The commands, one file each; `common` has their shared options."""

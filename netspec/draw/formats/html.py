@@ -1,0 +1,325 @@
+"""A page that holds a whole network: what is open is laid out in the browser, by Graphviz as WebAssembly."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+from netspec.analysis.cost import memory, totals
+from netspec.analysis.receptive_field import receptive_fields
+from netspec.diagnostics.errors import Span, UsageError
+from netspec.draw.annotations import HEATED, Numbers, notes
+from netspec.draw.collapsed import closed_lines, ports, times
+from netspec.draw.colors import COLORS, FRAMES, HEAT, dark_css
+from netspec.draw.direct import direct
+from netspec.draw.formats.dot import FONT, MANY_BOXES, to_dot
+from netspec.draw.formats.quoting import script_json, xml_text
+from netspec.draw.formats.untangle import TANGLED, TOO_LONG
+from netspec.draw.labels import kind_of, node_lines, op_text, scope_title
+from netspec.draw.model import Picture
+from netspec.draw.picture import line_of, open_scopes
+from netspec.draw.repeats import Names, Signatures, grouped
+from netspec.draw.simplify import slim
+from netspec.draw.view import View
+from netspec.ir.graph import Graph, Node, Ref
+from netspec.ir.scope_tree import Region, tree
+from netspec.ops.base import show
+from netspec.passes import inference
+
+
+def to_html(graph: Graph, view: View) -> str:
+    """A page without links to anything outside it: zoom, search, open and close, details of every node."""
+    return _page(graph.title or graph.name, _Page(graph, view).data())
+
+
+def picture_to_html(drawn: Picture) -> str:
+    """A page that shows one picture as it is, with zoom and search; raises UsageError for too many boxes."""
+    boxes = [
+        {"path": box.path, "lines": (*box.lines, *box.facts), "text": box.tooltip, "facts": box.facts}
+        for box in drawn.root.boxes()
+    ]
+    if len(boxes) > MOST_BOXES:
+        raise UsageError(
+            f"a page lays out {MOST_BOXES:,} boxes at most; here are {len(boxes):,}", "draw it as svg, or less deep"
+        )
+    nothing: dict[str, Any] = {"items": [], "edges": [], "outputs": [], "open": [], "args": {}, "most": MOST_BOXES}
+    facts = {"shown": drawn.legend}
+    return _page(
+        drawn.title,
+        {
+            **nothing,
+            "title": drawn.title,
+            "dot": to_dot(drawn),
+            "boxes": boxes,
+            "arrows": len(drawn.arrows),
+            "facts": facts,
+        },
+    )
+
+
+def _page(title: str, content: dict[str, Any]) -> str:
+    assets = files("netspec.draw.formats") / "assets"
+    names = ("page.css", "visible.js", "dot.js", "page.js", "viz-global.js")
+    css, visible, dot, script, viz = ((assets / name).read_text(encoding="utf-8") for name in names)
+    data, js = script_json(content), visible + dot + script
+    return PAGE.format(title=xml_text(title), css=css + dark_css(), data=data, viz=viz, js=js)
+
+
+# More would take the browser minutes: the 4,212 of ResNet-1202 take it half of one.
+MOST_BOXES = 5000
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; \
+script-src 'unsafe-inline' 'wasm-unsafe-eval'; worker-src blob:; img-src data:">
+<title>{title}</title>
+<style>
+{css}</style>
+</head>
+<body>
+<header>
+<h1>{title}</h1>
+<input id="search" type="search" placeholder="Search by name, op or block" aria-label="Search">
+<button id="more">Open a level</button>
+<button id="less">Close a level</button>
+<button id="first">As at first</button>
+<button id="zoom-in" aria-label="Zoom in">+</button>
+<button id="zoom-out" aria-label="Zoom out">&minus;</button>
+<button id="fit">Fit</button>
+</header>
+<main id="view" tabindex="0" aria-label="The picture of the network" data-busy="Laying out&hellip;">\
+<noscript>This page draws itself by a script, and scripts are turned off here.</noscript></main>
+<aside aria-live="polite"><ul id="found"></ul><div id="details"></div></aside>
+<footer id="status"></footer>
+<script type="application/json" id="network">{data}</script>
+<script id="viz">{viz}</script>
+<script>
+{js}</script>
+</body>
+</html>
+"""
+
+
+class _Page:
+    """The data of a page: a tree of boxes and scopes, edges between nodes, and the texts of the specs."""
+
+    def __init__(self, graph: Graph, view: View) -> None:
+        self.inference, self.params = inference(graph), totals(graph.nodes.values()).params
+        graph = direct(graph) if view.direct else graph
+        self.graph, self.view, self.named = graph, view, "names" in view.show
+        self.numbers, self.refs = Numbers(graph, view), dict[Ref, int]()
+        self.fields = receptive_fields(graph)
+        self.signatures, self.sources = Signatures(), dict[str, int]()
+        self.texts: list[dict[str, Any]] = []
+        self.ids = {path: number for number, path in enumerate(graph.nodes)}
+
+    def data(self) -> dict[str, Any]:
+        """Everything that the script of the page reads."""
+        root = tree(self.graph)
+        names = Names.find(root, self.view.collapse, self.view.expand)
+        items = self.items(slim(root), names)
+        edges = [
+            (self.ids[ref.node], self.ids[node.path], self.shape(ref), self.number(ref), index, ref.out)
+            for node in self.graph.nodes.values()
+            for index, ref in enumerate(node.inputs)
+        ]
+        outputs = [
+            {
+                "name": name,
+                "node": o.ref.node,
+                "id": self.ids[o.ref.node],
+                "shape": show(self.graph.shape(o.ref)),
+                "label": self.shape(o.ref),
+                "ref": self.number(o.ref),
+                "training": o.training_only,
+                "weight": o.loss_weight,
+            }
+            for name, o in self.graph.outputs.items()
+        ]
+        return {
+            "title": self.graph.title or self.graph.name,
+            "items": items,
+            "edges": edges,
+            "outputs": outputs,
+            "open": sorted(open_scopes(self.graph, self.view)),
+            "texts": self.texts,
+            "colors": COLORS,
+            "font": FONT,
+            "frames": FRAMES,
+            "heat": HEAT,
+            "heated": self.view.heat,
+            "facts": self.facts(),
+            "args": self.args(),
+            "show": sorted(self.view.show),
+            "direct": self.view.direct,
+            "unfold": self.view.unfold,
+            "most": MOST_BOXES,
+            "many": MANY_BOXES,
+            "tangled": (TANGLED, TOO_LONG),
+            "widest": self.numbers.widest,
+        }
+
+    def facts(self) -> dict[str, str]:
+        """What the page says of the inference graph, as all tables do."""
+        nodes = list(self.inference.nodes.values())
+        counts = totals(nodes)
+        more = self.params - counts.params
+        return {
+            "parameters": f"{counts.params:,}",
+            "MACs": f"{counts.macs:,}",
+            "memory": f"{memory(nodes):,} bytes",
+            "nodes": str(len(nodes)),
+            "training adds": f"{more:,} parameters" if more else "",
+            "colours": f"stronger has more {HEATED[self.view.heat][0]}" if self.view.heat else "",
+        }
+
+    def args(self) -> dict[str, str]:
+        """The arguments of a block alone."""
+        alone = self.graph.scopes.get("")
+        return {name: str(value) for name, value in alone.args.items()} if alone else {}
+
+    def items(self, region: Region, names: Names) -> list[dict[str, Any]]:
+        """What stands in a region; repeats stand one after the other, the first with what it says for all."""
+        found = []
+        for run in grouped(self.graph, region, self.signatures, names, self.view.unfold):
+            if isinstance(run[0], Node):
+                found.append(self.box([n for n in run if isinstance(n, Node)], region))
+                continue
+            scopes = [r for r in run if isinstance(r, Region)]
+            for index, scope in enumerate(scopes):
+                found.append(self.scope(scope, region, names))
+                if len(scopes) > 1:
+                    found[-1]["run"] = [index, scopes[0].path]
+            if len(scopes) > 1:
+                said = self.said(scopes, region)
+                title = scope_title(scopes[0], region, scopes[-1].path, self.named) + times(scopes)
+                found[-len(scopes)]["repeat"] = {
+                    **said,
+                    "title": title,
+                    "enter": [self.number(ref) for ref in scopes[0].inputs],
+                }
+        return found
+
+    def said(self, run: Sequence[Region], parent: Region) -> dict[str, Any]:
+        """What a scope says where it is closed, with its repeats."""
+        kind, lines = closed_lines(self.graph, run, parent, self.named)
+        ins, outs = ports(run, kind)
+        shared = self.numbers.shared(list(run[0].nodes()), (run[0].path, *run[0].inner)[-1])
+        return {"kind": kind, "lines": [*lines, *shared], "ins": ins, "outs": outs}
+
+    def shape(self, ref: Ref) -> str:
+        """What an arrow says."""
+        return show(self.graph.shape(ref)) if "shapes" in self.view.show else ""
+
+    def number(self, ref: Ref) -> int:
+        """The number of a value, by which arrows find the names that it enters and leaves a block by."""
+        return self.refs.setdefault(ref, len(self.refs))
+
+    def box(self, nodes: Sequence[Node], region: Region) -> dict[str, Any]:
+        """A node, or a layer with what follows it."""
+        lead = next((n for n in nodes if kind_of(n) in ("weights", "pool")), nodes[0])
+        lines = (*node_lines(nodes, region, self.named), *self.numbers.shared(nodes))
+        return {
+            "path": nodes[0].path,
+            "kind": kind_of(lead),
+            "lines": lines,
+            "notes": notes(nodes[0].doc),
+            "nodes": [self.node(n) for n in nodes],
+        }
+
+    def scope(self, region: Region, parent: Region, names: Names) -> dict[str, Any]:
+        """A scope with what it holds, and what it says where it is closed."""
+        nodes, scope = list(region.nodes()), region.scope
+        counts = totals(nodes)
+        return {
+            "path": region.path,
+            "inner": region.inner,
+            "scope": scope.kind,
+            "block": scope.block,
+            "title": scope_title(region, parent, "", self.named),
+            **self.said([region], parent),
+            "items": self.items(region, names),
+            "enters": {k: self.number(v) for k, v in scope.ins.items()},
+            "leaves": {k: self.number(v) for k, v in scope.outs.items()},
+            "args": {k: str(v) for k, v in scope.args.items()},
+            "doc": scope.doc,
+            "notes": notes(scope.doc),
+            "at": self.at(scope.span, scope.kind),
+            "where": line_of(scope.span),
+            "facts": {
+                "parameters": f"{counts.params:,}",
+                "MACs": f"{counts.macs:,}",
+                "memory": f"{memory(nodes):,} bytes",
+                "nodes": str(len(nodes)),
+                "gives": ", ".join(show(self.graph.shape(r)) for r in region.outputs),
+            },
+        }
+
+    def node(self, node: Node) -> dict[str, Any]:
+        """The details of one node, and the numbers that boxes are made to say."""
+        field = self.fields[node.path]
+        macs = node.rule.macs
+        per = f"{show(node.shape)} x {macs // math.prod(map(int, node.shape[1:])):,} = " if macs else ""
+        facts = {
+            "op": op_text(node.op, node.attrs),
+            "shape": " and ".join(map(show, node.shapes)),
+            "parameters": f"{totals([node]).params:,}" if node.rule.weights else "",
+            "MACs": "uncounted" if macs is None else f"{per}{macs:,}" if macs else "",
+            "memory": f"{memory([node]):,} bytes",
+            "receptive field": f"{field[0]} x {field[1]}" if field else "the whole input",
+            "arguments": ", ".join(f"{k}={v}" for k, v in node.attrs.items()),
+        }
+        weights = [
+            f"{key.removeprefix(node.weights_at + '.')}: {' x '.join(map(str, shape))} = "
+            f"{math.prod(map(int, shape)):,}{'' if trained else ', not trained'}"
+            for key, shape, trained in node.tensors()
+        ]
+        reads = [(ref.node, str(ref)[len(ref.node) :], show(self.graph.shape(ref))) for ref in node.inputs]
+        numbers = (totals(self.numbers.owned([node])).params, macs or 0, memory([node]), field)
+        return {
+            "path": node.path,
+            "id": self.ids[node.path],
+            "op": node.op,
+            "facts": facts,
+            "numbers": numbers,
+            "reads": reads,
+            "weights": weights,
+            "doc": node.doc,
+            "at": self.at(node.span),
+            "where": line_of(node.span),
+        }
+
+    def at(self, span: Span | None, kind: str = "") -> list[int]:
+        """The text of a spec by its number, and the lines in it of what a span begins."""
+        if span is None:
+            return []
+        if span.file not in self.sources:
+            self.sources[span.file] = len(self.texts)
+            name = span.file.replace("\\", "/").rpartition("/")[2]
+            self.texts.append({"name": name, "lines": span.source.text.split("\n")})
+        number = self.sources[span.file]
+        return [number, *excerpt(self.texts[number]["lines"], span.line, kind)]
+
+
+def excerpt(lines: Sequence[str], first: int, kind: str = "") -> tuple[int, int]:
+    """The lines of the step or branch of a spec whose text begins in line `first`, counted from 1.
+
+    They are that line and all below it that is indented deeper; a branch begins at its key, a line above its steps.
+    """
+
+    def depth(number: int) -> int:
+        return len(lines[number - 1]) - len(lines[number - 1].lstrip())
+
+    if kind == "branch" and first > 1 and lines[first - 2].rstrip().endswith(":") and depth(first - 1) <= depth(first):
+        first -= 1
+    end = first
+    while end < len(lines) and (not lines[end].strip() or depth(end + 1) > depth(first)):
+        end += 1
+    while end > first and not lines[end - 1].strip():
+        end -= 1
+    return first, end

@@ -1,0 +1,170 @@
+"""A block on its own: built from its examples, or from arguments and an input size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from netspec import collector
+from netspec.diagnostics.errors import Reporter, Source, Span, UsageError, did_you_mean
+from netspec.elaborate.call import block
+from netspec.elaborate.dead_code import dead_steps
+from netspec.elaborate.document import _as_yaml, _deep_recursion, _input, size_of
+from netspec.elaborate.state import (
+    MAX_NODES,
+    NETWORK,
+    RAISE_LIMITS,
+    Budget,
+    Context,
+    Enough,
+    InputSize,
+    OverBudget,
+    Run,
+    Where,
+)
+from netspec.elaborate.values import POISON, BlockFrame, Env, Mistake, Names, Poisoned, Val
+from netspec.ir.graph import Graph, Output
+from netspec.passes.scopes import carried
+from netspec.syntax.reader import Document
+from netspec.syntax.step_reader import BlockDecl, Step
+from netspec.syntax.yaml_reader import Map, Scalar, Seq, Tree, parse
+
+
+def elaborate_block(
+    doc: Document,
+    name: str,
+    reporter: Reporter,
+    settings: Mapping[str, Any] | None = None,
+    input: InputSize | None = None,
+    example: int | Map = 0,
+    max_nodes: int | Budget = MAX_NODES,
+) -> Graph | None:
+    """The graph of one block alone; what is not given comes from its `examples`; raises UsageError."""
+    if name not in doc.blocks:
+        raise UsageError(f"{doc.argument} has no block '{name}'", did_you_mean(name, doc.blocks))
+    decl = doc.blocks[name]
+    if decl.failed:
+        return None
+    run = Run(reporter, doc.bad, Budget.of(max_nodes))
+    given = decl.examples.items if isinstance(decl.examples, Seq) else ()
+    right = (t for t in given if isinstance(t, Map) and id(t) not in run.bad)
+    chosen = example if isinstance(example, Map) else next(islice(right, example, None), None)
+    args = chosen.get("args") if chosen is not None else None
+    if settings:
+        unknown = [k for k in settings if k not in [p.name for p in decl.params]]
+        if unknown:
+            raise UsageError(
+                f"'{name}' has no parameter '{unknown[0]}'", did_you_mean(unknown[0], [p.name for p in decl.params])
+            )
+        args = _merged(decl, args, settings)
+    missing = [p.name for p in decl.params if p.required and not _gives(decl, args, p.name)]
+    if chosen is None and (missing or input is None):
+        raise UsageError(
+            f"the block '{name}' alone expects {', '.join([*missing, *(['--input'] if input is None else [])])}",
+            f"-s {missing[0]}=... and --input CxHxW, or `examples:` in the block"
+            if missing
+            else "--input CxHxW, or `examples:` in the block",
+        )
+    with _deep_recursion(), collector.paused():
+        try:
+            run.tick(NETWORK)
+            return _build(run, decl, args, chosen, input)
+        except Enough:
+            return None
+        except OverBudget as e:
+            run.error(e.frame, "NS404", str(e), e.span or decl.at.span, RAISE_LIMITS)
+            return None
+
+
+def _gives(decl: BlockDecl, args: Tree | None, name: str) -> bool:
+    if isinstance(args, Map):
+        return args.get(name) is not None
+    given = args.items if isinstance(args, Seq) else () if args is None else (args,)
+    return name in [p.name for p in decl.params][: len(given)]
+
+
+def _merged(decl: BlockDecl, args: Tree | None, settings: Mapping[str, Any]) -> Map:
+    """The arguments of an example with those of the command line in their place."""
+    lines = [f"{k}: {v if isinstance(v, str) else _as_yaml(v)}" for k, v in settings.items()]
+    reporter = Reporter()
+    given = parse(Source("--set", "\n".join(lines)), reporter)
+    if given is None or reporter.failed:
+        raise UsageError("--set: " + "; ".join(d.message for d in reporter.sorted()))
+    if isinstance(args, Map):
+        kept = [(k, v) for k, v in args.entries if k.text not in settings]
+    else:
+        values = args.items if isinstance(args, Seq) else () if args is None else (args,)
+        kept = [(p.at, v) for p, v in zip(decl.params, values, strict=False) if p.name not in settings]
+    return Map((*kept, *given.entries), decl.at.span)
+
+
+def _build(run: Run, decl: BlockDecl, args: Tree | None, chosen: Map | None, size: InputSize | None) -> Graph | None:
+    frame = BlockFrame(decl.home, decl.name, {}, "", (), 0, is_document=True)
+    env = Env(run, frame, {}, Names())
+    at = decl.at if chosen is None else Scalar(decl.name, True, _head(chosen.span))
+    names = [s.text for s in decl.inputs] or ["input"]
+    written = chosen.get("input") if chosen is not None else None
+    if size is None or isinstance(size, Mapping):
+        _check_input(run, written, names, at.span)
+    values = []
+    for i, name in enumerate(names):
+        tree = _example_input(written, name, i, len(names))
+        wanted = size_of(name, size)
+        if tree is not None or wanted is not None:
+            values.append(_input(run, frame, name, tree or at, env, wanted))
+        else:
+            values.append(POISON)
+    entering = Val(tuple(r for v in values for r in v.refs), state="" if all(v.ok for v in values) else "poison")
+    step = Step(decl.name, at, 0, None, decl.name, args, {}, {})
+    try:
+        value = block(run, decl, step, Context(frame, {}, Names(), Where()), args, env, entering, Where())
+    except Mistake as e:
+        run.mistake(frame, e, at.span)
+        return None
+    except Poisoned:
+        return None
+    if not value.ok or run.reporter.failed:
+        return None
+    labels = value.names or ("output",)
+    outputs = {label: Output(ref) for label, ref in zip(labels, value.refs, strict=False)}
+    run.offered.append((value, decl.at.span, frame, ""))
+    nodes = dead_steps(run, outputs)
+    if nodes is None:
+        return None
+    scopes = carried(run.scopes.values(), nodes, {})
+    return Graph(decl.name, nodes, outputs, scopes, decl.doc).check()
+
+
+def _check_input(run: Run, written: Tree | None, names: Sequence[str], at: Span) -> None:
+    """Reports inputs of a block that an example gives no size for, and sizes of inputs that the block has not."""
+    if isinstance(written, Map) and (len(names) > 1 or written.get("shape") is None):
+        given, where = written.keys(), [k.span for k, _ in written.entries]
+    elif len(names) > 1 and isinstance(written, Seq) and all(isinstance(t, Seq) for t in written.items):
+        given = [*names, *map(str, range(len(names), len(written.items)))][: len(written.items)]
+        where = [t.span for t in written.items]
+    else:
+        return
+    for name, span in zip(given, where, strict=True):
+        if name not in names:
+            run.error(None, "NS111", f"there is no input '{name}'", span, did_you_mean(name, names))
+    if left_out := [name for name in names if name not in given]:
+        run.error(None, "NS112", f"the example gives no size of the input '{left_out[0]}'", at)
+
+
+def _head(span: Span) -> Span:
+    """The first line of an example."""
+    end = len(span.source.line(span.line)) + 1 if span.end_line > span.line else span.end_col
+    return Span(span.source, span.line, span.col, span.line, end)
+
+
+def _example_input(written: Tree | None, name: str, index: int, count: int) -> Tree | None:
+    """The size of one input of an example: a mapping by name, a list of sizes for each, or one for all."""
+    if isinstance(written, Map) and (count > 1 or written.get("shape") is None):
+        return written.get(name)
+    if count > 1 and isinstance(written, Seq) and all(isinstance(t, Seq) for t in written.items):
+        return written.items[index] if index < len(written.items) else None
+    return written
+
+
+__all__ = ["Scalar", "Span", "elaborate_block"]

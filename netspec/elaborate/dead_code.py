@@ -1,0 +1,59 @@
+"""What reaches an output: a step that does not is a mistake, an unread part is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import networkx as nx
+
+from netspec.elaborate.state import Run
+from netspec.ir.graph import Node, Output
+
+
+def dead_steps(run: Run, outputs: Mapping[str, Output]) -> dict[str, Node] | None:
+    """The nodes that reach an output; None after reporting the steps that do not."""
+    edges = nx.DiGraph()
+    edges.add_nodes_from(run.nodes)
+    edges.add_edges_from((ref.node, n.path) for n in run.nodes.values() for ref in n.inputs)
+    live = _above(edges, (o.ref.node for o in outputs.values()), set())
+    reached = set(live)
+    left_out: set[str] = set()
+    for value, span, frame, path in run.offered:
+        unread = _above(edges, (r.node for r in value.refs), reached)
+        weights = [p for p in unread if run.nodes[p].rule.weights]
+        if weights:
+            run.reporter.warning(
+                "NS209",
+                f"a part of '{path or frame.block}' is never read: {len(weights)} nodes with weights are left out",
+                span,
+                trace=frame.trace,
+            )
+        left_out |= unread
+        reached |= unread
+    dead = [p for p in run.nodes if p not in live and p not in left_out]
+    ends = [p for p in dead if not any(s not in left_out for s in edges.successors(p))]
+    for path in ends:
+        node = run.nodes[path]
+        what = f"the input '{path}'" if node.op == "input" else f"the result of '{path}'"
+        run.error(
+            run.traces[path],
+            "NS403",
+            f"{what} reaches no output",
+            node.span,
+            "read it with `from`, list it under `outputs`, or delete it",
+        )
+    if dead:
+        return None
+    return {path: node for path, node in run.nodes.items() if path in live or node.op == "input"}
+
+
+def _above(edges: nx.DiGraph, nodes: Iterable[str], known: set[str]) -> set[str]:
+    """The nodes and all that they are computed from, but for those that are known, with all that those come from."""
+    found: set[str] = set()
+    todo = list(nodes)
+    while todo:
+        path = todo.pop()
+        if path not in found and path not in known:
+            found.add(path)
+            todo += edges.predecessors(path)
+    return found

@@ -1,0 +1,385 @@
+"""The state of one elaboration: nodes and scopes made so far, budgets, and who shares weights with whom."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from netspec.diagnostics.errors import Hint, Reporter, Span, latest
+from netspec.elaborate.forecast import Forecast
+from netspec.elaborate.values import AMBIGUOUS, BlockFrame, Mistake, Names, Val, place_of
+from netspec.expressions.identifiers import Path
+from netspec.ir.graph import Node, Ref, Scope
+from netspec.ops import OPS, Op, Shape, Tensor
+from netspec.syntax.reader import Document
+from netspec.syntax.step_reader import Branch, Step
+
+InputSize = Sequence[int] | Mapping[str, Sequence[int]]
+"""What is asked for in place of the input's own size: of the only input, or of some by name."""
+
+MAX_NODES = 100_000
+# Work that makes no node, in units of about a microsecond, and what each node allows beside it.
+MAX_WORK = 500_000
+WORK_OF_NODE = 120
+RAISE_LIMITS = "--max-nodes raises the limits of nodes and of work"
+STEP, ITERATION, CALL, PARAM, ERROR, NETWORK = 15, 30, 50, 5, 50, 400
+# After misspellings that were read as what was probably meant, to check what follows: how many of them, and how far.
+MAX_GUESSES = 10
+MAX_NODES_AFTER_GUESS = 2_000
+MAX_PARAMS = 2**36
+MAX_SCOPES = 128
+MAX_PATH = 500
+
+
+class Enough(Exception):
+    """Errors are reported already, and looking for more of them would take too long: elaboration stops."""
+
+
+class OverBudget(Exception):
+    """A limit is exceeded: elaboration stops."""
+
+    def __init__(self, message: str, span: Span | None = None, frame: BlockFrame | None = None) -> None:
+        super().__init__(f"limit exceeded: {message}")
+        self.span, self.frame = span, frame
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where something is made: its path, and the prefix under which its weights live."""
+
+    path: Path = Path()
+    weights: Path = Path()
+    own: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Below a path, the names whose weights stay apart although the rest is shared."""
+    written: bool = False
+    """Weights come from a step written earlier, so they must be there already."""
+
+    def child(self, name: str) -> Where:
+        """The place of a name inside this one; raises BadName."""
+        return replace(self, path=self.path.child(name), weights=self.weights.child(name))
+
+    def weights_at(self) -> tuple[Path, bool]:
+        """The prefix for a node here, and whether it is shared with a step written earlier."""
+        for prefix, names in self.own:
+            inside = f".{self.path[len(prefix) + 1 :]}."
+            if any(f".{name}." in inside for name in names):
+                return self.path, False
+        return self.weights, self.written
+
+
+def join(prefix: str, name: str) -> str:
+    """Two parts of a path."""
+    return f"{prefix}.{name}" if prefix else name
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """The round that is being made: the prefix of its weights, and the one that `share: true` uses instead."""
+
+    current: str
+    shared: str
+
+
+@dataclass(frozen=True, slots=True)
+class Iteration:
+    """One iteration of a loop that runs now: in which call, what it is called there, and what its variables are."""
+
+    frame: BlockFrame
+    path: str
+    values: Mapping[str, Any]
+    first: bool
+
+
+# These depend on the iteration even in the first one; others are worth a word about it in later ones alone.
+_OF_ITERATIONS = ("NS401", "NS402")
+_OF_LATER_ITERATIONS = ("NS203", "NS204", "NS302", "NS303", "NS307", "NS405")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a list of steps runs in."""
+
+    frame: BlockFrame
+    values: Mapping[str, Any]
+    names: Names
+    where: Where
+    loops: tuple[Loop, ...] = ()
+    counting: bool = False
+    """Whether a loop around counts with `i`."""
+
+    def inside(self, where: Where, names: Names | None = None) -> Context:
+        """The context of a scope opened here."""
+        return replace(self, where=where, names=names or Names(self.names))
+
+    def having(self, /, **values: Any) -> Context:
+        """The context with further values."""
+        return replace(self, values={**self.values, **values})
+
+
+@dataclass(eq=False)
+class Budget:
+    """What may still be done without making a node, in all networks of one document that are checked together."""
+
+    max_nodes: int = MAX_NODES
+    used: int = 0
+
+    @classmethod
+    def of(cls, limit: int | Budget) -> Budget:
+        """A budget of so many nodes, or one that is given."""
+        return limit if isinstance(limit, Budget) else cls(limit)
+
+    def take(self, cost: int) -> None:
+        """Counts work; raises OverBudget."""
+        self.used += cost
+        if self.used > MAX_WORK and self.spent:
+            raise OverBudget(
+                f"more than {self.limit:,} units of work that make no node (iterations, calls, parts of expressions)"
+            )
+
+    @property
+    def limit(self) -> int:
+        """--max-nodes raises it."""
+        return max(MAX_WORK, 5 * self.max_nodes)
+
+    @property
+    def spent(self) -> bool:
+        """Whether nothing is left."""
+        return self.used > self.limit
+
+
+@dataclass(eq=False)
+class Run:
+    """One elaboration of one document."""
+
+    reporter: Reporter
+    bad: set[int] = field(default_factory=set)
+    budget: Budget = field(default_factory=Budget)
+    nodes: dict[str, Node] = field(default_factory=dict)
+    scopes: dict[str, Scope] = field(default_factory=dict)
+    traces: dict[str, BlockFrame] = field(default_factory=dict)
+    weights_of: dict[str, str] = field(default_factory=dict)
+    """Path of a node or scope -> prefix of its weights."""
+    owners: dict[str, Node] = field(default_factory=dict)
+    """Prefix of weights -> the node that made them."""
+    offered: list[tuple[Val, Span, BlockFrame, str]] = field(default_factory=list)
+    """Steps with several values, whose parts may stay unread."""
+    params: int = 0
+    forecast: Forecast = field(default_factory=Forecast)
+    known: dict[Document, dict[str, None]] = field(default_factory=dict)
+    iterations: list[Iteration] = field(default_factory=list)
+    """The loops that run now, the innermost last."""
+    missing: dict[tuple[object, tuple[str, ...]], list[Span]] = field(default_factory=dict)
+    """By file, and by the shipped libraries that it does not use, the steps whose block is in these."""
+    guesses: int = 0
+    last_node: int = 0
+    """After a guess, how many nodes are made at most."""
+
+    @property
+    def max_nodes(self) -> int:
+        """The most nodes of a network."""
+        return self.budget.max_nodes
+
+    def tick(self, cost: int = 1) -> None:
+        """Counts work against the limit; raises OverBudget, or Enough where there are errors already."""
+        try:
+            self.budget.take(cost)
+        except OverBudget:
+            if self.reporter.failed:
+                raise Enough from None
+            raise
+
+    def reserve(self, count: int, step: Step | Branch, ctx: Context, span: Span) -> None:
+        """Holds the iterations of a loop against the limit before the first of them; raises OverBudget."""
+        if count > self.max_nodes:
+            raise OverBudget(
+                f"a loop of {count:,} iterations, and a network has at most {self.max_nodes:,} nodes", span, ctx.frame
+            )
+        if ctx.frame.until is None and count > 1:
+            more = count * self.forecast.iteration(step, ctx.frame.home, ctx.values)
+            if len(self.nodes) + more > self.max_nodes:
+                raise OverBudget(
+                    f"this loop makes {more:,} nodes or more, and a network has at most {self.max_nodes:,}",
+                    span,
+                    ctx.frame,
+                )
+
+    def error(
+        self, frame: BlockFrame | None, code: str, message: str, span: Span | None, help: str | Hint = ""
+    ) -> None:
+        """Reports an error with the calls that led here, and the iteration of the loop in which it is found."""
+        if frame is not None and self.iterations:
+            message += self._iteration(frame, code)
+        self.reporter.error(code, message, span, help, frame.trace if frame else ())
+
+    def _iteration(self, frame: BlockFrame, code: str) -> str:
+        """`; in b1 (k = 1)`: the iteration of this call that runs now."""
+        mine = [iteration for iteration in self.iterations if iteration.frame is frame]
+        if not mine or code not in (
+            _OF_ITERATIONS if all(i.first for i in mine) else _OF_ITERATIONS + _OF_LATER_ITERATIONS
+        ):
+            return ""
+        values = {name: value for iteration in mine for name, value in iteration.values.items()}
+        said = ", ".join(f"{name} = {str(value)[:40]}" for name, value in values.items() if value is not AMBIGUOUS)
+        return f"; in {mine[-1].path}" + f" ({said})" * bool(said)
+
+    @contextmanager
+    def iteration(self, frame: BlockFrame, path: str, values: Mapping[str, Any], first: bool) -> Iterator[None]:
+        """Runs one iteration of a loop, which errors in it name."""
+        inside = path[len(frame.prefix) + 1 :] if frame.prefix else path
+        self.iterations.append(Iteration(frame, inside, values, first))
+        try:
+            yield
+        except Mistake as e:
+            if not e.placed:
+                e.message += self._iteration(frame, e.code)
+                e.placed = True
+            raise
+        finally:
+            self.iterations.pop()
+
+    def mistake(self, frame: BlockFrame, found: Mistake, span: Span) -> None:
+        """Reports a mistake, at its own place or at `span`."""
+        trace = frame.trace if frame else ()
+        if found.placed:
+            self.reporter.error(found.code, found.message, found.span or span, found.help, trace)
+        else:
+            self.error(frame, found.code, found.message, found.span or span, found.help)
+
+    def guess(self, word: str, known: Iterable[str], meant: Callable[[str, Sequence[str]], str | None]) -> str | None:
+        """The known name that was certainly meant, for checking what follows a misspelling that is reported already."""
+        self.guesses += 1
+        found = meant(word, latest(known)) if self.guesses <= MAX_GUESSES else None
+        if found is not None and not self.last_node:
+            self.last_node = len(self.nodes) + MAX_NODES_AFTER_GUESS
+        return found
+
+    @contextmanager
+    def quietly(self) -> Iterator[None]:
+        """Reports nothing for a while."""
+        kept, self.reporter = self.reporter, Reporter()
+        try:
+            yield
+        finally:
+            self.reporter = kept
+
+    def shape_of(self, value: Val) -> Shape:
+        """The shape of a value of one tensor."""
+        (ref,) = value.refs
+        return self.nodes[ref.node].shapes[ref.out]
+
+    def callables(self, home: Document) -> Mapping[str, None]:
+        """Everything that a step may name in a file."""
+        if home not in self.known:
+            self.known[home] = dict.fromkeys([*home.blocks, *home.used, *OPS, "do", "tee"])
+        return self.known[home]
+
+    def scope(
+        self,
+        where: Where,
+        kind: str,
+        frame: BlockFrame,
+        span: Span | None,
+        block: str = "",
+        args: Mapping[str, Any] | None = None,
+        doc: str = "",
+    ) -> None:
+        """Records a scope; a second one at the same path is a mistake, and so is one that lies too deep."""
+        if where.path.count(".") >= MAX_SCOPES and span is not None:
+            raise Mistake("NS404", f"scopes lie in each other more than {MAX_SCOPES} deep", span)
+        self.fits(where.path, span)
+        if where.path in self.scopes or where.path in self.nodes:
+            self.same_path(where.path, span)
+        named = frame.inputs if block and len(frame.inputs) > 1 else {}
+        ins = {name: value.refs[0] for name, value in named.items() if len(value.refs) == 1}
+        self.scopes[where.path] = Scope(where.path, kind, where.weights, block, args or {}, ins, {}, span, doc)
+        self.weights_of[where.path] = where.weights
+
+    def leaves(self, where: Where, value: Val) -> None:
+        """Records what leaves the scope of a block by several names."""
+        if len(value.refs) > 1 and where.path in self.scopes:
+            outs = dict(zip(value.names, value.refs, strict=True))
+            self.scopes[where.path] = replace(self.scopes[where.path], outs=outs)
+
+    def fits(self, path: str, span: Span | None) -> None:
+        """Raises the mistake of a path that is too long: every node keeps its own."""
+        if len(path) > MAX_PATH:
+            raise Mistake("NS404", f"limit exceeded: a path of more than {MAX_PATH} characters", span)
+
+    def same_path(self, path: str, span: Span | None) -> None:
+        """Raises the mistake of two things at one path."""
+        first = self.nodes[path].span if path in self.nodes else self.scopes[path].span
+        raise Mistake(
+            "NS204",
+            f"two steps have the path '{path}': here and {place_of(first, span)}",
+            span,
+            "give one of them a name of its own: `name = op: ...`",
+        )
+
+    def node(
+        self,
+        op: Op,
+        operands: tuple[Ref, ...],
+        attrs: Mapping[str, Any],
+        init: Mapping[str, Any],
+        where: Where,
+        frame: BlockFrame,
+        span: Span | None,
+        doc: str = "",
+    ) -> Val:
+        """Makes a node; raises OpError, Mistake or OverBudget."""
+        self.fits(where.path, span)
+        rule = op.infer([Tensor(self.nodes[r.node].shapes[r.out]) for r in operands], attrs)
+        if where.path in self.nodes or (where.path in self.scopes and rule.weights):
+            self.same_path(where.path, span)
+        if len(self.nodes) >= self.max_nodes:
+            raise OverBudget(f"more than {self.max_nodes:,} nodes in the graph")
+        if self.last_node and len(self.nodes) >= self.last_node:
+            raise Enough
+        weights_at, written = where.weights_at()
+        node = Node(where.path, op.name, operands, rule.attrs, rule, weights_at, init, span, doc)
+        if rule.weights or rule.stats:
+            self._own(node, written, span)
+        self.nodes[where.path] = node
+        apart = sum(len(own) for _, own in where.own) // 16
+        self.budget.used -= WORK_OF_NODE - len(operands) - len(rule.shapes) - apart
+        self.traces[where.path] = frame
+        self.weights_of[where.path] = weights_at
+        count = len(rule.shapes)
+        return Val(
+            tuple(Ref(where.path, k) for k in range(count)), tuple(map(str, range(count))) if op.name == "split" else ()
+        )
+
+    def _own(self, node: Node, written: bool, span: Span | None) -> None:
+        """Checks that shared weights fit: same op, same shapes; raises Mistake."""
+        owner = self.owners.setdefault(node.weights_at, node)
+        if owner is node:
+            if written:
+                raise Mistake(
+                    "NS405",
+                    f"'{node.weights_at}' has no weights to share with '{node.path}'",
+                    span,
+                    "`share` names a step of the same structure; `own` lists what stays apart",
+                )
+            self.params += sum(math.prod(map(int, s)) for s in node.rule.weights.values())
+            if self.params > MAX_PARAMS:
+                raise OverBudget("more than 2^36 parameters")
+        elif owner.op != node.op:
+            raise Mistake(
+                "NS405", f"'{node.path}' is {node.op}, it cannot share the weights of {owner.op} '{owner.path}'", span
+            )
+        elif (owner.rule.weights, owner.rule.stats) != (node.rule.weights, node.rule.stats):
+            ours, theirs = node.rule.weights or node.rule.stats, owner.rule.weights or owner.rule.stats
+            raise Mistake(
+                "NS405",
+                f"'{node.path}' cannot share the weights of '{owner.path}': "
+                f"{_shapes(ours)} here, {_shapes(theirs)} there",
+                span,
+                "shared steps need inputs of equal width and equal arguments",
+            )
+
+
+def _shapes(tensors: Mapping[str, Shape]) -> str:
+    return ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in tensors.items())

@@ -1,0 +1,263 @@
+"""The graph: frozen nodes in a networkx MultiDiGraph that checks itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import networkx as nx
+
+from netspec.diagnostics.errors import Span
+from netspec.expressions.identifiers import Kind, Path, checked, checked_output
+from netspec.ops import OPS, Rule, Shape, Tensor, lookup
+
+
+class Ref(NamedTuple):
+    """One output of one node: the value that an operand reads."""
+
+    node: str
+    out: int = 0
+
+    def __str__(self) -> str:
+        return self.node if self.out == 0 else f"{self.node}#{self.out}"
+
+    @classmethod
+    def parse(cls, text: str) -> Ref:
+        """Reads what str() prints."""
+        node, _, out = text.partition("#")
+        return cls(node, int(out or 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One primitive op at a path, with its operands, resolved attributes and what its rule gave."""
+
+    path: Path
+    op: str
+    inputs: tuple[Ref, ...]
+    attrs: Mapping[str, Any]
+    rule: Rule
+    weights_at: Path
+    """Prefix of the weights' names; equal to `path` unless weights are shared."""
+    init: Mapping[str, Any] = field(default_factory=dict)
+    span: Span | None = field(default=None, compare=False)
+    doc: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        _checked(self)
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """The shape of each output."""
+        return self.rule.shapes
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of the first output."""
+        return self.rule.shapes[0]
+
+    def tensors(self) -> Iterator[tuple[str, Shape, bool]]:
+        """State-dict key, shape, and whether it is trained, of each weight and statistic."""
+        for name, shape in self.rule.weights.items():
+            yield f"{self.weights_at}.{name}", shape, True
+        for name, shape in self.rule.stats.items():
+            yield f"{self.weights_at}.{name}", shape, False
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A named stretch of the graph: the call of a block, a group, a branch, a tee or a round."""
+
+    path: Path
+    kind: str
+    """block, group, branch, tee or round."""
+    weights_at: Path
+    block: str = ""
+    args: Mapping[str, Any] = field(default_factory=dict)
+    """Of a block: the values of its parameters (numbers, words, lists; a block as its name)."""
+    ins: Mapping[str, Ref] = field(default_factory=dict, compare=False)
+    """Of a block with several inputs: what enters, by name."""
+    outs: Mapping[str, Ref] = field(default_factory=dict, compare=False)
+    """Of a block with several outputs: what leaves, by name."""
+    span: Span | None = field(default=None, compare=False)
+    doc: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        _checked(self)
+        if self.block:
+            checked(self.block, Kind.DOCUMENT)
+        for name in self.args:
+            checked(name, Kind.PARAM)
+        for name in (*self.ins, *self.outs):
+            checked_output(name)
+
+
+def _checked(made: Node | Scope) -> None:
+    """Makes checked paths of the texts in a node or scope; raises BadName."""
+    object.__setattr__(made, "path", Path(made.path))
+    object.__setattr__(made, "weights_at", Path(made.weights_at))
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A named result of the network."""
+
+    ref: Ref
+    loss_weight: float | None = None
+    training_only: bool = False
+
+
+class GraphError(Exception):
+    """The graph broke one of its own rules: a bug of netspec, never a user's mistake."""
+
+
+def holders(paths: Iterable[str]) -> set[str]:
+    """The paths of all scopes that hold a node at one of these paths; the empty one always does."""
+    return {path[:i] for path in paths for i, c in enumerate(path) if c == "."} | {""}
+
+
+class Graph:
+    """A network: nodes keyed by path (in the order of the spec), scopes, and named outputs; raises BadName.
+
+    A block alone has itself as the scope of the empty path. `nx` is the MultiDiGraph: node data `node` is the Node,
+    edges are keyed by operand index.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        nodes: Mapping[str, Node] | list[Node],
+        outputs: Mapping[str, Output],
+        scopes: Mapping[str, Scope] | Sequence[Scope] = (),
+        title: str = "",
+    ) -> None:
+        self.name = checked(name, Kind.DOCUMENT)
+        self.title = title
+        self.outputs = {checked_output(name): output for name, output in outputs.items()}
+        scope_list = scopes.values() if isinstance(scopes, Mapping) else scopes
+        self.scopes: dict[str, Scope] = {s.path: s for s in scope_list}
+        self._nodes: dict[str, Node] = {}
+        for node in nodes.values() if isinstance(nodes, Mapping) else nodes:
+            if node.path in self._nodes:
+                raise GraphError(f"two nodes at the path {node.path!r}")
+            self._nodes[node.path] = node
+
+    @cached_property
+    def nx(self) -> nx.MultiDiGraph:
+        """The nodes and edges, for the algorithms of networkx; made when it is asked for, as it is larger than they."""
+        made = nx.MultiDiGraph()
+        for node in self._nodes.values():
+            made.add_node(node.path, node=node)
+        for node in self._nodes.values():
+            for index, ref in enumerate(node.inputs):
+                made.add_edge(ref.node, node.path, key=index, out=ref.out)
+        return made
+
+    @property
+    def nodes(self) -> dict[str, Node]:
+        """The nodes by path, in the order of the spec, which is a topological one."""
+        if "nx" in self.__dict__:
+            return {path: data["node"] for path, data in self.nx.nodes(data=True) if data}
+        return dict(self._nodes)
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._nodes
+
+    def above(self, paths: Iterable[str]) -> set[str]:
+        """The nodes at these paths and all that they are computed from."""
+        found: set[str] = set()
+        todo = list(paths)
+        while todo:
+            path = todo.pop()
+            if path not in found:
+                found.add(path)
+                todo += [ref.node for ref in self._nodes[path].inputs]
+        return found
+
+    @property
+    def inputs(self) -> list[Node]:
+        """The nodes with op `input`."""
+        return [n for n in self.nodes.values() if n.op == "input"]
+
+    def shape(self, ref: Ref) -> Shape:
+        """The shape of a value."""
+        return self._nodes[ref.node].shapes[ref.out]
+
+    def tensors(self) -> dict[str, tuple[Shape, bool, Node]]:
+        """Every weight once, by state-dict key: its shape, whether it is trained, its first node."""
+        found: dict[str, tuple[Shape, bool, Node]] = {}
+        for node in self.nodes.values():
+            for key, shape, trained in node.tensors():
+                found.setdefault(key, (shape, trained, node))
+        return found
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Graph):
+            return NotImplemented
+        return (self.name, list(self.nodes.values()), self.outputs, self.scopes) == (
+            other.name,
+            list(other.nodes.values()),
+            other.outputs,
+            other.scopes,
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def check(self) -> Graph:
+        """Proves arity, order, edges, shapes, outputs and scopes; returns itself; raises GraphError."""
+        seen: dict[str, Node] = {}
+        shared: dict[str, Shape] = {}
+        edges = self.__dict__.get("nx")
+        for node in self.nodes.values():
+            operands = []
+            for index, ref in enumerate(node.inputs):
+                if ref.node not in seen:
+                    raise GraphError(f"{node.path} reads {ref.node}, which does not stand before it")
+                if not 0 <= ref.out < len(seen[ref.node].shapes):
+                    raise GraphError(f"{node.path} reads {ref}, which has no such output")
+                if edges is not None and edges.get_edge_data(ref.node, node.path, index) != {"out": ref.out}:
+                    raise GraphError(f"edge {index} of {node.path} differs from its operand {ref}")
+                operands.append(Tensor(seen[ref.node].shapes[ref.out]))
+            if edges is not None and edges.in_degree(node.path) != len(node.inputs):
+                raise GraphError(f"{node.path} has edges that are no operands")
+            if node.op not in OPS and lookup(node.op) is None:
+                raise GraphError(f"{node.path} has the unknown op {node.op!r}")
+            if lookup(node.op).infer(operands, node.attrs) != node.rule:  # type: ignore[union-attr]
+                raise GraphError(f"{node.path}: {node.rule} differs from the rule of {node.op}")
+            for key, shape, _ in node.tensors():
+                if shared.setdefault(key, shape) != shape:
+                    raise GraphError(f"the shared weight {key} has two shapes: {shared[key]} and {shape}")
+            seen[node.path] = node
+        for name, output in self.outputs.items():
+            if output.ref.node not in seen or not 0 <= output.ref.out < len(seen[output.ref.node].shapes):
+                raise GraphError(f"the output {name} names {output.ref}, which is not there")
+        self._check_scopes(seen)
+        return self
+
+    def _check_scopes(self, nodes: Mapping[str, Node]) -> None:
+        """Proves that scopes and joins alone hold nodes, and that the values of scopes exist; raises GraphError.
+
+        What leaves a scope was made inside or came in; a block with one input does not name what came in.
+        """
+        held = holders(nodes)
+        for path in held & nodes.keys():
+            if (op := lookup(nodes[path].op)) is None or op.arity is not None:  # a join has its branches below it
+                raise GraphError(f"the node {path} has others below it and is no join")
+        for scope in self.scopes.values():
+            if scope.path not in held:
+                raise GraphError(f"the scope {scope.path} holds no node")
+            inside = f"{scope.path}." if scope.path else ""
+            for name, ref in (*scope.ins.items(), *scope.outs.items()):
+                if ref.node not in nodes or ref.out >= len(nodes[ref.node].shapes):
+                    raise GraphError(f"'{name}' of the scope {scope.path} names {ref}, which is not there")
+            for name, ref in scope.ins.items():
+                if scope.path and ref.node.startswith(inside):
+                    raise GraphError(f"'{name}' enters the scope {scope.path}, but {ref} is made inside")
+            for name, ref in scope.outs.items():
+                if not ref.node.startswith(inside) and scope.ins and ref not in scope.ins.values():
+                    raise GraphError(f"'{name}' leaves the scope {scope.path}, but {ref} is made outside")

@@ -1,0 +1,1 @@
+"""Reports: in goes a graph or a document; out come tables, charts and pages of text."""

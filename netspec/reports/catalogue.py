@@ -1,0 +1,108 @@
+"""The shipped networks as rows of a table: what `netspec list specs` and the gallery show."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from netspec.check.expect import stated
+from netspec.diagnostics.errors import Reporter
+from netspec.elaborate.document import inputs_of
+from netspec.ops.base import Shape
+from netspec.syntax.library import shipped
+from netspec.syntax.reader import Document, read_document
+from netspec.syntax.yaml_reader import Map, Scalar, Tree, read
+
+_YEAR = re.compile(r"\b(?:19|20)\d\d\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A variant of a shipped family."""
+
+    name: str
+    family: str
+    title: str
+    year: int | None
+    params: int
+    macs: int
+    inputs: dict[str, Shape]
+    source: str
+    alias: str
+    """The variant that it only names anew; empty for all others."""
+
+
+def documents() -> Iterator[tuple[Path, Document]]:
+    """The shipped families in the order of their papers, then of their names."""
+    found = []
+    for path in shipped():
+        reporter = Reporter()
+        document = read_document(path, reporter)
+        reporter.check()
+        assert document is not None
+        found.append((year_of(document.source) or 0, path.name, path, document))
+    for _, _, path, document in sorted(found, key=lambda item: item[:2]):
+        yield path, document
+
+
+@lru_cache(maxsize=1)
+def titles() -> dict[str, tuple[str, ...]]:
+    """The titles of the shipped families and of their variants that have one, by name, read without the front end."""
+    found: dict[str, tuple[str, ...]] = {}
+    for path in shipped():
+        tree = read(path, Reporter())
+        title = tuple(_texts(tree, "title"))
+        variants = tree.get("variants") if tree is not None else None
+        own = {key.text: value for key, value in variants.entries} if isinstance(variants, Map) else {}
+        for name, value in own.items():
+            base = next(_texts(value, "of"), "")
+            found[name] = tuple(_texts(value, "title")) or tuple(_texts(own.get(base), "title")) or title
+        found.setdefault(path.stem, title)
+    return found
+
+
+def _texts(tree: Tree | None, key: str) -> Iterator[str]:
+    value = tree.get(key) if isinstance(tree, Map) else None
+    if isinstance(value, Scalar):
+        yield value.text
+
+
+def entries() -> Iterator[Entry]:
+    """Every variant; counts are the exact facts of its `expect`, or counted where it states none."""
+    for _, document in documents():
+        for variant in document.variants or [None]:
+            yield entry(document, variant)
+
+
+def entry(document: Document, variant: str | None) -> Entry:
+    """The row of one variant."""
+    expect = document.expect_for(variant)
+    params, macs = (stated(expect, what) for what in ("params", "macs"))
+    if params is None or macs is None:
+        from netspec.analysis.cost import totals
+        from netspec.network import build
+
+        counts = totals(build(document, variant).inference.nodes.values())
+        params, macs = counts.params, counts.macs
+    source = document.source_of(variant)
+    own = document.variants[variant] if variant is not None else None
+    return Entry(
+        variant or document.name,
+        document.path.stem,
+        document.title_of(variant),
+        year_of(source),
+        params,
+        macs or 0,
+        inputs_of(document, variant),
+        source,
+        own.alias if own is not None else "",
+    )
+
+
+def year_of(source: str) -> int | None:
+    """The first year that a source names."""
+    found = _YEAR.search(source)
+    return int(found[0]) if found else None

@@ -1,0 +1,116 @@
+"""What there is to say of a network, a block or a library in a page: `netspec explain SPEC`."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator
+
+from netspec.analysis.cost import totals
+from netspec.diagnostics.printer import clip
+from netspec.elaborate.document import values_of
+from netspec.network import Network
+from netspec.ops.base import show
+from netspec.reports.catalogue import year_of
+from netspec.syntax.reader import Document
+from netspec.syntax.step_reader import text
+from netspec.syntax.yaml_reader import Map, Scalar, Seq, Tree
+
+WIDTH = 120
+
+
+def of_network(network: Network, argument: str) -> str:
+    """A network or a block alone: its paper, sizes, params, blocks, variants and facts."""
+    graph, document, variant = network.inference, network.document, network.variant
+    alone = "" in network.graph.scopes
+    title = graph.title if alone else document.title_of(variant)
+    source = "" if alone else document.source_of(variant)
+    counts, trained = totals(graph.nodes.values()), totals(network.graph.nodes.values())
+    more = f" ({trained.params - counts.params:,} more in training)" if trained.params > counts.params else ""
+    lines: list[tuple[str, str]] = [
+        ("source", source),
+        ("year", str(year_of(source) or "")),
+        ("doc", "" if alone else text(document.tree.get("doc"))),
+        ("spec", document.tree.span.file),
+        *(("input", f"{n.path} {show(n.shape)}") for n in graph.inputs),
+        *(("output", f"{name} {show(graph.shape(o.ref))} from {o.ref.node}") for name, o in graph.outputs.items()),
+        ("parameters", f"{counts.params:,}{more}"),
+        ("MACs", f"{counts.macs:,} at batch 1"),
+        ("params", ", ".join(_params(network, alone))),
+        *(("block", line) for line in _blocks(network)),
+        *(() if alone else (("variants", ", ".join(document.variants)), *_facts(document, variant))),
+        ("steps", ", ".join(dict.fromkeys(path.split(".")[0] for path in network.graph.nodes))),
+        ("one step", f"netspec explain {argument} STEP"),
+    ]
+    return "\n".join([f"{graph.name}: {title}" if title else graph.name, *_aligned(lines)])
+
+
+def of_library(document: Document) -> str:
+    """A library: its blocks with their parameters."""
+    blocks = [
+        ("block", f"{block.name}({', '.join(p.name for p in block.params)})" + (f": {block.doc}" if block.doc else ""))
+        for block in document.blocks.values()
+    ]
+    lines = [("source", document.source), ("doc", text(document.tree.get("doc"))), ("spec", document.tree.span.file)]
+    last = ("one block", f"netspec explain {document.argument}:{next(iter(document.blocks), 'BLOCK')}")
+    head = f"{document.name}: {document.title}" if document.title else f"{document.name}: a library of blocks"
+    return "\n".join([head, *_aligned([*lines, *blocks, last])])
+
+
+def _aligned(lines: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Rows of a name and a text that may be long; those without a text are left out."""
+    before = ""
+    for name, said in lines:
+        if said:
+            head = f"  {'' if name == before else name:<12}"
+            yield textwrap.fill(said, WIDTH, initial_indent=head, subsequent_indent=" " * 14, break_long_words=False)
+            before = name
+
+
+def _params(network: Network, alone: bool) -> Iterator[str]:
+    """The values that `--set` may change."""
+    if alone:
+        values = dict(network.graph.scopes[""].args)
+        names = list(values)
+    else:
+        values = values_of(network.document, network.variant, network.settings)
+        names = [p.name for p in network.document.params]
+    for name in names:
+        value = values.get(name)
+        yield f"{name}={clip(_written(value), 60)}"
+
+
+def _written(value: object) -> str:
+    """A value as it is written in a spec."""
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_written, value))}]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _blocks(network: Network) -> Iterator[str]:
+    """The blocks that the network calls, how often, and what they are."""
+    calls: dict[str, int] = {}
+    docs: dict[str, str] = {}
+    for path, scope in network.graph.scopes.items():
+        if scope.block and path:
+            calls[scope.block] = calls.get(scope.block, 0) + 1
+            docs.setdefault(scope.block, scope.doc)
+    for block, count in calls.items():
+        yield f"{block} x {count}" + (f": {docs[block]}" if docs[block] else "")
+
+
+def _facts(document: Document, variant: str | None) -> Iterator[tuple[str, str]]:
+    """What `expect` states, one line for each key."""
+    expect = document.expect_for(variant)
+    for key, tree in expect.entries if expect is not None else ():
+        where = isinstance(tree, Map) and tree.get("value") is None
+        said = f"of {', '.join(tree.keys())}" if where and isinstance(tree, Map) else ", ".join(_stated(tree))
+        yield "facts", f"{key.text} {said}"
+
+
+def _stated(tree: Tree) -> Iterator[str]:
+    for fact in tree.items if isinstance(tree, Seq) else (tree,):
+        if isinstance(fact, Scalar):
+            yield fact.text
+        elif isinstance(fact, Map):
+            within, source = text(fact.get("within")), text(fact.get("source"))
+            yield text(fact.get("value")) + (f" within {within}" if within else "") + (f" ({source})" if source else "")

@@ -1,0 +1,155 @@
+"""Common mistakes of newcomers, seen in the structure of a spec: what was meant, for the help lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from netspec.diagnostics.errors import Hint, did_you_mean, nearest
+from netspec.expressions.identifiers import Kind, why_not
+from netspec.ops import OPS, aliases, lookup
+from netspec.ops.aliases import normal
+from netspec.syntax.meant import argument_help, meant_argument, meant_op, op_help
+from netspec.syntax.step_reader import BRANCH_KEYS, JOINS, KEYWORDS, split_name
+from netspec.syntax.yaml_reader import Map, Scalar, Seq, Tree
+
+SECTIONS = (
+    "netspec",
+    "name",
+    "title",
+    "source",
+    "doc",
+    "use",
+    "params",
+    "variants",
+    "let",
+    "input",
+    "blocks",
+    "body",
+    "outputs",
+    "expect",
+    "checkpoints",
+)
+"""The keys of a document."""
+
+
+def meant_key(name: str, known: Sequence[str]) -> str | None:
+    """The key of a document or block that is meant by an unknown one."""
+    return next((k for k in aliases.KEYS.get(normal(name), ()) if k in known), None) or nearest(name, known)
+
+
+def key_help(name: Scalar, value: Tree, known: Sequence[str], op: str) -> str | Hint:
+    """The help for an unknown key of a mapping, or argument of an op."""
+    if isinstance(value, Scalar) and value.plain and value.text == "" and re.match(r"\w+:\S", name.text):
+        return f"a space after the colon: {name.text.replace(':', ': ', 1)}"
+    if name.text.rstrip().endswith((")", "]")):
+        return "quote an expression with commas or brackets inside { } or [ ]"
+    if op:
+        return argument_help(name.text, known, op, f"known: {', '.join(known)}" if known else "it takes no arguments")
+    if (meant := aliases.KEYS.get(normal(name.text))) and (found := next((k for k in meant if k in known), None)):
+        return f"did you mean '{found}'?"
+    return did_you_mean(name.text, known, f"known: {', '.join(known)}")
+
+
+def missing_help(missing: Sequence[str]) -> str:
+    """The help for a missing key."""
+    return "a spec begins with `netspec: 1`, the version of the language" if missing[:1] == ["netspec"] else ""
+
+
+def value_help(node: Tree, key: str, wanted: str) -> str:
+    """The help for a value of another kind than is expected."""
+    if isinstance(node, Map) and wanted.startswith("a list of") and "step" in wanted:
+        return "each step begins with `- `"
+    if isinstance(node, Seq) and wanted.endswith("body, examples"):
+        return "the steps stand in a list under `body:`"
+    if key == "for" and isinstance(node, Map):
+        return "several names are one key, in quotes inside { }: `for: {'a, b': [[8, 1], [16, 3]]}`"
+    if key == "for":
+        listed = isinstance(node, Seq)
+        return "the loop variable stands before what it goes over, `for: {k: [8, 16]}`" if listed else "`for: {k: 5}`"
+    if not isinstance(node, Scalar):
+        return ""
+    if node.value is None and wanted.startswith("a list of steps, a path"):
+        return "a branch that does nothing is `[]`"
+    if wanted.startswith("one of int") and node.text.lower() in aliases.TYPES:
+        return f"did you mean '{aliases.TYPES[node.text.lower()]}'?"
+    if node.text.startswith("//"):
+        return "a comment begins with #"
+    if node.plain and re.match(r"- ?\w", node.text):
+        return "a space after the dash, and the list two columns further"
+    if node.plain and re.search(r"\n|\s\w+:", node.text):
+        return "write `relu:` before keywords"
+    if "a list of" in wanted and re.fullmatch(r"[\w./]+", node.text) and isinstance(node.value, str):
+        return f"write `[{node.text}]`"
+    return ""
+
+
+def op_text_help(text: str, op: str, blocks: set[str], is_op: Callable[[str], bool]) -> str | Hint:
+    """The help for what stands where an op is expected and cannot be the name of one."""
+    if called := re.fullmatch(r"(?:(\w+)\s*=\s*)?([\w.]+)\((.*)\)", text):
+        return _call_help(called[1] or "", called[2], called[3].strip(), [*OPS, *blocks])
+    if re.match(r"\w+:\S", text):
+        return f"a space after the colon: {text.replace(':', ': ', 1)}"
+    if found := re.match(r"(\w+) +([\[{0-9=].*)", op):
+        return f"a colon after the op: `{found[1]}: {found[2]}`"
+    if (words := re.fullmatch(r"(\w+) +(\w+)", op)) and is_op(words[2]):
+        return f"a name is given with `=`: `{words[1]} = {words[2]}`"
+    if re.search(r"\s\w+$|\n", op) and op.split():
+        return f"write `{op.split()[0]}:` before keywords"
+    if (bare := op.strip(" ;,.:-")) != op and is_op(bare):
+        return f"did you mean '{bare}'?"
+    if re.fullmatch(r"[\w.-]+", op):
+        return op_help(op, [*OPS, *blocks])
+    return "a step is `op`, `op: arguments` or `name = op: arguments`"
+
+
+def _call_help(name: str, op: str, inner: str, known: Sequence[str]) -> str:
+    """The step that `nn.Conv2d(3, 64, 3, padding=1)` is."""
+    meant, arguments = meant_op(op, known) or op, [a.strip() for a in inner.split(",") if a.strip()]
+    if meant != op and normal(op) in ("conv2d", "convtranspose2d", "linear", "batchnorm2d", "batchnorm1d"):
+        arguments = [a for a in arguments if "=" in a] if "norm" in meant else arguments[1:]  # the channels that enter
+    params = [p.name for p in OPS[meant].params] if meant in OPS else []
+    named = [a for a in arguments if "=" in a]
+    pairs = [(params[i] if i < len(params) else f"?{i}", a) for i, a in enumerate(arguments) if "=" not in a]
+    for key, _, value in (a.partition("=") for a in named):
+        pairs.append((meant_argument(key.strip(), params) or key.strip(), value.strip()))
+    given = ", ".join(f"{k}: {v}" for k, v in pairs) if named else ", ".join(arguments)
+    text = f": {{{given}}}" if named else f": [{given}]" if given else ""
+    return (
+        f"arguments follow a colon: `{f'{name} = ' if name else ''}{meant}{text}`"
+        if text
+        else (f"write `{f'{name} = ' if name else ''}{meant}`")
+    )
+
+
+def second_op_help(first: Scalar, second: Scalar) -> str | Hint:
+    """The help for a second key beside the op of a step that is no keyword."""
+    first_op, keyword = split_name(first.text)[1], aliases.KEYWORDS.get(normal(second.text))
+    op = lookup(first_op)
+    if normal(first_op) in ("type", "op", "layer", "classname", "module", "kind"):
+        return "a step begins with its op: `conv: {out: 8, kernel: 3}`"
+    if keyword is not None:
+        return f"did you mean '{keyword}'?" if keyword.isidentifier() else keyword
+    if first_op in JOINS:
+        return did_you_mean(second.text, KEYWORDS, "branches stand two columns further")
+    if op is not None and second.text in [p.name for p in op.params]:
+        return f"arguments stand inside the op's: `{first_op}: {{..., {second.text}: ...}}`"
+    if lookup(split_name(second.text)[1]) is not None:
+        return did_you_mean(second.text, KEYWORDS, "a second step begins with `- `")
+    return did_you_mean(second.text, KEYWORDS)
+
+
+def name_help(text: str, kind: Kind) -> str:
+    """The help for a name that cannot be one: one like it that can."""
+    cleaned = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_")[:100]
+    for other in (cleaned, f"{cleaned}_", f"n{cleaned}"):
+        if cleaned and other != text and not why_not(other, kind):
+            return f"choose another name, such as '{other}'"
+    return "choose another name"
+
+
+def branch_help(node: Map) -> str:
+    """The help for a step that stands where a branch is expected."""
+    if node.entries and all(k.text not in BRANCH_KEYS for k, _ in node.entries):
+        return "a branch is a list of steps: [[conv: [16, 1]], []]"
+    return ""

@@ -1,0 +1,99 @@
+"""Checkpoint files: which kind one is, by its name and its first bytes, and how its tensors are found."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from netspec.diagnostics.errors import DataError, UsageError
+from netspec.weights.checkpoints.archives import read_npz
+from netspec.weights.checkpoints.safetensors import read_safetensors
+from netspec.weights.checkpoints.stored import Need, State, Stored, reading, refuse
+
+_TORCH = re.compile(rb"PK|\x80")
+_ANY = re.compile(rb"PK|\x80|.{8}\{", re.DOTALL)
+BEGINNINGS = {
+    ".safetensors": re.compile(rb".{8}\{", re.DOTALL),
+    ".npz": re.compile(rb"PK"),
+    **dict.fromkeys((".pth", ".pt", ".tar", ".pkl"), _TORCH),
+    **dict.fromkeys((".bin", ".ckpt"), _ANY),
+}
+"""Checkpoints by suffix, and how each begins: a header of JSON, a zip, a zip or a pickle, any of them."""
+INDEX = ".index.json"
+_FOREIGN = {b"\x89HDF": "an HDF5 file of Keras", b"\x08": "an ONNX model"}
+
+
+def states_of(path: Path, need: Need) -> list[State]:
+    """The mappings of tensors in a checkpoint: .safetensors, .npz and an index of shards here, others through torch.
+
+    Nothing in the file is executed. Raises UsageError where it cannot be read, DataError where it is no checkpoint,
+    MissingError where torch is needed and missing.
+    """
+    with reading(path) as f:
+        head = f.read(9)
+    if path.name.lower().endswith(INDEX):
+        return [State((), _sharded(path, need))]
+    suffix = path.suffix.lower()
+    if suffix not in BEGINNINGS:
+        raise UsageError(f"{path}: checkpoints are {', '.join(BEGINNINGS)}, or an index of shards, *{INDEX}")
+    if not BEGINNINGS[suffix].match(head):
+        kinds = [s for s, beginning in BEGINNINGS.items() if beginning.match(head)]
+        foreign = [text for start, text in _FOREIGN.items() if head.startswith(start)]
+        raise DataError(
+            "NS602",
+            f"{path} is no {suffix} file by its first bytes",
+            f"it looks like {' or '.join(kinds or foreign)}" if kinds or foreign else "",
+        )
+    if suffix == ".safetensors" or BEGINNINGS[".safetensors"].match(head):
+        return [State((), read_safetensors(path, need))]
+    if suffix == ".npz":
+        return [State((), read_npz(path, need))]
+    from netspec.backend import get
+
+    found: list[State] = get("torch").read_checkpoint(path, need)
+    return found
+
+
+def _sharded(path: Path, need: Need) -> dict[str, Stored]:
+    """The tensors of all the files that an index names; raises DataError, UsageError."""
+    where = _index(path, need)
+    found: dict[str, Stored] = {}
+    for name in sorted(set(where.values())):
+        if Path(name).name != name or name in (".", "..") or name.lower().endswith(INDEX) or "\\" in name:
+            raise refuse(path, f"names the shard '{name[:100]}', which is no file beside it")
+        states = states_of(path.with_name(name), need)
+        if len(states) != 1:
+            raise refuse(path.with_name(name), f"is no shard: it has {len(states)} state dicts")
+        tensors = states[0].tensors
+        listed = {key for key, shard in where.items() if shard == name}
+        for keys, what in ((listed - set(tensors), "it lacks"), (set(tensors) - listed, "the index does not list")):
+            if keys:
+                raise refuse(path, f"does not fit its shard {name}: {what} {_some(keys)}")
+        found |= tensors
+    return {key: found[key] for key in where}
+
+
+def _index(path: Path, need: Need) -> dict[str, str]:
+    """The file of each tensor."""
+    with reading(path) as f:
+        text = f.read(need.directory + 1)
+    try:
+        found: Any = json.loads(text) if len(text) <= need.directory else None
+    except (ValueError, RecursionError):
+        found = None
+    where = found.get("weight_map") if isinstance(found, Mapping) else None
+    if not isinstance(where, dict) or not where or not all(isinstance(v, str) for v in where.values()):
+        raise refuse(
+            path,
+            "is no index of shards",
+            'it is JSON with {"weight_map": {tensor: file}}, as libraries write it beside sharded checkpoints',
+        )
+    return where
+
+
+def _some(keys: set[str]) -> str:
+    more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+    return ", ".join(k[:100] for k in sorted(keys)[:3]) + more

@@ -1,0 +1,93 @@
+"""From a checkpoint's file to the weights of a network, and what is to be said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netspec.diagnostics.errors import Diagnostic, Reporter
+from netspec.ir.selection import keys_of
+from netspec.weights.checkpoints.account import Target
+from netspec.weights.checkpoints.choose import choose
+from netspec.weights.checkpoints.complaint import complaint
+from netspec.weights.checkpoints.files import states_of
+from netspec.weights.checkpoints.sets import inner_networks, rule_sets
+from netspec.weights.checkpoints.stored import Need, State
+from netspec.weights.checkpoints.tensorflow import reordered, translated
+from netspec.weights.checkpoints.values import examine, lazily
+from netspec.weights.lazy import Arrays
+
+if TYPE_CHECKING:
+    from netspec.ir.graph import Graph
+    from netspec.network import Network
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What of a checkpoint is taken, and how its names are read."""
+
+    layers: Sequence[str] | None = None
+    """The steps whose weights come from the checkpoint; None: all."""
+    exclude: Sequence[str] = ()
+    """The steps whose weights do not."""
+    key: str | None = None
+    rules: Path | None = None
+
+
+@dataclass(slots=True)
+class Loaded:
+    """The weights that a checkpoint has for a network."""
+
+    arrays: Arrays
+    notes: list[str] = field(default_factory=list)
+    warnings: list[Diagnostic] = field(default_factory=list)
+
+
+def load(network: Network, path: Path, training: bool = False, choices: Choices | None = None) -> Loaded:
+    """The weights of a network out of a checkpoint; raises DataError, UsageError, SpecError (of rules)."""
+    choices = choices or Choices()
+    graph = network.graph if training else network.inference
+    only = selected(graph, choices)
+    shapes = network.graph.tensors()
+    need = Need(4 * sum(_count(shape) for shape, _, _ in shapes.values()), len(shapes))
+    states = [translated(state) for state in states_of(path, need)]
+    cut = {key for inner in inner_networks(network, Reporter()) for key in inner.keys()}
+    return fit(network, states, Target.of(graph, network.graph, only).beside(cut), choices)
+
+
+def fit(network: Network, states: Sequence[State], target: Target, choices: Choices) -> Loaded:
+    """The weights that a target takes of a file's tensors; raises DataError, SpecError (of rules)."""
+    sets = rule_sets(network, choices.rules)
+    choice, notes = choose(states, target, sets, choices.key)
+    if choice.account.problems:
+        raise complaint(network, states, target, sets, choice, choices.key)
+    found, tensors = choice.account, choice.account.found
+    if choice.view.state.transforms:
+        tensors = reordered(found, network.graph, target.shapes)
+        notes = [*choice.view.state.transforms, *notes]
+    warnings = examine(tensors, found.keys)
+    arrays = Arrays({path: lazily(tensors[path], shape) for path, shape in target.shapes.items()})
+    return Loaded(arrays, notes, warnings)
+
+
+def selected(graph: Graph, choices: Choices) -> Collection[str] | None:
+    """The keys that come from the checkpoint; None: all; raises UsageError for a pattern that is for no step."""
+    if choices.layers is None and not choices.exclude:
+        return None
+    keys = set(graph.tensors()) if choices.layers is None else keys_of(graph, choices.layers)
+    return keys - keys_of(graph, choices.exclude)
+
+
+def drawn(keys: Collection[str], arrays: Collection[str]) -> str:
+    """What is said of the weights that are drawn, as the checkpoint is not to give them."""
+    steps = list(dict.fromkeys(key.rpartition(".")[0] for key in keys if key not in arrays))
+    more = f", and {len(steps) - 8:,} more" if len(steps) > 8 else ""
+    return f"drawn, not from the checkpoint: {', '.join(steps[:8])}{more}"
+
+
+def _count(shape: Sequence[object]) -> int:
+    import math
+
+    return math.prod(int(str(d)) for d in shape)

@@ -1,0 +1,151 @@
+"""The rules that map the keys of foreign checkpoints to the paths of a spec."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from netspec.diagnostics.errors import Reporter, Span, did_you_mean
+from netspec.expressions.expression import ExprError, Template, parse_template
+from netspec.syntax.yaml_reader import Map, Scalar, Seq, Tree
+
+KEYS = ("from", "to", "reshape")
+_HOLE = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`{from: "features.{n}.{t}", to: "conv{n - 3}.{t}"}`: a hole is one word."""
+
+    pattern: re.Pattern[str]
+    to: Template | None
+    """None drops the tensor."""
+    reshape: bool
+    span: Span
+
+    start: str = ""
+    """The text of `from`."""
+    target: str = ""
+    """The text of `to`."""
+
+    def apply(self, key: str, values: Mapping[str, Any]) -> str | None:
+        """The path for a key that the pattern matched, by its holes and the document's values; raises ExprError."""
+        found = self.pattern.fullmatch(key)
+        assert found is not None
+        return self.fill(found.groupdict(), values)
+
+    def fill(self, holes: Mapping[str, str], values: Mapping[str, Any]) -> str | None:
+        """The path for what stands in the holes, None where the tensor is dropped; raises ExprError."""
+        words = {
+            k: int(v) if v.isdigit() and (v == "0" or v[0] != "0") and len(v) < 10 else v for k, v in holes.items()
+        }
+        return None if self.to is None else self.to.fill(_Words({**values, **words}))
+
+
+class _Words:
+    """The environment of a rule's target: its holes, and what the params and `let` of the document are."""
+
+    def __init__(self, words: Mapping[str, Any]) -> None:
+        self.words = words
+
+    def value(self, name: str) -> Any:
+        return self.words[name]
+
+    def names(self) -> Iterable[str]:
+        return self.words
+
+    def tensor(self, path: str, attr: str) -> Any:
+        raise KeyError(path)
+
+    def tick(self) -> None:
+        pass  # a rule has no loops
+
+
+def rules_of(checkpoints: Map | None, reporter: Reporter, values: Collection[str] = ()) -> dict[str, list[Rule]]:
+    """The rule sets by source, which may read `values`; mistakes in them go to the reporter."""
+    return {
+        source.text: _listed(listed, reporter, values)
+        for source, listed in (checkpoints.entries if checkpoints is not None else ())
+    }
+
+
+def rules_in(tree: Tree, name: str, reporter: Reporter, values: Collection[str] = ()) -> dict[str, list[Rule]]:
+    """The rule sets of a file: a list of rules, sources as under `checkpoints`, or a mapping with `checkpoints`."""
+    if isinstance(tree, Map) and isinstance(inner := tree.get("checkpoints"), Map):
+        tree = inner
+    if not isinstance(tree, Map):
+        return {name: _listed(tree, reporter, values, strict=True)}
+    return {source.text: _listed(listed, reporter, values, strict=True) for source, listed in tree.entries}
+
+
+def _listed(tree: Tree, reporter: Reporter, values: Collection[str], strict: bool = False) -> list[Rule]:
+    """The rules of a list; `strict` where no schema has been held against it."""
+    found = []
+    if strict and not isinstance(tree, Seq):
+        reporter.error("NS110", "rules are a list: - {from: ..., to: ...}", tree.span)
+    for item in tree.items if isinstance(tree, Seq) else ():
+        if isinstance(item, Map):
+            try:
+                found.append(_rule(item, values))
+            except ExprError as e:
+                reporter.error(e.code, e.message, e.span, e.help)
+        elif strict:
+            reporter.error("NS110", "a rule is {from: ..., to: ...}", item.span)
+    return found
+
+
+def _rule(tree: Map, values: Collection[str]) -> Rule:
+    for key, _ in tree.entries:
+        if key.text not in KEYS:
+            raise ExprError("NS111", f"a rule has no key '{key.text[:60]}'", key.span, did_you_mean(key.text, KEYS))
+    source, target = tree.get("from"), tree.get("to")
+    if not isinstance(source, Scalar) or not isinstance(target, Scalar):
+        raise ExprError("NS110", "a rule is {from: ..., to: ...}", tree.span)
+    pattern, names = _pattern(source)
+    to = None if target.value is None else parse_template(target.text, target.at)
+    unknown = sorted(to.names - {*names, *values}) if to is not None else []
+    if unknown:
+        raise ExprError(
+            "NS202",
+            f"there is no hole '{unknown[0]}' in `from`",
+            target.span,
+            did_you_mean(unknown[0], [*names, *values]),
+        )
+    reshape = tree.get("reshape")
+    return Rule(
+        pattern, to, isinstance(reshape, Scalar) and reshape.value is True, source.span, source.text, target.text
+    )
+
+
+def _pattern(source: Scalar) -> tuple[re.Pattern[str], list[str]]:
+    """What a `from` matches, and its holes; raises ExprError.
+
+    Each dotted part is matched by itself and has at most two holes, so that no rule and key need long to compare.
+    """
+    names: list[str] = []
+    for hole in _HOLE.finditer(source.text):
+        if hole[1] in names:
+            raise ExprError(
+                "NS204",
+                f"the placeholder '{hole[1]}' is a duplicate",
+                source.at(*hole.span()),
+                "give each hole its own name",
+            )
+        names.append(hole[1])
+    parts = []
+    for part in source.text.split("."):
+        pieces = _HOLE.split(part)  # text, hole, text, hole, text
+        if any("{" in p or "}" in p for p in pieces[::2]) or any(p[0].isdigit() for p in pieces[1::2]):
+            raise ExprError("NS301", "a hole of `from` is a name in braces: {n}", source.span)
+        if len(pieces) > 5 or "" in pieces[2:-1:2]:
+            raise ExprError("NS301", "a part of `from` has at most two holes, with text between them", source.span)
+        words = [f"(?P<{p}>[A-Za-z0-9_]+)" if i % 2 else re.escape(p) for i, p in enumerate(pieces)]
+        parts.append(rf"(?>{''.join(words)}(?=\.|\Z))")
+    return re.compile(r"\.".join(parts)), names
+
+
+def check_rules(checkpoints: Map, reporter: Reporter, values: Collection[str] = ()) -> None:
+    """Reports mistakes in the rules, without a checkpoint; they may read `values`."""
+    rules_of(checkpoints, reporter, values)

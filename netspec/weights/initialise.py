@@ -1,0 +1,171 @@
+"""Seeded weights in numpy, so that every backend holds the same arrays for the same seed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+
+from netspec.analysis.moments import Signal, passed
+from netspec.ir.graph import Graph, Node
+from netspec.ops import OPS
+from netspec.ops.base import LARGEST
+from netspec.weights.lazy import Arrays, Lazy
+
+WORDS = ("zeros", "ones", "he", "xavier", "bilinear")
+SPREADS = ("normal", "uniform", "truncated_normal")
+
+
+def check_init(value: Any) -> str:
+    """Why a value cannot stand under `init`; empty where it can."""
+    if isinstance(value, bool):
+        return f"an initialiser is a number, {', '.join(WORDS)}, or {{normal: std}}"
+    if isinstance(value, (int, float)):
+        return "" if abs(value) <= LARGEST else f"{value} is beyond float32: at most 3.4e38"
+    if isinstance(value, str):
+        return "" if value in WORDS else f"there is no initialiser '{value}'; known: {', '.join((*WORDS, *SPREADS))}"
+    if isinstance(value, dict) and len(value) == 1:
+        ((kind, size),) = value.items()
+        if kind in SPREADS and isinstance(size, (int, float)) and not isinstance(size, bool) and (0 <= size <= LARGEST):
+            return ""
+    return f"an initialiser is a number, {', '.join(WORDS)}, or one of {', '.join(f'{{{s}: size}}' for s in SPREADS)}"
+
+
+def initialise(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
+    """Every weight and statistic by its state-dict key, float32.
+
+    Weights of convolutions and linear layers are He-normal by their fan-in (He et al. 2015, Delving Deep, eq. 10),
+    biases 0, norms the identity; `init` in the spec says otherwise. A tensor's values depend on the seed and its key.
+    """
+    return lazily(graph, seed).all()
+
+
+def lazily(graph: Graph, seed: int = 0) -> Arrays:
+    """The same, each tensor made when it is asked for."""
+
+    def value(key: str, shape: tuple[int, ...], node: Node) -> np.ndarray:
+        return _initial(node, key, shape, np.random.default_rng([seed, crc32(key.encode())]))
+
+    tensors = ((key, tuple(map(int, shape)), node) for key, (shape, _, node) in graph.tensors().items())
+    return Arrays(
+        {key: Lazy(shape, np.dtype(np.float32), partial(value, key, shape, node)) for key, shape, node in tensors}
+    )
+
+
+def _initial(node: Node, key: str, size: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    name = key.rpartition(".")[2]
+    if name in node.init:
+        return _written(node.init[name], size, _fans(node, size), rng)
+    if name == "weight" and len(size) > 1:
+        return _normal(rng, size, math.sqrt(2 / _fans(node, size)[0]))
+    return np.full(size, OPS[node.op].init.get(name, 1 if name in ("weight", "running_var") else 0), np.float32)
+
+
+def _written(value: Any, size: tuple[int, ...], fans: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
+    """A tensor by its `init`: a constant, he, xavier, or a spread.
+
+    `xavier` is U(-a, a) with a = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010, eq. 16); a truncated normal is
+    cut at two standard deviations. `bilinear` is the interpolation that a transposed convolution begins with in FCN.
+    """
+    fan_in, fan_out = fans
+    if isinstance(value, Mapping):
+        ((kind, spread),) = value.items()
+        if kind == "uniform":
+            return _uniform(rng, size, spread)
+        drawn = _normal(rng, size, 1)
+        if kind == "truncated_normal":
+            _cut(rng, drawn.reshape(-1))
+        drawn *= np.float32(spread)
+        return drawn
+    if value == "bilinear":
+        return _bilinear(size)
+    if value == "he":
+        return _normal(rng, size, math.sqrt(2 / fan_in))
+    if value == "xavier":
+        return _uniform(rng, size, math.sqrt(6 / (fan_in + fan_out)))
+    return np.full(size, {"zeros": 0, "ones": 1}.get(value, value), np.float32)
+
+
+def _bilinear(size: tuple[int, ...]) -> np.ndarray:
+    """Each channel by itself, its kernel the tent of bilinear interpolation (Long et al. 2015, section 3.3)."""
+    found = np.zeros(size, np.float32)
+    if len(size) == 4:
+        tents = []
+        for k in size[2:]:
+            factor = (k + 1) // 2
+            tents.append(1 - np.abs(np.arange(k) - (factor - 1 if k % 2 else factor - 0.5)) / factor)
+        for channel in range(min(size[:2])):
+            found[channel, channel] = np.outer(*tents)
+    return found
+
+
+# In place, as the largest tensor decides how much memory it takes to write a network.
+
+
+def _cut(rng: np.random.Generator, drawn: np.ndarray) -> None:
+    """Draws again what lies outside of two deviations, until nothing does."""
+    step = 2**20
+    outside = np.concatenate(
+        [np.flatnonzero(np.abs(drawn[i : i + step]) > 2) + i for i in range(0, drawn.size, step)]
+        or [np.empty(0, np.intp)]
+    )
+    while outside.size:
+        drawn[outside] = _normal(rng, (outside.size,), 1)
+        outside = outside[np.abs(drawn[outside]) > 2]
+
+
+def _uniform(rng: np.random.Generator, size: tuple[int, ...], reach: float) -> np.ndarray:
+    drawn = rng.random(size, np.float32)
+    drawn *= 2
+    drawn -= 1
+    drawn *= np.float32(reach)
+    return drawn
+
+
+def _normal(rng: np.random.Generator, size: tuple[int, ...], std: float) -> np.ndarray:
+    drawn = rng.standard_normal(size, np.float32)
+    drawn *= np.float32(std)
+    return drawn
+
+
+def _fans(node: Node, size: tuple[int, ...]) -> tuple[float, float]:
+    """Fan-in and fan-out of (out, in, kh, kw), of (out, in), or of a transposed convolution's (in, out, kh, kw)."""
+    if len(size) == 1:
+        return size[0], size[0]
+    area = math.prod(size[2:])
+    if node.op == "conv_transpose":  # its windows overlap: a pixel gets area / stride^2 of each map
+        covered = area / math.prod(node.attrs["stride"])
+        return size[0] // node.attrs["groups"] * covered, size[1] * covered
+    return size[1] * area, size[0] * area
+
+
+def draw(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
+    """Weights for comparing outputs: every tensor is random, and signals keep their size through hundreds of layers.
+
+    Norms: scale and variance 0.5 to 1.5, shift and mean within 0.2; biases are within 0.1. Weights of convolutions and
+    linear layers are normal, so wide that about unit variance leaves them, whatever additions and activations made of
+    their input. Hundreds of layers without shortcuts forget their input all the same, whatever their weights.
+    """
+    found: dict[str, np.ndarray] = {}
+    signals: dict[str, Signal] = {}
+    for node in graph.nodes.values():
+        entering = [signals[ref.node] for ref in node.inputs]
+        for key, shape, _ in node.tensors():
+            if key not in found:
+                found[key] = _drawn(node, key, tuple(map(int, shape)), seed, max(s.power for s in entering))
+        signals[node.path] = passed(node, entering, [graph.shape(ref) for ref in node.inputs])
+    return found
+
+
+def _drawn(node: Node, key: str, size: tuple[int, ...], seed: int, power: float) -> np.ndarray:
+    rng, name = np.random.default_rng([seed, 1, crc32(key.encode())]), key.rpartition(".")[2]
+    if len(size) > 1:
+        return _normal(rng, size, 1 / math.sqrt(_fans(node, size)[0] * power))
+    if name in ("weight", "running_var"):
+        return rng.random(size, np.float32) + np.float32(0.5)
+    reach = 0.1 if node.op in ("conv", "linear", "conv_transpose") else 0.2
+    return _uniform(rng, size, reach)
