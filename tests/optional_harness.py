@@ -97,14 +97,13 @@ COMMANDS: list[tuple[str, list[str]]] = [
 
 def python_calls() -> dict[str, tuple[Callable[[], Any], list[str]]]:
     """A call of every public function and method, by its name; one with arguments of several kinds has several."""
-    from netspec.weights.checkpoints import files, load, safetensors
-
     import netspec
     from netspec import backend, draw, optional
     from netspec.backend import Options, get
     from netspec.draw.formats import graphviz
     from netspec.reports import plot
     from netspec.running import feeds, ports, sizes
+    from netspec.weights.checkpoints import files, load, safetensors
     from netspec.weights.checkpoints.stored import Need
 
     net = netspec.load("net.yaml")
