@@ -14,7 +14,7 @@ from netspec.elaborate.state import MAX_NODES, Budget, InputSize
 from netspec.ir.graph import Graph
 from netspec.ir.selection import frozen_nodes
 from netspec.passes import NAMED, Pass, inference
-from netspec.passes.resize import Misfit, resize
+from netspec.passes.resize import ShapeMismatch, resize
 from netspec.syntax.reader import Document, lineage, read_document
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def build(
                 graph = rewrite(graph).check()
             try:
                 graph = resize(graph, shapes).check()
-            except Misfit as e:
+            except ShapeMismatch as e:
                 reporter.error(e.error.code, f"{e.node.path}: {e}", e.node.span, e.error.help)
     checked = _checked(graph, reporter)
     if input is not None or settings:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netspec.diagnostics.errors import Source, Span
-from netspec.expressions.expression import ExprError, evaluate, free_names, parse_expr, parse_template
+from netspec.expressions.expression import ExpressionError, evaluate, free_names, parse_expr, parse_template
 
 
 class Env:
@@ -41,8 +41,8 @@ def value(text: str) -> Any:
     return evaluate(parse_expr(text, place), Env())
 
 
-def error(text: str) -> ExprError:
-    with pytest.raises(ExprError) as caught:
+def error(text: str) -> ExpressionError:
+    with pytest.raises(ExpressionError) as caught:
         value(text)
     return caught.value
 
@@ -155,7 +155,7 @@ def test_templates() -> None:
     assert parse_template("{opt}{a}", place).fill(Env()) == "A3"
     assert parse_template("plain", place).is_plain
     for bad in ("a{", "a}", "a{1 +}", "a{f}", "a{flag}"):
-        with pytest.raises(ExprError):
+        with pytest.raises(ExpressionError):
             parse_template(bad, place).fill(Env())
 
 
@@ -189,7 +189,7 @@ def test_arithmetic_is_pythons(left: str, sign: str, right: str) -> None:
 def test_any_text_gives_a_value_or_an_error(text: str) -> None:
     try:
         evaluate(parse_expr(text, place), Env())
-    except ExprError as e:
+    except ExpressionError as e:
         assert e.span is not None
     except KeyError:
         pass  # this environment's own, for tensors that it lacks

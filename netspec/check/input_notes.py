@@ -14,7 +14,7 @@ from netspec.ir.graph import Graph, GraphError, Node
 from netspec.ops import Shape
 from netspec.ops.base import OpError, show
 from netspec.passes import NAMED, inference
-from netspec.passes.resize import Misfit, resize
+from netspec.passes.resize import ShapeMismatch, resize
 from netspec.syntax.reader import Document, lineage
 
 
@@ -80,7 +80,7 @@ def _keeps(document: Document, variant: str | None, before: Graph, shapes: Mappi
         )
         try:
             resize(form, dict(shapes))
-        except Misfit:
+        except ShapeMismatch:
             return f"{means} keeps them, for inputs of {own} or more"
         return f"{means} keeps them" + (f" (by the pass `{name}`)" if having else "")
     return ""

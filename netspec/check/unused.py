@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from netspec.diagnostics.errors import Reporter, Span, did_you_mean, nearest
 from netspec.elaborate.arguments import torn
-from netspec.expressions.expression import ExprError, Template, free_names, parse_expr, parse_template, place_of
+from netspec.expressions.expression import ExpressionError, Template, free_names, parse_expr, parse_template, place_of
 from netspec.ops import OPS, lookup
 from netspec.syntax.library import libraries_of
 from netspec.syntax.meant import argument_help, op_help
@@ -124,7 +124,7 @@ class _Look:
         for scalar, start in expressions(tree, always):
             try:
                 parsed = parse_expr(scalar.text[start:], lambda i, j, s=scalar, o=start: s.at(i + o, j + o))  # type: ignore[misc]
-            except ExprError as e:
+            except ExpressionError as e:
                 self.reporter.error(e.code, e.message, e.span or scalar.span, e.help)
                 continue
             unknown = [] if self.open else [name for name in parsed.parsed.names if name not in known]
@@ -234,7 +234,7 @@ def _reads(tree: Tree) -> tuple[set[str], set[str]]:
         for scalar, start in expressions(node, always):
             try:
                 reads.update(free_names(parse_expr(scalar.text[start:], scalar.at)))
-            except ExprError:
+            except ExpressionError:
                 pass  # reported where it is evaluated
     return reads, words
 
@@ -261,5 +261,5 @@ def _template_names(scalar: Scalar, reads: set[str]) -> None:
     if "{" in scalar.text and not scalar.text.startswith("="):
         try:
             reads.update(parse_template(scalar.text, scalar.at).names)
-        except ExprError:
+        except ExpressionError:
             pass  # a text with braces that is no template

@@ -114,7 +114,7 @@ class Diagnostic:
         return f"{where}{self.severity}[{self.code}]: {self.message}"
 
 
-class Mistake(Exception):
+class SemanticError(Exception):
     """Something is wrong in a spec; whoever catches it knows the place where it has none."""
 
     def __init__(self, code: str, message: str, span: Span | None = None, help: str | Hint = "") -> None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from netspec.diagnostics.errors import MAX_KNOWN, Span, did_you_mean, listed
-from netspec.elaborate.values import BlockValue, Env, Mistake, Poisoned, Word
+from netspec.elaborate.values import BlockValue, Env, Poisoned, SemanticError, Word
 from netspec.expressions.arithmetic import MAX_LIST, weight
-from netspec.expressions.expression import ExprError, Template, evaluate, parse_expr
+from netspec.expressions.expression import ExpressionError, Template, evaluate, parse_expr
 from netspec.expressions.identifiers import Kind, clipped, why_not
 from netspec.ops import lookup
 from netspec.ops.aliases import TYPES
@@ -118,7 +118,7 @@ def torn(args: Tree | None) -> Scalar | None:
 
 
 def scalar(env: Env, tree: Scalar) -> Any:
-    """A scalar's value: what starts with `=` is computed, the rest is what it is; raises Mistake."""
+    """A scalar's value: what starts with `=` is computed, the rest is what it is; raises SemanticError."""
     if tree.text.startswith("=") and len(tree.text) > 1:
         return expression(env, tree, 1)
     value = tree.value
@@ -130,19 +130,19 @@ def scalar(env: Env, tree: Scalar) -> Any:
 
 
 def expression(env: Env, tree: Scalar, start: int | None = None) -> Any:
-    """A scalar that always is an expression; a leading `=` changes nothing; raises Mistake."""
+    """A scalar that always is an expression; a leading `=` changes nothing; raises SemanticError."""
     if start is None:
         start = 1 if tree.text.startswith("=") else 0
     try:
         return evaluate(parse_expr(tree.text[start:], lambda i, j: tree.at(i + start, j + start)), env)
-    except ExprError as e:
-        raise Mistake(e.code, e.message, e.span or tree.span, e.help) from None
-    except Mistake as e:
-        raise Mistake(e.code, e.message, e.span or tree.span, e.help) from None
+    except ExpressionError as e:
+        raise SemanticError(e.code, e.message, e.span or tree.span, e.help) from None
+    except SemanticError as e:
+        raise SemanticError(e.code, e.message, e.span or tree.span, e.help) from None
 
 
 def literal(env: Env, tree: Tree) -> Any:
-    """A scalar or a list of them, deeply; raises Mistake."""
+    """A scalar or a list of them, deeply; raises SemanticError."""
     if isinstance(tree, Scalar):
         env.run.tick()
         value = scalar(env, tree)
@@ -152,37 +152,39 @@ def literal(env: Env, tree: Tree) -> Any:
     if isinstance(tree, Seq):
         found = [literal(env, item) for item in tree.items]
         if any(isinstance(v, list) for v in found) and weight(found) > MAX_LIST:
-            raise Mistake("NS304", f"limit exceeded: a list has at most {MAX_LIST:,} values", tree.span)
+            raise SemanticError("NS304", f"limit exceeded: a list has at most {MAX_LIST:,} values", tree.span)
         return found
-    raise Mistake("NS302", "a mapping cannot be used here", tree.span, "numbers, strings, lists and `=expressions` can")
+    raise SemanticError(
+        "NS302", "a mapping cannot be used here", tree.span, "numbers, strings, lists and `=expressions` can"
+    )
 
 
 def fill(env: Env, template: Template, at: Span) -> str:
-    """The text of a template, its holes computed; raises Mistake."""
+    """The text of a template, its holes computed; raises SemanticError."""
     try:
         return template.fill(env)
-    except ExprError as e:
-        raise Mistake(e.code, e.message, e.span or at, e.help) from None
-    except Mistake as e:
-        raise Mistake(e.code, e.message, e.span or at, e.help) from None
+    except ExpressionError as e:
+        raise SemanticError(e.code, e.message, e.span or at, e.help) from None
+    except SemanticError as e:
+        raise SemanticError(e.code, e.message, e.span or at, e.help) from None
 
 
 def filled_name(env: Env, template: Template, kind: Kind, at: Span) -> str:
-    """The name that a template gives, which what fills it may make no name; raises Mistake at the placeholder."""
+    """The name that a template gives, which what fills it may make no name; raises SemanticError at the placeholder."""
     name = fill(env, template, at)
     if why := why_not(name, kind):
         culprit = next((span for span, text in template.filled(env) if not re.fullmatch(r"\w+", text, re.ASCII)), at)
-        raise Mistake(
+        raise SemanticError(
             "NS205", f"this makes the name '{clipped(name)}', which cannot be the name of {kind.value}: {why}", culprit
         )
     return name
 
 
 def condition(env: Env, tree: Tree, what: str) -> bool:
-    """`when` and `only_if`: an expression that gives a bool; raises Mistake."""
+    """`when` and `only_if`: an expression that gives a bool; raises SemanticError."""
     value = expression(env, tree) if isinstance(tree, Scalar) else None
     if not isinstance(value, bool):
-        raise Mistake(
+        raise SemanticError(
             "NS302",
             f"'{what}' expects true or false, got {describe(value)}",
             tree.span,
@@ -192,13 +194,13 @@ def condition(env: Env, tree: Tree, what: str) -> bool:
 
 
 def argument(env: Env, tree: Tree, type_: str, name: str, one_of: Sequence[Any] = (), low: float | None = None) -> Any:
-    """The value of one argument, of the declared type; raises Mistake or Poisoned."""
+    """The value of one argument, of the declared type; raises SemanticError or Poisoned."""
     if type_ == "block" and isinstance(tree, Map):
         return _block_with_args(env, tree)
     value = literal(env, tree)
     value = typed(env, value, type_, name, tree)
     if one_of and value not in one_of:
-        raise Mistake(
+        raise SemanticError(
             "NS307",
             f"'{name}' is one of {', '.join(map(str, one_of[:20]))}{', ...' * (len(one_of) > 20)}, "
             f"got {describe(value)}",
@@ -206,17 +208,17 @@ def argument(env: Env, tree: Tree, type_: str, name: str, one_of: Sequence[Any] 
             did_you_mean(str(value), map(str, one_of[:MAX_KNOWN])),
         )
     if low is not None and isinstance(value, (int, float)) and value < low:
-        raise Mistake("NS307", f"'{name}' must be at least {low:g}, got {value}", tree.span)
+        raise SemanticError("NS307", f"'{name}' must be at least {low:g}, got {value}", tree.span)
     return value
 
 
 def typed(env: Env, value: Any, type_: str, name: str, tree: Tree) -> Any:
-    """The value, if it is of the type; a word becomes a block where one is expected; raises Mistake."""
+    """The value, if it is of the type; a word becomes a block where one is expected; raises SemanticError."""
     if type_ == "block":
         return resolve_block(env, value, tree)
     if fits(value, type_):
         return float(value) if type_ == "float" and abs(value) < 2**53 else value
-    raise Mistake(
+    raise SemanticError(
         "NS302", f"'{name}' expects {WANTED[type_]}, got {describe(value)}", tree.span, _help(env, value, type_, tree)
     )
 
@@ -332,7 +334,7 @@ def _number_help(value: str) -> str:
 def _block_with_args(env: Env, tree: Map) -> BlockValue:
     """`{leaky_relu: 0.1}`: a block with arguments, as a value."""
     if len(tree.entries) != 1:
-        raise Mistake("NS302", "a block with arguments is one entry, `{leaky_relu: 0.1}`", tree.span)
+        raise SemanticError("NS302", "a block with arguments is one entry, `{leaky_relu: 0.1}`", tree.span)
     ((key, args),) = tree.entries
     word = Word(key.text)
     word.home, word.frame = env.frame.home, env.frame
@@ -341,14 +343,16 @@ def _block_with_args(env: Env, tree: Map) -> BlockValue:
 
 
 def resolve_block(env: Env, value: Any, tree: Tree) -> BlockValue:
-    """A word as the block or op that it names where it was written; raises Mistake."""
+    """A word as the block or op that it names where it was written; raises SemanticError."""
     if isinstance(value, BlockValue):
         return value
     if not isinstance(value, str):
-        raise Mistake("NS302", f"the name of a block or op is expected, got {describe(value)}", tree.span)
+        raise SemanticError("NS302", f"the name of a block or op is expected, got {describe(value)}", tree.span)
     bound = env.values.get(value)
     if isinstance(bound, BlockValue):
-        raise Mistake("NS302", f"a block is expected, '{value}' is a string", tree.span, f"`={value}` is the parameter")
+        raise SemanticError(
+            "NS302", f"a block is expected, '{value}' is a string", tree.span, f"`={value}` is the parameter"
+        )
     home = getattr(value, "home", None) or env.frame.home
     target = home.callable(value)
     if isinstance(target, BlockDecl) and target.failed:
@@ -357,7 +361,7 @@ def resolve_block(env: Env, value: Any, tree: Tree) -> BlockValue:
         if home.open & {"use", "blocks"}:
             raise Poisoned
         help_ = op_help(value, env.run.callables(home))
-        raise Mistake("NS201", f"there is no block or op '{value}'", tree.span, help_)
+        raise SemanticError("NS201", f"there is no block or op '{value}'", tree.span, help_)
     return BlockValue(str(value), target)
 
 

@@ -6,7 +6,7 @@ from netspec.diagnostics.errors import did_you_mean
 from netspec.elaborate.arguments import Slot, collect
 from netspec.elaborate.call import Result, enter, input_entries, parameters, replace_default, run_body, shown
 from netspec.elaborate.state import Context, Run, Where
-from netspec.elaborate.values import POISON, Env, Mistake, Names, Poisoned, Val
+from netspec.elaborate.values import POISON, Env, Names, Poisoned, SemanticError, Val
 from netspec.expressions.identifiers import clipped
 from netspec.syntax.reader import Document, lineage
 from netspec.syntax.step_reader import Step
@@ -28,7 +28,7 @@ def network(
     names = Names()
     declared = input_names(doc)
     if entering.ok and len(entering.refs) != len(declared):
-        raise Mistake("NS401", f"'{doc.name}' takes {len(declared)} values, got {len(entering.refs)}", step.span)
+        raise SemanticError("NS401", f"'{doc.name}' takes {len(declared)} values, got {len(entering.refs)}", step.span)
     frame.inputs = {n: Val((entering.refs[i],)) if entering.ok else POISON for i, n in enumerate(declared)}
     names.entries |= input_entries(frame, where, input_places(doc))
     settings: dict[str, Tree] = {}
@@ -68,17 +68,17 @@ def network(
         if end is not None and end.value is POISON:
             raise Poisoned
         place, message = until.span if until else None, f"'{doc.name}' has no step '{frame.until}'"
-        raise Mistake("NS203", message, place, did_you_mean(frame.until, names.entries))
+        raise SemanticError("NS203", message, place, did_you_mean(frame.until, names.entries))
     return value, names
 
 
 def _variant(doc: Document, tree: Tree) -> str:
-    """The variant that an argument names; raises Mistake, Poisoned where its declaration is refused."""
+    """The variant that an argument names; raises SemanticError, Poisoned where its declaration is refused."""
     name = tree.text if isinstance(tree, Scalar) else ""
     if name not in doc.variants:
         if name in doc.refused:
             raise Poisoned
-        raise Mistake(
+        raise SemanticError(
             "NS202", f"'{doc.name}' has no variant '{clipped(name)}'", tree.span, did_you_mean(name, doc.variants)
         )
     return name

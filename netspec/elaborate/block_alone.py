@@ -23,7 +23,7 @@ from netspec.elaborate.state import (
     Run,
     Where,
 )
-from netspec.elaborate.values import POISON, BlockFrame, Env, Mistake, Names, Poisoned, Val
+from netspec.elaborate.values import POISON, BlockFrame, Env, Names, Poisoned, SemanticError, Val
 from netspec.ir.graph import Graph, Output
 from netspec.passes.scopes import carried
 from netspec.syntax.reader import Document
@@ -119,8 +119,8 @@ def _build(run: Run, decl: BlockDecl, args: Tree | None, chosen: Map | None, siz
     step = Step(decl.name, at, 0, None, decl.name, args, {}, {})
     try:
         value = block(run, decl, step, Context(frame, {}, Names(), Where()), args, env, entering, Where())
-    except Mistake as e:
-        run.mistake(frame, e, at.span)
+    except SemanticError as e:
+        run.report(frame, e, at.span)
         return None
     except Poisoned:
         return None

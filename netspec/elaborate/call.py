@@ -10,7 +10,18 @@ from netspec.diagnostics.errors import Frame, Span, did_you_mean, listed
 from netspec.elaborate.arguments import Slot, argument, collect, literal, type_of
 from netspec.elaborate.state import CALL, PARAM, Context, Run, Where
 from netspec.elaborate.unknown import check_arguments, may_make, named
-from netspec.elaborate.values import POISON, BlockFrame, BlockValue, Entry, Env, Mistake, Names, Poisoned, Val, Word
+from netspec.elaborate.values import (
+    POISON,
+    BlockFrame,
+    BlockValue,
+    Entry,
+    Env,
+    Names,
+    Poisoned,
+    SemanticError,
+    Val,
+    Word,
+)
 from netspec.expressions.arithmetic import weight
 from netspec.ops import Op, OpError, lookup
 from netspec.ops.base import freeze
@@ -30,7 +41,9 @@ def call(run: Run, step: Step, ctx: Context, entering: Val, where: Where) -> Res
         args, arg_env = step.args, env
         if bound.args is not None:
             if step.args is not None:
-                raise Mistake("NS306", f"'{step.op}' has its arguments already: it was given with them", step.span)
+                raise SemanticError(
+                    "NS306", f"'{step.op}' has its arguments already: it was given with them", step.span
+                )
             args, arg_env = bound.args, bound.env or env
         return _target(run, bound.target or lookup(bound.name), step, ctx, args, arg_env, entering, where)
     if bound is POISON:
@@ -85,8 +98,8 @@ def primitive(
             else:
                 param = op.param(name)
                 values[name] = argument(env, tree, param.type, name, param.one_of)
-        except Mistake as e:
-            run.mistake(ctx.frame, e, tree.span)
+        except SemanticError as e:
+            run.report(ctx.frame, e, tree.span)
             ok = False
         except Poisoned:
             ok = False
@@ -100,7 +113,7 @@ def primitive(
     if not ok or not entering.ok:
         return POISON
     if op.arity is not None and len(entering.refs) != op.arity:
-        raise Mistake(
+        raise SemanticError(
             "NS401",
             f"'{op.name}' takes {op.arity} value{'s' * (op.arity != 1)}, got {len(entering.refs)}",
             step.span,
@@ -130,15 +143,15 @@ def _list(names: Sequence[str]) -> str:
 
 
 def _initialisers(env: Env, op: Op, tree: Tree) -> dict[str, Any]:
-    """`init: {weight: zeros, bias: -2}`; raises Mistake."""
+    """`init: {weight: zeros, bias: -2}`; raises SemanticError."""
     from netspec.weights.initialise import check_init
 
     if not isinstance(tree, Map):
-        raise Mistake("NS302", "`init` names tensors: `{weight: zeros, bias: -2}`", tree.span)
+        raise SemanticError("NS302", "`init` names tensors: `{weight: zeros, bias: -2}`", tree.span)
     found: dict[str, Any] = {}
     for key, value in tree.entries:
         if key.text not in op.weights:
-            raise Mistake(
+            raise SemanticError(
                 "NS206", f"'{op.name}' has no tensor '{key.text}'", key.span, did_you_mean(key.text, op.weights)
             )
         if isinstance(value, Map):
@@ -149,7 +162,7 @@ def _initialisers(env: Env, op: Op, tree: Tree) -> dict[str, Any]:
             found[key.text] = str(found[key.text])
         problem = check_init(found[key.text])
         if problem:
-            raise Mistake("NS307", problem, value.span)
+            raise SemanticError("NS307", problem, value.span)
     return found
 
 
@@ -189,7 +202,7 @@ def enter(
 ) -> BlockFrame:
     depth = ctx.frame.depth + 1
     if depth > MAX_DEPTH:
-        raise Mistake(
+        raise SemanticError(
             "NS404",
             f"blocks call each other more than {MAX_DEPTH} deep",
             span,
@@ -201,17 +214,17 @@ def enter(
 
 
 def _inputs(decl: BlockDecl, step: Step, entering: Val) -> dict[str, Val]:
-    """What enters, by the block's names of its inputs; raises Mistake."""
+    """What enters, by the block's names of its inputs; raises SemanticError."""
     if not decl.inputs:
         if entering.ok and len(entering.refs) != 1:
-            raise Mistake(
+            raise SemanticError(
                 "NS401", f"'{decl.name}' takes one value, got {len(entering.refs)}", step.span, _which(entering)
             )
         return {"x": entering}
     if not entering.ok:
         return {s.text: entering for s in decl.inputs}
     if len(entering.refs) != len(decl.inputs):
-        raise Mistake(
+        raise SemanticError(
             "NS401",
             f"'{decl.name}' takes {len(decl.inputs)} values ({listed([s.text for s in decl.inputs])}), "
             f"got {len(entering.refs)}",
@@ -262,9 +275,9 @@ def parameters(
             else:
                 values[p.name] = POISON
                 missing.append(p.name)
-        except Mistake as e:
+        except SemanticError as e:
             tree = given.get(p.name) or p.default
-            run.mistake(arg_env.frame if p.name in given else env.frame, e, tree.span if tree else at)
+            run.report(arg_env.frame if p.name in given else env.frame, e, tree.span if tree else at)
             values[p.name] = POISON
         except Poisoned:
             values[p.name] = POISON
@@ -286,7 +299,7 @@ def _given(p: ParamDecl, tree: Tree, arg_env: Env, env: Env) -> Any:
         return argument(arg_env, tree, p.type, p.name, one_of, low)
     try:
         kind = type_of(literal(env, p.default)) if p.default is not None else ""
-    except (Mistake, Poisoned):
+    except (SemanticError, Poisoned):
         kind = ""  # the default cannot be computed here, which is no fault of the argument
     return argument(arg_env, tree, kind, p.name, one_of, low)
 
@@ -308,8 +321,8 @@ def lets(run: Run, written: Sequence[tuple[Scalar, Tree]], env: Env) -> dict[str
             continue
         try:
             values[key.text] = literal(inner, tree)
-        except Mistake as e:
-            run.mistake(env.frame, e, tree.span)
+        except SemanticError as e:
+            run.report(env.frame, e, tree.span)
             values[key.text] = POISON
         except Poisoned:
             values[key.text] = POISON
@@ -332,8 +345,8 @@ def _outputs(run: Run, outputs: Sequence[Scalar], ctx: Context) -> Val:
         env = Env(run, ctx.frame, ctx.values, ctx.names)
         try:
             refs += env.read(scalar.text).refs
-        except Mistake as e:
-            run.mistake(ctx.frame, e, scalar.span)
+        except SemanticError as e:
+            run.report(ctx.frame, e, scalar.span)
             return POISON
         except Poisoned:
             return POISON

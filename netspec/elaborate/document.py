@@ -28,7 +28,7 @@ from netspec.elaborate.state import (
     Where,
 )
 from netspec.elaborate.steps import run_steps
-from netspec.elaborate.values import POISON, BlockFrame, Entry, Env, Mistake, Names, Poisoned, Val
+from netspec.elaborate.values import POISON, BlockFrame, Entry, Env, Names, Poisoned, SemanticError, Val
 from netspec.expressions.expression import parse_template
 from netspec.expressions.identifiers import Kind, Path, clipped, why_not
 from netspec.ir.graph import Graph, Output
@@ -207,7 +207,7 @@ def _setting(p: ParamDecl, value: Any, env: Env) -> ParamDecl:
         from netspec.elaborate.arguments import argument
 
         argument(env, given, kind, p.name)
-    except Mistake as e:
+    except SemanticError as e:
         raise UsageError(f"--set {p.name}: {e.message}", e.help) from None
     except Poisoned:
         pass
@@ -277,15 +277,19 @@ def _input(run: Run, frame: BlockFrame, name: str, tree: Tree | None, env: Env, 
             shape = [*head, *size]
         symbol = str(shape.pop(0)) if whole and isinstance(shape, list) and shape and isinstance(shape[0], str) else "N"
         if why := why_not(symbol, Kind.SYMBOL):
-            raise Mistake("NS205", f"'{clipped(symbol)}' cannot be the name of {Kind.SYMBOL.value}: {why}", tree.span)
+            raise SemanticError(
+                "NS205", f"'{clipped(symbol)}' cannot be the name of {Kind.SYMBOL.value}: {why}", tree.span
+            )
         if sample not in OPS["input"].param("sample").one_of and sample:
-            raise Mistake("NS307", f"'sample' is one of {', '.join(OPS['input'].param('sample').one_of)}", tree.span)
+            raise SemanticError(
+                "NS307", f"'sample' is one of {', '.join(OPS['input'].param('sample').one_of)}", tree.span
+            )
         if not isinstance(shape, list) or not shape or not all(isinstance(d, int) and d is not True for d in shape):
-            raise Mistake("NS302", _SIZES, tree.span, "the batch is left out")
+            raise SemanticError("NS302", _SIZES, tree.span, "the batch is left out")
         attrs = {"shape": (symbol, *shape)} | ({"sample": sample} if sample else {})
         return run.node(OPS["input"], (), attrs, {}, Where(Path(name), Path(name)), frame, tree.span)
-    except Mistake as e:
-        run.mistake(frame, e, tree.span)
+    except SemanticError as e:
+        run.report(frame, e, tree.span)
     except OpError as e:
         run.error(frame, "NS401", str(e), tree.span, e.help)
     except Poisoned:
@@ -313,13 +317,13 @@ def output_values(run: Run, doc: Document, ctx: Context, last: Val) -> dict[str,
             output, path = _output(run, ctx, tree)
             name = name or path
             if name in found:
-                raise Mistake("NS204", f"the output '{name}' is listed twice", at)
+                raise SemanticError("NS204", f"the output '{name}' is listed twice", at)
             if name in ctx.frame.inputs:
-                raise Mistake("NS204", f"the output '{name}' has the name of an input", at, _APART)
+                raise SemanticError("NS204", f"the output '{name}' has the name of an input", at, _APART)
             if output is not None:
                 found[name] = output
-        except Mistake as e:
-            run.mistake(ctx.frame, e, at)
+        except SemanticError as e:
+            run.report(ctx.frame, e, at)
             failed = True
         except Poisoned:
             failed = True
@@ -349,18 +353,20 @@ def _output(run: Run, ctx: Context, tree: Tree) -> tuple[Output | None, str]:
     if "only_if" in part and not condition(env, part["only_if"], "only_if"):
         return None, ""
     if not isinstance(tree, Scalar) or not tree.text:
-        raise Mistake("NS203", "an output names a path", tree.span, "a list, `[a]`, or names with paths, `{logits: a}`")
+        raise SemanticError(
+            "NS203", "an output names a path", tree.span, "a list, `[a]`, or names with paths, `{logits: a}`"
+        )
     path = fill(env, parse_template(tree.text, tree.at), tree.span)
     try:
         value = env._find(path)
-    except Mistake as e:
+    except SemanticError as e:
         raise replace_span(e, tree.span) from None
     if value.state == "absent":
         return None, path
     if value.state or len(value.refs) != 1:
         if value.state:
             raise Poisoned
-        raise Mistake(
+        raise SemanticError(
             "NS203",
             f"'{path}' has {len(value.refs)} values",
             tree.span,
@@ -368,14 +374,14 @@ def _output(run: Run, ctx: Context, tree: Tree) -> tuple[Output | None, str]:
         )
     weight = literal(env, part["loss_weight"]) if "loss_weight" in part else None
     if weight is not None and (isinstance(weight, bool) or not isinstance(weight, (int, float))):
-        raise Mistake("NS302", "'loss_weight' is a number", part["loss_weight"].span)
+        raise SemanticError("NS302", "'loss_weight' is a number", part["loss_weight"].span)
     only = condition(env, part["training_only"], "training_only") if "training_only" in part else False
     return Output(value.refs[0], None if weight is None else float(weight), only), path
 
 
-def replace_span(e: Mistake, span: Span) -> Mistake:
+def replace_span(e: SemanticError, span: Span) -> SemanticError:
     """The mistake with a place, if it has none."""
-    return Mistake(e.code, e.message, e.span or span, e.help)
+    return SemanticError(e.code, e.message, e.span or span, e.help)
 
 
 __all__ = ["elaborate", "input_names", "output_values"]

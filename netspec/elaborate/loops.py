@@ -8,7 +8,7 @@ from typing import Any
 
 from netspec.elaborate.arguments import expression, literal
 from netspec.elaborate.state import ITERATION, Context, Loop, Run, Where, join
-from netspec.elaborate.values import AMBIGUOUS, POISON, Entry, Env, Mistake, Names, Val
+from netspec.elaborate.values import AMBIGUOUS, POISON, Entry, Env, Names, SemanticError, Val
 from netspec.expressions.expression import Template
 from netspec.syntax.step_reader import Branch, Step
 from netspec.syntax.yaml_reader import Map, Scalar, Seq, Tree
@@ -20,7 +20,7 @@ def sequence(run: Run, step: Step, ctx: Context, running: Val) -> Val:
     table = step.keywords.get("for")
     rows: list[dict[str, Any]] = list(for_rows(env, table, step, ctx)) if table is not None else [{}]
     if not rows and "from" in step.keywords:
-        raise Mistake("NS307", "a loop without iterations cannot stand next to `from`", step.span)
+        raise SemanticError("NS307", "a loop without iterations cannot stand next to `from`", step.span)
     maker = _Rounds(run, step, ctx, loop_names=set(rows[0]) if rows else set())
     errors = run.reporter.errors
     for index, row in enumerate(rows):
@@ -47,7 +47,7 @@ def _repeat(run: Run, step: Step, ctx: Context, maker: _Rounds, running: Val) ->
         count = min(count, 1)
     run.reserve(count, step, ctx, step.keywords["repeat"].span)
     if count == 0 and "from" in step.keywords:
-        raise Mistake(
+        raise SemanticError(
             "NS307",
             "`repeat: 0` next to `from`",
             step.keywords["repeat"].span,
@@ -107,7 +107,7 @@ class _Rounds:
         env = Env(self.run, ctx.frame, ctx.values, ctx.names, running)
         name = name_of(env, self.step)
         if index is None and isinstance(ctx.values.get("i"), type(AMBIGUOUS)):
-            raise Mistake("NS202", "'i' is the index of two loops here", self.step.span)
+            raise SemanticError("NS202", "'i' is the index of two loops here", self.step.span)
         where = self.ctx.where.child(name)
         loops, segments = list(ctx.loops), []
         for number, in_name, kind in ((self.row, self.row_in_name, "row"), (index, self.round_in_name, "round")):
@@ -168,14 +168,14 @@ class _Rounds:
 
 
 def for_rows(env: Env, tree: Tree, step: Step | Branch, ctx: Context) -> Iterator[dict[str, Any]]:
-    """The rows of `pattern: iterable` as values by name; raises Mistake."""
+    """The rows of `pattern: iterable` as values by name; raises SemanticError."""
     if not isinstance(tree, Map) or len(tree.entries) != 1:
-        raise Mistake("NS110", "`for` has one entry, `names: iterable`", tree.span, "`for: {k: 5}`")
+        raise SemanticError("NS110", "`for` has one entry, `names: iterable`", tree.span, "`for: {k: 5}`")
     ((key, iterable),) = tree.entries
     names = [n.strip() for n in key.text.split(",")]
     taken = [n for n in names if n in env.values and env.values[n] is not POISON]
     if taken:
-        raise Mistake("NS204", f"'{taken[0]}' is the name of a value already", key.span, "choose another name")
+        raise SemanticError("NS204", f"'{taken[0]}' is the name of a value already", key.span, "choose another name")
     count = 0
     for row, at in _iterate(env, iterable, step, ctx):
         count += 1
@@ -188,7 +188,7 @@ def for_rows(env: Env, tree: Tree, step: Step | Branch, ctx: Context) -> Iterato
             yield dict(zip(names, row, strict=True))
         else:
             got = f"{len(row)} values" if isinstance(row, list) else "one value"
-            raise Mistake("NS302", f"this row has {got}, the names are {len(names)}: {', '.join(names)}", at)
+            raise SemanticError("NS302", f"this row has {got}, the names are {len(names)}: {', '.join(names)}", at)
 
 
 def _iterate(env: Env, tree: Tree, step: Step | Branch, ctx: Context) -> Iterator[tuple[Any, Any]]:
@@ -202,10 +202,10 @@ def _iterate(env: Env, tree: Tree, step: Step | Branch, ctx: Context) -> Iterato
     value = expression(env, tree) if isinstance(tree, Scalar) else None
     if isinstance(value, int) and not isinstance(value, bool):
         if value < 0:
-            raise Mistake("NS307", f"a count cannot be {value}", tree.span)
+            raise SemanticError("NS307", f"a count cannot be {value}", tree.span)
         value = range(value)
     elif not isinstance(value, list):
-        raise Mistake("NS302", "`for` goes over a count or a list", tree.span)
+        raise SemanticError("NS302", "`for` goes over a count or a list", tree.span)
     if not step.broken:
         env.run.reserve(len(value), step, ctx, tree.span)
     for row in value:
@@ -225,7 +225,7 @@ def _each_rows(env: Env, ctx: Context, step: Step | Branch) -> tuple[list[dict[s
         env.run.reserve(count, step, ctx, tree.span)
         rows = [{"i": AMBIGUOUS if ctx.counting else i} for i in range(count)]
     if not rows:
-        raise Mistake("NS307", "`each` expects an iteration", tree.span)
+        raise SemanticError("NS307", "`each` expects an iteration", tree.span)
     return rows, not isinstance(tree, Map)
 
 

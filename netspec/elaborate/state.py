@@ -10,7 +10,7 @@ from typing import Any
 
 from netspec.diagnostics.errors import Hint, Reporter, Span, latest
 from netspec.elaborate.forecast import Forecast
-from netspec.elaborate.values import AMBIGUOUS, BlockFrame, Mistake, Names, Val, place_of
+from netspec.elaborate.values import AMBIGUOUS, BlockFrame, Names, SemanticError, Val, place_of
 from netspec.expressions.identifiers import Path
 from netspec.ir.graph import Node, Ref, Scope
 from netspec.ops import OPS, Op, Shape, Tensor
@@ -232,7 +232,7 @@ class Run:
         self.iterations.append(Iteration(frame, inside, values, first))
         try:
             yield
-        except Mistake as e:
+        except SemanticError as e:
             if not e.placed:
                 e.message += self._iteration(frame, e.code)
                 e.placed = True
@@ -240,13 +240,13 @@ class Run:
         finally:
             self.iterations.pop()
 
-    def mistake(self, frame: BlockFrame, found: Mistake, span: Span) -> None:
-        """Reports a mistake, at its own place or at `span`."""
+    def report(self, frame: BlockFrame, error: SemanticError, span: Span) -> None:
+        """Reports an error, at its own place or at `span`."""
         trace = frame.trace if frame else ()
-        if found.placed:
-            self.reporter.error(found.code, found.message, found.span or span, found.help, trace)
+        if error.placed:
+            self.reporter.error(error.code, error.message, error.span or span, error.help, trace)
         else:
-            self.error(frame, found.code, found.message, found.span or span, found.help)
+            self.error(frame, error.code, error.message, error.span or span, error.help)
 
     def guess(self, word: str, known: Iterable[str], meant: Callable[[str, Sequence[str]], str | None]) -> str | None:
         """The known name that was certainly meant, for checking what follows a misspelling that is reported already."""
@@ -288,7 +288,7 @@ class Run:
     ) -> None:
         """Records a scope; a second one at the same path is a mistake, and so is one that lies too deep."""
         if where.path.count(".") >= MAX_SCOPES and span is not None:
-            raise Mistake("NS404", f"scopes lie in each other more than {MAX_SCOPES} deep", span)
+            raise SemanticError("NS404", f"scopes lie in each other more than {MAX_SCOPES} deep", span)
         self.fits(where.path, span)
         if where.path in self.scopes or where.path in self.nodes:
             self.same_path(where.path, span)
@@ -306,12 +306,12 @@ class Run:
     def fits(self, path: str, span: Span | None) -> None:
         """Raises the mistake of a path that is too long: every node keeps its own."""
         if len(path) > MAX_PATH:
-            raise Mistake("NS404", f"limit exceeded: a path of more than {MAX_PATH} characters", span)
+            raise SemanticError("NS404", f"limit exceeded: a path of more than {MAX_PATH} characters", span)
 
     def same_path(self, path: str, span: Span | None) -> None:
         """Raises the mistake of two things at one path."""
         first = self.nodes[path].span if path in self.nodes else self.scopes[path].span
-        raise Mistake(
+        raise SemanticError(
             "NS204",
             f"two steps have the path '{path}': here and {place_of(first, span)}",
             span,
@@ -329,7 +329,7 @@ class Run:
         span: Span | None,
         doc: str = "",
     ) -> Val:
-        """Makes a node; raises OpError, Mistake or OverBudget."""
+        """Makes a node; raises OpError, SemanticError or OverBudget."""
         self.fits(where.path, span)
         rule = op.infer([Tensor(self.nodes[r.node].shapes[r.out]) for r in operands], attrs)
         if where.path in self.nodes or (where.path in self.scopes and rule.weights):
@@ -353,11 +353,11 @@ class Run:
         )
 
     def _own(self, node: Node, written: bool, span: Span | None) -> None:
-        """Checks that shared weights fit: same op, same shapes; raises Mistake."""
+        """Checks that shared weights fit: same op, same shapes; raises SemanticError."""
         owner = self.owners.setdefault(node.weights_at, node)
         if owner is node:
             if written:
-                raise Mistake(
+                raise SemanticError(
                     "NS405",
                     f"'{node.weights_at}' has no weights to share with '{node.path}'",
                     span,
@@ -367,12 +367,12 @@ class Run:
             if self.params > MAX_PARAMS:
                 raise OverBudget("more than 2^36 parameters")
         elif owner.op != node.op:
-            raise Mistake(
+            raise SemanticError(
                 "NS405", f"'{node.path}' is {node.op}, it cannot share the weights of {owner.op} '{owner.path}'", span
             )
         elif (owner.rule.weights, owner.rule.stats) != (node.rule.weights, node.rule.stats):
             ours, theirs = node.rule.weights or node.rule.stats, owner.rule.weights or owner.rule.stats
-            raise Mistake(
+            raise SemanticError(
                 "NS405",
                 f"'{node.path}' cannot share the weights of '{owner.path}': "
                 f"{_shapes(ours)} here, {_shapes(theirs)} there",

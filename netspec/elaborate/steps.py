@@ -11,7 +11,7 @@ from netspec.elaborate.loops import each, sequence
 from netspec.elaborate.mismatch import advice
 from netspec.elaborate.state import ERROR, STEP, Context, Run, Where, join
 from netspec.elaborate.unknown import unknown_op
-from netspec.elaborate.values import ABSENT, POISON, Entry, Env, Mistake, Names, Poisoned, Val, place_of
+from netspec.elaborate.values import ABSENT, POISON, Entry, Env, Names, Poisoned, SemanticError, Val, place_of
 from netspec.expressions.expression import parse_template
 from netspec.expressions.identifiers import Kind, Path, why_no_part
 from netspec.ir.graph import Ref
@@ -49,8 +49,8 @@ def run_step(run: Run, step: Step, ctx: Context, running: Val) -> Val:
             name = name_of(env, step)
             value, children = once(run, step, ctx, running, ctx.where.child(name))
             define(run, ctx, name, step, value, children)
-    except Mistake as e:
-        run.mistake(ctx.frame, e, step.span)
+    except SemanticError as e:
+        run.report(ctx.frame, e, step.span)
     except Poisoned:
         pass
     if value.state == "poison":
@@ -70,14 +70,14 @@ def _stop_at(ctx: Context) -> None:
 
 
 def name_of(env: Env, step: Step) -> str:
-    """The written name with its placeholders filled, or the counted one; raises Mistake where that cannot be one."""
+    """The written name with its placeholders filled, or the counted one; raises SemanticError."""
     if step.name is not None:
         return filled_name(env, step.name, Kind.STEP, step.op_at.span)
     if why := why_no_part(step.counted):
         if step.op not in env.values:
             raise unknown_op(env.run, step, env.frame.home) or Poisoned
         message = f"a step without a name has that of its op, and '{step.op}' cannot be the name of a step: {why}"
-        raise Mistake("NS205", message, step.span, f"give it a name: `name = {step.op}`")
+        raise SemanticError("NS205", message, step.span, f"give it a name: `name = {step.op}`")
     return step.counted
 
 
@@ -95,7 +95,7 @@ def define(
     children: Names | None,
     names: Names | None = None,
 ) -> Entry:
-    """Gives a name its meaning; raises Mistake where it is taken or shadows another."""
+    """Gives a name its meaning; raises SemanticError where it is taken or shadows another."""
     names = names or ctx.names
     span = step.span if isinstance(step, Step) else step.at.span
     entry = Entry(value, ctx.where.child(name).path, span, step.name is not None, children)
@@ -105,7 +105,7 @@ def define(
     if entry.written and names.parent is not None:
         above = names.parent.visible(name)
         if above is not None and above.written:
-            raise Mistake(
+            raise SemanticError(
                 "NS204",
                 f"'{name}' is the name of a step around this one already, {place_of(above.span, span)}",
                 span,
@@ -120,12 +120,12 @@ def define(
 _TWO_JOINS = "name one of the two joins, or give its branches other names"
 
 
-def _taken(ctx: Context, name: str, path: str, old: Entry, span: Span, help: str) -> Mistake:
+def _taken(ctx: Context, name: str, path: str, old: Entry, span: Span, help: str) -> SemanticError:
     """The error of a path that two steps have, or of a name that an input has."""
     if name in ctx.frame.inputs:
         message = f"'{name}' is the name of an input already, {place_of(old.span, span)}"
-        return Mistake("NS204", message, span, "choose another name")
-    return Mistake("NS204", f"two steps have the path '{path}': here and {place_of(old.span, span)}", span, help)
+        return SemanticError("NS204", message, span, "choose another name")
+    return SemanticError("NS204", f"two steps have the path '{path}': here and {place_of(old.span, span)}", span, help)
 
 
 def once(
@@ -166,28 +166,28 @@ def _group(run: Run, step: Step, ctx: Context, running: Val, where: Where) -> Re
 
 
 def read_from(env: Env, tree: Tree) -> Val:
-    """The value that `from` names, or the values of a list of paths; raises Mistake or Poisoned."""
+    """The value that `from` names, or the values of a list of paths; raises SemanticError or Poisoned."""
     if isinstance(tree, Seq):
         refs: list[Ref] = []
         for item in tree.items:
             refs += read_from(env, item).refs
         return Val(tuple(refs), tuple(map(str, range(len(refs)))))
     if not isinstance(tree, Scalar):
-        raise Mistake("NS203", "a path is expected", tree.span)
+        raise SemanticError("NS203", "a path is expected", tree.span)
     try:
         found = env.resolve(fill(env, parse_template(tree.text, tree.at), tree.span))
         env.run.tick(1 + len(found.refs) // 4)
         return found
-    except Mistake as e:
-        raise Mistake(e.code, e.message, e.span or tree.span, e.help) from None
+    except SemanticError as e:
+        raise SemanticError(e.code, e.message, e.span or tree.span, e.help) from None
 
 
 def shared(run: Run, step: Step, ctx: Context, where: Where) -> Where:
-    """The place of a step whose weights are another's; raises Mistake."""
+    """The place of a step whose weights are another's; raises SemanticError."""
     tree = step.keywords["share"]
     if isinstance(tree, Scalar) and tree.value is True:
         if not ctx.loops:
-            raise Mistake(
+            raise SemanticError(
                 "NS405",
                 "`share: true` is in no loop",
                 tree.span,
@@ -207,13 +207,13 @@ def shared(run: Run, step: Step, ctx: Context, where: Where) -> Where:
             if isinstance(s, Scalar)
         )
     if not isinstance(of, Scalar):
-        raise Mistake("NS405", "`share` is true, a path, or {of: path, own: [names]}", tree.span)
+        raise SemanticError("NS405", "`share` is true, a path, or {of: path, own: [names]}", tree.span)
     path = fill(env, parse_template(of.text, of.at), of.span)
     first, _, rest = path.partition(".")
     entry = ctx.names.visible(first)
     if entry is None:
         error = ctx.names.miss(first, did_you_mean(first, ctx.names.all()))
-        raise Mistake(error.code, error.message, of.span, error.help)
+        raise SemanticError(error.code, error.message, of.span, error.help)
     found = f"{entry.path}.{rest}" if rest else entry.path
     if found not in run.weights_of:
         if entry.value is POISON:
@@ -223,7 +223,7 @@ def shared(run: Run, step: Step, ctx: Context, where: Where) -> Where:
         def near() -> str:
             return str(did_you_mean(rest, (p[len(prefix) :] for p in run.weights_of if p.startswith(prefix))))
 
-        raise Mistake("NS203", f"there is no '{rest}' in '{first}' to share with", of.span, Hint(near))
+        raise SemanticError("NS203", f"there is no '{rest}' in '{first}' to share with", of.span, Hint(near))
     apart = ((where.path, own),) if own else ()
     return Where(where.path, Path(run.weights_of[found]), (*where.own, *apart), written=True)
 
@@ -235,7 +235,9 @@ def run_join(run: Run, step: Step, ctx: Context, running: Val, where: Where, loo
         _refuse_numbers(step, ctx)
         operands, children = _branches(run, step, ctx, running, where, looped)
         if not operands and not step.broken:
-            raise Mistake("NS402", f"every branch of '{step.op}' is left out", step.span, "keep at least one of them")
+            raise SemanticError(
+                "NS402", f"every branch of '{step.op}' is left out", step.span, "keep at least one of them"
+            )
     elif step.broken:
         return POISON, children
     elif "from" in step.keywords:
@@ -245,7 +247,7 @@ def run_join(run: Run, step: Step, ctx: Context, running: Val, where: Where, loo
             (texts[i] if len(texts) == len(running.refs) else str(i), Val((r,))) for i, r in enumerate(running.refs)
         ]
     else:
-        raise Mistake(
+        raise SemanticError(
             "NS305",
             f"'{step.op}' has nothing to join",
             step.span,
@@ -254,7 +256,7 @@ def run_join(run: Run, step: Step, ctx: Context, running: Val, where: Where, loo
     if step.broken or any(value.state for _, value in operands):
         return POISON, children
     if not operands:
-        raise Mistake("NS305", f"'{step.op}' has nothing to join", step.span, "`from` names no value")
+        raise SemanticError("NS305", f"'{step.op}' has nothing to join", step.span, "`from` names no value")
     if len(operands) == 1:
         return operands[0][1], children
     refs = tuple(value.refs[0] for _, value in operands)
@@ -267,13 +269,13 @@ def run_join(run: Run, step: Step, ctx: Context, running: Val, where: Where, loo
 
 
 def _refuse_numbers(step: Step, ctx: Context) -> None:
-    """`mean: [2, 3]`, where no steps are called so, is one error; raises Mistake."""
+    """`mean: [2, 3]`, where no steps are called so, is one error; raises SemanticError."""
     paths = [branch.path for branch in step.branches if branch.path is not None]
     numbers = [path for path in paths if isinstance(path.value, (int, float))]
     if len(numbers) == len(step.branches) and not any(ctx.names.visible(path.text) for path in numbers):
         said = ", ".join(path.text for path in numbers[:4])
         message = f"'{step.op}' joins values, and there is no step '{said}' before this one"
-        raise Mistake("NS203", message, numbers[0].span, numbers_to_a_join(step.op))
+        raise SemanticError("NS203", message, numbers[0].span, numbers_to_a_join(step.op))
 
 
 def _disagree(run: Run, step: Step, ctx: Context, operands: list[tuple[str, Val]], error: OpError) -> None:
@@ -296,8 +298,8 @@ def _branches(
         made: list[tuple[str, Val]] = [(branch.counted, POISON)]
         try:
             made = _branch(run, branch, inner, ctx.names, found, running)
-        except Mistake as e:
-            run.mistake(ctx.frame, e, branch.at.span)
+        except SemanticError as e:
+            run.report(ctx.frame, e, branch.at.span)
         except Poisoned:
             pass
         if any(value.state == "poison" for _, value in made):
@@ -355,7 +357,7 @@ def branch_once(run: Run, branch: Branch, ctx: Context, around: Names, where: Wh
     if branch.broken:
         return POISON, names
     if value.ok and len(value.refs) != 1:
-        raise Mistake(
+        raise SemanticError(
             "NS402",
             f"the branch '{where.path.rpartition('.')[2]}' gives {len(value.refs)} values",
             branch.at.span,
@@ -365,17 +367,17 @@ def branch_once(run: Run, branch: Branch, ctx: Context, around: Names, where: Wh
 
 
 def count_of(env: Env, tree: Tree, what: str) -> int:
-    """A count of rounds; raises Mistake."""
+    """A count of rounds; raises SemanticError."""
     value = expression(env, tree) if isinstance(tree, Scalar) else None
     if not isinstance(value, int) or isinstance(value, bool):
-        raise Mistake(
+        raise SemanticError(
             "NS302",
             f"'{what}' expects a count",
             tree.span,
             "an integer; `//` divides integers" if isinstance(value, float) else "an integer",
         )
     if value < 0:
-        raise Mistake("NS307", f"'{what}' cannot be {value}", tree.span, "a count is 0 or more")
+        raise SemanticError("NS307", f"'{what}' cannot be {value}", tree.span, "a count is 0 or more")
     return value
 
 

@@ -6,7 +6,7 @@ import re
 
 from netspec.elaborate.arguments import literal
 from netspec.elaborate.state import Context, Run
-from netspec.elaborate.values import BlockValue, Env, Mistake, Poisoned
+from netspec.elaborate.values import BlockValue, Env, Poisoned, SemanticError
 from netspec.ops import Op, lookup
 from netspec.syntax.library import libraries_of
 from netspec.syntax.meant import meant_op, op_help
@@ -34,12 +34,12 @@ def named(run: Run, step: Step, ctx: Context) -> Op | BlockDecl | Document | Non
         run.error(ctx.frame, "NS201", message, step.span, help_)
         return None
     if (error := unknown_op(run, step, home)) is not None:
-        run.mistake(ctx.frame, error, step.span)
+        run.report(ctx.frame, error, step.span)
     guess = run.guess(step.op, run.callables(home), meant_op)
     return None if guess is None or home.callable(guess) is not None else lookup(guess)
 
 
-def unknown_op(run: Run, step: Step, home: Document) -> Mistake | None:
+def unknown_op(run: Run, step: Step, home: Document) -> SemanticError | None:
     """The error of a step whose op nobody knows; a missing `use` is one error for all that it would bring."""
     message = f"there is no op or block '{step.op}'"
     libraries = libraries_of(step.op)
@@ -47,7 +47,7 @@ def unknown_op(run: Run, step: Step, home: Document) -> Mistake | None:
     places.append(step.span)
     if places[0] != step.span:
         return None
-    return Mistake("NS201", message, step.span, op_help(step.op, run.callables(home), places))
+    return SemanticError("NS201", message, step.span, op_help(step.op, run.callables(home), places))
 
 
 def may_make(run: Run, step: Step, ctx: Context) -> list[str | re.Pattern[str]]:
@@ -73,8 +73,8 @@ def check_arguments(env: Env, tree: Tree | None) -> None:
     if isinstance(tree, Scalar):
         try:
             literal(env, tree)
-        except Mistake as e:
-            env.run.mistake(env.frame, e, tree.span)
+        except SemanticError as e:
+            env.run.report(env.frame, e, tree.span)
         except Poisoned:
             pass
     elif not any(_holds_steps(value) for value in _parts(tree)):

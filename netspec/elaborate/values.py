@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from netspec.diagnostics.errors import Frame, Hint, Mistake, Reporter, Span, did_you_mean, latest
+from netspec.diagnostics.errors import Frame, Hint, Reporter, SemanticError, Span, did_you_mean, latest
 from netspec.expressions.lexer import PREFIXES
 from netspec.ir.graph import Ref
 from netspec.ops import Shape
@@ -121,7 +121,7 @@ class Names:
             else:
                 self.lost[name] = None
 
-    def miss(self, name: str, help: str | Hint = "") -> Mistake:
+    def miss(self, name: str, help: str | Hint = "") -> SemanticError:
         """The error of an unknown name, which is said once in a block: after that it is an error value."""
         scope, beside = self, None
         while scope.parent is not None:
@@ -133,8 +133,8 @@ class Names:
             label = beside.counted or (beside.name.written("_") if beside.name is not None else "")
             where = f"it is the branch '{label}'" if name == label else f"it stands in the branch '{label}'"
             message = f"there is no step '{name}' here: {where} beside this one"
-            return Mistake("NS203", message, None, _BRANCHES)
-        return Mistake("NS203", f"there is no step '{name}' before this one", None, help)
+            return SemanticError("NS203", message, None, _BRANCHES)
+        return SemanticError("NS203", f"there is no step '{name}' before this one", None, help)
 
     def all(self) -> Iterator[str]:
         """Every name that can be seen from here, the nearest first."""
@@ -207,7 +207,9 @@ class Env:
             raise Poisoned
         value = self.values[name]
         if value is AMBIGUOUS:
-            raise Mistake("NS202", "'i' is the index of two loops here", None, help="name one of them: `for: {k: 5}`")
+            raise SemanticError(
+                "NS202", "'i' is the index of two loops here", None, help="name one of them: `for: {k: 5}`"
+            )
         if value is POISON:
             raise Poisoned
         return value
@@ -228,7 +230,7 @@ class Env:
             return out
         index = {"channels": 1, "height": 2, "width": 3}[attr]
         if index >= len(shape) or (index > 1 and len(shape) != 4):
-            raise Mistake("NS302", f"'{path}' has no {attr}: its shape is {'x'.join(map(str, shape[1:]))}")
+            raise SemanticError("NS302", f"'{path}' has no {attr}: its shape is {'x'.join(map(str, shape[1:]))}")
         return shape[index]
 
     def tick(self) -> None:
@@ -240,10 +242,10 @@ class Env:
         self.run.tick(units)
 
     def read(self, path: str) -> Val:
-        """The one tensor at a path of this block, `x` and `in` included; raises Mistake or Poisoned."""
+        """The one tensor at a path of this block, `x` and `in` included; raises SemanticError or Poisoned."""
         value = self.resolve(path)
         if len(value.refs) != 1:
-            raise Mistake(
+            raise SemanticError(
                 "NS203",
                 f"'{path}' has {len(value.refs)} values",
                 None,
@@ -252,12 +254,12 @@ class Env:
         return value
 
     def resolve(self, path: str) -> Val:
-        """The value at a path; raises Mistake where there is none, Poisoned after a mistake."""
+        """The value at a path; raises SemanticError where there is none, Poisoned after a mistake."""
         value = self._find(path)
         if value.state == "poison":
             raise Poisoned
         if value.state == "absent":
-            raise Mistake(
+            raise SemanticError(
                 "NS203",
                 f"'{path}' is not there: its `only_if` is false",
                 None,
@@ -268,11 +270,11 @@ class Env:
     def _find(self, path: str) -> Val:
         if path == "in":
             if self.entering is None:
-                raise Mistake("NS203", "nothing enters this step", None, help="the first step needs `from`")
+                raise SemanticError("NS203", "nothing enters this step", None, help="the first step needs `from`")
             return self.entering
         if path == "x" and not self.frame.is_document:
             if "x" not in self.frame.inputs:
-                raise Mistake(
+                raise SemanticError(
                     "NS203",
                     f"'x' is not a value here: '{self.frame.block}' has the inputs {', '.join(self.frame.inputs)}",
                     None,
@@ -322,7 +324,7 @@ def place_of(span: Span | None, here: Span | None) -> str:
 
 
 def descend(entry: Entry, rest: list[str], path: str) -> Val:
-    """Follows a path into groups, branches and parts; raises Mistake."""
+    """Follows a path into groups, branches and parts; raises SemanticError."""
     for i, segment in enumerate(rest):
         if entry.children is not None and segment in entry.children.entries:
             entry = entry.children.entries[segment]
@@ -336,13 +338,13 @@ def descend(entry: Entry, rest: list[str], path: str) -> Val:
             return ABSENT
         known = [*(entry.children.entries if entry.children else ()), *entry.value.names]
         if known:
-            raise Mistake(
+            raise SemanticError(
                 "NS203",
                 f"'{path}': there is no '{segment}' in '{'.'.join(path.split('.')[: -len(rest) + i])}'",
                 None,
                 help=did_you_mean(segment, known),
             )
-        raise Mistake(
+        raise SemanticError(
             "NS203",
             f"'{path}': what is inside a block or an op cannot be read from outside",
             None,
@@ -366,7 +368,7 @@ __all__ = [
     "BlockValue",
     "Entry",
     "Env",
-    "Mistake",
+    "SemanticError",
     "Names",
     "Poisoned",
     "Scalar",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from netspec.diagnostics.errors import Mistake, Span
+from netspec.diagnostics.errors import SemanticError, Span
 from netspec.expressions.evaluate import Wrong
 from netspec.expressions.parser import holes_of, parse
 from netspec.expressions.placeholders import Holes, Parsed
@@ -38,8 +38,8 @@ class Env(Protocol):
         """Counts further work of a step, on long lists."""
 
 
-class ExprError(Mistake):
-    """An error in an expression or a placeholder, with its place: who catches a Mistake catches it too."""
+class ExpressionError(SemanticError):
+    """An error in an expression or a placeholder, with its place: who catches a SemanticError catches it too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +51,19 @@ class Expr:
 
 
 def parse_expr(text: str, at: At) -> Expr:
-    """Parses an expression; `at(i, j)` is the place of its characters; raises ExprError."""
+    """Parses an expression; `at(i, j)` is the place of its characters; raises ExpressionError."""
     try:
         return Expr(parse(text), at)
     except Wrong as e:
-        raise ExprError(e.code, e.message, at(e.start, e.end), e.help) from None
+        raise ExpressionError(e.code, e.message, at(e.start, e.end), e.help) from None
 
 
 def evaluate(expr: Expr, env: Env) -> Any:
-    """The value of an expression; raises ExprError."""
+    """The value of an expression; raises ExpressionError."""
     try:
         return expr.parsed.run(env, {})
     except Wrong as e:
-        raise ExprError(e.code, e.message, expr.at(e.start, e.end), e.help) from None
+        raise ExpressionError(e.code, e.message, expr.at(e.start, e.end), e.help) from None
 
 
 def free_names(expr: Expr) -> set[str]:
@@ -104,11 +104,11 @@ class Template:
         return "".join(p if isinstance(p, str) else placeholder for p in self.holes.parts)
 
     def fill(self, env: Any) -> str:
-        """The text with its holes computed, to ints or words; raises ExprError."""
+        """The text with its holes computed, to ints or words; raises ExpressionError."""
         try:
             return self.holes.text(env, {})
         except Wrong as e:
-            raise ExprError(e.code, e.message, self.at(e.start, e.end), e.help) from None
+            raise ExpressionError(e.code, e.message, self.at(e.start, e.end), e.help) from None
 
     def filled(self, env: Any) -> list[tuple[Span, str]]:
         """The place of each placeholder and the text that fills it, for a template that can be filled."""
@@ -117,8 +117,8 @@ class Template:
 
 
 def parse_template(text: str, at: At) -> Template:
-    """Parses a name or path with holes; raises ExprError."""
+    """Parses a name or path with holes; raises ExpressionError."""
     try:
         return Template(holes_of(text), at)
     except Wrong as e:
-        raise ExprError(e.code, e.message, at(e.start, e.end), e.help) from None
+        raise ExpressionError(e.code, e.message, at(e.start, e.end), e.help) from None

@@ -10,7 +10,7 @@ from netspec.ops import OPS, Shape, Tensor
 from netspec.ops.base import OpError
 
 
-class Misfit(Exception):
+class ShapeMismatch(Exception):
     """A node cannot take the shapes that another input gives it."""
 
     def __init__(self, node: Node, error: OpError) -> None:
@@ -19,14 +19,14 @@ class Misfit(Exception):
 
 
 def resize(graph: Graph, shapes: dict[str, Shape]) -> Graph:
-    """The graph with inputs of other shapes, by name; raises Misfit where an op cannot take them."""
+    """The graph with inputs of other shapes, by name; raises ShapeMismatch where an op cannot take them."""
     done: dict[str, Node] = {}
     for node in graph.nodes.values():
         attrs = {**node.attrs, "shape": shapes[node.path]} if node.op == "input" else node.attrs
         try:
             rule = OPS[node.op].infer([Tensor(done[r.node].shapes[r.out]) for r in node.inputs], attrs)
         except OpError as e:
-            raise Misfit(node, e) from None
+            raise ShapeMismatch(node, e) from None
         done[node.path] = Node(
             node.path, node.op, node.inputs, rule.attrs, rule, node.weights_at, node.init, node.span, node.doc
         )

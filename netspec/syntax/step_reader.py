@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from netspec.diagnostics.errors import Reporter, Span
-from netspec.expressions.expression import ExprError, Template, parse_template
+from netspec.expressions.expression import ExpressionError, Template, parse_template
 from netspec.syntax.yaml_reader import Map, Scalar, Seq, Tree
 
 if TYPE_CHECKING:
@@ -263,7 +263,7 @@ class StepReader:
             return None
         try:
             return parse_template(written, at.at)
-        except ExprError as e:
+        except ExpressionError as e:
             self.reporter.error(e.code, e.message, e.span or at.span, e.help)
             return None
 

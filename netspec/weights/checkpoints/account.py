@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from netspec.expressions.expression import ExprError
+from netspec.expressions.expression import ExpressionError
 from netspec.ir.graph import Graph
 from netspec.weights.checkpoints.rules import Rule
 from netspec.weights.checkpoints.stored import Stored
@@ -85,7 +85,7 @@ class RuleSet:
     """A path that stands before the names that no rule is for."""
 
     def apply(self, key: str) -> tuple[str | None, bool]:
-        """The path of a key (None: dropped), and whether it may be reshaped; raises ExprError."""
+        """The path of a key (None: dropped), and whether it may be reshaped; raises ExpressionError."""
         for layer in self.layers:
             found = layer.apply(key)
             if found is not None:
@@ -141,7 +141,7 @@ def account(rules: RuleSet, target: Target, tensors: Mapping[str, Stored]) -> Ac
             continue
         try:
             path, reshape = rules.apply(key)
-        except ExprError as e:
+        except ExpressionError as e:
             result.unexpected[key] = f"{key} ({e})"
             continue
         if path is None:

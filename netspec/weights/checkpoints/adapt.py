@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
 
-from netspec.expressions.expression import ExprError
+from netspec.expressions.expression import ExpressionError
 from netspec.weights.checkpoints.rules import Rule
 
 Shape = tuple[int, ...]
@@ -172,7 +172,7 @@ def _pattern(start: str) -> re.Pattern[str]:
 def _path(rule: Rule, match: re.Match[str], fixed: Mapping[str, str], values: Mapping[str, object]) -> str | None:
     try:
         return rule.fill({**match.groupdict(), **fixed}, values)
-    except ExprError:
+    except ExpressionError:
         return None
 
 

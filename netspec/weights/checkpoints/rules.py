@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netspec.diagnostics.errors import Reporter, Span, did_you_mean
-from netspec.expressions.expression import ExprError, Template, parse_template
+from netspec.expressions.expression import ExpressionError, Template, parse_template
 from netspec.syntax.yaml_reader import Map, Scalar, Seq, Tree
 
 KEYS = ("from", "to", "reshape")
@@ -31,13 +31,13 @@ class Rule:
     """The text of `to`."""
 
     def apply(self, key: str, values: Mapping[str, Any]) -> str | None:
-        """The path for a key that the pattern matched, by its holes and the document's values; raises ExprError."""
+        """The path for a key that the pattern matched, by its holes and values; raises ExpressionError."""
         found = self.pattern.fullmatch(key)
         assert found is not None
         return self.fill(found.groupdict(), values)
 
     def fill(self, holes: Mapping[str, str], values: Mapping[str, Any]) -> str | None:
-        """The path for what stands in the holes, None where the tensor is dropped; raises ExprError."""
+        """The path for what stands in the holes, None where the tensor is dropped; raises ExpressionError."""
         words = {
             k: int(v) if v.isdigit() and (v == "0" or v[0] != "0") and len(v) < 10 else v for k, v in holes.items()
         }
@@ -89,7 +89,7 @@ def _listed(tree: Tree, reporter: Reporter, values: Collection[str], strict: boo
         if isinstance(item, Map):
             try:
                 found.append(_rule(item, values))
-            except ExprError as e:
+            except ExpressionError as e:
                 reporter.error(e.code, e.message, e.span, e.help)
         elif strict:
             reporter.error("NS110", "a rule is {from: ..., to: ...}", item.span)
@@ -99,15 +99,17 @@ def _listed(tree: Tree, reporter: Reporter, values: Collection[str], strict: boo
 def _rule(tree: Map, values: Collection[str]) -> Rule:
     for key, _ in tree.entries:
         if key.text not in KEYS:
-            raise ExprError("NS111", f"a rule has no key '{key.text[:60]}'", key.span, did_you_mean(key.text, KEYS))
+            raise ExpressionError(
+                "NS111", f"a rule has no key '{key.text[:60]}'", key.span, did_you_mean(key.text, KEYS)
+            )
     source, target = tree.get("from"), tree.get("to")
     if not isinstance(source, Scalar) or not isinstance(target, Scalar):
-        raise ExprError("NS110", "a rule is {from: ..., to: ...}", tree.span)
+        raise ExpressionError("NS110", "a rule is {from: ..., to: ...}", tree.span)
     pattern, names = _pattern(source)
     to = None if target.value is None else parse_template(target.text, target.at)
     unknown = sorted(to.names - {*names, *values}) if to is not None else []
     if unknown:
-        raise ExprError(
+        raise ExpressionError(
             "NS202",
             f"there is no hole '{unknown[0]}' in `from`",
             target.span,
@@ -120,14 +122,14 @@ def _rule(tree: Map, values: Collection[str]) -> Rule:
 
 
 def _pattern(source: Scalar) -> tuple[re.Pattern[str], list[str]]:
-    """What a `from` matches, and its holes; raises ExprError.
+    """What a `from` matches, and its holes; raises ExpressionError.
 
     Each dotted part is matched by itself and has at most two holes, so that no rule and key need long to compare.
     """
     names: list[str] = []
     for hole in _HOLE.finditer(source.text):
         if hole[1] in names:
-            raise ExprError(
+            raise ExpressionError(
                 "NS204",
                 f"the placeholder '{hole[1]}' is a duplicate",
                 source.at(*hole.span()),
@@ -138,9 +140,11 @@ def _pattern(source: Scalar) -> tuple[re.Pattern[str], list[str]]:
     for part in source.text.split("."):
         pieces = _HOLE.split(part)  # text, hole, text, hole, text
         if any("{" in p or "}" in p for p in pieces[::2]) or any(p[0].isdigit() for p in pieces[1::2]):
-            raise ExprError("NS301", "a hole of `from` is a name in braces: {n}", source.span)
+            raise ExpressionError("NS301", "a hole of `from` is a name in braces: {n}", source.span)
         if len(pieces) > 5 or "" in pieces[2:-1:2]:
-            raise ExprError("NS301", "a part of `from` has at most two holes, with text between them", source.span)
+            raise ExpressionError(
+                "NS301", "a part of `from` has at most two holes, with text between them", source.span
+            )
         words = [f"(?P<{p}>[A-Za-z0-9_]+)" if i % 2 else re.escape(p) for i, p in enumerate(pieces)]
         parts.append(rf"(?>{''.join(words)}(?=\.|\Z))")
     return re.compile(r"\.".join(parts)), names
