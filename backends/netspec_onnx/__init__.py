@@ -1,4 +1,4 @@
-"""The ONNX backend: graph -> ModelProto with blocks as functions, run by onnxruntime; what it needs loads on use."""
+"""The ONNX backend: in goes a graph; out comes a model with blocks as functions, which onnxruntime runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The PyTorch backend: graph -> readable source -> the nn.Module that is that source; torch loads on use."""
+"""The PyTorch backend: in goes a graph; out comes readable source, and the nn.Module that it defines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures: graph -> a picture without a layout -> DOT, Mermaid, HTML -> SVG, PNG, PDF."""
+"""Pictures: in goes a graph; out come a picture without a layout, and this as SVG, PNG, PDF, DOT, Mermaid or HTML."""
 
 from netspec.draw.diff import difference
 from netspec.draw.formats.dot import to_dot

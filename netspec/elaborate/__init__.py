@@ -1,4 +1,4 @@
-"""Elaboration: params, blocks, loops and branches become nodes; shapes are inferred as each node is made."""
+"""Elaboration: in goes a document; out comes a graph, its shapes inferred as each node is made."""
 
 from netspec.elaborate.document import elaborate
 

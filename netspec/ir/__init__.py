@@ -1,1 +1,1 @@
-"""The intermediate representation: a graph of nodes and scopes that checks itself, and its printed forms."""
+"""The representation: in go nodes and scopes; out comes a graph that checks itself, and its printed forms."""

@@ -1,4 +1,4 @@
-"""The op table: one primitive op is one typed function.
+"""The op table: in goes a typed function for each primitive op; out comes what all stages know of it.
 
 A function's positional-only parameters are tensors (`*xs` for any number), the parameters up to `*` are the
 attributes in their positional order, those after it go by name only. The body is the rule: output shapes, weight

@@ -1,4 +1,4 @@
-"""Passes: graph -> graph, each one file, each proved to keep the outputs."""
+"""Passes: in goes a graph; out comes another with the same outputs, each pass one file."""
 
 from __future__ import annotations
 

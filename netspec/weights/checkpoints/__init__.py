@@ -1,4 +1,4 @@
-"""Checkpoints: tensors out of a file, and the rules that map foreign keys to the paths of a spec."""
+"""Checkpoints: in goes a file of tensors under foreign names; out come the weights of a network."""
 
 from __future__ import annotations
 
