@@ -171,6 +171,11 @@ def main() -> int:
         add_help=False,
     )
     commands.add_parser("check", help="the formatter, lint, types and the quick tests")
+    commands.add_parser(
+        "compare",
+        help="compare what the working tree and a REVISION write, byte for byte: --quick, --expect FILE, --help",
+        add_help=False,
+    )
     commands.add_parser("fuzz", help="check mutated specs: --seconds N, -j 2, --resume, --seed N", add_help=False)
     commands.add_parser(
         "bench",
@@ -188,7 +193,7 @@ def main() -> int:
     commands.add_parser("pictures", help="draw the pictures of the docs again")
     commands.add_parser("docs", help="write the generated parts of the docs again")
     args, rest = parser.parse_known_args()
-    if rest and args.command not in ("test", "bench", "faults", "fuzz"):
+    if rest and args.command not in ("test", "bench", "compare", "faults", "fuzz"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if args.command == "demo":
         demo()
@@ -202,7 +207,7 @@ def main() -> int:
         return check()
     if args.command == "bench" and "--memory" in rest:
         return run(PYTHON, TOOLS / "memory.py", *(arg for arg in rest if arg != "--memory"))
-    if args.command in ("bench", "faults", "fuzz", "parity", "pictures", "docs"):
+    if args.command in ("bench", "compare", "faults", "fuzz", "parity", "pictures", "docs"):
         return run(PYTHON, TOOLS / f"{args.command}.py", *rest)
     return 0
 
