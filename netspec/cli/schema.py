@@ -11,8 +11,8 @@ from netspec.cli.options import OutputFile, write_result
 
 @click.command(
     "schema",
-    epilog="\b\nExample:\n  netspec schema -o netspec.syntax.schema.json\n"
-    "  # yaml-language-server: $schema=netspec.syntax.schema.json   (first line of a spec)",
+    epilog="\b\nExample:\n  netspec schema -o netspec.schema.json\n"
+    "  # yaml-language-server: $schema=netspec.schema.json   (first line of a spec)",
 )
 @click.option("-o", "output", type=OutputFile(), help="Write there; - is stdout.")
 def command(output: str | None) -> int:
