@@ -200,7 +200,7 @@ def test_what_holds_no_numbers_is_no_checkpoint(tmp_path: Path, value: object) -
 def test_a_zip_of_something_else_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "w.npz", "w") as z:
         z.writestr("readme.txt", "no array")
-    with pytest.raises(DataError, match="no array"):
+    with pytest.raises(DataError, match="is not an array"):
         read_checkpoint(tmp_path / "w.npz")
 
 

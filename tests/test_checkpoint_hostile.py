@@ -120,14 +120,17 @@ FILES: dict[str, tuple[bytes | Callable[[Path], None], str]] = {
     "encoding of encoding.pth": (pth(PROTO + b"c_codecs\nencode\n(X\1\0\0\0aX\3\0\0\0hextR."), "_codecs.encode"),
     "tuples of tuples.pth": (pth(PROTO + LAUGHS), "never be read"),
     "4,000,000 lists.pth": (pth(PROTO + b"]" * 4_000_000 + b"."), "more than what the network could need"),
-    "a long name.pth": (pth(PROTO + b"c" + b"a" * 4_000_000), "is no checkpoint of tensors alone"),
+    "a long name.pth": (pth(PROTO + b"c" + b"a" * 4_000_000), "is not a checkpoint of tensors alone"),
     "4,000,000 lists, old.pth": (PROTO + b"]" * 4_000_000 + b".", "more than what the network could need"),
     "10 GB, old.pth": (sparse(LEGACY, 10 * 2**30), "has 10,737,418,240 bytes"),
     "packed.pth": (archive([("a/data.pkl", b" " * 2**28)]), "its parts are compressed"),
-    "other folders.index.json": (b'{"weight_map": {"a": "../../etc/passwd"}}', "no file beside it"),
-    "itself.safetensors.index.json": (b'{"weight_map": {"a": "itself.safetensors.index.json"}}', "no file beside it"),
-    "deep.index.json": (b"[" * 1_000_000, "is no index of shards"),
-    "10 GB.index.json": (sparse(b"{", 10 * 2**30), "is no index of shards"),
+    "other folders.index.json": (b'{"weight_map": {"a": "../../etc/passwd"}}', "is not a file next to it"),
+    "itself.safetensors.index.json": (
+        b'{"weight_map": {"a": "itself.safetensors.index.json"}}',
+        "is not a file next to it",
+    ),
+    "deep.index.json": (b"[" * 1_000_000, "is not an index of shards"),
+    "10 GB.index.json": (sparse(b"{", 10 * 2**30), "is not an index of shards"),
     "10 GB of nothing.npz": (sparse(b"PK\3\4", 10 * 2**30), "its end is missing"),
 }
 

@@ -209,7 +209,7 @@ def test_a_common_prefix_is_named(tmp_path: Path) -> None:
         ("- {from: a}", SpecError, "a rule is"),
         ("- {from: a, too: b}", SpecError, "rule"),
         ("- {from: a, to: b, reshap: true}", SpecError, "no key 'reshap'"),
-        ("- {from: 'a{n}', to: 'b{m}'}", SpecError, "no hole 'm'"),
+        ("- {from: 'a{n}', to: 'b{m}'}", SpecError, "no placeholder 'm'"),
         ("word", SpecError, "a list"),
         ("one: {from: a, to: b}", SpecError, "a list"),
         ("- a", SpecError, "a rule is"),

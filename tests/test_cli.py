@@ -74,7 +74,7 @@ def test_help_of_every_command_has_an_example(netspec_) -> None:
         (["check", ""], 2, "there is no spec ''"),
         (["check", "a" * 5000], 2, "File name too long"),
         (["check", "empty"], 2, "no YAML file"),
-        (["check", os.devnull], 2, "no file"),
+        (["check", os.devnull], 2, "is not a file"),
         (["summary", "./empty"], 2, "is a folder"),
         (["summary", "resnet5"], 2, "did you mean 'resnet50'?"),
         (["summary", "resnet", "--variant", "resnet5"], 2, "did you mean 'resnet50'?"),

@@ -126,7 +126,7 @@ def test_a_pair_stands_beside_the_target_of_a_link(graph: Graph, tmp_path: Path)
 
 @posix
 def test_a_pair_needs_a_regular_file(graph: Graph) -> None:
-    with pytest.raises(UsageError, match="no regular file"):
+    with pytest.raises(UsageError, match="is not a regular file"):
         emit(graph, Path("/dev/null"), 1)
     emit(graph, Path("/dev/null"), 1, external=False)
 

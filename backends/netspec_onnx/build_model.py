@@ -61,7 +61,7 @@ class _Scope:
         """The name of a weight here: its key, relative to the block inside a function.
 
         Blocks that share weights are one function, so it is relative to where the block's weights are. What stands
-        elsewhere (own weights beside shared ones, weights from outside) is marked: it may have the same name inside.
+        elsewhere (own weights next to shared ones, weights from outside) is marked: it may have the same name inside.
         """
         if key not in self.tensors:
             home = self.region.scope.weights_at + "."

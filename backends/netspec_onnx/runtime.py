@@ -56,7 +56,7 @@ def session(model: Any, device: str = "cpu") -> ort.InferenceSession:
 def _readable(path: Path) -> str:
     try:
         with path.open("rb"):
-            # Data files stand beside the model itself; onnxruntime looks for them beside a link to it.
+            # Data files stand next to the model itself; onnxruntime looks for them next to a link to it.
             return os.path.realpath(path) if path.is_symlink() and path.is_file() else str(path)
     except OSError as e:
         raise UsageError(f"{path} cannot be read: {e.strerror}") from None

@@ -1,4 +1,4 @@
-"""Writes a model: checked, in one file, or with its weights streamed into a file beside it."""
+"""Writes a model: checked, in one file, or with its weights streamed into a file next to it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from netspec.weights.lazy import in_turn
 from netspec_onnx.build_model import converted, element, fitting, structure, weight_bytes
 
 LIMIT = 2 * 10**9
-"""Bytes of weights that fit beside the rest into one protobuf message (2 GiB)."""
+"""Bytes of weights that fit next to the rest into one protobuf message (2 GiB)."""
 
 
 def write_model(graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, options: Options) -> list[Path]:
@@ -91,7 +91,7 @@ def _key(field: int, length: int) -> bytes:
 def _write_apart(
     model: onnx.ModelProto, graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, options: Options
 ) -> list[Path]:
-    """Streams the weights into a file beside the model, whose name has their hash: a model never reads another's."""
+    """Streams the weights into a file next to the model, whose name has their hash: a model never reads another's."""
     (kind, dtype), shapes = element(options), fitting(graph, arrays, options)
     try:
         target.name.encode()

@@ -32,7 +32,7 @@ class TorchBackend:
         return source(graph, options)
 
     def emit(self, graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, options: Options) -> list[Path]:
-        """Writes the source, and the weights beside it; gives the files; raises UsageError, DataError, MissingError.
+        """Writes the source, and the weights next to it; gives the files; raises UsageError, DataError, MissingError.
 
         The weights are a .pth; without torch, which the source does not need to be written, a .safetensors.
         """

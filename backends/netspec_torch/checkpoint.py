@@ -63,7 +63,7 @@ def _stopped(path: Path, name: str, why: str, line: str = "") -> DataError:
         return refuse(
             path, f"is not read: it holds the class {name}, and netspec unpickles tensors alone", _AGAIN + trusted
         )
-    return refuse(path, f"is no checkpoint of tensors alone ({why})", _AGAIN)
+    return refuse(path, f"is not a checkpoint of tensors alone ({why})", _AGAIN)
 
 
 def _screen_archive(path: Path, need: Need) -> None:
@@ -72,9 +72,9 @@ def _screen_archive(path: Path, need: Need) -> None:
         pickles = [i for i in archive.infolist() if i.filename.rpartition("/")[2] == "data.pkl"]
         if len(pickles) != 1 or any(i.filename.rpartition("/")[2] == "constants.pkl" for i in archive.infolist()):
             script = "a scripted model" if pickles else "an archive of something else"
-            raise refuse(path, f"is no PyTorch checkpoint: it is {script}", _AGAIN)
+            raise refuse(path, f"is not a PyTorch checkpoint: it is {script}", _AGAIN)
         if any(i.compress_type != zipfile.ZIP_STORED or i.flag_bits & 1 for i in archive.infolist()):
-            raise refuse(path, "is no plain PyTorch checkpoint: its parts are compressed", _AGAIN)
+            raise refuse(path, "is not a plain PyTorch checkpoint: its parts are compressed", _AGAIN)
         orders = [i for i in archive.infolist() if i.filename.rpartition("/")[2] == "byteorder"]
         try:
             with archive.open(pickles[0]) as f:
@@ -84,7 +84,7 @@ def _screen_archive(path: Path, need: Need) -> None:
                     if f.read(16).decode("ascii") != sys.byteorder:
                         raise refuse(path, "is of a machine with the other order of bytes", _AGAIN)
         except BROKEN as e:
-            raise refuse(path, f"is no PyTorch checkpoint that can be read: {str(e)[:200]}") from None
+            raise refuse(path, f"is not a PyTorch checkpoint that can be read: {str(e)[:200]}") from None
         screen(data, need.directory, _most(need))
 
 

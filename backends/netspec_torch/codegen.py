@@ -22,7 +22,7 @@ from netspec_torch.quote import GLOBAL_NAMES, identifier, string
 def source(graph: Graph, options: Options = DEFAULTS, weights: Beside | None = None) -> str:
     """The standalone source of a graph; without `training` the auxiliary heads are left out.
 
-    `weights` is the file of weights beside it, which its function `load` takes; without one there is none.
+    `weights` is the file of weights next to it, which its function `load` takes; without one there is none.
     """
     kept = graph if options.training else drop_heads(graph)
     return Emitter(kept).source(__version__, weights)
@@ -265,7 +265,7 @@ class Writer:
         self.steps.append((made, reads, text))
 
     def chain(self, region: Region) -> Member | None:
-        """A scope in which each item takes what the one before gave, as nn.Sequential; None where it is no chain."""
+        """A scope in which each item takes what the one before gave, as nn.Sequential; None where it is not a chain."""
         if len(region.inputs) != 1 or len(region.outputs) != 1 or self.emitter.home(region) != region.path:
             return None
         if not self._inside(region) or self.home != self.region.path:

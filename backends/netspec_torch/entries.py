@@ -14,7 +14,7 @@ from netspec.weights.lazy import in_turn, shape_of
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """The file of weights beside a source."""
+    """The file of weights next to a source."""
 
     name: str
     sha256: str

@@ -28,7 +28,7 @@ def literal(value: Any) -> str:
         return repr(value)
     if isinstance(value, float):
         return repr(value) if value == value and abs(value) != float("inf") else f'float("{value!r}")'
-    raise TypeError(f"a {type(value).__name__} is no literal")
+    raise TypeError(f"a {type(value).__name__} is not a literal")
 
 
 def string(text: str) -> str:

@@ -41,11 +41,13 @@ def writing(target: str | Path) -> Iterator[IO[bytes]]:
 def together(target: str | Path) -> Iterator[Change]:
     """Several files of the folder of `target` that take their places in order, `target` last; raises UsageError.
 
-    A link to `target` stays a link: all files stand beside what it leads to.
+    A link to `target` stays a link: all files stand next to what it leads to.
     """
     real, device = _place(target)
     if device:
-        raise UsageError(f"{target} is no regular file, and more files are written beside it", "name a file with -o")
+        raise UsageError(
+            f"{target} is not a regular file, and more files are written next to it", "name a file with -o"
+        )
     try:
         with _terminable(), _change(real, target) as change:
             yield change
@@ -62,7 +64,7 @@ class Change:
         self._made: list[str] = []
 
     def add(self, name: str, hashed: bool = False) -> Part:
-        """A new file under this name beside the target; raises UsageError."""
+        """A new file under this name next to the target; raises UsageError."""
         if (self.target.parent / name).is_dir() and name:
             raise UsageError(f"{self.target.parent / name} is a folder", "a file of that name is to be written")
         keep_inputs(self.target.parent / name)
@@ -71,7 +73,7 @@ class Change:
         return part
 
     def path(self, name: str) -> Path:
-        """A file beside the target, as the user would name it."""
+        """A file next to the target, as the user would name it."""
         linked = os.path.islink(self.asked)
         return (self.target if linked else self.asked).with_name(name)
 
@@ -149,8 +151,8 @@ def check_place(target: str | Path) -> None:
         if not path.parent.exists():
             raise UsageError(f"{str(target)!r} cannot be written: there is no folder {path.parent}", "make it first")
         if not path.parent.is_dir():
-            raise UsageError(f"{str(target)!r} cannot be written: {path.parent} is no folder")
-        path.parent.stat()  # a/../b is no file where there is no a, though realpath says b
+            raise UsageError(f"{str(target)!r} cannot be written: {path.parent} is not a folder")
+        path.parent.stat()  # a/../b is not a file where there is no a, though realpath says b
     except (OSError, ValueError) as e:  # a name that is too long, or with a NUL
         raise _cannot(target, e) from None
 

@@ -1,4 +1,4 @@
-"""What a file is that is no spec, by its first bytes and its name, and which command takes one."""
+"""What a file is that is not a spec, by its first bytes and its name, and which command takes one."""
 
 from __future__ import annotations
 
@@ -101,9 +101,9 @@ def foreign(name: str, data: bytes) -> UsageError | None:
     if kind is not None and kind.begins is None:
         return UsageError(f"{name} is {kind.what} by its name, not a spec", kind.help.replace("{}", name))
     if kind is not None:
-        return UsageError(f"{name} is no spec, nor what its name says: {kind.what}", _YAML)
+        return UsageError(f"{name} is not a spec, nor what its name says: {kind.what}", _YAML)
     if b"\x00" in data and not data.startswith(_UTF_16):
-        return UsageError(f"{name} is no spec: it is not even text", _YAML)
+        return UsageError(f"{name} is not a spec: it is not even text", _YAML)
     return None
 
 

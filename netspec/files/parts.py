@@ -20,7 +20,7 @@ PREFIX, SUFFIX = ".netspec-", ".part"
 SECONDS = 60
 """A part younger than this is left alone: its writer may be about to lock it, or to rename it."""
 SMALL = 64 * 2**20
-"""Bytes of a model beside its data; larger ones hold their weights and mention no data file."""
+"""Bytes of a model next to its data; larger ones hold their weights and mention no data file."""
 CHUNK = 2**20
 UNFINISHED = b"netspec: unfinished\n"
 """What the note of an unfinished change begins with."""
@@ -206,7 +206,7 @@ def is_data_of(name: str, target: str) -> bool:
 
 
 def own_data(target: Path) -> list[str]:
-    """The data files beside a model that it names itself; raises OSError."""
+    """The data files next to a model that it names itself; raises OSError."""
     try:
         with os.scandir(target.parent) as entries:
             names = [e.name for e in entries if is_data_of(e.name, target.name) and e.is_file(follow_symlinks=False)]

@@ -54,7 +54,7 @@ def from_file(path: Path, name: str) -> bytes:
 
     try:
         if not path.is_file():
-            raise UsageError(f"there is no file {name}" if not path.exists() else f"{name} is no file")
+            raise UsageError(f"there is no file {name}" if not path.exists() else f"{name} is not a file")
         is_read(path)
         with path.open("rb") as f:
             return f.read(MAX_BYTES + 1)

@@ -126,7 +126,7 @@ def _parted(members: Sequence[Point]) -> Iterator[Point | None]:
 
 
 def _label(figure: Figure, axis: Axes, points: Sequence[Point]) -> None:
-    """Writes names beside points, each where it lies on nothing else; those without a place are left to the legend."""
+    """Writes names next to points, each where it lies on nothing else; those without a place are left to the legend."""
     draw = figure.canvas.get_renderer()  # type: ignore[attr-defined]
     room = axis.get_window_extent(draw)
     taken = [_around(axis.transData.transform((p.params, p.macs)), 4) for p in points]
@@ -203,7 +203,7 @@ def _plain(text: str) -> str:
 
 
 def _saved(figure: Figure, kind: str, title: str) -> bytes:
-    """The figure as a file's bytes, the same each time: no date, and names that do not hang on the process."""
+    """The figure as a file's bytes, the same each time: no date, and names that do not depend on the process."""
     with importing("plotting", "matplotlib", "draw"):
         from matplotlib import rc_context
 

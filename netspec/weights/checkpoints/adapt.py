@@ -12,7 +12,7 @@ from netspec.expressions.expression import ExpressionError
 from netspec.weights.checkpoints.rules import Rule
 
 Shape = tuple[int, ...]
-_HOLE = re.compile(r"\{\w+\}")
+_PLACEHOLDER = re.compile(r"\{\w+\}")
 _NUMBER = re.compile(r"\d+")
 _VARYING = re.compile(r"\{\w+\}|\d+")
 _MOST = 4
@@ -31,12 +31,12 @@ class Adapted:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Candidate:
-    """A rule as it could be: how much is changed, which rule, its `from`, and the hole that has a value instead."""
+    """A rule as it could be: how much is changed, which rule, its `from`, and the placeholder that got a value."""
 
     change: float
     order: int
     start: str
-    hole: str = ""
+    placeholder: str = ""
     value: str = ""
 
 
@@ -66,7 +66,7 @@ def adapted(
         for key, path in found.items():
             del keys[key], paths[path]
         rule = rules[chosen.order]
-        yield Adapted(chosen.start, _target(rule.target, chosen.hole, chosen.value), rule.reshape, found)
+        yield Adapted(chosen.start, _target(rule.target, chosen.placeholder, chosen.value), rule.reshape, found)
 
 
 def _made(
@@ -89,8 +89,8 @@ def _made(
         if not matches or any(pattern.fullmatch(key) for key in known):
             continue
         first = next(iter(matches.values()))
-        for value in words if candidate.hole else ("",):
-            fixed = {candidate.hole: value} if candidate.hole else {}
+        for value in words if candidate.placeholder else ("",):
+            fixed = {candidate.placeholder: value} if candidate.placeholder else {}
             if not fixed or _path(rule, first, fixed, values) in paths:
                 yield replace(candidate, value=value), {k: _path(rule, m, fixed, values) for k, m in matches.items()}
 
@@ -103,22 +103,22 @@ def _candidates(rules: Sequence[Rule], keys: Iterable[str]) -> set[Candidate]:
         for key in list(kinds.values())[:400]:
             for change, words in _aligned(tuple(rule.start.split(".")), tuple(key.split(".")), _MOST):
                 start = ".".join(words)
-                lost = set(_HOLE.findall(rule.start)) - set(_HOLE.findall(start))
+                lost = set(_PLACEHOLDER.findall(rule.start)) - set(_PLACEHOLDER.findall(start))
                 if change and len(lost) < 2:
-                    found.add(Candidate(change, order, start, *(hole[1:-1] for hole in lost)))
+                    found.add(Candidate(change, order, start, *(placeholder[1:-1] for placeholder in lost)))
     return found
 
 
-def _target(text: str, hole: str, value: str) -> str:
-    """The `to` of a rule, with a value in place of a hole."""
+def _target(text: str, placeholder: str, value: str) -> str:
+    """The `to` of a rule, with a value in place of a placeholder."""
     written = value if value.isdigit() else f"'{value}'"
 
     def filled(match: re.Match[str]) -> str:
-        if match[1].strip() == hole:
+        if match[1].strip() == placeholder:
             return value
-        return "{" + re.sub(rf"\b{hole}\b", written, match[1]) + "}"
+        return "{" + re.sub(rf"\b{placeholder}\b", written, match[1]) + "}"
 
-    return re.sub(r"\{([^{}]*)\}", filled, text) if hole else text
+    return re.sub(r"\{([^{}]*)\}", filled, text) if placeholder else text
 
 
 @lru_cache(maxsize=50_000)
@@ -127,7 +127,7 @@ def _aligned(rule: tuple[str, ...], key: tuple[str, ...], most: float) -> tuple[
     if most < 0 or abs(len(rule) - len(key)) > most:
         return ()
     if not rule or not key:
-        return () if any(_HOLE.search(w) for w in rule) else ((float(len(rule) + len(key)), key),)
+        return () if any(_PLACEHOLDER.search(w) for w in rule) else ((float(len(rule) + len(key)), key),)
     found: dict[tuple[str, ...], float] = {}
 
     def add(change: float, first: tuple[str, ...], rest: tuple[tuple[float, tuple[str, ...]], ...]) -> None:
@@ -142,17 +142,17 @@ def _aligned(rule: tuple[str, ...], key: tuple[str, ...], most: float) -> tuple[
         changed = _changed(rule[0], key[0])
         if changed is not None:
             add(1, (changed,), _aligned(rule[1:], key[1:], most - 1))
-    if len(_HOLE.findall(rule[0])) == 1 and len(key) > 1:  # what stands in a hole is another word
+    if len(_PLACEHOLDER.findall(rule[0])) == 1 and len(key) > 1:  # what stands in a placeholder is another word
         add(1.5, (key[0],), _aligned(rule[1:], key[1:], most - 1.5))
     if len(key) > 1:
         add(1.2, (key[0],), _aligned(rule, key[1:], most - 1.2))
-    if not _HOLE.search(rule[0]):
+    if not _PLACEHOLDER.search(rule[0]):
         add(1.2, (), _aligned(rule[1:], key, most - 1.2))
     return tuple((change, words) for words, change in found.items())
 
 
 def _changed(rule: str, word: str) -> str | None:
-    """A word of a key with the holes and numbers of a rule's word for its own; None where their counts differ."""
+    """A part of a key with a rule's placeholders and numbers for its own; None where their counts differ."""
     own = _VARYING.findall(rule)
     if not own:
         return word
@@ -164,8 +164,8 @@ def _changed(rule: str, word: str) -> str | None:
 
 @lru_cache(maxsize=50_000)
 def _pattern(start: str) -> re.Pattern[str]:
-    parts = [re.escape(part) for part in _HOLE.split(start)]
-    names = [hole[1:-1] for hole in _HOLE.findall(start)]
+    parts = [re.escape(part) for part in _PLACEHOLDER.split(start)]
+    names = [placeholder[1:-1] for placeholder in _PLACEHOLDER.findall(start)]
     return re.compile(parts[0] + "".join(f"(?P<{n}>[A-Za-z0-9_]+){p}" for n, p in zip(names, parts[1:], strict=True)))
 
 

@@ -89,7 +89,7 @@ def _member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Stor
 
     name = info.filename[:100]
     if not info.filename.endswith(".npy"):
-        raise refuse(path, f"has '{name}', which is no array")
+        raise refuse(path, f"has '{name}', which is not an array")
     try:
         with archive.open(info) as f:
             begin = io.BytesIO(f.read(_HEADER))

@@ -29,7 +29,7 @@ _FOREIGN = {b"\x89HDF": "an HDF5 file of Keras", b"\x08": "an ONNX model"}
 def states_of(path: Path, need: Need) -> list[State]:
     """The mappings of tensors in a checkpoint: .safetensors, .npz and an index of shards here, others through torch.
 
-    Nothing in the file is executed. Raises UsageError where it cannot be read, DataError where it is no checkpoint,
+    Nothing in the file is executed. Raises UsageError where it cannot be read, DataError where it is not a checkpoint,
     MissingError where torch is needed and missing.
     """
     with reading(path) as f:
@@ -63,10 +63,10 @@ def _sharded(path: Path, need: Need) -> dict[str, Stored]:
     found: dict[str, Stored] = {}
     for name in sorted(set(where.values())):
         if Path(name).name != name or name in (".", "..") or name.lower().endswith(INDEX) or "\\" in name:
-            raise refuse(path, f"names the shard '{name[:100]}', which is no file beside it")
+            raise refuse(path, f"names the shard '{name[:100]}', which is not a file next to it")
         states = states_of(path.with_name(name), need)
         if len(states) != 1:
-            raise refuse(path.with_name(name), f"is no shard: it has {len(states)} state dicts")
+            raise refuse(path.with_name(name), f"is not a shard: it has {len(states)} state dicts")
         tensors = states[0].tensors
         listed = {key for key, shard in where.items() if shard == name}
         for keys, what in ((listed - set(tensors), "it lacks"), (set(tensors) - listed, "the index does not list")):
@@ -88,8 +88,8 @@ def _index(path: Path, need: Need) -> dict[str, str]:
     if not isinstance(where, dict) or not where or not all(isinstance(v, str) for v in where.values()):
         raise refuse(
             path,
-            "is no index of shards",
-            'it is JSON with {"weight_map": {tensor: file}}, as libraries write it beside sharded checkpoints',
+            "is not an index of shards",
+            'it is JSON with {"weight_map": {tensor: file}}, as libraries write it next to sharded checkpoints',
         )
     return where
 

@@ -12,12 +12,12 @@ from netspec.expressions.expression import ExpressionError, Template, parse_temp
 from netspec.syntax.yaml_reader import Map, Scalar, Seq, Tree
 
 KEYS = ("from", "to", "reshape")
-_HOLE = re.compile(r"\{(\w+)\}")
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`{from: "features.{n}.{t}", to: "conv{n - 3}.{t}"}`: a hole is one word."""
+    """`{from: "features.{n}.{t}", to: "conv{n - 3}.{t}"}`: a placeholder is one word."""
 
     pattern: re.Pattern[str]
     to: Template | None
@@ -31,21 +31,22 @@ class Rule:
     """The text of `to`."""
 
     def apply(self, key: str, values: Mapping[str, Any]) -> str | None:
-        """The path for a key that the pattern matched, by its holes and values; raises ExpressionError."""
+        """The path for a key that the pattern matched, by its placeholders and the values; raises ExpressionError."""
         found = self.pattern.fullmatch(key)
         assert found is not None
         return self.fill(found.groupdict(), values)
 
-    def fill(self, holes: Mapping[str, str], values: Mapping[str, Any]) -> str | None:
-        """The path for what stands in the holes, None where the tensor is dropped; raises ExpressionError."""
+    def fill(self, placeholders: Mapping[str, str], values: Mapping[str, Any]) -> str | None:
+        """The path for what stands in the placeholders, None where the tensor is dropped; raises ExpressionError."""
         words = {
-            k: int(v) if v.isdigit() and (v == "0" or v[0] != "0") and len(v) < 10 else v for k, v in holes.items()
+            k: int(v) if v.isdigit() and (v == "0" or v[0] != "0") and len(v) < 10 else v
+            for k, v in placeholders.items()
         }
         return None if self.to is None else self.to.fill(_Words({**values, **words}))
 
 
 class _Words:
-    """The environment of a rule's target: its holes, and what the params and `let` of the document are."""
+    """The environment of a rule's target: its placeholders, and what the params and `let` of the document are."""
 
     def __init__(self, words: Mapping[str, Any]) -> None:
         self.words = words
@@ -64,7 +65,7 @@ class _Words:
 
 
 def rules_of(checkpoints: Map | None, reporter: Reporter, values: Collection[str] = ()) -> dict[str, list[Rule]]:
-    """The rule sets by source, which may read `values`; mistakes in them go to the reporter."""
+    """The rule sets by source, which may read `values`; errors in them go to the reporter."""
     return {
         source.text: _listed(listed, reporter, values)
         for source, listed in (checkpoints.entries if checkpoints is not None else ())
@@ -111,7 +112,7 @@ def _rule(tree: Map, values: Collection[str]) -> Rule:
     if unknown:
         raise ExpressionError(
             "NS202",
-            f"there is no hole '{unknown[0]}' in `from`",
+            f"there is no placeholder '{unknown[0]}' in `from`",
             target.span,
             did_you_mean(unknown[0], [*names, *values]),
         )
@@ -122,28 +123,28 @@ def _rule(tree: Map, values: Collection[str]) -> Rule:
 
 
 def _pattern(source: Scalar) -> tuple[re.Pattern[str], list[str]]:
-    """What a `from` matches, and its holes; raises ExpressionError.
+    """What a `from` matches, and its placeholders; raises ExpressionError.
 
-    Each dotted part is matched by itself and has at most two holes, so that no rule and key need long to compare.
+    Each dotted part is matched by itself and has at most two placeholders, which bounds the time of a comparison.
     """
     names: list[str] = []
-    for hole in _HOLE.finditer(source.text):
-        if hole[1] in names:
+    for placeholder in _PLACEHOLDER.finditer(source.text):
+        if placeholder[1] in names:
             raise ExpressionError(
                 "NS204",
-                f"the placeholder '{hole[1]}' is a duplicate",
-                source.at(*hole.span()),
-                "give each hole its own name",
+                f"the placeholder '{placeholder[1]}' is a duplicate",
+                source.at(*placeholder.span()),
+                "give each placeholder its own name",
             )
-        names.append(hole[1])
+        names.append(placeholder[1])
     parts = []
     for part in source.text.split("."):
-        pieces = _HOLE.split(part)  # text, hole, text, hole, text
+        pieces = _PLACEHOLDER.split(part)  # text, placeholder, text, placeholder, text
         if any("{" in p or "}" in p for p in pieces[::2]) or any(p[0].isdigit() for p in pieces[1::2]):
-            raise ExpressionError("NS301", "a hole of `from` is a name in braces: {n}", source.span)
+            raise ExpressionError("NS301", "a placeholder of `from` is a name in braces: {n}", source.span)
         if len(pieces) > 5 or "" in pieces[2:-1:2]:
             raise ExpressionError(
-                "NS301", "a part of `from` has at most two holes, with text between them", source.span
+                "NS301", "a part of `from` has at most two placeholders, with text between them", source.span
             )
         words = [f"(?P<{p}>[A-Za-z0-9_]+)" if i % 2 else re.escape(p) for i, p in enumerate(pieces)]
         parts.append(rf"(?>{''.join(words)}(?=\.|\Z))")
@@ -151,5 +152,5 @@ def _pattern(source: Scalar) -> tuple[re.Pattern[str], list[str]]:
 
 
 def check_rules(checkpoints: Map, reporter: Reporter, values: Collection[str] = ()) -> None:
-    """Reports mistakes in the rules, without a checkpoint; they may read `values`."""
+    """Reports errors in the rules, without a checkpoint; they may read `values`."""
     rules_of(checkpoints, reporter, values)

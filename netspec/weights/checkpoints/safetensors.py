@@ -48,7 +48,7 @@ def read_safetensors(path: Path, need: Need) -> dict[str, Stored]:
         if length > need.directory:
             raise refuse(
                 path,
-                f"is no safetensors file for this network: its header is said to have {length:,} bytes, "
+                f"is not a safetensors file for this network: its header is said to have {length:,} bytes, "
                 f"at most {need.directory:,} are read",
             )
         header = f.read(length)
@@ -58,7 +58,7 @@ def read_safetensors(path: Path, need: Need) -> dict[str, Stored]:
     except _Twice as e:
         raise refuse(path, f"has two tensors of one name: {e}") from None
     except (SafetensorError, TypeError, OSError, ValueError, RecursionError, OverflowError) as e:
-        raise refuse(path, f"is no safetensors file that can be read: {str(e)[:200]}") from None
+        raise refuse(path, f"is not a safetensors file that can be read: {str(e)[:200]}") from None
     entries.pop("__metadata__", None)
     return {key: _stored(path, 8 + length, entry) for key, entry in entries.items()}
 

@@ -92,7 +92,7 @@ def _combined(inner: Sequence[Inner]) -> Iterator[tuple[str, tuple[Layer, ...]]]
 
 
 def rules_file(path: Path, reporter: Reporter, values: Mapping[str, Any]) -> dict[str, list[Rule]]:
-    """The rule sets of a file by source; mistakes in it go to the reporter; raises UsageError."""
+    """The rule sets of a file by source; errors in it go to the reporter; raises UsageError."""
     with reading(path) as f:
         data = f.read(MAX_BYTES + 1)
     try:
@@ -110,7 +110,7 @@ def rules_file(path: Path, reporter: Reporter, values: Mapping[str, Any]) -> dic
 
 
 def inner_networks(network: Network, reporter: Reporter) -> list[Inner]:
-    """The networks that are used as blocks, the innermost first; mistakes in their rules go to the reporter."""
+    """The networks that are used as blocks, the innermost first; errors in their rules go to the reporter."""
     return sorted(_inner(network, reporter), key=lambda i: -i.path.count("."))
 
 

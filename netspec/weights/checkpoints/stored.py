@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 FLOATS = ("float16", "bfloat16", "float32", "float64", "float128", "longdouble", "float8_e4m3fn", "float8_e5m2")
-"""What becomes float32; all else in a file is no weight."""
+"""What becomes float32; all else in a file is not a weight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Stored:
 
     @property
     def counter(self) -> bool:
-        """Whether it is a number that training keeps beside the weights, such as batches seen."""
+        """Whether it is a number that training keeps next to the weights, such as batches seen."""
         return self.shape in ((), (1,)) and not self.floating
 
     @classmethod
@@ -79,7 +79,7 @@ class Need:
 
 
 def refuse(path: Path, why: str, help: str = "") -> DataError:
-    """The error of a file that is no checkpoint."""
+    """The error of a file that is not a checkpoint."""
     return DataError("NS602", f"{path} {why}", help)
 
 

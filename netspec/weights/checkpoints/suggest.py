@@ -104,7 +104,7 @@ class Suggestion:
 def suggest(sets: Sequence[RuleSet], target: Target, tensors: Mapping[str, Stored], best: Account) -> Suggestion | None:
     """Rules for the tensors that have no place and the places that have no tensor, which were tried.
 
-    The fewest that load it, beside one of the sets; None where none do more than the set that fits best, which alone
+    The fewest that load it, next to one of the sets; None where none do more than the set that fits best, which alone
     is looked at where it leaves few tensors.
     """
     if best.problems * _NEARLY <= len(target.shapes):
@@ -330,16 +330,16 @@ def _made(source: Source_, numbers: Numbers) -> str:
 
 
 def _lines(pairing: Pairing, tensors: Mapping[str, Stored], end: str) -> list[str]:
-    """One rule with a hole for every number that varies, or a rule for each layer where that would take others too."""
+    """One rule with a placeholder for each number that varies, or a rule a layer where that would take others too."""
     file, network = pairing.file, pairing.network
     used = [at for at in range(len(next(iter(pairing.pairs)))) if len({n[at] for n in pairing.pairs}) > 1]
     first = next(iter(pairing.pairs))
-    holes = {at: "abcdefgh"[i] for i, at in enumerate(used[:8])}
-    start = file.name(tuple(f"{{{holes[at]}}}" if at in holes else n for at, n in enumerate(first)))
+    placeholders = {at: "abcdefgh"[i] for i, at in enumerate(used[:8])}
+    start = file.name(tuple(f"{{{placeholders[at]}}}" if at in placeholders else n for at, n in enumerate(first)))
     made = network.name(
         tuple(
-            f"{{{holes[at]}{f' {step:+d}'.replace('+', '+ ').replace('-', '- ') if step else ''}}}"
-            if at in holes
+            f"{{{placeholders[at]}{f' {step:+d}'.replace('+', '+ ').replace('-', '- ') if step else ''}}}"
+            if at in placeholders
             else _made((at, step, text), first)
             for at, step, text in pairing.sources
         )

@@ -94,7 +94,7 @@ def _channels_first(tensor: Stored, sizes: Shape) -> Stored:
 
 
 def _flattened(graph: Graph, node: Node) -> Shape:
-    """The C x H x W of the map whose values a linear layer reads in their order; empty where it is no map's."""
+    """The C x H x W of the map whose values a linear layer reads in their order; empty where it is not a map's."""
     joined, seen = False, set()
     waiting, sizes = list(node.inputs[:1]), set()
     while waiting:

@@ -18,7 +18,7 @@ _FIRST = 5
 
 
 class Oddities:
-    """Collects what is no usual weight, tensor by tensor."""
+    """Collects what is not a usual weight, tensor by tensor."""
 
     def __init__(self) -> None:
         self.nan: list[str] = []
