@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netspec.diagnostics.errors import MAX_KNOWN, Span, did_you_mean, listed
-from netspec.elaborate.values import BlockValue, Env, Poisoned, SemanticError, Word
+from netspec.elaborate.values import BlockValue, DependsOnError, Env, SemanticError, Word
 from netspec.expressions.arithmetic import MAX_LIST, weight
 from netspec.expressions.expression import ExpressionError, Template, evaluate, parse_expr
 from netspec.expressions.identifiers import Kind, clipped, why_not
@@ -194,7 +194,7 @@ def condition(env: Env, tree: Tree, what: str) -> bool:
 
 
 def argument(env: Env, tree: Tree, type_: str, name: str, one_of: Sequence[Any] = (), low: float | None = None) -> Any:
-    """The value of one argument, of the declared type; raises SemanticError or Poisoned."""
+    """The value of one argument, of the declared type; raises SemanticError or DependsOnError."""
     if type_ == "block" and isinstance(tree, Map):
         return _block_with_args(env, tree)
     value = literal(env, tree)
@@ -334,7 +334,7 @@ def _number_help(value: str) -> str:
 def _block_with_args(env: Env, tree: Map) -> BlockValue:
     """`{leaky_relu: 0.1}`: a block with arguments, as a value."""
     if len(tree.entries) != 1:
-        raise SemanticError("NS302", "a block with arguments is one entry, `{leaky_relu: 0.1}`", tree.span)
+        raise SemanticError("NS302", "a block with arguments is one symbol, `{leaky_relu: 0.1}`", tree.span)
     ((key, args),) = tree.entries
     word = Word(key.text)
     word.home, word.frame = env.frame.home, env.frame
@@ -356,17 +356,17 @@ def resolve_block(env: Env, value: Any, tree: Tree) -> BlockValue:
     home = getattr(value, "home", None) or env.frame.home
     target = home.callable(value)
     if isinstance(target, BlockDecl) and target.failed:
-        raise Poisoned
+        raise DependsOnError
     if target is None and lookup(value) is None:
         if home.open & {"use", "blocks"}:
-            raise Poisoned
+            raise DependsOnError
         help_ = op_help(value, env.run.callables(home))
         raise SemanticError("NS201", f"there is no block or op '{value}'", tree.span, help_)
     return BlockValue(str(value), target)
 
 
 __all__ = [
-    "Poisoned",
+    "DependsOnError",
     "Slot",
     "argument",
     "collect",

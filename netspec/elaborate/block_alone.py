@@ -13,8 +13,8 @@ from netspec.elaborate.dead_code import dead_steps
 from netspec.elaborate.document import _as_yaml, _deep_recursion, _input, size_of
 from netspec.elaborate.state import (
     MAX_NODES,
-    NETWORK,
     RAISE_LIMITS,
+    WORK_OF_NETWORK,
     Budget,
     Context,
     Enough,
@@ -23,7 +23,7 @@ from netspec.elaborate.state import (
     Run,
     Where,
 )
-from netspec.elaborate.values import POISON, BlockFrame, Env, Names, Poisoned, SemanticError, Val
+from netspec.elaborate.values import ERROR, CallFrame, DependsOnError, Env, SemanticError, SymbolTable, Tensors
 from netspec.ir.graph import Graph, Output
 from netspec.passes.scopes import carried
 from netspec.syntax.reader import Document
@@ -68,7 +68,7 @@ def elaborate_block(
         )
     with _deep_recursion(), collector.paused():
         try:
-            run.tick(NETWORK)
+            run.tick(WORK_OF_NETWORK)
             return _build(run, decl, args, chosen, input)
         except Enough:
             return None
@@ -100,8 +100,8 @@ def _merged(decl: BlockDecl, args: Tree | None, settings: Mapping[str, Any]) -> 
 
 
 def _build(run: Run, decl: BlockDecl, args: Tree | None, chosen: Map | None, size: InputSize | None) -> Graph | None:
-    frame = BlockFrame(decl.home, decl.name, {}, "", (), 0, is_document=True)
-    env = Env(run, frame, {}, Names())
+    frame = CallFrame(decl.home, decl.name, {}, "", (), 0, is_document=True)
+    env = Env(run, frame, {}, SymbolTable())
     at = decl.at if chosen is None else Scalar(decl.name, True, _head(chosen.span))
     names = [s.text for s in decl.inputs] or ["input"]
     written = chosen.get("input") if chosen is not None else None
@@ -114,15 +114,15 @@ def _build(run: Run, decl: BlockDecl, args: Tree | None, chosen: Map | None, siz
         if tree is not None or wanted is not None:
             values.append(_input(run, frame, name, tree or at, env, wanted))
         else:
-            values.append(POISON)
-    entering = Val(tuple(r for v in values for r in v.refs), state="" if all(v.ok for v in values) else "poison")
+            values.append(ERROR)
+    entering = Tensors(tuple(r for v in values for r in v.refs), state="" if all(v.ok for v in values) else "error")
     step = Step(decl.name, at, 0, None, decl.name, args, {}, {})
     try:
-        value = block(run, decl, step, Context(frame, {}, Names(), Where()), args, env, entering, Where())
+        value = block(run, decl, step, Context(frame, {}, SymbolTable(), Where()), args, env, entering, Where())
     except SemanticError as e:
         run.report(frame, e, at.span)
         return None
-    except Poisoned:
+    except DependsOnError:
         return None
     if not value.ok or run.reporter.failed:
         return None

@@ -8,18 +8,18 @@ from typing import Any
 
 from netspec.diagnostics.errors import Frame, Span, did_you_mean, listed
 from netspec.elaborate.arguments import Slot, argument, collect, literal, type_of
-from netspec.elaborate.state import CALL, PARAM, Context, Run, Where
+from netspec.elaborate.state import WORK_OF_CALL, WORK_OF_PARAM, Context, Run, Where
 from netspec.elaborate.unknown import check_arguments, may_make, named
 from netspec.elaborate.values import (
-    POISON,
-    BlockFrame,
+    ERROR,
     BlockValue,
-    Entry,
+    CallFrame,
+    DependsOnError,
     Env,
-    Names,
-    Poisoned,
     SemanticError,
-    Val,
+    Symbol,
+    SymbolTable,
+    Tensors,
     Word,
 )
 from netspec.expressions.arithmetic import weight
@@ -30,10 +30,10 @@ from netspec.syntax.step_reader import BlockDecl, ParamDecl, Step
 from netspec.syntax.yaml_reader import Map, Scalar, Seq, Tree
 
 MAX_DEPTH = 64
-Result = tuple[Val, Names | None]
+Result = tuple[Tensors, SymbolTable | None]
 
 
-def call(run: Run, step: Step, ctx: Context, entering: Val, where: Where) -> Result:
+def call(run: Run, step: Step, ctx: Context, entering: Tensors, where: Where) -> Result:
     """Runs the op of a step, whatever it names."""
     env = Env(run, ctx.frame, ctx.values, ctx.names, entering)
     bound = ctx.values.get(step.op)
@@ -46,14 +46,14 @@ def call(run: Run, step: Step, ctx: Context, entering: Val, where: Where) -> Res
                 )
             args, arg_env = bound.args, bound.env or env
         return _target(run, bound.target or lookup(bound.name), step, ctx, args, arg_env, entering, where)
-    if bound is POISON:
-        raise Poisoned
+    if bound is ERROR:
+        raise DependsOnError
     target = named(run, step, ctx)
     if target is None or step.op != target.name:
         ctx.names.lose(may_make(run, step, ctx), "", step.span)
     if target is None or (isinstance(target, BlockDecl) and target.failed):
         check_arguments(env, step.args)
-        return POISON, None
+        return ERROR, None
     if isinstance(target, Op) and step.op != target.name:
         # Whether the arguments fit what was probably meant is not said: one error for one misspelling.
         with run.quietly():
@@ -68,7 +68,7 @@ def _target(
     ctx: Context,
     args: Tree | None,
     arg_env: Env,
-    entering: Val,
+    entering: Tensors,
     where: Where,
 ) -> Result:
     if isinstance(target, Op):
@@ -82,8 +82,8 @@ def _target(
 
 
 def primitive(
-    run: Run, op: Op, step: Step, ctx: Context, args: Tree | None, env: Env, entering: Val, where: Where
-) -> Val:
+    run: Run, op: Op, step: Step, ctx: Context, args: Tree | None, env: Env, entering: Tensors, where: Where
+) -> Tensors:
     """One node; every argument at fault is reported."""
     slots = [Slot(p.name, p.positional, p.type) for p in op.params]
     if op.weights:
@@ -101,7 +101,7 @@ def primitive(
         except SemanticError as e:
             run.report(ctx.frame, e, tree.span)
             ok = False
-        except Poisoned:
+        except DependsOnError:
             ok = False
     missing = [p.name for p in op.params if p.required and p.name not in given]
     if missing and ok:
@@ -111,7 +111,7 @@ def primitive(
         run.error(ctx.frame, "NS305", f"'{op.name}' expects {_list(missing)}", step.span, help_)
         ok = False
     if not ok or not entering.ok:
-        return POISON
+        return ERROR
     if op.arity is not None and len(entering.refs) != op.arity:
         raise SemanticError(
             "NS401",
@@ -127,10 +127,10 @@ def primitive(
         if "conv" in op.name and isinstance(args, Seq) and values.get("out") == run.shape_of(entering)[1]:
             help_ = "what enters is known: the arguments are, in order, out, kernel, stride, pad"
         run.error(ctx.frame, e.code, str(e), at, help_)
-        return POISON
+        return ERROR
 
 
-def _which(entering: Val) -> str:
+def _which(entering: Tensors) -> str:
     if not entering.refs:
         return "nothing enters this step"
     names = ", ".join(entering.names[:4] or map(str, entering.refs[:4]))
@@ -167,25 +167,34 @@ def _initialisers(env: Env, op: Op, tree: Tree) -> dict[str, Any]:
 
 
 def block(
-    run: Run, decl: BlockDecl, step: Step, ctx: Context, args: Tree | None, arg_env: Env, entering: Val, where: Where
-) -> Val:
+    run: Run,
+    decl: BlockDecl,
+    step: Step,
+    ctx: Context,
+    args: Tree | None,
+    arg_env: Env,
+    entering: Tensors,
+    where: Where,
+) -> Tensors:
     """A call of a block: binds its parameters, runs its body, gives its outputs."""
     frame = enter(run, decl.name, decl.home, ctx, step.span, where, _inputs(decl, step, entering))
     given, ok = collect(arg_env, args, [Slot(p.name, type=p.type) for p in decl.params], decl.name, step.span)
-    names = Names()
-    running = entering if not decl.inputs else Val(entering.refs, tuple(s.text for s in decl.inputs), entering.state)
+    names = SymbolTable()
+    running = (
+        entering if not decl.inputs else Tensors(entering.refs, tuple(s.text for s in decl.inputs), entering.state)
+    )
     if decl.inputs:
-        names.entries |= input_entries(frame, where, {s.text: s.span for s in decl.inputs})
+        names.entries |= input_symbols(frame, where, {s.text: s.span for s in decl.inputs})
     env = Env(run, frame, {}, names)
     values = parameters(run, decl.params, given, arg_env, env, step.span, decl.name, ok)
-    if all(v is not POISON for v in values.values()):
+    if all(v is not ERROR for v in values.values()):
         scope_args = shown(values)
         run.tick(sum(weight(v) for v in values.values() if isinstance(v, list)))
         run.scope(where, "block", frame, step.span, decl.name, scope_args, step.doc or decl.doc)
     body = Context(frame, values, names, where)
     value = run_body(run, decl.lets, decl.body, body, running)
     if not ok:
-        return POISON
+        return ERROR
     if decl.outputs:
         value = _outputs(run, decl.outputs, body)
         run.leaves(where, value)
@@ -198,8 +207,8 @@ def block(
 
 
 def enter(
-    run: Run, name: str, home: Document, ctx: Context, span: Span, where: Where, inputs: Mapping[str, Val]
-) -> BlockFrame:
+    run: Run, name: str, home: Document, ctx: Context, span: Span, where: Where, inputs: Mapping[str, Tensors]
+) -> CallFrame:
     depth = ctx.frame.depth + 1
     if depth > MAX_DEPTH:
         raise SemanticError(
@@ -208,12 +217,12 @@ def enter(
             span,
             "a block that calls itself needs a `when` or `only_if` that ends it",
         )
-    run.tick(CALL)
+    run.tick(WORK_OF_CALL)
     trace = (Frame(name, span, where.path), *ctx.frame.trace)
-    return BlockFrame(home, name, inputs, where.path, trace, depth)
+    return CallFrame(home, name, inputs, where.path, trace, depth)
 
 
-def _inputs(decl: BlockDecl, step: Step, entering: Val) -> dict[str, Val]:
+def _inputs(decl: BlockDecl, step: Step, entering: Tensors) -> dict[str, Tensors]:
     """What enters, by the block's names of its inputs; raises SemanticError."""
     if not decl.inputs:
         if entering.ok and len(entering.refs) != 1:
@@ -231,13 +240,13 @@ def _inputs(decl: BlockDecl, step: Step, entering: Val) -> dict[str, Val]:
             step.span,
             "say `from: [...]` with as many paths",
         )
-    return {s.text: Val((ref,)) for s, ref in zip(decl.inputs, entering.refs, strict=True)}
+    return {s.text: Tensors((ref,)) for s, ref in zip(decl.inputs, entering.refs, strict=True)}
 
 
-def input_entries(frame: BlockFrame, where: Where, places: Mapping[str, Span]) -> dict[str, Entry]:
+def input_symbols(frame: CallFrame, where: Where, places: Mapping[str, Span]) -> dict[str, Symbol]:
     """The names of what enters, each with the place where it is declared."""
     made = frame.inputs.items()
-    return {name: Entry(value, where.child(name).path, places.get(name), False) for name, value in made}
+    return {name: Symbol(value, where.child(name).path, places.get(name), False) for name, value in made}
 
 
 def shown(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -263,9 +272,9 @@ def parameters(
     missing: list[str] = []
     inner = env.seeing(values)
     for p in params:
-        run.tick(PARAM)
+        run.tick(WORK_OF_PARAM)
         if p.failed:
-            values[p.name] = POISON
+            values[p.name] = ERROR
             continue
         try:
             if p.name in given:
@@ -273,14 +282,14 @@ def parameters(
             elif p.default is not None and complete:
                 values[p.name] = argument(inner, p.default, p.type, p.name, *_limits(p, inner))
             else:
-                values[p.name] = POISON
+                values[p.name] = ERROR
                 missing.append(p.name)
         except SemanticError as e:
             tree = given.get(p.name) or p.default
             run.report(arg_env.frame if p.name in given else env.frame, e, tree.span if tree else at)
-            values[p.name] = POISON
-        except Poisoned:
-            values[p.name] = POISON
+            values[p.name] = ERROR
+        except DependsOnError:
+            values[p.name] = ERROR
     if missing and complete:
         run.error(
             arg_env.frame,
@@ -299,7 +308,7 @@ def _given(p: ParamDecl, tree: Tree, arg_env: Env, env: Env) -> Any:
         return argument(arg_env, tree, p.type, p.name, one_of, low)
     try:
         kind = type_of(literal(env, p.default)) if p.default is not None else ""
-    except (SemanticError, Poisoned):
+    except (SemanticError, DependsOnError):
         kind = ""  # the default cannot be computed here, which is no fault of the argument
     return argument(arg_env, tree, kind, p.name, one_of, low)
 
@@ -315,30 +324,30 @@ def lets(run: Run, written: Sequence[tuple[Scalar, Tree]], env: Env) -> dict[str
     values = dict(env.values)
     inner = env.seeing(values)
     for key, tree in written:
-        run.tick(PARAM)
+        run.tick(WORK_OF_PARAM)
         if id(tree) in run.bad or id(key) in run.bad:
-            values[key.text] = POISON
+            values[key.text] = ERROR
             continue
         try:
             values[key.text] = literal(inner, tree)
         except SemanticError as e:
             run.report(env.frame, e, tree.span)
-            values[key.text] = POISON
-        except Poisoned:
-            values[key.text] = POISON
+            values[key.text] = ERROR
+        except DependsOnError:
+            values[key.text] = ERROR
     return values
 
 
 def run_body(
-    run: Run, written: Sequence[tuple[Scalar, Tree]], steps: tuple[Step, ...], ctx: Context, running: Val
-) -> Val:
+    run: Run, written: Sequence[tuple[Scalar, Tree]], steps: tuple[Step, ...], ctx: Context, running: Tensors
+) -> Tensors:
     from netspec.elaborate.steps import run_steps
 
     values = lets(run, written, Env(run, ctx.frame, ctx.values, ctx.names))
     return run_steps(run, steps, replace(ctx, values=values), running)
 
 
-def _outputs(run: Run, outputs: Sequence[Scalar], ctx: Context) -> Val:
+def _outputs(run: Run, outputs: Sequence[Scalar], ctx: Context) -> Tensors:
     """The named values of a block, in order."""
     refs: list[Any] = []
     for scalar in outputs:
@@ -347,10 +356,10 @@ def _outputs(run: Run, outputs: Sequence[Scalar], ctx: Context) -> Val:
             refs += env.read(scalar.text).refs
         except SemanticError as e:
             run.report(ctx.frame, e, scalar.span)
-            return POISON
-        except Poisoned:
-            return POISON
-    return Val(tuple(refs), tuple(s.text for s in outputs))
+            return ERROR
+        except DependsOnError:
+            return ERROR
+    return Tensors(tuple(refs), tuple(s.text for s in outputs))
 
 
 def replace_default(p: ParamDecl, tree: Tree | None) -> ParamDecl:

@@ -17,8 +17,8 @@ from netspec.elaborate.call import lets, parameters, replace_default
 from netspec.elaborate.dead_code import dead_steps
 from netspec.elaborate.state import (
     MAX_NODES,
-    NETWORK,
     RAISE_LIMITS,
+    WORK_OF_NETWORK,
     Budget,
     Context,
     Enough,
@@ -28,7 +28,7 @@ from netspec.elaborate.state import (
     Where,
 )
 from netspec.elaborate.steps import run_steps
-from netspec.elaborate.values import POISON, BlockFrame, Entry, Env, Names, Poisoned, SemanticError, Val
+from netspec.elaborate.values import ERROR, CallFrame, DependsOnError, Env, SemanticError, Symbol, SymbolTable, Tensors
 from netspec.expressions.expression import parse_template
 from netspec.expressions.identifiers import Kind, Path, clipped, why_not
 from netspec.ir.graph import Graph, Output
@@ -68,7 +68,7 @@ def elaborate(
     run = Run(reporter, doc.bad, Budget.of(max_nodes))
     with _deep_recursion(), collector.paused():
         try:
-            run.tick(NETWORK)
+            run.tick(WORK_OF_NETWORK)
             chosen = variant or doc.default_variant
             return _network(run, doc, chosen, dict(settings or {}), input, declared_input)
         except Enough:
@@ -98,8 +98,8 @@ def _network(
     size: InputSize | None,
     declared_input: bool,
 ) -> Graph | None:
-    frame = BlockFrame(doc, doc.name, {}, "", (), 0, is_document=True)
-    names = Names()
+    frame = CallFrame(doc, doc.name, {}, "", (), 0, is_document=True)
+    names = SymbolTable()
     chain = lineage(doc, variant, run.reporter) if variant is not None else []
     values = _values(run, doc, chain, settings, frame, names)
     env = Env(run, frame, values, names)
@@ -107,15 +107,15 @@ def _network(
     frame.inputs = _inputs(run, frame, written, env, size)
     places = input_places(doc)
     for name, value in frame.inputs.items():
-        names.entries[name] = Entry(value, name, places.get(name), False)
+        names.entries[name] = Symbol(value, name, places.get(name), False)
     entering = list(frame.inputs.values())
     running = (
         entering[0]
         if len(entering) == 1
-        else Val(
+        else Tensors(
             tuple(r for v in entering for r in v.refs),
             tuple(frame.inputs),
-            "" if all(v.ok for v in entering) else "poison",
+            "" if all(v.ok for v in entering) else "error",
         )
     )
     ctx = Context(frame, values, names, Where())
@@ -137,7 +137,7 @@ def _written_input(doc: Document, chain: Sequence[Variant]) -> Tree | None:
 
 
 def _values(
-    run: Run, doc: Document, chain: Sequence[Variant], settings: dict[str, Any], frame: BlockFrame, names: Names
+    run: Run, doc: Document, chain: Sequence[Variant], settings: dict[str, Any], frame: CallFrame, names: SymbolTable
 ) -> dict[str, Any]:
     """The params, as the variant and the settings have them, and what `let` makes of them."""
     env = Env(run, frame, {}, names)
@@ -155,16 +155,16 @@ def values_of(doc: Document, variant: str | None, settings: Mapping[str, Any] | 
     """What the params and `let` of a document are in one of its variants, for a document that compiles."""
     run = Run(Reporter(), doc.bad)
     chain = lineage(doc, variant, run.reporter) if variant is not None else []
-    frame = BlockFrame(doc, doc.name, {}, "", (), 0, is_document=True)
-    return _values(run, doc, chain, dict(settings or {}), frame, Names())
+    frame = CallFrame(doc, doc.name, {}, "", (), 0, is_document=True)
+    return _values(run, doc, chain, dict(settings or {}), frame, SymbolTable())
 
 
 def inputs_of(doc: Document, variant: str | None) -> dict[str, Shape]:
     """The shapes that enter a document that compiles, without compiling it."""
     run = Run(Reporter(), doc.bad)
     chain = lineage(doc, variant, run.reporter) if variant is not None else []
-    frame = BlockFrame(doc, doc.name, {}, "", (), 0, is_document=True)
-    env = Env(run, frame, _values(run, doc, chain, {}, frame, Names()), Names())
+    frame = CallFrame(doc, doc.name, {}, "", (), 0, is_document=True)
+    env = Env(run, frame, _values(run, doc, chain, {}, frame, SymbolTable()), SymbolTable())
     found = _inputs(run, frame, _written_input(doc, chain), env, None)
     return {name: run.nodes[value.refs[0].node].shape for name, value in found.items() if value.ok}
 
@@ -209,7 +209,7 @@ def _setting(p: ParamDecl, value: Any, env: Env) -> ParamDecl:
         argument(env, given, kind, p.name)
     except SemanticError as e:
         raise UsageError(f"--set {p.name}: {e.message}", e.help) from None
-    except Poisoned:
+    except DependsOnError:
         pass
     return settled
 
@@ -234,7 +234,7 @@ def input_places(doc: Document) -> dict[str, Span]:
     return {"input": doc.input.span} if doc.input is not None else {}
 
 
-def _inputs(run: Run, frame: BlockFrame, tree: Tree | None, env: Env, size: InputSize | None) -> dict[str, Val]:
+def _inputs(run: Run, frame: CallFrame, tree: Tree | None, env: Env, size: InputSize | None) -> dict[str, Tensors]:
     """The input nodes by name."""
     if not isinstance(tree, Map):
         return {"input": _input(run, frame, "input", tree, env, size_of("input", size))}
@@ -244,7 +244,7 @@ def _inputs(run: Run, frame: BlockFrame, tree: Tree | None, env: Env, size: Inpu
             f"this one has {', '.join(k.text for k, _ in tree.entries)}",
         )
     return {
-        k.text: POISON if {id(k), id(v)} & run.bad else _input(run, frame, k.text, v, env, size_of(k.text, size))
+        k.text: ERROR if {id(k), id(v)} & run.bad else _input(run, frame, k.text, v, env, size_of(k.text, size))
         for k, v in tree.entries
     }
 
@@ -257,17 +257,17 @@ def size_of(name: str, size: InputSize | None) -> Sequence[int] | None:
 _SIZES = "an input is a list of sizes, [channels, height, width]"
 
 
-def _input(run: Run, frame: BlockFrame, name: str, tree: Tree | None, env: Env, size: Sequence[int] | None) -> Val:
+def _input(run: Run, frame: CallFrame, name: str, tree: Tree | None, env: Env, size: Sequence[int] | None) -> Tensors:
     sample, whole = "", False
     if tree is None or id(tree) in run.bad:
-        return POISON
+        return ERROR
     if isinstance(tree, Map):
         sample, whole, tree = text(tree.get("sample")), True, tree.get("shape")
     if tree is None or id(tree) in run.bad:
-        return POISON
+        return ERROR
     if isinstance(tree, Scalar) and re.fullmatch(r"\d+([xX*, ]+\d+)+", tree.text):
         run.error(frame, "NS302", _SIZES, tree.span, f"write [{', '.join(re.findall(r'[0-9]+', tree.text))}]")
-        return POISON
+        return ERROR
     try:
         shape: Any = None
         if size is None or whole:
@@ -292,15 +292,15 @@ def _input(run: Run, frame: BlockFrame, name: str, tree: Tree | None, env: Env, 
         run.report(frame, e, tree.span)
     except OpError as e:
         run.error(frame, "NS401", str(e), tree.span, e.help)
-    except Poisoned:
+    except DependsOnError:
         pass
-    return POISON
+    return ERROR
 
 
 _APART = "give one of them another name: `outputs: {result: path}`"
 
 
-def output_values(run: Run, doc: Document, ctx: Context, last: Val) -> dict[str, Output] | None:
+def output_values(run: Run, doc: Document, ctx: Context, last: Tensors) -> dict[str, Output] | None:
     """The outputs by name; None after a mistake."""
     if doc.outputs is None:
         if not last.ok or ctx.frame.stopped:
@@ -325,7 +325,7 @@ def output_values(run: Run, doc: Document, ctx: Context, last: Val) -> dict[str,
         except SemanticError as e:
             run.report(ctx.frame, e, at)
             failed = True
-        except Poisoned:
+        except DependsOnError:
             failed = True
     if not failed and all(output.training_only for output in found.values()):
         what = "is there in training only: the network would give nothing" if found else "is left out"
@@ -347,7 +347,7 @@ def _output(run: Run, ctx: Context, tree: Tree) -> tuple[Output | None, str]:
     if isinstance(tree, Map):
         part = {k.text: v for k, v in tree.entries}
         if any(id(k) in run.bad for k, _ in tree.entries):
-            raise Poisoned
+            raise DependsOnError
         tree = part.get("from", tree)
     env = Env(run, ctx.frame, ctx.values, ctx.names)
     if "only_if" in part and not condition(env, part["only_if"], "only_if"):
@@ -365,7 +365,7 @@ def _output(run: Run, ctx: Context, tree: Tree) -> tuple[Output | None, str]:
         return None, path
     if value.state or len(value.refs) != 1:
         if value.state:
-            raise Poisoned
+            raise DependsOnError
         raise SemanticError(
             "NS203",
             f"'{path}' has {len(value.refs)} values",

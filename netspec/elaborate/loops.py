@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from netspec.elaborate.arguments import expression, literal
-from netspec.elaborate.state import ITERATION, Context, Loop, Run, Where, join
-from netspec.elaborate.values import AMBIGUOUS, POISON, Entry, Env, Names, SemanticError, Val
+from netspec.elaborate.state import WORK_OF_ITERATION, Context, Loop, Run, Where, join
+from netspec.elaborate.values import AMBIGUOUS, ERROR, Env, SemanticError, Symbol, SymbolTable, Tensors
 from netspec.expressions.expression import Template
 from netspec.syntax.step_reader import Branch, Step
 from netspec.syntax.yaml_reader import Map, Scalar, Seq, Tree
 
 
-def sequence(run: Run, step: Step, ctx: Context, running: Val) -> Val:
+def sequence(run: Run, step: Step, ctx: Context, running: Tensors) -> Tensors:
     """`for` outside, `repeat` inside: every round takes what the one before gave."""
     env = Env(run, ctx.frame, ctx.values, ctx.names, running)
     table = step.keywords.get("for")
@@ -26,16 +26,16 @@ def sequence(run: Run, step: Step, ctx: Context, running: Val) -> Val:
     for index, row in enumerate(rows):
         outer = maker.enter(ctx.having(**row), index if table is not None else None, row)
         running = _repeat(run, step, outer, maker, running)
-        if run.reporter.errors > errors or running.state == "poison":
+        if run.reporter.errors > errors or running.state == "error":
             lose(ctx.names, step.name)
-            return POISON
+            return ERROR
         if maker.stops_at(maker.row_path):
             break
     maker.finish(running)
     return running
 
 
-def _repeat(run: Run, step: Step, ctx: Context, maker: _Rounds, running: Val) -> Val:
+def _repeat(run: Run, step: Step, ctx: Context, maker: _Rounds, running: Tensors) -> Tensors:
     """The rounds of `repeat` in one round of `for`; without `repeat` a single one."""
     from netspec.elaborate.steps import count_of
 
@@ -58,15 +58,15 @@ def _repeat(run: Run, step: Step, ctx: Context, maker: _Rounds, running: Val) ->
     for i in range(count):
         inner = replace(ctx.having(i=i if index is None else index), counting=True)
         running = maker.round(inner, i, running)
-        if run.reporter.errors > errors or running.state == "poison":
+        if run.reporter.errors > errors or running.state == "error":
             lose(ctx.names, step.name)
-            return POISON
+            return ERROR
         if maker.stops_at(maker.path):
             break
     return running
 
 
-def lose(names: Names, template: Template | None) -> None:
+def lose(names: SymbolTable, template: Template | None) -> None:
     """After an error the names that a step would have made are known, so that their readers say nothing more."""
     if template is not None and not template.is_plain:
         names.lost[template.pattern] = None
@@ -83,7 +83,7 @@ class _Rounds:
         self.row: int | None = None
         self.first: dict[str, str] = {}
         self.fed = False
-        self.last: Entry | None = None
+        self.last: Symbol | None = None
         self.row_path = self.path = ""
         self.values: Mapping[str, Any] = {}
 
@@ -99,11 +99,11 @@ class _Rounds:
         self.row, self.values = row, values
         return ctx
 
-    def round(self, ctx: Context, index: int | None, running: Val) -> Val:
+    def round(self, ctx: Context, index: int | None, running: Tensors) -> Tensors:
         """One round; its path has the row and the index unless the name says them."""
         from netspec.elaborate.steps import name_of, once
 
-        self.run.tick(ITERATION)
+        self.run.tick(WORK_OF_ITERATION)
         env = Env(self.run, ctx.frame, ctx.values, ctx.names, running)
         name = name_of(env, self.step)
         if index is None and isinstance(ctx.values.get("i"), type(AMBIGUOUS)):
@@ -137,26 +137,26 @@ class _Rounds:
         if where.path not in self.run.scopes:
             self.run.scope(where, "group", ctx.frame, self.step.span, doc=self.step.doc)
 
-    def _define(self, name: str, segments: list[str], value: Val, children: Names | None) -> None:
+    def _define(self, name: str, segments: list[str], value: Tensors, children: SymbolTable | None) -> None:
         """The name means the last round's value; its rounds are reached by their numbers."""
         from netspec.elaborate.steps import define
 
         if not segments:
             define(self.run, self.ctx, name, self.step, value, children)
             return
-        entry = self.ctx.names.entries.get(name)
-        if entry is None or entry is not self.last:
-            entry = self.last = define(self.run, self.ctx, name, self.step, value, Names())
-        entry.value = value
-        path = entry.path
+        symbol = self.ctx.names.entries.get(name)
+        if symbol is None or symbol is not self.last:
+            symbol = self.last = define(self.run, self.ctx, name, self.step, value, SymbolTable())
+        symbol.value = value
+        path = symbol.path
         for depth, segment in enumerate(segments):
             path = join(path, segment)
-            assert entry.children is not None
-            inner = children if depth == len(segments) - 1 else Names()
-            entry = entry.children.entries.setdefault(segment, Entry(value, path, self.step.span, False, inner))
-            entry.value = value
+            assert symbol.children is not None
+            inner = children if depth == len(segments) - 1 else SymbolTable()
+            symbol = symbol.children.entries.setdefault(segment, Symbol(value, path, self.step.span, False, inner))
+            symbol.value = value
 
-    def finish(self, running: Val) -> None:
+    def finish(self, running: Tensors) -> None:
         """A loop without rounds is the identity, which its name then means."""
         from netspec.elaborate.steps import define
 
@@ -170,10 +170,10 @@ class _Rounds:
 def for_rows(env: Env, tree: Tree, step: Step | Branch, ctx: Context) -> Iterator[dict[str, Any]]:
     """The rows of `pattern: iterable` as values by name; raises SemanticError."""
     if not isinstance(tree, Map) or len(tree.entries) != 1:
-        raise SemanticError("NS110", "`for` has one entry, `names: iterable`", tree.span, "`for: {k: 5}`")
+        raise SemanticError("NS110", "`for` has one symbol, `names: iterable`", tree.span, "`for: {k: 5}`")
     ((key, iterable),) = tree.entries
     names = [n.strip() for n in key.text.split(",")]
-    taken = [n for n in names if n in env.values and env.values[n] is not POISON]
+    taken = [n for n in names if n in env.values and env.values[n] is not ERROR]
     if taken:
         raise SemanticError("NS204", f"'{taken[0]}' is the name of a value already", key.span, "choose another name")
     count = 0
@@ -229,17 +229,17 @@ def _each_rows(env: Env, ctx: Context, step: Step | Branch) -> tuple[list[dict[s
     return rows, not isinstance(tree, Map)
 
 
-def each(run: Run, step: Step, ctx: Context, running: Val) -> Val:
+def each(run: Run, step: Step, ctx: Context, running: Tensors) -> Tensors:
     """Rounds side by side: each starts from the same value or its own `from`; gives all their values."""
     from netspec.elaborate.steps import define, name_of, once
 
     env = Env(run, ctx.frame, ctx.values, ctx.names, running)
     rows, counted = _each_rows(env, ctx, step)
     in_name = step.name is not None and bool(step.name.names & set(rows[0]))
-    values, rounds, first = [], Names(), ""
+    values, rounds, first = [], SymbolTable(), ""
     errors = run.reporter.errors
     for index, row in enumerate(rows):
-        run.tick(ITERATION)
+        run.tick(WORK_OF_ITERATION)
         inner = replace(ctx.having(**row), counting=ctx.counting or counted)
         name = name_of(Env(run, ctx.frame, inner.values, ctx.names, running), step)
         where = base = ctx.where.child(name)
@@ -252,15 +252,15 @@ def each(run: Run, step: Step, ctx: Context, running: Val) -> Val:
         inner = replace(inner, loops=(*ctx.loops, loop))
         with run.iteration(ctx.frame, where.path, row, index == 0):
             value, children = once(run, step, inner, running, where, looped=not in_name)
-        if run.reporter.errors > errors or value.state == "poison":
+        if run.reporter.errors > errors or value.state == "error":
             lose(ctx.names, step.name)
-            value = POISON
+            value = ERROR
         values.append(value)
         if in_name:
             define(run, ctx, name, step, value, children)
         else:
-            rounds.entries[str(index)] = Entry(value, where.path, step.span, False, children)
-        if value is POISON:
+            rounds.entries[str(index)] = Symbol(value, where.path, step.span, False, children)
+        if value is ERROR:
             break
     whole = _all_of(values)
     if not in_name:
@@ -270,27 +270,27 @@ def each(run: Run, step: Step, ctx: Context, running: Val) -> Val:
     return whole
 
 
-def _all_of(values: list[Val]) -> Val:
+def _all_of(values: list[Tensors]) -> Tensors:
     """The values of all rounds, in order."""
     if any(v.state for v in values):
-        return POISON
+        return ERROR
     refs = tuple(ref for v in values for ref in v.refs)
-    return Val(refs, tuple(map(str, range(len(refs))))) if len(refs) > 1 else Val(refs)
+    return Tensors(refs, tuple(map(str, range(len(refs))))) if len(refs) > 1 else Tensors(refs)
 
 
 def rounds_of_each(
-    run: Run, branch: Branch, ctx: Context, around: Names, found: Names, running: Val
-) -> list[tuple[str, Val]]:
+    run: Run, branch: Branch, ctx: Context, around: SymbolTable, found: SymbolTable, running: Tensors
+) -> list[tuple[str, Tensors]]:
     """`each` on a branch makes as many branches, with weights of their own."""
     from netspec.elaborate.steps import branch_once, define, name_of_branch
 
     env = Env(run, ctx.frame, ctx.values, around, running)
     rows, counted = _each_rows(env, ctx, branch)
     in_name = branch.name is not None and bool(branch.name.names & set(rows[0]))
-    operands, rounds = [], Names()
+    operands, rounds = [], SymbolTable()
     errors = run.reporter.errors
     for index, row in enumerate(rows):
-        run.tick(ITERATION)
+        run.tick(WORK_OF_ITERATION)
         inner = replace(ctx.having(**row), counting=ctx.counting or counted)
         name = name_of_branch(Env(run, ctx.frame, inner.values, around, running), branch)
         where = ctx.where.child(name)
@@ -302,15 +302,15 @@ def rounds_of_each(
         inner = replace(inner, loops=(*ctx.loops, Loop(where.weights, base)))
         with run.iteration(ctx.frame, where.path, row, index == 0):
             value, children = branch_once(run, branch, inner, around, where, running)
-        if run.reporter.errors > errors or value.state == "poison":
+        if run.reporter.errors > errors or value.state == "error":
             lose(found, branch.name)
-            value = POISON
+            value = ERROR
         operands.append((where.path.rpartition(".")[2] if in_name else f"{name}.{index}", value))
         if in_name:
             define(run, ctx, name, branch, value, children, found)
         else:
-            rounds.entries[str(index)] = Entry(value, where.path, branch.at.span, False, children)
-        if value is POISON:
+            rounds.entries[str(index)] = Symbol(value, where.path, branch.at.span, False, children)
+        if value is ERROR:
             break
     if not in_name:
         define(run, ctx, name, branch, _all_of([v for _, v in operands]), rounds, found)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from netspec.elaborate.state import Run
-from netspec.elaborate.values import BlockFrame, Val
+from netspec.elaborate.values import CallFrame, Tensors
 from netspec.ir.graph import Node, Ref
 from netspec.ops import OpError, Shape
 from netspec.ops.join import Disagreement
@@ -34,7 +34,7 @@ class Side:
         return tuple(int(d) for d in self.shape[2:])
 
 
-def advice(run: Run, op: str, operands: Sequence[tuple[str, Val]], frame: BlockFrame, error: OpError) -> str:
+def advice(run: Run, op: str, operands: Sequence[tuple[str, Tensors]], frame: CallFrame, error: OpError) -> str:
     """The help for branches that disagree."""
     if not isinstance(error, Disagreement):
         return str(error.help or error)
@@ -58,7 +58,7 @@ def _gate(op: str, sides: Sequence[Side]) -> bool:
     return op == "mul" and len({s.size for s in sides} - {(1, 1)}) <= 1
 
 
-def _side(run: Run, label: str, ref: Ref, frame: BlockFrame) -> Side:
+def _side(run: Run, label: str, ref: Ref, frame: CallFrame) -> Side:
     """Follows a branch back through steps of one operand each, as far as this call of a block goes."""
     shape = run.nodes[ref.node].shapes[ref.out]
     steps: list[Node] = []
@@ -78,16 +78,16 @@ def _side(run: Run, label: str, ref: Ref, frame: BlockFrame) -> Side:
     return Side(label, shape, tuple(steps), tuple(int(d) for d in entering))
 
 
-def _inside(node: Node, frame: BlockFrame) -> bool:
+def _inside(node: Node, frame: CallFrame) -> bool:
     return not frame.prefix or node.path.startswith(f"{frame.prefix}.")
 
 
-def _where(node: Node, frame: BlockFrame) -> str:
+def _where(node: Node, frame: CallFrame) -> str:
     path = node.path[len(frame.prefix) + 1 :] if frame.prefix else node.path
     return f"{path} (line {node.span.line})" if node.span is not None else str(path)
 
 
-def _names(nodes: Sequence[Node], frame: BlockFrame) -> str:
+def _names(nodes: Sequence[Node], frame: CallFrame) -> str:
     """The steps, in the order of the text."""
     named = [_where(node, frame) for node in nodes[:6]]
     return " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
@@ -146,7 +146,7 @@ def _padded(side: Side, padded: Sequence[Node]) -> Size | None:
     return size
 
 
-def _size_advice(sides: Sequence[Side], frame: BlockFrame) -> str:
+def _size_advice(sides: Sequence[Side], frame: CallFrame) -> str:
     """What the heights and widths show, of each branch that is smaller than the largest."""
     large = max(sides, key=lambda s: s.size)
     pads: list[Node] = []
@@ -193,7 +193,7 @@ def _beside_stride(small: Side, large: Side, common: Sequence[Node]) -> list[Nod
     return _explaining(small, bare, strided) or _explaining(small, found, strided)
 
 
-def _stride_advice(small: Side, large: Side, common: Sequence[Node], frame: BlockFrame) -> str:
+def _stride_advice(small: Side, large: Side, common: Sequence[Node], frame: CallFrame) -> str:
     strides = _strided(small, common)
     if not strides or _strided(large, common):
         return ""
@@ -220,7 +220,7 @@ def _shortcut(sides: Sequence[Side]) -> tuple[Side, Side] | None:
     return (alone[0], b if alone[0] is a else a) if len(alone) == 1 else None
 
 
-def _channel_advice(run: Run, sides: Sequence[Side], frame: BlockFrame) -> str:
+def _channel_advice(run: Run, sides: Sequence[Side], frame: CallFrame) -> str:
     pair = _shortcut(sides)
     if pair is None:
         said = ", ".join(f"{s.label} has {s.shape[1]}" for s in sides[:4])
@@ -229,14 +229,14 @@ def _channel_advice(run: Run, sides: Sequence[Side], frame: BlockFrame) -> str:
     return f"the shortcut needs a projection: {_projection(run, other, frame)}"
 
 
-def _projection(run: Run, other: Side, frame: BlockFrame) -> str:
+def _projection(run: Run, other: Side, frame: CallFrame) -> str:
     block = frame.home.blocks.get(frame.block)
     if block is not None and any(p.name == "out" for p in block.params) and frame.home.callable("conv_bn"):
         return "conv_bn with out: =out"
     return f"`conv: {{out: {other.shape[1]}, kernel: 1}}`"
 
 
-def _both(sides: Sequence[Side], frame: BlockFrame) -> str:
+def _both(sides: Sequence[Side], frame: CallFrame) -> str:
     """Channels and size at once: a shortcut beside a strided branch."""
     pair = _shortcut(sides)
     if pair is None:

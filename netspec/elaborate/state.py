@@ -10,7 +10,7 @@ from typing import Any
 
 from netspec.diagnostics.errors import Hint, Reporter, Span, latest
 from netspec.elaborate.forecast import Forecast
-from netspec.elaborate.values import AMBIGUOUS, BlockFrame, Names, SemanticError, Val, place_of
+from netspec.elaborate.values import AMBIGUOUS, CallFrame, SemanticError, SymbolTable, Tensors, place_of
 from netspec.expressions.identifiers import Path
 from netspec.ir.graph import Node, Ref, Scope
 from netspec.ops import OPS, Op, Shape, Tensor
@@ -25,7 +25,7 @@ MAX_NODES = 100_000
 MAX_WORK = 500_000
 WORK_OF_NODE = 120
 RAISE_LIMITS = "--max-nodes raises the limits of nodes and of work"
-STEP, ITERATION, CALL, PARAM, ERROR, NETWORK = 15, 30, 50, 5, 50, 400
+WORK_OF_STEP, WORK_OF_ITERATION, WORK_OF_CALL, WORK_OF_PARAM, WORK_OF_ERROR, WORK_OF_NETWORK = 15, 30, 50, 5, 50, 400
 # After misspellings that were read as what was probably meant, to check what follows: how many of them, and how far.
 MAX_GUESSES = 10
 MAX_NODES_AFTER_GUESS = 2_000
@@ -41,7 +41,7 @@ class Enough(Exception):
 class OverBudget(Exception):
     """A limit is exceeded: elaboration stops."""
 
-    def __init__(self, message: str, span: Span | None = None, frame: BlockFrame | None = None) -> None:
+    def __init__(self, message: str, span: Span | None = None, frame: CallFrame | None = None) -> None:
         super().__init__(f"limit exceeded: {message}")
         self.span, self.frame = span, frame
 
@@ -87,7 +87,7 @@ class Loop:
 class Iteration:
     """One iteration of a loop that runs now: in which call, what it is called there, and what its variables are."""
 
-    frame: BlockFrame
+    frame: CallFrame
     path: str
     values: Mapping[str, Any]
     first: bool
@@ -102,17 +102,17 @@ _OF_LATER_ITERATIONS = ("NS203", "NS204", "NS302", "NS303", "NS307", "NS405")
 class Context:
     """What a list of steps runs in."""
 
-    frame: BlockFrame
+    frame: CallFrame
     values: Mapping[str, Any]
-    names: Names
+    names: SymbolTable
     where: Where
     loops: tuple[Loop, ...] = ()
     counting: bool = False
     """Whether a loop around counts with `i`."""
 
-    def inside(self, where: Where, names: Names | None = None) -> Context:
+    def inside(self, where: Where, names: SymbolTable | None = None) -> Context:
         """The context of a scope opened here."""
-        return replace(self, where=where, names=names or Names(self.names))
+        return replace(self, where=where, names=names or SymbolTable(self.names))
 
     def having(self, /, **values: Any) -> Context:
         """The context with further values."""
@@ -159,12 +159,12 @@ class Run:
     budget: Budget = field(default_factory=Budget)
     nodes: dict[str, Node] = field(default_factory=dict)
     scopes: dict[str, Scope] = field(default_factory=dict)
-    traces: dict[str, BlockFrame] = field(default_factory=dict)
+    traces: dict[str, CallFrame] = field(default_factory=dict)
     weights_of: dict[str, str] = field(default_factory=dict)
     """Path of a node or scope -> prefix of its weights."""
     owners: dict[str, Node] = field(default_factory=dict)
     """Prefix of weights -> the node that made them."""
-    offered: list[tuple[Val, Span, BlockFrame, str]] = field(default_factory=list)
+    offered: list[tuple[Tensors, Span, CallFrame, str]] = field(default_factory=list)
     """Steps with several values, whose parts may stay unread."""
     params: int = 0
     forecast: Forecast = field(default_factory=Forecast)
@@ -206,15 +206,13 @@ class Run:
                     ctx.frame,
                 )
 
-    def error(
-        self, frame: BlockFrame | None, code: str, message: str, span: Span | None, help: str | Hint = ""
-    ) -> None:
+    def error(self, frame: CallFrame | None, code: str, message: str, span: Span | None, help: str | Hint = "") -> None:
         """Reports an error with the calls that led here, and the iteration of the loop in which it is found."""
         if frame is not None and self.iterations:
             message += self._iteration(frame, code)
         self.reporter.error(code, message, span, help, frame.trace if frame else ())
 
-    def _iteration(self, frame: BlockFrame, code: str) -> str:
+    def _iteration(self, frame: CallFrame, code: str) -> str:
         """`; in b1 (k = 1)`: the iteration of this call that runs now."""
         mine = [iteration for iteration in self.iterations if iteration.frame is frame]
         if not mine or code not in (
@@ -226,7 +224,7 @@ class Run:
         return f"; in {mine[-1].path}" + f" ({said})" * bool(said)
 
     @contextmanager
-    def iteration(self, frame: BlockFrame, path: str, values: Mapping[str, Any], first: bool) -> Iterator[None]:
+    def iteration(self, frame: CallFrame, path: str, values: Mapping[str, Any], first: bool) -> Iterator[None]:
         """Runs one iteration of a loop, which errors in it name."""
         inside = path[len(frame.prefix) + 1 :] if frame.prefix else path
         self.iterations.append(Iteration(frame, inside, values, first))
@@ -240,7 +238,7 @@ class Run:
         finally:
             self.iterations.pop()
 
-    def report(self, frame: BlockFrame, error: SemanticError, span: Span) -> None:
+    def report(self, frame: CallFrame, error: SemanticError, span: Span) -> None:
         """Reports an error, at its own place or at `span`."""
         trace = frame.trace if frame else ()
         if error.placed:
@@ -265,7 +263,7 @@ class Run:
         finally:
             self.reporter = kept
 
-    def shape_of(self, value: Val) -> Shape:
+    def shape_of(self, value: Tensors) -> Shape:
         """The shape of a value of one tensor."""
         (ref,) = value.refs
         return self.nodes[ref.node].shapes[ref.out]
@@ -280,7 +278,7 @@ class Run:
         self,
         where: Where,
         kind: str,
-        frame: BlockFrame,
+        frame: CallFrame,
         span: Span | None,
         block: str = "",
         args: Mapping[str, Any] | None = None,
@@ -297,7 +295,7 @@ class Run:
         self.scopes[where.path] = Scope(where.path, kind, where.weights, block, args or {}, ins, {}, span, doc)
         self.weights_of[where.path] = where.weights
 
-    def leaves(self, where: Where, value: Val) -> None:
+    def leaves(self, where: Where, value: Tensors) -> None:
         """Records what leaves the scope of a block by several names."""
         if len(value.refs) > 1 and where.path in self.scopes:
             outs = dict(zip(value.names, value.refs, strict=True))
@@ -325,10 +323,10 @@ class Run:
         attrs: Mapping[str, Any],
         init: Mapping[str, Any],
         where: Where,
-        frame: BlockFrame,
+        frame: CallFrame,
         span: Span | None,
         doc: str = "",
-    ) -> Val:
+    ) -> Tensors:
         """Makes a node; raises OpError, SemanticError or OverBudget."""
         self.fits(where.path, span)
         rule = op.infer([Tensor(self.nodes[r.node].shapes[r.out]) for r in operands], attrs)
@@ -348,7 +346,7 @@ class Run:
         self.traces[where.path] = frame
         self.weights_of[where.path] = weights_at
         count = len(rule.shapes)
-        return Val(
+        return Tensors(
             tuple(Ref(where.path, k) for k in range(count)), tuple(map(str, range(count))) if op.name == "split" else ()
         )
 

@@ -9,9 +9,19 @@ from netspec.elaborate.arguments import condition, expression, fill, filled_name
 from netspec.elaborate.call import call
 from netspec.elaborate.loops import each, sequence
 from netspec.elaborate.mismatch import advice
-from netspec.elaborate.state import ERROR, STEP, Context, Run, Where, join
+from netspec.elaborate.state import WORK_OF_ERROR, WORK_OF_STEP, Context, Run, Where, join
 from netspec.elaborate.unknown import unknown_op
-from netspec.elaborate.values import ABSENT, POISON, Entry, Env, Names, Poisoned, SemanticError, Val, place_of
+from netspec.elaborate.values import (
+    ABSENT,
+    ERROR,
+    DependsOnError,
+    Env,
+    SemanticError,
+    Symbol,
+    SymbolTable,
+    Tensors,
+    place_of,
+)
 from netspec.expressions.expression import parse_template
 from netspec.expressions.identifiers import Kind, Path, why_no_part
 from netspec.ir.graph import Ref
@@ -21,10 +31,10 @@ from netspec.syntax.meant import numbers_to_a_join
 from netspec.syntax.step_reader import JOINS, Branch, Step
 from netspec.syntax.yaml_reader import Map, Scalar, Seq, Tree
 
-Result = tuple[Val, Names | None]
+Result = tuple[Tensors, SymbolTable | None]
 
 
-def run_steps(run: Run, steps: tuple[Step, ...], ctx: Context, running: Val) -> Val:
+def run_steps(run: Run, steps: tuple[Step, ...], ctx: Context, running: Tensors) -> Tensors:
     """Runs steps one after the other; the result of the last is the value."""
     for step in steps:
         if ctx.frame.stopped:
@@ -33,13 +43,13 @@ def run_steps(run: Run, steps: tuple[Step, ...], ctx: Context, running: Val) -> 
     return running
 
 
-def run_step(run: Run, step: Step, ctx: Context, running: Val) -> Val:
-    """One step with its loops; a mistake in it is reported and poisons its value."""
-    run.tick(STEP)
-    value = POISON
+def run_step(run: Run, step: Step, ctx: Context, running: Tensors) -> Tensors:
+    """One step with its loops; a mistake in it is reported and makes its value an error value."""
+    run.tick(WORK_OF_STEP)
+    value = ERROR
     try:
         if step.failed:
-            raise Poisoned
+            raise DependsOnError
         if "each" in step.keywords:
             value = each(run, step, ctx, running)
         elif "for" in step.keywords or "repeat" in step.keywords:
@@ -51,10 +61,10 @@ def run_step(run: Run, step: Step, ctx: Context, running: Val) -> Val:
             define(run, ctx, name, step, value, children)
     except SemanticError as e:
         run.report(ctx.frame, e, step.span)
-    except Poisoned:
+    except DependsOnError:
         pass
-    if value.state == "poison":
-        run.tick(ERROR)
+    if value.state == "error":
+        run.tick(WORK_OF_ERROR)
         ctx.names.lose(step.makes, ctx.where.path, step.span)
     _stop_at(ctx)
     return running if step.op == "tee" else value
@@ -65,8 +75,8 @@ def _stop_at(ctx: Context) -> None:
     until = ctx.frame.until
     if until is not None and not ctx.frame.stopped:
         path = join(ctx.frame.prefix, until)
-        entry = ctx.names.entries.get(until.rpartition(".")[2])
-        ctx.frame.stopped = entry is not None and entry.path == path
+        symbol = ctx.names.entries.get(until.rpartition(".")[2])
+        ctx.frame.stopped = symbol is not None and symbol.path == path
 
 
 def name_of(env: Env, step: Step) -> str:
@@ -75,7 +85,7 @@ def name_of(env: Env, step: Step) -> str:
         return filled_name(env, step.name, Kind.STEP, step.op_at.span)
     if why := why_no_part(step.counted):
         if step.op not in env.values:
-            raise unknown_op(env.run, step, env.frame.home) or Poisoned
+            raise unknown_op(env.run, step, env.frame.home) or DependsOnError
         message = f"a step without a name has that of its op, and '{step.op}' cannot be the name of a step: {why}"
         raise SemanticError("NS205", message, step.span, f"give it a name: `name = {step.op}`")
     return step.counted
@@ -91,18 +101,18 @@ def define(
     ctx: Context,
     name: str,
     step: Step | Branch,
-    value: Val,
-    children: Names | None,
-    names: Names | None = None,
-) -> Entry:
+    value: Tensors,
+    children: SymbolTable | None,
+    names: SymbolTable | None = None,
+) -> Symbol:
     """Gives a name its meaning; raises SemanticError where it is taken or shadows another."""
     names = names or ctx.names
     span = step.span if isinstance(step, Step) else step.at.span
-    entry = Entry(value, ctx.where.child(name).path, span, step.name is not None, children)
+    symbol = Symbol(value, ctx.where.child(name).path, span, step.name is not None, children)
     old = names.entries.get(name)
-    if old is not None and old.value is not POISON:
-        raise _taken(ctx, name, entry.path, old, span, "give one of them a name of its own: `name = op: ...`")
-    if entry.written and names.parent is not None:
+    if old is not None and old.value is not ERROR:
+        raise _taken(ctx, name, symbol.path, old, span, "give one of them a name of its own: `name = op: ...`")
+    if symbol.written and names.parent is not None:
         above = names.parent.visible(name)
         if above is not None and above.written:
             raise SemanticError(
@@ -111,16 +121,16 @@ def define(
                 span,
                 "choose another name",
             )
-    if entry.written and name in ctx.frame.inputs:
-        raise _taken(ctx, name, entry.path, names.visible(name) or entry, span, "")
-    names.entries[name] = entry
-    return entry
+    if symbol.written and name in ctx.frame.inputs:
+        raise _taken(ctx, name, symbol.path, names.visible(name) or symbol, span, "")
+    names.entries[name] = symbol
+    return symbol
 
 
 _TWO_JOINS = "name one of the two joins, or give its branches other names"
 
 
-def _taken(ctx: Context, name: str, path: str, old: Entry, span: Span, help: str) -> SemanticError:
+def _taken(ctx: Context, name: str, path: str, old: Symbol, span: Span, help: str) -> SemanticError:
     """The error of a path that two steps have, or of a name that an input has."""
     if name in ctx.frame.inputs:
         message = f"'{name}' is the name of an input already, {place_of(old.span, span)}"
@@ -129,7 +139,7 @@ def _taken(ctx: Context, name: str, path: str, old: Entry, span: Span, help: str
 
 
 def once(
-    run: Run, step: Step, ctx: Context, running: Val, where: Where, feed: bool = True, looped: bool = False
+    run: Run, step: Step, ctx: Context, running: Tensors, where: Where, feed: bool = True, looped: bool = False
 ) -> Result:
     """One round of a step: its condition, what enters it, its op; `feed` says whether `from` applies."""
     env = Env(run, ctx.frame, ctx.values, ctx.names, running)
@@ -159,19 +169,19 @@ def once(
     return call(run, step, ctx, running, where)
 
 
-def _group(run: Run, step: Step, ctx: Context, running: Val, where: Where) -> Result:
+def _group(run: Run, step: Step, ctx: Context, running: Tensors, where: Where) -> Result:
     inner = ctx.inside(where)
     value = run_steps(run, step.steps, inner, running)
-    return POISON if step.broken else value, inner.names
+    return ERROR if step.broken else value, inner.names
 
 
-def read_from(env: Env, tree: Tree) -> Val:
-    """The value that `from` names, or the values of a list of paths; raises SemanticError or Poisoned."""
+def read_from(env: Env, tree: Tree) -> Tensors:
+    """The value that `from` names, or the values of a list of paths; raises SemanticError or DependsOnError."""
     if isinstance(tree, Seq):
         refs: list[Ref] = []
         for item in tree.items:
             refs += read_from(env, item).refs
-        return Val(tuple(refs), tuple(map(str, range(len(refs)))))
+        return Tensors(tuple(refs), tuple(map(str, range(len(refs)))))
     if not isinstance(tree, Scalar):
         raise SemanticError("NS203", "a path is expected", tree.span)
     try:
@@ -210,15 +220,15 @@ def shared(run: Run, step: Step, ctx: Context, where: Where) -> Where:
         raise SemanticError("NS405", "`share` is true, a path, or {of: path, own: [names]}", tree.span)
     path = fill(env, parse_template(of.text, of.at), of.span)
     first, _, rest = path.partition(".")
-    entry = ctx.names.visible(first)
-    if entry is None:
+    symbol = ctx.names.visible(first)
+    if symbol is None:
         error = ctx.names.miss(first, did_you_mean(first, ctx.names.all()))
         raise SemanticError(error.code, error.message, of.span, error.help)
-    found = f"{entry.path}.{rest}" if rest else entry.path
+    found = f"{symbol.path}.{rest}" if rest else symbol.path
     if found not in run.weights_of:
-        if entry.value is POISON:
-            raise Poisoned
-        prefix = f"{entry.path}."
+        if symbol.value is ERROR:
+            raise DependsOnError
+        prefix = f"{symbol.path}."
 
         def near() -> str:
             return str(did_you_mean(rest, (p[len(prefix) :] for p in run.weights_of if p.startswith(prefix))))
@@ -228,9 +238,9 @@ def shared(run: Run, step: Step, ctx: Context, where: Where) -> Where:
     return Where(where.path, Path(run.weights_of[found]), (*where.own, *apart), written=True)
 
 
-def run_join(run: Run, step: Step, ctx: Context, running: Val, where: Where, looped: bool) -> Result:
+def run_join(run: Run, step: Step, ctx: Context, running: Tensors, where: Where, looped: bool) -> Result:
     """concat, add, mul, mean, max: joins its branches, or the values of `from`."""
-    children: Names | None = None
+    children: SymbolTable | None = None
     if step.branches:
         _refuse_numbers(step, ctx)
         operands, children = _branches(run, step, ctx, running, where, looped)
@@ -239,12 +249,12 @@ def run_join(run: Run, step: Step, ctx: Context, running: Val, where: Where, loo
                 "NS402", f"every branch of '{step.op}' is left out", step.span, "keep at least one of them"
             )
     elif step.broken:
-        return POISON, children
+        return ERROR, children
     elif "from" in step.keywords:
         labels = step.keywords["from"]
         texts = [t.text for t in labels.items if isinstance(t, Scalar)] if isinstance(labels, Seq) else []
         operands = [
-            (texts[i] if len(texts) == len(running.refs) else str(i), Val((r,))) for i, r in enumerate(running.refs)
+            (texts[i] if len(texts) == len(running.refs) else str(i), Tensors((r,))) for i, r in enumerate(running.refs)
         ]
     else:
         raise SemanticError(
@@ -254,7 +264,7 @@ def run_join(run: Run, step: Step, ctx: Context, running: Val, where: Where, loo
             "give it branches, `{left: [...], right: [...]}`, or `from: [a, b]`",
         )
     if step.broken or any(value.state for _, value in operands):
-        return POISON, children
+        return ERROR, children
     if not operands:
         raise SemanticError("NS305", f"'{step.op}' has nothing to join", step.span, "`from` names no value")
     if len(operands) == 1:
@@ -264,7 +274,7 @@ def run_join(run: Run, step: Step, ctx: Context, running: Val, where: Where, loo
         value = run.node(OPS[step.op], refs, {}, {}, where, ctx.frame, step.span, step.doc)
     except OpError as e:
         _disagree(run, step, ctx, operands, e)
-        return POISON, children
+        return ERROR, children
     return value, children
 
 
@@ -278,7 +288,7 @@ def _refuse_numbers(step: Step, ctx: Context) -> None:
         raise SemanticError("NS203", message, numbers[0].span, numbers_to_a_join(step.op))
 
 
-def _disagree(run: Run, step: Step, ctx: Context, operands: list[tuple[str, Val]], error: OpError) -> None:
+def _disagree(run: Run, step: Step, ctx: Context, operands: list[tuple[str, Tensors]], error: OpError) -> None:
     """Reports branches that cannot be joined; what their sizes show is worked out when it is read."""
     shapes = ", ".join(f"{label} is {show(run.shape_of(v))}" for label, v in operands[:6])
     help_ = Hint(lambda: advice(run, step.op, operands, ctx.frame, error))
@@ -286,51 +296,53 @@ def _disagree(run: Run, step: Step, ctx: Context, operands: list[tuple[str, Val]
 
 
 def _branches(
-    run: Run, step: Step, ctx: Context, running: Val, where: Where, looped: bool
-) -> tuple[list[tuple[str, Val]], Names | None]:
+    run: Run, step: Step, ctx: Context, running: Tensors, where: Where, looped: bool
+) -> tuple[list[tuple[str, Tensors]], SymbolTable | None]:
     """The values of the branches with their labels; an unnamed join keeps named branches in the scope around it."""
     transparent = step.name is None and not looped and isinstance(step.args, Map)
     inner = ctx if transparent else replace(ctx, where=where)
-    found = Names() if transparent else Names(ctx.names)
-    operands: list[tuple[str, Val]] = []
+    found = SymbolTable() if transparent else SymbolTable(ctx.names)
+    operands: list[tuple[str, Tensors]] = []
     for branch in step.branches:
-        run.tick(STEP)
-        made: list[tuple[str, Val]] = [(branch.counted, POISON)]
+        run.tick(WORK_OF_STEP)
+        made: list[tuple[str, Tensors]] = [(branch.counted, ERROR)]
         try:
             made = _branch(run, branch, inner, ctx.names, found, running)
         except SemanticError as e:
             run.report(ctx.frame, e, branch.at.span)
-        except Poisoned:
+        except DependsOnError:
             pass
-        if any(value.state == "poison" for _, value in made):
+        if any(value.state == "error" for _, value in made):
             found.lose([branch.makes], inner.where.path, branch.at.span)
         operands += made
     if transparent:
-        for name, entry in found.entries.items():
-            old = ctx.names.visible(name) if entry.written else ctx.names.entries.get(name)
+        for name, symbol in found.entries.items():
+            old = ctx.names.visible(name) if symbol.written else ctx.names.entries.get(name)
             if old is not None and (old.written or name in ctx.names.entries):
-                raise _taken(ctx, name, entry.path, old, entry.span or step.span, _TWO_JOINS)
-            ctx.names.entries[name] = entry
+                raise _taken(ctx, name, symbol.path, old, symbol.span or step.span, _TWO_JOINS)
+            ctx.names.entries[name] = symbol
         ctx.names.lost |= found.lost
         return operands, None
     return operands, found
 
 
-def _branch(run: Run, branch: Branch, ctx: Context, around: Names, found: Names, running: Val) -> list[tuple[str, Val]]:
+def _branch(
+    run: Run, branch: Branch, ctx: Context, around: SymbolTable, found: SymbolTable, running: Tensors
+) -> list[tuple[str, Tensors]]:
     """One branch, or its rounds under `each`."""
     from netspec.elaborate.loops import rounds_of_each
 
     if branch.failed:
-        raise Poisoned
+        raise DependsOnError
     env = Env(run, ctx.frame, ctx.values, around, running)
     if branch.path is not None:
         if branch.siblings is not None and branch.siblings.failed and around.visible(branch.path.text) is None:
-            raise Poisoned  # one list of steps that stands in place of a list of branches is one error
+            raise DependsOnError  # one list of steps that stands in place of a list of branches is one error
         value = read_from(env, branch.path)
-        return [(branch.path.text, Val((ref,))) for ref in value.refs]
+        return [(branch.path.text, Tensors((ref,))) for ref in value.refs]
     if found.parent is None and branch.name is not None and branch.name.is_plain:
         taken = around.entries.get(branch.name.fill(None))
-        if taken is not None and taken.value is not POISON:
+        if taken is not None and taken.value is not ERROR:
             raise _taken(ctx, branch.name.fill(None), taken.path, taken, branch.at.span, _TWO_JOINS)
     if "only_if" in branch.keywords and not condition(env, branch.keywords["only_if"], "only_if"):
         name = name_of_branch(env, branch)
@@ -345,17 +357,17 @@ def _branch(run: Run, branch: Branch, ctx: Context, around: Names, found: Names,
     return [(name, value)]
 
 
-def branch_once(run: Run, branch: Branch, ctx: Context, around: Names, where: Where, running: Val) -> Result:
+def branch_once(run: Run, branch: Branch, ctx: Context, around: SymbolTable, where: Where, running: Tensors) -> Result:
     """One round of a branch: from its own `from` or the running value, through its steps; gives one tensor."""
     env = Env(run, ctx.frame, ctx.values, around, running)
     if "from" in branch.keywords:
         running = read_from(env, branch.keywords["from"])
-    names = Names(around, branch=branch)
+    names = SymbolTable(around, branch=branch)
     if branch.steps:
         run.scope(where, "branch", ctx.frame, branch.at.span)
     value = run_steps(run, branch.steps, ctx.inside(where, names), running)
     if branch.broken:
-        return POISON, names
+        return ERROR, names
     if value.ok and len(value.refs) != 1:
         raise SemanticError(
             "NS402",

@@ -6,7 +6,7 @@ import re
 
 from netspec.elaborate.arguments import literal
 from netspec.elaborate.state import Context, Run
-from netspec.elaborate.values import BlockValue, Env, Poisoned, SemanticError
+from netspec.elaborate.values import BlockValue, DependsOnError, Env, SemanticError
 from netspec.ops import Op, lookup
 from netspec.syntax.library import libraries_of
 from netspec.syntax.meant import meant_op, op_help
@@ -75,7 +75,7 @@ def check_arguments(env: Env, tree: Tree | None) -> None:
             literal(env, tree)
         except SemanticError as e:
             env.run.report(env.frame, e, tree.span)
-        except Poisoned:
+        except DependsOnError:
             pass
     elif not any(_holds_steps(value) for value in _parts(tree)):
         for value in _parts(tree):

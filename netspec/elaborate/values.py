@@ -18,38 +18,38 @@ if TYPE_CHECKING:
     from netspec.syntax.step_reader import BlockDecl, Branch
 
 
-class Poisoned(Exception):
+class DependsOnError(Exception):
     """Something here depends on a mistake that is reported already."""
 
 
 @dataclass(frozen=True, slots=True)
-class Val:
+class Tensors:
     """What a step gives: one tensor, or several (with the names of the parts)."""
 
     refs: tuple[Ref, ...] = ()
     names: tuple[str, ...] = ()
     state: str = ""
-    """'poison' after a mistake, 'absent' where `only_if` left it out."""
+    """'error' after a mistake, 'absent' where `only_if` left it out."""
 
     @property
     def ok(self) -> bool:
         """Whether it can be read."""
         return not self.state
 
-    def part(self, name: str) -> Val | None:
+    def part(self, name: str) -> Tensors | None:
         """One part by name."""
-        return Val((self.refs[self.names.index(name)],)) if name in self.names else None
+        return Tensors((self.refs[self.names.index(name)],)) if name in self.names else None
 
 
-POISON = Val(state="poison")
-ABSENT = Val(state="absent")
+ERROR = Tensors(state="error")
+ABSENT = Tensors(state="absent")
 
 
 class Word(str):
     """A word of a spec that may later name a block: it remembers the file that it stands in."""
 
     home: Document | None = None
-    frame: BlockFrame | None = None
+    frame: CallFrame | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,14 +68,14 @@ class BlockValue:
 
 
 @dataclass(eq=False, slots=True)
-class Entry:
+class Symbol:
     """A name in a scope: what it means, where its node or scope is, and what is inside it."""
 
-    value: Val
+    value: Tensors
     path: str
     span: Span | None
     written: bool
-    children: Names | None = None
+    children: SymbolTable | None = None
 
 
 _BRANCHES = "branches do not see each other: what both need stands before the join"
@@ -84,11 +84,11 @@ MAX_LOST = 200
 
 
 @dataclass(eq=False, slots=True)
-class Names:
+class SymbolTable:
     """The names of one scope of a block."""
 
-    parent: Names | None = None
-    entries: dict[str, Entry] = field(default_factory=dict)
+    parent: SymbolTable | None = None
+    entries: dict[str, Symbol] = field(default_factory=dict)
     lost: dict[re.Pattern[str], None] = field(default_factory=dict)
     """What the names look like that steps with an error would have made."""
     branch: Branch | None = None
@@ -96,9 +96,9 @@ class Names:
     missed: set[str] = field(default_factory=set)
     """Unknown names that were said already; kept by the outermost scope of a block."""
 
-    def visible(self, name: str) -> Entry | None:
-        """The entry that a name means here: of this scope, or of one around it."""
-        scope: Names | None = self
+    def visible(self, name: str) -> Symbol | None:
+        """The symbol that a name means here: of this scope, or of one around it."""
+        scope: SymbolTable | None = self
         while scope is not None:
             if name in scope.entries:
                 return scope.entries[name]
@@ -106,7 +106,7 @@ class Names:
         scope = self
         while scope is not None:
             if name in scope.missed or len(scope.lost) > MAX_LOST or any(looks.match(name) for looks in scope.lost):
-                return Entry(POISON, name, None, False)
+                return Symbol(ERROR, name, None, False)
             scope = scope.parent
         return None
 
@@ -115,9 +115,9 @@ class Names:
         for name in made:
             if isinstance(name, str):
                 path = f"{prefix}.{name}" if prefix else name
-                entry = self.entries.setdefault(name, Entry(POISON, path, span, False))
-                if entry.children is not None and entry.span == span:
-                    entry.value = POISON  # a loop that has not made all its iterations
+                symbol = self.entries.setdefault(name, Symbol(ERROR, path, span, False))
+                if symbol.children is not None and symbol.span == span:
+                    symbol.value = ERROR  # a loop that has not made all its iterations
             else:
                 self.lost[name] = None
 
@@ -138,19 +138,19 @@ class Names:
 
     def all(self) -> Iterator[str]:
         """Every name that can be seen from here, the nearest first."""
-        scope: Names | None = self
+        scope: SymbolTable | None = self
         while scope is not None:
             yield from reversed(scope.entries)
             scope = scope.parent
 
 
 @dataclass(eq=False)
-class BlockFrame:
+class CallFrame:
     """One call of a block: what entered, and where it came from."""
 
     home: Document
     block: str
-    inputs: Mapping[str, Val]
+    inputs: Mapping[str, Tensors]
     """By name; a block of one input has it as `x`, a document under its declared name."""
     prefix: str
     trace: tuple[Frame, ...]
@@ -183,7 +183,7 @@ class Env:
     """What an expression can see: values by name, and tensors by path."""
 
     def __init__(
-        self, run: Any, frame: BlockFrame, values: Mapping[str, Any], scope: Names, entering: Val | None = None
+        self, run: Any, frame: CallFrame, values: Mapping[str, Any], scope: SymbolTable, entering: Tensors | None = None
     ) -> None:
         self.run, self.frame, self.values, self.scope, self.entering = run, frame, values, scope, entering
 
@@ -195,7 +195,7 @@ class Env:
         """The same with the values that there are now, for what is evaluated later."""
         return Env(self.run, self.frame, dict(self.values), self.scope, self.entering)
 
-    def at(self, scope: Names, entering: Val | None) -> Env:
+    def at(self, scope: SymbolTable, entering: Tensors | None) -> Env:
         """The same seen from a scope, with what enters the step."""
         return Env(self.run, self.frame, self.values, scope, entering)
 
@@ -204,14 +204,14 @@ class Env:
     def value(self, name: str) -> Any:
         """The value of a name; raises KeyError where there is none."""
         if name not in self.values and not self.frame.is_new(name):
-            raise Poisoned
+            raise DependsOnError
         value = self.values[name]
         if value is AMBIGUOUS:
             raise SemanticError(
                 "NS202", "'i' is the index of two loops here", None, help="name one of them: `for: {k: 5}`"
             )
-        if value is POISON:
-            raise Poisoned
+        if value is ERROR:
+            raise DependsOnError
         return value
 
     def names(self) -> Iterable[str]:
@@ -241,8 +241,8 @@ class Env:
         """Counts further work against the limit."""
         self.run.tick(units)
 
-    def read(self, path: str) -> Val:
-        """The one tensor at a path of this block, `x` and `in` included; raises SemanticError or Poisoned."""
+    def read(self, path: str) -> Tensors:
+        """The one tensor at a path of this block, `x` and `in` included; raises SemanticError or DependsOnError."""
         value = self.resolve(path)
         if len(value.refs) != 1:
             raise SemanticError(
@@ -253,11 +253,11 @@ class Env:
             )
         return value
 
-    def resolve(self, path: str) -> Val:
-        """The value at a path; raises SemanticError where there is none, Poisoned after a mistake."""
+    def resolve(self, path: str) -> Tensors:
+        """The value at a path; raises SemanticError where there is none, DependsOnError after a mistake."""
         value = self._find(path)
-        if value.state == "poison":
-            raise Poisoned
+        if value.state == "error":
+            raise DependsOnError
         if value.state == "absent":
             raise SemanticError(
                 "NS203",
@@ -267,7 +267,7 @@ class Env:
             )
         return value
 
-    def _find(self, path: str) -> Val:
+    def _find(self, path: str) -> Tensors:
         if path == "in":
             if self.entering is None:
                 raise SemanticError("NS203", "nothing enters this step", None, help="the first step needs `from`")
@@ -285,13 +285,13 @@ class Env:
         first, *rest = path.split(".")
         if first in self.frame.inputs and first != "x":
             self.frame.reads.add(first)
-        entry = self.scope.visible(first)
-        if entry is None:
+        symbol = self.scope.visible(first)
+        if symbol is None:
             known = latest(self.scope.all())
             raise self.scope.miss(first, Hint(lambda: self._unknown(path, first, rest, known)))
         if rest:
-            self.run.tick(len(entry.value.names) // 16)
-        return descend(entry, rest, path)
+            self.run.tick(len(symbol.value.names) // 16)
+        return descend(symbol, rest, path)
 
     def _unknown(self, path: str, first: str, rest: list[str], known: tuple[str, ...]) -> str:
         """The help for a path whose first name is unknown here."""
@@ -323,20 +323,20 @@ def place_of(span: Span | None, here: Span | None) -> str:
     return f"line {span.line}" if here is None or span.source is here.source else str(span)
 
 
-def descend(entry: Entry, rest: list[str], path: str) -> Val:
+def descend(symbol: Symbol, rest: list[str], path: str) -> Tensors:
     """Follows a path into groups, branches and parts; raises SemanticError."""
     for i, segment in enumerate(rest):
-        if entry.children is not None and segment in entry.children.entries:
-            entry = entry.children.entries[segment]
+        if symbol.children is not None and segment in symbol.children.entries:
+            symbol = symbol.children.entries[segment]
             continue
-        if entry.value.state == "poison":
-            return POISON
-        part = entry.value.part(segment)
+        if symbol.value.state == "error":
+            return ERROR
+        part = symbol.value.part(segment)
         if part is not None and i == len(rest) - 1:
             return part
-        if entry.value.state == "absent":
+        if symbol.value.state == "absent":
             return ABSENT
-        known = [*(entry.children.entries if entry.children else ()), *entry.value.names]
+        known = [*(symbol.children.entries if symbol.children else ()), *symbol.value.names]
         if known:
             raise SemanticError(
                 "NS203",
@@ -350,11 +350,11 @@ def descend(entry: Entry, rest: list[str], path: str) -> Val:
             None,
             help="a block is reached by its `outputs`, a network with `until` by its steps",
         )
-    return entry.value
+    return symbol.value
 
 
 def report(
-    reporter: Reporter, frame: BlockFrame | None, code: str, message: str, span: Span | None, help: str | Hint = ""
+    reporter: Reporter, frame: CallFrame | None, code: str, message: str, span: Span | None, help: str | Hint = ""
 ) -> None:
     """Reports an error with the calls through which the compiler came."""
     reporter.error(code, message, span, help, frame.trace if frame else ())
@@ -363,17 +363,17 @@ def report(
 __all__ = [
     "ABSENT",
     "AMBIGUOUS",
-    "POISON",
-    "BlockFrame",
+    "ERROR",
+    "CallFrame",
     "BlockValue",
-    "Entry",
+    "Symbol",
     "Env",
     "SemanticError",
-    "Names",
-    "Poisoned",
+    "SymbolTable",
+    "DependsOnError",
     "Scalar",
     "Shape",
-    "Val",
+    "Tensors",
     "Word",
     "descend",
     "report",
