@@ -10,7 +10,8 @@ from warnings import warn
 
 from netspec.diagnostics.errors import Diagnostic, Reporter, SpecError, UsageError, did_you_mean
 from netspec.elaborate import elaborate
-from netspec.elaborate.state import MAX_NODES, Budget, InputSize
+from netspec.elaborate.budget import MAX_NODES, Budget
+from netspec.elaborate.interface import InputSize
 from netspec.ir.graph import Graph
 from netspec.ir.selection import frozen_nodes
 from netspec.passes import NAMED, Pass, inference

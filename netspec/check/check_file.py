@@ -10,7 +10,7 @@ from netspec import collector
 from netspec.check.unused import check_names, warn_unused
 from netspec.diagnostics.errors import Reporter, SpecError, TooManyErrors
 from netspec.elaborate.block_alone import elaborate_block
-from netspec.elaborate.state import MAX_NODES, RAISE_LIMITS, Budget, OverBudget
+from netspec.elaborate.budget import MAX_NODES, RAISE_LIMITS, Budget, OverBudget
 from netspec.network import Network, build
 from netspec.syntax.library import Found
 from netspec.syntax.reader import Document, read_document

@@ -12,7 +12,7 @@ from netspec.analysis.cost import neurons, output_of, totals
 from netspec.analysis.receptive_field import receptive_fields
 from netspec.diagnostics import suggest
 from netspec.diagnostics.errors import Hint, Reporter
-from netspec.elaborate.state import Budget
+from netspec.elaborate.budget import Budget
 from netspec.expressions.identifiers import clipped
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.network import Network

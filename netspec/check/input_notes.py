@@ -8,8 +8,8 @@ from typing import Any
 
 from netspec.diagnostics.errors import Reporter
 from netspec.elaborate import elaborate
+from netspec.elaborate.budget import Budget
 from netspec.elaborate.document import inputs_of
-from netspec.elaborate.state import Budget
 from netspec.ir.graph import Graph, GraphError, Node
 from netspec.ops import Shape
 from netspec.ops.base import OpError, show

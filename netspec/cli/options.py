@@ -12,7 +12,7 @@ import click
 
 from netspec.diagnostics.errors import SHOWN_ERRORS, Diagnostic, Reporter, SpecError, UsageError
 from netspec.diagnostics.streams import put, tell
-from netspec.elaborate.state import InputSize
+from netspec.elaborate.interface import InputSize
 from netspec.files.atomic import check_place
 from netspec.network import Network
 

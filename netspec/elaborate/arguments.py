@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from netspec.diagnostics.errors import MAX_KNOWN, Span, did_you_mean, listed
-from netspec.elaborate.values import BlockValue, DependsOnError, Env, SemanticError, Word
+from netspec.elaborate.symbols import DependsOnError
+from netspec.elaborate.values import BlockValue, Env, SemanticError, Word
 from netspec.expressions.arithmetic import MAX_LIST, weight
 from netspec.expressions.expression import ExpressionError, Template, evaluate, parse_expr
 from netspec.expressions.identifiers import Kind, clipped, why_not
@@ -363,23 +364,3 @@ def resolve_block(env: Env, value: Any, tree: Tree) -> BlockValue:
         help_ = op_help(value, env.run.callables(home))
         raise SemanticError("NS201", f"there is no block or op '{value}'", tree.span, help_)
     return BlockValue(str(value), target)
-
-
-__all__ = [
-    "DependsOnError",
-    "Slot",
-    "argument",
-    "collect",
-    "condition",
-    "describe",
-    "expression",
-    "fill",
-    "filled_name",
-    "fits",
-    "literal",
-    "resolve_block",
-    "scalar",
-    "torn",
-    "type_of",
-    "typed",
-]

@@ -8,22 +8,14 @@ from typing import Any
 
 from netspec import collector
 from netspec.diagnostics.errors import Reporter, Source, Span, UsageError, did_you_mean
-from netspec.elaborate.call import block
+from netspec.elaborate.blocks import block
+from netspec.elaborate.budget import MAX_NODES, RAISE_LIMITS, WORK_OF_NETWORK, Budget, Enough, OverBudget
 from netspec.elaborate.dead_code import dead_steps
-from netspec.elaborate.document import _as_yaml, _deep_recursion, _input, size_of
-from netspec.elaborate.state import (
-    MAX_NODES,
-    RAISE_LIMITS,
-    WORK_OF_NETWORK,
-    Budget,
-    Context,
-    Enough,
-    InputSize,
-    OverBudget,
-    Run,
-    Where,
-)
-from netspec.elaborate.values import ERROR, CallFrame, DependsOnError, Env, SemanticError, SymbolTable, Tensors
+from netspec.elaborate.document import as_yaml, deep_recursion
+from netspec.elaborate.interface import InputSize, input_value, size_of
+from netspec.elaborate.state import Context, Run, Where
+from netspec.elaborate.symbols import ERROR, CallFrame, DependsOnError, SymbolTable, Tensors
+from netspec.elaborate.values import Env, SemanticError
 from netspec.ir.graph import Graph, Output
 from netspec.passes.scopes import carried
 from netspec.syntax.reader import Document
@@ -66,7 +58,7 @@ def elaborate_block(
             if missing
             else "--input CxHxW, or `examples:` in the block",
         )
-    with _deep_recursion(), collector.paused():
+    with deep_recursion(), collector.paused():
         try:
             run.tick(WORK_OF_NETWORK)
             return _build(run, decl, args, chosen, input)
@@ -86,7 +78,7 @@ def _gives(decl: BlockDecl, args: Tree | None, name: str) -> bool:
 
 def _merged(decl: BlockDecl, args: Tree | None, settings: Mapping[str, Any]) -> Map:
     """The arguments of an example with those of the command line in their place."""
-    lines = [f"{k}: {v if isinstance(v, str) else _as_yaml(v)}" for k, v in settings.items()]
+    lines = [f"{k}: {v if isinstance(v, str) else as_yaml(v)}" for k, v in settings.items()]
     reporter = Reporter()
     given = parse(Source("--set", "\n".join(lines)), reporter)
     if given is None or reporter.failed:
@@ -112,7 +104,7 @@ def _build(run: Run, decl: BlockDecl, args: Tree | None, chosen: Map | None, siz
         tree = _example_input(written, name, i, len(names))
         wanted = size_of(name, size)
         if tree is not None or wanted is not None:
-            values.append(_input(run, frame, name, tree or at, env, wanted))
+            values.append(input_value(run, frame, name, tree or at, env, wanted))
         else:
             values.append(ERROR)
     entering = Tensors(tuple(r for v in values for r in v.refs), state="" if all(v.ok for v in values) else "error")
@@ -165,6 +157,3 @@ def _example_input(written: Tree | None, name: str, index: int, count: int) -> T
     if count > 1 and isinstance(written, Seq) and all(isinstance(t, Seq) for t in written.items):
         return written.items[index] if index < len(written.items) else None
     return written
-
-
-__all__ = ["Scalar", "Span", "elaborate_block"]

@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from netspec.elaborate.arguments import expression, literal
-from netspec.elaborate.state import WORK_OF_ITERATION, Context, Loop, Run, Where, join
-from netspec.elaborate.values import AMBIGUOUS, ERROR, Env, SemanticError, Symbol, SymbolTable, Tensors
+from netspec.elaborate.budget import WORK_OF_ITERATION
+from netspec.elaborate.state import Context, Loop, Run, Where, join
+from netspec.elaborate.symbols import ERROR, Symbol, SymbolTable, Tensors
+from netspec.elaborate.values import AMBIGUOUS, Env, SemanticError
 from netspec.expressions.expression import Template
 from netspec.syntax.step_reader import Branch, Step
 from netspec.syntax.yaml_reader import Map, Scalar, Seq, Tree
@@ -37,7 +39,6 @@ def sequence(run: Run, step: Step, ctx: Context, running: Tensors) -> Tensors:
 
 def _repeat(run: Run, step: Step, ctx: Context, maker: _Rounds, running: Tensors) -> Tensors:
     """The rounds of `repeat` in one round of `for`; without `repeat` a single one."""
-    from netspec.elaborate.steps import count_of
 
     if "repeat" not in step.keywords:
         return maker.round(ctx, None, running)
@@ -101,7 +102,8 @@ class _Rounds:
 
     def round(self, ctx: Context, index: int | None, running: Tensors) -> Tensors:
         """One round; its path has the row and the index unless the name says them."""
-        from netspec.elaborate.steps import name_of, once
+        from netspec.elaborate.bindings import name_of
+        from netspec.elaborate.steps import once
 
         self.run.tick(WORK_OF_ITERATION)
         env = Env(self.run, ctx.frame, ctx.values, ctx.names, running)
@@ -139,7 +141,7 @@ class _Rounds:
 
     def _define(self, name: str, segments: list[str], value: Tensors, children: SymbolTable | None) -> None:
         """The name means the last round's value; its rounds are reached by their numbers."""
-        from netspec.elaborate.steps import define
+        from netspec.elaborate.bindings import define
 
         if not segments:
             define(self.run, self.ctx, name, self.step, value, children)
@@ -158,7 +160,7 @@ class _Rounds:
 
     def finish(self, running: Tensors) -> None:
         """A loop without rounds is the identity, which its name then means."""
-        from netspec.elaborate.steps import define
+        from netspec.elaborate.bindings import define
 
         if self.fed:
             return
@@ -214,7 +216,6 @@ def _iterate(env: Env, tree: Tree, step: Step | Branch, ctx: Context) -> Iterato
 
 def _each_rows(env: Env, ctx: Context, step: Step | Branch) -> tuple[list[dict[str, Any]], bool]:
     """The rounds of `each`, and whether they are counted by `i`."""
-    from netspec.elaborate.steps import count_of
 
     tree = step.keywords["each"]
     if isinstance(tree, Map):
@@ -231,7 +232,8 @@ def _each_rows(env: Env, ctx: Context, step: Step | Branch) -> tuple[list[dict[s
 
 def each(run: Run, step: Step, ctx: Context, running: Tensors) -> Tensors:
     """Rounds side by side: each starts from the same value or its own `from`; gives all their values."""
-    from netspec.elaborate.steps import define, name_of, once
+    from netspec.elaborate.bindings import define, name_of
+    from netspec.elaborate.steps import once
 
     env = Env(run, ctx.frame, ctx.values, ctx.names, running)
     rows, counted = _each_rows(env, ctx, step)
@@ -282,7 +284,8 @@ def rounds_of_each(
     run: Run, branch: Branch, ctx: Context, around: SymbolTable, found: SymbolTable, running: Tensors
 ) -> list[tuple[str, Tensors]]:
     """`each` on a branch makes as many branches, with weights of their own."""
-    from netspec.elaborate.steps import branch_once, define, name_of_branch
+    from netspec.elaborate.bindings import define, name_of_branch
+    from netspec.elaborate.joins import branch_once
 
     env = Env(run, ctx.frame, ctx.values, around, running)
     rows, counted = _each_rows(env, ctx, branch)
@@ -315,3 +318,18 @@ def rounds_of_each(
     if not in_name:
         define(run, ctx, name, branch, _all_of([v for _, v in operands]), rounds, found)
     return operands
+
+
+def count_of(env: Env, tree: Tree, what: str) -> int:
+    """A count of rounds; raises SemanticError."""
+    value = expression(env, tree) if isinstance(tree, Scalar) else None
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise SemanticError(
+            "NS302",
+            f"'{what}' expects a count",
+            tree.span,
+            "an integer; `//` divides integers" if isinstance(value, float) else "an integer",
+        )
+    if value < 0:
+        raise SemanticError("NS307", f"'{what}' cannot be {value}", tree.span, "a count is 0 or more")
+    return value

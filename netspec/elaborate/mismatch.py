@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from netspec.elaborate.state import Run
-from netspec.elaborate.values import CallFrame, Tensors
+from netspec.elaborate.symbols import CallFrame, Tensors
 from netspec.ir.graph import Node, Ref
 from netspec.ops import OpError, Shape
 from netspec.ops.join import Disagreement

@@ -9,41 +9,19 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from netspec.diagnostics.errors import Hint, Reporter, Span, latest
+from netspec.elaborate.budget import MAX_PARAMS, MAX_PATH, MAX_SCOPES, WORK_OF_NODE, Budget, Enough, OverBudget
 from netspec.elaborate.forecast import Forecast
-from netspec.elaborate.values import AMBIGUOUS, CallFrame, SemanticError, SymbolTable, Tensors, place_of
+from netspec.elaborate.symbols import CallFrame, SymbolTable, Tensors, place_of
+from netspec.elaborate.values import AMBIGUOUS, SemanticError
 from netspec.expressions.identifiers import Path
 from netspec.ir.graph import Node, Ref, Scope
 from netspec.ops import OPS, Op, Shape, Tensor
 from netspec.syntax.reader import Document
 from netspec.syntax.step_reader import Branch, Step
 
-InputSize = Sequence[int] | Mapping[str, Sequence[int]]
-"""What is asked for in place of the input's own size: of the only input, or of some by name."""
-
-MAX_NODES = 100_000
-# Work that makes no node, in units of about a microsecond, and what each node allows beside it.
-MAX_WORK = 500_000
-WORK_OF_NODE = 120
-RAISE_LIMITS = "--max-nodes raises the limits of nodes and of work"
-WORK_OF_STEP, WORK_OF_ITERATION, WORK_OF_CALL, WORK_OF_PARAM, WORK_OF_ERROR, WORK_OF_NETWORK = 15, 30, 50, 5, 50, 400
 # After misspellings that were read as what was probably meant, to check what follows: how many of them, and how far.
 MAX_GUESSES = 10
 MAX_NODES_AFTER_GUESS = 2_000
-MAX_PARAMS = 2**36
-MAX_SCOPES = 128
-MAX_PATH = 500
-
-
-class Enough(Exception):
-    """Errors are reported already, and looking for more of them would take too long: elaboration stops."""
-
-
-class OverBudget(Exception):
-    """A limit is exceeded: elaboration stops."""
-
-    def __init__(self, message: str, span: Span | None = None, frame: CallFrame | None = None) -> None:
-        super().__init__(f"limit exceeded: {message}")
-        self.span, self.frame = span, frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,37 +95,6 @@ class Context:
     def having(self, /, **values: Any) -> Context:
         """The context with further values."""
         return replace(self, values={**self.values, **values})
-
-
-@dataclass(eq=False)
-class Budget:
-    """What may still be done without making a node, in all networks of one document that are checked together."""
-
-    max_nodes: int = MAX_NODES
-    used: int = 0
-
-    @classmethod
-    def of(cls, limit: int | Budget) -> Budget:
-        """A budget of so many nodes, or one that is given."""
-        return limit if isinstance(limit, Budget) else cls(limit)
-
-    def take(self, cost: int) -> None:
-        """Counts work; raises OverBudget."""
-        self.used += cost
-        if self.used > MAX_WORK and self.spent:
-            raise OverBudget(
-                f"more than {self.limit:,} units of work that make no node (iterations, calls, parts of expressions)"
-            )
-
-    @property
-    def limit(self) -> int:
-        """--max-nodes raises it."""
-        return max(MAX_WORK, 5 * self.max_nodes)
-
-    @property
-    def spent(self) -> bool:
-        """Whether nothing is left."""
-        return self.used > self.limit
 
 
 @dataclass(eq=False)

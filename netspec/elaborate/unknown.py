@@ -6,7 +6,8 @@ import re
 
 from netspec.elaborate.arguments import literal
 from netspec.elaborate.state import Context, Run
-from netspec.elaborate.values import BlockValue, DependsOnError, Env, SemanticError
+from netspec.elaborate.symbols import DependsOnError
+from netspec.elaborate.values import BlockValue, Env, SemanticError
 from netspec.ops import Op, lookup
 from netspec.syntax.library import libraries_of
 from netspec.syntax.meant import meant_op, op_help

@@ -1,0 +1,122 @@
+"""Parameters: the values of `params` and `let` of a block or a document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from netspec.diagnostics.errors import Span, listed
+from netspec.elaborate.arguments import argument, literal, type_of
+from netspec.elaborate.budget import WORK_OF_PARAM
+from netspec.elaborate.state import Run
+from netspec.elaborate.symbols import ERROR, DependsOnError
+from netspec.elaborate.values import BlockValue, Env, SemanticError
+from netspec.ops.base import freeze
+from netspec.syntax.step_reader import ParamDecl
+from netspec.syntax.yaml_reader import Scalar, Seq, Tree
+
+
+def parameters(
+    run: Run,
+    params: Sequence[ParamDecl],
+    given: Mapping[str, Tree],
+    arg_env: Env,
+    env: Env,
+    at: Span,
+    what: str,
+    complete: bool = True,
+) -> dict[str, Any]:
+    """The values of declared parameters: as given, or their defaults, which see the parameters before them.
+
+    Where the arguments have a mistake already (`complete` is false), what is not given is unknown: nothing is missing.
+    """
+    values: dict[str, Any] = dict(env.values)
+    missing: list[str] = []
+    inner = env.seeing(values)
+    for p in params:
+        run.tick(WORK_OF_PARAM)
+        if p.failed:
+            values[p.name] = ERROR
+            continue
+        try:
+            if p.name in given:
+                values[p.name] = _given(p, given[p.name], arg_env, inner)
+            elif p.default is not None and complete:
+                values[p.name] = argument(inner, p.default, p.type, p.name, *_limits(p, inner))
+            else:
+                values[p.name] = ERROR
+                missing.append(p.name)
+        except SemanticError as e:
+            tree = given.get(p.name) or p.default
+            run.report(arg_env.frame if p.name in given else env.frame, e, tree.span if tree else at)
+            values[p.name] = ERROR
+        except DependsOnError:
+            values[p.name] = ERROR
+    if missing and complete:
+        run.error(
+            arg_env.frame,
+            "NS305",
+            f"'{what}' expects {quoted(missing)}",
+            at,
+            f"in order: {listed([p.name for p in params])}",
+        )
+    return values
+
+
+def _given(p: ParamDecl, tree: Tree, arg_env: Env, env: Env) -> Any:
+    """An argument, of the declared type or of the default's."""
+    one_of, low = _limits(p, env)
+    if p.type:
+        return argument(arg_env, tree, p.type, p.name, one_of, low)
+    try:
+        kind = type_of(literal(env, p.default)) if p.default is not None else ""
+    except (SemanticError, DependsOnError):
+        kind = ""  # the default cannot be computed here, which is no fault of the argument
+    return argument(arg_env, tree, kind, p.name, one_of, low)
+
+
+def _limits(p: ParamDecl, env: Env) -> tuple[list[Any], float | None]:
+    one_of = literal(env, p.one_of) if p.one_of is not None else []
+    low = literal(env, p.min) if p.min is not None else None
+    return one_of if isinstance(one_of, list) else [], low if isinstance(low, (int, float)) else None
+
+
+def lets(run: Run, written: Sequence[tuple[Scalar, Tree]], env: Env) -> dict[str, Any]:
+    """`let`: values computed once, in order."""
+    values = dict(env.values)
+    inner = env.seeing(values)
+    for key, tree in written:
+        run.tick(WORK_OF_PARAM)
+        if id(tree) in run.bad or id(key) in run.bad:
+            values[key.text] = ERROR
+            continue
+        try:
+            values[key.text] = literal(inner, tree)
+        except SemanticError as e:
+            run.report(env.frame, e, tree.span)
+            values[key.text] = ERROR
+        except DependsOnError:
+            values[key.text] = ERROR
+    return values
+
+
+def replace_default(p: ParamDecl, tree: Tree | None) -> ParamDecl:
+    """A parameter whose default a variant replaces; its type stays that of the declared default."""
+    if tree is None:
+        return p
+    kind = p.type
+    if not kind and isinstance(p.default, Scalar) and not p.default.text.startswith("="):
+        kind = type_of(p.default.value)
+    elif not kind and isinstance(p.default, Seq):
+        kind = "list"
+    return ParamDecl(p.name, p.at, kind, tree, p.one_of, p.min, p.doc, p.failed)
+
+
+def shown(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a block's parameters as its scope keeps them: numbers, words, tuples; a block as its name."""
+    return {k: str(v) if isinstance(v, (BlockValue, str)) else freeze(v) for k, v in values.items()}
+
+
+def quoted(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 8:,} more" if len(names) > 8 else ""
+    return " and ".join(f"'{n}'" for n in names[:8]) + more
