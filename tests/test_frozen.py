@@ -18,8 +18,8 @@ from torch import nn
 import netspec
 from netspec.backend import Options, get
 from netspec.diagnostics.errors import UsageError
-from netspec.ir.selection import STOCHASTIC
 from netspec.network import Network
+from netspec.ops import OPS
 from netspec.weights.initialise import draw
 
 RESIDUAL = """\
@@ -291,4 +291,4 @@ def test_every_kind_of_layer_can_be_frozen(
     assert not any(p.requires_grad for p in frozen.parameters())
     free = torch_backend.to_module(graph, arrays, Options(training=True))
     if not all(map(torch.equal, outputs(free), wanted)) or moved(free, before):
-        assert op in STOCHASTIC or graph.nodes["step"].rule.stats
+        assert OPS[op].only_in_training or graph.nodes["step"].rule.stats

@@ -17,7 +17,7 @@ from netspec.expressions.identifiers import FORM_ATTRIBUTES, MODULE_ATTRIBUTES
 from netspec.ir.graph import Graph, GraphError, Output, Ref
 from netspec.ir.text import from_text, to_text
 from netspec.network import Network, build
-from netspec.ops import Rule
+from netspec.ops import OpResult
 from netspec.passes import inference
 from netspec.syntax.reader import read_document
 from netspec.weights.initialise import draw
@@ -67,7 +67,12 @@ def broken(graph: Graph, path: str, **changes: object) -> Graph:
 def test_a_broken_graph_is_found(tmp_path: Path) -> None:
     graph = compiled(tmp_path).graph
     graph.check()
-    for changes in ({"inputs": (Ref("fc7"),)}, {"inputs": ()}, {"op": "nothing"}, {"rule": Rule((("N", 4, 12, 13),))}):
+    for changes in (
+        {"inputs": (Ref("fc7"),)},
+        {"inputs": ()},
+        {"op": "nothing"},
+        {"rule": OpResult((("N", 4, 12, 13),))},
+    ):
         with pytest.raises((GraphError, TypeError)):
             broken(graph, "c", **changes).check()
     with pytest.raises(GraphError):

@@ -27,8 +27,8 @@ from torch import nn
 
 import netspec
 from netspec.backend import Options, get
-from netspec.ir.selection import STOCHASTIC
 from netspec.network import Network
+from netspec.ops import OPS
 from netspec.weights.initialise import draw
 from netspec.weights.sample_inputs import sample
 
@@ -203,7 +203,7 @@ def test_modules_of_which_nothing_is_alive_are_forgotten() -> None:
 @pytest.mark.parametrize("op, attrs, shapes, reference", EACH_OP)
 def test_every_op_scripts(op: str, attrs: dict[str, Any], shapes: Shapes, reference: Reference) -> None:
     graph = one_op(op, attrs, shapes)
-    modes = (False, True) if op in STOCHASTIC or graph.nodes["step"].rule.stats else (False,)
+    modes = (False, True) if OPS[op].only_in_training or graph.nodes["step"].rule.stats else (False,)
     for training in modes:
         module = get("torch").to_module(graph, draw(graph, seed=3), Options(training=training))
         inputs = [torch.from_numpy(value) for value in arrays_of(shapes, 2).values()]

@@ -20,7 +20,8 @@ from parity import images
 import netspec
 from netspec.backend import get
 from netspec.network import Network
-from netspec.weights.initialise import check_init, draw, initialise, lazily
+from netspec.ops.initialisers import check_init
+from netspec.weights.initialise import draw, initialise, lazily
 from netspec.weights.lazy import Arrays, Lazy, in_turn
 
 HEAD = "netspec: 1\nname: tiny\ninput: [8, 12, 12]\nbody:\n"

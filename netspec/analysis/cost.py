@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from netspec.ir.graph import Graph, Node, Ref
-from netspec.ops import Shape
+from netspec.ops import OPS, Shape
 
-COUNTED = ("conv", "conv_transpose", "linear")
 FOOTER = (
     "MACs are multiply-accumulates of convolution and linear layers at batch 1, without bias; parameters include "
     "biases and the affine part of norms."
@@ -72,7 +71,7 @@ def output_shape(graph: Graph, path: str) -> Shape | None:
 
 def neurons(graph: Graph) -> int:
     """Outputs of the layers that have weights, as Krizhevsky et al. 2012 count neurons (without the input)."""
-    return sum(math.prod(map(int, n.shape[1:])) for n in graph.nodes.values() if n.op in COUNTED)
+    return sum(math.prod(map(int, n.shape[1:])) for n in graph.nodes.values() if OPS[n.op].kind == "weights")
 
 
 def memory(nodes: Iterable[Node]) -> int:

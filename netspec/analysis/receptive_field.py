@@ -6,18 +6,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from netspec.ir.graph import Graph, Node, Ref
+from netspec.ir.graph import Graph, Ref
+from netspec.ops import OPS
+from netspec.ops.base import Applied
+from netspec.ops.receptive_field import SAME, Sampling
 
-# What may depend on all that enters: sums over a map, and what looks where its input tells it to.
-WHOLE = (
-    "flatten",
-    "global_avg_pool",
-    "global_max_pool",
-    "adaptive_avg_pool",
-    "deform_conv",
-    "roi_align",
-    "deform_roi_pool",
-)
 # Maps that are enlarged more than this see the whole input, for all that is known.
 MOST_PHASES = 4096
 # A field of so many cells is larger than any input.
@@ -70,44 +63,29 @@ def receptive_fields(
         befores = [reaches[ref.node] for ref in node.inputs]
         known = [before for before in befores if before is not None]
         take(sum(len(reach.first) - 1 for before in known for reach in before))
-        if node.op == "input":
-            reaches[node.path] = (ONE, ONE)
-        elif len(known) < len(befores) or node.op in WHOLE:
+        if len(known) < len(befores):
             reaches[node.path] = None
-        else:
-            height, width = (
-                _through(node, side, max((b[side] for b in known), key=lambda r: r.size)) for side in (0, 1)
-            )
-            kept = height and width and max(height.step, height.size, width.step, width.size) <= LARGEST
-            reaches[node.path] = (height, width) if height and width and kept else None
+            continue
+        rule = OPS[node.op].receptive_field
+        applied = Applied(node.attrs, [graph.shape(ref) for ref in node.inputs], node.rule)
+        height, width = (
+            _through(rule(applied, axis), max((b[axis] for b in known), key=lambda r: r.size, default=ONE))
+            for axis in (0, 1)
+        )
+        kept = height and width and max(height.step, height.size, width.step, width.size) <= LARGEST
+        reaches[node.path] = (height, width) if height and width and kept else None
     return {path: (found[0].size, found[1].size) if found else None for path, found in reaches.items()}
 
 
-def _through(node: Node, side: int, reach: Reach) -> Reach | None:
-    """What a node's positions depend on along an axis, of what those of its input do; None where that is not known."""
-    kernel, stride, dilation = (node.attrs.get(name, (1, 1))[side] for name in ("kernel", "stride", "dilation"))
-    extent, period = (kernel - 1) * dilation, len(reach.first)
-    if node.op in ("upsample", "conv_transpose"):
-        scale = node.attrs["scale"][side] if node.op == "upsample" else stride
-        if scale * period > MOST_PHASES:
-            return None
-        cells = [_sources(node, position, scale, extent) for position in range(scale * period)]
-        return Reach(tuple(reach.low(a) for a, _ in cells), tuple(reach.high(b) for _, b in cells), reach.step)
-    if extent == 0 and stride == 1:
-        return reach
-    turns = period // math.gcd(period, stride)
-    first = tuple(reach.low(stride * position) for position in range(turns))
-    last = tuple(reach.high(stride * position + extent) for position in range(turns))
-    return Reach(first, last, reach.step * stride * turns // period)
-
-
-def _sources(node: Node, position: int, scale: int, extent: int) -> tuple[int, int]:
-    """The first and the last position of its input that a position of an enlarged map is made of."""
-    if node.op == "conv_transpose":
-        first, last = -((extent - position) // scale), position // scale
-        return min(first, last), last
-    if node.attrs["mode"] == "nearest":
-        return position // scale, position // scale
-    # The centre of a pixel lies at (position + 0.5) / scale - 0.5, between two of the input or on one.
-    below, rest = divmod(2 * position + 1 - scale, 2 * scale)
-    return below, below + bool(rest)
+def _through(sampling: Sampling | None, reach: Reach) -> Reach | None:
+    """What positions depend on along an axis, of what those that they read do; None where that is not known."""
+    if sampling is None or sampling is SAME:
+        return reach if sampling else None
+    period = len(reach.first)
+    turns = period // math.gcd(period, sampling.step)
+    if turns * sampling.phases > MOST_PHASES:
+        return None
+    cells = [sampling.cells(phase) for phase in range(sampling.phases)]
+    first = tuple(reach.low(turn * sampling.step + a) for turn in range(turns) for a, _ in cells)
+    last = tuple(reach.high(turn * sampling.step + b) for turn in range(turns) for _, b in cells)
+    return Reach(first, last, reach.step * sampling.step * turns // period)

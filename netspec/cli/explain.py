@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -92,12 +93,10 @@ def explain_step(graph: Any, path: str) -> str:
         product = f"{' x '.join(map(str, shape))} = " if len(shape) > 1 else ""
         lines.append(f"  {node.weights_at}.{name}: {product}{size:,} parameters")
     if node.rule.macs:
-        c = node.shape
-        kernel = node.attrs.get("kernel")
-        how = ""
-        if node.op == "conv":
-            per = graph.shape(node.inputs[0])[1] // node.attrs["groups"]
-            how = f" = {c[1]} x {c[2]} x {c[3]} outputs x {per} x {kernel[0]} x {kernel[1]} weights each"
+        how, weight = "", node.rule.weights.get("weight", ())
+        if len(weight) == 4 and node.rule.macs == prod(map(int, (*node.shape[1:], *weight[1:]))):
+            outputs, each = (" x ".join(map(str, sizes)) for sizes in (node.shape[1:], weight[1:]))
+            how = f" = {outputs} outputs x {each} weights each"
         lines.append(f"  MACs: {node.rule.macs:,}{how}")
     lines.append(f"  at: {node.span}" if node.span else "")
     lines += _calls(graph, path)

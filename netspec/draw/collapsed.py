@@ -9,6 +9,7 @@ from netspec.draw.labels import is_layer, kind_of, op_lines, op_text, scope_titl
 from netspec.draw.repeats import beside
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.scope_tree import Region
+from netspec.ops import OPS
 
 # More names than this no box can show.
 MOST_PORTS = 24
@@ -60,8 +61,8 @@ def scale(graph: Graph, region: Region) -> str:
     ways: dict[str, dict[Ref, Scale]] = {}
     for node in region.nodes():
         step, own = _step(node), ways.setdefault(node.path, {})
-        # Where a deformable convolution looks is told by its other input, of its output's size.
-        for ref in node.inputs[:1] if node.op == "deform_conv" else node.inputs:
+        # Of an op of several tensors the first is the map; the others say where to look in it.
+        for ref in node.inputs if OPS[node.op].arity is None else node.inputs[:1]:
             for entered, so_far in ways.get(ref.node, {ref: (Fraction(1), Fraction(1))}).items():
                 both = (so_far[0] * step[0], so_far[1] * step[1])
                 own[entered] = max(own.get(entered, both), both)
@@ -76,15 +77,11 @@ Scale = tuple[Fraction, Fraction]
 
 
 def _step(node: Node) -> Scale:
-    """By how much a node makes maps smaller, each way; 0 where that hangs on their size."""
-    if node.op == "upsample":
-        return Fraction(1, node.attrs["scale"][0]), Fraction(1, node.attrs["scale"][1])
-    if node.op in ("adaptive_avg_pool", "crop", "roi_align", "deform_roi_pool"):
+    """By how much a node makes maps smaller, each way; 0 where that depends on their size."""
+    scaling = OPS[node.op].scaling(node.attrs)
+    if scaling is None:
         return Fraction(0), Fraction(0)
-    height, width = node.attrs.get("stride", (1, 1))
-    if node.op == "conv_transpose":
-        return Fraction(1, height), Fraction(1, width)
-    return Fraction(height), Fraction(width)
+    return Fraction(scaling.down[0], scaling.up[0]), Fraction(scaling.down[1], scaling.up[1])
 
 
 def ports(run: Sequence[Region], kind: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

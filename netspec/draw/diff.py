@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
 
-from netspec.draw.labels import WORDS
 from netspec.draw.model import Arrow, Box, Frame, Picture
 from netspec.draw.picture import picture
 from netspec.draw.repeats import walk
@@ -15,7 +14,7 @@ from netspec.draw.simplify import slim
 from netspec.draw.view import View
 from netspec.ir.graph import Graph, Scope
 from netspec.ir.scope_tree import tree
-from netspec.ops import Shape
+from netspec.ops import OPS, Shape
 from netspec.ops.base import show
 
 
@@ -121,7 +120,7 @@ def _changes(
         [graph.nx.nodes[path]["node"] for paths in some for path in paths]
         for graph, some in zip(graphs, rounds, strict=True)
     ]
-    ops = [[WORDS.get(n.op, n.op.replace("_", " ")) for n in found] for found in nodes]
+    ops = [[OPS[n.op].title for n in found] for found in nodes]
     if not found:
         found += [f"without {op}" for op in dict.fromkeys(ops[0]) if op not in ops[1]]
         found += [f"with {op}" for op in dict.fromkeys(ops[1]) if op not in ops[0]]

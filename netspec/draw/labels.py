@@ -3,87 +3,39 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 from netspec.analysis.cost import totals
 from netspec.ir.graph import Node, Ref
 from netspec.ir.scope_tree import Region
-from netspec.ops.base import show
-
-POOLS = (
-    "max_pool",
-    "avg_pool",
-    "global_avg_pool",
-    "global_max_pool",
-    "adaptive_avg_pool",
-    "subsample",
-    "upsample",
-    "crop",
-)
-KINDS = {
-    "input": "input",
-    **dict.fromkeys(("conv", "conv_transpose", "deform_conv", "linear"), "weights"),
-    **dict.fromkeys(POOLS, "pool"),
-    **dict.fromkeys(("batch_norm", "layer_norm", "lrn", "channel_scale"), "norm"),
-    **dict.fromkeys(("concat", "add", "mul", "mean", "max"), "join"),
-}
-WORDS = {
-    "global_avg_pool": "global average pool",
-    "global_max_pool": "global max pool",
-    "max_pool": "max pool",
-    "avg_pool": "average pool",
-    "batch_norm": "batch norm",
-    "layer_norm": "layer norm",
-    "relu": "ReLU",
-    "relu6": "ReLU6",
-    "prelu": "PReLU",
-    "lrn": "LRN",
-    "concat": "concatenate",
-    "add": "+",
-    "mul": "\u00d7",
-    "conv_transpose": "transposed conv",
-    "deform_conv": "deformable conv",
-    "channel_shuffle": "channel shuffle",
-    "silu": "SiLU",
-    "gelu": "GELU",
-}
+from netspec.ops import OPS
+from netspec.ops.base import Attrs
+from netspec.ops.registry import Kind
 
 
-def kind_of(node: Node) -> str:
-    """What colours a node: input, weights, pool, norm, join or other."""
-    return KINDS.get(node.op, "other")
+def kind_of(node: Node) -> Kind:
+    """What colours a node."""
+    return OPS[node.op].kind
 
 
-def op_text(op: str, attrs: Mapping[str, Any]) -> str:
+def op_text(name: str, attrs: Attrs) -> str:
     """`3x3 conv, 64, /2`, as the figures of the papers label their boxes."""
-    if op == "input":
-        return f"input {show(attrs['shape'])}"
-    text = WORDS.get(op, op.replace("_", " "))
+    op = OPS[name]
+    text = op.words(attrs)
     if "kernel" in attrs:
         kh, kw = attrs["kernel"]
-        depthwise = op == "conv" and attrs["groups"] > 1 and attrs["groups"] == attrs["out"]
-        text = f"{kh}\u00d7{kw} {'depthwise ' if depthwise else ''}{text}"
+        text = f"{kh}\u00d7{kw} {text}"
     if "out" in attrs:
         text += f", {attrs['out']}"
     stride = attrs.get("stride", (1, 1))
     if stride != (1, 1):
-        steps = str(stride[0]) if stride[0] == stride[1] else "x".join(map(str, stride))
-        text += f", up {steps}" if op == "conv_transpose" else f", /{steps}"
+        scaling = op.scaling(attrs)
+        text += ", up " if scaling is not None and scaling.up != (1, 1) else ", /"
+        text += str(stride[0]) if stride[0] == stride[1] else "x".join(map(str, stride))
     if attrs.get("groups", 1) > 1 and attrs["groups"] != attrs.get("out"):
         text += f", {attrs['groups']} groups"
-    if op == "affine":
-        return _affine(attrs["scale"], attrs["shift"]) if attrs.get("power", 1) == 1 else text
-    # The rate of stochastic depth grows from round to round of what is folded.
-    return f"{text} {attrs['p']:g}" if op == "dropout" else text
-
-
-def _affine(scale: float, shift: float) -> str:
-    """`x 0.5`, `1 - x`, or the whole of it."""
-    if shift == 0:
-        return f"\u00d7 {scale:g}"
-    return f"{shift:g} \u2212 x" if scale == -1 else f"{scale:g} x + {shift:g}"
+    return text
 
 
 def node_lines(nodes: Sequence[Node], region: Region, names: bool) -> tuple[str, ...]:

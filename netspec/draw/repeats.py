@@ -10,6 +10,7 @@ from netspec.diagnostics.errors import UsageError, did_you_mean
 from netspec.draw.labels import is_layer, kind_of
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.scope_tree import Region
+from netspec.ops import OPS
 
 # Branches beside each other are what a figure shows, and so are the layers of a block that is drawn alone; only crowds
 # of them are folded, such as the 32 paths of ResNeXt.
@@ -95,8 +96,8 @@ class Signatures:
             # A join of all that came before reads more in every round.
             if name != "outside" or inputs[-1:] != ["outside"]:
                 inputs.append(name)
-        # The rate of stochastic depth grows from block to block; the structure stays.
-        attrs = repr(sorted((k, v) for k, v in node.attrs.items() if node.op != "drop_path"))
+        varying = OPS[node.op].varying
+        attrs = repr(sorted((k, v) for k, v in node.attrs.items() if k not in varying))
         return region.relative(node.path), node.op, attrs, tuple(inputs)
 
 

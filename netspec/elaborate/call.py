@@ -13,6 +13,7 @@ from netspec.elaborate.symbols import ERROR, DependsOnError, Result, Tensors
 from netspec.elaborate.unknown import check_arguments, may_make, named
 from netspec.elaborate.values import BlockValue, Env, SemanticError, Word
 from netspec.ops import Op, OpError, lookup
+from netspec.ops.initialisers import check_init
 from netspec.syntax.reader import Document
 from netspec.syntax.step_reader import BlockDecl, Step
 from netspec.syntax.yaml_reader import Map, Seq, Tree
@@ -117,8 +118,6 @@ def primitive(
 
 def _initialisers(env: Env, op: Op, tree: Tree) -> dict[str, Any]:
     """`init: {weight: zeros, bias: -2}`; raises SemanticError."""
-    from netspec.weights.initialise import check_init
-
     if not isinstance(tree, Map):
         raise SemanticError("NS302", "`init` names tensors: `{weight: zeros, bias: -2}`", tree.span)
     found: dict[str, Any] = {}

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from netspec.elaborate.state import Run
 from netspec.elaborate.symbols import CallFrame, Tensors
 from netspec.ir.graph import Node, Ref
-from netspec.ops import OpError, Shape
+from netspec.ops import OPS, OpError, Shape
 from netspec.ops.join import Disagreement
+from netspec.ops.receptive_field import sliding_window, transposed_window
 from netspec.ops.window import window
 
 Size = tuple[int, ...]
@@ -93,12 +94,17 @@ def _names(nodes: Sequence[Node], frame: CallFrame) -> str:
     return " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
 
 
+def _slides(node: Node) -> bool:
+    """Whether the window of a step goes over what enters, by its stride."""
+    return OPS[node.op].receptive_field is sliding_window
+
+
 def _windows(side: Side, apart: Sequence[Node] = ()) -> Iterator[Node]:
     """The steps of a branch with a window, the first one first."""
     return (
         node
         for node in reversed(side.steps)
-        if "kernel" in node.attrs and "pad" in node.attrs and node.op != "conv_transpose" and node not in apart
+        if "kernel" in node.attrs and "pad" in node.attrs and _slides(node) and node not in apart
     )
 
 
@@ -123,7 +129,7 @@ def _strided(side: Side, apart: Sequence[Node]) -> list[Node]:
     return [
         node
         for node in reversed(side.steps)
-        if node not in apart and any(s > 1 for s in node.attrs.get("stride", ())) and node.op != "conv_transpose"
+        if node not in apart and any(s > 1 for s in node.attrs.get("stride", ())) and _slides(node)
     ]
 
 
@@ -131,7 +137,7 @@ def _padded(side: Side, padded: Sequence[Node]) -> Size | None:
     """Height and width that a branch would give if these steps had `pad: half`; None where that cannot be said."""
     size = side.start
     for node in reversed(side.steps):
-        if size is None or len(size) != 2 or node.op == "conv_transpose":
+        if size is None or len(size) != 2 or OPS[node.op].receptive_field is transposed_window:
             return None
         attrs = node.attrs
         if "kernel" in attrs and "pad" in attrs:

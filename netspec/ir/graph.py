@@ -11,7 +11,7 @@ import networkx as nx
 
 from netspec.diagnostics.errors import Span
 from netspec.expressions.identifiers import Kind, Path, checked, checked_output
-from netspec.ops import OPS, Rule, Shape, Tensor, lookup
+from netspec.ops import OPS, OpResult, Shape, Tensor, lookup
 
 
 class Ref(NamedTuple):
@@ -38,7 +38,7 @@ class Node:
     op: str
     inputs: tuple[Ref, ...]
     attrs: Mapping[str, Any]
-    rule: Rule
+    rule: OpResult
     weights_at: Path
     """Prefix of the weights' names; equal to `path` unless weights are shared."""
     init: Mapping[str, Any] = field(default_factory=dict)

@@ -7,9 +7,7 @@ from fnmatch import fnmatchcase
 
 from netspec.diagnostics.errors import UsageError, did_you_mean
 from netspec.ir.graph import Graph, Node
-
-STOCHASTIC = ("dropout", "drop_path")
-"""Ops without weights that do something else in training."""
+from netspec.ops import OPS
 
 
 def matching(pattern: str, paths: Iterable[str]) -> list[str]:
@@ -70,4 +68,4 @@ def _prefixes(path: str) -> list[str]:
 
 def _has_state(node: Node) -> bool:
     """Whether a node does something else when it is trained."""
-    return bool(node.rule.weights or node.rule.stats) or node.op in STOCHASTIC
+    return bool(node.rule.weights or node.rule.stats) or OPS[node.op].only_in_training

@@ -1,15 +1,19 @@
-"""What an op is: tensors, rules, attribute types, and the table."""
+"""What ops are made of: shapes, attributes and their types, and what a rule gives."""
 
 from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 Dim = int | str
 Shape = tuple[Dim, ...]
+Attrs = Mapping[str, Any]
+"""Attributes by name, resolved: sizes are pairs, four sides a tuple."""
+
+ParamType = Literal["int", "float", "bool", "str", "list", "size", "pad", "parts"]
 
 MAX_SIZE = 2**31 - 1
 MAX_ELEMENTS = 2**40
@@ -56,8 +60,8 @@ def show(shape: Sequence[Dim]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """What an op's rule gives: output shapes, trained and running tensors, MACs at batch 1."""
+class OpResult:
+    """What the rule of an op gives: output shapes, trained and running tensors, MACs at batch 1."""
 
     shapes: tuple[Shape, ...]
     weights: Mapping[str, Shape] = field(default_factory=dict)
@@ -65,7 +69,7 @@ class Rule:
     macs: int | None = 0
     """Multiply-accumulates; None means that no rule counts them."""
     attrs: Mapping[str, Any] = field(default_factory=dict)
-    """Attributes that the operands settled (pad: half -> [1, 1, 1, 1]); they replace the written ones."""
+    """Attributes that the operands resolved (pad: half -> [1, 1, 1, 1]); they replace the written ones."""
 
     def __post_init__(self) -> None:
         for shape in (*self.shapes, *self.weights.values(), *self.stats.values()):
@@ -77,120 +81,35 @@ class Rule:
                 )
 
 
+class Applied(NamedTuple):
+    """An op applied to operands, as the rules that state facts about it see it."""
+
+    attrs: Attrs
+    operands: Sequence[Shape]
+    result: OpResult
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of the first output."""
+        return self.result.shapes[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Param:
-    """An attribute of an op, or a parameter of a block."""
+    """An attribute of an op."""
 
     name: str
-    type: str
-    """int, float, bool, str, list, size, pad, parts or block."""
+    type: ParamType
     default: Any = inspect.Parameter.empty
     positional: bool = True
-    one_of: tuple[Any, ...] = ()
-    min: float | None = None
-    doc: str = ""
+    one_of: tuple[str, ...] = ()
+    min: int = 1
+    """Of a size: the least that both of its numbers are."""
 
     @property
     def required(self) -> bool:
         """Whether it has no default."""
         return self.default is inspect.Parameter.empty
-
-
-@dataclass(frozen=True)
-class Op:
-    """A primitive op: its name, its attributes in order, and its rule."""
-
-    name: str
-    fn: Callable[..., Rule]
-    params: tuple[Param, ...]
-    arity: int | None
-    """Number of tensors; None for any number (the joins)."""
-    weights: tuple[str, ...] = ()
-    """Names of the trained tensors that it may have; `init` takes these."""
-    init: Mapping[str, float] = field(default_factory=dict)
-    """What they are before training, where that is neither drawn, nor 1 for a `weight` and 0 for a `bias`."""
-
-    @property
-    def manual(self) -> str:
-        """The docstring."""
-        return inspect.cleandoc(self.fn.__doc__ or "")
-
-    @property
-    def summary(self) -> str:
-        """The first sentence of the manual."""
-        return self.manual.split("\n\n")[0].replace("\n", " ")
-
-    def infer(self, operands: Sequence[Tensor], attrs: Mapping[str, Any]) -> Rule:
-        """Applies the rule; attributes not given take their defaults; raises OpError.
-
-        What it gives is kept: most nodes of a network are like another, and each is checked once more in its graph.
-        """
-        key = (self.fn, tuple(t.shape for t in operands), tuple((name, repr(value)) for name, value in attrs.items()))
-        if key not in _RULES:
-            if len(_RULES) >= _MOST_RULES:
-                _RULES.clear()
-            _RULES[key] = self._infer(operands, attrs)
-        return _RULES[key]
-
-    def _infer(self, operands: Sequence[Tensor], attrs: Mapping[str, Any]) -> Rule:
-        full = {p.name: p.default for p in self.params if not p.required}
-        full.update(attrs)
-        names = {p.name for p in self.params}
-        if names ^ full.keys():
-            raise OpError(f"'{self.name}' takes {sorted(names)}, given are {sorted(full)}")
-        full = {name: normalise(self.param(name), value) for name, value in full.items()}
-        rule = self.fn(*operands, **full)
-        resolved = {p.name: freeze({**full, **rule.attrs}[p.name]) for p in self.params}
-        return Rule(rule.shapes, rule.weights, rule.stats, rule.macs, resolved)
-
-    def param(self, name: str) -> Param:
-        """The attribute of that name; raises KeyError."""
-        return {p.name: p for p in self.params}[name]
-
-
-OPS: dict[str, Op] = {}
-_RULES: dict[tuple[Any, ...], Rule] = {}
-_MOST_RULES = 5_000
-
-_TYPES = {"int", "float", "bool", "str", "list", "size", "pad", "parts"}
-
-
-Rulefn = Callable[..., Rule]
-
-
-def op(*, weights: tuple[str, ...] = (), init: Mapping[str, float] | None = None) -> Callable[[Rulefn], Rulefn]:
-    """Registers a function as the primitive op of its name (a trailing underscore is dropped)."""
-
-    def register(fn: Rulefn) -> Rulefn:
-        name = fn.__name__.rstrip("_")
-        signature = inspect.signature(fn).parameters.values()
-        variadic = any(p.kind is p.VAR_POSITIONAL for p in signature)
-        tensors = sum(p.kind is p.POSITIONAL_ONLY for p in signature)
-        attrs = [p for p in signature if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-        OPS[name] = Op(name, fn, tuple(map(_param, attrs)), None if variadic else tensors, weights, init or {})
-        return fn
-
-    return register
-
-
-def _param(p: inspect.Parameter) -> Param:
-    """`size: Size = 1` and `mode: Literal['a', 'b']`, written as text, as a Param."""
-    written = str(p.annotation)
-    kind, _, rest = written.partition("[")
-    one_of = tuple(s.strip(" '\"") for s in rest.rstrip("]").split(",")) if kind == "Literal" else ()
-    kind = "str" if one_of else kind.lower()
-    if kind not in _TYPES:
-        raise TypeError(f"no attribute type {written}")
-    return Param(p.name, kind, p.default, p.kind is p.POSITIONAL_OR_KEYWORD, one_of)
-
-
-def lookup(name: str) -> Op | None:
-    """The op of that name, from the core or from a plugin (entry points `netspec.ops`)."""
-    if name not in OPS and name.isidentifier():
-        from netspec.plugins import load_ops  # entry points are read only for a name the core lacks
-
-        load_ops()
-    return OPS.get(name)
 
 
 def freeze(value: Any) -> Any:
@@ -201,6 +120,7 @@ def freeze(value: Any) -> Any:
 # Annotations of attributes. They are written as text in signatures: `from __future__ import annotations`.
 # A rule sees a Size as a pair, whatever was written; for the type checker they are open.
 Size = Any
+Offset = Any  # a Size that may be 0
 Pad = Any
 Parts = Any
 
@@ -249,7 +169,7 @@ def normalise(param: Param, value: Any) -> Any:
     if param.one_of and value not in param.one_of:
         raise OpError(f"'{param.name}' is one of {', '.join(map(str, param.one_of))}, got {value!r}", arg=param.name)
     if param.type == "size":
-        return pair(value, param.name, low=0 if param.name in ("offset", "output_pad") else 1)
+        return pair(value, param.name, param.min)
     if param.type == "float":
         return number(value, param.name)
     return freeze(value)

@@ -2,11 +2,41 @@
 
 from __future__ import annotations
 
-from netspec.ops.base import OpError, Pad, Rule, Size, Tensor, op, show
+from netspec.ops.base import Attrs, Offset, OpError, OpResult, Pad, Size, Tensor, show
+from netspec.ops.initialisers import input_first
+from netspec.ops.moments import unit
+from netspec.ops.receptive_field import own_cell, sliding_window, transposed_window
+from netspec.ops.registry import Sample, Scaling, op
 from netspec.ops.window import check_area, four, window
 
+IMAGE = ((6, 11, 9),)
 
-@op(weights=("weight", "bias"))
+
+def _conv_label(attrs: Attrs) -> str:
+    return "depthwise conv" if attrs["groups"] > 1 and attrs["groups"] == attrs["out"] else "conv"
+
+
+@op(
+    kind="weights",
+    receptive_field=sliding_window,
+    moments=unit,
+    label=_conv_label,
+    weights=("weight", "bias"),
+    aliases="convolution convolution2d conv2dlayer cnn convlayer",
+    near_aliases={"conv2d": "its arguments begin with out and kernel: what enters is known"},
+    samples=[
+        Sample({"out": 8, "kernel": 3}),
+        Sample({"out": 4, "kernel": (3, 5), "stride": (2, 1), "pad": "half", "bias": False}),
+        Sample({"out": 12, "kernel": 3, "pad": (1, 2, 0, 3), "dilation": 2, "groups": 3}),
+        Sample({"out": 6, "kernel": 3, "stride": 2, "pad": "same_upper"}, ((6, 8, 9),)),
+        Sample({"out": 6, "kernel": 3, "pad": "same_upper", "stride": 2, "dilation": 2, "groups": 6}, ((6, 8, 9),)),
+        Sample({"out": 4, "kernel": (2, 4), "pad": "same_upper"}),
+        Sample({"out": 4, "kernel": 3, "pad": "valid"}),
+        # Both sides unlike, so that no axis can stand for the other.
+        Sample({"out": 4, "kernel": (3, 5), "pad": "half", "dilation": (3, 2)}),
+        Sample({"out": 4, "kernel": (2, 3), "stride": (1, 2), "pad": (0, 3), "dilation": (4, 1)}),
+    ],
+)
 def conv(
     x: Tensor,
     /,
@@ -18,7 +48,7 @@ def conv(
     dilation: Size = 1,
     groups: int = 1,
     bias: bool = True,
-) -> Rule:
+) -> OpResult:
     """2-D convolution (cross-correlation), (N, C, H, W) -> (N, out, H', W').
 
     H' = floor((H + top + bottom - dilation * (kernel - 1) - 1) / stride) + 1.
@@ -29,12 +59,30 @@ def conv(
     pads, (oh, ow) = window(h, w, kernel, stride, pad, dilation)
     kh, kw = kernel
     weights = {"weight": (out, c // groups, kh, kw)} | ({"bias": (out,)} if bias else {})
-    return Rule(
+    return OpResult(
         ((x.shape[0], out, oh, ow),), weights, macs=out * oh * ow * (c // groups) * kh * kw, attrs={"pad": pads}
     )
 
 
-@op(weights=("weight", "bias"))
+@op(
+    kind="weights",
+    receptive_field=transposed_window,
+    moments=unit,
+    scaling=lambda attrs: Scaling(up=attrs["stride"]),
+    label="transposed conv",
+    weights=("weight", "bias"),
+    fans=input_first,
+    aliases=(
+        "convtranspose2d conv2dtranspose deconv deconvolution deconv2d transposedconv transposeconv transposedconv2d "
+        "upconv"
+    ),
+    samples=[
+        Sample({"out": 4, "kernel": 3, "stride": 2, "pad": 1, "output_pad": 1, "groups": 2}),
+        Sample({"out": 5, "kernel": (2, 3), "stride": (2, 1), "dilation": 2, "bias": False}),
+        Sample({"out": 4, "kernel": 3, "stride": 2, "pad": (1, 0, 0, 1)}),
+        Sample({"out": 4, "kernel": (2, 3), "stride": (3, 2), "pad": (0, 1), "dilation": (1, 2), "output_pad": (2, 0)}),
+    ],
+)
 def conv_transpose(
     x: Tensor,
     /,
@@ -43,11 +91,11 @@ def conv_transpose(
     stride: Size = 1,
     pad: Pad = 0,
     *,
-    output_pad: Size = 0,
+    output_pad: Offset = 0,
     dilation: Size = 1,
     groups: int = 1,
     bias: bool = True,
-) -> Rule:
+) -> OpResult:
     """Transposed 2-D convolution, (N, C, H, W) -> (N, out, H', W').
 
     H' = (H - 1) * stride - top - bottom + dilation * (kernel - 1) + output_pad + 1; output_pad is below the stride.
@@ -67,7 +115,7 @@ def conv_transpose(
     if oh < 1 or ow < 1:
         raise OpError(f"the padding leaves nothing: {oh}x{ow}", arg="pad")
     weights = {"weight": (c, out // groups, kh, kw)} | ({"bias": (out,)} if bias else {})
-    return Rule(
+    return OpResult(
         ((x.shape[0], out, oh, ow),),
         weights,
         macs=c * h * w * (out // groups) * kh * kw,
@@ -75,8 +123,15 @@ def conv_transpose(
     )
 
 
-@op(weights=("weight", "bias"))
-def linear(x: Tensor, /, out: int, *, bias: bool = True) -> Rule:
+@op(
+    kind="weights",
+    receptive_field=own_cell,
+    moments=unit,
+    weights=("weight", "bias"),
+    aliases="dense fc fullyconnected innerproduct gemm lin lazylinear",
+    samples=[Sample({"out": 6}, ((6,),)), Sample({"out": 3, "bias": False}, ((7,),))],
+)
+def linear(x: Tensor, /, out: int, *, bias: bool = True) -> OpResult:
     """Fully connected layer, (N, F) -> (N, out).
 
     The weight is out x F. MACs are F * out.
@@ -86,7 +141,7 @@ def linear(x: Tensor, /, out: int, *, bias: bool = True) -> Rule:
     f = x.features
     if out < 1:
         raise OpError(f"'out' must be at least 1, got {out}", arg="out")
-    return Rule(((x.shape[0], out),), {"weight": (out, f)} | ({"bias": (out,)} if bias else {}), macs=f * out)
+    return OpResult(((x.shape[0], out),), {"weight": (out, f)} | ({"bias": (out,)} if bias else {}), macs=f * out)
 
 
 def _groups(c: int, out: int, groups: int) -> None:

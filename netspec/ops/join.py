@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from netspec.ops.base import OpError, Rule, Tensor, op, show
+from netspec.ops.base import OpError, OpResult, Tensor, show
+from netspec.ops.moments import Moments, added, averaged, kept, multiplied, side_by_side
+from netspec.ops.receptive_field import own_cell
+from netspec.ops.registry import Sample, op
 
 
 class Disagreement(OpError):
@@ -11,8 +14,32 @@ class Disagreement(OpError):
     code = "NS402"
 
 
-@op()
-def concat(*xs: Tensor) -> Rule:
+ONE = Sample({}, ((6, 4, 4),))
+IMAGE = (6, 11, 9)
+
+
+def join(moments: Moments, label: str, aliases: str, numbers_help: str, *samples: tuple[tuple[int, ...], ...]) -> op:
+    """The facts about a join; it is tried with one value too."""
+    return op(
+        kind="join",
+        receptive_field=own_cell,
+        moments=moments,
+        label=label,
+        aliases=aliases,
+        numbers_help=numbers_help,
+        samples=[ONE, *(Sample({}, shapes) for shapes in samples)],
+    )
+
+
+@join(
+    side_by_side,
+    "concatenate",
+    "cat concatenate concatenation depthconcat join filterconcat",
+    "it always goes along the channels, and joins branches or the values of `from`",
+    ((6, 4, 4), (2, 4, 4), (1, 4, 4)),
+    ((6,), (2,)),
+)
+def concat(*xs: Tensor) -> OpResult:
     """Joins values along the channels, or along the features after `flatten`; all other sizes are equal."""
     first = xs[0].shape
     if len(first) < 2:
@@ -22,29 +49,55 @@ def concat(*xs: Tensor) -> Rule:
             f"'concat' joins values that differ in their channels alone, got {_all(xs)}",
             "give all branches the same height and width (stride, pad)",
         )
-    return Rule(((first[0], sum(int(x.shape[1]) for x in xs), *first[2:]),))
+    return OpResult(((first[0], sum(int(x.shape[1]) for x in xs), *first[2:]),))
 
 
-@op()
-def add(*xs: Tensor) -> Rule:
+@join(
+    added,
+    "+",
+    "plus sum addition elementwiseadd eltwiseadd eltwisesum",
+    "a constant is added by `affine: {shift: ...}`; `add` joins branches or the values of `from`",
+    (IMAGE,) * 2,
+    (IMAGE,) * 3,
+)
+def add(*xs: Tensor) -> OpResult:
     """The sum of values of equal shape."""
     return _equal("add", xs)
 
 
-@op()
-def mean(*xs: Tensor) -> Rule:
+@join(
+    averaged,
+    "",
+    "average avg",
+    "the mean over height and width is `global_avg_pool`; `mean` joins branches or the values of `from`",
+    (IMAGE,) * 3,
+)
+def mean(*xs: Tensor) -> OpResult:
     """The mean of values of equal shape."""
     return _equal("mean", xs)
 
 
-@op()
-def max_(*xs: Tensor) -> Rule:
+@join(
+    kept,
+    "",
+    "maximum maxout",
+    "a window's largest value is `max_pool`; `max` joins branches or the values of `from`",
+    (IMAGE,) * 3,
+)
+def max_(*xs: Tensor) -> OpResult:
     """The largest of values of equal shape, elementwise (maxout)."""
     return _equal("max", xs)
 
 
-@op()
-def mul(*xs: Tensor) -> Rule:
+@join(
+    multiplied,
+    "\u00d7",
+    "multiply times product prod eltwisemul elementwisemul",
+    "a constant factor is `affine: {scale: ...}`; `mul` joins branches or the values of `from`",
+    ((6, 4, 4), (6, 1, 1)),
+    ((1, 4, 4), (6, 4, 4), (6, 1, 1)),
+)
+def mul(*xs: Tensor) -> OpResult:
     """The product; a map of 1 x 1 meets one of H x W, and one channel meets C (gates, squeeze and excitation)."""
     rank = len(xs[0].shape)
     if rank < 2:
@@ -59,15 +112,15 @@ def mul(*xs: Tensor) -> Rule:
             "a gate has as many channels as what it scales, or one",
         )
     shape = (xs[0].shape[0], channels.pop() if channels else 1, *(maps.pop() if maps else xs[0].shape[2:]))
-    return Rule((shape,))
+    return OpResult((shape,))
 
 
-def _equal(name: str, xs: tuple[Tensor, ...]) -> Rule:
+def _equal(name: str, xs: tuple[Tensor, ...]) -> OpResult:
     if any(x.shape != xs[0].shape for x in xs):
         raise Disagreement(
             f"'{name}' expects equal shapes, got {_all(xs)}", "give all branches the same channels, height and width"
         )
-    return Rule((xs[0].shape,))
+    return OpResult((xs[0].shape,))
 
 
 def _all(xs: tuple[Tensor, ...]) -> str:

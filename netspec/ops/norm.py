@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from netspec.ops.base import OpError, Rule, Tensor, op
+import math
+from collections.abc import Sequence
+
+from netspec.ops.base import Applied, OpError, OpResult, Tensor
+from netspec.ops.moments import Signal, elementwise, normalised, scaled
+from netspec.ops.receptive_field import own_cell
+from netspec.ops.registry import Sample, op
 
 
-@op(weights=("weight", "bias"))
-def batch_norm(x: Tensor, /, *, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True) -> Rule:
+@op(
+    kind="norm",
+    receptive_field=own_cell,
+    moments=scaled(math.log(3)),  # E[1 / variance], which is drawn from 0.5 to 1.5
+    weights=("weight", "bias"),
+    aliases="bn batchnorm2d batchnorm1d batchnormalization batchnormalisation syncbatchnorm",
+    samples=[Sample({"eps": 0.1}), Sample({"affine": False}, ((5,),))],
+)
+def batch_norm(x: Tensor, /, *, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True) -> OpResult:
     """Batch normalisation (Ioffe and Szegedy 2015), the shape stays.
 
     y = (x - running_mean) / sqrt(running_var + eps) * weight + bias, for each channel or feature.
@@ -18,36 +31,73 @@ def batch_norm(x: Tensor, /, *, eps: float = 1e-5, momentum: float = 0.1, affine
     if not 0 <= momentum <= 1:
         raise OpError(f"'momentum' is between 0 and 1, got {momentum}", arg="momentum")
     weights = {"weight": (c,), "bias": (c,)} if affine else {}
-    return Rule((x.shape,), weights, {"running_mean": (c,), "running_var": (c,)})
+    return OpResult((x.shape,), weights, {"running_mean": (c,), "running_var": (c,)})
 
 
-@op(weights=("weight", "bias"))
-def layer_norm(x: Tensor, /, *, eps: float = 1e-6, affine: bool = True) -> Rule:
+@op(
+    kind="norm",
+    receptive_field=own_cell,
+    moments=normalised,
+    weights=("weight", "bias"),
+    aliases="layernorm2d",
+    near_aliases=dict.fromkeys(("ln", "layernormalization"), "over the channels of each pixel"),
+    samples=[Sample(), Sample({"eps": 0.1}), Sample({"affine": False, "eps": 0.1}, ((5,),))],
+)
+def layer_norm(x: Tensor, /, *, eps: float = 1e-6, affine: bool = True) -> OpResult:
     """Layer normalisation over the channels of each pixel (ConvNeXt's form), the shape stays.
 
     y = (x - mean) / sqrt(var + eps) * weight + bias, mean and variance over the channels.
     """
     c = _channels(x, "layer_norm")
     _eps(eps)
-    return Rule((x.shape,), {"weight": (c,), "bias": (c,)} if affine else {})
+    return OpResult((x.shape,), {"weight": (c,), "bias": (c,)} if affine else {})
 
 
-@op()
-def l2_norm(x: Tensor, /, *, eps: float = 1e-6) -> Rule:
+def _on_the_sphere(entering: Sequence[Signal], applied: Applied) -> Signal:
+    """One of C numbers whose squares add up to 1."""
+    return Signal(0, 1 / int(applied.shape[1]))
+
+
+@op(
+    kind="other",
+    receptive_field=own_cell,
+    moments=_on_the_sphere,
+    aliases="normalize l2normalize l2normalization lpnormalization",
+    samples=[Sample(), Sample({"eps": 0.99}, ((1,),))],
+)
+def l2_norm(x: Tensor, /, *, eps: float = 1e-6) -> OpResult:
     """x / max(|x|, eps) with the Euclidean norm over the channels of each pixel, or over the features."""
     _channels(x, "l2_norm")
     _eps(eps)
-    return Rule((x.shape,))
+    return OpResult((x.shape,))
 
 
-@op(weights=("weight",))
-def channel_scale(x: Tensor, /) -> Rule:
+@op(
+    kind="norm",
+    receptive_field=own_cell,
+    moments=scaled(1),
+    weights=("weight",),
+    aliases="layerscale scalechannels",
+    samples=[Sample(), Sample({}, ((5,),))],
+)
+def channel_scale(x: Tensor, /) -> OpResult:
     """Multiplies each channel by a learned factor, the shape stays."""
-    return Rule((x.shape,), {"weight": (_channels(x, "channel_scale"),)})
+    return OpResult((x.shape,), {"weight": (_channels(x, "channel_scale"),)})
 
 
-@op()
-def lrn(x: Tensor, /, size: int, *, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Rule:
+@op(
+    kind="norm",
+    receptive_field=own_cell,
+    moments=elementwise(lambda x, attrs: x / math.pow(attrs["k"] + attrs["alpha"] * x * x, attrs["beta"])),
+    label="LRN",
+    aliases="localresponsenorm localresponsenormalization localresponsenormalisation lrnorm",
+    samples=[
+        Sample({"size": 5, "alpha": 0.5, "k": 2.0}),
+        Sample({"size": 3}),
+        Sample({"size": 3, "alpha": 0.2, "beta": 0.5, "k": 3.0}),
+    ],
+)
+def lrn(x: Tensor, /, size: int, *, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> OpResult:
     """Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3), the shape stays.
 
     y = x / (k + alpha / size * sum of x^2 over `size` neighbouring channels) ^ beta.
@@ -65,7 +115,7 @@ def lrn(x: Tensor, /, size: int, *, alpha: float = 1e-4, beta: float = 0.75, k: 
         )
     if k < 0:
         raise OpError(f"'k' is 0 or more, got {k}", "below it the sum has no real power", "k")
-    return Rule((x.shape,))
+    return OpResult((x.shape,))
 
 
 def _channels(x: Tensor, op_name: str) -> int:

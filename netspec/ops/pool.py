@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
-from netspec.ops.base import OpError, Pad, Rule, Size, Tensor, op
+from netspec.ops.base import OpError, OpResult, Pad, Size, Tensor
+from netspec.ops.moments import kept
+from netspec.ops.receptive_field import sliding_window, whole_map
+from netspec.ops.registry import Sample, by_size, op
 from netspec.ops.window import Pads, only_padding, window
 
 
-@op()
-def max_pool(x: Tensor, /, kernel: Size, stride: Size, pad: Pad = 0, *, ceil: bool = False, dilation: Size = 1) -> Rule:
+@op(
+    kind="pool",
+    receptive_field=sliding_window,
+    moments=kept,
+    aliases="maxpool2d maxpooling2d maxpooling mp",
+    samples=[
+        Sample({"kernel": 3, "stride": 2}),
+        Sample({"kernel": 3, "stride": 2, "ceil": True}, ((6, 12, 10),)),
+        # One window that sticks out of the whole map: ceil mode keeps it, since it begins inside.
+        Sample({"kernel": 3, "stride": 2, "ceil": True}, ((6, 2, 2),)),
+        Sample({"kernel": 2, "stride": 3, "pad": 1, "ceil": True}),
+        Sample({"kernel": 3, "stride": 2, "pad": (0, 1, 0, 1)}, ((6, 8, 8),)),
+        Sample({"kernel": 2, "stride": 1, "dilation": 2, "ceil": True}),
+        Sample({"kernel": 2, "stride": 4, "dilation": 3, "ceil": True}, ((6, 9, 9),)),
+        Sample({"kernel": 2, "stride": 1, "dilation": 3, "pad": 2}),
+        Sample({"kernel": 3, "stride": 2, "pad": (0, 1, 1, 0), "ceil": True}, ((6, 8, 10),)),
+        Sample({"kernel": (2, 3), "stride": (2, 1), "pad": (0, 1), "dilation": (1, 2)}),
+        Sample({"kernel": 3, "stride": 1, "pad": "half", "dilation": (1, 2)}),
+    ],
+)
+def max_pool(
+    x: Tensor, /, kernel: Size, stride: Size, pad: Pad = 0, *, ceil: bool = False, dilation: Size = 1
+) -> OpResult:
     """The largest value of each window, (N, C, H, W) -> (N, C, H', W').
 
     H' = floor((H + top + bottom - dilation * (kernel - 1) - 1) / stride) + 1. With `ceil` it is rounded up, but the
@@ -23,13 +47,32 @@ def max_pool(x: Tensor, /, kernel: Size, stride: Size, pad: Pad = 0, *, ceil: bo
                 "a smaller dilation, or less padding",
                 "pad",
             )
-    return Rule(((*x.shape[:2], oh, ow),), attrs={"pad": pads})
+    return OpResult(((*x.shape[:2], oh, ow),), attrs={"pad": pads})
 
 
-@op()
+@op(
+    kind="pool",
+    receptive_field=sliding_window,
+    moments=kept,
+    label="average pool",
+    aliases="avgpool2d averagepool averagepooling averagepooling2d meanpool",
+    samples=[
+        Sample({"kernel": 3, "stride": 2, "ceil": True}, ((6, 2, 2),)),
+        Sample({"kernel": 3, "stride": 2, "pad": 1}),
+        Sample({"kernel": 3, "stride": 2, "pad": 1, "count_pad": False}),
+        *(
+            Sample({"kernel": k, "stride": s, "pad": p, "ceil": True, "count_pad": count}, ((6, size, 10),))
+            for k, s, p, size in ((3, 2, 1, 8), (3, 2, 0, 8), (2, 3, 1, 9), (5, 3, 2, 12), (3, 4, 1, 7))
+            for count in (True, False)
+        ),
+        Sample({"kernel": 3, "stride": 2, "pad": "same_upper"}, ((6, 8, 8),)),
+        Sample({"kernel": 3, "stride": 1, "pad": (0, 1, 1, 0), "count_pad": False}),
+        *(Sample({"kernel": (2, 3), "stride": (1, 2), "pad": (1, 0), "ceil": ceil}) for ceil in (False, True)),
+    ],
+)
 def avg_pool(
     x: Tensor, /, kernel: Size, stride: Size, pad: Pad = 0, *, ceil: bool = False, count_pad: bool = True
-) -> Rule:
+) -> OpResult:
     """The mean of each window, (N, C, H, W) -> (N, C, H', W').
 
     `count_pad` counts the zeros of the padding (PyTorch's default; TensorFlow and Inception v4 in timm do not).
@@ -38,31 +81,54 @@ def avg_pool(
     _, h, w = x.image("avg_pool")
     pads, (oh, ow) = window(h, w, kernel, stride, pad, ceil=ceil)
     _limit(pads, kernel, (1, 1))
-    return Rule(((*x.shape[:2], oh, ow),), attrs={"pad": pads})
+    return OpResult(((*x.shape[:2], oh, ow),), attrs={"pad": pads})
 
 
-@op()
-def global_avg_pool(x: Tensor, /) -> Rule:
+@op(
+    kind="pool",
+    receptive_field=whole_map,
+    moments=kept,
+    scaling=by_size,
+    label="global average pool",
+    aliases="gap globalaveragepool globalaveragepooling globalaveragepooling2d globalavgpool2d reducemean",
+    samples=[Sample()],
+)
+def global_avg_pool(x: Tensor, /) -> OpResult:
     """The mean of each channel, (N, C, H, W) -> (N, C, 1, 1)."""
     x.image("global_avg_pool")
-    return Rule(((*x.shape[:2], 1, 1),))
+    return OpResult(((*x.shape[:2], 1, 1),))
 
 
-@op()
-def global_max_pool(x: Tensor, /) -> Rule:
+@op(
+    kind="pool",
+    receptive_field=whole_map,
+    moments=kept,
+    scaling=by_size,
+    aliases="gmp globalmaxpooling globalmaxpooling2d globalmaxpool2d reducemax",
+    samples=[Sample()],
+)
+def global_max_pool(x: Tensor, /) -> OpResult:
     """The largest value of each channel, (N, C, H, W) -> (N, C, 1, 1)."""
     x.image("global_max_pool")
-    return Rule(((*x.shape[:2], 1, 1),))
+    return OpResult(((*x.shape[:2], 1, 1),))
 
 
-@op()
-def adaptive_avg_pool(x: Tensor, /, size: Size) -> Rule:
+@op(
+    kind="pool",
+    receptive_field=whole_map,
+    moments=kept,
+    scaling=by_size,
+    aliases="adaptiveaveragepool adaptivepool",
+    near_aliases={"adaptiveavgpool2d": "`global_avg_pool` is the one of size 1"},
+    samples=[Sample({"size": size}, ((6, 12, 10),)) for size in ((4, 5), (7, 3), (6, 7), (13, 1))],
+)
+def adaptive_avg_pool(x: Tensor, /, size: Size) -> OpResult:
     """The mean of a grid of windows, (N, C, H, W) -> (N, C, *size).
 
     Window i of o covers the rows floor(i * H / o) to ceil((i + 1) * H / o), as in PyTorch.
     """
     x.image("adaptive_avg_pool")
-    return Rule(((*x.shape[:2], *size),))
+    return OpResult(((*x.shape[:2], *size),))
 
 
 def _limit(pads: Pads, kernel: tuple[int, int], dilation: tuple[int, int]) -> None:

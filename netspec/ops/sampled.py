@@ -2,11 +2,56 @@
 
 from __future__ import annotations
 
-from netspec.ops.base import OpError, Pad, Rule, Size, Tensor, op, show
+import math
+
+from netspec.ops.base import Attrs, OpError, OpResult, Pad, Shape, Size, Tensor, pair, show
 from netspec.ops.conv import conv
+from netspec.ops.moments import kept, unit
+from netspec.ops.receptive_field import whole_map
+from netspec.ops.registry import OPS, ROIS, Sample, by_size, op
+
+BETWEEN_PIXELS = 1e-4
+"""The tolerance of reads at computed places, whose rounding is multiplied by the slope of the map."""
+IMAGE = (6, 11, 9)
 
 
-@op(weights=("weight", "bias"))
+def _offsets(attrs: Attrs, x: Shape) -> tuple[tuple[int, ...]] | None:
+    """The offsets of a deformable convolution: one group of them, of its result's size."""
+    try:
+        result = OPS["conv"].infer([Tensor(x)], attrs)
+    except OpError:
+        return None
+    _, _, height, width = result.shapes[0]
+    return ((2 * math.prod(result.attrs["kernel"]), int(height), int(width)),)
+
+
+def _shifts(attrs: Attrs, x: Shape) -> tuple[tuple[int, ...], ...]:
+    """Regions, and the offsets of their bins."""
+    return ROIS, (2 * math.prod(pair(attrs["size"], "size")),)
+
+
+@op(
+    kind="weights",
+    receptive_field=whole_map,
+    moments=unit,
+    label="deformable conv",
+    weights=("weight", "bias"),
+    aliases="deformconv2d dcn",
+    operands=_offsets,
+    tolerance=BETWEEN_PIXELS,
+    samples=[
+        Sample({"out": 4, "kernel": 3, "pad": 1}, ((6, 5, 6), (18, 5, 6))),
+        Sample(
+            {"out": 4, "kernel": (3, 2), "stride": 2, "pad": 2, "dilation": 2, "groups": 2, "bias": False},
+            ((8, 6, 7), (48, 3, 5)),
+        ),
+        Sample({"out": 2, "kernel": 2, "pad": (0, 1, 1, 0)}, ((2, 4, 4), (8, 4, 4))),
+        Sample(
+            {"out": 4, "kernel": (2, 3), "stride": (1, 2), "pad": (0, 2), "dilation": (3, 1)},
+            ((6, 7, 6), (12, 4, 4)),
+        ),
+    ],
+)
 def deform_conv(
     x: Tensor,
     offset: Tensor,
@@ -19,7 +64,7 @@ def deform_conv(
     dilation: Size = 1,
     groups: int = 1,
     bias: bool = True,
-) -> Rule:
+) -> OpResult:
     """Deformable convolution (Dai et al. 2017, equations 2 to 4), (N, C, H, W), (N, 2kG, H', W') -> (N, out, H', W').
 
     Each of the k = kh * kw taps of the kernel is read at its place plus an offset, between pixels by bilinear
@@ -39,8 +84,19 @@ def deform_conv(
     return rule
 
 
-@op()
-def roi_align(x: Tensor, rois: Tensor, /, size: Size, *, scale: float = 1.0, samples: int = 2) -> Rule:
+@op(
+    kind="other",
+    receptive_field=whole_map,
+    moments=kept,
+    scaling=by_size,
+    operands=lambda attrs, x: (ROIS,),
+    tolerance=BETWEEN_PIXELS,
+    samples=[
+        Sample({"size": 3, "scale": 0.25}, (IMAGE, ROIS)),
+        Sample({"size": (1, 2), "scale": 0.25, "samples": 3}, (IMAGE, ROIS)),
+    ],
+)
+def roi_align(x: Tensor, rois: Tensor, /, size: Size, *, scale: float = 1.0, samples: int = 2) -> OpResult:
     """Averages a grid of bins in each region of interest (He et al. 2017), (N, C, H, W), (R, 5) -> (R, C, *size).
 
     A region is image index, x1, y1, x2, y2 in pixels; `scale` is cells of the map for a pixel. A bin is the mean of
@@ -49,10 +105,21 @@ def roi_align(x: Tensor, rois: Tensor, /, size: Size, *, scale: float = 1.0, sam
     return _rois(x, rois, size, scale, samples, "roi_align")
 
 
-@op()
+@op(
+    kind="other",
+    receptive_field=whole_map,
+    moments=kept,
+    scaling=by_size,
+    operands=_shifts,
+    tolerance=BETWEEN_PIXELS,
+    samples=[
+        Sample({"size": 3, "scale": 0.25}, (IMAGE, ROIS, (18,))),
+        Sample({"size": (2, 1), "scale": 0.25, "samples": 1, "gamma": 0.3}, (IMAGE, ROIS, (4,))),
+    ],
+)
 def deform_roi_pool(
     x: Tensor, rois: Tensor, offset: Tensor, /, size: Size, *, scale: float = 1.0, samples: int = 2, gamma: float = 0.1
-) -> Rule:
+) -> OpResult:
     """Deformable RoI pooling (Dai et al. 2017, equations 5 and 6), (N, C, H, W), (R, 5), (R, 2B) -> (R, C, *size).
 
     As `roi_align`, with each of the B bins shifted by gamma * (dy * height, dx * width) of its region; the offset's
@@ -67,7 +134,7 @@ def deform_roi_pool(
     return rule
 
 
-def _rois(x: Tensor, rois: Tensor, size: tuple[int, int], scale: float, samples: int, name: str) -> Rule:
+def _rois(x: Tensor, rois: Tensor, size: tuple[int, int], scale: float, samples: int, name: str) -> OpResult:
     c, _, _ = x.image(name)
     if rois.rank != 2 or rois.shape[1] != 5:
         raise OpError(f"regions are R x 5, got {show(rois.shape)}", "`rois: {shape: [R, 5], sample: rois}`")
@@ -75,4 +142,4 @@ def _rois(x: Tensor, rois: Tensor, size: tuple[int, int], scale: float, samples:
         raise OpError(f"'scale' is cells of the map for a pixel, got {scale}", arg="scale")
     if not 1 <= samples <= 64:
         raise OpError(f"'samples' is 1 to 64, got {samples}", arg="samples")
-    return Rule(((rois.shape[0], c, *size),))
+    return OpResult(((rois.shape[0], c, *size),))

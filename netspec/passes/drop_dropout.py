@@ -1,6 +1,6 @@
 """Removes what is the identity at inference.
 
-Case 1: the readers of `dropout` and `drop_path` read their operand.
+Case 1: the readers of `dropout`, `drop_path` and the like read their operand.
 Case 2: an output that names such a node names its operand instead; a scope that held nothing else goes.
 """
 
@@ -9,20 +9,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netspec.ir.graph import Graph, Ref
+from netspec.ops import OPS
 from netspec.passes.scopes import carried
-
-IDENTITY_AT_INFERENCE = ("dropout", "drop_path")
 
 
 def drop_dropout(graph: Graph) -> Graph:
     """The graph without dropout and drop_path; itself where it has none."""
-    if not any(node.op in IDENTITY_AT_INFERENCE for node in graph.nodes.values()):
+    if not any(OPS[node.op].only_in_training for node in graph.nodes.values()):
         return graph
     source: dict[Ref, Ref] = {}
     nodes = []
     for node in graph.nodes.values():
         inputs = tuple(source.get(ref, ref) for ref in node.inputs)
-        if node.op in IDENTITY_AT_INFERENCE:
+        if OPS[node.op].only_in_training:
             source[Ref(node.path)] = inputs[0]
         else:
             nodes.append(node if inputs == node.inputs else replace(node, inputs=inputs))

@@ -10,29 +10,11 @@ from zlib import crc32
 
 import numpy as np
 
-from netspec.analysis.moments import Signal, passed
+from netspec.analysis.moments import passed
 from netspec.ir.graph import Graph, Node
 from netspec.ops import OPS
-from netspec.ops.base import LARGEST
+from netspec.ops.moments import Signal
 from netspec.weights.lazy import Arrays, Lazy
-
-WORDS = ("zeros", "ones", "he", "xavier", "bilinear")
-SPREADS = ("normal", "uniform", "truncated_normal")
-
-
-def check_init(value: Any) -> str:
-    """Why a value cannot stand under `init`; empty where it can."""
-    if isinstance(value, bool):
-        return f"an initialiser is a number, {', '.join(WORDS)}, or {{normal: std}}"
-    if isinstance(value, (int, float)):
-        return "" if abs(value) <= LARGEST else f"{value} is beyond float32: at most 3.4e38"
-    if isinstance(value, str):
-        return "" if value in WORDS else f"there is no initialiser '{value}'; known: {', '.join((*WORDS, *SPREADS))}"
-    if isinstance(value, dict) and len(value) == 1:
-        ((kind, size),) = value.items()
-        if kind in SPREADS and isinstance(size, (int, float)) and not isinstance(size, bool) and (0 <= size <= LARGEST):
-            return ""
-    return f"an initialiser is a number, {', '.join(WORDS)}, or one of {', '.join(f'{{{s}: size}}' for s in SPREADS)}"
 
 
 def initialise(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
@@ -133,14 +115,8 @@ def _normal(rng: np.random.Generator, size: tuple[int, ...], std: float) -> np.n
 
 
 def _fans(node: Node, size: tuple[int, ...]) -> tuple[float, float]:
-    """Fan-in and fan-out of (out, in, kh, kw), of (out, in), or of a transposed convolution's (in, out, kh, kw)."""
-    if len(size) == 1:
-        return size[0], size[0]
-    area = math.prod(size[2:])
-    if node.op == "conv_transpose":  # its windows overlap: a pixel gets area / stride^2 of each map
-        covered = area / math.prod(node.attrs["stride"])
-        return size[0] // node.attrs["groups"] * covered, size[1] * covered
-    return size[1] * area, size[0] * area
+    """Fan-in and fan-out of a weight, as its op counts them; of a vector, its length."""
+    return OPS[node.op].fans(size, node.attrs) if len(size) > 1 else (size[0], size[0])
 
 
 def draw(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
@@ -157,7 +133,7 @@ def draw(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
         for key, shape, _ in node.tensors():
             if key not in found:
                 found[key] = _drawn(node, key, tuple(map(int, shape)), seed, max(s.power for s in entering))
-        signals[node.path] = passed(node, entering, [graph.shape(ref) for ref in node.inputs])
+        signals[node.path] = passed(graph, node, entering)
     return found
 
 
@@ -167,5 +143,5 @@ def _drawn(node: Node, key: str, size: tuple[int, ...], seed: int, power: float)
         return _normal(rng, size, 1 / math.sqrt(_fans(node, size)[0] * power))
     if name in ("weight", "running_var"):
         return rng.random(size, np.float32) + np.float32(0.5)
-    reach = 0.1 if node.op in ("conv", "linear", "conv_transpose") else 0.2
+    reach = 0.1 if OPS[node.op].kind == "weights" else 0.2
     return _uniform(rng, size, reach)

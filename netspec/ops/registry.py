@@ -1,0 +1,194 @@
+"""The op table: `@op` registers a typed function with every fact about it, and what is said of an op is read here."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Literal, NamedTuple, TypeVar, get_args
+
+from netspec.ops.base import Attrs, OpError, OpResult, Param, ParamType, Shape, Tensor, freeze, normalise
+from netspec.ops.initialisers import Fans, output_first
+from netspec.ops.moments import Moments
+from netspec.ops.receptive_field import ReceptiveField
+from netspec.plugins import load_ops
+
+Kind = Literal["input", "weights", "pool", "norm", "join", "other"]
+"""What a picture colours; `weights` are the layers, whose outputs are neurons."""
+
+Rule = Callable[..., OpResult]
+
+
+class Scaling(NamedTuple):
+    """By how much an op makes maps smaller and larger, each way."""
+
+    down: tuple[int, int] = (1, 1)
+    up: tuple[int, int] = (1, 1)
+
+
+def by_stride(attrs: Attrs) -> Scaling | None:
+    """Smaller by the stride, where an op has one."""
+    return Scaling(down=attrs.get("stride", (1, 1)))
+
+
+def by_size(attrs: Attrs) -> Scaling | None:
+    """By what depends on the size of the map."""
+    return None
+
+
+class Sample(NamedTuple):
+    """Attributes and operands (their shapes without the batch) that an op is tried with."""
+
+    attrs: Attrs = {}
+    operands: tuple[tuple[int, ...], ...] = ((6, 11, 9),)
+
+
+ROIS = (5,)
+"""The operand of a sample that holds regions of interest: image index, x1, y1, x2, y2."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Facts:
+    """What is known of an op beside its rule; a fact without a safe default has none."""
+
+    kind: Kind
+    receptive_field: ReceptiveField
+    """Which cells of its input a value depends on."""
+    moments: Moments
+    """How large values become."""
+    samples: Sequence[Sample]
+    """Attributes and operands for the tests of conformance: they try every parameter and every branch of the rule."""
+    scaling: Callable[[Attrs], Scaling | None] = by_stride
+    """By how much maps become smaller or larger; None where that depends on their size."""
+    label: str | Callable[[Attrs], str] = ""
+    """What it is called in a picture, if not by its name."""
+    weights: tuple[str, ...] = ()
+    """Names of the trained tensors that it may have; `init` takes these."""
+    init: Mapping[str, float] = field(default_factory=dict)
+    """What they are before training, where that is neither drawn, nor 1 for a `weight` and 0 for a `bias`."""
+    fans: Fans = output_first
+    """Fan-in and fan-out of its weight."""
+    aliases: str = ""
+    """What other libraries call it, without case and underscores."""
+    near_aliases: Mapping[str, str] = field(default_factory=dict)
+    """What they call something like it -> in what it differs."""
+    numbers_help: str = ""
+    """Of a join: what may be meant where numbers are given to it."""
+    only_in_training: bool = False
+    """At inference it is the identity, and passes drop it."""
+    varying: tuple[str, ...] = ()
+    """Attributes that change from layer to layer by design: repeats that differ in them alone are drawn as one."""
+    operands: Callable[[Attrs, Shape], tuple[tuple[int, ...], ...] | None] | None = None
+    """Of an op of several tensors: the shapes (without the batch) of all but the first that fit it and the attributes,
+    None where none do."""
+    tolerance: float = 1e-5
+    """By which share of the largest value two runtimes may differ."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Op(Facts):
+    """A primitive op: its name, its attributes in order, its rule, and the facts about it."""
+
+    name: str
+    fn: Rule
+    params: tuple[Param, ...]
+    arity: int | None
+    """Number of tensors; None for any number (the joins)."""
+
+    @property
+    def manual(self) -> str:
+        """The docstring."""
+        return inspect.cleandoc(self.fn.__doc__ or "")
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of the manual."""
+        return self.manual.split("\n\n")[0].replace("\n", " ")
+
+    @property
+    def title(self) -> str:
+        """What it is called in a text, whatever its attributes."""
+        return self.label if self.label and isinstance(self.label, str) else self.name.replace("_", " ")
+
+    def words(self, attrs: Attrs) -> str:
+        """What it is called in a picture."""
+        return self.label(attrs) if callable(self.label) else self.title
+
+    def infer(self, operands: Sequence[Tensor], attrs: Attrs) -> OpResult:
+        """Applies the rule; attributes not given take their defaults; raises OpError.
+
+        What it gives is kept: most nodes of a network are like another, and each is checked once more in its graph.
+        """
+        key = (self.fn, tuple(t.shape for t in operands), tuple((name, repr(value)) for name, value in attrs.items()))
+        if key not in _RESULTS:
+            if len(_RESULTS) >= _MOST_RESULTS:
+                _RESULTS.clear()
+            _RESULTS[key] = self._infer(operands, attrs)
+        return _RESULTS[key]
+
+    def _infer(self, operands: Sequence[Tensor], attrs: Attrs) -> OpResult:
+        full = {p.name: p.default for p in self.params if not p.required}
+        full.update(attrs)
+        names = {p.name for p in self.params}
+        if names ^ full.keys():
+            raise OpError(f"'{self.name}' takes {sorted(names)}, given are {sorted(full)}")
+        full = {name: normalise(self.param(name), value) for name, value in full.items()}
+        result = self.fn(*operands, **full)
+        resolved = {p.name: freeze({**full, **result.attrs}[p.name]) for p in self.params}
+        return OpResult(result.shapes, result.weights, result.stats, result.macs, resolved)
+
+    def param(self, name: str) -> Param:
+        """The attribute of that name; raises KeyError."""
+        return {p.name: p for p in self.params}[name]
+
+
+OPS: dict[str, Op] = {}
+_RESULTS: dict[tuple[Rule, tuple[Shape, ...], tuple[tuple[str, str], ...]], OpResult] = {}
+_MOST_RESULTS = 5_000
+
+R = TypeVar("R", bound=Rule)
+
+
+class op(Facts):  # noqa: N801 - a decorator
+    """Registers a function as the primitive op of its name (a trailing underscore is dropped), with its facts."""
+
+    def __call__(self, fn: R) -> R:
+        """Reads the signature: positional-only parameters are tensors, all others attributes; raises TypeError."""
+        name = fn.__name__.rstrip("_")
+        if self.kind not in get_args(Kind):
+            raise TypeError(f"@op of '{name}': kind is one of {', '.join(get_args(Kind))}, not {self.kind!r}")
+        if name in OPS:
+            raise TypeError(f"@op of '{name}': there is an op of that name already")
+        signature = inspect.signature(fn).parameters.values()
+        variadic = any(p.kind is p.VAR_POSITIONAL for p in signature)
+        tensors = sum(p.kind is p.POSITIONAL_ONLY for p in signature)
+        if tensors > 1 and self.operands is None:
+            raise TypeError(f"@op of '{name}': with {tensors} tensors it says by `operands` which shapes go together")
+        OPS[name] = Op(
+            **{f.name: getattr(self, f.name) for f in fields(Facts)},
+            name=name,
+            fn=fn,
+            params=tuple(_param(p) for p in signature if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)),
+            arity=None if variadic else tensors,
+        )
+        return fn
+
+
+def _param(p: inspect.Parameter) -> Param:
+    """`size: Size = 1` and `mode: Literal['a', 'b']`, written as text, as a Param; raises TypeError."""
+    written = str(p.annotation)
+    kind, _, rest = written.partition("[")
+    one_of = tuple(s.strip(" '\"") for s in rest.rstrip("]").split(",")) if kind == "Literal" else ()
+    least = 0 if kind == "Offset" else 1
+    kind = {"Literal": "str", "Offset": "size"}.get(kind, kind.lower())
+    for known in get_args(ParamType):
+        if kind == known:
+            return Param(p.name, known, p.default, p.kind is p.POSITIONAL_OR_KEYWORD, one_of, least)
+    raise TypeError(f"no attribute type {written}")
+
+
+def lookup(name: str) -> Op | None:
+    """The op of that name, from the core or from a plug-in (entry points `netspec.ops`)."""
+    if name not in OPS and name.isidentifier():
+        load_ops()  # entry points are read only for a name the core lacks
+    return OPS.get(name)
