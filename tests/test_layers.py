@@ -42,7 +42,6 @@ KNOWN = {
     ("netspec.check.check_file", "netspec.network"),
     ("netspec.check.expect", "netspec.network"),
     ("netspec.diagnostics.suggest", "netspec.ir.graph"),
-    ("netspec.expressions.evaluate", "netspec.ops.aliases"),
     ("netspec.files.pipes", "netspec.syntax.yaml_reader"),
     ("netspec.reports.catalogue", "netspec.network"),
     ("netspec.reports.overview", "netspec.network"),

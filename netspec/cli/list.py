@@ -46,10 +46,13 @@ def chosen(rows: list[dict[str, Any]], name: str, what: str) -> list[dict[str, A
     prose = [str(row.get("doc") or row.get("manual") or "") for row in rows]
     ranks = [suggest.rank(name, *known) for known in zip(texts, prose, strict=True)]
     if what in ("ops", "blocks"):  # as other libraries call them
-        from netspec.ops.aliases import OPS, normal
+        from netspec.ops.aliases import meant_by
 
-        known = OPS.get(normal(name), "").partition("; ")[0]
-        ranks = [0 if row["name"] == known else rank for row, rank in zip(rows, ranks, strict=True)]
+        meant = meant_by(name)
+        ranks = [
+            0 if meant is not None and row["name"] == meant.name else rank
+            for row, rank in zip(rows, ranks, strict=True)
+        ]
     found = sorted((rank, i) for i, rank in enumerate(ranks) if rank is not None)
     if not found:
         near = suggest.name(name, {row["name"]: known for row, known in zip(rows, texts, strict=True)})

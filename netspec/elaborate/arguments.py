@@ -14,8 +14,8 @@ from netspec.expressions.arithmetic import MAX_LIST, weight
 from netspec.expressions.expression import ExpressionError, Template, evaluate, parse_expr
 from netspec.expressions.identifiers import Kind, clipped, why_not
 from netspec.ops import lookup
-from netspec.ops.aliases import TYPES
 from netspec.syntax.meant import argument_help, meant_argument, op_help
+from netspec.syntax.other_names import TYPES
 from netspec.syntax.step_reader import BlockDecl
 from netspec.syntax.yaml_reader import Map, Scalar, Seq, Tree
 

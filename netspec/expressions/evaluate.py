@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from netspec.diagnostics.errors import Hint, did_you_mean
 from netspec.expressions.arithmetic import MAX_LIST, Fault, binary, bounded, cost, index, slice_of, truth, weight
 from netspec.expressions.lexer import Token
-from netspec.ops.aliases import value_name_help
+from netspec.expressions.other_names import value_name_help
 
 Run: TypeAlias = Callable[[Any, dict[str, Any]], Any]
 """A part of an expression: (environment, names of comprehensions) -> value."""

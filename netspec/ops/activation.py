@@ -120,6 +120,7 @@ def _shares(entering: Sequence[Signal], applied: Applied) -> Signal:
     receptive_field=own_cell,
     moments=_shares,
     aliases="softmax2d",
+    near_aliases={"softmaxwithloss": "a spec has no loss"},
     samples=[Sample(), Sample({}, ((5,),))],
 )
 def softmax(x: Tensor, /) -> OpResult:

@@ -1,58 +1,21 @@
-"""What other libraries call the ops and arguments of netspec: the one table of it, for suggestions in messages.
+"""What other libraries call the ops, blocks and arguments of netspec, for suggestions in messages.
 
-A name stands here without case, `_` and what is before a `.`: `BatchNorm2d` and `nn.batch_norm_2d` are `batchnorm2d`.
-A test holds the table against the ops: what is meant must exist, and an op of a name that stands under NO_OP fails it.
+The names of an op stand on the op. Here is what no op says: the shipped blocks, what is written in another way, what
+netspec lacks, and the arguments, whose names ops share. A name stands here without case, `_` and what is before a `.`:
+`BatchNorm2d` and `nn.batch_norm_2d` are `batchnorm2d`. A test holds the tables against the ops: what is meant must
+exist, and an op of a name that stands under NO_OP fails it.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from typing import NamedTuple
 
-from netspec.diagnostics.errors import nearest
+from netspec.expressions.other_names import normal
+from netspec.ops.registry import ALIASES
 
-_OPS = {
-    "conv": "convolution convolution2d conv2dlayer cnn convlayer",
-    "conv_transpose": (
-        "convtranspose2d conv2dtranspose deconv deconvolution deconv2d transposedconv transposeconv transposedconv2d "
-        "upconv"
-    ),
-    "deform_conv": "deformconv2d dcn",
-    "linear": "dense fc fullyconnected innerproduct gemm lin lazylinear",
+_BLOCKS = {
     "dense_layer": "denselayer",
-    "batch_norm": "bn batchnorm2d batchnorm1d batchnormalization batchnormalisation syncbatchnorm",
     "bn_relu": "batchnormact2d",
-    "layer_norm": "layernorm2d",
-    "lrn": "localresponsenorm localresponsenormalization localresponsenormalisation lrnorm",
-    "l2_norm": "normalize l2normalize l2normalization lpnormalization",
-    "max_pool": "maxpool2d maxpooling2d maxpooling mp",
-    "avg_pool": "avgpool2d averagepool averagepooling averagepooling2d meanpool",
-    "global_avg_pool": "gap globalaveragepool globalaveragepooling globalaveragepooling2d globalavgpool2d reducemean",
-    "global_max_pool": "gmp globalmaxpooling globalmaxpooling2d globalmaxpool2d reducemax",
-    "adaptive_avg_pool": "adaptiveaveragepool adaptivepool",
-    "leaky_relu": "lrelu leaky",
-    "silu": "swish sigmoidlinearunit",
-    "hard_swish": "hswish hardsilu",
-    "hard_sigmoid": "hsigmoid",
-    "sigmoid": "logistic sigm",
-    "prelu": "parametricrelu",
-    "softmax": "softmax2d",
-    "relu": "rectify rectifiedlinear",
-    "flatten": "reshape view squeeze flat",
-    "upsample": "interpolate resize up upsampling upsampling2d upsample2d",
-    "channel_shuffle": "shuffle shufflechannels",
-    "split": "chunk splitchannels slice",
-    "crop": "cropping2d centercrop",
-    "concat": "cat concatenate concatenation depthconcat join filterconcat",
-    "add": "plus sum addition elementwiseadd eltwiseadd eltwisesum",
-    "mul": "multiply times product prod eltwisemul elementwisemul",
-    "mean": "average avg",
-    "max": "maximum maxout",
-    "dropout": "dropout1d",
-    "drop_path": "stochasticdepth droppath dropconnect",
-    "channel_scale": "layerscale scalechannels",
-    "affine": "rescaling rescale power pow",
-    "identity": "noop passthrough linearactivation",
     "conv_bn_relu": "convbnrelu cbr convmodule",
     "conv_bn": "convbn",
     "conv_relu": "convrelu",
@@ -68,10 +31,9 @@ _OPS = {
     "fire": "firemodule",
     "transition": "transitionlayer",
 }
-"""The op or shipped block that is meant -> what people type."""
+"""The shipped block that is meant -> what people type."""
 
-_SAID = {
-    "conv; its arguments begin with out and kernel: what enters is known": "conv2d",
+_INSTEAD = {
     "`conv: {out: ..., kernel: 1}`": "conv1x1 pointwiseconv pwconv",
     "`conv: {out: ..., kernel: 3, pad: half}`": "conv3x3",
     "`conv: {out: ..., kernel: 5, pad: half}`": "conv5x5",
@@ -82,11 +44,9 @@ _SAID = {
     "a `conv` with `groups: =in.channels`, then one with `kernel: 1`": "separableconv separableconv2d sepconv",
     "`conv` with `groups: ...`": "groupedconv groupconv",
     "`conv` with `dilation: ...`": "dilatedconv atrousconv",
-    "layer_norm; over the channels of each pixel": "ln layernormalization",
     "one of `batch_norm`, `layer_norm`, `lrn`, `l2_norm`": "norm",
     "one of `max_pool`, `avg_pool`": "pool pooling pool2d",
     "one of `global_avg_pool`, `global_max_pool`": "globalpool globalpooling",
-    "adaptive_avg_pool; `global_avg_pool` is the one of size 1": "adaptiveavgpool2d",
     "`global_max_pool`, for a size of 1": "adaptivemaxpool adaptivemaxpool2d",
     "an activation is a step of its own, such as `relu`": "activation act nonlinearity",
     "`upsample: [2, nearest]`": "upsamplingnearest2d nearest unpool",
@@ -97,7 +57,6 @@ _SAID = {
         "zeropad2d zeropadding2d zeropad pad padding"
     ),
     "one of `add`, `mul`, `max`": "eltwise",
-    "dropout; it zeroes single elements, not whole channels": "dropout2d spatialdropout2d featuredropout",
     "`channel_scale` learns a factor for each channel, `affine: {scale: 2}` has a constant one": "scale",
     "a step begins with its op: `conv: {out: 8, kernel: 3}`": "layer op type module node",
     "`do`, a group of steps": "sequential modulelist group seq",
@@ -109,9 +68,8 @@ _SAID = {
     "`repeat: 3` stands beside the op of a step": "repeat",
     "the document's `input`, whose value enters the first step": "input inputlayer data",
     "the last value is the output; `outputs: [...]` names others": "output",
-    "softmax; a spec has no loss": "softmaxwithloss",
 }
-"""What to write instead, where that is more than a name (`op; a remark` where an op is meant) -> what people type."""
+"""What to write instead, where that is more than a name -> what people type."""
 
 NO_OP = frozenset(
     """
@@ -183,83 +141,28 @@ _SAID_OF_ARGUMENTS = {
 }
 """What to do instead -> what people type; `op_argument` is of one op alone."""
 
-_KEYS = {
-    "body": "layers network model architecture backbone steps graph forward sequential",
-    "input": "inputs inputshape inputsize",
-    "inputs": "input",
-    "use": "import imports include includes requires uses",
-    "params": "parameters args arguments hyperparameters config options kwargs param",
-    "blocks": "modules functions defs definitions block macros",
-    "outputs": "output heads returns return",
-    "let": "variables constants vars locals where",
-    "doc": "description comment docs help",
-}
-"""The keys of a document or block that are meant -> what people type."""
-
-_KEYWORDS = {
-    "when": "if condition cond enabled",
-    "repeat": "times repeats loop number count",
-    "for": "foreach",
-    "from": "input inputs bottom source src inputfrom",
-    "share": "shared tie weightsharing shareweights reuse",
-    "doc": "description comment",
-    "a name is written before the op, with `=`: `name = op: arguments`": "name id",
-}
-"""The keywords that are meant -> what people type."""
-
-_VALUES = {
-    "in.channels": "inchannels cin inplanes channels c inputchannels nin ch",
-    "in.height": "height h inheight",
-    "in.width": "width w inwidth",
-    "in.features": "infeatures features",
-}
-"""What is meant in an expression -> what people type."""
-
-JOINS = {
-    "mean": "the mean over height and width is `global_avg_pool`; `mean` joins branches or the values of `from`",
-    "max": "a window's largest value is `max_pool`; `max` joins branches or the values of `from`",
-    "add": "a constant is added by `affine: {shift: ...}`; `add` joins branches or the values of `from`",
-    "mul": "a constant factor is `affine: {scale: ...}`; `mul` joins branches or the values of `from`",
-    "concat": "it always goes along the channels, and joins branches or the values of `from`",
-}
-"""What may be meant where numbers are given to a join."""
-
-KEYS: dict[str, list[str]] = {}
-for _meant, _names in _KEYS.items():
-    for _name in _names.split():
-        KEYS.setdefault(_name, []).append(_meant)
-KEYWORDS = {name: meant for meant, names in _KEYWORDS.items() for name in names.split()}
-VALUES = {name: meant for meant, names in _VALUES.items() for name in names.split()}
-TYPES = {
-    "integer": "int",
-    "number": "float",
-    "boolean": "bool",
-    "string": "str",
-    "tuple": "size",
-    "array": "list",
-    "module": "block",
-    "layer": "block",
-    "function": "block",
-    "double": "float",
-}
-"""Types of parameters -> those of netspec."""
-OPS = {name: meant for table in (_OPS, _SAID) for meant, names in table.items() for name in names.split()}
+BLOCKS = {name: meant for meant, names in _BLOCKS.items() for name in names.split()}
+INSTEAD = {name: meant for meant, names in _INSTEAD.items() for name in names.split()}
 ARGUMENTS = {name: meant.split() for meant, names in _ARGUMENTS.items() for name in names.split()}
 SAID_OF_ARGUMENTS = {
     name.replace("_", " "): said for said, names in _SAID_OF_ARGUMENTS.items() for name in names.split()
 }
 
 
-def normal(name: str) -> str:
-    """A name as it stands in the tables."""
-    return re.sub(r"[^a-z0-9]", "", name.rpartition(".")[2].lower())
+class Meant(NamedTuple):
+    """What is meant by the name of another library."""
+
+    name: str
+    """The op or block; empty where something else is written."""
+    remark: str = ""
+    """In what it differs, or what is written instead."""
 
 
-def value_name_help(name: str, known: Sequence[str]) -> str:
-    """The help for a value that nobody knows in an expression."""
-    if name in ("True", "False"):
-        return f"write `{name.lower()}`"
-    if name == "None":
-        return "there is no null"
-    meant = VALUES.get(normal(name))
-    return f"`{meant}` is that of what enters the step" if meant is not None and nearest(name, known) is None else ""
+def meant_by(name: str) -> Meant | None:
+    """What a name of another library means, however it is spelled; None where no table has it."""
+    key = normal(name)
+    if key in ALIASES:
+        return Meant(*ALIASES[key])
+    if key in BLOCKS:
+        return Meant(BLOCKS[key])
+    return Meant("", INSTEAD[key]) if key in INSTEAD else None

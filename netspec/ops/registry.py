@@ -143,6 +143,8 @@ class Op(Facts):
 
 
 OPS: dict[str, Op] = {}
+ALIASES: dict[str, tuple[str, str]] = {}
+"""What other libraries call an op -> the op, and in what it differs."""
 _RESULTS: dict[tuple[Rule, tuple[Shape, ...], tuple[tuple[str, str], ...]], OpResult] = {}
 _MOST_RESULTS = 5_000
 
@@ -164,6 +166,10 @@ class op(Facts):  # noqa: N801 - a decorator
         tensors = sum(p.kind is p.POSITIONAL_ONLY for p in signature)
         if tensors > 1 and self.operands is None:
             raise TypeError(f"@op of '{name}': with {tensors} tensors it says by `operands` which shapes go together")
+        for alias in (*self.aliases.split(), *self.near_aliases):
+            if alias in ALIASES:
+                raise TypeError(f"@op of '{name}': '{alias}' stands for '{ALIASES[alias][0]}' already")
+            ALIASES[alias] = name, self.near_aliases.get(alias, "")
         OPS[name] = Op(
             **{f.name: getattr(self, f.name) for f in fields(Facts)},
             name=name,

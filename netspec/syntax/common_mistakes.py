@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 
 from netspec.diagnostics.errors import Hint, did_you_mean, nearest
 from netspec.expressions.identifiers import Kind, why_not
-from netspec.ops import OPS, aliases, lookup
+from netspec.ops import OPS, lookup
 from netspec.ops.aliases import normal
 from netspec.syntax.meant import argument_help, meant_argument, meant_op, op_help
+from netspec.syntax.other_names import KEYS, TYPES
+from netspec.syntax.other_names import KEYWORDS as KEYWORDS_OF_OTHERS
 from netspec.syntax.step_reader import BRANCH_KEYS, JOINS, KEYWORDS, split_name
 from netspec.syntax.yaml_reader import Map, Scalar, Seq, Tree
 
@@ -35,7 +37,7 @@ SECTIONS = (
 
 def meant_key(name: str, known: Sequence[str]) -> str | None:
     """The key of a document or block that is meant by an unknown one."""
-    return next((k for k in aliases.KEYS.get(normal(name), ()) if k in known), None) or nearest(name, known)
+    return next((k for k in KEYS.get(normal(name), ()) if k in known), None) or nearest(name, known)
 
 
 def key_help(name: Scalar, value: Tree, known: Sequence[str], op: str) -> str | Hint:
@@ -46,7 +48,7 @@ def key_help(name: Scalar, value: Tree, known: Sequence[str], op: str) -> str | 
         return "quote an expression with commas or brackets inside { } or [ ]"
     if op:
         return argument_help(name.text, known, op, f"known: {', '.join(known)}" if known else "it takes no arguments")
-    if (meant := aliases.KEYS.get(normal(name.text))) and (found := next((k for k in meant if k in known), None)):
+    if (meant := KEYS.get(normal(name.text))) and (found := next((k for k in meant if k in known), None)):
         return f"did you mean '{found}'?"
     return did_you_mean(name.text, known, f"known: {', '.join(known)}")
 
@@ -71,8 +73,8 @@ def value_help(node: Tree, key: str, wanted: str) -> str:
         return ""
     if node.value is None and wanted.startswith("a list of steps, a path"):
         return "a branch that does nothing is `[]`"
-    if wanted.startswith("one of int") and node.text.lower() in aliases.TYPES:
-        return f"did you mean '{aliases.TYPES[node.text.lower()]}'?"
+    if wanted.startswith("one of int") and node.text.lower() in TYPES:
+        return f"did you mean '{TYPES[node.text.lower()]}'?"
     if node.text.startswith("//"):
         return "a comment begins with #"
     if node.plain and re.match(r"- ?\w", node.text):
@@ -124,7 +126,7 @@ def _call_help(name: str, op: str, inner: str, known: Sequence[str]) -> str:
 
 def second_op_help(first: Scalar, second: Scalar) -> str | Hint:
     """The help for a second key beside the op of a step that is no keyword."""
-    first_op, keyword = split_name(first.text)[1], aliases.KEYWORDS.get(normal(second.text))
+    first_op, keyword = split_name(first.text)[1], KEYWORDS_OF_OTHERS.get(normal(second.text))
     op = lookup(first_op)
     if normal(first_op) in ("type", "op", "layer", "classname", "module", "kind"):
         return "a step begins with its op: `conv: {out: 8, kernel: 3}`"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 
 from netspec.diagnostics.errors import Hint, Span, latest, nearest
-from netspec.ops import aliases
+from netspec.ops import OPS, aliases
 from netspec.ops.aliases import normal
 from netspec.syntax.step_reader import KEYWORDS
 
@@ -34,22 +34,21 @@ def _op(name: str, known: tuple[str, ...]) -> str:
         return f"did you mean '{same}'?"
     if key in aliases.NO_OP:
         return ""
-    if key in aliases.OPS:
-        return _said(aliases.OPS[key], known)
+    if (meant := aliases.meant_by(name)) is not None:
+        return _said(meant, known)
     if found := nearest(name, known):
         return _numbered(name, known) or f"did you mean '{found}'?"
     return _numbered(name, known) or _shipped(name)
 
 
-def _said(text: str, known: tuple[str, ...]) -> str:
-    """An entry of the table: an op with a remark, or what to write instead."""
+def _said(meant: aliases.Meant, known: tuple[str, ...]) -> str:
+    """What a name of another library means: an op with a remark, or what to write instead."""
     from netspec.syntax.library import libraries_of
 
-    op, _, remark = text.partition("; ")
-    if not op.isidentifier():
-        return text
-    found = f"did you mean '{op}'?" + f" {remark}" * bool(remark)
-    return found if op in known else f"{found} {_use(op, libraries_of(op))}"
+    if not meant.name:
+        return meant.remark
+    found = f"did you mean '{meant.name}'?" + f" {meant.remark}" * bool(meant.remark)
+    return found if meant.name in known else f"{found} {_use(meant.name, libraries_of(meant.name))}"
 
 
 def _numbered(name: str, known: tuple[str, ...]) -> str:
@@ -89,15 +88,19 @@ def _also(places: Sequence[Span]) -> str:
 def meant_op(name: str, known: Sequence[str]) -> str | None:
     """The op that is almost certainly meant by an unknown name; None where that is not sure."""
     key = normal(name)
-    if key in aliases.NO_OP or key in aliases.OPS:
+    if key in aliases.NO_OP or aliases.meant_by(name) is not None:
         return _listed(name, known)
     return _listed(name, known) or _alike(name, known)
 
 
 def _listed(name: str, known: Sequence[str]) -> str | None:
     """The op that a name means by the table, or by its letters alone."""
-    op = aliases.OPS.get(normal(name), "").partition("; ")[0]
-    return op if op in known else next((k for k in known if normal(k) == normal(name)), None)
+    meant = aliases.meant_by(name)
+    return (
+        meant.name
+        if meant is not None and meant.name in known
+        else next((k for k in known if normal(k) == normal(name)), None)
+    )
 
 
 def _alike(name: str, known: Iterable[str]) -> str | None:
@@ -137,4 +140,4 @@ def meant_argument(name: str, known: Sequence[str]) -> str | None:
 
 def numbers_to_a_join(op: str) -> str:
     """The help for `mean: [2, 3]`."""
-    return aliases.JOINS.get(op, "")
+    return OPS[op].numbers_help if op in OPS else ""
