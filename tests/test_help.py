@@ -8,8 +8,8 @@ import pytest
 from mutations import errors
 
 from netspec.diagnostics.errors import Diagnostic, Reporter
+from netspec.expressions.other_names import normal
 from netspec.ops import OPS, aliases
-from netspec.ops.aliases import normal
 from netspec.ops.registry import ALIASES
 from netspec.syntax.library import block_libraries, libraries_of, shipped_blocks
 from netspec.syntax.meant import op_help

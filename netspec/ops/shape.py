@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from netspec.expressions.identifiers import Kind, why_not
-from netspec.ops.base import Offset, OpError, OpResult, Parts, Size, Tensor, show
+from netspec.ops.base import Applied, Offset, OpError, OpResult, Parts, Size, Tensor, show
 from netspec.ops.moments import kept, side_by_side, unit
 from netspec.ops.receptive_field import (
-    Applied,
     Sampling,
     interpolated,
     own_cell,

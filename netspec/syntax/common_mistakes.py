@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 from netspec.diagnostics.errors import Hint, did_you_mean, nearest
 from netspec.expressions.identifiers import Kind, why_not
+from netspec.expressions.other_names import normal
 from netspec.ops import OPS, lookup
-from netspec.ops.aliases import normal
 from netspec.syntax.meant import argument_help, meant_argument, meant_op, op_help
 from netspec.syntax.other_names import KEYS, TYPES
 from netspec.syntax.other_names import KEYWORDS as KEYWORDS_OF_OTHERS
