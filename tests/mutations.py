@@ -8,7 +8,8 @@ from pathlib import Path
 
 from netspec.check.check_file import check_file
 from netspec.diagnostics.errors import Diagnostic, Reporter
-from netspec.syntax.yaml_reader import Map, Scalar, Seq, Source, Tree, parse
+from netspec.syntax.tree import Map, Scalar, Seq, Tree
+from netspec.syntax.yaml_reader import Source, parse
 
 HERE = Path(__file__).parent
 GOOD = sorted((HERE / "good").glob("*.yaml"))

@@ -17,7 +17,7 @@ from netspec.check.check_file import ONLY_CHECK, check_file
 from netspec.cli.main import run
 from netspec.diagnostics.errors import Reporter
 from netspec.syntax.reader import Document, read_document
-from netspec.syntax.yaml_reader import Tree
+from netspec.syntax.tree import Tree
 
 HERE = Path(__file__).parent
 SPECS = sorted(p for folder in ("bad", "cases", "good") for p in (HERE / folder).glob("*.yaml"))

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netspec.diagnostics.errors import Reporter, Source, UsageError
-from netspec.syntax.yaml_reader import Map, Scalar, Seq, parse, plain, read
+from netspec.syntax.tree import Map, Scalar, Seq, plain
+from netspec.syntax.yaml_reader import parse, read
 
 
 def tree_of(text: str) -> tuple[Map | None, list[str]]:

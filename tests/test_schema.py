@@ -12,7 +12,8 @@ from jsonschema.validators import extend
 
 from netspec.diagnostics.errors import Reporter, Source, SpecError
 from netspec.syntax import schema
-from netspec.syntax.yaml_reader import parse, plain
+from netspec.syntax.tree import plain
+from netspec.syntax.yaml_reader import parse
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
 

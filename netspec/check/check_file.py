@@ -15,7 +15,7 @@ from netspec.network import Network, build
 from netspec.syntax.library import Found
 from netspec.syntax.reader import Document, read_document
 from netspec.syntax.step_reader import items
-from netspec.syntax.yaml_reader import Map
+from netspec.syntax.tree import Map
 
 KEPT_NODES = 20_000
 """So many nodes of networks stay in memory until a document is checked; those of further variants are let go."""

@@ -17,7 +17,7 @@ from netspec.expressions.identifiers import clipped
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.network import Network
 from netspec.ops.base import show
-from netspec.syntax.yaml_reader import Map, Scalar, Seq, Tree, plain
+from netspec.syntax.tree import Map, Scalar, Seq, Tree, plain
 
 FACT = 5
 """What a fact costs of the work that makes no node."""

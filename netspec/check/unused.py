@@ -15,7 +15,7 @@ from netspec.syntax.library import libraries_of
 from netspec.syntax.meant import argument_help, op_help
 from netspec.syntax.reader import Document
 from netspec.syntax.step_reader import JOINS, BlockDecl, ParamDecl, Step, entries
-from netspec.syntax.yaml_reader import Map, Scalar, Seq, Tree
+from netspec.syntax.tree import Map, Scalar, Seq, Tree
 
 CONDITIONS = ("when", "only_if", "repeat", "each", "training_only")
 

@@ -17,7 +17,7 @@ from netspec.ops import lookup
 from netspec.syntax.meant import argument_help, meant_argument, op_help
 from netspec.syntax.other_names import TYPES
 from netspec.syntax.step_reader import BlockDecl
-from netspec.syntax.yaml_reader import Map, Scalar, Seq, Tree
+from netspec.syntax.tree import Map, Scalar, Seq, Tree
 
 WANTED = {
     "int": "an integer",

@@ -14,7 +14,7 @@ from netspec.expressions.expression import parse_template
 from netspec.expressions.identifiers import Kind, Path, why_no_part
 from netspec.ir.graph import Ref
 from netspec.syntax.step_reader import Branch, Step
-from netspec.syntax.yaml_reader import Map, Scalar, Seq, Tree
+from netspec.syntax.tree import Map, Scalar, Seq, Tree
 
 
 def name_of(env: Env, step: Step) -> str:

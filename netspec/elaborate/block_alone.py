@@ -20,7 +20,8 @@ from netspec.ir.graph import Graph, Output
 from netspec.passes.scopes import carried
 from netspec.syntax.reader import Document
 from netspec.syntax.step_reader import BlockDecl, Step
-from netspec.syntax.yaml_reader import Map, Scalar, Seq, Tree, parse
+from netspec.syntax.tree import Map, Scalar, Seq, Tree
+from netspec.syntax.yaml_reader import parse
 
 
 def elaborate_block(

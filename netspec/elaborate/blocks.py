@@ -17,7 +17,7 @@ from netspec.expressions.arithmetic import weight
 from netspec.expressions.identifiers import clipped
 from netspec.syntax.reader import Document, lineage
 from netspec.syntax.step_reader import BlockDecl, Step
-from netspec.syntax.yaml_reader import Scalar, Tree
+from netspec.syntax.tree import Scalar, Tree
 
 MAX_DEPTH = 64
 

@@ -16,7 +16,7 @@ from netspec.ops import Op, OpError, lookup
 from netspec.ops.initialisers import check_init
 from netspec.syntax.reader import Document
 from netspec.syntax.step_reader import BlockDecl, Step
-from netspec.syntax.yaml_reader import Map, Seq, Tree
+from netspec.syntax.tree import Map, Seq, Tree
 
 
 def call(run: Run, step: Step, ctx: Context, entering: Tensors, where: Where) -> Result:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from netspec.ops import OPS
 from netspec.syntax.reader import Document
 from netspec.syntax.step_reader import JOINS, BlockDecl, Branch, Step
-from netspec.syntax.yaml_reader import Map, Scalar, Seq, Tree
+from netspec.syntax.tree import Map, Scalar, Seq, Tree
 
 CONDITIONS = ("when", "only_if")
 MAX_DEPTH = 64  # of blocks in blocks, as elaboration allows

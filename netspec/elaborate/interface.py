@@ -17,7 +17,7 @@ from netspec.ir.graph import Output
 from netspec.ops import OPS, OpError
 from netspec.syntax.reader import Document, Variant
 from netspec.syntax.step_reader import entries, text
-from netspec.syntax.yaml_reader import Map, Scalar, Seq, Tree
+from netspec.syntax.tree import Map, Scalar, Seq, Tree
 
 
 def input_names(doc: Document) -> list[str]:

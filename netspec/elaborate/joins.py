@@ -16,7 +16,7 @@ from netspec.ops import OPS, OpError
 from netspec.ops.base import show
 from netspec.syntax.meant import numbers_to_a_join
 from netspec.syntax.step_reader import Branch, Step
-from netspec.syntax.yaml_reader import Map, Scalar, Seq
+from netspec.syntax.tree import Map, Scalar, Seq
 
 
 def run_join(run: Run, step: Step, ctx: Context, running: Tensors, where: Where, looped: bool) -> Result:

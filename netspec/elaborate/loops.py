@@ -13,7 +13,7 @@ from netspec.elaborate.symbols import ERROR, Symbol, SymbolTable, Tensors
 from netspec.elaborate.values import AMBIGUOUS, Env, SemanticError
 from netspec.expressions.expression import Template
 from netspec.syntax.step_reader import Branch, Step
-from netspec.syntax.yaml_reader import Map, Scalar, Seq, Tree
+from netspec.syntax.tree import Map, Scalar, Seq, Tree
 
 
 def sequence(run: Run, step: Step, ctx: Context, running: Tensors) -> Tensors:

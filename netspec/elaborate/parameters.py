@@ -13,7 +13,7 @@ from netspec.elaborate.symbols import ERROR, DependsOnError
 from netspec.elaborate.values import BlockValue, Env, SemanticError
 from netspec.ops.base import freeze
 from netspec.syntax.step_reader import ParamDecl
-from netspec.syntax.yaml_reader import Scalar, Seq, Tree
+from netspec.syntax.tree import Scalar, Seq, Tree
 
 
 def parameters(

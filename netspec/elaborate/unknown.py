@@ -13,7 +13,7 @@ from netspec.syntax.library import libraries_of
 from netspec.syntax.meant import meant_op, op_help
 from netspec.syntax.reader import Document
 from netspec.syntax.step_reader import ANYTHING, BlockDecl, Step
-from netspec.syntax.yaml_reader import Map, Scalar, Seq, Tree
+from netspec.syntax.tree import Map, Scalar, Seq, Tree
 
 MAX_CALLABLES = 300
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from netspec.diagnostics.errors import Hint, Reporter, SemanticError, Span, did_you_mean, latest
 from netspec.elaborate.symbols import ERROR, CallFrame, DependsOnError, SymbolTable, Tensors, descend
 from netspec.expressions.lexer import PREFIXES
-from netspec.syntax.yaml_reader import Tree
+from netspec.syntax.tree import Tree
 
 if TYPE_CHECKING:
     from netspec.syntax.reader import Document

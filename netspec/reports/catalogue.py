@@ -14,7 +14,8 @@ from netspec.elaborate.document import inputs_of
 from netspec.ops.base import Shape
 from netspec.syntax.library import shipped
 from netspec.syntax.reader import Document, read_document
-from netspec.syntax.yaml_reader import Map, Scalar, Tree, read
+from netspec.syntax.tree import Map, Scalar, Tree
+from netspec.syntax.yaml_reader import read
 
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 

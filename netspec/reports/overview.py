@@ -13,7 +13,7 @@ from netspec.ops.base import show
 from netspec.reports.catalogue import year_of
 from netspec.syntax.reader import Document
 from netspec.syntax.step_reader import text
-from netspec.syntax.yaml_reader import Map, Scalar, Seq, Tree
+from netspec.syntax.tree import Map, Scalar, Seq, Tree
 
 WIDTH = 120
 

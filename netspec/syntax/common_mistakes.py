@@ -13,7 +13,7 @@ from netspec.syntax.meant import argument_help, meant_argument, meant_op, op_hel
 from netspec.syntax.other_names import KEYS, TYPES
 from netspec.syntax.other_names import KEYWORDS as KEYWORDS_OF_OTHERS
 from netspec.syntax.step_reader import BRANCH_KEYS, JOINS, KEYWORDS, split_name
-from netspec.syntax.yaml_reader import Map, Scalar, Seq, Tree
+from netspec.syntax.tree import Map, Scalar, Seq, Tree
 
 SECTIONS = (
     "netspec",

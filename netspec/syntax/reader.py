@@ -13,7 +13,8 @@ from netspec.expressions.identifiers import clipped, from_file_name
 from netspec.ops import lookup
 from netspec.syntax.common_mistakes import SECTIONS, meant_key
 from netspec.syntax.step_reader import PARAM_TYPES, BlockDecl, ParamDecl, Step, StepReader, entries, items, text
-from netspec.syntax.yaml_reader import Map, Scalar, Seq, Tree, read
+from netspec.syntax.tree import Map, Scalar, Seq, Tree
+from netspec.syntax.yaml_reader import read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

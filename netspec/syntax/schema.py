@@ -9,7 +9,7 @@ from netspec.diagnostics.errors import Reporter
 from netspec.ops import OPS, Op
 from netspec.ops.base import Param
 from netspec.syntax.step_reader import JOINS, PARAM_TYPES
-from netspec.syntax.yaml_reader import Map, plain
+from netspec.syntax.tree import Map, plain
 
 EXPRESSION = {"type": "string", "pattern": "^="}
 TYPES: dict[str, dict[str, Any]] = {

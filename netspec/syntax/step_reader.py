@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from netspec.diagnostics.errors import Reporter, Span
 from netspec.expressions.expression import ExpressionError, Template, parse_template
-from netspec.syntax.yaml_reader import Map, Scalar, Seq, Tree
+from netspec.syntax.tree import Map, Scalar, Seq, Tree
 
 if TYPE_CHECKING:
     from netspec.syntax.reader import Document

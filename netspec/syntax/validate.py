@@ -24,7 +24,7 @@ from netspec.syntax.common_mistakes import (
 )
 from netspec.syntax.library import libraries_of
 from netspec.syntax.step_reader import JOINS, KEYWORDS, split_name
-from netspec.syntax.yaml_reader import Map, Scalar, Seq, Tree
+from netspec.syntax.tree import Map, Scalar, Seq, Tree
 
 
 def report_violation(tree: Tree, error: Any, reporter: Reporter, bad: set[int]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import yaml
 from netspec.diagnostics.errors import Reporter, Source, Span
 from netspec.files.kinds import foreign
 from netspec.files.pipes import from_file
+from netspec.syntax.tree import FLOAT, INT, Map, Scalar, Seq, Tree
 from netspec.syntax.yaml_help import report_syntax
 
 MAX_BYTES = 4 * 2**20
@@ -27,92 +27,7 @@ _CONDITIONS = ("when", "only_if", "repeat", "each", "for", "training_only")
 
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-_INT = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
-_FLOAT = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?\Z")
 _REFUSED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]|\r(?!\n)")
-_WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
-
-
-@dataclass(slots=True, eq=False)
-class Scalar:
-    """A scalar with its place; `plain` tells `3` from `"3"`."""
-
-    text: str
-    plain: bool
-    span: Span
-
-    @property
-    def value(self) -> Any:
-        """The value by the YAML 1.2 core schema with decimal numbers; a quoted scalar is a word."""
-        if not self.plain:
-            return self.text
-        if self.text in _WORDS:
-            return _WORDS[self.text]
-        if _INT.match(self.text):
-            return int(self.text)
-        if _FLOAT.match(self.text):
-            return float(self.text)
-        return self.text
-
-    def at(self, start: int, end: int) -> Span:
-        """The place of characters of the text: exact in one line without escapes, else the whole scalar."""
-        s = self.span
-        if s.line != s.end_line:
-            return s
-        skip = 0 if self.plain else 1
-        if s.end_col - s.col != len(self.text) + 2 * skip:
-            columns = _columns(s, self.text)
-            if columns is None:
-                return s
-            return Span(
-                s.source,
-                s.line,
-                columns[min(start, len(columns) - 1)],
-                s.line,
-                columns[min(max(end, start + 1), len(columns) - 1)],
-            )
-        return Span(s.source, s.line, s.col + skip + start, s.line, s.col + skip + max(end, start + 1))
-
-
-def _columns(span: Span, text: str) -> list[int] | None:
-    """The column of each character of a quoted one-line scalar with escapes, and of its end."""
-    written = span.source.line(span.line)[span.col - 1 : span.end_col - 1]
-    if len(written) < 2:
-        return None
-    escape = re.compile(r"''|." if written[0] == "'" else r"\\x..|\\u.{4}|\\U.{8}|\\.|.", re.DOTALL)
-    columns = [span.col + m.start() for m in escape.finditer(written, 1, len(written) - 1)]
-    columns.append(span.end_col - 1)
-    return columns if len(columns) == len(text) + 1 else None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Seq:
-    """A list with its place."""
-
-    items: tuple[Tree, ...]
-    span: Span
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Map:
-    """A mapping with its place; keys are words and stand once."""
-
-    entries: tuple[tuple[Scalar, Tree], ...]
-    span: Span
-    _index: dict[str, Tree] = field(default_factory=dict, init=False, repr=False)
-
-    def get(self, key: str) -> Tree | None:
-        """The value of a key, or None."""
-        if not self._index:
-            self._index.update((k.text, v) for k, v in self.entries)
-        return self._index.get(key)
-
-    def keys(self) -> list[str]:
-        """The keys in the order of the text."""
-        return [k.text for k, _ in self.entries]
-
-
-Tree = Scalar | Seq | Map
 
 
 class _Stop(Exception):
@@ -268,7 +183,7 @@ class _Builder:
         span = self.span(event.start_mark, event.end_mark)
         scalar = Scalar(event.value, not event.style, span)
         if scalar.plain and scalar.text[:1] in "-+0123456789.":
-            if len(scalar.text) > 40 and (_INT.match(scalar.text) or _FLOAT.match(scalar.text)):
+            if len(scalar.text) > 40 and (INT.match(scalar.text) or FLOAT.match(scalar.text)):
                 self.error("NS303", f"a number of {len(scalar.text)} characters", event, "numbers are below 2^63")
                 return Scalar("0", True, span)
             value = scalar.value
@@ -328,12 +243,3 @@ class _Builder:
                 seen[key.text] = key
                 entries.append((key, value))
         raise _Stop
-
-
-def plain(tree: Tree) -> Any:
-    """The tree as dicts, lists and scalars."""
-    if isinstance(tree, Scalar):
-        return tree.value
-    if isinstance(tree, Seq):
-        return [plain(t) for t in tree.items]
-    return {k.text: plain(v) for k, v in tree.entries}

@@ -9,7 +9,7 @@ from typing import Any
 
 from netspec.diagnostics.errors import Reporter, Span, did_you_mean
 from netspec.expressions.expression import ExpressionError, Template, parse_template
-from netspec.syntax.yaml_reader import Map, Scalar, Seq, Tree
+from netspec.syntax.tree import Map, Scalar, Seq, Tree
 
 KEYS = ("from", "to", "reshape")
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
