@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from netspec import optional
 from netspec.diagnostics.errors import UsageError, did_you_mean
 from netspec.ir.graph import Graph
-from netspec.plugins import backends
+from netspec.plugins import backends, load_lowerings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,3 +104,22 @@ def able(name: str, what: str) -> Any:
 def importing(name: str, library: str = "") -> AbstractContextManager[None]:
     """Around the imports of a backend: one that fails is a MissingError that says what to install."""
     return optional.importing(f"the backend '{name}'", library)
+
+
+_LOWERINGS: dict[str, dict[str, object]] = {}
+
+
+def lowering(target: str, op: str, row: object) -> None:
+    """Says how a backend writes an op of a plug-in, by a row as those of its own ops; raises ValueError for a second.
+
+    A module of the group `netspec.lowerings`, whose entry point has the name of the backend, calls it when imported.
+    """
+    if op in _LOWERINGS.setdefault(target, {}):
+        raise ValueError(f"the op '{op}' has a lowering for '{target}' already")
+    _LOWERINGS[target][op] = row
+
+
+def lowerings(target: str) -> Mapping[str, object]:
+    """The rows of plug-ins for a backend, by op; raises MissingError for a plug-in that cannot be imported."""
+    load_lowerings(target)
+    return _LOWERINGS.get(target, {})

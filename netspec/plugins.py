@@ -21,6 +21,17 @@ def load_ops() -> None:
             raise MissingError(f"the ops of '{point.name}' cannot be imported: {e}") from None
 
 
+@lru_cache
+def load_lowerings(target: str) -> None:
+    """Imports every module of the group `netspec.lowerings` that is for a backend, which registers rows for its ops."""
+    for point in _points("netspec.lowerings"):
+        if point.name == target:
+            try:
+                point.load()
+            except ImportError as e:
+                raise MissingError(f"the lowerings of '{point.value}' cannot be imported: {e}") from None
+
+
 @lru_cache(maxsize=1)
 def backends() -> dict[str, EntryPoint]:
     """The backends by name (group `netspec.backends`), not yet imported."""

@@ -17,7 +17,7 @@ from netspec.diagnostics.errors import DataError, UsageError
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.scope_tree import Region, tree
 from netspec.weights.lazy import in_turn, shape_of
-from netspec_onnx.lowering import ROWS, N
+from netspec_onnx.lowering import N, rows_of
 from netspec_onnx.precision import check_variances, in_half
 
 DOMAIN = "netspec"
@@ -120,8 +120,6 @@ class Emitter:
 
     def node(self, node: Node, scope: _Scope) -> None:
         """Writes one op by its row."""
-        if node.op not in ROWS:
-            raise DataError("NS601", f"the ONNX backend has no row for '{node.op}' ({node.path})")
         names = {f"x{i}": scope.value(ref) for i, ref in enumerate(node.inputs)}
         names |= {f"y{i}": scope.value(Ref(node.path, i)) for i in range(len(node.shapes))}
         path = scope.region.relative(node.path)
@@ -149,8 +147,8 @@ class Emitter:
             scope.nodes.append(made)
 
     def rows(self, node: Node, weights: set[str]) -> list[N]:
-        """The ONNX nodes of an op, in the type of the model; raises SpecError."""
-        rows = ROWS[node.op](node, [self.graph.shape(r) for r in node.inputs])
+        """The ONNX nodes of an op, in the type of the model; raises SpecError, DataError."""
+        rows = rows_of(node, [self.graph.shape(r) for r in node.inputs])
         return in_half(node, rows, weights) if element(self.options)[1] is np.float16 else rows
 
     def constant(self, array: np.ndarray, value: str, name: str, scope: _Scope, exact: bool = False) -> str:
@@ -269,8 +267,8 @@ def versions(graph: Graph, options: Options) -> tuple[int, int]:
     """Operator set and IR version: the lowest that have what the network needs, or as asked; raises UsageError."""
     needed, known = OPSET, onnx.defs.onnx_opset_version()
     for node in graph.nodes.values():
-        if node.op in ROWS:
-            rows = ROWS[node.op](node, [graph.shape(r) for r in node.inputs])
+        if node.op != "input":
+            rows = rows_of(node, [graph.shape(r) for r in node.inputs])
             needed = max([needed, *(row.since for row in rows)])
     if options.opset is not None and options.opset < needed:
         raise UsageError(f"this network needs opset {needed}, not {options.opset}")

@@ -7,13 +7,15 @@ Sizes are known, so pads are always explicit: onnxruntime and ONNX disagree abou
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import onnx
 
+from netspec.backend import lowerings
+from netspec.diagnostics.errors import DataError
 from netspec.ir.graph import Node
 from netspec.ops import Shape
 from netspec.ops.window import Pads
@@ -35,7 +37,8 @@ class N:
     """Its constants are float32 whatever the model computes in."""
 
 
-Row = Callable[[Node, list[Shape]], list[N]]
+Shapes = Sequence[Shape]
+Row = Callable[[Node, Shapes], list[N]]
 """(node, shapes of its operands) -> ONNX nodes."""
 
 
@@ -68,7 +71,7 @@ def _onnx_pads(pads: Pads) -> list[int]:
     return [pads[0], pads[2], pads[1], pads[3]]
 
 
-def _conv(node: Node, shapes: list[Shape]) -> list[N]:
+def _conv(node: Node, shapes: Shapes) -> list[N]:
     a = node.attrs
     return [
         n(
@@ -84,7 +87,7 @@ def _conv(node: Node, shapes: list[Shape]) -> list[N]:
     ]
 
 
-def _conv_transpose(node: Node, shapes: list[Shape]) -> list[N]:
+def _conv_transpose(node: Node, shapes: Shapes) -> list[N]:
     a = node.attrs
     return [
         n(
@@ -101,7 +104,7 @@ def _conv_transpose(node: Node, shapes: list[Shape]) -> list[N]:
     ]
 
 
-def _batch_norm(node: Node, shapes: list[Shape]) -> list[N]:
+def _batch_norm(node: Node, shapes: Shapes) -> list[N]:
     c = int(node.shape[1])
     scale: tuple[Value, Value] = (
         ("weight", "bias") if node.attrs["affine"] else (np.ones(c, np.float32), np.zeros(c, np.float32))
@@ -109,7 +112,7 @@ def _batch_norm(node: Node, shapes: list[Shape]) -> list[N]:
     return [n("BatchNormalization", "x0", *scale, "running_mean", "running_var", epsilon=node.attrs["eps"])]
 
 
-def _layer_norm(node: Node, shapes: list[Shape]) -> list[N]:
+def _layer_norm(node: Node, shapes: Shapes) -> list[N]:
     """Over the channels of each pixel: they are moved to the end and back."""
     scale: list[Value] = ["weight", "bias"] if node.attrs["affine"] else [np.ones(int(node.shape[1]), np.float32)]
     if len(node.shape) == 2:
@@ -121,7 +124,7 @@ def _layer_norm(node: Node, shapes: list[Shape]) -> list[N]:
     ]
 
 
-def _l2_norm(node: Node, shapes: list[Shape]) -> list[N]:
+def _l2_norm(node: Node, shapes: Shapes) -> list[N]:
     """Not LpNormalization: it divides by zero where a vector is zero."""
     return [
         n("ReduceL2", "x0", ints(1), out="norm"),
@@ -130,14 +133,14 @@ def _l2_norm(node: Node, shapes: list[Shape]) -> list[N]:
     ]
 
 
-def _prelu(node: Node, shapes: list[Shape]) -> list[N]:
+def _prelu(node: Node, shapes: Shapes) -> list[N]:
     """ONNX broadcasts the slopes from the right: they must be C x 1 x 1, or as many ones as the value has sizes."""
     if len(node.shape) == 2:
         return [n("PRelu", "x0", "weight")]
     return [n("Unsqueeze", "weight", ints(*range(1, len(node.shape) - 1)), out="slope"), n("PRelu", "x0", "slope")]
 
 
-def _channel_scale(node: Node, shapes: list[Shape]) -> list[N]:
+def _channel_scale(node: Node, shapes: Shapes) -> list[N]:
     if len(node.shape) == 2:
         return [n("Mul", "x0", "weight")]
     return [n("Unsqueeze", "weight", ints(1, 2), out="scale"), n("Mul", "x0", "scale")]
@@ -159,7 +162,7 @@ def _end_pads(node: Node, shape: Shape, dilation: tuple[int, int]) -> Pads:
     )
 
 
-def _max_pool(node: Node, shapes: list[Shape]) -> list[N]:
+def _max_pool(node: Node, shapes: Shapes) -> list[N]:
     """Pads as large as the kernel, which dilation allows, are cells of -inf: onnxruntime refuses them in MaxPool."""
     a = node.attrs
     pads = _end_pads(node, shapes[0], a["dilation"])
@@ -179,7 +182,7 @@ def _pad(pads: Pads, value: float = 0.0) -> N:
     return n("Pad", "x0", ints(0, 0, top, left, 0, 0, bottom, right), floats(value), ints(0, 1, 2, 3), out="padded")
 
 
-def _avg_pool(node: Node, shapes: list[Shape]) -> list[N]:
+def _avg_pool(node: Node, shapes: Shapes) -> list[N]:
     """What lies outside the padded input never counts; padding itself does under `count_pad`.
 
     With `ceil` and counted padding the zeros are put there first, so that the end pads can stay uncounted; with
@@ -198,7 +201,7 @@ def _avg_pool(node: Node, shapes: list[Shape]) -> list[N]:
     return [_pad(written), pool]
 
 
-def _adaptive_avg_pool(node: Node, shapes: list[Shape]) -> list[N]:
+def _adaptive_avg_pool(node: Node, shapes: Shapes) -> list[N]:
     """Equal windows are an average pool; others a product with a matrix of means on each side."""
     sizes = [int(d) for d in shapes[0][2:]]
     out = list(node.attrs["size"])
@@ -220,7 +223,7 @@ def _means(size: int, out: int) -> np.ndarray:
     return matrix
 
 
-def _affine(node: Node, shapes: list[Shape]) -> list[N]:
+def _affine(node: Node, shapes: Shapes) -> list[N]:
     a, steps, value = node.attrs, [], "x0"
     for op_type, key, neutral in (("Pow", "power", 1), ("Mul", "scale", 1), ("Add", "shift", 0)):
         if a[key] != neutral:
@@ -229,7 +232,7 @@ def _affine(node: Node, shapes: list[Shape]) -> list[N]:
     return [*steps, n("Identity", value)]
 
 
-def _channel_shuffle(node: Node, shapes: list[Shape]) -> list[N]:
+def _channel_shuffle(node: Node, shapes: Shapes) -> list[N]:
     _, c, h, w = map(int, (0, *shapes[0][1:]))
     g = node.attrs["groups"]
     return [
@@ -239,33 +242,33 @@ def _channel_shuffle(node: Node, shapes: list[Shape]) -> list[N]:
     ]
 
 
-def _subsample(node: Node, shapes: list[Shape]) -> list[N]:
+def _subsample(node: Node, shapes: Shapes) -> list[N]:
     h, w = map(int, shapes[0][2:])
     return [n("Slice", "x0", ints(0, 0), ints(h, w), ints(2, 3), ints(*node.attrs["stride"]))]
 
 
-def _crop(node: Node, shapes: list[Shape]) -> list[N]:
+def _crop(node: Node, shapes: Shapes) -> list[N]:
     (top, left), (h, w) = node.attrs["offset"], node.attrs["size"]
     return [n("Slice", "x0", ints(top, left), ints(top + h, left + w), ints(2, 3))]
 
 
-def _pad_channels(node: Node, shapes: list[Shape]) -> list[N]:
+def _pad_channels(node: Node, shapes: Shapes) -> list[N]:
     return [n("Pad", "x0", ints(0, 0, 0, 0, 0, node.attrs["out"] - int(shapes[0][1]), 0, 0))]
 
 
-def _split(node: Node, shapes: list[Shape]) -> list[N]:
+def _split(node: Node, shapes: Shapes) -> list[N]:
     parts = node.attrs["parts"]
     return [N("Split", ("x0", ints(*parts)), tuple(f"y{i}" for i in range(len(parts))), {"axis": 1})]
 
 
-def _upsample(node: Node, shapes: list[Shape]) -> list[N]:
+def _upsample(node: Node, shapes: Shapes) -> list[N]:
     attrs = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
     if node.attrs["mode"] == "nearest":
         attrs = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
     return [N("Resize", ("x0", "", floats(1, 1, *node.attrs["scale"])), ("y0",), attrs, exact=True)]
 
 
-def _deform_conv(node: Node, shapes: list[Shape]) -> list[N]:
+def _deform_conv(node: Node, shapes: Shapes) -> list[N]:
     a = node.attrs
     (kh, kw), bias = a["kernel"], ["bias"] if a["bias"] else []
     return [
@@ -303,7 +306,7 @@ def _roi_boxes(index: Value, boxes: Value, node: Node, size: tuple[int, int], ou
     )
 
 
-def _roi_align(node: Node, shapes: list[Shape]) -> list[N]:
+def _roi_align(node: Node, shapes: Shapes) -> list[N]:
     return [
         n("Slice", "x1", ints(0), ints(1), ints(1), out="first"),
         n("Squeeze", "first", ints(1), out="image"),
@@ -313,7 +316,7 @@ def _roi_align(node: Node, shapes: list[Shape]) -> list[N]:
     ]
 
 
-def _deform_roi_pool(node: Node, shapes: list[Shape]) -> list[N]:
+def _deform_roi_pool(node: Node, shapes: Shapes) -> list[N]:
     """A bin of a region is a region of one bin, shifted: the B bins of R regions are R * B boxes."""
     (h, w), c = node.attrs["size"], int(node.shape[1])
     corners = np.array([[j / w, i / h] for i in range(h) for j in range(w)], np.float32)[None]
@@ -344,7 +347,7 @@ def _deform_roi_pool(node: Node, shapes: list[Shape]) -> list[N]:
     ]
 
 
-def _lrn(node: Node, shapes: list[Shape]) -> list[N]:
+def _lrn(node: Node, shapes: Shapes) -> list[N]:
     """The operator, or its definition where the squares weigh more than `k`.
 
     onnxruntime keeps a running sum of squares, whose rounding shows where `k` does not hide it.
@@ -372,7 +375,7 @@ def _lrn(node: Node, shapes: list[Shape]) -> list[N]:
     ]
 
 
-def _mul(node: Node, shapes: list[Shape]) -> list[N]:
+def _mul(node: Node, shapes: Shapes) -> list[N]:
     if len(shapes) == 1:
         return [n("Identity", "x0")]
     steps, value = [], "x0"
@@ -383,7 +386,7 @@ def _mul(node: Node, shapes: list[Shape]) -> list[N]:
     return steps
 
 
-def _sum(node: Node, shapes: list[Shape]) -> list[N]:
+def _sum(node: Node, shapes: Shapes) -> list[N]:
     return [n("Add" if len(shapes) == 2 else "Sum", *(f"x{i}" for i in range(len(shapes))))]
 
 
@@ -432,3 +435,11 @@ ROWS: dict[str, Row] = {
     "max": simple("Max"),
     "mul": _mul,
 }
+
+
+def rows_of(node: Node, shapes: Shapes) -> list[N]:
+    """The ONNX nodes of an op, of the core or of a plug-in; raises DataError for one that has no row."""
+    row = ROWS.get(node.op) or lowerings("onnx").get(node.op)
+    if not callable(row):
+        raise DataError("NS601", f"the ONNX backend has no row for '{node.op}' ({node.path})")
+    return list(row(node, shapes))

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 from netspec import __version__
 from netspec.backend import DEFAULTS, Options
-from netspec.diagnostics.errors import DataError
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.scope_tree import Region, tree
 from netspec.passes.drop_heads import drop_heads
 from netspec_torch.classes import Body, Group, Line, Member
 from netspec_torch.entries import Beside
-from netspec_torch.lowering import AFTER, ROWS, Arg
+from netspec_torch.helpers import HELPERS
+from netspec_torch.lowering import Row, Shapes, row_of
 from netspec_torch.printer import call_of, render
 from netspec_torch.quote import GLOBAL_NAMES, identifier, string
 
@@ -42,6 +42,12 @@ class Emitter:
         self.groups: dict[tuple[object, ...], Group] = {}
         self.taken: set[str] = set()
         self.homes: dict[str, str | None] = {}
+        self.helpers = dict(HELPERS)
+        """What the source may need that PyTorch lacks, by name."""
+        for node in graph.nodes.values():
+            if node.op != "input":
+                self.helpers |= row_of(node).helpers
+        self.taken |= self.helpers.keys() - HELPERS.keys()
         self.main = self.unique(class_name(graph.name))
         """The class of the whole network, which is named before all others."""
         self.modules: dict[str, str] = {}
@@ -58,7 +64,7 @@ class Emitter:
         body.group = Group(self.main, [body], taken=self.taken)
         for group in self.groups.values():
             group.lift()
-        return render(self.graph, list(self.groups.values()), body.group, version, weights)
+        return render(self.graph, list(self.groups.values()), body.group, version, weights, self.helpers)
 
     def place(self, path: str) -> str | None:
         """Where the layer of a node is in the network, once the source is written; None for an expression."""
@@ -238,11 +244,8 @@ class Writer:
         layer = row.layer(node, shapes) if row.layer is not None else None
         made = [Ref(node.path, i) for i in range(len(node.shapes))]
         weighted = bool(node.rule.weights or node.rule.stats)
-        if (
-            layer is None
-            or (row.call is not None and not weighted and layer.args == ())
-            or (row.call is not None and not weighted and node.op == "softmax")
-        ):
+        short = row.call is not None and not weighted
+        if layer is None or (short and (layer.args == () or row.layer_in_chains_alone)):
             assert row.call is not None
             return self.step(made, list(node.inputs), row.call(node, shapes))
         name = self.relative(node.weights_at) if weighted else self.region.relative(node.path)
@@ -251,14 +254,12 @@ class Writer:
         self.emitter.modules[node.path] = f"{self.home}.{name}" if self.home else name
         before = row.before(node, shapes) if row.before is not None else "{0}"
         text = f"{call_of(name)}({before})"
-        if node.op in AFTER:
-            text = AFTER[node.op](node, shapes).replace("{0}", text)
+        if row.after is not None:
+            text = row.after(node, shapes).replace("{0}", text)
         return self.step(made, list(node.inputs), text)
 
-    def _row(self, node: Node):  # type: ignore[no-untyped-def]
-        if node.op not in ROWS:
-            raise DataError("NS601", f"the torch backend has no row for '{node.op}' ({node.path})")
-        return ROWS[node.op], [self.graph.shape(r) for r in node.inputs]
+    def _row(self, node: Node) -> tuple[Row, Shapes]:
+        return row_of(node), [self.graph.shape(r) for r in node.inputs]
 
     def step(self, made: list[Ref], reads: list[Ref], text: str) -> None:
         """Records a line; names are chosen when all readers are known."""
@@ -279,8 +280,7 @@ class Writer:
                 if (
                     layer is None
                     or item.inputs != (now,)
-                    or item.op in AFTER
-                    and AFTER[item.op](item, shapes) != "{0}"
+                    or (row.after is not None and row.after(item, shapes) != "{0}")
                     or (row.before is not None and row.before(item, shapes) != "{0}")
                     or item.weights_at != item.path
                 ):
@@ -344,6 +344,3 @@ class Writer:
         unique = identifier(name, self.used)
         self.used.add(unique)
         return unique
-
-
-__all__ = ["Arg", "Emitter", "class_name", "source"]

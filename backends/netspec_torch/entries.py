@@ -10,6 +10,7 @@ import numpy as np
 from netspec.diagnostics.errors import DataError
 from netspec.ir.graph import Graph
 from netspec.weights.lazy import in_turn, shape_of
+from netspec_torch.lowering import row_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,19 +22,19 @@ class Beside:
 
 
 def layout(graph: Graph, arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...] | None]:
-    """The keys and shapes of the state dict, None for batch norm's counters; raises DataError for what is missing."""
+    """The keys and shapes of the state dict, None for counters; raises DataError for what is missing."""
     found: dict[str, tuple[int, ...] | None] = {}
     for key, (shape, _, node) in graph.tensors().items():
         if shape_of(arrays, key) != tuple(shape):
             raise DataError("NS602", f"the weight '{key}' is missing, or of another shape")
         found[key] = tuple(map(int, shape))
-        if node.op == "batch_norm" and key.endswith(".running_var"):
-            found[f"{node.weights_at}.num_batches_tracked"] = None
+        if node.rule.stats and key.rpartition(".")[2] == [*node.rule.stats][-1]:
+            found |= {f"{node.weights_at}.{name}": None for name in row_of(node).counters}
     return found
 
 
 def entries(graph: Graph, arrays: Mapping[str, np.ndarray], copied: bool) -> Iterator[tuple[str, np.ndarray]]:
-    """Every tensor once, float32, and batch norm's counters; raises DataError for what is missing.
+    """Every tensor once, float32, and counters; raises DataError for what is missing.
 
     Uncopied they may be the pages of a checkpoint's file, which are good until that is written to.
     """

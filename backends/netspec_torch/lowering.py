@@ -7,13 +7,16 @@ written into the source where used.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from netspec.backend import lowerings
+from netspec.diagnostics.errors import DataError
 from netspec.ir.graph import Node
 from netspec.ops import Shape
 from netspec_torch.quote import literal
+
+Shapes = Sequence[Shape]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +24,8 @@ class Arg:
     """An argument of a layer; one that equals its default is not written."""
 
     key: str
-    value: Any
-    default: Any = None
+    value: object
+    default: object = None
     positional: bool = False
 
 
@@ -38,10 +41,18 @@ class Layer:
 class Row:
     """How one op is written; each takes the node and the shapes of its operands."""
 
-    layer: Callable[[Node, list[Shape]], Layer | None] | None = None
-    call: Callable[[Node, list[Shape]], str] | None = None
-    before: Callable[[Node, list[Shape]], str] | None = None
+    layer: Callable[[Node, Shapes], Layer | None] | None = None
+    call: Callable[[Node, Shapes], str] | None = None
+    before: Callable[[Node, Shapes], str] | None = None
     """What is done to the operand before the layer: padding that the layer cannot do."""
+    after: Callable[[Node, Shapes], str] | None = None
+    """What is done to the layer's result."""
+    layer_in_chains_alone: bool = False
+    """Whether `forward` has the expression although the layer takes arguments; without arguments it always has."""
+    counters: tuple[str, ...] = ()
+    """Integers that the layer keeps in its state dict beside the statistics of the op, after the last of these."""
+    helpers: Mapping[str, str] = field(default_factory=dict)
+    """Of a plug-in: what PyTorch lacks, as source by name, as in `netspec_torch.helpers`."""
 
 
 def one(pair: tuple[int, int]) -> int | tuple[int, int]:
@@ -50,10 +61,15 @@ def one(pair: tuple[int, int]) -> int | tuple[int, int]:
 
 
 def layer_pads(node: Node) -> bool:
-    """Whether PyTorch's layer can pad: both sides alike, a max pool by half its kernel at most (undilated)."""
+    """Whether PyTorch's layer can pad: both sides alike."""
     top, bottom, left, right = node.attrs["pad"]
-    fits = node.op != "max_pool" or (top <= node.attrs["kernel"][0] // 2 and left <= node.attrs["kernel"][1] // 2)
-    return bool(top == bottom and left == right and fits)
+    return bool(top == bottom and left == right)
+
+
+def max_pool_pads(node: Node) -> bool:
+    """Whether nn.MaxPool2d can pad: both sides alike, by half its kernel at most (undilated)."""
+    (top, _, left, _), (kh, kw) = node.attrs["pad"], node.attrs["kernel"]
+    return layer_pads(node) and bool(top <= kh // 2 and left <= kw // 2)
 
 
 def torch_pads(pads: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
@@ -66,43 +82,43 @@ def _sides(pads: tuple[int, int, int, int]) -> str:
     return literal(torch_pads(pads))
 
 
-def positional(*values: tuple[str, Any]) -> tuple[Arg, ...]:
+def positional(*values: tuple[str, object]) -> tuple[Arg, ...]:
     """Arguments that are written without their names."""
     return tuple(Arg(key, value, positional=True) for key, value in values)
 
 
-def _window(node: Node, names: dict[str, Any]) -> tuple[Arg, ...]:
-    """stride, padding, dilation as PyTorch names them."""
+def _window(node: Node, names: Mapping[str, int | None], pads: bool) -> tuple[Arg, ...]:
+    """stride, padding, dilation as PyTorch names them, with their defaults; `pads` says whether the layer pads."""
     a = node.attrs
-    pad = (a["pad"][0], a["pad"][2]) if layer_pads(node) else (0, 0)
+    pad = (a["pad"][0], a["pad"][2]) if pads else (0, 0)
     found = {"stride": one(a["stride"]), "padding": one(pad)}
     if "dilation" in a:
         found["dilation"] = one(a["dilation"])
     return tuple(Arg(k, found[k], default) for k, default in names.items())
 
 
-def _conv(node: Node, shapes: list[Shape]) -> Layer:
+def _conv(node: Node, shapes: Shapes) -> Layer:
     a = node.attrs
     return Layer(
         "nn.Conv2d",
         (
             *positional(("in_channels", shapes[0][1]), ("out_channels", a["out"])),
             Arg("kernel_size", one(a["kernel"])),
-            *_window(node, {"stride": 1, "padding": 0, "dilation": 1}),
+            *_window(node, {"stride": 1, "padding": 0, "dilation": 1}, layer_pads(node)),
             Arg("groups", a["groups"], 1),
             Arg("bias", a["bias"], True),
         ),
     )
 
 
-def _conv_transpose(node: Node, shapes: list[Shape]) -> Layer:
+def _conv_transpose(node: Node, shapes: Shapes) -> Layer:
     a = node.attrs
     return Layer(
         "nn.ConvTranspose2d",
         (
             *positional(("in_channels", shapes[0][1]), ("out_channels", a["out"])),
             Arg("kernel_size", one(a["kernel"])),
-            *_window(node, {"stride": 1, "padding": 0, "dilation": 1}),
+            *_window(node, {"stride": 1, "padding": 0, "dilation": 1}, layer_pads(node)),
             Arg("output_padding", one(a["output_pad"]), 0),
             Arg("groups", a["groups"], 1),
             Arg("bias", a["bias"], True),
@@ -110,12 +126,12 @@ def _conv_transpose(node: Node, shapes: list[Shape]) -> Layer:
     )
 
 
-def _deform_conv(node: Node, shapes: list[Shape]) -> Layer:
+def _deform_conv(node: Node, shapes: Shapes) -> Layer:
     return Layer("DeformConv2d", _conv(node, shapes).args)
 
 
-def _roi_pool(name: str) -> Callable[[Node, list[Shape]], str]:
-    def call(node: Node, shapes: list[Shape]) -> str:
+def _roi_pool(name: str) -> Callable[[Node, Shapes], str]:
+    def call(node: Node, shapes: Shapes) -> str:
         a = node.attrs
         gamma = f", {{2}}, gamma={literal(a['gamma'])}" if "gamma" in a else ""
         given = ", ".join(f"{key}={literal(a[key])}" for key in ("size", "scale", "samples"))
@@ -124,12 +140,12 @@ def _roi_pool(name: str) -> Callable[[Node, list[Shape]], str]:
     return call
 
 
-def _crop_after(node: Node, shapes: list[Shape]) -> str:
+def _crop_after(node: Node, shapes: Shapes) -> str:
     """Unequal padding of a transposed convolution is cut off its result."""
     return "{0}" if layer_pads(node) else f"F.pad({{0}}, {literal(tuple(-p for p in torch_pads(node.attrs['pad'])))})"
 
 
-def _linear(node: Node, shapes: list[Shape]) -> Layer:
+def _linear(node: Node, shapes: Shapes) -> Layer:
     return Layer(
         "nn.Linear",
         (
@@ -139,7 +155,7 @@ def _linear(node: Node, shapes: list[Shape]) -> Layer:
     )
 
 
-def _batch_norm(node: Node, shapes: list[Shape]) -> Layer:
+def _batch_norm(node: Node, shapes: Shapes) -> Layer:
     a = node.attrs
     return Layer(
         f"nn.BatchNorm{2 if len(shapes[0]) == 4 else 1}d",
@@ -152,7 +168,7 @@ def _batch_norm(node: Node, shapes: list[Shape]) -> Layer:
     )
 
 
-def _layer_norm(node: Node, shapes: list[Shape]) -> Layer:
+def _layer_norm(node: Node, shapes: Shapes) -> Layer:
     a = node.attrs
     return Layer(
         "nn.LayerNorm" if len(shapes[0]) == 2 else "LayerNorm2d",
@@ -164,7 +180,7 @@ def _layer_norm(node: Node, shapes: list[Shape]) -> Layer:
     )
 
 
-def _lrn(node: Node, shapes: list[Shape]) -> Layer:
+def _lrn(node: Node, shapes: Shapes) -> Layer:
     a = node.attrs
     return Layer(
         "nn.LocalResponseNorm",
@@ -190,25 +206,25 @@ def _end_pads(node: Node, shape: Shape) -> tuple[int, int, int, int]:
     return top, ends[0], left, ends[1]
 
 
-def _max_pool(node: Node, shapes: list[Shape]) -> Layer:
+def _max_pool(node: Node, shapes: Shapes) -> Layer:
     a = node.attrs
     return Layer(
         "nn.MaxPool2d",
         (
             Arg("kernel_size", one(a["kernel"]), positional=True),
-            *_window(node, {"stride": None, "padding": 0, "dilation": 1}),
-            Arg("ceil_mode", a["ceil"] and layer_pads(node), False),
+            *_window(node, {"stride": None, "padding": 0, "dilation": 1}, max_pool_pads(node)),
+            Arg("ceil_mode", a["ceil"] and max_pool_pads(node), False),
         ),
     )
 
 
-def _max_pool_pad(node: Node, shapes: list[Shape]) -> str:
-    if layer_pads(node):
+def _max_pool_pad(node: Node, shapes: Shapes) -> str:
+    if max_pool_pads(node):
         return "{0}"
     return f"F.pad({{0}}, {_sides(_end_pads(node, shapes[0]))}, value=float('-inf'))"
 
 
-def _avg_pool(node: Node, shapes: list[Shape]) -> Layer | None:
+def _avg_pool(node: Node, shapes: Shapes) -> Layer | None:
     a = node.attrs
     if not layer_pads(node):
         return None
@@ -216,14 +232,14 @@ def _avg_pool(node: Node, shapes: list[Shape]) -> Layer | None:
         "nn.AvgPool2d",
         (
             Arg("kernel_size", one(a["kernel"]), positional=True),
-            *_window(node, {"stride": None, "padding": 0}),
+            *_window(node, {"stride": None, "padding": 0}, pads=True),
             Arg("ceil_mode", a["ceil"], False),
             Arg("count_include_pad", a["count_pad"], True),
         ),
     )
 
 
-def _avg_pool_call(node: Node, shapes: list[Shape]) -> str:
+def _avg_pool_call(node: Node, shapes: Shapes) -> str:
     """Sides that are padded unlike: counted zeros are padded first, uncounted ones left out of the divisor."""
     a = node.attrs
     return (
@@ -237,30 +253,30 @@ def act(cls: str, call: str) -> Row:
     return Row(lambda node, shapes: Layer(cls), lambda node, shapes: call)
 
 
-def _operands(shapes: list[Shape]) -> str:
+def _operands(shapes: Shapes) -> str:
     return ", ".join(f"{{{i}}}" for i in range(len(shapes)))
 
 
-def _affine(node: Node, shapes: list[Shape]) -> str:
+def _affine(node: Node, shapes: Shapes) -> str:
     a, text = node.attrs, "{0}"
     text += f" ** {literal(a['power'])}" if a["power"] != 1 else ""
     text = f"{literal(a['scale'])} * {text}" if a["scale"] != 1 else text
     return f"{text} + {literal(a['shift'])}" if a["shift"] != 0 else text
 
 
-def _split(node: Node, shapes: list[Shape]) -> str:
+def _split(node: Node, shapes: Shapes) -> str:
     """torch.split gives a tuple whatever the count; one part is the whole."""
     parts = list(node.attrs["parts"])
     return f"torch.split({{0}}, {literal(parts)}, dim=1)" if len(parts) > 1 else "{0}"
 
 
-def _upsample(node: Node, shapes: list[Shape]) -> str:
+def _upsample(node: Node, shapes: Shapes) -> str:
     more = ", align_corners=False" if node.attrs["mode"] == "bilinear" else ""
     scale = tuple(float(s) for s in node.attrs["scale"])
     return f"F.interpolate({{0}}, scale_factor={literal(scale)}, mode={literal(node.attrs['mode'])}{more})"
 
 
-def _crop(node: Node, shapes: list[Shape]) -> str:
+def _crop(node: Node, shapes: Shapes) -> str:
     (top, left), (h, w) = node.attrs["offset"], node.attrs["size"]
     return f"{{0}}[:, :, {literal(top)}:{literal(top + h)}, {literal(left)}:{literal(left + w)}]"
 
@@ -270,7 +286,7 @@ ROWS: dict[str, Row] = {
         _conv,
         before=lambda node, shapes: "{0}" if layer_pads(node) else f"F.pad({{0}}, {_sides(node.attrs['pad'])})",
     ),
-    "conv_transpose": Row(_conv_transpose),
+    "conv_transpose": Row(_conv_transpose, after=_crop_after),
     "deform_conv": Row(
         _deform_conv,
         before=lambda node, shapes: (
@@ -278,7 +294,7 @@ ROWS: dict[str, Row] = {
         ),
     ),
     "linear": Row(_linear),
-    "batch_norm": Row(_batch_norm),
+    "batch_norm": Row(_batch_norm, counters=("num_batches_tracked",)),
     "layer_norm": Row(_layer_norm),
     "channel_scale": Row(lambda node, shapes: Layer("ChannelScale", positional(("channels", shapes[0][1])))),
     "l2_norm": Row(call=lambda node, shapes: f"F.normalize({{0}}, dim=1, eps={literal(node.attrs['eps'])})"),
@@ -299,7 +315,9 @@ ROWS: dict[str, Row] = {
     "hard_sigmoid": act("nn.Hardsigmoid", "F.hardsigmoid({0})"),
     "hard_swish": act("nn.Hardswish", "F.hardswish({0})"),
     "softmax": Row(
-        lambda node, shapes: Layer("nn.Softmax", (Arg("dim", 1),)), lambda node, shapes: "F.softmax({0}, dim=1)"
+        lambda node, shapes: Layer("nn.Softmax", (Arg("dim", 1),)),
+        lambda node, shapes: "F.softmax({0}, dim=1)",
+        layer_in_chains_alone=True,
     ),
     "leaky_relu": Row(lambda node, shapes: Layer("nn.LeakyReLU", (Arg("negative_slope", node.attrs["slope"], 0.01),))),
     "prelu": Row(lambda node, shapes: Layer("nn.PReLU", positional(("num_parameters", shapes[0][1])))),
@@ -329,5 +347,10 @@ ROWS: dict[str, Row] = {
     "max": Row(call=lambda node, shapes: f"torch.stack([{_operands(shapes)}]).amax(0)"),
 }
 
-AFTER: dict[str, Callable[[Node, list[Shape]], str]] = {"conv_transpose": _crop_after}
-"""What is done to a layer's result."""
+
+def row_of(node: Node) -> Row:
+    """How an op is written, of the core or of a plug-in; raises DataError for one that has no row."""
+    row = ROWS.get(node.op) or lowerings("torch").get(node.op)
+    if not isinstance(row, Row):
+        raise DataError("NS601", f"the torch backend has no row for '{node.op}' ({node.path})")
+    return row

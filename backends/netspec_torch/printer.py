@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from netspec.analysis.cost import totals
 from netspec.ir.graph import Graph
 from netspec_torch.classes import Body, Group, Line, Member
 from netspec_torch.entries import Beside
-from netspec_torch.helpers import HELPERS
 from netspec_torch.quote import comment, docstring, is_identifier, literal, string
 
 WIDTH = 120
@@ -27,11 +26,18 @@ def call_of(name: str) -> str:
     return found
 
 
-def render(graph: Graph, groups: Sequence[Group], network: Group, version: str, weights: Beside | None) -> str:
+def render(
+    graph: Graph,
+    groups: Sequence[Group],
+    network: Group,
+    version: str,
+    weights: Beside | None,
+    known: Mapping[str, str],
+) -> str:
     """The whole file: imports, helpers that are used, classes innermost first, the network."""
     classes = [Class(g, _doc(g)) for g in groups] + [Class(network, [graph.title or graph.name])]
     code = "\n\n".join("\n".join(c.code) for c in classes)
-    helpers = _helpers(code)
+    helpers = _helpers(code, known)
     counts = totals(graph.nodes.values())
     outputs = ", ".join(f"{name} ({', '.join(map(str, graph.shape(o.ref)))})" for name, o in graph.outputs.items())
     inputs = ", ".join(f"{n.path} ({', '.join(map(str, n.shape))})" for n in graph.inputs)
@@ -86,14 +92,14 @@ def _load(network: str, weights: Beside) -> str:
     return LOAD.format(name=name, digest=digest, network=network, state=STATES[Path(weights.name).suffix])
 
 
-def _helpers(code: str) -> list[str]:
+def _helpers(code: str, known: Mapping[str, str]) -> list[str]:
     """The helpers that the code uses, and those that these use, which stand before them."""
     found: dict[str, str] = {}
-    used = [name for name in HELPERS if re.search(rf"\b{name}\b", code)]
+    used = [name for name in known if re.search(rf"\b{name}\b", code)]
     for name in used:
-        text = HELPERS[name]
+        text = known[name]
         found |= {} if name in found else {name: text}
-        used += [n for n in HELPERS if n not in used and re.search(rf"\b{n}\b", text)]
+        used += [n for n in known if n not in used and re.search(rf"\b{n}\b", text)]
     return list(reversed(found.values()))
 
 

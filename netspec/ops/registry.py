@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeVar, get_args
 
 from netspec.ops.base import Attrs, OpError, OpResult, Param, ParamType, Shape, Tensor, freeze, normalise
@@ -17,6 +17,7 @@ Kind = Literal["input", "weights", "pool", "norm", "join", "other"]
 """What a picture colours; `weights` are the layers, whose outputs are neurons."""
 
 Rule = Callable[..., OpResult]
+R = TypeVar("R", bound=Rule)
 
 
 class Scaling(NamedTuple):
@@ -47,10 +48,19 @@ ROIS = (5,)
 """The operand of a sample that holds regions of interest: image index, x1, y1, x2, y2."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Facts:
-    """What is known of an op beside its rule; a fact without a safe default has none."""
+@dataclass(kw_only=True, eq=False, repr=False)
+class Op:
+    """A primitive op: a typed function, its rule, with every fact about it; a fact without a safe default has none.
 
+    As a decorator it registers the function under its name (a trailing underscore is dropped).
+    """
+
+    name: str = field(init=False)
+    fn: Rule = field(init=False)
+    params: tuple[Param, ...] = field(init=False)
+    """The attributes, in order."""
+    arity: int | None = field(init=False)
+    """Number of tensors; None for any number (the joins)."""
     kind: Kind
     receptive_field: ReceptiveField
     """Which cells of its input a value depends on."""
@@ -84,16 +94,26 @@ class Facts:
     tolerance: float = 1e-5
     """By which share of the largest value two runtimes may differ."""
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Op(Facts):
-    """A primitive op: its name, its attributes in order, its rule, and the facts about it."""
-
-    name: str
-    fn: Rule
-    params: tuple[Param, ...]
-    arity: int | None
-    """Number of tensors; None for any number (the joins)."""
+    def __call__(self, fn: R) -> R:
+        """Reads the signature: positional-only parameters are tensors, all others attributes; raises TypeError."""
+        name = fn.__name__.rstrip("_")
+        if self.kind not in get_args(Kind):
+            raise TypeError(f"@op of '{name}': kind is one of {', '.join(get_args(Kind))}, not {self.kind!r}")
+        if name in OPS or hasattr(self, "name"):
+            raise TypeError(f"@op of '{name}': there is an op of that name already, or these facts are of another op")
+        signature = inspect.signature(fn).parameters.values()
+        variadic = any(p.kind is p.VAR_POSITIONAL for p in signature)
+        tensors = sum(p.kind is p.POSITIONAL_ONLY for p in signature)
+        if tensors > 1 and self.operands is None:
+            raise TypeError(f"@op of '{name}': with {tensors} tensors it says by `operands` which shapes go together")
+        for alias in (*self.aliases.split(), *self.near_aliases):
+            if alias in ALIASES:
+                raise TypeError(f"@op of '{name}': '{alias}' stands for '{ALIASES[alias][0]}' already")
+            ALIASES[alias] = name, self.near_aliases.get(alias, "")
+        self.name, self.fn, self.arity = name, fn, None if variadic else tensors
+        self.params = tuple(_param(p) for p in signature if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
+        OPS[name] = self
+        return fn
 
     @property
     def manual(self) -> str:
@@ -148,36 +168,8 @@ ALIASES: dict[str, tuple[str, str]] = {}
 _RESULTS: dict[tuple[Rule, tuple[Shape, ...], tuple[tuple[str, str], ...]], OpResult] = {}
 _MOST_RESULTS = 5_000
 
-R = TypeVar("R", bound=Rule)
 
-
-class op(Facts):  # noqa: N801 - a decorator
-    """Registers a function as the primitive op of its name (a trailing underscore is dropped), with its facts."""
-
-    def __call__(self, fn: R) -> R:
-        """Reads the signature: positional-only parameters are tensors, all others attributes; raises TypeError."""
-        name = fn.__name__.rstrip("_")
-        if self.kind not in get_args(Kind):
-            raise TypeError(f"@op of '{name}': kind is one of {', '.join(get_args(Kind))}, not {self.kind!r}")
-        if name in OPS:
-            raise TypeError(f"@op of '{name}': there is an op of that name already")
-        signature = inspect.signature(fn).parameters.values()
-        variadic = any(p.kind is p.VAR_POSITIONAL for p in signature)
-        tensors = sum(p.kind is p.POSITIONAL_ONLY for p in signature)
-        if tensors > 1 and self.operands is None:
-            raise TypeError(f"@op of '{name}': with {tensors} tensors it says by `operands` which shapes go together")
-        for alias in (*self.aliases.split(), *self.near_aliases):
-            if alias in ALIASES:
-                raise TypeError(f"@op of '{name}': '{alias}' stands for '{ALIASES[alias][0]}' already")
-            ALIASES[alias] = name, self.near_aliases.get(alias, "")
-        OPS[name] = Op(
-            **{f.name: getattr(self, f.name) for f in fields(Facts)},
-            name=name,
-            fn=fn,
-            params=tuple(_param(p) for p in signature if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)),
-            arity=None if variadic else tensors,
-        )
-        return fn
+op = Op
 
 
 def _param(p: inspect.Parameter) -> Param:
