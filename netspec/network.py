@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from warnings import warn
 
-from netspec.diagnostics.errors import Diagnostic, Reporter, SpecError, UsageError, did_you_mean
+from netspec.diagnostics.errors import Diagnostic, Reporter, SpecError, UsageError
 from netspec.elaborate import elaborate
 from netspec.elaborate.budget import MAX_NODES, Budget
 from netspec.elaborate.interface import InputSize
-from netspec.ir.graph import Graph
+from netspec.ir.graph import Graph, Node
+from netspec.ir.module import Module
 from netspec.ir.selection import frozen_nodes
-from netspec.passes import NAMED, Pass, inference
-from netspec.passes.resize import ShapeMismatch, resize
-from netspec.syntax.reader import Document, lineage, read_document
+from netspec.passes import apply, inference, named, of_stage, resolve
+from netspec.passes.base import Pass, Stage
+from netspec.passes.resize import resize
+from netspec.passes.rewriter import ShapeMismatch
+from netspec.syntax.reader import Document, lineage, passes_of, read_document
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,9 +54,10 @@ class Network:
         graph: Graph,
         warnings: Sequence[Diagnostic] = (),
         settings: Mapping[str, Any] | None = None,
+        passes: Sequence[Pass] = (),
     ) -> None:
         self.document, self.variant, self.graph = document, variant, graph
-        self.warnings, self.settings = tuple(warnings), dict(settings or {})
+        self.warnings, self.settings, self.passes = tuple(warnings), dict(settings or {}), tuple(passes)
 
     @property
     def name(self) -> str:
@@ -63,12 +67,56 @@ class Network:
     def forget(self) -> None:
         """Lets go of the graphs; the name and the warnings stay."""
         self.graph = Graph(self.graph.name, [], {})
-        self.__dict__.pop("inference", None)
+        for kept in ("unfolded", "module"):
+            self.__dict__.pop(kept, None)
 
     @cached_property
-    def inference(self) -> Graph:
-        """The inference graph: without auxiliary heads and dropout."""
+    def unfolded(self) -> Graph:
+        """The inference graph before the passes that were named: its weights are those that are stored."""
         return inference(self.graph)
+
+    @cached_property
+    def module(self) -> Module:
+        """The inference graph after the passes that were named, and how its weights are made of the stored ones."""
+        return apply(self.passes, Module(self.unfolded))
+
+    @property
+    def inference(self) -> Graph:
+        """The graph that is run: without auxiliary heads and dropout, after the passes that were named."""
+        return self.module.graph
+
+    @property
+    def trained(self) -> Graph:
+        """The training graph; raises UsageError after a pass for inference alone."""
+        if self.passes:
+            said = f"after the pass '{self.passes[0].name}' the network '{self.name}' cannot be trained"
+            raise UsageError(said, "leave out the pass, or what is for training")
+        return self.graph
+
+    @property
+    def shown(self) -> Graph:
+        """The training graph where there is one, else the one that is run."""
+        return self.inference if self.passes else self.graph
+
+    def after(self, passes: Sequence[str]) -> Network:
+        """The network after further passes, by name; raises UsageError, SpecError where one does not fit."""
+        asked = [named(name) for name in passes]
+        graph, warnings = self.graph, self.warnings
+        if of_stage(asked, Stage.TRAINING):
+            graph = self._trained_after(asked)
+            warnings = tuple(d for d in warnings if d.code != "NS406")  # weights that change with the input
+        folding = of_stage([*self.passes, *asked], Stage.INFERENCE)
+        return Network(self.document, self.variant, graph, warnings, self.settings, folding)
+
+    def _trained_after(self, passes: Sequence[Pass]) -> Graph:
+        """The training graph after further passes, at the size that it has."""
+        reporter, before = Reporter(), self.graph
+        if "" not in self.graph.scopes:  # a block alone has the size of its example
+            passes = [*_passes(self.document, self.variant, reporter), *passes]
+            limit = max(MAX_NODES, len(self.graph))
+            declared = elaborate(self.document, self.variant, self.settings, reporter, None, limit, declared_input=True)
+            before = _checked(declared, reporter)
+        return _checked(_rewritten(before, passes, self.graph.inputs, reporter), reporter)
 
     def arrays(
         self,
@@ -83,10 +131,6 @@ class Network:
         With `layers`, patterns of steps (`layer1`, `layer*.0`), those alone come from the checkpoint, without those of
         `exclude`, and all others are seeded. What was chosen of the file is said as a CheckpointWarning.
         """
-        from netspec.weights.initialise import initialise
-
-        if weights is None:
-            return initialise(self.graph if training else self.inference, seed)
         return self.lazy_arrays(seed, weights, training, layers, **choices).all()
 
     def lazy_arrays(
@@ -99,9 +143,11 @@ class Network:
     ) -> Arrays:
         """The same as `arrays`, each tensor made when it is asked for; raises DataError, UsageError."""
         from netspec.weights.initialise import lazily
+        from netspec.weights.lazy import computed
 
         if weights is None:
-            return lazily(self.graph if training else self.inference, seed)
+            stored = lazily(self.stored(training), seed)
+            return stored if training else computed(self.module, stored)
         arrays, found = self.read_weights(weights, seed, training, layers, **choices)
         for text in [*found.notes, *(d.message for d in found.warnings)]:
             warn(text, CheckpointWarning, stacklevel=3)
@@ -118,6 +164,7 @@ class Network:
         """The same as `lazy_arrays`, and what the checkpoint gave, with what is to be said of it."""
         from netspec.weights.checkpoints.load import Choices, drawn, load
         from netspec.weights.initialise import lazily
+        from netspec.weights.lazy import computed
 
         rules = choices.get("rules")
         found = load(
@@ -126,11 +173,16 @@ class Network:
             training,
             Choices(layers, choices.get("exclude", ()), choices.get("checkpoint_key"), Path(rules) if rules else None),
         )
-        if layers is None and not choices.get("exclude"):
-            return found.arrays, found
-        seeded = lazily(self.graph if training else self.inference, seed)
-        found.notes.append(drawn(seeded, found.arrays))
-        return seeded | found.arrays, found
+        arrays = found.arrays
+        if layers is not None or choices.get("exclude"):
+            seeded = lazily(self.stored(training), seed)
+            found.notes.append(drawn(seeded, arrays))
+            arrays = seeded | arrays
+        return arrays if training else computed(self.module, arrays), found
+
+    def stored(self, training: bool = False) -> Graph:
+        """The graph whose weights are drawn, or read from a checkpoint; raises UsageError as `trained` does."""
+        return self.trained if training else self.unfolded
 
     def to_torch(
         self,
@@ -139,33 +191,47 @@ class Network:
         weights: str | Path | None = None,
         layers: Sequence[str] | None = None,
         freeze: Sequence[str] = (),
+        passes: Sequence[str] = (),
         **choices: Unpack[CheckpointChoices],
     ) -> torch.nn.Module:
         """The nn.Module that `netspec compile --to torch` writes, with its weights; raises UsageError, DataError.
 
         `layers` are the steps whose weights come from `weights`, all by default, without those of `exclude`. The steps
         in `freeze` are not trained (Yosinski et al. 2014: transfer of the first n layers, frozen or fine-tuned): their
-        parameters need no gradient, and they stay in eval mode when `train()` is called.
+        parameters need no gradient, and they stay in eval mode when `train()` is called. `passes` are those of `after`.
         """
         from netspec.backend import Options, get
 
+        network = self.after(passes)
+        graph = network.trained if training else network.shown
         module: torch.nn.Module = get("torch").to_module(
-            self.graph,
-            self.lazy_arrays(seed, weights, training, layers, **choices),
+            graph,
+            network.lazy_arrays(seed, weights, training, layers, **choices),
             Options(training=training),
-            frozen_nodes(self.graph, freeze),
+            frozen_nodes(graph, freeze),
         )
         return module
 
-    def to_onnx(self, path: str | Path, seed: int = 0, weights: str | Path | None = None, **options: Any) -> list[Path]:
-        """Writes the inference graph as an ONNX model; gives the files written; `options` are those of `arrays` too."""
+    def to_onnx(
+        self,
+        path: str | Path,
+        seed: int = 0,
+        weights: str | Path | None = None,
+        passes: Sequence[str] = (),
+        **options: Any,
+    ) -> list[Path]:
+        """Writes the inference graph as an ONNX model; gives the files written.
+
+        `passes` are those of `after`; `options` are those of `arrays` too.
+        """
         from netspec.backend import Options, get, origin
 
         names = {"layers", *CheckpointChoices.__annotations__} & set(options)
         known = origin(seed, weights, [name for name, value in options.items() if value])
-        arrays = self.lazy_arrays(seed, weights, **{name: options.pop(name) for name in names})
+        network = self.after(passes)
+        arrays = network.lazy_arrays(seed, weights, **{name: options.pop(name) for name in names})
         chosen = Options(seed=seed, origin=known, **options)
-        written: list[Path] = get("onnx").emit(self.inference, arrays, Path(path), chosen)
+        written: list[Path] = get("onnx").emit(network.inference, arrays, Path(path), chosen)
         return written
 
 
@@ -190,24 +256,30 @@ def build(
         raise
     variant = variant or document.default_variant
     passes = _passes(document, variant, reporter)
-    if graph is not None and passes:
-        # A dense form is made at the size that the layers were written for; the variant's own size comes after.
-        shapes = {str(node.path): node.shape for node in graph.inputs}
-        graph = None  # two large graphs at once are more than a check may take
+    if graph is not None and of_stage(passes, Stage.TRAINING):
+        inputs, graph = graph.inputs, None  # two large graphs at once are more than a check may take
         graph = elaborate(document, variant, settings, reporter, None, max_nodes, declared_input=True)
         if graph is not None:
-            for rewrite in passes:
-                graph = rewrite(graph).check()
-            try:
-                graph = resize(graph, shapes).check()
-            except ShapeMismatch as e:
-                reporter.error(e.error.code, f"{e.node.path}: {e}", e.node.span, e.error.help)
+            graph = _rewritten(graph, passes, inputs, reporter)
     checked = _checked(graph, reporter)
     if input is not None or settings:
         from netspec.check.input_notes import note_inputs
 
         note_inputs(document, variant, (settings or {}) if input is not None else {}, checked, reporter, max_nodes)
-    return Network(document, variant, checked, _warnings(reporter), settings)
+    return Network(document, variant, checked, _warnings(reporter), settings, of_stage(passes, Stage.INFERENCE))
+
+
+def _rewritten(graph: Graph, passes: Sequence[Pass], inputs: Sequence[Node], reporter: Reporter) -> Graph | None:
+    """A training graph after passes, which are made at the size that its layers were written for; None after an error.
+
+    The size of `inputs` comes after: a fully convolutional form gives maps of scores there.
+    """
+    try:
+        module = apply(of_stage(passes, Stage.TRAINING), Module(graph))
+        return resize(Module(module.graph), {str(node.path): node.shape for node in inputs}).check().graph
+    except ShapeMismatch as e:
+        reporter.error(e.error.code, f"{e.node.path}: {e}", e.node.span, e.error.help)
+        return None
 
 
 def _checked(graph: Graph | None, reporter: Reporter) -> Graph:
@@ -247,14 +319,8 @@ def build_block(
 
 def _passes(document: Document, variant: str | None, reporter: Reporter) -> list[Pass]:
     """What the variant, or what it is `of`, asks for under `passes`."""
-    found: list[Pass] = []
     chain = lineage(document, variant, reporter) if variant is not None else []
-    for name in next((v.passes for v in reversed(chain) if v.passes), ()):
-        if name.text in NAMED:
-            found.append(NAMED[name.text])
-        else:
-            reporter.error("NS202", f"there is no pass '{name.text}'", name.span, did_you_mean(name.text, NAMED))
-    return found
+    return resolve(((name.text, name.span) for name in passes_of(chain)), reporter)
 
 
 def load(

@@ -10,7 +10,7 @@ from netspec import __version__
 from netspec.backend import DEFAULTS, Options
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.scope_tree import Region, tree
-from netspec.passes.drop_heads import drop_heads
+from netspec.passes import without_heads
 from netspec_torch.classes import Body, Group, Line, Member
 from netspec_torch.entries import Beside
 from netspec_torch.helpers import HELPERS
@@ -24,7 +24,7 @@ def source(graph: Graph, options: Options = DEFAULTS, weights: Beside | None = N
 
     `weights` is the file of weights next to it, which its function `load` takes; without one there is none.
     """
-    kept = graph if options.training else drop_heads(graph)
+    kept = graph if options.training else without_heads(graph)
     return Emitter(kept).source(__version__, weights)
 
 

@@ -49,6 +49,6 @@ def entries(graph: Graph, arrays: Mapping[str, np.ndarray], copied: bool) -> Ite
 
 def held(graph: Graph, arrays: Mapping[str, np.ndarray]) -> Graph:
     """The graph without the nodes whose weights are not given (heads that are left out)."""
-    from netspec.passes.drop_heads import drop_heads
+    from netspec.passes import without_heads
 
-    return graph if all(key in arrays for key in graph.tensors()) else drop_heads(graph)
+    return graph if all(key in arrays for key in graph.tensors()) else without_heads(graph)

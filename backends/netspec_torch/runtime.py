@@ -13,7 +13,7 @@ from netspec import __version__
 from netspec.backend import DEFAULTS, Options, Result
 from netspec.diagnostics.errors import DataError, MissingError, UsageError
 from netspec.ir.graph import Graph
-from netspec.passes.drop_heads import drop_heads
+from netspec.passes import without_heads
 from netspec.running.convert import fit
 from netspec.running.ports import Port
 from netspec.running.sizes import check
@@ -30,7 +30,7 @@ def to_module(
 
     The nodes at the paths of `frozen` are not trained: neither their parameters nor their statistics change.
     """
-    kept = graph if options.training else drop_heads(graph)
+    kept = graph if options.training else without_heads(graph)
     emitter = Emitter(kept)
     text = emitter.source(__version__)
     nodes = kept.nodes

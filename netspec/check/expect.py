@@ -96,7 +96,9 @@ class _Verifier:
             "params": lambda: counts.params,
             "macs": lambda: counts.macs,
             "neurons": lambda: neurons(self.graph),
-            "train_params": lambda: totals(self.network.graph.nodes.values()).params - counts.params,
+            "train_params": lambda: (
+                totals(self.network.graph.nodes.values()).params - totals(self.network.unfolded.nodes.values()).params
+            ),
         }
         for key, tree in expect.entries:
             if key.text in known:

@@ -10,12 +10,15 @@ from netspec.diagnostics.errors import Reporter
 from netspec.elaborate import elaborate
 from netspec.elaborate.budget import Budget
 from netspec.elaborate.document import inputs_of
-from netspec.ir.graph import Graph, GraphError, Node
+from netspec.ir.graph import Graph, Node
+from netspec.ir.module import Module
 from netspec.ops import Shape
-from netspec.ops.base import OpError, show
-from netspec.passes import NAMED, inference
-from netspec.passes.resize import ShapeMismatch, resize
-from netspec.syntax.reader import Document, lineage
+from netspec.ops.base import show
+from netspec.passes import NAMED, inference, of_stage
+from netspec.passes.base import Stage
+from netspec.passes.resize import resize
+from netspec.passes.rewriter import ShapeMismatch
+from netspec.syntax.reader import Document, lineage, passes_of
 
 
 def note_inputs(
@@ -66,12 +69,13 @@ def _features(node: Node, before: Graph) -> int | None:
 def _keeps(document: Document, variant: str | None, before: Graph, shapes: Mapping[str, Shape], own: str) -> str:
     """What keeps the weights: a pass, and the variant that has it."""
     sizes = {key: prod(map(int, shape)) for key, (shape, _, _) in before.tensors().items()}
-    for name, rewrite in NAMED.items():
+    for keeping in of_stage(NAMED.values(), Stage.TRAINING):
+        name = keeping.name
         try:
-            form = rewrite(before).check()
-        except (OpError, GraphError):
+            form = Module(keeping(Module(before)).graph)
+        except ShapeMismatch:
             continue
-        if {key: prod(map(int, shape)) for key, (shape, _, _) in form.tensors().items()} != sizes:
+        if {key: prod(map(int, shape)) for key, (shape, _, _) in form.graph.tensors().items()} != sizes:
             continue
         of = variant or document.default_variant
         having = next((v for v in document.variants if _has(document, v, name) and of in _chain(document, v)), None)
@@ -92,4 +96,4 @@ def _chain(document: Document, variant: str) -> list[str]:
 
 def _has(document: Document, variant: str, name: str) -> bool:
     chain = lineage(document, variant, Reporter())
-    return any(p.text == name for p in next((v.passes for v in reversed(chain) if v.passes), ()))
+    return any(p.text == name for p in passes_of(chain))

@@ -71,7 +71,7 @@ def command(
     if target == "json":
         from netspec.ir.json import to_json
 
-        text = to_json(network.graph if training else network.inference)
+        text = to_json(network.trained if training else network.inference)
         written = _write(text, output, f"{network.name}.json")
     else:
         from netspec.backend import Options, able, origin
@@ -80,7 +80,7 @@ def command(
         path = Path(output or f"{network.name}{backend.suffix}")
         known = origin(weights.seed, weights.file, weights.choices)
         chosen = Options(opset, dtype, functions, external_data, training, weights.seed, not no_weights, known)
-        graph = network.graph if training or target == "torch" else network.inference
+        graph = network.trained if training else network.shown if target == "torch" else network.inference
         arrays = {} if no_weights else weights.arrays(network, request, training)
         written = backend.emit(graph, arrays, path, chosen)
         said = backend.note(graph, chosen) if hasattr(backend, "note") and not request.quiet else ""

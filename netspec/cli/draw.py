@@ -77,15 +77,15 @@ def command(output: str | None, kind: str | None, inference: bool, other: str | 
     view = View(*(options.pop(name) for name in ("depth", "collapse", "expand", "show", "heat", "unfold", "direct")))
     request = Request.of(options)
     network = request.network()
-    graph, name = network.inference if inference else network.graph, network.name
+    graph, name = network.inference if inference else network.shown, network.name
     if request.settings and "" not in graph.scopes:  # a block alone says all its arguments
         said = ", ".join(f"{key}={value}" for key, value in request.settings.items())
         graph.title = f"{graph.title or graph.name} ({said})"
     if other is None:
         data = draw(graph, kind, view)
     else:
-        before = replace(request, spec=other, variant=None, settings={}, input_size=None).network()
-        data = render(difference(before.inference if inference else before.graph, graph, view), kind)
+        before = replace(request, spec=other, variant=None, settings={}, input_size=None, passes=()).network()
+        data = render(difference(before.inference if inference else before.shown, graph, view), kind)
         name = f"{before.name}-{name}"
     why = too_large(data.decode()) if kind == "mermaid" else shrunk(data) if kind == "png" else ""
     if why and not request.quiet:

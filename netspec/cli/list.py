@@ -17,15 +17,15 @@ from netspec.cli.options import out, write_result
     epilog="\b\nExamples:\n  netspec list specs\n  netspec list specs VGG16\n  netspec list ops\n"
     "  netspec list specs -f json",
 )
-@click.argument("what", type=click.Choice(["specs", "blocks", "ops", "backends"]), default="specs")
+@click.argument("what", type=click.Choice(["specs", "blocks", "ops", "passes", "backends"]), default="specs")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("-f", "--format", "kind", type=click.Choice(["text", "json"]), default="text")
 def command(what: str, names: tuple[str, ...], kind: str) -> int:
-    """List the shipped specs (every variant), blocks, ops or backends.
+    """List the shipped specs (every variant), blocks, ops, passes or backends.
 
     With a NAME, as it is spelled anywhere, those that it may mean, the nearest first.
     """
-    rows = list({"specs": specs, "blocks": blocks, "ops": ops, "backends": backends}[what]())
+    rows = list({"specs": specs, "blocks": blocks, "ops": ops, "passes": passes, "backends": backends}[what]())
     if names:
         rows = chosen(rows, " ".join(names), what)
     if kind == "json":
@@ -114,6 +114,14 @@ def ops() -> Iterator[dict[str, Any]]:
                 "arguments": " ".join(first) + (f" | {' '.join(named)}" if named else ""),
                 "manual": op.summary,
             }
+
+
+def passes() -> Iterator[dict[str, Any]]:
+    """A row for every pass that `--pass` and a variant may name."""
+    from netspec.passes import NAMED
+
+    for name in sorted(NAMED):
+        yield {"name": name, "graph": NAMED[name].stage.value, "summary": NAMED[name].doc}
 
 
 def backends() -> Iterator[dict[str, Any]]:

@@ -89,6 +89,13 @@ def spec_options(fn: F, input: Callable[[F], F] = INPUT) -> F:
             click.option("-s", "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a param."),
             input,
             click.option(
+                "--pass",
+                "passes",
+                multiple=True,
+                metavar="NAME",
+                help="Run a pass, such as fold_batch_norm; `netspec list passes` shows them.",
+            ),
+            click.option(
                 "-I",
                 "include",
                 multiple=True,
@@ -191,6 +198,7 @@ class Request:
     variant: str | None
     settings: dict[str, str]
     input_size: InputSize | None
+    passes: tuple[str, ...]
     include: tuple[Path, ...]
     max_nodes: int
     strict: bool
@@ -212,6 +220,7 @@ class Request:
             options.pop("variant"),
             settings,
             options.pop("input_size"),
+            options.pop("passes"),
             tuple(map(Path, options.pop("include"))),
             options.pop("max_nodes"),
             options.pop("strict"),
@@ -233,7 +242,7 @@ class Request:
     def network(self) -> Network:
         """Compiles it; warnings are printed; raises SpecError, UsageError."""
         try:
-            network = self._compiled()
+            network = self._compiled().after(self.passes)
         except SpecError as e:
             raise SpecError(d for d in e.diagnostics if d.severity == "error") from None if self.quiet else e
         warn(network.warnings, self)

@@ -172,7 +172,7 @@ def _file(options: Mapping[str, Any]) -> Model:
 
     if options["backend"] != "onnx":
         raise UsageError("an .onnx file runs in onnxruntime", "--backend onnx")
-    if options["variant"] or options["settings"] or options["weights"].file or options["include"]:
+    if options["variant"] or options["settings"] or options["weights"].file or options["include"] or options["passes"]:
         raise UsageError("an .onnx file has its weights and its layers already", "these options go with a spec")
     path = Path(options["spec"])
     if not path.is_file():

@@ -29,7 +29,7 @@ def command(depth: int | None, kind: str, training: bool, output: str | None, **
     own = {"json": (".json",), "csv": (".csv",)}
     check_suffix(output, "text" if kind == "text" else kind.upper(), *own.get(kind, ()))
     network = Request.of(options).network()
-    graph = network.graph if training else network.inference
+    graph = network.trained if training else network.inference
     if kind == "text":
         terminal = sys.stdout.isatty() and output in (None, "-")
         width = shutil.get_terminal_size().columns if terminal else 160

@@ -17,7 +17,7 @@ from netspec.elaborate.state import Context, Run, Where
 from netspec.elaborate.symbols import ERROR, CallFrame, DependsOnError, SymbolTable, Tensors
 from netspec.elaborate.values import Env, SemanticError
 from netspec.ir.graph import Graph, Output
-from netspec.passes.scopes import carried
+from netspec.passes.rewriter import live_scopes
 from netspec.syntax.reader import Document
 from netspec.syntax.step_reader import BlockDecl, Step
 from netspec.syntax.tree import Map, Scalar, Seq, Tree
@@ -125,7 +125,7 @@ def _build(run: Run, decl: BlockDecl, args: Tree | None, chosen: Map | None, siz
     nodes = dead_steps(run, outputs)
     if nodes is None:
         return None
-    scopes = carried(run.scopes.values(), nodes, {})
+    scopes = live_scopes(run.scopes.values(), nodes)
     return Graph(decl.name, nodes, outputs, scopes, decl.doc).check()
 
 

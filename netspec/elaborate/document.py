@@ -22,7 +22,7 @@ from netspec.elaborate.symbols import CallFrame, DependsOnError, Symbol, SymbolT
 from netspec.elaborate.values import Env, SemanticError
 from netspec.ir.graph import Graph
 from netspec.ops import Shape
-from netspec.passes.scopes import carried
+from netspec.passes.rewriter import live_scopes
 from netspec.syntax.reader import RESERVED_VARIANT_KEYS, Document, Variant, lineage
 from netspec.syntax.step_reader import ParamDecl
 from netspec.syntax.yaml_reader import parse
@@ -116,7 +116,7 @@ def _network(
     if nodes is None:
         return None
     title = next((v.title for v in reversed(chain) if v.title), doc.title)
-    scopes = carried(run.scopes.values(), nodes, {})
+    scopes = live_scopes(run.scopes.values(), nodes)
     return Graph(variant or doc.name, nodes, outputs, scopes, title).check()
 
 

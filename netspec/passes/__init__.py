@@ -1,25 +1,61 @@
-"""Passes: in goes a graph; out comes another with the same outputs, each pass one file."""
+"""Passes, each in one file: in goes a module, a graph with its weights; out comes one that computes the same."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 
+from netspec.diagnostics.errors import Reporter, Span, UsageError, did_you_mean
 from netspec.ir.graph import Graph
+from netspec.ir.module import Module
+from netspec.passes.base import Pass, Stage
 from netspec.passes.drop_dropout import drop_dropout
 from netspec.passes.drop_heads import drop_heads
 from netspec.passes.fc_to_conv import fc_to_conv
+from netspec.passes.fold_batch_norm import fold_batch_norm
 
-Pass = Callable[[Graph], Graph]
+PASSES: tuple[Pass, ...] = (fc_to_conv, drop_heads, drop_dropout, fold_batch_norm)
+"""Every pass, in the order in which they run."""
 
-INFERENCE: tuple[Pass, ...] = (drop_heads, drop_dropout)
-"""What makes the inference graph of a training graph, in order."""
+NAMED: dict[str, Pass] = {p.name: p for p in PASSES if p.named}
+"""What `--pass` and a variant's `passes` may name."""
 
-NAMED: dict[str, Pass] = {"fc_to_conv": fc_to_conv}
-"""What a variant may ask for under `passes`."""
+
+def named(name: str) -> Pass:
+    """The pass of that name; raises UsageError."""
+    if name not in NAMED:
+        raise UsageError(f"there is no pass '{name}'", did_you_mean(name, NAMED))
+    return NAMED[name]
+
+
+def resolve(names: Iterable[tuple[str, Span]], reporter: Reporter) -> list[Pass]:
+    """The passes that a spec names, each with its place; an unknown one is reported."""
+    found = []
+    for name, place in names:
+        if name in NAMED:
+            found.append(NAMED[name])
+        else:
+            reporter.error("NS202", f"there is no pass '{name}'", place, did_you_mean(name, NAMED))
+    return found
+
+
+def of_stage(passes: Iterable[Pass], stage: Stage) -> list[Pass]:
+    """Those of these passes that take the graph of a stage, once each, in the order in which they run."""
+    asked = set(passes)
+    return [p for p in PASSES if p in asked and p.stage is stage]
+
+
+def apply(passes: Sequence[Pass], module: Module) -> Module:
+    """The module after these passes, each proved; raises ShapeMismatch."""
+    for p in passes:
+        module = p(module)
+    return module
+
+
+def without_heads(graph: Graph) -> Graph:
+    """The graph without auxiliary heads; itself where it has none."""
+    return drop_heads.run(Module(graph)).graph
 
 
 def inference(graph: Graph) -> Graph:
     """The graph that is run after training: no auxiliary heads, no dropout."""
-    for rewrite in INFERENCE:
-        graph = rewrite(graph).check()
-    return graph
+    return apply([p for p in PASSES if p.stage is Stage.INFERENCE and not p.named], Module(graph)).graph

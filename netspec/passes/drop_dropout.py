@@ -6,26 +6,20 @@ Case 2: an output that names such a node names its operand instead; a scope that
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 
-from netspec.ir.graph import Graph, Ref
-from netspec.ops import OPS
-from netspec.passes.scopes import carried
+from netspec.ir.graph import Node, Ref
+from netspec.ir.module import Module
+from netspec.ops import OPS, Tensor
+from netspec.passes.base import Stage, graph_pass
+from netspec.passes.rewriter import rewrite
 
 
-def drop_dropout(graph: Graph) -> Graph:
-    """The graph without dropout and drop_path; itself where it has none."""
-    if not any(OPS[node.op].only_in_training for node in graph.nodes.values()):
-        return graph
-    source: dict[Ref, Ref] = {}
-    nodes = []
-    for node in graph.nodes.values():
-        inputs = tuple(source.get(ref, ref) for ref in node.inputs)
-        if OPS[node.op].only_in_training:
-            source[Ref(node.path)] = inputs[0]
-        else:
-            nodes.append(node if inputs == node.inputs else replace(node, inputs=inputs))
-    outputs = {name: replace(o, ref=source.get(o.ref, o.ref)) for name, o in graph.outputs.items()}
+@graph_pass(stage=Stage.INFERENCE, named=False)
+def drop_dropout(module: Module) -> Module:
+    """Leaves out `dropout`, `drop_path` and the like, which do nothing at inference."""
 
-    scopes = carried(graph.scopes.values(), {n.path for n in nodes}, source)
-    return Graph(graph.name, nodes, outputs, scopes, graph.title)
+    def visit(node: Node, operands: Sequence[Tensor]) -> Node | Ref:
+        return node.inputs[0] if OPS[node.op].only_in_training else node
+
+    return rewrite(module, visit)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from netspec.ir.graph import Graph
-from netspec.passes.scopes import carried
+from collections.abc import Sequence
+
+from netspec.ir.graph import Node
+from netspec.ir.module import Module
+from netspec.ops import Tensor
+from netspec.passes.base import Stage, graph_pass
+from netspec.passes.rewriter import rewrite
 
 
-def drop_heads(graph: Graph) -> Graph:
-    """The graph without auxiliary heads; itself where it has none."""
-    outputs = {name: o for name, o in graph.outputs.items() if not o.training_only}
-    needed = graph.above(o.ref.node for o in outputs.values())
-    nodes = [n for n in graph.nodes.values() if n.path in needed or n.op == "input"]
-    if len(nodes) == len(graph) and len(outputs) == len(graph.outputs):
-        return graph
-    scopes = carried(graph.scopes.values(), {n.path for n in nodes}, {})
-    return Graph(graph.name, nodes, outputs, scopes, graph.title)
+@graph_pass(stage=Stage.INFERENCE, named=False)
+def drop_heads(module: Module) -> Module:
+    """Leaves out the auxiliary heads: outputs of training alone, and what serves nothing else."""
+    outputs = {name: o for name, o in module.graph.outputs.items() if not o.training_only}
+    needed = module.graph.above(o.ref.node for o in outputs.values())
+
+    def visit(node: Node, operands: Sequence[Tensor]) -> Node | None:
+        return node if node.path in needed or node.op == "input" else None
+
+    return rewrite(module, visit, outputs)

@@ -1,38 +1,74 @@
 """Turns fully connected layers into convolutions, so that larger images give maps of scores.
 
-The dense form of VGG (Simonyan and Zisserman 2014, section 3.2): the first layer becomes a convolution whose kernel
-is the whole map, every later one a 1x1 convolution.
+The fully convolutional form of VGG (Simonyan and Zisserman 2014, section 3.2): the first layer becomes a convolution
+whose kernel is the whole map, every later one a 1x1 convolution.
 Case 1: `flatten` of C x H x W goes; a `linear` that reads it becomes a valid `conv` with an H x W kernel.
 Case 2: a `linear` that reads a value which stands for C x 1 x 1 now becomes a 1x1 `conv`.
 Case 3: elementwise ops between them keep their attributes and get new shapes.
+Refused: an op between them to which the C*H*W numbers of a map are not what its C channels are (`softmax`, norms).
 Weights keep their names; a checkpoint's matrix is reshaped (`reshape: true` in its rule).
 """
 
 from __future__ import annotations
 
-from netspec.ir.graph import Graph, Node, Ref
-from netspec.ops import OPS, Tensor
-from netspec.passes.scopes import carried
+from collections.abc import Sequence
+from dataclasses import replace
+
+from netspec.ir.graph import Node, Ref
+from netspec.ir.module import Module, Weight
+from netspec.ops import OpError, Tensor
+from netspec.passes.base import Stage, graph_pass
+from netspec.passes.rewriter import ShapeMismatch, rewrite
+
+ELEMENTWISE = (
+    *(
+        "relu",
+        "relu6",
+        "leaky_relu",
+        "sigmoid",
+        "tanh",
+        "silu",
+        "gelu",
+        "hard_sigmoid",
+        "hard_swish",
+        "affine",
+        "identity",
+    ),
+    *("dropout", "drop_path", "add", "mul", "mean", "max", "concat"),
+)
+"""What does the same to numbers in a row and to those of a map; channels are concatenated in the order of the rows."""
 
 
-def fc_to_conv(graph: Graph) -> Graph:
-    """The graph with `flatten` and `linear` replaced by convolutions; outputs become C x H x W maps."""
-    done: dict[str, Node] = {}
-    source: dict[Ref, Ref] = {}
-    for node in graph.nodes.values():
-        inputs = tuple(source.get(ref, ref) for ref in node.inputs)
-        operands = [Tensor(done[r.node].shapes[r.out]) for r in inputs]
+@graph_pass(stage=Stage.TRAINING, named=True)
+def fc_to_conv(module: Module) -> Module:
+    """Replaces `flatten` and `linear` by convolutions; outputs become C x H x W maps."""
+    before = module.graph.nodes
+    weights: dict[str, Weight] = {}
+
+    def visit(node: Node, operands: Sequence[Tensor]) -> Node | Ref:
         if node.op == "flatten" and operands[0].rank == 4:
-            source[Ref(node.path)] = inputs[0]
-            continue
-        op, attrs = node.op, dict(node.attrs)
-        if op == "linear" and operands[0].rank == 4:
-            _, _, height, width = operands[0].shape
-            op, attrs = "conv", {"out": attrs["out"], "kernel": (height, width), "bias": attrs["bias"]}
-        rule = OPS[op].infer(operands, attrs)
-        done[node.path] = Node(node.path, op, inputs, rule.attrs, rule, node.weights_at, node.init, node.span, node.doc)
-    outputs = {
-        name: type(o)(source.get(o.ref, o.ref), o.loss_weight, o.training_only) for name, o in graph.outputs.items()
-    }
-    scopes = carried(graph.scopes.values(), done, source)
-    return Graph(graph.name, done, outputs, scopes, graph.title)
+            return node.inputs[0]
+        if node.op == "linear":
+            return _convolution(node, operands[0], module, weights)
+        if node.op not in ELEMENTWISE and any(
+            operand.rank > 1 and operand.shape[1] != module.graph.shape(ref)[1]
+            for operand, ref in zip(operands, before[node.path].inputs, strict=True)
+        ):
+            said = f"'{node.op}' reads a flattened map, whose channels are not what its numbers are"
+            raise ShapeMismatch(node, OpError(said, "fc_to_conv takes linear layers with elementwise ops between them"))
+        return node
+
+    return rewrite(module, visit, weights=weights)
+
+
+def _convolution(node: Node, operand: Tensor, module: Module, weights: dict[str, Weight]) -> Node:
+    """The convolution in place of a `linear` that reads a map; its weight is added to those that the pass computes."""
+    key, matrix = f"{node.weights_at}.weight", node.rule.weights["weight"]
+    shape = matrix if operand.rank == 2 else (matrix[0], *operand.shape[1:])
+    weight = weights.setdefault(key, module.weight(key, matrix).reshaped(shape))
+    if weight.shape != shape:
+        raise ShapeMismatch(node, OpError("layers with these weights read maps of different sizes"))
+    if operand.rank == 2:
+        return node
+    attrs = {"out": matrix[0], "kernel": operand.shape[2:], "bias": node.attrs["bias"]}
+    return replace(node, op="conv", attrs=attrs)

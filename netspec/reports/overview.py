@@ -24,7 +24,7 @@ def of_network(network: Network, argument: str) -> str:
     alone = "" in network.graph.scopes
     title = graph.title if alone else document.title_of(variant)
     source = "" if alone else document.source_of(variant)
-    counts, trained = totals(graph.nodes.values()), totals(network.graph.nodes.values())
+    counts, trained = totals(graph.nodes.values()), totals(network.shown.nodes.values())
     more = f" ({trained.params - counts.params:,} more in training)" if trained.params > counts.params else ""
     lines: list[tuple[str, str]] = [
         ("source", source),

@@ -359,6 +359,11 @@ def _variant(key: Scalar, value: Tree, bad: set[int]) -> Variant:
     )
 
 
+def passes_of(chain: Sequence[Variant]) -> tuple[Scalar, ...]:
+    """What the last variant of a lineage, or what it is `of`, asks for under `passes`."""
+    return next((variant.passes for variant in reversed(chain) if variant.passes), ())
+
+
 def lineage(doc: Document, variant: str, reporter: Reporter) -> list[Variant]:
     """A variant and what it is `of`, the most basic first."""
     chain: list[Variant] = []

@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import Any
 
 import numpy as np
+
+from netspec.ir.module import Module
 
 AHEAD = 64 * 2**20
 """Bytes of arrays that are made before their turn."""
@@ -55,6 +58,20 @@ class Arrays(Mapping[str, np.ndarray]):
         """All of them at once, made on all cores."""
         with ThreadPoolExecutor() as pool:  # numpy draws outside the interpreter's lock
             return dict(zip(self.lazy, pool.map(self.__getitem__, self.lazy), strict=True))
+
+
+def computed(module: Module, stored: Arrays) -> Arrays:
+    """The weights of a module, each made of the stored ones when it is asked for."""
+    if not module.computed:
+        return stored
+    found: dict[str, Lazy] = {}
+    for key, (shape, _, _) in module.graph.tensors().items():
+        if key in module.computed:
+            make = partial(module.computed[key].make, stored.__getitem__)
+            found[key] = Lazy(tuple(map(int, shape)), np.dtype(np.float32), make)
+        else:
+            found[key] = stored.lazy[key]
+    return Arrays(found)
 
 
 def shape_of(arrays: Mapping[str, np.ndarray], key: str) -> tuple[int, ...] | None:

@@ -48,7 +48,7 @@ class Loaded:
 def load(network: Network, path: Path, training: bool = False, choices: Choices | None = None) -> Loaded:
     """The weights of a network out of a checkpoint; raises DataError, UsageError, SpecError (of rules)."""
     choices = choices or Choices()
-    graph = network.graph if training else network.inference
+    graph = network.stored(training)
     only = selected(graph, choices)
     shapes = network.graph.tensors()
     need = Need(4 * sum(_count(shape) for shape, _, _ in shapes.values()), len(shapes))

@@ -1,0 +1,70 @@
+"""A module: a graph, and how each of its weights is made of the stored ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import prod
+from typing import TYPE_CHECKING
+
+from netspec.ir.graph import Graph, GraphError
+from netspec.ops import Shape
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Stored = Callable[[str], "np.ndarray"]
+"""Gives a weight as it was drawn or read, by the key that it had before any pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """A tensor that is not made yet: its shape, and what makes it of the stored ones (all are float32)."""
+
+    shape: Shape
+    make: Callable[[Stored], np.ndarray]
+
+    @classmethod
+    def of(cls, key: str, shape: Shape) -> Weight:
+        """The stored tensor of that key, as it is."""
+        return cls(shape, lambda stored: stored(key))
+
+    def reshaped(self, shape: Shape) -> Weight:
+        """The same numbers, in row-major order, in another shape; raises GraphError for another count."""
+        if prod(map(int, self.shape)) != prod(map(int, shape)):
+            raise GraphError(f"a weight of shape {self.shape} cannot become one of {shape}")
+        sizes, make = tuple(map(int, shape)), self.make
+        return Weight(shape, lambda stored: make(stored).reshape(sizes))
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A graph with its weights; one that is not `computed` is the stored tensor of its key."""
+
+    graph: Graph
+    computed: Mapping[str, Weight] = field(default_factory=dict)
+
+    def weight(self, key: str, shape: Shape) -> Weight:
+        """The weight of a key of the graph, which has this shape there."""
+        return self.computed.get(key) or Weight.of(key, shape)
+
+    def check(self, before: Module | None = None) -> Module:
+        """Proves the graph, and that each weight is there in its shape; returns itself; raises GraphError.
+
+        A weight is computed, or it is one of the module `before` a pass.
+        """
+        self.graph.check()
+        if before is not None and before.graph is self.graph and before.computed is self.computed:
+            return self
+        tensors = self.graph.tensors()
+        known: dict[str, Shape] | None = None
+        if before is not None:
+            known = {key: shape for key, (shape, _, _) in before.graph.tensors().items()}
+        for key, (shape, _, _) in tensors.items():
+            made = self.computed[key].shape if key in self.computed else shape if known is None else known.get(key)
+            if made != shape:
+                said = "is not there" if made is None else f"has the shape {made}"
+                raise GraphError(f"the weight {key} of shape {shape} {said}")
+        if left := self.computed.keys() - tensors.keys():
+            raise GraphError(f"the weight {min(left)} is computed, but no node has it")
+        return self

@@ -1,0 +1,44 @@
+"""What a pass is: a function of a module, with what is known of it beside it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from netspec.ir.module import Module
+
+
+class Stage(Enum):
+    """Which graph a pass takes."""
+
+    TRAINING = "training"
+    """The graph that is trained; what comes of it is trained, drawn and loaded: its weights keep keys and numbers."""
+    INFERENCE = "inference"
+    """The graph that is run; its weights may be computed of others, and it is not trained afterwards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """A function of a module, which keeps what it computes."""
+
+    name: str
+    run: Callable[[Module], Module]
+    stage: Stage
+    named: bool
+    """Whether it runs where a variant or an option names it, rather than always."""
+
+    @property
+    def doc(self) -> str:
+        """The first sentence of its docstring."""
+        return inspect.cleandoc(self.run.__doc__ or "").split("\n\n")[0].replace("\n", " ")
+
+    def __call__(self, module: Module) -> Module:
+        """The module after the pass, which is proved; raises ShapeMismatch."""
+        return self.run(module).check(module)
+
+
+def graph_pass(*, stage: Stage, named: bool) -> Callable[[Callable[[Module], Module]], Pass]:
+    """Makes a Pass of a function, by whose name it is called."""
+    return lambda run: Pass(run.__name__, run, stage, named)

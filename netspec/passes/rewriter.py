@@ -1,0 +1,112 @@
+"""The rewriter: every pass says what becomes of one node, and the rest of the module follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from netspec.ir.graph import Graph, GraphError, Node, Output, Ref, Scope, holders
+from netspec.ir.module import Module, Weight
+from netspec.ops import OpError, Tensor, lookup
+
+Visit = Callable[[Node, Sequence[Tensor]], Node | Ref | None]
+"""What becomes of a node, whose operands are those that it has now: a node, a value that replaces it, or nothing."""
+
+
+class ShapeMismatch(Exception):
+    """A node cannot take the shapes that a pass gives it."""
+
+    def __init__(self, node: Node, error: OpError) -> None:
+        super().__init__(str(error))
+        self.node, self.error = node, error
+
+
+def rewrite(
+    module: Module,
+    visit: Visit,
+    outputs: Mapping[str, Output] | None = None,
+    weights: Mapping[str, Weight] | None = None,
+) -> Module:
+    """The module with every node, in source order, replaced by what `visit` gives; itself where nothing changes.
+
+    Readers of a node follow to the value that replaces it, as do outputs and scopes; what is computed from a node that
+    is dropped is dropped too, and so is a scope that holds nothing. Shapes are inferred again where operands or
+    attributes changed. `outputs` are those that stay, all by default; `weights` are those that the pass computes.
+    Raises ShapeMismatch for a node that cannot take its operands.
+    """
+    graph = module.graph
+    done: dict[str, Node] = {}
+    values: dict[Ref, Ref] = {}
+    changed: set[str] = set()
+    for node in graph.nodes.values():
+        current = node
+        if any(ref in values for ref in node.inputs):
+            current = replace(node, inputs=tuple(values.get(ref, ref) for ref in node.inputs))
+        if any(ref.node not in done for ref in current.inputs):
+            changed.add(node.path)
+            continue
+        operands = [Tensor(done[ref.node].shapes[ref.out]) for ref in current.inputs]
+        made = visit(current, operands)
+        if isinstance(made, Node):
+            if made is not node or any(ref.node in changed for ref in node.inputs):
+                made = _inferred(made, operands)
+            if made.path != node.path:
+                raise GraphError(f"a pass cannot move {node.path} to {made.path}: weights have its name")
+            done[node.path] = made
+        elif made is not None:
+            values[Ref(node.path)] = values.get(made, made)
+        if made is not node:
+            changed.add(node.path)
+    kept = graph.outputs if outputs is None else outputs
+    if not changed and len(kept) == len(graph.outputs) and not weights:
+        return module
+    named = {name: replace(output, ref=values.get(output.ref, output.ref)) for name, output in kept.items()}
+    scopes = live_scopes(graph.scopes.values(), done, values)
+    made_graph = Graph(graph.name, done, named, scopes, graph.title)
+    computed = {**module.computed, **(weights or {})}
+    if computed:
+        keys = made_graph.tensors().keys()
+        computed = {key: weight for key, weight in computed.items() if key in keys}
+    return Module(made_graph, computed)
+
+
+def _inferred(node: Node, operands: Sequence[Tensor]) -> Node:
+    """The node with the shapes that its operands and attributes give it; raises ShapeMismatch."""
+    op = lookup(node.op)
+    if op is None:
+        raise GraphError(f"{node.path} has the unknown op {node.op!r}")
+    try:
+        rule = op.infer(operands, node.attrs)
+    except OpError as e:
+        raise ShapeMismatch(node, e) from None
+    return node if rule == node.rule and rule.attrs == node.attrs else replace(node, rule=rule, attrs=rule.attrs)
+
+
+def live_scopes(
+    scopes: Iterable[Scope], paths: Collection[str], values: Mapping[Ref, Ref] | None = None
+) -> list[Scope]:
+    """The scopes that still hold one of the nodes at `paths`; what they name is the value that replaced it, if any."""
+    held = holders(paths)
+
+    def named(refs: Mapping[str, Ref]) -> dict[str, Ref]:
+        found = {name: (values or {}).get(ref, ref) for name, ref in refs.items()}
+        return {name: ref for name, ref in found.items() if ref.node in paths}
+
+    return [
+        replace(s, ins=named(s.ins), outs=named(s.outs)) if s.ins or s.outs else s for s in scopes if s.path in held
+    ]
+
+
+def readers(graph: Graph) -> dict[Ref, list[Node]]:
+    """The nodes that read each value, once for each operand; values that nothing reads are not in it."""
+    found: dict[Ref, list[Node]] = {}
+    for node in graph.nodes.values():
+        for ref in node.inputs:
+            found.setdefault(ref, []).append(node)
+    return found
+
+
+def kept_values(graph: Graph) -> set[Ref]:
+    """The values that have a name of their own: outputs of the network, and what leaves a scope by name."""
+    named = {ref for scope in graph.scopes.values() for ref in scope.outs.values()}
+    return named | {output.ref for output in graph.outputs.values()}
