@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from netspec import optional
+from netspec import optional, plugins
 from netspec.diagnostics.errors import UsageError, did_you_mean
 from netspec.ir.graph import Graph
-from netspec.plugins import backends, load_lowerings
+from netspec.weights.checkpoints.stored import Need, State
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,9 +40,9 @@ class Options:
 DEFAULTS = Options()
 
 
-def origin(seed: int, weights: object, choices: Collection[str] = ()) -> str:
-    """What is said of weights: that they are random, in part where `choices` leaves some of a checkpoint out."""
-    if weights is not None and not {"layers", "exclude"} & set(choices):
+def origin(seed: int, weights: object, partial: bool = False) -> str:
+    """What is said of weights: that they are random, in part where some do not come from the checkpoint."""
+    if weights is not None and not partial:
         return ""
     return f"random{' in part' if weights is not None else ''}, seed {seed}"
 
@@ -82,7 +82,7 @@ class Backend(Protocol):
 
 def get(name: str) -> Any:
     """The backend of that name; raises UsageError for an unknown one, MissingError without its library."""
-    found = backends()
+    found = plugins.backends()
     if name not in found:
         raise UsageError(f"there is no backend '{name}'", did_you_mean(name, found))
     with importing(name):
@@ -98,6 +98,12 @@ def able(name: str, what: str) -> Any:
     if not callable(getattr(found, what, None)):
         does = {"run": "run networks", "emit": "write files"}.get(what, what)
         raise UsageError(f"the backend '{name}' cannot {does}", "`netspec list backends` shows them all")
+    return found
+
+
+def read_checkpoint(path: Path, need: Need) -> list[State]:
+    """The mappings of tensors in a file of PyTorch's; raises MissingError without it, DataError, UsageError."""
+    found: list[State] = get("torch").read_checkpoint(path, need)
     return found
 
 
@@ -121,5 +127,5 @@ def lowering(target: str, op: str, row: object) -> None:
 
 def lowerings(target: str) -> Mapping[str, object]:
     """The rows of plug-ins for a backend, by op; raises MissingError for a plug-in that cannot be imported."""
-    load_lowerings(target)
+    plugins.load_lowerings(target)
     return _LOWERINGS.get(target, {})

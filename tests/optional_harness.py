@@ -110,6 +110,7 @@ def python_calls() -> dict[str, tuple[Callable[[], Any], list[str]]]:
     graph, x = net.inference, {"input": _numbers(1, 3, 8, 8)}
     torch, onnx, arrays = get("torch"), get("onnx"), net.arrays()
     options, made, need = Options(), Path("made"), Need()
+    pth, read, choices = Path("w.pth"), backend.read_checkpoint, load.Choices()
     point = plot.Point("net", "net", 10, 10)
     fed = feeds.Feeds(sizes.Sizes({"input": ports.Port("tensor(float)", ("N", 3, 8, 8))}), str)
     fed.pictures(["x.png"])
@@ -132,7 +133,6 @@ def python_calls() -> dict[str, tuple[Callable[[], Any], list[str]]]:
             f"netspec.network.Network.arrays {suffix}": (lambda s=suffix: net.arrays(weights=f"w{s}"), needs)  # type: ignore[misc]
             for suffix, needs in READS.items()
         },
-        "netspec.network.Network.read_weights": (lambda: net.read_weights("w.safetensors"), ["safetensors"]),
         "netspec.network.Network.lazy_arrays": (lambda: net.lazy_arrays(weights="w.pth"), ["torch"]),
         "netspec.network.Network.to_torch": (lambda: net.to_torch(), ["torch"]),
         "netspec.network.Network.to_torch freeze": (lambda: net.to_torch(True, freeze=["stem"]), ["torch"]),
@@ -141,12 +141,17 @@ def python_calls() -> dict[str, tuple[Callable[[], Any], list[str]]]:
         "netspec.network.Network.to_onnx weights": (lambda: net.to_onnx("a.onnx", weights="w.pth"), [*ONNX, "torch"]),
         "netspec.backend.get": (lambda: (get("torch"), get("onnx")), []),
         "netspec.backend.able": (lambda: backend.able("torch", "emit"), []),
+        "netspec.backend.read_checkpoint": (lambda: backend.read_checkpoint(pth, need), ["torch"]),
+        "netspec.network.Network.of": (lambda: netspec.Network.of(net), []),
         "netspec.backend.importing": (lambda: backend.importing("torch"), []),
         "netspec.optional.importing": (lambda: optional.importing("nothing"), []),
-        "netspec.weights.checkpoints.load.load": (lambda: load.load(net, Path("w.pth")), ["torch"]),
+        "netspec.weights.checkpoints.load.load": (
+            lambda: load.load(net, pth, False, choices, read),
+            ["torch"],
+        ),
         **{
             f"netspec.weights.checkpoints.files.states_of {suffix}": (
-                lambda s=suffix: files.states_of(Path(f"w{s}"), need),
+                lambda s=suffix: files.states_of(Path(f"w{s}"), need, read),
                 needs,
             )  # type: ignore[misc]
             for suffix, needs in READS.items()

@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_torch_file
 
 import netspec
+from netspec.backend import read_checkpoint
 from netspec.diagnostics.errors import DataError, SpecError, UsageError
 from netspec.network import Network
 from netspec.weights.checkpoints.account import Target
@@ -50,9 +51,10 @@ def arrays(tiny: Network) -> dict[str, np.ndarray]:
     return draw(tiny.inference, 0)
 
 
-def read_checkpoint(path: Path) -> dict[str, np.ndarray]:
+def values_of(path: Path) -> dict[str, np.ndarray]:
     """Every tensor of a file, read."""
-    return {key: value.read() for state in states_of(path, Need()) for key, value in state.tensors.items()}
+    states = states_of(path, Need(), read_checkpoint)
+    return {key: value.read() for state in states for key, value in state.tensors.items()}
 
 
 def match(net: Network, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -123,13 +125,13 @@ def test_a_file_that_is_no_checkpoint_is_refused(
 ) -> None:
     (tmp_path / name).write_bytes(data)
     with pytest.raises(error, match=name):
-        read_checkpoint(tmp_path / name)
+        values_of(tmp_path / name)
 
 
 def test_a_file_that_cannot_be_read_is_a_usage_error(tmp_path: Path) -> None:
     for path in (tmp_path / "missing.npz", tmp_path):
         with pytest.raises(UsageError, match="cannot be read"):
-            read_checkpoint(path)
+            values_of(path)
 
 
 class Bomb:
@@ -148,7 +150,7 @@ def test_nothing_in_a_checkpoint_is_executed(tmp_path: Path) -> None:
     np.savez(tmp_path / "w.npz", weight=np.array([Bomb(mark)], dtype=object))
     for name in ("w.pth", "w.npz"):
         with pytest.raises(DataError):
-            read_checkpoint(tmp_path / name)
+            values_of(tmp_path / name)
     assert not mark.exists()
 
 
@@ -161,7 +163,7 @@ def test_a_damaged_archive_is_refused(tmp_path: Path, position: int) -> None:
     data[position + 1] ^= 0x55
     path.write_bytes(data)
     with pytest.raises(DataError):
-        read_checkpoint(path)
+        values_of(path)
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
@@ -184,7 +186,7 @@ def test_no_damage_ends_in_a_traceback(tmp_path: Path, name: str) -> None:
         data[places] = rng.integers(0, 256, len(places))
         path.write_bytes(data.tobytes()[: None if rng.random() < 0.8 else int(rng.integers(len(data)))])
         try:
-            read_checkpoint(path)
+            values_of(path)
         except (DataError, UsageError):
             refused += 1
     assert refused > 50
@@ -194,14 +196,14 @@ def test_no_damage_ends_in_a_traceback(tmp_path: Path, name: str) -> None:
 def test_what_holds_no_numbers_is_no_checkpoint(tmp_path: Path, value: object) -> None:
     torch.save({"a.weight": value}, tmp_path / "w.pth")
     with pytest.raises(DataError):
-        read_checkpoint(tmp_path / "w.pth")
+        values_of(tmp_path / "w.pth")
 
 
 def test_a_zip_of_something_else_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "w.npz", "w") as z:
         z.writestr("readme.txt", "no array")
     with pytest.raises(DataError, match="is not an array"):
-        read_checkpoint(tmp_path / "w.npz")
+        values_of(tmp_path / "w.npz")
 
 
 @pytest.mark.parametrize("text", ["(", "{'descr': '<f4', 'shape': (1", "(" * 5000, "0 if", "\0"])
@@ -210,7 +212,7 @@ def test_a_header_that_is_no_python_is_refused(tmp_path: Path, text: str) -> Non
     with zipfile.ZipFile(tmp_path / "w.npz", "w") as z:
         z.writestr("a.npy", b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode())
     with pytest.raises(DataError):
-        read_checkpoint(tmp_path / "w.npz")
+        values_of(tmp_path / "w.npz")
 
 
 # Keys

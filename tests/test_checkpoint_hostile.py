@@ -23,6 +23,7 @@ from netspec_torch.outline import conversion
 from safetensors.numpy import save_file
 
 import netspec
+from netspec.backend import read_checkpoint
 from netspec.diagnostics.errors import DataError, NetspecError
 from netspec.network import CheckpointWarning, Network
 from netspec.weights.checkpoints.files import states_of
@@ -308,7 +309,7 @@ def test_the_line_that_is_printed_for_a_trusted_file_takes_its_tensors_out(
     subprocess.run([sys.executable, "-c", "\n".join(lines)], cwd=tmp_path, check=True)
     for name in CONVERTED:
         os.replace(tmp_path / f"{name}.new", tmp_path / "new.pth")
-        states = states_of(tmp_path / "new.pth", Need())
+        states = states_of(tmp_path / "new.pth", Need(), read_checkpoint)
         assert len(states) == 1 + (name == "average") and states[0].tensors, name
         if name in ("model", "beside", "inside", "average"):
             assert dict(states[0].tensors).keys() == state().keys(), name
@@ -407,7 +408,7 @@ def test_float8_tensors_are_what_torch_has(tmp_path: Path) -> None:
     codes = torch.arange(256, dtype=torch.uint8)
     kinds = {"e4m3": torch.float8_e4m3fn, "e5m2": torch.float8_e5m2}
     save_torch({k: codes.clone().view(t) for k, t in kinds.items()}, tmp_path / "w.safetensors")
-    (state,) = states_of(tmp_path / "w.safetensors", Need())
+    (state,) = states_of(tmp_path / "w.safetensors", Need(), read_checkpoint)
     for key, kind in kinds.items():
         np.testing.assert_array_equal(state.tensors[key].read(), codes.view(kind).float().numpy())
 

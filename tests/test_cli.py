@@ -274,7 +274,7 @@ def test_ctrl_c(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     def interrupted(*args: object) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr("netspec.syntax.reader.read_document", interrupted)
+    monkeypatch.setattr("netspec.cli.request.read_document", interrupted)
     # A job that a shell started in the background ignores SIGINT.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -288,7 +288,7 @@ def test_bug_says_what_to_report(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     def broken(*args: object) -> None:
         raise KeyError("surprise")
 
-    monkeypatch.setattr("netspec.syntax.reader.read_document", broken)
+    monkeypatch.setattr("netspec.cli.request.read_document", broken)
     assert run(["summary", "tiny.yaml"]) == 4
     err = capsys.readouterr().err
     assert "a bug of netspec: KeyError" in err and "report" in err and "Traceback" not in err
@@ -380,8 +380,7 @@ class Half:
     ],
 )
 def test_backend_that_cannot(monkeypatch: pytest.MonkeyPatch, netspec_, backend, args, code, piece) -> None:
-    for module in ("backend", "plugins"):
-        monkeypatch.setattr(f"netspec.{module}.backends", lambda: {"half": backend})
+    monkeypatch.setattr("netspec.plugins.backends", lambda: {"half": backend})
     said = netspec_(*args)
     assert said.code == code and piece in said.err
     assert "half" in netspec_("list", "backends").out

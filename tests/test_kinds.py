@@ -205,7 +205,7 @@ def test_a_folder_that_is_not_there_is_said_before_the_work(
     def work(*args: object, **more: object) -> None:
         raise AssertionError("the work was begun")
 
-    for place in ("netspec.syntax.library.find", "netspec.syntax.schema.document_schema", "netspec.network.load"):
+    for place in ("netspec.cli.request.find", "netspec.syntax.schema.document_schema"):
         monkeypatch.setattr(place, work)
     code, text = said(capsys, line)
     assert code == 2 and "there is no folder no/such" in text

@@ -13,8 +13,7 @@ from netspec.cli import list as list_command
 from netspec.cli.list import chosen
 from netspec.cli.main import run
 from netspec.diagnostics import suggest
-from netspec.reports.catalogue import titles
-from netspec.syntax.library import find, shipped, variant_names
+from netspec.syntax.library import find, shipped, titles, variant_names
 
 # As torchvision, timm, Keras, papers and people write them.
 MEANT = {

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from netspec import collector
+from netspec.check.expect import verify
 from netspec.check.unused import check_names, warn_unused
 from netspec.diagnostics.errors import Reporter, SpecError, TooManyErrors
 from netspec.elaborate.block_alone import elaborate_block
 from netspec.elaborate.budget import MAX_NODES, RAISE_LIMITS, Budget, OverBudget
-from netspec.network import Network, build
+from netspec.elaborate.compiled import Compiled, compile_variant
 from netspec.syntax.library import Found
 from netspec.syntax.reader import Document, read_document
 from netspec.syntax.step_reader import items
@@ -33,10 +34,10 @@ class Checking:
     """The one variant that was asked for."""
     read: Reporter
     """What reading the document reported."""
-    networks: list[Network] = field(default_factory=list)
+    networks: list[Compiled] = field(default_factory=list)
     verifies: bool = True
     """Whether the facts under `expect` are looked at."""
-    verified: set[Network] = field(default_factory=set)
+    verified: set[Compiled] = field(default_factory=set)
     called: set[str] = field(default_factory=set)
     """The blocks that some network has."""
     kept: int = 0
@@ -47,7 +48,7 @@ class Checking:
         own = Reporter()
         own.errors = min(self.read.errors, 1)
         try:
-            network = build(self.document, variant, None, own, max_nodes=self.budget)
+            network = compile_variant(self.document, variant, None, own, max_nodes=self.budget)
         except SpecError:
             return
         finally:
@@ -61,10 +62,8 @@ class Checking:
             self.kept -= len(network.graph)
             network.forget()
 
-    def verify(self, network: Network) -> None:
+    def verify(self, network: Compiled) -> None:
         """Compares a network with the facts under `expect`, once."""
-        from netspec.check.expect import verify
-
         if network not in self.verified:
             self.verified.add(network)
             own = Reporter()
@@ -84,13 +83,13 @@ def check_file(
     variant: str | None = None,
     max_nodes: int = MAX_NODES,
     parts: Iterable[str] | None = None,
-) -> list[Network]:
+) -> list[Compiled]:
     """Checks every variant of a document (or one), its blocks and expectations; gives the networks that compiled.
 
     `parts` names the parts of ONLY_CHECK to look at: all by default.
     """
     read = Reporter()
-    networks: list[Network] = []
+    networks: list[Compiled] = []
     try:
         try:
             document = read_document(spec, read, include)

@@ -13,9 +13,9 @@ from netspec.analysis.receptive_field import receptive_fields
 from netspec.diagnostics import suggest
 from netspec.diagnostics.errors import Hint, Reporter
 from netspec.elaborate.budget import Budget
+from netspec.elaborate.compiled import Compiled
 from netspec.expressions.identifiers import clipped
 from netspec.ir.graph import Graph, Node, Ref
-from netspec.network import Network
 from netspec.ops.base import show
 from netspec.syntax.tree import Map, Scalar, Seq, Tree, plain
 
@@ -38,7 +38,7 @@ def quantity(value: Any) -> float | int | None:
     return round(scaled) if math.isclose(scaled, round(scaled)) else scaled
 
 
-def verify(network: Network, reporter: Reporter, budget: Budget | None = None) -> None:
+def verify(network: Compiled, reporter: Reporter, budget: Budget | None = None) -> None:
     """Compares every fact that holds for the variant; what differs is reported at the fact (NS501, NS502).
 
     Raises OverBudget where that is too much work.
@@ -60,7 +60,7 @@ def stated(expect: Map | None, what: str) -> int | None:
 
 
 class _Verifier:
-    def __init__(self, network: Network, reporter: Reporter, budget: Budget) -> None:
+    def __init__(self, network: Compiled, reporter: Reporter, budget: Budget) -> None:
         self.network, self.reporter, self.graph, self.budget = network, reporter, network.inference, budget
         self.missing: set[str] = set()
         self.parts: dict[int, dict[str, list[Node]]] = {}

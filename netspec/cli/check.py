@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from netspec.cli.options import error_option, printer, say
+from netspec.check.check_file import check_file
+from netspec.cli.options import error_option
+from netspec.cli.output import printer, say, show_error
 from netspec.diagnostics.errors import Diagnostic, Reporter, SpecError, UsageError, did_you_mean
-
-if TYPE_CHECKING:
-    from netspec.syntax.library import Found
+from netspec.syntax.library import Found, find
+from netspec.syntax.reader import read_document
 
 
 @click.command(
@@ -59,9 +59,6 @@ def command(
     A SPEC is a path, a folder (every YAML file below it), - for stdin, or the name of a shipped spec. Findings go to
     stderr.
     """
-    from netspec.check.check_file import check_file
-    from netspec.cli.main import show_error
-
     ctx.find_root().obj["findings"] = findings
     reporter = Reporter(limit=sys.maxsize)
     count = variants = 0
@@ -114,8 +111,6 @@ def _files(
 
 def _named(spec: str, variant: str | None, unread: list[UsageError]) -> list[tuple[Path | Found, str | None]]:
     """The files that one argument names; raises UsageError."""
-    from netspec.syntax.library import find
-
     try:
         is_folder = bool(spec) and Path(spec).is_dir()
     except (OSError, ValueError):
@@ -149,8 +144,6 @@ def _below(folder: str, unread: list[UsageError]) -> list[Path]:
 
 def _has_block(found: Found, block: str) -> None:
     """Raises UsageError where a file that can be read has no such block; its other blocks are checked with it."""
-    from netspec.syntax.reader import read_document
-
     document = read_document(found, Reporter())
     if document is not None and block not in document.blocks:
         raise UsageError(f"{document.argument} has no block '{block}'", did_you_mean(block, document.blocks))

@@ -7,12 +7,22 @@ from typing import Any
 
 import click
 
-from netspec.cli.options import OutputFile, Request, Weights, say, size, spec_options, with_weights
+from netspec.analysis.cost import totals
+from netspec.backend import Options, able
+from netspec.cli.options import OutputFile, spec_options
+from netspec.cli.output import say, size, write_result
+from netspec.cli.request import Request
+from netspec.cli.unknown_option import SpecCommand
+from netspec.cli.weights import Weights, with_weights
 from netspec.diagnostics.errors import UsageError
+from netspec.files.atomic import write_text
+from netspec.files.kinds import check_suffix
+from netspec.ir.json import to_json
 
 
 @click.command(
     "compile",
+    cls=SpecCommand,
     epilog="\b\nExamples:\n  netspec compile specs/googlenet.yaml --to onnx\n"
     "  netspec compile resnet50 --weights r50.pth --to onnx -o r50.onnx\n"
     "  netspec compile resnet50 -s classes=10 --weights r50.pth --exclude fc --to onnx\n"
@@ -58,28 +68,21 @@ def command(
     The ONNX model has weights: seeded ones, or those of a checkpoint. The PyTorch file needs nothing of netspec;
     its state dict is written beside it as .pth, or as .safetensors where PyTorch is not installed.
     """
-    from netspec.analysis.cost import totals
-
     weights, request = Weights.of(options), Request.of(options)
     if no_weights and weights.file:
         raise UsageError("--weights and --no-weights exclude each other", "leave one of them out")
     _check_options(target)
     _check_output(target, output)
-    network = request.network()
+    network = request.compile()
     note = ""
     remarks: list[str] = []
     if target == "json":
-        from netspec.ir.json import to_json
-
         text = to_json(network.trained if training else network.inference)
         written = _write(text, output, f"{network.name}.json")
     else:
-        from netspec.backend import Options, able, origin
-
         backend = able(target, "emit")
         path = Path(output or f"{network.name}{backend.suffix}")
-        known = origin(weights.seed, weights.file, weights.choices)
-        chosen = Options(opset, dtype, functions, external_data, training, weights.seed, not no_weights, known)
+        chosen = Options(opset, dtype, functions, external_data, training, weights.seed, not no_weights, weights.origin)
         graph = network.trained if training else network.shown if target == "torch" else network.inference
         arrays = {} if no_weights else weights.arrays(network, request, training)
         written = backend.emit(graph, arrays, path, chosen)
@@ -97,9 +100,6 @@ def command(
 
 def _check_output(target: str, output: str | None) -> None:
     """Raises UsageError for an output that the target cannot have, MissingError where the target is not there."""
-    from netspec.backend import able
-    from netspec.files.kinds import check_suffix
-
     if target == "json":
         check_suffix(output, "JSON", ".json")
         return
@@ -124,9 +124,6 @@ def _check_options(target: str) -> None:
 
 
 def _write(text: str, output: str | None, default: str) -> list[Path]:
-    from netspec.cli.options import write_result
-    from netspec.files.atomic import write_text
-
     if output == "-":
         write_result(text, None)
         return []

@@ -7,9 +7,18 @@ from typing import Any
 
 import click
 
-from netspec.cli.options import OutputFile, Request, say, spec_options, suffix_of, write_result
-from netspec.draw.formats.render import FORMATS, SUFFIXES, TEXTS
+from netspec.cli.options import OutputFile, spec_options, suffix_of
+from netspec.cli.output import say, write_result
+from netspec.cli.request import Request
+from netspec.cli.unknown_option import SpecCommand
+from netspec.diagnostics.errors import UsageError, did_you_mean
+from netspec.draw import View, difference, draw
+from netspec.draw.formats.graphviz import shrunk
+from netspec.draw.formats.mermaid import too_large
+from netspec.draw.formats.render import FORMATS, SUFFIXES, TEXTS, render
 from netspec.draw.view import HEATS, SHOWN
+from netspec.files.atomic import write_bytes
+from netspec.files.kinds import check_suffix
 
 
 class Shown(click.ParamType):  # type: ignore[type-arg, unused-ignore]
@@ -19,8 +28,6 @@ class Shown(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> frozenset[str]:
         """The things to show; fails for an unknown one."""
-        from netspec.diagnostics.errors import did_you_mean
-
         asked = [part.strip() for part in str(value).split(",") if part.strip()]
         for part in asked:
             if part not in SHOWN:
@@ -32,6 +39,7 @@ class Shown(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 
 @click.command(
     "draw",
+    cls=SpecCommand,
     epilog="\b\nExamples:\n  netspec draw googlenet -o googlenet.svg\n"
     "  netspec draw specs/blocks/inception.yaml:inception --input 192x28x28 -o inception.png\n"
     "  netspec draw resnet50 --collapse layer1 --expand layer4.0 --show names,shapes,params\n"
@@ -55,14 +63,6 @@ class Shown(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 @click.option("--inference", is_flag=True, help="Without auxiliary heads and dropout.")
 def command(output: str | None, kind: str | None, inference: bool, other: str | None, **options: Any) -> int:
     """Draw SPEC, or a block as FILE.yaml:BLOCK: blocks as boxes, shapes on the arrows, repeats folded."""
-    from netspec.diagnostics.errors import UsageError
-    from netspec.draw import View, difference, draw
-    from netspec.draw.formats.graphviz import shrunk
-    from netspec.draw.formats.mermaid import too_large
-    from netspec.draw.formats.render import render
-    from netspec.files.atomic import write_bytes
-    from netspec.files.kinds import check_suffix
-
     suffix = suffix_of(output) if output != "-" else ""
     if not kind and suffix and suffix not in SUFFIXES:
         raise UsageError(f"{output}: the suffix '.{suffix}' is not a format", f"known: {', '.join(SUFFIXES)}")
@@ -76,15 +76,15 @@ def command(output: str | None, kind: str | None, inference: bool, other: str | 
         raise UsageError("--diff colours what changed, --heat what costs most", "ask for one of them")
     view = View(*(options.pop(name) for name in ("depth", "collapse", "expand", "show", "heat", "unfold", "direct")))
     request = Request.of(options)
-    network = request.network()
-    graph, name = network.inference if inference else network.shown, network.name
+    compiled = request.compile()
+    graph, name = compiled.inference if inference else compiled.shown, compiled.name
     if request.settings and "" not in graph.scopes:  # a block alone says all its arguments
         said = ", ".join(f"{key}={value}" for key, value in request.settings.items())
         graph.title = f"{graph.title or graph.name} ({said})"
     if other is None:
         data = draw(graph, kind, view)
     else:
-        before = replace(request, spec=other, variant=None, settings={}, input_size=None, passes=()).network()
+        before = replace(request, spec=other, variant=None, settings={}, input_size=None, passes=()).compile()
         data = render(difference(before.inference if inference else before.shown, graph, view), kind)
         name = f"{before.name}-{name}"
     why = too_large(data.decode()) if kind == "mermaid" else shrunk(data) if kind == "png" else ""

@@ -9,12 +9,23 @@ from typing import Any
 
 import click
 
-from netspec.cli.options import Request, out, spec_options
+from netspec.analysis.cost import inside, output_shape, totals
+from netspec.cli.options import spec_options
+from netspec.cli.output import out
+from netspec.cli.request import Request
+from netspec.cli.unknown_option import SpecCommand
+from netspec.diagnostics import suggest
+from netspec.diagnostics.codes import CODES
 from netspec.diagnostics.errors import UsageError, did_you_mean
+from netspec.ir.graph import Graph
+from netspec.ops import OPS
+from netspec.ops.base import show
+from netspec.reports.overview import of_library, of_network
 
 
 @click.command(
     "explain",
+    cls=SpecCommand,
     epilog="\b\nExamples:\n  netspec explain NS402\n  netspec explain resnet50\n"
     "  netspec explain googlenet 3a.b5x5.conv_relu_2.conv",
 )
@@ -25,8 +36,6 @@ def command(step: str | None, **options: Any) -> int:
 
     Of a network that is its paper, sizes, blocks, variants and facts; of a step its op, shapes, arithmetic and line.
     """
-    from netspec.diagnostics.codes import CODES
-
     spec = options["spec"]
     if step is None and re.fullmatch(r"(?i)ns\d+", spec):
         if spec.upper() not in CODES:
@@ -42,32 +51,25 @@ def command(step: str | None, **options: Any) -> int:
     if step is None:
         out(explain_spec(request))
         return 0
-    out(explain_step(request.network().graph, step))
+    out(explain_step(request.compile().graph, step))
     return 0
 
 
 def explain_spec(request: Request) -> str:
     """What there is to say of a network, a block or a library; raises SpecError, UsageError."""
-    from netspec.reports.overview import of_library, of_network
-
     found, document, reporter = request.read()
     if document.is_library and not found.block:
         reporter.check()
         return of_library(document)
-    return of_network(request.network(), request.spec)
+    return of_network(request.compile(), request.spec)
 
 
 def _indent(text: str) -> str:
     return "".join(f"    {line}\n" for line in text.splitlines())
 
 
-def explain_step(graph: Any, path: str) -> str:
+def explain_step(graph: Graph, path: str) -> str:
     """A node, or a scope with its sums, as text; raises UsageError."""
-    from netspec.analysis.cost import inside, output_shape, totals
-    from netspec.diagnostics import suggest
-    from netspec.ops import OPS
-    from netspec.ops.base import show
-
     nodes = inside(graph, path)
     if not nodes:
         raise UsageError(f"'{graph.name}' has no step '{path[:80]}'", suggest.step(path, graph))
@@ -87,9 +89,7 @@ def explain_step(graph: Any, path: str) -> str:
     if node.attrs:
         lines.append(f"  arguments: {', '.join(f'{k}={_value(v)}' for k, v in node.attrs.items())}")
     for name, shape in node.rule.weights.items():
-        size = 1
-        for d in shape:
-            size *= d
+        size = prod(map(int, shape))
         product = f"{' x '.join(map(str, shape))} = " if len(shape) > 1 else ""
         lines.append(f"  {node.weights_at}.{name}: {product}{size:,} parameters")
     if node.rule.macs:
@@ -103,7 +103,7 @@ def explain_step(graph: Any, path: str) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def _calls(graph: Any, path: str) -> list[str]:
+def _calls(graph: Graph, path: str) -> list[str]:
     """The calls of blocks that lead to a path, innermost first."""
     above = [path[:i] for i, c in enumerate(path) if c == "."]
     scopes = [graph.scopes[p] for p in reversed(above) if p in graph.scopes]

@@ -9,7 +9,19 @@ from typing import Any
 
 import click
 
-from netspec.cli.options import out, write_result
+from netspec import plugins
+from netspec.backend import get
+from netspec.cli.output import out, write_result
+from netspec.diagnostics import suggest
+from netspec.diagnostics.errors import NetspecError, Reporter, UsageError
+from netspec.ops import OPS, lookup
+from netspec.ops.aliases import meant_by
+from netspec.ops.base import show
+from netspec.passes import NAMED
+from netspec.reports.catalogue import entries
+from netspec.syntax.library import block_libraries, specs_root
+from netspec.syntax.meant import op_help
+from netspec.syntax.reader import read_document
 
 
 @click.command(
@@ -37,17 +49,12 @@ def command(what: str, names: tuple[str, ...], kind: str) -> int:
 
 def chosen(rows: list[dict[str, Any]], name: str, what: str) -> list[dict[str, Any]]:
     """The rows that a name may mean, by their names, titles and libraries; raises UsageError where there is none."""
-    from netspec.diagnostics import suggest
-    from netspec.diagnostics.errors import UsageError
-
     if not suggest.key(name):
         raise UsageError(f"'{name[:80]}' is the name of nothing", f"`netspec list {what}` shows them all")
     texts = [[row["name"], *(str(row[key]) for key in ("title", "library") if row.get(key))] for row in rows]
     prose = [str(row.get("doc") or row.get("manual") or "") for row in rows]
     ranks = [suggest.rank(name, *known) for known in zip(texts, prose, strict=True)]
     if what in ("ops", "blocks"):  # as other libraries call them
-        from netspec.ops.aliases import meant_by
-
         meant = meant_by(name)
         ranks = [
             0 if meant is not None and row["name"] == meant.name else rank
@@ -58,8 +65,6 @@ def chosen(rows: list[dict[str, Any]], name: str, what: str) -> list[dict[str, A
         near = suggest.name(name, {row["name"]: known for row, known in zip(rows, texts, strict=True)})
         help = f"did you mean '{near}'?" if near else ""
         if what in ("ops", "blocks"):
-            from netspec.syntax.meant import op_help
-
             help = str(op_help(name, [row["name"] for row in rows]))
         help = help or f"`netspec list {what}` shows them all"
         raise UsageError(f"there is nothing like '{name[:80]}' among the {what}", help)
@@ -68,9 +73,6 @@ def chosen(rows: list[dict[str, Any]], name: str, what: str) -> list[dict[str, A
 
 def specs() -> Iterator[dict[str, Any]]:
     """A row for every variant; the counts are those that its `expect` states and `netspec check` verifies."""
-    from netspec.ops.base import show
-    from netspec.reports.catalogue import entries
-
     for found in entries():
         yield {
             "name": found.name,
@@ -85,10 +87,6 @@ def specs() -> Iterator[dict[str, Any]]:
 
 def blocks() -> Iterator[dict[str, Any]]:
     """A row for every block of the shipped libraries."""
-    from netspec.diagnostics.errors import Reporter
-    from netspec.syntax.library import block_libraries, specs_root
-    from netspec.syntax.reader import read_document
-
     for path in block_libraries():
         document = read_document(path, Reporter())
         for block in document.blocks.values() if document is not None else ():
@@ -102,8 +100,6 @@ def blocks() -> Iterator[dict[str, Any]]:
 
 def ops() -> Iterator[dict[str, Any]]:
     """A row for every primitive op, from the op table."""
-    from netspec.ops import OPS, lookup
-
     lookup("_")  # plugins' ops too
     for op in sorted(OPS.values(), key=lambda o: o.name):
         if op.name != "input":
@@ -118,19 +114,13 @@ def ops() -> Iterator[dict[str, Any]]:
 
 def passes() -> Iterator[dict[str, Any]]:
     """A row for every pass that `--pass` and a variant may name."""
-    from netspec.passes import NAMED
-
     for name in sorted(NAMED):
         yield {"name": name, "graph": NAMED[name].stage.value, "summary": NAMED[name].doc}
 
 
 def backends() -> Iterator[dict[str, Any]]:
     """A row for every backend that is registered."""
-    from netspec.backend import get
-    from netspec.diagnostics.errors import NetspecError
-    from netspec.plugins import backends as found
-
-    for name in sorted(found()):
+    for name in sorted(plugins.backends()):
         try:
             backend = get(name)
             yield {"name": name, "summary": getattr(backend, "summary", ""), "suffix": getattr(backend, "suffix", "")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -12,9 +13,12 @@ from typing import Any
 
 import click
 
-from netspec.diagnostics.errors import SHOWN_ERRORS, DataError, Diagnostic, NetspecError, SpecError, TooManyErrors
+from netspec.cli.output import show_error
+from netspec.diagnostics.errors import SHOWN_ERRORS, NetspecError, did_you_mean
+from netspec.diagnostics.printer import logged
 from netspec.diagnostics.streams import prepare, silence, tell
 from netspec.files.pipes import read_once
+from netspec.optional import hidden
 
 COMMANDS = {
     "check": ("check", "Check specs and the facts of their papers."),
@@ -91,8 +95,6 @@ class Commands(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Names the nearest command for one that is not there."""
-        from netspec.diagnostics.errors import did_you_mean
-
         name = args[0] if args else ""
         if name and name not in COMMANDS and not name.startswith("-"):
             ctx.fail(f"there is no command '{name}'. {did_you_mean(name, COMMANDS)}")
@@ -117,7 +119,6 @@ def main() -> None:
 
 def run(args: list[str] | None = None) -> int:
     """Runs a command line; gives the exit code."""
-    words: list[str] = []
     try:
         prepare()
         # `-:block` is a block of stdin; click would look for an option of this name.
@@ -129,7 +130,7 @@ def run(args: list[str] | None = None) -> int:
     except click.exceptions.Exit as e:
         return e.exit_code
     except click.ClickException as e:
-        tell(_shown(e, words))
+        tell(_shown(e))
         return 2
     except (click.Abort, KeyboardInterrupt):
         tell("stopped")
@@ -155,51 +156,16 @@ def run(args: list[str] | None = None) -> int:
         return _bug(e)
 
 
-def _shown(error: click.ClickException, words: list[str]) -> str:
-    """What click says of a wrong command line, its usage included, and how a param that was meant is set."""
-    from netspec.cli.unknown_option import meant_param
-    from netspec.diagnostics.printer import logged
-
+def _shown(error: click.ClickException) -> str:
+    """What click says of a wrong command line, its usage included, and the help that a command adds to it."""
     said = io.StringIO()
     error.show(said)
-    help = meant_param(error, words)
+    help = getattr(error, "help", "")
     return logged(said.getvalue().rstrip("\n")) + (f"\n   help: {logged(help)}" if help else "")
-
-
-def show_error(error: NetspecError) -> None:
-    """Prints an error on stderr as the command line's options ask for."""
-    from netspec.diagnostics.printer import Printer, logged
-
-    ctx = click.get_current_context(silent=True)
-    options = ctx.find_root().obj if ctx is not None and ctx.find_root().obj else {}
-    options = {**options, **error.options}
-    printer = Printer(
-        options.get("findings", "text"),
-        options.get("color", _color()),
-        most=options.get("max_errors", SHOWN_ERRORS),
-    )
-    if isinstance(error, SpecError):
-        printer.print(error.diagnostics, isinstance(error, TooManyErrors))
-    elif isinstance(error, DataError):
-        printer.print([Diagnostic(error.code, str(error), hint=error.help)])
-    else:
-        printer.write(f"{printer.style('error', 'error')}: {logged(str(error))}")
-        if error.help:
-            printer.write(f"   {printer.style('help', 'help')}: {logged(error.help)}")
-
-
-def _color() -> str:
-    """The colour that was asked for, when the context is gone already."""
-    args = sys.argv
-    return args[args.index("--color") + 1] if "--color" in args[:-1] else "auto"
 
 
 def _bug(error: Exception) -> int:
     """Says what to report, unless a file hides a library; the traceback is printed only on request."""
-    import traceback
-
-    from netspec.optional import hidden
-
     if missing := hidden():
         show_error(missing)
         return missing.exit_code

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import click
 
-from netspec.cli.options import OutputFile, error_option, printer, say, suffix_of, write_result
-
-if TYPE_CHECKING:
-    from netspec.network import Network
-    from netspec.reports.catalogue import Entry
-    from netspec.reports.plot import Point
+from netspec.analysis.cost import totals
+from netspec.cli.options import OutputFile, error_option, suffix_of
+from netspec.cli.output import printer, say, write_result
+from netspec.cli.request import load
+from netspec.diagnostics.errors import UsageError
+from netspec.elaborate.compiled import Compiled
+from netspec.files.atomic import write_bytes
+from netspec.reports.catalogue import Entry, entries
+from netspec.reports.plot import FORMATS, Point, plot_bars, plot_pareto
 
 KINDS = ("params", "macs", "memory", "pareto")
 
@@ -36,10 +38,6 @@ def command(
 
     Without a SPEC, pareto shows the whole catalogue.
     """
-    from netspec.diagnostics.errors import UsageError
-    from netspec.files.atomic import write_bytes
-    from netspec.reports.plot import FORMATS, plot_bars, plot_pareto
-
     suffix = suffix_of(output) if output != "-" else ""
     if not kind and suffix and suffix not in FORMATS:
         raise UsageError(f"{output}: the suffix '.{suffix}' is not a format", f"known: {', '.join(FORMATS)}")
@@ -68,10 +66,8 @@ def command(
     return 0
 
 
-def _loaded(spec: str, quiet: bool) -> Network:
+def _loaded(spec: str, quiet: bool) -> Compiled:
     """A network; its warnings and notes are printed."""
-    from netspec.network import load
-
     network = load(spec)
     if not quiet:
         printer().print(network.warnings)
@@ -80,10 +76,6 @@ def _loaded(spec: str, quiet: bool) -> Network:
 
 def _points(specs: tuple[str, ...], quiet: bool) -> tuple[list[Point], list[str]]:
     """The points to plot, and the names of those that are labelled."""
-    from netspec.analysis.cost import totals
-    from netspec.reports.catalogue import entries
-    from netspec.reports.plot import Point
-
     if not specs:
         rows = [row for row in entries() if not row.alias and row.macs and row.params]
         firsts = {row.family: row.name for row in reversed(rows)}

@@ -10,9 +10,20 @@ from typing import Any
 
 import click
 
-from netspec.cli.options import OutputFile, Request, Sizes, Weights, out, say, size, spec_options, with_weights
-from netspec.diagnostics.errors import DataError, UsageError
+from netspec.backend import able, get
+from netspec.cli.options import OutputFile, Sizes, spec_options
+from netspec.cli.output import out, say, size
+from netspec.cli.request import Request
+from netspec.cli.unknown_option import SpecCommand
+from netspec.cli.weights import Weights, with_weights
+from netspec.diagnostics.errors import DataError, UsageError, did_you_mean
 from netspec.diagnostics.printer import one_line
+from netspec.running.feeds import Feeds, take_folder
+from netspec.running.labels import read_labels
+from netspec.running.ports import Port
+from netspec.running.results import Style, describe, finite, show
+from netspec.running.save import check_target, save
+from netspec.running.sizes import Sizes as ModelSizes
 
 
 class NamedSizes(Sizes):
@@ -52,6 +63,7 @@ INPUT = click.option(
 
 @click.command(
     "run",
+    cls=SpecCommand,
     epilog="\b\nExamples:\n  netspec run googlenet.onnx\n"
     "  netspec run resnet50 --weights r50.pth --image cat.jpg --labels imagenet\n"
     "  netspec run squeezenet --backend torch -b 8 --repeat 20\n"
@@ -101,11 +113,6 @@ def command(**options: Any) -> int:
     Types, shapes and symbols of the inputs are the model's. What is not given is random, by --seed. A vector of classes
     is printed as its five largest, everything else as a summary: shape, type, least, largest, mean, first values.
     """
-    from netspec.running.feeds import Feeds, take_folder
-    from netspec.running.labels import read_labels
-    from netspec.running.results import Style, finite, show
-    from netspec.running.save import check_target, save
-
     labels = read_labels(options["labels"]) if options["labels"] else []
     target = check_target(options["save"]) if options["save"] else None
     quiet = options["quiet"]
@@ -118,8 +125,6 @@ def command(**options: Any) -> int:
     model = _file(options) if options["spec"].lower().endswith(".onnx") else _spec(options)
     feeds = Feeds(model.sizes, note)
     if options["folder"]:
-        from netspec.backend import get
-
         take_folder(feeds, Path(options["folder"]), model.sizes.ports, get("onnx").read_pb)
     feeds.arrays(options["arrays"])
     feeds.pictures(options["images"])
@@ -167,9 +172,6 @@ def _run(model: Model, inputs: Mapping[str, Any], repeat: int, chosen: Sequence[
 
 def _file(options: Mapping[str, Any]) -> Model:
     """A model file, with the sizes that the options give; raises UsageError, DataError, MissingError."""
-    from netspec.backend import get
-    from netspec.running.sizes import Sizes as ModelSizes
-
     if options["backend"] != "onnx":
         raise UsageError("an .onnx file runs in onnxruntime", "--backend onnx")
     if options["variant"] or options["settings"] or options["weights"].file or options["include"] or options["passes"]:
@@ -188,10 +190,6 @@ def _file(options: Mapping[str, Any]) -> Model:
 
 def _spec(options: dict[str, Any]) -> Model:
     """A network, at the size that the options ask for; raises SpecError, UsageError, DataError, MissingError."""
-    from netspec.backend import able, origin
-    from netspec.running.ports import Port
-    from netspec.running.sizes import Sizes as ModelSizes
-
     backend, device = able(options["backend"], "run"), options["device"]
     weights, named = options["weights"], [(n, s) for n, s in options["inputs"] if n is not None]
     unnamed = [s for n, s in options["inputs"] if n is None]
@@ -199,9 +197,9 @@ def _spec(options: dict[str, Any]) -> Model:
         raise UsageError("--input CxHxW is given twice", "--input NAME=DIMS says which input it is for")
     request = Request.of(options | {"input_size": unnamed[0] if unnamed else None})
     if named or options["size"]:
-        shapes = {str(n.path): n.shape for n in replace(request, quiet=True, strict=False).network().inference.inputs}
+        shapes = {str(n.path): n.shape for n in replace(request, quiet=True, strict=False).compile().inference.inputs}
         request = replace(request, input_size=_wanted(shapes, named, options["size"], unnamed))
-    network = request.network()
+    network = request.compile()
     graph = network.inference
     sizes = ModelSizes(
         {str(n.path): Port("tensor(float)", n.shape, n.attrs["sample"]) for n in graph.inputs}, "the network"
@@ -213,8 +211,7 @@ def _spec(options: dict[str, Any]) -> Model:
     def run(inputs: Mapping[str, Any], repeat: int) -> Any:
         return backend.run(graph, weights.arrays(network, request), inputs, device, repeat)
 
-    known = origin(weights.seed, weights.file, weights.choices)
-    return Model(sizes, run, known if graph.tensors() else "")
+    return Model(sizes, run, weights.origin if graph.tensors() else "")
 
 
 def _wanted(
@@ -224,8 +221,6 @@ def _wanted(
     unnamed: Sequence[list[int]],
 ) -> dict[str, list[int]]:
     """The sizes of a network's inputs by name, without their batch, as --input NAME=DIMS and --size ask for."""
-    from netspec.diagnostics.errors import did_you_mean
-
     found = {name: [int(d) for d in shape[1:]] for name, shape in shapes.items()}
     fixed = dict.fromkeys(found, "--input") if unnamed else {}
     for name, given in named:
@@ -251,8 +246,6 @@ def _wanted(
 
 
 def _entered(inputs: Mapping[str, Any], sources: Mapping[str, str], seed: int) -> list[str]:
-    from netspec.running.results import describe
-
     return [
         f"input {one_line(name)}: {describe(value)}, "
         + (f"from {one_line(sources[name])}" if name in sources else f"random (seed {seed})")

@@ -6,7 +6,10 @@ import json
 
 import click
 
-from netspec.cli.options import OutputFile, write_result
+from netspec.cli.options import OutputFile
+from netspec.cli.output import write_result
+from netspec.files.kinds import check_suffix
+from netspec.syntax.schema import document_schema
 
 
 @click.command(
@@ -17,9 +20,6 @@ from netspec.cli.options import OutputFile, write_result
 @click.option("-o", "output", type=OutputFile(), help="Write there; - is stdout.")
 def command(output: str | None) -> int:
     """Print the JSON Schema of specs: completion and checks in editors."""
-    from netspec.files.kinds import check_suffix
-    from netspec.syntax.schema import document_schema
-
     check_suffix(output, "JSON", ".json")
     write_result(json.dumps(document_schema(), indent=1), output)
     return 0

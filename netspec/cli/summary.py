@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from typing import Any
 
 import click
 
-from netspec.cli.options import OutputFile, Request, shown, spec_options, write_result
+from netspec.cli.options import OutputFile, spec_options
+from netspec.cli.output import shown, write_result
+from netspec.cli.request import Request
+from netspec.cli.unknown_option import SpecCommand
+from netspec.files.kinds import check_suffix
+from netspec.reports.summary import to_csv, to_json, to_text
 
 
 @click.command(
     "summary",
+    cls=SpecCommand,
     epilog="\b\nExamples:\n  netspec summary resnet50 --depth 1\n  netspec summary googlenet -f csv -o layers.csv",
 )
 @spec_options
@@ -20,16 +28,10 @@ from netspec.cli.options import OutputFile, Request, shown, spec_options, write_
 @click.option("-o", "output", type=OutputFile(), help="Write there; - is stdout.")
 def command(depth: int | None, kind: str, training: bool, output: str | None, **options: Any) -> int:
     """Print the layer table of SPEC: shapes, parameters, MACs."""
-    import shutil
-    import sys
-
-    from netspec.files.kinds import check_suffix
-    from netspec.reports.summary import to_csv, to_json, to_text
-
     own = {"json": (".json",), "csv": (".csv",)}
     check_suffix(output, "text" if kind == "text" else kind.upper(), *own.get(kind, ()))
-    network = Request.of(options).network()
-    graph = network.trained if training else network.inference
+    compiled = Request.of(options).compile()
+    graph = compiled.trained if training else compiled.inference
     if kind == "text":
         terminal = sys.stdout.isatty() and output in (None, "-")
         width = shutil.get_terminal_size().columns if terminal else 160

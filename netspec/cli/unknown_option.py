@@ -1,4 +1,4 @@
-"""What is said of an option that a command does not have: a param of the spec is set by -s."""
+"""Commands that take a spec: of an option that they do not have it is said how a param of the spec is set."""
 
 from __future__ import annotations
 
@@ -8,13 +8,26 @@ from contextlib import suppress
 import click
 
 from netspec.diagnostics.errors import NetspecError, Reporter
+from netspec.files.pipes import STDIN
+from netspec.syntax.library import find
+from netspec.syntax.reader import read_document
 
 
-def meant_param(error: click.ClickException, words: Sequence[str]) -> str:
+class SpecCommand(click.Command):
+    """A command with `spec_options`, which says of an unknown option how the param that was meant is set."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parses the arguments; an error takes along the help that belongs to it."""
+        words = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as e:
+            e.help = meant_param(e, words)  # type: ignore[attr-defined]
+            raise
+
+
+def meant_param(error: click.UsageError, words: Sequence[str]) -> str:
     """How to set the param that was meant, where an option or an argument reads as one; else nothing."""
-    ctx = getattr(error, "ctx", None)
-    if ctx is None or not any(p.name == "settings" for p in ctx.command.params):
-        return ""
     if isinstance(error, click.NoSuchOption):
         option = next((w for w in words if w.startswith("-") and w.partition("=")[0] == error.option_name), "")
         single = next((w for w in words if w[:1] == "-" and w[1:2] != "-" and error.option_name == w[:2]), "")
@@ -34,11 +47,7 @@ def meant_param(error: click.ClickException, words: Sequence[str]) -> str:
 
 def _params(words: Sequence[str]) -> list[str]:
     """The params of the first spec that is named; none of one that is read once, or cannot be read."""
-    from netspec.files.pipes import STDIN
-    from netspec.syntax.library import find
-    from netspec.syntax.reader import read_document
-
-    for word in words[1:]:
+    for word in words:
         if word.startswith("-") or word in STDIN:
             continue
         with suppress(NetspecError):

@@ -12,6 +12,9 @@ from pathlib import Path
 
 from netspec.diagnostics.errors import UsageError
 
+MAX_BYTES = 4 * 2**20
+"""What a spec may take; one byte more is read, to tell a spec that is larger."""
+
 STDIN = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 
 _inputs: ContextVar[set[tuple[int, int]] | None] = ContextVar("inputs", default=None)
@@ -50,8 +53,6 @@ def keep_inputs(target: Path) -> None:
 
 def from_file(path: Path, name: str) -> bytes:
     """What a file holds, as far as a spec may be large; raises UsageError."""
-    from netspec.syntax.yaml_reader import MAX_BYTES
-
     try:
         if not path.is_file():
             raise UsageError(f"there is no file {name}" if not path.exists() else f"{name} is not a file")
@@ -64,8 +65,6 @@ def from_file(path: Path, name: str) -> bytes:
 
 def from_stdin() -> bytes:
     """All of stdin, as far as a spec may be large; raises UsageError."""
-
-    from netspec.syntax.yaml_reader import MAX_BYTES
 
     def read() -> bytes:
         if sys.stdin is None or sys.stdin.closed:
@@ -81,8 +80,6 @@ def from_stdin() -> bytes:
 
 def from_pipe(path: Path) -> bytes | None:
     """What a pipe gives, such as bash's <(...); None for a path that is none; raises UsageError."""
-    from netspec.syntax.yaml_reader import MAX_BYTES
-
     found = os.stat(path)
     if not stat.S_ISFIFO(found.st_mode):
         return None

@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
+from netspec.analysis.cost import totals
 from netspec.check.expect import stated
 from netspec.diagnostics.errors import Reporter
+from netspec.elaborate.compiled import compile_variant
 from netspec.elaborate.document import inputs_of
 from netspec.ops.base import Shape
 from netspec.syntax.library import shipped
 from netspec.syntax.reader import Document, read_document
-from netspec.syntax.tree import Map, Scalar, Tree
-from netspec.syntax.yaml_reader import read
 
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 
@@ -49,28 +48,6 @@ def documents() -> Iterator[tuple[Path, Document]]:
         yield path, document
 
 
-@lru_cache(maxsize=1)
-def titles() -> dict[str, tuple[str, ...]]:
-    """The titles of the shipped families and of their variants that have one, by name, read without the front end."""
-    found: dict[str, tuple[str, ...]] = {}
-    for path in shipped():
-        tree = read(path, Reporter())
-        title = tuple(_texts(tree, "title"))
-        variants = tree.get("variants") if tree is not None else None
-        own = {key.text: value for key, value in variants.entries} if isinstance(variants, Map) else {}
-        for name, value in own.items():
-            base = next(_texts(value, "of"), "")
-            found[name] = tuple(_texts(value, "title")) or tuple(_texts(own.get(base), "title")) or title
-        found.setdefault(path.stem, title)
-    return found
-
-
-def _texts(tree: Tree | None, key: str) -> Iterator[str]:
-    value = tree.get(key) if isinstance(tree, Map) else None
-    if isinstance(value, Scalar):
-        yield value.text
-
-
 def entries() -> Iterator[Entry]:
     """Every variant; counts are the exact facts of its `expect`, or counted where it states none."""
     for _, document in documents():
@@ -83,10 +60,7 @@ def entry(document: Document, variant: str | None) -> Entry:
     expect = document.expect_for(variant)
     params, macs = (stated(expect, what) for what in ("params", "macs"))
     if params is None or macs is None:
-        from netspec.analysis.cost import totals
-        from netspec.network import build
-
-        counts = totals(build(document, variant).inference.nodes.values())
+        counts = totals(compile_variant(document, variant).inference.nodes.values())
         params, macs = counts.params, counts.macs
     source = document.source_of(variant)
     own = document.variants[variant] if variant is not None else None

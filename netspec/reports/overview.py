@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from netspec.analysis.cost import totals
 from netspec.diagnostics.printer import clip
+from netspec.elaborate.compiled import Compiled
 from netspec.elaborate.document import values_of
-from netspec.network import Network
 from netspec.ops.base import show
 from netspec.reports.catalogue import year_of
 from netspec.syntax.reader import Document
@@ -18,7 +18,7 @@ from netspec.syntax.tree import Map, Scalar, Seq, Tree
 WIDTH = 120
 
 
-def of_network(network: Network, argument: str) -> str:
+def of_network(network: Compiled, argument: str) -> str:
     """A network or a block alone: its paper, sizes, params, blocks, variants and facts."""
     graph, document, variant = network.inference, network.document, network.variant
     alone = "" in network.graph.scopes
@@ -66,7 +66,7 @@ def _aligned(lines: Iterable[tuple[str, str]]) -> Iterator[str]:
             before = name
 
 
-def _params(network: Network, alone: bool) -> Iterator[str]:
+def _params(network: Compiled, alone: bool) -> Iterator[str]:
     """The values that `--set` may change."""
     if alone:
         values = dict(network.graph.scopes[""].args)
@@ -86,7 +86,7 @@ def _written(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _blocks(network: Network) -> Iterator[str]:
+def _blocks(network: Compiled) -> Iterator[str]:
     """The blocks that the network calls, how often, and what they are."""
     calls: dict[str, int] = {}
     docs: dict[str, str] = {}

@@ -13,10 +13,11 @@ from pathlib import Path
 import yaml
 
 from netspec.diagnostics import suggest
-from netspec.diagnostics.errors import UsageError, did_you_mean
+from netspec.diagnostics.errors import Reporter, UsageError, did_you_mean
 from netspec.files.kinds import SPEC_SUFFIXES, is_file_name
 from netspec.files.pipes import STDIN, from_pipe, from_stdin
-from netspec.syntax.yaml_reader import Loader
+from netspec.syntax.tree import Map, Scalar, Tree
+from netspec.syntax.yaml_reader import Loader, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +112,29 @@ def meant(spec: str, known: Sequence[str]) -> str | None:
     near = suggest.name(spec, names)
     if near is not None and suggest.key(near) == suggest.key(spec):
         return near
-    from netspec.reports.catalogue import titles
-
     return suggest.name(spec, names | titles())
+
+
+@lru_cache(maxsize=1)
+def titles() -> dict[str, tuple[str, ...]]:
+    """The titles of the shipped families and of their variants that have one, by name, read without the front end."""
+    found: dict[str, tuple[str, ...]] = {}
+    for path in shipped():
+        tree = read(path, Reporter())
+        title = tuple(_texts(tree, "title"))
+        variants = tree.get("variants") if tree is not None else None
+        own = {key.text: value for key, value in variants.entries} if isinstance(variants, Map) else {}
+        for name, value in own.items():
+            base = next(_texts(value, "of"), "")
+            found[name] = tuple(_texts(value, "title")) or tuple(_texts(own.get(base), "title")) or title
+        found.setdefault(path.stem, title)
+    return found
+
+
+def _texts(tree: Tree | None, key: str) -> Iterator[str]:
+    value = tree.get(key) if isinstance(tree, Map) else None
+    if isinstance(value, Scalar):
+        yield value.text
 
 
 def _library(name: str) -> Path:

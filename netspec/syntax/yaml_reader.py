@@ -13,11 +13,10 @@ import yaml
 
 from netspec.diagnostics.errors import Reporter, Source, Span
 from netspec.files.kinds import foreign
-from netspec.files.pipes import from_file
+from netspec.files.pipes import MAX_BYTES, from_file
 from netspec.syntax.tree import FLOAT, INT, Map, Scalar, Seq, Tree
 from netspec.syntax.yaml_help import report_syntax
 
-MAX_BYTES = 4 * 2**20
 MAX_DEPTH = 64
 MAX_TREE_NODES = 50_000
 MAX_EXPRESSIONS = 100_000

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from netspec.expressions.expression import ExpressionError
 from netspec.ir.graph import Graph
-from netspec.weights.checkpoints.rules import Rule
+from netspec.syntax.rules import Rule
 from netspec.weights.checkpoints.stored import Stored
 
 IGNORED = "num_batches_tracked"

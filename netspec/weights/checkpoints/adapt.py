@@ -9,7 +9,7 @@ from functools import lru_cache
 from math import prod
 
 from netspec.expressions.expression import ExpressionError
-from netspec.weights.checkpoints.rules import Rule
+from netspec.syntax.rules import Rule
 
 Shape = tuple[int, ...]
 _PLACEHOLDER = re.compile(r"\{\w+\}")

@@ -5,24 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from netspec.diagnostics.errors import DataError, SpecError, UsageError
+from netspec.elaborate.compiled import Compiled, compile_variant
+from netspec.elaborate.document import values_of
 from netspec.weights.checkpoints.account import FEW, Account, RuleSet, Target, account
 from netspec.weights.checkpoints.choose import Choice, choose, contents
 from netspec.weights.checkpoints.heads import renamed_heads
 from netspec.weights.checkpoints.stored import State
 from netspec.weights.checkpoints.suggest import rule_of, suggest, with_rules
 
-if TYPE_CHECKING:
-    from netspec.network import Network
-
 _RULES = 40
 """The most rules that are printed."""
 
 
 def complaint(
-    network: Network, states: Sequence[State], target: Target, sets: Sequence[RuleSet], choice: Choice, key: str | None
+    network: Compiled, states: Sequence[State], target: Target, sets: Sequence[RuleSet], choice: Choice, key: str | None
 ) -> DataError:
     """The error that lists what is missing, unexpected, of another shape or mapped twice, and how to go on."""
     found = choice.account
@@ -118,7 +116,7 @@ def _common(keys: Sequence[str]) -> str:
 
 
 def _renamed(
-    network: Network, target: Target, sets: Sequence[RuleSet], choice: Choice, fits: Callable[..., bool]
+    network: Compiled, target: Target, sets: Sequence[RuleSet], choice: Choice, fits: Callable[..., bool]
 ) -> tuple[list[str], str] | None:
     """Where classifiers have other names and another number of classes: what is said of it, and the options."""
     found, tensors = choice.account, choice.view.tensors
@@ -137,7 +135,7 @@ def _renamed(
 
 
 def _classes(
-    network: Network,
+    network: Compiled,
     target: Target,
     found: Account,
     fits: Callable[[Target], bool],
@@ -173,11 +171,8 @@ def _classes(
     return f"{what} {theirs} classes in the file and {ours} in the network", "; ".join(options)
 
 
-def _params(network: Network, target: Target, fits: Callable[[Target], bool], theirs: int, ours: int) -> list[str]:
+def _params(network: Compiled, target: Target, fits: Callable[[Target], bool], theirs: int, ours: int) -> list[str]:
     """The params of the document which, set to the file's number of classes, make a network that it fits."""
-    from netspec.elaborate.document import values_of
-    from netspec.network import build
-
     document, good = network.document, []
     try:
         values = values_of(document, network.variant, network.settings)
@@ -188,7 +183,7 @@ def _params(network: Network, target: Target, fits: Callable[[Target], bool], th
     for param in document.params:
         if isinstance(values.get(param.name), int) and values[param.name] == ours:
             try:
-                other = build(document, network.variant, {**network.settings, param.name: theirs}, input=size)
+                other = compile_variant(document, network.variant, {**network.settings, param.name: theirs}, input=size)
             except (SpecError, UsageError):
                 continue
             shapes = {k: tuple(map(int, s)) for k, (s, _, _) in other.graph.tensors().items() if k in target.shapes}

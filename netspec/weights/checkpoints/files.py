@@ -11,7 +11,7 @@ from typing import Any
 from netspec.diagnostics.errors import DataError, UsageError
 from netspec.weights.checkpoints.archives import read_npz
 from netspec.weights.checkpoints.safetensors import read_safetensors
-from netspec.weights.checkpoints.stored import Need, State, Stored, reading, refuse
+from netspec.weights.checkpoints.stored import Need, Reads, State, Stored, reading, refuse
 
 _TORCH = re.compile(rb"PK|\x80")
 _ANY = re.compile(rb"PK|\x80|.{8}\{", re.DOTALL)
@@ -26,16 +26,16 @@ INDEX = ".index.json"
 _FOREIGN = {b"\x89HDF": "an HDF5 file of Keras", b"\x08": "an ONNX model"}
 
 
-def states_of(path: Path, need: Need) -> list[State]:
-    """The mappings of tensors in a checkpoint: .safetensors, .npz and an index of shards here, others through torch.
+def states_of(path: Path, need: Need, read: Reads) -> list[State]:
+    """The mappings of tensors in a checkpoint: .safetensors, .npz and an index of shards here, others by `read`.
 
     Nothing in the file is executed. Raises UsageError where it cannot be read, DataError where it is not a checkpoint,
-    MissingError where torch is needed and missing.
+    MissingError where a library is needed and missing.
     """
     with reading(path) as f:
         head = f.read(9)
     if path.name.lower().endswith(INDEX):
-        return [State((), _sharded(path, need))]
+        return [State((), _sharded(path, need, read))]
     suffix = path.suffix.lower()
     if suffix not in BEGINNINGS:
         raise UsageError(f"{path}: checkpoints are {', '.join(BEGINNINGS)}, or an index of shards, *{INDEX}")
@@ -51,20 +51,17 @@ def states_of(path: Path, need: Need) -> list[State]:
         return [State((), read_safetensors(path, need))]
     if suffix == ".npz":
         return [State((), read_npz(path, need))]
-    from netspec.backend import get
-
-    found: list[State] = get("torch").read_checkpoint(path, need)
-    return found
+    return read(path, need)
 
 
-def _sharded(path: Path, need: Need) -> dict[str, Stored]:
+def _sharded(path: Path, need: Need, read: Reads) -> dict[str, Stored]:
     """The tensors of all the files that an index names; raises DataError, UsageError."""
     where = _index(path, need)
     found: dict[str, Stored] = {}
     for name in sorted(set(where.values())):
         if Path(name).name != name or name in (".", "..") or name.lower().endswith(INDEX) or "\\" in name:
             raise refuse(path, f"names the shard '{name[:100]}', which is not a file next to it")
-        states = states_of(path.with_name(name), need)
+        states = states_of(path.with_name(name), need, read)
         if len(states) != 1:
             raise refuse(path.with_name(name), f"is not a shard: it has {len(states)} state dicts")
         tensors = states[0].tensors

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from netspec.diagnostics.errors import Diagnostic, Reporter
+from netspec.elaborate.compiled import Compiled
+from netspec.ir.graph import Graph
 from netspec.ir.selection import keys_of
 from netspec.weights.checkpoints.account import Target
 from netspec.weights.checkpoints.choose import choose
 from netspec.weights.checkpoints.complaint import complaint
 from netspec.weights.checkpoints.files import states_of
 from netspec.weights.checkpoints.sets import inner_networks, rule_sets
-from netspec.weights.checkpoints.stored import Need, State
+from netspec.weights.checkpoints.stored import Need, Reads, State
 from netspec.weights.checkpoints.tensorflow import reordered, translated
 from netspec.weights.checkpoints.values import examine, lazily
-from netspec.weights.lazy import Arrays
-
-if TYPE_CHECKING:
-    from netspec.ir.graph import Graph
-    from netspec.network import Network
+from netspec.weights.initialise import lazily as lazily_drawn
+from netspec.weights.lazy import Arrays, computed
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,14 @@ class Choices:
     exclude: Sequence[str] = ()
     """The steps whose weights do not."""
     key: str | None = None
+    """Which of the mappings of the file, or which prefix of its names."""
     rules: Path | None = None
+    """A file of rules, which come before those of the spec."""
+
+    @property
+    def partial(self) -> bool:
+        """Whether some weights do not come from the checkpoint."""
+        return self.layers is not None or bool(self.exclude)
 
 
 @dataclass(slots=True)
@@ -45,19 +51,36 @@ class Loaded:
     warnings: list[Diagnostic] = field(default_factory=list)
 
 
-def load(network: Network, path: Path, training: bool = False, choices: Choices | None = None) -> Loaded:
+def load(network: Compiled, path: Path, training: bool, choices: Choices, read: Reads) -> Loaded:
     """The weights of a network out of a checkpoint; raises DataError, UsageError, SpecError (of rules)."""
-    choices = choices or Choices()
     graph = network.stored(training)
     only = selected(graph, choices)
     shapes = network.graph.tensors()
     need = Need(4 * sum(_count(shape) for shape, _, _ in shapes.values()), len(shapes))
-    states = [translated(state) for state in states_of(path, need)]
+    states = [translated(state) for state in states_of(path, need, read)]
     cut = {key for inner in inner_networks(network, Reporter()) for key in inner.keys()}
     return fit(network, states, Target.of(graph, network.graph, only).beside(cut), choices)
 
 
-def fit(network: Network, states: Sequence[State], target: Target, choices: Choices) -> Loaded:
+def drawn(network: Compiled, seed: int, training: bool) -> Arrays:
+    """The weights of a network, drawn by a seed."""
+    stored = lazily_drawn(network.stored(training), seed)
+    return stored if training else computed(network.module, stored)
+
+
+def weights_of(network: Compiled, path: Path, seed: int, training: bool, choices: Choices, read: Reads) -> Loaded:
+    """The same, with the weights that are not to come from the checkpoint drawn by the seed."""
+    found = load(network, path, training, choices, read)
+    if choices.partial:
+        seeded = lazily_drawn(network.stored(training), seed)
+        found.notes.append(drawn_text(seeded, found.arrays))
+        found.arrays = seeded | found.arrays
+    if not training:
+        found.arrays = computed(network.module, found.arrays)
+    return found
+
+
+def fit(network: Compiled, states: Sequence[State], target: Target, choices: Choices) -> Loaded:
     """The weights that a target takes of a file's tensors; raises DataError, SpecError (of rules)."""
     sets = rule_sets(network, choices.rules)
     choice, notes = choose(states, target, sets, choices.key)
@@ -74,13 +97,13 @@ def fit(network: Network, states: Sequence[State], target: Target, choices: Choi
 
 def selected(graph: Graph, choices: Choices) -> Collection[str] | None:
     """The keys that come from the checkpoint; None: all; raises UsageError for a pattern that is for no step."""
-    if choices.layers is None and not choices.exclude:
+    if not choices.partial:
         return None
     keys = set(graph.tensors()) if choices.layers is None else keys_of(graph, choices.layers)
     return keys - keys_of(graph, choices.exclude)
 
 
-def drawn(keys: Collection[str], arrays: Collection[str]) -> str:
+def drawn_text(keys: Collection[str], arrays: Collection[str]) -> str:
     """What is said of the weights that are drawn, as the checkpoint is not to give them."""
     steps = list(dict.fromkeys(key.rpartition(".")[0] for key in keys if key not in arrays))
     more = f", and {len(steps) - 8:,} more" if len(steps) > 8 else ""
@@ -88,6 +111,4 @@ def drawn(keys: Collection[str], arrays: Collection[str]) -> str:
 
 
 def _count(shape: Sequence[object]) -> int:
-    import math
-
     return math.prod(int(str(d)) for d in shape)

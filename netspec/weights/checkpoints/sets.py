@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from netspec.diagnostics.errors import Reporter, Source, SpecError, UsageError
+from netspec.elaborate.compiled import Compiled, compile_variant
+from netspec.elaborate.document import values_of
+from netspec.files.pipes import MAX_BYTES
 from netspec.syntax.reader import Document
-from netspec.syntax.yaml_reader import MAX_BYTES, parse_any
+from netspec.syntax.rules import Rule, rules_in, rules_of
+from netspec.syntax.yaml_reader import parse_any
 from netspec.weights.checkpoints.account import Layer, RuleSet
-from netspec.weights.checkpoints.rules import Rule, rules_in, rules_of
 from netspec.weights.checkpoints.stored import reading
-
-if TYPE_CHECKING:
-    from netspec.network import Network
 
 OWN = "its own names"
 
@@ -31,15 +31,13 @@ class Inner(NamedTuple):
 
     def keys(self) -> set[str]:
         """The keys of the whole network, of which `until` may have taken a part."""
-        from netspec.network import build
-
         try:
-            return {self.path + key for key in build(self.document, None, self.settings).graph.tensors()}
+            return {self.path + key for key in compile_variant(self.document, None, self.settings).graph.tensors()}
         except (UsageError, SpecError):  # a block as an argument has no text to be set by
             return set()
 
 
-def rule_sets(network: Network, file: Path | None = None) -> list[RuleSet]:
+def rule_sets(network: Compiled, file: Path | None = None) -> list[RuleSet]:
     """The sets to try in order; those of a file come before each of the others; raises SpecError, UsageError."""
     reporter = Reporter()
     values = _values(network.document, network.variant, network.settings)
@@ -109,12 +107,12 @@ def rules_file(path: Path, reporter: Reporter, values: Mapping[str, Any]) -> dic
     return found
 
 
-def inner_networks(network: Network, reporter: Reporter) -> list[Inner]:
+def inner_networks(network: Compiled, reporter: Reporter) -> list[Inner]:
     """The networks that are used as blocks, the innermost first; errors in their rules go to the reporter."""
     return sorted(_inner(network, reporter), key=lambda i: -i.path.count("."))
 
 
-def _inner(network: Network, reporter: Reporter) -> Iterator[Inner]:
+def _inner(network: Compiled, reporter: Reporter) -> Iterator[Inner]:
     documents: dict[str, Document] = {}
     _used(network.document, documents, set())
     for scope in network.graph.scopes.values():
@@ -143,8 +141,6 @@ def _used(document: Document, found: dict[str, Document], seen: set[int]) -> Non
 
 def _values(document: Document, variant: str | None, settings: Mapping[str, Any]) -> dict[str, Any]:
     """What rules may read: the params and `let` of the document."""
-    from netspec.elaborate.document import values_of
-
     try:
         values = values_of(document, variant, settings)
     except (UsageError, SpecError):  # of a network in a network: a block as an argument has no text to be set by

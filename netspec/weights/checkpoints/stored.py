@@ -78,6 +78,10 @@ class Need:
         return self.bytes + 256 * 2**20
 
 
+Reads = Callable[[Path, Need], list[State]]
+"""How a file is read that only a library can read: the mappings of tensors in it."""
+
+
 def refuse(path: Path, why: str, help: str = "") -> DataError:
     """The error of a file that is not a checkpoint."""
     return DataError("NS602", f"{path} {why}", help)

@@ -13,10 +13,10 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from netspec.diagnostics.errors import Reporter, Source
+from netspec.syntax.rules import Rule, rules_in
 from netspec.syntax.yaml_reader import parse_any
 from netspec.weights.checkpoints.account import Account, Layer, RuleSet, Target, account
 from netspec.weights.checkpoints.adapt import Adapted, adapted
-from netspec.weights.checkpoints.rules import Rule, rules_in
 from netspec.weights.checkpoints.stored import Stored
 
 Signature = frozenset[tuple[str, tuple[int, ...]]]

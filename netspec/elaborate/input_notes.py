@@ -7,9 +7,8 @@ from math import prod
 from typing import Any
 
 from netspec.diagnostics.errors import Reporter
-from netspec.elaborate import elaborate
 from netspec.elaborate.budget import Budget
-from netspec.elaborate.document import inputs_of
+from netspec.elaborate.document import elaborate, inputs_of
 from netspec.ir.graph import Graph, Node
 from netspec.ir.module import Module
 from netspec.ops import Shape

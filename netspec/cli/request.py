@@ -1,0 +1,98 @@
+"""The way from a spec's name to its graph, as the options ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from netspec.cli.output import printer
+from netspec.diagnostics.errors import Diagnostic, Reporter, SpecError, UsageError
+from netspec.elaborate.budget import MAX_NODES
+from netspec.elaborate.compiled import Compiled, compile_block, compile_variant
+from netspec.elaborate.interface import InputSize
+from netspec.syntax.library import Found, find
+from netspec.syntax.reader import Document, read_document
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the options of spec_options ask for."""
+
+    spec: str
+    variant: str | None
+    settings: dict[str, str]
+    input_size: InputSize | None
+    passes: tuple[str, ...]
+    include: tuple[Path, ...]
+    max_nodes: int
+    strict: bool
+    quiet: bool
+
+    @classmethod
+    def of(cls, options: dict[str, Any]) -> Request:
+        """Takes its options out of a command's; raises UsageError."""
+        settings = {}
+        for text in options.pop("settings"):
+            name, equals, value = text.partition("=")
+            if not equals:
+                raise UsageError(f"--set {text}: write name=value")
+            if name.strip() in settings:
+                raise UsageError(f"--set gives '{name.strip()}' twice")
+            settings[name.strip()] = value.strip()
+        return cls(
+            options.pop("spec"),
+            options.pop("variant"),
+            settings,
+            options.pop("input_size"),
+            options.pop("passes"),
+            tuple(map(Path, options.pop("include"))),
+            options.pop("max_nodes"),
+            options.pop("strict"),
+            options.pop("quiet"),
+        )
+
+    def read(self) -> tuple[Found, Document, Reporter]:
+        """The document, with what was found in reading it; raises SpecError, UsageError."""
+        found = find(self.spec)
+        reporter = Reporter()
+        document = read_document(found, reporter, self.include)
+        if document is None:
+            raise SpecError(reporter.sorted())
+        return found, document, reporter
+
+    def compile(self) -> Compiled:
+        """Compiles it; warnings are printed; raises SpecError, UsageError."""
+        try:
+            compiled = self._compiled().after(self.passes)
+        except SpecError as e:
+            raise SpecError(d for d in e.diagnostics if d.severity == "error") from None if self.quiet else e
+        warn(compiled.warnings, self)
+        return compiled
+
+    def _compiled(self) -> Compiled:
+        found, document, reporter = self.read()
+        if found.block:
+            if self.variant is not None:
+                raise UsageError(f"'{self.spec}' is a block", "--variant goes with a document")
+            return compile_block(document, found.block, self.settings, reporter, self.input_size, self.max_nodes)
+        if self.variant is not None and found.variant:
+            raise UsageError(f"'{self.spec}' is a variant already", f"--variant goes with {found.path.stem}")
+        variant = found.variant if self.variant is None else self.variant
+        return compile_variant(document, variant, self.settings, reporter, self.input_size, self.max_nodes)
+
+
+def warn(warnings: Sequence[Diagnostic], request: Request) -> None:
+    """Prints warnings and notes, or raises the warnings under --strict."""
+    if request.strict and warnings:
+        reporter = Reporter(list(warnings))
+        reporter.strict()
+        reporter.check()
+    if not request.quiet:
+        printer().print(warnings)
+
+
+def load(spec: str) -> Compiled:
+    """What a spec's name means, without options; raises SpecError, UsageError."""
+    return Request(spec, None, {}, None, (), (), MAX_NODES, False, True).compile()

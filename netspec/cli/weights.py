@@ -1,0 +1,95 @@
+"""Options that choose the weights, and the weights that they choose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from netspec.backend import origin, read_checkpoint
+from netspec.cli.options import F
+from netspec.cli.output import say
+from netspec.cli.request import Request, warn
+from netspec.diagnostics.errors import UsageError
+from netspec.elaborate.compiled import Compiled
+from netspec.weights.checkpoints.load import Choices, drawn, weights_of
+from netspec.weights.lazy import Arrays
+
+weight_options = (
+    click.option(
+        "--weights",
+        metavar="FILE",
+        help="A checkpoint: .safetensors, .npz, .pth, .ckpt, .bin, or the .index.json of shards.",
+    ),
+    click.option(
+        "--checkpoint-key",
+        metavar="KEY",
+        help="Which weights of the checkpoint, where it has several: the name of a mapping in it, or a prefix.",
+    ),
+    click.option(
+        "--rules", type=click.Path(), metavar="FILE", help="Rules for its names, as under `checkpoints:` of a spec."
+    ),
+    click.option(
+        "--layers",
+        multiple=True,
+        metavar="PATTERN",
+        help="Take the weights of these steps alone (`layer1`, `layer*.0`; commas between several); draw the others.",
+    ),
+    click.option(
+        "--exclude", multiple=True, metavar="PATTERN", help="Do not take the weights of these steps; draw them."
+    ),
+    click.option(
+        "--seed",
+        type=click.IntRange(0, 2**64 - 1),
+        default=0,
+        show_default=True,
+        help="Seed of the weights that no checkpoint gives.",
+    ),
+)
+
+
+PATTERNS = ("layers", "exclude")
+
+
+def with_weights(fn: F) -> F:
+    """Options that choose the weights."""
+    for option in reversed(weight_options):
+        fn = option(fn)
+    return fn
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What the options of with_weights ask for."""
+
+    file: str | None
+    seed: int
+    choices: Choices
+
+    @classmethod
+    def of(cls, options: dict[str, Any]) -> Weights:
+        """Takes its options out of a command's; raises UsageError."""
+        file, seed = options.pop("weights"), options.pop("seed")
+        key, rules = options.pop("checkpoint_key"), options.pop("rules")
+        layers, exclude = ([p.strip() for t in options.pop(n) for p in t.split(",") if p.strip()] for n in PATTERNS)
+        given = {"checkpoint-key": key, "rules": rules, "layers": layers, "exclude": exclude}
+        if file is None and (first := next((name for name, value in given.items() if value), None)):
+            raise UsageError(f"--{first} goes with --weights")
+        return cls(file, seed, Choices(layers or None, exclude, key or None, Path(rules) if rules else None))
+
+    @property
+    def origin(self) -> str:
+        """What is said of them: that they are random, in part where the checkpoint does not give all."""
+        return origin(self.seed, self.file, self.choices.partial)
+
+    def arrays(self, compiled: Compiled, request: Request, training: bool = False) -> Arrays:
+        """The weights; what was chosen is said, warnings are printed; raises DataError, UsageError, SpecError."""
+        if self.file is None:
+            return drawn(compiled, self.seed, training)
+        found = weights_of(compiled, Path(self.file), self.seed, training, self.choices, read_checkpoint)
+        warn(found.warnings, request)
+        for note in found.notes if not request.quiet else ():
+            say(f"{self.file}: {note}")
+        return found.arrays

@@ -1,0 +1,183 @@
+"""A variant of a document, or one of its blocks, as a graph that its passes have rewritten."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, Self
+
+from netspec.diagnostics.errors import Diagnostic, Reporter, UsageError
+from netspec.elaborate.block_alone import elaborate_block
+from netspec.elaborate.budget import MAX_NODES, Budget
+from netspec.elaborate.document import elaborate
+from netspec.elaborate.input_notes import note_inputs
+from netspec.elaborate.interface import InputSize
+from netspec.ir.graph import Graph, Node
+from netspec.ir.module import Module
+from netspec.passes import apply, inference, named, of_stage, resolve
+from netspec.passes.base import Pass, Stage
+from netspec.passes.resize import resize
+from netspec.passes.rewriter import ShapeMismatch
+from netspec.syntax.reader import Document, lineage, passes_of
+from netspec.syntax.rules import check_rules
+
+
+class Compiled:
+    """A graph and its document: `graph` is the training graph, `inference` the one that is run and counted."""
+
+    def __init__(
+        self,
+        document: Document,
+        variant: str | None,
+        graph: Graph,
+        warnings: Sequence[Diagnostic] = (),
+        settings: Mapping[str, Any] | None = None,
+        passes: Sequence[Pass] = (),
+    ) -> None:
+        self.document, self.variant, self.graph = document, variant, graph
+        self.warnings, self.settings, self.passes = tuple(warnings), dict(settings or {}), tuple(passes)
+
+    @property
+    def name(self) -> str:
+        """The name of the variant, or of the document."""
+        return self.graph.name
+
+    def forget(self) -> None:
+        """Lets go of the graphs; the name and the warnings stay."""
+        self.graph = Graph(self.graph.name, [], {})
+        for kept in ("unfolded", "module"):
+            self.__dict__.pop(kept, None)
+
+    @cached_property
+    def unfolded(self) -> Graph:
+        """The inference graph before the passes that were named: its weights are those that are stored."""
+        return inference(self.graph)
+
+    @cached_property
+    def module(self) -> Module:
+        """The inference graph after the passes that were named, and how its weights are made of the stored ones."""
+        return apply(self.passes, Module(self.unfolded))
+
+    @property
+    def inference(self) -> Graph:
+        """The graph that is run: without auxiliary heads and dropout, after the passes that were named."""
+        return self.module.graph
+
+    @property
+    def trained(self) -> Graph:
+        """The training graph; raises UsageError after a pass for inference alone."""
+        if self.passes:
+            said = f"after the pass '{self.passes[0].name}' the network '{self.name}' cannot be trained"
+            raise UsageError(said, "leave out the pass, or what is for training")
+        return self.graph
+
+    @property
+    def shown(self) -> Graph:
+        """The training graph where there is one, else the one that is run."""
+        return self.inference if self.passes else self.graph
+
+    def after(self, passes: Sequence[str]) -> Self:
+        """The same after further passes, by name; raises UsageError, SpecError where one does not fit."""
+        asked = [named(name) for name in passes]
+        graph, warnings = self.graph, self.warnings
+        if of_stage(asked, Stage.TRAINING):
+            graph = self._trained_after(asked)
+            warnings = tuple(d for d in warnings if d.code != "NS406")  # weights that change with the input
+        folding = of_stage([*self.passes, *asked], Stage.INFERENCE)
+        return type(self)(self.document, self.variant, graph, warnings, self.settings, folding)
+
+    def _trained_after(self, passes: Sequence[Pass]) -> Graph:
+        """The training graph after further passes, at the size that it has."""
+        reporter, before = Reporter(), self.graph
+        if "" not in self.graph.scopes:  # a block alone has the size of its example
+            passes = [*_passes(self.document, self.variant, reporter), *passes]
+            limit = max(MAX_NODES, len(self.graph))
+            declared = elaborate(self.document, self.variant, self.settings, reporter, None, limit, declared_input=True)
+            before = _checked(declared, reporter)
+        return _checked(_rewritten(before, passes, self.graph.inputs, reporter), reporter)
+
+    def stored(self, training: bool = False) -> Graph:
+        """The graph whose weights are drawn, or read from a checkpoint; raises UsageError as `trained` does."""
+        return self.trained if training else self.unfolded
+
+
+def compile_variant(
+    document: Document,
+    variant: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    reporter: Reporter | None = None,
+    input: InputSize | None = None,
+    max_nodes: int | Budget = MAX_NODES,
+) -> Compiled:
+    """Compiles one variant of a document; raises SpecError with all errors, UsageError."""
+    reporter = Reporter() if reporter is None else reporter
+    if document.checkpoints is not None and not document.open & {"params", "let"}:
+        check_rules(document.checkpoints, reporter, document.values)
+    try:
+        graph = elaborate(document, variant, settings, reporter, input, max_nodes)
+    except UsageError:
+        reporter.check()  # an error of the document is not hidden by an option that may not fit because of it
+        raise
+    variant = variant or document.default_variant
+    passes = _passes(document, variant, reporter)
+    if graph is not None and of_stage(passes, Stage.TRAINING):
+        inputs, graph = graph.inputs, None  # two large graphs at once are more than a check may take
+        graph = elaborate(document, variant, settings, reporter, None, max_nodes, declared_input=True)
+        if graph is not None:
+            graph = _rewritten(graph, passes, inputs, reporter)
+    checked = _checked(graph, reporter)
+    if input is not None or settings:
+        note_inputs(document, variant, (settings or {}) if input is not None else {}, checked, reporter, max_nodes)
+    return Compiled(document, variant, checked, _warnings(reporter), settings, of_stage(passes, Stage.INFERENCE))
+
+
+def _rewritten(graph: Graph, passes: Sequence[Pass], inputs: Sequence[Node], reporter: Reporter) -> Graph | None:
+    """A training graph after passes, which are made at the size that its layers were written for; None after an error.
+
+    The size of `inputs` comes after: a fully convolutional form gives maps of scores there.
+    """
+    try:
+        module = apply(of_stage(passes, Stage.TRAINING), Module(graph))
+        return resize(Module(module.graph), {str(node.path): node.shape for node in inputs}).check().graph
+    except ShapeMismatch as e:
+        reporter.error(e.error.code, f"{e.node.path}: {e}", e.node.span, e.error.help)
+        return None
+
+
+def _checked(graph: Graph | None, reporter: Reporter) -> Graph:
+    """The graph of an elaboration without errors; raises SpecError, UsageError where a setting is at fault."""
+    for d in reporter.sorted():
+        if d.severity == "error" and d.span is not None and d.span.file.split(" ")[0] == "--set":
+            raise UsageError(f"{d.span.file}: {d.message}", d.help)
+    reporter.check()
+    if graph is None:
+        raise AssertionError("elaboration made no graph and reported no error")
+    return graph
+
+
+def _warnings(reporter: Reporter) -> list[Diagnostic]:
+    return [d for d in reporter.sorted() if d.severity != "error"]
+
+
+def compile_block(
+    document: Document,
+    name: str,
+    settings: Mapping[str, Any] | None = None,
+    reporter: Reporter | None = None,
+    input: InputSize | None = None,
+    max_nodes: int | Budget = MAX_NODES,
+) -> Compiled:
+    """Compiles one block of a document alone, by its examples; raises SpecError with all errors, UsageError."""
+    reporter = Reporter() if reporter is None else reporter
+    try:
+        graph = elaborate_block(document, name, reporter, settings, input, max_nodes=max_nodes)
+    except UsageError:
+        reporter.check()
+        raise
+    return Compiled(document, None, _checked(graph, reporter), _warnings(reporter))
+
+
+def _passes(document: Document, variant: str | None, reporter: Reporter) -> list[Pass]:
+    """What the variant, or what it is `of`, asks for under `passes`."""
+    chain = lineage(document, variant, reporter) if variant is not None else []
+    return resolve(((name.text, name.span) for name in passes_of(chain)), reporter)
