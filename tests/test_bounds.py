@@ -12,7 +12,7 @@ from large_specs import LARGE, largest
 
 from netspec.check.check_file import check_file
 from netspec.diagnostics.errors import Diagnostic, Reporter
-from netspec.elaborate.state import MAX_NODES_AFTER_GUESS, Run
+from netspec.elaborate.state import MAX_NODES_AFTER_GUESS, Elaboration
 
 resource = pytest.importorskip("resource")  # which Windows has not
 sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
@@ -39,19 +39,19 @@ def checked(path: Path) -> subprocess.CompletedProcess[str]:
 def work(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """What elaboration does: every unit of work and every node, counted up."""
     done = [0, 0]
-    tick, node = Run.tick, Run.node
+    tick, node = Elaboration.tick, Elaboration.node
 
-    def counted_tick(self: Run, cost: int = 1) -> None:
+    def counted_tick(self: Elaboration, cost: int = 1) -> None:
         done[0] += cost
         assert done[0] < 2_000_000, "the work has no bound"
         tick(self, cost)
 
-    def counted_node(self: Run, *args: object) -> object:
+    def counted_node(self: Elaboration, *args: object) -> object:
         done[1] += 1
         return node(self, *args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Run, "tick", counted_tick)
-    monkeypatch.setattr(Run, "node", counted_node)
+    monkeypatch.setattr(Elaboration, "tick", counted_tick)
+    monkeypatch.setattr(Elaboration, "node", counted_node)
     return done
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from netspec.diagnostics.errors import MAX_KNOWN, Span, did_you_mean, listed
+from netspec.diagnostics.errors import MAX_KNOWN, SemanticError, Span, did_you_mean, listed
 from netspec.elaborate.symbols import DependsOnError
-from netspec.elaborate.values import BlockValue, Env, SemanticError, Word
+from netspec.elaborate.values import BlockValue, Env, Word
 from netspec.expressions.arithmetic import MAX_LIST, weight
 from netspec.expressions.expression import ExpressionError, Template, evaluate, parse_expr
 from netspec.expressions.identifiers import Kind, clipped, why_not
@@ -42,52 +42,69 @@ class Slot:
     type: str = ""
 
 
-def collect(env: Env, args: Tree | None, slots: Sequence[Slot], what: str, at: Span) -> tuple[dict[str, Tree], bool]:
+@dataclass(eq=False, slots=True)
+class Arguments:
+    """What a call gives for each parameter, as it is written."""
+
+    env: Env
+    """Where it is evaluated."""
+    callee: str
+    at: Span
+    given: dict[str, Tree] = field(default_factory=dict)
+    ok: bool = True
+    """Whether everything that is given fits a parameter; what does not is reported."""
+
+
+def collect(env: Env, args: Tree | None, slots: Sequence[Slot], callee: str, at: Span) -> Arguments:
     """Matches arguments with parameters by position or name; reports what does not fit."""
-    run, ok = env.run, True
-    found: dict[str, Tree] = {}
+    found = Arguments(env, callee, at)
     if (cut := torn(args)) is not None:
         help_ = _QUOTE if cut.text.startswith("=") else "a list stands in [ ]: [2, 2]"
-        run.error(env.frame, "NS301", "this is cut at its comma or bracket", cut.span, help_)
-        return found, False
-    positional = [s.name for s in slots if s.positional]
-    if isinstance(args, Map):
-        names = [s.name for s in slots]
-        known = set(names)
-        unknown = []
-        for key, value in args.entries:
-            if id(value) in run.bad and id(key) not in run.bad:
-                ok = False
-            elif key.text in known:
-                found[key.text] = value
-            else:
-                unknown.append((key, value))
-        for key, value in unknown:
-            run.error(
-                env.frame,
-                "NS206",
-                f"'{what}' has no parameter '{key.text}'",
-                key.span,
-                argument_help(key.text, names, what, "" if names else f"'{what}' takes no arguments"),
-            )
-            # Read as the one that is meant, so that what follows is checked too and nothing is said twice.
-            meant = run.guess(key.text, [n for n in names if n not in found], meant_argument)
-            if meant is None or (isinstance(value, Scalar) and (value.value is None or _is_word(value))):
-                ok = False
-            else:
-                found[meant] = value
-        return found, ok
-    given = args.items if isinstance(args, Seq) else () if args is None else (args,)
-    for name, value in zip(positional, given, strict=False):
-        if id(value) in run.bad:
-            ok = False
+        env.state.error(env.frame, "NS301", "this is cut at its comma or bracket", cut.span, help_)
+        found.ok = False
+    elif isinstance(args, Map):
+        _by_name(found, args, [s.name for s in slots])
+    else:
+        _by_position(found, args.items if isinstance(args, Seq) else () if args is None else (args,), slots)
+    return found
+
+
+def _by_name(found: Arguments, args: Map, names: Sequence[str]) -> None:
+    state, callee, given = found.env.state, found.callee, found.given
+    known = set(names)
+    unknown = []
+    for key, value in args.entries:
+        if id(value) in state.bad and id(key) not in state.bad:
+            found.ok = False
+        elif key.text in known:
+            given[key.text] = value
         else:
-            found[name] = value
-    if len(given) > len(positional):
-        count = f"{len(positional) or 'no'} argument{'s' * (len(positional) != 1)} by position, got {len(given)}"
-        run.error(env.frame, "NS306", f"'{what}' takes {count}", given[len(positional)].span, _positions(slots))
-        ok = False
-    return found, ok
+            unknown.append((key, value))
+    for key, value in unknown:
+        message = f"'{callee}' has no parameter '{key.text}'"
+        help_ = argument_help(key.text, names, callee, "" if names else f"'{callee}' takes no arguments")
+        state.error(found.env.frame, "NS206", message, key.span, help_)
+        # Read as the one that is meant, so that what follows is checked too and nothing is said twice.
+        meant = state.guess(key.text, [n for n in names if n not in given], meant_argument)
+        if meant is None or (isinstance(value, Scalar) and (value.value is None or _is_word(value))):
+            found.ok = False
+        else:
+            given[meant] = value
+
+
+def _by_position(found: Arguments, args: Sequence[Tree], slots: Sequence[Slot]) -> None:
+    state = found.env.state
+    positional = [s.name for s in slots if s.positional]
+    for name, value in zip(positional, args, strict=False):
+        if id(value) in state.bad:
+            found.ok = False
+        else:
+            found.given[name] = value
+    if len(args) > len(positional):
+        count = f"{len(positional) or 'no'} argument{'s' * (len(positional) != 1)} by position, got {len(args)}"
+        message = f"'{found.callee}' takes {count}"
+        state.error(found.env.frame, "NS306", message, args[len(positional)].span, _positions(slots))
+        found.ok = False
 
 
 def _positions(slots: Sequence[Slot]) -> str:
@@ -145,10 +162,10 @@ def expression(env: Env, tree: Scalar, start: int | None = None) -> Any:
 def literal(env: Env, tree: Tree) -> Any:
     """A scalar or a list of them, deeply; raises SemanticError."""
     if isinstance(tree, Scalar):
-        env.run.tick()
+        env.state.tick()
         value = scalar(env, tree)
         if isinstance(value, list):
-            env.run.tick(weight(value) // 16)
+            env.state.tick(weight(value) // 16)
         return value
     if isinstance(tree, Seq):
         found = [literal(env, item) for item in tree.items]
@@ -361,6 +378,6 @@ def resolve_block(env: Env, value: Any, tree: Tree) -> BlockValue:
     if target is None and lookup(value) is None:
         if home.open & {"use", "blocks"}:
             raise DependsOnError
-        help_ = op_help(value, env.run.callables(home))
+        help_ = op_help(value, env.state.callables(home))
         raise SemanticError("NS201", f"there is no block or op '{value}'", tree.span, help_)
     return BlockValue(str(value), target)

@@ -7,17 +7,18 @@ from itertools import islice
 from typing import Any
 
 from netspec import collector
-from netspec.diagnostics.errors import Reporter, Source, Span, UsageError, did_you_mean
+from netspec.diagnostics.errors import Reporter, SemanticError, Source, Span, UsageError, did_you_mean
 from netspec.elaborate.blocks import block
 from netspec.elaborate.budget import MAX_NODES, RAISE_LIMITS, WORK_OF_NETWORK, Budget, Enough, OverBudget
-from netspec.elaborate.dead_code import dead_steps
-from netspec.elaborate.document import as_yaml, deep_recursion
+from netspec.elaborate.context import Call, Context
+from netspec.elaborate.document import as_yaml, deep_recursion, graph_of
 from netspec.elaborate.interface import InputSize, input_value, size_of
-from netspec.elaborate.state import Context, Run, Where
+from netspec.elaborate.places import Where
+from netspec.elaborate.state import Elaboration
+from netspec.elaborate.steps import StepElaborator
 from netspec.elaborate.symbols import ERROR, CallFrame, DependsOnError, SymbolTable, Tensors
-from netspec.elaborate.values import Env, SemanticError
+from netspec.elaborate.values import Env
 from netspec.ir.graph import Graph, Output
-from netspec.passes.rewriter import live_scopes
 from netspec.syntax.reader import Document
 from netspec.syntax.step_reader import BlockDecl, Step
 from netspec.syntax.tree import Map, Scalar, Seq, Tree
@@ -39,9 +40,9 @@ def elaborate_block(
     decl = doc.blocks[name]
     if decl.failed:
         return None
-    run = Run(reporter, doc.bad, Budget.of(max_nodes))
+    state = Elaboration(reporter, doc.bad, Budget.of(max_nodes))
     given = decl.examples.items if isinstance(decl.examples, Seq) else ()
-    right = (t for t in given if isinstance(t, Map) and id(t) not in run.bad)
+    right = (t for t in given if isinstance(t, Map) and id(t) not in state.bad)
     chosen = example if isinstance(example, Map) else next(islice(right, example, None), None)
     args = chosen.get("args") if chosen is not None else None
     if settings:
@@ -61,12 +62,12 @@ def elaborate_block(
         )
     with deep_recursion(), collector.paused():
         try:
-            run.tick(WORK_OF_NETWORK)
-            return _build(run, decl, args, chosen, input)
+            state.tick(WORK_OF_NETWORK)
+            return _build(state, decl, args, chosen, input)
         except Enough:
             return None
         except OverBudget as e:
-            run.error(e.frame, "NS404", str(e), e.span or decl.at.span, RAISE_LIMITS)
+            state.error(e.frame, "NS404", str(e), e.span or decl.at.span, RAISE_LIMITS)
             return None
 
 
@@ -92,44 +93,46 @@ def _merged(decl: BlockDecl, args: Tree | None, settings: Mapping[str, Any]) -> 
     return Map((*kept, *given.entries), decl.at.span)
 
 
-def _build(run: Run, decl: BlockDecl, args: Tree | None, chosen: Map | None, size: InputSize | None) -> Graph | None:
+def _build(
+    state: Elaboration, decl: BlockDecl, args: Tree | None, chosen: Map | None, size: InputSize | None
+) -> Graph | None:
     frame = CallFrame(decl.home, decl.name, {}, "", (), 0, is_document=True)
-    env = Env(run, frame, {}, SymbolTable())
+    env = Env(state, frame, {}, SymbolTable())
     at = decl.at if chosen is None else Scalar(decl.name, True, _head(chosen.span))
+    entering = _entering(decl, chosen, at, env, size)
+    step = Step(decl.name, at, 0, None, decl.name, args, {}, {})
+    ctx = Context(StepElaborator(state), frame, {}, env.symbols, Where())
+    try:
+        value = block(decl, Call(step, ctx, Where(), entering, args, env))
+    except SemanticError as e:
+        state.report(frame, e, at.span)
+        return None
+    except DependsOnError:
+        return None
+    if not value.ok or state.reporter.failed:
+        return None
+    outputs = {label: Output(ref) for label, ref in zip(value.names or ("output",), value.refs, strict=False)}
+    state.offered.append((value, decl.at.span, frame, ""))
+    return graph_of(state, decl.name, outputs, decl.doc)
+
+
+def _entering(decl: BlockDecl, chosen: Map | None, at: Scalar, env: Env, size: InputSize | None) -> Tensors:
+    """What enters a block: inputs of the sizes that are asked for, or those of its example."""
     names = [s.text for s in decl.inputs] or ["input"]
     written = chosen.get("input") if chosen is not None else None
     if size is None or isinstance(size, Mapping):
-        _check_input(run, written, names, at.span)
+        _check_input(env.state, written, names, at.span)
     values = []
     for i, name in enumerate(names):
         tree = _example_input(written, name, i, len(names))
         wanted = size_of(name, size)
-        if tree is not None or wanted is not None:
-            values.append(input_value(run, frame, name, tree or at, env, wanted))
-        else:
-            values.append(ERROR)
-    entering = Tensors(tuple(r for v in values for r in v.refs), state="" if all(v.ok for v in values) else "error")
-    step = Step(decl.name, at, 0, None, decl.name, args, {}, {})
-    try:
-        value = block(run, decl, step, Context(frame, {}, SymbolTable(), Where()), args, env, entering, Where())
-    except SemanticError as e:
-        run.report(frame, e, at.span)
-        return None
-    except DependsOnError:
-        return None
-    if not value.ok or run.reporter.failed:
-        return None
-    labels = value.names or ("output",)
-    outputs = {label: Output(ref) for label, ref in zip(labels, value.refs, strict=False)}
-    run.offered.append((value, decl.at.span, frame, ""))
-    nodes = dead_steps(run, outputs)
-    if nodes is None:
-        return None
-    scopes = live_scopes(run.scopes.values(), nodes)
-    return Graph(decl.name, nodes, outputs, scopes, decl.doc).check()
+        given = tree is not None or wanted is not None
+        values.append(input_value(name, tree or at, env, wanted) if given else ERROR)
+    refs = tuple(ref for value in values for ref in value.refs)
+    return Tensors(refs, state="" if all(value.ok for value in values) else "error")
 
 
-def _check_input(run: Run, written: Tree | None, names: Sequence[str], at: Span) -> None:
+def _check_input(state: Elaboration, written: Tree | None, names: Sequence[str], at: Span) -> None:
     """Reports inputs of a block that an example gives no size for, and sizes of inputs that the block has not."""
     if isinstance(written, Map) and (len(names) > 1 or written.get("shape") is None):
         given, where = written.keys(), [k.span for k, _ in written.entries]
@@ -140,9 +143,9 @@ def _check_input(run: Run, written: Tree | None, names: Sequence[str], at: Span)
         return
     for name, span in zip(given, where, strict=True):
         if name not in names:
-            run.error(None, "NS111", f"there is no input '{name}'", span, did_you_mean(name, names))
+            state.error(None, "NS111", f"there is no input '{name}'", span, did_you_mean(name, names))
     if left_out := [name for name in names if name not in given]:
-        run.error(None, "NS112", f"the example gives no size of the input '{left_out[0]}'", at)
+        state.error(None, "NS112", f"the example gives no size of the input '{left_out[0]}'", at)
 
 
 def _head(span: Span) -> Span:

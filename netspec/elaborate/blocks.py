@@ -4,78 +4,79 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
-from netspec.diagnostics.errors import Frame, Span, did_you_mean, listed
+from netspec.diagnostics.errors import Frame, SemanticError, Span, did_you_mean, listed
 from netspec.elaborate.arguments import Slot, collect
 from netspec.elaborate.budget import WORK_OF_CALL
+from netspec.elaborate.context import Call, Context
+from netspec.elaborate.interface import input_names, input_places, output_values
 from netspec.elaborate.parameters import lets, parameters, replace_default, shown
-from netspec.elaborate.state import Context, Run, Where
+from netspec.elaborate.places import Site, Where, join
+from netspec.elaborate.state import Elaboration
 from netspec.elaborate.symbols import ERROR, CallFrame, DependsOnError, Result, Symbol, SymbolTable, Tensors
-from netspec.elaborate.values import Env, SemanticError
+from netspec.elaborate.values import Env
 from netspec.expressions.arithmetic import weight
 from netspec.expressions.identifiers import clipped
+from netspec.ir.graph import Ref
 from netspec.syntax.reader import Document, lineage
-from netspec.syntax.step_reader import BlockDecl, Step
+from netspec.syntax.step_reader import BlockDecl, ParamDecl, Step
 from netspec.syntax.tree import Scalar, Tree
 
 MAX_DEPTH = 64
 
 
-def block(
-    run: Run,
-    decl: BlockDecl,
-    step: Step,
-    ctx: Context,
-    args: Tree | None,
-    arg_env: Env,
-    entering: Tensors,
-    where: Where,
-) -> Tensors:
+def block(decl: BlockDecl, call: Call) -> Tensors:
     """A call of a block: binds its parameters, runs its body, gives its outputs."""
-    frame = enter(run, decl.name, decl.home, ctx, step.span, where, _inputs(decl, step, entering))
-    given, ok = collect(arg_env, args, [Slot(p.name, type=p.type) for p in decl.params], decl.name, step.span)
-    names = SymbolTable()
-    running = (
-        entering if not decl.inputs else Tensors(entering.refs, tuple(s.text for s in decl.inputs), entering.state)
-    )
+    state, step, where, running = call.ctx.state, call.step, call.where, call.entering
+    frame = _enter(call, decl.name, decl.home, _inputs(decl, step, running))
+    slots = [Slot(p.name, type=p.type) for p in decl.params]
+    arguments = collect(call.env, call.args, slots, decl.name, step.span)
+    symbols = SymbolTable()
     if decl.inputs:
-        names.entries |= input_symbols(frame, where, {s.text: s.span for s in decl.inputs})
-    env = Env(run, frame, {}, names)
-    values = parameters(run, decl.params, given, arg_env, env, step.span, decl.name, ok)
+        running = Tensors(running.refs, tuple(s.text for s in decl.inputs), running.state)
+        symbols.entries |= _input_symbols(frame, where, {s.text: s.span for s in decl.inputs})
+    values = parameters(decl.params, arguments, Env(state, frame, {}, symbols))
     if all(v is not ERROR for v in values.values()):
         scope_args = shown(values)
-        run.tick(sum(weight(v) for v in values.values() if isinstance(v, list)))
-        run.scope(where, "block", frame, step.span, decl.name, scope_args, step.doc or decl.doc)
-    body = Context(frame, values, names, where)
-    value = run_body(run, decl.lets, decl.body, body, running)
-    if not ok:
+        state.tick(sum(weight(v) for v in values.values() if isinstance(v, list)))
+        state.scope(Site(where, frame, step.span, step.doc or decl.doc), "block", decl.name, scope_args)
+    body = Context(call.ctx.elaborator, frame, values, symbols, where)
+    value = _run_body(decl, body, running)
+    if not arguments.ok:
         return ERROR
     if decl.outputs:
-        value = _outputs(run, decl.outputs, body)
-        run.leaves(where, value)
-        if len(value.refs) > 1:
-            run.offered.append((value, step.span, ctx.frame, where.path))
+        value = _outputs(decl.outputs, body)
+        _offer(call, value)
     unread = [s for s in decl.inputs if s.text not in frame.reads]
     for scalar in unread if value.ok else ():
-        run.reporter.warning("NS209", f"'{decl.name}' does not read its input '{scalar.text}'", scalar.span)
+        state.reporter.warning("NS209", f"'{decl.name}' does not read its input '{scalar.text}'", scalar.span)
     return value
 
 
-def enter(
-    run: Run, name: str, home: Document, ctx: Context, span: Span, where: Where, inputs: Mapping[str, Tensors]
-) -> CallFrame:
+def _enter(call: Call, name: str, home: Document, inputs: Mapping[str, Tensors]) -> CallFrame:
+    """The frame of a call; raises SemanticError where calls lie too deep."""
+    ctx, span, path = call.ctx, call.step.span, call.where.path
     depth = ctx.frame.depth + 1
     if depth > MAX_DEPTH:
+        message = f"blocks call each other more than {MAX_DEPTH} deep"
         raise SemanticError(
-            "NS404",
-            f"blocks call each other more than {MAX_DEPTH} deep",
-            span,
-            "a block that calls itself needs a `when` or `only_if` that ends it",
+            "NS404", message, span, "a block that calls itself needs a `when` or `only_if` that ends it"
         )
-    run.tick(WORK_OF_CALL)
-    trace = (Frame(name, span, where.path), *ctx.frame.trace)
-    return CallFrame(home, name, inputs, where.path, trace, depth)
+    ctx.state.tick(WORK_OF_CALL)
+    return CallFrame(home, name, inputs, path, (Frame(name, span, path), *ctx.frame.trace), depth)
+
+
+def _run_body(declared: BlockDecl | Document, ctx: Context, running: Tensors) -> Tensors:
+    """Runs the body of a block or a network, with the values of its `let`."""
+    return replace(ctx, values=lets(declared.lets, ctx.env())).run(declared.body, running)
+
+
+def _offer(call: Call, value: Tensors) -> None:
+    """Records what leaves a scope by several names, of which some may stay unread."""
+    state = call.ctx.state
+    state.leaves(call.where, value)
+    if len(value.refs) > 1:
+        state.offered.append((value, call.step.span, call.ctx.frame, call.where.path))
 
 
 def _inputs(decl: BlockDecl, step: Step, entering: Tensors) -> dict[str, Tensors]:
@@ -99,30 +100,21 @@ def _inputs(decl: BlockDecl, step: Step, entering: Tensors) -> dict[str, Tensors
     return {s.text: Tensors((ref,)) for s, ref in zip(decl.inputs, entering.refs, strict=True)}
 
 
-def input_symbols(frame: CallFrame, where: Where, places: Mapping[str, Span]) -> dict[str, Symbol]:
+def _input_symbols(frame: CallFrame, where: Where, places: Mapping[str, Span]) -> dict[str, Symbol]:
     """The names of what enters, each with the place where it is declared."""
     made = frame.inputs.items()
     return {name: Symbol(value, where.child(name).path, places.get(name), False) for name, value in made}
 
 
-def run_body(
-    run: Run, written: Sequence[tuple[Scalar, Tree]], steps: tuple[Step, ...], ctx: Context, running: Tensors
-) -> Tensors:
-    from netspec.elaborate.steps import run_steps
-
-    values = lets(run, written, Env(run, ctx.frame, ctx.values, ctx.names))
-    return run_steps(run, steps, replace(ctx, values=values), running)
-
-
-def _outputs(run: Run, outputs: Sequence[Scalar], ctx: Context) -> Tensors:
+def _outputs(outputs: Sequence[Scalar], ctx: Context) -> Tensors:
     """The named values of a block, in order."""
-    refs: list[Any] = []
+    refs: list[Ref] = []
+    env = ctx.env()
     for scalar in outputs:
-        env = Env(run, ctx.frame, ctx.values, ctx.names)
         try:
             refs += env.read(scalar.text).refs
         except SemanticError as e:
-            run.report(ctx.frame, e, scalar.span)
+            ctx.state.report(ctx.frame, e, scalar.span)
             return ERROR
         except DependsOnError:
             return ERROR
@@ -130,69 +122,67 @@ def _outputs(run: Run, outputs: Sequence[Scalar], ctx: Context) -> Tensors:
 
 
 def which_value(entering: Tensors) -> str:
+    """The help for a step that takes another number of values."""
     if not entering.refs:
         return "nothing enters this step"
     names = ", ".join(entering.names[:4] or map(str, entering.refs[:4]))
     return f"say `from: ...`: the values are {names}"
 
 
-def network(
-    run: Run, doc: Document, step: Step, ctx: Context, args: Tree | None, arg_env: Env, entering: Tensors, where: Where
-) -> Result:
+def network(doc: Document, call: Call) -> Result:
     """A network used as a block: with a variant, settings, and `until` a step, whose inner results can then be read."""
-    from netspec.elaborate.interface import input_names, input_places, output_values
-
-    if not doc.bad <= run.bad:
-        run.bad = run.bad | doc.bad
-    frame = enter(run, doc.name, doc, ctx, step.span, where, {})
+    state, step, where, entering = call.ctx.state, call.step, call.where, call.entering
+    if not doc.bad <= state.bad:
+        state.bad = state.bad | doc.bad
+    frame = _enter(call, doc.name, doc, {})
     frame.is_document = True
     slots = [Slot(p.name) for p in doc.params] + [Slot("variant", False), Slot("until", False)]
-    given, ok = collect(arg_env, args, slots, doc.name, step.span)
-    names = SymbolTable()
+    arguments = collect(call.env, call.args, slots, doc.name, step.span)
     declared = input_names(doc)
     if entering.ok and len(entering.refs) != len(declared):
-        raise SemanticError("NS401", f"'{doc.name}' takes {len(declared)} values, got {len(entering.refs)}", step.span)
+        message = f"'{doc.name}' takes {len(declared)} values, got {len(entering.refs)}"
+        raise SemanticError("NS401", message, step.span)
     frame.inputs = {n: Tensors((entering.refs[i],)) if entering.ok else ERROR for i, n in enumerate(declared)}
-    names.entries |= input_symbols(frame, where, input_places(doc))
-    settings: dict[str, Tree] = {}
-    variant, until = given.pop("variant", None), given.pop("until", None)
-    chosen = doc.default_variant if variant is None else _variant(doc, variant)
-    for v in lineage(doc, chosen, run.reporter) if chosen is not None else ():
-        settings |= {name: tree for name, (_, tree) in v.settings.items()}
-    env = Env(run, frame, {}, names)
-    defaults = [replace_default(p, settings.get(p.name)) for p in doc.params]
-    values = parameters(run, defaults, given, arg_env, env, step.span, doc.name, ok)
-    frame.until = until.text if isinstance(until, Scalar) else None
-    run.scope(
-        where,
-        "block",
-        frame,
-        step.span,
-        doc.name,
-        shown(values),
-        step.doc or doc.title,
-    )
-    body = Context(frame, values, names, where)
-    value = run_body(run, doc.lets, doc.body, body, entering)
-    if not ok:
+    symbols = SymbolTable(entries=_input_symbols(frame, where, input_places(doc)))
+    variant, until = arguments.given.pop("variant", None), arguments.given.pop("until", None)
+    params = _defaults(doc, doc.default_variant if variant is None else _variant(doc, variant), state)
+    values = parameters(params, arguments, Env(state, frame, {}, symbols))
+    end = until.text if isinstance(until, Scalar) else None
+    frame.until = None if end is None else join(where.path, end)
+    state.scope(Site(where, frame, step.span, step.doc or doc.title), "block", doc.name, shown(values))
+    body = Context(call.ctx.elaborator, frame, values, symbols, where)
+    value = _run_body(doc, body, entering)
+    if not arguments.ok:
         return ERROR, None
-    if frame.until is None:
-        outputs = output_values(run, doc, body, value)
-        if outputs is None:
-            return ERROR, None
-        if outputs:
-            value = Tensors(tuple(o.ref for o in outputs.values()), tuple(outputs))
-            run.leaves(where, value)
-            if len(value.refs) > 1:
-                run.offered.append((value, step.span, ctx.frame, where.path))
-        return value, None
+    if end is None:
+        return _network_outputs(doc, call, body, value), None
     if not frame.stopped:
-        end = names.visible(frame.until.partition(".")[0])
-        if end is not None and end.value is ERROR:
+        symbol = symbols.visible(end.partition(".")[0])
+        if symbol is not None and symbol.value is ERROR:
             raise DependsOnError
-        place, message = until.span if until else None, f"'{doc.name}' has no step '{frame.until}'"
-        raise SemanticError("NS203", message, place, did_you_mean(frame.until, names.entries))
-    return value, names
+        place, message = until.span if until else None, f"'{doc.name}' has no step '{end}'"
+        raise SemanticError("NS203", message, place, did_you_mean(end, symbols.entries))
+    return value, symbols
+
+
+def _defaults(doc: Document, variant: str | None, state: Elaboration) -> list[ParamDecl]:
+    """The params of a network with the defaults that a variant gives them."""
+    settings: dict[str, Tree] = {}
+    for v in lineage(doc, variant, state.reporter) if variant is not None else ():
+        settings |= {name: tree for name, (_, tree) in v.settings.items()}
+    return [replace_default(p, settings.get(p.name)) for p in doc.params]
+
+
+def _network_outputs(doc: Document, call: Call, body: Context, last: Tensors) -> Tensors:
+    """The values of the outputs of a network used as a block."""
+    outputs = output_values(doc, body, last)
+    if outputs is None:
+        return ERROR
+    if not outputs:
+        return last
+    value = Tensors(tuple(o.ref for o in outputs.values()), tuple(outputs))
+    _offer(call, value)
+    return value
 
 
 def _variant(doc: Document, tree: Tree) -> str:

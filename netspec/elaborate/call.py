@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from netspec.diagnostics.errors import did_you_mean, listed
-from netspec.elaborate.arguments import Slot, argument, collect, literal
-from netspec.elaborate.blocks import block, which_value
+from netspec.diagnostics.errors import SemanticError, did_you_mean, listed
+from netspec.elaborate.arguments import Arguments, Slot, argument, collect, literal
+from netspec.elaborate.blocks import block, network, which_value
+from netspec.elaborate.context import Call, Context
 from netspec.elaborate.parameters import quoted
-from netspec.elaborate.state import Context, Run, Where
+from netspec.elaborate.places import Where
 from netspec.elaborate.symbols import ERROR, DependsOnError, Result, Tensors
 from netspec.elaborate.unknown import check_arguments, may_make, named
-from netspec.elaborate.values import BlockValue, Env, SemanticError, Word
+from netspec.elaborate.values import BlockValue, Env, Word
 from netspec.ops import Op, OpError, lookup
 from netspec.ops.initialisers import check_init
 from netspec.syntax.reader import Document
@@ -19,101 +21,90 @@ from netspec.syntax.step_reader import BlockDecl, Step
 from netspec.syntax.tree import Map, Seq, Tree
 
 
-def call(run: Run, step: Step, ctx: Context, entering: Tensors, where: Where) -> Result:
+def call(step: Step, ctx: Context, entering: Tensors, where: Where) -> Result:
     """Runs the op of a step, whatever it names."""
-    env = Env(run, ctx.frame, ctx.values, ctx.names, entering)
+    env = ctx.env(entering)
+    made = Call(step, ctx, where, entering, step.args, env)
     bound = ctx.values.get(step.op)
     if isinstance(bound, BlockValue):
-        args, arg_env = step.args, env
         if bound.args is not None:
             if step.args is not None:
-                raise SemanticError(
-                    "NS306", f"'{step.op}' has its arguments already: it was given with them", step.span
-                )
-            args, arg_env = bound.args, bound.env or env
-        return _target(run, bound.target or lookup(bound.name), step, ctx, args, arg_env, entering, where)
+                message = f"'{step.op}' has its arguments already: it was given with them"
+                raise SemanticError("NS306", message, step.span)
+            made = replace(made, args=bound.args, env=bound.env or env)
+        return _run(made, bound.target or lookup(bound.name))
     if bound is ERROR:
         raise DependsOnError
-    target = named(run, step, ctx)
+    target = named(step, ctx)
     if target is None or step.op != target.name:
-        ctx.names.lose(may_make(run, step, ctx), "", step.span)
+        ctx.symbols.lose(may_make(step, ctx), "", step.span)
     if target is None or (isinstance(target, BlockDecl) and target.failed):
         check_arguments(env, step.args)
         return ERROR, None
     if isinstance(target, Op) and step.op != target.name:
         # Whether the arguments fit what was probably meant is not said: one error for one misspelling.
-        with run.quietly():
-            return primitive(run, target, step, ctx, step.args, env, entering, where), None
-    return _target(run, target, step, ctx, step.args, env, entering, where)
+        with ctx.state.quietly():
+            return primitive(target, made), None
+    return _run(made, target)
 
 
-def _target(
-    run: Run,
-    target: Op | BlockDecl | Document | None,
-    step: Step,
-    ctx: Context,
-    args: Tree | None,
-    arg_env: Env,
-    entering: Tensors,
-    where: Where,
-) -> Result:
+def _run(made: Call, target: Op | BlockDecl | Document | None) -> Result:
     if isinstance(target, Op):
-        return primitive(run, target, step, ctx, args, arg_env, entering, where), None
+        return primitive(target, made), None
     if isinstance(target, BlockDecl):
-        return block(run, target, step, ctx, args, arg_env, entering, where), None
-    from netspec.elaborate.blocks import network
-
+        return block(target, made), None
     assert isinstance(target, Document)
-    return network(run, target, step, ctx, args, arg_env, entering, where)
+    return network(target, made)
 
 
-def primitive(
-    run: Run, op: Op, step: Step, ctx: Context, args: Tree | None, env: Env, entering: Tensors, where: Where
-) -> Tensors:
+def primitive(op: Op, made: Call) -> Tensors:
     """One node; every argument at fault is reported."""
+    step, entering, state = made.step, made.entering, made.ctx.state
     slots = [Slot(p.name, p.positional, p.type) for p in op.params]
     if op.weights:
         slots.append(Slot("init", positional=False))
-    given, ok = collect(env, args, slots, op.name, step.span)
-    values: dict[str, Any] = {}
-    init: dict[str, Any] = {}
-    for name, tree in given.items():
-        try:
-            if name == "init":
-                init = _initialisers(env, op, tree)
-            else:
-                param = op.param(name)
-                values[name] = argument(env, tree, param.type, name, param.one_of)
-        except SemanticError as e:
-            run.report(ctx.frame, e, tree.span)
-            ok = False
-        except DependsOnError:
-            ok = False
-    missing = [p.name for p in op.params if p.required and p.name not in given]
-    if missing and ok:
+    arguments = collect(made.env, made.args, slots, op.name, step.span)
+    values, init = _evaluate(op, made, arguments)
+    missing = [p.name for p in op.params if p.required and p.name not in arguments.given]
+    if missing and arguments.ok:
         help_ = f"in order: {listed([p.name for p in op.params if p.positional])}"
-        if isinstance(ctx.values.get(step.op), BlockValue):
+        if isinstance(made.ctx.values.get(step.op), BlockValue):
             help_ = f"a block is given with its arguments: `{{{op.name}: {{{missing[0]}: ...}}}}`"
-        run.error(ctx.frame, "NS305", f"'{op.name}' expects {quoted(missing)}", step.span, help_)
-        ok = False
-    if not ok or not entering.ok:
+        state.error(made.ctx.frame, "NS305", f"'{op.name}' expects {quoted(missing)}", step.span, help_)
+        arguments.ok = False
+    if not arguments.ok or not entering.ok:
         return ERROR
     if op.arity is not None and len(entering.refs) != op.arity:
-        raise SemanticError(
-            "NS401",
-            f"'{op.name}' takes {op.arity} value{'s' * (op.arity != 1)}, got {len(entering.refs)}",
-            step.span,
-            which_value(entering),
-        )
+        message = f"'{op.name}' takes {op.arity} value{'s' * (op.arity != 1)}, got {len(entering.refs)}"
+        raise SemanticError("NS401", message, step.span, which_value(entering))
     try:
-        return run.node(op, entering.refs, values, init, where, ctx.frame, step.span, step.doc)
+        return state.node(op, entering.refs, values, init, made.site)
     except OpError as e:
-        at = given[e.arg].span if e.arg in given else step.span
+        at = arguments.given[e.arg].span if e.arg in arguments.given else step.span
         help_ = e.help
-        if "conv" in op.name and isinstance(args, Seq) and values.get("out") == run.shape_of(entering)[1]:
+        if "conv" in op.name and isinstance(made.args, Seq) and values.get("out") == state.shape_of(entering)[1]:
             help_ = "what enters is known: the arguments are, in order, out, kernel, stride, pad"
-        run.error(ctx.frame, e.code, str(e), at, help_)
+        state.error(made.ctx.frame, e.code, str(e), at, help_)
         return ERROR
+
+
+def _evaluate(op: Op, made: Call, arguments: Arguments) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The attributes and the initialisers that a call gives; an argument at fault is reported."""
+    values: dict[str, Any] = {}
+    init: dict[str, Any] = {}
+    for name, tree in arguments.given.items():
+        try:
+            if name == "init":
+                init = _initialisers(made.env, op, tree)
+            else:
+                param = op.param(name)
+                values[name] = argument(made.env, tree, param.type, name, param.one_of)
+        except SemanticError as e:
+            made.ctx.state.report(made.ctx.frame, e, tree.span)
+            arguments.ok = False
+        except DependsOnError:
+            arguments.ok = False
+    return values, init
 
 
 def _initialisers(env: Env, op: Op, tree: Tree) -> dict[str, Any]:

@@ -6,23 +6,23 @@ from collections.abc import Iterable, Mapping
 
 import networkx as nx
 
-from netspec.elaborate.state import Run
+from netspec.elaborate.state import Elaboration
 from netspec.ir.graph import Node, Output
 
 
-def dead_steps(run: Run, outputs: Mapping[str, Output]) -> dict[str, Node] | None:
+def dead_steps(state: Elaboration, outputs: Mapping[str, Output]) -> dict[str, Node] | None:
     """The nodes that reach an output; None after reporting the steps that do not."""
     edges = nx.DiGraph()
-    edges.add_nodes_from(run.nodes)
-    edges.add_edges_from((ref.node, n.path) for n in run.nodes.values() for ref in n.inputs)
+    edges.add_nodes_from(state.nodes)
+    edges.add_edges_from((ref.node, n.path) for n in state.nodes.values() for ref in n.inputs)
     live = _above(edges, (o.ref.node for o in outputs.values()), set())
     reached = set(live)
     left_out: set[str] = set()
-    for value, span, frame, path in run.offered:
+    for value, span, frame, path in state.offered:
         unread = _above(edges, (r.node for r in value.refs), reached)
-        weights = [p for p in unread if run.nodes[p].rule.weights]
+        weights = [p for p in unread if state.nodes[p].rule.weights]
         if weights:
-            run.reporter.warning(
+            state.reporter.warning(
                 "NS209",
                 f"a part of '{path or frame.block}' is never read: {len(weights)} nodes with weights are left out",
                 span,
@@ -30,13 +30,13 @@ def dead_steps(run: Run, outputs: Mapping[str, Output]) -> dict[str, Node] | Non
             )
         left_out |= unread
         reached |= unread
-    dead = [p for p in run.nodes if p not in live and p not in left_out]
+    dead = [p for p in state.nodes if p not in live and p not in left_out]
     ends = [p for p in dead if not any(s not in left_out for s in edges.successors(p))]
     for path in ends:
-        node = run.nodes[path]
+        node = state.nodes[path]
         what = f"the input '{path}'" if node.op == "input" else f"the result of '{path}'"
-        run.error(
-            run.traces[path],
+        state.error(
+            state.traces[path],
             "NS403",
             f"{what} reaches no output",
             node.span,
@@ -44,7 +44,7 @@ def dead_steps(run: Run, outputs: Mapping[str, Output]) -> dict[str, Node] | Non
         )
     if dead:
         return None
-    return {path: node for path, node in run.nodes.items() if path in live or node.op == "input"}
+    return {path: node for path, node in state.nodes.items() if path in live or node.op == "input"}
 
 
 def _above(edges: nx.DiGraph, nodes: Iterable[str], known: set[str]) -> set[str]:

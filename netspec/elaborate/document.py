@@ -10,17 +10,19 @@ from typing import Any
 
 from netspec import collector
 from netspec.diagnostics import suggest
-from netspec.diagnostics.errors import Reporter, Source, UsageError, did_you_mean
-from netspec.elaborate.arguments import literal, type_of
+from netspec.diagnostics.errors import Reporter, SemanticError, Source, UsageError, did_you_mean
+from netspec.elaborate.arguments import Arguments, argument, literal, type_of
 from netspec.elaborate.budget import MAX_NODES, RAISE_LIMITS, WORK_OF_NETWORK, Budget, Enough, OverBudget
+from netspec.elaborate.context import Context
 from netspec.elaborate.dead_code import dead_steps
 from netspec.elaborate.interface import InputSize, input_places, input_values, output_values, written_input
 from netspec.elaborate.parameters import lets, parameters, replace_default
-from netspec.elaborate.state import Context, Run, Where
-from netspec.elaborate.steps import run_steps
+from netspec.elaborate.places import Where
+from netspec.elaborate.state import Elaboration
+from netspec.elaborate.steps import StepElaborator
 from netspec.elaborate.symbols import CallFrame, DependsOnError, Symbol, SymbolTable, Tensors
-from netspec.elaborate.values import Env, SemanticError
-from netspec.ir.graph import Graph
+from netspec.elaborate.values import Env
+from netspec.ir.graph import Graph, Output
 from netspec.ops import Shape
 from netspec.passes.rewriter import live_scopes
 from netspec.syntax.reader import RESERVED_VARIANT_KEYS, Document, Variant, lineage
@@ -54,17 +56,17 @@ def elaborate(
             f"'{doc.name}' has no variant '{variant[:80]}'",
             f"did you mean '{near}'?" if near else did_you_mean(variant, doc.variants),
         )
-    run = Run(reporter, doc.bad, Budget.of(max_nodes))
+    state = Elaboration(reporter, doc.bad, Budget.of(max_nodes))
     with deep_recursion(), collector.paused():
         try:
-            run.tick(WORK_OF_NETWORK)
+            state.tick(WORK_OF_NETWORK)
             chosen = variant or doc.default_variant
-            return _network(run, doc, chosen, dict(settings or {}), input, declared_input)
+            return _network(state, doc, chosen, dict(settings or {}), input, declared_input)
         except Enough:
             return None
         except OverBudget as e:
             at = doc.tree.get("body") or doc.tree
-            run.error(e.frame, "NS404", str(e), e.span or at.span, RAISE_LIMITS)
+            state.error(e.frame, "NS404", str(e), e.span or at.span, RAISE_LIMITS)
             return None
 
 
@@ -80,96 +82,92 @@ def deep_recursion() -> Any:
 
 
 def _network(
-    run: Run,
+    state: Elaboration,
     doc: Document,
     variant: str | None,
     settings: dict[str, Any],
     size: InputSize | None,
     declared_input: bool,
 ) -> Graph | None:
-    frame = CallFrame(doc, doc.name, {}, "", (), 0, is_document=True)
-    names = SymbolTable()
-    chain = lineage(doc, variant, run.reporter) if variant is not None else []
-    values = document_values(run, doc, chain, settings, frame, names)
-    env = Env(run, frame, values, names)
+    env, chain = _outermost(state, doc), _lineage(state, doc, variant)
+    env = env.seeing(_values(doc, chain, settings, env))
     written = doc.input if declared_input else written_input(doc, chain)
-    frame.inputs = input_values(run, frame, written, env, size)
-    places = input_places(doc)
-    for name, value in frame.inputs.items():
-        names.entries[name] = Symbol(value, name, places.get(name), False)
-    entering = list(frame.inputs.values())
-    running = (
-        entering[0]
-        if len(entering) == 1
-        else Tensors(
-            tuple(r for v in entering for r in v.refs),
-            tuple(frame.inputs),
-            "" if all(v.ok for v in entering) else "error",
-        )
-    )
-    ctx = Context(frame, values, names, Where())
-    value = run_steps(run, doc.body, ctx, running)
-    outputs = output_values(run, doc, ctx, value)
-    if outputs is None or run.reporter.failed:
-        return None
-    nodes = dead_steps(run, outputs)
-    if nodes is None:
+    ctx = Context(StepElaborator(state), env.frame, env.values, env.symbols, Where())
+    value = ctx.run(doc.body, _entering(doc, input_values(written, env, size), ctx))
+    outputs = output_values(doc, ctx, value)
+    if outputs is None or state.reporter.failed:
         return None
     title = next((v.title for v in reversed(chain) if v.title), doc.title)
-    scopes = live_scopes(run.scopes.values(), nodes)
-    return Graph(variant or doc.name, nodes, outputs, scopes, title).check()
+    return graph_of(state, variant or doc.name, outputs, title)
 
 
-def document_values(
-    run: Run, doc: Document, chain: Sequence[Variant], settings: dict[str, Any], frame: CallFrame, names: SymbolTable
-) -> dict[str, Any]:
+def _entering(doc: Document, inputs: dict[str, Tensors], ctx: Context) -> Tensors:
+    """What enters the body of a document, whose inputs have names in it."""
+    ctx.frame.inputs = inputs
+    places = input_places(doc)
+    for name, value in inputs.items():
+        ctx.symbols.entries[name] = Symbol(value, name, places.get(name), False)
+    if len(inputs) == 1:
+        return next(iter(inputs.values()))
+    refs = tuple(ref for value in inputs.values() for ref in value.refs)
+    return Tensors(refs, tuple(inputs), "" if all(value.ok for value in inputs.values()) else "error")
+
+
+def graph_of(state: Elaboration, name: str, outputs: Mapping[str, Output], title: str) -> Graph | None:
+    """The graph of what is made; None after reporting the steps that reach no output."""
+    nodes = dead_steps(state, outputs)
+    if nodes is None:
+        return None
+    return Graph(name, nodes, outputs, live_scopes(state.scopes.values(), nodes), title).check()
+
+
+def _outermost(state: Elaboration, doc: Document) -> Env:
+    """What the params of a document can see: nothing yet."""
+    return Env(state, CallFrame(doc, doc.name, {}, "", (), 0, is_document=True), {}, SymbolTable())
+
+
+def _lineage(state: Elaboration, doc: Document, variant: str | None) -> list[Variant]:
+    return lineage(doc, variant, state.reporter) if variant is not None else []
+
+
+def _values(doc: Document, chain: Sequence[Variant], settings: Mapping[str, Any], env: Env) -> dict[str, Any]:
     """The params, as the variant and the settings have them, and what `let` makes of them."""
-    env = Env(run, frame, {}, names)
-    params = _settled(run, doc, chain, settings, env)
+    params = _settled(doc, chain, settings, env)
     for p in params:
         if p.required and not p.failed:
+            message = f"the parameter '{p.name}' of this document has no value"
             help_ = f"give it a default, `{p.name}: 8`, or a value on the command line, `-s {p.name}=8`"
-            run.error(frame, "NS305", f"the parameter '{p.name}' of this document has no value", p.at.span, help_)
+            env.state.error(env.frame, "NS305", message, p.at.span, help_)
     known = [replace(p, failed=p.failed or p.required) for p in params]
-    values = parameters(run, known, {}, env, env, doc.tree.span, doc.name)
-    return lets(run, doc.lets, Env(run, frame, values, names))
+    return lets(doc.lets, env.seeing(parameters(known, Arguments(env, doc.name, doc.tree.span), env)))
 
 
 def values_of(doc: Document, variant: str | None, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What the params and `let` of a document are in one of its variants, for a document that compiles."""
-    run = Run(Reporter(), doc.bad)
-    chain = lineage(doc, variant, run.reporter) if variant is not None else []
-    frame = CallFrame(doc, doc.name, {}, "", (), 0, is_document=True)
-    return document_values(run, doc, chain, dict(settings or {}), frame, SymbolTable())
+    state = Elaboration(Reporter(), doc.bad)
+    return _values(doc, _lineage(state, doc, variant), settings or {}, _outermost(state, doc))
 
 
 def inputs_of(doc: Document, variant: str | None) -> dict[str, Shape]:
     """The shapes that enter a document that compiles, without compiling it."""
-    run = Run(Reporter(), doc.bad)
-    chain = lineage(doc, variant, run.reporter) if variant is not None else []
-    frame = CallFrame(doc, doc.name, {}, "", (), 0, is_document=True)
-    env = Env(run, frame, document_values(run, doc, chain, {}, frame, SymbolTable()), SymbolTable())
-    found = input_values(run, frame, written_input(doc, chain), env, None)
-    return {name: run.nodes[value.refs[0].node].shape for name, value in found.items() if value.ok}
+    state = Elaboration(Reporter(), doc.bad)
+    env, chain = _outermost(state, doc), _lineage(state, doc, variant)
+    found = input_values(written_input(doc, chain), env.seeing(_values(doc, chain, {}, env)), None)
+    return {name: state.nodes[value.refs[0].node].shape for name, value in found.items() if value.ok}
 
 
-def _settled(run: Run, doc: Document, chain: Sequence[Any], settings: dict[str, Any], env: Env) -> list[ParamDecl]:
+def _settled(doc: Document, chain: Sequence[Variant], settings: Mapping[str, Any], env: Env) -> list[ParamDecl]:
     """The params with the defaults that the variant and the command line give them."""
     known = {p.name: p for p in doc.params}
     for variant in chain:
         for name, (key, tree) in variant.settings.items():
-            if name not in known and "params" in doc.open:
-                continue
-            if name not in known:
-                run.error(
-                    None,
-                    "NS206",
-                    f"'{doc.name}' has no param '{name}'",
-                    key.span,
-                    did_you_mean(name, [*known, *RESERVED_VARIANT_KEYS], "what it sets is declared under `params`"),
-                )
-            else:
+            if name in known:
                 known[name] = replace_default(known[name], tree)
+            elif "params" not in doc.open:
+                message = f"'{doc.name}' has no param '{name}'"
+                names = [*known, *RESERVED_VARIANT_KEYS]
+                help_ = did_you_mean(name, names, "what it sets is declared under `params`")
+                env.state.error(None, "NS206", message, key.span, help_)
     for name, value in settings.items():
         if name not in known:
             raise UsageError(f"'{doc.name}' has no param '{name}'", did_you_mean(name, known))
@@ -188,8 +186,6 @@ def _setting(p: ParamDecl, value: Any, env: Env) -> ParamDecl:
     settled = replace_default(p, given)
     try:
         kind = settled.type or (type_of(literal(env, p.default)) if p.default is not None else "")
-        from netspec.elaborate.arguments import argument
-
         argument(env, given, kind, p.name)
     except SemanticError as e:
         raise UsageError(f"--set {p.name}: {e.message}", e.help) from None

@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from netspec.diagnostics.errors import Span, UsageError
+from netspec.diagnostics.errors import SemanticError, Span, UsageError
 from netspec.elaborate.arguments import condition, expression, fill, literal
-from netspec.elaborate.state import Context, Run, Where
-from netspec.elaborate.symbols import ERROR, CallFrame, DependsOnError, Tensors
-from netspec.elaborate.values import Env, SemanticError
+from netspec.elaborate.context import Context
+from netspec.elaborate.places import Site, Where
+from netspec.elaborate.symbols import ERROR, DependsOnError, Tensors
+from netspec.elaborate.values import Env
 from netspec.expressions.expression import parse_template
 from netspec.expressions.identifiers import Kind, Path, clipped, why_not
 from netspec.ir.graph import Output
@@ -32,17 +33,17 @@ def input_places(doc: Document) -> dict[str, Span]:
     return {"input": doc.input.span} if doc.input is not None else {}
 
 
-def input_values(run: Run, frame: CallFrame, tree: Tree | None, env: Env, size: InputSize | None) -> dict[str, Tensors]:
+def input_values(tree: Tree | None, env: Env, size: InputSize | None) -> dict[str, Tensors]:
     """The input nodes by name."""
     if not isinstance(tree, Map):
-        return {"input": input_value(run, frame, "input", tree, env, size_of("input", size))}
+        return {"input": input_value("input", tree, env, size_of("input", size))}
     if size is not None and not isinstance(size, Mapping):
         raise UsageError(
             "--input sets the size of a network with one input",
             f"this one has {', '.join(k.text for k, _ in tree.entries)}",
         )
     return {
-        k.text: ERROR if {id(k), id(v)} & run.bad else input_value(run, frame, k.text, v, env, size_of(k.text, size))
+        k.text: ERROR if {id(k), id(v)} & env.state.bad else input_value(k.text, v, env, size_of(k.text, size))
         for k, v in tree.entries
     }
 
@@ -55,18 +56,18 @@ def size_of(name: str, size: InputSize | None) -> Sequence[int] | None:
 _SIZES = "an input is a list of sizes, [channels, height, width]"
 
 
-def input_value(
-    run: Run, frame: CallFrame, name: str, tree: Tree | None, env: Env, size: Sequence[int] | None
-) -> Tensors:
+def input_value(name: str, tree: Tree | None, env: Env, size: Sequence[int] | None) -> Tensors:
+    """The input node of a name; an error value after a mistake, which is reported."""
+    state, frame = env.state, env.frame
     sample, whole = "", False
-    if tree is None or id(tree) in run.bad:
+    if tree is None or id(tree) in state.bad:
         return ERROR
     if isinstance(tree, Map):
         sample, whole, tree = text(tree.get("sample")), True, tree.get("shape")
-    if tree is None or id(tree) in run.bad:
+    if tree is None or id(tree) in state.bad:
         return ERROR
     if isinstance(tree, Scalar) and re.fullmatch(r"\d+([xX*, ]+\d+)+", tree.text):
-        run.error(frame, "NS302", _SIZES, tree.span, f"write [{', '.join(re.findall(r'[0-9]+', tree.text))}]")
+        state.error(frame, "NS302", _SIZES, tree.span, f"write [{', '.join(re.findall(r'[0-9]+', tree.text))}]")
         return ERROR
     try:
         shape: Any = None
@@ -87,11 +88,12 @@ def input_value(
         if not isinstance(shape, list) or not shape or not all(isinstance(d, int) and d is not True for d in shape):
             raise SemanticError("NS302", _SIZES, tree.span, "the batch is left out")
         attrs = {"shape": (symbol, *shape)} | ({"sample": sample} if sample else {})
-        return run.node(OPS["input"], (), attrs, {}, Where(Path(name), Path(name)), frame, tree.span)
+        site = Site(Where(Path(name), Path(name)), frame, tree.span)
+        return state.node(OPS["input"], (), attrs, {}, site)
     except SemanticError as e:
-        run.report(frame, e, tree.span)
+        state.report(frame, e, tree.span)
     except OpError as e:
-        run.error(frame, "NS401", str(e), tree.span, e.help)
+        state.error(frame, "NS401", str(e), tree.span, e.help)
     except DependsOnError:
         pass
     return ERROR
@@ -100,21 +102,21 @@ def input_value(
 _APART = "give one of them another name: `outputs: {result: path}`"
 
 
-def output_values(run: Run, doc: Document, ctx: Context, last: Tensors) -> dict[str, Output] | None:
+def output_values(doc: Document, ctx: Context, last: Tensors) -> dict[str, Output] | None:
     """The outputs by name; None after a mistake."""
     if doc.outputs is None:
-        if not last.ok or ctx.frame.stopped:
+        if not last.ok:
             return None
         names = last.names if len(last.refs) > 1 else ("output",)
         if doc.input is not None and not ctx.frame.inputs.keys().isdisjoint(names):
-            run.error(ctx.frame, "NS204", "an input has the name of the result, 'output'", doc.input.span, _APART)
+            ctx.state.error(ctx.frame, "NS204", "an input has the name of the result, 'output'", doc.input.span, _APART)
             return None
         return {n if not n.isdigit() else f"output_{n}": Output(r) for n, r in zip(names, last.refs, strict=True)}
     found: dict[str, Output] = {}
     failed = False
-    for name, tree, at in _declared(doc, run.bad):
+    for name, tree, at in _declared(doc, ctx.state.bad):
         try:
-            output, path = _output(run, ctx, tree)
+            output, path = _output(ctx, tree)
             name = name or path
             if name in found:
                 raise SemanticError("NS204", f"the output '{name}' is listed twice", at)
@@ -123,13 +125,13 @@ def output_values(run: Run, doc: Document, ctx: Context, last: Tensors) -> dict[
             if output is not None:
                 found[name] = output
         except SemanticError as e:
-            run.report(ctx.frame, e, at)
+            ctx.state.report(ctx.frame, e, at)
             failed = True
         except DependsOnError:
             failed = True
     if not failed and all(output.training_only for output in found.values()):
         what = "is there in training only: the network would give nothing" if found else "is left out"
-        run.error(ctx.frame, "NS403", f"every output {what}", doc.outputs.span, "keep at least one of them")
+        ctx.state.error(ctx.frame, "NS403", f"every output {what}", doc.outputs.span, "keep at least one of them")
         return None
     return None if failed else found
 
@@ -141,15 +143,15 @@ def _declared(doc: Document, bad: set[int]) -> list[tuple[str, Tree, Span]]:
     return [(k.text, v, k.span) for k, v in entries(doc.outputs, bad)]
 
 
-def _output(run: Run, ctx: Context, tree: Tree) -> tuple[Output | None, str]:
+def _output(ctx: Context, tree: Tree) -> tuple[Output | None, str]:
     """One output, a path or {from, loss_weight, training_only, only_if}, and its path; None where it is not there."""
     part: dict[str, Tree] = {}
     if isinstance(tree, Map):
         part = {k.text: v for k, v in tree.entries}
-        if any(id(k) in run.bad for k, _ in tree.entries):
+        if any(id(k) in ctx.state.bad for k, _ in tree.entries):
             raise DependsOnError
         tree = part.get("from", tree)
-    env = Env(run, ctx.frame, ctx.values, ctx.names)
+    env = ctx.env()
     if "only_if" in part and not condition(env, part["only_if"], "only_if"):
         return None, ""
     if not isinstance(tree, Scalar) or not tree.text:
@@ -158,7 +160,7 @@ def _output(run: Run, ctx: Context, tree: Tree) -> tuple[Output | None, str]:
         )
     path = fill(env, parse_template(tree.text, tree.at), tree.span)
     try:
-        value = env._find(path)
+        value = env.find(path)
     except SemanticError as e:
         raise replace_span(e, tree.span) from None
     if value.state == "absent":

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netspec.diagnostics.errors import Hint
+from netspec.diagnostics.errors import Hint, SemanticError
 from netspec.elaborate.arguments import condition
-from netspec.elaborate.bindings import TWO_JOINS, define, name_of_branch, name_taken, read_from
+from netspec.elaborate.bindings import TWO_JOINS, define, name_of, name_taken, read_from
 from netspec.elaborate.budget import WORK_OF_STEP
+from netspec.elaborate.context import Context
+from netspec.elaborate.loops import each_branch
 from netspec.elaborate.mismatch import advice
-from netspec.elaborate.state import Context, Run, Where
-from netspec.elaborate.symbols import ABSENT, ERROR, DependsOnError, Result, SymbolTable, Tensors
-from netspec.elaborate.values import Env, SemanticError
+from netspec.elaborate.places import Site, Where
+from netspec.elaborate.symbols import ABSENT, ERROR, DependsOnError, Operand, Result, Symbol, SymbolTable, Tensors
 from netspec.ops import OPS, OpError
 from netspec.ops.base import show
 from netspec.syntax.meant import numbers_to_a_join
@@ -19,31 +20,22 @@ from netspec.syntax.step_reader import Branch, Step
 from netspec.syntax.tree import Map, Scalar, Seq
 
 
-def run_join(run: Run, step: Step, ctx: Context, running: Tensors, where: Where, looped: bool) -> Result:
+def run_join(step: Step, ctx: Context, running: Tensors, where: Where, looped: bool) -> Result:
     """concat, add, mul, mean, max: joins its branches, or the values of `from`."""
     children: SymbolTable | None = None
     if step.branches:
         _refuse_numbers(step, ctx)
-        operands, children = _branches(run, step, ctx, running, where, looped)
+        operands, children = _branches(step, ctx, running, where, looped)
         if not operands and not step.broken:
-            raise SemanticError(
-                "NS402", f"every branch of '{step.op}' is left out", step.span, "keep at least one of them"
-            )
+            message = f"every branch of '{step.op}' is left out"
+            raise SemanticError("NS402", message, step.span, "keep at least one of them")
     elif step.broken:
         return ERROR, children
     elif "from" in step.keywords:
-        labels = step.keywords["from"]
-        texts = [t.text for t in labels.items if isinstance(t, Scalar)] if isinstance(labels, Seq) else []
-        operands = [
-            (texts[i] if len(texts) == len(running.refs) else str(i), Tensors((r,))) for i, r in enumerate(running.refs)
-        ]
+        operands = _read_operands(step, running)
     else:
-        raise SemanticError(
-            "NS305",
-            f"'{step.op}' has nothing to join",
-            step.span,
-            "give it branches, `{left: [...], right: [...]}`, or `from: [a, b]`",
-        )
+        help_ = "give it branches, `{left: [...], right: [...]}`, or `from: [a, b]`"
+        raise SemanticError("NS305", f"'{step.op}' has nothing to join", step.span, help_)
     if step.broken or any(value.state for _, value in operands):
         return ERROR, children
     if not operands:
@@ -52,105 +44,113 @@ def run_join(run: Run, step: Step, ctx: Context, running: Tensors, where: Where,
         return operands[0][1], children
     refs = tuple(value.refs[0] for _, value in operands)
     try:
-        value = run.node(OPS[step.op], refs, {}, {}, where, ctx.frame, step.span, step.doc)
+        value = ctx.state.node(OPS[step.op], refs, {}, {}, ctx.site(where, step))
     except OpError as e:
-        _disagree(run, step, ctx, operands, e)
+        _disagree(step, ctx, operands, e)
         return ERROR, children
     return value, children
+
+
+def _read_operands(step: Step, running: Tensors) -> list[Operand]:
+    """The values of `from`, each with its path where these are listed one by one."""
+    tree = step.keywords["from"]
+    paths = [t.text for t in tree.items if isinstance(t, Scalar)] if isinstance(tree, Seq) else []
+    if len(paths) != len(running.refs):
+        paths = [str(i) for i in range(len(running.refs))]
+    return [(path, Tensors((ref,))) for path, ref in zip(paths, running.refs, strict=True)]
 
 
 def _refuse_numbers(step: Step, ctx: Context) -> None:
     """`mean: [2, 3]`, where no steps are called so, is one error; raises SemanticError."""
     paths = [branch.path for branch in step.branches if branch.path is not None]
     numbers = [path for path in paths if isinstance(path.value, (int, float))]
-    if len(numbers) == len(step.branches) and not any(ctx.names.visible(path.text) for path in numbers):
-        said = ", ".join(path.text for path in numbers[:4])
-        message = f"'{step.op}' joins values, and there is no step '{said}' before this one"
+    if len(numbers) == len(step.branches) and not any(ctx.symbols.visible(path.text) for path in numbers):
+        listed = ", ".join(path.text for path in numbers[:4])
+        message = f"'{step.op}' joins values, and there is no step '{listed}' before this one"
         raise SemanticError("NS203", message, numbers[0].span, numbers_to_a_join(step.op))
 
 
-def _disagree(run: Run, step: Step, ctx: Context, operands: list[tuple[str, Tensors]], error: OpError) -> None:
+def _disagree(step: Step, ctx: Context, operands: list[Operand], error: OpError) -> None:
     """Reports branches that cannot be joined; what their sizes show is worked out when it is read."""
-    shapes = ", ".join(f"{label} is {show(run.shape_of(v))}" for label, v in operands[:6])
-    help_ = Hint(lambda: advice(run, step.op, operands, ctx.frame, error))
-    run.error(ctx.frame, "NS402", f"the branches of '{step.op}' disagree: {shapes}", step.span, help_)
+    state = ctx.state
+    shapes = ", ".join(f"{label} is {show(state.shape_of(v))}" for label, v in operands[:6])
+    help_ = Hint(lambda: advice(state.nodes, step.op, operands, ctx.frame, error))
+    state.error(ctx.frame, "NS402", f"the branches of '{step.op}' disagree: {shapes}", step.span, help_)
 
 
 def _branches(
-    run: Run, step: Step, ctx: Context, running: Tensors, where: Where, looped: bool
-) -> tuple[list[tuple[str, Tensors]], SymbolTable | None]:
+    step: Step, ctx: Context, running: Tensors, where: Where, looped: bool
+) -> tuple[list[Operand], SymbolTable | None]:
     """The values of the branches with their labels; an unnamed join keeps named branches in the scope around it."""
     transparent = step.name is None and not looped and isinstance(step.args, Map)
     inner = ctx if transparent else replace(ctx, where=where)
-    found = SymbolTable() if transparent else SymbolTable(ctx.names)
-    operands: list[tuple[str, Tensors]] = []
+    found = SymbolTable() if transparent else SymbolTable(ctx.symbols)
+    operands: list[Operand] = []
     for branch in step.branches:
-        run.tick(WORK_OF_STEP)
-        made: list[tuple[str, Tensors]] = [(branch.counted, ERROR)]
+        ctx.state.tick(WORK_OF_STEP)
+        made: list[Operand] = [(branch.counted, ERROR)]
         try:
-            made = _branch(run, branch, inner, ctx.names, found, running)
+            made = _branch(branch, inner, found, running)
         except SemanticError as e:
-            run.report(ctx.frame, e, branch.at.span)
+            ctx.state.report(ctx.frame, e, branch.at.span)
         except DependsOnError:
             pass
         if any(value.state == "error" for _, value in made):
             found.lose([branch.makes], inner.where.path, branch.at.span)
         operands += made
-    if transparent:
-        for name, symbol in found.entries.items():
-            old = ctx.names.visible(name) if symbol.written else ctx.names.entries.get(name)
-            if old is not None and (old.written or name in ctx.names.entries):
-                raise name_taken(ctx, name, symbol.path, old, symbol.span or step.span, TWO_JOINS)
-            ctx.names.entries[name] = symbol
-        ctx.names.lost |= found.lost
-        return operands, None
-    return operands, found
+    if not transparent:
+        return operands, found
+    _keep_around(ctx, found)
+    return operands, None
 
 
-def _branch(
-    run: Run, branch: Branch, ctx: Context, around: SymbolTable, found: SymbolTable, running: Tensors
-) -> list[tuple[str, Tensors]]:
-    """One branch, or its rounds under `each`."""
-    from netspec.elaborate.loops import rounds_of_each
+def _keep_around(ctx: Context, found: SymbolTable) -> None:
+    """The names of the branches of an unnamed join are names of the scope around it; raises SemanticError."""
+    symbols = ctx.symbols
+    for name, symbol in found.entries.items():
+        old = symbols.visible(name) if symbol.written else symbols.entries.get(name)
+        if old is not None and (old.written or name in symbols.entries):
+            raise name_taken(ctx, name, symbol, old, TWO_JOINS)
+        symbols.entries[name] = symbol
+    symbols.lost |= found.lost
 
+
+def _branch(branch: Branch, ctx: Context, found: SymbolTable, running: Tensors) -> list[Operand]:
+    """One branch, or its iterations under `each`."""
     if branch.failed:
         raise DependsOnError
-    env = Env(run, ctx.frame, ctx.values, around, running)
+    env = ctx.env(running)
     if branch.path is not None:
-        if branch.siblings is not None and branch.siblings.failed and around.visible(branch.path.text) is None:
+        if branch.siblings is not None and branch.siblings.failed and ctx.symbols.visible(branch.path.text) is None:
             raise DependsOnError  # one list of steps that stands in place of a list of branches is one error
         value = read_from(env, branch.path)
         return [(branch.path.text, Tensors((ref,))) for ref in value.refs]
     if found.parent is None and branch.name is not None and branch.name.is_plain:
-        taken = around.entries.get(branch.name.fill(None))
-        if taken is not None and taken.value is not ERROR:
-            raise name_taken(ctx, branch.name.fill(None), taken.path, taken, branch.at.span, TWO_JOINS)
+        plain = branch.name.fill(None)
+        old = ctx.symbols.entries.get(plain)
+        if old is not None and old.value is not ERROR:
+            raise name_taken(ctx, plain, Symbol(ERROR, old.path, branch.at.span, True), old, TWO_JOINS)
     if "only_if" in branch.keywords and not condition(env, branch.keywords["only_if"], "only_if"):
-        name = name_of_branch(env, branch)
-        define(run, ctx, name, branch, ABSENT, None, found)
+        define(ctx, name_of(env, branch), branch, ABSENT, None, found)
         return []
     if "each" in branch.keywords:
-        return rounds_of_each(run, branch, ctx, around, found, running)
-    name = name_of_branch(env, branch)
-    where = ctx.where.child(name)
-    value, names = branch_once(run, branch, ctx, around, where, running)
-    define(run, ctx, name, branch, value, names, found)
+        return each_branch(branch, ctx, found, running, _branch_once)
+    name = name_of(env, branch)
+    value, symbols = _branch_once(branch, ctx, running, ctx.where.child(name))
+    define(ctx, name, branch, value, symbols, found)
     return [(name, value)]
 
 
-def branch_once(run: Run, branch: Branch, ctx: Context, around: SymbolTable, where: Where, running: Tensors) -> Result:
-    """One round of a branch: from its own `from` or the running value, through its steps; gives one tensor."""
-    from netspec.elaborate.steps import run_steps
-
-    env = Env(run, ctx.frame, ctx.values, around, running)
+def _branch_once(branch: Branch, ctx: Context, running: Tensors, where: Where) -> Result:
+    """One iteration of a branch: from its own `from` or the running value, through its steps; gives one tensor."""
     if "from" in branch.keywords:
-        running = read_from(env, branch.keywords["from"])
-    names = SymbolTable(around, branch=branch)
+        running = read_from(ctx.env(running), branch.keywords["from"])
+    symbols = SymbolTable(ctx.symbols, branch=branch)
     if branch.steps:
-        run.scope(where, "branch", ctx.frame, branch.at.span)
-    value = run_steps(run, branch.steps, ctx.inside(where, names), running)
+        ctx.state.scope(Site(where, ctx.frame, branch.at.span), "branch")
+    value = ctx.inside(where, symbols).run(branch.steps, running)
     if branch.broken:
-        return ERROR, names
+        return ERROR, symbols
     if value.ok and len(value.refs) != 1:
         raise SemanticError(
             "NS402",
@@ -158,4 +158,4 @@ def branch_once(run: Run, branch: Branch, ctx: Context, around: SymbolTable, whe
             branch.at.span,
             "a branch gives one; say `from` or join them first",
         )
-    return value, names
+    return value, symbols

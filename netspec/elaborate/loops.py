@@ -1,203 +1,260 @@
-"""Loops: `repeat` and `for` one round after the other, `each` side by side."""
+"""Loops: `for`, `repeat` and `each` are generators of iterations, which one driver runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeAlias
 
+from netspec.diagnostics.errors import SemanticError, Span
 from netspec.elaborate.arguments import expression, literal
-from netspec.elaborate.budget import WORK_OF_ITERATION
-from netspec.elaborate.state import Context, Loop, Run, Where, join
-from netspec.elaborate.symbols import ERROR, Symbol, SymbolTable, Tensors
-from netspec.elaborate.values import AMBIGUOUS, Env, SemanticError
-from netspec.expressions.expression import Template
+from netspec.elaborate.bindings import define, name_of, span_of
+from netspec.elaborate.budget import WORK_OF_ITERATION, OverBudget
+from netspec.elaborate.context import Context
+from netspec.elaborate.places import LoopWeights, Site, Where, join
+from netspec.elaborate.symbols import AMBIGUOUS, ERROR, Operand, Result, Symbol, SymbolTable, Tensors
+from netspec.elaborate.values import Env
+from netspec.expressions.identifiers import Path
 from netspec.syntax.step_reader import Branch, Step
 from netspec.syntax.tree import Map, Scalar, Seq, Tree
 
+RunStep: TypeAlias = Callable[[Step, Context, Tensors, Where, bool, bool], Result]
+RunBranch: TypeAlias = Callable[[Branch, Context, Tensors, Where], Result]
+RunOnce: TypeAlias = Callable[[Context, Tensors, Where, bool, bool], Result]
+"""Runs one iteration: what it sees, what enters it, its place, whether `from` applies, and whether it has a number."""
 
-def sequence(run: Run, step: Step, ctx: Context, running: Tensors) -> Tensors:
-    """`for` outside, `repeat` inside: every round takes what the one before gave."""
-    env = Env(run, ctx.frame, ctx.values, ctx.names, running)
-    table = step.keywords.get("for")
-    rows: list[dict[str, Any]] = list(for_rows(env, table, step, ctx)) if table is not None else [{}]
-    if not rows and "from" in step.keywords:
-        raise SemanticError("NS307", "a loop without iterations cannot stand next to `from`", step.span)
-    maker = _Rounds(run, step, ctx, loop_names=set(rows[0]) if rows else set())
-    errors = run.reporter.errors
-    for index, row in enumerate(rows):
-        outer = maker.enter(ctx.having(**row), index if table is not None else None, row)
-        running = _repeat(run, step, outer, maker, running)
-        if run.reporter.errors > errors or running.state == "error":
-            lose(ctx.names, step.name)
-            return ERROR
-        if maker.stops_at(maker.row_path):
-            break
-    maker.finish(running)
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One of the loops of a step, and which iteration of it runs."""
+
+    word: str
+    index: int
+    named: bool
+    """Whether the name of the step has a variable of this loop, so that its iterations differ by their names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Iteration:
+    """One iteration: what it sees, its variables, and where it is in each loop, the outermost first."""
+
+    ctx: Context
+    variables: Mapping[str, Any]
+    levels: tuple[Level, ...]
+    last: bool = True
+    """Whether an iteration of the outermost loop ends with it."""
+
+
+def repeat_step(step: Step, ctx: Context, running: Tensors, once: RunStep) -> Tensors:
+    """`for` outside, `repeat` inside: an iteration takes what the one before gave; no iteration is the identity."""
+    loop = Loop(step, ctx, ctx.symbols, running, partial(once, step), chained=True)
+    values = loop.run(chained_iterations(loop))
+    if values:
+        return values[-1][1]
+    if step.name is None or step.name.is_plain:
+        define(ctx, step.counted if step.name is None else step.name.fill(None), step, running, None)
     return running
 
 
-def _repeat(run: Run, step: Step, ctx: Context, maker: _Rounds, running: Tensors) -> Tensors:
-    """The rounds of `repeat` in one round of `for`; without `repeat` a single one."""
-
-    if "repeat" not in step.keywords:
-        return maker.round(ctx, None, running)
-    env = Env(run, ctx.frame, ctx.values, ctx.names, running)
-    count = count_of(env, step.keywords["repeat"], "repeat")
-    if step.broken:
-        count = min(count, 1)
-    run.reserve(count, step, ctx, step.keywords["repeat"].span)
-    if count == 0 and "from" in step.keywords:
-        raise SemanticError(
-            "NS307",
-            "`repeat: 0` next to `from`",
-            step.keywords["repeat"].span,
-            "without an iteration there is nothing for `from` to feed",
-        )
-    index = AMBIGUOUS if ctx.counting else None
-    errors = run.reporter.errors
-    for i in range(count):
-        inner = replace(ctx.having(i=i if index is None else index), counting=True)
-        running = maker.round(inner, i, running)
-        if run.reporter.errors > errors or running.state == "error":
-            lose(ctx.names, step.name)
-            return ERROR
-        if maker.stops_at(maker.path):
-            break
-    return running
+def each_step(step: Step, ctx: Context, running: Tensors, once: RunStep) -> Tensors:
+    """`each`: iterations side by side, from the same value or their own `from`; gives all their values."""
+    loop = Loop(step, ctx, ctx.symbols, running, partial(once, step))
+    whole = loop.finish(loop.run(parallel_iterations(loop)))
+    if whole.ok:
+        ctx.state.offered.append((whole, step.span, ctx.frame, ""))
+    return whole
 
 
-def lose(names: SymbolTable, template: Template | None) -> None:
-    """After an error the names that a step would have made are known, so that their readers say nothing more."""
-    if template is not None and not template.is_plain:
-        names.lost[template.pattern] = None
+def each_branch(branch: Branch, ctx: Context, found: SymbolTable, running: Tensors, once: RunBranch) -> list[Operand]:
+    """`each` on a branch makes as many branches, with weights of their own."""
+    loop = Loop(branch, ctx, found, running, lambda ctx, running, where, *_: once(branch, ctx, running, where))
+    operands = loop.run(parallel_iterations(loop))
+    loop.finish(operands)
+    return operands
 
 
-class _Rounds:
-    """Makes the rounds of one step and gives them their names: `name.row.round`."""
+@dataclass(eq=False)
+class Loop:
+    """A step or branch that is made several times: runs its iterations, and gives them their names `name.0.0`."""
 
-    def __init__(self, run: Run, step: Step, ctx: Context, loop_names: set[str]) -> None:
-        self.run, self.step, self.ctx = run, step, ctx
-        used = step.name.names if step.name is not None else frozenset()
-        self.row_in_name = bool(used & loop_names)
-        self.round_in_name = "i" in used and "repeat" in step.keywords
-        self.row: int | None = None
-        self.first: dict[str, str] = {}
-        self.fed = False
-        self.last: Symbol | None = None
-        self.row_path = self.path = ""
-        self.values: Mapping[str, Any] = {}
+    element: Step | Branch
+    ctx: Context
+    symbols: SymbolTable
+    """Where its names are defined."""
+    running: Tensors
+    """What enters the next iteration."""
+    once: RunOnce
+    chained: bool = False
+    """Whether an iteration takes what the one before gave."""
 
-    def stops_at(self, path: str) -> bool:
-        """Whether a network used `until` a step ends here: at the path of a row or round that is made, or inside it."""
-        frame = self.ctx.frame
-        if frame.until is not None and path == join(frame.prefix, frame.until):
-            frame.stopped = True
-        return frame.stopped
+    def __post_init__(self) -> None:
+        self.started = False
+        self.first_weights: dict[str, Path] = {}
+        """By loop, the prefix of the weights of its first iteration, where its iterations differ by their names."""
+        self.name = ""
+        self.symbol: Symbol | None = None
+        """What has the iterations as its children, by their numbers."""
 
-    def enter(self, ctx: Context, row: int | None, values: Mapping[str, Any]) -> Context:
-        """Begins a row of `for`."""
-        self.row, self.values = row, values
-        return ctx
+    @property
+    def names(self) -> frozenset[str]:
+        """The names that the name of the step reads."""
+        return self.element.name.names if self.element.name is not None else frozenset()
 
-    def round(self, ctx: Context, index: int | None, running: Tensors) -> Tensors:
-        """One round; its path has the row and the index unless the name says them."""
-        from netspec.elaborate.bindings import name_of
-        from netspec.elaborate.steps import once
+    def run(self, iterations: Iterator[Iteration]) -> list[Operand]:
+        """The values of the iterations, each by its name in the loop; the last is an error value after an error."""
+        state, frame, around = self.ctx.state, self.ctx.frame, self.ctx.where.path
+        made: list[Operand] = []
+        errors = state.reporter.errors
+        for iteration in iterations:
+            state.tick(WORK_OF_ITERATION)
+            value, paths = self._run(iteration)
+            failed = state.reporter.errors > errors or value.state == "error"
+            made.append((paths[-1][len(around) + 1 :] if around else paths[-1], ERROR if failed else value))
+            if failed or (self.chained and any(map(frame.reach, paths if iteration.last else paths[-1:]))):
+                break
+            if self.chained:
+                self.running = value
+        return made
 
-        self.run.tick(WORK_OF_ITERATION)
-        env = Env(self.run, ctx.frame, ctx.values, ctx.names, running)
-        name = name_of(env, self.step)
-        if index is None and isinstance(ctx.values.get("i"), type(AMBIGUOUS)):
-            raise SemanticError("NS202", "'i' is the index of two loops here", self.step.span)
-        where = self.ctx.where.child(name)
-        loops, segments = list(ctx.loops), []
-        for number, in_name, kind in ((self.row, self.row_in_name, "row"), (index, self.round_in_name, "round")):
-            if number is None:
-                continue
-            outer = where.weights
-            if in_name:
-                loops.append(Loop(where.weights, self.first.setdefault(kind, where.weights)))
+    def _run(self, iteration: Iteration) -> tuple[Tensors, list[Path]]:
+        """Runs one iteration; gives its value, and its path at each level."""
+        ctx = iteration.ctx
+        self.name = name_of(ctx.env(self.running), self.element)
+        if iteration.levels[-1].word == "for" and ctx.values.get("i") is AMBIGUOUS:
+            raise SemanticError("NS202", "'i' is the index of two loops here", span_of(self.element))
+        where, loops = self.ctx.where.child(self.name), list(ctx.loops)
+        numbers, paths = [], []
+        for level in iteration.levels:
+            shared = where.weights
+            if level.named:
+                shared = self.first_weights.setdefault(level.word, shared)
             else:
-                segments.append(str(number))
-                self._container(where, ctx)
-                where = where.child(str(number))
-                loops.append(Loop(where.weights, outer))
-            if kind == "row":
-                self.row_path = where.path
-        self.path = where.path
-        feed, self.fed = not self.fed, True
-        inner = replace(ctx, loops=tuple(loops))
-        values = {**self.values, "i": ctx.values["i"]} if index is not None else self.values
-        with self.run.iteration(ctx.frame, where.path, values, feed):
-            value, children = once(self.run, self.step, inner, running, where, feed, looped=bool(segments))
-        self._define(name, segments, value, children)
-        return value
+                self._open(where)
+                numbers.append(str(level.index))
+                where = where.child(numbers[-1])
+            loops.append(LoopWeights(where.weights, shared))
+            paths.append(where.path)
+        first, self.started = not self.started, True
+        with ctx.state.iteration(ctx.frame, where.path, iteration.variables, first):
+            inner = replace(ctx, loops=tuple(loops))
+            value, children = self.once(inner, self.running, where, first or not self.chained, bool(numbers))
+        self._define(numbers, value, children)
+        return value, paths
 
-    def _container(self, where: Where, ctx: Context) -> None:
-        """The scope that holds the rounds."""
-        if where.path not in self.run.scopes:
-            self.run.scope(where, "group", ctx.frame, self.step.span, doc=self.step.doc)
-
-    def _define(self, name: str, segments: list[str], value: Tensors, children: SymbolTable | None) -> None:
-        """The name means the last round's value; its rounds are reached by their numbers."""
-        from netspec.elaborate.bindings import define
-
-        if not segments:
-            define(self.run, self.ctx, name, self.step, value, children)
+    def _open(self, where: Where) -> None:
+        """The scope that holds iterations by their numbers."""
+        opened = where.path in self.ctx.state.scopes if self.chained else self.started
+        if opened or (isinstance(self.element, Branch) and not self.element.steps):
             return
-        symbol = self.ctx.names.entries.get(name)
-        if symbol is None or symbol is not self.last:
-            symbol = self.last = define(self.run, self.ctx, name, self.step, value, SymbolTable())
+        doc = self.element.doc if isinstance(self.element, Step) else ""
+        self.ctx.state.scope(Site(where, self.ctx.frame, span_of(self.element), doc), "group")
+
+    def _define(self, numbers: Sequence[str], value: Tensors, children: SymbolTable | None) -> None:
+        """Defines an iteration, by its name, or by its numbers inside the symbol of the whole loop."""
+        if not numbers:
+            define(self.ctx, self.name, self.element, value, children, self.symbols)
+            return
+        if self.symbol is None or (self.chained and self.symbols.entries.get(self.name) is not self.symbol):
+            if self.chained:  # its name means the value of the last iteration
+                self.symbol = define(self.ctx, self.name, self.element, value, SymbolTable(), self.symbols)
+            else:
+                self.symbol = Symbol(value, self.ctx.where.child(self.name).path, None, False, SymbolTable())
+        symbol = self.symbol
         symbol.value = value
-        path = symbol.path
-        for depth, segment in enumerate(segments):
-            path = join(path, segment)
+        for depth, number in enumerate(numbers):
             assert symbol.children is not None
-            inner = children if depth == len(segments) - 1 else SymbolTable()
-            symbol = symbol.children.entries.setdefault(segment, Symbol(value, path, self.step.span, False, inner))
+            inside = children if depth == len(numbers) - 1 else SymbolTable()
+            new = Symbol(value, join(symbol.path, number), span_of(self.element), False, inside)
+            symbol = symbol.children.entries.setdefault(number, new)
             symbol.value = value
 
-    def finish(self, running: Tensors) -> None:
-        """A loop without rounds is the identity, which its name then means."""
-        from netspec.elaborate.bindings import define
+    def finish(self, made: Sequence[Operand]) -> Tensors:
+        """The values of all iterations side by side, in order, which the name of the loop then means."""
+        refs = tuple(ref for _, value in made for ref in value.refs)
+        whole = Tensors(refs, tuple(map(str, range(len(refs))))) if len(refs) > 1 else Tensors(refs)
+        if any(value.state for _, value in made):
+            whole = ERROR
+        if self.symbol is not None:
+            define(self.ctx, self.name, self.element, whole, self.symbol.children, self.symbols)
+        return whole
 
-        if self.fed:
-            return
-        name = self.step.name
-        if name is None or name.is_plain:
-            define(self.run, self.ctx, self.step.counted if name is None else name.fill(None), self.step, running, None)
+
+def chained_iterations(loop: Loop) -> Iterator[Iteration]:
+    """The iterations of `for`, and in each of them those of `repeat`; raises SemanticError."""
+    keywords, ctx = loop.element.keywords, loop.ctx
+    table, repeat = keywords.get("for"), keywords.get("repeat")
+    rows: list[dict[str, Any]] = [{}] if table is None else list(_rows(loop, table))
+    if not rows and "from" in keywords:
+        raise SemanticError("NS307", "a loop without iterations cannot stand next to `from`", span_of(loop.element))
+    named = bool(loop.names & rows[0].keys()) if rows else False
+    for index, row in enumerate(rows):
+        outer = ctx.having(**row)
+        levels = () if table is None else (Level("for", index, named),)
+        if repeat is None:
+            yield Iteration(outer, row, levels)
+            continue
+        count = _repeats(loop, outer, repeat)
+        for i in range(count):
+            inner = replace(outer.having(i=AMBIGUOUS if ctx.counting else i), counting=True)
+            level = Level("repeat", i, "i" in loop.names)
+            yield Iteration(inner, {**row, "i": inner.values["i"]}, (*levels, level), i == count - 1)
 
 
-def for_rows(env: Env, tree: Tree, step: Step | Branch, ctx: Context) -> Iterator[dict[str, Any]]:
-    """The rows of `pattern: iterable` as values by name; raises SemanticError."""
+def _repeats(loop: Loop, ctx: Context, tree: Tree) -> int:
+    """The count of `repeat`; raises SemanticError."""
+    count = _count(loop, ctx, tree, "repeat")
+    if count == 0 and "from" in loop.element.keywords:
+        help_ = "without an iteration there is nothing for `from` to feed"
+        raise SemanticError("NS307", "`repeat: 0` next to `from`", tree.span, help_)
+    return count
+
+
+def parallel_iterations(loop: Loop) -> Iterator[Iteration]:
+    """The iterations of `each`; raises SemanticError."""
+    tree, ctx = loop.element.keywords["each"], loop.ctx
+    counted = not isinstance(tree, Map)
+    rows: list[dict[str, Any]]
+    if counted:
+        rows = [{"i": AMBIGUOUS if ctx.counting else i} for i in range(_count(loop, ctx, tree, "each"))]
+    else:
+        rows = list(_rows(loop, tree))
+    if not rows:
+        raise SemanticError("NS307", "`each` expects an iteration", tree.span)
+    named = bool(loop.names & rows[0].keys())
+    for index, row in enumerate(rows):
+        inner = replace(ctx.having(**row), counting=ctx.counting or counted)
+        yield Iteration(inner, row, (Level("each", index, named),))
+
+
+def _rows(loop: Loop, tree: Tree) -> Iterator[dict[str, Any]]:
+    """The variables of each iteration of `pattern: iterable`; raises SemanticError."""
     if not isinstance(tree, Map) or len(tree.entries) != 1:
-        raise SemanticError("NS110", "`for` has one symbol, `names: iterable`", tree.span, "`for: {k: 5}`")
+        raise SemanticError("NS110", "`for` has one entry, `names: iterable`", tree.span, "`for: {k: 5}`")
+    env = loop.ctx.env(loop.running)
     ((key, iterable),) = tree.entries
     names = [n.strip() for n in key.text.split(",")]
     taken = [n for n in names if n in env.values and env.values[n] is not ERROR]
     if taken:
         raise SemanticError("NS204", f"'{taken[0]}' is the name of a value already", key.span, "choose another name")
-    count = 0
-    for row, at in _iterate(env, iterable, step, ctx):
-        count += 1
-        if step.broken and count > 1:
+    for count, (row, at) in enumerate(_iterate(loop, env, iterable)):
+        if loop.element.broken and count:
             break
-        env.run.tick(2)
+        env.state.tick(2)
         if len(names) == 1:
             yield {names[0]: row}
         elif isinstance(row, list) and len(row) == len(names):
             yield dict(zip(names, row, strict=True))
         else:
             got = f"{len(row)} values" if isinstance(row, list) else "one value"
-            raise SemanticError("NS302", f"this row has {got}, the names are {len(names)}: {', '.join(names)}", at)
+            message = f"this row has {got}, the names are {len(names)}: {', '.join(names)}"
+            raise SemanticError("NS302", message, at)
 
 
-def _iterate(env: Env, tree: Tree, step: Step | Branch, ctx: Context) -> Iterator[tuple[Any, Any]]:
-    """Rows with their places: a YAML list is data, a scalar is an expression that counts or lists."""
+def _iterate(loop: Loop, env: Env, tree: Tree) -> Iterator[tuple[Any, Span]]:
+    """What a loop goes over, with places: a YAML list is data, a scalar is an expression that counts or lists."""
     if isinstance(tree, Seq):
-        if not step.broken:
-            env.run.reserve(len(tree.items), step, ctx, tree.span)
+        _reserve(loop, loop.ctx, len(tree.items), tree.span)
         for item in tree.items:
             yield literal(env, item), item.span
         return
@@ -208,128 +265,35 @@ def _iterate(env: Env, tree: Tree, step: Step | Branch, ctx: Context) -> Iterato
         value = range(value)
     elif not isinstance(value, list):
         raise SemanticError("NS302", "`for` goes over a count or a list", tree.span)
-    if not step.broken:
-        env.run.reserve(len(value), step, ctx, tree.span)
+    _reserve(loop, loop.ctx, len(value), tree.span)
     for row in value:
         yield row, tree.span
 
 
-def _each_rows(env: Env, ctx: Context, step: Step | Branch) -> tuple[list[dict[str, Any]], bool]:
-    """The rounds of `each`, and whether they are counted by `i`."""
-
-    tree = step.keywords["each"]
-    if isinstance(tree, Map):
-        rows = list(for_rows(env, tree, step, ctx))
-    else:
-        count = count_of(env, tree, "each")
-        count = min(count, 1) if step.broken else count
-        env.run.reserve(count, step, ctx, tree.span)
-        rows = [{"i": AMBIGUOUS if ctx.counting else i} for i in range(count)]
-    if not rows:
-        raise SemanticError("NS307", "`each` expects an iteration", tree.span)
-    return rows, not isinstance(tree, Map)
-
-
-def each(run: Run, step: Step, ctx: Context, running: Tensors) -> Tensors:
-    """Rounds side by side: each starts from the same value or its own `from`; gives all their values."""
-    from netspec.elaborate.bindings import define, name_of
-    from netspec.elaborate.steps import once
-
-    env = Env(run, ctx.frame, ctx.values, ctx.names, running)
-    rows, counted = _each_rows(env, ctx, step)
-    in_name = step.name is not None and bool(step.name.names & set(rows[0]))
-    values, rounds, first = [], SymbolTable(), ""
-    errors = run.reporter.errors
-    for index, row in enumerate(rows):
-        run.tick(WORK_OF_ITERATION)
-        inner = replace(ctx.having(**row), counting=ctx.counting or counted)
-        name = name_of(Env(run, ctx.frame, inner.values, ctx.names, running), step)
-        where = base = ctx.where.child(name)
-        first = first or base.weights
-        if not in_name:
-            if index == 0:
-                run.scope(where, "group", ctx.frame, step.span, doc=step.doc)
-            where = where.child(str(index))
-        loop = Loop(where.weights, base.weights if not in_name else first)
-        inner = replace(inner, loops=(*ctx.loops, loop))
-        with run.iteration(ctx.frame, where.path, row, index == 0):
-            value, children = once(run, step, inner, running, where, looped=not in_name)
-        if run.reporter.errors > errors or value.state == "error":
-            lose(ctx.names, step.name)
-            value = ERROR
-        values.append(value)
-        if in_name:
-            define(run, ctx, name, step, value, children)
-        else:
-            rounds.entries[str(index)] = Symbol(value, where.path, step.span, False, children)
-        if value is ERROR:
-            break
-    whole = _all_of(values)
-    if not in_name:
-        define(run, ctx, name, step, whole, rounds)
-    if whole.ok:
-        run.offered.append((whole, step.span, ctx.frame, ""))
-    return whole
-
-
-def _all_of(values: list[Tensors]) -> Tensors:
-    """The values of all rounds, in order."""
-    if any(v.state for v in values):
-        return ERROR
-    refs = tuple(ref for v in values for ref in v.refs)
-    return Tensors(refs, tuple(map(str, range(len(refs))))) if len(refs) > 1 else Tensors(refs)
-
-
-def rounds_of_each(
-    run: Run, branch: Branch, ctx: Context, around: SymbolTable, found: SymbolTable, running: Tensors
-) -> list[tuple[str, Tensors]]:
-    """`each` on a branch makes as many branches, with weights of their own."""
-    from netspec.elaborate.bindings import define, name_of_branch
-    from netspec.elaborate.joins import branch_once
-
-    env = Env(run, ctx.frame, ctx.values, around, running)
-    rows, counted = _each_rows(env, ctx, branch)
-    in_name = branch.name is not None and bool(branch.name.names & set(rows[0]))
-    operands, rounds = [], SymbolTable()
-    errors = run.reporter.errors
-    for index, row in enumerate(rows):
-        run.tick(WORK_OF_ITERATION)
-        inner = replace(ctx.having(**row), counting=ctx.counting or counted)
-        name = name_of_branch(Env(run, ctx.frame, inner.values, around, running), branch)
-        where = ctx.where.child(name)
-        base = where.weights
-        if not in_name:
-            if index == 0 and branch.steps:
-                run.scope(where, "group", ctx.frame, branch.at.span)
-            where = where.child(str(index))
-        inner = replace(inner, loops=(*ctx.loops, Loop(where.weights, base)))
-        with run.iteration(ctx.frame, where.path, row, index == 0):
-            value, children = branch_once(run, branch, inner, around, where, running)
-        if run.reporter.errors > errors or value.state == "error":
-            lose(found, branch.name)
-            value = ERROR
-        operands.append((where.path.rpartition(".")[2] if in_name else f"{name}.{index}", value))
-        if in_name:
-            define(run, ctx, name, branch, value, children, found)
-        else:
-            rounds.entries[str(index)] = Symbol(value, where.path, branch.at.span, False, children)
-        if value is ERROR:
-            break
-    if not in_name:
-        define(run, ctx, name, branch, _all_of([v for _, v in operands]), rounds, found)
-    return operands
-
-
-def count_of(env: Env, tree: Tree, what: str) -> int:
-    """A count of rounds; raises SemanticError."""
-    value = expression(env, tree) if isinstance(tree, Scalar) else None
+def _count(loop: Loop, ctx: Context, tree: Tree, what: str) -> int:
+    """How many iterations `repeat` or `each` has; raises SemanticError."""
+    value = expression(ctx.env(loop.running), tree) if isinstance(tree, Scalar) else None
     if not isinstance(value, int) or isinstance(value, bool):
-        raise SemanticError(
-            "NS302",
-            f"'{what}' expects a count",
-            tree.span,
-            "an integer; `//` divides integers" if isinstance(value, float) else "an integer",
-        )
+        help_ = "an integer; `//` divides integers" if isinstance(value, float) else "an integer"
+        raise SemanticError("NS302", f"'{what}' expects a count", tree.span, help_)
     if value < 0:
         raise SemanticError("NS307", f"'{what}' cannot be {value}", tree.span, "a count is 0 or more")
+    if loop.element.broken:
+        return min(value, 1)
+    _reserve(loop, ctx, value, tree.span)
     return value
+
+
+def _reserve(loop: Loop, ctx: Context, count: int, span: Span) -> None:
+    """Holds the iterations of a loop against the limit before the first of them; raises OverBudget."""
+    state, frame = ctx.state, ctx.frame
+    if loop.element.broken:
+        return
+    if count > state.max_nodes:
+        message = f"a loop of {count:,} iterations, and a network has at most {state.max_nodes:,} nodes"
+        raise OverBudget(message, span, frame)
+    if frame.until is None and count > 1:
+        more = count * state.forecast.iteration(loop.element, frame.home, ctx.values)
+        if len(state.nodes) + more > state.max_nodes:
+            message = f"this loop makes {more:,} nodes or more, and a network has at most {state.max_nodes:,}"
+            raise OverBudget(message, span, frame)

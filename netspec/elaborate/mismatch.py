@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from netspec.elaborate.state import Run
-from netspec.elaborate.symbols import CallFrame, Tensors
+from netspec.elaborate.symbols import CallFrame, Operand
 from netspec.ir.graph import Node, Ref
 from netspec.ops import OPS, OpError, Shape
 from netspec.ops.join import Disagreement
@@ -35,18 +34,18 @@ class Side:
         return tuple(int(d) for d in self.shape[2:])
 
 
-def advice(run: Run, op: str, operands: Sequence[tuple[str, Tensors]], frame: CallFrame, error: OpError) -> str:
+def advice(nodes: Mapping[str, Node], op: str, operands: Sequence[Operand], frame: CallFrame, error: OpError) -> str:
     """The help for branches that disagree."""
     if not isinstance(error, Disagreement):
         return str(error.help or error)
-    sides = [_side(run, label, value.refs[0], frame) for label, value in operands[:MAX_SIDES]]
+    sides = [_side(nodes, label, value.refs[0], frame) for label, value in operands[:MAX_SIDES]]
     if len({len(s.shape) for s in sides}) > 1:
         flat = next(s for s in sides if len(s.shape) == 2 or len(s.shape) == min(len(o.shape) for o in sides))
         return f"{flat.label} is flat and the others are not: `flatten` stands in all of them, or after the join"
     size = _size_advice(sides, frame) if len({s.size for s in sides}) > 1 and not _gate(op, sides) else ""
     if op == "concat":
         return size or error.help
-    channels = _channel_advice(run, sides, frame) if len({s.shape[1] for s in sides}) > 1 else ""
+    channels = _channel_advice(sides, frame) if len({s.shape[1] for s in sides}) > 1 else ""
     if op == "mul":
         return "; ".join(filter(None, (size, error.help)))
     if channels and size:
@@ -59,12 +58,12 @@ def _gate(op: str, sides: Sequence[Side]) -> bool:
     return op == "mul" and len({s.size for s in sides} - {(1, 1)}) <= 1
 
 
-def _side(run: Run, label: str, ref: Ref, frame: CallFrame) -> Side:
+def _side(nodes: Mapping[str, Node], label: str, ref: Ref, frame: CallFrame) -> Side:
     """Follows a branch back through steps of one operand each, as far as this call of a block goes."""
-    shape = run.nodes[ref.node].shapes[ref.out]
+    shape = nodes[ref.node].shapes[ref.out]
     steps: list[Node] = []
     while len(steps) < MAX_STEPS:
-        node = run.nodes[ref.node]
+        node = nodes[ref.node]
         if node.op == "input" or len(node.inputs) != 1 or not _inside(node, frame):
             break
         steps.append(node)
@@ -72,10 +71,10 @@ def _side(run: Run, label: str, ref: Ref, frame: CallFrame) -> Side:
         if (
             "kernel" not in node.attrs
             and "stride" not in node.attrs
-            and node.shape[2:] != run.nodes[ref.node].shapes[ref.out][2:]
+            and node.shape[2:] != nodes[ref.node].shapes[ref.out][2:]
         ):
             return Side(label, shape, tuple(steps), None)
-    entering = run.nodes[ref.node].shapes[ref.out][2:]
+    entering = nodes[ref.node].shapes[ref.out][2:]
     return Side(label, shape, tuple(steps), tuple(int(d) for d in entering))
 
 
@@ -226,16 +225,16 @@ def _shortcut(sides: Sequence[Side]) -> tuple[Side, Side] | None:
     return (alone[0], b if alone[0] is a else a) if len(alone) == 1 else None
 
 
-def _channel_advice(run: Run, sides: Sequence[Side], frame: CallFrame) -> str:
+def _channel_advice(sides: Sequence[Side], frame: CallFrame) -> str:
     pair = _shortcut(sides)
     if pair is None:
         said = ", ".join(f"{s.label} has {s.shape[1]}" for s in sides[:4])
         return f"the channels differ: {said}; give all the same `out`"
     shortcut, other = pair
-    return f"the shortcut needs a projection: {_projection(run, other, frame)}"
+    return f"the shortcut needs a projection: {_projection(other, frame)}"
 
 
-def _projection(run: Run, other: Side, frame: CallFrame) -> str:
+def _projection(other: Side, frame: CallFrame) -> str:
     block = frame.home.blocks.get(frame.block)
     if block is not None and any(p.name == "out" for p in block.params) and frame.home.callable("conv_bn"):
         return "conv_bn with out: =out"

@@ -5,61 +5,49 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from netspec.diagnostics.errors import Span, listed
-from netspec.elaborate.arguments import argument, literal, type_of
+from netspec.diagnostics.errors import SemanticError, listed
+from netspec.elaborate.arguments import Arguments, argument, literal, type_of
 from netspec.elaborate.budget import WORK_OF_PARAM
-from netspec.elaborate.state import Run
 from netspec.elaborate.symbols import ERROR, DependsOnError
-from netspec.elaborate.values import BlockValue, Env, SemanticError
+from netspec.elaborate.values import BlockValue, Env
 from netspec.ops.base import freeze
 from netspec.syntax.step_reader import ParamDecl
 from netspec.syntax.tree import Scalar, Seq, Tree
 
 
-def parameters(
-    run: Run,
-    params: Sequence[ParamDecl],
-    given: Mapping[str, Tree],
-    arg_env: Env,
-    env: Env,
-    at: Span,
-    what: str,
-    complete: bool = True,
-) -> dict[str, Any]:
+def parameters(params: Sequence[ParamDecl], arguments: Arguments, env: Env) -> dict[str, Any]:
     """The values of declared parameters: as given, or their defaults, which see the parameters before them.
 
-    Where the arguments have a mistake already (`complete` is false), what is not given is unknown: nothing is missing.
+    Where the arguments have a mistake already, what is not given is unknown: nothing is missing.
     """
+    state, given = env.state, arguments.given
     values: dict[str, Any] = dict(env.values)
     missing: list[str] = []
     inner = env.seeing(values)
     for p in params:
-        run.tick(WORK_OF_PARAM)
+        state.tick(WORK_OF_PARAM)
         if p.failed:
             values[p.name] = ERROR
             continue
         try:
             if p.name in given:
-                values[p.name] = _given(p, given[p.name], arg_env, inner)
-            elif p.default is not None and complete:
+                values[p.name] = _given(p, given[p.name], arguments.env, inner)
+            elif p.default is not None and arguments.ok:
                 values[p.name] = argument(inner, p.default, p.type, p.name, *_limits(p, inner))
             else:
                 values[p.name] = ERROR
                 missing.append(p.name)
         except SemanticError as e:
             tree = given.get(p.name) or p.default
-            run.report(arg_env.frame if p.name in given else env.frame, e, tree.span if tree else at)
+            frame = arguments.env.frame if p.name in given else env.frame
+            state.report(frame, e, tree.span if tree else arguments.at)
             values[p.name] = ERROR
         except DependsOnError:
             values[p.name] = ERROR
-    if missing and complete:
-        run.error(
-            arg_env.frame,
-            "NS305",
-            f"'{what}' expects {quoted(missing)}",
-            at,
-            f"in order: {listed([p.name for p in params])}",
-        )
+    if missing and arguments.ok:
+        message = f"'{arguments.callee}' expects {quoted(missing)}"
+        help_ = f"in order: {listed([p.name for p in params])}"
+        state.error(arguments.env.frame, "NS305", message, arguments.at, help_)
     return values
 
 
@@ -81,19 +69,20 @@ def _limits(p: ParamDecl, env: Env) -> tuple[list[Any], float | None]:
     return one_of if isinstance(one_of, list) else [], low if isinstance(low, (int, float)) else None
 
 
-def lets(run: Run, written: Sequence[tuple[Scalar, Tree]], env: Env) -> dict[str, Any]:
+def lets(written: Sequence[tuple[Scalar, Tree]], env: Env) -> dict[str, Any]:
     """`let`: values computed once, in order."""
+    state = env.state
     values = dict(env.values)
     inner = env.seeing(values)
     for key, tree in written:
-        run.tick(WORK_OF_PARAM)
-        if id(tree) in run.bad or id(key) in run.bad:
+        state.tick(WORK_OF_PARAM)
+        if id(tree) in state.bad or id(key) in state.bad:
             values[key.text] = ERROR
             continue
         try:
             values[key.text] = literal(inner, tree)
         except SemanticError as e:
-            run.report(env.frame, e, tree.span)
+            state.report(env.frame, e, tree.span)
             values[key.text] = ERROR
         except DependsOnError:
             values[key.text] = ERROR

@@ -8,16 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from netspec.diagnostics.errors import Hint, Reporter, Span, latest
+from netspec.diagnostics.errors import Hint, Reporter, SemanticError, Span, latest
 from netspec.elaborate.budget import MAX_PARAMS, MAX_PATH, MAX_SCOPES, WORK_OF_NODE, Budget, Enough, OverBudget
 from netspec.elaborate.forecast import Forecast
-from netspec.elaborate.symbols import CallFrame, SymbolTable, Tensors, place_of
-from netspec.elaborate.values import AMBIGUOUS, SemanticError
-from netspec.expressions.identifiers import Path
+from netspec.elaborate.places import Site, Where
+from netspec.elaborate.symbols import AMBIGUOUS, CallFrame, Tensors, place_of
 from netspec.ir.graph import Node, Ref, Scope
 from netspec.ops import OPS, Op, Shape, Tensor
 from netspec.syntax.reader import Document
-from netspec.syntax.step_reader import Branch, Step
 
 # After misspellings that were read as what was probably meant, to check what follows: how many of them, and how far.
 MAX_GUESSES = 10
@@ -25,49 +23,12 @@ MAX_NODES_AFTER_GUESS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
-    """Where something is made: its path, and the prefix under which its weights live."""
-
-    path: Path = Path()
-    weights: Path = Path()
-    own: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """Below a path, the names whose weights stay apart although the rest is shared."""
-    written: bool = False
-    """Weights come from a step written earlier, so they must be there already."""
-
-    def child(self, name: str) -> Where:
-        """The place of a name inside this one; raises BadName."""
-        return replace(self, path=self.path.child(name), weights=self.weights.child(name))
-
-    def weights_at(self) -> tuple[Path, bool]:
-        """The prefix for a node here, and whether it is shared with a step written earlier."""
-        for prefix, names in self.own:
-            inside = f".{self.path[len(prefix) + 1 :]}."
-            if any(f".{name}." in inside for name in names):
-                return self.path, False
-        return self.weights, self.written
-
-
-def join(prefix: str, name: str) -> str:
-    """Two parts of a path."""
-    return f"{prefix}.{name}" if prefix else name
-
-
-@dataclass(frozen=True, slots=True)
-class Loop:
-    """The round that is being made: the prefix of its weights, and the one that `share: true` uses instead."""
-
-    current: str
-    shared: str
-
-
-@dataclass(frozen=True, slots=True)
-class Iteration:
-    """One iteration of a loop that runs now: in which call, what it is called there, and what its variables are."""
+class RunningIteration:
+    """An iteration of a loop that runs now: in which call, what it is called there, and what its variables are."""
 
     frame: CallFrame
     path: str
-    values: Mapping[str, Any]
+    variables: Mapping[str, object]
     first: bool
 
 
@@ -76,30 +37,9 @@ _OF_ITERATIONS = ("NS401", "NS402")
 _OF_LATER_ITERATIONS = ("NS203", "NS204", "NS302", "NS303", "NS307", "NS405")
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What a list of steps runs in."""
-
-    frame: CallFrame
-    values: Mapping[str, Any]
-    names: SymbolTable
-    where: Where
-    loops: tuple[Loop, ...] = ()
-    counting: bool = False
-    """Whether a loop around counts with `i`."""
-
-    def inside(self, where: Where, names: SymbolTable | None = None) -> Context:
-        """The context of a scope opened here."""
-        return replace(self, where=where, names=names or SymbolTable(self.names))
-
-    def having(self, /, **values: Any) -> Context:
-        """The context with further values."""
-        return replace(self, values={**self.values, **values})
-
-
 @dataclass(eq=False)
-class Run:
-    """One elaboration of one document."""
+class Elaboration:
+    """What one elaboration has made and reported so far."""
 
     reporter: Reporter
     bad: set[int] = field(default_factory=set)
@@ -116,7 +56,7 @@ class Run:
     params: int = 0
     forecast: Forecast = field(default_factory=Forecast)
     known: dict[Document, dict[str, None]] = field(default_factory=dict)
-    iterations: list[Iteration] = field(default_factory=list)
+    iterations: list[RunningIteration] = field(default_factory=list)
     """The loops that run now, the innermost last."""
     missing: dict[tuple[object, tuple[str, ...]], list[Span]] = field(default_factory=dict)
     """By file, and by the shipped libraries that it does not use, the steps whose block is in these."""
@@ -138,21 +78,6 @@ class Run:
                 raise Enough from None
             raise
 
-    def reserve(self, count: int, step: Step | Branch, ctx: Context, span: Span) -> None:
-        """Holds the iterations of a loop against the limit before the first of them; raises OverBudget."""
-        if count > self.max_nodes:
-            raise OverBudget(
-                f"a loop of {count:,} iterations, and a network has at most {self.max_nodes:,} nodes", span, ctx.frame
-            )
-        if ctx.frame.until is None and count > 1:
-            more = count * self.forecast.iteration(step, ctx.frame.home, ctx.values)
-            if len(self.nodes) + more > self.max_nodes:
-                raise OverBudget(
-                    f"this loop makes {more:,} nodes or more, and a network has at most {self.max_nodes:,}",
-                    span,
-                    ctx.frame,
-                )
-
     def error(self, frame: CallFrame | None, code: str, message: str, span: Span | None, help: str | Hint = "") -> None:
         """Reports an error with the calls that led here, and the iteration of the loop in which it is found."""
         if frame is not None and self.iterations:
@@ -166,15 +91,15 @@ class Run:
             _OF_ITERATIONS if all(i.first for i in mine) else _OF_ITERATIONS + _OF_LATER_ITERATIONS
         ):
             return ""
-        values = {name: value for iteration in mine for name, value in iteration.values.items()}
-        said = ", ".join(f"{name} = {str(value)[:40]}" for name, value in values.items() if value is not AMBIGUOUS)
-        return f"; in {mine[-1].path}" + f" ({said})" * bool(said)
+        variables = {name: value for iteration in mine for name, value in iteration.variables.items()}
+        shown = ", ".join(f"{name} = {str(value)[:40]}" for name, value in variables.items() if value is not AMBIGUOUS)
+        return f"; in {mine[-1].path}" + f" ({shown})" * bool(shown)
 
     @contextmanager
-    def iteration(self, frame: CallFrame, path: str, values: Mapping[str, Any], first: bool) -> Iterator[None]:
+    def iteration(self, frame: CallFrame, path: str, variables: Mapping[str, object], first: bool) -> Iterator[None]:
         """Runs one iteration of a loop, which errors in it name."""
         inside = path[len(frame.prefix) + 1 :] if frame.prefix else path
-        self.iterations.append(Iteration(frame, inside, values, first))
+        self.iterations.append(RunningIteration(frame, inside, variables, first))
         try:
             yield
         except SemanticError as e:
@@ -221,25 +146,18 @@ class Run:
             self.known[home] = dict.fromkeys([*home.blocks, *home.used, *OPS, "do", "tee"])
         return self.known[home]
 
-    def scope(
-        self,
-        where: Where,
-        kind: str,
-        frame: CallFrame,
-        span: Span | None,
-        block: str = "",
-        args: Mapping[str, Any] | None = None,
-        doc: str = "",
-    ) -> None:
+    def scope(self, site: Site, kind: str, block: str = "", args: Mapping[str, Any] | None = None) -> None:
         """Records a scope; a second one at the same path is a mistake, and so is one that lies too deep."""
+        where, span = site.where, site.span
         if where.path.count(".") >= MAX_SCOPES and span is not None:
             raise SemanticError("NS404", f"scopes lie in each other more than {MAX_SCOPES} deep", span)
         self.fits(where.path, span)
         if where.path in self.scopes or where.path in self.nodes:
             self.same_path(where.path, span)
-        named = frame.inputs if block and len(frame.inputs) > 1 else {}
+        inputs = site.frame.inputs
+        named = inputs if block and len(inputs) > 1 else {}
         ins = {name: value.refs[0] for name, value in named.items() if len(value.refs) == 1}
-        self.scopes[where.path] = Scope(where.path, kind, where.weights, block, args or {}, ins, {}, span, doc)
+        self.scopes[where.path] = Scope(where.path, kind, where.weights, block, args or {}, ins, {}, span, site.doc)
         self.weights_of[where.path] = where.weights
 
     def leaves(self, where: Where, value: Tensors) -> None:
@@ -264,17 +182,10 @@ class Run:
         )
 
     def node(
-        self,
-        op: Op,
-        operands: tuple[Ref, ...],
-        attrs: Mapping[str, Any],
-        init: Mapping[str, Any],
-        where: Where,
-        frame: CallFrame,
-        span: Span | None,
-        doc: str = "",
+        self, op: Op, operands: tuple[Ref, ...], attrs: Mapping[str, Any], init: Mapping[str, Any], site: Site
     ) -> Tensors:
         """Makes a node; raises OpError, SemanticError or OverBudget."""
+        where, frame, span, doc = site
         self.fits(where.path, span)
         rule = op.infer([Tensor(self.nodes[r.node].shapes[r.out]) for r in operands], attrs)
         if where.path in self.nodes or (where.path in self.scopes and rule.weights):

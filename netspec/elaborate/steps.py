@@ -1,96 +1,96 @@
-"""Steps: conditions, loops, sharing, joins and tees, in the order of the text."""
+"""Steps, in source order: conditions, loops, groups and tees, joins and calls."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from netspec.diagnostics.errors import SemanticError
 from netspec.elaborate.arguments import condition
 from netspec.elaborate.bindings import define, name_of, read_from, shared
 from netspec.elaborate.budget import WORK_OF_ERROR, WORK_OF_STEP
 from netspec.elaborate.call import call
+from netspec.elaborate.context import Context, Elaborator
 from netspec.elaborate.joins import run_join
-from netspec.elaborate.loops import each, sequence
-from netspec.elaborate.state import Context, Run, Where, join
+from netspec.elaborate.loops import each_step, repeat_step
+from netspec.elaborate.places import Where
 from netspec.elaborate.symbols import ABSENT, ERROR, DependsOnError, Result, Tensors
-from netspec.elaborate.values import Env, SemanticError
 from netspec.syntax.step_reader import JOINS, Step
 
 
-def run_steps(run: Run, steps: tuple[Step, ...], ctx: Context, running: Tensors) -> Tensors:
-    """Runs steps one after the other; the result of the last is the value."""
-    for step in steps:
-        if ctx.frame.stopped:
-            break
-        running = run_step(run, step, ctx, running)
-    return running
+class StepElaborator(Elaborator):
+    """Runs steps one after the other."""
+
+    def run(self, steps: Sequence[Step], ctx: Context, running: Tensors) -> Tensors:
+        """Runs steps one after the other; the result of the last is the value."""
+        for step in steps:
+            if ctx.frame.stopped:
+                break
+            running = run_step(step, ctx, running)
+        return running
 
 
-def run_step(run: Run, step: Step, ctx: Context, running: Tensors) -> Tensors:
+def run_step(step: Step, ctx: Context, running: Tensors) -> Tensors:
     """One step with its loops; a mistake in it is reported and makes its value an error value."""
-    run.tick(WORK_OF_STEP)
+    state, frame = ctx.state, ctx.frame
+    state.tick(WORK_OF_STEP)
     value = ERROR
     try:
         if step.failed:
             raise DependsOnError
         if "each" in step.keywords:
-            value = each(run, step, ctx, running)
+            value = each_step(step, ctx, running, _once)
         elif "for" in step.keywords or "repeat" in step.keywords:
-            value = sequence(run, step, ctx, running)
+            value = repeat_step(step, ctx, running, _once)
         else:
-            env = Env(run, ctx.frame, ctx.values, ctx.names, running)
-            name = name_of(env, step)
-            value, children = once(run, step, ctx, running, ctx.where.child(name))
-            define(run, ctx, name, step, value, children)
+            name = name_of(ctx.env(running), step)
+            value, children = _once(step, ctx, running, ctx.where.child(name))
+            define(ctx, name, step, value, children)
     except SemanticError as e:
-        run.report(ctx.frame, e, step.span)
+        state.report(frame, e, step.span)
     except DependsOnError:
         pass
     if value.state == "error":
-        run.tick(WORK_OF_ERROR)
-        ctx.names.lose(step.makes, ctx.where.path, step.span)
-    _stop_at(ctx)
+        state.tick(WORK_OF_ERROR)
+        ctx.symbols.lose(step.makes, ctx.where.path, step.span)
+    if frame.until is not None and (symbol := ctx.symbols.entries.get(frame.until.rpartition(".")[2])) is not None:
+        frame.reach(symbol.path)
     return running if step.op == "tee" else value
 
 
-def _stop_at(ctx: Context) -> None:
-    """Stops the body of a network that is used `until` a step, once that step is there."""
-    until = ctx.frame.until
-    if until is not None and not ctx.frame.stopped:
-        path = join(ctx.frame.prefix, until)
-        symbol = ctx.names.entries.get(until.rpartition(".")[2])
-        ctx.frame.stopped = symbol is not None and symbol.path == path
-
-
-def once(
-    run: Run, step: Step, ctx: Context, running: Tensors, where: Where, feed: bool = True, looped: bool = False
+def _once(
+    step: Step, ctx: Context, running: Tensors, where: Where, reads: bool = True, numbered: bool = False
 ) -> Result:
-    """One round of a step: its condition, what enters it, its op; `feed` says whether `from` applies."""
-    env = Env(run, ctx.frame, ctx.values, ctx.names, running)
+    """One iteration of a step: its condition, what enters it, its op.
+
+    `reads` says whether its `from` applies, `numbered` whether it stands in the scope of a loop, by its number.
+    """
+    state, env = ctx.state, ctx.env(running)
     if "only_if" in step.keywords and not condition(env, step.keywords["only_if"], "only_if"):
         return ABSENT, None
     if "when" in step.keywords and not condition(env, step.keywords["when"], "when"):
-        inner = ctx.inside(where, ctx.names) if looped else ctx
-        return run_steps(run, step.otherwise, inner, running), None
-    if feed and "from" in step.keywords:
+        return (ctx.inside(where, ctx.symbols) if numbered else ctx).run(step.otherwise, running), None
+    if reads and "from" in step.keywords:
         running = read_from(env, step.keywords["from"])
-    run.tick(len(running.names) // 8)
+    state.tick(len(running.names) // 8)
     if running.names and ctx.frame.inputs and running.names == tuple(ctx.frame.inputs):
         ctx.frame.reads.update(running.names)
     if "share" in step.keywords:
-        where = shared(run, step, ctx, where)
+        where = shared(step, ctx, where)
     if step.op == "do":
-        run.scope(where, "round" if looped else "group", ctx.frame, step.span, doc=step.doc)
-        return _group(run, step, ctx, running, where)
+        return _group(step, ctx, running, where, "round" if numbered else "group")
     if step.op == "tee":
-        run.scope(where, "tee", ctx.frame, step.span, doc=step.doc)
-        value, names = _group(run, step, ctx, running, where)
+        value, symbols = _group(step, ctx, running, where, "tee")
         if ctx.frame.until is not None:
-            run.offered.append((value, step.span, ctx.frame, where.path))
-        return value, names
+            state.offered.append((value, step.span, ctx.frame, where.path))
+        return value, symbols
     if step.op in JOINS:
-        return run_join(run, step, ctx, running, where, looped)
-    return call(run, step, ctx, running, where)
+        return run_join(step, ctx, running, where, numbered)
+    return call(step, ctx, running, where)
 
 
-def _group(run: Run, step: Step, ctx: Context, running: Tensors, where: Where) -> Result:
+def _group(step: Step, ctx: Context, running: Tensors, where: Where, kind: str) -> Result:
+    """The steps of `do` or `tee`, in a scope of their own."""
+    ctx.state.scope(ctx.site(where, step), kind)
     inner = ctx.inside(where)
-    value = run_steps(run, step.steps, inner, running)
-    return ERROR if step.broken else value, inner.names
+    value = inner.run(step.steps, running)
+    return ERROR if step.broken else value, inner.symbols

@@ -5,14 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from netspec.diagnostics.errors import Frame, Hint, SemanticError, Span, did_you_mean
 from netspec.ir.graph import Ref
-
-if TYPE_CHECKING:
-    from netspec.syntax.reader import Document
-    from netspec.syntax.step_reader import Branch
+from netspec.syntax.reader import Document
+from netspec.syntax.step_reader import Branch
 
 
 class DependsOnError(Exception):
@@ -121,6 +118,15 @@ class SymbolTable:
             scope = scope.parent
 
 
+class Ambiguous:
+    """The value of `i` under two counting loops."""
+
+
+AMBIGUOUS = Ambiguous()
+
+
+Operand = tuple[str, Tensors]
+"""One value of a join, and what it is called."""
 Result = tuple[Tensors, SymbolTable | None]
 """What a step gives, and the names in it that can be read from outside."""
 
@@ -138,11 +144,17 @@ class CallFrame:
     depth: int
     is_document: bool = False
     until: str | None = None
+    """Of a network used `until` a step: the path at which its body ends."""
     stopped: bool = False
     reads: set[str] = field(default_factory=set)
     """Inputs that were read."""
     unknown: set[str] = field(default_factory=set)
     """Values that nothing declares, which is said once."""
+
+    def reach(self, path: str) -> bool:
+        """Ends the body of a network that is used `until` the step or iteration at this path; says whether it ended."""
+        self.stopped = self.stopped or path == self.until
+        return self.stopped
 
     def is_new(self, name: str) -> bool:
         """Whether an unknown value is to be reported: not where its declaration was refused, and not again."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+from netspec.diagnostics.errors import SemanticError
 from netspec.elaborate.arguments import literal
-from netspec.elaborate.state import Context, Run
+from netspec.elaborate.context import Context
+from netspec.elaborate.state import Elaboration
 from netspec.elaborate.symbols import DependsOnError
-from netspec.elaborate.values import BlockValue, Env, SemanticError
+from netspec.elaborate.values import BlockValue, Env
 from netspec.ops import Op, lookup
 from netspec.syntax.library import libraries_of
 from netspec.syntax.meant import meant_op, op_help
@@ -18,12 +20,12 @@ from netspec.syntax.tree import Map, Scalar, Seq, Tree
 MAX_CALLABLES = 300
 
 
-def named(run: Run, step: Step, ctx: Context) -> Op | BlockDecl | Document | None:
+def named(step: Step, ctx: Context) -> Op | BlockDecl | Document | None:
     """What the op's name means here; an unknown one is reported, and read as the nearest op, for shapes alone.
 
     It is never read as a block: a guess must not run what would not have run, such as the block that it stands in.
     """
-    home = ctx.frame.home
+    state, home = ctx.state, ctx.frame.home
     found = home.callable(step.op) or (lookup(step.op) if step.op != "input" else None)
     if found is not None:
         return found
@@ -32,33 +34,33 @@ def named(run: Run, step: Step, ctx: Context) -> Op | BlockDecl | Document | Non
     if step.op in ctx.values:
         message = f"'{step.op}' is a value, not a block or op"
         help_ = f"declare it as a block: `{step.op}: {{type: block, default: relu}}`"
-        run.error(ctx.frame, "NS201", message, step.span, help_)
+        state.error(ctx.frame, "NS201", message, step.span, help_)
         return None
-    if (error := unknown_op(run, step, home)) is not None:
-        run.report(ctx.frame, error, step.span)
-    guess = run.guess(step.op, run.callables(home), meant_op)
+    if (error := unknown_op(state, step, home)) is not None:
+        state.report(ctx.frame, error, step.span)
+    guess = state.guess(step.op, state.callables(home), meant_op)
     return None if guess is None or home.callable(guess) is not None else lookup(guess)
 
 
-def unknown_op(run: Run, step: Step, home: Document) -> SemanticError | None:
+def unknown_op(state: Elaboration, step: Step, home: Document) -> SemanticError | None:
     """The error of a step whose op nobody knows; a missing `use` is one error for all that it would bring."""
     message = f"there is no op or block '{step.op}'"
     libraries = libraries_of(step.op)
-    places = run.missing.setdefault((home.path, libraries), []) if libraries else []
+    places = state.missing.setdefault((home.path, libraries), []) if libraries else []
     places.append(step.span)
     if places[0] != step.span:
         return None
-    return SemanticError("NS201", message, step.span, op_help(step.op, run.callables(home), places))
+    return SemanticError("NS201", message, step.span, op_help(step.op, state.callables(home), places))
 
 
-def may_make(run: Run, step: Step, ctx: Context) -> list[str | re.Pattern[str]]:
+def may_make(step: Step, ctx: Context) -> list[str | re.Pattern[str]]:
     """The names that a step of an unknown op may make: that of its op, and those of the branches in it."""
     if any(_holds_steps(value) for value in _parts(step.args)):
         return [ANYTHING]
-    if len(run.callables(ctx.frame.home)) > MAX_CALLABLES:
+    if len(ctx.state.callables(ctx.frame.home)) > MAX_CALLABLES:
         return [ANYTHING]
     given = [name for name, value in ctx.values.items() if isinstance(value, BlockValue)]
-    known = "|".join(map(re.escape, [*run.callables(ctx.frame.home), *given]))
+    known = "|".join(map(re.escape, [*ctx.state.callables(ctx.frame.home), *given]))
     return [re.compile(rf"(?:{known})(?:_\d+)?\Z")] if step.name is None else []
 
 
@@ -75,7 +77,7 @@ def check_arguments(env: Env, tree: Tree | None) -> None:
         try:
             literal(env, tree)
         except SemanticError as e:
-            env.run.report(env.frame, e, tree.span)
+            env.state.report(env.frame, e, tree.span)
         except DependsOnError:
             pass
     elif not any(_holds_steps(value) for value in _parts(tree)):

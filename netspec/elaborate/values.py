@@ -1,20 +1,20 @@
-"""What elaboration passes around: values, names in scope, and the environment of expressions."""
+"""Values: what parameters and loop variables hold, and what an expression can see."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from netspec.diagnostics.errors import Hint, Reporter, SemanticError, Span, did_you_mean, latest
-from netspec.elaborate.symbols import ERROR, CallFrame, DependsOnError, SymbolTable, Tensors, descend
+from netspec.diagnostics.errors import Hint, SemanticError, Span, did_you_mean, latest
+from netspec.elaborate.state import Elaboration
+from netspec.elaborate.symbols import AMBIGUOUS, ERROR, CallFrame, DependsOnError, SymbolTable, Tensors, descend
 from netspec.expressions.lexer import PREFIXES
+from netspec.syntax.reader import Document
+from netspec.syntax.step_reader import BlockDecl
 from netspec.syntax.tree import Tree
-
-if TYPE_CHECKING:
-    from netspec.syntax.reader import Document
-    from netspec.syntax.step_reader import BlockDecl
 
 
 class Word(str):
@@ -39,32 +39,23 @@ class BlockValue:
         return self.name
 
 
-class Ambiguous:
-    """The value of `i` under two counting loops."""
-
-
-AMBIGUOUS = Ambiguous()
-
-
+@dataclass(eq=False, slots=True)
 class Env:
     """What an expression can see: values by name, and tensors by path."""
 
-    def __init__(
-        self, run: Any, frame: CallFrame, values: Mapping[str, Any], scope: SymbolTable, entering: Tensors | None = None
-    ) -> None:
-        self.run, self.frame, self.values, self.scope, self.entering = run, frame, values, scope, entering
+    state: Elaboration
+    frame: CallFrame
+    values: Mapping[str, Any]
+    symbols: SymbolTable
+    entering: Tensors | None = None
 
     def seeing(self, values: Mapping[str, Any]) -> Env:
         """The same with other values, which may still grow."""
-        return Env(self.run, self.frame, values, self.scope, self.entering)
+        return Env(self.state, self.frame, values, self.symbols, self.entering)
 
     def kept(self) -> Env:
         """The same with the values that there are now, for what is evaluated later."""
-        return Env(self.run, self.frame, dict(self.values), self.scope, self.entering)
-
-    def at(self, scope: SymbolTable, entering: Tensors | None) -> Env:
-        """The same seen from a scope, with what enters the step."""
-        return Env(self.run, self.frame, self.values, scope, entering)
+        return Env(self.state, self.frame, dict(self.values), self.symbols, self.entering)
 
     # The protocol of netspec.expressions.expression.Env:
 
@@ -87,14 +78,11 @@ class Env:
 
     def tensor(self, path: str, attr: str) -> Any:
         """channels, height, width, features or shape of the value at a path."""
-        shape = self.run.shape_of(self.read(path))
+        shape = self.state.shape_of(self.read(path))
         if attr == "shape":
             return list(shape[1:])
         if attr == "features":
-            out = 1
-            for d in shape[1:]:
-                out *= d
-            return out
+            return math.prod(map(int, shape[1:]))
         index = {"channels": 1, "height": 2, "width": 3}[attr]
         if index >= len(shape) or (index > 1 and len(shape) != 4):
             raise SemanticError("NS302", f"'{path}' has no {attr}: its shape is {'x'.join(map(str, shape[1:]))}")
@@ -102,11 +90,11 @@ class Env:
 
     def tick(self) -> None:
         """Counts a step against the limit."""
-        self.run.tick()
+        self.state.tick()
 
     def work(self, units: int) -> None:
         """Counts further work against the limit."""
-        self.run.tick(units)
+        self.state.tick(units)
 
     def read(self, path: str) -> Tensors:
         """The one tensor at a path of this block, `x` and `in` included; raises SemanticError or DependsOnError."""
@@ -122,7 +110,7 @@ class Env:
 
     def resolve(self, path: str) -> Tensors:
         """The value at a path; raises SemanticError where there is none, DependsOnError after a mistake."""
-        value = self._find(path)
+        value = self.find(path)
         if value.state == "error":
             raise DependsOnError
         if value.state == "absent":
@@ -134,7 +122,8 @@ class Env:
             )
         return value
 
-    def _find(self, path: str) -> Tensors:
+    def find(self, path: str) -> Tensors:
+        """The value at a path, whatever its state; raises SemanticError where there is none."""
         if path == "in":
             if self.entering is None:
                 raise SemanticError("NS203", "nothing enters this step", None, help="the first step needs `from`")
@@ -152,12 +141,12 @@ class Env:
         first, *rest = path.split(".")
         if first in self.frame.inputs and first != "x":
             self.frame.reads.add(first)
-        symbol = self.scope.visible(first)
+        symbol = self.symbols.visible(first)
         if symbol is None:
-            known = latest(self.scope.all())
-            raise self.scope.miss(first, Hint(lambda: self._unknown(path, first, rest, known)))
+            known = latest(self.symbols.all())
+            raise self.symbols.miss(first, Hint(lambda: self._unknown(path, first, rest, known)))
         if rest:
-            self.run.tick(len(symbol.value.names) // 16)
+            self.state.tick(len(symbol.value.names) // 16)
         return descend(symbol, rest, path)
 
     def _unknown(self, path: str, first: str, rest: list[str], known: tuple[str, ...]) -> str:
@@ -172,7 +161,7 @@ class Env:
             return str(did_you_mean(first, known, "a path is the name of an earlier step"))
         if (later := self._later(first)) is not None:
             return f"'{first}' stands below, in line {later.line}: only earlier steps can be read"
-        if not rest and first in self.run.callables(self.frame.home):
+        if not rest and first in self.state.callables(self.frame.home):
             return f"a string is a path; a list of steps is [{first}]"
         return str(did_you_mean(first, known))
 
@@ -181,10 +170,3 @@ class Env:
         decl = self.frame.home.blocks.get(self.frame.block) if not self.frame.is_document else None
         steps = decl.body if decl is not None else self.frame.home.body if self.frame.is_document else ()
         return next((step.span for step in steps if step.makes[0] == name and not step.failed), None)
-
-
-def report(
-    reporter: Reporter, frame: CallFrame | None, code: str, message: str, span: Span | None, help: str | Hint = ""
-) -> None:
-    """Reports an error with the calls through which the compiler came."""
-    reporter.error(code, message, span, help, frame.trace if frame else ())
