@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import agreement
+from conftest import agreement, sampled
 from parity import images, network, randomise, torch_run
 from safetensors.torch import save_file
 from test_checkpoints import model
@@ -146,7 +146,7 @@ def noise(state: Mapping[str, torch.Tensor]) -> State:
     return {key: value + 1 for key, value in state.items()}
 
 
-@pytest.mark.parametrize("name", CONTAINERS)
+@pytest.mark.parametrize("name", sampled(CONTAINERS, 8))
 def test_every_mapping_and_prefix_whose_meaning_is_clear_loads(
     net: Network, theirs: torch.nn.Module, right: dict[str, np.ndarray], name: str, tmp_path: Path
 ) -> None:

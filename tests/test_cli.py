@@ -341,7 +341,7 @@ def test_streams_that_cannot_be_written(folder: Path, which: str) -> None:
         return done.returncode, done.stderr
 
     first = 1 if which == "check wrong" else 0  # the quick tests share them: those of stderr for what ends in an error
-    for redirect in sampled((*REDIRECTS[first:], *REDIRECTS[:first]), 4):
+    for redirect in sampled((*REDIRECTS[first:], *REDIRECTS[:first]), 2):
         code, err = shell(redirect)
         if ">&-" in redirect.split():
             assert code == 2 and ("stdout is closed" in err) == (redirect == ">&-"), redirect

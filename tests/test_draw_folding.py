@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 import netspec
 from netspec.draw import View, picture
 from netspec.draw.model import Frame
+from netspec.ir.graph import Graph
 
 ROOT = Path(__file__).parent.parent
 
@@ -43,10 +45,16 @@ def counted(frame: Frame, times: int = 1) -> int:
     return found
 
 
+@cache
+def graph_of(name: str) -> Graph:
+    """A network's graph, elaborated once."""
+    return netspec.load(name).graph
+
+
 @pytest.mark.parametrize("depth", [None, 1, 2, 3, 9])
 @pytest.mark.parametrize("name", FAMILIES)
 def test_folding_hides_nothing_without_a_count(name: str, depth: int | None) -> None:
-    graph = netspec.load(name).graph
+    graph = graph_of(name)
     assert counted(picture(graph, View(depth=depth)).root) == len(graph.nodes)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import onnx.inliner
 import pytest
+from conftest import sampled
 from netspec_onnx.build_model import build_model
 
 from netspec.backend import Options, get
@@ -36,9 +37,9 @@ def test_text_form_reads_back(path: Path) -> None:
 def test_backends_agree(path: Path) -> None:
     network = compiled(path)
     graph = network.inference
-    for seed in (0, 1):
+    for seed in sampled((0, 1), 1):
         arrays = draw(graph, seed)
-        for batch in (1, 2, 7):
+        for batch in sampled((1, 2, 7), 2):
             rng = np.random.default_rng(seed)
             inputs = {n.path: rng.standard_normal((batch, *map(int, n.shape[1:])), np.float32) for n in graph.inputs}
             torch_ = get("torch").run(network.graph, arrays, inputs).outputs

@@ -125,6 +125,7 @@ for name, wanted in outputs.items():
 """
 
 
+@pytest.mark.slow
 def test_a_pickle_loads_in_a_fresh_process(net: Network, tmp_path: Path) -> None:
     """With netspec installed, from another folder, without the spec."""
     module = net.to_torch(seed=3, freeze=["1a"])
@@ -281,6 +282,7 @@ def test_every_layer_is_at_the_place_that_the_emitter_says(name: str) -> None:
     assert layers - set(emitter.written) == set(places.values()) - {None}
 
 
+@pytest.mark.slow
 def test_the_page_on_modules_is_true() -> None:
     page = Path(__file__).parent.parent / "docs" / "pytorch.md"
     text = "\n\n".join(re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL))

@@ -90,10 +90,11 @@ PLOTS = {"figures/macs.svg", "figures/pareto.svg"}
     ("kind", "names"),
     [
         ("draw", {str(path.relative_to(IMAGES)) for path in IMAGES.rglob("*.svg")} - FAMILIES - PLOTS),
-        pytest.param("plot", PLOTS, marks=pytest.mark.slow),
-        pytest.param("gallery", FAMILIES, marks=pytest.mark.slow),
+        ("plot", PLOTS),
+        ("gallery", FAMILIES),
     ],
 )
+@pytest.mark.slow
 def test_the_pictures_are_fresh(kind: str, names: set[str], tmp_path: Path) -> None:
     """Those of the README and of all pages; the figures of single blocks are the golden pictures."""
     pytest.importorskip("pygraphviz")

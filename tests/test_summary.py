@@ -7,6 +7,7 @@ import io
 import json
 
 import pytest
+from conftest import sampled
 
 import netspec
 from netspec.analysis.cost import output_shape, totals
@@ -110,39 +111,39 @@ def test_receptive_field_of_vgg_stages(tmp_path) -> None:
     assert receptive_field(graph, next(iter(graph.outputs.values())).ref) == (16, 16)
 
 
-@pytest.mark.parametrize(
-    "steps",
+FIELDS = [
+    ["conv_transpose: {out: 4, kernel: 4, stride: 2, pad: 1}"],
     [
-        ["conv_transpose: {out: 4, kernel: 4, stride: 2, pad: 1}"],
-        [
-            "conv: {out: 4, kernel: 3, stride: 2, pad: 1}",
-            "conv: {out: 4, kernel: 5, pad: 2}",
-            "conv_transpose: {out: 4, kernel: 4, stride: 2, pad: 1}",
-            "conv: {out: 4, kernel: 3, pad: 1}",
-        ],
-        [
-            "conv: {out: 4, kernel: 3, stride: 2, pad: 1}",
-            "upsample: {scale: 2, mode: nearest}",
-            "conv: {out: 4, kernel: 3, pad: 1}",
-        ],
-        [
-            "conv: {out: 4, kernel: 3, pad: 2, dilation: 2}",
-            "avg_pool: {kernel: 3, stride: 2, pad: 1}",
-            "conv_transpose: {out: 4, kernel: 3, stride: 2, pad: 1}",
-        ],
-        ["avg_pool: [1, 3]", "upsample: {scale: 2, mode: bilinear}", "upsample: {scale: 2, mode: bilinear}"],
-        [
-            "avg_pool: [1, 3]",
-            "upsample: {scale: 3, mode: nearest}",
-            "conv_transpose: {out: 4, kernel: 5, stride: 2, pad: 2}",
-        ],
-        [
-            "conv: {out: 4, kernel: 3, stride: 4, pad: 1}",
-            "conv_transpose: {out: 4, kernel: 4, stride: 2, pad: 1}",
-            "conv_transpose: {out: 4, kernel: 16, stride: 8, pad: 4}",
-        ],
+        "conv: {out: 4, kernel: 3, stride: 2, pad: 1}",
+        "conv: {out: 4, kernel: 5, pad: 2}",
+        "conv_transpose: {out: 4, kernel: 4, stride: 2, pad: 1}",
+        "conv: {out: 4, kernel: 3, pad: 1}",
     ],
-)
+    [
+        "conv: {out: 4, kernel: 3, stride: 2, pad: 1}",
+        "upsample: {scale: 2, mode: nearest}",
+        "conv: {out: 4, kernel: 3, pad: 1}",
+    ],
+    [
+        "conv: {out: 4, kernel: 3, pad: 2, dilation: 2}",
+        "avg_pool: {kernel: 3, stride: 2, pad: 1}",
+        "conv_transpose: {out: 4, kernel: 3, stride: 2, pad: 1}",
+    ],
+    ["avg_pool: [1, 3]", "upsample: {scale: 2, mode: bilinear}", "upsample: {scale: 2, mode: bilinear}"],
+    [
+        "avg_pool: [1, 3]",
+        "upsample: {scale: 3, mode: nearest}",
+        "conv_transpose: {out: 4, kernel: 5, stride: 2, pad: 2}",
+    ],
+    [
+        "conv: {out: 4, kernel: 3, stride: 4, pad: 1}",
+        "conv_transpose: {out: 4, kernel: 4, stride: 2, pad: 1}",
+        "conv_transpose: {out: 4, kernel: 16, stride: 8, pad: 4}",
+    ],
+]
+
+
+@pytest.mark.parametrize("steps", sampled(FIELDS, 3))
 def test_receptive_fields_are_what_gradients_reach(steps: list[str], tmp_path) -> None:
     """The widest stretch of the input on which a value in the middle of the output depends, by PyTorch's autograd."""
     torch = pytest.importorskip("torch")

@@ -128,7 +128,7 @@ def tests(args: list[str], python: Path = PYTHON) -> int:
     # a test that compares a large network. So it keeps up to 4 GiB; other C libraries do not read these.
     os.environ.setdefault("MALLOC_MMAP_MAX_", "0")
     os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**32))
-    return run(python, "-m", "pytest", "-n", workers, *map(absolute, args))
+    return run(python, "-m", "pytest", "-n", workers, "--dist", "worksteal", *map(absolute, args))
 
 
 def oldest_tests(args: list[str]) -> int:
