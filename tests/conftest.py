@@ -7,12 +7,15 @@ import importlib
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+
+from netspec.cli.main import run
 
 # The workers of pytest-xdist share the cores; torch and numpy read this when they are first imported.
 _workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
@@ -135,3 +138,24 @@ _libraries: list[Any] = []
 def torchvision() -> ModuleType:
     """The torchvision package."""
     return import_torchvision()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of its own that a test works in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def netspec_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """`netspec run` with arguments, in a folder of its own: the exit code, stdout and stderr."""
+
+    def call(*args: str) -> tuple[int, str, str]:
+        code = run(["run", *args, "--repeat", "1"])
+        printed = capsys.readouterr()
+        assert "a bug of netspec" not in printed.err, printed.err
+        assert code == 0 or printed.err
+        return code, printed.out, printed.err
+
+    return call

@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
 from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,7 @@ COMMANDS: list[tuple[str, list[str]]] = [
     ("run net.onnx", RUNS["onnx"]),
     ("run net.onnx --pb . --save outputs.npz --labels labels.txt", RUNS["onnx"]),
     ("run net.yaml --backend torch --pb .", ["torch", *ONNX]),
-    *((f"list {what}", []) for what in ("specs", "blocks", "ops", "backends")),
+    *((f"list {what}", []) for what in ("specs", "blocks", "ops", "passes", "backends")),
     *((f"list specs -f {kind}", []) for kind in ("text", "json")),
     ("explain NS402", []),
     ("explain net.yaml stem.conv", []),
@@ -95,80 +96,124 @@ COMMANDS: list[tuple[str, list[str]]] = [
 ]
 
 
-def python_calls() -> dict[str, tuple[Callable[[], Any], list[str]]]:
-    """A call of every public function and method, by its name; one with arguments of several kinds has several."""
+Calls = dict[str, tuple[Callable[[], Any], list[str]]]
+"""Calls by the name of what is called, with what each needs."""
+
+
+def python_calls() -> Calls:
+    """A call of every public function and method; one with arguments of several kinds has several."""
+    return {**network_calls(), **checkpoint_calls(), **backend_calls(), **input_calls(), **drawing_calls()}
+
+
+def network_calls() -> Calls:
+    """The package and its networks."""
     import netspec
-    from netspec import backend, draw, optional
-    from netspec.backend import Options, get
-    from netspec.draw.formats import graphviz
-    from netspec.reports import plot
-    from netspec.running import feeds, ports, sizes
-    from netspec.weights.checkpoints import files, load, safetensors
-    from netspec.weights.checkpoints.stored import Need
+    from netspec import optional
 
     net = netspec.load("net.yaml")
-    graph, x = net.inference, {"input": _numbers(1, 3, 8, 8)}
-    torch, onnx, arrays = get("torch"), get("onnx"), net.arrays()
-    options, made, need = Options(), Path("made"), Need()
-    pth, read, choices = Path("w.pth"), backend.read_checkpoint, load.Choices()
-    point = plot.Point("net", "net", 10, 10)
-    fed = feeds.Feeds(sizes.Sizes({"input": ports.Port("tensor(float)", ("N", 3, 8, 8))}), str)
-    fed.pictures(["x.png"])
-    fed.sizes.complete()
-
-    def both(name: str, target: str) -> dict[str, tuple[Callable[[], Any], list[str]]]:
-        own = get(target)
-        return {
-            f"{name}.emit": (lambda: own.emit(graph, arrays, made, options), WRITES[target]),
-            f"{name}.run": (lambda: own.run(graph, arrays, x), RUNS[target]),
-        }
-
-    return {
+    calls: Calls = {
         "netspec.load": (lambda: netspec.load("lenet5"), []),
+        "netspec.optional.importing": (lambda: optional.importing("nothing"), []),
         "netspec.network.Network.name": (lambda: net.name, []),
         "netspec.network.Network.inference": (lambda: netspec.load("net.yaml").inference, []),
+        "netspec.network.Network.of": (lambda: netspec.Network.of(net), []),
+        "netspec.network.Network.module": (lambda: netspec.load("net.yaml").module, []),
+        "netspec.network.Network.trained": (lambda: net.trained, []),
+        "netspec.network.Network.shown": (lambda: net.shown, []),
+        "netspec.network.Network.stored": (lambda: net.stored(True), []),
+        "netspec.network.Network.after": (lambda: net.after(["fold_batch_norm"]).inference, []),
         "netspec.network.Network.forget": (lambda: netspec.load("net.yaml").forget(), []),
         "netspec.network.Network.arrays": (lambda: net.arrays(seed=3), []),
-        **{
-            f"netspec.network.Network.arrays {suffix}": (lambda s=suffix: net.arrays(weights=f"w{s}"), needs)  # type: ignore[misc]
-            for suffix, needs in READS.items()
-        },
         "netspec.network.Network.lazy_arrays": (lambda: net.lazy_arrays(weights="w.pth"), ["torch"]),
         "netspec.network.Network.to_torch": (lambda: net.to_torch(), ["torch"]),
         "netspec.network.Network.to_torch freeze": (lambda: net.to_torch(True, freeze=["stem"]), ["torch"]),
         "netspec.network.Network.to_torch weights": (lambda: net.to_torch(weights="w.npz"), ["torch"]),
         "netspec.network.Network.to_onnx": (lambda: net.to_onnx("a.onnx"), ONNX),
         "netspec.network.Network.to_onnx weights": (lambda: net.to_onnx("a.onnx", weights="w.pth"), [*ONNX, "torch"]),
-        "netspec.backend.get": (lambda: (get("torch"), get("onnx")), []),
-        "netspec.backend.able": (lambda: backend.able("torch", "emit"), []),
-        "netspec.backend.read_checkpoint": (lambda: backend.read_checkpoint(pth, need), ["torch"]),
-        "netspec.network.Network.of": (lambda: netspec.Network.of(net), []),
-        "netspec.backend.importing": (lambda: backend.importing("torch"), []),
-        "netspec.optional.importing": (lambda: optional.importing("nothing"), []),
-        "netspec.weights.checkpoints.load.load": (
-            lambda: load.load(net, pth, False, choices, read),
-            ["torch"],
-        ),
-        **{
-            f"netspec.weights.checkpoints.files.states_of {suffix}": (
-                lambda s=suffix: files.states_of(Path(f"w{s}"), need, read),
-                needs,
-            )  # type: ignore[misc]
-            for suffix, needs in READS.items()
-        },
-        "netspec.weights.checkpoints.safetensors.read_safetensors": (
-            lambda: safetensors.read_safetensors(Path("w.safetensors"), need),
+    }
+    for suffix, needs in READS.items():
+        calls[f"netspec.network.Network.arrays {suffix}"] = (partial(net.arrays, weights=f"w{suffix}"), needs)
+    return calls
+
+
+def checkpoint_calls() -> Calls:
+    """What reads checkpoints."""
+    import netspec
+    from netspec import backend
+    from netspec.weights.checkpoints import files, load, safetensors
+    from netspec.weights.checkpoints.stored import Need
+
+    net, need, tensors = netspec.load("net.yaml"), Need(), Path("w.safetensors")
+    read, choices = backend.read_checkpoint, load.Choices()
+    prefix = "netspec.weights.checkpoints"
+    calls: Calls = {
+        f"{prefix}.load.load": (lambda: load.load(net, Path("w.pth"), False, choices, read), ["torch"]),
+        f"{prefix}.safetensors.read_safetensors": (
+            lambda: safetensors.read_safetensors(tensors, need),
             ["safetensors"],
         ),
-        **both("netspec_torch.TorchBackend", "torch"),
-        **both("netspec_onnx.OnnxBackend", "onnx"),
+    }
+    for suffix, needs in READS.items():
+        calls[f"{prefix}.files.states_of {suffix}"] = (partial(files.states_of, Path(f"w{suffix}"), need, read), needs)
+    return calls
+
+
+def backend_calls() -> Calls:
+    """Both backends, and how they are found."""
+    import netspec
+    from netspec import backend
+    from netspec.backend import Options, get
+    from netspec.weights.checkpoints.stored import Need
+
+    net = netspec.load("net.yaml")
+    graph, x, arrays = net.inference, {"input": _numbers(1, 3, 8, 8)}, net.arrays()
+    torch, onnx, options, model = get("torch"), get("onnx"), Options(), Path("net.onnx")
+    calls: Calls = {
+        "netspec.backend.get": (lambda: (get("torch"), get("onnx")), []),
+        "netspec.backend.able": (lambda: backend.able("torch", "emit"), []),
+        "netspec.backend.lowerings": (lambda: backend.lowerings("onnx"), []),
+        "netspec.backend.read_checkpoint": (lambda: backend.read_checkpoint(Path("w.pth"), Need()), ["torch"]),
+        "netspec.backend.importing": (lambda: backend.importing("torch"), []),
         "netspec_torch.TorchBackend.source": (lambda: torch.source(graph), []),
         "netspec_torch.TorchBackend.note": (lambda: torch.note(graph, options), []),
         "netspec_torch.TorchBackend.to_module": (lambda: torch.to_module(graph, arrays), ["torch"]),
-        "netspec_torch.TorchBackend.read_checkpoint": (lambda: torch.read_checkpoint(Path("w.pth"), need), ["torch"]),
+        "netspec_torch.TorchBackend.read_checkpoint": (lambda: torch.read_checkpoint(Path("w.pth"), Need()), ["torch"]),
         "netspec_onnx.OnnxBackend.note": (lambda: onnx.note(graph, options), ONNX),
-        "netspec_onnx.OnnxBackend.run_file": (lambda: onnx.run_file(Path("net.onnx"), x), RUNS["onnx"]),
-        "netspec_onnx.OnnxBackend.signature": (lambda: onnx.signature(Path("net.onnx")), RUNS["onnx"]),
+        "netspec_onnx.OnnxBackend.run_file": (lambda: onnx.run_file(model, x), RUNS["onnx"]),
+        "netspec_onnx.OnnxBackend.signature": (lambda: onnx.signature(model), RUNS["onnx"]),
+        "netspec_onnx.OnnxBackend.open": (lambda: onnx.open(model), RUNS["onnx"]),
+        "netspec_onnx.OnnxBackend.read_pb": (lambda: onnx.read_pb(Path("input_0.pb"), "tensor(float)"), ONNX),
+    }
+    for name, own, target in (("torch.Torch", torch, "torch"), ("onnx.Onnx", onnx, "onnx")):
+        emit = partial(own.emit, graph, arrays, Path("made"), options)
+        calls[f"netspec_{name}Backend.emit"] = (emit, WRITES[target])
+        calls[f"netspec_{name}Backend.run"] = (partial(own.run, graph, arrays, x), RUNS[target])
+    return calls
+
+
+def input_calls() -> Calls:
+    """The inputs of a run."""
+    from netspec.running import feeds, ports, sizes
+
+    fed = feeds.Feeds(sizes.Sizes({"input": ports.Port("tensor(float)", ("N", 3, 8, 8))}), str)
+    fed.pictures(["x.png"])
+    fed.sizes.complete()
+    return {
+        "netspec.running.ports.dtype_of": (lambda: ports.dtype_of("float"), []),
+        "netspec.running.ports.dtype_of bfloat16": (lambda: ports.dtype_of("bfloat16"), ["ml_dtypes"]),
+        "netspec.running.feeds.Feeds.all": (lambda: fed.all(0), ["PIL"]),
+    }
+
+
+def drawing_calls() -> Calls:
+    """Pictures and plots."""
+    import netspec
+    from netspec import draw
+    from netspec.draw.formats import graphviz
+    from netspec.reports import plot
+
+    graph, point = netspec.load("net.yaml").inference, plot.Point("net", "net", 10, 10)
+    calls: Calls = {
         "netspec.reports.plot.bars": (lambda: plot.bars(graph, "params"), []),
         "netspec.reports.plot.plot_bars": (lambda: plot.plot_bars([graph], "params", "svg"), PLOTS),
         "netspec.reports.plot.plot_pareto": (lambda: plot.plot_pareto([point], "svg", ["net"]), PLOTS),
@@ -176,20 +221,14 @@ def python_calls() -> dict[str, tuple[Callable[[], Any], list[str]]]:
         "netspec.draw.formats.graphviz.text_width": (lambda: graphviz.text_width("a", 10), ["PIL"]),
         "netspec.draw.formats.graphviz.shrunk": (lambda: graphviz.shrunk(b"\0" * 24), []),
         "netspec.draw.draw": (lambda: draw.draw(graph, "svg"), DRAWS["svg"]),
-        **{
-            f"netspec.draw.draw {kind}": (lambda k=kind: draw.draw(graph, k), needs)  # type: ignore[misc]
-            for kind, needs in DRAWS.items()
-        },
         "netspec.draw.render": (lambda: draw.render(draw.picture(graph), "svg"), DRAWS["svg"]),
         "netspec.draw.picture": (lambda: draw.picture(graph), []),
         "netspec.draw.difference": (lambda: draw.difference(graph, graph), []),
         "netspec.draw.to_dot": (lambda: draw.to_dot(draw.picture(graph)), []),
-        "netspec_onnx.OnnxBackend.open": (lambda: onnx.open(Path("net.onnx")), RUNS["onnx"]),
-        "netspec_onnx.OnnxBackend.read_pb": (lambda: onnx.read_pb(Path("input_0.pb"), "tensor(float)"), ONNX),
-        "netspec.running.ports.dtype_of": (lambda: ports.dtype_of("float"), []),
-        "netspec.running.ports.dtype_of bfloat16": (lambda: ports.dtype_of("bfloat16"), ["ml_dtypes"]),
-        "netspec.running.feeds.Feeds.all": (lambda: fed.all(0), ["PIL"]),
     }
+    for kind, needs in DRAWS.items():
+        calls[f"netspec.draw.draw {kind}"] = (partial(draw.draw, graph, kind), needs)
+    return calls
 
 
 def _numbers(*shape: int) -> Any:

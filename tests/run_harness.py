@@ -1,4 +1,4 @@
-"""What the tests of `netspec run` share: the command, and models of one op."""
+"""What the tests of `netspec run` share: models of one op."""
 
 from __future__ import annotations
 
@@ -6,32 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 from onnx import TensorProto, helper
-
-from netspec.cli.main import run
 
 CASES = Path(__file__).with_name("cases")
 Netspec = Callable[..., tuple[int, str, str]]
 IMAGE = ("n", 3, "h", "w")
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def netspec_(capsys: pytest.CaptureFixture[str]) -> Netspec:
-    def call(*args: str) -> tuple[int, str, str]:
-        code = run(["run", *args, "--repeat", "1"])
-        said = capsys.readouterr()
-        assert "a bug of netspec" not in said.err, said.err
-        assert code == 0 or said.err
-        return code, said.out, said.err
-
-    return call
 
 
 def model(path: str, op: str, inputs: dict[str, tuple[int, Any]], result: int, dims: Any = None, **attrs: Any) -> str:

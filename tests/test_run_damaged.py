@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
-from run_harness import IMAGE, Netspec, folder, identity, netspec_  # noqa: F401 - fixtures
+from run_harness import IMAGE, Netspec, identity
+
+pytestmark = pytest.mark.usefixtures("folder")
 
 
 def pictures() -> list[bytes]:
@@ -73,7 +75,7 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
 
 @pytest.mark.parametrize("count", [40, pytest.param(500, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["pictures", "arrays", "protos", "labels"])
-def test_a_damaged_file_is_an_error_or_has_a_result(netspec_: Netspec, kind: str, count: int) -> None:  # noqa: F811
+def test_a_damaged_file_is_an_error_or_has_a_result(netspec_run: Netspec, kind: str, count: int) -> None:
     rng = random.Random(count)
     types = [TensorProto.FLOAT, TensorProto.STRING, TensorProto.BFLOAT16, TensorProto.INT64]
     np.save("three.npy", np.float32([1, 2, 3]))
@@ -93,14 +95,14 @@ def test_a_damaged_file_is_an_error_or_has_a_result(netspec_: Netspec, kind: str
             model = identity(rng.choice(types), ("n",))
             args = ["--npy", "input_0.pb"] if kind == "arrays" else ["--pb", "."]
         Path("input_0.pb").write_bytes(damaged(rng.choice(sources), rng))
-        code, out, err = netspec_(model, *args)  # which refuses "a bug of netspec", and an error without a message
+        code, out, err = netspec_run(model, *args)  # which refuses "a bug of netspec", and an error without a message
         assert (code == 0) == bool(out) and (code == 0 or "error" in err)
         codes.add(code)
     assert 1 in codes and codes <= {0, 1}
 
 
 @pytest.mark.parametrize("old", [b"input name", b"symbol name", b"netspec.weights", b"output name"])
-def test_names_of_a_model_may_be_any_bytes(netspec_: Netspec, old: bytes) -> None:  # noqa: F811
+def test_names_of_a_model_may_be_any_bytes(netspec_run: Netspec, old: bytes) -> None:
     """onnxruntime takes them; a model in which one is not UTF-8 is refused by name, or runs."""
     info = [
         helper.make_tensor_value_info(f"{kind} name", TensorProto.FLOAT, ["symbol name"])
@@ -111,8 +113,8 @@ def test_names_of_a_model_may_be_any_bytes(netspec_: Netspec, old: bytes) -> Non
     made.metadata_props.add(key="netspec.weights", value="netspec.weights")
     data = made.SerializeToString()
     Path("m.onnx").write_bytes(data.replace(old, b"\xff" + old[1:]))
-    code, _, err = netspec_("m.onnx")
+    code, _, err = netspec_run("m.onnx")
     assert code == 1 and "the model has a name that is not UTF-8: b'\\xff" in err
     Path("m.onnx").write_bytes(data.replace(old, b"\x1b" + old[1:]))
-    code, out, err = netspec_("m.onnx")
+    code, out, err = netspec_run("m.onnx")
     assert code == 0 and "\x1b" not in out + err

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from run_harness import CASES, Netspec, folder, identity, netspec_  # noqa: F401 - fixtures
+from run_harness import CASES, Netspec, identity
 
 from netspec.diagnostics.errors import DataError
 from netspec.running.images import read_images
 from netspec.running.labels import imagenet
 from netspec.running.ports import Port
+
+pytestmark = pytest.mark.usefixtures("folder")
 
 RGB = Port("tensor(float)", ("N", 3, "h", "w"))
 GRAY = Port("tensor(float)", ("N", 1, "h", "w"))
@@ -118,14 +120,14 @@ def test_a_picture_of_32_bits_that_holds_bytes_is_said_to_be_dark(highest: int, 
     assert len(notes) == bool(said) and all(said in note for note in notes)
 
 
-def test_the_two_cases_have_the_same_classes(netspec_: Netspec) -> None:  # noqa: F811
+def test_the_two_cases_have_the_same_classes(netspec_run: Netspec) -> None:
     """Of 16 and of 8 bits: through a network, and as pixels within two steps of 8 bits: one of each rounding."""
     found = [read_images([str(CASES / name)], "x", RGB, (1, 3, 24, 24), print) for name in ("gray16.png", "gray8.png")]
     assert np.abs(found[0] - found[1]).max() < 2.01 / 255 / 0.224
     assert found[1].std() > 0.1
     tops = []
     for name in ("gray16.png", "gray8.png"):
-        code, out, _ = netspec_("squeezenet", "--image", str(CASES / name), "--input", "3x64x64")
+        code, out, _ = netspec_run("squeezenet", "--image", str(CASES / name), "--input", "3x64x64")
         assert code == 0
         tops.append([part.split()[-2] for part in out.split("top 5 by softmax:")[1].split(")")[:5]])
     assert tops[0] == tops[1] and len(tops[0]) == 5
@@ -202,23 +204,23 @@ def test_a_strip_is_cut_without_being_enlarged_whole() -> None:
     assert set(read(strip, RAW, (224, 224)).flat) == {77}
 
 
-def test_images_are_a_batch_and_other_inputs_are_refused(netspec_: Netspec) -> None:  # noqa: F811
+def test_images_are_a_batch_and_other_inputs_are_refused(netspec_run: Netspec) -> None:
     image = str(CASES / "gray8.png")
     path = identity(shape=("n", 3, "h", "w"))
-    code, out, _ = netspec_(path, "--image", image, "--image", f"x={image}", "--size", "8x9", "--save", "o.npz")
+    code, out, _ = netspec_run(path, "--image", image, "--image", f"x={image}", "--size", "8x9", "--save", "o.npz")
     assert code == 0 and "input x: 2x3x8x9 float32, from 2 images" in out
     assert np.array_equal(np.load("o.npz")["y"][0], read_images([image], "x", RGB, (1, 3, 8, 9), print)[0])
-    code, _, err = netspec_(path, "--image", image, "-b", "2")
+    code, _, err = netspec_run(path, "--image", image, "-b", "2")
     assert code == 2 and "-b 2: one image is a batch of 1" in err
     for shape, said in (
         (("n", 4, 8, 8), "needs an input of 3 or 1 x H x W, 'x' is nx4x8x8"),
         ((3, 8, 8), "no input has four dimensions"),
     ):
-        code, _, err = netspec_(identity(shape=shape), "--image", image)
+        code, _, err = netspec_run(identity(shape=shape), "--image", image)
         assert code == 2 and said in err
-    code, _, err = netspec_(identity(7, ("n", 3, 8, 8)), "--image", image)
+    code, _, err = netspec_run(identity(7, ("n", 3, 8, 8)), "--image", image)
     assert code == 2 and "the input 'x' is tensor(int64)" in err
-    code, _, err = netspec_(identity(shape=("n", 3, "h", "w")), "--image", "none.png")
+    code, _, err = netspec_run(identity(shape=("n", 3, "h", "w")), "--image", "none.png")
     assert code == 2 and "there is no file none.png" in err
 
 
@@ -238,37 +240,37 @@ def scores(count: int, best: int) -> list[str]:
     return [identity(shape=[1, count]), "--npy", "a.npy"]
 
 
-def test_classes_are_named(netspec_: Netspec) -> None:  # noqa: F811
-    code, out, _ = netspec_(*scores(1000, 281), "--labels", "imagenet")
+def test_classes_are_named(netspec_run: Netspec) -> None:
+    code, out, _ = netspec_run(*scores(1000, 281), "--labels", "imagenet")
     assert code == 0 and "top 5 by softmax: 281 tabby (0.8902), 0 tench (0.0001099)" in out
     Path("l.txt").write_bytes("\ufeffcat\r\ndög \r\n\r\n".encode())
-    code, out, _ = netspec_(*scores(2, 1), "--labels", "l.txt")
+    code, out, _ = netspec_run(*scores(2, 1), "--labels", "l.txt")
     assert code == 0 and "1 dög (0.9999), 0 cat (0.0001234)" in out
     np.save("a.npy", np.float32([1, 2]))  # a vector without a batch, as long as the names
-    code, out, _ = netspec_(identity(shape=[2]), "--npy", "a.npy", "--labels", "l.txt")
+    code, out, _ = netspec_run(identity(shape=[2]), "--npy", "a.npy", "--labels", "l.txt")
     assert code == 0 and "1 dög (0.7311)" in out
-    code, out, err = netspec_(*scores(3, 1), "--labels", "l.txt")
+    code, out, err = netspec_run(*scores(3, 1), "--labels", "l.txt")
     assert (code, out) == (1, "") and "--labels l.txt has 2 names, 'y' has 3 classes" in err
-    code, _, err = netspec_(*scores(3, 1), "--labels", "imagenet")
+    code, _, err = netspec_run(*scores(3, 1), "--labels", "imagenet")
     assert code == 1 and "has 1,000 names" in err
     Path("e.txt").write_text("\n\n")
-    code, _, err = netspec_(*scores(3, 1), "--labels", "e.txt")
+    code, _, err = netspec_run(*scores(3, 1), "--labels", "e.txt")
     assert code == 1 and "holds no names" in err
 
 
 @pytest.mark.parametrize("backend", ["onnx", "torch"])
-def test_random_weights_are_said(netspec_: Netspec, backend: str) -> None:  # noqa: F811
+def test_random_weights_are_said(netspec_run: Netspec, backend: str) -> None:
     said = "weights: random, seed 3: the outputs are no predictions\n"
-    code, out, _ = netspec_("lenet5", "--backend", backend, "--seed", "3")
+    code, out, _ = netspec_run("lenet5", "--backend", backend, "--seed", "3")
     assert code == 0 and said in out and out.index(said) < out.index("top 5 by softmax")
     import netspec
 
     np.savez("w.npz", **netspec.load("lenet5").arrays(1))  # type: ignore[arg-type]
-    code, out, _ = netspec_("lenet5", "--backend", backend, "--weights", "w.npz")
+    code, out, _ = netspec_run("lenet5", "--backend", backend, "--weights", "w.npz")
     assert code == 0 and "weights:" not in out
 
 
-def test_a_model_says_that_its_weights_are_random(netspec_: Netspec, capsys: Any) -> None:  # noqa: F811
+def test_a_model_says_that_its_weights_are_random(netspec_run: Netspec, capsys: Any) -> None:
     import netspec
     from netspec.cli.main import run
 
@@ -276,6 +278,6 @@ def test_a_model_says_that_its_weights_are_random(netspec_: Netspec, capsys: Any
     np.savez("w.npz", **net.arrays(1))  # type: ignore[arg-type]
     for args, random in (([], True), (["--weights", "w.npz"], False)):
         assert run(["compile", "lenet5", "--to", "onnx", "-o", "m.onnx", "--seed", "4", *args]) == 0
-        assert ("weights: random, seed 4" in netspec_("m.onnx")[1]) == random
+        assert ("weights: random, seed 4" in netspec_run("m.onnx")[1]) == random
         net.to_onnx("p.onnx", 5, *args[1:])
-        assert ("weights: random, seed 5" in netspec_("p.onnx")[1]) == random
+        assert ("weights: random, seed 5" in netspec_run("p.onnx")[1]) == random

@@ -10,7 +10,9 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from run_harness import CASES, IMAGE, Netspec, folder, identity, model, netspec_  # noqa: F401 - fixtures
+from run_harness import CASES, IMAGE, Netspec, identity, model
+
+pytestmark = pytest.mark.usefixtures("folder")
 
 # Values keep their type.
 
@@ -38,31 +40,31 @@ HARD = {
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_values_keep_their_type_from_the_file_to_the_model_and_back(netspec_: Netspec, name: str) -> None:  # noqa: F811
+def test_values_keep_their_type_from_the_file_to_the_model_and_back(netspec_run: Netspec, name: str) -> None:
     path = identity(helper.np_dtype_to_tensor_dtype(np.dtype(name)))
     value = np.array([HARD.get(name, [1, 0, 1])], name)
     for given in (value, np.asfortranarray(value), value.astype(value.dtype.newbyteorder(">"))):
         np.save("a.npy", given)
-        code, out, _ = netspec_(path, "--npy", "a.npy", "--save", "o.npz")
+        code, out, _ = netspec_run(path, "--npy", "a.npy", "--save", "o.npz")
         found = np.load("o.npz")["y"]
         assert code == 0 and found.dtype == value.dtype and np.array_equal(found, value)
         assert f"input x: 1x3 {name}" in out and f"output y: 1x3 {name}" in out
-    assert netspec_(path)[0] == 0  # drawn in this type
+    assert netspec_run(path)[0] == 0  # drawn in this type
 
 
-def test_strings_go_in_and_come_out(netspec_: Netspec) -> None:  # noqa: F811
+def test_strings_go_in_and_come_out(netspec_run: Netspec) -> None:
     path = identity(TensorProto.STRING)
     words = np.array([["red", "grün", "a\x1b[31m"]])
     np.save("a.npy", words)
-    code, out, _ = netspec_(path, "--npy", "a.npy", "--save", "o.npz")
+    code, out, _ = netspec_run(path, "--npy", "a.npy", "--save", "o.npz")
     assert code == 0 and "output y: 1x3 string\n  first 'red', 'grün'" in out and "\x1b" not in out
     assert np.array_equal(np.load("o.npz")["y"], words)
     np.save("b.npy", np.char.encode(words, "utf-8"))
-    assert netspec_(path, "--npy", "b.npy", "--save", "o.npz")[0] == 0
+    assert netspec_run(path, "--npy", "b.npy", "--save", "o.npz")[0] == 0
     assert np.array_equal(np.load("o.npz")["y"], words)
     np.save("n.npy", np.zeros((1, 3)))
-    assert "is float64, the model expects string" in netspec_(path, "--npy", "n.npy")[2]
-    assert "is string, the model expects float32" in netspec_(identity(), "--npy", "a.npy")[2]
+    assert "is float64, the model expects string" in netspec_run(path, "--npy", "n.npy")[2]
+    assert "is string, the model expects float32" in netspec_run(identity(), "--npy", "a.npy")[2]
 
 
 @pytest.mark.parametrize(
@@ -73,16 +75,16 @@ def test_strings_go_in_and_come_out(netspec_: Netspec) -> None:  # noqa: F811
         ("FLOAT8E5M2", ml_dtypes.float8_e5m2),
     ],
 )
-def test_types_that_numpy_lacks(netspec_: Netspec, kind: str, dtype: Any) -> None:  # noqa: F811
+def test_types_that_numpy_lacks(netspec_run: Netspec, kind: str, dtype: Any) -> None:
     path = identity(getattr(TensorProto, kind))
     value = np.array([[1.5, -2, 0.25]], dtype)
     np.save("a.npy", value.view(f"V{value.dtype.itemsize}"))  # as numpy writes bfloat16: bytes without a name
     np.save("b.npy", value.astype(np.float64))
     for name in ("a.npy", "b.npy"):
-        code, out, err = netspec_(path, "--npy", name, "--save", "o.npz", "--no-softmax")
+        code, out, err = netspec_run(path, "--npy", name, "--save", "o.npz", "--no-softmax")
         assert code == 0 and "top 3: 0 (1.5), 2 (0.25), 1 (-2)" in out
         assert np.array_equal(np.load("o.npz")["y"], [[1.5, -2, 0.25]]) and "saved as float32, exactly" in err
-    assert netspec_(path)[0] == 0
+    assert netspec_run(path)[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -104,14 +106,14 @@ def test_types_that_numpy_lacks(netspec_: Netspec, kind: str, dtype: Any) -> Non
         ("FLOAT", np.zeros(3, [("a", "f4")]), "no numbers"),
     ],
 )
-def test_values_that_would_change_are_errors(netspec_: Netspec, kind: str, given: np.ndarray, said: str) -> None:  # noqa: F811
+def test_values_that_would_change_are_errors(netspec_run: Netspec, kind: str, given: np.ndarray, said: str) -> None:
     np.save("a.npy", given)
-    code, _, err = netspec_(identity(getattr(TensorProto, kind), [3]), "--npy", "a.npy")
+    code, _, err = netspec_run(identity(getattr(TensorProto, kind), [3]), "--npy", "a.npy")
     assert code == 1 and "error[NS701]" in err and said in err
 
 
 @pytest.mark.parametrize("backend", ["onnx", "torch"])
-def test_a_spec_takes_float32_and_says_what_is_rounded(netspec_: Netspec, backend: str) -> None:  # noqa: F811
+def test_a_spec_takes_float32_and_says_what_is_rounded(netspec_run: Netspec, backend: str) -> None:
     spec = [str(CASES / "two_inputs.yaml"), "--backend", backend, "--save", "o.npz"]
     np.save("right.npy", np.zeros((1, 1, 4, 4), np.uint8))
     for given, said in (
@@ -119,11 +121,11 @@ def test_a_spec_takes_float32_and_says_what_is_rounded(netspec_: Netspec, backen
         (np.full((1, 1, 4, 4), 7), ""),
     ):
         np.save("left.npy", given)
-        code, _, err = netspec_(*spec, "--npy", "left.npy", "--npy", "right.npy")
+        code, _, err = netspec_run(*spec, "--npy", "left.npy", "--npy", "right.npy")
         assert code == 0 and said in err and bool(said) == ("note:" in err)
         assert np.array_equal(np.load("o.npz")["output"], given.astype(np.float32))
     np.save("left.npy", np.full((1, 1, 4, 4), 2**24 + 1))
-    code, _, err = netspec_(*spec, "--npy", "left.npy")
+    code, _, err = netspec_run(*spec, "--npy", "left.npy")
     assert code == 1 and "cannot hold 16777217" in err
 
 
@@ -159,24 +161,26 @@ def logits(values: Any) -> list[str]:
         (np.float32([[1, 2]] * 7), [], "... 3 more"),
     ],
 )
-def test_only_vectors_of_classes_are_ranked(netspec_: Netspec, values: np.ndarray, args: list[str], said: str) -> None:  # noqa: F811
-    code, out, err = netspec_(*logits(values), *args)
+def test_only_vectors_of_classes_are_ranked(
+    netspec_run: Netspec, values: np.ndarray, args: list[str], said: str
+) -> None:
+    code, out, err = netspec_run(*logits(values), *args)
     assert code == 0 and said.replace("0.4640", "0.464") in out
     odd = values.dtype.kind == "f" and not np.isfinite(values).all()
     assert ("warning: the outputs hold infinite values or NaN" in err) == odd
 
 
-def test_rows_that_are_no_batch_are_not_ranked(netspec_: Netspec) -> None:  # noqa: F811
+def test_rows_that_are_no_batch_are_not_ranked(netspec_run: Netspec) -> None:
     """The boxes of a detector: four numbers each, and more of them than images."""
     path = model(
         "m.onnx", "Reshape", {"x": (TensorProto.FLOAT, ["n", 8]), "to": (TensorProto.INT64, [2])}, TensorProto.FLOAT
     )
     np.save("to.npy", np.array([2, 4]))
-    code, out, _ = netspec_(path, "--npy", "to=to.npy")
+    code, out, _ = netspec_run(path, "--npy", "to=to.npy")
     assert code == 0 and "output y: 2x4 float32\n  min " in out and "top" not in out
 
 
-def test_a_network_whose_input_has_no_batch_has_classes_too(netspec_: Netspec) -> None:  # noqa: F811
+def test_a_network_whose_input_has_no_batch_has_classes_too(netspec_run: Netspec) -> None:
     path = model(
         "m.onnx",
         "GatherElements",
@@ -185,7 +189,7 @@ def test_a_network_whose_input_has_no_batch_has_classes_too(netspec_: Netspec) -
     )
     np.save("x.npy", np.float32([[1, 2], [5, 4], [3, 0]]))
     np.save("at.npy", np.array([[1, 1]]))
-    code, out, _ = netspec_(path, "--npy", "x.npy", "--npy", "at.npy")
+    code, out, _ = netspec_run(path, "--npy", "x.npy", "--npy", "at.npy")
     assert code == 0 and "output y: 1x2 float32\n  top 2 by softmax: 0 (0.7311), 1 (0.2689)\n" in out
 
 
@@ -208,10 +212,10 @@ def container(kind: str) -> tuple[str, Any, str]:
 
 
 @pytest.mark.parametrize("kind", ["seq", "optional", "none"])
-def test_sequences_and_optionals(netspec_: Netspec, kind: str) -> None:  # noqa: F811
+def test_sequences_and_optionals(netspec_run: Netspec, kind: str) -> None:
     path, proto, said = container(kind)
     Path("input_0.pb").write_bytes(proto.SerializeToString())
-    code, out, _ = netspec_(path, "--pb", ".", "--save", "o.npz")
+    code, out, _ = netspec_run(path, "--pb", ".", "--save", "o.npz")
     assert code == 0 and said in out
     with np.load("o.npz") as found:
         assert {k: v.tolist() for k, v in found.items()} == {
@@ -219,16 +223,16 @@ def test_sequences_and_optionals(netspec_: Netspec, kind: str) -> None:  # noqa:
             "optional": {"y": [1, 2]},
             "none": {},
         }[kind]
-    assert netspec_(path)[0] == 0  # drawn
+    assert netspec_run(path)[0] == 0  # drawn
     np.save("a.npy", np.float32([1, 2]))
-    code, _, err = netspec_(path, "--npy", "a.npy")
+    code, _, err = netspec_run(path, "--npy", "a.npy")
     assert (code, "is one tensor, the model expects seq(tensor(float))" in err) == (
         (1, True) if kind == "seq" else (0, False)
     )
 
 
 @pytest.mark.parametrize("labels, said", [("ints", "0: 0.25, 7: 0.75"), ("strings", "'cat': 0.25, 'dog': 0.75")])
-def test_maps_as_a_classifier_of_scikit_learn_gives_them(netspec_: Netspec, labels: str, said: str) -> None:  # noqa: F811
+def test_maps_as_a_classifier_of_scikit_learn_gives_them(netspec_run: Netspec, labels: str, said: str) -> None:
     attrs: dict[str, Any] = (
         {"classlabels_int64s": [0, 7]} if labels == "ints" else {"classlabels_strings": ["cat", "dog"]}
     )
@@ -247,14 +251,14 @@ def test_maps_as_a_classifier_of_scikit_learn_gives_them(netspec_: Netspec, labe
     )
     Path("m.onnx").write_bytes(made.SerializeToString())
     np.save("a.npy", np.float32([[0.25, 0.75]] * 6))
-    code, out, _ = netspec_("m.onnx", "--npy", "a.npy", "--save", "o.npz")
+    code, out, _ = netspec_run("m.onnx", "--npy", "a.npy", "--save", "o.npz")
     assert code == 0 and f"output y: a sequence of 6\n  [0] a map of 2\n    {said}\n" in out and "... 2 more" in out
     found = np.load("o.npz")
     assert found["y[5].values"].tolist() == [0.25, 0.75]
     assert found["y[5].keys"].tolist() == ([0, 7] if labels == "ints" else ["cat", "dog"])
 
 
-def test_a_name_that_numpy_uses_itself_is_saved_under_its_name(netspec_: Netspec) -> None:  # noqa: F811
+def test_a_name_that_numpy_uses_itself_is_saved_under_its_name(netspec_run: Netspec) -> None:
     float_ = TensorProto.FLOAT
     names = ["file", "/a/b.c:0", "allow_pickle"]
     graph = helper.make_graph(
@@ -268,16 +272,16 @@ def test_a_name_that_numpy_uses_itself_is_saved_under_its_name(netspec_: Netspec
     )
     np.save("a.npy", np.float32([1, 2]))
     Path("o.npz").write_text("old")
-    assert netspec_("m.onnx", "--npy", "x=1=a.npy", "--save", "o.npz")[0] == 0
+    assert netspec_run("m.onnx", "--npy", "x=1=a.npy", "--save", "o.npz")[0] == 0
     assert {k: v.tolist() for k, v in np.load("o.npz").items()} == {n: [1, 2] for n in names}
 
 
-def test_a_failed_run_leaves_what_was_saved_before(netspec_: Netspec) -> None:  # noqa: F811
+def test_a_failed_run_leaves_what_was_saved_before(netspec_run: Netspec) -> None:
     Path("o.npz").write_text("old")
     path = model(
         "m.onnx", "MatMul", {"a": (TensorProto.FLOAT, [2, 3]), "b": (TensorProto.FLOAT, ["n", 3])}, TensorProto.FLOAT
     )
-    code, _, err = netspec_(path, "--save", "o.npz")
+    code, _, err = netspec_run(path, "--save", "o.npz")
     assert code == 1 and "NS703" in err and Path("o.npz").read_text() == "old"
     assert sorted(p.name for p in Path().iterdir()) == ["m.onnx", "o.npz"]
 
@@ -301,21 +305,21 @@ def header(text: str) -> bytes:
         header("(" * 5000),
     ],
 )
-def test_files_that_are_no_arrays_and_no_protos(netspec_: Netspec, data: bytes) -> None:  # noqa: F811
+def test_files_that_are_no_arrays_and_no_protos(netspec_run: Netspec, data: bytes) -> None:
     Path("a.npy").write_bytes(data)
     Path("input_0.pb").write_bytes(data or b"\xff")
     for args in (["--npy", "a.npy"], ["--pb", "."], ["--image", "a.npy"]):
         path = identity(shape=IMAGE)
-        code, out, err = netspec_(path, *args)
+        code, out, err = netspec_run(path, *args)
         assert code == 1 and "error[NS701]" in err and not out, args
 
 
-def test_a_proto_that_reads_another_file_is_refused(netspec_: Netspec) -> None:  # noqa: F811
+def test_a_proto_that_reads_another_file_is_refused(netspec_run: Netspec) -> None:
     Path("secret").write_bytes(bytes(12))
     proto = TensorProto(dims=[1, 3], data_type=TensorProto.FLOAT, data_location=TensorProto.EXTERNAL)
     proto.external_data.add(key="location", value="secret")
     Path("input_0.pb").write_bytes(proto.SerializeToString())
-    code, _, err = netspec_(identity(), "--pb", ".")
+    code, _, err = netspec_run(identity(), "--pb", ".")
     assert code == 1 and "its data stands in another file" in err
     Path("input_7.pb").write_bytes(b"")
-    assert "the model has 1" in netspec_(identity(), "--pb", ".")[2]
+    assert "the model has 1" in netspec_run(identity(), "--pb", ".")[2]
