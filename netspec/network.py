@@ -13,7 +13,7 @@ from netspec.backend import Options, get, origin, read_checkpoint
 from netspec.diagnostics.errors import Reporter, SpecError, UsageError
 from netspec.elaborate.budget import MAX_NODES, Budget
 from netspec.elaborate.compiled import Compiled, compile_block, compile_variant
-from netspec.elaborate.interface import InputSize
+from netspec.elaborate.configuration import InputSize
 from netspec.ir.selection import frozen_nodes
 from netspec.syntax.library import find
 from netspec.syntax.reader import Document, read_document

@@ -13,6 +13,7 @@ from netspec.diagnostics.errors import Reporter, SpecError, TooManyErrors
 from netspec.elaborate.block_alone import elaborate_block
 from netspec.elaborate.budget import MAX_NODES, RAISE_LIMITS, Budget, OverBudget
 from netspec.elaborate.compiled import Compiled, compile_variant
+from netspec.elaborate.configuration import Configuration
 from netspec.syntax.library import Found
 from netspec.syntax.reader import Document, read_document
 from netspec.syntax.step_reader import items
@@ -131,7 +132,7 @@ def _uncalled_blocks(checking: Checking) -> None:
             if not isinstance(example, Map) or checking.budget.spent:
                 continue
             own = Reporter()
-            elaborate_block(document, block.name, own, example=example, max_nodes=checking.budget)
+            elaborate_block(document, block.name, Configuration(), own, example, checking.budget)
             _join(own, checking.reporter)
 
 

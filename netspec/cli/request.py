@@ -11,7 +11,7 @@ from netspec.cli.output import printer
 from netspec.diagnostics.errors import Diagnostic, Reporter, SpecError, UsageError
 from netspec.elaborate.budget import MAX_NODES
 from netspec.elaborate.compiled import Compiled, compile_block, compile_variant
-from netspec.elaborate.interface import InputSize
+from netspec.elaborate.configuration import InputSize
 from netspec.syntax.library import Found, find
 from netspec.syntax.reader import Document, read_document
 

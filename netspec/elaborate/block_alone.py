@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from typing import Any
 
-from netspec import collector
 from netspec.diagnostics.errors import Reporter, SemanticError, Source, Span, UsageError, did_you_mean
 from netspec.elaborate.blocks import block
-from netspec.elaborate.budget import MAX_NODES, RAISE_LIMITS, WORK_OF_NETWORK, Budget, Enough, OverBudget
+from netspec.elaborate.budget import MAX_NODES, Budget
+from netspec.elaborate.configuration import Configuration, InputSize
 from netspec.elaborate.context import Call, Context
-from netspec.elaborate.document import as_yaml, deep_recursion, graph_of
-from netspec.elaborate.interface import InputSize, input_value, size_of
+from netspec.elaborate.document import as_yaml, graph_of, within_limits
+from netspec.elaborate.interface import input_value, size_of
 from netspec.elaborate.places import Where
 from netspec.elaborate.state import Elaboration
 from netspec.elaborate.steps import StepElaborator
@@ -28,47 +27,31 @@ from netspec.syntax.yaml_reader import parse
 def elaborate_block(
     doc: Document,
     name: str,
+    configuration: Configuration,
     reporter: Reporter,
-    settings: Mapping[str, Any] | None = None,
-    input: InputSize | None = None,
-    example: int | Map = 0,
+    example: Map | None = None,
     max_nodes: int | Budget = MAX_NODES,
 ) -> Graph | None:
-    """The graph of one block alone; what is not given comes from its `examples`; raises UsageError."""
+    """The graph of one block alone; what is not given comes from its first right example; raises UsageError."""
     if name not in doc.blocks:
         raise UsageError(f"{doc.argument} has no block '{name}'", did_you_mean(name, doc.blocks))
-    decl = doc.blocks[name]
+    decl, size = doc.blocks[name], configuration.input
     if decl.failed:
         return None
     state = Elaboration(reporter, doc.bad, Budget.of(max_nodes))
-    given = decl.examples.items if isinstance(decl.examples, Seq) else ()
-    right = (t for t in given if isinstance(t, Map) and id(t) not in state.bad)
-    chosen = example if isinstance(example, Map) else next(islice(right, example, None), None)
-    args = chosen.get("args") if chosen is not None else None
-    if settings:
-        unknown = [k for k in settings if k not in [p.name for p in decl.params]]
-        if unknown:
-            raise UsageError(
-                f"'{name}' has no parameter '{unknown[0]}'", did_you_mean(unknown[0], [p.name for p in decl.params])
-            )
-        args = _merged(decl, args, settings)
+    if example is None:
+        examples = decl.examples.items if isinstance(decl.examples, Seq) else ()
+        example = next((t for t in examples if isinstance(t, Map) and id(t) not in state.bad), None)
+    args = example.get("args") if example is not None else None
+    if configuration.settings:
+        args = _merged(decl, args, configuration.settings)
     missing = [p.name for p in decl.params if p.required and not _gives(decl, args, p.name)]
-    if chosen is None and (missing or input is None):
-        raise UsageError(
-            f"the block '{name}' alone expects {', '.join([*missing, *(['--input'] if input is None else [])])}",
-            f"-s {missing[0]}=... and --input CxHxW, or `examples:` in the block"
-            if missing
-            else "--input CxHxW, or `examples:` in the block",
-        )
-    with deep_recursion(), collector.paused():
-        try:
-            state.tick(WORK_OF_NETWORK)
-            return _build(state, decl, args, chosen, input)
-        except Enough:
-            return None
-        except OverBudget as e:
-            state.error(e.frame, "NS404", str(e), e.span or decl.at.span, RAISE_LIMITS)
-            return None
+    if example is None and (missing or size is None):
+        what = [*missing, *(["--input"] if size is None else [])]
+        help_ = "--input CxHxW, or `examples:` in the block"
+        help_ = f"-s {missing[0]}=... and {help_}" if missing else help_
+        raise UsageError(f"the block '{name}' alone expects {', '.join(what)}", help_)
+    return within_limits(state, decl.at.span, lambda: _build(state, decl, args, example, size))
 
 
 def _gives(decl: BlockDecl, args: Tree | None, name: str) -> bool:
@@ -79,7 +62,10 @@ def _gives(decl: BlockDecl, args: Tree | None, name: str) -> bool:
 
 
 def _merged(decl: BlockDecl, args: Tree | None, settings: Mapping[str, Any]) -> Map:
-    """The arguments of an example with those of the command line in their place."""
+    """The arguments of an example with those of the command line in their place; raises UsageError."""
+    names = [p.name for p in decl.params]
+    if unknown := [name for name in settings if name not in names]:
+        raise UsageError(f"'{decl.name}' has no parameter '{unknown[0]}'", did_you_mean(unknown[0], names))
     lines = [f"{k}: {v if isinstance(v, str) else as_yaml(v)}" for k, v in settings.items()]
     reporter = Reporter()
     given = parse(Source("--set", "\n".join(lines)), reporter)

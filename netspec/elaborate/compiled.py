@@ -9,9 +9,9 @@ from typing import Any, Self
 from netspec.diagnostics.errors import Diagnostic, Reporter, UsageError
 from netspec.elaborate.block_alone import elaborate_block
 from netspec.elaborate.budget import MAX_NODES, Budget
+from netspec.elaborate.configuration import Configuration, InputSize
 from netspec.elaborate.document import elaborate
 from netspec.elaborate.input_notes import note_inputs
-from netspec.elaborate.interface import InputSize
 from netspec.ir.graph import Graph, Node
 from netspec.ir.module import Module
 from netspec.passes import apply, inference, named, of_stage, resolve
@@ -92,7 +92,8 @@ class Compiled:
         if "" not in self.graph.scopes:  # a block alone has the size of its example
             passes = [*_passes(self.document, self.variant, reporter), *passes]
             limit = max(MAX_NODES, len(self.graph))
-            declared = elaborate(self.document, self.variant, self.settings, reporter, None, limit, declared_input=True)
+            configuration = Configuration(self.variant, self.settings, declared_input=True)
+            declared = elaborate(self.document, configuration, reporter, limit)
             before = _checked(declared, reporter)
         return _checked(_rewritten(before, passes, self.graph.inputs, reporter), reporter)
 
@@ -114,7 +115,7 @@ def compile_variant(
     if document.checkpoints is not None and not document.open & {"params", "let"}:
         check_rules(document.checkpoints, reporter, document.values)
     try:
-        graph = elaborate(document, variant, settings, reporter, input, max_nodes)
+        graph = elaborate(document, Configuration(variant, settings or {}, input), reporter, max_nodes)
     except UsageError:
         reporter.check()  # an error of the document is not hidden by an option that may not fit because of it
         raise
@@ -122,7 +123,7 @@ def compile_variant(
     passes = _passes(document, variant, reporter)
     if graph is not None and of_stage(passes, Stage.TRAINING):
         inputs, graph = graph.inputs, None  # two large graphs at once are more than a check may take
-        graph = elaborate(document, variant, settings, reporter, None, max_nodes, declared_input=True)
+        graph = elaborate(document, Configuration(variant, settings or {}, declared_input=True), reporter, max_nodes)
         if graph is not None:
             graph = _rewritten(graph, passes, inputs, reporter)
     checked = _checked(graph, reporter)
@@ -169,8 +170,9 @@ def compile_block(
 ) -> Compiled:
     """Compiles one block of a document alone, by its examples; raises SpecError with all errors, UsageError."""
     reporter = Reporter() if reporter is None else reporter
+    configuration = Configuration(None, settings or {}, input)
     try:
-        graph = elaborate_block(document, name, reporter, settings, input, max_nodes=max_nodes)
+        graph = elaborate_block(document, name, configuration, reporter, max_nodes=max_nodes)
     except UsageError:
         reporter.check()
         raise

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from netspec import collector
 from netspec.diagnostics import suggest
-from netspec.diagnostics.errors import Reporter, SemanticError, Source, UsageError, did_you_mean
+from netspec.diagnostics.errors import Reporter, SemanticError, Source, Span, UsageError, did_you_mean
 from netspec.elaborate.arguments import Arguments, argument, literal, type_of
 from netspec.elaborate.budget import MAX_NODES, RAISE_LIMITS, WORK_OF_NETWORK, Budget, Enough, OverBudget
+from netspec.elaborate.configuration import Configuration
 from netspec.elaborate.context import Context
 from netspec.elaborate.dead_code import dead_steps
-from netspec.elaborate.interface import InputSize, input_places, input_values, output_values, written_input
+from netspec.elaborate.interface import input_places, input_values, output_values, written_input
 from netspec.elaborate.parameters import lets, parameters, replace_default
 from netspec.elaborate.places import Where
 from netspec.elaborate.state import Elaboration
@@ -31,20 +32,13 @@ from netspec.syntax.yaml_reader import parse
 
 
 def elaborate(
-    doc: Document,
-    variant: str | None = None,
-    settings: Mapping[str, Any] | None = None,
-    reporter: Reporter | None = None,
-    input: InputSize | None = None,
-    max_nodes: int | Budget = MAX_NODES,
-    declared_input: bool = False,
+    doc: Document, configuration: Configuration, reporter: Reporter, max_nodes: int | Budget = MAX_NODES
 ) -> Graph | None:
-    """The training graph of a variant (the first by default), or None after errors.
+    """The training graph of a document, of the first variant by default, or None after errors.
 
-    With `declared_input` the document's own input counts, whatever the variant says.
-    Findings go to the reporter; raises UsageError for an unknown variant or a setting that does not fit.
+    Diagnostics go to the reporter; raises UsageError for an unknown variant or a setting that does not fit.
     """
-    reporter = Reporter() if reporter is None else reporter
+    variant = configuration.variant
     if doc.is_library:
         raise UsageError(
             f"{doc.argument}: a library of blocks has no network of its own",
@@ -56,22 +50,26 @@ def elaborate(
             f"'{doc.name}' has no variant '{variant[:80]}'",
             f"did you mean '{near}'?" if near else did_you_mean(variant, doc.variants),
         )
+    configuration = replace(configuration, variant=variant or doc.default_variant)
     state = Elaboration(reporter, doc.bad, Budget.of(max_nodes))
-    with deep_recursion(), collector.paused():
+    return within_limits(state, (doc.tree.get("body") or doc.tree).span, lambda: _network(state, doc, configuration))
+
+
+def within_limits(state: Elaboration, at: Span, make: Callable[[], Graph | None]) -> Graph | None:
+    """A graph that is made within the limits; one that is exceeded is reported."""
+    with _deep_recursion(), collector.paused():
         try:
             state.tick(WORK_OF_NETWORK)
-            chosen = variant or doc.default_variant
-            return _network(state, doc, chosen, dict(settings or {}), input, declared_input)
+            return make()
         except Enough:
             return None
         except OverBudget as e:
-            at = doc.tree.get("body") or doc.tree
-            state.error(e.frame, "NS404", str(e), e.span or at.span, RAISE_LIMITS)
+            state.error(e.frame, "NS404", str(e), e.span or at, RAISE_LIMITS)
             return None
 
 
 @contextmanager
-def deep_recursion() -> Any:
+def _deep_recursion() -> Iterator[None]:
     """Blocks call each other 64 deep, each through several functions: more frames than Python's default."""
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, 20_000))
@@ -81,24 +79,17 @@ def deep_recursion() -> Any:
         sys.setrecursionlimit(before)
 
 
-def _network(
-    state: Elaboration,
-    doc: Document,
-    variant: str | None,
-    settings: dict[str, Any],
-    size: InputSize | None,
-    declared_input: bool,
-) -> Graph | None:
-    env, chain = _outermost(state, doc), _lineage(state, doc, variant)
-    env = env.seeing(_values(doc, chain, settings, env))
-    written = doc.input if declared_input else written_input(doc, chain)
+def _network(state: Elaboration, doc: Document, configuration: Configuration) -> Graph | None:
+    env, chain = _outermost(state, doc), _lineage(state, doc, configuration.variant)
+    env = env.seeing(_values(doc, chain, configuration.settings, env))
+    written = doc.input if configuration.declared_input else written_input(doc, chain)
     ctx = Context(StepElaborator(state), env.frame, env.values, env.symbols, Where())
-    value = ctx.run(doc.body, _entering(doc, input_values(written, env, size), ctx))
+    value = ctx.run(doc.body, _entering(doc, input_values(written, env, configuration.input), ctx))
     outputs = output_values(doc, ctx, value)
     if outputs is None or state.reporter.failed:
         return None
     title = next((v.title for v in reversed(chain) if v.title), doc.title)
-    return graph_of(state, variant or doc.name, outputs, title)
+    return graph_of(state, configuration.variant or doc.name, outputs, title)
 
 
 def _entering(doc: Document, inputs: dict[str, Tensors], ctx: Context) -> Tensors:

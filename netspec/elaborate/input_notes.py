@@ -8,6 +8,7 @@ from typing import Any
 
 from netspec.diagnostics.errors import Reporter
 from netspec.elaborate.budget import Budget
+from netspec.elaborate.configuration import Configuration
 from netspec.elaborate.document import elaborate, inputs_of
 from netspec.ir.graph import Graph, Node
 from netspec.ir.module import Module
@@ -36,7 +37,7 @@ def note_inputs(
     own = inputs_of(document, variant)
     if own == shapes or not any(node.op == "linear" for node in graph.nodes.values()):
         return
-    before = elaborate(document, variant, settings, Reporter(), None, max_nodes)
+    before = elaborate(document, Configuration(variant, settings), Reporter(), max_nodes)
     if before is None:
         return
     changed = [

@@ -8,6 +8,7 @@ from typing import Any
 
 from netspec.diagnostics.errors import SemanticError, Span, UsageError
 from netspec.elaborate.arguments import condition, expression, fill, literal
+from netspec.elaborate.configuration import InputSize
 from netspec.elaborate.context import Context
 from netspec.elaborate.places import Site, Where
 from netspec.elaborate.symbols import ERROR, DependsOnError, Tensors
@@ -189,7 +190,3 @@ def replace_span(e: SemanticError, span: Span) -> SemanticError:
 def written_input(doc: Document, chain: Sequence[Variant]) -> Tree | None:
     """The input of the variant, or of what it is `of`, or of the document."""
     return next((v.input for v in reversed(chain) if v.input is not None), doc.input)
-
-
-InputSize = Sequence[int] | Mapping[str, Sequence[int]]
-"""What is asked for in place of the input's own size: of the only input, or of some by name."""
