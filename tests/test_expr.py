@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netspec.diagnostics.errors import Source, Span
-from netspec.expressions.expression import ExpressionError, evaluate, free_names, parse_expr, parse_template
+from netspec.expressions.ast import walk
+from netspec.expressions.errors import ExpressionError
+from netspec.expressions.expression import evaluate, free_names, parse_expr, parse_template
 
 
 class Env:
@@ -27,8 +29,8 @@ class Env:
     def names(self) -> Iterable[str]:
         return self.values
 
-    def tick(self) -> None:
-        self.ticks += 1
+    def tick(self, units: int = 1) -> None:
+        self.ticks += units
         if self.ticks > 10**6:
             raise AssertionError("no bound")
 
@@ -148,6 +150,37 @@ def test_errors(text: str, code: str, column: int, says: str) -> None:
 def test_what_an_expression_reads() -> None:
     parsed = parse_expr("[i + k for i in b if i > a] + [layer{n}.channels, 3a.height]", place)
     assert free_names(parsed) == {"k", "b", "a", "n"}
+
+
+def test_a_node_knows_its_characters() -> None:
+    text = "[(k + 1) * 2 for k in range(a) if not k == 2][0] if a < 2 < 3 else layer{a}.shape[1:]"
+    found = {type(n).__name__: text[n.start : n.end] for n in walk(parse_expr(text, place).tree)}
+    assert found["Conditional"] == text
+    assert found["Compare"] in ("a < 2 < 3", "k == 2")
+    assert found["UnaryOp"] == "not k == 2"
+    assert found["Index"] == text[: text.index(" if a <")]
+    assert found["Comprehension"] + "[0]" == found["Index"]
+    assert found["BinOp"] in ("(k + 1) * 2", "k + 1")
+    assert found["Call"] == "range(a)"
+    assert found["Slice"] == "layer{a}.shape[1:]"
+    assert found["Attribute"] == "layer{a}.shape"
+
+
+def test_an_error_in_a_placeholder_is_placed_in_the_whole_text() -> None:
+    for text in ("1 + layer{1 + nothing}.channels", "[k for k in b] + [layer{a / 0}.channels]"):
+        found = error(text)
+        assert found.span is not None
+        assert text[found.span.col - 1 : found.span.end_col - 1] in ("nothing", "/")
+
+
+def test_comprehensions_in_comprehensions_are_read_once() -> None:
+    text = "[" * 30 + "1" + " for k in b]" * 30  # read twice at each level, it would take hours
+    assert free_names(parse_expr(text, place)) == {"b"}
+
+
+def test_a_long_chain_is_no_deep_recursion() -> None:
+    assert value("1" + "+1" * 249) == 250
+    assert value("rows" + "[0:]" * 120) == Env.values["rows"]
 
 
 def test_templates() -> None:

@@ -7,9 +7,9 @@ from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
-from netspec.diagnostics.errors import Reporter, Span, did_you_mean, nearest
+from netspec.diagnostics.errors import Reporter, SemanticError, Span, did_you_mean, nearest
 from netspec.elaborate.arguments import torn
-from netspec.expressions.expression import ExpressionError, Template, free_names, parse_expr, parse_template, place_of
+from netspec.expressions.expression import Template, free_names, parse_expr, parse_template, place_of
 from netspec.ops import OPS, lookup
 from netspec.syntax.library import libraries_of
 from netspec.syntax.meant import argument_help, op_help
@@ -124,10 +124,10 @@ class _Look:
         for scalar, start in expressions(tree, always):
             try:
                 parsed = parse_expr(scalar.text[start:], lambda i, j, s=scalar, o=start: s.at(i + o, j + o))  # type: ignore[misc]
-            except ExpressionError as e:
+            except SemanticError as e:
                 self.reporter.error(e.code, e.message, e.span or scalar.span, e.help)
                 continue
-            unknown = [] if self.open else [name for name in parsed.parsed.names if name not in known]
+            unknown = [] if self.open else [name for name in free_names(parsed) if name not in known]
             if unknown:  # elaboration stops at the first one too
                 at, name = min(((place_of(parsed, n), n) for n in unknown), key=lambda found: found[0][1:3])
                 if name not in self.said:
@@ -234,7 +234,7 @@ def _reads(tree: Tree) -> tuple[set[str], set[str]]:
         for scalar, start in expressions(node, always):
             try:
                 reads.update(free_names(parse_expr(scalar.text[start:], scalar.at)))
-            except ExpressionError:
+            except SemanticError:
                 pass  # reported where it is evaluated
     return reads, words
 
@@ -261,5 +261,5 @@ def _template_names(scalar: Scalar, reads: set[str]) -> None:
     if "{" in scalar.text and not scalar.text.startswith("="):
         try:
             reads.update(parse_template(scalar.text, scalar.at).names)
-        except ExpressionError:
+        except SemanticError:
             pass  # a text with braces that is no template

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import lru_cache
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 MAX_ERRORS = 1_000
 """Checking a document stops at so many errors."""
@@ -122,6 +122,11 @@ class SemanticError(Exception):
         self.code, self.message, self.span, self.help = code, message, span, help
         self.placed = False
         """Whether the message says in which iteration of a loop it is."""
+
+    def at(self, span: Span) -> Self:
+        """The error with a place, if it has none."""
+        self.span = self.span or span
+        return self
 
 
 class NetspecError(Exception):

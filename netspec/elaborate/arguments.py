@@ -11,7 +11,7 @@ from netspec.diagnostics.errors import MAX_KNOWN, SemanticError, Span, did_you_m
 from netspec.elaborate.symbols import DependsOnError
 from netspec.elaborate.values import BlockValue, Env, Word
 from netspec.expressions.arithmetic import MAX_LIST, weight
-from netspec.expressions.expression import ExpressionError, Template, evaluate, parse_expr
+from netspec.expressions.expression import Template, evaluate, parse_expr
 from netspec.expressions.identifiers import Kind, clipped, why_not
 from netspec.ops import lookup
 from netspec.syntax.meant import argument_help, meant_argument, op_help
@@ -153,10 +153,8 @@ def expression(env: Env, tree: Scalar, start: int | None = None) -> Any:
         start = 1 if tree.text.startswith("=") else 0
     try:
         return evaluate(parse_expr(tree.text[start:], lambda i, j: tree.at(i + start, j + start)), env)
-    except ExpressionError as e:
-        raise SemanticError(e.code, e.message, e.span or tree.span, e.help) from None
     except SemanticError as e:
-        raise SemanticError(e.code, e.message, e.span or tree.span, e.help) from None
+        raise e.at(tree.span) from None
 
 
 def literal(env: Env, tree: Tree) -> Any:
@@ -181,10 +179,8 @@ def fill(env: Env, template: Template, at: Span) -> str:
     """The text of a template, its holes computed; raises SemanticError."""
     try:
         return template.fill(env)
-    except ExpressionError as e:
-        raise SemanticError(e.code, e.message, e.span or at, e.help) from None
     except SemanticError as e:
-        raise SemanticError(e.code, e.message, e.span or at, e.help) from None
+        raise e.at(at) from None
 
 
 def filled_name(env: Env, template: Template, kind: Kind, at: Span) -> str:

@@ -94,7 +94,7 @@ def read_from(env: Env, tree: Tree) -> Tensors:
         env.state.tick(1 + len(found.refs) // 4)
         return found
     except SemanticError as e:
-        raise SemanticError(e.code, e.message, e.span or tree.span, e.help) from None
+        raise e.at(tree.span) from None
 
 
 def shared(step: Step, ctx: Context, where: Where) -> Where:

@@ -163,7 +163,7 @@ def _output(ctx: Context, tree: Tree) -> tuple[Output | None, str]:
     try:
         value = env.find(path)
     except SemanticError as e:
-        raise replace_span(e, tree.span) from None
+        raise e.at(tree.span) from None
     if value.state == "absent":
         return None, path
     if value.state or len(value.refs) != 1:
@@ -180,11 +180,6 @@ def _output(ctx: Context, tree: Tree) -> tuple[Output | None, str]:
         raise SemanticError("NS302", "'loss_weight' is a number", part["loss_weight"].span)
     only = condition(env, part["training_only"], "training_only") if "training_only" in part else False
     return Output(value.refs[0], None if weight is None else float(weight), only), path
-
-
-def replace_span(e: SemanticError, span: Span) -> SemanticError:
-    """The mistake with a place, if it has none."""
-    return SemanticError(e.code, e.message, e.span or span, e.help)
 
 
 def written_input(doc: Document, chain: Sequence[Variant]) -> Tree | None:

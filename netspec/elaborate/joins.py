@@ -126,7 +126,7 @@ def _branch(branch: Branch, ctx: Context, found: SymbolTable, running: Tensors) 
         value = read_from(env, branch.path)
         return [(branch.path.text, Tensors((ref,))) for ref in value.refs]
     if found.parent is None and branch.name is not None and branch.name.is_plain:
-        plain = branch.name.fill(None)
+        plain = branch.name.written("")
         old = ctx.symbols.entries.get(plain)
         if old is not None and old.value is not ERROR:
             raise name_taken(ctx, plain, Symbol(ERROR, old.path, branch.at.span, True), old, TWO_JOINS)

@@ -53,7 +53,7 @@ def repeat_step(step: Step, ctx: Context, running: Tensors, once: RunStep) -> Te
     if values:
         return values[-1][1]
     if step.name is None or step.name.is_plain:
-        define(ctx, step.counted if step.name is None else step.name.fill(None), step, running, None)
+        define(ctx, step.counted if step.name is None else step.name.written(""), step, running, None)
     return running
 
 

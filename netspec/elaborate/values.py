@@ -12,6 +12,7 @@ from netspec.diagnostics.errors import Hint, SemanticError, Span, did_you_mean, 
 from netspec.elaborate.state import Elaboration
 from netspec.elaborate.symbols import AMBIGUOUS, ERROR, CallFrame, DependsOnError, SymbolTable, Tensors, descend
 from netspec.expressions.lexer import PREFIXES
+from netspec.expressions.values import Opaque
 from netspec.syntax.reader import Document
 from netspec.syntax.step_reader import BlockDecl
 from netspec.syntax.tree import Tree
@@ -25,7 +26,7 @@ class Word(str):
 
 
 @dataclass(frozen=True, eq=False)
-class BlockValue:
+class BlockValue(Opaque):
     """A block or op as a value, with the arguments that were written beside it."""
 
     name: str
@@ -88,12 +89,8 @@ class Env:
             raise SemanticError("NS302", f"'{path}' has no {attr}: its shape is {'x'.join(map(str, shape[1:]))}")
         return shape[index]
 
-    def tick(self) -> None:
-        """Counts a step against the limit."""
-        self.state.tick()
-
-    def work(self, units: int) -> None:
-        """Counts further work against the limit."""
+    def tick(self, units: int = 1) -> None:
+        """Counts units of work against the limit."""
         self.state.tick(units)
 
     def read(self, path: str) -> Tensors:

@@ -1,52 +1,28 @@
-"""Expressions: what their text means.
+"""Expressions and templates at a place of a spec: what the compiler works with.
 
-`parse_expr` gives an `Expr`, a closure over an environment with the names that it reads; nothing is ever handed to
-Python's own `eval`. `lexer` makes the tokens, `parser` reads them, `evaluate` and `arithmetic` say what they do.
+Nothing is ever handed to Python's own `eval`: `lexer` makes tokens of the text, `parser` a tree of the tokens (`ast`),
+and `evaluate` computes its value with `arithmetic` and `functions`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
 
-from netspec.diagnostics.errors import SemanticError, Span
-from netspec.expressions.evaluate import Wrong
-from netspec.expressions.parser import holes_of, parse
-from netspec.expressions.placeholders import Holes, Parsed
-
-At = Callable[[int, int], Span]
-
-
-class Env(Protocol):
-    """What an expression can see."""
-
-    def value(self, name: str) -> Any:
-        """The value of a name; raises KeyError."""
-
-    def tensor(self, path: str, attr: str) -> Any:
-        """channels, height, width, features or shape of the value at a path."""
-
-    def names(self) -> Iterable[str]:
-        """The names that value() knows."""
-
-    def tick(self) -> None:
-        """Counts a step."""
-
-    def work(self, units: int) -> None:
-        """Counts further work of a step, on long lists."""
-
-
-class ExpressionError(SemanticError):
-    """An error in an expression or a placeholder, with its place: who catches a SemanticError catches it too."""
+from netspec.diagnostics.errors import Span
+from netspec.expressions import ast
+from netspec.expressions.ast import Node, Parts, names_in
+from netspec.expressions.errors import At, ExpressionError
+from netspec.expressions.evaluate import Env, Evaluator, fill
+from netspec.expressions.parser import parse, parse_parts
+from netspec.expressions.values import Value
 
 
 @dataclass(frozen=True, slots=True)
 class Expr:
     """A parsed expression at a place."""
 
-    parsed: Parsed
+    tree: Node
     at: At
 
 
@@ -54,71 +30,75 @@ def parse_expr(text: str, at: At) -> Expr:
     """Parses an expression; `at(i, j)` is the place of its characters; raises ExpressionError."""
     try:
         return Expr(parse(text), at)
-    except Wrong as e:
-        raise ExpressionError(e.code, e.message, at(e.start, e.end), e.help) from None
+    except ExpressionError as e:
+        e.place(at)
+        raise
 
 
-def evaluate(expr: Expr, env: Env) -> Any:
+def evaluate(expr: Expr, env: Env) -> Value:
     """The value of an expression; raises ExpressionError."""
     try:
-        return expr.parsed.run(env, {})
-    except Wrong as e:
-        raise ExpressionError(e.code, e.message, expr.at(e.start, e.end), e.help) from None
+        return Evaluator(env, expr.tree, {}).value(expr.tree)
+    except ExpressionError as e:
+        e.place(expr.at)
+        raise
 
 
 def free_names(expr: Expr) -> set[str]:
     """The names that the expression reads from its environment."""
-    return set(expr.parsed.names)
+    return set(ast.free_names(expr.tree))
 
 
 def place_of(expr: Expr, name: str) -> Span:
     """Where the expression first reads a name."""
-    return expr.at(*expr.parsed.names[name])
+    return expr.at(*ast.free_names(expr.tree)[name])
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A name or path with holes: `layer{stage}`."""
+    """A name or path with placeholders: `layer{stage}`."""
 
-    holes: Holes
+    parts: Parts
     at: At
 
     @property
     def names(self) -> frozenset[str]:
-        """The names that its holes read."""
-        return self.holes.names
+        """The names that its placeholders read."""
+        return names_in(self.parts)
 
     @property
     def pattern(self) -> re.Pattern[str]:
         """What the filled text looks like."""
-        parts = (re.escape(p) if isinstance(p, str) else r"\w+" for p in self.holes.parts)
+        parts = (re.escape(p) if isinstance(p, str) else r"\w+" for p in self.parts)
         return re.compile("".join(parts) + r"\Z")
 
     @property
     def is_plain(self) -> bool:
-        """Whether it has no holes."""
-        return all(isinstance(p, str) for p in self.holes.parts)
+        """Whether it has no placeholders."""
+        return all(isinstance(p, str) for p in self.parts)
 
     def written(self, placeholder: str) -> str:
         """The text with every placeholder replaced by one text."""
-        return "".join(p if isinstance(p, str) else placeholder for p in self.holes.parts)
+        return "".join(p if isinstance(p, str) else placeholder for p in self.parts)
 
-    def fill(self, env: Any) -> str:
-        """The text with its holes computed, to ints or words; raises ExpressionError."""
+    def fill(self, env: Env) -> str:
+        """The text with its placeholders computed, to integers or strings; raises ExpressionError."""
         try:
-            return self.holes.text(env, {})
-        except Wrong as e:
-            raise ExpressionError(e.code, e.message, self.at(e.start, e.end), e.help) from None
+            return fill(self.parts, env, {})
+        except ExpressionError as e:
+            e.place(self.at)
+            raise
 
-    def filled(self, env: Any) -> list[tuple[Span, str]]:
+    def filled(self, env: Env) -> list[tuple[Span, str]]:
         """The place of each placeholder and the text that fills it, for a template that can be filled."""
-        holes = [part for part in self.holes.parts if not isinstance(part, str)]
-        return [(self.at(start, start + 1), str(parsed.run(env, {}))) for parsed, start in holes]
+        placeholders = [part for part in self.parts if not isinstance(part, str)]
+        return [(self.at(p.start, p.start + 1), fill((p,), env, {})) for p in placeholders]
 
 
 def parse_template(text: str, at: At) -> Template:
-    """Parses a name or path with holes; raises ExpressionError."""
+    """Parses a name or path with placeholders; raises ExpressionError."""
     try:
-        return Template(holes_of(text), at)
-    except Wrong as e:
-        raise ExpressionError(e.code, e.message, at(e.start, e.end), e.help) from None
+        return Template(parse_parts(text), at)
+    except ExpressionError as e:
+        e.place(at)
+        raise

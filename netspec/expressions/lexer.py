@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal, TypeAlias
 
-from netspec.expressions.arithmetic import Fault
+from netspec.expressions.errors import ExpressionError
+from netspec.expressions.values import Number
 
 ATTRIBUTES = ("channels", "height", "width", "features", "shape")
 PREFIXES = ("params", "self", "args", "cfg", "config", "let", "model", "hparams")
 """What people write before the name of a parameter."""
-WORDS = ("and", "or", "not", "if", "else", "for", "in", "true", "false")
+KEYWORDS = ("and", "or", "not", "if", "else", "for", "in", "true", "false")
 
 _SEGMENT = r"(?:[A-Za-z0-9_]|\{[^{}]*\})+"
 _TENSOR = re.compile(rf"({_SEGMENT}(?:\.{_SEGMENT})*)\.({'|'.join(ATTRIBUTES)})(?![A-Za-z0-9_.])")
@@ -20,28 +21,31 @@ _NUMBER = re.compile(r"(?:0|[1-9][0-9]*)(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?|\.[0-9
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _STRING = re.compile(r"'([^'\\\n]*)'|\"([^\"\\\n]*)\"")
 _OPERATOR = re.compile(r"\*\*|//|<=|>=|==|!=|[-+*/%<>()\[\],:=]")
-_BLANK = re.compile(r"\s+")
+_WORD = re.compile(r"[A-Za-z0-9_.]+")
+_SPACE = re.compile(r"\s+")
+
+
+TokenKind: TypeAlias = Literal["number", "string", "name", "keyword", "tensor", "operator", "end"]
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token with its characters' places."""
+    """A token with the characters that it is."""
 
-    kind: str
-    """number, string, name, word, tensor, op or end."""
+    kind: TokenKind
     text: str
     start: int
     end: int
-    value: Any = None
+    value: Number | str = ""
+    """Of a number or a string."""
 
 
-def tokens(text: str) -> list[Token]:
-    """The tokens of an expression and an end; raises Fault."""
+def tokens(text: str, pos: int = 0) -> list[Token]:
+    """The tokens of the expression that begins at a character, and an end; raises ExpressionError."""
     found: list[Token] = []
-    pos = 0
     while pos < len(text):
-        if blank := _BLANK.match(text, pos):
-            pos = blank.end()
+        if space := _SPACE.match(text, pos):
+            pos = space.end()
             continue
         token = _token(text, pos)
         found.append(token)
@@ -52,49 +56,42 @@ def tokens(text: str) -> list[Token]:
 
 def _token(text: str, pos: int) -> Token:
     if m := _TENSOR.match(text, pos):
-        return Token("tensor", m[0], pos, m.end(), (m[1], m[2]))
+        return Token("tensor", m[0], pos, m.end())
     if m := _NUMBER.match(text, pos):
         return _number(text, m)
     if m := _NAME.match(text, pos):
         if text[m.end() : m.end() + 1] == ".":
             raise _attribute(text, pos)
-        return Token("word" if m[0] in WORDS else "name", m[0], pos, m.end())
+        return Token("keyword" if m[0] in KEYWORDS else "name", m[0], pos, m.end())
     if m := _STRING.match(text, pos):
         return Token("string", m[0], pos, m.end(), m[1] if m[1] is not None else m[2])
     if m := _OPERATOR.match(text, pos):
-        return Token("op", m[0], pos, m.end())
+        return Token("operator", m[0], pos, m.end())
     message = "this quote is never closed" if text[pos] in "'\"" else f"'{text[pos]}' does not fit here"
-    help_ = {"!": "`not` negates, `!=` compares", "&": "`and`", "|": "`or`", "^": "`**` is the power"}.get(
-        text[pos], ""
-    )
-    raise Fault("NS301", message, help_, pos, pos + 1)
+    meant = {"!": "`not` negates, `!=` compares", "&": "`and`", "|": "`or`", "^": "`**` is the power"}
+    raise ExpressionError("NS301", message, meant.get(text[pos], ""), (pos, pos + 1))
 
 
 def _number(text: str, m: re.Match[str]) -> Token:
-    after = re.compile(r"[A-Za-z0-9_.]+").match(text, m.end())
+    after = _WORD.match(text, m.end())
     if after:
         word = text[m.start() : after.end()]
-        raise Fault(
-            "NS301", f"'{word}' is not a number", "numbers are decimal, without leading zeros", m.start(), after.end()
-        )
-    value: Any = float(m[0]) if any(c in m[0] for c in ".eE") else int(m[0]) if len(m[0]) < 20 else math.inf
+        help_ = "numbers are decimal, without leading zeros"
+        raise ExpressionError("NS301", f"'{word}' is not a number", help_, (m.start(), after.end()))
+    value = float(m[0]) if any(c in m[0] for c in ".eE") else int(m[0]) if len(m[0]) < 20 else math.inf
     if isinstance(value, float) and not math.isfinite(value) or abs(value) >= 2**63:
-        raise Fault("NS303", f"the number {m[0][:24]} is out of bounds", "numbers are below 2^63", m.start(), m.end())
+        message = f"the number {m[0][:24]} is out of bounds"
+        raise ExpressionError("NS303", message, "numbers are below 2^63", m.span())
     return Token("number", m[0], m.start(), m.end(), value)
 
 
-def _attribute(text: str, pos: int) -> Fault:
-    word = re.compile(r"[A-Za-z0-9_.]*").match(text, pos)[0]  # type: ignore[index]
+def _attribute(text: str, pos: int) -> ExpressionError:
+    found = _WORD.match(text, pos)
+    word = found[0] if found else ""
     prefix, _, name = word.rpartition(".")
     help_ = f"a tensor has {', '.join(ATTRIBUTES)}"
     if prefix in ("math", "np", "numpy", "torch", "tf"):
         help_ = f"a function has no prefix: `{name}(...)`"
     elif prefix in PREFIXES:
         help_ = f"a parameter is read by its name alone: `={name}`"
-    return Fault(
-        "NS301",
-        f"'{word}' ends in no attribute of a tensor",
-        help_,
-        pos,
-        pos + len(word),
-    )
+    return ExpressionError("NS301", f"'{word}' ends in no attribute of a tensor", help_, (pos, pos + len(word)))

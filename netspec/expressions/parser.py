@@ -1,67 +1,105 @@
-"""The grammar of expressions: tokens -> closures, by recursive descent."""
+"""The grammar of expressions: tokens -> tree, by recursive descent."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import NoReturn
 
 from netspec.diagnostics.errors import Hint, did_you_mean
-from netspec.expressions.arithmetic import FUNCTIONS, Fault, bounded, compare, cost, truth, unary, weight
-from netspec.expressions.evaluate import Run, Wrong, arith, comprehend, cut, guard, item, logic, spend, unknown_help
+from netspec.expressions.ast import (
+    Attribute,
+    BinOp,
+    BoolOp,
+    Call,
+    Compare,
+    Comprehension,
+    Conditional,
+    Constant,
+    Index,
+    ListLiteral,
+    Name,
+    Node,
+    Parts,
+    Placeholder,
+    Slice,
+    UnaryOp,
+)
+from netspec.expressions.errors import ExpressionError
+from netspec.expressions.functions import FUNCTIONS
 from netspec.expressions.lexer import Token, tokens
-from netspec.expressions.placeholders import Holes, Parsed
 
 MAX_LENGTH = 500
 MAX_DEPTH = 50
 
+_COMPARISONS = ("<", ">", "<=", ">=", "==", "!=")
+
 
 @lru_cache(maxsize=16_384)
-def parse(text: str) -> Parsed:
-    if len(text) > MAX_LENGTH:
-        raise Wrong("NS304", f"an expression has at most {MAX_LENGTH} characters, this has {len(text)}", 0, len(text))
-    try:
-        parser = Parser(tokens(text))
-    except Fault as e:
-        raise Wrong(e.code, e.message, e.start, e.end, e.help) from None
-    run = parser.ternary()
+def parse(text: str, start: int = 0) -> Node:
+    """The tree of the expression that begins at a character of a text; raises ExpressionError, with characters."""
+    if (length := len(text) - start) > MAX_LENGTH:
+        message = f"an expression has at most {MAX_LENGTH} characters, this has {length}"
+        raise ExpressionError("NS304", message, characters=(start, len(text)))
+    parser = Parser(text, start)
+    tree = parser.ternary()
     parser.finish()
-    return Parsed(run, parser.free)
+    return tree
 
 
-_BINARY = ({"or"}, {"and"}, {"not"}, {"<", ">", "<=", ">=", "==", "!="}, {"+", "-"}, {"*", "/", "//", "%"})
+@lru_cache(maxsize=16_384)
+def parse_parts(text: str, start: int = 0) -> Parts:
+    """The name or path that begins at a character of a text; raises ExpressionError, with characters."""
+    parts: list[str | Placeholder] = []
+    pos = start
+    while (opening := text.find("{", pos)) >= 0:
+        closing = text.find("}", opening)
+        if closing < 0:
+            raise ExpressionError("NS301", "'}' is missing", characters=(opening, len(text)))
+        parts += [text[pos:opening], Placeholder(parse(text[:closing], opening + 1), opening + 1)]
+        pos = closing + 1
+    if "}" in text[pos:]:
+        raise ExpressionError("NS301", "'{' is missing", characters=(text.index("}", pos), len(text)))
+    parts.append(text[pos:])
+    return tuple(p for p in parts if p != "")
 
 
 class Parser:
-    """Recursive descent; every method gives the closure of what it read."""
+    """Recursive descent; every method gives the tree of what it read."""
 
-    def __init__(self, found: list[Token]) -> None:
-        self.tokens, self.pos, self.depth = found, 0, 0
-        self.free: dict[str, tuple[int, int]] = {}
-        self.bound: list[str] = []
+    def __init__(self, text: str, start: int) -> None:
+        self.text, self.start = text, start
+        self.tokens, self.pos, self.depth = tokens(text, start), 0, 0
+        self.if_filters = False
+        """Whether an `if` begins the condition of a comprehension here, and no choice."""
 
     @property
     def now(self) -> Token:
         """The token to be read next."""
         return self.tokens[self.pos]
 
-    def take(self, *words: str) -> Token | None:
-        """Reads one of the given operators or words, if it is next."""
+    @property
+    def end(self) -> int:
+        """Where what was read ends."""
+        return self.tokens[self.pos - 1].end
+
+    def take(self, *texts: str) -> Token | None:
+        """Reads one of the given operators or keywords, if it is next."""
         token = self.now
-        if token.kind in ("op", "word") and token.text in words:
+        if token.kind in ("operator", "keyword") and token.text in texts:
             self.pos += 1
             return token
         return None
 
-    def want(self, text: str, for_: Token) -> Token:
-        """Reads what must come."""
-        token = self.take(text)
-        if token is None:
-            self.fail(f"'{text}' is missing", for_ if self.now.kind == "end" else self.now)
-        return token  # type: ignore[return-value]
+    def expect(self, text: str, opening: Token) -> None:
+        """Reads what must come after the token that makes it necessary."""
+        if self.take(text) is None:
+            self.fail(f"'{text}' is missing", opening if self.now.kind == "end" else self.now)
 
-    def fail(self, message: str, token: Token, help: str | Hint = "") -> None:
+    def fail(self, message: str, token: Token, help: str | Hint = "") -> NoReturn:
         """Raises a syntax error at a token."""
-        raise Wrong("NS301", message, token.start, token.end, help)
+        raise ExpressionError("NS301", message, help, (token.start, token.end))
 
     def finish(self) -> None:
         """Nothing may follow the expression."""
@@ -72,302 +110,199 @@ class Parser:
                 help_ = "there is no membership test; compare with `==` and `or`"
             self.fail(f"'{token.text}' does not fit here", token, help_)
 
-    def ternary(self) -> Run:
-        """a if c else b"""
+    @contextmanager
+    def deeper(self) -> Iterator[None]:
+        """Counts what is nested against the limit."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise Wrong("NS304", f"nested more than {MAX_DEPTH} deep", self.now.start, self.now.end)
-        then = self.level(0)
-        token = self.take("if") if not self._comprehension_if else None
-        if token is not None:
-            when = self.level(0)
-            self.want("else", token)
-            other = self.ternary()
-            first = then
-
-            def run(env: Any, local: dict[str, Any]) -> Any:
-                env.tick()
-                return first(env, local) if guard(token, truth, when(env, local)) else other(env, local)
-
-            then = run
+            place = self.now.start, self.now.end
+            raise ExpressionError("NS304", f"nested more than {MAX_DEPTH} deep", characters=place)
+        yield
         self.depth -= 1
-        return then
 
-    _comprehension_if = False
+    @contextmanager
+    def filtering(self, filters: bool) -> Iterator[None]:
+        """Reads with another meaning of `if`."""
+        kept, self.if_filters = self.if_filters, filters
+        yield
+        self.if_filters = kept
 
-    def level(self, n: int) -> Run:
-        """The operators of one level of binding, loosest first."""
-        if n == len(_BINARY):
-            return self.unary()
-        if n == 2:
-            token = self.take("not")
+    def ternary(self) -> Node:
+        """a if c else b"""
+        start = self.now.start
+        with self.deeper():
+            then = self.disjunction()
+            token = None if self.if_filters else self.take("if")
             if token is None:
-                return self.level(3)
-            self._deeper()
-            inner = self.level(2)
-            self.depth -= 1
-            sign = token
-            return lambda env, local: not guard(sign, truth, inner(env, local))
-        left = self.level(n + 1)
-        if n == 3:
-            return self.comparison(left)
-        while (token := self.take(*_BINARY[n])) is not None:
-            right = self.level(n + 1)
-            left = logic(token, left, right) if n < 2 else arith(token, left, right)
-        return left
+                return then
+            condition = self.disjunction()
+            self.expect("else", token)
+            otherwise = self.ternary()
+        return Conditional(start, self.end, token, condition, then, otherwise)
 
-    def comparison(self, first: Run) -> Run:
+    def disjunction(self) -> Node:
+        """a or b"""
+        start, first, rest = self.now.start, self.conjunction(), []
+        while token := self.take("or"):
+            rest.append((token, self.conjunction()))
+        return BoolOp(start, self.end, first, tuple(rest)) if rest else first
+
+    def conjunction(self) -> Node:
+        """a and b"""
+        start, first, rest = self.now.start, self.negation(), []
+        while token := self.take("and"):
+            rest.append((token, self.negation()))
+        return BoolOp(start, self.end, first, tuple(rest)) if rest else first
+
+    def negation(self) -> Node:
+        """not a"""
+        token = self.take("not")
+        if token is None:
+            return self.comparison()
+        with self.deeper():
+            operand = self.negation()
+        return UnaryOp(token.start, self.end, token, operand)
+
+    def comparison(self) -> Node:
         """a < b < c, as in Python."""
-        rest: list[tuple[Token, Run]] = []
-        while (token := self.take(*_BINARY[3])) is not None:
-            rest.append((token, self.level(4)))
-        if not rest:
-            return first
+        start, first, rest = self.now.start, self.sum(), []
+        while token := self.take(*_COMPARISONS):
+            rest.append((token, self.sum()))
+        return Compare(start, self.end, first, tuple(rest)) if rest else first
 
-        def run(env: Any, local: dict[str, Any]) -> bool:
-            env.tick()
-            left = first(env, local)
-            for token, part in rest:
-                right = part(env, local)
-                if isinstance(left, list) and isinstance(right, list):
-                    spend(env, weight(left) // 16)
-                if not guard(token, compare, token.text, left, right):
-                    return False
-                left = right
-            return True
+    def sum(self) -> Node:
+        """a + b - c"""
+        start, value = self.now.start, self.product()
+        while token := self.take("+", "-"):
+            right = self.product()
+            value = BinOp(start, self.end, token, value, right)
+        return value
 
-        return run
+    def product(self) -> Node:
+        """a * b / c"""
+        start, value = self.now.start, self.unary()
+        while token := self.take("*", "/", "//", "%"):
+            right = self.unary()
+            value = BinOp(start, self.end, token, value, right)
+        return value
 
-    def unary(self) -> Run:
+    def unary(self) -> Node:
         """-a, +a, and the power, which binds closer."""
         token = self.take("-", "+")
         if token is None:
             return self.power()
-        self._deeper()
-        inner = self.unary()
-        self.depth -= 1
-        return lambda env, local: guard(token, unary, token.text, inner(env, local))
+        with self.deeper():
+            operand = self.unary()
+        return UnaryOp(token.start, self.end, token, operand)
 
-    def _deeper(self) -> None:
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise Wrong("NS304", f"nested more than {MAX_DEPTH} deep", self.now.start, self.now.end)
-
-    def power(self) -> Run:
+    def power(self) -> Node:
         """a ** b, from the right."""
-        base = self.postfix()
+        start, base = self.now.start, self.postfix()
         token = self.take("**")
         if token is None:
             return base
-        self._deeper()
-        exponent = self.unary()
-        self.depth -= 1
-        return arith(token, base, exponent)
+        with self.deeper():
+            exponent = self.unary()
+        return BinOp(start, self.end, token, base, exponent)
 
-    def postfix(self) -> Run:
+    def postfix(self) -> Node:
         """v[i] and v[a:b]"""
-        value = self.atom()
-        while (token := self.take("[")) is not None:
+        start, value = self.now.start, self.atom()
+        while token := self.take("["):
             low = None if self.now.text == ":" else self.ternary()
-            if self.take(":"):
+            if low is None or self.now.text == ":":
+                self.expect(":", token)
                 high = None if self.now.text == "]" else self.ternary()
-                value = cut(token, value, low, high)
+                self.expect("]", token)
+                value = Slice(start, self.end, token, value, low, high)
             else:
-                value = item(token, value, low)  # type: ignore[arg-type]
-            self.want("]", token)
+                self.expect("]", token)
+                value = Index(start, self.end, token, value, low)
         return value
 
-    def atom(self) -> Run:
-        """A number, a word, a name, a tensor, a call, a list, or an expression in brackets."""
+    def atom(self) -> Node:
+        """A number, a string, a name, a tensor, a call, a list, or an expression in brackets."""
         token = self.now
         self.pos += 1
-        if token.kind in ("number", "string"):
-            value = token.value
-            return lambda env, local: value
-        if token.kind == "tensor":
-            return self.tensor(token)
-        if token.kind == "op" and token.text == "(":
-            inner = self._inside()
-            self.want(")", token)
-            return inner
-        if token.kind == "op" and token.text == "[":
-            return self.list(token)
-        if token.kind == "word" and token.text in ("true", "false"):
-            flag = token.text == "true"
-            return lambda env, local: flag
-        if token.kind == "name":
-            return self.call(token) if self.now.text == "(" and self.now.kind == "op" else self.name(token)
+        match token.kind, token.text:
+            case (("number" | "string"), _):
+                return Constant(token.start, token.end, token.value)
+            case "tensor", _:
+                return self.tensor(token)
+            case "operator", "(":
+                inner = self.inside()
+                self.expect(")", token)
+                return inner
+            case "operator", "[":
+                return self.list(token)
+            case "keyword", ("true" | "false"):
+                return Constant(token.start, token.end, token.text == "true")
+            case "name", _:
+                if self.now.kind == "operator" and self.now.text == "(":
+                    return self.call(token)
+                return Name(token.start, token.end, token.text)
         self.pos -= 1
         what = "the expression ends too early" if token.kind == "end" else f"'{token.text}' does not fit here"
         help_ = "there is no null" if token.text in ("None", "null") else ""
-        if token.kind == "op" and token.text in ("=", "=="):
-            help_ = "YAML took the quote: turn the comparison round, or start with `=`" if token.start == 0 else ""
+        if token.text in ("=", "==") and token.start == self.start:
+            help_ = "YAML took the quote: turn the comparison round, or start with `=`"
         self.fail(what, token, help_)
-        raise AssertionError
 
-    def _inside(self) -> Run:
+    def inside(self) -> Node:
         """An expression in brackets, where an `if` is a choice again."""
-        kept, self._comprehension_if = self._comprehension_if, False
-        inner = self.ternary()
-        self._comprehension_if = kept
-        return inner
+        with self.filtering(False):
+            return self.ternary()
 
-    def tensor(self, token: Token) -> Run:
-        """3a.channels; the path may have holes."""
-        path, attr = token.value
-        if "{" not in path:
+    def tensor(self, token: Token) -> Node:
+        """3a.channels; the path may have placeholders."""
+        path, _, attribute = token.text.rpartition(".")
+        parts = parse_parts(self.text[: token.start + len(path)], token.start)
+        return Attribute(token.start, token.end, parts, attribute)
 
-            def run(env: Any, local: dict[str, Any]) -> Any:
-                env.tick()
-                return env.tensor(path, attr)
-
-            return run
-        try:
-            template = holes_of(path)
-        except Wrong as e:
-            raise Wrong(e.code, e.message, e.start + token.start, e.end + token.start, e.help) from None
-        for name in template.names - set(self.bound):
-            self.free.setdefault(name, (token.start, token.end))
-
-        def filled(env: Any, local: dict[str, Any]) -> Any:
-            env.tick()
-            try:
-                filled_path = template.text(env, local)
-            except Wrong as e:
-                raise Wrong(e.code, e.message, e.start + token.start, e.end + token.start, e.help) from None
-            return env.tensor(filled_path, attr)
-
-        return filled
-
-    def name(self, token: Token) -> Run:
-        """A value."""
-        name = token.text
-        if name not in self.bound:
-            self.free.setdefault(name, (token.start, token.end))
-
-        def run(env: Any, local: dict[str, Any]) -> Any:
-            env.tick()
-            if name in local:
-                return local[name]
-            try:
-                return env.value(name)
-            except KeyError:
-                raise Wrong(
-                    "NS202",
-                    f"there is no value '{name}'",
-                    token.start,
-                    token.end,
-                    unknown_help(name, env, self.compared),
-                ) from None
-
-        return run
-
-    @property
-    def compared(self) -> bool:
-        """Whether the expression compares for equality: then an unknown name may be a word without quotes."""
-        return any(t.text in ("==", "!=") for t in self.tokens)
-
-    def call(self, token: Token) -> Run:
+    def call(self, token: Token) -> Node:
         """A built-in function."""
-        fn = FUNCTIONS.get(token.text)
-        if fn is None:
-            raise Wrong(
-                "NS202",
-                f"there is no function '{token.text}'",
-                token.start,
-                token.end,
-                did_you_mean(token.text, FUNCTIONS),
-            )
-        self.want("(", token)
-        args: list[Run] = []
-        while not (self.now.kind == "op" and self.now.text == ")"):
+        if token.text not in FUNCTIONS:
+            message, help_ = f"there is no function '{token.text}'", did_you_mean(token.text, FUNCTIONS)
+            raise ExpressionError("NS202", message, help_, (token.start, token.end))
+        self.expect("(", token)
+        arguments: list[Node] = []
+        while not (self.now.kind == "operator" and self.now.text == ")"):
             if token.text == "divisible" and self.now.text == "by" and self.tokens[self.pos + 1].text == "=":
                 self.pos += 2
-            args.append(self._inside())
+            arguments.append(self.inside())
             if not self.take(","):
                 break
-        self.want(")", token)
+        self.expect(")", token)
+        return Call(token.start, self.end, token, tuple(arguments))
 
-        def run(env: Any, local: dict[str, Any]) -> Any:
-            values = [arg(env, local) for arg in args]
-            spend(env, cost(*values))
-            result = guard(token, fn, *values)
-            if isinstance(result, list):
-                spend(env, cost(result))
-            return result
-
-        return run
-
-    def list(self, token: Token) -> Run:
+    def list(self, token: Token) -> Node:
         """[a, b] or [f(v) for v in w if c]"""
-        if self.take("]"):
-            return lambda env, local: []
-        start = self.pos
-        free = dict(self.free)
-        first = self._inside()
-        if self.now.text == "for" and self.now.kind == "word":
-            self.pos, self.free = start, free
-            return self.comprehension(token, start)
-        parts = [first]
-        while self.take(","):
-            if self.now.text == "]":
+        items: list[Node] = []
+        while self.now.text != "]":
+            items.append(self.inside())
+            if len(items) == 1 and self.take("for"):
+                return self.comprehension(token, items[0])
+            if not self.take(","):
                 break
-            parts.append(self._inside())
-        self.want("]", token)
-        return lambda env, local: guard(token, bounded, [part(env, local) for part in parts])
+        self.expect("]", token)
+        return ListLiteral(token.start, self.end, token, tuple(items))
 
-    def comprehension(self, token: Token, start: int) -> Run:
-        """Reads the names first, since the element before them uses them."""
-        depth, self.pos = 0, start
-        while not (depth == 0 and self.now.text == "for" and self.now.kind == "word"):
-            depth += (self.now.text in ("(", "[")) - (self.now.text in (")", "]"))
-            self.pos += 1
-        self.pos += 1
-        names = [self._target()]
+    def comprehension(self, token: Token, element: Node) -> Node:
+        """What follows the `for`."""
+        names = [self.target()]
         while self.take(","):
-            names.append(self._target())
-        self.want("in", token)
-        kept, self._comprehension_if = self._comprehension_if, True
-        source = self.ternary()
-        after, end_of_source = self.pos, self.pos
-        self.bound += names
-        self._comprehension_if = False
-        keep = self.ternary() if self.take("if") else None
-        self.want("]", token)
-        after = self.pos
-        self.pos = start
-        element = self.ternary()
-        self.pos = after
-        del self.bound[len(self.bound) - len(names) :], end_of_source
-        self._comprehension_if = kept
-        return comprehend(token, names, source, keep, element)
+            names.append(self.target())
+        self.expect("in", token)
+        with self.filtering(True):
+            source = self.ternary()
+        condition = self.inside() if self.take("if") else None
+        self.expect("]", token)
+        return Comprehension(token.start, self.end, token, element, tuple(names), source, condition)
 
-    def _target(self) -> str:
+    def target(self) -> str:
+        """A name that a comprehension gives a value."""
         token = self.now
         if token.kind != "name":
             self.fail("a name is expected after `for`", token)
         self.pos += 1
         return token.text
-
-
-@lru_cache(maxsize=16_384)
-def holes_of(text: str) -> Holes:
-    parts: list[str | tuple[Parsed, int]] = []
-    names: set[str] = set()
-    pos = 0
-    while (start := text.find("{", pos)) >= 0:
-        end = text.find("}", start)
-        if end < 0:
-            raise Wrong("NS301", "'}' is missing", start, len(text))
-        parts.append(text[pos:start])
-        try:
-            hole = parse(text[start + 1 : end])
-        except Wrong as e:
-            raise Wrong(e.code, e.message, e.start + start + 1, e.end + start + 1, e.help) from None
-        parts.append((hole, start + 1))
-        names |= set(hole.names)
-        pos = end + 1
-    if "}" in text[pos:]:
-        raise Wrong("NS301", "'{' is missing", text.index("}", pos), len(text))
-    parts.append(text[pos:])
-    return Holes(tuple(p for p in parts if p != ""), frozenset(names))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from netspec.diagnostics.errors import Reporter, Span, did_you_mean
-from netspec.expressions.expression import ExpressionError, Template, parse_template
+from netspec.diagnostics.errors import Reporter, SemanticError, Span, did_you_mean
+from netspec.expressions.expression import Template, parse_template
+from netspec.expressions.values import Value
 from netspec.syntax.tree import Map, Scalar, Seq, Tree
 
 KEYS = ("from", "to", "reshape")
@@ -30,14 +30,14 @@ class Rule:
     target: str = ""
     """The text of `to`."""
 
-    def apply(self, key: str, values: Mapping[str, Any]) -> str | None:
-        """The path for a key that the pattern matched, by its placeholders and the values; raises ExpressionError."""
+    def apply(self, key: str, values: Mapping[str, Value]) -> str | None:
+        """The path for a key that the pattern matched, by its placeholders and the values; raises SemanticError."""
         found = self.pattern.fullmatch(key)
         assert found is not None
         return self.fill(found.groupdict(), values)
 
-    def fill(self, placeholders: Mapping[str, str], values: Mapping[str, Any]) -> str | None:
-        """The path for what stands in the placeholders, None where the tensor is dropped; raises ExpressionError."""
+    def fill(self, placeholders: Mapping[str, str], values: Mapping[str, Value]) -> str | None:
+        """The path for what stands in the placeholders, None where the tensor is dropped; raises SemanticError."""
         words = {
             k: int(v) if v.isdigit() and (v == "0" or v[0] != "0") and len(v) < 10 else v
             for k, v in placeholders.items()
@@ -48,19 +48,19 @@ class Rule:
 class _Words:
     """The environment of a rule's target: its placeholders, and what the params and `let` of the document are."""
 
-    def __init__(self, words: Mapping[str, Any]) -> None:
+    def __init__(self, words: Mapping[str, Value]) -> None:
         self.words = words
 
-    def value(self, name: str) -> Any:
+    def value(self, name: str) -> Value:
         return self.words[name]
 
     def names(self) -> Iterable[str]:
         return self.words
 
-    def tensor(self, path: str, attr: str) -> Any:
-        raise KeyError(path)
+    def tensor(self, path: str, attribute: str) -> Value:
+        raise SemanticError("NS203", f"a rule reads no tensors: '{path}.{attribute}' is none of its placeholders")
 
-    def tick(self) -> None:
+    def tick(self, units: int = 1) -> None:
         pass  # a rule has no loops
 
 
@@ -90,7 +90,7 @@ def _listed(tree: Tree, reporter: Reporter, values: Collection[str], strict: boo
         if isinstance(item, Map):
             try:
                 found.append(_rule(item, values))
-            except ExpressionError as e:
+            except SemanticError as e:
                 reporter.error(e.code, e.message, e.span, e.help)
         elif strict:
             reporter.error("NS110", "a rule is {from: ..., to: ...}", item.span)
@@ -100,17 +100,15 @@ def _listed(tree: Tree, reporter: Reporter, values: Collection[str], strict: boo
 def _rule(tree: Map, values: Collection[str]) -> Rule:
     for key, _ in tree.entries:
         if key.text not in KEYS:
-            raise ExpressionError(
-                "NS111", f"a rule has no key '{key.text[:60]}'", key.span, did_you_mean(key.text, KEYS)
-            )
+            raise SemanticError("NS111", f"a rule has no key '{key.text[:60]}'", key.span, did_you_mean(key.text, KEYS))
     source, target = tree.get("from"), tree.get("to")
     if not isinstance(source, Scalar) or not isinstance(target, Scalar):
-        raise ExpressionError("NS110", "a rule is {from: ..., to: ...}", tree.span)
+        raise SemanticError("NS110", "a rule is {from: ..., to: ...}", tree.span)
     pattern, names = _pattern(source)
     to = None if target.value is None else parse_template(target.text, target.at)
     unknown = sorted(to.names - {*names, *values}) if to is not None else []
     if unknown:
-        raise ExpressionError(
+        raise SemanticError(
             "NS202",
             f"there is no placeholder '{unknown[0]}' in `from`",
             target.span,
@@ -123,14 +121,14 @@ def _rule(tree: Map, values: Collection[str]) -> Rule:
 
 
 def _pattern(source: Scalar) -> tuple[re.Pattern[str], list[str]]:
-    """What a `from` matches, and its placeholders; raises ExpressionError.
+    """What a `from` matches, and its placeholders; raises SemanticError.
 
     Each dotted part is matched by itself and has at most two placeholders, which bounds the time of a comparison.
     """
     names: list[str] = []
     for placeholder in _PLACEHOLDER.finditer(source.text):
         if placeholder[1] in names:
-            raise ExpressionError(
+            raise SemanticError(
                 "NS204",
                 f"the placeholder '{placeholder[1]}' is a duplicate",
                 source.at(*placeholder.span()),
@@ -141,9 +139,9 @@ def _pattern(source: Scalar) -> tuple[re.Pattern[str], list[str]]:
     for part in source.text.split("."):
         pieces = _PLACEHOLDER.split(part)  # text, placeholder, text, placeholder, text
         if any("{" in p or "}" in p for p in pieces[::2]) or any(p[0].isdigit() for p in pieces[1::2]):
-            raise ExpressionError("NS301", "a placeholder of `from` is a name in braces: {n}", source.span)
+            raise SemanticError("NS301", "a placeholder of `from` is a name in braces: {n}", source.span)
         if len(pieces) > 5 or "" in pieces[2:-1:2]:
-            raise ExpressionError(
+            raise SemanticError(
                 "NS301", "a part of `from` has at most two placeholders, with text between them", source.span
             )
         words = [f"(?P<{p}>[A-Za-z0-9_]+)" if i % 2 else re.escape(p) for i, p in enumerate(pieces)]

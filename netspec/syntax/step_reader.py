@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from netspec.diagnostics.errors import Reporter, Span
-from netspec.expressions.expression import ExpressionError, Template, parse_template
+from netspec.diagnostics.errors import Reporter, SemanticError, Span
+from netspec.expressions.expression import Template, parse_template
 from netspec.syntax.tree import Map, Scalar, Seq, Tree
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ ANYTHING = re.compile("")
 def _made(name: Template | None, counted: str) -> str | re.Pattern[str]:
     if name is None:
         return counted or ANYTHING
-    return name.fill(None) if name.is_plain else name.pattern
+    return name.written("") if name.is_plain else name.pattern
 
 
 @dataclass(eq=False, slots=True)
@@ -263,7 +263,7 @@ class StepReader:
             return None
         try:
             return parse_template(written, at.at)
-        except ExpressionError as e:
+        except SemanticError as e:
             self.reporter.error(e.code, e.message, e.span or at.span, e.help)
             return None
 

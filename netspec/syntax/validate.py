@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from netspec.diagnostics.errors import Hint, Reporter, Span, did_you_mean
-from netspec.expressions.expression import ExpressionError, parse_template
+from netspec.diagnostics.errors import Hint, Reporter, SemanticError, Span, did_you_mean
+from netspec.expressions.expression import parse_template
 from netspec.expressions.identifiers import Kind, clipped, why_not, why_not_around
 from netspec.ops import lookup
 from netspec.syntax.common_mistakes import (
@@ -207,7 +207,7 @@ class _Structure:
         """A name of a step or branch that may have placeholders; what fills them is checked when it is known."""
         try:
             template = parse_template(text, node.at)
-        except ExpressionError as e:
+        except SemanticError as e:
             self.reporter.error(e.code, e.message, e.span or span, e.help)
             self.bad.add(id(node))
             return

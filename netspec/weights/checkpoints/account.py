@@ -6,9 +6,10 @@ import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from netspec.expressions.expression import ExpressionError
+from netspec.diagnostics.errors import SemanticError
+from netspec.expressions.values import Value
 from netspec.ir.graph import Graph
 from netspec.syntax.rules import Rule
 from netspec.weights.checkpoints.stored import Stored
@@ -61,7 +62,7 @@ class Layer(NamedTuple):
     prefix: str
     path: str
     rules: Sequence[Rule]
-    values: Mapping[str, Any]
+    values: Mapping[str, Value]
 
     def apply(self, key: str) -> tuple[str | None, bool] | None:
         """The path of a key (None: dropped), and whether it may be reshaped; None where no rule is for it."""
@@ -85,7 +86,7 @@ class RuleSet:
     """A path that stands before the names that no rule is for."""
 
     def apply(self, key: str) -> tuple[str | None, bool]:
-        """The path of a key (None: dropped), and whether it may be reshaped; raises ExpressionError."""
+        """The path of a key (None: dropped), and whether it may be reshaped; raises SemanticError."""
         for layer in self.layers:
             found = layer.apply(key)
             if found is not None:
@@ -141,7 +142,7 @@ def account(rules: RuleSet, target: Target, tensors: Mapping[str, Stored]) -> Ac
             continue
         try:
             path, reshape = rules.apply(key)
-        except ExpressionError as e:
+        except SemanticError as e:
             result.unexpected[key] = f"{key} ({e})"
             continue
         if path is None:

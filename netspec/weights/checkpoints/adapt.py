@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
 
-from netspec.expressions.expression import ExpressionError
+from netspec.diagnostics.errors import SemanticError
+from netspec.expressions.values import Value
 from netspec.syntax.rules import Rule
 
 Shape = tuple[int, ...]
@@ -42,7 +43,7 @@ class Candidate:
 
 def adapted(
     rules: Sequence[Rule],
-    values: Mapping[str, object],
+    values: Mapping[str, Value],
     keys: Mapping[str, Shape],
     paths: Mapping[str, Shape],
     known: Iterable[str],
@@ -71,7 +72,7 @@ def adapted(
 
 def _made(
     rules: Sequence[Rule],
-    values: Mapping[str, object],
+    values: Mapping[str, Value],
     keys: Mapping[str, Shape],
     paths: Mapping[str, Shape],
     known: Sequence[str],
@@ -169,10 +170,10 @@ def _pattern(start: str) -> re.Pattern[str]:
     return re.compile(parts[0] + "".join(f"(?P<{n}>[A-Za-z0-9_]+){p}" for n, p in zip(names, parts[1:], strict=True)))
 
 
-def _path(rule: Rule, match: re.Match[str], fixed: Mapping[str, str], values: Mapping[str, object]) -> str | None:
+def _path(rule: Rule, match: re.Match[str], fixed: Mapping[str, str], values: Mapping[str, Value]) -> str | None:
     try:
         return rule.fill({**match.groupdict(), **fixed}, values)
-    except ExpressionError:
+    except SemanticError:
         return None
 
 

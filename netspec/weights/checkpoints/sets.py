@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from netspec.diagnostics.errors import Reporter, Source, SpecError, UsageError
 from netspec.elaborate.compiled import Compiled, compile_variant
 from netspec.elaborate.document import values_of
+from netspec.expressions.values import Value
 from netspec.files.pipes import MAX_BYTES
 from netspec.syntax.reader import Document
 from netspec.syntax.rules import Rule, rules_in, rules_of
@@ -25,7 +26,7 @@ class Inner(NamedTuple):
     path: str
     name: str
     rules: Mapping[str, Sequence[Rule]]
-    values: Mapping[str, Any]
+    values: Mapping[str, Value]
     document: Document
     settings: Mapping[str, Any]
 
@@ -89,7 +90,7 @@ def _combined(inner: Sequence[Inner]) -> Iterator[tuple[str, tuple[Layer, ...]]]
         yield name, tuple(layers)
 
 
-def rules_file(path: Path, reporter: Reporter, values: Mapping[str, Any]) -> dict[str, list[Rule]]:
+def rules_file(path: Path, reporter: Reporter, values: Mapping[str, Value]) -> dict[str, list[Rule]]:
     """The rule sets of a file by source; errors in it go to the reporter; raises UsageError."""
     with reading(path) as f:
         data = f.read(MAX_BYTES + 1)
@@ -139,7 +140,7 @@ def _used(document: Document, found: dict[str, Document], seen: set[int]) -> Non
             _used(what.home, found, seen)
 
 
-def _values(document: Document, variant: str | None, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _values(document: Document, variant: str | None, settings: Mapping[str, Any]) -> dict[str, Value]:
     """What rules may read: the params and `let` of the document."""
     try:
         values = values_of(document, variant, settings)

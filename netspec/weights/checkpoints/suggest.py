@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cached_property, lru_cache
-from typing import Any
 
 from netspec.diagnostics.errors import Reporter, Source
+from netspec.expressions.values import Value
 from netspec.syntax.rules import Rule, rules_in
 from netspec.syntax.yaml_reader import parse_any
 from netspec.weights.checkpoints.account import Account, Layer, RuleSet, Target, account
@@ -160,7 +160,7 @@ def _take(shapes: dict[str, tuple[int, ...]], name: str, whole: bool) -> None:
         shapes.pop(key)
 
 
-def _parsed(lines: Sequence[str], values: Mapping[str, Any]) -> list[Rule]:
+def _parsed(lines: Sequence[str], values: Mapping[str, Value]) -> list[Rule]:
     tree = parse_any(Source("rules", "\n".join(lines)), Reporter())
     return rules_in(tree, "rules", Reporter(), values)["rules"] if tree is not None else []
 
