@@ -39,7 +39,6 @@ LAYERS = (
 BACKENDS = ("netspec_torch", "netspec_onnx")
 
 KNOWN = {
-    ("netspec.diagnostics.suggest", "netspec.ir.graph"),
     ("netspec.elaborate.call", "netspec.weights.initialise"),
     ("netspec.expressions.evaluate", "netspec.ops.aliases"),
 }

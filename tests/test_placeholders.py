@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 from mutations import GOOD, SHIPPED, errors, replaced, scalars, tree_of
 
+from netspec.diagnostics.errors import Reporter, SemanticError, Source
+from netspec.syntax.rules import rules_in
+from netspec.syntax.yaml_reader import parse_any
+
 CASES = Path(__file__).parent / "cases"
 MALFORMED = ["a{ }", "a{k +}", "{", "a}b", "{}", "a{'}", "={", "= ", "=a{", "={ }.channels", "={k +}.height", "=1 +"]
 
@@ -70,3 +74,18 @@ def test_in_a_sample_of_all_positions(tmp_path: Path) -> None:
 def test_in_all_positions(tmp_path: Path) -> None:
     check_positions(positions(GOOD), tmp_path)
     check_positions(random.Random(14).sample(positions(SHIPPED), 1500), tmp_path)
+
+
+RULE = "- {from: 'conv{n}', to: 'conv{len(range(100 * n)) // 100}'}"
+
+
+def test_a_rule_may_compute_a_long_list_and_reads_no_tensors() -> None:
+    reporter = Reporter()
+    for text in (RULE, "- {from: 'conv{n}', to: 'conv{n * in.channels}'}"):
+        (rule,) = rules_in(parse_any(Source("rules", text), reporter), "a", reporter)["a"]
+        if text is RULE:
+            assert rule.apply("conv3", {}) == "conv3"
+        else:
+            with pytest.raises(SemanticError, match=r"reads no tensors: 'in\.channels'"):
+                rule.apply("conv3", {})
+    assert not reporter.diagnostics

@@ -13,6 +13,7 @@ from netspec.cli import list as list_command
 from netspec.cli.list import chosen
 from netspec.cli.main import run
 from netspec.diagnostics import suggest
+from netspec.ir.selection import step_help
 from netspec.syntax.library import find, shipped, titles, variant_names
 
 # As torchvision, timm, Keras, papers and people write them.
@@ -181,7 +182,7 @@ def test_every_unknown_step_of_some_networks_gets_help() -> None:
         for path in sorted(known)[::61]:
             for asked in (path + "x", path[1:], path.upper(), path + ".x", "x." + path, path.replace(".", "/")):
                 if asked not in known:
-                    help = suggest.step(asked, graph)
+                    help = step_help(asked, graph)
                     assert help, asked
                     if help.startswith("did you mean '"):
                         assert help.split("'")[1] in known, (asked, help)

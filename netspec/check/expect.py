@@ -10,12 +10,12 @@ from typing import Any
 
 from netspec.analysis.cost import neurons, output_of, totals
 from netspec.analysis.receptive_field import receptive_fields
-from netspec.diagnostics import suggest
 from netspec.diagnostics.errors import Hint, Reporter
 from netspec.elaborate.budget import Budget
 from netspec.elaborate.compiled import Compiled
 from netspec.expressions.identifiers import clipped
 from netspec.ir.graph import Graph, Node, Ref
+from netspec.ir.selection import step_help
 from netspec.ops.base import show
 from netspec.syntax.tree import Map, Scalar, Seq, Tree, plain
 
@@ -150,7 +150,7 @@ class _Verifier:
                 "NS502",
                 f"there is no step '{clipped(path.text)}'",
                 path,
-                Hint(lambda: suggest.step(path.text, self.network.graph)),
+                Hint(lambda: step_help(path.text, self.network.graph)),
             )
         if not self.inside(self.network.graph, first):
             self.missing.add(first)

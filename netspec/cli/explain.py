@@ -14,10 +14,10 @@ from netspec.cli.options import spec_options
 from netspec.cli.output import out
 from netspec.cli.request import Request
 from netspec.cli.unknown_option import SpecCommand
-from netspec.diagnostics import suggest
 from netspec.diagnostics.codes import CODES
 from netspec.diagnostics.errors import UsageError, did_you_mean
 from netspec.ir.graph import Graph
+from netspec.ir.selection import step_help
 from netspec.ops import OPS
 from netspec.ops.base import show
 from netspec.reports.overview import of_library, of_network
@@ -72,7 +72,7 @@ def explain_step(graph: Graph, path: str) -> str:
     """A node, or a scope with its sums, as text; raises UsageError."""
     nodes = inside(graph, path)
     if not nodes:
-        raise UsageError(f"'{graph.name}' has no step '{path[:80]}'", suggest.step(path, graph))
+        raise UsageError(f"'{graph.name}' has no step '{path[:80]}'", step_help(path, graph))
     node = graph.nodes.get(path)
     if node is None:
         counts, scope = totals(nodes), graph.scopes.get(path)

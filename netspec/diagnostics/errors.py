@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import lru_cache
 from itertools import islice
-from typing import Any, NamedTuple, Self
+from typing import Literal, NamedTuple, Self, TypeAlias
 
 MAX_ERRORS = 1_000
 """Checking a document stops at so many errors."""
@@ -81,16 +81,20 @@ class Hint:
     __slots__ = ("_make", "_text")
 
     def __init__(self, make: Callable[[], str]) -> None:
-        self._make, self._text = make, ""
+        self._make: Callable[[], str] | None = make
+        self._text = ""
 
     def __str__(self) -> str:
         if self._make is not None:
             self._text = self._make()
-            self._make = None  # type: ignore[assignment]
+            self._make = None
         return self._text
 
     def __contains__(self, text: str) -> bool:
         return text in str(self)
+
+
+Severity: TypeAlias = Literal["error", "warning", "note"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,7 @@ class Diagnostic:
     span: Span | None = None
     hint: str | Hint = ""
     trace: tuple[Frame, ...] = ()
-    severity: str = "error"
+    severity: Severity = "error"
 
     @property
     def help(self) -> str:
@@ -133,7 +137,7 @@ class NetspecError(Exception):
     """Everything that netspec raises on purpose; `exit_code` is the process's."""
 
     exit_code = 1
-    options: Mapping[str, Any] = {}
+    options: Mapping[str, object] = {}
     """Of the command line that it ended, where that says how it is printed."""
 
     def __init__(self, message: str = "", help: str | Hint = "") -> None:
@@ -187,17 +191,17 @@ class Reporter:
     def __post_init__(self) -> None:
         self.errors = sum(d.severity == "error" for d in self.diagnostics)
 
-    def report(self, found: Diagnostic) -> None:
+    def report(self, diagnostic: Diagnostic) -> None:
         """Adds an error or warning, unless the same one is already there; raises TooManyErrors."""
-        span = found.span
-        key = (found.code, span and (span.file, span.line, span.col), "" if span else found.message)
+        span = diagnostic.span
+        key = (diagnostic.code, span and (span.file, span.line, span.col), "" if span else diagnostic.message)
         if key in self._seen:
             return
-        if found.severity != "error" and len(self.diagnostics) - self.errors >= self.limit:
+        if diagnostic.severity != "error" and len(self.diagnostics) - self.errors >= self.limit:
             return
         self._seen.add(key)
-        self.diagnostics.append(found)
-        if found.severity == "error":
+        self.diagnostics.append(diagnostic)
+        if diagnostic.severity == "error":
             self.errors += 1
             if self.errors >= self.limit:
                 raise TooManyErrors(self.sorted())
@@ -224,7 +228,7 @@ class Reporter:
         return self.errors > 0
 
     def sorted(self) -> tuple[Diagnostic, ...]:
-        """The findings in the order of their places."""
+        """The diagnostics in the order of their places."""
 
         def place(d: Diagnostic) -> tuple[str, int, int]:
             return (d.span.file, d.span.line, d.span.col) if d.span else ("", 0, 0)

@@ -20,7 +20,7 @@ _STYLES = {"error": "1;31", "warning": "1;33", "note": "1;36", "place": "1", "gu
 
 
 class Printer:
-    """Prints findings to a stream; `color` is auto, always or never."""
+    """Prints diagnostics to a stream; `color` is auto, always or never."""
 
     def __init__(
         self, format: str = "text", color: str = "auto", stream: IO[str] | None = None, most: int = SHOWN_ERRORS
@@ -116,7 +116,7 @@ def calls(trace: Sequence[Frame]) -> list[str]:
 
 
 def as_json(d: Diagnostic) -> dict[str, object]:
-    """A finding as JSON."""
+    """A diagnostic as JSON."""
     span = d.span
     place = (
         {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from typing import IO, Any
+from typing import IO
 
 from netspec.diagnostics.errors import UsageError
 
@@ -27,7 +27,7 @@ def prepare() -> None:
         raise UsageError("stdout is closed", "redirect it to a file, or to /dev/null")
 
 
-def _open(stream: Any) -> bool:
+def _open(stream: IO[str] | None) -> bool:
     return stream is not None and not getattr(stream, "closed", False)
 
 
@@ -60,7 +60,7 @@ def put(text: str) -> None:
         raise UsageError(f"stdout cannot be written: {e.strerror or e}") from None
 
 
-def silence(stream: Any) -> None:
+def silence(stream: IO[str]) -> None:
     """Lets what cannot be written any more go nowhere, so that Python does not fail over it at its end."""
     try:
         stream.flush()

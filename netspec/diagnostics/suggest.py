@@ -1,19 +1,10 @@
-"""What was probably meant: by a name of a spec that is written in another way, and by a path that is no step."""
+"""What was probably meant by a name of a spec that is written in another way."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from itertools import islice
-from typing import TYPE_CHECKING
-
-from netspec.diagnostics.errors import MAX_KNOWN
-
-if TYPE_CHECKING:
-    from netspec.ir.graph import Graph
-
-MAX_LISTED = 12
 
 
 def key(text: str) -> str:
@@ -55,37 +46,3 @@ def name(asked: str, known: Mapping[str, Sequence[str]]) -> str | None:
     keys = {key(n): n for n in reversed(list(known))}
     near = get_close_matches(wanted[:80], list(keys), n=1, cutoff=0.7)
     return keys[near[0]] if near else None
-
-
-def step(path: str, graph: Graph) -> str:
-    """A help line for a path at which a graph has no step: the step that is meant, or what there is to name."""
-    paths = (p[:i] for p in islice(graph.nodes, MAX_KNOWN) for i, c in enumerate(p + ".") if c == ".")
-    known = list(dict.fromkeys(islice(paths, 4 * MAX_KNOWN)))
-    same = [p for p in known if key(p) == key(path) and key(p)]
-    if path in graph.outputs:
-        return f"the output '{path}' is the step '{graph.outputs[path].ref.node}'"
-    parts = path.strip(".").split(".")
-    ends = [p for p in known if p.split(".")[-len(parts) :] == parts]
-    called = [s.path for s in graph.scopes.values() if s.block == path and path]
-    if same or ends or called:
-        found = same or ends or called
-        more = f", or {len(found) - 3} more" if len(found) > 3 else ""
-        which = " or ".join(f"'{p}'" for p in found[:3])
-        return (
-            f"the block '{path}' is called as {', '.join(found[:3])}{more}"
-            if found is called
-            else (f"did you mean {which}{more}?")
-        )
-    while parts and ".".join(parts) not in known:
-        parts.pop()
-    above = ".".join(parts)
-    prefix = f"{above}." if above else ""
-    children = list(dict.fromkeys(p[len(prefix) :].split(".")[0] for p in known if p.startswith(prefix)))
-    missing = path[len(prefix) :].split(".")[0]
-    near = get_close_matches(missing, children, n=1, cutoff=0.6) or get_close_matches(path, known, n=1, cutoff=0.6)
-    if near:
-        return f"did you mean '{prefix if near[0] in children else ''}{near[0]}'?"
-    listed = ", ".join(f"{prefix}{c}" for c in children[:MAX_LISTED])
-    if not children:
-        return f"'{above}' is one step, without parts"
-    return f"known: {listed}{', ...' if len(children) > MAX_LISTED else ''}"

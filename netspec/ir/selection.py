@@ -1,11 +1,14 @@
-"""Which steps of a graph a pattern means."""
+"""Which steps of a graph a pattern means, and which one a path that is no step."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from itertools import islice
 
-from netspec.diagnostics.errors import UsageError, did_you_mean
+from netspec.diagnostics import suggest
+from netspec.diagnostics.errors import MAX_KNOWN, UsageError, did_you_mean
 from netspec.ir.graph import Graph, Node
 from netspec.ops import OPS
 
@@ -69,3 +72,40 @@ def _prefixes(path: str) -> list[str]:
 def _has_state(node: Node) -> bool:
     """Whether a node does something else when it is trained."""
     return bool(node.rule.weights or node.rule.stats) or OPS[node.op].only_in_training
+
+
+MAX_LISTED = 12
+
+
+def step_help(path: str, graph: Graph) -> str:
+    """A help line for a path at which a graph has no step: the step that is meant, or what there is to name."""
+    paths = (p[:i] for p in islice(graph.nodes, MAX_KNOWN) for i, c in enumerate(p + ".") if c == ".")
+    known = list(dict.fromkeys(islice(paths, 4 * MAX_KNOWN)))
+    same = [p for p in known if suggest.key(p) == suggest.key(path) and suggest.key(p)]
+    if path in graph.outputs:
+        return f"the output '{path}' is the step '{graph.outputs[path].ref.node}'"
+    parts = path.strip(".").split(".")
+    ends = [p for p in known if p.split(".")[-len(parts) :] == parts]
+    called = [s.path for s in graph.scopes.values() if s.block == path and path]
+    if same or ends or called:
+        found = same or ends or called
+        more = f", or {len(found) - 3} more" if len(found) > 3 else ""
+        which = " or ".join(f"'{p}'" for p in found[:3])
+        return (
+            f"the block '{path}' is called as {', '.join(found[:3])}{more}"
+            if found is called
+            else (f"did you mean {which}{more}?")
+        )
+    while parts and ".".join(parts) not in known:
+        parts.pop()
+    above = ".".join(parts)
+    prefix = f"{above}." if above else ""
+    children = list(dict.fromkeys(p[len(prefix) :].split(".")[0] for p in known if p.startswith(prefix)))
+    missing = path[len(prefix) :].split(".")[0]
+    near = get_close_matches(missing, children, n=1, cutoff=0.6) or get_close_matches(path, known, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean '{prefix if near[0] in children else ''}{near[0]}'?"
+    listed = ", ".join(f"{prefix}{c}" for c in children[:MAX_LISTED])
+    if not children:
+        return f"'{above}' is one step, without parts"
+    return f"known: {listed}{', ...' if len(children) > MAX_LISTED else ''}"
