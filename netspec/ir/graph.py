@@ -225,9 +225,12 @@ class Graph:
                 operands.append(Tensor(seen[ref.node].shapes[ref.out]))
             if edges is not None and edges.in_degree(node.path) != len(node.inputs):
                 raise GraphError(f"{node.path} has edges that are no operands")
-            if node.op not in OPS and lookup(node.op) is None:
+            op = OPS.get(node.op) or lookup(node.op)
+            if op is None:
                 raise GraphError(f"{node.path} has the unknown op {node.op!r}")
-            if lookup(node.op).infer(operands, node.attrs) != node.rule:  # type: ignore[union-attr]
+            if op.arity not in (None, len(operands)):
+                raise GraphError(f"{node.path}: {node.op} takes {op.arity} values, got {len(operands)}")
+            if op.infer(operands, node.attrs) != node.rule:
                 raise GraphError(f"{node.path}: {node.rule} differs from the rule of {node.op}")
             for key, shape, _ in node.tensors():
                 if shared.setdefault(key, shape) != shape:
@@ -245,7 +248,9 @@ class Graph:
         What leaves a scope was made inside or came in; a block with one input does not name what came in.
         """
         held = holders(nodes)
-        for path in held & nodes.keys():
+        for path in held - self.scopes.keys() - {""}:
+            if path not in nodes:
+                raise GraphError(f"nodes lie below {path}, which is no scope")
             if (op := lookup(nodes[path].op)) is None or op.arity is not None:  # a join has its branches below it
                 raise GraphError(f"the node {path} has others below it and is no join")
         for scope in self.scopes.values():

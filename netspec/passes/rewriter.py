@@ -75,6 +75,8 @@ def _inferred(node: Node, operands: Sequence[Tensor]) -> Node:
     op = lookup(node.op)
     if op is None:
         raise GraphError(f"{node.path} has the unknown op {node.op!r}")
+    if op.arity not in (None, len(operands)):
+        raise GraphError(f"{node.path}: '{op.name}' takes {op.arity} value{'s' * (op.arity != 1)}, got {len(operands)}")
     try:
         rule = op.infer(operands, node.attrs)
     except OpError as e:
