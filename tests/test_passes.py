@@ -107,19 +107,17 @@ def test_every_pass_leaves_every_shipped_network_whole(family: str, variant: str
 
 
 SMALL = {
+    "resnet20_cifar": 32,
     "resnet50": 64,
     "mobilenet_v2": 64,
     "densenet121": 64,
     "bn_inception": 96,
     "nasnet_a_mobile": 96,
-    "vgg16_bn": 64,
 }
 
 
 @pytest.mark.parametrize("backend", ["torch", "onnx"])
-@pytest.mark.parametrize(
-    "name", [*sampled(["mobilenet_v2"], 1), *(pytest.param(n, marks=pytest.mark.slow) for n in SMALL)]
-)
+@pytest.mark.parametrize("name", sampled(SMALL, 1))
 def test_folded_networks_compute_the_same(name: str, backend: str) -> None:
     network = netspec.load(name, input=[3, SMALL[name], SMALL[name]])
     folded = network.after(FOLD)
