@@ -6,7 +6,8 @@ import gc
 import importlib
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -159,3 +160,39 @@ def netspec_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..
         return code, printed.out, printed.err
 
     return call
+
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A headless Chromium without a network; `.ci/run` installs it."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    if BROWSER is None:
+        pytest.skip("there is no Chromium; .ci/run installs it")
+    with playwright.sync_playwright() as started:
+        made = started.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield made.new_context(viewport={"width": 1280, "height": 900}, offline=True)
+        made.close()
+
+
+@pytest.fixture(scope="session")
+def tab(browser: Any) -> tuple[Any, list[str]]:
+    """A page, and what its console says wrong; a new one for each test would be a new process each time."""
+    made = browser.new_page()
+    wrong: list[str] = []
+    made.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+    made.on("pageerror", lambda error: wrong.append(str(error)))
+    made.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
+    return made, wrong
+
+
+@pytest.fixture
+def page(tab: tuple[Any, list[str]]) -> Iterator[Any]:
+    """A page that fails the test where its console says anything wrong."""
+    made, wrong = tab
+    wrong.clear()
+    yield made
+    made.goto("about:blank")
+    assert wrong == []

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-from netspec.draw import View, picture
+import netspec
+from netspec.draw import View, draw, picture
 from netspec.ir.graph import Graph
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ROOT = Path(__file__).parent.parent
+NASTY = "net <script>alert(1)</script> \"q\" 'a' & \u7db2\u7d61 </script><!--"
 
 SAID = """(network) => {
   const state = { open: new Set(network.open), unrolled: new Set() };
@@ -51,3 +54,33 @@ def in_picture(graph: Graph, view: View) -> tuple[list[Any], list[Any]]:
     ]
     arrows = [[a.source, a.target, a.label, a.main, a.outof, a.into] for a in drawn.arrows]
     return sorted(boxes), sorted(arrows)
+
+
+@cache
+def graph_of(spec: str | Path) -> Graph:
+    """A network's graph, elaborated once."""
+    return netspec.load(spec).graph
+
+
+@cache
+def page_of(spec: str | Path, view: View) -> bytes:
+    """A network's page, written once."""
+    return draw(graph_of(spec), "html", view)
+
+
+def opened(page: Any, spec: str | Path, folder: Path, part: str = "", view: View | None = None, **asked: Any) -> None:
+    """Draws a network and opens its page, at a part of it."""
+    file = folder / "page.html"
+    file.write_bytes(page_of(spec, view or View(**asked)))
+    page.goto(f"{file.as_uri()}{part}")
+    page.wait_for_selector("body[data-ready=yes]", timeout=120_000)
+
+
+def labels(page: Any) -> set[str]:
+    """What the boxes and frames say."""
+    return set(page.eval_on_selector_all("#view [role=button]", "all => all.map(e => e.getAttribute('aria-label'))"))
+
+
+def box(page: Any, label: str) -> Any:
+    """A box or a frame by what it says."""
+    return page.locator(f'#view [role=button][aria-label="{label}"]')

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import pickle
 import re
-import shlex
 import struct
 import subprocess
 import sys
@@ -19,39 +16,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from netspec_torch.outline import conversion
+from hostile_checkpoints import small, tensors
 from safetensors.numpy import save_file
 
-import netspec
-from netspec.backend import read_checkpoint
-from netspec.cli.main import run
 from netspec.diagnostics.errors import DataError, NetspecError
-from netspec.network import CheckpointWarning, Network
-from netspec.weights.checkpoints.files import states_of
-from netspec.weights.checkpoints.stored import Need
-
-SPEC = """\
-netspec: 1
-name: n
-input: [3, 8, 8]
-body:
-  - c = conv: [8, 3]
-  - bn = batch_norm
-  - flatten
-  - fc = linear: 10
-"""
+from netspec.network import Network
 
 
 @pytest.fixture
 def net(tmp_path: Path) -> Network:
-    (tmp_path / "n.yaml").write_text(SPEC, encoding="utf-8")
-    return netspec.load(tmp_path / "n.yaml")
-
-
-def tensors(header: object, data: bytes = b"") -> bytes:
-    """A safetensors file."""
-    text = header if isinstance(header, bytes) else json.dumps(header).encode()
-    return struct.pack("<Q", len(text)) + text + data
+    return small(tmp_path)
 
 
 def f32(shape: list[int], size: int = 4) -> dict[str, object]:
@@ -88,9 +62,16 @@ def sparse(start: bytes, size: int) -> Callable[[Path], None]:
 
 
 PROTO = b"\x80\x02"
+
+
 LONG = b"\x8a\x05\x00\x00\x00\x00\x02"  # 2^33
+
+
 LAUGHS = b"}q\x00K\x01q\x01" + b"".join(b"h%ch%c\x86q%c" % (i - 1, i - 1, i) for i in range(2, 60)) + b"K\x01s."
+
+
 LEGACY = b"".join(PROTO + part for part in (b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.", b"M\xe9\x03.", b"}.", b"}.", b"]."))
+
 
 FILES: dict[str, tuple[bytes | Callable[[Path], None], str]] = {
     "header of 2^40 bytes.safetensors": (struct.pack("<Q", 2**40) + b"{" + bytes(100), "its header is said to have"),
@@ -138,6 +119,7 @@ FILES: dict[str, tuple[bytes | Callable[[Path], None], str]] = {
     "10 GB.index.json": (sparse(b"{", 10 * 2**30), "is not an index of shards"),
     "10 GB of nothing.npz": (sparse(b"PK\3\4", 10 * 2**30), "its end is missing"),
 }
+
 
 MEASURE = """
 import resource, sys
@@ -231,166 +213,6 @@ def test_pipes_devices_folders_and_locked_files(net: Network, tmp_path: Path) ->
     assert done.returncode == 2 and "pipe" in done.stderr
 
 
-# Pickles
-
-
-@pytest.mark.parametrize(
-    "value, name",
-    [
-        ({"args": argparse.Namespace(lr=1), "model": {"a": torch.zeros(1)}}, "argparse.Namespace"),
-        (torch.nn.Linear(2, 2), "torch.nn.modules.linear.Linear"),
-        ({"best": np.float64(3), "a": torch.zeros(1)}, r"numpy\S+scalar"),
-        ({"a": np.zeros(3)}, r"numpy\S+_reconstruct"),
-        ({"path": Path("a"), "a": torch.zeros(1)}, r"pathlib\S*Path"),
-    ],
-)
-@pytest.mark.parametrize("old", [False, True], ids=["zip", "before 1.6"])
-def test_a_class_in_a_pickle_is_named_and_how_to_save_again(
-    net: Network, value: object, name: str, old: bool, tmp_path: Path
-) -> None:
-    torch.save(value, tmp_path / "w.pth", _use_new_zipfile_serialization=not old)
-    with pytest.raises(DataError, match=f"holds the class {name}") as info:
-        net.arrays(weights=tmp_path / "w.pth")
-    assert "torch.save(model.state_dict()" in info.value.help
-    before, trusting, line = info.value.help.partition("; if you trust the file, of which this runs the code:\n")
-    assert "weights_only=False" not in before and ("weights_only=False" in line) == bool(trusting)
-
-
-def state() -> dict[str, torch.Tensor]:
-    return {f"{layer}.{t}": torch.ones(2) for layer in "abcd" for t in ("weight", "bias")}
-
-
-ODD = argparse.Namespace(lr=1)
-CONVERTED: dict[str, tuple[object, str]] = {
-    "model": ({"model": state(), "args": ODD}, "['model'], "),
-    "after": ({"args": ODD, "epoch": 3, "net": {"state_dict": state()}}, "['net']['state_dict'], "),
-    "optimizer": (
-        {
-            "args": ODD,
-            "model": torch.nn.Linear(9, 9).state_dict(),
-            "optimizer": {
-                "state": {
-                    i: {"step": torch.tensor(1.0), "exp_avg": torch.ones(9), "exp_avg_sq": torch.ones(9)}
-                    for i in range(4)
-                }
-            },
-        },
-        "['model'], ",
-    ),
-    "average": (
-        {"model": state(), "args": ODD, "ema": {"module": {**state(), "n": torch.tensor(3)}}},
-        "{'model': d['model'], 'ema.module': d['ema']['module']}",
-    ),
-    "beside": ({**state(), "args": ODD}, "if torch.is_tensor(v)}, "),
-    "inside": ({"model": {**state(), "a._extra_state": ODD}}, "if torch.is_tensor(v)}, "),
-    "module": (torch.nn.Linear(2, 2), ".state_dict(), "),
-    "module in it": ({"model": torch.nn.Sequential(torch.nn.Linear(2, 2)), "epoch": 3}, "['model'].state_dict()"),
-    "parameters": ({"params": torch.nn.ParameterDict({"a": torch.ones(2)}).state_dict(), "args": ODD}, "['params']"),
-}
-
-
-def conversions(folder: Path, net: Network, protocol: int, old: bool) -> dict[str, str]:
-    """The code that is printed for each."""
-    found = {}
-    for name, (value, wanted) in CONVERTED.items():
-        torch.save(value, folder / f"{name}.pth", pickle_protocol=protocol, _use_new_zipfile_serialization=not old)
-        with pytest.raises(DataError) as info:
-            net.arrays(weights=folder / f"{name}.pth")
-        command, option, found[name] = shlex.split(info.value.help.splitlines()[-1])
-        assert (command, option) == ("python", "-c") and wanted in found[name], found[name]
-    return found
-
-
-@pytest.mark.parametrize("protocol", [pytest.param(n, marks=pytest.mark.slow) for n in (2, 4)])
-def test_the_line_that_is_printed_for_a_trusted_file_takes_its_tensors_out(
-    net: Network, protocol: int, tmp_path: Path
-) -> None:
-    codes = conversions(tmp_path, net, protocol, protocol == 2)
-    lines = [
-        f"{code}\nimport os; os.replace('weights.pth', {str(tmp_path / f'{name}.new')!r})"
-        for name, code in codes.items()
-    ]
-    subprocess.run([sys.executable, "-c", "\n".join(lines)], cwd=tmp_path, check=True)
-    for name in CONVERTED:
-        os.replace(tmp_path / f"{name}.new", tmp_path / "new.pth")
-        states = states_of(tmp_path / "new.pth", Need(), read_checkpoint)
-        assert len(states) == 1 + (name == "average") and states[0].tensors, name
-        if name in ("model", "beside", "inside", "average"):
-            assert dict(states[0].tensors).keys() == state().keys(), name
-
-
-def test_no_line_has_words_of_a_file_that_a_shell_would_read(net: Network, tmp_path: Path) -> None:
-    for key in ("a'b", 'a"; rm x; "', "$(touch x)", "`x`", "a\nb", "k" * 100, "\u202e"):
-        torch.save({key: state(), "args": ODD}, tmp_path / "w.pth")
-        with pytest.raises(DataError) as info:
-            net.arrays(weights=tmp_path / "w.pth")
-        assert key not in info.value.help and "weights_only" not in info.value.help
-    torch.save({"model": state(), "args": ODD}, tmp_path / "it's $HOME.pth")
-    with pytest.raises(DataError) as info:
-        net.arrays(weights=tmp_path / "it's $HOME.pth")
-    assert "torch.load('FILE', " in info.value.help and "HOME" not in info.value.help
-
-
-def test_no_instructions_of_a_pickle_break_its_outline(tmp_path: Path) -> None:
-    """Whatever they are, there is a line or none, after as many steps as there are instructions."""
-    rng = np.random.default_rng(0)
-    whole = pickle.dumps({"model": {"a": 1, "b": [2, (3, 4)]}, "args": ODD}, 2)
-    for _ in range(200):
-        data = bytearray(whole)
-        for at in rng.integers(0, len(data), rng.integers(1, 6)):
-            data[at] = rng.choice([*b"(}])tuseab02.NRQqhrjX", rng.integers(256)])
-        conversion(tmp_path, bytes(data), 10_000)
-    assert conversion(tmp_path, b"(" * 10_000 + b"}" * 10_000 + b"(t" * 10_000 + b".", 10**6) == ""
-    loop = b"}q\0X\1\0\0\0ah\0s."
-    assert conversion(tmp_path, loop, 100) == ""
-
-
-def test_pickles_of_other_protocols_and_scripts(net: Network, tmp_path: Path) -> None:
-    state = {k: torch.from_numpy(v) for k, v in net.arrays(seed=1).items()}
-    for protocol in (2, 3, 4, 5):
-        torch.save(state, tmp_path / "w.pth", pickle_protocol=protocol)
-        try:
-            found = net.arrays(weights=tmp_path / "w.pth")
-        except DataError as e:
-            assert protocol > 3 and "torch.save(model.state_dict()" in e.help, protocol
-        else:
-            assert all(np.array_equal(found[k], state[k].numpy()) for k in state)
-    torch.jit.script(torch.nn.Linear(2, 2)).save(str(tmp_path / "s.pt"))  # type: ignore[no-untyped-call]
-    with pytest.raises(DataError, match="a scripted model"):
-        net.arrays(weights=tmp_path / "s.pt")
-    with (tmp_path / "p.pkl").open("wb") as f:
-        pickle.dump({"a": 1}, f, 2)
-    with pytest.raises(DataError):
-        net.arrays(weights=tmp_path / "p.pkl")
-
-
-def test_what_is_shared_expanded_or_of_other_types(net: Network, tmp_path: Path) -> None:
-    """Views, expanded and transposed tensors, parameters, and both byte orders."""
-    arrays = net.arrays(seed=1)
-    state = {k: torch.from_numpy(v) for k, v in arrays.items()}
-    state["bn.weight"] = torch.ones(1).expand(8)
-    state["fc.weight"] = torch.from_numpy(arrays["fc.weight"].T.copy()).T
-    state["c.bias"] = torch.nn.Parameter(torch.cat([torch.zeros(3), state["c.bias"]])[3:])
-    for old in (False, True):
-        torch.save(state, tmp_path / "w.pth", _use_new_zipfile_serialization=not old)
-        found = net.arrays(weights=tmp_path / "w.pth")
-        assert all(np.array_equal(found[k], state[k].detach().numpy()) for k in state)
-    np.savez(tmp_path / "w.npz", **{k: np.asfortranarray(v.astype(">f8")) for k, v in arrays.items()})
-    found = net.arrays(weights=tmp_path / "w.npz")
-    assert all(np.array_equal(found[k], v) and found[k].dtype == np.float32 for k, v in arrays.items())
-
-
-def test_a_pth_of_the_other_byte_order_is_refused(net: Network, tmp_path: Path) -> None:
-    """PyTorch does not swap the bytes of a file that it maps."""
-    torch.save({k: torch.from_numpy(v) for k, v in net.arrays(seed=1).items()}, tmp_path / "w.pth")
-    other = "little" if sys.byteorder == "big" else "big"
-    with zipfile.ZipFile(tmp_path / "w.pth") as old, zipfile.ZipFile(tmp_path / "v.pth", "w") as new:
-        for part in old.infolist():
-            new.writestr(part.filename, other if part.filename.endswith("byteorder") else old.read(part))
-    with pytest.raises(DataError, match="the other order of bytes"):
-        net.arrays(weights=tmp_path / "v.pth")
-
-
 def test_what_was_read_does_not_change_with_the_file(net: Network, tmp_path: Path) -> None:
     for suffix, write in (
         (".pth", lambda a, p: torch.save({k: torch.from_numpy(v) for k, v in a.items()}, p)),
@@ -404,93 +226,3 @@ def test_what_was_read_does_not_change_with_the_file(net: Network, tmp_path: Pat
         with path.open("r+b") as f:
             f.write(bytes(len(data)))
         assert all(np.array_equal(found[k], v) for k, v in net.arrays(seed=1).items()), suffix
-
-
-def test_float8_tensors_are_what_torch_has(tmp_path: Path) -> None:
-    from safetensors.torch import save_file as save_torch
-
-    codes = torch.arange(256, dtype=torch.uint8)
-    kinds = {"e4m3": torch.float8_e4m3fn, "e5m2": torch.float8_e5m2}
-    save_torch({k: codes.clone().view(t) for k, t in kinds.items()}, tmp_path / "w.safetensors")
-    (state,) = states_of(tmp_path / "w.safetensors", Need(), read_checkpoint)
-    for key, kind in kinds.items():
-        np.testing.assert_array_equal(state.tensors[key].read(), codes.view(kind).float().numpy())
-
-
-def test_types_that_are_no_weights(net: Network, tmp_path: Path) -> None:
-    rest = {k: v for k, v in net.arrays().items() if k != "bn.weight"}
-    for dtype in ("F8_E8M0", "I8", "BOOL", "U8"):
-        header = {k: {"dtype": "F32", "shape": list(v.shape), "data_offsets": [0, 0]} for k, v in rest.items()}
-        header["bn.weight"] = {"dtype": dtype, "shape": [8], "data_offsets": [0, 0]}
-        data, at = b"", 0
-        for key, entry in header.items():
-            part = rest[key].tobytes() if key in rest else bytes(8)
-            entry["data_offsets"], at = [at, at + len(part)], at + len(part)
-            data += part
-        (tmp_path / "w.safetensors").write_bytes(tensors(header, data))
-        with pytest.raises(DataError, match=r"bn\.weight: \w+ in the file, a network's weights are float|read"):
-            net.arrays(weights=tmp_path / "w.safetensors")
-
-
-# Values
-
-
-@pytest.mark.parametrize(
-    "key, value, message",
-    [
-        ("fc.weight", np.nan, "NaN in fc.weight"),
-        ("bn.running_mean", np.inf, "infinite values in bn.running_mean"),
-        ("c.bias", -np.inf, "infinite values in c.bias"),
-        ("bn.running_var", -0.5, "negative variances in bn.running_var"),
-    ],
-)
-@pytest.mark.parametrize("suffix", [".npz", ".pth", ".safetensors"])
-def test_values_that_are_no_weights_are_warned_of(
-    net: Network, key: str, value: float, message: str, suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arrays = net.arrays(seed=1)
-    arrays[key].flat[3] = value
-    path = tmp_path / f"w{suffix}"
-    if suffix == ".npz":
-        np.savez(path, **arrays)
-    elif suffix == ".pth":
-        torch.save({k: torch.from_numpy(v) for k, v in arrays.items()}, path)
-    else:
-        save_file(arrays, path)
-    with pytest.warns(CheckpointWarning, match=f"the checkpoint has {message}"):
-        net.arrays(weights=path)
-    if (key, suffix) == ("fc.weight", ".npz"):
-        line = ["compile", str(tmp_path / "n.yaml"), "--to", "onnx", "--weights", str(path)]
-        assert run([*line, "-o", str(tmp_path / "loose.onnx")]) == 0
-        assert f"warning[NS604]: the checkpoint has {message}" in capsys.readouterr().err
-        assert run([*line, "-o", str(tmp_path / "strict.onnx"), "--strict"]) == 1
-        assert f"error[NS604]: the checkpoint has {message}" in capsys.readouterr().err
-        assert not (tmp_path / "strict.onnx").exists()
-
-
-def test_the_first_tensors_are_named(tmp_path: Path) -> None:
-    net = netspec.load("resnet18")
-    np.savez(
-        tmp_path / "w.npz", **{k: np.full_like(v, np.nan) if "bn.running" in k else v for k, v in net.arrays().items()}
-    )
-    with pytest.warns(CheckpointWarning, match=r"NaN in conv1\.bn\.running_mean, .*, and 35 more$"):
-        net.arrays(weights=tmp_path / "w.npz")
-
-
-@pytest.mark.parametrize("suffix", [".npz", ".pth", ".safetensors"])
-def test_a_double_beyond_single_is_an_error(net: Network, suffix: str, tmp_path: Path) -> None:
-    arrays = {k: v.astype(np.float64) for k, v in net.arrays(seed=1).items()}
-    path = tmp_path / f"w{suffix}"
-    for value, wrong in ((1e39, True), (-1e300, True), (3.4e38, False), (1e-300, False)):
-        arrays["fc.bias"][2] = value
-        if suffix == ".npz":
-            np.savez(path, **arrays)
-        elif suffix == ".pth":
-            torch.save({k: torch.from_numpy(v) for k, v in arrays.items()}, path)
-        else:
-            save_file(arrays, path)
-        if wrong:
-            with pytest.raises(DataError, match="fc.bias has float64 values beyond float32"):
-                net.arrays(weights=path)
-        else:
-            assert net.arrays(weights=path)["fc.bias"][2] == np.float32(value)

@@ -4,31 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import sampled
+from cli_harness import TINY
 
 import netspec.cli.main
 from netspec.cli.main import COMMANDS, run
-
-TINY = """\
-netspec: 1
-name: tiny
-params: {classes: 10}
-variants: {tiny: {}, wide: {classes: 20}}
-input: [3, 32, 32]
-body:
-  - conv: [8, 3]
-  - relu
-  - global_avg_pool
-  - flatten
-  - linear: =classes
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -247,115 +231,11 @@ def test_schema_is_a_schema(netspec_) -> None:
     jsonschema.Draft202012Validator.check_schema(json.loads(netspec_("schema").out))
 
 
-def process(*args: str, **options) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "netspec", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
-    )
-
-
-def test_reader_that_leaves_is_no_mistake() -> None:
-    """`netspec summary ... | head -1`."""
-    child = process("summary", "densenet264", "-f", "json")
-    assert child.stdout is not None and child.stderr is not None
-    child.stdout.readline()
-    child.stdout.close()
-    assert (child.stderr.read(), child.wait()) == (b"", 0)
-    child.stderr.close()
-
-
-def test_stdout_that_holds_ascii_only(folder: Path) -> None:
-    (folder / "tiny.yaml").write_text(TINY + "title: Gr\u00f6\u00dfe \u7db2\n", encoding="utf-8")
-    out, err = process("summary", "tiny.yaml", env={**os.environ, "PYTHONIOENCODING": "ascii"}).communicate()
-    assert out.startswith(b"Gr\\xf6\\xdfe \\u7db2") and err == b""
-
-
-@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-def test_ctrl_c(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def interrupted(*args: object) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
-
-    monkeypatch.setattr("netspec.cli.request.read_document", interrupted)
-    # A job that a shell started in the background ignores SIGINT.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        assert run(["summary", "tiny.yaml"]) == 130
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert capsys.readouterr().err.strip() == "stopped"
-
-
-def test_bug_says_what_to_report(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def broken(*args: object) -> None:
-        raise KeyError("surprise")
-
-    monkeypatch.setattr("netspec.cli.request.read_document", broken)
-    assert run(["summary", "tiny.yaml"]) == 4
-    err = capsys.readouterr().err
-    assert "a bug of netspec: KeyError" in err and "report" in err and "Traceback" not in err
-
-
 def test_missing_backend_library_is_3(monkeypatch: pytest.MonkeyPatch, netspec_) -> None:
     monkeypatch.setitem(sys.modules, "pygraphviz", None)
     said = netspec_("draw", "tiny.yaml")
     assert said.code == 3 and "pip install" in said.err
     assert netspec.cli.main.run(["draw", "tiny.yaml", "-f", "dot", "-o", "t.dot", "-q"]) == 0
-
-
-CLOSED = {
-    "summary": ["summary", "tiny.yaml"],
-    "wrong": ["summary", "wrong.yaml"],
-    "check": ["check", "tiny.yaml"],
-    "check wrong": ["check", "wrong.yaml"],
-    "list": ["list", "ops"],
-    "explain": ["explain", "NS402"],
-    "draw": ["draw", "tiny.yaml", "-f", "dot", "-o", "-"],
-    "json": ["compile", "tiny.yaml", "--to", "json", "-o", "-"],
-    "onnx": ["compile", "tiny.yaml", "--to", "onnx"],
-    "schema": ["schema"],
-    "help": ["--help"],
-    "usage": ["sumary"],
-    "run": ["run", "tiny.yaml", "--repeat", "1"],
-    "plot": ["plot", "macs", "tiny.yaml", "-o", "-"],
-    "help of a command": ["check", "--help"],
-    "new": ["new", "block", "ghost"],
-    "version": ["--version"],
-}
-QUICK = ("summary", "check wrong")
-REDIRECTS = (">&-", ">&- 2>&-", "<&-", "2>&-", ">/dev/full", "2>/dev/full", "> >(exec true)", "2> >(exec true)")
-RIGHT = {"wrong": 1, "check wrong": 1, "usage": 2}
-
-
-@pytest.mark.skipif(os.name != "posix", reason="streams are closed by a shell")
-@pytest.mark.parametrize("which", [w if w in QUICK else pytest.param(w, marks=pytest.mark.slow) for w in CLOSED])
-def test_streams_that_cannot_be_written(folder: Path, which: str) -> None:
-    """A closed stdout is a message and exit code 2, a closed or full stderr changes nothing, `| head` is no mistake."""
-    (folder / "wrong.yaml").write_text(TINY.replace("relu", "rleu"))
-    writes = which not in ("wrong", "check", "check wrong", "onnx", "usage", "new")
-    right = RIGHT.get(which, 0)
-
-    def shell(redirect: str) -> tuple[int, str]:
-        command = ["bash", "-c", f'exec "$0" -m netspec "$@" {redirect}', sys.executable, *CLOSED[which]]
-        done = subprocess.run(command, capture_output=True, text=True)
-        (folder / "ghost.yaml").unlink(missing_ok=True)
-        assert "Exception" not in done.stderr and "a bug of" not in done.stderr, done.stderr
-        return done.returncode, done.stderr
-
-    first = 1 if which == "check wrong" else 0  # the quick tests share them: those of stderr for what ends in an error
-    for redirect in sampled((*REDIRECTS[first:], *REDIRECTS[:first]), 2):
-        code, err = shell(redirect)
-        if ">&-" in redirect.split():
-            assert code == 2 and ("stdout is closed" in err) == (redirect == ">&-"), redirect
-        elif redirect == ">/dev/full":
-            assert code == (2 if writes else right) and (not writes or "No space left" in err)
-        else:
-            assert code == right, redirect
-
-
-def test_files_do_not_take_the_place_of_closed_streams(folder: Path) -> None:
-    """A file opened where stderr was closed would have its number, and get what libraries print there."""
-    command = f'exec "{sys.executable}" -m netspec compile tiny.yaml --to json -o t.json 2>&- <&-'
-    assert subprocess.run(["bash", "-c", command], stdout=subprocess.PIPE).returncode == 0
-    assert json.loads((folder / "t.json").read_text())["name"] == "tiny"
 
 
 class Half:

@@ -164,6 +164,7 @@ def test_a_text_that_graphviz_breaks_is_no_arrow(tmp_path: Path) -> None:
         assert draw(netspec.load(tmp_path / "t.yaml").graph, "svg", view)
 
 
+@pytest.mark.slow
 def test_a_png_that_was_made_smaller_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Cairo's images have 32,767 pixels at most each way."""
     pytest.importorskip("pygraphviz")

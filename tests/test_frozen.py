@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from conformance import EACH_OP, Reference, Shapes, arrays_of, one_op
+from conftest import sampled
 from torch import nn
 
 import netspec
@@ -148,7 +149,7 @@ CASES_OF_NETWORKS = [
 
 
 @pytest.mark.parametrize(
-    "text, freeze, prefixes", CASES_OF_NETWORKS, ids=lambda v: "-".join(v) if isinstance(v, list) else ""
+    "text, freeze, prefixes", sampled(CASES_OF_NETWORKS, 4), ids=lambda v: "-".join(v) if isinstance(v, list) else ""
 )
 def test_training_moves_all_but_the_frozen_steps(
     load: Any, text: str, freeze: list[str], prefixes: tuple[str, ...] | None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import sys
@@ -13,110 +12,15 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx.inliner
-import onnxruntime as ort
 import pytest
 from conftest import agreement
+from onnx_harness import HEAD, NESTED, SEVERAL, SHARED, SPECS, emit, load, noise, ort_run, shapes
 
 import netspec
 from netspec.backend import Options, get
-from netspec.diagnostics.errors import DataError, UsageError
+from netspec.diagnostics.errors import DataError
 from netspec.ir.graph import Graph
 from netspec.weights.initialise import draw, initialise
-
-ONNX = get("onnx")
-HEAD = "netspec: 1\nname: net\ntitle: A net of the tests\ninput: [4, 12, 12]\nuse: [blocks/common]\n"
-
-NESTED = """\
-blocks:
-  unit:
-    doc: A convolution, normalised
-    params: {width: int, act: {type: block, default: relu}}
-    body:
-      - conv_bn: [=width, 3]
-      - act
-  stage:
-    params: {width: int, n: int}
-    body:
-      - add:
-          main:
-            - unit: =width
-              repeat: n
-          side: [conv: [=width, 1]]
-body:
-  - a = stage: [6, 2]
-  - b = stage: [6, 2]
-  - c = stage: [6, 3]
-  - d = unit: {width: 5, act: {leaky_relu: 0.1}}
-  - e = unit: 5
-"""
-SHARED = """\
-blocks:
-  unit:
-    body: [conv: {out: 4, kernel: 3, pad: 1, bias: false}, batch_norm, relu]
-body:
-  - one = unit
-  - two = unit:
-    share: one
-  - three = unit:
-    share: {of: one, own: [batch_norm]}
-  - loop = unit:
-    repeat: 3
-    share: true
-  - last = conv: [4, 1]
-  - again = conv: [4, 1]
-    share: last
-"""
-SEVERAL = """\
-blocks:
-  cell:
-    inputs: [cur, prev]
-    outputs: [new, cur]
-    body:
-      - new = add:
-          a: {from: cur, do: [conv: {out: 4, kernel: 3, pad: 1}, relu]}
-          b: {from: prev, do: [conv: [4, 1]]}
-  pair:
-    outputs: [left, right]
-    body:
-      - s = split: {parts: [1, 3]}
-      - left = conv: [4, 1]
-        from: s.0
-      - right = conv: [4, 1]
-        from: s.1
-body:
-  - p = pair
-  - cells = cell:
-    repeat: 3
-  - join = concat:
-    from: [cells.new, cells.cur]
-  - gate = mul:
-      main: []
-      gate: [global_avg_pool, conv: [8, 1], sigmoid]
-  - head = tee: [flatten, linear: 3]
-outputs: {map: gate, join: head, same: gate, scores: head, x0: input}
-"""
-RECURSIVE = """\
-blocks:
-  fractal:
-    params: {depth: int}
-    body:
-      - mean:
-          short: [conv: {out: 4, kernel: 3, pad: 1}]
-          long:
-            do:
-              - fractal: =depth - 1
-                repeat: 2
-            only_if: depth > 1
-body:
-  - fractal: 4
-"""
-SPECS = {"nested": NESTED, "shared": SHARED, "several": SEVERAL, "recursive": RECURSIVE}
-
-
-def load(folder: Path, text: str, head: str = HEAD) -> Graph:
-    path = folder / "net.yaml"
-    path.write_text(head + text, encoding="utf-8")
-    return netspec.load(path).inference
 
 
 @pytest.fixture(params=SPECS)
@@ -124,27 +28,7 @@ def graph(request: pytest.FixtureRequest, tmp_path: Path) -> Graph:
     return load(tmp_path, SPECS[request.param])
 
 
-def emit(graph: Graph, folder: Path, name: str = "net.onnx", **options: Any) -> onnx.ModelProto:
-    ONNX.emit(graph, draw(graph, 1), folder / name, Options(**options))
-    return onnx.load(folder / name)
-
-
-def ort_run(path: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    return dict(zip([o.name for o in session.get_outputs()], session.run(None, inputs), strict=True))
-
-
-def noise(*shape: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal(shape, np.float32)
-
-
-def shapes(values: Any) -> dict[str, tuple[int | str, ...]]:
-    return {v.name: tuple(d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim) for v in values}
-
-
 # Structure
-
-
 def test_initialisers_are_the_state_dict(graph: Graph, tmp_path: Path) -> None:
     arrays = draw(graph, 1)
     for functions in ("keep", "inline"):
@@ -349,19 +233,19 @@ def test_several_inputs_with_their_own_leading_sizes(tmp_path: Path) -> None:
     assert {name: value.shape for name, value in out.items()} == {"a": (2, 2, 12, 12), "b": (9, 3)}
 
 
-def test_the_same_network_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_the_same_network_gives_the_same_bytes(folder: Path) -> None:
     program = (
         "import sys, netspec; from netspec.weights.initialise import initialise\nfrom pathlib import Path\n"
         "from netspec.backend import get, Options\ng = netspec.load(sys.argv[1]).inference\n"
         "get('onnx').emit(g, initialise(g, 3), Path(sys.argv[2]), Options())\n"
     )
-    (tmp_path / "net.yaml").write_text(HEAD + NESTED, encoding="utf-8")
+    (folder / "net.yaml").write_text(HEAD + NESTED, encoding="utf-8")
     # Another process, because sets of strings are in another order there.
     command = [sys.executable, "-c", program, "net.yaml", "1.onnx"]
-    subprocess.run(command, cwd=tmp_path, check=True, env=os.environ | {"PYTHONHASHSEED": "1"})
-    graph = netspec.load(tmp_path / "net.yaml").inference
-    get("onnx").emit(graph, initialise(graph, 3), tmp_path / "2.onnx", Options())
-    assert (tmp_path / "1.onnx").read_bytes() == (tmp_path / "2.onnx").read_bytes()
+    subprocess.run(command, cwd=folder, check=True, env=os.environ | {"PYTHONHASHSEED": "1"})
+    graph = netspec.load("net.yaml").inference
+    get("onnx").emit(graph, initialise(graph, 3), folder / "2.onnx", Options())
+    assert (folder / "1.onnx").read_bytes() == (folder / "2.onnx").read_bytes()
 
 
 def test_the_file_is_the_model(graph: Graph, tmp_path: Path) -> None:
@@ -369,123 +253,3 @@ def test_the_file_is_the_model(graph: Graph, tmp_path: Path) -> None:
     from netspec_onnx.build_model import build_model
 
     assert emit(graph, tmp_path) == build_model(graph, draw(graph, 1), Options())
-
-
-# Options
-
-
-KNOWN = onnx.defs.onnx_opset_version()
-"""21 in the oldest onnx that is allowed."""
-
-
-@pytest.mark.parametrize("opset", range(18, min(KNOWN, 23) + 1))
-def test_an_opset_that_is_asked_for(tmp_path: Path, opset: int) -> None:
-    graph = load(tmp_path, NESTED)
-    model = emit(graph, tmp_path, opset=opset)
-    assert {o.version for o in model.opset_import if not o.domain} == {opset}
-    assert {o.version for f in model.functions for o in f.opset_import if not o.domain} == {opset}
-    onnx.checker.check_model(str(tmp_path / "net.onnx"), full_check=True)
-    x = {"input": noise(2, 4, 12, 12)}
-    agreement(ort_run(tmp_path / "net.onnx", x), ONNX.run(graph, draw(graph, 1), x).outputs)
-
-
-def test_the_versions_are_said(tmp_path: Path) -> None:
-    """Metadata of nodes came with IR version 10; opset 21 needs 10 and opset 23 needs 11 by ONNX's own table."""
-    graph = load(tmp_path, NESTED)
-    assert ONNX.note(graph, Options()) == "opset 18, IR version 10"
-    assert ONNX.note(graph, Options(opset=21)) == "opset 21, IR version 10"
-    if KNOWN >= 23:
-        assert ONNX.note(graph, Options(opset=23)) == "opset 23, IR version 11"
-    gelu = load(tmp_path, "body: [conv: [2, 1], gelu]\n")
-    assert ONNX.note(gelu, Options()) == "opset 20, IR version 10"
-
-
-@pytest.mark.parametrize(
-    "options, message",
-    [
-        ({"opset": 17}, "needs opset 18, not 17"),
-        ({"opset": 999}, "knows opsets up to"),
-        ({"training": True}, "written for inference"),
-        ({"dtype": "int8"}, "float32 or float16, not int8"),
-    ],
-)
-def test_options_that_cannot_be_followed_are_usage_errors(tmp_path: Path, options: Any, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        emit(load(tmp_path, NESTED), tmp_path, **options)
-    assert os.listdir(tmp_path) == ["net.yaml"]
-
-
-def test_half_precision_halves_the_file_and_keeps_the_outputs(graph: Graph, tmp_path: Path) -> None:
-    single, half = emit(graph, tmp_path, "single.onnx"), emit(graph, tmp_path, "half.onnx", dtype="float16")
-    assert {t.data_type for t in half.graph.initializer} == {onnx.TensorProto.FLOAT16}
-    assert [2 * len(t.raw_data) for t in half.graph.initializer] == [len(t.raw_data) for t in single.graph.initializer]
-    onnx.checker.check_model(str(tmp_path / "half.onnx"), full_check=True)
-    x = noise(2, 4, 12, 12)
-    wanted = ort_run(tmp_path / "single.onnx", {"input": x})
-    found = ort_run(tmp_path / "half.onnx", {"input": x.astype(np.float16)})
-    for name, value in wanted.items():
-        assert found[name].dtype == np.float16
-        assert np.abs(found[name] - value).max() <= 1e-2 * np.abs(value).max()
-
-
-def test_a_weight_beyond_half_precision_is_refused(tmp_path: Path) -> None:
-    graph = load(tmp_path, "body: [conv: [2, 1]]\n")
-    arrays = draw(graph)
-    arrays["conv.bias"][0] = 1e5
-    with pytest.raises(DataError, match="'conv.bias' holds numbers beyond"):
-        ONNX.emit(graph, arrays, tmp_path / "net.onnx", Options(dtype="float16"))
-    assert os.listdir(tmp_path) == ["net.yaml"]
-
-
-def test_weights_beside_the_model(graph: Graph, tmp_path: Path) -> None:
-    whole = emit(graph, tmp_path, "whole.onnx")
-    (tmp_path / "apart").mkdir()
-    path = tmp_path / "apart" / "net.onnx"
-    written = ONNX.emit(graph, draw(graph, 1), path, Options(external_data=True))
-    data = written[1]
-    digest = hashlib.sha256(data.read_bytes()).hexdigest()
-    assert written == [path, path.with_name(f"net.onnx.{digest[:12]}.data")]
-    assert set(os.listdir(path.parent)) == {"net.onnx", data.name}
-    bare = onnx.load(path, load_external_data=False)
-    assert not any(t.raw_data for t in bare.graph.initializer)
-    assert data.stat().st_size == sum(len(t.raw_data) for t in whole.graph.initializer)
-    onnx.checker.check_model(str(path), full_check=True)
-    loaded = onnx.load(path)
-    for mine, theirs in zip(loaded.graph.initializer, whole.graph.initializer, strict=True):
-        assert np.array_equal(onnx.numpy_helper.to_array(mine), onnx.numpy_helper.to_array(theirs))
-    x = {"input": noise(2, 4, 12, 12)}
-    agreement(ort_run(path, x), ort_run(tmp_path / "whole.onnx", x))
-
-
-def test_more_weights_than_a_message_holds_go_beside_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    graph = load(tmp_path, NESTED)
-    wanted = ONNX.run(graph, draw(graph, 1), {"input": noise(2, 4, 12, 12)}).outputs
-    monkeypatch.setattr("netspec_onnx.write.LIMIT", 1000)
-    monkeypatch.setattr("netspec_onnx.runtime.LIMIT", 1000)
-    assert len(ONNX.emit(graph, draw(graph, 1), tmp_path / "net.onnx", Options())) == 2
-    agreement(ONNX.run_file(tmp_path / "net.onnx", {"input": noise(2, 4, 12, 12)}).outputs, wanted)
-    agreement(ONNX.run(graph, draw(graph, 1), {"input": noise(2, 4, 12, 12)}).outputs, wanted)
-    with pytest.raises(UsageError, match="do not fit into one file"):
-        ONNX.emit(graph, draw(graph, 1), tmp_path / "one.onnx", Options(external_data=False))
-
-
-@pytest.mark.parametrize("external", [True, False])
-def test_a_failure_leaves_the_old_model(tmp_path: Path, external: bool) -> None:
-    """The last weight is missing: everything before it is on its way to the disk by then."""
-    graph = load(tmp_path, NESTED)
-    emit(graph, tmp_path, external_data=external)
-    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
-    arrays = draw(graph, 2)
-    arrays.popitem()
-    with pytest.raises(DataError, match="is missing"):
-        ONNX.emit(graph, arrays, tmp_path / "net.onnx", Options(external_data=external))
-    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
-
-
-def test_an_op_without_a_row_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from netspec_onnx.lowering import ROWS
-
-    monkeypatch.delitem(ROWS, "relu")
-    with pytest.raises(DataError, match=r"no row for 'relu' \(relu\)") as info:
-        emit(load(tmp_path, "body: [conv: [2, 1], relu]\n"), tmp_path)
-    assert info.value.code == "NS601"

@@ -237,7 +237,9 @@ def test_an_error_in_our_own_modules_stays_a_bug() -> None:
             from netspec.optional import nothing  # type: ignore[attr-defined]  # noqa: F401
 
 
-@pytest.mark.parametrize("more, files", [([], {"x.py", "x.safetensors"}), (["--no-weights"], {"x.py"})])
+@pytest.mark.parametrize(
+    "more, files", [([], {"x.py", "x.safetensors"}), pytest.param(["--no-weights"], {"x.py"}, marks=pytest.mark.slow)]
+)
 def test_the_source_is_written_without_torch_and_its_weights_load_with_it(
     folder: Path, tmp_path: Path, more: list[str], files: set[str]
 ) -> None:
