@@ -9,16 +9,18 @@ from netspec.diagnostics.errors import Frame, SemanticError, Span, did_you_mean,
 from netspec.elaborate.arguments import Slot, collect
 from netspec.elaborate.budget import WORK_OF_CALL
 from netspec.elaborate.context import Call, Context
-from netspec.elaborate.interface import input_names, input_places, output_values
+from netspec.elaborate.interface import input_names, input_places, input_values, output_values
 from netspec.elaborate.parameters import lets, parameters, replace_default, shown
 from netspec.elaborate.places import Site, Where, join
-from netspec.elaborate.state import Elaboration
+from netspec.elaborate.rewritten import Fragment, variant_passes
 from netspec.elaborate.symbols import ERROR, CallFrame, DependsOnError, Result, Symbol, SymbolTable, Tensors
 from netspec.elaborate.values import Env
 from netspec.expressions.arithmetic import weight
 from netspec.expressions.identifiers import clipped
 from netspec.ir.graph import Ref
-from netspec.syntax.reader import Document, lineage
+from netspec.passes import of_stage
+from netspec.passes.base import Pass, Stage
+from netspec.syntax.reader import Document, Variant, lineage
 from netspec.syntax.step_reader import BlockDecl, ParamDecl, Step
 from netspec.syntax.tree import Scalar, Tree
 
@@ -145,30 +147,49 @@ def network(doc: Document, call: Call) -> Result:
     frame.inputs = {n: Tensors((entering.refs[i],)) if entering.ok else ERROR for i, n in enumerate(declared)}
     symbols = SymbolTable(entries=_input_symbols(frame, where, input_places(doc)))
     variant, until = arguments.given.pop("variant", None), arguments.given.pop("until", None)
-    params = _defaults(doc, doc.default_variant if variant is None else _variant(doc, variant), state)
-    values = parameters(params, arguments, Env(state, frame, {}, symbols))
+    chosen = doc.default_variant if variant is None else _variant(doc, variant)
+    chain = lineage(doc, chosen, state.reporter) if chosen is not None else []
+    values = parameters(_defaults(doc, chain), arguments, Env(state, frame, {}, symbols))
+    fragment = Fragment(call, _passes(call, doc, chain))
+    if fragment.passes and entering.ok and arguments.ok:
+        frame.inputs = input_values(doc.input, Env(state, frame, values, symbols), None)
+        symbols.entries |= _input_symbols(frame, where, input_places(doc))
+        entering = fragment.enter(frame.inputs)
     end = until.text if isinstance(until, Scalar) else None
     frame.until = None if end is None else join(where.path, end)
     state.scope(Site(where, frame, step.span, step.doc or doc.title), "block", doc.name, shown(values))
     body = Context(call.ctx.elaborator, frame, values, symbols, where)
-    value = _run_body(doc, body, entering)
+    with fragment.made():
+        value = _run_body(doc, body, entering)
     if not arguments.ok:
         return ERROR, None
     if end is None:
-        return _network_outputs(doc, call, body, value), None
+        return fragment.rewritten((_network_outputs(doc, call, body, value), None))
     if not frame.stopped:
         symbol = symbols.visible(end.partition(".")[0])
         if symbol is not None and symbol.value is ERROR:
             raise DependsOnError
         place, message = until.span if until else None, f"'{doc.name}' has no step '{end}'"
         raise SemanticError("NS203", message, place, did_you_mean(end, symbols.entries))
-    return value, symbols
+    return fragment.rewritten((value, symbols))
 
 
-def _defaults(doc: Document, variant: str | None, state: Elaboration) -> list[ParamDecl]:
+def _passes(call: Call, doc: Document, chain: Sequence[Variant]) -> list[Pass]:
+    """The passes of a variant that is used as a block; reports those for inference alone."""
+    passes = variant_passes(chain, call.ctx.state.reporter)
+    for p in of_stage(passes, Stage.INFERENCE):
+        message = (
+            f"'{chain[-1].name}' of '{doc.name}' has the pass '{p.name}', which a network used as a block cannot have"
+        )
+        help = "it changes what is run, not what is trained: ask for it by --pass, or in a variant of this document"
+        call.ctx.state.error(call.ctx.frame, "NS202", message, call.step.span, help)
+    return of_stage(passes, Stage.TRAINING)
+
+
+def _defaults(doc: Document, chain: Sequence[Variant]) -> list[ParamDecl]:
     """The params of a network with the defaults that a variant gives them."""
     settings: dict[str, Tree] = {}
-    for v in lineage(doc, variant, state.reporter) if variant is not None else ():
+    for v in chain:
         settings |= {name: tree for name, (_, tree) in v.settings.items()}
     return [replace_default(p, settings.get(p.name)) for p in doc.params]
 

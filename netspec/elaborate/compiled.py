@@ -12,13 +12,13 @@ from netspec.elaborate.budget import MAX_NODES, Budget
 from netspec.elaborate.configuration import Configuration, InputSize
 from netspec.elaborate.document import elaborate
 from netspec.elaborate.input_notes import note_inputs
+from netspec.elaborate.rewritten import rewritten, variant_passes
 from netspec.ir.graph import Graph, Node
 from netspec.ir.module import Module
-from netspec.passes import apply, inference, named, of_stage, resolve
+from netspec.passes import apply, inference, named, of_stage
 from netspec.passes.base import Pass, Stage
-from netspec.passes.resize import resize
 from netspec.passes.rewriter import ShapeMismatch
-from netspec.syntax.reader import Document, lineage, passes_of
+from netspec.syntax.reader import Document, lineage
 from netspec.syntax.rules import check_rules
 
 
@@ -133,13 +133,9 @@ def compile_variant(
 
 
 def _rewritten(graph: Graph, passes: Sequence[Pass], inputs: Sequence[Node], reporter: Reporter) -> Graph | None:
-    """A training graph after passes, which are made at the size that its layers were written for; None after an error.
-
-    The size of `inputs` comes after: a fully convolutional form gives maps of scores there.
-    """
+    """A training graph after its passes, with the size of these inputs; None after an error, which is reported."""
     try:
-        module = apply(of_stage(passes, Stage.TRAINING), Module(graph))
-        return resize(Module(module.graph), {str(node.path): node.shape for node in inputs}).check().graph
+        return rewritten(graph, passes, {str(node.path): node.shape for node in inputs})
     except ShapeMismatch as e:
         reporter.error(e.error.code, f"{e.node.path}: {e}", e.node.span, e.error.help)
         return None
@@ -181,5 +177,4 @@ def compile_block(
 
 def _passes(document: Document, variant: str | None, reporter: Reporter) -> list[Pass]:
     """What the variant, or what it is `of`, asks for under `passes`."""
-    chain = lineage(document, variant, reporter) if variant is not None else []
-    return resolve(((name.text, name.span) for name in passes_of(chain)), reporter)
+    return variant_passes(lineage(document, variant, reporter) if variant is not None else [], reporter)

@@ -10,7 +10,7 @@ from netspec.diagnostics.errors import SemanticError, Span, UsageError
 from netspec.elaborate.arguments import condition, expression, fill, literal
 from netspec.elaborate.configuration import InputSize
 from netspec.elaborate.context import Context
-from netspec.elaborate.places import Site, Where
+from netspec.elaborate.places import Site, Where, join
 from netspec.elaborate.symbols import ERROR, DependsOnError, Tensors
 from netspec.elaborate.values import Env
 from netspec.expressions.expression import parse_template
@@ -89,7 +89,8 @@ def input_value(name: str, tree: Tree | None, env: Env, size: Sequence[int] | No
         if not isinstance(shape, list) or not shape or not all(isinstance(d, int) and d is not True for d in shape):
             raise SemanticError("NS302", _SIZES, tree.span, "the batch is left out")
         attrs = {"shape": (symbol, *shape)} | ({"sample": sample} if sample else {})
-        site = Site(Where(Path(name), Path(name)), frame, tree.span)
+        path = Path(join(frame.prefix, name))
+        site = Site(Where(path, path), frame, tree.span)
         return state.node(OPS["input"], (), attrs, {}, site)
     except SemanticError as e:
         state.report(frame, e, tree.span)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -49,8 +49,12 @@ class Elaboration:
     traces: dict[str, CallFrame] = field(default_factory=dict)
     weights_of: dict[str, str] = field(default_factory=dict)
     """Path of a node or scope -> prefix of its weights."""
-    owners: dict[str, Node] = field(default_factory=dict)
+    owners: MutableMapping[str, Node] = field(default_factory=dict)
     """Prefix of weights -> the node that made them."""
+    written_owners: dict[int, dict[str, Node]] = field(default_factory=dict)
+    """The same for nodes as they were before passes, by how many networks with passes lie in each other there."""
+    fragments: int = 0
+    """How many networks with passes are being made."""
     offered: list[tuple[Tensors, Span, CallFrame, str]] = field(default_factory=list)
     """Steps with several values, whose parts may stay unread."""
     params: int = 0
@@ -197,7 +201,7 @@ class Elaboration:
         weights_at, written = where.weights_at()
         node = Node(where.path, op.name, operands, rule.attrs, rule, weights_at, init, span, doc)
         if rule.weights or rule.stats:
-            self._own(node, written, span)
+            self.own(node, written, span)
         self.nodes[where.path] = node
         apart = sum(len(own) for _, own in where.own) // 16
         self.budget.used -= WORK_OF_NODE - len(operands) - len(rule.shapes) - apart
@@ -208,7 +212,7 @@ class Elaboration:
             tuple(Ref(where.path, k) for k in range(count)), tuple(map(str, range(count))) if op.name == "split" else ()
         )
 
-    def _own(self, node: Node, written: bool, span: Span | None) -> None:
+    def own(self, node: Node, written: bool, span: Span | None) -> None:
         """Checks that shared weights fit: same op, same shapes; raises SemanticError."""
         owner = self.owners.setdefault(node.weights_at, node)
         if owner is node:
