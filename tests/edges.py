@@ -1,16 +1,15 @@
-"""Attribute values at the edges of every op, made from the ops' typed signatures and the samples of conformance.py."""
+"""Attribute values at the edges of every op, made from its typed signature and its samples."""
 
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from conformance import CASES, ROIS, Shapes
+from conformance import Shapes
 
-from netspec.ops import OPS, Op, OpError, Tensor
+from netspec.ops import Op
 from netspec.ops.base import Param
 
 VALUES: dict[str, tuple[Any, ...]] = {
@@ -62,9 +61,14 @@ class Edge:
 
 
 def edges(op: Op, together: int = 2) -> Iterator[Edge]:
-    """A sample of an op for each rank, with up to so many attributes at an edge, on its own operands and on others."""
+    """A sample of an op for each rank and each of its optional attributes, with up to so many attributes at an edge, on
+    its own operands and on others."""
     seen = set()
-    bases = {(len(shapes), len(shapes[0])): (attrs, shapes) for name, attrs, shapes, *_ in CASES if name == op.name}
+    optional = {p.name for p in op.params if p.default is None}
+    bases = {
+        (len(shapes), len(shapes[0]), *sorted(optional & attrs.keys())): (dict(attrs), shapes)
+        for attrs, shapes in op.samples
+    }
     for (attrs, shapes), count in itertools.product(bases.values(), range(together + 1)):
         for chosen in itertools.combinations(op.params, count):
             for values in itertools.product(*(_values(param) for param in chosen)):
@@ -84,27 +88,13 @@ def _values(param: Param) -> tuple[Any, ...]:
 
 def _operands(op: Op, attrs: dict[str, Any], shapes: Shapes) -> Iterator[Shapes]:
     """The sample's own operands, and smaller ones of the same rank in their place."""
-    if op.name == "deform_conv":
-        yield from (
-            ((c, h, w), offset) for c, h, w in (shapes[0], *IMAGES) if (offset := _offset(attrs, (c, h, w))) is not None
-        )
-    elif op.name == "deform_roi_pool":
-        size = attrs["size"] if isinstance(attrs["size"], tuple) else (attrs["size"],) * 2
-        yield from ((image, ROIS, (2 * math.prod(size),)) for image in (shapes[0], *IMAGES))
-    elif len(shapes) == 1 or shapes[1:] == (ROIS,):
-        for first in (shapes[0], *(IMAGES if len(shapes[0]) == 3 else VECTORS)):
-            yield first, *shapes[1:]
+    if op.arity == 1:
+        yield from ((first,) for first in (shapes[0], *(IMAGES if len(shapes[0]) == 3 else VECTORS)))
+    elif op.operands is not None:
+        for first in (shapes[0], *IMAGES):
+            if (others := op.operands(attrs, ("N", *first))) is not None:
+                yield first, *others
     else:
         yield shapes
         yield shapes[:1]
         yield shapes[:1] * 4
-
-
-def _offset(attrs: dict[str, Any], shape: tuple[int, ...]) -> tuple[int, ...] | None:
-    """The shape of the offsets that a deformable convolution takes; None where its convolution is refused."""
-    try:
-        rule = OPS["conv"].infer([Tensor(("N", *shape))], attrs)
-    except OpError:
-        return None
-    _, _, height, width = rule.shapes[0]
-    return 2 * math.prod(rule.attrs["kernel"]), int(height), int(width)

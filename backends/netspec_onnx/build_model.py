@@ -17,7 +17,8 @@ from netspec.diagnostics.errors import DataError, UsageError
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.scope_tree import Region, tree
 from netspec.weights.lazy import in_turn, shape_of
-from netspec_onnx.lowering import N, rows_of
+from netspec_onnx.lowering import rows_of
+from netspec_onnx.nodes import N
 from netspec_onnx.precision import check_variances, in_half
 
 DOMAIN = "netspec"

@@ -14,7 +14,7 @@ import onnx
 
 from netspec.diagnostics.errors import DataError, Diagnostic, SpecError
 from netspec.ir.graph import Graph, Node
-from netspec_onnx.lowering import N, n
+from netspec_onnx.nodes import N, n
 
 LARGEST = 65504.0
 PRECISION = 2.0**-10

@@ -180,6 +180,26 @@ def _layer_norm(node: Node, shapes: Shapes) -> Layer:
     )
 
 
+def _group_norm(node: Node, shapes: Shapes) -> Layer:
+    a = node.attrs
+    return Layer(
+        "nn.GroupNorm",
+        (
+            *positional(("num_groups", a["groups"]), ("num_channels", shapes[0][1])),
+            Arg("eps", a["eps"], 1e-5),
+            Arg("affine", a["affine"], True),
+        ),
+    )
+
+
+def _instance_norm(node: Node, shapes: Shapes) -> Layer:
+    a = node.attrs
+    return Layer(
+        "nn.InstanceNorm2d",
+        (*positional(("num_features", shapes[0][1])), Arg("eps", a["eps"], 1e-5), Arg("affine", a["affine"], False)),
+    )
+
+
 def _lrn(node: Node, shapes: Shapes) -> Layer:
     a = node.attrs
     return Layer(
@@ -271,9 +291,18 @@ def _split(node: Node, shapes: Shapes) -> str:
 
 
 def _upsample(node: Node, shapes: Shapes) -> str:
-    more = ", align_corners=False" if node.attrs["mode"] == "bilinear" else ""
-    scale = tuple(float(s) for s in node.attrs["scale"])
-    return f"F.interpolate({{0}}, scale_factor={literal(scale)}, mode={literal(node.attrs['mode'])}{more})"
+    a = node.attrs
+    more = ", align_corners=False" if a["mode"] == "bilinear" else ""
+    to = f"size={literal(a['size'])}" if "size" in a else f"scale_factor={literal(tuple(map(float, a['scale'])))}"
+    return f"F.interpolate({{0}}, {to}, mode={literal(a['mode'])}{more})"
+
+
+PADS = {"zeros": "nn.ZeroPad2d", "reflect": "nn.ReflectionPad2d", "replicate": "nn.ReplicationPad2d"}
+
+
+def _pad(node: Node, shapes: Shapes) -> Layer:
+    sides = torch_pads(node.attrs["pad"])
+    return Layer(PADS[node.attrs["pad_mode"]], positional(("padding", sides[0] if len({*sides}) == 1 else sides)))
 
 
 def _crop(node: Node, shapes: Shapes) -> str:
@@ -296,6 +325,8 @@ ROWS: dict[str, Row] = {
     "linear": Row(_linear),
     "batch_norm": Row(_batch_norm, counters=("num_batches_tracked",)),
     "layer_norm": Row(_layer_norm),
+    "group_norm": Row(_group_norm),
+    "instance_norm": Row(_instance_norm),
     "channel_scale": Row(lambda node, shapes: Layer("ChannelScale", positional(("channels", shapes[0][1])))),
     "l2_norm": Row(call=lambda node, shapes: f"F.normalize({{0}}, dim=1, eps={literal(node.attrs['eps'])})"),
     "lrn": Row(_lrn),
@@ -306,12 +337,17 @@ ROWS: dict[str, Row] = {
     "adaptive_avg_pool": Row(
         lambda node, shapes: Layer("nn.AdaptiveAvgPool2d", positional(("output_size", one(node.attrs["size"]))))
     ),
+    "channel_mean": Row(call=lambda node, shapes: "{0}.mean(1, keepdim=True)"),
+    "channel_max": Row(call=lambda node, shapes: "{0}.amax(1, keepdim=True)"),
     "relu": act("nn.ReLU", "F.relu({0})"),
     "relu6": act("nn.ReLU6", "F.relu6({0})"),
     "sigmoid": act("nn.Sigmoid", "torch.sigmoid({0})"),
     "tanh": act("nn.Tanh", "torch.tanh({0})"),
     "silu": act("nn.SiLU", "F.silu({0})"),
     "gelu": act("nn.GELU", "F.gelu({0})"),
+    "mish": act("nn.Mish", "F.mish({0})"),
+    "softplus": act("nn.Softplus", "F.softplus({0})"),
+    "elu": Row(lambda node, shapes: Layer("nn.ELU", (Arg("alpha", node.attrs["alpha"], 1.0),))),
     "hard_sigmoid": act("nn.Hardsigmoid", "F.hardsigmoid({0})"),
     "hard_swish": act("nn.Hardswish", "F.hardswish({0})"),
     "softmax": Row(
@@ -340,6 +376,10 @@ ROWS: dict[str, Row] = {
     ),
     "crop": Row(call=_crop),
     "upsample": Row(call=_upsample),
+    "pixel_shuffle": Row(
+        lambda node, shapes: Layer("nn.PixelShuffle", positional(("upscale_factor", node.attrs["factor"])))
+    ),
+    "pad": Row(_pad),
     "concat": Row(call=lambda node, shapes: f"torch.cat([{_operands(shapes)}], dim=1)"),
     "add": Row(call=lambda node, shapes: _operands(shapes).replace(", ", " + ")),
     "mul": Row(call=lambda node, shapes: _operands(shapes).replace(", ", " * ")),

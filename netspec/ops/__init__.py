@@ -9,6 +9,6 @@ The JSON Schema, `netspec list ops`, pictures, analysis, suggestions and tests o
 from netspec.ops.base import OpError, OpResult, Param, Shape, Tensor
 from netspec.ops.registry import OPS, Op, Sample, lookup, op
 
-from netspec.ops import activation, conv, join, norm, pool, sampled, shape  # noqa: F401, E402  isort: skip
+from netspec.ops import activation, conv, join, norm, pool, sampled, shape, spatial  # noqa: F401, E402  isort: skip
 
 __all__ = ["OPS", "Op", "OpError", "OpResult", "Param", "Sample", "Shape", "Tensor", "lookup", "op"]

@@ -29,6 +29,10 @@ def _sigmoid(x: float) -> float:
     return 1 / (1 + math.exp(-x)) if x > -700 else 0.0
 
 
+def _softplus(x: float) -> float:
+    return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
+
+
 @activation(lambda x: max(x, 0.0), "ReLU", "rectify rectifiedlinear")
 def relu(x: Tensor, /) -> OpResult:
     """max(x, 0), the shape stays."""
@@ -62,6 +66,30 @@ def silu(x: Tensor, /) -> OpResult:
 @activation(lambda x: x * (1 + math.erf(x / math.sqrt(2))) / 2, "GELU")
 def gelu(x: Tensor, /) -> OpResult:
     """x * Phi(x) with the exact normal distribution function (not the tanh form), the shape stays."""
+    return OpResult((x.shape,))
+
+
+@activation(lambda x: x * math.tanh(_softplus(x)), "Mish")
+def mish(x: Tensor, /) -> OpResult:
+    """x * tanh(log(1 + exp(x))) (Misra 2019), the shape stays."""
+    return OpResult((x.shape,))
+
+
+@activation(_softplus)
+def softplus(x: Tensor, /) -> OpResult:
+    """log(1 + exp(x)), the shape stays."""
+    return OpResult((x.shape,))
+
+
+@op(
+    kind="other",
+    receptive_field=own_cell,
+    moments=elementwise(lambda x, attrs: x if x > 0 else attrs["alpha"] * math.expm1(x)),
+    label="ELU",
+    samples=[Sample(), Sample({"alpha": 0.3})],
+)
+def elu(x: Tensor, /, *, alpha: float = 1.0) -> OpResult:
+    """x where it is positive, alpha * (exp(x) - 1) elsewhere (Clevert et al. 2015), the shape stays."""
     return OpResult((x.shape,))
 
 

@@ -44,7 +44,7 @@ _INSTEAD = {
     "a `conv` with `groups: =in.channels`, then one with `kernel: 1`": "separableconv separableconv2d sepconv",
     "`conv` with `groups: ...`": "groupedconv groupconv",
     "`conv` with `dilation: ...`": "dilatedconv atrousconv",
-    "one of `batch_norm`, `layer_norm`, `lrn`, `l2_norm`": "norm",
+    "one of `batch_norm`, `layer_norm`, `group_norm`, `instance_norm`, `lrn`, `l2_norm`": "norm",
     "one of `max_pool`, `avg_pool`": "pool pooling pool2d",
     "one of `global_avg_pool`, `global_max_pool`": "globalpool globalpooling",
     "`global_max_pool`, for a size of 1": "adaptivemaxpool adaptivemaxpool2d",
@@ -53,9 +53,6 @@ _INSTEAD = {
     "`upsample: [2, bilinear]`, which is PyTorch's with align_corners=False": "upsamplingbilinear2d",
     "`upsample: [2, bilinear]`": "bilinear",
     "`subsample` keeps every s-th pixel; or a stride": "downsample",
-    "padding is an argument of the op after it: `pad: 1`, or `[top, bottom, left, right]`": (
-        "zeropad2d zeropadding2d zeropad pad padding"
-    ),
     "one of `add`, `mul`, `max`": "eltwise",
     "`channel_scale` learns a factor for each channel, `affine: {scale: 2}` has a constant one": "scale",
     "a step begins with its op: `conv: {out: 8, kernel: 3}`": "layer op type module node",
@@ -73,15 +70,13 @@ _INSTEAD = {
 
 NO_OP = frozenset(
     """
-    conv1d conv3d matmul bilinearlayer groupnorm gn instancenorm instancenorm2d instancenormalization
-    groupnormalization weightnorm spectralnorm rmsnorm lppool lppool2d maxunpool2d maxunpool blurpool roipool
-    roipooling spp elu selu celu softplus softsign mish hardtanh hardmish rrelu crelu threshold thresholdedrelu
-    logsoftmax softmin glu swiglu geglu quickgelu tanhshrink hardshrink softshrink logsigmoid clip clamp hardmax
-    exp log abs neg sqrt square sin cos unsqueeze permute transpose pixelshuffle pixelunshuffle depthtospace
-    spacetodepth focus tile expand gather reorg fold unfold gridsample argmax topk constant cast reflectionpad2d
-    replicationpad2d reflectpad constantpad2d merge stack sub subtract minus div divide minimum min alphadropout
-    dropblock gaussiandropout gaussiannoise biasadd bias crossentropyloss lambda embedding lstm rnn attention
-    multiheadattention selfattention transformer yolo detect silence ppm aspp cspblock c2f
+    conv1d conv3d matmul bilinearlayer weightnorm spectralnorm rmsnorm lppool lppool2d maxunpool2d maxunpool
+    blurpool roipool roipooling spp selu celu softsign hardtanh hardmish rrelu crelu threshold thresholdedrelu
+    logsoftmax softmin glu swiglu geglu quickgelu tanhshrink hardshrink softshrink logsigmoid clip clamp hardmax exp
+    log abs neg sqrt square sin cos unsqueeze permute transpose pixelunshuffle spacetodepth focus tile expand gather
+    reorg fold unfold gridsample argmax topk constant cast constantpad2d merge stack sub subtract minus div divide
+    minimum min alphadropout dropblock gaussiandropout gaussiannoise biasadd bias crossentropyloss lambda embedding
+    lstm rnn attention multiheadattention selfattention transformer yolo detect silence ppm aspp cspblock c2f
     """.split()
 )
 """Ops that netspec does not have: then there is no suggestion, rather than a wrong one."""
@@ -117,7 +112,6 @@ _ARGUMENTS = {
 """The parameters that may be meant, the first that the op or block has -> what people type."""
 
 _SAID_OF_ARGUMENTS = {
-    "`scale` is how many times larger the map becomes: `upsample: {scale: 2, mode: bilinear}`": "upsample_size",
     "the channels that enter are known: leave it out": (
         "inchannels infeatures inplanes numfeatures numchannels cin inp inch normalizedshape inputdim inputshape "
         "numparameters nin"
@@ -130,7 +124,7 @@ _SAID_OF_ARGUMENTS = {
     "values are float32: leave it out": "dtype",
     "the command line says where it runs: leave it out": "device",
     "values are N x C x H x W: leave it out": "dataformat",
-    "the padding is zeros: leave it out": "paddingmode",
+    "it is an op of its own, `pad: {pad: 1, pad_mode: reflect}`; zeros need none": "paddingmode",
     "there are no indices: leave it out": "returnindices",
     "the statistics are always kept: leave it out": "trackrunningstats",
     "the centres of pixels are at half, PyTorch's align_corners=False: leave it out": "aligncorners",

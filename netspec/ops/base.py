@@ -123,6 +123,8 @@ Size = Any
 Offset = Any  # a Size that may be 0
 Pad = Any
 Parts = Any
+REQUIRED: Any = inspect.Parameter.empty
+"""The default of a parameter that has to be given although the one before it need not."""
 
 
 def pair(value: Size, what: str, low: int = 1) -> tuple[int, int]:
@@ -162,6 +164,8 @@ _PLAIN: dict[str, tuple[Any, str]] = {
 
 def normalise(param: Param, value: Any) -> Any:
     """Sizes become pairs; everything else stays; types and `one_of` are enforced, a number is one of float32."""
+    if value is None and param.default is None:
+        return None
     if param.type in _PLAIN:
         kind, said = _PLAIN[param.type]
         if not isinstance(value, kind) or (param.type == "int" and isinstance(value, bool)):

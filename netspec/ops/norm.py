@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from netspec.ops.base import Applied, OpError, OpResult, Tensor
 from netspec.ops.moments import Signal, elementwise, normalised, scaled
-from netspec.ops.receptive_field import own_cell
+from netspec.ops.receptive_field import own_cell, whole_map
 from netspec.ops.registry import Sample, op
 
 
@@ -17,7 +17,7 @@ from netspec.ops.registry import Sample, op
     moments=scaled(math.log(3)),  # E[1 / variance], which is drawn from 0.5 to 1.5
     weights=("weight", "bias"),
     aliases="bn batchnorm2d batchnorm1d batchnormalization batchnormalisation syncbatchnorm",
-    samples=[Sample({"eps": 0.1}), Sample({"affine": False}, ((5,),))],
+    samples=[Sample({"eps": 0.1}), Sample({"affine": False, "momentum": 0.3}, ((5,),))],
 )
 def batch_norm(x: Tensor, /, *, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True) -> OpResult:
     """Batch normalisation (Ioffe and Szegedy 2015), the shape stays.
@@ -50,6 +50,53 @@ def layer_norm(x: Tensor, /, *, eps: float = 1e-6, affine: bool = True) -> OpRes
     """
     c = _channels(x, "layer_norm")
     _eps(eps)
+    return OpResult((x.shape,), {"weight": (c,), "bias": (c,)} if affine else {})
+
+
+@op(
+    kind="norm",
+    receptive_field=whole_map,
+    moments=normalised,
+    weights=("weight", "bias"),
+    aliases="gn groupnormalization groupnormalisation",
+    samples=[Sample({"groups": 3}), Sample({"groups": 1, "eps": 0.1}), Sample({"groups": 6, "affine": False})],
+)
+def group_norm(x: Tensor, /, groups: int, *, eps: float = 1e-5, affine: bool = True) -> OpResult:
+    """Group normalisation (Wu and He 2018), the shape stays.
+
+    y = (x - mean) / sqrt(var + eps) * weight + bias, mean and variance over the pixels and C / groups channels of a
+    group; weight and bias are of each channel. One group normalises the whole map, C groups are `instance_norm`.
+    """
+    c, h, w = x.image("group_norm")
+    if groups < 1 or c % groups:
+        raise OpError(f"{c} channels cannot be split into {groups} groups", arg="groups")
+    return _within_a_map(x, c // groups * h * w, eps, affine, "a group")
+
+
+@op(
+    kind="norm",
+    receptive_field=whole_map,
+    moments=normalised,
+    weights=("weight", "bias"),
+    aliases="instancenorm2d instancenormalization instancenormalisation",
+    samples=[Sample(), Sample({"eps": 0.1, "affine": True})],
+)
+def instance_norm(x: Tensor, /, *, eps: float = 1e-5, affine: bool = False) -> OpResult:
+    """Instance normalisation (Ulyanov et al. 2016), the shape stays.
+
+    y = (x - mean) / sqrt(var + eps), mean and variance over the pixels of each channel, in training and after it. With
+    `affine` it is scaled and shifted by a weight and a bias of each channel; without, as in PyTorch, it has none.
+    """
+    c, h, w = x.image("instance_norm")
+    return _within_a_map(x, h * w, eps, affine, "a channel")
+
+
+def _within_a_map(x: Tensor, count: int, eps: float, affine: bool, what: str) -> OpResult:
+    """What a normalisation over `count` numbers of one item gives."""
+    _eps(eps)
+    if count == 1:
+        raise OpError(f"{what} is a single number, which has no variance", "normalise a larger map, or by `batch_norm`")
+    c = int(x.shape[1])
     return OpResult((x.shape,), {"weight": (c,), "bias": (c,)} if affine else {})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netspec.ops.base import OpError, OpResult, Pad, Size, Tensor
 from netspec.ops.moments import kept
-from netspec.ops.receptive_field import sliding_window, whole_map
+from netspec.ops.receptive_field import own_cell, sliding_window, whole_map
 from netspec.ops.registry import Sample, by_size, op
 from netspec.ops.window import Pads, only_padding, window
 
@@ -129,6 +129,20 @@ def adaptive_avg_pool(x: Tensor, /, size: Size) -> OpResult:
     """
     x.image("adaptive_avg_pool")
     return OpResult(((*x.shape[:2], *size),))
+
+
+@op(kind="pool", receptive_field=own_cell, moments=kept, aliases="channelavg channelaverage", samples=[Sample()])
+def channel_mean(x: Tensor, /) -> OpResult:
+    """The mean of the channels of each pixel, (N, C, H, W) -> (N, 1, H, W) (CBAM's spatial attention)."""
+    _, h, w = x.image("channel_mean")
+    return OpResult(((x.shape[0], 1, h, w),))
+
+
+@op(kind="pool", receptive_field=own_cell, moments=kept, aliases="channelmaximum", samples=[Sample()])
+def channel_max(x: Tensor, /) -> OpResult:
+    """The largest of the channels of each pixel, (N, C, H, W) -> (N, 1, H, W) (CBAM's spatial attention)."""
+    _, h, w = x.image("channel_max")
+    return OpResult(((x.shape[0], 1, h, w),))
 
 
 def _limit(pads: Pads, kernel: tuple[int, int], dilation: tuple[int, int]) -> None:

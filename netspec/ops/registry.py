@@ -154,7 +154,8 @@ class Op:
             raise OpError(f"'{self.name}' takes {sorted(names)}, given are {sorted(full)}")
         full = {name: normalise(self.param(name), value) for name, value in full.items()}
         result = self.fn(*operands, **full)
-        resolved = {p.name: freeze({**full, **result.attrs}[p.name]) for p in self.params}
+        full |= result.attrs
+        resolved = {p.name: freeze(full[p.name]) for p in self.params if full[p.name] is not None}
         return OpResult(result.shapes, result.weights, result.stats, result.macs, resolved)
 
     def param(self, name: str) -> Param:

@@ -25,9 +25,12 @@ def _offsets(attrs: Attrs, x: Shape) -> tuple[tuple[int, ...]] | None:
     return ((2 * math.prod(result.attrs["kernel"]), int(height), int(width)),)
 
 
-def _shifts(attrs: Attrs, x: Shape) -> tuple[tuple[int, ...], ...]:
+def _shifts(attrs: Attrs, x: Shape) -> tuple[tuple[int, ...], ...] | None:
     """Regions, and the offsets of their bins."""
-    return ROIS, (2 * math.prod(pair(attrs["size"], "size")),)
+    try:
+        return ROIS, (2 * math.prod(pair(attrs["size"], "size")),)
+    except OpError:
+        return None
 
 
 @op(

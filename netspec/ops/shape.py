@@ -5,17 +5,13 @@ from __future__ import annotations
 from typing import Literal
 
 from netspec.expressions.identifiers import Kind, why_not
-from netspec.ops.base import Applied, Offset, OpError, OpResult, Parts, Size, Tensor, show
-from netspec.ops.moments import kept, side_by_side, unit
+from netspec.ops.base import OpError, OpResult, Parts, Tensor, show
+from netspec.ops.moments import kept, unit
 from netspec.ops.receptive_field import (
-    Sampling,
-    interpolated,
     own_cell,
-    repeated,
-    sliding_window,
     whole_map,
 )
-from netspec.ops.registry import Sample, Scaling, by_size, op
+from netspec.ops.registry import Sample, by_size, op
 
 MAX_PARTS = 10_000
 
@@ -95,66 +91,3 @@ def channel_shuffle(x: Tensor, /, groups: int) -> OpResult:
     if groups < 1 or c % groups:
         raise OpError(f"{c} channels cannot be split into {groups} groups", arg="groups")
     return OpResult((x.shape,))
-
-
-@op(
-    kind="pool",
-    receptive_field=sliding_window,
-    moments=kept,
-    samples=[Sample({"stride": (2, 3)})],
-)
-def subsample(x: Tensor, /, stride: Size) -> OpResult:
-    """Keeps every s-th pixel, (N, C, H, W) -> (N, C, ceil(H / s), ceil(W / s))."""
-    c, h, w = x.image("subsample")
-    return OpResult(((x.shape[0], c, -(-h // stride[0]), -(-w // stride[1])),))
-
-
-@op(
-    kind="other",
-    receptive_field=own_cell,
-    moments=side_by_side,
-    samples=[Sample({"out": 10})],
-)
-def pad_channels(x: Tensor, /, out: int) -> OpResult:
-    """Appends zero channels, (N, C, H, W) -> (N, out, H, W) (ResNet's shortcut option A with `subsample`)."""
-    c, h, w = x.image("pad_channels")
-    if out < c:
-        raise OpError(f"'out' is {out}, there are {c} channels already", arg="out")
-    return OpResult(((x.shape[0], out, h, w),))
-
-
-@op(
-    kind="pool",
-    receptive_field=own_cell,
-    moments=kept,
-    scaling=by_size,
-    aliases="cropping2d centercrop",
-    samples=[Sample({"offset": (2, 1), "size": (5, 6)})],
-)
-def crop(x: Tensor, /, offset: Offset, size: Size) -> OpResult:
-    """The rectangle of a size at an offset, (N, C, H, W) -> (N, C, *size)."""
-    c, h, w = x.image("crop")
-    if offset[0] + size[0] > h or offset[1] + size[1] > w:
-        raise OpError(f"{size[0]}x{size[1]} at {list(offset)} does not lie inside {h}x{w}", arg="size")
-    return OpResult(((x.shape[0], c, *size),))
-
-
-def _resized(applied: Applied, axis: int) -> Sampling | None:
-    return (repeated if applied.attrs["mode"] == "nearest" else interpolated)(applied, axis)
-
-
-@op(
-    kind="pool",
-    receptive_field=_resized,
-    moments=kept,
-    scaling=lambda attrs: Scaling(up=attrs["scale"]),
-    aliases="interpolate resize up upsampling upsampling2d upsample2d",
-    samples=[Sample({"scale": (3, 2), "mode": "nearest"}), Sample({"scale": 3, "mode": "bilinear"})],
-)
-def upsample(x: Tensor, /, scale: Size, mode: Literal["nearest", "bilinear"]) -> OpResult:
-    """Enlarges a map, (N, C, H, W) -> (N, C, scale * H, scale * W).
-
-    `nearest` repeats pixels; `bilinear` interpolates with pixel centres at half (PyTorch's align_corners=False).
-    """
-    c, h, w = x.image("upsample")
-    return OpResult(((x.shape[0], c, h * scale[0], w * scale[1]),))

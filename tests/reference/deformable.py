@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch.nn.functional as F
-from conformance import deformed, pooled
+from references import deformed, pooled
 from torch import Tensor, nn
 
 from reference import Reference
