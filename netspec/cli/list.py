@@ -16,7 +16,7 @@ from netspec.diagnostics import suggest
 from netspec.diagnostics.errors import NetspecError, Reporter, UsageError
 from netspec.ops import OPS, lookup
 from netspec.ops.aliases import meant_by
-from netspec.ops.base import show
+from netspec.ops.base import Param, show
 from netspec.passes import NAMED
 from netspec.reports.catalogue import entries
 from netspec.syntax.library import block_libraries, specs_root
@@ -103,8 +103,7 @@ def ops() -> Iterator[dict[str, Any]]:
     lookup("_")  # plugins' ops too
     for op in sorted(OPS.values(), key=lambda o: o.name):
         if op.name != "input":
-            first = [p.name if p.required else f"{p.name}={_plain(p.default)}" for p in op.params if p.positional]
-            named = [p.name if p.required else f"{p.name}={_plain(p.default)}" for p in op.params if not p.positional]
+            first, named = ([_written(p) for p in op.params if p.positional == by] for by in (True, False))
             yield {
                 "name": op.name,
                 "arguments": " ".join(first) + (f" | {' '.join(named)}" if named else ""),
@@ -126,6 +125,13 @@ def backends() -> Iterator[dict[str, Any]]:
             yield {"name": name, "summary": getattr(backend, "summary", ""), "suffix": getattr(backend, "suffix", "")}
         except NetspecError as e:
             yield {"name": name, "summary": f"not usable: {e}", "suffix": ""}
+
+
+def _written(p: Param) -> str:
+    """A parameter with its default: `stride=1`; `[size]` may be left out and has none."""
+    if p.default is None:
+        return f"[{p.name}]"
+    return p.name if p.required else f"{p.name}={_plain(p.default)}"
 
 
 def _plain(value: Any) -> str:

@@ -42,22 +42,37 @@ def whole_map(applied: Applied, axis: int) -> Sampling | None:
 
 
 def sliding_window(applied: Applied, axis: int) -> Sampling | None:
-    """A window of the attributes `kernel`, `stride` and `dilation`, each 1 where an op has none."""
+    """A window of the attributes `kernel`, `stride`, `dilation` and `pad`, where an op has them."""
     kernel, stride, dilation = (applied.attrs.get(name, (1, 1))[axis] for name in ("kernel", "stride", "dilation"))
-    extent = (kernel - 1) * dilation
-    return Sampling(1, stride, lambda position: (0, extent)) if extent or stride > 1 else SAME
+    extent, before = (kernel - 1) * dilation, _before(applied, axis)
+    if not extent and not before and stride == 1:
+        return SAME
+    return Sampling(1, stride, lambda position: (-before, extent - before))
 
 
 def transposed_window(applied: Applied, axis: int) -> Sampling | None:
     """A window that is laid over the result, `stride` cells further for each cell of the input."""
     kernel, stride, dilation = (applied.attrs[name][axis] for name in ("kernel", "stride", "dilation"))
-    extent = (kernel - 1) * dilation
+    extent, before = (kernel - 1) * dilation, _before(applied, axis)
 
     def cells(position: int) -> tuple[int, int]:
+        position += before  # padding is what is cut off
         first, last = -((extent - position) // stride), position // stride
         return min(first, last), last
 
     return Sampling(stride, 1, cells)
+
+
+def padded(applied: Applied, axis: int) -> Sampling | None:
+    """Each position reads one cell, behind those of the attribute `pad`."""
+    before = _before(applied, axis)
+    return Sampling(1, 1, lambda position: (-before, -before))
+
+
+def cut(applied: Applied, axis: int) -> Sampling | None:
+    """Each position reads one cell, from the attribute `offset` on."""
+    first = applied.attrs["offset"][axis]
+    return Sampling(1, 1, lambda position: (first, first))
 
 
 def repeated(applied: Applied, axis: int) -> Sampling | None:
@@ -75,6 +90,11 @@ def interpolated(applied: Applied, axis: int) -> Sampling | None:
         return below, below + bool(rest)
 
     return Sampling(out, size, cells)
+
+
+def _before(applied: Applied, axis: int) -> int:
+    """The padding before the first cell."""
+    return int(applied.attrs.get("pad", (0, 0, 0, 0))[2 * axis])
 
 
 def _sizes(applied: Applied, axis: int) -> tuple[int, int]:

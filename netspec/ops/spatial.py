@@ -6,7 +6,7 @@ from typing import Literal
 
 from netspec.ops.base import REQUIRED, Applied, Attrs, Offset, OpError, OpResult, Pad, Size, Tensor
 from netspec.ops.moments import kept, side_by_side
-from netspec.ops.receptive_field import Sampling, interpolated, own_cell, repeated, sliding_window
+from netspec.ops.receptive_field import Sampling, cut, interpolated, own_cell, padded, repeated, sliding_window
 from netspec.ops.registry import Sample, Scaling, by_size, op
 from netspec.ops.window import check_padded, four
 
@@ -39,7 +39,7 @@ def pad_channels(x: Tensor, /, out: int) -> OpResult:
 
 @op(
     kind="pool",
-    receptive_field=own_cell,
+    receptive_field=cut,
     moments=kept,
     scaling=by_size,
     aliases="cropping2d centercrop",
@@ -112,7 +112,7 @@ def pixel_shuffle(x: Tensor, /, factor: int) -> OpResult:
 
 @op(
     kind="pool",
-    receptive_field=own_cell,
+    receptive_field=padded,
     moments=kept,
     scaling=by_size,
     label=lambda attrs: f"{attrs['pad_mode']} pad",

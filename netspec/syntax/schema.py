@@ -288,7 +288,7 @@ def _op(op: Op, types: bool) -> dict[str, Any]:
 
 def _argument(p: Param) -> dict[str, Any]:
     kind = {"enum": list(p.one_of)} if p.one_of else TYPES[p.type]
-    return {"anyOf": [kind, EXPRESSION]} | ({} if p.required else {"default": p.default})
+    return {"anyOf": [kind, EXPRESSION]} | ({} if p.required or p.default is None else {"default": p.default})
 
 
 @lru_cache(maxsize=1)

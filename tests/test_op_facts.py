@@ -1,0 +1,217 @@
+"""The facts that stand on each op, against what its samples do: an op that forgets one fails here."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from fractions import Fraction
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conformance import CASES, arrays_of, one_op
+from references import REFERENCES
+
+from netspec.analysis.moments import passed
+from netspec.analysis.receptive_field import receptive_fields
+from netspec.backend import Options, get
+from netspec.expressions.identifiers import Path
+from netspec.ir.graph import Graph, Node, Output, Ref
+from netspec.ops import OPS, Op, OpResult, Sample, Tensor, op
+from netspec.ops.base import Applied
+from netspec.ops.moments import Signal, kept, unit
+from netspec.ops.receptive_field import own_cell, whole_map
+from netspec.ops.registry import ALIASES
+from netspec.weights.initialise import draw
+
+SAMPLED = [name for name in OPS if name != "input"]
+MAPS = [pytest.param(*case[:3], id=f"{case[0]}-{i}") for i, case in enumerate(CASES) if len(case[2][0]) == 3]
+ALONE = [p for p in MAPS if len(p.values[2]) == 1]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_every_op_has_samples_of_all_that_it_takes_and_a_reference(name: str) -> None:
+    """Each parameter is given in one of them, and each of its words."""
+    op = OPS[name]
+    assert op.samples, f"'{name}' has no samples: attributes and operands to try it with"
+    assert name in REFERENCES, f"tests/references.py does not say what '{name}' gives"
+    given: dict[str, list[object]] = defaultdict(list)
+    for sample in op.samples:
+        for key, value in sample.attrs.items():
+            given[key].append(value)
+    for param in op.params:
+        assert given[param.name], f"no sample of '{name}' gives '{param.name}'"
+        assert set(param.one_of) <= set(map(str, given[param.name])), f"the samples of '{name}': {param.one_of}"
+
+
+# Receptive fields
+
+
+def fields(graph: Graph, axis: int, shape: tuple[int, ...]) -> int:
+    """The most cells along an axis that a gradient reaches from one position, whatever channels and values."""
+    module = get("torch").to_module(graph, draw(graph, 3), Options()).double()
+    x = torch.from_numpy(np.random.default_rng(0).standard_normal((24, *shape))).requires_grad_()
+    y = module(x)
+    if isinstance(y, dict):
+        y = next(iter(y.values()))
+    widest = 0
+    for position in range(y.shape[2 + axis]):
+        (reached,) = torch.autograd.grad(y.select(2 + axis, position).sum(), x, retain_graph=True)
+        cells = reached.abs().sum([d for d in range(4) if d != 2 + axis]).nonzero()
+        widest = max(widest, int(cells.max() - cells.min()) + 1 if len(cells) else 0)
+    return widest
+
+
+def before_a_convolution(graph: Graph) -> Graph | None:
+    """The op, a 3x3 convolution before it with a stride, and one behind; None where it does not fit these."""
+    x, step = graph.nodes.values()
+    first = add_conv("first", Ref("x0"), x.shape, {"out": int(x.shape[1]), "kernel": 3, "pad": 1})
+    if len(step.shape) != 4:
+        return None
+    middle = Node(Path("step"), step.op, (Ref("first"),), step.attrs, step.rule, Path("step"))
+    last = add_conv("last", Ref("step"), step.shape, {"out": 2, "kernel": (3, 2), "pad": 1, "stride": (1, 2)})
+    return Graph("three", [x, first, middle, last], {"y": Output(Ref("last"))}).check()
+
+
+def add_conv(name: str, ref: Ref, shape: Any, attrs: dict[str, Any]) -> Node:
+    result = OPS["conv"].infer([Tensor(shape)], attrs)
+    return Node(Path(name), "conv", (ref,), result.attrs, result, Path(name))
+
+
+@pytest.mark.parametrize("op, attrs, shapes", ALONE)
+@pytest.mark.parametrize("between", [False, True], ids=["alone", "between convolutions"])
+def test_a_receptive_field_is_what_gradients_reach(op: str, attrs: dict[str, Any], shapes: Any, between: bool) -> None:
+    """No more is reached than is said; as much, where the map is larger than the field and nothing is cut off."""
+    graph = one_op(op, attrs, shapes)
+    whole = before_a_convolution(graph) if between else graph
+    if whole is None or len(graph.nodes["step"].shape) != 4:
+        pytest.skip("its result is no map")
+    said = receptive_fields(whole)[next(iter(whole.outputs.values())).ref.node]
+    for axis in (0, 1):
+        reached = fields(whole, axis, shapes[0])
+        if said is None:
+            assert OPS[op].receptive_field(applied(graph), axis) is None
+        else:
+            assert reached <= said[axis], f"{reached} cells are reached, said are {said[axis]}"
+            room = shapes[0][1 + axis]
+            assert reached == said[axis] or said[axis] > room - 4 or graph.nodes["step"].shape[2 + axis] < 3
+
+
+def applied(graph: Graph) -> Applied:
+    """The op of a sample on its operands."""
+    step = graph.nodes["step"]
+    return Applied(step.attrs, [graph.shape(ref) for ref in step.inputs], step.rule)
+
+
+@pytest.mark.parametrize("op, attrs, shapes", MAPS)
+def test_scaling_agrees_with_the_receptive_field(op: str, attrs: dict[str, Any], shapes: Any) -> None:
+    """Where both are known: as many cells further as the maps' sizes say."""
+    graph = one_op(op, attrs, shapes)
+    step = graph.nodes["step"]
+    if len(step.shape) != 4:
+        return
+    scaling = OPS[op].scaling(step.attrs)
+    for axis in (0, 1):
+        sampling = OPS[op].receptive_field(applied(graph), axis)
+        if scaling is not None:
+            said = Fraction(scaling.down[axis], scaling.up[axis])
+            assert sampling is None or said == Fraction(sampling.step, sampling.phases)
+            before, after = int(graph.nodes["x0"].shape[2 + axis]), int(step.shape[2 + axis])
+            lost = math.prod(step.attrs.get("kernel", (1, 1))) * 4 + 12  # what windows and pads take at the edges
+            assert abs(after * said - before) <= lost, f"{before} -> {after} is no scaling by {said}"
+
+
+# Signals
+
+
+@cache
+def measured(case: int) -> tuple[Signal, Signal]:
+    """The mean and variance that leave a sample for normal operands, and what its rule says."""
+    op, attrs, shapes, _ = CASES[case]
+    graph = one_op(op, attrs, shapes)
+    inputs = {k: (v / 2 if k != "x1" else v) for k, v in arrays_of(shapes, 64).items()}
+    out = next(iter(get("torch").run(graph, draw(graph, 3), inputs).outputs.values()))
+    return Signal(float(out.mean()), float(out.var())), passed(graph, graph.nodes["step"], [Signal(0, 1)] * len(shapes))
+
+
+@pytest.mark.parametrize("case", range(len(CASES)), ids=[f"{c[0]}-{i}" for i, c in enumerate(CASES)])
+def test_moments_are_near_what_leaves_an_op(case: int) -> None:
+    """A guess: within a factor of 10, of 1.1 for functions of a number; what is kept may average out."""
+    out, said = measured(case)
+    rule = OPS[CASES[case][0]].moments
+    assert math.isfinite(said.power)
+    exact = rule.__qualname__.startswith("elementwise") and OPS[CASES[case][0]].kind != "norm"
+    factor = 1.1 if exact else 10
+    assert said.power > out.power / factor, (out, said)
+    assert said.power < out.power * factor or rule is kept, (out, said)
+
+
+# What is done in training
+
+
+@pytest.mark.parametrize("op, attrs, shapes", [c[:3] for c in CASES], ids=[f"{c[0]}-{i}" for i, c in enumerate(CASES)])
+def test_what_differs_in_training_says_so(op: str, attrs: dict[str, Any], shapes: Any) -> None:
+    """By statistics, or as what is the identity at inference."""
+    graph = one_op(op, attrs, shapes)
+    module = get("torch").to_module(graph, draw(graph, 3), Options(training=True))
+    xs = [torch.from_numpy(x) for x in arrays_of(shapes, 8).values()]
+    with torch.no_grad():
+        torch.manual_seed(0)
+        trained, evaluated = (list(torch.utils._pytree.tree_leaves(m(*xs))) for m in (module.train(), module.eval()))
+        trained = list(torch.utils._pytree.tree_leaves(module.train()(*xs)))
+    differs = any(not torch.equal(a, b) for a, b in zip(trained, evaluated, strict=True))
+    assert differs == (OPS[op].only_in_training or bool(graph.nodes["step"].rule.stats))
+    if OPS[op].only_in_training:
+        assert all(torch.equal(a, b) for a, b in zip(evaluated, xs, strict=True))
+
+
+# Registration
+
+FACTS: dict[str, Any] = {"kind": "other", "receptive_field": own_cell, "moments": kept, "samples": [Sample()]}
+
+
+def rule(x: Tensor, /) -> OpResult:
+    """The value itself."""
+    return OpResult((x.shape,))
+
+
+@pytest.mark.parametrize("missing", FACTS)
+def test_a_fact_without_a_safe_default_cannot_be_forgotten(missing: str) -> None:
+    with pytest.raises(TypeError, match=missing):
+        op(**{name: fact for name, fact in FACTS.items() if name != missing})(rule)
+    assert "rule" not in OPS
+
+
+def pair_of(x: Tensor, y: Tensor, /) -> OpResult:
+    """Two values."""
+    return OpResult((x.shape,))
+
+
+def relu(x: Tensor, /) -> OpResult:
+    """A second op of a name."""
+    return OpResult((x.shape,))
+
+
+@pytest.mark.parametrize(
+    "facts, fn, text",
+    [
+        ({"kind": "colour"}, rule, "kind is one of input, weights, pool, norm, join, other, not 'colour'"),
+        ({"aliases": "bn"}, rule, "'bn' stands for 'batch_norm' already"),
+        ({}, relu, "there is an op of that name already"),
+        ({}, pair_of, "with 2 tensors it says by `operands` which shapes go together"),
+    ],
+)
+def test_facts_that_do_not_fit_are_refused(facts: dict[str, Any], fn: Any, text: str) -> None:
+    known = dict(OPS), dict(ALIASES)
+    with pytest.raises(TypeError, match=text):
+        op(**FACTS | facts)(fn)
+    assert (dict(OPS), dict(ALIASES)) == known
+
+
+def test_layers_are_unit_and_what_sums_a_map_sees_all_of_it() -> None:
+    """The facts of a convolution by their names, as a newcomer reads them."""
+    conv: Op = OPS["conv"]
+    assert (conv.kind, conv.moments, conv.title) == ("weights", unit, "conv")
+    assert OPS["group_norm"].receptive_field is OPS["global_avg_pool"].receptive_field is whole_map
