@@ -149,7 +149,7 @@ def _upsample(node: Node, shapes: Shapes) -> list[N]:
 def _nearest(before: int, after: int) -> np.ndarray:
     """Which pixel each position of another size takes, rounded in float32 as PyTorch does."""
     step = np.float32(before) / np.float32(after)
-    return np.minimum(np.floor(np.arange(after, dtype=np.float32) * step), before - 1).astype(np.int64)
+    return np.array(np.minimum(np.floor(np.arange(after, dtype=np.float32) * step), before - 1), np.int64)
 
 
 def _group_norm(node: Node, shapes: Shapes) -> list[N]:
