@@ -40,7 +40,6 @@ BACKENDS = ("netspec_torch", "netspec_onnx")
 
 KNOWN = {
     ("netspec.elaborate.call", "netspec.weights.initialise"),
-    ("netspec.expressions.evaluate", "netspec.ops.aliases"),
 }
 """Imports against the order that are still to go."""
 
