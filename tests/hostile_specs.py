@@ -10,7 +10,7 @@ from hostile import HOSTILE
 
 import netspec
 from netspec.draw.formats.render import draw
-from netspec.draw.view import View
+from netspec.draw.model import View
 from netspec.network import Network
 
 # Every position of free text in a spec; what is JSON is YAML, so that a text enters quoted and unharmed.

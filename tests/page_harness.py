@@ -49,7 +49,7 @@ def in_picture(graph: Graph, view: View) -> tuple[list[Any], list[Any]]:
     """The same of a picture."""
     drawn = picture(graph, view)
     boxes = [
-        [b.path, b.kind, [*b.lines, *b.facts], list(b.ins), list(b.outs), b.heat and round(b.heat, 6)]
+        [b.path, b.kind, [*b.lines, *b.facts], list(b.ins), list(b.outs), b.intensity and round(b.intensity, 6)]
         for b in drawn.root.boxes()
     ]
     arrows = [[a.source, a.target, a.label, a.main, a.outof, a.into] for a in drawn.arrows]

@@ -80,7 +80,7 @@ def test_numbers_are_the_papers(googlenet: Graph) -> None:
 
 
 def test_heat_is_the_share_of_the_largest(googlenet: Graph) -> None:
-    heats = {b.path: b.heat for b in picture(googlenet, View(depth=1, heat="params")).root.boxes() if b.nodes}
+    heats = {b.path: b.intensity for b in picture(googlenet, View(depth=1, heat="params")).root.boxes() if b.nodes}
     # An auxiliary head has 128 x 512 + 128, 2048 x 1024 + 1024 and 1024 x 1000 + 1000; the second reads 528 maps.
     head = 528 * 128 + 128 + 2048 * 1024 + 1024 + 1024 * 1000 + 1000
     assert heats["aux2"] == 1.0 and heats["3a"] == pytest.approx(163_696 / head)
@@ -275,7 +275,7 @@ def test_receptive_fields_colour_boxes() -> None:
     """Araujo et al. 2019: AlexNet's last pooling sees 195 x 195; what is linear behind it sees the whole image."""
     drawn = picture(netspec.load("alexnet").graph, View(heat="rf"))
     assert drawn.legend == "heat: receptive field, strongest 195 pixels or the whole input"
-    heats = {b.path: round(195 * (b.heat or 0)) for b in drawn.root.boxes()}
+    heats = {b.path: round(195 * (b.intensity or 0)) for b in drawn.root.boxes()}
     seen = [heats[f"net.{name}"] for name in ("conv1", "pool1", "conv2", "pool2", "conv3", "conv4", "conv5", "pool5")]
     assert (seen, heats["fc8"]) == ([11, 19, 51, 67, 99, 131, 163, 195], 195)
 

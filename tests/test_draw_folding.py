@@ -179,7 +179,7 @@ def test_numbers_of_a_repeat_are_those_of_all_its_rounds() -> None:
     view = View(depth=3, show=frozenset(("params",)), heat="params")
     box = next(b for b in picture(graph, view).root.boxes() if b.path.endswith("denseblock1.denselayer1"))
     assert box.facts == (f"{layers[0] / 1000:.1f}k to {layers[-1] / 1000:.1f}k parameters each",)
-    heats = {b.path.split(".")[1]: b.heat for b in picture(graph, view).root.boxes() if "denselayer" in b.path}
+    heats = {b.path.split(".")[1]: b.intensity for b in picture(graph, view).root.boxes() if "denselayer" in b.path}
     assert heats["denseblock3"] == 1.0 and 0.7 < (heats["denseblock4"] or 0) < 0.8  # 2.84M and 2.16M
 
 
@@ -216,7 +216,7 @@ def test_rounds_in_rounds_are_counted_one_by_one() -> None:
     boxes = {b.path: b for b in picture(netspec.load(HARD / "nested.yaml").graph, view).root.boxes()}
     assert boxes["o.0.inn.0.conv"].facts == ("272 parameters each",)
     assert boxes["o.0.inn.0.conv_2"].facts == ("2.32k parameters each",)
-    assert [len(b.rounds) for b in boxes.values() if b.nodes] == [1, 12, 12, 3]
+    assert [len(b.iterations) for b in boxes.values() if b.nodes] == [1, 12, 12, 3]
 
 
 def test_values_that_leave_a_repeat_are_arrows_of_their_own() -> None:

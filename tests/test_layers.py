@@ -130,7 +130,7 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
     [
         ("netspec.ops.conv", "from netspec.syntax import schema"),
         ("netspec.passes.resize", "def f():\n    from netspec.elaborate import elaborate"),
-        ("netspec.draw.view", "if TYPE_CHECKING:\n    from netspec.network import Network"),
+        ("netspec.draw.model", "if TYPE_CHECKING:\n    from netspec.network import Network"),
         ("netspec.diagnostics.errors", "from netspec import optional"),
         ("netspec.network", "import netspec_torch.codegen"),
         ("netspec_onnx.write", "from netspec_torch import quote"),

@@ -16,7 +16,7 @@ from netspec.draw import View, difference, draw
 from netspec.draw.formats.graphviz import shrunk
 from netspec.draw.formats.mermaid import too_large
 from netspec.draw.formats.render import FORMATS, SUFFIXES, TEXTS, render
-from netspec.draw.view import HEATS, SHOWN
+from netspec.draw.model import HEATS, SHOWN
 from netspec.files.atomic import write_bytes
 from netspec.files.kinds import check_suffix
 

@@ -3,7 +3,7 @@
 from netspec.draw.diff import difference
 from netspec.draw.formats.dot import to_dot
 from netspec.draw.formats.render import FORMATS, draw, render
+from netspec.draw.model import HEATS, SHOWN, View
 from netspec.draw.picture import picture
-from netspec.draw.view import HEATS, SHOWN, View
 
 __all__ = ["FORMATS", "HEATS", "SHOWN", "View", "difference", "draw", "picture", "render", "to_dot"]

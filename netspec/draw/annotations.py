@@ -1,4 +1,4 @@
-"""The numbers in a picture: what boxes say of their cost, and the heat that colours them."""
+"""The numbers in a picture: what boxes say of their cost, and what colours them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from textwrap import wrap
 from netspec.analysis.cost import memory, totals
 from netspec.analysis.receptive_field import receptive_fields
 from netspec.draw.labels import short
-from netspec.draw.model import Box, Frame
-from netspec.draw.view import View
+from netspec.draw.model import Box, Frame, View
 from netspec.ir.graph import Graph, Node
 
-# What a heat counts, and its unit.
-HEATED = {
+# What boxes are coloured by, and its unit.
+QUANTITIES = {
     "params": ("parameters", ""),
     "macs": ("MACs", ""),
     "memory": ("memory of activations", "B"),
@@ -22,11 +21,11 @@ HEATED = {
 }
 
 
-class Numbers:
-    """Counts what a view asks for; `legend` says what the colours mean once boxes are heated."""
+class Annotations:
+    """Counts what a view asks for."""
 
     def __init__(self, graph: Graph, view: View) -> None:
-        self.graph, self.view, self.legend = graph, view, ""
+        self.graph, self.view = graph, view
         self.owners: dict[str, str] = {}
         for node in graph.nodes.values():
             if node.rule.weights:
@@ -35,7 +34,7 @@ class Numbers:
         self.widest = max((max(field) for field in self.fields.values() if field), default=1)
 
     def facts(self, run: Sequence[Sequence[Node]], docs: Sequence[str]) -> tuple[str, ...]:
-        """The lines of numbers and notes of a box; of a repeat, what each round has and what the last one sees."""
+        """The lines of numbers and notes of a box; of a repeat, what each iteration has and what the last one sees."""
         found, asked = [], self.view.show
         counts = [totals(nodes) for nodes in run]
         params = [totals(self.owned(nodes)).params for nodes in run]
@@ -76,7 +75,7 @@ class Numbers:
         return (max(h for h, _ in known), max(w for _, w in known)) if len(known) == len(fields) else None
 
     def value(self, nodes: Sequence[Node]) -> int:
-        """What heats a box that stands for these nodes; 0 without heat."""
+        """What a box that stands for these nodes is coloured by; 0 without colours."""
         if self.view.heat is None:
             return 0
         if self.view.heat == "memory":
@@ -86,26 +85,27 @@ class Numbers:
             return max(field) if field else self.widest
         return totals(self.owned(nodes)).params if self.view.heat == "params" else totals(nodes).macs
 
-    def written(self, frame: Frame, stands: Mapping[str, Sequence[Sequence[Node]]]) -> None:
-        """Writes into the boxes of a frame what was asked of the nodes that each stands for, round by round.
+    def annotate(self, frame: Frame, nodes_of: Mapping[str, Sequence[Sequence[Node]]]) -> str:
+        """Writes into the boxes of a frame what was asked of their nodes, by iteration, and gives the colours' legend.
 
-        Heat is the share of the largest; a repeat counts all its rounds.
+        The intensity of a colour is the share of the largest; a repeat counts all its iterations.
         """
         values: dict[str, float] = {}
+        legend = ""
         if self.view.heat is not None:
-            values = {path: self.value([n for nodes in run for n in nodes]) for path, run in stands.items()}
+            values = {path: self.value([n for nodes in run for n in nodes]) for path, run in nodes_of.items()}
             largest = max(values.values(), default=0.0)
-            what, unit = HEATED[self.view.heat]
-            self.legend = f"heat: {what}, strongest {short(largest)}{unit}"
+            what, unit = QUANTITIES[self.view.heat]
+            legend = f"heat: {what}, strongest {short(largest)}{unit}"
             values = {path: value / largest if largest else 0.0 for path, value in values.items()}
         for inner in (frame, *frame.frames()):
             for index, item in enumerate(inner.items):
-                if isinstance(item, Box) and item.path in stands:
-                    run = stands[item.path]
+                if isinstance(item, Box) and item.path in nodes_of:
+                    run = nodes_of[item.path]
                     every = tuple(tuple(node.path for node in nodes) for nodes in run)
-                    inner.items[index] = replace(
-                        item, facts=self.facts(run, [item.doc]), heat=values.get(item.path), rounds=every
-                    )
+                    facts, intensity = self.facts(run, [item.doc]), values.get(item.path)
+                    inner.items[index] = replace(item, facts=facts, intensity=intensity, iterations=every)
+        return legend
 
 
 def notes(doc: str) -> list[str]:
@@ -114,6 +114,6 @@ def notes(doc: str) -> list[str]:
 
 
 def _range(values: Sequence[int], unit: str) -> str:
-    """`45.4k parameters`, of several rounds `45.4k parameters each` or `45.4k to 66.2k parameters each`."""
+    """`45.4k parameters`, of several iterations `45.4k parameters each` or `45.4k to 66.2k parameters each`."""
     low, high = short(min(values)), short(max(values))
     return f"{low}{'' if low == high else f' to {high}'}{unit}{' each' * (len(values) > 1)}"

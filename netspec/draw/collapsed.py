@@ -1,4 +1,4 @@
-"""What a closed scope says: a layer with what follows it, or a name, a block, and what it holds."""
+"""What a collapsed scope says: a layer with what follows it, or a name, a block, and what it holds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from netspec.draw.labels import is_layer, kind_of, op_lines, op_text, scope_title
-from netspec.draw.repeats import beside
+from netspec.draw.repeats import parallel
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.scope_tree import Region
 from netspec.ops import OPS
@@ -20,11 +20,11 @@ def times(run: Sequence[Region]) -> str:
     if len(run) == 1:
         return ""
     shared = len({r.scope.weights_at for r in run}) == 1
-    return f" \u00d7{len(run)}{' shared' if shared else ''}{' in parallel' if beside(run) else ''}"
+    return f" \u00d7{len(run)}{' shared' if shared else ''}{' in parallel' if parallel(run) else ''}"
 
 
-def closed_lines(graph: Graph, run: Sequence[Region], parent: Region, names: bool) -> tuple[str, list[str]]:
-    """The kind of a closed scope with its repeats, and what it says."""
+def collapsed_lines(graph: Graph, run: Sequence[Region], parent: Region, names: bool) -> tuple[str, list[str]]:
+    """The kind of a collapsed scope with its repeats, and what it says."""
     region, last = run[0], run[-1].path if len(run) > 1 else ""
     count = [times(run).strip()] if last else []
     if not is_layer(region):
@@ -85,7 +85,7 @@ def _step(node: Node) -> Scale:
 
 
 def ports(run: Sequence[Region], kind: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names of what enters and of what leaves a closed block, in any of its rounds, where it is more than one."""
+    """The names of what enters and what leaves a collapsed block, in any iteration, where it is more than one."""
     ins = dict.fromkeys(name for r in run for name, ref in r.scope.ins.items() if ref in r.inputs)
     outs = dict.fromkeys(name for r in run for name, ref in r.scope.outs.items() if ref in r.outputs)
     shown = [tuple(named) if kind == "block" and 1 < len(named) <= MOST_PORTS else () for named in (ins, outs)]
@@ -93,7 +93,7 @@ def ports(run: Sequence[Region], kind: str) -> tuple[tuple[str, ...], tuple[str,
 
 
 def inside(region: Region) -> list[str]:
-    """What a closed scope holds: `bottleneck x3`, `3x3 conv, 8 x3 in parallel`; of a group of few layers, these."""
+    """What a collapsed scope holds: `bottleneck x3`, `3x3 conv, 8 x3 in parallel`; of a group of few layers, these."""
     items = region.items
     scopes, nodes = [i for i in items if isinstance(i, Region)], [i for i in items if isinstance(i, Node)]
     plain = not (scopes and nodes) and not any(r.scope.kind == "branch" or is_layer(r) for r in scopes)
@@ -107,7 +107,7 @@ def inside(region: Region) -> list[str]:
         return []
     if len(items) == 1 and scopes and scopes[0].scope.block:
         return [scopes[0].scope.block]
-    if len(scopes) == len(items) > 1 and beside(scopes):
+    if len(scopes) == len(items) > 1 and parallel(scopes):
         kinds = {tuple(_layers([scope])) for scope in scopes}
         line = kinds.pop() if len(kinds) == 1 else ()
         return [f"{line[0] if len(line) == 1 else ''}{times(scopes)}".strip()]
@@ -115,7 +115,7 @@ def inside(region: Region) -> list[str]:
 
 
 def _layers(items: Sequence[Node | Region]) -> list[str]:
-    """The layers of a closed group of few, without norms and activations: `3x3 conv, 64 x2`, `2x2 max pool, /2`."""
+    """The layers of a collapsed group of few, without norms and activations: `3x3 conv, 64 x2`, `2x2 max pool, /2`."""
     found: list[tuple[str, int]] = []
     for item in map(_core, items):
         if isinstance(item, Region) and not is_layer(item):

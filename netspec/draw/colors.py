@@ -19,8 +19,8 @@ MARKS = {
     "changed": ("#feefc3", "#b06000"),
     "same": ("#f1f3f4", "#9aa0a6"),
 }
-# From cold to hot; the text stays dark on all of them.
-HEAT = ("#fff8f0", "#ffe8d1", "#ffd3ad", "#ffbb85", "#ffa060", "#ff8642")
+# From the least to the most; the text stays dark on all of them.
+SHADES = ("#fff8f0", "#ffe8d1", "#ffd3ad", "#ffbb85", "#ffa060", "#ff8642")
 FRAMES = ("#f8f9fa", "#f1f3f4")
 # The same on a dark page: fills darker.
 DARK = {
@@ -46,9 +46,9 @@ DARK = {
 }
 
 
-def heat(share: float) -> str:
+def shade(share: float) -> str:
     """The fill for a share (0 to 1) of the largest number."""
-    return HEAT[min(int(share * len(HEAT)), len(HEAT) - 1)]
+    return SHADES[min(int(share * len(SHADES)), len(SHADES) - 1)]
 
 
 def dark_css() -> str:

@@ -1,4 +1,4 @@
-"""Two networks beside each other, with what the second adds, leaves out and changes."""
+"""Two networks next to each other, with what the second adds, leaves out and changes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
 
-from netspec.draw.model import Arrow, Box, Frame, Picture
+from netspec.draw.model import Arrow, Box, Frame, Picture, View
 from netspec.draw.picture import picture
 from netspec.draw.repeats import walk
-from netspec.draw.simplify import slim
-from netspec.draw.view import View
+from netspec.draw.simplify import merge_single_child_scopes
 from netspec.ir.graph import Graph, Scope
 from netspec.ir.scope_tree import tree
 from netspec.ops import OPS, Shape
@@ -21,7 +20,9 @@ from netspec.ops.base import show
 def difference(before: Graph, after: Graph, view: View | None = None) -> Picture:
     """Both pictures as frames of one; boxes are matched by path, by name, and by what they say, in this order."""
     graphs, drawn = (before, after), [picture(graph, view) for graph in (before, after)]
-    scopes = [{region.path: region.scope for region in walk(slim(tree(graph)))} for graph in graphs]
+    scopes = [
+        {region.path: region.scope for region in walk(merge_single_child_scopes(tree(graph)))} for graph in graphs
+    ]
     boxes = [list(found.root.boxes()) for found in drawn]
     pairs = _pairs(boxes[0], boxes[1])
     back = {b: a for a, b in pairs.items()}
@@ -77,10 +78,10 @@ def _content(box: Box, graph: Graph) -> object:
     """What makes two boxes the same: their ops, arguments, shapes, and how often they stand there."""
     if box.kind == "output":
         return (box.lines, show(_output(box, graph)))
-    nodes = [graph.nx.nodes[path]["node"] for paths in box.rounds for path in paths]
+    nodes = [graph.nx.nodes[path]["node"] for paths in box.iterations for path in paths]
     return (
         box.kind,
-        len(box.rounds),
+        len(box.iterations),
         [(n.op, repr(sorted(n.attrs.items())), n.shapes, list(n.rule.weights.items())) for n in nodes],
     )
 
@@ -109,16 +110,19 @@ def _changes(
         shapes = [show(_output(box, graph)) for box, graph in zip((before, after), graphs, strict=True)]
         return (f"{shapes[0]} \u2192 {shapes[1]}",) if shapes[0] != shapes[1] else ()
     times = [
-        len(box.rounds) if len(box.rounds) > 1 else _rounds(graph, path)
+        len(box.iterations) if len(box.iterations) > 1 else _iterations(graph, path)
         for box, graph, path in zip((before, after), graphs, paths, strict=True)
     ]
     if times[0] != times[1]:
         found.insert(0, f"\u00d7{times[0]} \u2192 \u00d7{times[1]}")
-    # Of as many rounds all are compared, else the first.
-    rounds = [box.rounds if len(before.rounds) == len(after.rounds) else box.rounds[:1] for box in (before, after)]
+    # Of as many iterations all are compared, else the first.
+    iterations = [
+        box.iterations if len(before.iterations) == len(after.iterations) else box.iterations[:1]
+        for box in (before, after)
+    ]
     nodes = [
         [graph.nx.nodes[path]["node"] for paths in some for path in paths]
-        for graph, some in zip(graphs, rounds, strict=True)
+        for graph, some in zip(graphs, iterations, strict=True)
     ]
     ops = [[OPS[n.op].title for n in found] for found in nodes]
     if not found:
@@ -151,8 +155,8 @@ def _value(value: object) -> str:
     return str(value)
 
 
-def _rounds(graph: Graph, path: str) -> int:
-    """How many rounds a scope has, which are called 0, 1, 2."""
+def _iterations(graph: Graph, path: str) -> int:
+    """How many iterations a scope has, which are called 0, 1, 2."""
     names = [inner.rpartition(".") for inner in graph.scopes]
     return max(1, sum(above == path and name.isdigit() for above, _, name in names))
 

@@ -1,14 +1,36 @@
-"""A picture before it has a layout: boxes, frames around them, and arrows."""
+"""What a user chose to see, and a picture before it has a layout: boxes, frames around them, and arrows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+SHOWN = ("names", "shapes", "params", "macs", "rf", "memory", "notes")
+HEATS = ("params", "macs", "rf", "memory")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Which scopes are expanded, what boxes say, and what colours them."""
+
+    depth: int | None = None
+    """Levels of scopes that are expanded; None is as many as fit a page."""
+    collapse: tuple[str, ...] = ()
+    """Scopes that stay collapsed: paths, blocks, patterns of paths."""
+    expand: tuple[str, ...] = ()
+    """Scopes that are expanded wherever they lie; one named by its path stands apart from its repeats."""
+    show: frozenset[str] = frozenset(("names", "shapes"))
+    heat: str | None = None
+    """The number that boxes are coloured by."""
+    unfold: bool = False
+    """Every node and every repeat for itself."""
+    direct: bool = False
+    """Concatenations as arrows, from each value that one joins to each step that reads it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One thing in the picture: a node, a layer with what follows it, or a folded scope."""
+    """One thing in the picture: a node, a layer with what follows it, or a collapsed scope."""
 
     path: str
     kind: str
@@ -20,25 +42,25 @@ class Box:
     source: str = ""
     """File and line of the spec."""
     nodes: tuple[str, ...] = ()
-    """The nodes it stands for; of a repeat, those of the first round."""
-    rounds: tuple[tuple[str, ...], ...] = ()
-    """The nodes of all rounds, round by round."""
+    """The nodes it stands for; of a repeat, those of the first iteration."""
+    iterations: tuple[tuple[str, ...], ...] = ()
+    """The nodes of all iterations, one after the other."""
     facts: tuple[str, ...] = ()
     """Numbers that were asked for."""
-    heat: float | None = None
-    """0 to 1, of the largest in the picture."""
+    intensity: float | None = None
+    """What it is coloured by, 0 to 1 of the largest in the picture."""
     times: int = 1
     mark: str = ""
-    """Beside another network: added, removed or changed."""
+    """Next to another network: added, removed or changed."""
     ins: tuple[str, ...] = ()
-    """Names of what enters a folded block, where it is more than one."""
+    """Names of what enters a collapsed block, where it is more than one."""
     outs: tuple[str, ...] = ()
     """Names of what leaves it."""
 
 
 @dataclass(eq=False, slots=True)
 class Frame:
-    """A scope that is open: its boxes and frames in the order of the spec."""
+    """An expanded scope: its boxes and frames in the order of the spec."""
 
     path: str
     title: str
@@ -46,7 +68,7 @@ class Frame:
     tooltip: str = ""
     source: str = ""
     times: int = 1
-    """Rounds that the frame stands for."""
+    """Iterations that the frame stands for."""
     items: list[Box | Frame] = field(default_factory=list)
 
     def boxes(self) -> Iterator[Box]:

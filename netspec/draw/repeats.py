@@ -1,10 +1,11 @@
-"""What is folded: repeats of one structure, and scopes that lie too deep or are named."""
+"""What is drawn once: repeats of one structure; and which scopes are collapsed, being too deep or named."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import TypeAlias
 
 from netspec.diagnostics.errors import UsageError, did_you_mean
 from netspec.draw.labels import is_layer, kind_of
@@ -12,12 +13,26 @@ from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.scope_tree import Region
 from netspec.ops import OPS
 
-# Branches beside each other are what a figure shows, and so are the layers of a block that is drawn alone; only crowds
+# Branches next to each other are what a figure shows, and so are the layers of a block that is drawn alone; only crowds
 # of them are folded, such as the 32 paths of ResNeXt.
 CROWD = 6
 
 
-Run = list[Node] | list[Region]
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A node, or a layer with what follows it."""
+
+    nodes: list[Node]
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """A scope with those of the same structure that follow it; mostly one."""
+
+    regions: list[Region]
+
+
+Group: TypeAlias = Layer | Repeat
 
 
 def walk(region: Region) -> Iterator[Region]:
@@ -29,18 +44,18 @@ def walk(region: Region) -> Iterator[Region]:
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
-    """The scopes that a user named: closed, opened, and those that stand apart from their repeats."""
+class Selection:
+    """The scopes that a user named: to collapse, to expand, and those that stand apart from their repeats."""
 
-    closed: frozenset[str]
-    opened: frozenset[str]
+    collapsed: frozenset[str]
+    expanded: frozenset[str]
     apart: frozenset[str]
 
     @classmethod
-    def find(cls, root: Region, collapse: tuple[str, ...], expand: tuple[str, ...]) -> Names:
+    def find(cls, root: Region, collapse: tuple[str, ...], expand: tuple[str, ...]) -> Selection:
         """Resolves paths, blocks and patterns such as `layer*`; raises UsageError for one that meets no scope."""
         regions = list(walk(root))
-        closed, opened, apart = set[str](), set[str](), set[str]()
+        collapsed, expanded, apart = set[str](), set[str](), set[str]()
         asked = {path for name in collapse for path in (r.path for r in _named(root, regions, name))}
         if both := asked & {r.path for name in expand for r in _named(root, regions, name)}:
             raise UsageError(f"'{min(both)}' is to be closed and open", "ask for one of --collapse and --expand")
@@ -49,10 +64,10 @@ class Names:
             if len(found) == 1 and name != found[0].scope.block:
                 apart |= set(_upwards(found[0].path))
             if name in collapse:
-                closed |= {r.path for r in found}
+                collapsed |= {r.path for r in found}
             else:
-                opened |= {path for r in found for path in _upwards(r.path)}
-        return cls(frozenset(closed), frozenset(opened), frozenset(apart))
+                expanded |= {path for r in found for path in _upwards(r.path)}
+        return cls(frozenset(collapsed), frozenset(expanded), frozenset(apart))
 
 
 def _upwards(path: str) -> Iterator[str]:
@@ -101,37 +116,37 @@ class Signatures:
         return region.relative(node.path), node.op, attrs, tuple(inputs)
 
 
-def runs(graph: Graph, region: Region, signatures: Signatures, names: Names) -> Iterator[Run]:
-    """The items of a region, with repeats that stand one after the other, or beside each other, as one list."""
-    found: list[Run] = []
+def repeats(graph: Graph, region: Region, signatures: Signatures, selection: Selection) -> Iterator[Group]:
+    """The items of a region, with scopes of one structure that follow each other, or stand in parallel, as one."""
+    found: list[Group] = []
     last: list[Region] = []
     for item in region.items:
         if isinstance(item, Node):
             last = []
-            found.append([item])
-        elif last and _repeats(item, last[0], signatures, names) and _continues(graph, last, item):
+            found.append(Layer([item]))
+        elif last and _repeats(item, last[0], signatures, selection) and _continues(graph, last, item):
             last.append(item)
         else:
             last = [item]
-            found.append(last)
-    for run in found:
-        scopes = [r for r in run[:CROWD] if isinstance(r, Region)]
-        if 1 < len(scopes) < CROWD and (beside(scopes) or ("" in graph.scopes and is_layer(scopes[0]))):
-            yield from ([scope] for scope in scopes)
+            found.append(Repeat(last))
+    for group in found:
+        scopes = group.regions if isinstance(group, Repeat) else []
+        if 1 < len(scopes) < CROWD and (parallel(scopes) or ("" in graph.scopes and is_layer(scopes[0]))):
+            yield from (Repeat([scope]) for scope in scopes)
         else:
-            yield run
+            yield group
 
 
-def beside(run: Sequence[Region]) -> bool:
-    """Whether the scopes of a run stand beside each other: the second does not read the first."""
+def parallel(run: Sequence[Region]) -> bool:
+    """Whether the scopes of a run stand in parallel: the second does not read the first."""
     return not set(run[1].inputs) & set(run[0].outputs)
 
 
 def _continues(graph: Graph, run: Sequence[Region], item: Region) -> bool:
-    """Whether a scope follows on a run: after its last, as all of it do, or beside all of it and read by the same."""
-    if beside([run[-1], item]):
-        return (len(run) == 1 or beside(run)) and _readers(graph, run[0]) == _readers(graph, item)
-    return len(run) == 1 or not beside(run)
+    """Whether a scope follows on a run: after its last, as all of it do, or parallel to it and read by the same."""
+    if parallel([run[-1], item]):
+        return (len(run) == 1 or parallel(run)) and _readers(graph, run[0]) == _readers(graph, item)
+    return len(run) == 1 or not parallel(run)
 
 
 def _readers(graph: Graph, region: Region) -> set[str]:
@@ -141,39 +156,39 @@ def _readers(graph: Graph, region: Region) -> set[str]:
     return ends | {path for ref in region.outputs for path in graph.nx.successors(ref.node) if path not in own}
 
 
-def grouped(graph: Graph, region: Region, signatures: Signatures, names: Names, unfold: bool) -> Iterator[Run]:
+def grouped(
+    graph: Graph, region: Region, signatures: Signatures, selection: Selection, unfold: bool
+) -> Iterator[Group]:
     """The items of a region as they are drawn: repeats together, layers with what follows them, or each for itself."""
-    if not unfold:
-        yield from layers(graph, list(runs(graph, region, signatures, names)))
-        return
-    yield from ([item] for item in region.items)  # type: ignore[misc]
+    if unfold:
+        for item in region.items:
+            yield Layer([item]) if isinstance(item, Node) else Repeat([item])
+    else:
+        yield from layers(graph, repeats(graph, region, signatures, selection))
 
 
-def _repeats(item: Region, first: Region, signatures: Signatures, names: Names) -> bool:
-    apart = {item.path, first.path, *item.inner, *first.inner} & names.apart
+def _repeats(item: Region, first: Region, signatures: Signatures, selection: Selection) -> bool:
+    apart = {item.path, first.path, *item.inner, *first.inner} & selection.apart
     return not apart and signatures.of(item) == signatures.of(first)
 
 
-def layers(graph: Graph, run: list[Run]) -> Iterator[Run]:
+def layers(graph: Graph, groups: Iterable[Group]) -> Iterator[Group]:
     """Joins a layer or a pooling with the norm, activation and dropout that follow it alone."""
     ends = {o.ref.node for o in graph.outputs.values()}
     held: list[Node] = []
-    for items in run:
-        node = items[0]
-        if len(items) == 1 and isinstance(node, Node):
-            if held and _follows(graph, held[-1], node, ends):
-                held.append(node)
-                continue
-            if held:
-                yield held
-            held = [node]
+    for group in groups:
+        if isinstance(group, Layer) and held and _follows(graph, held[-1], group.nodes[0], ends):
+            held += group.nodes
+            continue
+        if held:
+            yield Layer(held)
+        held = []
+        if isinstance(group, Layer):
+            held = list(group.nodes)
         else:
-            if held:
-                yield held
-            held = []
-            yield items
+            yield group
     if held:
-        yield held
+        yield Layer(held)
 
 
 def _follows(graph: Graph, before: Node, node: Node, ends: set[str]) -> bool:
@@ -181,12 +196,12 @@ def _follows(graph: Graph, before: Node, node: Node, ends: set[str]) -> bool:
     return alone and kind_of(before) not in ("input", "join") and kind_of(node) in ("norm", "other")
 
 
-def closes(region: Region, left: int, names: Names, merge: bool) -> bool:
-    """Whether a scope is one box, where `left` more levels are opened and layers stay one box (`merge`)."""
+def collapses(region: Region, left: int, selection: Selection, merge: bool) -> bool:
+    """Whether a scope is one box, where `left` more levels are expanded and layers stay one box (`merge`)."""
     paths = {region.path, *region.inner}
-    if paths & names.closed:
+    if paths & selection.collapsed:
         return True
-    if paths & names.opened:
+    if paths & selection.expanded:
         return False
     # Branches are not a level of their own: a figure of a block shows them.
     return (left <= 1 and region.scope.kind != "branch") or (merge and is_layer(region))

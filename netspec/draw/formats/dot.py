@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from textwrap import wrap
 
-from netspec.draw.colors import COLORS, FRAMES, MARKS, heat
+from netspec.draw.colors import COLORS, FRAMES, MARKS, shade
 from netspec.draw.formats.quoting import dot_cell, dot_string
 from netspec.draw.labels import title_lines
 from netspec.draw.model import Arrow, Box, Frame, Picture
@@ -198,10 +198,10 @@ def _padding(drawn: Picture) -> dict[str, tuple[str, int]]:
 
 
 def _look(box: Box) -> str:
-    """The attributes of a box: shape by its kind, colour by its kind, its mark or its heat."""
+    """The attributes of a box: shape by its kind, colour by its kind, its mark or its intensity."""
     fill, border = MARKS[box.mark] if box.mark else COLORS[box.kind]
-    if box.heat is not None:
-        fill = heat(box.heat)
+    if box.intensity is not None:
+        fill = shade(box.intensity)
     tip = f"tooltip={dot_string(box.tooltip)}"
     if box.ins or box.outs:
         return f'label=<{_ported(box, fill, border)}>, shape=plain, style="", {tip}'

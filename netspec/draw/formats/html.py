@@ -10,21 +10,18 @@ from typing import Any
 from netspec.analysis.cost import memory, totals
 from netspec.analysis.receptive_field import receptive_fields
 from netspec.diagnostics.errors import Span, UsageError
-from netspec.draw.annotations import HEATED, Numbers, notes
-from netspec.draw.collapsed import closed_lines, ports, times
-from netspec.draw.colors import COLORS, FRAMES, HEAT, dark_css
-from netspec.draw.direct import direct
+from netspec.draw.annotations import QUANTITIES, notes
+from netspec.draw.colors import COLORS, FRAMES, SHADES, dark_css
+from netspec.draw.formats.crossings import TANGLED, TOO_LONG
 from netspec.draw.formats.dot import FONT, MANY_BOXES, to_dot
 from netspec.draw.formats.quoting import script_json, xml_text
-from netspec.draw.formats.untangle import TANGLED, TOO_LONG
-from netspec.draw.labels import kind_of, node_lines, op_text, scope_title
-from netspec.draw.model import Picture
-from netspec.draw.picture import line_of, open_scopes
-from netspec.draw.repeats import Names, Signatures, grouped
-from netspec.draw.simplify import slim
-from netspec.draw.view import View
+from netspec.draw.labels import op_text
+from netspec.draw.model import Box, Picture, View
+from netspec.draw.outline import Outline, line_of
+from netspec.draw.picture import picture_of
+from netspec.draw.repeats import Layer
 from netspec.ir.graph import Graph, Node, Ref
-from netspec.ir.scope_tree import Region, tree
+from netspec.ir.scope_tree import Region
 from netspec.ops.base import show
 from netspec.passes import inference
 
@@ -110,21 +107,19 @@ class _Page:
 
     def __init__(self, graph: Graph, view: View) -> None:
         self.inference, self.params = inference(graph), totals(graph.nodes.values()).params
-        graph = direct(graph) if view.direct else graph
-        self.graph, self.view, self.named = graph, view, "names" in view.show
-        self.numbers, self.refs = Numbers(graph, view), dict[Ref, int]()
-        self.fields = receptive_fields(graph)
-        self.signatures, self.sources = Signatures(), dict[str, int]()
+        self.outline, self.view = Outline(graph, view), view
+        self.graph, self.annotations = self.outline.graph, self.outline.annotations
+        self.fields, self.refs = receptive_fields(self.graph), dict[Ref, int]()
+        self.sources = dict[str, int]()
         self.texts: list[dict[str, Any]] = []
-        self.ids = {path: number for number, path in enumerate(graph.nodes)}
+        self.ids = {path: number for number, path in enumerate(self.graph.nodes)}
 
     def data(self) -> dict[str, Any]:
         """Everything that the script of the page reads."""
-        root = tree(self.graph)
-        names = Names.find(root, self.view.collapse, self.view.expand)
-        items = self.items(slim(root), names)
+        first = picture_of(self.outline)
+        items = self.items(self.outline.root)
         edges = [
-            (self.ids[ref.node], self.ids[node.path], self.shape(ref), self.number(ref), index, ref.out)
+            (self.ids[ref.node], self.ids[node.path], self.outline.shape(ref), self.number(ref), index, ref.out)
             for node in self.graph.nodes.values()
             for index, ref in enumerate(node.inputs)
         ]
@@ -134,7 +129,7 @@ class _Page:
                 "node": o.ref.node,
                 "id": self.ids[o.ref.node],
                 "shape": show(self.graph.shape(o.ref)),
-                "label": self.shape(o.ref),
+                "label": self.outline.shape(o.ref),
                 "ref": self.number(o.ref),
                 "training": o.training_only,
                 "weight": o.loss_weight,
@@ -146,12 +141,12 @@ class _Page:
             "items": items,
             "edges": edges,
             "outputs": outputs,
-            "open": sorted(open_scopes(self.graph, self.view)),
+            "open": sorted({frame.path for frame in first.root.frames()}),
             "texts": self.texts,
             "colors": COLORS,
             "font": FONT,
             "frames": FRAMES,
-            "heat": HEAT,
+            "heat": SHADES,
             "heated": self.view.heat,
             "facts": self.facts(),
             "args": self.args(),
@@ -161,7 +156,7 @@ class _Page:
             "most": MOST_BOXES,
             "many": MANY_BOXES,
             "tangled": (TANGLED, TOO_LONG),
-            "widest": self.numbers.widest,
+            "widest": self.annotations.widest,
         }
 
     def facts(self) -> dict[str, str]:
@@ -175,7 +170,7 @@ class _Page:
             "memory": f"{memory(nodes):,} bytes",
             "nodes": str(len(nodes)),
             "training adds": f"{more:,} parameters" if more else "",
-            "colours": f"stronger has more {HEATED[self.view.heat][0]}" if self.view.heat else "",
+            "colours": f"stronger has more {QUANTITIES[self.view.heat][0]}" if self.view.heat else "",
         }
 
     def args(self) -> dict[str, str]:
@@ -183,57 +178,45 @@ class _Page:
         alone = self.graph.scopes.get("")
         return {name: str(value) for name, value in alone.args.items()} if alone else {}
 
-    def items(self, region: Region, names: Names) -> list[dict[str, Any]]:
+    def items(self, region: Region) -> list[dict[str, Any]]:
         """What stands in a region; repeats stand one after the other, the first with what it says for all."""
         found = []
-        for run in grouped(self.graph, region, self.signatures, names, self.view.unfold):
-            if isinstance(run[0], Node):
-                found.append(self.box([n for n in run if isinstance(n, Node)], region))
+        for group in self.outline.groups(region):
+            if isinstance(group, Layer):
+                found.append(self.layer(self.outline.layer(group.nodes, region), group.nodes))
                 continue
-            scopes = [r for r in run if isinstance(r, Region)]
-            for index, scope in enumerate(scopes):
-                found.append(self.scope(scope, region, names))
-                if len(scopes) > 1:
-                    found[-1]["run"] = [index, scopes[0].path]
-            if len(scopes) > 1:
-                said = self.said(scopes, region)
-                title = scope_title(scopes[0], region, scopes[-1].path, self.named) + times(scopes)
-                found[-len(scopes)]["repeat"] = {
-                    **said,
-                    "title": title,
-                    "enter": [self.number(ref) for ref in scopes[0].inputs],
-                }
+            run = group.regions
+            for index, scope in enumerate(run):
+                found.append(self.scope(scope, region))
+                if len(run) > 1:
+                    found[-1]["run"] = [index, run[0].path]
+            if len(run) > 1:
+                entering = [self.number(ref) for ref in run[0].inputs]
+                found[-len(run)]["repeat"] = {**self.forms(run, region), "enter": entering}
         return found
 
-    def said(self, run: Sequence[Region], parent: Region) -> dict[str, Any]:
-        """What a scope says where it is closed, with its repeats."""
-        kind, lines = closed_lines(self.graph, run, parent, self.named)
-        ins, outs = ports(run, kind)
-        shared = self.numbers.shared(list(run[0].nodes()), (run[0].path, *run[0].inner)[-1])
-        return {"kind": kind, "lines": [*lines, *shared], "ins": ins, "outs": outs}
-
-    def shape(self, ref: Ref) -> str:
-        """What an arrow says."""
-        return show(self.graph.shape(ref)) if "shapes" in self.view.show else ""
+    def forms(self, run: Sequence[Region], parent: Region) -> dict[str, Any]:
+        """What a scope with its repeats says where it is collapsed, and its title where it is expanded."""
+        box = self.outline.collapsed(run, parent)
+        title = self.outline.expanded(run, parent).title
+        return {"kind": box.kind, "lines": box.lines, "ins": box.ins, "outs": box.outs, "title": title}
 
     def number(self, ref: Ref) -> int:
         """The number of a value, by which arrows find the names that it enters and leaves a block by."""
         return self.refs.setdefault(ref, len(self.refs))
 
-    def box(self, nodes: Sequence[Node], region: Region) -> dict[str, Any]:
+    def layer(self, box: Box, nodes: Sequence[Node]) -> dict[str, Any]:
         """A node, or a layer with what follows it."""
-        lead = next((n for n in nodes if kind_of(n) in ("weights", "pool")), nodes[0])
-        lines = (*node_lines(nodes, region, self.named), *self.numbers.shared(nodes))
         return {
-            "path": nodes[0].path,
-            "kind": kind_of(lead),
-            "lines": lines,
-            "notes": notes(nodes[0].doc),
+            "path": box.path,
+            "kind": box.kind,
+            "lines": box.lines,
+            "notes": notes(box.doc),
             "nodes": [self.node(n) for n in nodes],
         }
 
-    def scope(self, region: Region, parent: Region, names: Names) -> dict[str, Any]:
-        """A scope with what it holds, and what it says where it is closed."""
+    def scope(self, region: Region, parent: Region) -> dict[str, Any]:
+        """A scope with what it holds, and what it says where it is collapsed."""
         nodes, scope = list(region.nodes()), region.scope
         counts = totals(nodes)
         return {
@@ -241,9 +224,8 @@ class _Page:
             "inner": region.inner,
             "scope": scope.kind,
             "block": scope.block,
-            "title": scope_title(region, parent, "", self.named),
-            **self.said([region], parent),
-            "items": self.items(region, names),
+            **self.forms([region], parent),
+            "items": self.items(region),
             "enters": {k: self.number(v) for k, v in scope.ins.items()},
             "leaves": {k: self.number(v) for k, v in scope.outs.items()},
             "args": {k: str(v) for k, v in scope.args.items()},
@@ -280,7 +262,7 @@ class _Page:
             for key, shape, trained in node.tensors()
         ]
         reads = [(ref.node, str(ref)[len(ref.node) :], show(self.graph.shape(ref))) for ref in node.inputs]
-        numbers = (totals(self.numbers.owned([node])).params, macs or 0, memory([node]), field)
+        numbers = (totals(self.annotations.owned([node])).params, macs or 0, memory([node]), field)
         return {
             "path": node.path,
             "id": self.ids[node.path],

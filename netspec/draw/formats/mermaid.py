@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from netspec.draw.colors import COLORS, MARKS, heat
+from netspec.draw.colors import COLORS, MARKS, shade
 from netspec.draw.formats.quoting import mermaid_text, mermaid_title
 from netspec.draw.model import Box, Frame, Picture
 
@@ -46,8 +46,8 @@ def _frame(frame: Frame, lines: list[str], ids: dict[str, str], level: int) -> N
 
 def _style(box: Box) -> str:
     fill, border = MARKS[box.mark] if box.mark else COLORS[box.kind]
-    if box.heat is not None:
-        fill = heat(box.heat)
+    if box.intensity is not None:
+        fill = shade(box.intensity)
     return f"fill:{fill},stroke:{border},color:#202124"
 
 

@@ -7,15 +7,14 @@ from html import unescape
 
 from netspec.diagnostics.errors import UsageError, did_you_mean
 from netspec.draw.colors import dark_css
+from netspec.draw.formats.crossings import reduce_crossings
 from netspec.draw.formats.dot import to_dot
 from netspec.draw.formats.graphviz import graphviz, text_width
 from netspec.draw.formats.html import picture_to_html, to_html
 from netspec.draw.formats.mermaid import to_mermaid
 from netspec.draw.formats.quoting import xml_text
-from netspec.draw.formats.untangle import untangled
-from netspec.draw.model import Picture
+from netspec.draw.model import Picture, View
 from netspec.draw.picture import picture
-from netspec.draw.view import View
 from netspec.ir.graph import Graph
 
 FORMATS = ("svg", "png", "pdf", "html", "dot", "mermaid")
@@ -42,7 +41,7 @@ def render(drawn: Picture, kind: str) -> bytes:
         return picture_to_html(drawn).encode()
     if kind == "dot":
         return to_dot(drawn).encode()
-    made = graphviz(untangled(drawn), kind)
+    made = graphviz(reduce_crossings(drawn), kind)
     return _described(made.decode(), drawn).encode() if kind == "svg" else made
 
 

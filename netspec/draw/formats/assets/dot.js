@@ -42,7 +42,7 @@ function padding(made) {
   return result;
 }
 
-// How many rows all arrows pass, and how many rows there are, as untangle.py counts them.
+// How many rows all arrows pass, and how many rows there are, as crossings.py counts them.
 function rowsOf(made) {
   const rows = new Map([...made.visible.keys()].map((path) => [path, 0]));
   for (const { from, to } of made.arrows) rows.set(to, Math.max(rows.get(to), rows.get(from) + 1));

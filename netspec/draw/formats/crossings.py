@@ -25,7 +25,7 @@ HEAD = 6 / 72
 Point = tuple[float, float]
 
 
-def untangled(drawn: Picture) -> str:
+def reduce_crossings(drawn: Picture) -> str:
     """The picture as DOT, laid out with as few crossings as were found; small pictures only, others stay as they are.
 
     Raises MissingError without Graphviz, UsageError where it would take minutes.
