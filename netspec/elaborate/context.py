@@ -58,9 +58,10 @@ class Context:
 
     def inside(self, where: Where, symbols: SymbolTable | None = None) -> Context:
         """The context of a scope opened here."""
-        return replace(self, where=where, symbols=symbols or SymbolTable(self.symbols))
+        symbols = symbols or SymbolTable(self.symbols)
+        return Context(self.elaborator, self.frame, self.values, symbols, where, self.loops, self.counting)
 
-    def having(self, /, **values: Any) -> Context:
+    def having(self, values: Mapping[str, Any]) -> Context:
         """The context with further values."""
         return replace(self, values={**self.values, **values})
 

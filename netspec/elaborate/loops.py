@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -37,11 +37,12 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Iteration:
-    """One iteration: what it sees, its variables, and where it is in each loop, the outermost first."""
+    """One iteration: its variables, and where it is in each loop, the outermost first."""
 
-    ctx: Context
     variables: Mapping[str, Any]
     levels: tuple[Level, ...]
+    counting: bool = False
+    """Whether it is counted by `i`."""
     last: bool = True
     """Whether an iteration of the outermost loop ends with it."""
 
@@ -119,11 +120,12 @@ class Loop:
 
     def _run(self, iteration: Iteration) -> tuple[Tensors, list[Path]]:
         """Runs one iteration; gives its value, and its path at each level."""
-        ctx = iteration.ctx
-        self.name = name_of(ctx.env(self.running), self.element)
-        if iteration.levels[-1].word == "for" and ctx.values.get("i") is AMBIGUOUS:
+        ctx = self.ctx
+        values = {**ctx.values, **iteration.variables}
+        self.name = name_of(Env(ctx.state, ctx.frame, values, ctx.symbols, self.running), self.element)
+        if iteration.levels[-1].word == "for" and values.get("i") is AMBIGUOUS:
             raise SemanticError("NS202", "'i' is the index of two loops here", span_of(self.element))
-        where, loops = self.ctx.where.child(self.name), list(ctx.loops)
+        where, loops = ctx.where.child(self.name), list(ctx.loops)
         numbers, paths = [], []
         for level in iteration.levels:
             shared = where.weights
@@ -137,7 +139,8 @@ class Loop:
             paths.append(where.path)
         first, self.started = not self.started, True
         with ctx.state.iteration(ctx.frame, where.path, iteration.variables, first):
-            inner = replace(ctx, loops=tuple(loops))
+            counting = ctx.counting or iteration.counting
+            inner = Context(ctx.elaborator, ctx.frame, values, ctx.symbols, ctx.where, tuple(loops), counting)
             value, children = self.once(inner, self.running, where, first or not self.chained, bool(numbers))
         self._define(numbers, value, children)
         return value, paths
@@ -187,18 +190,16 @@ def chained_iterations(loop: Loop) -> Iterator[Iteration]:
     rows: list[dict[str, Any]] = [{}] if table is None else list(_rows(loop, table))
     if not rows and "from" in keywords:
         raise SemanticError("NS307", "a loop without iterations cannot stand next to `from`", span_of(loop.element))
-    named = bool(loop.names & rows[0].keys()) if rows else False
+    named, numbered = bool(rows and loop.names & rows[0].keys()), "i" in loop.names
     for index, row in enumerate(rows):
-        outer = ctx.having(**row)
         levels = () if table is None else (Level("for", index, named),)
         if repeat is None:
-            yield Iteration(outer, row, levels)
+            yield Iteration(row, levels)
             continue
-        count = _repeats(loop, outer, repeat)
+        count = _repeats(loop, ctx.having(row), repeat)
         for i in range(count):
-            inner = replace(outer.having(i=AMBIGUOUS if ctx.counting else i), counting=True)
-            level = Level("repeat", i, "i" in loop.names)
-            yield Iteration(inner, {**row, "i": inner.values["i"]}, (*levels, level), i == count - 1)
+            variables = {**row, "i": AMBIGUOUS if ctx.counting else i}
+            yield Iteration(variables, (*levels, Level("repeat", i, numbered)), counting=True, last=i == count - 1)
 
 
 def _repeats(loop: Loop, ctx: Context, tree: Tree) -> int:
@@ -223,8 +224,7 @@ def parallel_iterations(loop: Loop) -> Iterator[Iteration]:
         raise SemanticError("NS307", "`each` expects an iteration", tree.span)
     named = bool(loop.names & rows[0].keys())
     for index, row in enumerate(rows):
-        inner = replace(ctx.having(**row), counting=ctx.counting or counted)
-        yield Iteration(inner, row, (Level("each", index, named),))
+        yield Iteration(row, (Level("each", index, named),), counted)
 
 
 def _rows(loop: Loop, tree: Tree) -> Iterator[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from netspec.diagnostics.errors import Span
@@ -23,7 +23,9 @@ class Where:
 
     def child(self, name: str) -> Where:
         """The place of a name inside this one; raises BadName."""
-        return replace(self, path=self.path.child(name), weights=self.weights.child(name))
+        path = self.path.child(name)
+        weights = path if self.weights == self.path else self.weights.child(name)
+        return Where(path, weights, self.own, self.written)
 
     def weights_at(self) -> tuple[Path, bool]:
         """The prefix for a node here, and whether it is shared with a step written earlier."""
