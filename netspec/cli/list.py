@@ -14,7 +14,7 @@ from netspec.backend import get
 from netspec.cli.output import out, write_result
 from netspec.diagnostics import suggest
 from netspec.diagnostics.errors import NetspecError, Reporter, UsageError
-from netspec.ops import OPS, lookup
+from netspec.ops import OPS
 from netspec.ops.aliases import meant_by
 from netspec.ops.base import Param, show
 from netspec.passes import NAMED
@@ -100,7 +100,7 @@ def blocks() -> Iterator[dict[str, Any]]:
 
 def ops() -> Iterator[dict[str, Any]]:
     """A row for every primitive op, from the op table."""
-    lookup("_")  # plugins' ops too
+    plugins.load_ops()
     for op in sorted(OPS.values(), key=lambda o: o.name):
         if op.name != "input":
             first, named = ([_written(p) for p in op.params if p.positional == by] for by in (True, False))

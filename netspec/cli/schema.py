@@ -9,6 +9,7 @@ import click
 from netspec.cli.options import OutputFile
 from netspec.cli.output import write_result
 from netspec.files.kinds import check_suffix
+from netspec.plugins import load_ops
 from netspec.syntax.schema import document_schema
 
 
@@ -21,5 +22,6 @@ from netspec.syntax.schema import document_schema
 def command(output: str | None) -> int:
     """Print the JSON Schema of specs: completion and checks in editors."""
     check_suffix(output, "JSON", ".json")
+    load_ops()
     write_result(json.dumps(document_schema(), indent=1), output)
     return 0
