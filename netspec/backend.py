@@ -1,43 +1,228 @@
-"""What a backend is, and how one is found."""
+"""The contract of a backend: what each one does, what it may do as well, and how one is found.
+
+A backend is a package of its own. Its entry point in the group `netspec.backends` names an object of a class that is
+a `Backend`, and also `Runs`, `MakesModules`, `ReadsCheckpoints`, `OpensModels` or `WritesText` where it is able to.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from netspec import optional, plugins
-from netspec.diagnostics.errors import UsageError, did_you_mean
+from netspec.diagnostics.errors import MissingError, UsageError, did_you_mean
+from netspec.files.atomic import write_text
 from netspec.ir.graph import Graph
+from netspec.ir.json import to_json
+from netspec.running.ports import Port
 from netspec.weights.checkpoints.stored import Need, State
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch  # noqa: TID251 - the type alone, never at run time
+
+    from netspec.running.ports import Value
+
+T = TypeVar("T")
+
+
+def option(default: T, help: str) -> T:
+    """A field of a backend's options that the command line offers as `--field` under this help.
+
+    Its type is int, float, str, bool or a Literal of texts, or one of these and None.
+    """
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What every backend is told; one that has options adds fields to it, each made by `option`.
+
+    Where `training` or `weights` stand for something that a user may choose, they are declared again by `option`.
+    """
+
+    training: bool = False
+    """Whether the graph is the training graph."""
+    weights: bool = True
+    """Whether the weights are written."""
+    origin: str = ""
+    """Where the weights are from, such as `random, seed 0`; empty for those of a checkpoint."""
+
+
+O = TypeVar("O", bound=Options)  # noqa: E741
+O_contra = TypeVar("O_contra", bound=Options, contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """What a user may ask of a backend."""
+class Written:
+    """What a backend wrote, and what is to be said of it."""
 
-    opset: int | None = None
-    """ONNX: the operator set; None takes 18, or the lowest that has every operator used."""
-    dtype: str = "float32"
-    functions: str = "keep"
-    """ONNX: `keep` blocks as functions, or `inline` them."""
-    external_data: bool | None = None
-    """ONNX: weights in a file beside the model; None does so above 2 GB."""
-    training: bool = False
-    """Torch: auxiliary heads too."""
-    seed: int = 0
-    weights: bool = True
-    """Torch: a file of weights beside the source."""
-    origin: str = ""
-    """ONNX: where the weights are from, such as `random, seed 0`, for the metadata of the model."""
+    files: list[Path]
+    note: str = ""
+    """What stands behind the names of the files, such as the version of the format."""
+    remarks: list[str] = field(default_factory=list)
+    """What stands in the way of using them, a line each."""
 
 
-DEFAULTS = Options()
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run gave."""
+
+    outputs: dict[str, Value]
+    provider: str
+    """The device or execution provider that really ran."""
+    latency_ms: list[float] = field(default_factory=list)
+
+
+@runtime_checkable
+class Backend(Protocol[O]):
+    """A target: how a graph is written for it. The defaults are those of a class that inherits from this one."""
+
+    name: str
+    """What `--to` calls it: the name of its entry point."""
+    suffix: str
+    """Of the file that it writes, with the dot."""
+    summary: str
+    """What `netspec list backends` says of it."""
+    options: type[O]
+    """The dataclass of its options; `Options` where it has none of its own."""
+    product: str = ""
+    """What the file is, as in `an ONNX model`."""
+    trainable: bool = False
+    """Whether what it writes can be trained, and so keeps dropout and auxiliary heads apart."""
+    holds_weights: bool = True
+    """Whether what it writes has weights; where it has none, none are drawn, and a checkpoint is refused."""
+
+    def emit(self, graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, options: O) -> Written:
+        """Writes a graph with its weights; raises UsageError, DataError, MissingError."""
+
+
+@runtime_checkable
+class WritesText(Protocol[O_contra]):
+    """A backend whose file is a text, which `-o -` prints."""
+
+    def text(self, graph: Graph, options: O_contra) -> str:
+        """The text of the file."""
+
+
+@runtime_checkable
+class Runs(Protocol):
+    """A backend that runs networks."""
+
+    def run(
+        self,
+        graph: Graph,
+        arrays: Mapping[str, np.ndarray],
+        inputs: Mapping[str, np.ndarray],
+        device: str = "cpu",
+        repeat: int = 1,
+    ) -> Result:
+        """Runs a graph; raises MissingError where the device is not there."""
+
+
+@runtime_checkable
+class MakesModules(Protocol):
+    """A backend that makes modules of PyTorch."""
+
+    def to_module(
+        self,
+        graph: Graph,
+        arrays: Mapping[str, np.ndarray],
+        training: bool = False,
+        frozen: Collection[str] = (),
+    ) -> torch.nn.Module:
+        """The module with its weights, in eval mode or ready to be trained, but for the nodes at the paths `frozen`."""
+
+
+@runtime_checkable
+class ReadsCheckpoints(Protocol):
+    """A backend that reads the checkpoints of its library."""
+
+    def read_checkpoint(self, path: Path, need: Need) -> list[State]:
+        """The mappings of tensors in a file, without running code; raises DataError, UsageError, MissingError."""
+
+
+class OpenedModel(Protocol):
+    """A model file, opened to be looked at and to be run."""
+
+    @property
+    def inputs(self) -> Mapping[str, Port]:
+        """Its inputs by name."""
+
+    @property
+    def weights(self) -> str:
+        """What it says of its weights, such as `random, seed 0`; empty where it says nothing."""
+
+    def run(self, inputs: Mapping[str, Value], repeat: int = 1) -> Result:
+        """Runs once to warm up, then `repeat` times; raises DataError."""
+
+
+@runtime_checkable
+class OpensModels(Protocol):
+    """A backend that runs the files that it writes, whoever wrote them."""
+
+    def open(self, path: Path, device: str = "cpu") -> OpenedModel:
+        """A model file; raises MissingError, UsageError, DataError."""
+
+    def read_pb(self, path: Path, type: str) -> Value:
+        """A value out of a file of test data, by the type of its input; raises MissingError, UsageError, DataError."""
+
+
+_ABILITIES: dict[type, str] = {
+    Backend: "write files",
+    Runs: "run networks",
+    MakesModules: "make modules",
+    ReadsCheckpoints: "read checkpoints",
+    OpensModels: "run model files",
+}
+
+
+def able(name: str, ability: type[T]) -> T:
+    """The backend of that name as one that has an ability, as in `able("torch", Runs)`.
+
+    Raises UsageError where there is none, MissingError where its library is not there or it is not able to.
+    """
+    found = _load(name)
+    if not isinstance(found, ability):
+        raise MissingError(f"the backend '{name}' cannot {_ABILITIES[ability]}", "`netspec list backends` shows all")
+    return found
+
+
+def get(name: str) -> Backend[Any]:
+    """The backend of that name; raises as `able` does."""
+    return able(name, Backend)
+
+
+def targets() -> list[str]:
+    """The names that `--to` takes: the installed backends, none of which is imported, and json."""
+    return [*sorted(plugins.backends()), JSON.name]
+
+
+def _load(name: str) -> object:
+    found = plugins.backends()
+    if name not in found:
+        if name == JSON.name:
+            return JSON
+        raise UsageError(f"there is no backend '{name}'", did_you_mean(name, targets()))
+    with importing(name):
+        try:
+            backend: object = found[name].load()
+        except AttributeError as e:  # the module has no such object: its entry point is wrong
+            raise ImportError(e) from None
+    return backend
+
+
+def importing(name: str, library: str = "") -> AbstractContextManager[None]:
+    """Around the imports of a backend: one that fails is a MissingError that says what to install."""
+    return optional.importing(f"the backend '{name}'", library)
+
+
+def read_checkpoint(path: Path, need: Need) -> list[State]:
+    """The mappings of tensors in a file of PyTorch's; raises MissingError without it, DataError, UsageError."""
+    return able("torch", ReadsCheckpoints).read_checkpoint(path, need)
 
 
 def origin(seed: int, weights: object, partial: bool = False) -> str:
@@ -47,70 +232,33 @@ def origin(seed: int, weights: object, partial: bool = False) -> str:
     return f"random{' in part' if weights is not None else ''}, seed {seed}"
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a run gave."""
+@dataclass(frozen=True, kw_only=True)
+class JsonOptions(Options):
+    """The options of `--to json`."""
 
-    outputs: dict[str, Any]
-    """Arrays; of a model file also lists, dicts and None, for sequences, maps and empty optionals."""
-    provider: str
-    """The device or execution provider that really ran."""
-    latency_ms: list[float] = field(default_factory=list)
+    training: bool = option(False, "Auxiliary heads and dropout too.")
 
 
-class Backend(Protocol):
-    """A target: how a graph is written for it, and how it is run there."""
+class JsonBackend(Backend[JsonOptions], WritesText[JsonOptions]):
+    """The one target that is the core's own: the graph as JSON."""
 
-    name: str
-    suffix: str
-    summary: str
+    name = "json"
+    suffix = ".json"
+    summary = "the graph as JSON, for other tools"
+    options = JsonOptions
+    product = "JSON"
+    holds_weights = False
 
-    def emit(self, graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, options: Options) -> list[Path]:
-        """Writes a graph with its weights; gives the files written."""
+    def text(self, graph: Graph, options: JsonOptions) -> str:
+        """The graph as JSON."""
+        return to_json(graph)
 
-    def run(
-        self,
-        graph: Graph,
-        arrays: Mapping[str, np.ndarray],
-        inputs: Mapping[str, np.ndarray],
-        device: str = "cpu",
-        repeat: int = 1,
-        options: Options = DEFAULTS,
-    ) -> Result:
-        """Runs a graph; raises MissingError where the device is not there."""
+    def emit(self, graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, options: JsonOptions) -> Written:
+        """Writes the graph; gives the file."""
+        return Written([write_text(target, self.text(graph, options) + "\n")])
 
 
-def get(name: str) -> Any:
-    """The backend of that name; raises UsageError for an unknown one, MissingError without its library."""
-    found = plugins.backends()
-    if name not in found:
-        raise UsageError(f"there is no backend '{name}'", did_you_mean(name, found))
-    with importing(name):
-        try:
-            return found[name].load()
-        except AttributeError as e:  # the module has no such object: its entry point is wrong
-            raise ImportError(e) from None
-
-
-def able(name: str, what: str) -> Any:
-    """The backend of that name that can `run`, or `emit`; raises UsageError for one that cannot, and as `get` does."""
-    found = get(name)
-    if not callable(getattr(found, what, None)):
-        does = {"run": "run networks", "emit": "write files"}.get(what, what)
-        raise UsageError(f"the backend '{name}' cannot {does}", "`netspec list backends` shows them all")
-    return found
-
-
-def read_checkpoint(path: Path, need: Need) -> list[State]:
-    """The mappings of tensors in a file of PyTorch's; raises MissingError without it, DataError, UsageError."""
-    found: list[State] = get("torch").read_checkpoint(path, need)
-    return found
-
-
-def importing(name: str, library: str = "") -> AbstractContextManager[None]:
-    """Around the imports of a backend: one that fails is a MissingError that says what to install."""
-    return optional.importing(f"the backend '{name}'", library)
-
+JSON = JsonBackend()
 
 _LOWERINGS: dict[str, dict[str, object]] = {}
 

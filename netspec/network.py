@@ -9,7 +9,7 @@ from warnings import warn
 
 import numpy as np
 
-from netspec.backend import Options, get, origin, read_checkpoint
+from netspec.backend import MakesModules, able, get, origin, read_checkpoint
 from netspec.diagnostics.errors import Reporter, SpecError, UsageError
 from netspec.elaborate.budget import MAX_NODES, Budget
 from netspec.elaborate.compiled import Compiled, compile_block, compile_variant
@@ -96,13 +96,12 @@ class Network(Compiled):
         """
         network = self.after(passes)
         graph = network.trained if training else network.shown
-        module: torch.nn.Module = get("torch").to_module(
+        return able("torch", MakesModules).to_module(
             graph,
             network.lazy_arrays(seed, weights, training, **choices),
-            Options(training=training),
+            training,
             frozen_nodes(graph, freeze),
         )
-        return module
 
     def to_onnx(
         self,
@@ -110,7 +109,7 @@ class Network(Compiled):
         seed: int = 0,
         weights: str | Path | None = None,
         passes: Sequence[str] = (),
-        **options: Any,
+        **options: object,
     ) -> list[Path]:
         """Writes the inference graph as an ONNX model; gives the files written.
 
@@ -118,11 +117,11 @@ class Network(Compiled):
         """
         names = set(CheckpointChoices.__annotations__) & set(options)
         choices = CheckpointChoices(**{name: options.pop(name) for name in names})  # type: ignore[typeddict-item]
-        chosen = Options(seed=seed, origin=origin(seed, weights, _chosen(choices).partial), **options)
+        backend = get("onnx")
+        chosen = backend.options(origin=origin(seed, weights, _chosen(choices).partial), **options)
         network = self.after(passes)
         arrays = network.lazy_arrays(seed, weights, **choices)
-        written: list[Path] = get("onnx").emit(network.inference, arrays, Path(path), chosen)
-        return written
+        return backend.emit(network.inference, arrays, Path(path), chosen).files
 
 
 def _chosen(choices: CheckpointChoices) -> Choices:

@@ -9,9 +9,10 @@ import numpy as np
 import onnx
 import onnx.inliner
 import onnxruntime as ort
+from netspec_onnx.options import OnnxOptions
 
 import netspec
-from netspec.backend import Options, get
+from netspec.backend import get
 from netspec.ir.graph import Graph
 from netspec.weights.initialise import draw
 
@@ -123,7 +124,7 @@ def load(folder: Path, text: str, head: str = HEAD) -> Graph:
 
 
 def emit(graph: Graph, folder: Path, name: str = "net.onnx", **options: Any) -> onnx.ModelProto:
-    ONNX.emit(graph, draw(graph, 1), folder / name, Options(**options))
+    ONNX.emit(graph, draw(graph, 1), folder / name, OnnxOptions(**options))
     return onnx.load(folder / name)
 
 

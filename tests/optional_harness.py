@@ -162,30 +162,27 @@ def backend_calls() -> Calls:
     """Both backends, and how they are found."""
     import netspec
     from netspec import backend
-    from netspec.backend import Options, get
+    from netspec.backend import get
     from netspec.weights.checkpoints.stored import Need
 
     net = netspec.load("net.yaml")
     graph, x, arrays = net.inference, {"input": _numbers(1, 3, 8, 8)}, net.arrays()
-    torch, onnx, options, model = get("torch"), get("onnx"), Options(), Path("net.onnx")
+    torch, onnx, model = get("torch"), get("onnx"), Path("net.onnx")
     calls: Calls = {
         "netspec.backend.get": (lambda: (get("torch"), get("onnx")), []),
-        "netspec.backend.able": (lambda: backend.able("torch", "emit"), []),
+        "netspec.backend.able": (lambda: backend.able("torch", backend.Runs), []),
         "netspec.backend.lowerings": (lambda: backend.lowerings("onnx"), []),
         "netspec.backend.read_checkpoint": (lambda: backend.read_checkpoint(Path("w.pth"), Need()), ["torch"]),
         "netspec.backend.importing": (lambda: backend.importing("torch"), []),
         "netspec_torch.TorchBackend.source": (lambda: torch.source(graph), []),
-        "netspec_torch.TorchBackend.note": (lambda: torch.note(graph, options), []),
         "netspec_torch.TorchBackend.to_module": (lambda: torch.to_module(graph, arrays), ["torch"]),
         "netspec_torch.TorchBackend.read_checkpoint": (lambda: torch.read_checkpoint(Path("w.pth"), Need()), ["torch"]),
-        "netspec_onnx.OnnxBackend.note": (lambda: onnx.note(graph, options), ONNX),
         "netspec_onnx.OnnxBackend.run_file": (lambda: onnx.run_file(model, x), RUNS["onnx"]),
-        "netspec_onnx.OnnxBackend.signature": (lambda: onnx.signature(model), RUNS["onnx"]),
         "netspec_onnx.OnnxBackend.open": (lambda: onnx.open(model), RUNS["onnx"]),
         "netspec_onnx.OnnxBackend.read_pb": (lambda: onnx.read_pb(Path("input_0.pb"), "tensor(float)"), ONNX),
     }
     for name, own, target in (("torch.Torch", torch, "torch"), ("onnx.Onnx", onnx, "onnx")):
-        emit = partial(own.emit, graph, arrays, Path("made"), options)
+        emit = partial(own.emit, graph, arrays, Path("made"), own.options())
         calls[f"netspec_{name}Backend.emit"] = (emit, WRITES[target])
         calls[f"netspec_{name}Backend.run"] = (partial(own.run, graph, arrays, x), RUNS[target])
     return calls

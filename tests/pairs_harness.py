@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from netspec_onnx.options import OnnxOptions
+from netspec_torch.options import TorchOptions
 
 import netspec
-from netspec.backend import Options, get
+from netspec.backend import get
 from netspec.ir.graph import Graph
 from netspec.weights.initialise import initialise, lazily
 
@@ -30,7 +32,8 @@ def small(folder: Path) -> Graph:
 
 
 def emit(graph: Graph, path: Path, seed: int, external: bool = True) -> list[Path]:
-    written: list[Path] = get("onnx").emit(graph, initialise(graph, seed), path, Options(external_data=external))
+    options = OnnxOptions(external_data=external)
+    written: list[Path] = get("onnx").emit(graph, initialise(graph, seed), path, options).files
     return written
 
 
@@ -53,7 +56,7 @@ def aged(folder: Path) -> None:
 
 # PyTorch's source and its weights
 def write(graph: Graph, path: Path, seed: int) -> list[Path]:
-    written: list[Path] = get("torch").emit(graph, lazily(graph, seed), path, Options())
+    written: list[Path] = get("torch").emit(graph, lazily(graph, seed), path, TorchOptions()).files
     return written
 
 

@@ -253,8 +253,8 @@ class Half:
 @pytest.mark.parametrize(
     ("backend", "args", "code", "piece"),
     [
-        (Half(suffix=".x", emit=print), ["run", "tiny.yaml", "--backend", "half"], 2, "cannot run networks"),
-        (Half(run=print), ["compile", "tiny.yaml", "--to", "half"], 2, "cannot write files"),
+        (Half(suffix=".x", emit=print), ["run", "tiny.yaml", "--backend", "half"], 3, "cannot run networks"),
+        (Half(run=print), ["compile", "tiny.yaml", "--to", "half"], 3, "cannot write files"),
         (Half(error=AttributeError("no BACKEND")), ["run", "tiny.yaml", "--backend", "half"], 3, "no BACKEND"),
         (Half(error=ModuleNotFoundError("x", name="tvm")), ["compile", "tiny.yaml", "--to", "half"], 3, "needs tvm"),
     ],

@@ -7,7 +7,7 @@ import pytest
 from conftest import agreement
 from parity import images, network, torch_run
 
-from netspec.backend import Options, get
+from netspec.backend import get
 from netspec.weights.initialise import draw, initialise
 
 
@@ -33,8 +33,8 @@ def test_zero_offsets_are_the_plain_network() -> None:
     x = images((3, 224, 224), 2, 3)
     backend = get("torch")
     agreement(
-        torch_run(backend.to_module(plain, same, Options()), x),
-        torch_run(backend.to_module(deformable, arrays, Options()), x),
+        torch_run(backend.to_module(plain, same), x),
+        torch_run(backend.to_module(deformable, arrays), x),
     )
 
 

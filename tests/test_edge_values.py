@@ -15,8 +15,9 @@ import pytest
 from conformance import ROIS, arrays_of, one_op
 from edges import MAX_ELEMENTS, RANKS, Edge, edges
 from netspec_onnx.build_model import build_model, versions
+from netspec_onnx.options import OnnxOptions
 
-from netspec.backend import Options, get
+from netspec.backend import get
 from netspec.diagnostics.errors import SpecError
 from netspec.ir.graph import Graph
 from netspec.network import load
@@ -49,8 +50,8 @@ def small(graph: Graph) -> bool:
 def operator_sets(op: str) -> tuple[int, ...]:
     """The operator sets that onnx knows and in which onnxruntime runs an op, from the lowest on."""
     graph, found = one_op(op, dict(OPS[op].samples[0].attrs), OPS[op].samples[0].operands), []
-    for opset in range(versions(graph, Options())[0], onnx.defs.onnx_opset_version() + 1):
-        model = build_model(graph, draw(graph), Options(opset=opset))
+    for opset in range(versions(graph, OnnxOptions())[0], onnx.defs.onnx_opset_version() + 1):
+        model = build_model(graph, draw(graph), OnnxOptions(opset=opset))
         try:
             ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
         except Exception:  # noqa: BLE001 - onnxruntime has its own errors
@@ -67,9 +68,9 @@ def differs(edge: Edge, graph: Graph) -> str:
             array[1].flat[:3] = 0
     opset = random.Random(str(edge)).choice(operator_sets(edge.op))
     found = []
-    for backend, options in (("torch", Options()), ("onnx", Options(opset=opset))):
+    for backend, options in (("torch", {}), ("onnx", {"options": OnnxOptions(opset=opset)})):
         try:
-            found.append(list(get(backend).run(graph, weights, inputs, options=options).outputs.values()))
+            found.append(list(get(backend).run(graph, weights, inputs, **options).outputs.values()))
         except Exception as error:  # noqa: BLE001 - a runtime refuses in its own ways
             return f"{backend}: {type(error).__name__}: {str(error)[:200]}"
     for mine, theirs, shape in zip(*found, graph.nodes["step"].shapes, strict=True):

@@ -8,7 +8,7 @@ import torch
 from conftest import agreement
 from parity import images, network, torch_run
 
-from netspec.backend import Options, get
+from netspec.backend import get
 from netspec.ir.graph import Graph
 from netspec.weights.initialise import draw, initialise
 
@@ -18,7 +18,7 @@ Arrays = dict[str, np.ndarray]
 def run(graph: Graph, arrays: Arrays, x: np.ndarray) -> np.ndarray:
     """The output in PyTorch; every tensor must be there."""
     assert arrays.keys() == graph.tensors().keys()
-    return torch_run(get("torch").to_module(graph, arrays, Options()), x)
+    return torch_run(get("torch").to_module(graph, arrays), x)
 
 
 @pytest.mark.slow
@@ -49,7 +49,7 @@ def test_vgg_applied_densely_is_vgg_on_one_window_and_a_map_on_a_larger_image() 
     found = run(dense, as_convolutions, x)
     assert found.shape == (2, 1000, 6, 6)
     small = x[:, :, :224, :224].copy()
-    on_window = torch_run(get("torch").to_module(dense, as_convolutions, Options()), small)
+    on_window = torch_run(get("torch").to_module(dense, as_convolutions), small)
     agreement(run(plain, arrays, small), on_window[:, :, 0, 0])
 
 

@@ -17,7 +17,7 @@ from conftest import sampled
 from torch import nn
 
 import netspec
-from netspec.backend import Options, get
+from netspec.backend import get
 from netspec.diagnostics.errors import UsageError
 from netspec.network import Network
 from netspec.ops import OPS
@@ -286,10 +286,10 @@ def test_every_kind_of_layer_can_be_frozen(
         return list(found.values()) if isinstance(found, dict) else [found]
 
     wanted = outputs(torch_backend.to_module(graph, arrays))
-    frozen = torch_backend.to_module(graph, arrays, Options(training=True), {"step"})
+    frozen = torch_backend.to_module(graph, arrays, True, {"step"})
     before = {key: value.clone() for key, value in frozen.state_dict().items()}
     assert all(map(torch.equal, outputs(frozen.train()), wanted)) and not moved(frozen, before)
     assert not any(p.requires_grad for p in frozen.parameters())
-    free = torch_backend.to_module(graph, arrays, Options(training=True))
+    free = torch_backend.to_module(graph, arrays, training=True)
     if not all(map(torch.equal, outputs(free), wanted)) or moved(free, before):
         assert OPS[op].only_in_training or graph.nodes["step"].rule.stats

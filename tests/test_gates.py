@@ -8,7 +8,7 @@ from conftest import agreement
 from parity import SPECS
 
 import netspec
-from netspec.backend import Options, get
+from netspec.backend import get
 from netspec.weights.initialise import draw
 
 
@@ -24,7 +24,7 @@ def test_highway(backend: str) -> None:
     x = np.random.default_rng(0).normal(size=(3, 50)).astype(np.float32)
     g = sigmoid(x @ w["g.gate.weight"].T + w["g.gate.bias"])
     h = np.maximum(x @ w["transformed.h.linear.weight"].T + w["transformed.h.linear.bias"], 0)
-    found = get(backend).run(graph, w, {"input": x}, options=Options()).outputs
+    found = get(backend).run(graph, w, {"input": x}).outputs
     agreement(h * g + x * (1 - g), next(iter(found.values())))
 
 
@@ -42,7 +42,7 @@ def test_gru(backend: str) -> None:
 
     r, z = sigmoid(affine("r", a, h)), sigmoid(affine("z", a, h))
     y = np.tanh(affine("y", a, r * h))
-    found = get(backend).run(graph, w, {"a": a, "h": h}, options=Options()).outputs
+    found = get(backend).run(graph, w, {"a": a, "h": h}).outputs
     agreement(z * y + (1 - z) * h, next(iter(found.values())))
     assert sum(v.size for v in w.values()) == 3 * (20 * 50 + 50 * 50 + 50)  # catalogue: 3 (n_in n + n^2 + n)
 

@@ -10,8 +10,9 @@ import onnx.inliner
 import pytest
 from conftest import sampled
 from netspec_onnx.build_model import build_model
+from netspec_onnx.options import OnnxOptions
 
-from netspec.backend import Options, get
+from netspec.backend import get
 from netspec.diagnostics.errors import Reporter
 from netspec.ir.text import from_text, to_text
 from netspec.network import Network, build
@@ -44,7 +45,7 @@ def test_backends_agree(path: Path) -> None:
             inputs = {n.path: rng.standard_normal((batch, *map(int, n.shape[1:])), np.float32) for n in graph.inputs}
             torch_ = get("torch").run(network.graph, arrays, inputs).outputs
             kept = get("onnx").run(graph, arrays, inputs).outputs
-            flat = get("onnx").run(graph, arrays, inputs, options=Options(functions="inline")).outputs
+            flat = get("onnx").run(graph, arrays, inputs, options=OnnxOptions(functions="inline")).outputs
             assert torch_.keys() == kept.keys() == flat.keys() == graph.outputs.keys()
             for name, output in graph.outputs.items():
                 largest = np.abs(torch_[name]).max()
@@ -57,7 +58,7 @@ def test_backends_agree(path: Path) -> None:
 @pytest.mark.parametrize("path", SPECS, ids=lambda p: p.stem)
 def test_shapes_are_those_of_onnx(path: Path) -> None:
     graph = compiled(path).inference
-    model = build_model(graph, draw(graph, 0), Options())
+    model = build_model(graph, draw(graph, 0), OnnxOptions())
     flat = onnx.inliner.inline_local_functions(model)
     del flat.graph.value_info[:]
     inferred = onnx.shape_inference.infer_shapes(flat, strict_mode=True, data_prop=True)

@@ -13,9 +13,10 @@ from conformance import CASES as SAMPLES
 from conformance import IDS, ROIS, arrays_of, one_op
 from edges import edges
 from netspec_onnx.build_model import build_model
+from netspec_onnx.options import OnnxOptions
 from test_edge_values import compiled, small
 
-from netspec.backend import Options, get
+from netspec.backend import get
 from netspec.cli.main import cli
 from netspec.diagnostics.errors import DataError, SpecError
 from netspec.network import load
@@ -23,7 +24,7 @@ from netspec.ops import OPS
 from netspec.weights.initialise import draw
 
 CASES = Path(__file__).parent / "cases"
-HALF = Options(dtype="float16")
+HALF = OnnxOptions(dtype="float16")
 
 
 def constants(model: onnx.ModelProto) -> dict[str, np.ndarray]:
@@ -73,7 +74,7 @@ def test_a_number_beyond_float16_is_refused_wherever_it_stands(op: str, attrs: d
     graph = one_op(op, attrs, ((6, 4, 4),))
     with pytest.raises(SpecError, match="beyond float16"):
         build_model(graph, {}, HALF)
-    build_model(graph, {}, Options())
+    build_model(graph, {}, OnnxOptions())
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -92,7 +93,7 @@ def test_constants_keep_their_values_and_results_are_near_single(name: str, coun
             half = constants(build_model(graph, weights, HALF))
         except SpecError:
             continue
-        single = constants(build_model(graph, weights, Options()))
+        single = constants(build_model(graph, weights, OnnxOptions()))
         assert half.keys() == single.keys()
         for key, value in single.items():
             error = np.abs(half[key].astype(np.float64) - value)[np.isfinite(value)]
@@ -116,7 +117,7 @@ def test_samples_need_no_casts(op: str, attrs: dict[str, object], shapes: tuple[
     """Ordinary constants stay in float16: a model has casts where they are needed alone."""
     single, half = (
         build_model(one_op(op, attrs, shapes), draw(one_op(op, attrs, shapes)), options)
-        for options in (Options(), HALF)
+        for options in (OnnxOptions(), HALF)
     )
     values = [value[np.isfinite(value)].astype(np.float64) for value in constants(single).values()]
     if all((np.abs(v.astype(np.float16) - v) <= 2.0**-10 * np.abs(v)).all() for v in values):  # an eps of 1e-6 is not
@@ -130,7 +131,7 @@ def test_a_variance_that_float16_loses_is_refused() -> None:
     weights["step.running_var"][2] = 3e-8
     with pytest.raises(DataError, match="variance 'step.running_var'"):
         build_model(graph, weights, HALF)
-    build_model(graph, weights, Options())
+    build_model(graph, weights, OnnxOptions())
     build_model(one_op("batch_norm", {"eps": 1e-3}, ((6, 4, 4),)), weights, HALF)  # eps hides the loss
 
 

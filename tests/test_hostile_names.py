@@ -16,9 +16,10 @@ from conftest import sampled
 from hostile import HOSTILE, TERMINALS
 from hostile_specs import FIFTH, HARMLESS, Tags, drawn, filled, load, quoted
 from netspec_onnx.build_model import build_model
+from netspec_onnx.options import OnnxOptions
 
 import netspec
-from netspec.backend import DEFAULTS, get
+from netspec.backend import get
 from netspec.check.check_file import check_file
 from netspec.cli.main import cli, run
 from netspec.diagnostics.errors import Diagnostic, Reporter, SpecError
@@ -178,7 +179,7 @@ def test_a_file_name_that_is_no_text(harmless: Network, tmp_path: Path) -> None:
     path.write_text(filled(HARMLESS), encoding="utf-8")
     network = netspec.load(path)
     ast.parse(get("torch").source(network.graph))
-    onnx.checker.check_model(build_model(network.inference, network.arrays(), DEFAULTS))
+    onnx.checker.check_model(build_model(network.inference, network.arrays(), OnnxOptions()))
     json.loads(to_json(network.graph))
     ElementTree.fromstring(drawn(network, "svg"))
     assert Tags(drawn(network, "html")).tags == Tags(drawn(harmless, "html")).tags

@@ -19,8 +19,9 @@ from conftest import sampled
 from hostile import CODE, HOSTILE
 from hostile_specs import FIFTH, HARMLESS, SPEC, Tags, drawn, filled, load
 from netspec_onnx.build_model import build_model
+from netspec_onnx.options import OnnxOptions
 
-from netspec.backend import DEFAULTS, get
+from netspec.backend import get
 from netspec.cli.main import cli
 from netspec.ir.json import to_json
 from netspec.ir.text import from_text, to_text
@@ -118,7 +119,7 @@ def test_nothing_runs_but_the_file_itself_and_the_hook_sees_what_runs(tmp_path: 
 def test_graphs_and_models_differ_in_their_texts_alone(harmless: Network, tmp_path: Path) -> None:
     def shape(network: Network) -> object:
         graph = network.graph
-        model = build_model(network.inference, network.arrays(), DEFAULTS)
+        model = build_model(network.inference, network.arrays(), OnnxOptions())
         onnx.checker.check_model(model)
         assert onnx.ModelProto.FromString(model.SerializeToString()) == model
         nodes = [(n.name, n.op_type, list(n.input), list(n.output)) for n in model.graph.node]

@@ -26,7 +26,7 @@ from parity import TARGETS
 from torch import nn
 
 import netspec
-from netspec.backend import Options, get
+from netspec.backend import get
 from netspec.network import Network
 from netspec.ops import OPS
 from netspec.weights.initialise import draw
@@ -206,7 +206,7 @@ def test_every_op_scripts(op: str, attrs: dict[str, Any], shapes: Shapes, refere
     graph = one_op(op, attrs, shapes)
     modes = (False, True) if OPS[op].only_in_training or graph.nodes["step"].rule.stats else (False,)
     for training in modes:
-        module = get("torch").to_module(graph, draw(graph, seed=3), Options(training=training))
+        module = get("torch").to_module(graph, draw(graph, seed=3), training=training)
         inputs = [torch.from_numpy(value) for value in arrays_of(shapes, 2).values()]
         with torch.no_grad():
             torch.manual_seed(1)

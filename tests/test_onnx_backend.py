@@ -14,10 +14,11 @@ import onnx
 import onnx.inliner
 import pytest
 from conftest import agreement
+from netspec_onnx.options import OnnxOptions
 from onnx_harness import HEAD, NESTED, SEVERAL, SHARED, SPECS, emit, load, noise, ort_run, shapes
 
 import netspec
-from netspec.backend import Options, get
+from netspec.backend import get
 from netspec.diagnostics.errors import DataError
 from netspec.ir.graph import Graph
 from netspec.weights.initialise import draw, initialise
@@ -236,15 +237,16 @@ def test_several_inputs_with_their_own_leading_sizes(tmp_path: Path) -> None:
 def test_the_same_network_gives_the_same_bytes(folder: Path) -> None:
     program = (
         "import sys, netspec; from netspec.weights.initialise import initialise\nfrom pathlib import Path\n"
-        "from netspec.backend import get, Options\ng = netspec.load(sys.argv[1]).inference\n"
-        "get('onnx').emit(g, initialise(g, 3), Path(sys.argv[2]), Options())\n"
+        "from netspec.backend import get\nfrom netspec_onnx.options import OnnxOptions\n"
+        "g = netspec.load(sys.argv[1]).inference\n"
+        "get('onnx').emit(g, initialise(g, 3), Path(sys.argv[2]), OnnxOptions())\n"
     )
     (folder / "net.yaml").write_text(HEAD + NESTED, encoding="utf-8")
     # Another process, because sets of strings are in another order there.
     command = [sys.executable, "-c", program, "net.yaml", "1.onnx"]
     subprocess.run(command, cwd=folder, check=True, env=os.environ | {"PYTHONHASHSEED": "1"})
     graph = netspec.load("net.yaml").inference
-    get("onnx").emit(graph, initialise(graph, 3), folder / "2.onnx", Options())
+    get("onnx").emit(graph, initialise(graph, 3), folder / "2.onnx", OnnxOptions())
     assert (folder / "1.onnx").read_bytes() == (folder / "2.onnx").read_bytes()
 
 
@@ -252,4 +254,4 @@ def test_the_file_is_the_model(graph: Graph, tmp_path: Path) -> None:
     """It is written tensor by tensor; protobuf's own writer gives the same message."""
     from netspec_onnx.build_model import build_model
 
-    assert emit(graph, tmp_path) == build_model(graph, draw(graph, 1), Options())
+    assert emit(graph, tmp_path) == build_model(graph, draw(graph, 1), OnnxOptions())

@@ -13,8 +13,9 @@ from conformance import CASES, IDS, Reference, Shapes, arrays_of, one_op
 from conftest import sampled
 from netspec_onnx.build_model import OPSET, build_model
 from netspec_onnx.lowering import ROWS
+from netspec_onnx.options import OnnxOptions
 
-from netspec.backend import Options, get
+from netspec.backend import get
 from netspec.ops import OPS
 from netspec.weights.initialise import draw
 
@@ -39,7 +40,7 @@ def test_onnxruntime_gives_what_torch_gives(
 ) -> None:
     graph = one_op(op, attrs, shapes)
     weights = draw(graph, seed=3)
-    model = build_model(graph, weights, Options())
+    model = build_model(graph, weights, OnnxOptions())
     named = {key.removeprefix("step."): torch.from_numpy(value) for key, value in weights.items()}
     for batch in sampled((1, 2, 7), 2):
         inputs = arrays_of(shapes, batch)
@@ -65,7 +66,7 @@ def test_strict_inference_gives_the_ops_own_shape(
     op: str, attrs: dict[str, Any], shapes: Shapes, reference: Reference, opset: int | None
 ) -> None:
     graph = one_op(op, attrs, shapes)
-    model = build_model(graph, draw(graph), Options(opset=opset))
+    model = build_model(graph, draw(graph), OnnxOptions(opset=opset))
     onnx.checker.check_model(model, full_check=True)
     del model.graph.value_info[:]
     for output in model.graph.output:
@@ -82,7 +83,7 @@ def test_the_operator_set_is_the_lowest_that_has_all_operators(
     op: str, attrs: dict[str, Any], shapes: Shapes, reference: Reference
 ) -> None:
     """ONNX itself says so: what is checked under the set below is refused, or that set is the backend's lowest."""
-    model = build_model(one_op(op, attrs, shapes), draw(one_op(op, attrs, shapes)), Options())
+    model = build_model(one_op(op, attrs, shapes), draw(one_op(op, attrs, shapes)), OnnxOptions())
     (used,) = model.opset_import
     assert OPSET <= used.version <= NEWEST
     if used.version > OPSET:
@@ -96,7 +97,7 @@ def test_half_precision_is_near_single(op: str, attrs: dict[str, Any], shapes: S
     graph = one_op(op, attrs, shapes)
     weights = draw(graph, seed=3)
     inputs = arrays_of(shapes, 2)
-    half = get("onnx").run(graph, weights, inputs, options=Options(dtype="float16")).outputs
+    half = get("onnx").run(graph, weights, inputs, options=OnnxOptions(dtype="float16")).outputs
     single = get("onnx").run(graph, weights, inputs).outputs
     for name, value in single.items():
         assert half[name].dtype == np.float16
@@ -113,7 +114,7 @@ def test_average_pools_are_written_so_that_older_onnxruntimes_compute_them(
     github.com/microsoft/onnxruntime/issues/26708; tools/dev test --oldest runs the numbers.
     """
     graph = one_op("avg_pool", {"kernel": 3, "stride": 2, "pad": pad, "ceil": ceil}, ((6, 8, 9),))
-    nodes = {node.op_type: node for node in build_model(graph, {}, Options(opset=NEWEST)).graph.node}
+    nodes = {node.op_type: node for node in build_model(graph, {}, OnnxOptions(opset=NEWEST)).graph.node}
     pool = {a.name: onnx.helper.get_attribute_value(a) for a in nodes["AveragePool"].attribute}
     top, left, bottom, right = pool.get("pads", [0, 0, 0, 0])
     assert not pool["count_include_pad"] or (top, left) == (bottom, right)

@@ -12,9 +12,10 @@ import onnx
 import onnx.inliner
 import pytest
 from conftest import agreement
+from netspec_onnx.build_model import versions
+from netspec_onnx.options import OnnxOptions
 from onnx_harness import NESTED, ONNX, SPECS, emit, load, noise, ort_run
 
-from netspec.backend import Options
 from netspec.diagnostics.errors import DataError, UsageError
 from netspec.ir.graph import Graph
 from netspec.weights.initialise import draw
@@ -44,12 +45,12 @@ def test_an_opset_that_is_asked_for(tmp_path: Path, opset: int) -> None:
 def test_the_versions_are_said(tmp_path: Path) -> None:
     """Metadata of nodes came with IR version 10; opset 21 needs 10 and opset 23 needs 11 by ONNX's own table."""
     graph = load(tmp_path, NESTED)
-    assert ONNX.note(graph, Options()) == "opset 18, IR version 10"
-    assert ONNX.note(graph, Options(opset=21)) == "opset 21, IR version 10"
+    assert versions(graph, OnnxOptions()) == (18, 10)
+    assert versions(graph, OnnxOptions(opset=21)) == (21, 10)
     if KNOWN >= 23:
-        assert ONNX.note(graph, Options(opset=23)) == "opset 23, IR version 11"
+        assert versions(graph, OnnxOptions(opset=23)) == (23, 11)
     gelu = load(tmp_path, "body: [conv: [2, 1], gelu]\n")
-    assert ONNX.note(gelu, Options()) == "opset 20, IR version 10"
+    assert versions(gelu, OnnxOptions()) == (20, 10)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,7 @@ def test_a_weight_beyond_half_precision_is_refused(tmp_path: Path) -> None:
     arrays = draw(graph)
     arrays["conv.bias"][0] = 1e5
     with pytest.raises(DataError, match="'conv.bias' holds numbers beyond"):
-        ONNX.emit(graph, arrays, tmp_path / "net.onnx", Options(dtype="float16"))
+        ONNX.emit(graph, arrays, tmp_path / "net.onnx", OnnxOptions(dtype="float16"))
     assert os.listdir(tmp_path) == ["net.yaml"]
 
 
@@ -93,7 +94,7 @@ def test_weights_beside_the_model(graph: Graph, tmp_path: Path) -> None:
     whole = emit(graph, tmp_path, "whole.onnx")
     (tmp_path / "apart").mkdir()
     path = tmp_path / "apart" / "net.onnx"
-    written = ONNX.emit(graph, draw(graph, 1), path, Options(external_data=True))
+    written = ONNX.emit(graph, draw(graph, 1), path, OnnxOptions(external_data=True)).files
     data = written[1]
     digest = hashlib.sha256(data.read_bytes()).hexdigest()
     assert written == [path, path.with_name(f"net.onnx.{digest[:12]}.data")]
@@ -114,11 +115,11 @@ def test_more_weights_than_a_message_holds_go_beside_the_model(tmp_path: Path, m
     wanted = ONNX.run(graph, draw(graph, 1), {"input": noise(2, 4, 12, 12)}).outputs
     monkeypatch.setattr("netspec_onnx.write.LIMIT", 1000)
     monkeypatch.setattr("netspec_onnx.runtime.LIMIT", 1000)
-    assert len(ONNX.emit(graph, draw(graph, 1), tmp_path / "net.onnx", Options())) == 2
+    assert len(ONNX.emit(graph, draw(graph, 1), tmp_path / "net.onnx", OnnxOptions()).files) == 2
     agreement(ONNX.run_file(tmp_path / "net.onnx", {"input": noise(2, 4, 12, 12)}).outputs, wanted)
     agreement(ONNX.run(graph, draw(graph, 1), {"input": noise(2, 4, 12, 12)}).outputs, wanted)
     with pytest.raises(UsageError, match="do not fit into one file"):
-        ONNX.emit(graph, draw(graph, 1), tmp_path / "one.onnx", Options(external_data=False))
+        ONNX.emit(graph, draw(graph, 1), tmp_path / "one.onnx", OnnxOptions(external_data=False))
 
 
 @pytest.mark.parametrize("external", [True, False])
@@ -130,7 +131,7 @@ def test_a_failure_leaves_the_old_model(tmp_path: Path, external: bool) -> None:
     arrays = draw(graph, 2)
     arrays.popitem()
     with pytest.raises(DataError, match="is missing"):
-        ONNX.emit(graph, arrays, tmp_path / "net.onnx", Options(external_data=external))
+        ONNX.emit(graph, arrays, tmp_path / "net.onnx", OnnxOptions(external_data=external))
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
 
 

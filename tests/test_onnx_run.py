@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 import pytest
+from netspec_onnx.options import OnnxOptions
 
 import netspec
-from netspec.backend import Options, get
+from netspec.backend import get
 from netspec.diagnostics.errors import DataError, MissingError, UsageError
 from netspec.weights.initialise import draw
 
@@ -34,7 +35,7 @@ def noise(*shape: int) -> np.ndarray:
 def path(tmp_path: Path) -> Path:
     (tmp_path / "net.yaml").write_text(SPEC, encoding="utf-8")
     graph = netspec.load(tmp_path / "net.yaml").inference
-    ONNX.emit(graph, draw(graph, 1), tmp_path / "net.onnx", Options())
+    ONNX.emit(graph, draw(graph, 1), tmp_path / "net.onnx", OnnxOptions())
     return tmp_path / "net.onnx"
 
 

@@ -16,7 +16,7 @@ from references import REFERENCES
 
 from netspec.analysis.moments import passed
 from netspec.analysis.receptive_field import receptive_fields
-from netspec.backend import Options, get
+from netspec.backend import get
 from netspec.expressions.identifiers import Path
 from netspec.ir.graph import Graph, Node, Output, Ref
 from netspec.ops import OPS, Op, OpResult, Sample, Tensor, op
@@ -51,7 +51,7 @@ def test_every_op_has_samples_of_all_that_it_takes_and_a_reference(name: str) ->
 
 def fields(graph: Graph, axis: int, shape: tuple[int, ...]) -> int:
     """The most cells along an axis that a gradient reaches from one position, whatever channels and values."""
-    module = get("torch").to_module(graph, draw(graph, 3), Options()).double()
+    module = get("torch").to_module(graph, draw(graph, 3)).double()
     x = torch.from_numpy(np.random.default_rng(0).standard_normal((24, *shape))).requires_grad_()
     y = module(x)
     if isinstance(y, dict):
@@ -155,7 +155,7 @@ def test_moments_are_near_what_leaves_an_op(case: int) -> None:
 def test_what_differs_in_training_says_so(op: str, attrs: dict[str, Any], shapes: Any) -> None:
     """By statistics, or as what is the identity at inference."""
     graph = one_op(op, attrs, shapes)
-    module = get("torch").to_module(graph, draw(graph, 3), Options(training=True))
+    module = get("torch").to_module(graph, draw(graph, 3), training=True)
     xs = [torch.from_numpy(x) for x in arrays_of(shapes, 8).values()]
     with torch.no_grad():
         torch.manual_seed(0)

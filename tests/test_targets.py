@@ -15,13 +15,14 @@ import onnx.inliner
 import pytest
 import torch
 from conftest import agreement, sampled
+from netspec_onnx.options import OnnxOptions
 from onnx import helper
 from parity import SPECS, TARGETS, images, inputs, network, onnx_run, onnx_session, randomise, small, torch_run
 from reference import made, nets
 from reference.googlenet import GoogLeNet
 
 import netspec
-from netspec.backend import Options, get
+from netspec.backend import get
 from netspec.diagnostics.errors import Reporter, SpecError
 from netspec.ir.graph import Graph, Ref
 from netspec.syntax.reader import read_document
@@ -182,7 +183,7 @@ def test_shapes_equal_those_of_onnx(variant: str) -> None:
     from netspec_onnx.build_model import structure
 
     graph = network(variant).inference
-    flat = structure(graph, Options(functions="inline"))
+    flat = structure(graph, OnnxOptions(functions="inline"))
     shapes = inferred(flat, graph)
     outputs = {o.ref: name for name, o in graph.outputs.items()}
     for node in graph.nodes.values():
@@ -194,7 +195,7 @@ def test_shapes_equal_those_of_onnx(variant: str) -> None:
 
     if variant not in FIRST.values():  # the others of a family are made of the same blocks
         return
-    kept = onnx.inliner.inline_local_functions(structure(graph, Options(functions="keep")))
+    kept = onnx.inliner.inline_local_functions(structure(graph, OnnxOptions(functions="keep")))
     kept_shapes = inferred(kept, graph)
     assert [(n.op_type, [kept_shapes[o] for o in n.output]) for n in kept.graph.node] == [
         (n.op_type, [shapes[o] for o in n.output]) for n in flat.graph.node
@@ -223,11 +224,11 @@ def test_torch_and_onnxruntime_and_the_paper_in_plain_torch_agree(variant: str, 
     graph = at_small(variant)
     for seed, count in ((0, 2), (1, 3)) if variant == QUICK[0] else ((0, 2),):
         arrays, x = draw(graph, seed), inputs(graph, count, seed + 10)
-        found = torch_run(get("torch").to_module(graph, arrays, Options()), *x)
+        found = torch_run(get("torch").to_module(graph, arrays), *x)
         agreement(torch_run(made(REFERENCES[variant], arrays), *x), found)
         if variant in in_onnxruntime():
             path = tmp_path / "net.onnx"
-            get("onnx").emit(graph, arrays, path, Options())
+            get("onnx").emit(graph, arrays, path, OnnxOptions())
             agreement(onnx_run(onnx_session(path), *x), found)
             for file in tmp_path.iterdir():
                 file.unlink()
@@ -237,11 +238,11 @@ def test_torch_and_onnxruntime_and_the_paper_in_plain_torch_agree(variant: str, 
 def test_rough_networks_equal_the_paper_in_float64(variant: str, tmp_path: Path) -> None:
     """onnxruntime, which has float32 alone, may be ten times as far from float64 as PyTorch's own float32 is."""
     graph = network(variant).inference
-    module = get("torch").to_module(graph, draw(graph), Options())
+    module = get("torch").to_module(graph, draw(graph))
     state = randomise(module, TARGETS[variant]["input"], 0).state_dict()
     arrays = {key: state[key].numpy().copy() for key in graph.tensors()}
     (x,) = inputs(graph, 2, 12)
-    get("onnx").emit(graph, arrays, tmp_path / "net.onnx", Options())
+    get("onnx").emit(graph, arrays, tmp_path / "net.onnx", OnnxOptions())
     single, onnx_single = torch_run(module, x), onnx_run(onnx_session(tmp_path / "net.onnx"), x)
     double = torch_run(module.double(), x.astype(np.float64))
     mean = double.mean(0)
@@ -258,7 +259,7 @@ def test_auxiliary_heads_equal_those_of_the_paper_in_plain_torch() -> None:
     for seed, count in ((0, 2), (1, 3)):
         arrays = draw(net.graph, seed)
         x = images(TARGETS["googlenet"]["input"], count, seed + 30)
-        ours = get("torch").to_module(net.graph, arrays, Options(training=True))
+        ours = get("torch").to_module(net.graph, arrays, training=True)
         for layer in ours.modules():
             if isinstance(layer, torch.nn.Dropout):
                 layer.eval()

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import netspec
-from netspec.backend import Options, get
+from netspec.backend import get
 from netspec.diagnostics.errors import Reporter
 from netspec.network import Network, build
 from netspec.syntax.reader import read_document
@@ -133,7 +133,7 @@ def test_text_of_a_spec_cannot_leave_its_docstring(tmp_path: Path) -> None:
         f"netspec: 1\nname: evil\ntitle: '{title}'\ninput: [3, 8, 8]\nblocks:\n  b:\n"
         f"    doc: '{title}'\n    body: [conv: [8, 1]]\nbody: [b]\n",
     )
-    source = get("torch").source(network.graph, Options())
+    source = get("torch").source(network.graph)
     compile(source, "evil", "exec")
     assert tuple(network.to_torch()(torch.zeros(1, 3, 8, 8)).shape) == (1, 8, 8, 8)
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from conformance import in_a_chain, one_op
 
-from netspec.backend import Options, get
+from netspec.backend import get
 from netspec.ir.graph import Graph
 from netspec.ops import OPS
 from netspec.weights.initialise import draw, initialise
@@ -19,7 +19,7 @@ from netspec.weights.initialise import draw, initialise
 
 def trained(graph: Graph, weights: dict[str, np.ndarray]) -> torch.nn.Module:
     """The module in training mode."""
-    return get("torch").to_module(graph, weights, Options(training=True)).train()
+    return get("torch").to_module(graph, weights, training=True).train()
 
 
 @pytest.mark.parametrize("momentum", [0.3, 0.01, 1.0, None])

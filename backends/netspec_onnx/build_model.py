@@ -12,13 +12,13 @@ import onnx
 from onnx import helper
 
 from netspec import __version__
-from netspec.backend import Options
 from netspec.diagnostics.errors import DataError, UsageError
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.scope_tree import Region, tree
 from netspec.weights.lazy import in_turn, shape_of
 from netspec_onnx.lowering import rows_of
 from netspec_onnx.nodes import N
+from netspec_onnx.options import OnnxOptions
 from netspec_onnx.precision import check_variances, in_half
 
 DOMAIN = "netspec"
@@ -35,7 +35,7 @@ ELEMENTS: dict[str, tuple[int, type[np.floating[Any]]]] = {
 """What a model may compute in: ONNX's type and numpy's."""
 
 
-def element(options: Options) -> tuple[int, type[np.floating[Any]]]:
+def element(options: OnnxOptions) -> tuple[int, type[np.floating[Any]]]:
     """The type that the model computes in; raises UsageError."""
     if options.dtype not in ELEMENTS:
         raise UsageError(f"the ONNX backend writes {' or '.join(ELEMENTS)}, not {options.dtype}")
@@ -81,7 +81,7 @@ class _Scope:
 class Emitter:
     """Writes the nodes of one graph and collects the functions of its blocks."""
 
-    def __init__(self, graph: Graph, options: Options) -> None:
+    def __init__(self, graph: Graph, options: OnnxOptions) -> None:
         self.graph, self.options = graph, options
         self.functions: dict[bytes, onnx.FunctionProto] = {}
         self.names: set[str] = set()
@@ -214,14 +214,14 @@ def utf8(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def build_model(graph: Graph, arrays: Mapping[str, np.ndarray], options: Options) -> onnx.ModelProto:
+def build_model(graph: Graph, arrays: Mapping[str, np.ndarray], options: OnnxOptions) -> onnx.ModelProto:
     """The model of an inference graph with its weights inside; raises DataError, UsageError."""
     model = structure(graph, options)
     model.graph.initializer.extend(tensors(graph, arrays, options))
     return model
 
 
-def structure(graph: Graph, options: Options) -> onnx.ModelProto:
+def structure(graph: Graph, options: OnnxOptions) -> onnx.ModelProto:
     """The model without its weights; raises DataError, UsageError."""
     if options.training:
         raise UsageError("ONNX models are written for inference", "--training goes with --to torch")
@@ -264,7 +264,7 @@ def structure(graph: Graph, options: Options) -> onnx.ModelProto:
     return model
 
 
-def versions(graph: Graph, options: Options) -> tuple[int, int]:
+def versions(graph: Graph, options: OnnxOptions) -> tuple[int, int]:
     """Operator set and IR version: the lowest that have what the network needs, or as asked; raises UsageError."""
     needed, known = OPSET, onnx.defs.onnx_opset_version()
     for node in graph.nodes.values():
@@ -279,7 +279,7 @@ def versions(graph: Graph, options: Options) -> tuple[int, int]:
     return opset, max(IR_VERSION, helper.find_min_ir_version_for([helper.make_opsetid("", opset)]))
 
 
-def fitting(graph: Graph, arrays: Mapping[str, np.ndarray], options: Options) -> dict[str, tuple[int, ...]]:
+def fitting(graph: Graph, arrays: Mapping[str, np.ndarray], options: OnnxOptions) -> dict[str, tuple[int, ...]]:
     """The shapes of the weights by state-dict key; raises DataError for one that is missing, misshapen, or lost."""
     shapes = {key: tuple(map(int, shape)) for key, (shape, _, _) in graph.tensors().items()}
     for key, shape in shapes.items():
@@ -290,7 +290,7 @@ def fitting(graph: Graph, arrays: Mapping[str, np.ndarray], options: Options) ->
     return shapes
 
 
-def converted(key: str, array: np.ndarray, options: Options) -> np.ndarray:
+def converted(key: str, array: np.ndarray, options: OnnxOptions) -> np.ndarray:
     """A weight, or a part of one, in the type of the model; raises DataError for a number that does not fit."""
     _, dtype = element(options)
     with np.errstate(over="ignore"):
@@ -300,7 +300,7 @@ def converted(key: str, array: np.ndarray, options: Options) -> np.ndarray:
     return found
 
 
-def tensors(graph: Graph, arrays: Mapping[str, np.ndarray], options: Options) -> Iterator[onnx.TensorProto]:
+def tensors(graph: Graph, arrays: Mapping[str, np.ndarray], options: OnnxOptions) -> Iterator[onnx.TensorProto]:
     """The weights as initialisers under their state-dict keys; raises DataError for one that does not fit."""
     kind, _ = element(options)
     shapes = fitting(graph, arrays, options)
@@ -311,7 +311,7 @@ def tensors(graph: Graph, arrays: Mapping[str, np.ndarray], options: Options) ->
             )
 
 
-def weight_bytes(graph: Graph, options: Options) -> int:
+def weight_bytes(graph: Graph, options: OnnxOptions) -> int:
     """The size of all weights in the model; raises UsageError."""
     each = np.dtype(element(options)[1]).itemsize
     return sum(prod(map(int, shape)) for shape, _, _ in graph.tensors().values()) * each

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -11,8 +11,11 @@ from onnx import numpy_helper
 
 from netspec.diagnostics.errors import DataError, UsageError
 
+if TYPE_CHECKING:
+    from netspec.running.ports import Value
 
-def read_pb(path: Path, type: str) -> Any:
+
+def read_pb(path: Path, type: str) -> Value:
     """A value of ONNX's test sets: a TensorProto, SequenceProto or OptionalProto, by the type of the input.
 
     Raises UsageError where it cannot be read, DataError where it is none.
@@ -30,7 +33,7 @@ def read_pb(path: Path, type: str) -> Any:
         raise DataError("NS701", f"{path} is not a {proto.DESCRIPTOR.name} that can be read: {str(e)[:200]}") from None
 
 
-def _value(proto: Any) -> Any:
+def _value(proto: Any) -> Value:
     if isinstance(proto, onnx.TensorProto):
         if proto.data_location == onnx.TensorProto.EXTERNAL:
             raise ValueError("its data stands in another file")

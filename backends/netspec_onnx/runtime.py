@@ -12,7 +12,7 @@ from typing import Any
 
 import onnxruntime as ort
 
-from netspec.backend import Options, Result
+from netspec.backend import Result
 from netspec.diagnostics.errors import DataError, MissingError, NetspecError, UsageError
 from netspec.files.parts import scratch
 from netspec.ir.graph import Graph
@@ -20,6 +20,7 @@ from netspec.running.convert import fit
 from netspec.running.ports import EXTENDED, Port
 from netspec.running.sizes import check
 from netspec_onnx.build_model import WEIGHTS_KEY, build_model, weight_bytes
+from netspec_onnx.options import OnnxOptions
 from netspec_onnx.values import from_runtime, to_runtime
 from netspec_onnx.write import LIMIT, write_model
 
@@ -73,7 +74,7 @@ def _without_cuda(said: str, otherwise: str) -> MissingError:
 
 
 def run_graph(
-    graph: Graph, arrays: Mapping[str, Any], inputs: Mapping[str, Any], device: str, repeat: int, options: Options
+    graph: Graph, arrays: Mapping[str, Any], inputs: Mapping[str, Any], device: str, repeat: int, options: OnnxOptions
 ) -> Result:
     """Runs a graph, by way of a file where one message cannot hold the weights; raises MissingError, DataError."""
     if weight_bytes(graph, options) <= LIMIT:
@@ -137,8 +138,3 @@ def _port(info: Any) -> Port:
     """A node argument of onnxruntime; a size below zero, which some exporters write, is a free dimension."""
     free = (None, "")
     return Port(info.type, tuple(None if d in free or (isinstance(d, int) and d < 0) else d for d in info.shape or ()))
-
-
-def signature(path: Path) -> dict[str, tuple[int | str, ...]]:
-    """The inputs of a model file by name, with their shapes; raises UsageError, DataError."""
-    return {name: tuple("?" if d is None else d for d in port.shape) for name, port in Opened(path).inputs.items()}

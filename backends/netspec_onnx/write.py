@@ -10,19 +10,19 @@ from typing import IO
 import numpy as np
 import onnx
 
-from netspec.backend import Options
 from netspec.diagnostics.errors import DataError, UsageError
 from netspec.files.atomic import together, writing
 from netspec.files.parts import Part
 from netspec.ir.graph import Graph
 from netspec.weights.lazy import in_turn
 from netspec_onnx.build_model import converted, element, fitting, structure, weight_bytes
+from netspec_onnx.options import OnnxOptions
 
 LIMIT = 2 * 10**9
 """Bytes of weights that fit next to the rest into one protobuf message (2 GiB)."""
 
 
-def write_model(graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, options: Options) -> list[Path]:
+def write_model(graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, options: OnnxOptions) -> list[Path]:
     """Writes a checked model; the main file appears last; raises DataError, UsageError."""
     model = structure(graph, options)
     check(model, graph, options)
@@ -37,7 +37,7 @@ def write_model(graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, op
 
 
 def _write_whole(
-    model: onnx.ModelProto, graph: Graph, arrays: Mapping[str, np.ndarray], options: Options, f: IO[bytes]
+    model: onnx.ModelProto, graph: Graph, arrays: Mapping[str, np.ndarray], options: OnnxOptions, f: IO[bytes]
 ) -> None:
     """Writes a model with its weights, of which one is in memory at a time.
 
@@ -63,7 +63,7 @@ def _write_whole(
             _write_weight(f, key, take(), options)
 
 
-def _write_weight(f: IO[bytes] | Part, key: str, array: np.ndarray, options: Options) -> None:
+def _write_weight(f: IO[bytes] | Part, key: str, array: np.ndarray, options: OnnxOptions) -> None:
     """The bytes of a weight in the type of the model, converted in pieces: a tensor may be large."""
     flat = array.reshape(-1)
     for start in range(0, flat.size, PIECE):
@@ -89,7 +89,7 @@ def _key(field: int, length: int) -> bytes:
 
 
 def _write_apart(
-    model: onnx.ModelProto, graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, options: Options
+    model: onnx.ModelProto, graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, options: OnnxOptions
 ) -> list[Path]:
     """Streams the weights into a file next to the model, whose name has their hash: a model never reads another's."""
     (kind, dtype), shapes = element(options), fitting(graph, arrays, options)
@@ -125,7 +125,7 @@ def _is_utf8(name: str) -> bool:
         return False
 
 
-def check(model: onnx.ModelProto, graph: Graph, options: Options) -> None:
+def check(model: onnx.ModelProto, graph: Graph, options: OnnxOptions) -> None:
     """Runs onnx.checker with full_check on a copy whose weights are inputs: what it checks does not depend on values.
 
     Weights are declared by type and shape alone, so that the check costs no pass over them.

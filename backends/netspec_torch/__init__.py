@@ -6,10 +6,14 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netspec.backend import DEFAULTS, Options, Result, importing
+from netspec.backend import Backend, MakesModules, ReadsCheckpoints, Result, Runs, Written, importing
 from netspec.diagnostics.errors import MissingError, UsageError
+from netspec.files.atomic import together, write_text
 from netspec.ir.graph import Graph
 from netspec.optional import importing as needing
+from netspec_torch.codegen import source
+from netspec_torch.options import DEFAULTS, Beside, TorchOptions
+from netspec_torch.target import check_name, remarks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,42 +22,38 @@ if TYPE_CHECKING:
     from netspec.weights.checkpoints.stored import Need, State
 
 
-class TorchBackend:
-    """Writes PyTorch source, and runs it."""
+class TorchBackend(Backend[TorchOptions], Runs, MakesModules, ReadsCheckpoints):
+    """Writes PyTorch source, and runs it; torch is imported where it is needed."""
 
     name = "torch"
     suffix = ".py"
     summary = "PyTorch source with a class per block, and the nn.Module that it defines"
+    options = TorchOptions
+    product = "Python source"
+    trainable = True
 
-    def source(self, graph: Graph, options: Options = DEFAULTS) -> str:
+    def source(self, graph: Graph, options: TorchOptions = DEFAULTS) -> str:
         """The standalone source of a graph; needs no torch to write."""
-        from netspec_torch.codegen import source
-
         return source(graph, options)
 
-    def emit(self, graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, options: Options) -> list[Path]:
-        """Writes the source, and the weights next to it; gives the files; raises UsageError, DataError, MissingError.
+    def emit(self, graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, options: TorchOptions) -> Written:
+        """Writes the source, and the weights next to it; raises UsageError, DataError, MissingError.
 
         The weights are a .pth; without torch, which the source does not need to be written, a .safetensors.
         """
-        from netspec.files.atomic import together, write_text
-        from netspec_torch.codegen import source
-        from netspec_torch.entries import Beside
-        from netspec_torch.target import check_name
-
-        target = Path(target)
+        target, note = Path(target), ""
         if not options.weights:
             text = source(graph, options)
             check_name(target, text)
-            return [write_text(target, text)]
+            return Written([write_text(target, text)], "", remarks(target))
         try:
             with needing("writing .pth", "torch"):
                 from netspec_torch.weights import save
             suffix = ".pth"
-        except MissingError:
+        except MissingError as e:
             from netspec_torch.safetensors_file import save
 
-            suffix = ".safetensors"
+            suffix, note = ".safetensors", f"the weights as .safetensors: {e}"
         with together(target) as new:
             place = new.target.with_suffix(suffix)
             if place == new.target:
@@ -65,28 +65,13 @@ class TorchBackend:
             save(graph, arrays, weights)
             text = source(graph, options, Beside(place.name, weights.sha256()))
             new.add(new.target.name).write(text.encode("utf-8"))
-        return [target, new.path(place.name)]
-
-    def note(self, graph: Graph, options: Options) -> str:
-        """Why the weights are not a .pth; empty where they are."""
-        try:
-            with needing("writing .pth", "torch"):
-                import torch  # noqa: F401
-        except MissingError as e:
-            return f"the weights as .safetensors: {e}" if options.weights else ""
-        return ""
-
-    def remarks(self, target: Path) -> list[str]:
-        """What stands in the way of importing the file that was written."""
-        from netspec_torch.target import remarks
-
-        return remarks(target)
+        return Written([target, new.path(place.name)], note, remarks(target))
 
     def to_module(
         self,
         graph: Graph,
         arrays: Mapping[str, np.ndarray],
-        options: Options = DEFAULTS,
+        training: bool = False,
         frozen: Collection[str] = (),
     ) -> torch.nn.Module:
         """The module of the source with its weights, in eval mode or ready to be trained; raises MissingError.
@@ -96,7 +81,7 @@ class TorchBackend:
         with importing(self.name, "torch"):
             from netspec_torch.runtime import to_module
 
-        return to_module(graph, arrays, options, frozen)
+        return to_module(graph, arrays, training, frozen)
 
     def run(
         self,
@@ -105,13 +90,12 @@ class TorchBackend:
         inputs: Mapping[str, np.ndarray],
         device: str = "cpu",
         repeat: int = 1,
-        options: Options = DEFAULTS,
     ) -> Result:
         """Runs a graph in PyTorch; raises MissingError where the device is not there."""
         with importing(self.name, "torch"):
             from netspec_torch.runtime import run_module, to_module
 
-        return run_module(to_module(graph, arrays, options), graph, inputs, device, repeat)
+        return run_module(to_module(graph, arrays), graph, inputs, device, repeat)
 
     def read_checkpoint(self, path: Path, need: Need) -> list[State]:
         """The mappings of tensors in a .pth file, without running code; raises DataError, UsageError, MissingError."""

@@ -7,19 +7,18 @@ import re
 from collections.abc import Sequence
 
 from netspec import __version__
-from netspec.backend import DEFAULTS, Options
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.scope_tree import Region, tree
 from netspec.passes import without_heads
 from netspec_torch.classes import Body, Group, Line, Member
-from netspec_torch.entries import Beside
 from netspec_torch.helpers import HELPERS
 from netspec_torch.lowering import Row, Shapes, row_of
+from netspec_torch.options import DEFAULTS, Beside, TorchOptions
 from netspec_torch.printer import call_of, render
 from netspec_torch.quote import GLOBAL_NAMES, identifier, string
 
 
-def source(graph: Graph, options: Options = DEFAULTS, weights: Beside | None = None) -> str:
+def source(graph: Graph, options: TorchOptions = DEFAULTS, weights: Beside | None = None) -> str:
     """The standalone source of a graph; without `training` the auxiliary heads are left out.
 
     `weights` is the file of weights next to it, which its function `load` takes; without one there is none.

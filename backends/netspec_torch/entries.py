@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
 from netspec.diagnostics.errors import DataError
 from netspec.ir.graph import Graph
+from netspec.passes import without_heads
 from netspec.weights.lazy import in_turn, shape_of
 from netspec_torch.lowering import row_of
-
-
-@dataclass(frozen=True, slots=True)
-class Beside:
-    """The file of weights next to a source."""
-
-    name: str
-    sha256: str
 
 
 def layout(graph: Graph, arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...] | None]:
@@ -49,6 +41,4 @@ def entries(graph: Graph, arrays: Mapping[str, np.ndarray], copied: bool) -> Ite
 
 def held(graph: Graph, arrays: Mapping[str, np.ndarray]) -> Graph:
     """The graph without the nodes whose weights are not given (heads that are left out)."""
-    from netspec.passes import without_heads
-
     return graph if all(key in arrays for key in graph.tensors()) else without_heads(graph)

@@ -12,7 +12,7 @@ from typing import Any
 from netspec.analysis.cost import totals
 from netspec.ir.graph import Graph
 from netspec_torch.classes import Body, Group, Line, Member
-from netspec_torch.entries import Beside
+from netspec_torch.options import Beside
 from netspec_torch.quote import comment, docstring, is_identifier, literal, string
 
 WIDTH = 120

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from netspec import __version__
-from netspec.backend import DEFAULTS, Options, Result
+from netspec.backend import Result
 from netspec.diagnostics.errors import DataError, MissingError, UsageError
 from netspec.ir.graph import Graph
 from netspec.passes import without_heads
@@ -24,13 +24,13 @@ from netspec_torch.weights import state_dict
 
 
 def to_module(
-    graph: Graph, arrays: Mapping[str, np.ndarray], options: Options = DEFAULTS, frozen: Collection[str] = ()
+    graph: Graph, arrays: Mapping[str, np.ndarray], training: bool = False, frozen: Collection[str] = ()
 ) -> torch.nn.Module:
     """The module with its weights; in eval mode, or ready to be trained with `training`.
 
     The nodes at the paths of `frozen` are not trained: neither their parameters nor their statistics change.
     """
-    kept = graph if options.training else without_heads(graph)
+    kept = graph if training else without_heads(graph)
     emitter = Emitter(kept)
     text = emitter.source(__version__)
     nodes = kept.nodes
@@ -43,7 +43,7 @@ def to_module(
     for key, parameter in module.named_parameters():
         parameter.requires_grad_(key not in keys)
     keep(*module.modules())
-    return module.train(options.training)
+    return module.train(training)
 
 
 def run_module(

@@ -122,7 +122,7 @@ def backends() -> Iterator[dict[str, Any]]:
     for name in sorted(plugins.backends()):
         try:
             backend = get(name)
-            yield {"name": name, "summary": getattr(backend, "summary", ""), "suffix": getattr(backend, "suffix", "")}
+            yield {"name": name, "summary": backend.summary, "suffix": backend.suffix}
         except NetspecError as e:
             yield {"name": name, "summary": f"not usable: {e}", "suffix": ""}
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import click
 
-from netspec.backend import able, get
+from netspec.backend import OpensModels, Runs, able
 from netspec.cli.options import OutputFile, Sizes, spec_options
 from netspec.cli.output import out, say, size
 from netspec.cli.request import Request
+from netspec.cli.targets import BackendName
 from netspec.cli.unknown_option import SpecCommand
 from netspec.cli.weights import Weights, with_weights
 from netspec.diagnostics.errors import DataError, UsageError, did_you_mean
@@ -73,7 +74,7 @@ INPUT = click.option(
     "  netspec run model.onnx --pb test_data_set_0",
 )
 @lambda fn: spec_options(fn, INPUT)
-@click.option("--backend", default="onnx", show_default=True, metavar="onnx|torch", help="What runs it.")
+@click.option("--backend", type=BackendName(), default="onnx", show_default=True, help="What runs it.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option(
     "--size", type=HeightWidth(), metavar="HxW", help="Height and width of the images: the last two dimensions."
@@ -125,7 +126,7 @@ def command(**options: Any) -> int:
     model = _file(options) if options["spec"].lower().endswith(".onnx") else _spec(options)
     feeds = Feeds(model.sizes, note)
     if options["folder"]:
-        take_folder(feeds, Path(options["folder"]), model.sizes.ports, get("onnx").read_pb)
+        take_folder(feeds, Path(options["folder"]), model.sizes.ports, able("onnx", OpensModels).read_pb)
     feeds.arrays(options["arrays"])
     feeds.pictures(options["images"])
     if options["batch"] is not None:
@@ -179,7 +180,7 @@ def _file(options: Mapping[str, Any]) -> Model:
     path = Path(options["spec"])
     if not path.is_file():
         raise UsageError(f"there is no file {options['spec']}")
-    opened = get("onnx").open(path, options["device"])
+    opened = able("onnx", OpensModels).open(path, options["device"])
     sizes = ModelSizes(opened.inputs)
     for name, given in options["inputs"]:
         sizes.input(name, given)
@@ -190,7 +191,7 @@ def _file(options: Mapping[str, Any]) -> Model:
 
 def _spec(options: dict[str, Any]) -> Model:
     """A network, at the size that the options ask for; raises SpecError, UsageError, DataError, MissingError."""
-    backend, device = able(options["backend"], "run"), options["device"]
+    backend, device = able(options["backend"], Runs), options["device"]
     weights, named = options["weights"], [(n, s) for n, s in options["inputs"] if n is not None]
     unnamed = [s for n, s in options["inputs"] if n is None]
     if len(unnamed) > 1:

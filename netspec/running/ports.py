@@ -12,6 +12,9 @@ from netspec.optional import importing
 if TYPE_CHECKING:
     import numpy as np
 
+    Value = np.ndarray | list["Value"] | dict[str | int, "Value"] | None
+    """An array; of a model file also a sequence, a map, or an empty optional."""
+
 PLAIN = {
     "float": "float32",
     "double": "float64",

@@ -1,0 +1,26 @@
+"""The options of `--to torch`, and what the source says of its weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from netspec.backend import Options, option
+
+
+@dataclass(frozen=True, kw_only=True)
+class TorchOptions(Options):
+    """How the source is written."""
+
+    training: bool = option(False, "Auxiliary heads too.")
+    weights: bool = option(True, "The source alone.")
+
+
+DEFAULTS = TorchOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The file of weights next to a source."""
+
+    name: str
+    sha256: str
