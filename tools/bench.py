@@ -1,6 +1,7 @@
 """Times netspec as a user sees it: whole processes, run in turn, so that a slow minute is slow for all of them.
 
-`tools/dev bench` prints the tables; `--write` puts them into docs/benchmarks.md as well.
+`tools/dev bench` prints the tables; `--write` puts them into docs/benchmarks.md as well. `--against REVISION` times the
+working tree and another revision instead.
 """
 
 from __future__ import annotations
@@ -9,13 +10,17 @@ import argparse
 import json
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+
+from compare import exported
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -23,6 +28,7 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 NETSPEC = Path(sys.executable).with_name("netspec")
 SPEC = ROOT / "specs" / "googlenet.yaml"
 WORKER = [sys.executable, str(Path(__file__).resolve()), "--worker"]
+IMPORTS = "import yaml, networkx, jsonschema, numpy"
 Command = list[str]
 
 
@@ -94,7 +100,7 @@ def catalogue() -> None:
     """Draws every network of the catalogue as SVG and HTML, on two processes."""
     from concurrent.futures import ProcessPoolExecutor
 
-    from netspec.reports.catalogue import shipped
+    from netspec.syntax.library import shipped
 
     with ProcessPoolExecutor(2) as pool:
         print(sum(pool.map(draw_family, shipped())))
@@ -146,20 +152,28 @@ WORKERS = {
 # Timing.
 
 
+def clock() -> float:
+    """The wall clock, or with --cpu the processor time of all processes that have ended."""
+    if "--cpu" not in sys.argv:
+        return time.perf_counter()
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def seconds(command: Command, cwd: Path) -> float:
-    """The wall-clock time of a process; ends the benchmark if it fails."""
-    started = time.perf_counter()
+    """The time of a process; ends the benchmark if it fails."""
+    started = clock()
     done = subprocess.run(command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    elapsed = time.perf_counter() - started
+    elapsed = clock() - started
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
     return elapsed
 
 
-def compare(commands: dict[str, Command], rounds: int, folder: Path) -> dict[str, list[float]]:
+def compare(commands: dict[str, Command], rounds: int, folder: Path, warm: bool = True) -> dict[str, list[float]]:
     """Times of each command; a round runs all of them one after the other, and one round goes before to warm up."""
     times: dict[str, list[float]] = {name: [] for name in commands}
-    for number in range(rounds + 1):
+    for number in range(0 if warm else 1, rounds + 1):
         for name, command in commands.items():
             elapsed = seconds(command, folder)
             if number:
@@ -205,10 +219,9 @@ def measure(rounds: int, exports: int, folder: Path) -> str:
     compile_ = [str(NETSPEC), "compile", str(SPEC), "--to", "onnx", "-o", str(model)]
     subprocess.run([*compile_, "--functions", "inline"], check=True, stdout=subprocess.DEVNULL)
     write_outline(model, outline)
-    imports = [sys.executable, "-c", "import yaml, networkx, jsonschema, numpy"]
     small = compare(
         {
-            "python -c 'import yaml, networkx, jsonschema, numpy'": imports,
+            f"python -c '{IMPORTS}'": [sys.executable, "-c", IMPORTS],
             "netspec check specs/googlenet.yaml": [str(NETSPEC), "check", str(SPEC)],
         },
         rounds,
@@ -243,6 +256,57 @@ def measure(rounds: int, exports: int, folder: Path) -> str:
     )
 
 
+LARGE = """\
+netspec: 1
+name: large
+input: [8, 8, 8]
+blocks:
+  unit:
+    body:
+      - add:
+          path: [{{conv: {{out: 8, kernel: 3, pad: half}}}}, batch_norm, relu, {{conv: [8, 1]}}, batch_norm]
+          shortcut: []
+      - relu
+body:
+  - unit:
+    repeat: {count}
+"""
+"""Residual blocks of 7 nodes each."""
+SHORT: dict[str, list[str | Path]] = {
+    "GoogLeNet to ONNX": ["compile", SPEC, "--to", "onnx", "-o", "m.onnx"],
+    "GoogLeNet to PyTorch": ["compile", SPEC, "--to", "torch", "--no-weights", "-o", "m.py"],
+    "GoogLeNet to JSON": ["compile", SPEC, "--to", "json", "-o", "m.json"],
+    "GoogLeNet as SVG": ["draw", SPEC, "-q", "-o", "g.svg"],
+    "The layer table of GoogLeNet": ["summary", SPEC, "-o", "g.txt"],
+}
+"""What a user waits for, by what it gives."""
+
+
+def revisions(revision: str, rounds: int, folder: Path) -> Iterator[str]:
+    """The tables of this revision and another, every command by both in turn."""
+    with exported(revision, folder / "before") as before, exported(".", folder / "after") as after:
+        trees = {revision: before, "now": after}
+        check = {f"check, {name}": by(tree, "check", SPEC) for name, tree in trees.items()}
+        bare = {"the four bare imports": [sys.executable, "-c", IMPORTS]}
+        yield table("Checking GoogLeNet", compare({**bare, **check}, rounds, folder))
+        for title, command in SHORT.items():
+            both = {name: by(tree, *command) for name, tree in trees.items()}
+            yield table(title, compare(both, rounds, folder))
+        for size in (25_000, 50_000, 100_000):
+            path = folder / "large.yaml"
+            path.write_text(LARGE.format(count=(size - 1) // 7), encoding="utf-8")
+            times = compare({name: by(tree, "check", path) for name, tree in trees.items()}, 3, folder, warm=False)
+            each = {name: statistics.median(mine) / size * 1e6 for name, mine in times.items()}
+            said = ", ".join(f"{name} {value:.0f} us a node" for name, value in each.items())
+            yield f"{table(f'Checking {size:,} nodes', times)}\n\n{said}"
+
+
+def by(tree: Path, *command: str | Path) -> Command:
+    """A command of the netspec of a tree, which is found before the one that is installed."""
+    paths = os.pathsep.join((str(tree), str(tree / "backends")))
+    return ["env", f"PYTHONPATH={paths}", sys.executable, "-m", "netspec", *map(str, command)]
+
+
 def drawing(rounds: int, folder: Path) -> list[str]:
     """The tables of pictures: what a page shows, and once each, what takes long."""
     page = [str(NETSPEC), "draw", "googlenet", "-q", "-o"]
@@ -270,10 +334,19 @@ def main() -> None:
         return
     parser = argparse.ArgumentParser(prog="tools/dev bench", description=__doc__)
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
+    parser.add_argument(
+        "--against", metavar="REVISION", help="time this revision and that one in turn, and large specs"
+    )
+    parser.add_argument("--cpu", action="store_true", help="processor time, where others use the machine too")
     parser.add_argument("--rounds", type=int, default=11, help="rounds of the fast processes (11)")
     parser.add_argument("--exports", type=int, default=3, help="rounds of PyTorch's exporters (3)")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
+        if args.against:
+            print(machine())
+            for found in revisions(args.against, args.rounds, Path(folder)):
+                print(f"\n{found}", flush=True)
+            return
         found = measure(args.rounds, args.exports, Path(folder))
     print(found)
     if args.write:

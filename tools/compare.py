@@ -33,7 +33,7 @@ import time
 import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import chdir, redirect_stderr, redirect_stdout
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -204,15 +204,20 @@ def environment(tree: Path) -> dict[str, str]:
     }
 
 
-def export(revision: str, folder: Path) -> Path:
-    """The tree of a revision, taken by `git worktree`; of `.` the working tree, with what is not committed."""
+@contextmanager
+def exported(revision: str, folder: Path) -> Iterator[Path]:
+    """The tree of a revision, by `git worktree` while it is used; of `.` the working tree as it is."""
     if revision != ".":
         subprocess.run([*GIT, "worktree", "add", "--quiet", "--detach", str(folder), revision], check=True)
-        return folder
+        try:
+            yield folder
+        finally:
+            subprocess.run([*GIT, "worktree", "remove", "--force", str(folder)], check=True)
+        return
     for name in ("netspec", "backends", "specs", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
     shutil.copy(ROOT / "pyproject.toml", folder)
-    return folder
+    yield folder
 
 
 def run_all(trees: Sequence[Path], rows: Sequence[Task], folder: Path, jobs: int) -> list[Path]:
@@ -314,19 +319,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="netspec-compare-") as name:
         folder = Path(name)
         (folder / "diff").mkdir()
-        try:
-            trees = [export(args.revision, folder / "base"), export(args.head, folder / "head")]
+        with exported(args.revision, folder / "base") as base, exported(args.head, folder / "head") as head:
             if not args.own_specs:
                 for part in ("specs", "tests"):
-                    shutil.rmtree(trees[1] / part)
-                    shutil.copytree(trees[0] / part, trees[1] / part)
-            rows = tasks(trees[0], args)
-            outs = run_all(trees, rows, folder, args.jobs)
-            differ = report(rows, outs, rules, folder / "diff")
-        finally:
-            for tree in ("base", "head"):
-                if (folder / tree / ".git").exists():
-                    subprocess.run([*GIT, "worktree", "remove", "--force", str(folder / tree)], check=True)
+                    shutil.rmtree(head / part)
+                    shutil.copytree(base / part, head / part)
+            rows = tasks(base, args)
+            outs = run_all((base, head), rows, folder, args.jobs)
+        differ = report(rows, outs, rules, folder / "diff")
     names = len({task.name for task in rows if task.kind in KINDS})
     took = time.monotonic() - started
     print(f"{len(rows)} outputs of {names} networks and all specs compared in {took:.0f} s: {differ} differ")
