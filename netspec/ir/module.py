@@ -48,23 +48,24 @@ class Module:
         """The weight of a key of the graph, which has this shape there."""
         return self.computed.get(key) or Weight.of(key, shape)
 
-    def check(self, before: Module | None = None) -> Module:
-        """Proves the graph, and that each weight is there in its shape; returns itself; raises GraphError.
+    def check(self, before: Module) -> Module:
+        """Proves what a pass has made of the module before it, its weights too; returns itself; raises GraphError.
 
-        A weight is computed, or it is one of the module `before` a pass.
+        A weight is computed, or it is one that was there before.
         """
-        self.graph.check()
-        if before is not None and before.graph is self.graph and before.computed is self.computed:
+        if self is before:
             return self
-        tensors = self.graph.tensors()
-        known: dict[str, Shape] | None = None
-        if before is not None:
-            known = {key: shape for key, (shape, _, _) in before.graph.tensors().items()}
-        for key, (shape, _, _) in tensors.items():
-            made = self.computed[key].shape if key in self.computed else shape if known is None else known.get(key)
-            if made != shape:
-                said = "is not there" if made is None else f"has the shape {made}"
-                raise GraphError(f"the weight {key} of shape {shape} {said}")
-        if left := self.computed.keys() - tensors.keys():
+        nodes, known = before.graph.nodes, dict[str, Shape]()
+        for node in self.graph.check().nodes.values():
+            old = nodes.get(node.path)
+            if old is not None and (old.weights_at, old.rule) == (node.weights_at, node.rule) and not self.computed:
+                continue
+            known = known or {key: shape for key, (shape, _, _) in before.graph.tensors().items()}
+            for key, shape, _ in node.tensors():
+                made = self.computed[key].shape if key in self.computed else known.get(key)
+                if made != shape:
+                    said = "is not there" if made is None else f"has the shape {made}"
+                    raise GraphError(f"the weight {key} of shape {shape} {said}")
+        if self.computed and (left := self.computed.keys() - self.graph.tensors().keys()):
             raise GraphError(f"the weight {min(left)} is computed, but no node has it")
         return self

@@ -34,40 +34,54 @@ def rewrite(
     attributes changed. `outputs` are those that stay, all by default; `weights` are those that the pass computes.
     Raises ShapeMismatch for a node that cannot take its operands.
     """
-    graph = module.graph
+    graph, old = module.graph, module.graph.nodes
     done: dict[str, Node] = {}
     values: dict[Ref, Ref] = {}
+    dropped: set[str] = set()
     changed: set[str] = set()
-    for node in graph.nodes.values():
+    for node in old.values():
         current = node
-        if any(ref in values for ref in node.inputs):
+        if values and any(ref in values for ref in node.inputs):
             current = replace(node, inputs=tuple(values.get(ref, ref) for ref in node.inputs))
-        if any(ref.node not in done for ref in current.inputs):
-            changed.add(node.path)
+        if dropped and any(ref.node in dropped for ref in current.inputs):
+            dropped.add(node.path)
             continue
-        operands = [Tensor(done[ref.node].shapes[ref.out]) for ref in current.inputs]
+        operands = _operands(current, done)
         made = visit(current, operands)
-        if isinstance(made, Node):
-            if made is not node or any(ref.node in changed for ref in node.inputs):
-                made = _inferred(made, operands)
+        if made is None:
+            dropped.add(node.path)
+        elif isinstance(made, Ref):
+            values[Ref(node.path)] = made = values.get(made, made)
+            if done[made.node].shapes[made.out] != node.shape:
+                changed.add(node.path)
+        else:
             if made.path != node.path:
                 raise GraphError(f"a pass cannot move {node.path} to {made.path}: weights have its name")
+            if made is not current or (changed and any(ref.node in changed for ref in node.inputs)):
+                made = _inferred(made, operands)
+            if made.shapes != node.shapes:
+                changed.add(node.path)
             done[node.path] = made
-        elif made is not None:
-            values[Ref(node.path)] = values.get(made, made)
-        if made is not node:
-            changed.add(node.path)
     kept = graph.outputs if outputs is None else outputs
-    if not changed and len(kept) == len(graph.outputs) and not weights:
-        return module
+    if not weights and len(kept) == len(graph.outputs) and len(done) == len(old):
+        if all(a is b for a, b in zip(done.values(), old.values(), strict=True)):
+            return module
     named = {name: replace(output, ref=values.get(output.ref, output.ref)) for name, output in kept.items()}
     scopes = live_scopes(graph.scopes.values(), done, values)
-    made_graph = Graph(graph.name, done, named, scopes, graph.title)
+    rewritten = Graph(graph.name, done, named, scopes, graph.title)
     computed = {**module.computed, **(weights or {})}
     if computed:
-        keys = made_graph.tensors().keys()
+        keys = rewritten.tensors().keys()
         computed = {key: weight for key, weight in computed.items() if key in keys}
-    return Module(made_graph, computed)
+    return Module(rewritten, computed)
+
+
+def _operands(node: Node, done: Mapping[str, Node]) -> list[Tensor]:
+    """What a node reads; raises GraphError for what is not there."""
+    try:
+        return [Tensor(done[ref.node].shapes[ref.out]) for ref in node.inputs]
+    except LookupError:
+        raise GraphError(f"{node.path} reads {', '.join(map(str, node.inputs))}, of which one is not there") from None
 
 
 def _inferred(node: Node, operands: Sequence[Tensor]) -> Node:
