@@ -426,7 +426,7 @@ body:
   - t = two:
     from: [a, r]
 """
-    return Module(spec(tmp_path, text).graph.check()).check()
+    return Module(spec(tmp_path, text).graph.check())
 
 
 def test_a_pass_that_forgets_is_caught(tmp_path: Path) -> None:
@@ -504,7 +504,7 @@ def test_the_rewriter_carries_values_shapes_and_scopes_along(tmp_path: Path) -> 
         'output "output" = t.c {}',
     ]
     assert after.scopes["t"].ins == {"p": Ref("a"), "q": Ref("a")}
-    larger = resize(Module(after), {"input": ("N", 4, 9, 9)}).check().graph
+    larger = resize(Module(after), {"input": ("N", 4, 9, 9)}).graph.check()
     assert larger.nodes["t.c"].shape == ("N", 4, 7, 7)
     assert resize(Module(after), {"input": ("N", 4, 6, 6)}).graph is after
 

@@ -40,7 +40,7 @@ def rewritten(graph: Graph, passes: Sequence[Pass], sizes: Mapping[str, Shape]) 
     A fully convolutional form is made of layers that read maps of one size, and gives maps of scores for larger ones.
     """
     module = apply(of_stage(passes, Stage.TRAINING), Module(graph))
-    return resize(Module(module.graph), sizes).check().graph
+    return resize(Module(module.graph), sizes).graph.check()
 
 
 class Fragment:
