@@ -147,12 +147,17 @@ def demo() -> None:
     show(BIN / "netspec", "run", model)
 
 
-def check() -> int:
-    """Runs the formatter, lint, types and the quick part of the suite; all four, even if one fails."""
+def lint() -> int:
+    """Runs the formatter, lint and types; all three, even if one fails."""
     form = run(PYTHON, "-m", "ruff", "format", "--check", ".")
-    lint = run(PYTHON, "-m", "ruff", "check", ".")
-    types = run(PYTHON, "-m", "mypy")
-    return tests([]) or types or lint or form
+    rules = run(PYTHON, "-m", "ruff", "check", ".")
+    return run(PYTHON, "-m", "mypy") or rules or form
+
+
+def check() -> int:
+    """Runs the formatter, lint, types and the quick part of the suite; all of them, even if one fails."""
+    wrong = lint()
+    return tests([]) or wrong
 
 
 def main() -> int:
@@ -171,6 +176,7 @@ def main() -> int:
         add_help=False,
     )
     commands.add_parser("check", help="the formatter, lint, types and the quick tests")
+    commands.add_parser("lint", help="the formatter, lint and types")
     commands.add_parser(
         "compare",
         help="compare what the working tree and a REVISION write, byte for byte: --quick, --expect FILE, --help",
@@ -179,8 +185,8 @@ def main() -> int:
     commands.add_parser("fuzz", help="check mutated specs: --seconds N, -j 2, --resume, --seed N", add_help=False)
     commands.add_parser(
         "bench",
-        help="time netspec against the exporters of PyTorch, or with --memory "
-        "measure what it takes; --write updates docs/benchmarks.md",
+        help="time netspec against the exporters of PyTorch, --against another REVISION, or "
+        "with --memory measure what it takes; --write updates docs/benchmarks.md",
         add_help=False,
     )
     commands.add_parser(
@@ -203,8 +209,8 @@ def main() -> int:
     ensure("dev")
     if args.command == "test":
         return tests(rest)
-    if args.command == "check":
-        return check()
+    if args.command in ("check", "lint"):
+        return {"check": check, "lint": lint}[args.command]()
     if args.command == "bench" and "--memory" in rest:
         return run(PYTHON, TOOLS / "memory.py", *(arg for arg in rest if arg != "--memory"))
     if args.command in ("bench", "compare", "faults", "fuzz", "parity", "pictures", "docs"):
