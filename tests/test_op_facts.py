@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conformance import CASES, arrays_of, one_op
+from conformance import CASES, arrays_of, one_op, reference
 from references import REFERENCES
 
 from netspec.analysis.moments import passed
@@ -19,7 +19,7 @@ from netspec.analysis.receptive_field import receptive_fields
 from netspec.backend import get
 from netspec.expressions.identifiers import Path
 from netspec.ir.graph import Graph, Node, Output, Ref
-from netspec.ops import OPS, Op, OpResult, Sample, Tensor, op
+from netspec.ops import OPS, Op, OpError, OpResult, Sample, Tensor, op
 from netspec.ops.base import Applied
 from netspec.ops.moments import Signal, kept, unit
 from netspec.ops.receptive_field import own_cell, whole_map
@@ -146,6 +146,23 @@ def test_moments_are_near_what_leaves_an_op(case: int) -> None:
     factor = 1.1 if exact else 10
     assert said.power > out.power / factor, (out, said)
     assert said.power < out.power * factor or rule is kept, (out, said)
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_what_gives_the_same_of_a_flattened_map_says_so(name: str) -> None:
+    """By the references, of all samples on maps without weights; a gate of 1 x 1 is no row of its map's size."""
+    found = []
+    for attrs, shapes in OPS[name].samples if name != "flatten" else ():
+        graph, rows = one_op(name, dict(attrs), shapes), tuple((math.prod(shape),) for shape in shapes)
+        if len(shapes[0]) == 3 and len({*rows}) == 1 and not graph.nodes["step"].rule.weights:
+            xs = [torch.from_numpy(x) for x in arrays_of(shapes, 2).values()]
+            try:
+                one_op(name, dict(attrs), rows)
+                flat = reference(name, attrs)(*(x.flatten(1) for x in xs), {})
+                found.append(torch.equal(reference(name, attrs)(*xs, {}).flatten(1), flat))
+            except (AttributeError, OpError):  # it gives several values, or takes maps alone
+                found.append(False)
+    assert OPS[name].same_when_flattened == (bool(found) and all(found))
 
 
 # What is done in training

@@ -82,8 +82,9 @@ def primitive(op: Op, made: Call) -> Tensors:
     except OpError as e:
         at = arguments.given[e.arg].span if e.arg in arguments.given else step.span
         help_ = e.help
-        if "conv" in op.name and isinstance(made.args, Seq) and values.get("out") == state.shape_of(entering)[1]:
-            help_ = "what enters is known: the arguments are, in order, out, kernel, stride, pad"
+        if "kernel" in values and isinstance(made.args, Seq) and values.get("out") == state.shape_of(entering)[1]:
+            order = ", ".join(p.name for p in op.params if p.positional)
+            help_ = f"what enters is known: the arguments are, in order, {order}"
         state.error(made.ctx.frame, e.code, str(e), at, help_)
         return ERROR
 

@@ -208,9 +208,8 @@ class Elaboration:
         self.traces[where.path] = frame
         self.weights_of[where.path] = weights_at
         count = len(rule.shapes)
-        return Tensors(
-            tuple(Ref(where.path, k) for k in range(count)), tuple(map(str, range(count))) if op.name == "split" else ()
-        )
+        names = tuple(map(str, range(count))) if op.gives_parts else ()
+        return Tensors(tuple(Ref(where.path, k) for k in range(count)), names)
 
     def own(self, node: Node, written: bool, span: Span | None) -> None:
         """Checks that shared weights fit: same op, same shapes; raises SemanticError."""

@@ -19,6 +19,7 @@ def activation(
         kind="other",
         receptive_field=own_cell,
         moments=elementwise(lambda x, attrs: function(x)),
+        same_when_flattened=True,
         label=label,
         aliases=aliases,
         samples=samples,
@@ -84,6 +85,7 @@ def softplus(x: Tensor, /) -> OpResult:
 @op(
     kind="other",
     receptive_field=own_cell,
+    same_when_flattened=True,
     moments=elementwise(lambda x, attrs: x if x > 0 else attrs["alpha"] * math.expm1(x)),
     label="ELU",
     samples=[Sample(), Sample({"alpha": 0.3})],
@@ -108,6 +110,7 @@ def hard_swish(x: Tensor, /) -> OpResult:
 @op(
     kind="other",
     receptive_field=own_cell,
+    same_when_flattened=True,
     moments=elementwise(lambda x, attrs: x if x > 0 else attrs["slope"] * x),
     aliases="lrelu leaky",
     samples=[Sample({"slope": 0.2}), Sample({"slope": 0.01})],
@@ -161,6 +164,7 @@ def softmax(x: Tensor, /) -> OpResult:
 @op(
     kind="other",
     receptive_field=own_cell,
+    same_when_flattened=True,
     moments=kept,
     aliases="noop passthrough linearactivation",
     samples=[Sample()],
@@ -183,6 +187,7 @@ def _affine_label(attrs: Attrs) -> str:
 @op(
     kind="other",
     receptive_field=own_cell,
+    same_when_flattened=True,
     moments=elementwise(lambda x, attrs: attrs["scale"] * math.pow(x, attrs["power"]) + attrs["shift"]),
     label=_affine_label,
     aliases="rescaling rescale power pow",
@@ -201,6 +206,7 @@ def affine(x: Tensor, /, *, scale: float = 1.0, power: float = 1.0, shift: float
 @op(
     kind="other",
     receptive_field=own_cell,
+    same_when_flattened=True,
     moments=kept,
     label=lambda attrs: f"dropout {attrs['p']:g}",
     only_in_training=True,
@@ -219,6 +225,7 @@ def dropout(x: Tensor, /, p: float) -> OpResult:
 @op(
     kind="other",
     receptive_field=own_cell,
+    same_when_flattened=True,
     moments=kept,
     only_in_training=True,
     varying=("p",),  # stochastic depth drops more the deeper a layer lies

@@ -24,6 +24,7 @@ def join(moments: Moments, label: str, aliases: str, numbers_help: str, *samples
         kind="join",
         receptive_field=own_cell,
         moments=moments,
+        same_when_flattened=True,
         label=label,
         aliases=aliases,
         numbers_help=numbers_help,

@@ -86,6 +86,10 @@ class Op:
     """Of a join: what may be meant where numbers are given to it."""
     only_in_training: bool = False
     """At inference it is the identity, and passes drop it."""
+    same_when_flattened: bool = False
+    """A flattened map gives the numbers of the map, flattened: passes may move `flatten` behind it."""
+    gives_parts: bool = False
+    """It gives several values, which are read by their numbers."""
     varying: tuple[str, ...] = ()
     """Attributes that change from layer to layer by design: repeats that differ in them alone are drawn as one."""
     operands: Callable[[Attrs, Shape], tuple[tuple[int, ...], ...] | None] | None = None

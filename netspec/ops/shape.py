@@ -55,6 +55,7 @@ def flatten(x: Tensor, /) -> OpResult:
     kind="other",
     receptive_field=own_cell,
     moments=kept,
+    gives_parts=True,
     aliases="chunk splitchannels slice",
     samples=[Sample({"parts": 3}), Sample({"parts": (1, 5)})],
 )

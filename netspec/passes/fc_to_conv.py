@@ -16,27 +16,9 @@ from dataclasses import replace
 
 from netspec.ir.graph import Node, Ref
 from netspec.ir.module import Module, Weight
-from netspec.ops import OpError, Tensor
+from netspec.ops import OPS, OpError, Tensor
 from netspec.passes.base import Stage, graph_pass
 from netspec.passes.rewriter import ShapeMismatch, rewrite
-
-ELEMENTWISE = (
-    *(
-        "relu",
-        "relu6",
-        "leaky_relu",
-        "sigmoid",
-        "tanh",
-        "silu",
-        "gelu",
-        "hard_sigmoid",
-        "hard_swish",
-        "affine",
-        "identity",
-    ),
-    *("dropout", "drop_path", "add", "mul", "mean", "max", "concat"),
-)
-"""What does the same to numbers in a row and to those of a map; channels are concatenated in the order of the rows."""
 
 
 @graph_pass(stage=Stage.TRAINING, named=True)
@@ -50,7 +32,7 @@ def fc_to_conv(module: Module) -> Module:
             return node.inputs[0]
         if node.op == "linear":
             return _convolution(node, operands[0], module, weights)
-        if node.op not in ELEMENTWISE and any(
+        if not OPS[node.op].same_when_flattened and any(
             operand.rank > 1 and operand.shape[1] != module.graph.shape(ref)[1]
             for operand, ref in zip(operands, before[node.path].inputs, strict=True)
         ):
