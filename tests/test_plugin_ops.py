@@ -137,7 +137,8 @@ import sys
 sys.path.insert(0, {tests!r})
 import numpy as np
 from conformance import arrays_of, one_op
-from netspec.backend import Options, get
+from netspec.backend import get
+from netspec_onnx.options import OnnxOptions
 from netspec.ops import OPS, lookup
 from netspec.weights.initialise import draw, initialise
 
@@ -155,8 +156,9 @@ for name in names:
             p = float(weights["step.weight"][0])
             wanted = (np.maximum(x, attrs.get("eps", 1e-6)) ** p).mean((2, 3), keepdims=True) ** (1 / p)
             assert initialise(graph)["step.weight"].tolist() == [3.0]
-        for backend, dtype, near in (("torch", "float32", 1e-5), ("onnx", "float32", 1e-5), ("onnx", "float16", 5e-3)):
-            got = get(backend).run(graph, weights, inputs, options=Options(dtype=dtype)).outputs["y0"]
+        half = {{"options": OnnxOptions(dtype="float16")}}
+        for backend, options, near in (("torch", {{}}, 1e-5), ("onnx", {{}}, 1e-5), ("onnx", half, 5e-3)):
+            got = get(backend).run(graph, weights, inputs, **options).outputs["y0"]
             assert got.shape == wanted.shape
             assert np.abs(got - wanted).max() <= near * np.abs(wanted).max(), (name, backend)
 """
