@@ -14,6 +14,7 @@ from conftest import sampled
 from netspec_onnx.build_model import OPSET, build_model
 from netspec_onnx.lowering import ROWS
 from netspec_onnx.options import OnnxOptions
+from onnx.reference import ReferenceEvaluator
 
 from netspec.backend import get
 from netspec.ops import OPS
@@ -53,6 +54,29 @@ def test_onnxruntime_gives_what_torch_gives(
                 assert mine.shape == tuple(theirs.shape)
                 error = np.abs(mine - theirs.numpy()).max()
                 assert error <= OPS[op].tolerance * np.abs(theirs.numpy()).max(), f"N = {batch}: {error}"
+
+
+WRONG_IN_THE_EVALUATOR = {"LRN", "ConvTranspose"}
+"""onnx's reference evaluator takes the batch for the channels of an LRN, and cannot group a transposed convolution."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("op, attrs, shapes, reference", CASES, ids=IDS)
+def test_the_reference_evaluator_of_onnx_gives_what_torch_gives(
+    op: str, attrs: dict[str, Any], shapes: Shapes, reference: Reference
+) -> None:
+    """The meaning of the operators by their specification, whatever a runtime makes of them."""
+    graph, inputs = one_op(op, attrs, shapes), arrays_of(shapes, 2)
+    weights = draw(graph, seed=3)
+    model = build_model(graph, weights, OnnxOptions())
+    if WRONG_IN_THE_EVALUATOR & {node.op_type for node in model.graph.node}:
+        pytest.skip("the evaluator is wrong")
+    named = {key.removeprefix("step."): torch.from_numpy(value) for key, value in weights.items()}
+    wanted = reference(*map(torch.from_numpy, inputs.values()), named)
+    got = ReferenceEvaluator(model).run(None, inputs)
+    for mine, theirs in zip(got, wanted if isinstance(wanted, tuple | list) else [wanted], strict=True):
+        assert mine.shape == tuple(theirs.shape)
+        assert np.abs(mine - theirs.numpy()).max() <= OPS[op].tolerance * np.abs(theirs.numpy()).max()
 
 
 NEWEST = onnx.defs.onnx_opset_version()
