@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any
 
 import numpy as np
 import onnx
@@ -15,6 +14,7 @@ from netspec import __version__
 from netspec.diagnostics.errors import DataError, UsageError
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.scope_tree import Region, tree
+from netspec.ops import Shape
 from netspec.weights.lazy import in_turn, shape_of
 from netspec_onnx.lowering import rows_of
 from netspec_onnx.nodes import N
@@ -28,14 +28,14 @@ WEIGHTS_KEY = "netspec.weights"
 IR_VERSION = 10
 """The lowest that has metadata on nodes, which carry the block's path and the line of the spec."""
 
-ELEMENTS: dict[str, tuple[int, type[np.floating[Any]]]] = {
+ELEMENTS: dict[str, tuple[int, type[np.float32 | np.float16]]] = {
     "float32": (onnx.TensorProto.FLOAT, np.float32),
     "float16": (onnx.TensorProto.FLOAT16, np.float16),
 }
 """What a model may compute in: ONNX's type and numpy's."""
 
 
-def element(options: OnnxOptions) -> tuple[int, type[np.floating[Any]]]:
+def element(options: OnnxOptions) -> tuple[int, type[np.float32 | np.float16]]:
     """The type that the model computes in; raises UsageError."""
     if options.dtype not in ELEMENTS:
         raise UsageError(f"the ONNX backend writes {' or '.join(ELEMENTS)}, not {options.dtype}")
@@ -143,7 +143,8 @@ class Emitter:
                 else named(v)
                 for i, v in enumerate(row.inputs)
             ]
-            made = helper.make_node(row.op_type, inputs, [named(v) for v in row.outputs], name=name, **row.attrs)
+            made = helper.make_node(row.op_type, inputs, [named(v) for v in row.outputs], name=name)
+            made.attribute.extend(helper.make_attribute(key, row.attrs[key]) for key in sorted(row.attrs))
             self.annotate(made, path.rpartition(".")[0], str(node.span or ""))
             scope.nodes.append(made)
 
@@ -230,7 +231,7 @@ def structure(graph: Graph, options: OnnxOptions) -> onnx.ModelProto:
     scope = emitter.main()
     opset, ir_version = versions(graph, options)
 
-    def info(name: str, shape: Iterable[Any]) -> onnx.ValueInfoProto:
+    def info(name: str, shape: Shape) -> onnx.ValueInfoProto:
         return helper.make_tensor_value_info(name, kind, list(shape))
 
     made = {name for node in scope.nodes for name in node.output} - graph.outputs.keys()

@@ -6,14 +6,12 @@ like the op's tensors, `y0`, ... its results, other words are values between the
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from netspec.backend import lowerings
 from netspec.diagnostics.errors import DataError
 from netspec.ir.graph import Node
-from netspec_onnx.nodes import N, Row, Shapes, Value, floats, ints, n, onnx_pads, simple, tensors
+from netspec_onnx.nodes import Attr, N, Row, Shapes, Value, floats, ints, n, onnx_pads, simple, tensors
 from netspec_onnx.regions import deform_conv, deform_roi_pool, roi_align
 from netspec_onnx.windows import adaptive_avg_pool, avg_pool, max_pool, space
 
@@ -138,7 +136,7 @@ def _upsample(node: Node, shapes: Shapes) -> list[N]:
         places = [_nearest(int(before), after) for before, after in zip(shapes[0][2:], a["size"], strict=True)]
         if a["mode"] == "nearest":
             return [n("Gather", "x0", places[0], out="rows", axis=2), n("Gather", "rows", places[1], axis=3)]
-        attrs: dict[str, Any] = {"mode": "linear", "coordinate_transformation_mode": "half_pixel", "axes": [2, 3]}
+        attrs: dict[str, Attr] = {"mode": "linear", "coordinate_transformation_mode": "half_pixel", "axes": [2, 3]}
         return [N("Resize", ("x0", "", "", ints(*a["size"])), ("y0",), attrs)]
     attrs = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
     if a["mode"] == "nearest":

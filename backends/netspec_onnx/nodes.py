@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from netspec.ops import Shape
 from netspec.ops.window import Pads
 
 Value = str | np.ndarray
+Attr = int | float | str | Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class N:
     op_type: str
     inputs: tuple[Value, ...]
     outputs: tuple[str, ...] = ("y0",)
-    attrs: dict[str, Any] = field(default_factory=dict)
+    attrs: dict[str, Attr] = field(default_factory=dict)
     since: int = 18
     """The operator set that first has it as used here."""
     exact: bool = False
@@ -34,7 +34,7 @@ Row = Callable[[Node, Shapes], list[N]]
 """(node, shapes of its operands) -> ONNX nodes."""
 
 
-def n(op_type: str, *inputs: Value, out: str = "y0", since: int = 18, **attrs: Any) -> N:
+def n(op_type: str, *inputs: Value, out: str = "y0", since: int = 18, **attrs: Attr) -> N:
     """A node with one output."""
     return N(op_type, inputs, (out,), attrs, since)
 
@@ -49,9 +49,9 @@ def floats(*values: float) -> np.ndarray:
     return np.array(values[0] if len(values) == 1 else values, np.float32)
 
 
-def simple(op_type: str, since: int = 18, **attrs: Any) -> Row:
+def simple(op_type: str, since: int = 18, **attrs: Attr) -> Row:
     """An op that is one ONNX operator on its operands."""
-    return lambda node, shapes: [n(op_type, *(f"x{i}" for i in range(len(shapes))), since=since, **attrs)]
+    return lambda node, shapes: [N(op_type, tuple(f"x{i}" for i in range(len(shapes))), attrs=attrs, since=since)]
 
 
 def tensors(node: Node) -> list[str]:

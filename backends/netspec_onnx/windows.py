@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 
 from netspec.ir.graph import Node
 from netspec.ops import Shape
 from netspec.ops.window import Pads
-from netspec_onnx.nodes import N, Shapes, floats, ints, n, onnx_pads
+from netspec_onnx.nodes import Attr, N, Shapes, floats, ints, n, onnx_pads
 
 
 def end_pads(node: Node, shape: Shape, dilation: tuple[int, int]) -> Pads:
@@ -33,10 +33,10 @@ def max_pool(node: Node, shapes: Shapes) -> list[N]:
     a = node.attrs
     pads = end_pads(node, shapes[0], a["dilation"])
     (kh, kw), (top, bottom, left, right) = a["kernel"], pads
-    sizes: dict[str, Any] = {"kernel_shape": [kh, kw], "strides": list(a["stride"]), "dilations": list(a["dilation"])}
+    sizes: dict[str, Attr] = {"kernel_shape": [kh, kw], "strides": list(a["stride"]), "dilations": list(a["dilation"])}
     if max(top, bottom) < kh and max(left, right) < kw:
-        return [n("MaxPool", "x0", **sizes, pads=onnx_pads(pads))]
-    return [pad(pads, -np.inf), n("MaxPool", "padded", **sizes)]
+        return [N("MaxPool", ("x0",), attrs={**sizes, "pads": onnx_pads(pads)})]
+    return [pad(pads, -np.inf), N("MaxPool", ("padded",), attrs=sizes)]
 
 
 def pad(pads: Pads, value: float = 0.0, out: str = "padded") -> N:
@@ -56,15 +56,19 @@ def avg_pool(node: Node, shapes: Shapes) -> list[N]:
     """
     a = node.attrs
     pads, written = end_pads(node, shapes[0], (1, 1)), a["pad"]
-    sizes: dict[str, Any] = {"kernel_shape": list(a["kernel"]), "strides": list(a["stride"])}
+    sizes: dict[str, Attr] = {"kernel_shape": list(a["kernel"]), "strides": list(a["stride"])}
     uneven = written[0] != written[1] or written[2] != written[3]
     if not (a["count_pad"] and (a["ceil"] or uneven)):
-        return [n("AveragePool", "x0", **sizes, pads=onnx_pads(pads), count_include_pad=int(a["count_pad"]))]
+        return [_average("x0", sizes, pads, a["count_pad"])]
     rest = (0, max(0, pads[1] - written[1]), 0, max(0, pads[3] - written[3]))
-    pool = n("AveragePool", "padded" if any(written) else "x0", **sizes, pads=onnx_pads(rest), count_include_pad=0)
+    pool = _average("padded" if any(written) else "x0", sizes, rest, counted=False)
     if not any(written):
         return [pool]
     return [pad(written), pool]
+
+
+def _average(value: str, sizes: Mapping[str, Attr], pads: Pads, counted: bool) -> N:
+    return N("AveragePool", (value,), attrs={**sizes, "pads": onnx_pads(pads), "count_include_pad": int(counted)})
 
 
 def adaptive_avg_pool(node: Node, shapes: Shapes) -> list[N]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from netspec.ir.scope_tree import Region
 from netspec.ops import Shape
@@ -42,7 +41,7 @@ class Member:
             for item in self.items:
                 yield from item.paths(path)
 
-    def key(self) -> tuple[Any, ...]:
+    def key(self) -> tuple[object, ...]:
         """Its structure, without the values of arguments."""
         inner = tuple(i.key() for i in self.items) if self.items is not None else ()
         return self.name, self.cls, tuple(a.key for a in self.args), id(self.body.group) if self.body else 0, inner
@@ -69,10 +68,10 @@ class Body:
     """What `forward` gives, where that is not of one type."""
     in_channels: int | None = None
     group: Group | None = None
-    values: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, object] = field(default_factory=dict)
     """Of the class's parameters, for this instance."""
 
-    def key(self) -> tuple[Any, ...]:
+    def key(self) -> tuple[object, ...]:
         """Equal for instances that can share a class."""
         return (
             self.region.scope.block,
@@ -100,7 +99,7 @@ class Group:
 
     def lift(self) -> None:
         """Makes parameters of the arguments in which the instances differ; inner classes are lifted already."""
-        columns: dict[tuple[int, str], list[Any]] = {}
+        columns: dict[tuple[int, str], list[object]] = {}
         for body in self.bodies:
             for number, leaf in enumerate(self.leaves(body)):
                 given = leaf.body.values.items() if leaf.body else ((a.key, a.value) for a in leaf.args)
@@ -115,7 +114,7 @@ class Group:
                 by_column[shown] = self._half(column, columns) or self._name(number, key, column)
             self.lifted[number, key] = by_column[shown]
 
-    def _name(self, number: int, key: str, column: list[Any]) -> str:
+    def _name(self, number: int, key: str, column: list[object]) -> str:
         """A parameter for a column: the block's own where it explains it, in_channels, or the layer's."""
         name = ""
         first = self.bodies[0].region.scope.args
@@ -135,7 +134,7 @@ class Group:
             body.values[unique] = value
         return unique
 
-    def _half(self, column: list[Any], columns: dict[tuple[int, str], list[Any]]) -> str:
+    def _half(self, column: list[object], columns: dict[tuple[int, str], list[object]]) -> str:
         """`kernel // 2` for the padding that keeps the size, where the kernel is a parameter."""
         for place, other in columns.items():
             if place in self.lifted and all(
@@ -145,11 +144,11 @@ class Group:
         return ""
 
 
-def _same(a: Any, b: Any) -> bool:
+def _same(a: object, b: object) -> bool:
     return type(a) is type(b) and bool(a == b)
 
 
-def _flat(value: Any) -> Any:
+def _flat(value: object) -> object:
     """A pair of equal numbers as one, as arguments are written."""
     if isinstance(value, (list, tuple)) and len(value) == 2 and value[0] == value[1]:
         return value[0]

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 from netspec.analysis.cost import totals
 from netspec.ir.graph import Graph
@@ -146,7 +146,7 @@ def _wrapped(line: str) -> list[str]:
     return textwrap.wrap(line, WIDTH, subsequent_indent=" " * 17, break_long_words=False)
 
 
-Nested = dict[str, Any]
+Nested: TypeAlias = "dict[str, Member | Nested]"
 
 
 def _nested(members: Sequence[Member]) -> Nested:
@@ -156,7 +156,9 @@ def _nested(members: Sequence[Member]) -> Nested:
         *path, last = member.name.split(".")
         place = found
         for part in path:
-            place = place.setdefault(part, {})
+            inner = place.setdefault(part, {})
+            assert isinstance(inner, dict), f"{member.name} lies in a layer"
+            place = inner
         place[last] = member
     return found
 
@@ -194,7 +196,7 @@ def _broken(start: str, parts: list[str], end: str, indent: int) -> str:
 def _constructor(leaf: Member, group: Group, number: int) -> str:
     """A layer or an instance with its arguments; what differs between instances is a parameter."""
 
-    def value(key: str, default: Any) -> str:
+    def value(key: str, default: object) -> str:
         return group.lifted.get((number, key)) or literal(default)
 
     if leaf.body is not None:

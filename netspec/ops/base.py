@@ -68,7 +68,7 @@ class OpResult:
     stats: Mapping[str, Shape] = field(default_factory=dict)
     macs: int | None = 0
     """Multiply-accumulates; None means that no rule counts them."""
-    attrs: Mapping[str, Any] = field(default_factory=dict)
+    attrs: Attrs = field(default_factory=dict)
     """Attributes that the operands resolved (pad: half -> [1, 1, 1, 1]); they replace the written ones."""
 
     def __post_init__(self) -> None:
@@ -100,7 +100,7 @@ class Param:
 
     name: str
     type: ParamType
-    default: Any = inspect.Parameter.empty
+    default: object = inspect.Parameter.empty
     positional: bool = True
     one_of: tuple[str, ...] = ()
     min: int = 1
@@ -112,7 +112,7 @@ class Param:
         return self.default is inspect.Parameter.empty
 
 
-def freeze(value: Any) -> Any:
+def freeze(value: object) -> Any:
     """Lists become tuples, deeply, so that nodes can be compared and hashed."""
     return tuple(map(freeze, value)) if isinstance(value, (list, tuple)) else value
 
@@ -143,7 +143,7 @@ LARGEST, SMALLEST = 3.4028234663852886e38, 1.401298464324817e-45
 """What float32 holds, in which both runtimes take attributes."""
 
 
-def number(value: Any, what: str) -> float:
+def number(value: object, what: str) -> float:
     """A float that is the same for every runtime; raises OpError for one that is infinite or 0 in float32."""
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         raise OpError(f"'{what}' is a number, got {value!r}", arg=what)
@@ -154,7 +154,7 @@ def number(value: Any, what: str) -> float:
     return float(value)
 
 
-_PLAIN: dict[str, tuple[Any, str]] = {
+_PLAIN: dict[str, tuple[type | tuple[type, ...], str]] = {
     "int": (int, "an integer"),
     "bool": (bool, "true or false"),
     "str": (str, "a string"),
@@ -162,7 +162,7 @@ _PLAIN: dict[str, tuple[Any, str]] = {
 }
 
 
-def normalise(param: Param, value: Any) -> Any:
+def normalise(param: Param, value: object) -> Any:
     """Sizes become pairs; everything else stays; types and `one_of` are enforced, a number is one of float32."""
     if value is None and param.default is None:
         return None
