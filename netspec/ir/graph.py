@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import networkx as nx
 
 from netspec.diagnostics.errors import Span
 from netspec.expressions.identifiers import Kind, Path, checked, checked_output
 from netspec.ops import OPS, OpResult, Shape, Tensor, lookup
+from netspec.ops.base import Attrs
+from netspec.ops.initialisers import Init
 
 
 class Ref(NamedTuple):
@@ -37,11 +39,11 @@ class Node:
     path: Path
     op: str
     inputs: tuple[Ref, ...]
-    attrs: Mapping[str, Any]
+    attrs: Attrs
     rule: OpResult
     weights_at: Path
     """Prefix of the weights' names; equal to `path` unless weights are shared."""
-    init: Mapping[str, Any] = field(default_factory=dict)
+    init: Mapping[str, Init] = field(default_factory=dict)
     span: Span | None = field(default=None, compare=False)
     doc: str = field(default="", compare=False)
 
@@ -75,7 +77,7 @@ class Scope:
     """block, group, branch, tee or round."""
     weights_at: Path
     block: str = ""
-    args: Mapping[str, Any] = field(default_factory=dict)
+    args: Mapping[str, object] = field(default_factory=dict)
     """Of a block: the values of its parameters (numbers, words, lists; a block as its name)."""
     ins: Mapping[str, Ref] = field(default_factory=dict, compare=False)
     """Of a block with several inputs: what enters, by name."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from netspec.ir.graph import Graph
 
@@ -13,7 +12,7 @@ def to_json(graph: Graph) -> str:
     return json.dumps(as_data(graph), indent=1)
 
 
-def as_data(graph: Graph) -> dict[str, Any]:
+def as_data(graph: Graph) -> dict[str, object]:
     """What to_json() prints."""
     return {
         "name": graph.name,

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from netspec.expressions.identifiers import Path
 from netspec.ir.graph import Graph, GraphError, Node, Output, Ref, Scope
@@ -29,7 +28,7 @@ def to_text(graph: Graph) -> str:
     """The graph as text."""
     lines = [f"graph {_json(graph.name)} {_json(graph.title)}"]
     for s in graph.scopes.values():
-        more: dict[str, Any] = {"block": s.block} if s.block else {}
+        more: dict[str, object] = {"block": s.block} if s.block else {}
         more |= {"args": dict(s.args)} if s.args else {}
         more |= {"weights_at": s.weights_at} if s.weights_at != s.path else {}
         lines.append(f"scope {_json(s.path)} {s.kind} {_json(more)}")
@@ -110,5 +109,5 @@ def _dims(text: str) -> Shape:
     return tuple(text.split(" x "))
 
 
-def _json(value: Any) -> str:
+def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=True)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 from netspec.ops.base import LARGEST, Attrs
 
 WORDS = ("zeros", "ones", "he", "xavier", "bilinear")
 SPREADS = ("normal", "uniform", "truncated_normal")
+
+Init: TypeAlias = "float | str | Mapping[str, float]"
+"""What stands under `init` for one tensor: a constant, one of WORDS, or one of SPREADS with its size."""
 
 Fans = Callable[[tuple[int, ...], Attrs], tuple[float, float]]
 """(shape of a weight, attributes of its op) -> fan-in and fan-out."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from netspec.analysis.moments import passed
 from netspec.ir.graph import Graph, Node
 from netspec.ops import OPS
+from netspec.ops.initialisers import Init
 from netspec.ops.moments import Signal
 from netspec.weights.lazy import Arrays, Lazy
 
@@ -47,7 +47,7 @@ def _initial(node: Node, key: str, size: tuple[int, ...], rng: np.random.Generat
     return np.full(size, OPS[node.op].init.get(name, 1 if name in ("weight", "running_var") else 0), np.float32)
 
 
-def _written(value: Any, size: tuple[int, ...], fans: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
+def _written(value: Init, size: tuple[int, ...], fans: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
     """A tensor by its `init`: a constant, he, xavier, or a spread.
 
     `xavier` is U(-a, a) with a = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010, eq. 16); a truncated normal is
@@ -69,7 +69,7 @@ def _written(value: Any, size: tuple[int, ...], fans: tuple[float, float], rng: 
         return _normal(rng, size, math.sqrt(2 / fan_in))
     if value == "xavier":
         return _uniform(rng, size, math.sqrt(6 / (fan_in + fan_out)))
-    return np.full(size, {"zeros": 0, "ones": 1}.get(value, value), np.float32)
+    return np.full(size, {"zeros": 0, "ones": 1}[value] if isinstance(value, str) else value, np.float32)
 
 
 def _bilinear(size: tuple[int, ...]) -> np.ndarray:

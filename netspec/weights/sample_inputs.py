@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netspec.ops import Shape
 
@@ -43,7 +43,7 @@ def rois(count: int, features: tuple[int, ...], rng: np.random.Generator) -> np.
 WORDS = ("red", "green", "blue")
 
 
-def noise(shape: tuple[int, ...], dtype: np.dtype[Any], rng: np.random.Generator) -> np.ndarray:
+def noise(shape: tuple[int, ...], dtype: np.dtype[np.generic], rng: np.random.Generator) -> np.ndarray:
     """Random values of any type: bytes from their whole range, other integers from 0 to 9, numbers standard normal."""
     import numpy as np
 
@@ -53,7 +53,7 @@ def noise(shape: tuple[int, ...], dtype: np.dtype[Any], rng: np.random.Generator
     if dtype.kind == "b":
         return np.asarray(rng.integers(0, 2, shape), np.bool_)
     if dtype in (np.int8, np.uint8):
-        limits = np.iinfo(dtype)
+        limits = np.iinfo(dtype.name)
         return np.asarray(rng.integers(limits.min, limits.max, shape, endpoint=True), dtype)
     if "int" in dtype.name:
         return np.asarray(rng.integers(0, {"int2": 2, "uint2": 4, "int4": 8}.get(dtype.name, 10), shape)).astype(dtype)
