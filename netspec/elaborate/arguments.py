@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from netspec.diagnostics.errors import MAX_KNOWN, SemanticError, Span, did_you_mean, listed
 from netspec.elaborate.symbols import DependsOnError
@@ -13,6 +12,7 @@ from netspec.elaborate.values import BlockValue, Env, Word
 from netspec.expressions.arithmetic import MAX_LIST, weight
 from netspec.expressions.expression import Template, evaluate, parse_expr
 from netspec.expressions.identifiers import Kind, clipped, why_not
+from netspec.expressions.values import Value
 from netspec.ops import lookup
 from netspec.syntax.meant import argument_help, meant_argument, op_help
 from netspec.syntax.other_names import TYPES
@@ -135,19 +135,17 @@ def torn(args: Tree | None) -> Scalar | None:
     return None
 
 
-def scalar(env: Env, tree: Scalar) -> Any:
+def scalar(env: Env, tree: Scalar) -> Value:
     """A scalar's value: what starts with `=` is computed, the rest is what it is; raises SemanticError."""
     if tree.text.startswith("=") and len(tree.text) > 1:
         return expression(env, tree, 1)
     value = tree.value
     if isinstance(value, str):
-        word = Word(value)
-        word.home, word.frame = env.frame.home, env.frame
-        return word
+        return Word(value, env.frame.home)
     return value
 
 
-def expression(env: Env, tree: Scalar, start: int | None = None) -> Any:
+def expression(env: Env, tree: Scalar, start: int | None = None) -> Value:
     """A scalar that always is an expression; a leading `=` changes nothing; raises SemanticError."""
     if start is None:
         start = 1 if tree.text.startswith("=") else 0
@@ -157,7 +155,7 @@ def expression(env: Env, tree: Scalar, start: int | None = None) -> Any:
         raise e.at(tree.span) from None
 
 
-def literal(env: Env, tree: Tree) -> Any:
+def literal(env: Env, tree: Tree) -> Value:
     """A scalar or a list of them, deeply; raises SemanticError."""
     if isinstance(tree, Scalar):
         env.state.tick()
@@ -207,7 +205,9 @@ def condition(env: Env, tree: Tree, what: str) -> bool:
     return value
 
 
-def argument(env: Env, tree: Tree, type_: str, name: str, one_of: Sequence[Any] = (), low: float | None = None) -> Any:
+def argument(
+    env: Env, tree: Tree, type_: str, name: str, one_of: Sequence[Value] = (), low: float | None = None
+) -> Value:
     """The value of one argument, of the declared type; raises SemanticError or DependsOnError."""
     if type_ == "block" and isinstance(tree, Map):
         return _block_with_args(env, tree)
@@ -226,18 +226,18 @@ def argument(env: Env, tree: Tree, type_: str, name: str, one_of: Sequence[Any] 
     return value
 
 
-def typed(env: Env, value: Any, type_: str, name: str, tree: Tree) -> Any:
+def typed(env: Env, value: Value, type_: str, name: str, tree: Tree) -> Value:
     """The value, if it is of the type; a word becomes a block where one is expected; raises SemanticError."""
     if type_ == "block":
         return resolve_block(env, value, tree)
     if fits(value, type_):
-        return float(value) if type_ == "float" and abs(value) < 2**53 else value
+        return float(value) if type_ == "float" and isinstance(value, int) and abs(value) < 2**53 else value
     raise SemanticError(
         "NS302", f"'{name}' expects {WANTED[type_]}, got {describe(value)}", tree.span, _help(env, value, type_, tree)
     )
 
 
-def fits(value: Any, type_: str) -> bool:
+def fits(value: Value, type_: str) -> bool:
     """Whether a value is of a type; '' takes anything."""
     whole = isinstance(value, int) and not isinstance(value, bool)
     match type_:
@@ -254,19 +254,22 @@ def fits(value: Any, type_: str) -> bool:
         case "list":
             return isinstance(value, list)
         case "size":
-            return whole or (_ints(value) and len(value) == 2)
+            return whole or _ints(value, 2)
         case "pad":
-            return whole or (_ints(value) and len(value) in (2, 4)) or (isinstance(value, str) and value in PAD_WORDS)
+            return whole or _ints(value, 2, 4) or (isinstance(value, str) and value in PAD_WORDS)
         case "parts":
-            return whole or (_ints(value) and len(value) > 0)
+            return whole or (_ints(value) and value != [])
     raise AssertionError(type_)
 
 
-def _ints(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(v, int) and not isinstance(v, bool) for v in value)
+def _ints(value: Value, *lengths: int) -> bool:
+    """Whether a value is a list of integers, of one of some lengths."""
+    if not isinstance(value, list) or (lengths and len(value) not in lengths):
+        return False
+    return all(isinstance(v, int) and not isinstance(v, bool) for v in value)
 
 
-def type_of(value: Any) -> str:
+def type_of(value: Value) -> str:
     """The type that a default gives its parameter."""
     for kind, cls in (("bool", bool), ("int", int), ("float", float), ("str", str), ("list", list)):
         if isinstance(value, cls):
@@ -274,7 +277,7 @@ def type_of(value: Any) -> str:
     return "block" if isinstance(value, BlockValue) else ""
 
 
-def describe(value: Any) -> str:
+def describe(value: Value) -> str:
     """A value in words: `the word 'half'`, `the number 0.5`."""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -289,7 +292,7 @@ def describe(value: Any) -> str:
     return "nothing" if value is None else f"the block '{value}'"
 
 
-def _help(env: Env, value: Any, type_: str, tree: Tree) -> str:
+def _help(env: Env, value: Value, type_: str, tree: Tree) -> str:
     """How to fix a value of the wrong type."""
     written = tree.text if isinstance(tree, Scalar) else ""
     if isinstance(value, str):
@@ -350,13 +353,11 @@ def _block_with_args(env: Env, tree: Map) -> BlockValue:
     if len(tree.entries) != 1:
         raise SemanticError("NS302", "a block with arguments is one symbol, `{leaky_relu: 0.1}`", tree.span)
     ((key, args),) = tree.entries
-    word = Word(key.text)
-    word.home, word.frame = env.frame.home, env.frame
-    found = resolve_block(env, word, key)
+    found = resolve_block(env, Word(key.text, env.frame.home), key)
     return BlockValue(found.name, found.target, args, env.kept())
 
 
-def resolve_block(env: Env, value: Any, tree: Tree) -> BlockValue:
+def resolve_block(env: Env, value: Value, tree: Tree) -> BlockValue:
     """A word as the block or op that it names where it was written; raises SemanticError."""
     if isinstance(value, BlockValue):
         return value
@@ -367,7 +368,7 @@ def resolve_block(env: Env, value: Any, tree: Tree) -> BlockValue:
         raise SemanticError(
             "NS302", f"a block is expected, '{value}' is a string", tree.span, f"`={value}` is the parameter"
         )
-    home = getattr(value, "home", None) or env.frame.home
+    home = value.home if isinstance(value, Word) else env.frame.home
     target = home.callable(value)
     if isinstance(target, BlockDecl) and target.failed:
         raise DependsOnError

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from netspec.diagnostics.errors import Reporter, SemanticError, Source, Span, UsageError, did_you_mean
 from netspec.elaborate.blocks import block
@@ -61,7 +60,7 @@ def _gives(decl: BlockDecl, args: Tree | None, name: str) -> bool:
     return name in [p.name for p in decl.params][: len(given)]
 
 
-def _merged(decl: BlockDecl, args: Tree | None, settings: Mapping[str, Any]) -> Map:
+def _merged(decl: BlockDecl, args: Tree | None, settings: Mapping[str, object]) -> Map:
     """The arguments of an example with those of the command line in their place; raises UsageError."""
     names = [p.name for p in decl.params]
     if unknown := [name for name in settings if name not in names]:

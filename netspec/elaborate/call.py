@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TypeAlias
 
 from netspec.diagnostics.errors import SemanticError, did_you_mean, listed
 from netspec.elaborate.arguments import Arguments, Slot, argument, collect, literal
@@ -14,11 +15,14 @@ from netspec.elaborate.places import Where
 from netspec.elaborate.symbols import ERROR, DependsOnError, Result, Tensors
 from netspec.elaborate.unknown import check_arguments, may_make, named
 from netspec.elaborate.values import BlockValue, Env, Word
+from netspec.expressions.values import Value
 from netspec.ops import Op, OpError, lookup
 from netspec.ops.initialisers import check_init
 from netspec.syntax.reader import Document
 from netspec.syntax.step_reader import BlockDecl, Step
 from netspec.syntax.tree import Map, Seq, Tree
+
+Initialisers: TypeAlias = "Mapping[str, Value | Mapping[str, Value]]"
 
 
 def call(step: Step, ctx: Context, entering: Tensors, where: Where) -> Result:
@@ -89,10 +93,10 @@ def primitive(op: Op, made: Call) -> Tensors:
         return ERROR
 
 
-def _evaluate(op: Op, made: Call, arguments: Arguments) -> tuple[dict[str, Any], dict[str, Any]]:
+def _evaluate(op: Op, made: Call, arguments: Arguments) -> tuple[dict[str, Value], Initialisers]:
     """The attributes and the initialisers that a call gives; an argument at fault is reported."""
-    values: dict[str, Any] = {}
-    init: dict[str, Any] = {}
+    values: dict[str, Value] = {}
+    init: Initialisers = {}
     for name, tree in arguments.given.items():
         try:
             if name == "init":
@@ -108,11 +112,11 @@ def _evaluate(op: Op, made: Call, arguments: Arguments) -> tuple[dict[str, Any],
     return values, init
 
 
-def _initialisers(env: Env, op: Op, tree: Tree) -> dict[str, Any]:
+def _initialisers(env: Env, op: Op, tree: Tree) -> Initialisers:
     """`init: {weight: zeros, bias: -2}`; raises SemanticError."""
     if not isinstance(tree, Map):
         raise SemanticError("NS302", "`init` names tensors: `{weight: zeros, bias: -2}`", tree.span)
-    found: dict[str, Any] = {}
+    found: dict[str, Value | dict[str, Value]] = {}
     for key, value in tree.entries:
         if key.text not in op.weights:
             raise SemanticError(

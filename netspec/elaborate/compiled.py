@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, Self
+from typing import Self
 
 from netspec.diagnostics.errors import Diagnostic, Reporter, UsageError
 from netspec.elaborate.block_alone import elaborate_block
@@ -31,7 +31,7 @@ class Compiled:
         variant: str | None,
         graph: Graph,
         warnings: Sequence[Diagnostic] = (),
-        settings: Mapping[str, Any] | None = None,
+        settings: Mapping[str, object] | None = None,
         passes: Sequence[Pass] = (),
     ) -> None:
         self.document, self.variant, self.graph = document, variant, graph
@@ -105,7 +105,7 @@ class Compiled:
 def compile_variant(
     document: Document,
     variant: str | None = None,
-    settings: Mapping[str, Any] | None = None,
+    settings: Mapping[str, object] | None = None,
     reporter: Reporter | None = None,
     input: InputSize | None = None,
     max_nodes: int | Budget = MAX_NODES,
@@ -159,7 +159,7 @@ def _warnings(reporter: Reporter) -> list[Diagnostic]:
 def compile_block(
     document: Document,
     name: str,
-    settings: Mapping[str, Any] | None = None,
+    settings: Mapping[str, object] | None = None,
     reporter: Reporter | None = None,
     input: InputSize | None = None,
     max_nodes: int | Budget = MAX_NODES,

@@ -5,12 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from netspec.elaborate.places import LoopWeights, Site, Where
 from netspec.elaborate.state import Elaboration
 from netspec.elaborate.symbols import CallFrame, SymbolTable, Tensors
-from netspec.elaborate.values import Env
+from netspec.elaborate.values import Bound, Env
 from netspec.syntax.step_reader import Step
 from netspec.syntax.tree import Tree
 
@@ -32,7 +31,7 @@ class Context:
 
     elaborator: Elaborator
     frame: CallFrame
-    values: Mapping[str, Any]
+    values: Mapping[str, Bound]
     symbols: SymbolTable
     where: Where
     loops: tuple[LoopWeights, ...] = ()
@@ -61,7 +60,7 @@ class Context:
         symbols = symbols or SymbolTable(self.symbols)
         return Context(self.elaborator, self.frame, self.values, symbols, where, self.loops, self.counting)
 
-    def having(self, values: Mapping[str, Any]) -> Context:
+    def having(self, values: Mapping[str, Bound]) -> Context:
         """The context with further values."""
         return replace(self, values={**self.values, **values})
 

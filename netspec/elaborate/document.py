@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 from netspec import collector
 from netspec.diagnostics import suggest
@@ -22,7 +21,7 @@ from netspec.elaborate.places import Where
 from netspec.elaborate.state import Elaboration
 from netspec.elaborate.steps import StepElaborator
 from netspec.elaborate.symbols import CallFrame, DependsOnError, Symbol, SymbolTable, Tensors
-from netspec.elaborate.values import Env
+from netspec.elaborate.values import Bound, Env
 from netspec.ir.graph import Graph, Output
 from netspec.ops import Shape
 from netspec.passes.rewriter import live_scopes
@@ -121,7 +120,7 @@ def _lineage(state: Elaboration, doc: Document, variant: str | None) -> list[Var
     return lineage(doc, variant, state.reporter) if variant is not None else []
 
 
-def _values(doc: Document, chain: Sequence[Variant], settings: Mapping[str, Any], env: Env) -> dict[str, Any]:
+def _values(doc: Document, chain: Sequence[Variant], settings: Mapping[str, object], env: Env) -> dict[str, Bound]:
     """The params, as the variant and the settings have them, and what `let` makes of them."""
     params = _settled(doc, chain, settings, env)
     for p in params:
@@ -133,7 +132,7 @@ def _values(doc: Document, chain: Sequence[Variant], settings: Mapping[str, Any]
     return lets(doc.lets, env.seeing(parameters(known, Arguments(env, doc.name, doc.tree.span), env)))
 
 
-def values_of(doc: Document, variant: str | None, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def values_of(doc: Document, variant: str | None, settings: Mapping[str, object] | None = None) -> dict[str, Bound]:
     """What the params and `let` of a document are in one of its variants, for a document that compiles."""
     state = Elaboration(Reporter(), doc.bad)
     return _values(doc, _lineage(state, doc, variant), settings or {}, _outermost(state, doc))
@@ -147,7 +146,7 @@ def inputs_of(doc: Document, variant: str | None) -> dict[str, Shape]:
     return {name: state.nodes[value.refs[0].node].shape for name, value in found.items() if value.ok}
 
 
-def _settled(doc: Document, chain: Sequence[Variant], settings: Mapping[str, Any], env: Env) -> list[ParamDecl]:
+def _settled(doc: Document, chain: Sequence[Variant], settings: Mapping[str, object], env: Env) -> list[ParamDecl]:
     """The params with the defaults that the variant and the command line give them."""
     known = {p.name: p for p in doc.params}
     for variant in chain:
@@ -166,7 +165,7 @@ def _settled(doc: Document, chain: Sequence[Variant], settings: Mapping[str, Any
     return list(known.values())
 
 
-def _setting(p: ParamDecl, value: Any, env: Env) -> ParamDecl:
+def _setting(p: ParamDecl, value: object, env: Env) -> ParamDecl:
     """A param with a value from outside: a text from the command line, or a Python value; raises UsageError."""
     written = value if isinstance(value, str) else as_yaml(value)
     reporter = Reporter()
@@ -185,7 +184,7 @@ def _setting(p: ParamDecl, value: Any, env: Env) -> ParamDecl:
     return settled
 
 
-def as_yaml(value: Any) -> str:
+def as_yaml(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (list, tuple)):

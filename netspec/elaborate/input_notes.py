@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import prod
-from typing import Any
 
 from netspec.diagnostics.errors import Reporter
 from netspec.elaborate.budget import Budget
@@ -24,7 +23,7 @@ from netspec.syntax.reader import Document, lineage, passes_of
 def note_inputs(
     document: Document,
     variant: str | None,
-    settings: Mapping[str, Any],
+    settings: Mapping[str, object],
     graph: Graph,
     reporter: Reporter,
     max_nodes: int | Budget,

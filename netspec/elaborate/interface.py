@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from netspec.diagnostics.errors import SemanticError, Span, UsageError
 from netspec.elaborate.arguments import condition, expression, fill, literal
@@ -15,6 +14,7 @@ from netspec.elaborate.symbols import ERROR, DependsOnError, Tensors
 from netspec.elaborate.values import Env
 from netspec.expressions.expression import parse_template
 from netspec.expressions.identifiers import Kind, Path, clipped, why_not
+from netspec.expressions.values import Value
 from netspec.ir.graph import Output
 from netspec.ops import OPS, OpError
 from netspec.syntax.reader import Document, Variant
@@ -71,7 +71,7 @@ def input_value(name: str, tree: Tree | None, env: Env, size: Sequence[int] | No
         state.error(frame, "NS302", _SIZES, tree.span, f"write [{', '.join(re.findall(r'[0-9]+', tree.text))}]")
         return ERROR
     try:
-        shape: Any = None
+        shape: Value = None
         if size is None or whole:
             shape = expression(env, tree) if isinstance(tree, Scalar) else literal(env, tree)
         if size is not None:  # of an input that is no batch of images, the symbol stays

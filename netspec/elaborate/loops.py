@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from netspec.diagnostics.errors import SemanticError, Span
 from netspec.elaborate.arguments import expression, literal
@@ -14,8 +14,9 @@ from netspec.elaborate.budget import WORK_OF_ITERATION, OverBudget
 from netspec.elaborate.context import Context
 from netspec.elaborate.places import LoopWeights, Site, Where, join
 from netspec.elaborate.symbols import AMBIGUOUS, ERROR, Operand, Result, Symbol, SymbolTable, Tensors
-from netspec.elaborate.values import Env
+from netspec.elaborate.values import Bound, Env
 from netspec.expressions.identifiers import Path
+from netspec.expressions.values import Value
 from netspec.syntax.step_reader import Branch, Step
 from netspec.syntax.tree import Map, Scalar, Seq, Tree
 
@@ -39,7 +40,7 @@ class Level:
 class Iteration:
     """One iteration: its variables, and where it is in each loop, the outermost first."""
 
-    variables: Mapping[str, Any]
+    variables: Mapping[str, Bound]
     levels: tuple[Level, ...]
     counting: bool = False
     """Whether it is counted by `i`."""
@@ -187,7 +188,7 @@ def chained_iterations(loop: Loop) -> Iterator[Iteration]:
     """The iterations of `for`, and in each of them those of `repeat`; raises SemanticError."""
     keywords, ctx = loop.element.keywords, loop.ctx
     table, repeat = keywords.get("for"), keywords.get("repeat")
-    rows: list[dict[str, Any]] = [{}] if table is None else list(_rows(loop, table))
+    rows: list[dict[str, Bound]] = [{}] if table is None else list(_rows(loop, table))
     if not rows and "from" in keywords:
         raise SemanticError("NS307", "a loop without iterations cannot stand next to `from`", span_of(loop.element))
     named, numbered = bool(rows and loop.names & rows[0].keys()), "i" in loop.names
@@ -215,7 +216,7 @@ def parallel_iterations(loop: Loop) -> Iterator[Iteration]:
     """The iterations of `each`; raises SemanticError."""
     tree, ctx = loop.element.keywords["each"], loop.ctx
     counted = not isinstance(tree, Map)
-    rows: list[dict[str, Any]]
+    rows: list[dict[str, Bound]]
     if counted:
         rows = [{"i": AMBIGUOUS if ctx.counting else i} for i in range(_count(loop, ctx, tree, "each"))]
     else:
@@ -227,7 +228,7 @@ def parallel_iterations(loop: Loop) -> Iterator[Iteration]:
         yield Iteration(row, (Level("each", index, named),), counted)
 
 
-def _rows(loop: Loop, tree: Tree) -> Iterator[dict[str, Any]]:
+def _rows(loop: Loop, tree: Tree) -> Iterator[dict[str, Bound]]:
     """The variables of each iteration of `pattern: iterable`; raises SemanticError."""
     if not isinstance(tree, Map) or len(tree.entries) != 1:
         raise SemanticError("NS110", "`for` has one entry, `names: iterable`", tree.span, "`for: {k: 5}`")
@@ -251,7 +252,7 @@ def _rows(loop: Loop, tree: Tree) -> Iterator[dict[str, Any]]:
             raise SemanticError("NS302", message, at)
 
 
-def _iterate(loop: Loop, env: Env, tree: Tree) -> Iterator[tuple[Any, Span]]:
+def _iterate(loop: Loop, env: Env, tree: Tree) -> Iterator[tuple[Value, Span]]:
     """What a loop goes over, with places: a YAML list is data, a scalar is an expression that counts or lists."""
     if isinstance(tree, Seq):
         _reserve(loop, loop.ctx, len(tree.items), tree.span)
@@ -259,14 +260,17 @@ def _iterate(loop: Loop, env: Env, tree: Tree) -> Iterator[tuple[Any, Span]]:
             yield literal(env, item), item.span
         return
     value = expression(env, tree) if isinstance(tree, Scalar) else None
-    if isinstance(value, int) and not isinstance(value, bool):
-        if value < 0:
-            raise SemanticError("NS307", f"a count cannot be {value}", tree.span)
-        value = range(value)
-    elif not isinstance(value, list):
+    rows: Sequence[Value]
+    if isinstance(value, list):
+        rows = value
+    elif not isinstance(value, int) or isinstance(value, bool):
         raise SemanticError("NS302", "`for` goes over a count or a list", tree.span)
-    _reserve(loop, loop.ctx, len(value), tree.span)
-    for row in value:
+    elif value < 0:
+        raise SemanticError("NS307", f"a count cannot be {value}", tree.span)
+    else:
+        rows = range(value)
+    _reserve(loop, loop.ctx, len(rows), tree.span)
+    for row in rows:
         yield row, tree.span
 
 

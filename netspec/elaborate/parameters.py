@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from netspec.diagnostics.errors import SemanticError, listed
 from netspec.elaborate.arguments import Arguments, argument, literal, type_of
 from netspec.elaborate.budget import WORK_OF_PARAM
 from netspec.elaborate.symbols import ERROR, DependsOnError
-from netspec.elaborate.values import BlockValue, Env
+from netspec.elaborate.values import BlockValue, Bound, Env
+from netspec.expressions.values import Value
 from netspec.ops.base import freeze
 from netspec.syntax.step_reader import ParamDecl
 from netspec.syntax.tree import Scalar, Seq, Tree
 
 
-def parameters(params: Sequence[ParamDecl], arguments: Arguments, env: Env) -> dict[str, Any]:
+def parameters(params: Sequence[ParamDecl], arguments: Arguments, env: Env) -> dict[str, Bound]:
     """The values of declared parameters: as given, or their defaults, which see the parameters before them.
 
     Where the arguments have a mistake already, what is not given is unknown: nothing is missing.
     """
     state, given = env.state, arguments.given
-    values: dict[str, Any] = dict(env.values)
+    values: dict[str, Bound] = dict(env.values)
     missing: list[str] = []
     inner = env.seeing(values)
     for p in params:
@@ -51,7 +51,7 @@ def parameters(params: Sequence[ParamDecl], arguments: Arguments, env: Env) -> d
     return values
 
 
-def _given(p: ParamDecl, tree: Tree, arg_env: Env, env: Env) -> Any:
+def _given(p: ParamDecl, tree: Tree, arg_env: Env, env: Env) -> Value:
     """An argument, of the declared type or of the default's."""
     one_of, low = _limits(p, env)
     if p.type:
@@ -63,13 +63,13 @@ def _given(p: ParamDecl, tree: Tree, arg_env: Env, env: Env) -> Any:
     return argument(arg_env, tree, kind, p.name, one_of, low)
 
 
-def _limits(p: ParamDecl, env: Env) -> tuple[list[Any], float | None]:
+def _limits(p: ParamDecl, env: Env) -> tuple[list[Value], float | None]:
     one_of = literal(env, p.one_of) if p.one_of is not None else []
     low = literal(env, p.min) if p.min is not None else None
     return one_of if isinstance(one_of, list) else [], low if isinstance(low, (int, float)) else None
 
 
-def lets(written: Sequence[tuple[Scalar, Tree]], env: Env) -> dict[str, Any]:
+def lets(written: Sequence[tuple[Scalar, Tree]], env: Env) -> dict[str, Bound]:
     """`let`: values computed once, in order."""
     state = env.state
     values = dict(env.values)
@@ -101,7 +101,7 @@ def replace_default(p: ParamDecl, tree: Tree | None) -> ParamDecl:
     return ParamDecl(p.name, p.at, kind, tree, p.one_of, p.min, p.doc, p.failed)
 
 
-def shown(values: Mapping[str, Any]) -> dict[str, Any]:
+def shown(values: Mapping[str, Bound]) -> dict[str, object]:
     """The values of a block's parameters as its scope keeps them: numbers, words, tuples; a block as its name."""
     return {k: str(v) if isinstance(v, (BlockValue, str)) else freeze(v) for k, v in values.items()}
 

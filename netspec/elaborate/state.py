@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from netspec.diagnostics.errors import Hint, Reporter, SemanticError, Span, latest
 from netspec.elaborate.budget import MAX_PARAMS, MAX_PATH, MAX_SCOPES, WORK_OF_NODE, Budget, Enough, OverBudget
@@ -15,6 +14,7 @@ from netspec.elaborate.places import Site, Where
 from netspec.elaborate.symbols import AMBIGUOUS, CallFrame, Tensors, place_of
 from netspec.ir.graph import Node, Ref, Scope
 from netspec.ops import OPS, Op, Shape, Tensor
+from netspec.ops.base import Attrs
 from netspec.syntax.reader import Document
 
 # After misspellings that were read as what was probably meant, to check what follows: how many of them, and how far.
@@ -150,7 +150,7 @@ class Elaboration:
             self.known[home] = dict.fromkeys([*home.blocks, *home.used, *OPS, "do", "tee"])
         return self.known[home]
 
-    def scope(self, site: Site, kind: str, block: str = "", args: Mapping[str, Any] | None = None) -> None:
+    def scope(self, site: Site, kind: str, block: str = "", args: Mapping[str, object] | None = None) -> None:
         """Records a scope; a second one at the same path is a mistake, and so is one that lies too deep."""
         where, span = site.where, site.span
         if where.path.count(".") >= MAX_SCOPES and span is not None:
@@ -185,9 +185,7 @@ class Elaboration:
             "give one of them a name of its own: `name = op: ...`",
         )
 
-    def node(
-        self, op: Op, operands: tuple[Ref, ...], attrs: Mapping[str, Any], init: Mapping[str, Any], site: Site
-    ) -> Tensors:
+    def node(self, op: Op, operands: tuple[Ref, ...], attrs: Attrs, init: Mapping[str, object], site: Site) -> Tensors:
         """Makes a node; raises OpError, SemanticError or OverBudget."""
         where, frame, span, doc = site
         self.fits(where.path, span)

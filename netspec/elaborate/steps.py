@@ -68,7 +68,10 @@ def _once(
     if "only_if" in step.keywords and not condition(env, step.keywords["only_if"], "only_if"):
         return ABSENT, None
     if "when" in step.keywords and not condition(env, step.keywords["when"], "when"):
-        return (ctx.inside(where, ctx.symbols) if numbered else ctx).run(step.otherwise, running), None
+        if numbered and step.otherwise:
+            state.scope(ctx.site(where, step), "round")
+            ctx = ctx.inside(where, ctx.symbols)
+        return ctx.run(step.otherwise, running), None
     if reads and "from" in step.keywords:
         running = read_from(env, step.keywords["from"])
     state.tick(len(running.names) // 8)

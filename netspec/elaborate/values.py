@@ -6,23 +6,34 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 
 from netspec.diagnostics.errors import Hint, SemanticError, Span, did_you_mean, latest
 from netspec.elaborate.state import Elaboration
-from netspec.elaborate.symbols import AMBIGUOUS, ERROR, CallFrame, DependsOnError, SymbolTable, Tensors, descend
+from netspec.elaborate.symbols import (
+    Ambiguous,
+    CallFrame,
+    DependsOnError,
+    SymbolTable,
+    Tensors,
+    descend,
+)
 from netspec.expressions.lexer import PREFIXES
-from netspec.expressions.values import Opaque
+from netspec.expressions.values import Opaque, Value
 from netspec.syntax.reader import Document
 from netspec.syntax.step_reader import BlockDecl
 from netspec.syntax.tree import Tree
 
 
 class Word(str):
-    """A word of a spec that may later name a block: it remembers the file that it stands in."""
+    """A string of a spec that may later name a block: it remembers the file that it stands in."""
 
-    home: Document | None = None
-    frame: CallFrame | None = None
+    home: Document
+
+    def __new__(cls, text: str, home: Document) -> Word:
+        word = super().__new__(cls, text)
+        word.home = home
+        return word
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,17 +51,21 @@ class BlockValue(Opaque):
         return self.name
 
 
+Bound: TypeAlias = "Value | Tensors | Ambiguous"
+"""What a name is bound to where expressions look: a value, an error value, or AMBIGUOUS."""
+
+
 @dataclass(eq=False, slots=True)
 class Env:
     """What an expression can see: values by name, and tensors by path."""
 
     state: Elaboration
     frame: CallFrame
-    values: Mapping[str, Any]
+    values: Mapping[str, Bound]
     symbols: SymbolTable
     entering: Tensors | None = None
 
-    def seeing(self, values: Mapping[str, Any]) -> Env:
+    def seeing(self, values: Mapping[str, Bound]) -> Env:
         """The same with other values, which may still grow."""
         return Env(self.state, self.frame, values, self.symbols, self.entering)
 
@@ -60,16 +75,16 @@ class Env:
 
     # The protocol of netspec.expressions.expression.Env:
 
-    def value(self, name: str) -> Any:
+    def value(self, name: str) -> Value:
         """The value of a name; raises KeyError where there is none."""
         if name not in self.values and not self.frame.is_new(name):
             raise DependsOnError
         value = self.values[name]
-        if value is AMBIGUOUS:
+        if isinstance(value, Ambiguous):
             raise SemanticError(
                 "NS202", "'i' is the index of two loops here", None, help="name one of them: `for: {k: 5}`"
             )
-        if value is ERROR:
+        if isinstance(value, Tensors):  # an error value
             raise DependsOnError
         return value
 
@@ -77,7 +92,7 @@ class Env:
         """The names that value() knows."""
         return self.values.keys()
 
-    def tensor(self, path: str, attr: str) -> Any:
+    def tensor(self, path: str, attr: str) -> Value:
         """channels, height, width, features or shape of the value at a path."""
         shape = self.state.shape_of(self.read(path))
         if attr == "shape":

@@ -10,7 +10,7 @@ class Opaque:
 
 
 Number: TypeAlias = "int | float"
-Value: TypeAlias = "bool | int | float | str | list[Value] | Opaque"
+Value: TypeAlias = "bool | int | float | str | list[Value] | Opaque | None"
 
 
 def kind(value: Value) -> str:
