@@ -28,6 +28,26 @@ def test_a_pass_leaves_scopes_that_name_what_is_there() -> None:
     assert dense.outs == plain.outs == {"r": Ref("t.r"), "s": Ref("t.s")}
 
 
+def test_an_iteration_that_takes_its_else_is_a_scope(tmp_path: Path) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text(
+        """\
+netspec: 1
+name: net
+input: [3, 4, 4]
+body:
+  - do: [conv: [3, 1], relu]
+    repeat: 2
+    when: i > 0
+    else: [relu]
+""",
+        encoding="utf-8",
+    )
+    graph = netspec.load(path).graph
+    assert list(graph.nodes) == ["input", "do.0.relu", "do.1.conv", "do.1.relu"]
+    assert set(graph.scopes) == {"do", "do.0", "do.1"}
+
+
 WRONG: dict[str, Callable[[Scope], Scope]] = {
     "'p' of the scope t names f, which is not there": lambda s: replace(s, ins=s.ins | {"p": Ref("f")}),
     "'s' of the scope t names t.s#1, which is not there": lambda s: replace(s, outs=s.outs | {"s": Ref("t.s", 1)}),
