@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -18,7 +19,5 @@ _HOMES = {"Graph": "ir.graph", "Network": "network", "load": "network"}
 def __getattr__(name: str) -> Any:
     # The public names load on first use, so that `import netspec` costs nothing.
     if name in __all__:
-        from importlib import import_module
-
         return getattr(import_module(f"netspec.{_HOMES.get(name, 'diagnostics.errors')}"), name)
     raise AttributeError(f"module 'netspec' has no attribute '{name}'")

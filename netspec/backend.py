@@ -17,14 +17,13 @@ from netspec.diagnostics.errors import MissingError, UsageError, did_you_mean
 from netspec.files.atomic import write_text
 from netspec.ir.graph import Graph
 from netspec.ir.json import to_json
-from netspec.running.ports import Port
-from netspec.weights.checkpoints.stored import Need, State
 
 if TYPE_CHECKING:
     import numpy as np
     import torch  # noqa: TID251 - the type alone, never at run time
 
-    from netspec.running.ports import Value
+    from netspec.running.ports import Port, Value
+    from netspec.weights.checkpoints.stored import Need, State
 
 T = TypeVar("T")
 

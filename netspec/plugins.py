@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from importlib.metadata import EntryPoint, entry_points
 
 from netspec.diagnostics.errors import MissingError
-
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
 
 
 @lru_cache(maxsize=1)
@@ -39,6 +36,4 @@ def backends() -> dict[str, EntryPoint]:
 
 
 def _points(group: str) -> list[EntryPoint]:
-    from importlib.metadata import entry_points
-
     return list(entry_points(group=group))

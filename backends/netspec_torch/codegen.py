@@ -6,6 +6,8 @@ import keyword
 import re
 from collections.abc import Sequence
 
+import networkx as nx
+
 from netspec import __version__
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.scope_tree import Region, tree
@@ -165,8 +167,6 @@ class Writer:
         return self._done()
 
     def _needed(self, refs: Sequence[Ref]) -> set[str]:
-        import networkx as nx
-
         found = {r.node for r in refs}
         for path in list(found):
             found |= nx.ancestors(self.graph.nx, path)

@@ -9,12 +9,18 @@ import os
 import secrets
 import shutil
 import stat
+import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
 
 PREFIX, SUFFIX = ".netspec-", ".part"
 SECONDS = 60
@@ -104,18 +110,14 @@ def spare(folder: Path) -> Path:
 def lock(handle: int) -> bool:
     """Locks an open file without waiting; False where another process holds it, or the file system has no locks."""
     try:
-        if os.name == "nt":
-            import msvcrt
-
+        if sys.platform == "win32":
             before = os.lseek(handle, 0, os.SEEK_CUR)
             os.lseek(handle, 2**62, os.SEEK_SET)  # a lock keeps others from the bytes it covers: far behind ours
             try:
-                msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+                msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
             finally:
                 os.lseek(handle, before, os.SEEK_SET)
         else:
-            import fcntl
-
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False

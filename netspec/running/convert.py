@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from netspec.diagnostics.errors import DataError
 from netspec.running.ports import PLAIN, Port, dtype_of, name_of
-
-if TYPE_CHECKING:
-    import numpy as np
 
 Say = Callable[[str], None]
 
@@ -32,8 +31,6 @@ def fit(value: Any, port: Port, where: str, say: Say) -> Any:
 
 
 def _tensor(value: np.ndarray, element: str, where: str, say: Say) -> np.ndarray:
-    import numpy as np
-
     target = dtype_of(element)
     if value.dtype.name.startswith("void"):
         if value.dtype.names is None and element not in PLAIN and value.dtype.itemsize == target.itemsize:
@@ -52,8 +49,6 @@ def _tensor(value: np.ndarray, element: str, where: str, say: Say) -> np.ndarray
 
 def _number(value: np.ndarray, target: np.dtype[Any], where: str, say: Say) -> np.ndarray:
     """Another type of number: exact, or of the same kind and rounded within its range."""
-    import numpy as np
-
     with np.errstate(all="ignore"):
         made = value.astype(target)
         same = _same(value, made)

@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from netspec.diagnostics.errors import DataError, UsageError, did_you_mean
 from netspec.files.pipes import is_read
@@ -14,9 +16,7 @@ from netspec.optional import importing
 from netspec.running.convert import Say, fit
 from netspec.running.ports import Port, dtype_of
 from netspec.running.sizes import Sizes
-
-if TYPE_CHECKING:
-    import numpy as np
+from netspec.weights.sample_inputs import noise, rois
 
 MAX_DRAWN = 16 * 2**30
 SEQUENCE = (2, (3,))
@@ -70,7 +70,7 @@ class Feeds:
         """Every input by name, when the sizes are complete; raises DataError, UsageError, MissingError."""
         if self.images:
             with importing("reading images", "PIL", "run"):
-                from netspec.running.images import read_images
+                from netspec.running.images import read_images  # noqa: PLC0415 - pillow may be absent
         for name, files in self.images.items():
             port = self.sizes.ports[name]
             made = read_images(files, name, port, self.sizes.shape(name), self.say)
@@ -78,10 +78,6 @@ class Feeds:
         return self._drawn(seed) | self.values
 
     def _drawn(self, seed: int) -> dict[str, Any]:
-        import numpy as np
-
-        from netspec.weights.sample_inputs import noise, rois
-
         rng, ports = np.random.default_rng(seed), self.sizes.ports
         found: dict[str, Any] = {}
         for name, port in ports.items():
@@ -126,8 +122,6 @@ class Feeds:
 
 def _array(path: Path) -> np.ndarray:
     """A .npy file of numbers, bools or strings; what its header says is not more than it holds."""
-    import numpy as np
-
     if not path.is_file():
         raise UsageError(f"there is no file {path}")
     try:

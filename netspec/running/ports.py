@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from netspec.diagnostics.errors import DataError, MissingError
 from netspec.optional import importing
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    Value = np.ndarray | list["Value"] | dict[str | int, "Value"] | None
-    """An array; of a model file also a sequence, a map, or an empty optional."""
+Value = np.ndarray | list["Value"] | dict[str | int, "Value"] | None
+"""An array; of a model file also a sequence, a map, or an empty optional."""
 
 PLAIN = {
     "float": "float32",
@@ -71,14 +69,12 @@ class Port:
 
 def dtype_of(element: str) -> np.dtype[np.generic]:
     """numpy's type of an element type; raises DataError for one that is not known, MissingError without ml_dtypes."""
-    import numpy as np
-
     if element in PLAIN:
         return np.dtype(PLAIN[element])
     if element not in EXTENDED:
         raise DataError("NS701", f"netspec does not know the element type '{element}'")
     with importing(f"the type {element}", "ml_dtypes"):
-        import ml_dtypes
+        import ml_dtypes  # noqa: PLC0415 - may be absent
     if not hasattr(ml_dtypes, EXTENDED[element]):
         raise MissingError(f"this ml_dtypes has no {element}", "pip install -U ml_dtypes")
     found: np.dtype[np.generic] = np.dtype(getattr(ml_dtypes, EXTENDED[element]))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from netspec.diagnostics.errors import DataError
 from netspec.diagnostics.printer import clip, one_line, printable
 from netspec.running.ports import dims, name_of
-
-if TYPE_CHECKING:
-    import numpy as np
 
 TOP, ROWS, FIRST = 5, 4, 6
 """How many classes, images of a batch or elements of a sequence, and values are printed."""
@@ -62,8 +61,6 @@ def describe(value: Any) -> str:
 
 def classes(value: Any, style: Style) -> np.ndarray | None:
     """A result as rows of classes: (N, C), (N, C, 1, 1), or C alone where there are C labels; else None."""
-    import numpy as np
-
     if not isinstance(value, np.ndarray) or not (_is_float(value) or value.dtype.name in RANKED):
         return None
     if value.ndim == 1 and len(value) > 1 and len(value) == len(style.labels):
@@ -98,8 +95,6 @@ def _value(value: Any, style: Style) -> Iterator[str]:
 
 def _ranking(row: np.ndarray, style: Style) -> str:
     """`top 5 by softmax: 285 Egyptian cat (0.71), ...`"""
-    import numpy as np
-
     values, name = row.astype(np.float64), ""
     probable = 0 <= values.min() and values.max() <= 1
     if np.isfinite(values).all() and (style.softmax or (style.softmax is None and _is_float(row) and not probable)):
@@ -114,8 +109,6 @@ def _ranking(row: np.ndarray, style: Style) -> str:
 
 def summary(value: np.ndarray) -> str:
     """One line on an array: its least, largest, mean and first values."""
-    import numpy as np
-
     if not value.size:
         return "empty"
     first = ", ".join(_one(v) for v in value.flat[:FIRST]) + (", ..." if value.size > FIRST else "")
@@ -138,8 +131,6 @@ def summary(value: np.ndarray) -> str:
 
 def _one(value: Any) -> str:
     """One value."""
-    import numpy as np
-
     if isinstance(value, (str, bytes)):
         return printable(repr(clip(value if isinstance(value, str) else value.decode("utf-8", "replace"), 60)))
     if isinstance(value, (bool, np.bool_)):
@@ -156,8 +147,6 @@ def _one(value: Any) -> str:
 
 def finite(value: Any) -> bool:
     """Whether a result holds neither infinite values nor NaN."""
-    import numpy as np
-
     if isinstance(value, Mapping):
         return all(finite(v) for v in value.values())
     if isinstance(value, list):

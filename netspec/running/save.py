@@ -5,14 +5,13 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from netspec.diagnostics.errors import DataError, UsageError
 from netspec.files.atomic import writing
 from netspec.running.ports import name_of
-
-if TYPE_CHECKING:
-    import numpy as np
 
 MAX_STRINGS = 4 * 2**30
 
@@ -33,8 +32,6 @@ def save(outputs: Mapping[str, Any], path: Path, say: Callable[[str], None]) -> 
     arrays = [(key, _savable(key, value, say)) for name, value in outputs.items() for key, value in _parts(name, value)]
     if len({key for key, _ in arrays}) < len(arrays):
         raise DataError("NS701", f"{path}: two results would have the same name: {', '.join(k for k, _ in arrays)}")
-    import numpy as np
-
     with writing(path) as f, zipfile.ZipFile(f, "w", allowZip64=True) as archive:
         for key, array in arrays:
             with archive.open(zipfile.ZipInfo(f"{key}.npy"), "w", force_zip64=True) as entry:
@@ -43,8 +40,6 @@ def save(outputs: Mapping[str, Any], path: Path, say: Callable[[str], None]) -> 
 
 def _parts(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     """The arrays that a result is made of, by key; an empty optional has none."""
-    import numpy as np
-
     if isinstance(value, list):
         for i, item in enumerate(value):
             yield from _parts(f"{name}[{i}]", item)

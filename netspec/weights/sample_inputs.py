@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from netspec.ops import Shape
-
-if TYPE_CHECKING:
-    import numpy as np
 
 ROI_STRIDE = 16
 """Pixels of the image for each cell of the feature map, as in R-CNN's networks on VGG and ResNet."""
@@ -16,8 +14,6 @@ ROI_STRIDE = 16
 
 def sample(shapes: Mapping[str, Shape], kinds: Mapping[str, str], batch: int, seed: int) -> dict[str, np.ndarray]:
     """Random inputs by name: standard normal, or `rois`, rows of image index, x1, y1, x2, y2 in pixels."""
-    import numpy as np
-
     rng = np.random.default_rng(seed)
     maps = [tuple(batch if isinstance(d, str) else d for d in s) for s in shapes.values() if len(s) == 4]
     found = {}
@@ -32,8 +28,6 @@ def sample(shapes: Mapping[str, Shape], kinds: Mapping[str, str], batch: int, se
 
 def rois(count: int, features: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """Regions of images whose feature map is (N, C, H, W): image index, x1, y1, x2, y2 in pixels."""
-    import numpy as np
-
     height, width = (d * ROI_STRIDE for d in features[2:])
     corners = rng.random((2, count, 2), np.float32) * np.array([width - 1, height - 1], np.float32)
     index = np.arange(count, dtype=np.float32)[:, None] % features[0]
@@ -45,8 +39,6 @@ WORDS = ("red", "green", "blue")
 
 def noise(shape: tuple[int, ...], dtype: np.dtype[np.generic], rng: np.random.Generator) -> np.ndarray:
     """Random values of any type: bytes from their whole range, other integers from 0 to 9, numbers standard normal."""
-    import numpy as np
-
     if dtype.kind == "O":
         drawn = rng.integers(0, len(WORDS), shape)
         return np.asarray(np.array(WORDS, dtype=object)[drawn], dtype=object)

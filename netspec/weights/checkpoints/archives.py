@@ -10,12 +10,11 @@ import zipfile
 import zlib
 from collections import Counter
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
+
+import numpy as np
 
 from netspec.weights.checkpoints.stored import Need, Stored, reading, refuse
-
-if TYPE_CHECKING:
-    import numpy as np
 
 _HEADER = 2**14
 """The most bytes of an array's header: numpy itself takes 10,000 characters."""
@@ -85,8 +84,6 @@ def read_npz(path: Path, need: Need) -> dict[str, Stored]:
 
 
 def _member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Stored:
-    import numpy as np
-
     name = info.filename[:100]
     if not info.filename.endswith(".npy"):
         raise refuse(path, f"has '{name}', which is not an array")
@@ -113,8 +110,6 @@ def _member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Stor
 def _values(
     path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, start: int, kind: tuple[Any, ...]
 ) -> np.ndarray:
-    import numpy as np
-
     shape, fortran, dtype = kind
     values = np.empty(math.prod(shape), dtype)
     room = values.view(np.uint8)

@@ -7,13 +7,12 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from netspec.optional import importing
 from netspec.weights.checkpoints.stored import Need, Stored, reading, refuse
-
-if TYPE_CHECKING:
-    import numpy as np
 
 TYPES = {
     "F64": ("float64", "<f8"),
@@ -42,7 +41,7 @@ class _Twice(Exception):
 def read_safetensors(path: Path, need: Need) -> dict[str, Stored]:
     """The tensors by key, not read yet; raises DataError, UsageError."""
     with importing(f"reading {path}", "safetensors"):
-        from safetensors import SafetensorError, safe_open
+        from safetensors import SafetensorError, safe_open  # noqa: PLC0415 - may be absent
     with reading(path) as f:
         length = int.from_bytes(f.read(8), "little")
         if length > need.directory:
@@ -76,8 +75,6 @@ def _stored(path: Path, start: int, entry: Mapping[str, Any]) -> Stored:
     begin, end = entry["data_offsets"]
 
     def read() -> np.ndarray:
-        import numpy as np
-
         with reading(path) as f:
             f.seek(start + begin)
             raw = np.fromfile(f, code, math.prod(shape))
@@ -94,8 +91,6 @@ def decoded(raw: np.ndarray, name: str) -> np.ndarray:
     bfloat16 is the upper half of float32, float8_e5m2 that of float16. float8_e4m3fn (Micikevicius et al. 2022) has
     the bias 7, no infinity, and one NaN of each sign.
     """
-    import numpy as np
-
     if name == "bfloat16":
         return np.asarray((raw.astype(np.uint32) << 16).view(np.float32))
     if name == "float8_e5m2":

@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
+
+import numpy as np
 
 from netspec.diagnostics.errors import DataError, UsageError
 from netspec.files.pipes import is_read
-
-if TYPE_CHECKING:
-    import numpy as np
 
 FLOATS = ("float16", "bfloat16", "float32", "float64", "float128", "longdouble", "float8_e4m3fn", "float8_e5m2")
 """What becomes float32; all else in a file is not a weight."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from netspec.diagnostics.errors import DataError
 from netspec.ir.graph import Graph, Node
 from netspec.weights.checkpoints.account import Account, Shape
 from netspec.weights.checkpoints.stored import State, Stored
-
-if TYPE_CHECKING:
-    import numpy as np
 
 KERNELS = ("kernel", "weights", "depthwise_kernel", "depthwise_weights", "pointwise_kernel")
 NAMES = {

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from netspec.diagnostics.errors import DataError, Diagnostic
 from netspec.weights.checkpoints.account import Shape
 from netspec.weights.checkpoints.stored import Stored
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from netspec.weights.lazy import Lazy
+from netspec.weights.lazy import Lazy
 
 _FIRST = 5
 
@@ -76,8 +73,6 @@ def examine(tensors: Mapping[str, Stored], keys: Mapping[str, str]) -> list[Diag
 
 def _beyond(array: np.ndarray) -> bool:
     """Whether a finite value becomes infinite in float32."""
-    import numpy as np
-
     size = np.abs(array)
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isinf(size[np.isfinite(size)].astype(np.float32)).any())
@@ -85,9 +80,6 @@ def _beyond(array: np.ndarray) -> bool:
 
 def lazily(tensor: Stored, shape: Shape) -> Lazy:
     """A tensor as float32 in the network's shape, read when it is asked for."""
-    import numpy as np
-
-    from netspec.weights.lazy import Lazy
 
     def make() -> np.ndarray:
         return np.ascontiguousarray(tensor.read(), np.float32).reshape(shape)
