@@ -8,6 +8,8 @@ from fractions import Fraction
 from functools import cache
 from typing import Any
 
+import netspec_onnx.lowering
+import netspec_torch.lowering
 import numpy as np
 import pytest
 import torch
@@ -32,8 +34,10 @@ ALONE = [p for p in MAPS if len(p.values[2]) == 1]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", SAMPLED)
-def test_every_op_has_samples_of_all_that_it_takes_and_a_reference(name: str) -> None:
+def test_every_op_has_rows_a_reference_and_samples_of_all_that_it_takes(name: str) -> None:
     """Each parameter is given in one of them, and each of its words."""
+    for module in (netspec_torch.lowering, netspec_onnx.lowering):
+        assert name in module.ROWS, f"{module.__name__} has no row for '{name}'"
     op = OPS[name]
     assert op.samples, f"'{name}' has no samples: attributes and operands to try it with"
     assert name in REFERENCES, f"tests/references.py does not say what '{name}' gives"

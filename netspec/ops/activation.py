@@ -128,6 +128,7 @@ def leaky_relu(x: Tensor, /, slope: float) -> OpResult:
     weights=("weight",),
     init={"weight": 0.25},
     aliases="parametricrelu",
+    told_channels={"prelu": 0},
     samples=[Sample(), Sample({}, ((6, 5, 6),)), Sample({}, ((5,),))],  # ONNX would take (6,) for the width
 )
 def prelu(x: Tensor, /) -> OpResult:

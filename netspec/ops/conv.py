@@ -23,6 +23,7 @@ def _conv_label(attrs: Attrs) -> str:
     label=_conv_label,
     weights=("weight", "bias"),
     aliases="convolution convolution2d conv2dlayer cnn convlayer",
+    told_channels={"conv2d": 0},
     near_aliases={"conv2d": "its arguments begin with out and kernel: what enters is known"},
     samples=[
         Sample({"out": 8, "kernel": 3}),
@@ -76,6 +77,7 @@ def conv(
         "convtranspose2d conv2dtranspose deconv deconvolution deconv2d transposedconv transposeconv transposedconv2d "
         "upconv"
     ),
+    told_channels={"convtranspose2d": 0},
     samples=[
         Sample({"out": 4, "kernel": 3, "stride": 2, "pad": 1, "output_pad": 1, "groups": 2}),
         Sample({"out": 5, "kernel": (2, 3), "stride": (2, 1), "dilation": 2, "bias": False}),
@@ -129,6 +131,7 @@ def conv_transpose(
     moments=unit,
     weights=("weight", "bias"),
     aliases="dense fc fullyconnected innerproduct gemm lin lazylinear",
+    told_channels={"linear": 0},
     samples=[Sample({"out": 6}, ((6,),)), Sample({"out": 3, "bias": False}, ((7,),))],
 )
 def linear(x: Tensor, /, out: int, *, bias: bool = True) -> OpResult:

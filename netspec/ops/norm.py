@@ -17,6 +17,7 @@ from netspec.ops.registry import Sample, op
     moments=scaled(math.log(3)),  # E[1 / variance], which is drawn from 0.5 to 1.5
     weights=("weight", "bias"),
     aliases="bn batchnorm2d batchnorm1d batchnormalization batchnormalisation syncbatchnorm",
+    told_channels={"batchnorm2d": 0, "batchnorm1d": 0, "syncbatchnorm": 0},
     samples=[Sample({"eps": 0.1}), Sample({"affine": False, "momentum": 0.3}, ((5,),))],
 )
 def batch_norm(x: Tensor, /, *, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True) -> OpResult:
@@ -59,6 +60,7 @@ def layer_norm(x: Tensor, /, *, eps: float = 1e-6, affine: bool = True) -> OpRes
     moments=normalised,
     weights=("weight", "bias"),
     aliases="gn groupnormalization groupnormalisation",
+    told_channels={"groupnorm": 1},
     samples=[Sample({"groups": 3}), Sample({"groups": 1, "eps": 0.1}), Sample({"groups": 6, "affine": False})],
 )
 def group_norm(x: Tensor, /, groups: int, *, eps: float = 1e-5, affine: bool = True) -> OpResult:
@@ -79,6 +81,7 @@ def group_norm(x: Tensor, /, groups: int, *, eps: float = 1e-5, affine: bool = T
     moments=normalised,
     weights=("weight", "bias"),
     aliases="instancenorm2d instancenormalization instancenormalisation",
+    told_channels={"instancenorm2d": 0},
     samples=[Sample(), Sample({"eps": 0.1, "affine": True})],
 )
 def instance_norm(x: Tensor, /, *, eps: float = 1e-5, affine: bool = False) -> OpResult:

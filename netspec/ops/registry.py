@@ -82,6 +82,8 @@ class Op:
     """What other libraries call it, without case and underscores."""
     near_aliases: Mapping[str, str] = field(default_factory=dict)
     """What they call something like it -> in what it differs."""
+    told_channels: Mapping[str, int] = field(default_factory=dict)
+    """Their layers that are told how many channels enter -> by which of their arguments; here it is known."""
     numbers_help: str = ""
     """Of a join: what may be meant where numbers are given to it."""
     only_in_training: bool = False

@@ -108,8 +108,11 @@ def op_text_help(text: str, op: str, blocks: set[str], is_op: Callable[[str], bo
 def _call_help(name: str, op: str, inner: str, known: Sequence[str]) -> str:
     """The step that `nn.Conv2d(3, 64, 3, padding=1)` is."""
     meant, arguments = meant_op(op, known) or op, [a.strip() for a in inner.split(",") if a.strip()]
-    if meant != op and normal(op) in ("conv2d", "convtranspose2d", "linear", "batchnorm2d", "batchnorm1d"):
-        arguments = [a for a in arguments if "=" in a] if "norm" in meant else arguments[1:]  # the channels that enter
+    if meant in OPS and meant != op and (channels := OPS[meant].told_channels.get(normal(op))) is not None:
+        by_position = [a for a in arguments if "=" not in a]
+        del by_position[channels : channels + 1]
+        most = sum(p.positional for p in OPS[meant].params)
+        arguments = by_position[:most] + [a for a in arguments if "=" in a]
     params = [p.name for p in OPS[meant].params] if meant in OPS else []
     named = [a for a in arguments if "=" in a]
     pairs = [(params[i] if i < len(params) else f"?{i}", a) for i, a in enumerate(arguments) if "=" not in a]
