@@ -76,6 +76,21 @@ def test_a_layer_takes_the_norms_after_it(layer: str, norms: str, backend: str, 
     equal(network.unfolded, folded.module, backend)
 
 
+def test_a_deformable_convolution_takes_the_norm_after_it(tmp_path: Path) -> None:
+    text = """\
+input: [4, 7, 7]
+body:
+  - off = conv: [18, 3, 1, 1]
+  - d = deform_conv: {out: 6, kernel: 3, pad: 1, groups: 2, bias: false}
+    from: [input, off]
+  - batch_norm
+"""
+    network = spec(tmp_path, text)
+    folded = network.after(FOLD)
+    assert folded.inference.nodes["d"].attrs["bias"] and counts(folded.inference)[1] == 0
+    equal(network.unfolded, folded.module, "torch")
+
+
 @pytest.mark.parametrize("backend", ["torch", "onnx"])
 def test_a_linear_layer_takes_the_norm_after_it(backend: str, tmp_path: Path) -> None:
     text = "input: [20]\nbody:\n  - fc = linear: {out: 6, bias: false}\n  - dropout: 0.5\n  - batch_norm\n  - relu\n"
