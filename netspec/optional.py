@@ -19,7 +19,7 @@ LIBRARIES = (*EXTRAS, "onnx", "ml_dtypes", "safetensors")
 NAMES = {"PIL": "pillow"}
 """What a library is called where it is installed, if that is not the name by which it is imported."""
 
-CORE = ("click", "jsonschema", "networkx", "numpy", "rich", "yaml")
+CORE = ("click", "networkx", "numpy", "rich", "yaml")
 """Dependencies that every command imports."""
 
 OWN = ("netspec", "netspec_torch", "netspec_onnx")

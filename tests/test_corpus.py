@@ -61,7 +61,7 @@ def test_a_bug_is_found_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """A compiler that fails on a word is found out, in its own process too; time that is short again is none."""
     monkeypatch.setattr(fuzz, "CORPUS", fuzz.ROOT / "build" / "fuzz" / "corpus-of-a-test")
     monkeypatch.setattr(fuzz, "check_alone", fuzz.check)
-    monkeypatch.setattr("netspec.syntax.schema.validate", lambda *_: 1 // 0)
+    monkeypatch.setattr("netspec.syntax.reader.validate", lambda *_: 1 // 0)
     state, inputs = fuzz.State(5), fuzz.Inputs(5)
     path = tmp_path / "a.yaml"
     path.write_bytes(b"netspec: 1\n")

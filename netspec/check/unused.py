@@ -11,10 +11,11 @@ from netspec.diagnostics.errors import Reporter, SemanticError, Span, did_you_me
 from netspec.elaborate.arguments import torn
 from netspec.expressions.expression import Template, free_names, parse_expr, parse_template, place_of
 from netspec.ops import OPS, lookup
+from netspec.syntax.keywords import JOINS
 from netspec.syntax.library import libraries_of
 from netspec.syntax.meant import argument_help, op_help
 from netspec.syntax.reader import Document
-from netspec.syntax.step_reader import JOINS, BlockDecl, ParamDecl, Step, entries
+from netspec.syntax.step_reader import BlockDecl, ParamDecl, Step, entries
 from netspec.syntax.tree import Map, Scalar, Seq, Tree
 
 CONDITIONS = ("when", "only_if", "repeat", "each", "training_only")

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from netspec.cli.options import OutputFile
 from netspec.cli.output import write_result
 from netspec.files.kinds import check_suffix
 from netspec.plugins import load_ops
-from netspec.syntax.schema import document_schema
+from netspec.syntax.schema import published
 
 
 @click.command(
     "schema",
     epilog="\b\nExample:\n  netspec schema -o netspec.schema.json\n"
-    "  # yaml-language-server: $schema=netspec.schema.json   (first line of a spec)",
+    "  # yaml-language-server: $schema=netspec.schema.json   (a comment of a spec)",
 )
 @click.option("-o", "output", type=OutputFile(), help="Write there; - is stdout.")
 def command(output: str | None) -> int:
     """Print the JSON Schema of specs: completion and checks in editors."""
     check_suffix(output, "JSON", ".json")
     load_ops()
-    write_result(json.dumps(document_schema(), indent=1), output)
+    write_result(published().rstrip(), output)
     return 0

@@ -25,7 +25,8 @@ from netspec.elaborate.values import Bound, Env
 from netspec.ir.graph import Graph, Output
 from netspec.ops import Shape
 from netspec.passes.rewriter import live_scopes
-from netspec.syntax.reader import RESERVED_VARIANT_KEYS, Document, Variant, lineage
+from netspec.syntax.keywords import RESERVED_VARIANT_KEYS
+from netspec.syntax.reader import Document, Variant, lineage
 from netspec.syntax.step_reader import ParamDecl
 from netspec.syntax.yaml_reader import parse
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from netspec.ops import OPS
+from netspec.syntax.keywords import JOINS
 from netspec.syntax.reader import Document
-from netspec.syntax.step_reader import JOINS, BlockDecl, Branch, Step
+from netspec.syntax.step_reader import BlockDecl, Branch, Step
 from netspec.syntax.tree import Map, Scalar, Seq, Tree
 
 CONDITIONS = ("when", "only_if")

@@ -14,7 +14,8 @@ from netspec.elaborate.joins import run_join
 from netspec.elaborate.loops import each_step, repeat_step
 from netspec.elaborate.places import Where
 from netspec.elaborate.symbols import ABSENT, ERROR, DependsOnError, Result, Tensors
-from netspec.syntax.step_reader import JOINS, Step
+from netspec.syntax.keywords import JOINS
+from netspec.syntax.step_reader import Step
 
 
 class StepElaborator(Elaborator):

@@ -9,30 +9,11 @@ from netspec.diagnostics.errors import Hint, did_you_mean, nearest
 from netspec.expressions.identifiers import Kind, why_not
 from netspec.expressions.other_names import normal
 from netspec.ops import OPS, lookup
+from netspec.syntax.keywords import BRANCH_KEYS, JOINS, KEYWORDS, split_name
 from netspec.syntax.meant import argument_help, meant_argument, meant_op, op_help
 from netspec.syntax.other_names import KEYS, TYPES
 from netspec.syntax.other_names import KEYWORDS as KEYWORDS_OF_OTHERS
-from netspec.syntax.step_reader import BRANCH_KEYS, JOINS, KEYWORDS, split_name
 from netspec.syntax.tree import Map, Scalar, Seq, Tree
-
-SECTIONS = (
-    "netspec",
-    "name",
-    "title",
-    "source",
-    "doc",
-    "use",
-    "params",
-    "variants",
-    "let",
-    "input",
-    "blocks",
-    "body",
-    "outputs",
-    "expect",
-    "checkpoints",
-)
-"""The keys of a document."""
 
 
 def meant_key(name: str, known: Sequence[str]) -> str | None:
@@ -47,7 +28,9 @@ def key_help(name: Scalar, value: Tree, known: Sequence[str], op: str) -> str | 
     if name.text.rstrip().endswith((")", "]")):
         return "quote an expression with commas or brackets inside { } or [ ]"
     if op:
-        return argument_help(name.text, known, op, f"known: {', '.join(known)}" if known else "it takes no arguments")
+        return argument_help(
+            name.text, known, op, f"known: {', '.join(known)}" if known else f"'{op}' takes no arguments"
+        )
     if (meant := KEYS.get(normal(name.text))) and (found := next((k for k in meant if k in known), None)):
         return f"did you mean '{found}'?"
     return did_you_mean(name.text, known, f"known: {', '.join(known)}")
@@ -129,7 +112,7 @@ def _call_help(name: str, op: str, inner: str, known: Sequence[str]) -> str:
 
 def second_op_help(first: Scalar, second: Scalar) -> str | Hint:
     """The help for a second key beside the op of a step that is no keyword."""
-    first_op, keyword = split_name(first.text)[1], KEYWORDS_OF_OTHERS.get(normal(second.text))
+    first_op, keyword = split_name(first.text).op, KEYWORDS_OF_OTHERS.get(normal(second.text))
     op = lookup(first_op)
     if normal(first_op) in ("type", "op", "layer", "classname", "module", "kind"):
         return "a step begins with its op: `conv: {out: 8, kernel: 3}`"
@@ -139,7 +122,7 @@ def second_op_help(first: Scalar, second: Scalar) -> str | Hint:
         return did_you_mean(second.text, KEYWORDS, "branches stand two columns further")
     if op is not None and second.text in [p.name for p in op.params]:
         return f"arguments stand inside the op's: `{first_op}: {{..., {second.text}: ...}}`"
-    if lookup(split_name(second.text)[1]) is not None:
+    if lookup(split_name(second.text).op) is not None:
         return did_you_mean(second.text, KEYWORDS, "a second step begins with `- `")
     return did_you_mean(second.text, KEYWORDS)
 

@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from netspec.diagnostics.errors import Hint, Span, latest, nearest
 from netspec.expressions.other_names import normal
 from netspec.ops import OPS, aliases
-from netspec.syntax.step_reader import KEYWORDS
+from netspec.syntax.keywords import KEYWORDS
 
 # A name so much like a known one is read as it, to check what follows; a worse guess would make errors of its own.
 ALIKE = 0.8

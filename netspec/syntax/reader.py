@@ -11,9 +11,12 @@ from netspec import collector
 from netspec.diagnostics.errors import Hint, Reporter, Span, UsageError, did_you_mean
 from netspec.expressions.identifiers import clipped, from_file_name
 from netspec.ops import lookup
-from netspec.syntax.common_mistakes import SECTIONS, meant_key
-from netspec.syntax.step_reader import PARAM_TYPES, BlockDecl, ParamDecl, Step, StepReader, entries, items, text
+from netspec.syntax.common_mistakes import meant_key
+from netspec.syntax.keywords import PARAM_TYPES, RESERVED_VARIANT_KEYS, SECTIONS
+from netspec.syntax.step_reader import BlockDecl, ParamDecl, Step, StepReader, entries, items, text
+from netspec.syntax.structure import check_structure
 from netspec.syntax.tree import Map, Scalar, Seq, Tree
+from netspec.syntax.validate import validate
 from netspec.syntax.yaml_reader import read
 
 if TYPE_CHECKING:
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
 
     from netspec.syntax.library import Found
 
-RESERVED_VARIANT_KEYS = ("of", "input", "expect", "title", "source", "passes")
 MAX_FILES = 64
 MAX_LINEAGE = 64
 
@@ -136,7 +138,6 @@ class Reader:
     def document(self, path: Path, name: str | None = None, data: bytes | None = None) -> Document | None:
         """The document at a path; None where it cannot be understood at all."""
         from netspec.syntax.library import shown
-        from netspec.syntax.schema import validate
 
         real = path.resolve()
         if real in self.done:
@@ -147,7 +148,8 @@ class Reader:
         tree = read(path, self.reporter, name or shown(path), data)
         doc = None
         if tree is not None:
-            bad = validate(tree, self.reporter)
+            bad = set(map(id, validate(tree, self.reporter)))
+            check_structure(tree, self.reporter, bad)
             if id(tree) not in bad:
                 doc = self._sort(path, tree, bad)
         self.open.pop()

@@ -1,18 +1,35 @@
-"""The structure of a document as JSON Schema, derived from the op table: for editors, and for `validate`."""
+"""The table of what may stand where as a JSON Schema, for editors: it refuses what the reader refuses."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any
+import json
+import keyword
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, TypeAlias
 
-from netspec.diagnostics.errors import Reporter
-from netspec.ops import OPS, Op
-from netspec.ops.base import Param
-from netspec.syntax.step_reader import JOINS, PARAM_TYPES
-from netspec.syntax.tree import Map, plain
+from netspec.expressions.identifiers import FORM_ATTRIBUTES, LANGUAGE, MODULE_ATTRIBUTES, Kind
+from netspec.ops import OPS, Op, Param
+from netspec.syntax.keywords import (
+    DOCUMENT,
+    GROUPS,
+    JOINS,
+    KEYWORDS,
+    LANGUAGE_VERSION,
+    MISPLACED,
+    PLACES,
+    STEP,
+    Misplaced,
+    Place,
+    arguments_of,
+)
 
-EXPRESSION = {"type": "string", "pattern": "^="}
-TYPES: dict[str, dict[str, Any]] = {
+Schema: TypeAlias = dict[str, Any]
+
+DRAFT = "http://json-schema.org/draft-07/schema#"
+"""What the language servers of editors know best."""
+IDENTIFIER = f"urn:netspec:schema:{LANGUAGE_VERSION}"
+_ARGUMENTS: Mapping[str, Schema] = {
     "int": {"type": "integer"},
     "float": {"type": "number"},
     "bool": {"type": "boolean"},
@@ -25,308 +42,197 @@ TYPES: dict[str, dict[str, Any]] = {
 }
 
 
-def document_schema(types: bool = True) -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of a spec; `types` adds the types of the arguments of ops, for editors."""
-    text: dict[str, Any] = {"type": ["string", "number", "boolean"]}
-    anything: dict[str, Any] = {}
-    steps = {"type": "array", "items": {"$ref": "#/$defs/step"}, "wanted": "a list of steps"}
-    values = {"type": "object", "wanted": "a mapping of names to values"}
-    outputs = {"type": ["array", "object"], "wanted": "a list of paths, or a mapping of names to paths"}
-    block = _object(
-        {
-            "doc": text,
-            "params": {
-                "type": "object",
-                "additionalProperties": {"$ref": "#/$defs/param"},
-                "wanted": "a mapping of names to types or defaults",
-            },
-            "let": values,
-            "inputs": _names("inputs"),
-            "outputs": _names("outputs"),
-            "body": {**steps, "minItems": 1, "wanted": "a list of at least one step"},
-            "examples": {
-                "type": "array",
-                "items": _object({"input": {"type": ["array", "object", "string"]}, "args": anything}, ["input"]),
-                "wanted": "a list of {input:, args:}",
-            },
-        },
-        ["body"],
-    )
-    fact = {"$ref": "#/$defs/fact"}
-    whole = _object({"shape": {"type": ["array", "string"], "wanted": "a list of sizes"}, "sample": text}, ["shape"])
-    size = {
-        "if": {"type": "object"},
-        "then": whole,
-        "else": {"type": ["array", "string"]},
-        "wanted": "[channels, height, width], or {shape:, sample:}",
-    }
-    expect = _object(
-        dict.fromkeys(("params", "train_params", "macs", "neurons"), fact)
-        | {
-            "receptive_field": {
-                "if": {"required": ["value"]},
-                "then": fact,
-                "else": {"if": {"type": "object"}, "then": {"additionalProperties": fact}, "else": fact},
-            },
-            "shapes": {"type": "object", "wanted": "a mapping of paths to shapes"},
-            "rows": {
-                "type": "object",
-                "additionalProperties": _object({"params": fact, "macs": fact, "shape": anything}),
-                "wanted": "a mapping of paths to {params:, macs:}",
-            },
-        }
-    )
-    variant = {
-        "type": "object",
-        "wanted": "a mapping of params to values",
-        "properties": {
-            "of": {"type": "string", "wanted": "the name of a variant"},
-            "expect": {"$ref": "#/$defs/expect"},
-            "title": text,
-            "source": text,
-            "passes": {"type": "array", "wanted": "a list of passes"},
-            "input": {"$ref": "#/$defs/input"},
-        },
-    }
-    rule = _object(
-        {"from": text, "to": {"type": ["string", "null", "number"]}, "reshape": {"type": "boolean"}}, ["from", "to"]
-    )
-    return _object(
-        {
-            "netspec": {"const": 1, "type": "integer", "wanted": "1, the version of the language"},
-            "name": text,
-            "title": text,
-            "source": text,
-            "doc": text,
-            "use": {
-                "type": "array",
-                "items": {"type": "string", "wanted": "the name of a library"},
-                "wanted": "a list of libraries, [blocks/common]",
-            },
-            "params": {
-                "type": "object",
-                "additionalProperties": {"$ref": "#/$defs/param"},
-                "wanted": "a mapping of names to types or defaults",
-            },
-            "variants": {"type": "object", "additionalProperties": variant, "wanted": "a mapping of names to settings"},
-            "let": values,
-            "input": {"$ref": "#/$defs/input"},
-            "blocks": {"type": "object", "additionalProperties": block, "wanted": "a mapping of names to blocks"},
-            "body": {**steps, "minItems": 1, "wanted": "a list of at least one step"},
-            "outputs": outputs,
-            "expect": {"$ref": "#/$defs/expect"},
-            "checkpoints": {
-                "type": "object",
-                "additionalProperties": {"type": "array", "items": rule, "wanted": "a list of rules"},
-                "wanted": "a mapping of sources to rules",
-            },
-        },
-        ["netspec"],
-    ) | {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "netspec document",
-        "$defs": {
-            "step": _step(types),
-            "expect": expect,
-            "fact": _fact(),
-            "param": _param(),
-            "input": {
-                "type": ["array", "object", "string"],
-                "minProperties": 1,
-                "additionalProperties": size,
-                "wanted": "[channels, height, width], or a mapping of names to sizes",
-            },
-            **{f"op_{op.name}": _op(op, types) for op in OPS.values() if op.name not in JOINS},
-        },
-    }
-
-
-def _object(properties: dict[str, Any], required: list[str] | None = None) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "type": "object",
-        "properties": properties,
-        "additionalProperties": False,
-        "wanted": f"a mapping of {', '.join(list(properties)[:7])}",
-    }
-    return found | ({"required": required} if required else {})
-
-
-def _names(what: str) -> dict[str, Any]:
+def document_schema() -> Schema:
+    """The JSON Schema (draft-07) of a spec; the integers of a reader in JavaScript may be written as 3.0."""
+    names = {kind: _ref(f"name_{kind.name.lower()}") for kind in Kind}
+    body = of_place(DOCUMENT)
+    del body["description"]
     return {
-        "type": "array",
-        "items": {"type": "string", "wanted": "a name"},
-        "minItems": 1,
-        "wanted": f"a list of {what}",
-    }
-
-
-def _fact() -> dict[str, Any]:
-    """A number, a word such as 6.8M, {value, within, source, printed, misprint}, or a list of those."""
-    one = {
-        "if": {"type": "object"},
-        "then": _object(
-            {
-                "value": {"type": ["number", "string"]},
-                "within": {"type": ["number", "string"]},
-                "source": {},
-                "printed": {},
-                "misprint": {},
-            },
-            ["value"],
-        ),
-        "else": {
-            "type": ["number", "string"],
-            "wanted": "a number such as 6998552 or 6.8M, or {value:, within:, source:}",
+        "$schema": DRAFT,
+        "$id": IDENTIFIER,
+        "title": f"netspec document, version {LANGUAGE_VERSION} of the language",
+        **body,
+        "anyOf": [{"required": ["body"]}, {"required": ["blocks"]}],
+        "if": {"required": ["body"]},
+        "then": {"required": ["input"]},
+        "else": {"not": {"required": ["input"]}},
+        "definitions": {
+            **{name: of_place(at) for name, at in PLACES.items() if at is not STEP},
+            "step": _step(),
+            **_one_op(),
+            **{f"op_{op.name}": _op(op) for op in _ops() if op.name not in JOINS},
+            **{_target(schema): _name(kind) for kind, schema in names.items()},
+            "words": {"enum": sorted({*LANGUAGE, *keyword.kwlist, "true", "false"})},
+            "attributes_of_modules": {"enum": sorted(MODULE_ATTRIBUTES | FORM_ATTRIBUTES)},
         },
     }
-    return {"if": {"type": "array"}, "then": {"items": one}, "else": one}
 
 
-def _param() -> dict[str, Any]:
-    """A type, a default, or {type, default, one_of, min, doc}."""
-    return {
-        "if": {"type": "object"},
-        "then": _object(
-            {
-                "type": {"enum": list(PARAM_TYPES), "wanted": f"one of {', '.join(PARAM_TYPES)}"},
-                "default": {},
-                "one_of": {"type": "array"},
-                "min": {"type": "number"},
-                "doc": {"type": ["string", "number", "boolean"]},
-            }
-        ),
-        "else": {"not": {"type": "null"}, "wanted": "a type or a default"},
-    }
+def _ops() -> list[Op]:
+    return sorted(OPS.values(), key=lambda op: op.name)
 
 
-def _step(types: bool) -> dict[str, Any]:
+def published() -> str:
+    """The text of the schema's file, which stands beside the shipped specs."""
+    return json.dumps(document_schema(), indent=1) + "\n"
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/definitions/{name}"}
+
+
+def _target(schema: Schema) -> str:
+    return str(schema["$ref"]).rpartition("/")[2]
+
+
+def of_place(at: Place | str | None) -> Schema:
+    """What may stand in a place."""
+    if at is None or isinstance(at, str):
+        return _ref(at) if at else {}
+    if at.unless is not None:
+        with_key = of_place(replace(at, unless=None))
+        without = {"if": {"type": "object"}, "then": of_place(at.unless[1]), "else": with_key}
+        return {"if": {"required": [at.unless[0]]}, "then": with_key, "else": without}
+    found: Schema = {}
+    if at.types:
+        found["type"] = list(at.types) if len(at.types) > 1 else at.types[0]
+    if at.one_of:
+        found["enum"] = list(at.one_of)
+    if at.name is not None:
+        found |= {"type": "string", "allOf": [_ref(f"name_{at.name.name.lower()}")]}
+    if at.item is not None:
+        found["items"] = of_place(at.item)
+    found |= _keys(at) | _counts(at)
+    if at.expected or at.closed:
+        found["description"] = at.expected or at.known
+    return found
+
+
+def _keys(at: Place) -> Schema:
+    """The keys of a mapping."""
+    found: Schema = {}
+    if at.keys:
+        found["properties"] = {name: of_place(inner) for name, inner in at.keys.items()}
+    if at.closed:
+        found["additionalProperties"] = False
+    elif at.others is not None:
+        found["additionalProperties"] = of_place(at.others)
+    if at.required:
+        found["required"] = list(at.required)
+    if at.key_name is not None:
+        name = {"pattern": _LOOP_VARIABLES} if at.several else _ref(f"name_{at.key_name.name.lower()}")
+        found["propertyNames"] = {"anyOf": [{"const": at.also}, name]} if at.also is not None else name
+    return found
+
+
+def _counts(at: Place) -> Schema:
+    """The number of entries of a list or a mapping."""
+    found: Schema = {}
+    for kind, entries in (("array", "Items"), ("object", "Properties")):
+        if kind in at.types and at.least:
+            found[f"min{entries}"] = at.least
+        if kind in at.types and at.most is not None:
+            found[f"max{entries}"] = at.most
+    return found
+
+
+# A step: one op beside its keywords.
+
+_RESERVED = "|".join(sorted({*LANGUAGE, *keyword.kwlist, "true", "false"}))
+_COUNTED = "|".join(sorted({*LANGUAGE, *keyword.kwlist, "true", "false"} - {"i"}))
+_VARIABLE = rf"\s*(?!(?:{_COUNTED})\s*(?:,|$))(?!__)[A-Za-z_][A-Za-z0-9_]{{0,199}}\s*"
+_LOOP_VARIABLES = rf"^{_VARIABLE}(?:,{_VARIABLE})*$"
+_TEMPLATE = r"(?:[A-Za-z0-9_]|\{[^{}]*\})+"
+_HEAD = rf"^\s*(?:{_TEMPLATE}\s*=)?\s*[A-Za-z_][A-Za-z0-9_]*\s*$"
+_TAKEN = "|".join(sorted(MODULE_ATTRIBUTES | FORM_ATTRIBUTES))
+_BAD_HEAD = rf"^\s*(?:__|(?:{_RESERVED}|{_TAKEN})\s*=)"
+
+
+def _head_of(ops: Iterable[str]) -> str:
+    """The keys of the steps of some ops, such as `conv` and `stem = conv`."""
+    return rf"^(?:.*=)?\s*(?:{'|'.join(ops)})\s*$"
+
+
+def _step() -> Schema:
     """A word, or one op beside keywords."""
-    steps = {"type": "array", "items": {"$ref": "#/$defs/step"}, "minItems": 1, "wanted": "a list of steps"}
-    loop = {
+    plain = [op.name for op in _ops() if not op.params and not op.weights and op.name not in JOINS]
+    others = [op.name for op in _ops() if op.name not in (*plain, *JOINS)]
+    arguments = {_head_of([name]): _ref(f"op_{name}") for name in others}
+    for ops in (plain, JOINS, GROUPS):
+        arguments[_head_of(ops)] = of_place(arguments_of(ops[0]))
+    head = {"pattern": _HEAD, "not": {"pattern": _BAD_HEAD}}
+    return of_place(STEP) | {
+        "pattern": _HEAD,
+        "not": {"anyOf": [{"type": "string", "pattern": p} for p in (_BAD_HEAD, _head_of(GROUPS))]},
+        "patternProperties": arguments,
+        "propertyNames": {"anyOf": [{"enum": list(KEYWORDS)}, head]},
         "if": {"type": "object"},
-        "then": {"minProperties": 1, "maxProperties": 1},
-        "else": {"type": ["integer", "string"]},
-        "wanted": "a count, or one entry `names: iterable`",
-    }
-    keywords = {
-        "from": {"type": ["string", "array", "number"], "minItems": 1, "wanted": "a path or a list of paths"},
-        "when": {"type": ["boolean", "string"], "wanted": "a condition"},
-        "only_if": {"type": ["boolean", "string"], "wanted": "a condition"},
-        "else": steps,
-        "repeat": {"type": ["integer", "string"], "wanted": "a count"},
-        "for": {"type": "object", "minProperties": 1, "maxProperties": 1, "wanted": "one entry, `names: iterable`"},
-        "each": loop,
-        "share": {
-            "if": {"type": "object"},
-            "then": _object({"of": {"type": "string"}, "own": {"type": "array"}}, ["of"]),
-            "else": {"type": ["boolean", "string"], "wanted": "true, a path, or {of: path, own: [names]}"},
-        },
-        "doc": {"type": ["string", "number", "boolean"], "wanted": "text"},
-    }
-    branch = {
-        "if": {"type": "object"},
-        "then": _object(
-            {
-                "do": {"type": "array", "items": {"$ref": "#/$defs/step"}, "wanted": "a list of steps"},
-                "from": keywords["from"],
-                "each": loop,
-                "only_if": keywords["only_if"],
-                "doc": keywords["doc"],
-            }
-        ),
-        "else": {
-            "if": {"type": "array"},
-            "then": {"items": {"$ref": "#/$defs/step"}},
-            "else": {
-                "type": ["string", "number"],
-                "wanted": "a list of steps, a path, or {do:, from:, each:, only_if:}",
-            },
-        },
-    }
-    join = {
-        "if": {"type": "object"},
-        "then": {"additionalProperties": branch},
-        "else": {
-            "if": {"type": "array"},
-            "then": {"items": branch},
-            "else": {"type": "null", "wanted": "branches, `{left: [...], right: [...]}`"},
-        },
-    }
-    ops: dict[str, Any] = {}
-    bare = [op.name for op in OPS.values() if not op.params and not op.weights and op.name not in JOINS]
-    for op in OPS.values():
-        if op.name not in (*bare, *JOINS):
-            ops[_head(op.name)] = {"$ref": f"#/$defs/op_{op.name}"}
-    ops[_head("|".join(bare))] = {
-        "if": {"type": "array"},
-        "then": {"maxItems": 0},
-        "else": {"type": ["null", "object"], "wanted": "no arguments"},
-    }
-    ops[_head("|".join(JOINS))] = join
-    ops[_head("do|tee")] = steps
-    return {
-        "if": {"type": "object"},
-        "then": {"properties": keywords, "patternProperties": ops, "minProperties": 1},
-        "else": {"type": "string", "minLength": 1, "wanted": "a step, `op: arguments` or `name = op: arguments`"},
+        "then": {"allOf": [*map(_misplaced, MISPLACED), _ref(_seen(0, 0))]},
     }
 
 
-def _head(names: str) -> str:
-    """Keys such as `conv` and `stem = conv`."""
-    return rf"^(?:[^=]*=)?\s*(?:{names})$"
+def _misplaced(rule: Misplaced) -> Schema:
+    """A keyword that a step must not have, as what must not hold together."""
+    holds: list[Schema] = [{"required": [rule.keyword]}]
+    if rule.op:
+        holds.append({"not": _has_no(rule.op)})
+    if rule.not_op:
+        holds.append(_has_no(rule.not_op))
+    if rule.beside:
+        holds.append({"anyOf": [{"required": [word]} for word in rule.beside]})
+    if rule.without:
+        holds.append({"not": {"required": [rule.without]}})
+    return {"not": {"allOf": holds}, "description": rule.help}
 
 
-def _op(op: Op, types: bool) -> dict[str, Any]:
+def _has_no(op: str) -> Schema:
+    """A step of any other op."""
+    return {"propertyNames": {"not": {"pattern": _head_of([op])}}}
+
+
+def _seen(done: int, found: int) -> str:
+    return f"step_{done}_{found}"
+
+
+def _one_op() -> Mapping[str, Schema]:
+    """A step has one key more than it has keywords: counted keyword by keyword, since JSON Schema has no sums."""
+    schemas: dict[str, Schema] = {}
+    for done, word in enumerate(KEYWORDS):
+        for found in range(done + 1):
+            then, other = _ref(_seen(done + 1, found + 1)), _ref(_seen(done + 1, found))
+            schemas[_seen(done, found)] = {"if": {"required": [word]}, "then": then, "else": other}
+    for found in range(len(KEYWORDS) + 1):
+        one = {"minProperties": found + 1, "maxProperties": found + 1, "description": "one op and its keywords"}
+        schemas[_seen(len(KEYWORDS), found)] = one
+    return schemas
+
+
+def _op(op: Op) -> Schema:
     """The arguments of an op: a mapping of its attributes, a list by position, or one value."""
-    properties = {p.name: _argument(p) if types else {} for p in op.params}
+    properties: Schema = {p.name: _argument(p) for p in op.params}
     if op.weights:
-        properties["init"] = _object(dict.fromkeys(op.weights, {})) if types else {}
-    mapping = _object(properties) | {"op": op.name}
-    found = {"if": {"type": "object"}, "then": mapping}
-    return found | ({"description": op.manual} if types else {})
+        init = {"type": "object", "properties": dict.fromkeys(op.weights, {}), "additionalProperties": False}
+        properties["init"] = init
+    found = of_place(arguments_of(op.name))
+    return found | ({"properties": properties} if properties else {}) | {"description": op.manual}
 
 
-def _argument(p: Param) -> dict[str, Any]:
-    kind = {"enum": list(p.one_of)} if p.one_of else TYPES[p.type]
-    return {"anyOf": [kind, EXPRESSION]} | ({} if p.required or p.default is None else {"default": p.default})
+def _argument(p: Param) -> Schema:
+    kind = {"enum": list(p.one_of)} if p.one_of else _ARGUMENTS[p.type]
+    found: Schema = {"anyOf": [kind, {"type": "string", "pattern": "^="}]}
+    return found if p.required or p.default is None else found | {"default": p.default}
 
 
-@lru_cache(maxsize=1)
-def _validator() -> Any:
-    """The validator; an integer is an int alone, neither 3.0 nor a bool.
-
-    References and conditions, one of each for every step, do here what they do in jsonschema, in half of the time.
-    """
-    from jsonschema import Draft202012Validator
-    from jsonschema.validators import extend
-
-    def integer(_: Any, value: Any) -> bool:
-        return isinstance(value, int) and not isinstance(value, bool)
-
-    def reference(validator: Any, ref: str, instance: Any, _: Any) -> Any:
-        return validator.descend(instance, schema["$defs"][ref.removeprefix("#/$defs/")])
-
-    def condition(validator: Any, test: dict[str, Any], instance: Any, around: dict[str, Any]) -> Any:
-        kind = _TYPES.get(test.get("type", "")) if len(test) == 1 else None
-        holds = isinstance(instance, kind) if kind else validator.evolve(schema=test).is_valid(instance)
-        branch = around.get("then" if holds else "else")
-        return validator.descend(instance, branch) if branch is not None else ()
-
-    schema = document_schema(types=False)
-    checker = Draft202012Validator.TYPE_CHECKER.redefine("integer", integer)
-    keywords = {"$ref": reference, "if": condition}
-    return extend(Draft202012Validator, keywords, type_checker=checker)(schema)  # type: ignore[no-untyped-call]
+# Names.
 
 
-_TYPES = {"object": dict, "array": list, "string": str}
-
-
-def validate(tree: Map, reporter: Reporter) -> set[int]:
-    """Checks the structure of a document; gives the ids of the nodes at fault, which elaboration skips."""
-    from netspec.syntax.validate import check_structure, report_violation
-
-    bad: set[int] = set()
-    for error in _validator().iter_errors(plain(tree)):
-        report_violation(tree, error, reporter, bad)
-    check_structure(tree, reporter, bad)
-    return bad
+def _name(kind: Kind) -> Schema:
+    """A name of a kind, as netspec.expressions.identifiers has it."""
+    part = {"pattern": "^(?!__)[A-Za-z0-9_]{1,200}$"}
+    identifier = {"pattern": "^(?!__)[A-Za-z_][A-Za-z0-9_]{0,199}$"}
+    words, taken = {"not": _ref("words")}, {"not": _ref("attributes_of_modules")}
+    if kind in (Kind.STEP, Kind.BRANCH):
+        return {"anyOf": [{"allOf": [part, words, taken]}, {"pattern": rf"^(?=.*\{{){_TEMPLATE}$"}]}
+    if kind is Kind.INPUT:
+        return {"allOf": [part, words, taken]}
+    return {"allOf": [identifier, words, *([taken] if kind is Kind.BLOCK else [])]}

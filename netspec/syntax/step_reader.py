@@ -10,14 +10,11 @@ from typing import TYPE_CHECKING
 
 from netspec.diagnostics.errors import Reporter, SemanticError, Span
 from netspec.expressions.expression import Template, parse_template
+from netspec.syntax.keywords import BRANCH_KEYS, IS_OP, JOINS, KEYWORDS, split_name
 from netspec.syntax.tree import Map, Scalar, Seq, Tree
 
 if TYPE_CHECKING:
     from netspec.syntax.reader import Document
-
-KEYWORDS = ("from", "when", "only_if", "else", "repeat", "for", "each", "share", "doc")
-JOINS = ("concat", "add", "mul", "mean", "max")
-BRANCH_KEYS = ("do", "from", "each", "only_if", "doc")
 
 
 @dataclass(eq=False, slots=True)
@@ -170,9 +167,6 @@ class BlockDecl:
     """Whether its `params` or `let` cannot be read, so that any name may be one of theirs."""
 
 
-PARAM_TYPES = ("int", "float", "bool", "str", "list", "size", "pad", "block")
-
-
 def text(tree: Tree | None) -> str:
     """The text of a scalar, as written; empty for anything else."""
     return tree.text if isinstance(tree, Scalar) else ""
@@ -227,11 +221,12 @@ class StepReader:
         tree: Tree,
         failed: bool,
     ) -> Step:
-        written, op, start = split_name(head.text)
+        split = split_name(head.text)
+        written, op, start = split.name, split.op, split.start
         name = self._template(written, head) if written else None
         failed = failed or id(head) in self.bad or (name is None and bool(written))
         counted = ""
-        if written is None and _IS_OP.match(op):
+        if written is None and IS_OP.match(op):
             counts[op] = counts.get(op, 0) + 1
             counted = op if counts[op] == 1 else f"{op}_{counts[op]}"
         if args is not None and (id(args) in self.bad or (isinstance(args, Scalar) and args.value is None)):
@@ -294,17 +289,3 @@ class StepReader:
         return Branch(
             tree, name, counted, steps, keywords=keywords, failed=failed, broken=any(step.failed for step in steps)
         )
-
-
-_IS_OP = re.compile(r"[A-Za-z_]\w*\Z", re.ASCII)
-
-
-def split_name(text: str) -> tuple[str | None, str, int]:
-    """`name = op` as name (None without `=`), op and where the op begins; a placeholder in the name may hold `=`."""
-    depth = 0
-    for i, char in enumerate(text):
-        depth += (char == "{") - (char == "}")
-        if char == "=" and depth == 0:
-            op = text[i + 1 :].strip()
-            return text[:i].strip(), op, text.index(op, i + 1) if op else i
-    return None, text.strip(), 0
