@@ -145,6 +145,25 @@ def test_usage_of_variants_and_settings(tmp_path: Path) -> None:
     assert network.inference.shape(network.inference.outputs["logits"].ref) == ("N", 7)
 
 
+LOOPS = {
+    "repeat": "- c = conv: [3, 1]\n  repeat: 2\n  share: true",
+    "repeat, by name": "- c{i} = conv: [3, 1]\n  repeat: 2\n  share: true",
+    "each": "- each_ = conv: [3, 1]\n  each: 2\n  share: true\n- add:\n  from: each_",
+    "each, by name": "- c{k} = conv: [3, 1]\n  each: {k: 2}\n  share: true\n- add:\n  from: [c0, c1]",
+    "each on a branch": "- add: {c: {each: 2, do: [{conv: [3, 1], share: true}]}}",
+    "each on a branch, by name": "- add: {'c{k}': {each: {k: 2}, do: [{conv: [3, 1], share: true}]}}",
+}
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_the_iterations_of_a_loop_share_weights(loop: str, tmp_path: Path) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text("netspec: 1\nname: net\ninput: [3, 4, 4]\nbody:\n" + LOOPS[loop] + "\n", encoding="utf-8")
+    graph = netspec.load(path).graph
+    assert sum(node.op == "conv" for node in graph.nodes.values()) == 2
+    assert [shape for shape, _, _ in graph.tensors().values()] == [(3, 3, 1, 1), (3,)]
+
+
 def test_reserved_names_are_torchs() -> None:
     real = {n for module in (torch.nn.Module(), torch.nn.ModuleDict(), torch.nn.Sequential()) for n in dir(module)}
     assert {n for n in real if not n.startswith("__")} <= MODULE_ATTRIBUTES

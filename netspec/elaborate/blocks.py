@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from netspec.diagnostics.errors import Frame, SemanticError, Span, did_you_mean, listed
 from netspec.elaborate.arguments import Slot, collect
-from netspec.elaborate.budget import WORK_OF_CALL
+from netspec.elaborate.budget import MAX_CALLS, WORK_OF_CALL
 from netspec.elaborate.context import Call, Context
 from netspec.elaborate.interface import input_names, input_places, input_values, output_values
 from netspec.elaborate.parameters import lets, parameters, replace_default, shown
@@ -23,8 +23,6 @@ from netspec.passes.base import Pass, Stage
 from netspec.syntax.reader import Document, Variant, lineage
 from netspec.syntax.step_reader import BlockDecl, ParamDecl, Step
 from netspec.syntax.tree import Scalar, Tree
-
-MAX_DEPTH = 64
 
 
 def block(decl: BlockDecl, call: Call) -> Tensors:
@@ -59,8 +57,8 @@ def _enter(call: Call, name: str, home: Document, inputs: Mapping[str, Tensors])
     """The frame of a call; raises SemanticError where calls lie too deep."""
     ctx, span, path = call.ctx, call.step.span, call.where.path
     depth = ctx.frame.depth + 1
-    if depth > MAX_DEPTH:
-        message = f"blocks call each other more than {MAX_DEPTH} deep"
+    if depth > MAX_CALLS:
+        message = f"blocks call each other more than {MAX_CALLS} deep"
         raise SemanticError(
             "NS404", message, span, "a block that calls itself needs a `when` or `only_if` that ends it"
         )

@@ -16,6 +16,8 @@ RAISE_LIMITS = "--max-nodes raises the limits of nodes and of work"
 MAX_PARAMS = 2**36
 MAX_SCOPES = 128
 MAX_PATH = 500
+MAX_CALLS = 64
+"""So deep blocks call each other."""
 
 
 class Enough(Exception):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import TypeAlias
+from typing import cast
 
 from netspec.diagnostics.errors import SemanticError, did_you_mean, listed
 from netspec.elaborate.arguments import Arguments, Slot, argument, collect, literal
@@ -17,12 +16,10 @@ from netspec.elaborate.unknown import check_arguments, may_make, named
 from netspec.elaborate.values import BlockValue, Env, Word
 from netspec.expressions.values import Value
 from netspec.ops import Op, OpError, lookup
-from netspec.ops.initialisers import check_init
+from netspec.ops.initialisers import Init, check_init
 from netspec.syntax.reader import Document
 from netspec.syntax.step_reader import BlockDecl, Step
 from netspec.syntax.tree import Map, Seq, Tree
-
-Initialisers: TypeAlias = "Mapping[str, Value | Mapping[str, Value]]"
 
 
 def call(step: Step, ctx: Context, entering: Tensors, where: Where) -> Result:
@@ -93,10 +90,10 @@ def primitive(op: Op, made: Call) -> Tensors:
         return ERROR
 
 
-def _evaluate(op: Op, made: Call, arguments: Arguments) -> tuple[dict[str, Value], Initialisers]:
+def _evaluate(op: Op, made: Call, arguments: Arguments) -> tuple[dict[str, Value], dict[str, Init]]:
     """The attributes and the initialisers that a call gives; an argument at fault is reported."""
     values: dict[str, Value] = {}
-    init: Initialisers = {}
+    init: dict[str, Init] = {}
     for name, tree in arguments.given.items():
         try:
             if name == "init":
@@ -112,23 +109,27 @@ def _evaluate(op: Op, made: Call, arguments: Arguments) -> tuple[dict[str, Value
     return values, init
 
 
-def _initialisers(env: Env, op: Op, tree: Tree) -> Initialisers:
+def _initialisers(env: Env, op: Op, tree: Tree) -> dict[str, Init]:
     """`init: {weight: zeros, bias: -2}`; raises SemanticError."""
     if not isinstance(tree, Map):
         raise SemanticError("NS302", "`init` names tensors: `{weight: zeros, bias: -2}`", tree.span)
-    found: dict[str, Value | dict[str, Value]] = {}
+    found: dict[str, Init] = {}
     for key, value in tree.entries:
         if key.text not in op.weights:
-            raise SemanticError(
-                "NS206", f"'{op.name}' has no tensor '{key.text}'", key.span, did_you_mean(key.text, op.weights)
-            )
-        if isinstance(value, Map):
-            found[key.text] = {k.text: literal(env, v) for k, v in value.entries}
-        else:
-            found[key.text] = literal(env, value)
-        if isinstance(found[key.text], Word):
-            found[key.text] = str(found[key.text])
-        problem = check_init(found[key.text])
-        if problem:
-            raise SemanticError("NS307", problem, value.span)
+            message = f"'{op.name}' has no tensor '{key.text}'"
+            raise SemanticError("NS206", message, key.span, did_you_mean(key.text, op.weights))
+        found[key.text] = _initialiser(env, value)
     return found
+
+
+def _initialiser(env: Env, tree: Tree) -> Init:
+    """A number, a word, or `{normal: std}`; raises SemanticError."""
+    if isinstance(tree, Map):
+        value: object = {key.text: literal(env, size) for key, size in tree.entries}
+    else:
+        value = literal(env, tree)
+    if isinstance(value, Word):
+        value = str(value)
+    if problem := check_init(value):
+        raise SemanticError("NS307", problem, tree.span)
+    return cast("Init", value)  # as check_init has proved

@@ -133,10 +133,10 @@ def _values(doc: Document, chain: Sequence[Variant], settings: Mapping[str, obje
     return lets(doc.lets, env.seeing(parameters(known, Arguments(env, doc.name, doc.tree.span), env)))
 
 
-def values_of(doc: Document, variant: str | None, settings: Mapping[str, object] | None = None) -> dict[str, Bound]:
+def values_of(doc: Document, variant: str | None, settings: Mapping[str, object] | None = None) -> dict[str, object]:
     """What the params and `let` of a document are in one of its variants, for a document that compiles."""
     state = Elaboration(Reporter(), doc.bad)
-    return _values(doc, _lineage(state, doc, variant), settings or {}, _outermost(state, doc))
+    return {**_values(doc, _lineage(state, doc, variant), settings or {}, _outermost(state, doc))}
 
 
 def inputs_of(doc: Document, variant: str | None) -> dict[str, Shape]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from netspec.elaborate.budget import MAX_CALLS
 from netspec.ops import OPS
 from netspec.syntax.keywords import JOINS
 from netspec.syntax.reader import Document
@@ -11,7 +12,6 @@ from netspec.syntax.step_reader import BlockDecl, Branch, Step
 from netspec.syntax.tree import Map, Scalar, Seq, Tree
 
 CONDITIONS = ("when", "only_if")
-MAX_DEPTH = 64  # of blocks in blocks, as elaboration allows
 
 
 class Forecast:
@@ -50,7 +50,7 @@ class Forecast:
 
     def block(self, decl: BlockDecl) -> int:
         """At least how many nodes a call of a block makes; of one that calls itself, what it makes beside that."""
-        if self.depth == MAX_DEPTH:
+        if self.depth == MAX_CALLS:
             return 0
         if decl not in self.blocks:
             self.blocks[decl] = 0

@@ -15,6 +15,7 @@ from netspec.elaborate.symbols import AMBIGUOUS, CallFrame, Tensors, place_of
 from netspec.ir.graph import Node, Ref, Scope
 from netspec.ops import OPS, Op, Shape, Tensor
 from netspec.ops.base import Attrs
+from netspec.ops.initialisers import Init
 from netspec.syntax.reader import Document
 
 # After misspellings that were read as what was probably meant, to check what follows: how many of them, and how far.
@@ -185,7 +186,7 @@ class Elaboration:
             "give one of them a name of its own: `name = op: ...`",
         )
 
-    def node(self, op: Op, operands: tuple[Ref, ...], attrs: Attrs, init: Mapping[str, object], site: Site) -> Tensors:
+    def node(self, op: Op, operands: tuple[Ref, ...], attrs: Attrs, init: Mapping[str, Init], site: Site) -> Tensors:
         """Makes a node; raises OpError, SemanticError or OverBudget."""
         where, frame, span, doc = site
         self.fits(where.path, span)
