@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from functools import lru_cache
 from itertools import islice
 from typing import Literal, NamedTuple, Self, TypeAlias
@@ -263,8 +263,11 @@ def _nearest(name: str, known: tuple[str, ...]) -> str | None:
         return None
     # As difflib's ratio allows: 2 * shorter / (shorter + longer) is at least 0.6.
     short, long = len(name) * 3 / 7, len(name) * 7 / 3
-    found = get_close_matches(name, [k for k in known if short <= len(k) <= long], n=1, cutoff=0.6)
-    return found[0] if found else None
+    found = get_close_matches(name, [k for k in known if short <= len(k) <= long], n=3, cutoff=0.6)
+    # Of names that are as much like it, one that begins like it: 'ad' is 'add', not 'pad'.
+    like = [SequenceMatcher(None, k, name).ratio() for k in found]
+    begin = (k for k, ratio in zip(found, like, strict=True) if ratio == like[0] and k[0] == name[0])
+    return next(begin, found[0]) if found else None
 
 
 def latest(known: Iterable[str]) -> tuple[str, ...]:
