@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from netspec.diagnostics.errors import MAX_KNOWN, SemanticError, Span, did_you_mean, listed
+from netspec.elaborate.literals import literal
+from netspec.elaborate.parameter_types import EXPECTED, describe, fits, suggestion
 from netspec.elaborate.symbols import DependsOnError
 from netspec.elaborate.values import BlockValue, Env, Word
-from netspec.expressions.arithmetic import MAX_LIST, weight
-from netspec.expressions.expression import Template, evaluate, parse_expr
-from netspec.expressions.identifiers import Kind, clipped, why_not
 from netspec.expressions.values import Value
 from netspec.ops import lookup
 from netspec.syntax.meant import argument_help, meant_argument, op_help
-from netspec.syntax.other_names import TYPES
 from netspec.syntax.step_reader import BlockDecl
 from netspec.syntax.tree import Map, Scalar, Seq, Tree
-
-WANTED = {
-    "int": "an integer",
-    "float": "a number",
-    "bool": "true or false",
-    "str": "a string",
-    "list": "a list",
-    "size": "an integer or [height, width]",
-    "pad": "an integer, [h, w], four sides, or one of valid, half, same_upper",
-    "parts": "a count or a list of sizes",
-    "block": "the name of a block or op",
-}
-PAD_WORDS = ("valid", "half", "same_upper")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,76 +119,6 @@ def torn(args: Tree | None) -> Scalar | None:
     return None
 
 
-def scalar(env: Env, tree: Scalar) -> Value:
-    """A scalar's value: what starts with `=` is computed, the rest is what it is; raises SemanticError."""
-    if tree.text.startswith("=") and len(tree.text) > 1:
-        return expression(env, tree, 1)
-    value = tree.value
-    if isinstance(value, str):
-        return Word(value, env.frame.home)
-    return value
-
-
-def expression(env: Env, tree: Scalar, start: int | None = None) -> Value:
-    """A scalar that always is an expression; a leading `=` changes nothing; raises SemanticError."""
-    if start is None:
-        start = 1 if tree.text.startswith("=") else 0
-    try:
-        return evaluate(parse_expr(tree.text[start:], lambda i, j: tree.at(i + start, j + start)), env)
-    except SemanticError as e:
-        raise e.at(tree.span) from None
-
-
-def literal(env: Env, tree: Tree) -> Value:
-    """A scalar or a list of them, deeply; raises SemanticError."""
-    if isinstance(tree, Scalar):
-        env.state.tick()
-        value = scalar(env, tree)
-        if isinstance(value, list):
-            env.state.tick(weight(value) // 16)
-        return value
-    if isinstance(tree, Seq):
-        found = [literal(env, item) for item in tree.items]
-        if any(isinstance(v, list) for v in found) and weight(found) > MAX_LIST:
-            raise SemanticError("NS304", f"limit exceeded: a list has at most {MAX_LIST:,} values", tree.span)
-        return found
-    raise SemanticError(
-        "NS302", "a mapping cannot be used here", tree.span, "numbers, strings, lists and `=expressions` can"
-    )
-
-
-def fill(env: Env, template: Template, at: Span) -> str:
-    """The text of a template, its holes computed; raises SemanticError."""
-    try:
-        return template.fill(env)
-    except SemanticError as e:
-        raise e.at(at) from None
-
-
-def filled_name(env: Env, template: Template, kind: Kind, at: Span) -> str:
-    """The name that a template gives, which what fills it may make no name; raises SemanticError at the placeholder."""
-    name = fill(env, template, at)
-    if why := why_not(name, kind):
-        culprit = next((span for span, text in template.filled(env) if not re.fullmatch(r"\w+", text, re.ASCII)), at)
-        raise SemanticError(
-            "NS205", f"this makes the name '{clipped(name)}', which cannot be the name of {kind.value}: {why}", culprit
-        )
-    return name
-
-
-def condition(env: Env, tree: Tree, what: str) -> bool:
-    """`when` and `only_if`: an expression that gives a bool; raises SemanticError."""
-    value = expression(env, tree) if isinstance(tree, Scalar) else None
-    if not isinstance(value, bool):
-        raise SemanticError(
-            "NS302",
-            f"'{what}' expects true or false, got {describe(value)}",
-            tree.span,
-            "compare it: `n > 0`" if isinstance(value, (int, float)) else "",
-        )
-    return value
-
-
 def argument(
     env: Env, tree: Tree, type_: str, name: str, one_of: Sequence[Value] = (), low: float | None = None
 ) -> Value:
@@ -233,119 +147,11 @@ def typed(env: Env, value: Value, type_: str, name: str, tree: Tree) -> Value:
     if fits(value, type_):
         return float(value) if type_ == "float" and isinstance(value, int) and abs(value) < 2**53 else value
     raise SemanticError(
-        "NS302", f"'{name}' expects {WANTED[type_]}, got {describe(value)}", tree.span, _help(env, value, type_, tree)
+        "NS302",
+        f"'{name}' expects {EXPECTED[type_]}, got {describe(value)}",
+        tree.span,
+        suggestion(value, type_, tree, env.values),
     )
-
-
-def fits(value: Value, type_: str) -> bool:
-    """Whether a value is of a type; '' takes anything."""
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    match type_:
-        case "":
-            return True
-        case "int":
-            return whole
-        case "float":
-            return whole or isinstance(value, float)
-        case "bool":
-            return isinstance(value, bool)
-        case "str":
-            return isinstance(value, str)
-        case "list":
-            return isinstance(value, list)
-        case "size":
-            return whole or _ints(value, 2)
-        case "pad":
-            return whole or _ints(value, 2, 4) or (isinstance(value, str) and value in PAD_WORDS)
-        case "parts":
-            return whole or (_ints(value) and value != [])
-    raise AssertionError(type_)
-
-
-def _ints(value: Value, *lengths: int) -> bool:
-    """Whether a value is a list of integers, of one of some lengths."""
-    if not isinstance(value, list) or (lengths and len(value) not in lengths):
-        return False
-    return all(isinstance(v, int) and not isinstance(v, bool) for v in value)
-
-
-def type_of(value: Value) -> str:
-    """The type that a default gives its parameter."""
-    for kind, cls in (("bool", bool), ("int", int), ("float", float), ("str", str), ("list", list)):
-        if isinstance(value, cls):
-            return kind
-    return "block" if isinstance(value, BlockValue) else ""
-
-
-def describe(value: Value) -> str:
-    """A value in words: `the word 'half'`, `the number 0.5`."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return f"the integer {value}"
-    if isinstance(value, float):
-        return f"the number {value!r}"
-    if isinstance(value, str):
-        return f"the string '{value if len(value) < 40 else value[:37] + '...'}'"
-    if isinstance(value, list):
-        return f"a list of {len(value)}"
-    return "nothing" if value is None else f"the block '{value}'"
-
-
-def _help(env: Env, value: Value, type_: str, tree: Tree) -> str:
-    """How to fix a value of the wrong type."""
-    written = tree.text if isinstance(tree, Scalar) else ""
-    if isinstance(value, str):
-        named = re.fullmatch(r"\$?\{{0,2}\s*(\w+)\s*\}{0,2}", value)
-        if named is not None and named[1] in env.values:
-            return f"`={named[1]}` is the value of '{named[1]}'"
-        if value.lower() in TYPES and type_ in ("int", "float", "bool", "size", "list"):
-            return f"the type of a parameter is written `{TYPES[value.lower()]}`"
-        if type_ == "size" and (both := re.fullmatch(r"(\d+) ?[xX*] ?(\d+)", value)):
-            return f"write [{both[1]}, {both[2]}]"
-        if type_ in ("size", "list", "pad", "parts") and (several := re.fullmatch(r"\((.+,.+)\)", value)):
-            return f"write [{several[1]}]"
-        if type_ == "float" and (share := re.fullmatch(r"(\d{1,3})\s*%", value)):
-            return f"write {int(share[1]) / 100:g}"
-        if type_ in ("int", "float", "size", "parts"):
-            if isinstance(tree, Scalar) and not tree.plain and re.fullmatch(r"-?[0-9.]+", value):
-                return f"write {value} without quotes: a quoted number is a string"
-            if re.fullmatch(r"[\w.]+(,\s*[\w.]+)+", value):
-                return f"several arguments are a list: [{value}]"
-            return _number_help(value)
-        if type_ == "bool" and value.lower() == "none":
-            return "write false"
-        if type_ == "bool" and value.lower() in ("true", "yes", "on", "false", "no", "off", "y", "n"):
-            return f"write {'true' if value.lower() in ('true', 'yes', 'on', 'y') else 'false'}"
-        if type_ == "pad" and value.lower() in PAD_WORDS:
-            return f"write {value.lower()}"
-        if type_ == "pad" and value.lower() in ("same", "same_lower"):
-            return "`half` pads both sides alike (PyTorch), `same_upper` as TensorFlow does"
-        if type_ == "pad":
-            return str(did_you_mean(value, PAD_WORDS, f"the words are {', '.join(PAD_WORDS)}"))
-        if re.fullmatch(r"[^\s]+\s*[-+*/%(<>=].*", value):
-            return f"write `={value}` to compute it"
-    if isinstance(value, float) and type_ in ("int", "size"):
-        if "/" in written and "//" not in written:
-            return "`//` divides integers"
-        literal_ = value.is_integer() and not written.startswith("=")
-        return f"write {int(value)}" if literal_ else "`int(...)`, `round(...)`, `//` give integers"
-    if type_ == "bool" and value in (0, 1):
-        return f"write {'true' if value else 'false'}"
-    if isinstance(value, (int, float)) and type_ == "str":
-        return "quote it to make it a string"
-    return ""
-
-
-def _number_help(value: str) -> str:
-    """The decimal form of what other languages would read as a number."""
-    if re.fullmatch(r"0[xX][0-9a-fA-F]{1,15}", value):
-        return f"write {int(value, 16)}: numbers are decimal"
-    if re.fullmatch(r"0[0-9]{1,15}", value):
-        return f"write {int(value)}: a number has no leading zeros"
-    if re.fullmatch(r"[0-9][0-9_]{1,20}", value):
-        return f"write {int(value.replace('_', ''))}"
-    return f"write `={value}` to compute it" if re.search(r"[-+*/%(]", value) else ""
 
 
 def _block_with_args(env: Env, tree: Map) -> BlockValue:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netspec.diagnostics.errors import Hint, SemanticError, Span, did_you_mean
-from netspec.elaborate.arguments import fill, filled_name
 from netspec.elaborate.context import Context
+from netspec.elaborate.literals import fill, filled_name
 from netspec.elaborate.places import Where
 from netspec.elaborate.symbols import ERROR, DependsOnError, Symbol, SymbolTable, Tensors, place_of
 from netspec.elaborate.unknown import unknown_op

@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import cast
 
 from netspec.diagnostics.errors import SemanticError, did_you_mean, listed
-from netspec.elaborate.arguments import Arguments, Slot, argument, collect, literal
-from netspec.elaborate.blocks import block, network, which_value
+from netspec.elaborate.arguments import Arguments, Slot, argument, collect
+from netspec.elaborate.blocks import block, which_value
 from netspec.elaborate.context import Call, Context
+from netspec.elaborate.literals import literal
+from netspec.elaborate.networks import network
 from netspec.elaborate.parameters import quoted
 from netspec.elaborate.places import Where
 from netspec.elaborate.symbols import ERROR, DependsOnError, Result, Tensors

@@ -10,12 +10,14 @@ from dataclasses import replace
 from netspec import collector
 from netspec.diagnostics import suggest
 from netspec.diagnostics.errors import Reporter, SemanticError, Source, Span, UsageError, did_you_mean
-from netspec.elaborate.arguments import Arguments, argument, literal, type_of
+from netspec.elaborate.arguments import Arguments, argument
 from netspec.elaborate.budget import MAX_NODES, RAISE_LIMITS, WORK_OF_NETWORK, Budget, Enough, OverBudget
 from netspec.elaborate.configuration import Configuration
 from netspec.elaborate.context import Context
 from netspec.elaborate.dead_code import dead_steps
 from netspec.elaborate.interface import input_places, input_values, output_values, written_input
+from netspec.elaborate.literals import literal
+from netspec.elaborate.parameter_types import type_of
 from netspec.elaborate.parameters import lets, parameters, replace_default
 from netspec.elaborate.places import Where
 from netspec.elaborate.state import Elaboration

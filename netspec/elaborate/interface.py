@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 
 from netspec.diagnostics.errors import SemanticError, Span, UsageError
-from netspec.elaborate.arguments import condition, expression, fill, literal
 from netspec.elaborate.configuration import InputSize
 from netspec.elaborate.context import Context
+from netspec.elaborate.literals import condition, expression, fill, literal
 from netspec.elaborate.places import Site, Where, join
 from netspec.elaborate.symbols import ERROR, DependsOnError, Tensors
 from netspec.elaborate.values import Env

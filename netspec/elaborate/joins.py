@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netspec.diagnostics.errors import Hint, SemanticError
-from netspec.elaborate.arguments import condition
 from netspec.elaborate.bindings import TWO_JOINS, define, name_of, name_taken, read_from
 from netspec.elaborate.budget import WORK_OF_STEP
 from netspec.elaborate.context import Context
+from netspec.elaborate.literals import condition
 from netspec.elaborate.loops import each_branch
 from netspec.elaborate.mismatch import advice
 from netspec.elaborate.places import Site, Where

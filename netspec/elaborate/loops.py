@@ -8,10 +8,10 @@ from functools import partial
 from typing import TypeAlias
 
 from netspec.diagnostics.errors import SemanticError, Span
-from netspec.elaborate.arguments import expression, literal
 from netspec.elaborate.bindings import define, name_of, span_of
 from netspec.elaborate.budget import WORK_OF_ITERATION, OverBudget
 from netspec.elaborate.context import Context
+from netspec.elaborate.literals import expression, literal
 from netspec.elaborate.places import LoopWeights, Site, Where, join
 from netspec.elaborate.symbols import AMBIGUOUS, ERROR, Operand, Result, Symbol, SymbolTable, Tensors
 from netspec.elaborate.values import Bound, Env

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from netspec.diagnostics.errors import SemanticError, listed
-from netspec.elaborate.arguments import Arguments, argument, literal, type_of
+from netspec.elaborate.arguments import Arguments, argument
 from netspec.elaborate.budget import WORK_OF_PARAM
+from netspec.elaborate.literals import literal
+from netspec.elaborate.parameter_types import type_of
 from netspec.elaborate.symbols import ERROR, DependsOnError
 from netspec.elaborate.values import BlockValue, Bound, Env
 from netspec.expressions.values import Value

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netspec.diagnostics.errors import SemanticError
-from netspec.elaborate.arguments import condition
 from netspec.elaborate.bindings import define, name_of, read_from, shared
 from netspec.elaborate.budget import WORK_OF_ERROR, WORK_OF_STEP
 from netspec.elaborate.call import call
 from netspec.elaborate.context import Context, Elaborator
 from netspec.elaborate.joins import run_join
+from netspec.elaborate.literals import condition
 from netspec.elaborate.loops import each_step, repeat_step
 from netspec.elaborate.places import Where
 from netspec.elaborate.symbols import ABSENT, ERROR, DependsOnError, Result, Tensors

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from netspec.diagnostics.errors import SemanticError
-from netspec.elaborate.arguments import literal
 from netspec.elaborate.context import Context
+from netspec.elaborate.literals import literal
 from netspec.elaborate.state import Elaboration
 from netspec.elaborate.symbols import DependsOnError
 from netspec.elaborate.values import BlockValue, Env

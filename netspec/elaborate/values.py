@@ -10,14 +10,7 @@ from typing import TypeAlias
 
 from netspec.diagnostics.errors import Hint, SemanticError, Span, did_you_mean, latest
 from netspec.elaborate.state import Elaboration
-from netspec.elaborate.symbols import (
-    Ambiguous,
-    CallFrame,
-    DependsOnError,
-    SymbolTable,
-    Tensors,
-    descend,
-)
+from netspec.elaborate.symbols import Ambiguous, CallFrame, DependsOnError, SymbolTable, Tensors, descend
 from netspec.expressions.lexer import PREFIXES
 from netspec.expressions.values import Opaque, Value
 from netspec.syntax.reader import Document
