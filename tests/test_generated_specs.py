@@ -123,3 +123,24 @@ def test_backends_agree(lines: list[str]) -> None:
     for name, output in graph.outputs.items():
         assert ours[name].shape == theirs[name].shape == (2, *graph.shape(output.ref)[1:]), "\n".join(lines)
         assert np.abs(ours[name] - theirs[name]).max() <= 2e-5 * max(1.0, np.abs(ours[name]).max()), "\n".join(lines)
+
+
+@given(steps(), st.data())
+def test_folding_keeps_what_a_network_computes(lines: list[str], data: st.DataObject) -> None:
+    normed: list[str] = []
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        normed.append(line)
+        if "conv" in line and "repeat" not in following and data.draw(st.booleans()):
+            norms = data.draw(st.integers(1, 2))
+            normed += [f"{' ' * (line.index('conv') - 2)}- batch_norm"] * norms
+    network = compiled(normed)
+    if network is None or memory(network.unfolded.nodes.values()) > 2**26:
+        return
+    folded, arrays = network.after(["fold_batch_norm"]), draw(network.unfolded, 0)
+    made = {key: weight.make(arrays.__getitem__) for key, weight in folded.module.computed.items()}
+    inputs = {"input": np.random.default_rng(0).standard_normal((2, 4, 11, 12), np.float32)}
+    before = get("torch").run(network.unfolded, arrays, inputs).outputs
+    kept = {key: value for key, value in arrays.items() if key in folded.inference.tensors()}
+    after = get("torch").run(folded.inference, kept | made, inputs).outputs
+    for name, value in before.items():
+        assert np.abs(value - after[name]).max() <= 2e-5 * max(1.0, np.abs(value).max()), "\n".join(normed)

@@ -250,7 +250,10 @@ class Graph:
         What leaves a scope was made inside or came in; a block with one input does not name what came in.
         """
         held = holders(nodes)
+        joins = {s.path.rpartition(".")[0] for s in self.scopes.values() if s.kind == "branch"}
         for path in held - self.scopes.keys() - {""}:
+            if path not in nodes and path in joins:
+                continue  # a join of one branch is no node
             if path not in nodes:
                 raise GraphError(f"nodes lie below {path}, which is no scope")
             if (op := lookup(nodes[path].op)) is None or op.arity is not None:  # a join has its branches below it
