@@ -208,12 +208,13 @@ def everything(state: State) -> str:
     "spoil, to",
     [
         (everything, "onnx"),
-        *(
-            pytest.param(*case, marks=pytest.mark.slow)
-            for case in ((drop, "onnx"), (add, "onnx"), (narrow, "onnx"), (everything, "torch"))
-        ),
+        (drop, "onnx"),
+        (add, "onnx"),
+        (narrow, "onnx"),
+        (everything, "torch"),
     ],
 )
+@pytest.mark.slow
 def test_tensors_that_do_not_fit_are_listed_and_nothing_is_written(
     resnet18: nn.Module, spoil: Callable[[State], str], to: str, folder: Path
 ) -> None:

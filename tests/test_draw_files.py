@@ -90,6 +90,7 @@ def test_dot_needs_no_graphviz(googlenet: Graph, monkeypatch: pytest.MonkeyPatch
     assert "netspec-compiler[draw]" in error.value.help
 
 
+@pytest.mark.slow
 def test_nothing_is_printed_by_c_libraries(tmp_path: Path) -> None:
     pytest.importorskip("pygraphviz")
     code = "import netspec; from netspec.draw import draw; draw(netspec.load('squeezenet').graph, 'png')"

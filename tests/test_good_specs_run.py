@@ -40,7 +40,7 @@ def test_backends_agree(path: Path) -> None:
     graph = network.inference
     for seed in sampled((0, 1), 1):
         arrays = draw(graph, seed)
-        for batch in sampled((1, 2, 7), 2):
+        for batch in sampled((2, 1, 7), 1):
             rng = np.random.default_rng(seed)
             inputs = {n.path: rng.standard_normal((batch, *map(int, n.shape[1:])), np.float32) for n in graph.inputs}
             torch_ = get("torch").run(network.graph, arrays, inputs).outputs

@@ -103,6 +103,7 @@ HOOK = """
 """
 
 
+@pytest.mark.slow
 def test_nothing_runs_but_the_file_itself_and_the_hook_sees_what_runs(tmp_path: Path) -> None:
     """At the end the same hook looks at a source that does run what a text holds."""
     texts = sampled(HOSTILE, len(HOSTILE) // 6)

@@ -42,7 +42,7 @@ def test_onnxruntime_gives_what_torch_gives(
     weights = draw(graph, seed=3)
     model = build_model(graph, weights, OnnxOptions())
     named = {key.removeprefix("step."): torch.from_numpy(value) for key, value in weights.items()}
-    for batch in sampled((1, 2, 7), 2):
+    for batch in sampled((2, 1, 7), 1):
         inputs = arrays_of(shapes, batch)
         wanted = reference(*map(torch.from_numpy, inputs.values()), named)
         wanted = list(wanted) if isinstance(wanted, tuple | list) else [wanted]

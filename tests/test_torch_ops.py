@@ -30,7 +30,7 @@ def test_the_source_gives_what_torch_gives(
     graph = one_op(op, attrs, shapes)
     weights = draw(graph, seed=3)
     named = {key.removeprefix("step."): torch.from_numpy(value) for key, value in weights.items()}
-    for batch in sampled((1, 2, 7), 2):
+    for batch in sampled((2, 1, 7), 1):
         inputs = arrays_of(shapes, batch)
         wanted = reference(*map(torch.from_numpy, inputs.values()), named)
         wanted = list(wanted) if isinstance(wanted, tuple | list) else [wanted]

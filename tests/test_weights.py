@@ -245,7 +245,7 @@ def test_lazy_arrays_are_those_of_all_at_once(tmp_path: Path) -> None:
     assert np.array_equal(lazy["a.bias"], whole["a.bias"])
 
 
-@pytest.mark.parametrize("ahead", [0, 1, 100, 2000, 10**9])
+@pytest.mark.parametrize("ahead", [0, 1, 100, 2000, pytest.param(10**9, marks=pytest.mark.slow)])
 def test_arrays_come_in_turn_whatever_is_made_ahead(ahead: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("netspec.weights.lazy.AHEAD", ahead)
     alive: list[int] = []
