@@ -67,30 +67,6 @@ def add(*xs: Tensor) -> OpResult:
 
 
 @join(
-    averaged,
-    "",
-    "average avg",
-    "the mean over height and width is `global_avg_pool`; `mean` joins branches or the values of `from`",
-    (IMAGE,) * 3,
-)
-def mean(*xs: Tensor) -> OpResult:
-    """The mean of values of equal shape."""
-    return _equal("mean", xs)
-
-
-@join(
-    kept,
-    "",
-    "maximum maxout",
-    "a window's largest value is `max_pool`; `max` joins branches or the values of `from`",
-    (IMAGE,) * 3,
-)
-def max_(*xs: Tensor) -> OpResult:
-    """The largest of values of equal shape, elementwise (maxout)."""
-    return _equal("max", xs)
-
-
-@join(
     multiplied,
     "\u00d7",
     "multiply times product prod eltwisemul elementwisemul",
@@ -114,6 +90,30 @@ def mul(*xs: Tensor) -> OpResult:
         )
     shape = (xs[0].shape[0], channels.pop() if channels else 1, *(maps.pop() if maps else xs[0].shape[2:]))
     return OpResult((shape,))
+
+
+@join(
+    averaged,
+    "",
+    "average avg",
+    "the mean over height and width is `global_avg_pool`; `mean` joins branches or the values of `from`",
+    (IMAGE,) * 3,
+)
+def mean(*xs: Tensor) -> OpResult:
+    """The mean of values of equal shape."""
+    return _equal("mean", xs)
+
+
+@join(
+    kept,
+    "",
+    "maximum maxout",
+    "a window's largest value is `max_pool`; `max` joins branches or the values of `from`",
+    (IMAGE,) * 3,
+)
+def max_(*xs: Tensor) -> OpResult:
+    """The largest of values of equal shape, elementwise (maxout)."""
+    return _equal("max", xs)
 
 
 def _equal(name: str, xs: tuple[Tensor, ...]) -> OpResult:

@@ -12,7 +12,7 @@ from netspec.expressions.identifiers import Kind
 from netspec.ops import OPS, Op
 
 LANGUAGE_VERSION = 1
-JOINS = ("concat", "add", "mul", "mean", "max")
+JOINS = tuple(op.name for op in OPS.values() if op.arity is None)
 GROUPS = ("do", "tee")
 PARAM_TYPES = ("int", "float", "bool", "str", "list", "size", "pad", "block")
 RESERVED_VARIANT_KEYS = ("of", "input", "expect", "title", "source", "passes")
