@@ -74,7 +74,7 @@ def _disagree(step: Step, ctx: Context, operands: list[Operand], error: OpError)
     """Reports branches that cannot be joined; what their sizes show is worked out when it is read."""
     state = ctx.state
     shapes = ", ".join(f"{label} is {show(state.shape_of(v))}" for label, v in operands[:6])
-    help_ = Hint(lambda: advice(state.nodes, step.op, operands, ctx.frame, error))
+    help_ = Hint(lambda: advice(state.nodes, operands, ctx.frame, error))
     state.error(ctx.frame, "NS402", f"the branches of '{step.op}' disagree: {shapes}", step.span, help_)
 
 

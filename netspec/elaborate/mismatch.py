@@ -34,7 +34,7 @@ class Side:
         return tuple(int(d) for d in self.shape[2:])
 
 
-def advice(nodes: Mapping[str, Node], op: str, operands: Sequence[Operand], frame: CallFrame, error: OpError) -> str:
+def advice(nodes: Mapping[str, Node], operands: Sequence[Operand], frame: CallFrame, error: OpError) -> str:
     """The help for branches that disagree."""
     if not isinstance(error, Disagreement):
         return str(error.help or error)
@@ -42,20 +42,16 @@ def advice(nodes: Mapping[str, Node], op: str, operands: Sequence[Operand], fram
     if len({len(s.shape) for s in sides}) > 1:
         flat = next(s for s in sides if len(s.shape) == 2 or len(s.shape) == min(len(o.shape) for o in sides))
         return f"{flat.label} is flat and the others are not: `flatten` stands in all of them, or after the join"
-    size = _size_advice(sides, frame) if len({s.size for s in sides}) > 1 and not _gate(op, sides) else ""
-    if op == "concat":
+    gates = error.free == "gates" and len({s.size for s in sides} - {(1, 1)}) <= 1
+    size = _size_advice(sides, frame) if len({s.size for s in sides}) > 1 and not gates else ""
+    if error.free == "channels":
         return size or error.help
     channels = _channel_advice(sides, frame) if len({s.shape[1] for s in sides}) > 1 else ""
-    if op == "mul":
+    if error.free == "gates":
         return "; ".join(filter(None, (size, error.help)))
     if channels and size:
         return _both(sides, frame) or f"the channels differ and so do the sizes: {channels}; {size}"
     return channels or size or error.help
-
-
-def _gate(op: str, sides: Sequence[Side]) -> bool:
-    """Whether the sizes differ as a gate's and its map's may."""
-    return op == "mul" and len({s.size for s in sides} - {(1, 1)}) <= 1
 
 
 def _side(nodes: Mapping[str, Node], label: str, ref: Ref, frame: CallFrame) -> Side:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from netspec.ops.base import OpError, OpResult, Tensor, show
 from netspec.ops.moments import Moments, added, averaged, kept, multiplied, side_by_side
 from netspec.ops.receptive_field import own_cell
 from netspec.ops.registry import Sample, op
 
+Free = Literal["nothing", "channels", "gates"]
+"""In what the shapes of a join's values may differ: their channels, or as a gate does from what it scales."""
+
 
 class Disagreement(OpError):
-    """Branches of shapes that cannot be joined."""
+    """Branches of shapes that cannot be joined; `free` says in what they may differ."""
 
     code = "NS402"
+
+    def __init__(self, message: str, help: str = "", free: Free = "nothing") -> None:
+        super().__init__(message, help)
+        self.free = free
 
 
 ONE = Sample({}, ((6, 4, 4),))
@@ -49,6 +58,7 @@ def concat(*xs: Tensor) -> OpResult:
         raise Disagreement(
             f"'concat' joins values that differ in their channels alone, got {_all(xs)}",
             "give all branches the same height and width (stride, pad)",
+            "channels",
         )
     return OpResult(((first[0], sum(int(x.shape[1]) for x in xs), *first[2:]),))
 
@@ -80,13 +90,14 @@ def mul(*xs: Tensor) -> OpResult:
     if rank < 2:
         raise OpError(f"'mul' expects values with channels or features, got {_all(xs)}")
     if any(len(x.shape) != rank or x.shape[0] != xs[0].shape[0] for x in xs):
-        raise Disagreement(f"'mul' joins values of one rank, got {_all(xs)}")
+        raise Disagreement(f"'mul' joins values of one rank, got {_all(xs)}", free="gates")
     channels = {x.shape[1] for x in xs} - {1}
     maps = {x.shape[2:] for x in xs} - {(1, 1)}
     if len(channels) > 1 or len(maps) > 1:
         raise Disagreement(
             f"'mul' expects equal shapes, 1 x 1 maps or one channel, got {_all(xs)}",
             "a gate has as many channels as what it scales, or one",
+            "gates",
         )
     shape = (xs[0].shape[0], channels.pop() if channels else 1, *(maps.pop() if maps else xs[0].shape[2:]))
     return OpResult((shape,))
