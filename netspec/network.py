@@ -17,7 +17,8 @@ from netspec.elaborate.configuration import InputSize
 from netspec.ir.selection import frozen_nodes
 from netspec.syntax.library import find
 from netspec.syntax.reader import Document, read_document
-from netspec.weights.checkpoints.load import Choices, drawn, weights_of
+from netspec.weights.checkpoints.choices import Choices
+from netspec.weights.checkpoints.load import drawn, weights_of
 from netspec.weights.lazy import Arrays
 
 if TYPE_CHECKING:

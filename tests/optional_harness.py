@@ -141,10 +141,11 @@ def checkpoint_calls() -> Calls:
     import netspec
     from netspec import backend
     from netspec.weights.checkpoints import files, load, safetensors
+    from netspec.weights.checkpoints.choices import Choices
     from netspec.weights.checkpoints.stored import Need
 
     net, need, tensors = netspec.load("net.yaml"), Need(), Path("w.safetensors")
-    read, choices = backend.read_checkpoint, load.Choices()
+    read, choices = backend.read_checkpoint, Choices()
     prefix = "netspec.weights.checkpoints"
     calls: Calls = {
         f"{prefix}.load.load": (lambda: load.load(net, Path("w.pth"), False, choices, read), ["torch"]),

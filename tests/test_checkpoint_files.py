@@ -21,8 +21,9 @@ from netspec.backend import read_checkpoint
 from netspec.diagnostics.errors import DataError, SpecError, UsageError
 from netspec.network import Network
 from netspec.weights.checkpoints.account import Target
+from netspec.weights.checkpoints.choices import Choices
 from netspec.weights.checkpoints.files import states_of
-from netspec.weights.checkpoints.load import Choices, fit
+from netspec.weights.checkpoints.load import fit
 from netspec.weights.checkpoints.stored import Need, State, Stored
 from netspec.weights.initialise import draw
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,8 +14,7 @@ from netspec.cli.output import say
 from netspec.cli.request import Request, warn
 from netspec.diagnostics.errors import UsageError
 from netspec.elaborate.compiled import Compiled
-from netspec.weights.checkpoints.load import Choices, drawn, weights_of
-from netspec.weights.lazy import Arrays
+from netspec.weights.checkpoints.choices import Choices
 
 weight_options = (
     click.option(
@@ -49,6 +48,9 @@ weight_options = (
     ),
 )
 
+
+if TYPE_CHECKING:
+    from netspec.weights.lazy import Arrays
 
 PATTERNS = ("layers", "exclude")
 
@@ -86,6 +88,8 @@ class Weights:
 
     def arrays(self, compiled: Compiled, request: Request, training: bool = False) -> Arrays:
         """The weights; what was chosen is said, warnings are printed; raises DataError, UsageError, SpecError."""
+        from netspec.weights.checkpoints.load import drawn, weights_of
+
         if self.file is None:
             return drawn(compiled, self.seed, training)
         found = weights_of(compiled, Path(self.file), self.seed, training, self.choices, read_checkpoint)

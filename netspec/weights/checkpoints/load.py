@@ -12,6 +12,7 @@ from netspec.elaborate.compiled import Compiled
 from netspec.ir.graph import Graph
 from netspec.ir.selection import keys_of
 from netspec.weights.checkpoints.account import Target
+from netspec.weights.checkpoints.choices import Choices
 from netspec.weights.checkpoints.choose import choose
 from netspec.weights.checkpoints.complaint import complaint
 from netspec.weights.checkpoints.files import states_of
@@ -21,25 +22,6 @@ from netspec.weights.checkpoints.tensorflow import reordered, translated
 from netspec.weights.checkpoints.values import examine, lazily
 from netspec.weights.initialise import lazily as lazily_drawn
 from netspec.weights.lazy import Arrays, computed
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """What of a checkpoint is taken, and how its names are read."""
-
-    layers: Sequence[str] | None = None
-    """The steps whose weights come from the checkpoint; None: all."""
-    exclude: Sequence[str] = ()
-    """The steps whose weights do not."""
-    key: str | None = None
-    """Which of the mappings of the file, or which prefix of its names."""
-    rules: Path | None = None
-    """A file of rules, which come before those of the spec."""
-
-    @property
-    def partial(self) -> bool:
-        """Whether some weights do not come from the checkpoint."""
-        return self.layers is not None or bool(self.exclude)
 
 
 @dataclass(slots=True)
