@@ -63,6 +63,11 @@ def sampled(
     return [found[i] for i in sorted(chosen)]
 
 
+def how_many(quick: int, slow: int, full: int) -> int:
+    """A number of trials: so many in the quick tests, with --slow and with --full-size."""
+    return full if _options["full-size"] else slow if _options["slow"] else quick
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     missing = {"slow": not config.getoption("--slow"), "full": not config.getoption("--full-size")}
     left = [item for item in items if any(out and item.get_closest_marker(mark) for mark, out in missing.items())]

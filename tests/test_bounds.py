@@ -176,7 +176,7 @@ def test_a_guess_of_a_parameter_stays_small(tmp_path: Path, work: list[int]) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sampled(LARGE, 1, slow=60))
+@pytest.mark.parametrize("name", sampled(LARGE, 1, slow=36))
 def test_a_large_spec_is_checked_within_the_bounds(name: str, tmp_path: Path) -> None:
     """2 s and 150 us for each node, and 512 MiB; three times that time on a machine that is slow or has other work."""
     path = tmp_path / "large.yaml"
