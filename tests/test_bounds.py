@@ -12,6 +12,7 @@ from large_specs import LARGE, largest
 
 from netspec.check.check_file import check_file
 from netspec.diagnostics.errors import Diagnostic, Reporter
+from netspec.elaborate.graph_builder import GraphBuilder
 from netspec.elaborate.state import MAX_NODES_AFTER_GUESS, Elaboration
 
 resource = pytest.importorskip("resource")  # which Windows has not
@@ -39,19 +40,19 @@ def checked(path: Path) -> subprocess.CompletedProcess[str]:
 def work(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """What elaboration does: every unit of work and every node, counted up."""
     done = [0, 0]
-    tick, node = Elaboration.tick, Elaboration.node
+    tick, node = Elaboration.tick, GraphBuilder.node
 
     def counted_tick(self: Elaboration, cost: int = 1) -> None:
         done[0] += cost
         assert done[0] < 2_000_000, "the work has no bound"
         tick(self, cost)
 
-    def counted_node(self: Elaboration, *args: object) -> object:
+    def counted_node(self: GraphBuilder, *args: object) -> object:
         done[1] += 1
         return node(self, *args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Elaboration, "tick", counted_tick)
-    monkeypatch.setattr(Elaboration, "node", counted_node)
+    monkeypatch.setattr(GraphBuilder, "node", counted_node)
     return done
 
 

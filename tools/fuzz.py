@@ -114,23 +114,23 @@ def _clip(text: str) -> str:
 def check(path: Path) -> Outcome:
     """Checks a file in this process."""
     from netspec.cli import main as cli
-    from netspec.elaborate.state import Elaboration
+    from netspec.elaborate.graph_builder import GraphBuilder
 
     made = [0]
-    node = Elaboration.node
+    node = GraphBuilder.node
 
     def counted(self: Any, *args: Any, **named: Any) -> Any:
         made[0] += 1
         return node(self, *args, **named)
 
     stderr, sys.stderr = sys.stderr, io.StringIO()
-    Elaboration.node = counted  # type: ignore[method-assign]
+    GraphBuilder.node = counted  # type: ignore[method-assign]
     started, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     try:
         code = cli.run(["check", str(path)])
         said = sys.stderr.getvalue()
     finally:
-        Elaboration.node, sys.stderr = node, stderr  # type: ignore[method-assign]
+        GraphBuilder.node, sys.stderr = node, stderr  # type: ignore[method-assign]
     seconds = time.process_time() - started
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     return Outcome(code, said, seconds, made[0], BASE + grown * 1024)

@@ -135,7 +135,7 @@ def _weights_of(ctx: Context, path: str, at: Span) -> Path:
     if symbol is None:
         error = ctx.symbols.miss(first, did_you_mean(first, ctx.symbols.all()))
         raise SemanticError(error.code, error.message, at, error.help)
-    known = ctx.state.weights_of
+    known = ctx.state.graph.weights_of
     found = f"{symbol.path}.{rest}" if rest else symbol.path
     if found in known:
         return Path(known[found])

@@ -10,6 +10,7 @@ from netspec.elaborate.budget import MAX_NODES, Budget
 from netspec.elaborate.configuration import Configuration, InputSize
 from netspec.elaborate.context import Call, Context
 from netspec.elaborate.document import as_yaml, graph_of, within_limits
+from netspec.elaborate.graph_builder import Offer
 from netspec.elaborate.interface import input_value, size_of
 from netspec.elaborate.places import Where
 from netspec.elaborate.state import Elaboration
@@ -97,7 +98,7 @@ def _build(
     if not value.ok or state.reporter.failed:
         return None
     outputs = {label: Output(ref) for label, ref in zip(value.names or ("output",), value.refs, strict=False)}
-    state.offered.append((value, decl.at.span, frame, ""))
+    state.graph.offered.append(Offer(value, decl.at.span, frame, ""))
     return graph_of(state, decl.name, outputs, decl.doc)
 
 

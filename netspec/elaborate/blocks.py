@@ -9,6 +9,7 @@ from netspec.diagnostics.errors import Frame, SemanticError, Span, listed
 from netspec.elaborate.arguments import Slot, collect
 from netspec.elaborate.budget import MAX_CALLS, WORK_OF_CALL
 from netspec.elaborate.context import Call, Context
+from netspec.elaborate.graph_builder import Offer
 from netspec.elaborate.parameters import lets, parameters, shown
 from netspec.elaborate.places import Site, Where
 from netspec.elaborate.symbols import ERROR, CallFrame, DependsOnError, Symbol, SymbolTable, Tensors
@@ -34,7 +35,7 @@ def block(decl: BlockDecl, call: Call) -> Tensors:
     if all(v is not ERROR for v in values.values()):
         scope_args = shown(values)
         state.tick(sum(weight(v) for v in values.values() if isinstance(v, list)))
-        state.scope(Site(where, frame, step.span, step.doc or decl.doc), "block", decl.name, scope_args)
+        state.graph.scope(Site(where, frame, step.span, step.doc or decl.doc), "block", decl.name, scope_args)
     body = Context(call.ctx.elaborator, frame, values, symbols, where)
     value = run_body(decl, body, running)
     if not arguments.ok:
@@ -69,9 +70,9 @@ def run_body(declared: BlockDecl | Document, ctx: Context, running: Tensors) -> 
 def offer(call: Call, value: Tensors) -> None:
     """Records what leaves a scope by several names, of which some may stay unread."""
     state = call.ctx.state
-    state.leaves(call.where, value)
+    state.graph.leaves(call.where, value)
     if len(value.refs) > 1:
-        state.offered.append((value, call.step.span, call.ctx.frame, call.where.path))
+        state.graph.offered.append(Offer(value, call.step.span, call.ctx.frame, call.where.path))
 
 
 def _inputs(decl: BlockDecl, step: Step, entering: Tensors) -> dict[str, Tensors]:

@@ -81,11 +81,11 @@ def primitive(op: Op, made: Call) -> Tensors:
         message = f"'{op.name}' takes {op.arity} value{'s' * (op.arity != 1)}, got {len(entering.refs)}"
         raise SemanticError("NS401", message, step.span, which_value(entering))
     try:
-        return state.node(op, entering.refs, values, init, made.site)
+        return state.graph.node(op, entering.refs, values, init, made.site)
     except OpError as e:
         at = arguments.given[e.arg].span if e.arg in arguments.given else step.span
         help_ = e.help
-        if "kernel" in values and isinstance(made.args, Seq) and values.get("out") == state.shape_of(entering)[1]:
+        if "kernel" in values and isinstance(made.args, Seq) and values.get("out") == state.graph.shape_of(entering)[1]:
             order = ", ".join(p.name for p in op.params if p.positional)
             help_ = f"what enters is known: the arguments are, in order, {order}"
         state.error(made.ctx.frame, e.code, str(e), at, help_)

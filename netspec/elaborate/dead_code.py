@@ -13,14 +13,14 @@ from netspec.ir.graph import Node, Output
 def dead_steps(state: Elaboration, outputs: Mapping[str, Output]) -> dict[str, Node] | None:
     """The nodes that reach an output; None after reporting the steps that do not."""
     edges = nx.DiGraph()
-    edges.add_nodes_from(state.nodes)
-    edges.add_edges_from((ref.node, n.path) for n in state.nodes.values() for ref in n.inputs)
+    edges.add_nodes_from(state.graph.nodes)
+    edges.add_edges_from((ref.node, n.path) for n in state.graph.nodes.values() for ref in n.inputs)
     live = _above(edges, (o.ref.node for o in outputs.values()), set())
     reached = set(live)
     left_out: set[str] = set()
-    for value, span, frame, path in state.offered:
+    for value, span, frame, path in state.graph.offered:
         unread = _above(edges, (r.node for r in value.refs), reached)
-        weights = [p for p in unread if state.nodes[p].rule.weights]
+        weights = [p for p in unread if state.graph.nodes[p].rule.weights]
         if weights:
             state.reporter.warning(
                 "NS209",
@@ -30,13 +30,13 @@ def dead_steps(state: Elaboration, outputs: Mapping[str, Output]) -> dict[str, N
             )
         left_out |= unread
         reached |= unread
-    dead = [p for p in state.nodes if p not in live and p not in left_out]
+    dead = [p for p in state.graph.nodes if p not in live and p not in left_out]
     ends = [p for p in dead if not any(s not in left_out for s in edges.successors(p))]
     for path in ends:
-        node = state.nodes[path]
+        node = state.graph.nodes[path]
         what = f"the input '{path}'" if node.op == "input" else f"the result of '{path}'"
         state.error(
-            state.traces[path],
+            state.graph.traces[path],
             "NS403",
             f"{what} reaches no output",
             node.span,
@@ -44,7 +44,7 @@ def dead_steps(state: Elaboration, outputs: Mapping[str, Output]) -> dict[str, N
         )
     if dead:
         return None
-    return {path: node for path, node in state.nodes.items() if path in live or node.op == "input"}
+    return {path: node for path, node in state.graph.nodes.items() if path in live or node.op == "input"}
 
 
 def _above(edges: nx.DiGraph, nodes: Iterable[str], known: set[str]) -> set[str]:

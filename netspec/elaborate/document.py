@@ -111,7 +111,7 @@ def graph_of(state: Elaboration, name: str, outputs: Mapping[str, Output], title
     nodes = dead_steps(state, outputs)
     if nodes is None:
         return None
-    return Graph(name, nodes, outputs, live_scopes(state.scopes.values(), nodes), title).check()
+    return Graph(name, nodes, outputs, live_scopes(state.graph.scopes.values(), nodes), title).check()
 
 
 def _outermost(state: Elaboration, doc: Document) -> Env:
@@ -146,7 +146,7 @@ def inputs_of(doc: Document, variant: str | None) -> dict[str, Shape]:
     state = Elaboration(Reporter(), doc.bad)
     env, chain = _outermost(state, doc), _lineage(state, doc, variant)
     found = input_values(written_input(doc, chain), env.seeing(_values(doc, chain, {}, env)), None)
-    return {name: state.nodes[value.refs[0].node].shape for name, value in found.items() if value.ok}
+    return {name: state.graph.nodes[value.refs[0].node].shape for name, value in found.items() if value.ok}
 
 
 def _settled(doc: Document, chain: Sequence[Variant], settings: Mapping[str, object], env: Env) -> list[ParamDecl]:

@@ -91,7 +91,7 @@ def input_value(name: str, tree: Tree | None, env: Env, size: Sequence[int] | No
         attrs = {"shape": (symbol, *shape)} | ({"sample": sample} if sample else {})
         path = Path(join(frame.prefix, name))
         site = Site(Where(path, path), frame, tree.span)
-        return state.node(OPS["input"], (), attrs, {}, site)
+        return state.graph.node(OPS["input"], (), attrs, {}, site)
     except SemanticError as e:
         state.report(frame, e, tree.span)
     except OpError as e:

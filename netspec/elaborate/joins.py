@@ -44,7 +44,7 @@ def run_join(step: Step, ctx: Context, running: Tensors, where: Where, looped: b
         return operands[0][1], children
     refs = tuple(value.refs[0] for _, value in operands)
     try:
-        value = ctx.state.node(OPS[step.op], refs, {}, {}, ctx.site(where, step))
+        value = ctx.state.graph.node(OPS[step.op], refs, {}, {}, ctx.site(where, step))
     except OpError as e:
         _disagree(step, ctx, operands, e)
         return ERROR, children
@@ -73,8 +73,8 @@ def _refuse_numbers(step: Step, ctx: Context) -> None:
 def _disagree(step: Step, ctx: Context, operands: list[Operand], error: OpError) -> None:
     """Reports branches that cannot be joined; what their sizes show is worked out when it is read."""
     state = ctx.state
-    shapes = ", ".join(f"{label} is {show(state.shape_of(v))}" for label, v in operands[:6])
-    help_ = Hint(lambda: advice(state.nodes, operands, ctx.frame, error))
+    shapes = ", ".join(f"{label} is {show(state.graph.shape_of(v))}" for label, v in operands[:6])
+    help_ = Hint(lambda: advice(state.graph.nodes, operands, ctx.frame, error))
     state.error(ctx.frame, "NS402", f"the branches of '{step.op}' disagree: {shapes}", step.span, help_)
 
 
@@ -147,7 +147,7 @@ def _branch_once(branch: Branch, ctx: Context, running: Tensors, where: Where) -
         running = read_from(ctx.env(running), branch.keywords["from"])
     symbols = SymbolTable(ctx.symbols, branch=branch)
     if branch.steps:
-        ctx.state.scope(Site(where, ctx.frame, branch.at.span), "branch")
+        ctx.state.graph.scope(Site(where, ctx.frame, branch.at.span), "branch")
     value = ctx.inside(where, symbols).run(branch.steps, running)
     if branch.broken:
         return ERROR, symbols

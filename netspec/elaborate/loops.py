@@ -11,6 +11,7 @@ from netspec.diagnostics.errors import SemanticError, Span
 from netspec.elaborate.bindings import define, name_of, span_of
 from netspec.elaborate.budget import WORK_OF_ITERATION, OverBudget
 from netspec.elaborate.context import Context
+from netspec.elaborate.graph_builder import Offer
 from netspec.elaborate.literals import expression, literal
 from netspec.elaborate.places import LoopWeights, Site, Where, join
 from netspec.elaborate.symbols import AMBIGUOUS, ERROR, Operand, Result, Symbol, SymbolTable, Tensors
@@ -64,7 +65,7 @@ def each_step(step: Step, ctx: Context, running: Tensors, once: RunStep) -> Tens
     loop = Loop(step, ctx, ctx.symbols, running, partial(once, step))
     whole = loop.finish(loop.run(parallel_iterations(loop)))
     if whole.ok:
-        ctx.state.offered.append((whole, step.span, ctx.frame, ""))
+        ctx.state.graph.offered.append(Offer(whole, step.span, ctx.frame, ""))
     return whole
 
 
@@ -148,11 +149,11 @@ class Loop:
 
     def _open(self, where: Where) -> None:
         """The scope that holds iterations by their numbers."""
-        opened = where.path in self.ctx.state.scopes if self.chained else self.started
+        opened = where.path in self.ctx.state.graph.scopes if self.chained else self.started
         if opened or (isinstance(self.element, Branch) and not self.element.steps):
             return
         doc = self.element.doc if isinstance(self.element, Step) else ""
-        self.ctx.state.scope(Site(where, self.ctx.frame, span_of(self.element), doc), "group")
+        self.ctx.state.graph.scope(Site(where, self.ctx.frame, span_of(self.element), doc), "group")
 
     def _define(self, numbers: Sequence[str], value: Tensors, children: SymbolTable | None) -> None:
         """Defines an iteration, by its name, or by its numbers inside the symbol of the whole loop."""
@@ -293,11 +294,11 @@ def _reserve(loop: Loop, ctx: Context, count: int, span: Span) -> None:
     state, frame = ctx.state, ctx.frame
     if loop.element.broken:
         return
-    if count > state.max_nodes:
-        message = f"a loop of {count:,} iterations, and a network has at most {state.max_nodes:,} nodes"
+    if count > state.budget.max_nodes:
+        message = f"a loop of {count:,} iterations, and a network has at most {state.budget.max_nodes:,} nodes"
         raise OverBudget(message, span, frame)
     if frame.until is None and count > 1:
         more = count * state.forecast.iteration(loop.element, frame.home, ctx.values)
-        if len(state.nodes) + more > state.max_nodes:
-            message = f"this loop makes {more:,} nodes or more, and a network has at most {state.max_nodes:,}"
+        if len(state.graph.nodes) + more > state.budget.max_nodes:
+            message = f"this loop makes {more:,} nodes or more, and a network has at most {state.budget.max_nodes:,}"
             raise OverBudget(message, span, frame)

@@ -48,7 +48,7 @@ def network(doc: Document, call: Call) -> Result:
         entering = fragment.enter(frame.inputs)
     end = until.text if isinstance(until, Scalar) else None
     frame.until = None if end is None else join(where.path, end)
-    state.scope(Site(where, frame, step.span, step.doc or doc.title), "block", doc.name, shown(values))
+    state.graph.scope(Site(where, frame, step.span, step.doc or doc.title), "block", doc.name, shown(values))
     body = Context(call.ctx.elaborator, frame, values, symbols, where)
     with fragment.made():
         value = run_body(doc, body, entering)

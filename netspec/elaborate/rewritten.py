@@ -49,7 +49,7 @@ class Fragment:
     def __init__(self, call: Call, passes: Sequence[Pass]) -> None:
         state = call.ctx.state
         self.call, self.state, self.passes = call, state, passes
-        self.before = len(state.nodes), len(state.scopes), len(state.offered)
+        self.before = len(state.graph.nodes), len(state.graph.scopes), len(state.graph.offered)
         self.entering: dict[Ref, Ref] = {}
         """What enters, by the input that stands in for it."""
 
@@ -67,14 +67,14 @@ class Fragment:
         if not self.entering:
             yield
             return
-        state, owners = self.state, self.state.owners
-        state.fragments += 1
-        state.owners = ChainMap(state.written_owners.setdefault(state.fragments, {}), owners)
+        state, owners = self.state, self.state.graph.owners
+        state.graph.fragments += 1
+        state.graph.owners = ChainMap(state.graph.written_owners.setdefault(state.graph.fragments, {}), owners)
         try:
             yield
         finally:
-            state.owners = owners
-            state.fragments -= 1
+            state.graph.owners = owners
+            state.graph.fragments -= 1
 
     def rewritten(self, result: Result) -> Result:
         """What the network gives after its passes; raises SemanticError for weights that no longer fit others.
@@ -85,13 +85,13 @@ class Fragment:
         if not value.ok or not self.entering:
             return result
         state, (first, scope, offer) = self.state, self.before
-        nodes, scopes = _last(state.nodes, first), _last(state.scopes, scope)
+        nodes, scopes = _last(state.graph.nodes, first), _last(state.graph.scopes, scope)
         self.state.tick(len(nodes))
-        offered = [entry[0] for entry in state.offered[offer:]]
+        offered = [entry.value for entry in state.graph.offered[offer:]]
         values = [value, *offered, *(symbol for table in (symbols,) if table for symbol in _values(table))]
         refs = list(dict.fromkeys(ref for v in values for ref in v.refs if ref.node in nodes))
         outputs = {f"v{i}": Output(ref) for i, ref in enumerate(refs)}
-        sizes = {ref.node: state.nodes[to.node].shapes[to.out] for ref, to in self.entering.items()}
+        sizes = {ref.node: state.graph.nodes[to.node].shapes[to.out] for ref, to in self.entering.items()}
         try:
             graph = Graph("fragment", nodes, outputs, [*self._around(), *scopes.values()])
             graph = rewritten(graph, self.passes, sizes)
@@ -100,7 +100,9 @@ class Fragment:
             return ERROR, None
         self._take(graph, list(nodes), list(scopes))
         moved = {ref: self._outside(output.ref) for ref, output in zip(refs, graph.outputs.values(), strict=True)}
-        state.offered[offer:] = [(_moved(v, moved), *rest) for v, *rest in state.offered[offer:]]  # type: ignore[misc]
+        state.graph.offered[offer:] = [
+            offered._replace(value=_moved(offered.value, moved)) for offered in state.graph.offered[offer:]
+        ]
         for table in (symbols,) if symbols is not None else ():
             _move(table, moved)
         return _moved(value, moved), symbols
@@ -115,22 +117,22 @@ class Fragment:
         """Puts what the passes left in the place of the nodes and scopes that were made."""
         state = self.state
         for path in nodes:
-            del state.nodes[path]
+            del state.graph.nodes[path]
         for path in scopes:
-            del state.scopes[path]
-        params = state.params
+            del state.graph.scopes[path]
+        params = state.graph.params
         for node in graph.nodes.values():
             if Ref(node.path) in self.entering:
                 continue
             if node.rule.weights or node.rule.stats:
-                state.own(node, False, node.span)
-            state.nodes[node.path] = replace(node, inputs=tuple(map(self._outside, node.inputs)))
-        state.params = params  # they were counted when they were made
+                state.graph.own(node, False, node.span)
+            state.graph.nodes[node.path] = replace(node, inputs=tuple(map(self._outside, node.inputs)))
+        state.graph.params = params  # they were counted when they were made
         for s in graph.scopes.values():
             if s.path in scopes:
                 ins = {name: self._outside(ref) for name, ref in s.ins.items()}
                 outs = {name: self._outside(ref) for name, ref in s.outs.items()}
-                state.scopes[s.path] = replace(s, ins=ins, outs=outs)
+                state.graph.scopes[s.path] = replace(s, ins=ins, outs=outs)
 
     def _outside(self, ref: Ref) -> Ref:
         return self.entering.get(ref, ref)

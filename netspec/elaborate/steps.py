@@ -9,6 +9,7 @@ from netspec.elaborate.bindings import define, name_of, read_from, shared
 from netspec.elaborate.budget import WORK_OF_ERROR, WORK_OF_STEP
 from netspec.elaborate.call import call
 from netspec.elaborate.context import Context, Elaborator
+from netspec.elaborate.graph_builder import Offer
 from netspec.elaborate.joins import run_join
 from netspec.elaborate.literals import condition
 from netspec.elaborate.loops import each_step, repeat_step
@@ -70,7 +71,7 @@ def _once(
         return ABSENT, None
     if "when" in step.keywords and not condition(env, step.keywords["when"], "when"):
         if numbered and step.otherwise:
-            state.scope(ctx.site(where, step), "round")
+            state.graph.scope(ctx.site(where, step), "round")
             ctx = ctx.inside(where, ctx.symbols)
         return ctx.run(step.otherwise, running), None
     if reads and "from" in step.keywords:
@@ -85,7 +86,7 @@ def _once(
     if step.op == "tee":
         value, symbols = _group(step, ctx, running, where, "tee")
         if ctx.frame.until is not None:
-            state.offered.append((value, step.span, ctx.frame, where.path))
+            state.graph.offered.append(Offer(value, step.span, ctx.frame, where.path))
         return value, symbols
     if step.op in JOINS:
         return run_join(step, ctx, running, where, numbered)
@@ -94,7 +95,7 @@ def _once(
 
 def _group(step: Step, ctx: Context, running: Tensors, where: Where, kind: str) -> Result:
     """The steps of `do` or `tee`, in a scope of their own."""
-    ctx.state.scope(ctx.site(where, step), kind)
+    ctx.state.graph.scope(ctx.site(where, step), kind)
     inner = ctx.inside(where)
     value = inner.run(step.steps, running)
     return ERROR if step.broken else value, inner.symbols

@@ -87,7 +87,7 @@ class Env:
 
     def tensor(self, path: str, attr: str) -> Value:
         """channels, height, width, features or shape of the value at a path."""
-        shape = self.state.shape_of(self.read(path))
+        shape = self.state.graph.shape_of(self.read(path))
         if attr == "shape":
             return list(shape[1:])
         if attr == "features":
