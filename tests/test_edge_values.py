@@ -150,7 +150,7 @@ def test_windows_of_padding_alone_are_found_as_by_counting() -> None:
         n, k, d, s = rng.randint(1, 8), rng.randint(1, 6), rng.randint(1, 12), rng.randint(1, 9)
         half = (d * (k - 1) + 1) // 2
         before, after = rng.randint(0, half), rng.randint(0, half)
-        if out := length(n, k, s, before, after, d, rng.random() < 0.5):
+        if out := length(n, k, s, (before, after), d, rng.random() < 0.5):
             wanted = any(not any(0 <= i * s - before + j * d < n for j in range(k)) for i in range(out))
             assert only_padding(n, k, s, before, out, d) == wanted, (n, k, d, s, before, after)
             hits += wanted

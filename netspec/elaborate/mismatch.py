@@ -139,7 +139,9 @@ def _padded(side: Side, padded: Sequence[Node]) -> Size | None:
             dilation = attrs.get("dilation", (1, 1))
             pad = _pad([node]) if node in padded else attrs["pad"]
             try:
-                _, size = window(*size, attrs["kernel"], attrs["stride"], pad, dilation, attrs.get("ceil", False))
+                _, size = window(
+                    (size[0], size[1]), attrs["kernel"], attrs["stride"], pad, dilation, attrs.get("ceil", False)
+                )
             except OpError:
                 return None
         elif "stride" in attrs:

@@ -57,7 +57,7 @@ def conv(
     """
     c, h, w = x.image("conv")
     _groups(c, out, groups)
-    pads, (oh, ow) = window(h, w, kernel, stride, pad, dilation)
+    pads, (oh, ow) = window((h, w), kernel, stride, pad, dilation)
     kh, kw = kernel
     weights = {"weight": (out, c // groups, kh, kw)} | ({"bias": (out,)} if bias else {})
     return OpResult(

@@ -38,7 +38,7 @@ def max_pool(
     last window begins inside the input or its left padding (PyTorch and ONNX; Caffe's nets need it). Padding is -inf.
     """
     _, h, w = x.image("max_pool")
-    pads, (oh, ow) = window(h, w, kernel, stride, pad, dilation, ceil)
+    pads, (oh, ow) = window((h, w), kernel, stride, pad, dilation, ceil)
     _limit(pads, kernel, dilation)
     for axis, (n, out) in enumerate(((h, oh), (w, ow))):
         if only_padding(n, kernel[axis], stride[axis], pads[2 * axis], out, dilation[axis]):
@@ -79,7 +79,7 @@ def avg_pool(
     With `ceil` the part of a window outside the padded input never counts.
     """
     _, h, w = x.image("avg_pool")
-    pads, (oh, ow) = window(h, w, kernel, stride, pad, ceil=ceil)
+    pads, (oh, ow) = window((h, w), kernel, stride, pad, ceil=ceil)
     _limit(pads, kernel, (1, 1))
     return OpResult(((*x.shape[:2], oh, ow),), attrs={"pad": pads})
 

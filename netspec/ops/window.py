@@ -46,13 +46,13 @@ def _same(n: int, k: int, s: int, d: int) -> Pair:
     return total // 2, total - total // 2
 
 
-def length(n: int, k: int, s: int, before: int, after: int, d: int = 1, ceil: bool = False) -> int:
+def length(n: int, k: int, s: int, pads: Pair, d: int = 1, ceil: bool = False) -> int:
     """The number of windows along one side; with `ceil` the last begins inside the input or its left padding."""
-    room = n + before + after - d * (k - 1) - 1
+    room = n + sum(pads) - d * (k - 1) - 1
     if room < 0 and not ceil:
         return 0
     out = (room + s - 1) // s + 1 if ceil else room // s + 1
-    return max(0, out - 1 if ceil and (out - 1) * s >= n + before else out)
+    return max(0, out - 1 if ceil and (out - 1) * s >= n + pads[0] else out)
 
 
 def check_area(kernel: Pair, stride: Pair) -> None:
@@ -100,14 +100,15 @@ def floor_sum(count: int, m: int, a: int, b: int) -> int:
 
 
 def window(
-    h: int, w: int, kernel: Pair, stride: Pair, pad: object, dilation: Pair = (1, 1), ceil: bool = False
+    size: Pair, kernel: Pair, stride: Pair, pad: object, dilation: Pair = (1, 1), ceil: bool = False
 ) -> tuple[Pads, Pair]:
-    """The four pads and the output size of a window over H x W; raises OpError."""
-    pads = four(pad, (h, w), kernel, stride, dilation)
+    """The four pads and the output size of a window over a map of H x W; raises OpError."""
+    h, w = size
+    pads = four(pad, size, kernel, stride, dilation)
     check_padded(h, w, pads)
     check_area(kernel, stride)
-    oh = length(h, kernel[0], stride[0], pads[0], pads[1], dilation[0], ceil)
-    ow = length(w, kernel[1], stride[1], pads[2], pads[3], dilation[1], ceil)
+    oh = length(h, kernel[0], stride[0], pads[:2], dilation[0], ceil)
+    ow = length(w, kernel[1], stride[1], pads[2:], dilation[1], ceil)
     if oh < 1 or ow < 1:
         grown = "x".join(str(d * (k - 1) + 1) for k, d in zip(kernel, dilation, strict=True))
         raise OpError(
