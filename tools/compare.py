@@ -246,10 +246,15 @@ def difference(base: bytes, head: bytes, folder: Path) -> list[str]:
     """The lines that change, with - and +."""
     files = [folder / "a", folder / "b"]
     for path, output in zip(files, (base, head), strict=True):
-        path.write_bytes(output)
+        path.write_bytes(b"\n".join(map(in_pieces, output.split(b"\n"))))
     command = ["git", "diff", "--no-index", "--no-color", "--text", "-U0", *map(str, files)]
     text = subprocess.run(command, stdout=subprocess.PIPE).stdout.decode(errors="replace")
     return [line for line in text.split("\n")[4:] if line[:1] in ("-", "+")]
+
+
+def in_pieces(line: bytes) -> bytes:
+    """A long line, such as the data of a page, as several, so that what changes is seen."""
+    return line if len(line) < 2000 else re.sub(rb'(?<=[,{[])(?=["{[])', b"\n", line)
 
 
 def shape(diff: Sequence[str]) -> tuple[str, ...]:
