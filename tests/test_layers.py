@@ -156,3 +156,12 @@ def test_a_folder_says_what_enters_and_what_leaves_it(folder: str) -> None:
     text = ast.get_docstring(ast.parse((ROOT / folder / "__init__.py").read_text(encoding="utf-8"))) or ""
     first = text.partition("\n\n")[0].replace("\n", " ")
     assert re.fullmatch(r".+: in goe?s? .+; out comes? .+\.", first), first
+
+
+def test_the_architecture_page_draws_the_folders_in_this_order() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    drawn = re.findall(r"^  (\w+)(?:/|\.py) ", page[page.index("\nnetspec/\n") : page.index("\nbackends/\n")], re.M)
+    beside = {"optional", "plugins", "collector", "", "__main__"}
+    assert drawn == [part for parts in LAYERS for part in parts if part not in beside]
+    assert all(re.search(rf"^  {name} ", page, re.M) for name in BACKENDS)
+    assert all(f"{name}.py" in page for name in ("optional", "plugins", "collector"))
