@@ -20,9 +20,9 @@ SAID = """(network) => {
   const made = visible(network, indexed(network), state);
   return [
     [...made.visible].map(([path, box]) =>
-      [path, box.kind, [...box.lines, ...box.said], box.ins, box.outs, box.heat ?? null]),
+      [path, box.kind, [...box.lines, ...box.numbers], box.ins, box.outs, network.coloured ? box.value ?? null : null]),
     made.arrows.map((arrow) => [arrow.from, arrow.to, arrow.label, arrow.main, arrow.outof, arrow.into]),
-    dot(made, network, false).text,
+    dot(made, network, false),
   ];
 }"""
 

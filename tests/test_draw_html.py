@@ -113,7 +113,7 @@ def test_it_shows_what_the_svg_shows(scripts: Any, spec: str | Path) -> None:
     for view in sampled(VIEWS, 3) if spec in HARD else VIEWS[1:3]:
         boxes, arrows, text = on_page(scripts, data(draw(graph_of(spec), "html", view)))
         assert (boxes, arrows) == in_picture(graph_of(spec), view)
-        assert len(re.findall(r"^part\d+ \[", text, re.MULTILINE)) == len(boxes)
+        assert len(re.findall(r"^n\d+ \[", text, re.MULTILINE)) == len(boxes)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 from page_harness import ROOT, graph_of, opened, page_of
 
 import netspec
-from netspec.draw import View, difference, draw
+from netspec.draw import View, difference, draw, picture, to_dot
+from netspec.draw.formats.crossings import crossing_pairs, crossings, reduce_crossings
 from netspec.draw.formats.render import render
 
 
@@ -93,3 +95,53 @@ def test_large_networks_open(page: Any, tmp_path: Path, name: str) -> None:
     assert 5 < page.locator("#view .node").count() <= 60
     page.get_by_role("button", name="Open a level").click()
     assert page.locator("#view .node").count() > 5
+
+
+CELLS = """\
+netspec: 1
+name: cells
+input: [8, 16, 16]
+blocks:
+  cell:
+    inputs: [cur, prev]
+    body:
+      - {a = conv: [8, 1], from: cur}
+      - {b = conv: [8, 1], from: prev}
+      - {c = conv: [8, 1], from: cur}
+      - {d = conv: [8, 1], from: prev}
+      - {e = add: [a, b]}
+      - {f = mul: [c, d]}
+      - {g = max: [e, f]}
+body:
+  - stem = conv: [8, 1]
+  - {one = cell: , from: [stem, input]}
+  - {other = do: [conv: [8, 1], conv: [8, 1]], from: stem}
+  - {two = cell: , from: [one, other]}
+  - {three = cell: , from: [two, one]}
+"""
+
+
+@pytest.mark.parametrize("name", ["nasnet_a_mobile", "cells"])
+def test_arrows_cross_at_first_as_little_as_in_the_svg(page: Any, tmp_path: Path, name: str) -> None:
+    (tmp_path / "cells.yaml").write_text(CELLS, encoding="utf-8")
+    spec = tmp_path / "cells.yaml" if name == "cells" else name
+    view = View(depth=1, expand=("one",)) if name == "cells" else View()
+    drawn = picture(graph_of(spec), view)
+    assert crossings(to_dot(drawn)) > 0, "in source order they cross"
+    assert crossings(reduce_crossings(drawn)) == 0
+    opened(page, spec, tmp_path, view=view)
+
+    def crossing() -> int:
+        found = page.eval_on_selector_all("#view .edge path", "all => all.map(e => e.getAttribute('d'))")
+        assert len(found) == len(drawn.arrows)
+        numbers = [[float(n) / 72 for n in re.findall(r"-?[\d.]+", path)] for path in found]
+        return crossing_pairs([list(zip(n[::2], n[1::2], strict=True)) for n in numbers])
+
+    assert crossing() == 0
+    if name == "cells":  # titles of frames are found in this layout too
+        page.locator("#view .title text").first.dblclick()
+        assert page.locator("#view .title").count() == 0
+    else:
+        page.get_by_role("button", name="Open a level").click()
+    page.get_by_role("button", name="As at first").click()
+    assert crossing() == 0

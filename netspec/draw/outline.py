@@ -17,7 +17,7 @@ from netspec.ops.base import show
 
 
 class Outline:
-    """The scopes of a graph with their texts, which pictures and pages choose among."""
+    """The scopes of a graph with their texts, each made once, which pictures and pages choose among."""
 
     def __init__(self, graph: Graph, view: View) -> None:
         self.graph, self.view = elide_concats(graph) if view.direct else graph, view
@@ -27,10 +27,16 @@ class Outline:
         self.scopes = {region.path: region.scope for region in walk(self.root)}
         self.annotations, self.signatures = Annotations(self.graph, view), Signatures()
         self.names = "names" in view.show
+        self._groups: dict[str, list[Group]] = {}
+        self._boxes: dict[tuple[str, int], Box] = {}
+        self._tooltips: dict[str, str] = {}
 
-    def groups(self, region: Region) -> Iterator[Group]:
+    def groups(self, region: Region) -> list[Group]:
         """What stands in a region: layers with what follows them, and scopes with their repeats."""
-        return grouped(self.graph, region, self.signatures, self.selection, self.view.unfold)
+        if region.path not in self._groups:
+            made = grouped(self.graph, region, self.signatures, self.selection, self.view.unfold)
+            self._groups[region.path] = list(made)
+        return self._groups[region.path]
 
     def shape(self, ref: Ref) -> str:
         """What an arrow says of a value."""
@@ -38,6 +44,30 @@ class Outline:
 
     def layer(self, nodes: Sequence[Node], region: Region) -> Box:
         """A node, or a layer with what follows it."""
+        key = nodes[0].path, 0
+        if key not in self._boxes:
+            self._boxes[key] = self._layer(nodes, region)
+        return self._boxes[key]
+
+    def collapsed(self, run: Sequence[Region], parent: Region) -> Box:
+        """A scope with its repeats as one box: a layer with what follows it, or its name and what it repeats."""
+        key = run[0].path, len(run)
+        if key not in self._boxes:
+            self._boxes[key] = self._collapsed(run, parent)
+        return self._boxes[key]
+
+    def expanded(self, run: Sequence[Region], parent: Region) -> Frame:
+        """A scope with its repeats as a frame around the first, empty."""
+        first, last = run[0], run[-1].path if len(run) > 1 else ""
+        title = scope_title(first, parent, last, self.names) + times(run)
+        return Frame(first.path, title, first.scope.kind, self._tooltip(first), line_of(first.scope.span), len(run))
+
+    def _tooltip(self, region: Region) -> str:
+        if region.path not in self._tooltips:
+            self._tooltips[region.path] = describe(region)
+        return self._tooltips[region.path]
+
+    def _layer(self, nodes: Sequence[Node], region: Region) -> Box:
         first, last = nodes[0], nodes[-1]
         lead = next((n for n in nodes if kind_of(n) in ("weights", "pool")), first)
         ops = " ".join(dict.fromkeys(n.op for n in nodes))
@@ -51,8 +81,7 @@ class Outline:
             nodes=tuple(n.path for n in nodes),
         )
 
-    def collapsed(self, run: Sequence[Region], parent: Region) -> Box:
-        """A scope with its repeats as one box: a layer with what follows it, or its name and what it repeats."""
+    def _collapsed(self, run: Sequence[Region], parent: Region) -> Box:
         region = run[0]
         nodes = list(region.nodes())
         kind, lines = collapsed_lines(self.graph, run, parent, self.names)
@@ -61,7 +90,7 @@ class Outline:
             region.path,
             kind,
             (*lines, *self.annotations.shared(nodes, (region.path, *region.inner)[-1])),
-            tooltip=describe(region),
+            tooltip=self._tooltip(region),
             doc=region.scope.doc,
             source=line_of(region.scope.span),
             nodes=tuple(n.path for n in nodes),
@@ -69,12 +98,6 @@ class Outline:
             ins=ins,
             outs=outs,
         )
-
-    def expanded(self, run: Sequence[Region], parent: Region) -> Frame:
-        """A scope with its repeats as a frame around the first, empty."""
-        first, last = run[0], run[-1].path if len(run) > 1 else ""
-        title = scope_title(first, parent, last, self.names) + times(run)
-        return Frame(first.path, title, first.scope.kind, describe(first), line_of(first.scope.span), len(run))
 
     def outputs(self) -> Iterator[tuple[str, Box]]:
         """The outputs by name, each as a box."""

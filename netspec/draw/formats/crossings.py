@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain, combinations, pairwise, permutations, product
 from operator import mul
@@ -31,22 +31,26 @@ def reduce_crossings(drawn: Picture) -> str:
     Raises MissingError without Graphviz, UsageError where it would take minutes.
     """
     passed, rows = lengths(drawn)
-    if passed > TANGLED * rows:
-        if passed > TOO_LONG:
-            raise UsageError(
-                f"a layout of {len(drawn.arrows):,} arrows past so many boxes takes too long",
-                "close more, with --depth or --collapse; or write it with -f dot",
-            )
-        return to_dot(drawn, Arrangement(rough=True))
+    rough = passed > TANGLED * rows
+    if rough and passed > TOO_LONG:
+        raise UsageError(
+            f"a layout of {len(drawn.arrows):,} arrows past so many boxes takes too long",
+            "close more, with --depth or --collapse; or write it with -f dot",
+        )
+    return to_dot(drawn, Arrangement(rough=True) if rough else fewest_crossings(drawn))
+
+
+def fewest_crossings(drawn: Picture) -> Arrangement:
+    """The arrangement of a small picture with the fewest crossings that were found; raises MissingError."""
     best = Arrangement()
     boxes = list(drawn.root.boxes())
     # A tree cannot cross; of a page, every arrangement is laid out in some milliseconds.
     if len(drawn.arrows) < len(boxes) or len(boxes) > MOST_BOXES or len(drawn.arrows) > MOST_ARROWS:
-        return to_dot(drawn)
+        return best
     planar, _ = nx.check_planarity(nx.Graph([(a.source, a.target) for a in drawn.arrows]))
     aim, fewest = 0 if planar else 1, crossings(to_dot(drawn))
     if fewest > MOST_CROSSINGS:
-        return to_dot(drawn)
+        return best
     turns = chain.from_iterable([box.path for box in boxes if box.ins] for _ in range(2))
     for path in turns:
         if fewest <= aim:
@@ -59,7 +63,7 @@ def reduce_crossings(drawn: Picture) -> str:
             break
         if (count := crossings(to_dot(drawn, arrangement))) < fewest:
             best, fewest = arrangement, count
-    return to_dot(drawn, best)
+    return best
 
 
 def lengths(drawn: Picture) -> tuple[int, int]:
@@ -89,7 +93,12 @@ def crossings(dot: str) -> int:
         if words[0] == "edge" and words[-2] != "invis":
             numbers = [float(word) for word in words[4 : 4 + 2 * int(words[3])]]
             lines.append(list(zip(numbers[::2], numbers[1::2], strict=True)))
-    return sum(_cross(a, b) for a, b in combinations([_flat(line) for line in lines], 2))
+    return crossing_pairs(lines)
+
+
+def crossing_pairs(curves: Iterable[list[Point]]) -> int:
+    """How many pairs of chains of Bezier curves cross; the points are in inches."""
+    return sum(_cross(a, b) for a, b in combinations(map(_flat, curves), 2))
 
 
 def _flat(points: list[Point], steps: int = 6) -> list[Point]:

@@ -32,9 +32,22 @@ class Arrangement:
     """Straight arrows, placed in seconds where each passes many others."""
 
 
-def to_dot(drawn: Picture, arrangement: Arrangement = Arrangement()) -> str:
-    """The picture as DOT, from top to bottom."""
-    return _Writer(drawn, arrangement).text()
+# What all boxes, arrows, frames and their titles look like; a page writes them too.
+BOXES = (
+    f'shape=box, style="filled,rounded", fontname={dot_string(FONT)}, fontsize=11, height=0.26, '
+    'margin="0.1,0.025", penwidth=1.1'
+)
+ARROWS = f'fontname={dot_string(FONT)}, fontsize=10, fontcolor="#5f6368", color="#5f6368", arrowsize=0.6'
+SHAPES = {"join": ", shape=ellipse, style=filled", "block": ", style=filled, peripheries=2"}
+# The papers' figures draw no frames around branches.
+FRAME_LOOKS = [f'peripheries=1; style="filled,rounded"; color="#bdc1c6"; fillcolor="{fill}"' for fill in FRAMES]
+BRANCH_LOOK = "peripheries=0"
+TITLES = 'class=title, shape=plaintext, style="", margin="0.02,0", width=0'
+
+
+def to_dot(drawn: Picture, arrangement: Arrangement = Arrangement(), for_page: bool = False) -> str:
+    """The picture as DOT, from top to bottom; a page has its title and what the tooltips say elsewhere."""
+    return (_PageWriter if for_page else _Writer)(drawn, arrangement).text()
 
 
 class _Writer:
@@ -53,13 +66,25 @@ class _Writer:
         self.padding = {} if self.free else _padding(drawn)
         self.random = Random(arrangement.seed)
 
-    def text(self) -> str:
-        """All of it."""
+    def title(self) -> str:
+        """The label of the whole."""
         title = dot_string(*wrap(self.drawn.title, 60))
         if self.drawn.legend:
             small = "<BR/>".join(map(dot_cell, wrap(self.drawn.legend, 76)))
             large = "<BR/>".join(map(dot_cell, wrap(self.drawn.title, 60)))
             title = f'<{large}<BR/><FONT POINT-SIZE="4"> </FONT><BR/><FONT POINT-SIZE="11">{small}</FONT>>'
+        return f" fontname={dot_string(FONT)}; fontsize=14; labelloc=t; label={title};"
+
+    def tooltip(self, text: str) -> str:
+        """The attribute of a tooltip."""
+        return f"tooltip={dot_string(text)}"
+
+    def title_id(self, frame: Frame) -> str:
+        """The attribute by which the title of a frame is found."""
+        return ""
+
+    def text(self) -> str:
+        """All of it."""
         # An arrow with a label has a row for it.
         gap = 0.08 if any(arrow.label for arrow in self.drawn.arrows) else 0.25
         order = "" if self.free else " ordering=out;"
@@ -68,10 +93,9 @@ class _Writer:
         self.lines += [
             "digraph netspec {",
             f"  rankdir=TB; ranksep={gap}; nodesep=0.22; pad=0.1; compound=true;{order}",
-            f"  bgcolor=transparent; fontname={dot_string(FONT)}; fontsize=14; labelloc=t; label={title};",
-            f'  node [shape=box, style="filled,rounded", fontname={dot_string(FONT)}, fontsize=11, height=0.26, '
-            'margin="0.1,0.025", penwidth=1.1];',
-            f'  edge [fontname={dot_string(FONT)}, fontsize=10, fontcolor="#5f6368", color="#5f6368", arrowsize=0.6];',
+            f"  bgcolor=transparent;{self.title()}",
+            f"  node [{BOXES}];",
+            f"  edge [{ARROWS}];",
         ]
         self.frame(self.drawn.root, 1)
         arrows = [self.arrow(arrow) for arrow in self.drawn.arrows]
@@ -88,7 +112,7 @@ class _Writer:
         for item in items:
             if isinstance(item, Box):
                 self.ids[item.path] = f"n{len(self.ids)}"
-                look = _look(self.boxes[item.path])
+                look = self.look(self.boxes[item.path])
                 self.lines.append(f"{pad}{self.ids[item.path]} [{look}, id={dot_string(item.path)}];")
             elif self.free and _plain(item):
                 self.frame(item, level)
@@ -102,20 +126,18 @@ class _Writer:
         """
         pad, number = "  " * (level + 1), len(self.lines)
         self.lines.append(f"{pad[2:]}subgraph cluster_{number} {{")
-        # The papers' figures draw no frames around branches. Nothing enters a whole network: its title is above it.
-        look = f'peripheries=1; style="filled,rounded"; color="#bdc1c6"; fillcolor="{FRAMES[level % 2]}"'
-        look = "peripheries=0" if _plain(frame) else look
+        look = BRANCH_LOOK if _plain(frame) else FRAME_LOOKS[level % 2]
+        # Nothing enters a whole network: its title is above it.
         above = wrap(frame.title, 40) if frame.kind == "network" else []
         self.lines.append(
-            f"{pad}label={dot_string(*above)}; tooltip={dot_string(frame.tooltip)}; "
+            f"{pad}label={dot_string(*above)}; {self.tooltip(frame.tooltip)}; "
             f"id={dot_string('scope ' + frame.path)}; margin=6; {look};"
         )
         self.frame(frame, level + 1)
         first = next(frame.boxes(), None)
         if first and not above and not _plain(frame):
             said = dot_string(*title_lines(frame.title), left=True)
-            look = 'class=title, shape=plaintext, style="", margin="0.02,0", width=0'
-            self.lines.append(f"{pad}t{number} [{look}, label={said}];")
+            self.lines.append(f"{pad}t{number} [{self.title_id(frame)}{TITLES}, label={said}];")
             self.lines.append(f"{pad}{self.ids[first.path]} -> t{number} [style=invis, minlen=0];")
         end, missing = self.padding.get(frame.path, ("", 0))
         upper = self.ids.get(end, "")
@@ -144,7 +166,35 @@ class _Writer:
         tail = f":o{source.outs.index(arrow.outof)}:s" if arrow.outof in source.outs else ""
         head = f":i{target.ins.index(arrow.into)}:n" if arrow.into in target.ins else ""
         ends = f"{self.ids[arrow.source]}{tail} -> {self.ids[arrow.target]}{head}"
-        return f"{hidden}  {ends} [{label}, tooltip={dot_string(tip)}{side}];"
+        return f"{hidden}  {ends} [{label}, {self.tooltip(tip)}{side}];"
+
+    def look(self, box: Box) -> str:
+        """The attributes of a box: shape by its kind, colour by its kind, its mark or its intensity."""
+        fill, border = MARKS[box.mark] if box.mark else COLORS[box.kind]
+        if box.intensity is not None:
+            fill = shade(box.intensity)
+        lines = (*box.lines, *box.facts)
+        if box.ins or box.outs:
+            label = with_ports(box, "<BR/>".join(map(dot_cell, lines)), fill, border)
+            return f'label=<{label}>, shape=plain, style="", {self.tooltip(box.tooltip)}'
+        shape = SHAPES.get(box.kind, "")
+        return f'label={dot_string(*lines)}, {self.tooltip(box.tooltip)}, fillcolor="{fill}", color="{border}"{shape}'
+
+
+class _PageWriter(_Writer):
+    """A picture for a page, which finds the titles of frames to open and close them."""
+
+    def title(self) -> str:
+        """None: it stands at the top of the page."""
+        return ""
+
+    def tooltip(self, text: str) -> str:
+        """None: the page explains what is chosen."""
+        return 'tooltip=""'
+
+    def title_id(self, frame: Frame) -> str:
+        """The attribute by which the title of a frame is found."""
+        return f"id={dot_string('title ' + frame.path)}, "
 
 
 def _straight(drawn: Picture) -> set[Arrow]:
@@ -197,23 +247,7 @@ def _padding(drawn: Picture) -> dict[str, tuple[str, int]]:
     return found
 
 
-def _look(box: Box) -> str:
-    """The attributes of a box: shape by its kind, colour by its kind, its mark or its intensity."""
-    fill, border = MARKS[box.mark] if box.mark else COLORS[box.kind]
-    if box.intensity is not None:
-        fill = shade(box.intensity)
-    tip = f"tooltip={dot_string(box.tooltip)}"
-    if box.ins or box.outs:
-        return f'label=<{_ported(box, fill, border)}>, shape=plain, style="", {tip}'
-    shape = ""
-    if box.kind == "join":
-        shape = ", shape=ellipse, style=filled"
-    elif box.kind == "block":
-        shape = ", style=filled, peripheries=2"
-    return f'label={dot_string(*box.lines, *box.facts)}, {tip}, fillcolor="{fill}", color="{border}"{shape}'
-
-
-def _ported(box: Box, fill: str, border: str) -> str:
+def with_ports(box: Box, text: str, fill: str, border: str) -> str:
     """A box as a table: the names of what enters it above, of what leaves it below."""
     width = math.lcm(len(box.ins) or 1, len(box.outs) or 1)
 
@@ -225,8 +259,7 @@ def _ported(box: Box, fill: str, border: str) -> str:
         )
         return f"<TR>{cells}</TR>" if names else ""
 
-    said = "<BR/>".join(map(dot_cell, (*box.lines, *box.facts)))
-    body = f'<TR><TD COLSPAN="{width}" BORDER="0">{said}</TD></TR>'
+    body = f'<TR><TD COLSPAN="{width}" BORDER="0">{text}</TD></TR>'
     return (
         f'<TABLE BORDER="1" CELLBORDER="1" CELLSPACING="2" CELLPADDING="2" COLOR="{border}" BGCOLOR="{fill}">'
         f"{row(box.ins, 'i')}{body}{row(box.outs, 'o')}</TABLE>"

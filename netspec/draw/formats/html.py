@@ -5,16 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from importlib.resources import files
-from typing import Any
 
 from netspec.analysis.cost import memory, totals
 from netspec.analysis.receptive_field import receptive_fields
-from netspec.diagnostics.errors import Span, UsageError
-from netspec.draw.annotations import QUANTITIES, notes
-from netspec.draw.colors import COLORS, FRAMES, SHADES, dark_css
-from netspec.draw.formats.crossings import TANGLED, TOO_LONG
-from netspec.draw.formats.dot import FONT, MANY_BOXES, to_dot
-from netspec.draw.formats.quoting import script_json, xml_text
+from netspec.diagnostics.errors import MissingError, Span, UsageError
+from netspec.draw.annotations import QUANTITIES
+from netspec.draw.arrows import serving
+from netspec.draw.colors import COLORS, SHADES, dark_css
+from netspec.draw.formats.crossings import TANGLED, TOO_LONG, fewest_crossings
+from netspec.draw.formats.dot import (
+    ARROWS,
+    BOXES,
+    BRANCH_LOOK,
+    FRAME_LOOKS,
+    MANY_BOXES,
+    SHAPES,
+    TITLES,
+    Arrangement,
+    to_dot,
+    with_ports,
+)
+from netspec.draw.formats.quoting import dot_cell, script_json, xml_text
 from netspec.draw.labels import op_text
 from netspec.draw.model import Box, Picture, View
 from netspec.draw.outline import Outline, line_of
@@ -41,22 +52,18 @@ def picture_to_html(drawn: Picture) -> str:
         raise UsageError(
             f"a page lays out {MOST_BOXES:,} boxes at most; here are {len(boxes):,}", "draw it as svg, or less deep"
         )
-    nothing: dict[str, Any] = {"items": [], "edges": [], "outputs": [], "open": [], "args": {}, "most": MOST_BOXES}
-    facts = {"shown": drawn.legend}
-    return _page(
-        drawn.title,
-        {
-            **nothing,
-            "title": drawn.title,
-            "dot": to_dot(drawn),
-            "boxes": boxes,
-            "arrows": len(drawn.arrows),
-            "facts": facts,
-        },
-    )
+    content: dict[str, object] = {
+        "title": drawn.title,
+        "dot": to_dot(drawn, for_page=True),
+        "boxes": boxes,
+        "arrows": len(drawn.arrows),
+        "facts": {"shown": drawn.legend},
+        **{"items": [], "edges": [], "outputs": [], "open": [], "args": {}, "most": MOST_BOXES},
+    }
+    return _page(drawn.title, content)
 
 
-def _page(title: str, content: dict[str, Any]) -> str:
+def _page(title: str, content: dict[str, object]) -> str:
     assets = files("netspec.draw.formats") / "assets"
     names = ("page.css", "visible.js", "dot.js", "page.js", "viz-global.js")
     css, visible, dot, script, viz = ((assets / name).read_text(encoding="utf-8") for name in names)
@@ -66,6 +73,24 @@ def _page(title: str, content: dict[str, Any]) -> str:
 
 # More would take the browser minutes: the 4,212 of ResNet-1202 take it half of one.
 MOST_BOXES = 5000
+# Boxes in more repeats than so, one in another, say no numbers: there is one text for each choice of those drawn once.
+MOST_NESTED = 8
+# What takes the places of the colour and the numbers in a table: no text of a spec holds a control character.
+FILL, NUMBERS = "\x01", "\x02"
+# What dot.js writes as dot.py does.
+LOOKS = {
+    "node": BOXES,
+    "edge": ARROWS,
+    "shapes": SHAPES,
+    "colors": COLORS,
+    "shades": SHADES,
+    "frames": FRAME_LOOKS,
+    "branch": BRANCH_LOOK,
+    "titles": TITLES,
+    "most": MOST_BOXES,
+    "many": MANY_BOXES,
+    "tangled": (TANGLED, TOO_LONG),
+}
 
 PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -102,6 +127,24 @@ script-src 'unsafe-inline' 'wasm-unsafe-eval'; worker-src blob:; img-src data:">
 """
 
 
+def said(box: Box) -> dict[str, object]:
+    """What a box says, and as a table with the names of what enters and leaves it, where there are any."""
+    found: dict[str, object] = {"kind": box.kind, "lines": box.lines}
+    if box.ins or box.outs:
+        text = "<BR/>".join(map(dot_cell, box.lines)) + NUMBERS
+        found |= {"ins": box.ins, "outs": box.outs, "table": with_ports(box, text, FILL, COLORS[box.kind][1])}
+    return found
+
+
+def without_crossings(drawn: Picture) -> str:
+    """The layout of a picture whose arrows cross in source order; empty for another, and without Graphviz."""
+    try:
+        arrangement = fewest_crossings(drawn)
+    except MissingError:
+        return ""
+    return "" if arrangement == Arrangement() else to_dot(drawn, arrangement, for_page=True)
+
+
 class _Page:
     """The data of a page: a tree of boxes and scopes, edges between nodes, and the texts of the specs."""
 
@@ -110,53 +153,33 @@ class _Page:
         self.outline, self.view = Outline(graph, view), view
         self.graph, self.annotations = self.outline.graph, self.outline.annotations
         self.fields, self.refs = receptive_fields(self.graph), dict[Ref, int]()
-        self.sources = dict[str, int]()
-        self.texts: list[dict[str, Any]] = []
-        self.ids = {path: number for number, path in enumerate(self.graph.nodes)}
+        self.sources = dict[str, tuple[int, list[str]]]()
+        self.paths = list(self.graph.nodes)
+        self.ids = {path: number for number, path in enumerate(self.paths)}
 
-    def data(self) -> dict[str, Any]:
+    def data(self) -> dict[str, object]:
         """Everything that the script of the page reads."""
         first = picture_of(self.outline)
-        items = self.items(self.outline.root)
-        edges = [
-            (self.ids[ref.node], self.ids[node.path], self.outline.shape(ref), self.number(ref), index, ref.out)
-            for node in self.graph.nodes.values()
-            for index, ref in enumerate(node.inputs)
-        ]
-        outputs = [
-            {
-                "name": name,
-                "node": o.ref.node,
-                "id": self.ids[o.ref.node],
-                "shape": show(self.graph.shape(o.ref)),
-                "label": self.outline.shape(o.ref),
-                "ref": self.number(o.ref),
-                "training": o.training_only,
-                "weight": o.loss_weight,
-            }
-            for name, o in self.graph.outputs.items()
-        ]
+        serves = serving(self.graph)
         return {
+            **LOOKS,
             "title": self.graph.title or self.graph.name,
-            "items": items,
-            "edges": edges,
-            "outputs": outputs,
+            "items": self.items(self.outline.root, ()),
+            "edges": [
+                (self.ids[ref.node], self.ids[node.path], self.outline.shape(ref), self.number(ref), index, ref.out)
+                for node in self.graph.nodes.values()
+                for index, ref in enumerate(node.inputs)
+            ],
+            "outputs": [self.output(name, box) for name, box in self.outline.outputs()],
+            "training": [number for path, number in self.ids.items() if path not in serves],
             "open": sorted({frame.path for frame in first.root.frames()}),
-            "texts": self.texts,
-            "colors": COLORS,
-            "font": FONT,
-            "frames": FRAMES,
-            "heat": SHADES,
-            "heated": self.view.heat,
+            "first": without_crossings(first),
+            "texts": [lines for _, lines in self.sources.values()],
+            "coloured": self.view.heat is not None,
             "facts": self.facts(),
             "args": self.args(),
-            "show": sorted(self.view.show),
             "direct": self.view.direct,
             "unfold": self.view.unfold,
-            "most": MOST_BOXES,
-            "many": MANY_BOXES,
-            "tangled": (TANGLED, TOO_LONG),
-            "widest": self.annotations.widest,
         }
 
     def facts(self) -> dict[str, str]:
@@ -178,44 +201,85 @@ class _Page:
         alone = self.graph.scopes.get("")
         return {name: str(value) for name, value in alone.args.items()} if alone else {}
 
-    def items(self, region: Region) -> list[dict[str, Any]]:
-        """What stands in a region; repeats stand one after the other, the first with what it says for all."""
-        found = []
+    def items(self, region: Region, around: tuple[Sequence[Region], ...]) -> list[dict[str, object]]:
+        """What stands in a region; repeats stand one after the other, the first with what it says for all.
+
+        `around` are the repeats in whose first iterations the region lies, the outermost first.
+        """
+        found: list[dict[str, object]] = []
         for group in self.outline.groups(region):
             if isinstance(group, Layer):
-                found.append(self.layer(self.outline.layer(group.nodes, region), group.nodes))
+                found.append(self.layer(self.outline.layer(group.nodes, region), group.nodes, around))
                 continue
             run = group.regions
             for index, scope in enumerate(run):
-                found.append(self.scope(scope, region))
+                item = self.scope(scope, region, around if index or len(run) == 1 else (*around, run))
                 if len(run) > 1:
-                    found[-1]["run"] = [index, run[0].path]
-            if len(run) > 1:
-                entering = [self.number(ref) for ref in run[0].inputs]
-                found[-len(run)]["repeat"] = {**self.forms(run, region), "enter": entering}
+                    item["run"] = [index, run[0].path]
+                if len(run) > 1 and index == 0:
+                    entering = [self.number(ref) for ref in run[0].inputs]
+                    item["repeat"] = {**self.forms(run, region), "enter": entering}
+                found.append(item)
         return found
 
-    def forms(self, run: Sequence[Region], parent: Region) -> dict[str, Any]:
+    def forms(self, run: Sequence[Region], parent: Region) -> dict[str, object]:
         """What a scope with its repeats says where it is collapsed, and its title where it is expanded."""
-        box = self.outline.collapsed(run, parent)
-        title = self.outline.expanded(run, parent).title
-        return {"kind": box.kind, "lines": box.lines, "ins": box.ins, "outs": box.outs, "title": title}
+        box, frame = self.outline.collapsed(run, parent), self.outline.expanded(run, parent)
+        return {**said(box), "title": frame.title}
+
+    def annotated(self, nodes: Sequence[Node], doc: str, around: Sequence[Sequence[Region]]) -> dict[str, object]:
+        """The numbers that a box is to say, and what it is coloured by, for every choice of repeats drawn once.
+
+        The choice is a number, whose lowest bit is set where the outermost repeat around the box is drawn once.
+        """
+        if not (self.view.show - {"names", "shapes"} or self.view.heat) or len(around) > MOST_NESTED:
+            return {}
+        found = []
+        for choice in range(1 << len(around)):
+            once = [run for bit, run in enumerate(around) if choice >> bit & 1]
+            iterations = sorted(self.iterations([node.path for node in nodes], once), key=min)
+            every = [[self.graph.nodes[self.paths[i]] for i in sorted(numbers)] for numbers in iterations]
+            found.append(
+                [self.annotations.facts(every, [doc]), self.annotations.value([n for run in every for n in run])]
+            )
+        return {"annotations": found}
+
+    def iterations(self, paths: Sequence[str], repeats: Sequence[Sequence[Region]]) -> list[list[int]]:
+        """The numbers of the nodes that stand for some of the first iterations of repeats, in every iteration."""
+        found = [list(paths)]
+        for run in reversed(repeats):
+            start = len(run[0].path)
+            found = [[region.path + path[start:] for path in inner] for region in run for inner in found]
+        return [[self.ids[path] for path in inner] for inner in found]
 
     def number(self, ref: Ref) -> int:
         """The number of a value, by which arrows find the names that it enters and leaves a block by."""
         return self.refs.setdefault(ref, len(self.refs))
 
-    def layer(self, box: Box, nodes: Sequence[Node]) -> dict[str, Any]:
+    def output(self, name: str, box: Box) -> dict[str, object]:
+        """An output of the network."""
+        output = self.graph.outputs[name]
+        return {
+            "path": box.path,
+            "lines": box.lines,
+            "node": output.ref.node,
+            "id": self.ids[output.ref.node],
+            "shape": show(self.graph.shape(output.ref)),
+            "label": self.outline.shape(output.ref),
+            "ref": self.number(output.ref),
+            "training": output.training_only,
+        }
+
+    def layer(self, box: Box, nodes: Sequence[Node], around: tuple[Sequence[Region], ...]) -> dict[str, object]:
         """A node, or a layer with what follows it."""
         return {
             "path": box.path,
-            "kind": box.kind,
-            "lines": box.lines,
-            "notes": notes(box.doc),
+            **said(box),
+            **self.annotated(nodes, box.doc, around),
             "nodes": [self.node(n) for n in nodes],
         }
 
-    def scope(self, region: Region, parent: Region) -> dict[str, Any]:
+    def scope(self, region: Region, parent: Region, around: tuple[Sequence[Region], ...]) -> dict[str, object]:
         """A scope with what it holds, and what it says where it is collapsed."""
         nodes, scope = list(region.nodes()), region.scope
         counts = totals(nodes)
@@ -225,12 +289,12 @@ class _Page:
             "scope": scope.kind,
             "block": scope.block,
             **self.forms([region], parent),
-            "items": self.items(region),
+            **self.annotated(nodes, scope.doc, around),
+            "items": self.items(region, around),
             "enters": {k: self.number(v) for k, v in scope.ins.items()},
             "leaves": {k: self.number(v) for k, v in scope.outs.items()},
             "args": {k: str(v) for k, v in scope.args.items()},
             "doc": scope.doc,
-            "notes": notes(scope.doc),
             "at": self.at(scope.span, scope.kind),
             "where": line_of(scope.span),
             "facts": {
@@ -242,8 +306,8 @@ class _Page:
             },
         }
 
-    def node(self, node: Node) -> dict[str, Any]:
-        """The details of one node, and the numbers that boxes are made to say."""
+    def node(self, node: Node) -> dict[str, object]:
+        """The details of one node."""
         field = self.fields[node.path]
         macs = node.rule.macs
         per = f"{show(node.shape)} x {macs // math.prod(map(int, node.shape[1:])):,} = " if macs else ""
@@ -262,13 +326,11 @@ class _Page:
             for key, shape, trained in node.tensors()
         ]
         reads = [(ref.node, str(ref)[len(ref.node) :], show(self.graph.shape(ref))) for ref in node.inputs]
-        numbers = (totals(self.annotations.owned([node])).params, macs or 0, memory([node]), field)
         return {
             "path": node.path,
             "id": self.ids[node.path],
             "op": node.op,
             "facts": facts,
-            "numbers": numbers,
             "reads": reads,
             "weights": weights,
             "doc": node.doc,
@@ -281,11 +343,9 @@ class _Page:
         if span is None:
             return []
         if span.file not in self.sources:
-            self.sources[span.file] = len(self.texts)
-            name = span.file.replace("\\", "/").rpartition("/")[2]
-            self.texts.append({"name": name, "lines": span.source.text.split("\n")})
-        number = self.sources[span.file]
-        return [number, *excerpt(self.texts[number]["lines"], span.line, kind)]
+            self.sources[span.file] = len(self.sources), span.source.text.split("\n")
+        number, lines = self.sources[span.file]
+        return [number, *excerpt(lines, span.line, kind)]
 
 
 def excerpt(lines: Sequence[str], first: int, kind: str = "") -> tuple[int, int]:

@@ -1,13 +1,12 @@
 """How text of a spec enters DOT, Mermaid, SVG and HTML: each kind of place has one function.
 
-The text of a spec is untrusted: whatever stands in it, it stays a text. `assets/dot.js` has the first two again.
+The text of a spec is untrusted: whatever stands in it, it stays a text. `assets/dot.js` has three of them again.
 """
 
 from __future__ import annotations
 
 import json
 from html import escape
-from typing import Any
 
 
 def printable(text: str) -> str:
@@ -42,6 +41,6 @@ def xml_text(text: str) -> str:
     return escape(printable(text))
 
 
-def script_json(value: Any) -> str:
+def script_json(value: object) -> str:
     """Data in a script element, which only `<` can end or begin a comment in."""
     return json.dumps(value, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")

@@ -1,20 +1,12 @@
 "use strict";
-// What is visible of a network as DOT, as dot.py writes it for pictures.
+// What is visible of a network as DOT, as dot.py writes it for pictures: what things look like is written by Python, and
+// here is what depends on all that is visible, the arrows and their rows.
 
 const plain = (line) => line.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, " ");
 const escaped = (line) => plain(line).replace(/\\/g, "\\\\").replace(/"/g, '\\"').replace(/&/g, "&amp;");
 const quote = (...lines) => `"${lines.map(escaped).join("\\n")}"`;
 // Nothing keeps a backslash in a table from beginning one of Graphviz's own names.
 const cell = (text) => plain(text).replace(/\\/g, "\u2216").replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
-
-// A box as a table: the names of what enters it above, of what leaves it below.
-function ported({ ins, outs }, said, fill, border) {
-  const width = (ins.length || 1) * (outs.length || 1);
-  const row = (names, letter) => names.length ? `<TR>${names.map((name, i) =>
-    `<TD PORT="${letter}${i}" COLSPAN="${width / names.length}"><FONT POINT-SIZE="10">${cell(name)}</FONT></TD>`).join("")}</TR>` : "";
-  return `<TABLE BORDER="1" CELLBORDER="1" CELLSPACING="2" CELLPADDING="2" COLOR="${border}" BGCOLOR="${fill}">${row(ins, "i")}` +
-    `<TR><TD COLSPAN="${width}" BORDER="0">${said.map(cell).join("<BR/>")}</TD></TR>${row(outs, "o")}</TABLE>`;
-}
 
 // Short branches are padded below, so that Graphviz keeps branches in the order of the spec.
 function padding(made) {
@@ -61,70 +53,72 @@ function straightest(made) {
   return new Set(pairs.map(([a, b]) => (rows.get(b.from) > rows.get(a.from) ? b : a)));
 }
 
+// By its id in the layout, every box and frame.
+function identified(parts, byId = new Map()) {
+  for (const part of parts) {
+    byId.set(part.items ? `scope ${part.item.path}` : part.item.path, part);
+    identified(part.items || [], byId);
+  }
+  return byId;
+}
+
 function dot(made, network, rough) {
-  const ids = new Map(), byId = new Map(), padded = rough ? new Map() : padding(made);
-  const most = Math.max(1, ...[...made.visible.values()].map((part) => part.heat || 0));
+  const names = new Map(), padded = rough ? new Map() : padding(made);
+  const most = Math.max(1, ...[...made.visible.values()].map((part) => part.value || 0));
   const lines = ["digraph {",
     `rankdir=TB; ranksep=${made.arrows.some((arrow) => arrow.label) ? 0.08 : 0.25}; nodesep=0.22; pad=0.1; bgcolor=transparent; ${
       rough ? "mclimit=0.1; nslimit=1; splines=line;" : "ordering=out;"} ${made.visible.size > network.many ? "nslimit=1;" : ""}`,
-    `node [shape=box, style="filled,rounded", fontname=${quote(network.font)}, fontsize=11, height=0.26, margin="0.1,0.025"];`,
-    `edge [fontname=${quote(network.font)}, fontsize=10, fontcolor="#5f6368", color="#5f6368", arrowsize=0.6];`];
-  const name = (part) => {
-    const id = "part" + byId.size;
-    byId.set(id, part);
-    return id;
-  };
+    `node [${network.node}]; edge [${network.edge}];`];
   const firstBox = (part) => (part.items ? part.items.map(firstBox).find(Boolean) : part);
+  const box = (part) => {
+    const [plain, border] = network.colors[part.kind], shades = network.shades;
+    const shade = network.coloured && part.value !== undefined;
+    const fill = shade ? shades[Math.min(Math.floor(part.value / most * shades.length), shades.length - 1)] : plain;
+    if (!part.table) return `label=${quote(...part.lines, ...part.numbers)}, fillcolor="${fill}", color="${border}"${network.shapes[part.kind] || ""}`;
+    const numbers = part.numbers.map((line) => `<BR/>${cell(line)}`).join("");
+    return `label=<${part.table.replace("\u0001", fill).replace("\u0002", () => numbers)}>, shape=plain, style=""`;
+  };
   const write = (parts, level) => {
     for (const part of parts) {
-      const item = part.item, id = name(part);
+      const { path, scope } = part.item;
       if (!part.items) {
-        ids.set(item.path, id);
-        const [fill, border] = network.colors[part.kind];
-        const step = network.heated && part.heat !== undefined
-          ? network.heat[Math.min(Math.floor(part.heat / most * network.heat.length), network.heat.length - 1)] : fill;
-        const shape = part.kind === "join" ? ", shape=ellipse, style=filled"
-          : part.kind === "block" ? ", style=filled, peripheries=2" : "";
-        const said = [...part.lines, ...part.said];
-        if (part.ins.length + part.outs.length)
-          lines.push(`${id} [id=${id}, label=<${ported(part, said, step, border)}>, shape=plain, style=""];`);
-        else lines.push(`${id} [id=${id}, label=${quote(...said)}, fillcolor="${step}", color="${border}"${shape}];`);
-      } else {
-        const branch = item.scope === "branch" && !part.folded;
-        const look = branch ? "peripheries=0" : `peripheries=1; style="filled,rounded"; color="#bdc1c6"; fillcolor="${network.frames[level % 2]}"`;
-        lines.push(`subgraph cluster_${id} { id=${id}; label=""; margin=6; ${look};`);
-        write(part.items, level + 1);
-        // A title stands at the right of the first box: above it, arrows that enter would run through the title.
-        const first = firstBox(part);
-        if (first && !branch) {
-          const title = part.title.split(/: | (?=\u00d7)/).map((line) => escaped(line) + "\\l").join("");
-          lines.push(`title_${id} [id=title_${id}, class=title, shape=plaintext, style="", margin="0.02,0", width=0, label="${title}"];`);
-          lines.push(`${ids.get(first.item.path)} -> title_${id} [style=invis, minlen=0];`);
-        }
-        const [end, missing] = padded.get(item.path) || ["", 0];
-        let above = ids.get(end);
-        for (let row = 0; row < missing; row++) {
-          const below = `${ids.get(end)}_${row}`;
-          lines.push(`${below} [style=invis, label="", width=0]; ${above} -> ${below} [style=invis, weight=8];`);
-          above = below;
-        }
-        lines.push("}");
+        names.set(path, `n${names.size}`);
+        lines.push(`${names.get(path)} [${box(part)}, id=${quote(path)}];`);
+        continue;
       }
+      const branch = scope === "branch" && !part.once;
+      lines.push(`subgraph cluster_${lines.length} { id=${quote(`scope ${path}`)}; label=""; margin=6; ${branch ? network.branch : network.frames[level % 2]};`);
+      write(part.items, level + 1);
+      // A title stands at the right of the first box: above it, arrows that enter would run through the title.
+      const first = firstBox(part), title = `t${lines.length}`;
+      if (first && !branch) {
+        const text = part.title.split(/: | (?=\u00d7)/).map((line) => `${escaped(line)}\\l`).join("");
+        lines.push(`${title} [id=${quote(`title ${path}`)}, ${network.titles}, label="${text}"];`);
+        lines.push(`${names.get(first.item.path)} -> ${title} [style=invis, minlen=0];`);
+      }
+      const [end, missing] = padded.get(path) || ["", 0];
+      let above = names.get(end);
+      for (let row = 0; row < missing; row++) {
+        const below = `${names.get(end)}_${row}`;
+        lines.push(`${below} [style=invis, label="", width=0]; ${above} -> ${below} [style=invis, weight=8];`);
+        above = below;
+      }
+      lines.push("}");
     }
   };
   write(made.root, 1);
-  const tails = new Map([...padded.values()].map(([end, rows]) => [end, `${ids.get(end)}_${rows - 1}`]));
+  const tails = new Map([...padded.values()].map(([end, rows]) => [end, `${names.get(end)}_${rows - 1}`]));
   const port = (path, side, name) => {
     const index = name ? made.visible.get(path)[side].indexOf(name) : -1;
-    return ids.get(path) + (index < 0 ? "" : side === "ins" ? `:i${index}:n` : `:o${index}:s`);
+    return names.get(path) + (index < 0 ? "" : side === "ins" ? `:i${index}:n` : `:o${index}:s`);
   };
   const straight = straightest(made);
   for (const arrow of made.arrows) {
     const { from, to, label, main, outof, into } = arrow;
     const join = made.visible.get(to).kind === "join";
-    if (tails.has(from) && join) lines.push(`${tails.get(from)} -> ${ids.get(to)} [style=invis];`);
+    if (tails.has(from) && join) lines.push(`${tails.get(from)} -> ${names.get(to)} [style=invis];`);
     const side = !main ? ", style=dashed" : join && !straight.has(arrow) ? "" : `, weight=${rough ? 8 : 200}`;
     lines.push(`${port(from, "outs", outof)} -> ${port(to, "ins", into)} [label=${label ? quote(" " + label) : '""'}${side}];`);
   }
-  return { text: [...lines, "}"].join("\n"), byId };
+  return [...lines, "}"].join("\n");
 }

@@ -7,6 +7,7 @@
   const viz = await Viz.instance();
   const index = indexed(network), { parts } = index;
   const first = () => ({ open: new Set(network.open), unrolled: new Set() });
+  const isFirst = ({ open, unrolled }) => !unrolled.size && open.size === network.open.length && network.open.every((path) => open.has(path));
   const copy = ({ open, unrolled }) => ({ open: new Set(open), unrolled: new Set(unrolled) });
   // What is drawn, and what is on its way to be.
   let state = first(), wanted = state, drawn = new Map(), chosen = null, at = { x: 0, y: 0, k: 1 };
@@ -57,6 +58,7 @@
     const made = network.dot
       ? { arrows: Array(network.arrows), visible: new Map([...parts].map(([path, item]) => [path, { item, lines: item.lines }])) }
       : visible(network, index, next);
+    const byId = network.dot ? made.visible : identified(made.root);
     const count = made.visible.size, [passed, rows] = network.dot ? [0, 1] : lengths(made);
     const [tangled, tooLong] = network.tangled || [Infinity, Infinity], rough = passed > tangled * rows;
     if (count > network.most || (rough && passed > tooLong)) {
@@ -65,7 +67,8 @@
     }
     stop();
     wanted = next;
-    const { text, byId } = network.dot ? { text: network.dot, byId: made.visible } : dot(made, network, rough);
+    // What crosses in source order is laid out at first as the SVG is, in an order that Python looked for.
+    const text = network.dot || (isFirst(next) && network.first) || dot(made, network, rough);
     const atOnce = count <= AT_ONCE && passed <= ROWS_AT_ONCE;
     if (!atOnce) {
       status.textContent = view.dataset.busy = `Laying out ${count} boxes\u2026 Escape stops.`;
@@ -88,7 +91,7 @@
     const elements = new Map([...svg.querySelectorAll("[id]")].map((element) => [element.id, element]));
     drawn = new Map();
     for (const [id, part] of byId) {
-      const element = elements.get(id), title = elements.get("title_" + id);
+      const element = elements.get(id), title = elements.get(`title ${part.item.path}`);
       if (!element) continue;
       drawn.set(part.item.path, element);
       element.setAttribute("tabindex", "0");
@@ -171,7 +174,7 @@
   }
 
   function lines([text, from, to], where) {
-    const shown = network.texts[text].lines.slice(from - 1, Math.max(to, from))
+    const shown = network.texts[text].slice(from - 1, Math.max(to, from))
       .map((line, i) => `${String(from + i).padStart(4)}  ${line}`);
     return [make("div", where), make("pre", shown.slice(0, 60).join("\n"))];
   }
