@@ -25,11 +25,11 @@ def one_op(op: str, attrs: dict[str, Any], shapes: Shapes) -> Graph:
     """A graph of one op; its operands are the inputs x0, x1, ..."""
     inputs = []
     for i, shape in enumerate(shapes):
-        rule = OPS["input"].infer([], {"shape": ("N", *shape)})
-        inputs.append(Node(f"x{i}", "input", (), rule.attrs, rule, f"x{i}"))
-    rule = OPS[op].infer([Tensor(n.shape) for n in inputs], attrs)
-    node = Node("step", op, tuple(Ref(n.path) for n in inputs), rule.attrs, rule, "step")
-    outputs = {f"y{i}": Output(Ref("step", i)) for i in range(len(rule.shapes))}
+        result = OPS["input"].infer([], {"shape": ("N", *shape)})
+        inputs.append(Node(f"x{i}", "input", (), result.attrs, result, f"x{i}"))
+    result = OPS[op].infer([Tensor(n.shape) for n in inputs], attrs)
+    node = Node("step", op, tuple(Ref(n.path) for n in inputs), result.attrs, result, "step")
+    outputs = {f"y{i}": Output(Ref("step", i)) for i in range(len(result.shapes))}
     return Graph("one", [*inputs, node], outputs).check()
 
 

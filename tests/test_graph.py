@@ -71,7 +71,7 @@ def test_a_broken_graph_is_found(tmp_path: Path) -> None:
         {"inputs": (Ref("fc7"),)},
         {"inputs": ()},
         {"op": "nothing"},
-        {"rule": OpResult((("N", 4, 12, 13),))},
+        {"result": OpResult((("N", 4, 12, 13),))},
     ):
         with pytest.raises((GraphError, TypeError)):
             broken(graph, "c", **changes).check()

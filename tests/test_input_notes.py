@@ -50,8 +50,8 @@ def test_the_step_and_the_variant_that_keeps_its_weights_are_named(spec: Path) -
     )
     assert help_ == "the variant `small_dense` keeps them (by the pass `fc_to_conv`)"
     plain, dense = netspec.load(spec).graph, netspec.load(spec, "small_dense", input=[3, 32, 32]).graph
-    assert dense.nodes["fc1"].rule.weights["weight"] == (8, 4, 4, 4)
-    assert plain.nodes["fc1"].rule.weights["weight"] == (8, 64)
+    assert dense.nodes["fc1"].result.weights["weight"] == (8, 4, 4, 4)
+    assert plain.nodes["fc1"].result.weights["weight"] == (8, 64)
 
 
 def test_without_such_a_variant_the_pass_is_named(spec: Path) -> None:

@@ -204,7 +204,7 @@ def test_modules_of_which_nothing_is_alive_are_forgotten() -> None:
 @pytest.mark.parametrize("op, attrs, shapes, reference", EACH_OP)
 def test_every_op_scripts(op: str, attrs: dict[str, Any], shapes: Shapes, reference: Reference) -> None:
     graph = one_op(op, attrs, shapes)
-    modes = (False, True) if OPS[op].only_in_training or graph.nodes["step"].rule.stats else (False,)
+    modes = (False, True) if OPS[op].only_in_training or graph.nodes["step"].result.stats else (False,)
     for training in modes:
         module = get("torch").to_module(graph, draw(graph, seed=3), training=training)
         inputs = [torch.from_numpy(value) for value in arrays_of(shapes, 2).values()]
@@ -276,7 +276,7 @@ def test_every_layer_is_at_the_place_that_the_emitter_says(name: str) -> None:
         module = modules.classes_of(modules.module_of(emitter.source("0")))[emitter.main]()
     places = {path: emitter.place(path) for path in graph.nodes}
     for path, node in graph.nodes.items():
-        if node.rule.weights or node.rule.stats:
+        if node.result.weights or node.result.stats:
             assert places[path] == node.weights_at
     layers = {path for path, part in module.named_modules() if path and not list(part.children())}
     assert layers - set(emitter.written) == set(places.values()) - {None}

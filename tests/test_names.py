@@ -144,8 +144,8 @@ def test_a_path_is_made_of_names_alone(text: str) -> None:
     graph = build_relu()
     node = next(iter(graph.nodes.values()))
     for make in (
-        lambda: Node(text, node.op, node.inputs, node.attrs, node.rule, node.weights_at),
-        lambda: Node(node.path, node.op, node.inputs, node.attrs, node.rule, text),
+        lambda: Node(text, node.op, node.inputs, node.attrs, node.result, node.weights_at),
+        lambda: Node(node.path, node.op, node.inputs, node.attrs, node.result, text),
         lambda: Scope(text, "group", ""),
         lambda: Scope("a", "group", text),
         lambda: Graph(graph.name, graph.nodes, {text: Output(Ref(node.path))}),

@@ -76,7 +76,7 @@ def before_a_convolution(graph: Graph) -> Graph | None:
     first = add_conv("first", Ref("x0"), x.shape, {"out": int(x.shape[1]), "kernel": 3, "pad": 1})
     if len(step.shape) != 4:
         return None
-    middle = Node(Path("step"), step.op, (Ref("first"),), step.attrs, step.rule, Path("step"))
+    middle = Node(Path("step"), step.op, (Ref("first"),), step.attrs, step.result, Path("step"))
     last = add_conv("last", Ref("step"), step.shape, {"out": 2, "kernel": (3, 2), "pad": 1, "stride": (1, 2)})
     return Graph("three", [x, first, middle, last], {"y": Output(Ref("last"))}).check()
 
@@ -108,7 +108,7 @@ def test_a_receptive_field_is_what_gradients_reach(op: str, attrs: dict[str, Any
 def applied(graph: Graph) -> Applied:
     """The op of a sample on its operands."""
     step = graph.nodes["step"]
-    return Applied(step.attrs, [graph.shape(ref) for ref in step.inputs], step.rule)
+    return Applied(step.attrs, [graph.shape(ref) for ref in step.inputs], step.result)
 
 
 @pytest.mark.parametrize("op, attrs, shapes", MAPS)
@@ -162,7 +162,7 @@ def test_what_gives_the_same_of_a_flattened_map_says_so(name: str) -> None:
     found = []
     for attrs, shapes in OPS[name].samples if name != "flatten" else ():
         graph, rows = one_op(name, dict(attrs), shapes), tuple((math.prod(shape),) for shape in shapes)
-        if len(shapes[0]) == 3 and len({*rows}) == 1 and not graph.nodes["step"].rule.weights:
+        if len(shapes[0]) == 3 and len({*rows}) == 1 and not graph.nodes["step"].result.weights:
             xs = [torch.from_numpy(x) for x in arrays_of(shapes, 2).values()]
             try:
                 one_op(name, dict(attrs), rows)
@@ -187,7 +187,7 @@ def test_what_differs_in_training_says_so(op: str, attrs: dict[str, Any], shapes
         trained, evaluated = (list(torch.utils._pytree.tree_leaves(m(*xs))) for m in (module.train(), module.eval()))
         trained = list(torch.utils._pytree.tree_leaves(module.train()(*xs)))
     differs = any(not torch.equal(a, b) for a, b in zip(trained, evaluated, strict=True))
-    assert differs == (OPS[op].only_in_training or bool(graph.nodes["step"].rule.stats))
+    assert differs == (OPS[op].only_in_training or bool(graph.nodes["step"].result.stats))
     if OPS[op].only_in_training:
         assert all(torch.equal(a, b) for a, b in zip(evaluated, xs, strict=True))
 

@@ -125,7 +125,7 @@ def test_counts_and_input(variant: str) -> None:
         trained = target.get("params_with_aux") or target.get("train_params") or target["params"]
         assert params(net.graph) == trained
     if target["macs"] is not None:
-        assert sum(n.rule.macs or 0 for n in graph.nodes.values()) == target["macs"]
+        assert sum(n.result.macs or 0 for n in graph.nodes.values()) == target["macs"]
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ class Emitter:
         names = {f"x{i}": scope.value(ref) for i, ref in enumerate(node.inputs)}
         names |= {f"y{i}": scope.value(Ref(node.path, i)) for i in range(len(node.shapes))}
         path = scope.region.relative(node.path)
-        weights = {*node.rule.weights, *node.rule.stats}
+        weights = {*node.result.weights, *node.result.stats}
         types: dict[str, int] = {}
         rows = self.rows(node, weights)
         for row in rows:

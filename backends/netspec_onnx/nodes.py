@@ -55,7 +55,7 @@ def simple(op_type: str, since: int = 18, **attrs: Attr) -> Row:
 
 
 def tensors(node: Node) -> list[str]:
-    return [name for name in ("weight", "bias") if name in node.rule.weights]
+    return [name for name in ("weight", "bias") if name in node.result.weights]
 
 
 def onnx_pads(pads: Pads) -> list[int]:

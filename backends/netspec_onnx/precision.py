@@ -41,7 +41,7 @@ def in_half(node: Node, rows: Sequence[N], tensors: Set[str]) -> list[N]:
 def check_variances(graph: Graph, arrays: Mapping[str, np.ndarray]) -> None:
     """Raises DataError for a running variance that float16 loses and `eps` does not hide."""
     for node in graph.nodes.values():
-        if "running_var" in node.rule.stats:
+        if "running_var" in node.result.stats:
             key, eps = f"{node.weights_at}.running_var", float(node.attrs["eps"])
             exact = arrays[key].astype(np.float64)
             with np.errstate(over="ignore"):

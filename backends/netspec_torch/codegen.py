@@ -81,7 +81,7 @@ class Emitter:
         if region.path not in self.homes:
             found: str | None = region.scope.weights_at
             for node in region.nodes():
-                if node.rule.weights or node.rule.stats:
+                if node.result.weights or node.result.stats:
                     inside = region.relative(node.path)
                     if node.weights_at != (f"{found}.{inside}" if found else inside) and not self._loop(
                         node, region, found
@@ -242,7 +242,7 @@ class Writer:
         row, shapes = self._row(node)
         layer = row.layer(node, shapes) if row.layer is not None else None
         made = [Ref(node.path, i) for i in range(len(node.shapes))]
-        weighted = bool(node.rule.weights or node.rule.stats)
+        weighted = bool(node.result.weights or node.result.stats)
         short = row.call is not None and not weighted
         if layer is None or (short and (layer.args == () or row.layer_in_chains_alone)):
             assert row.call is not None

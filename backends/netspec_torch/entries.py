@@ -20,7 +20,7 @@ def layout(graph: Graph, arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[in
         if shape_of(arrays, key) != tuple(shape):
             raise DataError("NS602", f"the weight '{key}' is missing, or of another shape")
         found[key] = tuple(map(int, shape))
-        if node.rule.stats and key.rpartition(".")[2] == [*node.rule.stats][-1]:
+        if node.result.stats and key.rpartition(".")[2] == [*node.result.stats][-1]:
             found |= {f"{node.weights_at}.{name}": None for name in row_of(node).counters}
     return found
 

@@ -33,9 +33,9 @@ def totals(nodes: Iterable[Node]) -> Totals:
     params = stats = macs = 0
     uncounted: set[str] = set()
     for node in nodes:
-        if node.rule.macs is None:
+        if node.result.macs is None:
             uncounted.add(node.op)
-        macs += node.rule.macs or 0
+        macs += node.result.macs or 0
         for key, shape, trained in node.tensors():
             if key not in seen:
                 seen.add(key)

@@ -12,5 +12,5 @@ from netspec.ops.moments import Signal
 
 def passed(graph: Graph, node: Node, entering: Sequence[Signal]) -> Signal:
     """What a node makes of its operands, with weights as `weights.initialise.draw` gives them."""
-    applied = Applied(node.attrs, [graph.shape(ref) for ref in node.inputs], node.rule)
+    applied = Applied(node.attrs, [graph.shape(ref) for ref in node.inputs], node.result)
     return OPS[node.op].moments(entering, applied)

@@ -67,7 +67,7 @@ def receptive_fields(
             reaches[node.path] = None
             continue
         rule = OPS[node.op].receptive_field
-        applied = Applied(node.attrs, [graph.shape(ref) for ref in node.inputs], node.rule)
+        applied = Applied(node.attrs, [graph.shape(ref) for ref in node.inputs], node.result)
         height, width = (
             _through(rule(applied, axis), max((b[axis] for b in known), key=lambda r: r.size, default=ONE))
             for axis in (0, 1)

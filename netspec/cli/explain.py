@@ -88,16 +88,16 @@ def explain_step(graph: Graph, path: str) -> str:
     lines += [f"  output: {', '.join(show(s) for s in node.shapes)}"]
     if node.attrs:
         lines.append(f"  arguments: {', '.join(f'{k}={_value(v)}' for k, v in node.attrs.items())}")
-    for name, shape in node.rule.weights.items():
+    for name, shape in node.result.weights.items():
         size = prod(map(int, shape))
         product = f"{' x '.join(map(str, shape))} = " if len(shape) > 1 else ""
         lines.append(f"  {node.weights_at}.{name}: {product}{size:,} parameters")
-    if node.rule.macs:
-        how, weight = "", node.rule.weights.get("weight", ())
-        if len(weight) == 4 and node.rule.macs == prod(map(int, (*node.shape[1:], *weight[1:]))):
+    if node.result.macs:
+        how, weight = "", node.result.weights.get("weight", ())
+        if len(weight) == 4 and node.result.macs == prod(map(int, (*node.shape[1:], *weight[1:]))):
             outputs, each = (" x ".join(map(str, sizes)) for sizes in (node.shape[1:], weight[1:]))
             how = f" = {outputs} outputs x {each} weights each"
-        lines.append(f"  MACs: {node.rule.macs:,}{how}")
+        lines.append(f"  MACs: {node.result.macs:,}{how}")
     lines.append(f"  at: {node.span}" if node.span else "")
     lines += _calls(graph, path)
     return "\n".join(line for line in lines if line)

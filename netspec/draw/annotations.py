@@ -28,7 +28,7 @@ class Annotations:
         self.graph, self.view = graph, view
         self.owners: dict[str, str] = {}
         for node in graph.nodes.values():
-            if node.rule.weights:
+            if node.result.weights:
                 self.owners.setdefault(node.weights_at, node.path)
         self.fields = receptive_fields(graph) if "rf" in (*view.show, view.heat) else {}
         self.widest = max((max(field) for field in self.fields.values() if field), default=1)

@@ -82,7 +82,7 @@ def _content(box: Box, graph: Graph) -> object:
     return (
         box.kind,
         len(box.iterations),
-        [(n.op, repr(sorted(n.attrs.items())), n.shapes, list(n.rule.weights.items())) for n in nodes],
+        [(n.op, repr(sorted(n.attrs.items())), n.shapes, list(n.result.weights.items())) for n in nodes],
     )
 
 
@@ -131,7 +131,7 @@ def _changes(
     if not found and [n.op for n in nodes[0]] == [n.op for n in nodes[1]]:
         for a, b in zip(*nodes, strict=True):
             name = "" if len(nodes[0]) == 1 else f"{b.path.removeprefix(f'{after.path}.')}: "
-            found += _unequal(a.attrs, b.attrs, name) or _unequal(a.rule.weights, b.rule.weights, name)
+            found += _unequal(a.attrs, b.attrs, name) or _unequal(a.result.weights, b.result.weights, name)
     if not found:
         counts = [Counter(some) for some in ops]
         found += [f"{op}: {n} \u2192 {counts[1][op]}" for op, n in counts[0].items() if counts[1][op] != n]

@@ -11,7 +11,7 @@ from netspec.diagnostics.errors import SemanticError, Span
 from netspec.elaborate.budget import MAX_PARAMS, MAX_PATH, MAX_SCOPES, WORK_OF_NODE, Budget, Enough, OverBudget
 from netspec.elaborate.places import Site, Where
 from netspec.elaborate.symbols import CallFrame, Tensors, place_of
-from netspec.ir.graph import Node, Ref, Scope
+from netspec.ir.graph import Node, Ref, Scope, ScopeKind
 from netspec.ops import Op, Shape, Tensor
 from netspec.ops.base import Attrs
 from netspec.ops.initialisers import Init
@@ -53,7 +53,7 @@ class GraphBuilder:
         (ref,) = value.refs
         return self.nodes[ref.node].shapes[ref.out]
 
-    def scope(self, site: Site, kind: str, block: str = "", args: Mapping[str, object] | None = None) -> None:
+    def scope(self, site: Site, kind: ScopeKind, block: str = "", args: Mapping[str, object] | None = None) -> None:
         """Records a scope; raises SemanticError for a second one at a path, and for one too deep."""
         where, span = site.where, site.span
         if where.path.count(".") >= MAX_SCOPES and span is not None:
@@ -92,23 +92,23 @@ class GraphBuilder:
         """Makes a node; raises OpError, SemanticError or OverBudget."""
         where, frame, span, doc = site
         self._check_length(where.path, span)
-        rule = op.infer([Tensor(self.nodes[r.node].shapes[r.out]) for r in operands], attrs)
-        if where.path in self.nodes or (where.path in self.scopes and rule.weights):
+        result = op.infer([Tensor(self.nodes[r.node].shapes[r.out]) for r in operands], attrs)
+        if where.path in self.nodes or (where.path in self.scopes and result.weights):
             raise self._same_path(where.path, span)
         if len(self.nodes) >= self.budget.max_nodes:
             raise OverBudget(f"more than {self.budget.max_nodes:,} nodes in the graph")
         if self.last_node and len(self.nodes) >= self.last_node:
             raise Enough
         weights_at, written = where.weights_at()
-        node = Node(where.path, op.name, operands, rule.attrs, rule, weights_at, init, span, doc)
-        if rule.weights or rule.stats:
+        node = Node(where.path, op.name, operands, result.attrs, result, weights_at, init, span, doc)
+        if result.weights or result.stats:
             self.own(node, written, span)
         self.nodes[where.path] = node
         apart = sum(len(own) for _, own in where.own) // 16
-        self.budget.used -= WORK_OF_NODE - len(operands) - len(rule.shapes) - apart
+        self.budget.used -= WORK_OF_NODE - len(operands) - len(result.shapes) - apart
         self.traces[where.path] = frame
         self.weights_of[where.path] = weights_at
-        count = len(rule.shapes)
+        count = len(result.shapes)
         names = tuple(map(str, range(count))) if op.gives_parts else ()
         return Tensors(tuple(Ref(where.path, k) for k in range(count)), names)
 
@@ -123,15 +123,15 @@ class GraphBuilder:
                     span,
                     "`share` names a step of the same structure; `own` lists what stays apart",
                 )
-            self.params += sum(math.prod(map(int, s)) for s in node.rule.weights.values())
+            self.params += sum(math.prod(map(int, s)) for s in node.result.weights.values())
             if self.params > MAX_PARAMS:
                 raise OverBudget("more than 2^36 parameters")
         elif owner.op != node.op:
             raise SemanticError(
                 "NS405", f"'{node.path}' is {node.op}, it cannot share the weights of {owner.op} '{owner.path}'", span
             )
-        elif (owner.rule.weights, owner.rule.stats) != (node.rule.weights, node.rule.stats):
-            ours, theirs = node.rule.weights or node.rule.stats, owner.rule.weights or owner.rule.stats
+        elif (owner.result.weights, owner.result.stats) != (node.result.weights, node.result.stats):
+            ours, theirs = node.result.weights or node.result.stats, owner.result.weights or owner.result.stats
             raise SemanticError(
                 "NS405",
                 f"'{node.path}' cannot share the weights of '{owner.path}': "

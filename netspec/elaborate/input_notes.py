@@ -42,7 +42,7 @@ def note_inputs(
     changed = [
         node
         for node in graph.nodes.values()
-        if node.op == "linear" and _features(node, before) not in (None, node.rule.weights["weight"][1])
+        if node.op == "linear" and _features(node, before) not in (None, node.result.weights["weight"][1])
     ]
     if changed:
         run = inference(graph).nodes
@@ -52,8 +52,8 @@ def note_inputs(
         now, then = (next(show(s) for name, s in given.items() if own[name] != shapes[name]) for given in (shapes, own))
         reporter.note(
             "NS406",
-            f"{what} has {int(node.rule.weights['weight'][1]):,} input features at {now}, {_features(node, before):,} "
-            f"at the spec's own {then}: its weights change with the input",
+            f"{what} has {int(node.result.weights['weight'][1]):,} input features at {now}, "
+            f"{_features(node, before):,} at the spec's own {then}: its weights change with the input",
             node.span,
             _keeps(document, variant, before, shapes, then),
         )
@@ -62,7 +62,7 @@ def note_inputs(
 def _features(node: Node, before: Graph) -> int | None:
     """The input features of a linear step in another graph; None where it is not there."""
     other = before.nodes.get(node.path)
-    return int(other.rule.weights["weight"][1]) if other is not None and other.op == "linear" else None
+    return int(other.result.weights["weight"][1]) if other is not None and other.op == "linear" else None
 
 
 def _keeps(document: Document, variant: str | None, before: Graph, shapes: Mapping[str, Shape], own: str) -> str:

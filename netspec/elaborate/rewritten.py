@@ -124,7 +124,7 @@ class Fragment:
         for node in graph.nodes.values():
             if Ref(node.path) in self.entering:
                 continue
-            if node.rule.weights or node.rule.stats:
+            if node.result.weights or node.result.stats:
                 state.graph.own(node, False, node.span)
             state.graph.nodes[node.path] = replace(node, inputs=tuple(map(self._outside, node.inputs)))
         state.graph.params = params  # they were counted when they were made

@@ -15,6 +15,7 @@ from netspec.elaborate.literals import condition
 from netspec.elaborate.loops import each_step, repeat_step
 from netspec.elaborate.places import Where
 from netspec.elaborate.symbols import ABSENT, ERROR, DependsOnError, Result, Tensors
+from netspec.ir.graph import ScopeKind
 from netspec.syntax.keywords import JOINS
 from netspec.syntax.step_reader import Step
 
@@ -93,7 +94,7 @@ def _once(
     return call(step, ctx, running, where)
 
 
-def _group(step: Step, ctx: Context, running: Tensors, where: Where, kind: str) -> Result:
+def _group(step: Step, ctx: Context, running: Tensors, where: Where, kind: ScopeKind) -> Result:
     """The steps of `do` or `tee`, in a scope of their own."""
     ctx.state.graph.scope(ctx.site(where, step), kind)
     inner = ctx.inside(where)

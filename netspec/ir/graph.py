@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import networkx as nx
 
@@ -40,7 +40,7 @@ class Node:
     op: str
     inputs: tuple[Ref, ...]
     attrs: Attrs
-    rule: OpResult
+    result: OpResult
     weights_at: Path
     """Prefix of the weights' names; equal to `path` unless weights are shared."""
     init: Mapping[str, Init] = field(default_factory=dict)
@@ -53,32 +53,35 @@ class Node:
     @property
     def shapes(self) -> tuple[Shape, ...]:
         """The shape of each output."""
-        return self.rule.shapes
+        return self.result.shapes
 
     @property
     def shape(self) -> Shape:
         """The shape of the first output."""
-        return self.rule.shapes[0]
+        return self.result.shapes[0]
 
     def tensors(self) -> Iterator[tuple[str, Shape, bool]]:
         """State-dict key, shape, and whether it is trained, of each weight and statistic."""
-        for name, shape in self.rule.weights.items():
+        for name, shape in self.result.weights.items():
             yield f"{self.weights_at}.{name}", shape, True
-        for name, shape in self.rule.stats.items():
+        for name, shape in self.result.stats.items():
             yield f"{self.weights_at}.{name}", shape, False
+
+
+ScopeKind = Literal["network", "block", "group", "branch", "tee", "round"]
+"""What a scope is: the whole, the call of a block, a group, a branch, a tee, or an iteration of a loop (`round`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A named stretch of the graph: the call of a block, a group, a branch, a tee or a round."""
+    """A named part of the graph."""
 
     path: Path
-    kind: str
-    """block, group, branch, tee or round."""
+    kind: ScopeKind
     weights_at: Path
     block: str = ""
     args: Mapping[str, object] = field(default_factory=dict)
-    """Of a block: the values of its parameters (numbers, words, lists; a block as its name)."""
+    """Of a block: the values of its parameters (numbers, strings, lists; a block as its name)."""
     ins: Mapping[str, Ref] = field(default_factory=dict, compare=False)
     """Of a block with several inputs: what enters, by name."""
     outs: Mapping[str, Ref] = field(default_factory=dict, compare=False)
@@ -112,7 +115,7 @@ class Output:
 
 
 class GraphError(Exception):
-    """The graph broke one of its own rules: a bug of netspec, never a user's mistake."""
+    """The graph broke one of its own rules: a bug of netspec, never an error of a user."""
 
 
 def holders(paths: Iterable[str]) -> set[str]:
@@ -232,8 +235,8 @@ class Graph:
                 raise GraphError(f"{node.path} has the unknown op {node.op!r}")
             if op.arity not in (None, len(operands)):
                 raise GraphError(f"{node.path}: {node.op} takes {op.arity} values, got {len(operands)}")
-            if op.infer(operands, node.attrs) != node.rule:
-                raise GraphError(f"{node.path}: {node.rule} differs from the rule of {node.op}")
+            if op.infer(operands, node.attrs) != node.result:
+                raise GraphError(f"{node.path}: {node.result} differs from the rule of {node.op}")
             for key, shape, _ in node.tensors():
                 if shared.setdefault(key, shape) != shape:
                     raise GraphError(f"the shared weight {key} has two shapes: {shared[key]} and {shape}")

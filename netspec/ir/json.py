@@ -24,9 +24,9 @@ def as_data(graph: Graph) -> dict[str, object]:
                 "inputs": [str(r) for r in n.inputs],
                 "attrs": dict(n.attrs),
                 "shapes": n.shapes,
-                "weights": {f"{n.weights_at}.{k}": s for k, s in n.rule.weights.items()},
-                "statistics": {f"{n.weights_at}.{k}": s for k, s in n.rule.stats.items()},
-                "macs": n.rule.macs,
+                "weights": {f"{n.weights_at}.{k}": s for k, s in n.result.weights.items()},
+                "statistics": {f"{n.weights_at}.{k}": s for k, s in n.result.stats.items()},
+                "macs": n.result.macs,
                 "source": str(n.span or ""),
             }
             for n in graph.nodes.values()

@@ -58,7 +58,7 @@ class Module:
         nodes, known = before.graph.nodes, dict[str, Shape]()
         for node in self.graph.check().nodes.values():
             old = nodes.get(node.path)
-            if old is not None and (old.weights_at, old.rule) == (node.weights_at, node.rule) and not self.computed:
+            if old is not None and (old.weights_at, old.result) == (node.weights_at, node.result) and not self.computed:
                 continue
             known = known or {key: shape for key, (shape, _, _) in before.graph.tensors().items()}
             for key, shape, _ in node.tensors():

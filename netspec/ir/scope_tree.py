@@ -1,4 +1,4 @@
-"""The graph as a tree of regions: blocks, groups, branches and rounds with their inputs and outputs."""
+"""The graph as a tree of regions: blocks, groups, branches and iterations with their inputs and outputs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from netspec.ir.graph import Graph, Node, Ref, Scope
 
 @dataclass(eq=False)
 class Region:
-    """A scope with what stands directly in it, in order, and the values that enter and leave it."""
+    """A scope with what lies directly in it, in order, and the values that enter and leave it."""
 
     scope: Scope
     items: list[Node | Region] = field(default_factory=list)

@@ -12,16 +12,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from typing import get_args
 
 from netspec.expressions.identifiers import Path
-from netspec.ir.graph import Graph, GraphError, Node, Output, Ref, Scope
+from netspec.ir.graph import Graph, GraphError, Node, Output, Ref, Scope, ScopeKind
 from netspec.ops import OpError, Shape, Tensor, lookup
 from netspec.ops.base import freeze
 
 _NODE = re.compile(r"(\S+) = (\w+)\(([^)]*)\) (\{.*\}) : (.+)\Z")
 _SCOPE = re.compile(r"scope (\".*?\") (\w+) (\{.*\})\Z")
 _OUTPUT = re.compile(r"output (\".*?\") = (\S+) (\{.*\})\Z")
-_DEFAULTS = ("weights_at", "init")
+_KINDS: dict[str, ScopeKind] = {kind: kind for kind in get_args(ScopeKind)}
 
 
 def to_text(graph: Graph) -> str:
@@ -52,7 +53,7 @@ def from_text(text: str) -> Graph:
     except GraphError:
         raise
     except (OpError, ValueError, TypeError, LookupError, AttributeError) as e:  # values of other types than it printed
-        raise GraphError(f"no graph: {e or type(e).__name__}"[:500]) from None
+        raise GraphError(f"not the text of a graph: {e or type(e).__name__}"[:500]) from None
 
 
 def _from_lines(lines: list[str]) -> Graph:
@@ -66,43 +67,42 @@ def _from_lines(lines: list[str]) -> Graph:
             name, end = decoder.raw_decode(line[6:])
             title = json.loads(line[6 + end :])
             if not isinstance(title, str):
-                raise GraphError(f"the title is no text: {title!r}"[:80])
-        elif found := _SCOPE.match(line):
-            path, more = json.loads(found[1]), json.loads(found[3])
-            scopes.append(
-                Scope(
-                    path,
-                    found[2],
-                    more.get("weights_at", path),
-                    more.get("block", ""),
-                    {k: freeze(v) for k, v in more.get("args", {}).items()},
-                )
+                raise GraphError(f"the title is not a string: {title!r}"[:80])
+        elif match := _SCOPE.match(line):
+            scopes.append(_scope(match))
+        elif match := _OUTPUT.match(line):
+            extra = json.loads(match[3])
+            outputs[json.loads(match[1])] = Output(
+                Ref.parse(match[2]), extra.get("loss_weight"), extra.get("training_only", False)
             )
-        elif found := _OUTPUT.match(line):
-            extra = json.loads(found[3])
-            outputs[json.loads(found[1])] = Output(
-                Ref.parse(found[2]), extra.get("loss_weight"), extra.get("training_only", False)
-            )
-        elif found := _NODE.match(line):
-            node = _node(found, nodes)
+        elif match := _NODE.match(line):
+            node = _node(match, nodes)
             nodes[node.path] = node
         elif line.strip():
-            raise GraphError(f"no line of a graph: {line[:80]}")
+            raise GraphError(f"not a line of a graph: {line[:80]}")
     return Graph(name, nodes, outputs, scopes, title).check()
 
 
-def _node(found: re.Match[str], nodes: Mapping[str, Node]) -> Node:
-    path, op_name = Path(found[1]), found[2]
-    inputs = tuple(Ref.parse(t.strip()) for t in found[3].split(",") if t.strip())
-    attrs = {k: freeze(v) for k, v in json.loads(found[4]).items()}
+def _scope(match: re.Match[str]) -> Scope:
+    path, kind, more = json.loads(match[1]), _KINDS.get(match[2]), json.loads(match[3])
+    if kind is None:
+        raise GraphError(f"{path}: there is no kind of scope '{match[2]}'")
+    args = {k: freeze(v) for k, v in more.get("args", {}).items()}
+    return Scope(path, kind, more.get("weights_at", path), more.get("block", ""), args)
+
+
+def _node(match: re.Match[str], nodes: Mapping[str, Node]) -> Node:
+    path, op_name = Path(match[1]), match[2]
+    inputs = tuple(Ref.parse(t.strip()) for t in match[3].split(",") if t.strip())
+    attrs = {k: freeze(v) for k, v in json.loads(match[4]).items()}
     weights_at, init = Path(attrs.pop("@weights_at", path)), attrs.pop("@init", {})
     op = lookup(op_name)
     if op is None or any(r.node not in nodes for r in inputs):
         raise GraphError(f"{path}: an unknown op or operand")
-    rule = op.infer([Tensor(nodes[r.node].shapes[r.out]) for r in inputs], attrs)
-    if [_dims(s) for s in found[5].split(", ")] != [tuple(map(str, s)) for s in rule.shapes]:
-        raise GraphError(f"{path}: the shape {found[5]} differs from the rule of {op_name}")
-    return Node(path, op_name, inputs, rule.attrs, rule, weights_at, init)
+    result = op.infer([Tensor(nodes[r.node].shapes[r.out]) for r in inputs], attrs)
+    if [_dims(s) for s in match[5].split(", ")] != [tuple(map(str, s)) for s in result.shapes]:
+        raise GraphError(f"{path}: the shape {match[5]} differs from the rule of {op_name}")
+    return Node(path, op_name, inputs, result.attrs, result, weights_at, init)
 
 
 def _dims(text: str) -> Shape:

@@ -45,7 +45,7 @@ def fc_to_conv(module: Module) -> Module:
 
 def _convolution(node: Node, operand: Tensor, module: Module, weights: dict[str, Weight]) -> Node:
     """The convolution in place of a `linear` that reads a map; its weight is added to those that the pass computes."""
-    key, matrix = f"{node.weights_at}.weight", node.rule.weights["weight"]
+    key, matrix = f"{node.weights_at}.weight", node.result.weights["weight"]
     shape = matrix if operand.rank == 2 else (matrix[0], *operand.shape[1:])
     weight = weights.setdefault(key, module.weight(key, matrix).reshaped(shape))
     if weight.shape != shape:

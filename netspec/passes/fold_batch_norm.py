@@ -75,9 +75,9 @@ def _function(norm: Node) -> tuple[object, ...]:
 def _folded(module: Module, layer: Node, norms: Sequence[Node]) -> dict[str, Weight]:
     """The weight and the bias of a layer that takes these norms, by key."""
     weight_key, bias_key = f"{layer.weights_at}.weight", f"{layer.weights_at}.bias"
-    shape = layer.rule.weights["weight"]
+    shape = layer.result.weights["weight"]
     weight = module.weight(weight_key, shape)
-    bias = module.weight(bias_key, layer.rule.weights["bias"]) if layer.attrs["bias"] else None
+    bias = module.weight(bias_key, layer.result.weights["bias"]) if layer.attrs["bias"] else None
     channels = int(layer.shape[1])
     affine = [_Affine(module, norm) for norm in norms]
 
@@ -112,7 +112,7 @@ class _Affine:
 
     def __init__(self, module: Module, norm: Node) -> None:
         self.eps = float(norm.attrs["eps"])
-        tensors = {**norm.rule.weights, **norm.rule.stats}
+        tensors = {**norm.result.weights, **norm.result.stats}
         self.weights = {name: module.weight(f"{norm.weights_at}.{name}", shape) for name, shape in tensors.items()}
 
     def read(self, name: str, stored: Stored) -> np.ndarray:

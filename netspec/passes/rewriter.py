@@ -92,10 +92,14 @@ def _inferred(node: Node, operands: Sequence[Tensor]) -> Node:
     if op.arity not in (None, len(operands)):
         raise GraphError(f"{node.path}: '{op.name}' takes {op.arity} value{'s' * (op.arity != 1)}, got {len(operands)}")
     try:
-        rule = op.infer(operands, node.attrs)
+        result = op.infer(operands, node.attrs)
     except OpError as e:
         raise ShapeMismatch(node, e) from None
-    return node if rule == node.rule and rule.attrs == node.attrs else replace(node, rule=rule, attrs=rule.attrs)
+    return (
+        node
+        if result == node.result and result.attrs == node.attrs
+        else replace(node, result=result, attrs=result.attrs)
+    )
 
 
 def live_scopes(

@@ -50,7 +50,7 @@ def rows(graph: Graph, depth: int | None = None) -> list[Row]:
                         item.op,
                         item.shape,
                         fresh([item]),
-                        item.rule.macs,
+                        item.result.macs,
                         str(item.span or ""),
                         level,
                         memory([item]),

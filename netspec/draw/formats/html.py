@@ -309,12 +309,12 @@ class _Page:
     def node(self, node: Node) -> dict[str, object]:
         """The details of one node."""
         field = self.fields[node.path]
-        macs = node.rule.macs
+        macs = node.result.macs
         per = f"{show(node.shape)} x {macs // math.prod(map(int, node.shape[1:])):,} = " if macs else ""
         facts = {
             "op": op_text(node.op, node.attrs),
             "shape": " and ".join(map(show, node.shapes)),
-            "parameters": f"{totals([node]).params:,}" if node.rule.weights else "",
+            "parameters": f"{totals([node]).params:,}" if node.result.weights else "",
             "MACs": "uncounted" if macs is None else f"{per}{macs:,}" if macs else "",
             "memory": f"{memory([node]):,} bytes",
             "receptive field": f"{field[0]} x {field[1]}" if field else "the whole input",
