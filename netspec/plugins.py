@@ -14,7 +14,7 @@ def load_ops() -> None:
     for point in _points("netspec.ops"):
         try:
             point.load()
-        except ImportError as e:
+        except (ImportError, TypeError) as e:  # @op refuses facts that do not fit
             raise MissingError(f"the ops of '{point.name}' cannot be imported: {e}") from None
 
 
@@ -25,7 +25,7 @@ def load_lowerings(target: str) -> None:
         if point.name == target:
             try:
                 point.load()
-            except ImportError as e:
+            except (ImportError, ValueError) as e:  # a second row for an op is refused
                 raise MissingError(f"the lowerings of '{point.value}' cannot be imported: {e}") from None
 
 

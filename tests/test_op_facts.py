@@ -17,12 +17,14 @@ from conformance import CASES, arrays_of, one_op, reference
 from conftest import sampled
 from references import REFERENCES
 
+from netspec import backend, plugins
 from netspec.analysis.moments import passed
 from netspec.analysis.receptive_field import receptive_fields
-from netspec.backend import get
+from netspec.backend import get, lowering, lowerings
+from netspec.diagnostics.errors import MissingError
 from netspec.expressions.identifiers import Path
 from netspec.ir.graph import Graph, Node, Output, Ref
-from netspec.ops import OPS, Op, OpError, OpResult, Sample, Tensor, op
+from netspec.ops import OPS, Op, OpError, OpResult, Sample, Tensor, lookup, op
 from netspec.ops.base import Applied
 from netspec.ops.moments import Signal, kept, unit
 from netspec.ops.receptive_field import own_cell, whole_map
@@ -233,6 +235,29 @@ def test_facts_that_do_not_fit_are_refused(facts: dict[str, Any], fn: Any, text:
     with pytest.raises(TypeError, match=text):
         op(**FACTS | facts)(fn)
     assert (dict(OPS), dict(ALIASES)) == known
+
+
+class Point:
+    """An entry point of a plug-in that has a relu of its own."""
+
+    name = value = "torch"
+
+    def load(self) -> None:
+        op(**FACTS)(relu)
+
+
+def test_a_plugin_that_does_not_fit_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugins, "_points", lambda group: [Point()])
+    plugins.load_ops.cache_clear()
+    with pytest.raises(MissingError, match="the ops of 'torch' cannot be imported: .* an op of that name already"):
+        lookup("nothing_like_it")
+    monkeypatch.setattr(Point, "load", lambda self: lowering("torch", "gem", 1))
+    monkeypatch.setattr(backend, "_LOWERINGS", {"torch": {"gem": 1}})
+    plugins.load_lowerings.cache_clear()
+    with pytest.raises(MissingError, match="the op 'gem' has a lowering for 'torch' already"):
+        lowerings("torch")
+    plugins.load_ops.cache_clear()
+    plugins.load_lowerings.cache_clear()
 
 
 def test_layers_are_unit_and_what_sums_a_map_sees_all_of_it() -> None:

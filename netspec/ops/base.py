@@ -120,10 +120,10 @@ def freeze(value: object) -> Any:
 # Annotations of attributes. They are written as text in signatures: `from __future__ import annotations`.
 # A rule sees a Size as a pair, whatever was written; for the type checker they are open.
 Size = Any
-Offset = Any  # a Size that may be 0
-Pad = Any
-Parts = Any
-REQUIRED: Any = inspect.Parameter.empty
+Offset = Size  # a Size that may be 0
+Pad = Size
+Parts = Size
+REQUIRED: Size = inspect.Parameter.empty
 """The default of a parameter that has to be given although the one before it need not."""
 
 
