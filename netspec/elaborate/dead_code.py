@@ -20,7 +20,7 @@ def dead_steps(state: Elaboration, outputs: Mapping[str, Output]) -> dict[str, N
     left_out: set[str] = set()
     for value, span, frame, path in state.graph.offered:
         unread = _above(edges, (r.node for r in value.refs), reached)
-        weights = [p for p in unread if state.graph.nodes[p].rule.weights]
+        weights = [p for p in unread if state.graph.nodes[p].result.weights]
         if weights:
             state.reporter.warning(
                 "NS209",
