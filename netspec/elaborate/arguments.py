@@ -68,9 +68,9 @@ def _by_name(found: Arguments, args: Map, names: Sequence[str]) -> None:
         message = f"'{callee}' has no parameter '{key.text}'"
         help_ = argument_help(key.text, names, callee, "" if names else f"'{callee}' takes no arguments")
         state.error(found.env.frame, "NS206", message, key.span, help_)
-        # Read as the one that is meant, so that what follows is checked too and nothing is said twice.
+        # Read as the one that is meant, so that what follows is checked too and nothing is reported twice.
         meant = state.guess(key.text, [n for n in names if n not in given], meant_argument)
-        if meant is None or (isinstance(value, Scalar) and (value.value is None or _is_word(value))):
+        if meant is None or (isinstance(value, Scalar) and (value.value is None or _is_string(value))):
             found.ok = False
         else:
             given[meant] = value
@@ -94,15 +94,15 @@ def _by_position(found: Arguments, args: Sequence[Tree], slots: Sequence[Slot]) 
 def _positions(slots: Sequence[Slot]) -> str:
     """Which arguments go by position, and which by name alone."""
     positional, by_name = [s for s in slots if s.positional], [s.name for s in slots if not s.positional]
-    said = [f"in order: {listed([s.name for s in positional])}"] if positional else []
+    parts = [f"in order: {listed([s.name for s in positional])}"] if positional else []
     if len(positional) == 1 and positional[0].type in ("", "size", "list", "parts"):
-        said = [f"a list gives arguments in order; write {{{positional[0].name}: [...]}} to give one list"]
+        parts = [f"a list gives arguments in order; write {{{positional[0].name}: [...]}} to give one list"]
     if by_name:
-        said.append(f"by name alone: {', '.join(by_name)}")
-    return "; ".join(said)
+        parts.append(f"by name alone: {', '.join(by_name)}")
+    return "; ".join(parts)
 
 
-def _is_word(tree: Scalar) -> bool:
+def _is_string(tree: Scalar) -> bool:
     return isinstance(tree.value, str) and not tree.text.startswith("=")
 
 
@@ -141,7 +141,7 @@ def argument(
 
 
 def typed(env: Env, value: Value, type_: str, name: str, tree: Tree) -> Value:
-    """The value, if it is of the type; a word becomes a block where one is expected; raises SemanticError."""
+    """The value, if it is of the type; a string becomes a block where one is expected; raises SemanticError."""
     if type_ == "block":
         return resolve_block(env, value, tree)
     if fits(value, type_):
@@ -164,7 +164,7 @@ def _block_with_args(env: Env, tree: Map) -> BlockValue:
 
 
 def resolve_block(env: Env, value: Value, tree: Tree) -> BlockValue:
-    """A word as the block or op that it names where it was written; raises SemanticError."""
+    """A string as the block or op that it names where it is written; raises SemanticError."""
     if isinstance(value, BlockValue):
         return value
     if not isinstance(value, str):

@@ -82,7 +82,7 @@ def _merged(decl: BlockDecl, args: Tree | None, settings: Mapping[str, object]) 
 def _build(
     state: Elaboration, decl: BlockDecl, args: Tree | None, chosen: Map | None, size: InputSize | None
 ) -> Graph | None:
-    frame = CallFrame(decl.home, decl.name, {}, "", (), 0, is_document=True)
+    frame = CallFrame.outermost(decl.home, decl.name)
     env = Env(state, frame, {}, SymbolTable())
     at = decl.at if chosen is None else Scalar(decl.name, True, _head(chosen.span))
     entering = _entering(decl, chosen, at, env, size)

@@ -45,7 +45,7 @@ def call(step: Step, ctx: Context, entering: Tensors, where: Where) -> Result:
         check_arguments(env, step.args)
         return ERROR, None
     if isinstance(target, Op) and step.op != target.name:
-        # Whether the arguments fit what was probably meant is not said: one error for one misspelling.
+        # Whether the arguments fit what was probably meant is not checked: one error for one misspelling.
         with ctx.state.quietly():
             return primitive(target, made), None
     return _run(made, target)
@@ -125,7 +125,7 @@ def _initialisers(env: Env, op: Op, tree: Tree) -> dict[str, Init]:
 
 
 def _initialiser(env: Env, tree: Tree) -> Init:
-    """A number, a word, or `{normal: std}`; raises SemanticError."""
+    """A number, a name, or `{normal: std}`; raises SemanticError."""
     if isinstance(tree, Map):
         value: object = {key.text: literal(env, size) for key, size in tree.entries}
     else:

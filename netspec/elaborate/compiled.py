@@ -67,8 +67,8 @@ class Compiled:
     def trained(self) -> Graph:
         """The training graph; raises UsageError after a pass for inference alone."""
         if self.passes:
-            said = f"after the pass '{self.passes[0].name}' the network '{self.name}' cannot be trained"
-            raise UsageError(said, "leave out the pass, or what is for training")
+            message = f"after the pass '{self.passes[0].name}' the network '{self.name}' cannot be trained"
+            raise UsageError(message, "leave out the pass, or what is for training")
         return self.graph
 
     @property

@@ -1,4 +1,4 @@
-"""What reaches an output: a step that does not is a mistake, an unread part is left out."""
+"""What reaches an output: a step that does not is an error, an unread part is left out."""
 
 from __future__ import annotations
 

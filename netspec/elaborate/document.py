@@ -116,7 +116,7 @@ def graph_of(state: Elaboration, name: str, outputs: Mapping[str, Output], title
 
 def _outermost(state: Elaboration, doc: Document) -> Env:
     """What the params of a document can see: nothing yet."""
-    return Env(state, CallFrame(doc, doc.name, {}, "", (), 0, is_document=True), {}, SymbolTable())
+    return Env(state, CallFrame.outermost(doc, doc.name), {}, SymbolTable())
 
 
 def _lineage(state: Elaboration, doc: Document, variant: str | None) -> list[Variant]:

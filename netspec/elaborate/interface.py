@@ -58,7 +58,7 @@ _SIZES = "an input is a list of sizes, [channels, height, width]"
 
 
 def input_value(name: str, tree: Tree | None, env: Env, size: Sequence[int] | None) -> Tensors:
-    """The input node of a name; an error value after a mistake, which is reported."""
+    """The input node of a name; an error value after an error, which is reported."""
     state, frame = env.state, env.frame
     sample, whole = "", False
     if tree is None or id(tree) in state.bad:
@@ -105,7 +105,7 @@ _APART = "give one of them another name: `outputs: {result: path}`"
 
 
 def output_values(doc: Document, ctx: Context, last: Tensors) -> dict[str, Output] | None:
-    """The outputs by name; None after a mistake."""
+    """The outputs by name; None after an error."""
     if doc.outputs is None:
         if not last.ok:
             return None

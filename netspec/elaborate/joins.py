@@ -122,7 +122,7 @@ def _branch(branch: Branch, ctx: Context, found: SymbolTable, running: Tensors) 
     env = ctx.env(running)
     if branch.path is not None:
         if branch.siblings is not None and branch.siblings.failed and ctx.symbols.visible(branch.path.text) is None:
-            raise DependsOnError  # one list of steps that stands in place of a list of branches is one error
+            raise DependsOnError  # a list of steps in place of a list of branches is one error
         value = read_from(env, branch.path)
         return [(branch.path.text, Tensors((ref,))) for ref in value.refs]
     if found.parent is None and branch.name is not None and branch.name.is_plain:

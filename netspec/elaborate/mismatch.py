@@ -129,7 +129,7 @@ def _strided(side: Side, apart: Sequence[Node]) -> list[Node]:
 
 
 def _padded(side: Side, padded: Sequence[Node]) -> Size | None:
-    """Height and width that a branch would give if these steps had `pad: half`; None where that cannot be said."""
+    """Height and width that a branch would give if these steps had `pad: half`; None where that is not known."""
     size = side.start
     for node in reversed(side.steps):
         if size is None or len(size) != 2 or OPS[node.op].receptive_field is transposed_window:
@@ -153,7 +153,7 @@ def _size_advice(sides: Sequence[Side], frame: CallFrame) -> str:
     """What the heights and widths show, of each branch that is smaller than the largest."""
     large = max(sides, key=lambda s: s.size)
     pads: list[Node] = []
-    said: list[str] = []
+    parts: list[str] = []
     for side in sides:
         if side.size == large.size:
             continue
@@ -161,15 +161,15 @@ def _size_advice(sides: Sequence[Side], frame: CallFrame) -> str:
         if found := _forgotten(side, large, common):
             pads += [node for node in found if node not in pads]
         elif strides := _stride_advice(side, large, common, frame):
-            said.append(strides)
+            parts.append(strides)
             pads += [node for node in _beside_stride(side, large, common) if node not in pads]
         elif found := _unpadded(side, common):
             pads += [node for node in found if node not in pads]
     if pads:
         pads.sort(key=lambda node: (node.span.line, node.span.col) if node.span is not None else (0, 0))
         verb = "keeps the size at" if any(any(node.attrs["pad"]) for node in pads) else "is missing at"
-        said.insert(0, f"`pad: {_pad(pads)}` {verb} {_names(pads, frame)}")
-    return "; ".join(said) or "give all branches the same height and width (stride, pad)"
+        parts.insert(0, f"`pad: {_pad(pads)}` {verb} {_names(pads, frame)}")
+    return "; ".join(parts) or "give all branches the same height and width (stride, pad)"
 
 
 def _forgotten(small: Side, large: Side, common: Sequence[Node]) -> list[Node]:
@@ -202,11 +202,11 @@ def _stride_advice(small: Side, large: Side, common: Sequence[Node], frame: Call
         return ""
     both = _product(strides)
     factor = str(both[0]) if both[0] == both[1] else str(list(both))
-    said = f"{small.label} has stride {factor} at {_names(strides, frame)}"
+    strided = f"{small.label} has stride {factor} at {_names(strides, frame)}"
     if not any(node not in common for node in large.steps):
         conv = f"`conv: {{out: {large.shape[1]}, kernel: 1, stride: {factor}}}`"
-        return f"{said}: the shortcut needs it too, as in {conv}"
-    return f"{said}, {large.label} has none: give both the same"
+        return f"{strided}: the shortcut needs it too, as in {conv}"
+    return f"{strided}, {large.label} has none: give both the same"
 
 
 def _product(nodes: Sequence[Node]) -> tuple[int, ...]:
@@ -226,8 +226,8 @@ def _shortcut(sides: Sequence[Side]) -> tuple[Side, Side] | None:
 def _channel_advice(sides: Sequence[Side], frame: CallFrame) -> str:
     pair = _shortcut(sides)
     if pair is None:
-        said = ", ".join(f"{s.label} has {s.shape[1]}" for s in sides[:4])
-        return f"the channels differ: {said}; give all the same `out`"
+        widths = ", ".join(f"{s.label} has {s.shape[1]}" for s in sides[:4])
+        return f"the channels differ: {widths}; give all the same `out`"
     shortcut, other = pair
     return f"the shortcut needs a projection: {_projection(other, frame)}"
 

@@ -68,7 +68,7 @@ def type_of(value: Value) -> str:
 
 
 def describe(value: Value) -> str:
-    """A value in words: `the word 'half'`, `the number 0.5`."""
+    """A value in a message: `the string 'half'`, `the number 0.5`."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):

@@ -20,7 +20,7 @@ from netspec.syntax.tree import Scalar, Seq, Tree
 def parameters(params: Sequence[ParamDecl], arguments: Arguments, env: Env) -> dict[str, Bound]:
     """The values of declared parameters: as given, or their defaults, which see the parameters before them.
 
-    Where the arguments have a mistake already, what is not given is unknown: nothing is missing.
+    Where the arguments have an error already, what is not given is unknown: nothing is missing.
     """
     state, given = env.state, arguments.given
     values: dict[str, Bound] = dict(env.values)
@@ -104,7 +104,7 @@ def replace_default(p: ParamDecl, tree: Tree | None) -> ParamDecl:
 
 
 def shown(values: Mapping[str, Bound]) -> dict[str, object]:
-    """The values of a block's parameters as its scope keeps them: numbers, words, tuples; a block as its name."""
+    """The values of a block's parameters as its scope keeps them: numbers, strings, tuples; a block as its name."""
     return {k: str(v) if isinstance(v, (BlockValue, str)) else freeze(v) for k, v in values.items()}
 
 

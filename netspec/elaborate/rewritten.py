@@ -54,7 +54,7 @@ class Fragment:
         """What enters, by the input that stands in for it."""
 
     def enter(self, inputs: Mapping[str, Tensors]) -> Tensors:
-        """Stands in for what enters; an error value where an input of the document has a mistake."""
+        """Stands in for what enters; an error value where an input of the document has an error."""
         if not all(value.ok for value in inputs.values()):
             return ERROR
         refs = tuple(ref for value in inputs.values() for ref in value.refs)

@@ -29,7 +29,7 @@ class RunningIteration:
     first: bool
 
 
-# These depend on the iteration even in the first one; others are worth a word about it in later ones alone.
+# Errors that depend on the iteration even in the first one; those of the second list do in later ones alone.
 _OF_ITERATIONS = ("NS401", "NS402")
 _OF_LATER_ITERATIONS = ("NS203", "NS204", "NS302", "NS303", "NS307", "NS405")
 

@@ -33,7 +33,7 @@ class StepElaborator(Elaborator):
 
 
 def run_step(step: Step, ctx: Context, running: Tensors) -> Tensors:
-    """One step with its loops; a mistake in it is reported and makes its value an error value."""
+    """One step with its loops; an error in it is reported and makes its value an error value."""
     state, frame = ctx.state, ctx.frame
     state.tick(WORK_OF_STEP)
     value = ERROR
@@ -65,7 +65,7 @@ def _once(
 ) -> Result:
     """One iteration of a step: its condition, what enters it, its op.
 
-    `reads` says whether its `from` applies, `numbered` whether it stands in the scope of a loop, by its number.
+    `reads` says whether its `from` applies, `numbered` whether it is held by the scope of a loop, by its number.
     """
     state, env = ctx.state, ctx.env(running)
     if "only_if" in step.keywords and not condition(env, step.keywords["only_if"], "only_if"):

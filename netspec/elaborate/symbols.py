@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from netspec.diagnostics.errors import Frame, Hint, SemanticError, Span, did_you_mean
 from netspec.ir.graph import Ref
@@ -13,7 +14,7 @@ from netspec.syntax.step_reader import Branch
 
 
 class DependsOnError(Exception):
-    """Something here depends on a mistake that is reported already."""
+    """Something here depends on an error that is reported already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,8 @@ class Tensors:
 
     refs: tuple[Ref, ...] = ()
     names: tuple[str, ...] = ()
-    state: str = ""
-    """'error' after a mistake, 'absent' where `only_if` left it out."""
+    state: Literal["", "error", "absent"] = ""
+    """'error' after an error, 'absent' where `only_if` left it out."""
 
     @property
     def ok(self) -> bool:
@@ -36,7 +37,6 @@ class Tensors:
 
 
 ERROR = Tensors(state="error")
-
 ABSENT = Tensors(state="absent")
 
 
@@ -68,7 +68,7 @@ class SymbolTable:
     branch: Branch | None = None
     """The branch whose scope this is."""
     missed: set[str] = field(default_factory=set)
-    """Unknown names that were said already; kept by the outermost scope of a block."""
+    """Unknown names that were reported already; kept by the outermost scope of a block."""
 
     def visible(self, name: str) -> Symbol | None:
         """The symbol that a name means here: of this scope, or of one around it."""
@@ -85,7 +85,7 @@ class SymbolTable:
         return None
 
     def lose(self, made: Iterable[str | re.Pattern[str]], prefix: str, span: Span) -> None:
-        """Makes error values of the names that a step with an error makes, so that their readers say nothing more."""
+        """Makes error values of the names that a step with an error makes, so that their readers add none."""
         for name in made:
             if isinstance(name, str):
                 path = f"{prefix}.{name}" if prefix else name
@@ -96,7 +96,7 @@ class SymbolTable:
                 self.lost[name] = None
 
     def miss(self, name: str, help: str | Hint = "") -> SemanticError:
-        """The error of an unknown name, which is said once in a block: after that it is an error value."""
+        """The error of an unknown name, which is reported once in a block: after that it is an error value."""
         scope, beside = self, None
         while scope.parent is not None:
             beside = beside or (scope.branch and scope.branch.beside(name))
@@ -124,7 +124,6 @@ class Ambiguous:
 
 AMBIGUOUS = Ambiguous()
 
-
 Operand = tuple[str, Tensors]
 """One value of a join, and what it is called."""
 Result = tuple[Tensors, SymbolTable | None]
@@ -149,10 +148,15 @@ class CallFrame:
     reads: set[str] = field(default_factory=set)
     """Inputs that were read."""
     unknown: set[str] = field(default_factory=set)
-    """Values that nothing declares, which is said once."""
+    """Values that nothing declares, which is reported once."""
+
+    @classmethod
+    def outermost(cls, home: Document, name: str) -> CallFrame:
+        """That of a document, or of a block alone, which nothing calls."""
+        return cls(home, name, {}, "", (), 0, is_document=True)
 
     def reach(self, path: str) -> bool:
-        """Ends the body of a network that is used `until` the step or iteration at this path; says whether it ended."""
+        """Ends the body of a network that is used `until` the step or iteration at this path; whether it ended."""
         self.stopped = self.stopped or path == self.until
         return self.stopped
 

@@ -1,4 +1,4 @@
-"""Steps of ops that nobody knows: what is said of them, and what can still be checked."""
+"""Steps of ops that nobody knows: what is reported of them, and what can still be checked."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ class Env:
         return value
 
     def resolve(self, path: str) -> Tensors:
-        """The value at a path; raises SemanticError where there is none, DependsOnError after a mistake."""
+        """The value at a path; raises SemanticError where there is none, DependsOnError after an error."""
         value = self.find(path)
         if value.state == "error":
             raise DependsOnError
@@ -171,7 +171,7 @@ class Env:
         return str(did_you_mean(first, known))
 
     def _later(self, name: str) -> Span | None:
-        """A step of this name that stands in the body of the block, which was not run yet."""
+        """A step of this name in the body of the block, which has not run yet."""
         decl = self.frame.home.blocks.get(self.frame.block) if not self.frame.is_document else None
         steps = decl.body if decl is not None else self.frame.home.body if self.frame.is_document else ()
         return next((step.span for step in steps if step.makes[0] == name and not step.failed), None)
