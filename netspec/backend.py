@@ -115,7 +115,7 @@ class Runs(Protocol):
         self,
         graph: Graph,
         arrays: Mapping[str, np.ndarray],
-        inputs: Mapping[str, np.ndarray],
+        inputs: Mapping[str, Value],
         device: str = "cpu",
         repeat: int = 1,
     ) -> Result:
@@ -190,7 +190,11 @@ def able(name: str, ability: type[T]) -> T:
     return found
 
 
-def get(name: str) -> Backend[Any]:
+AnyBackend = Backend[Any]
+"""A backend whose options are of a class that only it knows."""
+
+
+def get(name: str) -> AnyBackend:
     """The backend of that name; raises as `able` does."""
     return able(name, Backend)
 

@@ -38,7 +38,7 @@ class OnnxBackend(Backend[OnnxOptions], Runs, OpensModels):
         self,
         graph: Graph,
         arrays: Mapping[str, np.ndarray],
-        inputs: Mapping[str, np.ndarray],
+        inputs: Mapping[str, Value],
         device: str = "cpu",
         repeat: int = 1,
         options: OnnxOptions = DEFAULTS,

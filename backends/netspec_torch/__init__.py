@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from netspec.running.ports import Value
     from netspec.weights.checkpoints.stored import Need, State
 
 
@@ -87,7 +88,7 @@ class TorchBackend(Backend[TorchOptions], Runs, MakesModules, ReadsCheckpoints):
         self,
         graph: Graph,
         arrays: Mapping[str, np.ndarray],
-        inputs: Mapping[str, np.ndarray],
+        inputs: Mapping[str, Value],
         device: str = "cpu",
         repeat: int = 1,
     ) -> Result:

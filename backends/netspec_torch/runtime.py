@@ -15,7 +15,7 @@ from netspec.diagnostics.errors import DataError, MissingError, UsageError
 from netspec.ir.graph import Graph
 from netspec.passes import without_heads
 from netspec.running.convert import fit
-from netspec.running.ports import Port
+from netspec.running.ports import Port, Value
 from netspec.running.sizes import check
 from netspec_torch.codegen import Emitter
 from netspec_torch.frozen import build
@@ -47,7 +47,7 @@ def to_module(
 
 
 def run_module(
-    module: torch.nn.Module, graph: Graph, inputs: Mapping[str, np.ndarray], device: str = "cpu", repeat: int = 1
+    module: torch.nn.Module, graph: Graph, inputs: Mapping[str, Value], device: str = "cpu", repeat: int = 1
 ) -> Result:
     """Runs a module; raises MissingError instead of falling back to another device."""
     if device not in ("cpu", "cuda"):

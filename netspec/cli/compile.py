@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from netspec.analysis.cost import totals
-from netspec.backend import Backend, WritesText, get
-from netspec.cli.options import OutputFile, spec_options
+from netspec.backend import AnyBackend, WritesText, get
+from netspec.cli.options import OutputFile
 from netspec.cli.output import say, size, write_result
-from netspec.cli.request import Request
+from netspec.cli.request import Request, spec_options
 from netspec.cli.targets import BackendName, TargetCommand, chosen
 from netspec.cli.weights import Weights, with_weights
 from netspec.diagnostics.errors import UsageError
@@ -30,15 +29,14 @@ from netspec.files.kinds import check_suffix
 @click.option("--to", "target", required=True, type=BackendName(json=True), help="What to write.")
 @click.option("-o", "output", type=OutputFile(), help="Where to write; NAME and the target's suffix by default.")
 @with_weights
-def command(target: str, output: str | None, **options: Any) -> int:
+def command(request: Request, weights: Weights, target: str, output: str | None, **own: object) -> int:
     """Compile SPEC to an ONNX model, a PyTorch source file, JSON, or what another backend writes.
 
     The ONNX model has weights: seeded ones, or those of a checkpoint. The PyTorch file needs nothing of netspec;
     its state dict is written beside it as .pth, or as .safetensors where PyTorch is not installed.
     """
-    weights, request = Weights.of(options), Request.of(options)
     backend = get(target)
-    asked = chosen(backend, options, weights.origin)
+    asked = chosen(backend, own, weights.origin)
     if weights.file and not asked.weights:
         raise UsageError("--weights and --no-weights exclude each other", "leave one of them out")
     _check_weights(backend)
@@ -60,14 +58,14 @@ def command(target: str, output: str | None, **options: Any) -> int:
     return 0
 
 
-def _check_output(backend: Backend[Any], output: str | None) -> None:
+def _check_output(backend: AnyBackend, output: str | None) -> None:
     """Raises UsageError for an output that the target cannot have."""
     if output == "-" and not isinstance(backend, WritesText):
         raise UsageError(f"{backend.name} is written as files: name one with -o", "--to json goes to stdout")
     check_suffix(output, backend.product or backend.name, backend.suffix)
 
 
-def _check_weights(backend: Backend[Any]) -> None:
+def _check_weights(backend: AnyBackend) -> None:
     """Raises UsageError for an option that chooses weights, where the target has none."""
     given = click.get_current_context()
     for name in ("weights", "seed") if not backend.holds_weights else ():

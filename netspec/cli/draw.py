@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import click
 
-from netspec.cli.options import OutputFile, spec_options, suffix_of
+from netspec.cli.options import OutputFile, suffix_of
 from netspec.cli.output import say, write_result
-from netspec.cli.request import Request
+from netspec.cli.request import Request, spec_options
 from netspec.cli.unknown_option import SpecCommand
 from netspec.diagnostics.errors import UsageError, did_you_mean
 from netspec.draw import View, difference, draw
@@ -26,7 +25,7 @@ class Shown(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 
     name = "WHAT,..."
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> frozenset[str]:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> frozenset[str]:
         """The things to show; fails for an unknown one."""
         asked = [part.strip() for part in str(value).split(",") if part.strip()]
         for part in asked:
@@ -61,7 +60,20 @@ class Shown(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 @click.option("--heat", type=click.Choice(HEATS), help="Colour by a number.")
 @click.option("--diff", "other", metavar="OTHER", help="OTHER as shipped, and SPEC beside it: added, removed, changed.")
 @click.option("--inference", is_flag=True, help="Without auxiliary heads and dropout.")
-def command(output: str | None, kind: str | None, inference: bool, other: str | None, **options: Any) -> int:
+def command(
+    request: Request,
+    output: str | None,
+    kind: str | None,
+    depth: int | None,
+    collapse: tuple[str, ...],
+    expand: tuple[str, ...],
+    unfold: bool,
+    direct: bool,
+    show: frozenset[str],
+    heat: str | None,
+    other: str | None,
+    inference: bool,
+) -> int:
     """Draw SPEC, or a block as FILE.yaml:BLOCK: blocks as boxes, shapes on the arrows, repeats folded."""
     suffix = suffix_of(output) if output != "-" else ""
     if not kind and suffix and suffix not in SUFFIXES:
@@ -72,10 +84,9 @@ def command(output: str | None, kind: str | None, inference: bool, other: str | 
     check_suffix(output, kind, *(f".{s}" for s, of in SUFFIXES.items() if of == kind))
     if output == "-" and kind not in TEXTS:
         raise UsageError(f"{kind} is no text: name a file with -o")
-    if other is not None and options["heat"]:
+    if other is not None and heat:
         raise UsageError("--diff colours what changed, --heat what costs most", "ask for one of them")
-    view = View(*(options.pop(name) for name in ("depth", "collapse", "expand", "show", "heat", "unfold", "direct")))
-    request = Request.of(options)
+    view = View(depth, collapse, expand, show, heat, unfold, direct)
     compiled = request.compile()
     graph, name = compiled.inference if inference else compiled.shown, compiled.name
     if request.settings and "" not in graph.scopes:  # a block alone says all its arguments

@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 from math import prod
 from pathlib import Path
-from typing import Any
 
 import click
 
 from netspec.analysis.cost import inside, output_shape, totals
-from netspec.cli.options import spec_options
 from netspec.cli.output import out
-from netspec.cli.request import Request
+from netspec.cli.request import Request, spec_options
 from netspec.cli.unknown_option import SpecCommand
 from netspec.diagnostics.codes import CODES
 from netspec.diagnostics.errors import UsageError, did_you_mean
@@ -31,12 +29,12 @@ from netspec.reports.overview import of_library, of_network
 )
 @spec_options
 @click.argument("step", required=False)
-def command(step: str | None, **options: Any) -> int:
+def command(request: Request, step: str | None) -> int:
     """Explain an error code, SPEC as a whole, or one STEP of it.
 
     Of a network that is its paper, sizes, blocks, variants and facts; of a step its op, shapes, arithmetic and line.
     """
-    spec = options["spec"]
+    spec = request.spec
     if step is None and re.fullmatch(r"(?i)ns\d+", spec):
         if spec.upper() not in CODES:
             known = f"known: {', '.join(CODES)}"
@@ -47,7 +45,6 @@ def command(step: str | None, **options: Any) -> int:
         return 0
     if step is not None and spec.upper() in CODES and not Path(spec).exists():
         raise UsageError(f"{spec.upper()} is a code, it has no step '{step[:80]}'", f"netspec explain {spec.upper()}")
-    request = Request.of(options)
     if step is None:
         out(explain_spec(request))
         return 0
@@ -110,5 +107,5 @@ def _calls(graph: Graph, path: str) -> list[str]:
     return [f"  in {s.block}, called at {s.span} as {s.path}" for s in scopes if s.block and s.span]
 
 
-def _value(value: Any) -> str:
+def _value(value: object) -> str:
     return f"[{', '.join(map(_value, value))}]" if isinstance(value, tuple) else str(value)

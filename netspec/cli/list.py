@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -22,6 +21,9 @@ from netspec.reports.catalogue import entries
 from netspec.syntax.library import block_libraries, specs_root
 from netspec.syntax.meant import op_help
 from netspec.syntax.reader import read_document
+
+Row = dict[str, object]
+"""What is said of one thing, by column."""
 
 
 @click.command(
@@ -47,31 +49,33 @@ def command(what: str, names: tuple[str, ...], kind: str) -> int:
     return 0
 
 
-def chosen(rows: list[dict[str, Any]], name: str, what: str) -> list[dict[str, Any]]:
+def chosen(rows: list[Row], name: str, what: str) -> list[Row]:
     """The rows that a name may mean, by their names, titles and libraries; raises UsageError where there is none."""
     if not suggest.key(name):
         raise UsageError(f"'{name[:80]}' is the name of nothing", f"`netspec list {what}` shows them all")
-    texts = [[row["name"], *(str(row[key]) for key in ("title", "library") if row.get(key))] for row in rows]
+    names = [str(row["name"]) for row in rows]
+    said = [[str(row[key]) for key in ("title", "library") if row.get(key)] for row in rows]
+    texts = [[own, *more] for own, more in zip(names, said, strict=True)]
+        [own, *(str(row[key]) for key in ("title", "library") if row.get(key))]
+        for own, row in zip(names, rows, strict=True)
+    ]
     prose = [str(row.get("doc") or row.get("manual") or "") for row in rows]
     ranks = [suggest.rank(name, *known) for known in zip(texts, prose, strict=True)]
     if what in ("ops", "blocks"):  # as other libraries call them
         meant = meant_by(name)
-        ranks = [
-            0 if meant is not None and row["name"] == meant.name else rank
-            for row, rank in zip(rows, ranks, strict=True)
-        ]
+        ranks = [0 if meant is not None and own == meant.name else rank for own, rank in zip(names, ranks, strict=True)]
     found = sorted((rank, i) for i, rank in enumerate(ranks) if rank is not None)
     if not found:
-        near = suggest.name(name, {row["name"]: known for row, known in zip(rows, texts, strict=True)})
+        near = suggest.name(name, dict(zip(names, texts, strict=True)))
         help = f"did you mean '{near}'?" if near else ""
         if what in ("ops", "blocks"):
-            help = str(op_help(name, [row["name"] for row in rows]))
+            help = str(op_help(name, names))
         help = help or f"`netspec list {what}` shows them all"
         raise UsageError(f"there is nothing like '{name[:80]}' among the {what}", help)
     return [rows[i] for _, i in found]
 
 
-def specs() -> Iterator[dict[str, Any]]:
+def specs() -> Iterator[Row]:
     """A row for every variant; the counts are those that its `expect` states and `netspec check` verifies."""
     for found in entries():
         yield {
@@ -85,7 +89,7 @@ def specs() -> Iterator[dict[str, Any]]:
         }
 
 
-def blocks() -> Iterator[dict[str, Any]]:
+def blocks() -> Iterator[Row]:
     """A row for every block of the shipped libraries."""
     for path in block_libraries():
         document = read_document(path, Reporter())
@@ -98,7 +102,7 @@ def blocks() -> Iterator[dict[str, Any]]:
             }
 
 
-def ops() -> Iterator[dict[str, Any]]:
+def ops() -> Iterator[Row]:
     """A row for every primitive op, from the op table."""
     plugins.load_ops()
     for op in sorted(OPS.values(), key=lambda o: o.name):
@@ -111,13 +115,13 @@ def ops() -> Iterator[dict[str, Any]]:
             }
 
 
-def passes() -> Iterator[dict[str, Any]]:
+def passes() -> Iterator[Row]:
     """A row for every pass that `--pass` and a variant may name."""
     for name in sorted(NAMED):
         yield {"name": name, "graph": NAMED[name].stage.value, "summary": NAMED[name].doc}
 
 
-def backends() -> Iterator[dict[str, Any]]:
+def backends() -> Iterator[Row]:
     """A row for every backend that is registered."""
     for name in sorted(plugins.backends()):
         try:
@@ -134,24 +138,24 @@ def _written(p: Param) -> str:
     return p.name if p.required else f"{p.name}={_plain(p.default)}"
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 HEADS = {"macs": "MACs"}
 
 
-def _table(rows: list[dict[str, Any]]) -> str:
+def _table(rows: list[Row]) -> str:
     """Rows as aligned text."""
 
-    def cell(value: Any) -> str:
+    def cell(value: object) -> str:
         if isinstance(value, int) and value > 9999:  # a year has no comma
             return f"{value:,}"
         if value is None:
             return ""
         return "x".join(map(cell_plain, value)) if isinstance(value, list) else str(value)
 
-    def cell_plain(value: Any) -> str:
+    def cell_plain(value: object) -> str:
         return "x".join(map(str, value)) if isinstance(value, list) else str(value)
 
     if not rows:

@@ -79,12 +79,14 @@ class Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
-    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
         """Parses the arguments, and prints the help; click would make exit code 1 of a reader that has gone."""
         with _reader():
-            return super().make_context(*args, **extra)
+            return super().make_context(info_name, args, parent, **extra)
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> object:
         """Runs the command; an error takes along how it is to be printed."""
         try:
             with _reader():
@@ -93,7 +95,9 @@ class Commands(click.Group):
             e.options = dict(ctx.obj or {})
             raise
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         """Names the nearest command for one that is not there."""
         name = args[0] if args else ""
         if name and name not in COMMANDS and not name.startswith("-"):

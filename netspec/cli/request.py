@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
+import click
+
+from netspec.cli.options import INPUT, error_option
 from netspec.cli.output import printer
 from netspec.diagnostics.errors import Diagnostic, Reporter, SpecError, UsageError
 from netspec.elaborate.budget import MAX_NODES
@@ -45,7 +49,7 @@ class Request:
             options.pop("spec"),
             options.pop("variant"),
             settings,
-            options.pop("input_size"),
+            options.pop("input_size", None),
             options.pop("passes"),
             tuple(map(Path, options.pop("include"))),
             options.pop("max_nodes"),
@@ -81,6 +85,55 @@ class Request:
             raise UsageError(f"'{self.spec}' is a variant already", f"--variant goes with {found.path.stem}")
         variant = found.variant if self.variant is None else self.variant
         return compile_variant(document, variant, self.settings, reporter, self.input_size, self.max_nodes)
+
+
+CHOICE = (
+    click.argument("spec"),
+    click.option("--variant", metavar="NAME", help="A variant of the spec; the first is the default."),
+    click.option("-s", "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a param."),
+)
+"""What is compiled."""
+
+BUILD = (
+    click.option(
+        "--pass",
+        "passes",
+        multiple=True,
+        metavar="NAME",
+        help="Run a pass, such as fold_batch_norm; `netspec list passes` shows them.",
+    ),
+    click.option(
+        "-I",
+        "include",
+        multiple=True,
+        metavar="DIR",
+        type=click.Path(file_okay=False, exists=True),
+        help="A folder in which `use: [./name]` looks too.",
+    ),
+    click.option(
+        "--max-nodes",
+        type=click.IntRange(1),
+        default=100_000,
+        show_default=True,
+        help="The largest graph that is built.",
+    ),
+    error_option,
+    click.option("--strict", is_flag=True, help="Warnings are errors."),
+    click.option("-q", "--quiet", is_flag=True, help="No warnings and no summary line."),
+)
+"""How it is compiled, and what is said."""
+
+
+def spec_options(command: Callable[..., int], input: Callable[..., Callable[..., int]] = INPUT) -> Callable[..., int]:
+    """A command that takes a `request`, with the options that say what; one may have another --input."""
+
+    @wraps(command)
+    def taking(**options: Any) -> int:
+        return command(request=Request.of(options), **options)
+
+    for option in reversed((*CHOICE, input, *BUILD)):
+        taking = option(taking)
+    return taking
 
 
 def warn(warnings: Sequence[Diagnostic], request: Request) -> None:

@@ -6,14 +6,15 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import click
+import numpy as np
 
-from netspec.backend import OpensModels, Runs, able
-from netspec.cli.options import OutputFile, Sizes, spec_options
-from netspec.cli.output import out, say, size
-from netspec.cli.request import Request
+from netspec.backend import OpensModels, Result, Runs, able
+from netspec.cli.options import OutputFile, Sizes
+from netspec.cli.output import out, say
+from netspec.cli.output import size as bytes_text
+from netspec.cli.request import Request, spec_options
 from netspec.cli.targets import BackendName
 from netspec.cli.unknown_option import SpecCommand
 from netspec.cli.weights import Weights, with_weights
@@ -21,21 +22,25 @@ from netspec.diagnostics.errors import DataError, UsageError, did_you_mean
 from netspec.diagnostics.printer import one_line
 from netspec.running.feeds import Feeds, take_folder
 from netspec.running.labels import read_labels
-from netspec.running.ports import Port
+from netspec.running.ports import Port, Value
 from netspec.running.results import Style, describe, finite, show
-from netspec.running.save import check_target, save
+from netspec.running.save import check_target
+from netspec.running.save import save as save_outputs
 from netspec.running.sizes import Sizes as ModelSizes
 
+NamedSize = tuple[str | None, list[int]]
+"""The sizes of an input, whose name is None where they are for the only one."""
 
-class NamedSizes(Sizes):
+
+class NamedSizes(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     """3x224x224, or images=1x3x224x224"""
 
     name = "[NAME=]DIMS"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> NamedSize:
         """The name, or None, and the sizes; fails for anything else."""
         name, equals, sizes = str(value).rpartition("=")
-        return (name if equals else None), super().convert(sizes, param, ctx)
+        return (name if equals else None), Sizes().convert(sizes, param, ctx)
 
 
 class HeightWidth(Sizes):
@@ -43,7 +48,7 @@ class HeightWidth(Sizes):
 
     name = "HxW"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
         """The two sizes; fails for anything else."""
         if isinstance(value, list):
             return value
@@ -51,6 +56,22 @@ class HeightWidth(Sizes):
         if len(found) != 2:
             self.fail(f"'{value}' is not a height and a width; write 224x224", param, ctx)
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class GivenSizes:
+    """What --input and --size say."""
+
+    inputs: Sequence[NamedSize]
+    image: list[int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What runs a network, and where."""
+
+    backend: str
+    device: str
 
 
 INPUT = click.option(
@@ -108,41 +129,56 @@ INPUT = click.option(
 )
 @click.option("--labels", metavar="FILE|imagenet", help="Names of the classes, one a line, or ImageNet's 1,000.")
 @click.option("--save", type=OutputFile(), metavar="FILE.npz", help="Keep the outputs, each under its name.")
-def command(**options: Any) -> int:
+def command(
+    request: Request,
+    weights: Weights,
+    backend: str,
+    device: str,
+    inputs: tuple[NamedSize, ...],
+    size: list[int] | None,
+    batch: int | None,
+    arrays: tuple[str, ...],
+    images: tuple[str, ...],
+    folder: str | None,
+    repeat: int,
+    softmax: bool | None,
+    labels: str | None,
+    save: str | None,
+) -> int:
     """Run SPEC, or an .onnx file: the outputs, latency, and what really ran.
 
     Types, shapes and symbols of the inputs are the model's. What is not given is random, by --seed. A vector of classes
     is printed as its five largest, everything else as a summary: shape, type, least, largest, mean, first values.
     """
-    labels = read_labels(options["labels"]) if options["labels"] else []
-    target = check_target(options["save"]) if options["save"] else None
-    quiet = options["quiet"]
-    options["weights"] = weights = Weights.of(options)
+    names = read_labels(labels) if labels else []
+    target = check_target(save) if save else None
 
     def note(text: str) -> None:
-        if not quiet:
+        if not request.quiet:
             say(f"note: {text}")
 
-    model = _file(options) if options["spec"].lower().endswith(".onnx") else _spec(options)
+    place, sizes = Place(backend, device), GivenSizes(inputs, size)
+    opens = _opened if request.spec.lower().endswith(".onnx") else _compiled
+    model = opens(request, weights, place, sizes)
     feeds = Feeds(model.sizes, note)
-    if options["folder"]:
-        take_folder(feeds, Path(options["folder"]), model.sizes.ports, able("onnx", OpensModels).read_pb)
-    feeds.arrays(options["arrays"])
-    feeds.pictures(options["images"])
-    if options["batch"] is not None:
-        model.sizes.batch(options["batch"])
+    if folder:
+        take_folder(feeds, Path(folder), model.sizes.ports, able("onnx", OpensModels).read_pb)
+    feeds.arrays(arrays)
+    feeds.pictures(images)
+    if batch is not None:
+        model.sizes.batch(batch)
     chosen = model.sizes.complete()
     if chosen:
         note(f"{', '.join(chosen)}: {model.sizes.model} leaves these free; --size HxW or --input NAME=DIMS sets them")
-    inputs = feeds.all(weights.seed)
-    result = _run(model, inputs, options["repeat"], chosen)
+    values = feeds.all(weights.seed)
+    result = _run(model, values, repeat, chosen)
     if target is not None:
-        save(result.outputs, target, note)
-        if not quiet:
-            say(f"outputs -> {target} ({size(target.stat().st_size)})")
-    first = next((v.shape for v in inputs.values() if getattr(v, "shape", ())), (1,))
-    lines = show(result.outputs, Style(first[0], options["softmax"], labels, options["labels"] or ""))
-    for line in [*_entered(inputs, feeds.sources, weights.seed), *_of_weights(model), *lines]:
+        save_outputs(result.outputs, target, note)
+        if not request.quiet:
+            say(f"outputs -> {target} ({bytes_text(target.stat().st_size)})")
+    first = next((v.shape for v in values.values() if isinstance(v, np.ndarray) and v.shape), (1,))
+    lines = show(result.outputs, Style(first[0], softmax, names, labels or ""))
+    for line in [*_entered(values, feeds.sources, weights.seed), *_of_weights(model), *lines]:
         out(line)
     out(f"latency: {statistics.median(result.latency_ms):.2f} ms (median of {len(result.latency_ms)})")
     out(f"ran on: {result.provider}")
@@ -155,13 +191,13 @@ def command(**options: Any) -> int:
 class Model:
     """What is run."""
 
-    sizes: Any
-    run: Callable[[Mapping[str, Any], int], Any]
+    sizes: ModelSizes
+    run: Callable[[Mapping[str, Value], int], Result]
     weights: str
     """Where the weights are from, if they are random."""
 
 
-def _run(model: Model, inputs: Mapping[str, Any], repeat: int, chosen: Sequence[str]) -> Any:
+def _run(model: Model, inputs: Mapping[str, Value], repeat: int, chosen: Sequence[str]) -> Result:
     """A run; where it fails, and netspec chose sizes for it, the error says so."""
     try:
         return model.run(inputs, repeat)
@@ -171,46 +207,45 @@ def _run(model: Model, inputs: Mapping[str, Any], repeat: int, chosen: Sequence[
         raise
 
 
-def _file(options: Mapping[str, Any]) -> Model:
+def _opened(request: Request, weights: Weights, place: Place, given: GivenSizes) -> Model:
     """A model file, with the sizes that the options give; raises UsageError, DataError, MissingError."""
-    if options["backend"] != "onnx":
+    if place.backend != "onnx":
         raise UsageError("an .onnx file runs in onnxruntime", "--backend onnx")
-    if options["variant"] or options["settings"] or options["weights"].file or options["include"] or options["passes"]:
+    if request.variant or request.settings or weights.file or request.include or request.passes:
         raise UsageError("an .onnx file has its weights and its layers already", "these options go with a spec")
-    path = Path(options["spec"])
+    path = Path(request.spec)
     if not path.is_file():
-        raise UsageError(f"there is no file {options['spec']}")
-    opened = able("onnx", OpensModels).open(path, options["device"])
+        raise UsageError(f"there is no file {request.spec}")
+    opened = able("onnx", OpensModels).open(path, place.device)
     sizes = ModelSizes(opened.inputs)
-    for name, given in options["inputs"]:
-        sizes.input(name, given)
-    if options["size"]:
-        sizes.size(*options["size"])
+    for name, dims in given.inputs:
+        sizes.input(name, dims)
+    if given.image:
+        sizes.size(*given.image)
     return Model(sizes, opened.run, opened.weights)
 
 
-def _spec(options: dict[str, Any]) -> Model:
+def _compiled(request: Request, weights: Weights, place: Place, given: GivenSizes) -> Model:
     """A network, at the size that the options ask for; raises SpecError, UsageError, DataError, MissingError."""
-    backend, device = able(options["backend"], Runs), options["device"]
-    weights, named = options["weights"], [(n, s) for n, s in options["inputs"] if n is not None]
-    unnamed = [s for n, s in options["inputs"] if n is None]
+    backend, named = able(place.backend, Runs), [(n, s) for n, s in given.inputs if n is not None]
+    unnamed = [s for n, s in given.inputs if n is None]
     if len(unnamed) > 1:
         raise UsageError("--input CxHxW is given twice", "--input NAME=DIMS says which input it is for")
-    request = Request.of(options | {"input_size": unnamed[0] if unnamed else None})
-    if named or options["size"]:
+    request = replace(request, input_size=unnamed[0] if unnamed else None)
+    if named or given.image:
         shapes = {str(n.path): n.shape for n in replace(request, quiet=True, strict=False).compile().inference.inputs}
-        request = replace(request, input_size=_wanted(shapes, named, options["size"], unnamed))
+        request = replace(request, input_size=_wanted(shapes, named, given.image, unnamed))
     network = request.compile()
     graph = network.inference
     sizes = ModelSizes(
         {str(n.path): Port("tensor(float)", n.shape, n.attrs["sample"]) for n in graph.inputs}, "the network"
     )
-    for name, given in named:
-        if len(given) == len(sizes.ports[name].shape):  # its batch too
-            sizes.input(name, given)
+    for name, dims in named:
+        if len(dims) == len(sizes.ports[name].shape):  # its batch too
+            sizes.input(name, dims)
 
-    def run(inputs: Mapping[str, Any], repeat: int) -> Any:
-        return backend.run(graph, weights.arrays(network, request), inputs, device, repeat)
+    def run(inputs: Mapping[str, Value], repeat: int) -> Result:
+        return backend.run(graph, weights.arrays(network, request), inputs, place.device, repeat)
 
     return Model(sizes, run, weights.origin if graph.tensors() else "")
 
@@ -246,7 +281,7 @@ def _wanted(
     return found
 
 
-def _entered(inputs: Mapping[str, Any], sources: Mapping[str, str], seed: int) -> list[str]:
+def _entered(inputs: Mapping[str, Value], sources: Mapping[str, str], seed: int) -> list[str]:
     return [
         f"input {one_line(name)}: {describe(value)}, "
         + (f"from {one_line(sources[name])}" if name in sources else f"random (seed {seed})")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import shutil
 import sys
-from typing import Any
 
 import click
 
-from netspec.cli.options import OutputFile, spec_options
+from netspec.cli.options import OutputFile
 from netspec.cli.output import shown, write_result
-from netspec.cli.request import Request
+from netspec.cli.request import Request, spec_options
 from netspec.cli.unknown_option import SpecCommand
 from netspec.files.kinds import check_suffix
 from netspec.reports.summary import to_csv, to_json, to_text
@@ -26,11 +25,11 @@ from netspec.reports.summary import to_csv, to_json, to_text
 @click.option("-f", "--format", "kind", type=click.Choice(["text", "json", "csv"]), default="text")
 @click.option("--training", is_flag=True, help="With auxiliary heads and dropout.")
 @click.option("-o", "output", type=OutputFile(), help="Write there; - is stdout.")
-def command(depth: int | None, kind: str, training: bool, output: str | None, **options: Any) -> int:
+def command(request: Request, depth: int | None, kind: str, training: bool, output: str | None) -> int:
     """Print the layer table of SPEC: shapes, parameters, MACs."""
     own = {"json": (".json",), "csv": (".csv",)}
     check_suffix(output, "text" if kind == "text" else kind.upper(), *own.get(kind, ()))
-    compiled = Request.of(options).compile()
+    compiled = request.compile()
     graph = compiled.trained if training else compiled.inference
     if kind == "text":
         terminal = sys.stdout.isatty() and output in (None, "-")

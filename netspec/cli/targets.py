@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, fields
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Literal, Union, get_args, get_origin, get_type_hints
 
 import click
 
 from netspec import plugins
-from netspec.backend import Backend, Options, get, targets
+from netspec.backend import AnyBackend, Options, get, targets
 from netspec.cli.unknown_option import SpecCommand
 from netspec.diagnostics.errors import NetspecError, UsageError
 
@@ -41,7 +41,7 @@ class Declared:
     option: click.Option
 
     @classmethod
-    def of(cls, found: Field[Any], hint: object) -> Declared:
+    def of(cls, found: Field[object], hint: object) -> Declared:
         """The option of a field by its type; raises TypeError for one that no option can have."""
         flag, more = found.name.replace("_", "-"), {"help": found.metadata["help"], "default": found.default}
         kinds = [k for k in get_args(hint) if k is not NoneType] if get_origin(hint) in (Union, UnionType) else [hint]
@@ -59,19 +59,19 @@ class Declared:
             return cls(found.name, False, click.Option([f"--{flag}"], type=kind, **more))
         raise TypeError(f"the field '{found.name}' of a backend's options is {hint}, which no option can be")
 
-    def take(self, given: dict[str, Any]) -> Any:
+    def take(self, given: dict[str, object]) -> object:
         """Takes its value out of a command's options."""
         value = given.pop(str(self.option.name))
         return not value if self.negated else value
 
 
-def declared(backend: Backend[Any]) -> list[Declared]:
+def declared(backend: AnyBackend) -> list[Declared]:
     """The options that a backend has."""
     hints = get_type_hints(backend.options)
     return [Declared.of(f, hints[f.name]) for f in fields(backend.options) if "help" in f.metadata]
 
 
-def chosen(backend: Backend[Any], given: dict[str, Any], origin: str) -> Options:
+def chosen(backend: AnyBackend, given: dict[str, object], origin: str) -> Options:
     """A backend's options, taken out of those of a command."""
     values = {one.field: one.take(given) for one in click.get_current_context().meta[OWN]}
     found: Options = backend.options(origin=origin, **values)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from netspec.backend import origin, read_checkpoint
-from netspec.cli.options import F
 from netspec.cli.output import say
 from netspec.cli.request import Request, warn
 from netspec.diagnostics.errors import UsageError
@@ -55,11 +56,16 @@ if TYPE_CHECKING:
 PATTERNS = ("layers", "exclude")
 
 
-def with_weights(fn: F) -> F:
-    """Options that choose the weights."""
+def with_weights(command: Callable[..., int]) -> Callable[..., int]:
+    """A command that takes `weights`, with the options that choose them."""
+
+    @wraps(command)
+    def taking(**options: Any) -> int:
+        return command(weights=Weights.of(options), **options)
+
     for option in reversed(weight_options):
-        fn = option(fn)
-    return fn
+        taking = option(taking)
+    return taking
 
 
 @dataclass(frozen=True, slots=True)

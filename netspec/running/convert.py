@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from netspec.diagnostics.errors import DataError
-from netspec.running.ports import PLAIN, Port, dtype_of, name_of
+from netspec.running.ports import PLAIN, Port, Value, dtype_of, name_of
 
 Say = Callable[[str], None]
 
 
-def fit(value: Any, port: Port, where: str, say: Say) -> Any:
+def fit(value: Value, port: Port, where: str, say: Say) -> Value:
     """A value in the type of an input; `where` names it in messages; raises DataError."""
     if port.kind == "optional":
         return None if value is None else fit(value, port.inner, where, say)
@@ -25,7 +24,7 @@ def fit(value: Any, port: Port, where: str, say: Say) -> Any:
         return [fit(item, port.inner, f"{where}, element {i}", say) for i, item in enumerate(value)]
     if port.kind != "tensor":
         raise DataError("NS701", f"{where}: netspec cannot feed {port.type}")
-    if isinstance(value, list):
+    if not isinstance(value, np.ndarray):
         raise DataError("NS701", f"{where} is a sequence, the model expects {port.type}")
     return _tensor(value, port.element, where, say)
 
@@ -47,7 +46,7 @@ def _tensor(value: np.ndarray, element: str, where: str, say: Say) -> np.ndarray
     return _number(value, target, where, say)
 
 
-def _number(value: np.ndarray, target: np.dtype[Any], where: str, say: Say) -> np.ndarray:
+def _number(value: np.ndarray, target: np.dtype[np.generic], where: str, say: Say) -> np.ndarray:
     """Another type of number: exact, or of the same kind and rounded within its range."""
     with np.errstate(all="ignore"):
         made = value.astype(target)
@@ -86,9 +85,9 @@ def _same(value: np.ndarray, made: np.ndarray) -> np.ndarray:
     return same
 
 
-def _is_float(dtype: np.dtype[Any]) -> bool:
+def _is_float(dtype: np.dtype[np.generic]) -> bool:
     return dtype.kind == "f" or "float" in dtype.name
 
 
-def _other(value: np.ndarray, target: np.dtype[Any], where: str) -> DataError:
+def _other(value: np.ndarray, target: np.dtype[np.generic], where: str) -> DataError:
     return DataError("NS701", f"{where} is {name_of(value.dtype)}, the model expects {name_of(target)}")

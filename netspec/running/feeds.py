@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from netspec.diagnostics.errors import DataError, UsageError, did_you_mean
 from netspec.files.pipes import is_read
 from netspec.optional import importing
 from netspec.running.convert import Say, fit
-from netspec.running.ports import Port, dtype_of
+from netspec.running.ports import Port, Value, dtype_of
 from netspec.running.sizes import Sizes
 from netspec.weights.sample_inputs import noise, rois
 
@@ -29,7 +28,7 @@ class Feeds:
 
     sizes: Sizes
     say: Say
-    values: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, Value] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     images: dict[str, list[str]] = field(default_factory=dict)
 
@@ -58,15 +57,15 @@ class Feeds:
             if len(self.sizes.ports[name].shape) == 4:
                 self.sizes.pictures(name, len(files), source)
 
-    def give(self, name: str, value: Any, source: str) -> None:
+    def give(self, name: str, value: Value, source: str) -> None:
         """Gives an input its value; raises UsageError for a second one, DataError for one that does not fit."""
         self._once(name, source)
         port = self.sizes.ports[name]
-        self.values[name] = value = fit(value, port, f"{name} ({source})", self.say)
-        if value is not None and not isinstance(value, list):
-            self.sizes.array(name, value.shape, source)
+        self.values[name] = fitted = fit(value, port, f"{name} ({source})", self.say)
+        if isinstance(fitted, np.ndarray):
+            self.sizes.array(name, fitted.shape, source)
 
-    def all(self, seed: int) -> dict[str, Any]:
+    def all(self, seed: int) -> dict[str, Value]:
         """Every input by name, when the sizes are complete; raises DataError, UsageError, MissingError."""
         if self.images:
             with importing("reading images", "PIL", "run"):
@@ -77,9 +76,9 @@ class Feeds:
             self.values[name] = made.astype(dtype_of(port.element))
         return self._drawn(seed) | self.values
 
-    def _drawn(self, seed: int) -> dict[str, Any]:
+    def _drawn(self, seed: int) -> dict[str, Value]:
         rng, ports = np.random.default_rng(seed), self.sizes.ports
-        found: dict[str, Any] = {}
+        found: dict[str, Value] = {}
         for name, port in ports.items():
             if name in self.values or name in self.images:
                 found[name] = None  # its place in the order
@@ -147,7 +146,7 @@ def _array(path: Path) -> np.ndarray:
     return loaded.astype(loaded.dtype.newbyteorder("="))
 
 
-def take_folder(feeds: Feeds, folder: Path, ports: Mapping[str, Port], read: Any) -> None:
+def take_folder(feeds: Feeds, folder: Path, ports: Mapping[str, Port], read: Callable[[Path, str], Value]) -> None:
     """Takes `--pb FOLDER`: input_N.pb is the value of the Nth input; raises UsageError, DataError."""
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}", "--pb takes a folder of input_0.pb, input_1.pb, ...")

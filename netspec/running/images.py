@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -63,12 +62,12 @@ def _unreadable(path: Path, error: Exception) -> DataError:
     return DataError("NS701", f"{path} is not an image that can be read: {str(error)[:200] or type(error).__name__}")
 
 
-def _planes(path: Path, channels: int, say: Say) -> list[Any]:
+def _planes(path: Path, channels: int, say: Say) -> list[Image.Image]:
     """The channels of a picture that stands upright, from 0 (black) to 255 (white), in Pillow's mode L or F."""
     with Image.open(path) as opened:
         opened.load()
         try:
-            picture: Any = ImageOps.exif_transpose(opened)
+            picture: Image.Image = ImageOps.exif_transpose(opened)
         except Exception:  # noqa: BLE001 - a damaged EXIF block says nothing of the orientation
             picture = opened
         if picture.mode.partition(";")[0] in WIDE:
@@ -79,7 +78,7 @@ def _planes(path: Path, channels: int, say: Say) -> list[Any]:
         return list(picture.convert("RGB" if channels == 3 else "L").split())
 
 
-def _scaled(picture: Any, path: Path, say: Say) -> Any:
+def _scaled(picture: Image.Image, path: Path, say: Say) -> Image.Image:
     """A picture of 16 bits, 32 bits or floats, from 0 to 255; floats end at 1, 255 or 65535, the least that holds them.
 
     Raises DataError where no white is known.
@@ -101,7 +100,7 @@ def _scaled(picture: Any, path: Path, say: Say) -> Any:
     return Image.fromarray(values * np.float32(255 / white))
 
 
-def _cut(plane: Any, height: int, width: int) -> Any:
+def _cut(plane: Image.Image, height: int, width: int) -> Image.Image:
     """The centre of a plane whose short side is resized to 8/7 of what is cut out."""
     scale = max(height * 8 / 7 / plane.height, width * 8 / 7 / plane.width)
     wide, high = max(width, round(plane.width * scale)), max(height, round(plane.height * scale))

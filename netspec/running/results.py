@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import SupportsFloat
 
 import numpy as np
 
 from netspec.diagnostics.errors import DataError
 from netspec.diagnostics.printer import clip, one_line, printable
-from netspec.running.ports import dims, name_of
+from netspec.running.ports import Value, dims, name_of
 
 TOP, ROWS, FIRST = 5, 4, 6
 """How many classes, images of a batch or elements of a sequence, and values are printed."""
@@ -32,7 +32,7 @@ class Style:
     """What --labels said."""
 
 
-def show(outputs: Mapping[str, Any], style: Style) -> list[str]:
+def show(outputs: Mapping[str, Value], style: Style) -> list[str]:
     """The lines of all outputs; raises DataError where no output has as many classes as there are labels."""
     counts = {name: rows.shape[1] for name, value in outputs.items() if (rows := classes(value, style)) is not None}
     if style.labels and len(style.labels) not in counts.values():
@@ -48,7 +48,7 @@ def show(outputs: Mapping[str, Any], style: Style) -> list[str]:
     return lines
 
 
-def describe(value: Any) -> str:
+def describe(value: Value) -> str:
     """Shape and type: `1x1000 float32`, `a sequence of 3`."""
     if value is None:
         return "nothing (an empty optional)"
@@ -59,7 +59,7 @@ def describe(value: Any) -> str:
     return f"{dims(value.shape)} {name_of(value.dtype)}"
 
 
-def classes(value: Any, style: Style) -> np.ndarray | None:
+def classes(value: Value, style: Style) -> np.ndarray | None:
     """A result as rows of classes: (N, C), (N, C, 1, 1), or C alone where there are C labels; else None."""
     if not isinstance(value, np.ndarray) or not (_is_float(value) or value.dtype.name in RANKED):
         return None
@@ -72,7 +72,7 @@ def classes(value: Any, style: Style) -> np.ndarray | None:
     return value.reshape(value.shape[:2])
 
 
-def _value(value: Any, style: Style) -> Iterator[str]:
+def _value(value: Value, style: Style) -> Iterator[str]:
     if value is None:
         return
     if isinstance(value, Mapping):
@@ -129,7 +129,7 @@ def summary(value: np.ndarray) -> str:
     return f"min {_one(kept.min())}, max {_one(kept.max())}, mean {mean:.4g}; first {first}{odd}"
 
 
-def _one(value: Any) -> str:
+def _one(value: object) -> str:
     """One value."""
     if isinstance(value, (str, bytes)):
         return printable(repr(clip(value if isinstance(value, str) else value.decode("utf-8", "replace"), 60)))
@@ -141,11 +141,11 @@ def _one(value: Any) -> str:
         return _one(value.item()) if value.size == 1 else describe(value)
     if isinstance(value, (complex, np.complexfloating)):
         return f"{value:.4g}"
-    number = float(value)
-    return str(int(value)) if "int" in type(value).__name__ else f"{number:.4g}"
+    assert isinstance(value, SupportsFloat)
+    return str(int(float(value))) if "int" in type(value).__name__ else f"{float(value):.4g}"
 
 
-def finite(value: Any) -> bool:
+def finite(value: Value | float) -> bool:
     """Whether a result holds neither infinite values nor NaN."""
     if isinstance(value, Mapping):
         return all(finite(v) for v in value.values())

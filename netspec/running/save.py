@@ -5,13 +5,12 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from netspec.diagnostics.errors import DataError, UsageError
 from netspec.files.atomic import writing
-from netspec.running.ports import name_of
+from netspec.running.ports import Value, name_of
 
 MAX_STRINGS = 4 * 2**30
 
@@ -24,7 +23,7 @@ def check_target(target: str) -> Path:
     return path
 
 
-def save(outputs: Mapping[str, Any], path: Path, say: Callable[[str], None]) -> None:
+def save(outputs: Mapping[str, Value], path: Path, say: Callable[[str], None]) -> None:
     """Writes every output under its name; elements of a sequence are `name[0]`, a map is `name.keys`, `name.values`.
 
     The file takes its place when it is whole; raises UsageError, DataError.
@@ -38,7 +37,7 @@ def save(outputs: Mapping[str, Any], path: Path, say: Callable[[str], None]) -> 
                 np.lib.format.write_array(entry, array, allow_pickle=False)
 
 
-def _parts(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+def _parts(name: str, value: Value) -> Iterator[tuple[str, np.ndarray]]:
     """The arrays that a result is made of, by key; an empty optional has none."""
     if isinstance(value, list):
         for i, item in enumerate(value):

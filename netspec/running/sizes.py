@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+
+import numpy as np
 
 from netspec.diagnostics.errors import DataError, NetspecError, UsageError, did_you_mean
 from netspec.running.ports import Port, dims, fits
@@ -180,7 +181,7 @@ class Sizes:
         return f"{self.model} has {', '.join(f'{n}: {dims(p.shape)}' for n, p in self.ports.items()) or 'no inputs'}"
 
 
-def check(ports: Mapping[str, Port], values: Mapping[str, Any], model: str = "the model") -> None:
+def check(ports: Mapping[str, Port], values: Mapping[str, object], model: str = "the model") -> None:
     """Raises DataError where an input is missing, unknown, of another shape, or has another size for a symbol."""
     for what, names in (
         ("is missing", ports.keys() - values.keys()),
@@ -190,7 +191,7 @@ def check(ports: Mapping[str, Port], values: Mapping[str, Any], model: str = "th
             raise DataError("NS701", f"the input '{min(names)}' {what}", f"{model} has {', '.join(ports)}")
     sizes = Sizes(ports, model)
     for name, value in values.items():
-        if hasattr(value, "shape"):
+        if isinstance(value, np.ndarray):
             sizes.array(name, value.shape)
 
 
