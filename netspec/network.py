@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack
 from warnings import warn
 
 import numpy as np
@@ -138,7 +138,7 @@ def _chosen(choices: CheckpointChoices) -> Choices:
 def build(
     document: Document,
     variant: str | None = None,
-    settings: Mapping[str, Any] | None = None,
+    settings: Mapping[str, object] | None = None,
     reporter: Reporter | None = None,
     input: InputSize | None = None,
     max_nodes: int | Budget = MAX_NODES,
@@ -154,7 +154,7 @@ def load(
     include: Sequence[str | Path] = (),
     input: InputSize | None = None,
     max_nodes: int = MAX_NODES,
-    **params: Any,
+    **params: object,
 ) -> Network:
     """Compiles a spec by path, shipped name (`resnet50`) or `FILE.yaml:block`; raises SpecError, UsageError."""
     found = find(str(spec))

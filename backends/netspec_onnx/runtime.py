@@ -8,8 +8,9 @@ import time
 from collections.abc import Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
 
+import numpy as np
+import onnx
 import onnxruntime as ort
 
 from netspec.backend import Result
@@ -17,7 +18,7 @@ from netspec.diagnostics.errors import DataError, MissingError, NetspecError, Us
 from netspec.files.parts import scratch
 from netspec.ir.graph import Graph
 from netspec.running.convert import fit
-from netspec.running.ports import EXTENDED, Port
+from netspec.running.ports import EXTENDED, Port, Value
 from netspec.running.sizes import check
 from netspec_onnx.build_model import WEIGHTS_KEY, build_model, weight_bytes
 from netspec_onnx.options import OnnxOptions
@@ -27,8 +28,11 @@ from netspec_onnx.write import LIMIT, write_model
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 FATAL_ONLY = 4
 
+Model = onnx.ModelProto | Path
+"""A model, or its file."""
 
-def session(model: Any, device: str = "cpu") -> ort.InferenceSession:
+
+def session(model: Model, device: str = "cpu") -> ort.InferenceSession:
     """A session of a ModelProto or a file on a device; raises MissingError instead of falling back to another."""
     if device not in PROVIDERS:
         raise UsageError(f"there is no device '{device}'", f"known: {', '.join(PROVIDERS)}")
@@ -74,7 +78,12 @@ def _without_cuda(said: str, otherwise: str) -> MissingError:
 
 
 def run_graph(
-    graph: Graph, arrays: Mapping[str, Any], inputs: Mapping[str, Any], device: str, repeat: int, options: OnnxOptions
+    graph: Graph,
+    arrays: Mapping[str, np.ndarray],
+    inputs: Mapping[str, Value],
+    device: str,
+    repeat: int,
+    options: OnnxOptions,
 ) -> Result:
     """Runs a graph, by way of a file where one message cannot hold the weights; raises MissingError, DataError."""
     if weight_bytes(graph, options) <= LIMIT:
@@ -85,7 +94,7 @@ def run_graph(
         return run_model(path, inputs, device, repeat)
 
 
-def run_model(model: Any, inputs: Mapping[str, Any], device: str = "cpu", repeat: int = 1) -> Result:
+def run_model(model: Model, inputs: Mapping[str, Value], device: str = "cpu", repeat: int = 1) -> Result:
     """Runs a model once to warm up, then `repeat` times; raises MissingError, DataError."""
     return Opened(model, device).run(inputs, repeat)
 
@@ -93,7 +102,7 @@ def run_model(model: Any, inputs: Mapping[str, Any], device: str = "cpu", repeat
 class Opened:
     """A model in a session: what it takes and gives, and runs of it."""
 
-    def __init__(self, model: Any, device: str = "cpu") -> None:
+    def __init__(self, model: Model, device: str = "cpu") -> None:
         self.session = session(model, device)
         try:
             self.inputs = {i.name: _port(i) for i in self.session.get_inputs()}
@@ -103,7 +112,7 @@ class Opened:
         except UnicodeDecodeError as e:  # onnxruntime takes any bytes for a name
             raise DataError("NS703", f"the model has a name that is not UTF-8: {e.object[:60]!r}") from None
 
-    def run(self, inputs: Mapping[str, Any], repeat: int = 1) -> Result:
+    def run(self, inputs: Mapping[str, Value], repeat: int = 1) -> Result:
         """Runs once to warm up, then `repeat` times; raises DataError where an input does not fit, or a run fails."""
         check(self.inputs, inputs)
         try:
@@ -122,7 +131,7 @@ class Opened:
             raise DataError("NS703", f"onnxruntime cannot run the model: {str(e)[:500]}") from None
         return Result(found, self.session.get_providers()[0], latency)
 
-    def _feed(self, inputs: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    def _feed(self, inputs: Mapping[str, Value]) -> tuple[dict[str, object], bool]:
         """The inputs as onnxruntime takes them, and whether results have to come as its own values."""
         said: list[str] = []
         fitted = {
@@ -134,7 +143,7 @@ class Opened:
         }, through_values
 
 
-def _port(info: Any) -> Port:
+def _port(info: ort.NodeArg) -> Port:
     """A node argument of onnxruntime; a size below zero, which some exporters write, is a free dimension."""
     free = (None, "")
     return Port(info.type, tuple(None if d in free or (isinstance(d, int) and d < 0) else d for d in info.shape or ()))

@@ -11,14 +11,14 @@ import onnx
 import onnxruntime as ort
 
 from netspec.diagnostics.errors import DataError
-from netspec.running.ports import BITS, EXTENDED, Port, dtype_of
+from netspec.running.ports import BITS, EXTENDED, Port, Value, dtype_of
 
 NUMBERS = {name: getattr(onnx.TensorProto, name.upper(), None) for name in EXTENDED}
 
 
-def to_runtime(value: Any, port: Port, always: bool) -> Any:
+def to_runtime(value: Value, port: Port, always: bool) -> object:
     """A value as onnxruntime takes it: its own where numpy has no such type, or `always`; raises DataError."""
-    if port.kind == "tensor" and port.element in EXTENDED:
+    if isinstance(value, np.ndarray) and port.kind == "tensor" and port.element in EXTENDED:
         packed = _pack(value, BITS[port.element]) if port.element in BITS else value
         made = np.zeros(value.shape, np.dtype(f"u{value.dtype.itemsize}"))
         made.reshape(-1).view(np.uint8)[: packed.nbytes] = packed.reshape(-1).view(np.uint8)
@@ -59,7 +59,7 @@ def _pack(value: np.ndarray, bits: int) -> np.ndarray:
     return packed.astype(np.uint8)
 
 
-def _unpack(data: np.ndarray, bits: int, count: int, dtype: np.dtype[Any]) -> np.ndarray:
+def _unpack(data: np.ndarray, bits: int, count: int, dtype: np.dtype[np.generic]) -> np.ndarray:
     """The elements of packed bytes."""
     shifts = np.arange(8 // bits, dtype=np.uint8) * bits
     cells = ((data[:, None] >> shifts) & (2**bits - 1)).astype(np.uint8).reshape(-1)[:count]

@@ -8,7 +8,7 @@ import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -112,7 +112,7 @@ def _most(need: Need) -> int:
 
 
 def _states(
-    value: Any, at: tuple[str, ...], seen: set[int], file: Mapped
+    value: object, at: tuple[str, ...], seen: set[int], file: Mapped
 ) -> Iterator[tuple[tuple[str, ...], dict[str, Stored]]]:
     """Every mapping that holds tensors by name, once, the outer ones first."""
     if not isinstance(value, (Mapping, list, tuple)) or id(value) in seen or len(at) > _DEPTH:
@@ -127,13 +127,24 @@ def _states(
         yield from _states(inner, (*at, str(key)[:100]), seen, file)
 
 
+class Token(NamedTuple):
+    """Where the values of a tensor are: equal for two names of one tensor."""
+
+    storage: int
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    size: int
+    dtype: str
+
+
 def _stored(tensor: torch.Tensor, file: Mapped) -> Stored:
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
         return Stored(tuple(tensor.shape), "none", lambda: np.empty(0))
     name = str(tensor.dtype).removeprefix("torch.")
-    token = (
+    token = Token(
         tensor.untyped_storage().data_ptr(),
-        tensor.storage_offset(),
+        int(tensor.storage_offset()),
         tuple(tensor.shape),
         tensor.stride(),
         tensor.element_size(),
@@ -151,12 +162,12 @@ def _stored(tensor: torch.Tensor, file: Mapped) -> Stored:
 
 def _honest(path: Path, states: list[State]) -> None:
     """Raises DataError where a tensor says that it is larger than what the file has for it, which torch fills up."""
-    sizes: dict[Any, int] = {}
+    sizes: dict[int, int] = {}
     for state in states:
         for tensor in state.tensors.values():
-            if tensor.token is not None:
-                storage, offset, shape, strides, size, _ = tensor.token
-                last = offset + sum((d - 1) * s for d, s in zip(shape, strides, strict=True)) + 1 if all(shape) else 0
-                sizes[storage] = max(sizes.get(storage, 0), last * size)
+            if isinstance(at := tensor.token, Token):
+                steps = zip(at.shape, at.strides, strict=True)
+                last = at.offset + sum((d - 1) * s for d, s in steps) + 1 if all(at.shape) else 0
+                sizes[at.storage] = max(sizes.get(at.storage, 0), last * at.size)
     if sum(sizes.values()) > path.stat().st_size:
         raise refuse(path, "is damaged: its tensors are larger than the file")

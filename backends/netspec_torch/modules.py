@@ -15,7 +15,7 @@ from importlib.abc import InspectLoader
 from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec
 from types import CodeType, ModuleType
-from typing import Any
+from typing import SupportsIndex
 from weakref import WeakSet
 
 import torch
@@ -96,10 +96,10 @@ def _forget() -> None:
         sys.modules.pop(name, None)
 
 
-def _reducer(text: str) -> Callable[[torch.nn.Module, Any], tuple[Any, ...]]:
+def _reducer(text: str) -> Callable[[torch.nn.Module, SupportsIndex], tuple[object, ...]]:
     """How pickle and copy take an object apart: as any other, with the source in place of its class."""
 
-    def reduce(self: torch.nn.Module, protocol: Any) -> tuple[Any, ...]:
+    def reduce(self: torch.nn.Module, protocol: SupportsIndex) -> tuple[object, ...]:
         parts = object.__reduce_ex__(self, max(2, int(protocol)))
         return (restore, (text, type(self).__name__), *parts[2:])
 

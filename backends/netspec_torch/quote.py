@@ -9,7 +9,6 @@ import builtins
 import keyword
 import re
 from collections.abc import Container, Sequence
-from typing import Any
 
 from netspec_torch.helpers import HELPERS
 
@@ -17,7 +16,7 @@ from netspec_torch.helpers import HELPERS
 GLOBAL_NAMES = frozenset({"self", "torch", "nn", "F", "OrderedDict", *HELPERS, *dir(builtins)})
 
 
-def literal(value: Any) -> str:
+def literal(value: object) -> str:
     """A number, a bool, None, a text, or a tuple or list of them as Python writes it; raises TypeError."""
     if isinstance(value, str):
         return string(value)

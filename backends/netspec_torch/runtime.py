@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -68,7 +67,11 @@ def run_module(
     return Result({k: v.cpu().numpy() for k, v in found.items()}, f"torch {place}", latency)
 
 
-def _timed(module: torch.nn.Module, given: list[torch.Tensor], device: str, repeat: int) -> tuple[Any, list[float]]:
+Outputs = torch.Tensor | dict[str, torch.Tensor]
+"""What a module gives: its one output, or several by name."""
+
+
+def _timed(module: torch.nn.Module, given: list[torch.Tensor], device: str, repeat: int) -> tuple[Outputs, list[float]]:
     """What a module gives, and the milliseconds of each run after one to warm up."""
     with torch.inference_mode():
         result = module(*given)

@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any
 
 from netspec.analysis.cost import neurons, output_of, totals
 from netspec.analysis.receptive_field import receptive_fields
@@ -25,7 +24,7 @@ _UNITS = {"K": 10**3, "M": 10**6, "G": 10**9}
 _QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMG]?)\Z")
 
 
-def quantity(value: Any) -> float | int | None:
+def quantity(value: object) -> float | int | None:
     """6998552, 6.8M, 1550M as a number; K, M, G are 10^3, 10^6, 10^9; None for anything else."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return value
@@ -219,7 +218,7 @@ def _parts(graph: Graph) -> dict[str, list[Node]]:
     return found
 
 
-def _tolerance(value: Any) -> float | None:
+def _tolerance(value: object) -> float | None:
     """4% or 0.04 as a share; None for anything else."""
     if isinstance(value, str) and value.endswith("%"):
         number = quantity(value[:-1].strip())

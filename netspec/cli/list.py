@@ -56,9 +56,6 @@ def chosen(rows: list[Row], name: str, what: str) -> list[Row]:
     names = [str(row["name"]) for row in rows]
     said = [[str(row[key]) for key in ("title", "library") if row.get(key)] for row in rows]
     texts = [[own, *more] for own, more in zip(names, said, strict=True)]
-        [own, *(str(row[key]) for key in ("title", "library") if row.get(key))]
-        for own, row in zip(names, rows, strict=True)
-    ]
     prose = [str(row.get("doc") or row.get("manual") or "") for row in rows]
     ranks = [suggest.rank(name, *known) for known in zip(texts, prose, strict=True)]
     if what in ("ops", "blocks"):  # as other libraries call them

@@ -15,7 +15,10 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 if sys.platform == "win32":
     import msvcrt
@@ -51,7 +54,7 @@ class Part:
                 os.unlink(name)
             raise
 
-    def write(self, data: Any) -> int:
+    def write(self, data: Buffer) -> int:
         """Adds bytes, or a buffer."""
         try:
             written = self.file.write(data)

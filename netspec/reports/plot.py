@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netspec.diagnostics.errors import UsageError
 from netspec.draw.labels import short
@@ -18,7 +18,9 @@ from netspec.reports.summary import rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
+    from matplotlib.transforms import Bbox
 
 UNITS = {"params": " parameters", "macs": " MACs", "memory": "B"}
 METRICS = {
@@ -157,7 +159,7 @@ def _label(figure: Figure, axis: Axes, points: Sequence[Point]) -> None:
             text.remove()
 
 
-def _around(place: Any, radius: float) -> Any:
+def _around(place: Iterable[float], radius: float) -> Bbox:
     with importing("plotting", "matplotlib", "draw"):
         from matplotlib.transforms import Bbox
 
@@ -174,7 +176,7 @@ def _figure() -> Figure:
     return figure
 
 
-def _colors() -> list[Any]:
+def _colors() -> list[Sequence[float]]:
     with importing("plotting", "matplotlib", "draw"):
         from matplotlib import colormaps
 
@@ -186,7 +188,7 @@ def _calm(axis: Axes) -> None:
     axis.tick_params(labelsize=8)
 
 
-def _ticks(axis: Any) -> None:
+def _ticks(axis: Axis) -> None:
     """Marks of a logarithmic axis as 10M; over less than two decades 2 and 5 are marked too."""
     with importing("plotting", "matplotlib", "draw"):
         from matplotlib.ticker import LogLocator, NullFormatter

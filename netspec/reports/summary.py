@@ -6,7 +6,6 @@ import csv
 import io
 import json
 from dataclasses import dataclass
-from typing import Any
 
 from netspec.analysis.cost import FOOTER, Totals, memory, totals
 from netspec.ir.graph import Graph, Node, Ref
@@ -78,7 +77,7 @@ def rows(graph: Graph, depth: int | None = None) -> list[Row]:
     return found
 
 
-def as_json(graph: Graph, depth: int | None = None) -> dict[str, Any]:
+def as_json(graph: Graph, depth: int | None = None) -> dict[str, object]:
     """The table as data."""
     all_ = totals(graph.nodes.values())
     return {

@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from collections import Counter
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
@@ -107,8 +107,16 @@ def _member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Stor
     return Stored(tuple(shape), dtype.name, read, (str(path), info.filename))
 
 
+Kind = tuple[tuple[int, ...], bool, np.dtype[np.generic]]
+"""The shape of an array, whether its first dimension is the innermost, and its type."""
+
+
 def _values(
-    path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, start: int, kind: tuple[Any, ...]
+    path: Path,
+    archive: zipfile.ZipFile,
+    info: zipfile.ZipInfo,
+    start: int,
+    kind: tuple[tuple[int, ...], bool, np.dtype[np.generic]],
 ) -> np.ndarray:
     shape, fortran, dtype = kind
     values = np.empty(math.prod(shape), dtype)

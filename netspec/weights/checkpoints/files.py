@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from netspec.diagnostics.errors import DataError, UsageError
 from netspec.weights.checkpoints.archives import read_npz
@@ -78,7 +77,7 @@ def _index(path: Path, need: Need) -> dict[str, str]:
     with reading(path) as f:
         text = f.read(need.directory + 1)
     try:
-        found: Any = json.loads(text) if len(text) <= need.directory else None
+        found: object = json.loads(text) if len(text) <= need.directory else None
     except (ValueError, RecursionError):
         found = None
     where = found.get("weight_map") if isinstance(found, Mapping) else None

@@ -62,7 +62,7 @@ def read_safetensors(path: Path, need: Need) -> dict[str, Stored]:
     return {key: _stored(path, 8 + length, entry) for key, entry in entries.items()}
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
         raise _Twice(Counter(name for name, _ in pairs).most_common(1)[0][0][:100])

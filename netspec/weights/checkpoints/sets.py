@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from netspec.diagnostics.errors import Reporter, Source, SpecError, UsageError
 from netspec.elaborate.compiled import Compiled, compile_variant
@@ -28,7 +28,7 @@ class Inner(NamedTuple):
     rules: Mapping[str, Sequence[Rule]]
     values: Mapping[str, Value]
     document: Document
-    settings: Mapping[str, Any]
+    settings: Mapping[str, object]
 
     def keys(self) -> set[str]:
         """The keys of the whole network, of which `until` may have taken a part."""
@@ -140,7 +140,7 @@ def _used(document: Document, found: dict[str, Document], seen: set[int]) -> Non
             _used(what.home, found, seen)
 
 
-def _values(document: Document, variant: str | None, settings: Mapping[str, Any]) -> dict[str, Value]:
+def _values(document: Document, variant: str | None, settings: Mapping[str, object]) -> dict[str, Value]:
     """What rules may read: the params and `let` of the document."""
     try:
         values = values_of(document, variant, settings)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
@@ -27,7 +27,7 @@ class Stored:
     dtype: str
     read: Callable[[], np.ndarray]
     """The values, as numpy has them (bfloat16 and float8 as float32); raises DataError."""
-    token: Any = None
+    token: object = None
     """Equal for two names of one tensor."""
 
     @property
