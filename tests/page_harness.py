@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 NASTY = "net <script>alert(1)</script> \"q\" 'a' & \u7db2\u7d61 </script><!--"
 
 SAID = """(network) => {
-  const state = { open: new Set(network.open), unrolled: new Set() };
+  const state = { expanded: new Set(network.expanded), unrolled: new Set() };
   const made = visible(network, indexed(network), state);
   return [
     [...made.visible].map(([path, box]) =>

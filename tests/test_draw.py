@@ -55,13 +55,13 @@ def test_all_nodes_and_edges_are_in_the_unfolded_picture(name: str) -> None:
     }
 
 
-def test_scopes_are_opened_and_closed_by_name() -> None:
+def test_scopes_are_expanded_and_collapsed_by_name() -> None:
     graph = netspec.load("resnet50").graph
     open_one = {b.path for b in picture(graph, View(depth=1, expand=("layer3.2",))).root.boxes()}
     assert {"layer3.2.residual.conv1", "layer3.1", "layer3.3", "layer2"} <= open_one
     assert not {"layer3", "layer3.2"} & open_one
-    closed = {b.path for b in picture(graph, View(collapse=("layer[12]", "bottleneck"))).root.boxes()}
-    assert {"layer1", "layer2", "layer3.0"} <= closed
+    collapsed = {b.path for b in picture(graph, View(collapse=("layer[12]", "bottleneck"))).root.boxes()}
+    assert {"layer1", "layer2", "layer3.0"} <= collapsed
     # A round apart, by its path; and a scope by the end of its path.
     assert "layer1.2" in {b.path for b in picture(graph, View(depth=3, collapse=("layer1.2",))).root.boxes()}
     dense = picture(netspec.load("densenet121").graph, View(depth=1, expand=("denseblock2",)))
@@ -209,7 +209,7 @@ body:
 
 
 @pytest.mark.parametrize("inference", [False, True])
-def test_arrows_end_at_the_inputs_of_a_closed_block_that_they_feed(tmp_path: Path, inference: bool) -> None:
+def test_arrows_end_at_the_inputs_of_a_collapsed_block_that_they_feed(tmp_path: Path, inference: bool) -> None:
     (tmp_path / "two.yaml").write_text(HALVES, encoding="utf-8")
     network = netspec.load(tmp_path / "two.yaml")
     drawn = picture(network.inference if inference else network.graph, View(depth=1))

@@ -1,4 +1,4 @@
-"""What is folded in pictures: repeats, scopes that are closed or one, and what the counts stand for."""
+"""What is folded in pictures: repeats, scopes that are collapsed or merged, and what the counts stand for."""
 
 from __future__ import annotations
 
@@ -131,8 +131,8 @@ def test_a_state_that_a_later_round_reads_is_what_the_count_stands_for(tmp_path:
     graph = netspec.load(tmp_path / "states.yaml").graph
     opened = {(a.source, a.target) for a in picture(graph, View(depth=2)).arrows}
     assert ("one", "cell0.c") in opened and ("two", "cell0.new") in opened and ("two", "cell0.c") not in opened
-    closed = [(a.source, a.into) for a in picture(graph, View(depth=1)).arrows if a.target == "cell0"]
-    assert sorted(closed) == [("one", "prev"), ("two", "cur")]
+    collapsed = [(a.source, a.into) for a in picture(graph, View(depth=1)).arrows if a.target == "cell0"]
+    assert sorted(collapsed) == [("one", "prev"), ("two", "cur")]
 
 
 SKIPS = """\
@@ -188,7 +188,7 @@ def test_repeats_with_another_rate_of_dropout_are_not_folded() -> None:
     assert [f"dropout 0.{i}" in texts for i in (1, 2, 3, 4)] == [True] * 4
 
 
-def test_closed_groups_say_what_they_hold() -> None:
+def test_collapsed_groups_say_what_they_hold() -> None:
     said = {b.path: b.lines for b in picture(netspec.load("vgg16").graph, View(depth=1)).root.boxes()}
     assert said["stage3"] == ("stage3", "3\u00d73 conv, 256 \u00d73", "2\u00d72 max pool, /2")  # column D of Table 1
     said = {b.path: b.lines for b in picture(netspec.load("googlenet").graph, View(depth=1)).root.boxes()}
@@ -234,7 +234,7 @@ def test_shapes_inside_a_repeat_are_those_of_all_rounds() -> None:
     assert labels["stage3.pool", "stage4.conv1"] == "256x28x28" and labels["stage4.pool", "flatten"] == "512x7x7"
 
 
-def test_closed_scopes_name_the_weights_they_share() -> None:
+def test_collapsed_scopes_name_the_weights_they_share() -> None:
     boxes = {b.path: b for b in picture(netspec.load(HARD / "shares.yaml").graph, View(depth=1)).root.boxes()}
     assert (boxes["b"].lines[-1], boxes["t2"].lines[-1]) == ("weights of a", "weights of t1")
     assert not any("weights of" in line for path in ("a", "t1") for line in boxes[path].lines)
@@ -248,7 +248,7 @@ def test_scopes_that_hold_one_other_are_one() -> None:
     assert [f.title for f in opened.root.frames()] == ["aux1: aux_head", "aux2: aux_head"]
 
 
-def test_closed_scopes_say_window_scale_and_what_is_in_parallel() -> None:
+def test_collapsed_scopes_say_window_scale_and_what_is_in_parallel() -> None:
     """Tables 1 of Szegedy et al. 2016 (a stem of stride 8) and of Tan and Le 2019 (5 x 5, stride 2, 2 layers)."""
     boxes = {b.path: b.lines for b in picture(netspec.load("efficientnet_b0").graph, View(depth=1)).root.boxes()}
     assert boxes["stage4"] == ("stage4, /2", "mbconv, 5\u00d75 \u00d72")

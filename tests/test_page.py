@@ -225,18 +225,18 @@ def test_details_follow_what_is_drawn(page: Any, tmp_path: Path) -> None:
     opened(page, "googlenet", tmp_path)
     box(page, "3a: inception").click()
     buttons = page.locator("#details").get_by_role("button")
-    assert "Open" in buttons.all_text_contents()
-    page.get_by_role("button", name="Open a level").click()
-    assert "Close" in buttons.all_text_contents() and "Open" not in buttons.all_text_contents()
+    assert "Expand" in buttons.all_text_contents()
+    page.get_by_role("button", name="Expand a level").click()
+    assert "Collapse" in buttons.all_text_contents() and "Expand" not in buttons.all_text_contents()
 
 
 @pytest.mark.slow
 def test_levels_open_and_close_again(page: Any, tmp_path: Path) -> None:
     opened(page, "googlenet", tmp_path)
     counts = [page.locator("#view .node:not(.title)").count()]
-    page.get_by_role("button", name="Open a level").click()
+    page.get_by_role("button", name="Expand a level").click()
     counts.append(page.locator("#view .node:not(.title)").count())
-    page.get_by_role("button", name="Close a level").click()
+    page.get_by_role("button", name="Collapse a level").click()
     assert page.locator("#view .node:not(.title)").count() == counts[0] < counts[1]
 
 

@@ -37,7 +37,7 @@ def test_a_layout_that_fails_is_said_and_the_picture_shown_closed(page: Any, tmp
     file.write_text(text.replace("const index = indexed(network)", f"{once}\n  const index = indexed(network)"))
     page.goto(file.as_uri())
     page.wait_for_selector("body[data-ready=yes]")
-    assert "boom. Here all is closed." in page.locator("#status").inner_text()
+    assert "boom. Here all is collapsed." in page.locator("#status").inner_text()
     assert page.locator("#view .node").count() > 10
 
 
@@ -60,7 +60,7 @@ def test_a_picture_that_is_stopped_before_it_is_drawn_is_shown_closed(page: Any,
     page.keyboard.press("Escape")
     page.wait_for_selector("body[data-ready=yes]")
     assert page.locator("#view .node:not(.title)").count() < 20
-    assert page.locator("#status").inner_text() == "Stopped. Here all is closed."
+    assert page.locator("#status").inner_text() == "Stopped. Here all is collapsed."
 
 
 @pytest.mark.slow
@@ -93,7 +93,7 @@ def test_a_large_picture_is_laid_out_beside_the_page_and_can_be_stopped(page: An
 def test_large_networks_open(page: Any, tmp_path: Path, name: str) -> None:
     opened(page, name, tmp_path)
     assert 5 < page.locator("#view .node").count() <= 60
-    page.get_by_role("button", name="Open a level").click()
+    page.get_by_role("button", name="Expand a level").click()
     assert page.locator("#view .node").count() > 5
 
 
@@ -142,6 +142,6 @@ def test_arrows_cross_at_first_as_little_as_in_the_svg(page: Any, tmp_path: Path
         page.locator("#view .title text").first.dblclick()
         assert page.locator("#view .title").count() == 0
     else:
-        page.get_by_role("button", name="Open a level").click()
+        page.get_by_role("button", name="Expand a level").click()
     page.get_by_role("button", name="As at first").click()
     assert crossing() == 0

@@ -58,7 +58,7 @@ class Selection:
         collapsed, expanded, apart = set[str](), set[str](), set[str]()
         asked = {path for name in collapse for path in (r.path for r in _named(root, regions, name))}
         if both := asked & {r.path for name in expand for r in _named(root, regions, name)}:
-            raise UsageError(f"'{min(both)}' is to be closed and open", "ask for one of --collapse and --expand")
+            raise UsageError(f"'{min(both)}' is to be collapsed and expanded", "ask for one of --collapse and --expand")
         for name in (*collapse, *expand):
             found = _named(root, regions, name)
             if len(found) == 1 and name != found[0].scope.block:
@@ -81,10 +81,10 @@ def _named(root: Region, regions: list[Region], name: str) -> list[Region]:
     found = [r for r in regions if name == r.scope.block or fnmatchcase(r.path, name)]
     found = found or [r for r in regions if fnmatchcase(r.path, f"*.{name}")]
     if not found and any(name == node.path for node in root.nodes()):
-        raise UsageError(f"'{name}' is a single step: there is nothing in it to fold or open")
+        raise UsageError(f"'{name}' is a single step: there is nothing in it to collapse or expand")
     if not found:
         known = {r.path for r in regions} | {r.scope.block for r in regions if r.scope.block}
-        raise UsageError(f"there is no block or scope '{name}' to fold or open", did_you_mean(name, known))
+        raise UsageError(f"there is no block or scope '{name}' to collapse or expand", did_you_mean(name, known))
     return found
 
 

@@ -35,7 +35,7 @@ def reduce_crossings(drawn: Picture) -> str:
     if rough and passed > TOO_LONG:
         raise UsageError(
             f"a layout of {len(drawn.arrows):,} arrows past so many boxes takes too long",
-            "close more, with --depth or --collapse; or write it with -f dot",
+            "collapse more, with --depth or --collapse; or write it with -f dot",
         )
     return to_dot(drawn, Arrangement(rough=True) if rough else fewest_crossings(drawn))
 

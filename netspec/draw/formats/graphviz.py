@@ -9,11 +9,14 @@ from functools import cache
 from html import escape
 from importlib.resources import files
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING
 
 from netspec.diagnostics.errors import MissingError
 from netspec.files.parts import temporary_folder
 from netspec.optional import importing
+
+if TYPE_CHECKING:
+    from PIL.ImageFont import FreeTypeFont
 
 FONT_FILE = files("netspec.draw.formats") / "assets" / "Arimo-Regular.ttf"
 FONTS = """<?xml version="1.0"?>
@@ -63,7 +66,7 @@ def text_width(text: str, size: float) -> float | None:
 
 
 @cache
-def _font() -> Any:
+def _font() -> FreeTypeFont:
     with importing("drawing SVG", "PIL", "draw"):
         from PIL import ImageFont
 

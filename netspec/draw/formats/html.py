@@ -1,4 +1,4 @@
-"""A page that holds a whole network: what is open is laid out in the browser, by Graphviz as WebAssembly."""
+"""A page that holds a whole network: what is expanded is laid out in the browser, by Graphviz as WebAssembly."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from netspec.passes import inference
 
 
 def to_html(graph: Graph, view: View) -> str:
-    """A page without links to anything outside it: zoom, search, open and close, details of every node."""
+    """A page without links to anything outside it: zoom, search, expand and collapse, details of every node."""
     return _page(graph.title or graph.name, _Page(graph, view).data())
 
 
@@ -58,7 +58,7 @@ def picture_to_html(drawn: Picture) -> str:
         "boxes": boxes,
         "arrows": len(drawn.arrows),
         "facts": {"shown": drawn.legend},
-        **{"items": [], "edges": [], "outputs": [], "open": [], "args": {}, "most": MOST_BOXES},
+        **{"items": [], "edges": [], "outputs": [], "expanded": [], "args": {}, "most": MOST_BOXES},
     }
     return _page(drawn.title, content)
 
@@ -107,8 +107,8 @@ script-src 'unsafe-inline' 'wasm-unsafe-eval'; worker-src blob:; img-src data:">
 <header>
 <h1>{title}</h1>
 <input id="search" type="search" placeholder="Search by name, op or block" aria-label="Search">
-<button id="more">Open a level</button>
-<button id="less">Close a level</button>
+<button id="more">Expand a level</button>
+<button id="less">Collapse a level</button>
 <button id="first">As at first</button>
 <button id="zoom-in" aria-label="Zoom in">+</button>
 <button id="zoom-out" aria-label="Zoom out">&minus;</button>
@@ -172,7 +172,7 @@ class _Page:
             ],
             "outputs": [self.output(name, box) for name, box in self.outline.outputs()],
             "training": [number for path, number in self.ids.items() if path not in serves],
-            "open": sorted({frame.path for frame in first.root.frames()}),
+            "expanded": sorted({frame.path for frame in first.root.frames()}),
             "first": without_crossings(first),
             "texts": [lines for _, lines in self.sources.values()],
             "coloured": self.view.heat is not None,

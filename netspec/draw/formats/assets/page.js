@@ -1,14 +1,14 @@
 "use strict";
-// Draws what is open of the network in #network, and opens, closes, finds and explains its parts.
+// Draws what is expanded of the network in #network, and expands, collapses, finds and explains its parts.
 (async () => {
   const network = JSON.parse(document.getElementById("network").textContent);
   const [view, details, found, search, status] =
     ["view", "details", "found", "search", "status"].map((id) => document.getElementById(id));
   const viz = await Viz.instance();
   const index = indexed(network), { parts } = index;
-  const first = () => ({ open: new Set(network.open), unrolled: new Set() });
-  const isFirst = ({ open, unrolled }) => !unrolled.size && open.size === network.open.length && network.open.every((path) => open.has(path));
-  const copy = ({ open, unrolled }) => ({ open: new Set(open), unrolled: new Set(unrolled) });
+  const first = () => ({ expanded: new Set(network.expanded), unrolled: new Set() });
+  const isFirst = ({ expanded, unrolled }) => !unrolled.size && expanded.size === network.expanded.length && network.expanded.every((path) => expanded.has(path));
+  const copy = ({ expanded, unrolled }) => ({ expanded: new Set(expanded), unrolled: new Set(unrolled) });
   // What is drawn, and what is on its way to be.
   let state = first(), wanted = state, drawn = new Map(), chosen = null, at = { x: 0, y: 0, k: 1 };
 
@@ -33,7 +33,7 @@
     stop();
     wanted = state;
     status.textContent = `That could not be laid out: ${why}.`;
-    if (!view.querySelector("svg") && !tried) { tried = true; closed(status.textContent); }
+    if (!view.querySelector("svg") && !tried) { tried = true; collapsed(status.textContent); }
   }
   function layout(text, atOnce, done) {
     if (atOnce) {
@@ -111,23 +111,23 @@
     }
     view.replaceChildren(svg);
     status.textContent = `${made.visible.size} boxes, ${made.arrows.length} arrows. Click or Enter: details. ` +
-      `${network.dot ? "" : "Double click or Space: open or close. "}Wheel, + and -: zoom. Drag, arrow keys: move. 0: fit. /: search.`;
+      `${network.dot ? "" : "Double click or Space: expand or collapse. "}Wheel, + and -: zoom. Drag, arrow keys: move. 0: fit. /: search.`;
     place();
     if (chosen) mark(chosen);
   }
 
   // Branches are not a level of their own: a figure of a block shows them.
-  function unfold(open, item) {
-    open.add(item.path);
-    for (const inner of item.items) if (inner.scope === "branch") unfold(open, inner);
+  function expand(expanded, item) {
+    expanded.add(item.path);
+    for (const inner of item.items) if (inner.scope === "branch") expand(expanded, inner);
   }
 
   function toggle(item) {
     if (!item.items) return;
     const before = drawn.get(item.path)?.getBoundingClientRect();
-    change(({ open }) => { if (!open.delete(item.path)) unfold(open, item); }, () => {
+    change(({ expanded }) => { if (!expanded.delete(item.path)) expand(expanded, item); }, () => {
       const element = drawn.get(item.path);
-      if (element && before) { // what is opened stays where it was
+      if (element && before) { // what is expanded stays where it was
         const now = element.getBoundingClientRect();
         at.x += before.left + before.width / 2 - now.left - now.width / 2;
         at.y += before.top - now.top;
@@ -145,8 +145,8 @@
       if (document.activeElement === document.body) details.querySelector("h2").focus({ preventScroll: true });
     };
     if (drawn.has(item.path)) return then();
-    change(({ open, unrolled }) => {
-      for (let above = item.parent; above; above = above.parent) unfold(open, above);
+    change(({ expanded, unrolled }) => {
+      for (let above = item.parent; above; above = above.parent) expand(expanded, above);
       for (let part = item; part; part = part.parent) if (part.run && part.run[0] > 0) unrolled.add(part.run[1]);
     }, then);
   }
@@ -218,7 +218,7 @@
     if (network.dot) details.append(...item.facts.map((fact) => make("p", fact)));
     if (item.output) details.append(table({ shape: item.output.shape, reads: [link(item.output.node)] }));
     if (item.items) {
-      details.append(button(wanted.open.has(item.path) ? "Close" : "Open", () => toggle(item)));
+      details.append(button(wanted.expanded.has(item.path) ? "Collapse" : "Expand", () => toggle(item)));
       if (item.run) {
         const first = parts.get(item.run[1]), count = first.repeat.members.length;
         details.append(" ", button(wanted.unrolled.has(first.path) ? `Fold ${count} to one` : `Draw all ${count}`, () => change(
@@ -357,17 +357,17 @@
   // At first text is not too small to be read, and the picture may be longer than the page.
   const READABLE = 0.6;
   press("first", () => change((next) => Object.assign(next, first()), () => fit(READABLE)));
-  press("more", () => change(({ open }) => {
-    const closed = [...drawn.keys()].map((path) => parts.get(path)).filter((item) => item && item.items && !open.has(item.path));
-    const blocks = closed.filter((item) => item.kind === "block");
-    for (const item of blocks.length ? blocks : closed) unfold(open, item);
+  press("more", () => change(({ expanded }) => {
+    const collapsed = [...drawn.keys()].map((path) => parts.get(path)).filter((item) => item && item.items && !expanded.has(item.path));
+    const blocks = collapsed.filter((item) => item.kind === "block");
+    for (const item of blocks.length ? blocks : collapsed) expand(expanded, item);
   }));
-  press("less", () => change(({ open }) => {
+  press("less", () => change(({ expanded }) => {
     const level = (item) => (item ? level(item.parent) + (item.scope !== "branch") : 0);
-    const frames = [...open].map((path) => parts.get(path)).filter((item) => drawn.has(item.path) && item.scope !== "branch");
+    const frames = [...expanded].map((path) => parts.get(path)).filter((item) => drawn.has(item.path) && item.scope !== "branch");
     const deepest = Math.max(0, ...frames.map(level));
-    const closing = frames.filter((item) => level(item) === deepest).map((item) => item.path);
-    for (const path of [...open]) if (closing.some((outer) => path === outer || path.startsWith(`${outer}.`))) open.delete(path);
+    const collapsing = frames.filter((item) => level(item) === deepest).map((item) => item.path);
+    for (const path of [...expanded]) if (collapsing.some((outer) => path === outer || path.startsWith(`${outer}.`))) expanded.delete(path);
   }));
   for (const id of network.dot ? ["more", "less", "first"] : []) document.getElementById(id).hidden = true;
 
@@ -378,19 +378,19 @@
     follow(target);
     document.body.dataset.ready = "yes";
   }
-  // What is too large to be laid out, or was stopped before anything was drawn, is shown closed.
-  const closed = (why) => change(({ open }) => open.clear(), () => { status.textContent = `${why} Here all is closed.`; });
+  // What is too large to be laid out, or was stopped before anything was drawn, is shown collapsed.
+  const collapsed = (why) => change(({ expanded }) => expanded.clear(), () => { status.textContent = `${why} Here all is collapsed.`; });
   function interrupt() {
     stop();
-    const some = wanted.open.size > 0 && !network.dot;
+    const some = wanted.expanded.size > 0 && !network.dot;
     wanted = view.querySelector("svg") ? state : wanted;
     status.textContent = "Stopped.";
     if (chosen) explain(chosen);
     if (view.querySelector("svg")) return;
-    if (some) return closed("Stopped.");
+    if (some) return collapsed("Stopped.");
     details.replaceChildren(button("Lay it out after all", () => change(() => choose(null))));
   }
-  if (!change(() => {}) && !closed(status.textContent)) throw new Error(status.textContent);
+  if (!change(() => {}) && !collapsed(status.textContent)) throw new Error(status.textContent);
 })().catch((error) => {
   document.getElementById("status").textContent = "This page could not be drawn: " + error.message;
   throw error;

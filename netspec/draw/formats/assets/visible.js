@@ -58,7 +58,7 @@ class Places {
   part(item, choice, depth) {
     const once = this.once(item), said = once ? item.repeat : item;
     let made;
-    if (item.items && this.state.open.has(item.path)) {
+    if (item.items && this.state.expanded.has(item.path)) {
       made = { item, title: said.title, items: this.fill(item.items, choice, depth), once };
     } else {
       for (const node of item.all) {
