@@ -21,8 +21,8 @@ PARAMETERS = 6
 # How many are left that keep no measure; these numbers only shrink.
 LONG_MODULES = 1
 LONG_FUNCTIONS = 0
-MANY_PARAMETERS = 3
-ANY = 152
+MANY_PARAMETERS = 1
+ANY = 40
 
 
 @dataclass(frozen=True)
