@@ -11,9 +11,7 @@ from netspec.ops.receptive_field import own_cell
 from netspec.ops.registry import Sample, op
 
 
-def activation(
-    function: Callable[[float], float], label: str = "", aliases: str = "", samples: Sequence[Sample] = (Sample(),)
-) -> op:
+def activation(function: Callable[[float], float], label: str = "", aliases: str = "") -> op:
     """The facts about an elementwise function without parameters."""
     return op(
         kind="other",
@@ -22,7 +20,7 @@ def activation(
         same_when_flattened=True,
         label=label,
         aliases=aliases,
-        samples=samples,
+        samples=[Sample()],
     )
 
 
