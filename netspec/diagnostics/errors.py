@@ -16,8 +16,8 @@ SHOWN_ERRORS = 100
 """So many errors and warnings are printed where --max-errors says nothing else."""
 MAX_KNOWN = 1_000
 """The nearest name is looked for among so many, the latest ones."""
-MAX_WORD = 64
-"""A longer word is like no other."""
+MAX_NAME = 64
+"""A longer name is like no other."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -173,7 +173,7 @@ class MissingError(NetspecError):
 
 
 class DataError(NetspecError):
-    """Data given beside the spec (a checkpoint, an image, a model) does not fit it."""
+    """Data given with the spec (a checkpoint, an image, a model) does not fit it."""
 
     def __init__(self, code: str, message: str, help: str = "") -> None:
         super().__init__(message, help)
@@ -259,7 +259,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 @lru_cache(maxsize=1024)
 def _nearest(name: str, known: tuple[str, ...]) -> str | None:
-    if len(name) > MAX_WORD:
+    if len(name) > MAX_NAME:
         return None
     # As difflib's ratio allows: 2 * shorter / (shorter + longer) is at least 0.6.
     short, long = len(name) * 3 / 7, len(name) * 7 / 3

@@ -62,7 +62,7 @@ def estimate(drawn: Picture) -> tuple[int, int]:
         rows[arrow.target] = max(rows[arrow.target], rows[arrow.source] + 1)
     for path, box in boxes.items():
         widths[rows[path]] += 5 * max(map(len, (*box.lines, *box.facts))) + 40
-    for frame in frames:  # a title stands beside the first box
+    for frame in frames:  # a title stands next to the first box
         widths[rows[next(frame.boxes()).path]] += 5 * max(map(len, title_lines(frame.title))) + 16
     return max(widths.values()), max(ends.values())
 

@@ -108,7 +108,7 @@ class Signatures:
         inputs: list[str] = []
         for ref in node.inputs:
             name = str(ref)[len(inside) :] if ref.node.startswith(inside) else "outside"
-            # A join of all that came before reads more in every round.
+            # A join of all that came before reads more in every iteration.
             if name != "outside" or inputs[-1:] != ["outside"]:
                 inputs.append(name)
         varying = OPS[node.op].varying

@@ -111,7 +111,7 @@ def _lacks(letter: str) -> bool:
 
 @cache
 def _configuration(system: bool) -> str:
-    """A file for fontconfig beside the font, where fontconfig may leave files; both are kept until the process ends."""
+    """A file for fontconfig next to the font, in a folder for its own files; both are kept until the process ends."""
     folder = temporary_folder()
     (folder / FONT_FILE.name).write_bytes(FONT_FILE.read_bytes())
     text = FONTS.format(folder=escape(str(folder)), system=SYSTEM if system else "")
