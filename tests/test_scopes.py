@@ -167,3 +167,14 @@ body:
     assert {name: tuple(value.shape) for name, value in module.train()(x).items()} == {"main": (2, 5), "aux": (2, 7)}
     assert tuple(module.eval()(x).shape) == (2, 5)
     assert "head.weight" not in netspec.load(path).to_torch().state_dict()
+
+
+def test_a_join_of_one_branch_holds_it_without_being_a_node(tmp_path: Path) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text(
+        "netspec: 1\nname: net\ninput: [3, 4, 4]\nbody:\n  - concat:\n      - [conv: [2, 1]]\n", encoding="utf-8"
+    )
+    graph = netspec.load(path).graph.check()
+    assert list(graph.nodes) == ["input", "concat.0.conv"] and list(graph.scopes) == ["concat.0"]
+    with pytest.raises(GraphError, match="nodes lie below concat(.0)?, which is no scope"):
+        Graph(graph.name, graph.nodes, graph.outputs).check()

@@ -11,7 +11,7 @@ import networkx as nx
 from netspec import __version__
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.scope_tree import Region, tree
-from netspec.passes import without_heads
+from netspec.passes.drop_heads import without_heads
 from netspec_torch.classes import Body, Group, Line, Member
 from netspec_torch.helpers import HELPERS
 from netspec_torch.lowering import Row, Shapes, row_of

@@ -8,7 +8,7 @@ import numpy as np
 
 from netspec.diagnostics.errors import DataError
 from netspec.ir.graph import Graph
-from netspec.passes import without_heads
+from netspec.passes.drop_heads import without_heads
 from netspec.weights.lazy import in_turn, shape_of
 from netspec_torch.lowering import row_of
 

@@ -12,7 +12,7 @@ from netspec import __version__
 from netspec.backend import Result
 from netspec.diagnostics.errors import DataError, MissingError, UsageError
 from netspec.ir.graph import Graph
-from netspec.passes import without_heads
+from netspec.passes.drop_heads import without_heads
 from netspec.running.convert import fit
 from netspec.running.ports import Port, Value
 from netspec.running.sizes import check

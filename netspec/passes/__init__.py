@@ -7,13 +7,12 @@ from collections.abc import Iterable, Sequence
 from netspec.diagnostics.errors import Reporter, Span, UsageError, did_you_mean
 from netspec.ir.graph import Graph
 from netspec.ir.module import Module
-from netspec.passes.base import Pass, Stage
-from netspec.passes.drop_dropout import drop_dropout
-from netspec.passes.drop_heads import drop_heads
-from netspec.passes.fc_to_conv import fc_to_conv
-from netspec.passes.fold_batch_norm import fold_batch_norm
+from netspec.passes.base import REGISTERED, Pass, Stage
 
-PASSES: tuple[Pass, ...] = (fc_to_conv, drop_heads, drop_dropout, fold_batch_norm)
+# The files of the passes, in the order in which they run.
+from netspec.passes import fc_to_conv, drop_heads, drop_dropout, fold_batch_norm  # noqa: F401, E402  isort: skip
+
+PASSES: tuple[Pass, ...] = tuple(REGISTERED)
 """Every pass, in the order in which they run."""
 
 NAMED: dict[str, Pass] = {p.name: p for p in PASSES if p.named}
@@ -49,11 +48,6 @@ def apply(passes: Sequence[Pass], module: Module) -> Module:
     for p in passes:
         module = p(module)
     return module
-
-
-def without_heads(graph: Graph) -> Graph:
-    """The graph without auxiliary heads; itself where it has none."""
-    return drop_heads.run(Module(graph)).graph
 
 
 def inference(graph: Graph) -> Graph:

@@ -39,6 +39,15 @@ class Pass:
         return self.run(module).check(module)
 
 
+REGISTERED: list[Pass] = []
+"""The passes whose files were imported, in order."""
+
+
 def graph_pass(*, stage: Stage, named: bool) -> Callable[[Callable[[Module], Module]], Pass]:
-    """Makes a Pass of a function, by whose name it is called."""
-    return lambda run: Pass(run.__name__, run, stage, named)
+    """Registers a function as the pass of its name."""
+
+    def register(run: Callable[[Module], Module]) -> Pass:
+        REGISTERED.append(Pass(run.__name__, run, stage, named))
+        return REGISTERED[-1]
+
+    return register

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netspec.ir.graph import Node
+from netspec.ir.graph import Graph, Node
 from netspec.ir.module import Module
 from netspec.ops import Tensor
 from netspec.passes.base import Stage, graph_pass
 from netspec.passes.rewriter import rewrite
+
+
+def without_heads(graph: Graph) -> Graph:
+    """The graph without auxiliary heads; itself where it has none."""
+    return drop_heads.run(Module(graph)).graph
 
 
 @graph_pass(stage=Stage.INFERENCE, named=False)
