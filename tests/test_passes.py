@@ -179,6 +179,8 @@ def test_a_pass_that_forgets_is_caught(tmp_path: Path) -> None:
         bad(lambda n, o: replace(n, attrs={**n.attrs, "bias": True}) if n.path == "a" else n)(plain)
     with pytest.raises(GraphError, match="has the shape"):
         bad(lambda n, o: n, weights={"a.weight": Weight((9,), lambda stored: stored("a.weight"))})(module)
+    with pytest.raises(GraphError, match="r is replaced by t.c, which does not come before it"):
+        bad(lambda n, o: Ref("t.c") if n.path == "r" else n)(module)
     with pytest.raises(GraphError, match="cannot move"):
         bad(lambda n, o: replace(n, path="elsewhere") if n.path == "a" else n)(module)
     with pytest.raises(GraphError, match="'linear' takes 1 value"):

@@ -138,10 +138,10 @@ class Fragment:
         return self.entering.get(ref, ref)
 
 
-def _last(made: dict[str, T], first: int) -> dict[str, T]:
+def _last(entries: dict[str, T], first: int) -> dict[str, T]:
     """The entries that were made after the first so many, in order."""
-    keys = list(islice(reversed(made), len(made) - first))
-    return {key: made[key] for key in reversed(keys)}
+    keys = list(islice(reversed(entries), len(entries) - first))
+    return {key: entries[key] for key in reversed(keys)}
 
 
 def _values(table: SymbolTable) -> Iterator[Tensors]:

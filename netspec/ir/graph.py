@@ -99,10 +99,10 @@ class Scope:
             checked_output(name)
 
 
-def _checked(made: Node | Scope) -> None:
-    """Makes checked paths of the texts in a node or scope; raises BadName."""
-    object.__setattr__(made, "path", Path(made.path))
-    object.__setattr__(made, "weights_at", Path(made.weights_at))
+def _checked(part: Node | Scope) -> None:
+    """Makes checked paths of the strings in a node or scope; raises BadName."""
+    object.__setattr__(part, "path", Path(part.path))
+    object.__setattr__(part, "weights_at", Path(part.weights_at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +152,13 @@ class Graph:
     @cached_property
     def nx(self) -> nx.MultiDiGraph:
         """The nodes and edges, for the algorithms of networkx; made when it is asked for, as it is larger than they."""
-        made = nx.MultiDiGraph()
+        graph = nx.MultiDiGraph()
         for node in self._nodes.values():
-            made.add_node(node.path, node=node)
+            graph.add_node(node.path, node=node)
         for node in self._nodes.values():
             for index, ref in enumerate(node.inputs):
-                made.add_edge(ref.node, node.path, key=index, out=ref.out)
-        return made
+                graph.add_edge(ref.node, node.path, key=index, out=ref.out)
+        return graph
 
     @property
     def nodes(self) -> dict[str, Node]:
@@ -175,14 +175,14 @@ class Graph:
 
     def above(self, paths: Iterable[str]) -> set[str]:
         """The nodes at these paths and all that they are computed from."""
-        found: set[str] = set()
+        above: set[str] = set()
         todo = list(paths)
         while todo:
             path = todo.pop()
-            if path not in found:
-                found.add(path)
+            if path not in above:
+                above.add(path)
                 todo += [ref.node for ref in self._nodes[path].inputs]
-        return found
+        return above
 
     @property
     def inputs(self) -> list[Node]:
@@ -195,11 +195,11 @@ class Graph:
 
     def tensors(self) -> dict[str, tuple[Shape, bool, Node]]:
         """Every weight once, by state-dict key: its shape, whether it is trained, its first node."""
-        found: dict[str, tuple[Shape, bool, Node]] = {}
+        tensors: dict[str, tuple[Shape, bool, Node]] = {}
         for node in self.nodes.values():
             for key, shape, trained in node.tensors():
-                found.setdefault(key, (shape, trained, node))
-        return found
+                tensors.setdefault(key, (shape, trained, node))
+        return tensors
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Graph):
@@ -222,7 +222,7 @@ class Graph:
             operands = []
             for index, ref in enumerate(node.inputs):
                 if ref.node not in seen:
-                    raise GraphError(f"{node.path} reads {ref.node}, which does not stand before it")
+                    raise GraphError(f"{node.path} reads {ref.node}, which does not come before it")
                 if not 0 <= ref.out < len(seen[ref.node].shapes):
                     raise GraphError(f"{node.path} reads {ref}, which has no such output")
                 if edges is not None and edges.get_edge_data(ref.node, node.path, index) != {"out": ref.out}:

@@ -62,10 +62,10 @@ class Module:
                 continue
             known = known or {key: shape for key, (shape, _, _) in before.graph.tensors().items()}
             for key, shape, _ in node.tensors():
-                made = self.computed[key].shape if key in self.computed else known.get(key)
-                if made != shape:
-                    said = "is not there" if made is None else f"has the shape {made}"
-                    raise GraphError(f"the weight {key} of shape {shape} {said}")
+                actual = self.computed[key].shape if key in self.computed else known.get(key)
+                if actual != shape:
+                    problem = "is not there" if actual is None else f"has the shape {actual}"
+                    raise GraphError(f"the weight {key} of shape {shape} {problem}")
         if self.computed and (left := self.computed.keys() - self.graph.tensors().keys()):
             raise GraphError(f"the weight {min(left)} is computed, but no node has it")
         return self

@@ -14,26 +14,26 @@ from netspec.ops import OPS
 
 
 def matching(pattern: str, paths: Iterable[str]) -> list[str]:
-    """The paths that match: `*` and `?` stand for parts of one of their words."""
-    words = pattern.split(".")
+    """The paths that match: `*` and `?` stand for parts of one of their names."""
+    names = pattern.split(".")
     return [
-        path for path in paths if len(parts := path.split(".")) == len(words) and all(map(fnmatchcase, parts, words))
+        path for path in paths if len(parts := path.split(".")) == len(names) and all(map(fnmatchcase, parts, names))
     ]
 
 
 def keys_of(graph: Graph, patterns: Sequence[str]) -> set[str]:
     """The state-dict keys of the steps that match; raises UsageError for a pattern that is for no step with weights.
 
-    A pattern is a path, in which `*` and `?` stand for parts of one of its words; all below the path is meant too.
+    A pattern is a path, in which `*` and `?` stand for parts of one of its names; all below the path is meant too.
     """
     keys, steps = graph.tensors(), _with_weights(graph)
-    found: set[str] = set()
+    selected: set[str] = set()
     for pattern in patterns:
         below = tuple(f"{path}." for path in matching(pattern, steps))
         if not below:
             raise _unknown(graph, pattern)
-        found |= {key for key in keys if key.startswith(below)}
-    return found
+        selected |= {key for key in keys if key.startswith(below)}
+    return selected
 
 
 def frozen_nodes(graph: Graph, patterns: Sequence[str]) -> set[str]:
@@ -43,15 +43,15 @@ def frozen_nodes(graph: Graph, patterns: Sequence[str]) -> set[str]:
     """
     above = {path: {*_prefixes(path), *_prefixes(node.weights_at)} for path, node in graph.nodes.items()}
     known = dict.fromkeys(step for steps in above.values() for step in sorted(steps))
-    found: set[str] = set()
+    frozen: set[str] = set()
     nodes = graph.nodes
     for pattern in patterns:
         steps = {*matching(pattern, known)}
         below = {path for path in above if above[path] & steps}
         if not any(_has_state(nodes[path]) for path in below):
             raise _unknown(graph, pattern)
-        found |= below
-    return found
+        frozen |= below
+    return frozen
 
 
 def _with_weights(graph: Graph) -> list[str]:

@@ -28,13 +28,13 @@ def named(name: str) -> Pass:
 
 def resolve(names: Iterable[tuple[str, Span]], reporter: Reporter) -> list[Pass]:
     """The passes that a spec names, each with its place; an unknown one is reported."""
-    found = []
+    passes = []
     for name, place in names:
         if name in NAMED:
-            found.append(NAMED[name])
+            passes.append(NAMED[name])
         else:
             reporter.error("NS202", f"there is no pass '{name}'", place, did_you_mean(name, NAMED))
-    return found
+    return passes
 
 
 def of_stage(passes: Iterable[Pass], stage: Stage) -> list[Pass]:

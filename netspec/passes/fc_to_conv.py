@@ -3,7 +3,7 @@
 The fully convolutional form of VGG (Simonyan and Zisserman 2014, section 3.2): the first layer becomes a convolution
 whose kernel is the whole map, every later one a 1x1 convolution.
 Case 1: `flatten` of C x H x W goes; a `linear` that reads it becomes a valid `conv` with an H x W kernel.
-Case 2: a `linear` that reads a value which stands for C x 1 x 1 now becomes a 1x1 `conv`.
+Case 2: a `linear` that reads a value which is C x 1 x 1 now becomes a 1x1 `conv`.
 Case 3: elementwise ops between them keep their attributes and get new shapes.
 Refused: an op between them to which the C*H*W numbers of a map are not what its C channels are (`softmax`, norms).
 Weights keep their names; a checkpoint's matrix is reshaped (`reshape: true` in its rule).
@@ -36,8 +36,10 @@ def fc_to_conv(module: Module) -> Module:
             operand.rank > 1 and operand.shape[1] != module.graph.shape(ref)[1]
             for operand, ref in zip(operands, before[node.path].inputs, strict=True)
         ):
-            said = f"'{node.op}' reads a flattened map, whose channels are not what its numbers are"
-            raise ShapeMismatch(node, OpError(said, "fc_to_conv takes linear layers with elementwise ops between them"))
+            message = f"'{node.op}' reads a flattened map, whose channels are not what its numbers are"
+            raise ShapeMismatch(
+                node, OpError(message, "fc_to_conv takes linear layers with elementwise ops between them")
+            )
         return node
 
     return rewrite(module, visit, weights=weights)

@@ -51,12 +51,12 @@ def _folds(graph: Graph) -> dict[str, tuple[Node, Sequence[Node]]]:
     for node in graph.nodes.values():
         if node.op in LINEAR:
             sharing.setdefault(node.weights_at, []).append((node, list(_norms(node, reading, kept))))
-    found: dict[str, tuple[Node, Sequence[Node]]] = {}
+    folds: dict[str, tuple[Node, Sequence[Node]]] = {}
     for layers in sharing.values():
         after = zip(*(norms for _, norms in layers), strict=False)
         if count := sum(1 for _ in takewhile(lambda norms: len(set(map(_function, norms))) == 1, after)):
-            found |= {layer.path: (layer, norms[:count]) for layer, norms in layers}
-    return found
+            folds |= {layer.path: (layer, norms[:count]) for layer, norms in layers}
+    return folds
 
 
 def _norms(layer: Node, reading: Mapping[Ref, Sequence[Node]], kept: set[Ref]) -> Iterator[Node]:
@@ -85,15 +85,15 @@ def _folded(module: Module, layer: Node, norms: Sequence[Node]) -> dict[str, Wei
         factor = affine[0].scale(stored)
         for norm in affine[1:]:
             factor = factor * norm.scale(stored)
-        made: np.ndarray = weight.make(stored) * _along_output(factor, layer, shape).astype("float32")
-        return made
+        result: np.ndarray = weight.make(stored) * _along_output(factor, layer, shape).astype("float32")
+        return result
 
     def shifted(stored: Stored) -> np.ndarray:
         value: np.ndarray | float = bias.make(stored).astype("float64") if bias is not None else 0.0
         for norm in affine:
             value = norm(value, stored)
-        made: np.ndarray = value.astype("float32")  # type: ignore[union-attr]
-        return made
+        result: np.ndarray = value.astype("float32")  # type: ignore[union-attr]
+        return result
 
     return {weight_key: Weight(shape, scaled), bias_key: Weight((channels,), shifted)}
 
@@ -128,5 +128,5 @@ class _Affine:
 
     def __call__(self, value: np.ndarray | float, stored: Stored) -> np.ndarray:
         """What becomes of a value of each channel."""
-        made: np.ndarray = (value - self.read("running_mean", stored)) * self.scale(stored)
-        return made + self.read("bias", stored) if "bias" in self.weights else made
+        result: np.ndarray = (value - self.read("running_mean", stored)) * self.scale(stored)
+        return result + self.read("bias", stored) if "bias" in self.weights else result

@@ -47,21 +47,23 @@ def rewrite(
             dropped.add(node.path)
             continue
         operands = _operands(current, done)
-        made = visit(current, operands)
-        if made is None:
+        result = visit(current, operands)
+        if result is None:
             dropped.add(node.path)
-        elif isinstance(made, Ref):
-            values[Ref(node.path)] = made = values.get(made, made)
-            if done[made.node].shapes[made.out] != node.shape:
+        elif isinstance(result, Ref):
+            values[Ref(node.path)] = result = values.get(result, result)
+            if result.node not in done:
+                raise GraphError(f"{node.path} is replaced by {result}, which does not come before it")
+            if done[result.node].shapes[result.out] != node.shape:
                 changed.add(node.path)
         else:
-            if made.path != node.path:
-                raise GraphError(f"a pass cannot move {node.path} to {made.path}: weights have its name")
-            if made is not current or (changed and any(ref.node in changed for ref in node.inputs)):
-                made = _inferred(made, operands)
-            if made.shapes != node.shapes:
+            if result.path != node.path:
+                raise GraphError(f"a pass cannot move {node.path} to {result.path}: weights have its name")
+            if result is not current or (changed and any(ref.node in changed for ref in node.inputs)):
+                result = _inferred(result, operands)
+            if result.shapes != node.shapes:
                 changed.add(node.path)
-            done[node.path] = made
+            done[node.path] = result
     kept = graph.outputs if outputs is None else outputs
     if not weights and len(kept) == len(graph.outputs) and len(done) == len(old):
         if all(a is b for a, b in zip(done.values(), old.values(), strict=True)):
@@ -109,8 +111,8 @@ def live_scopes(
     held = holders(paths)
 
     def named(refs: Mapping[str, Ref]) -> dict[str, Ref]:
-        found = {name: (values or {}).get(ref, ref) for name, ref in refs.items()}
-        return {name: ref for name, ref in found.items() if ref.node in paths}
+        current = {name: (values or {}).get(ref, ref) for name, ref in refs.items()}
+        return {name: ref for name, ref in current.items() if ref.node in paths}
 
     return [
         replace(s, ins=named(s.ins), outs=named(s.outs)) if s.ins or s.outs else s for s in scopes if s.path in held
@@ -119,11 +121,11 @@ def live_scopes(
 
 def readers(graph: Graph) -> dict[Ref, list[Node]]:
     """The nodes that read each value, once for each operand; values that nothing reads are not in it."""
-    found: dict[Ref, list[Node]] = {}
+    readers: dict[Ref, list[Node]] = {}
     for node in graph.nodes.values():
         for ref in node.inputs:
-            found.setdefault(ref, []).append(node)
-    return found
+            readers.setdefault(ref, []).append(node)
+    return readers
 
 
 def kept_values(graph: Graph) -> set[Ref]:

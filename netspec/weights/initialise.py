@@ -74,15 +74,15 @@ def _written(value: Init, size: tuple[int, ...], fans: tuple[float, float], rng:
 
 def _bilinear(size: tuple[int, ...]) -> np.ndarray:
     """Each channel by itself, its kernel the tent of bilinear interpolation (Long et al. 2015, section 3.3)."""
-    found = np.zeros(size, np.float32)
+    weight = np.zeros(size, np.float32)
     if len(size) == 4:
         tents = []
         for k in size[2:]:
             factor = (k + 1) // 2
             tents.append(1 - np.abs(np.arange(k) - (factor - 1 if k % 2 else factor - 0.5)) / factor)
         for channel in range(min(size[:2])):
-            found[channel, channel] = np.outer(*tents)
-    return found
+            weight[channel, channel] = np.outer(*tents)
+    return weight
 
 
 # In place, as the largest tensor decides how much memory it takes to write a network.
@@ -126,15 +126,15 @@ def draw(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
     linear layers are normal, so wide that about unit variance leaves them, whatever additions and activations made of
     their input. Hundreds of layers without shortcuts forget their input all the same, whatever their weights.
     """
-    found: dict[str, np.ndarray] = {}
+    arrays: dict[str, np.ndarray] = {}
     signals: dict[str, Signal] = {}
     for node in graph.nodes.values():
         entering = [signals[ref.node] for ref in node.inputs]
         for key, shape, _ in node.tensors():
-            if key not in found:
-                found[key] = _drawn(node, key, tuple(map(int, shape)), seed, max(s.power for s in entering))
+            if key not in arrays:
+                arrays[key] = _drawn(node, key, tuple(map(int, shape)), seed, max(s.power for s in entering))
         signals[node.path] = passed(graph, node, entering)
-    return found
+    return arrays
 
 
 def _drawn(node: Node, key: str, size: tuple[int, ...], seed: int, power: float) -> np.ndarray:

@@ -63,14 +63,14 @@ def computed(module: Module, stored: Arrays) -> Arrays:
     """The weights of a module, each made of the stored ones when it is asked for."""
     if not module.computed:
         return stored
-    found: dict[str, Lazy] = {}
+    lazy: dict[str, Lazy] = {}
     for key, (shape, _, _) in module.graph.tensors().items():
         if key in module.computed:
             make = partial(module.computed[key].make, stored.__getitem__)
-            found[key] = Lazy(tuple(map(int, shape)), np.dtype(np.float32), make)
+            lazy[key] = Lazy(tuple(map(int, shape)), np.dtype(np.float32), make)
         else:
-            found[key] = stored.lazy[key]
-    return Arrays(found)
+            lazy[key] = stored.lazy[key]
+    return Arrays(lazy)
 
 
 def shape_of(arrays: Mapping[str, np.ndarray], key: str) -> tuple[int, ...] | None:

@@ -16,14 +16,14 @@ def sample(shapes: Mapping[str, Shape], kinds: Mapping[str, str], batch: int, se
     """Random inputs by name: standard normal, or `rois`, rows of image index, x1, y1, x2, y2 in pixels."""
     rng = np.random.default_rng(seed)
     maps = [tuple(batch if isinstance(d, str) else d for d in s) for s in shapes.values() if len(s) == 4]
-    found = {}
+    inputs = {}
     for name, shape in shapes.items():
         sizes = tuple(batch if isinstance(d, str) else d for d in shape)
         if kinds.get(name) == "rois":
-            found[name] = rois(sizes[0], maps[0] if maps else (batch, 1, 14, 14), rng)
+            inputs[name] = rois(sizes[0], maps[0] if maps else (batch, 1, 14, 14), rng)
         else:
-            found[name] = rng.standard_normal(sizes, np.float32)
-    return found
+            inputs[name] = rng.standard_normal(sizes, np.float32)
+    return inputs
 
 
 def rois(count: int, features: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
