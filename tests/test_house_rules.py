@@ -57,10 +57,16 @@ def texts(*folders: str) -> dict[str, str]:
     return {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in paths}
 
 
+@cache
+def tree(text: str) -> ast.Module:
+    """A module, parsed once."""
+    return ast.parse(text)
+
+
 def functions(modules: dict[str, str]) -> Iterator[Function]:
     """Every function and method."""
     for path, text in modules.items():
-        for node in ast.walk(ast.parse(text)):
+        for node in ast.walk(tree(text)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 yield Function(f"{path}:{node.lineno} {node.name}", node)
 
@@ -82,8 +88,7 @@ def many_parameters(modules: dict[str, str]) -> list[str]:
 
 def uses_of_any(modules: dict[str, str]) -> list[str]:
     """Where `Any` is a type; the import itself is none."""
-    trees = {path: ast.parse(text) for path, text in modules.items()}
-    names = {path: [n for n in ast.walk(tree) if isinstance(n, ast.Name)] for path, tree in trees.items()}
+    names = {path: [n for n in ast.walk(tree(text)) if isinstance(n, ast.Name)] for path, text in modules.items()}
     return [f"{path}:{name.lineno}" for path, found in names.items() for name in found if name.id == "Any"]
 
 
