@@ -65,7 +65,7 @@ def rewrite(
                 changed.add(node.path)
             done[node.path] = result
     kept = graph.outputs if outputs is None else outputs
-    if not weights and len(kept) == len(graph.outputs) and len(done) == len(old):
+    if not weights and kept == graph.outputs and len(done) == len(old):
         if all(a is b for a, b in zip(done.values(), old.values(), strict=True)):
             return module
     named = {name: replace(output, ref=values.get(output.ref, output.ref)) for name, output in kept.items()}
@@ -97,11 +97,9 @@ def _inferred(node: Node, operands: Sequence[Tensor]) -> Node:
         result = op.infer(operands, node.attrs)
     except OpError as e:
         raise ShapeMismatch(node, e) from None
-    return (
-        node
-        if result == node.result and result.attrs == node.attrs
-        else replace(node, result=result, attrs=result.attrs)
-    )
+    if result == node.result and result.attrs == node.attrs:
+        return node
+    return replace(node, result=result, attrs=result.attrs)
 
 
 def live_scopes(
