@@ -259,7 +259,7 @@ def in_pieces(line: bytes) -> bytes:
 
 def shape(diff: Sequence[str]) -> tuple[str, ...]:
     """What differences of one cause have in common: their lines without numbers and names."""
-    plain = (re.sub(r"\"[^\"]*\"(?!:)|'[^']*'|[\w./-]*\d[\w./-]*", "#", line) for line in diff)
+    plain = (re.sub(r"\"[^\"]*\"(?!:)|'[^']*'|[\w./:-]*\d[\w./:-]*", "#", line) for line in diff)
     return tuple(sorted(set(plain))[:8])
 
 
