@@ -8,8 +8,8 @@ import click
 
 from netspec.analysis.cost import totals
 from netspec.backend import AnyBackend, WritesText, get
-from netspec.cli.options import OutputFile
-from netspec.cli.output import say, size, write_result
+from netspec.cli.output import say, size
+from netspec.cli.output_file import OutputFile, write_result
 from netspec.cli.request import Request, spec_options
 from netspec.cli.targets import BackendName, TargetCommand, chosen
 from netspec.cli.weights import Weights, with_weights

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import click
 
-from netspec.cli.options import OutputFile, suffix_of
-from netspec.cli.output import say, write_result
+from netspec.cli.output import say
+from netspec.cli.output_file import OutputFile, suffix_of, write_result
 from netspec.cli.request import Request, spec_options
 from netspec.cli.unknown_option import SpecCommand
 from netspec.diagnostics.errors import UsageError, did_you_mean

@@ -10,7 +10,8 @@ import click
 
 from netspec import plugins
 from netspec.backend import get
-from netspec.cli.output import out, write_result
+from netspec.cli.output import out
+from netspec.cli.output_file import write_result
 from netspec.diagnostics import suggest
 from netspec.diagnostics.errors import NetspecError, Reporter, UsageError
 from netspec.ops import OPS

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from netspec.cli.options import OutputFile
 from netspec.cli.output import out, say
+from netspec.cli.output_file import OutputFile
 from netspec.diagnostics.errors import UsageError
 from netspec.expressions.identifiers import Kind, why_not
 from netspec.files.atomic import write_text

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import click
 
 from netspec.diagnostics.errors import SHOWN_ERRORS, DataError, Diagnostic, NetspecError, SpecError, TooManyErrors
-from netspec.diagnostics.printer import Printer, logged, printable
+from netspec.diagnostics.printer import Printer, logged
 from netspec.diagnostics.streams import put, tell
-from netspec.files.atomic import write_text
 
 
 def printer() -> Printer:
@@ -32,14 +30,6 @@ def say(text: str) -> None:
 def out(text: str) -> None:
     """A result on stdout, as people read it."""
     put(shown(text))
-
-
-def write_result(text: str, output: str | None) -> None:
-    """A text to the file of -o, or to stdout, where control characters are escaped."""
-    if output in (None, "-"):
-        put(printable(text))
-    else:
-        write_text(Path(str(output)), text if text.endswith("\n") else text + "\n")
 
 
 def size(number: float) -> str:

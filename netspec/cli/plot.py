@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import click
 
 from netspec.analysis.cost import totals
-from netspec.cli.options import OutputFile, error_option, suffix_of
-from netspec.cli.output import printer, say, write_result
+from netspec.cli.options import error_option
+from netspec.cli.output import printer, say
+from netspec.cli.output_file import OutputFile, suffix_of, write_result
 from netspec.cli.request import load
 from netspec.diagnostics.errors import UsageError
 from netspec.elaborate.compiled import Compiled

@@ -11,9 +11,10 @@ import click
 import numpy as np
 
 from netspec.backend import OpensModels, Result, Runs, able
-from netspec.cli.options import OutputFile, Sizes
+from netspec.cli.options import Sizes
 from netspec.cli.output import out, say
 from netspec.cli.output import size as bytes_text
+from netspec.cli.output_file import OutputFile
 from netspec.cli.request import Request, spec_options
 from netspec.cli.targets import BackendName
 from netspec.cli.unknown_option import SpecCommand

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 
-from netspec.cli.options import OutputFile
-from netspec.cli.output import write_result
+from netspec.cli.output_file import OutputFile, write_result
 from netspec.files.kinds import check_suffix
 from netspec.plugins import load_ops
 from netspec.syntax.schema import published

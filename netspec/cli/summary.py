@@ -7,8 +7,8 @@ import sys
 
 import click
 
-from netspec.cli.options import OutputFile
-from netspec.cli.output import shown, write_result
+from netspec.cli.output import shown
+from netspec.cli.output_file import OutputFile, write_result
 from netspec.cli.request import Request, spec_options
 from netspec.cli.unknown_option import SpecCommand
 from netspec.files.kinds import check_suffix
