@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import agreement, sampled
-from pass_harness import FOLD, lazy, run, spec
+from pass_harness import FOLD, equal, lazy, run, spec
 
 import netspec
 from netspec.diagnostics.errors import Reporter, SpecError, UsageError
@@ -246,3 +246,12 @@ def test_the_rewriter_carries_values_shapes_and_scopes_along(tmp_path: Path) -> 
     larger = resize(Module(after), {"input": ("N", 4, 9, 9)}).graph.check()
     assert larger.nodes["t.c"].shape == ("N", 4, 7, 7)
     assert resize(Module(after), {"input": ("N", 4, 6, 6)}).graph is after
+
+
+@pytest.mark.parametrize("backend", ["torch", "onnx"])
+@pytest.mark.parametrize("name", ["lenet5", "resnet20_cifar"])
+def test_the_fully_convolutional_form_computes_the_same(name: str, backend: str) -> None:
+    graph = netspec.load(name).inference
+    form = NAMED["fc_to_conv"](Module(graph))
+    assert not {"flatten", "linear"} & {node.op for node in form.graph.nodes.values()}
+    equal(graph, form, backend)
