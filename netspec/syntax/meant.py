@@ -10,6 +10,7 @@ from netspec.diagnostics.errors import Hint, Span, latest, nearest
 from netspec.expressions.other_names import normal
 from netspec.ops import OPS, aliases
 from netspec.syntax.keywords import KEYWORDS
+from netspec.syntax.library import family_of, libraries_of, shipped_blocks
 
 # A name so much like a known one is read as it, to check what follows; a worse guess would make errors of its own.
 ALIKE = 0.8
@@ -25,8 +26,6 @@ def op_help(name: str, known: Iterable[str], places: Sequence[Span] = ()) -> Hin
 
 
 def _op(name: str, known: tuple[str, ...]) -> str:
-    from netspec.syntax.library import libraries_of
-
     key = normal(name)
     if libraries := libraries_of(name):
         return _use(name, libraries)
@@ -43,8 +42,6 @@ def _op(name: str, known: tuple[str, ...]) -> str:
 
 def _said(meant: aliases.Meant, known: tuple[str, ...]) -> str:
     """What a name of another library means: an op with a remark, or what to write instead."""
-    from netspec.syntax.library import libraries_of
-
     if not meant.name:
         return meant.remark
     found = f"did you mean '{meant.name}'?" + f" {meant.remark}" * bool(meant.remark)
@@ -60,8 +57,6 @@ def _numbered(name: str, known: tuple[str, ...]) -> str:
 
 def _shipped(name: str) -> str:
     """The nearest block of the shipped libraries, or the shipped network of that name."""
-    from netspec.syntax.library import family_of, libraries_of, shipped_blocks
-
     if family := family_of(name):
         call = family if family == name else f"{family}: {{variant: {name}}}"
         return f"it is a shipped network: `use: [{family}]`, then `{call}`"
