@@ -109,9 +109,8 @@ class Group:
 def worker(tree: Path, tasks: Path, out: Path, part: int, parts: int) -> None:
     """Runs every `parts`-th task with the netspec of a tree; writes what each gives below `out`."""
     sys.path[:0] = [str(tree), str(tree / "backends")]
-    module, _, name = tomllib.loads((tree / "pyproject.toml").read_text())["project"]["scripts"]["netspec"].partition(
-        ":"
-    )
+    scripts = tomllib.loads((tree / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
+    module, _, name = scripts["netspec"].partition(":")
     main = getattr(import_module(module), name)
     assert tree in Path(sys.modules["netspec"].__file__ or "").parents
     for number, row in enumerate(json.loads(tasks.read_text())):
