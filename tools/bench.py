@@ -24,7 +24,6 @@ from compare import exported
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "benchmarks.md"
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 NETSPEC = Path(sys.executable).with_name("netspec")
 SPEC = ROOT / "specs" / "googlenet.yaml"
 WORKER = [sys.executable, str(Path(__file__).resolve()), "--worker"]
@@ -344,16 +343,24 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if args.against:
-            print(machine())
+            parts = [machine() + " Processor time." * args.cpu]
             for found in revisions(args.against, args.rounds, Path(folder)):
                 print(f"\n{found}", flush=True)
-            return
-        found = measure(args.rounds, args.exports, Path(folder))
-    print(found)
+                parts.append(found)
+            part, text = "against", "\n\n".join(parts)
+        else:
+            part, text = "measured", measure(args.rounds, args.exports, Path(folder))
+            print(text)
     if args.write:
-        text = PAGE.read_text(encoding="utf-8")
-        head, rest = text.split(BEGIN)
-        PAGE.write_text(f"{head}{BEGIN}\n\n{found}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")
+        write(part, text)
+
+
+def write(part: str, text: str) -> None:
+    """Puts tables between the marks of a part of the page."""
+    page = PAGE.read_text(encoding="utf-8")
+    head, rest = page.split(f"<!-- {part}: begin -->")
+    end = f"<!-- {part}: end -->"
+    PAGE.write_text(f"{head}<!-- {part}: begin -->\n\n{text}\n\n{end}{rest.split(end)[1]}", encoding="utf-8")
 
 
 if __name__ == "__main__":
