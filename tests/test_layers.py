@@ -82,7 +82,7 @@ def layer(module: str) -> int:
 
 
 def part(module: str) -> str:
-    """The folder, or the module beside the folders, that a module belongs to."""
+    """The folder, or the module next to the folders, that a module belongs to."""
     return ".".join(module.split(".")[:2]) if module.startswith("netspec.") else module.partition(".")[0]
 
 
@@ -156,7 +156,7 @@ def test_a_folder_says_what_enters_and_what_leaves_it(folder: str) -> None:
 def test_the_architecture_page_draws_the_folders_in_this_order() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     drawn = re.findall(r"^  (\w+)(?:/|\.py) ", page[page.index("\nnetspec/\n") : page.index("\nbackends/\n")], re.M)
-    beside = {"optional", "plugins", "collector", "", "__main__"}
-    assert drawn == [part for parts in LAYERS for part in parts if part not in beside]
+    single = {"optional", "plugins", "collector", "", "__main__"}
+    assert drawn == [part for parts in LAYERS for part in parts if part not in single]
     assert all(re.search(rf"^  {name} ", page, re.M) for name in BACKENDS)
     assert all(f"{name}.py" in page for name in ("optional", "plugins", "collector"))

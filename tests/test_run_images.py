@@ -260,7 +260,7 @@ def test_classes_are_named(netspec_run: Netspec) -> None:
 
 @pytest.mark.parametrize("backend", ["onnx", "torch"])
 def test_random_weights_are_said(netspec_run: Netspec, backend: str) -> None:
-    said = "weights: random, seed 3: the outputs are no predictions\n"
+    said = "weights: random, seed 3: the outputs are not predictions\n"
     code, out, _ = netspec_run("lenet5", "--backend", backend, "--seed", "3")
     assert code == 0 and said in out and out.index(said) < out.index("top 5 by softmax")
     import netspec

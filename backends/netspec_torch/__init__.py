@@ -12,7 +12,7 @@ from netspec.files.atomic import together, write_text
 from netspec.ir.graph import Graph
 from netspec.optional import importing as needing
 from netspec_torch.codegen import source
-from netspec_torch.options import DEFAULTS, Beside, TorchOptions
+from netspec_torch.options import DEFAULTS, TorchOptions, WeightsFile
 from netspec_torch.target import check_name, remarks
 
 if TYPE_CHECKING:
@@ -61,10 +61,10 @@ class TorchBackend(Backend[TorchOptions], Runs, MakesModules, ReadsCheckpoints):
                 raise UsageError(
                     f"{target} is to be the source, and its weights would have the same name", "name a .py file with -o"
                 )
-            check_name(target, source(graph, options, Beside(place.name, "0" * 64)))
+            check_name(target, source(graph, options, WeightsFile(place.name, "0" * 64)))
             weights = new.add(place.name, hashed=True)
             save(graph, arrays, weights)
-            text = source(graph, options, Beside(place.name, weights.sha256()))
+            text = source(graph, options, WeightsFile(place.name, weights.sha256()))
             new.add(new.target.name).write(text.encode("utf-8"))
         return Written([target, new.path(place.name)], note, remarks(target))
 

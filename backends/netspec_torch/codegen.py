@@ -15,12 +15,12 @@ from netspec.passes.drop_heads import without_heads
 from netspec_torch.classes import Body, Group, Line, Member
 from netspec_torch.helpers import HELPERS
 from netspec_torch.lowering import Row, Shapes, row_of
-from netspec_torch.options import DEFAULTS, Beside, TorchOptions
+from netspec_torch.options import DEFAULTS, TorchOptions, WeightsFile
 from netspec_torch.printer import call_of, render
 from netspec_torch.quote import GLOBAL_NAMES, identifier, string
 
 
-def source(graph: Graph, options: TorchOptions = DEFAULTS, weights: Beside | None = None) -> str:
+def source(graph: Graph, options: TorchOptions = DEFAULTS, weights: WeightsFile | None = None) -> str:
     """The standalone source of a graph; without `training` the auxiliary heads are left out.
 
     `weights` is the file of weights next to it, which its function `load` takes; without one there is none.
@@ -58,7 +58,7 @@ class Emitter:
         self.again: dict[str, str] = {}
         """Regions that call an instance which another has made, and where it is."""
 
-    def source(self, version: str, weights: Beside | None = None) -> str:
+    def source(self, version: str, weights: WeightsFile | None = None) -> str:
         """The whole file."""
         root = tree(self.graph)
         body = Writer(self, root).network()
@@ -93,7 +93,7 @@ class Emitter:
 
     @staticmethod
     def _loop(node: Node, region: Region, home: str | None) -> bool:
-        """Whether the weights are shared inside the region alone: rounds of a loop in it."""
+        """Whether the weights are shared inside the region alone, by iterations of a loop in it."""
         return home is not None and (node.weights_at.startswith(home + ".") if home else True)
 
     def unique(self, name: str) -> str:

@@ -50,7 +50,7 @@ class Row:
     layer_in_chains_alone: bool = False
     """Whether `forward` has the expression although the layer takes arguments; without arguments it always has."""
     counters: tuple[str, ...] = ()
-    """Integers that the layer keeps in its state dict beside the statistics of the op, after the last of these."""
+    """Integers that the layer keeps in its state dict next to the statistics of the op, after the last of these."""
     helpers: Mapping[str, str] = field(default_factory=dict)
     """Of a plug-in: what PyTorch lacks, as source by name, as in `netspec_torch.helpers`."""
 

@@ -19,7 +19,7 @@ DEFAULTS = TorchOptions()
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class WeightsFile:
     """The file of weights next to a source."""
 
     name: str

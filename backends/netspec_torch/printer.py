@@ -12,7 +12,7 @@ from typing import TypeAlias
 from netspec.analysis.cost import totals
 from netspec.ir.graph import Graph
 from netspec_torch.classes import Body, Group, Line, Member
-from netspec_torch.options import Beside
+from netspec_torch.options import WeightsFile
 from netspec_torch.quote import comment, docstring, is_identifier, literal, string
 
 WIDTH = 120
@@ -31,7 +31,7 @@ def render(
     groups: Sequence[Group],
     network: Group,
     version: str,
-    weights: Beside | None,
+    weights: WeightsFile | None,
     known: Mapping[str, str],
 ) -> str:
     """The whole file: imports, helpers that are used, classes innermost first, the network."""
@@ -86,7 +86,7 @@ STATES = {
 }
 
 
-def _load(network: str, weights: Beside) -> str:
+def _load(network: str, weights: WeightsFile) -> str:
     """The function that makes the network with the weights beside the file."""
     name, digest = string(weights.name), string(weights.sha256)
     return LOAD.format(name=name, digest=digest, network=network, state=STATES[Path(weights.name).suffix])

@@ -24,10 +24,10 @@ from netspec.syntax.reader import read_document
 @click.option(
     "-f",
     "--format",
-    "findings",
+    "style",
     type=click.Choice(["text", "json", "github"]),
     default="text",
-    help="How findings are printed.",
+    help="How diagnostics are printed.",
 )
 @click.option(
     "-I",
@@ -48,7 +48,7 @@ def command(
     ctx: click.Context,
     specs: tuple[str, ...],
     variant: str | None,
-    findings: str,
+    style: str,
     include: tuple[str, ...],
     max_nodes: int,
     strict: bool,
@@ -56,10 +56,10 @@ def command(
 ) -> int:
     """Check specs: every variant, and the facts under `expect`.
 
-    A SPEC is a path, a folder (every YAML file below it), - for stdin, or the name of a shipped spec. Findings go to
+    A SPEC is a path, a folder (every YAML file below it), - for stdin, or the name of a shipped spec. Diagnostics go to
     stderr.
     """
-    ctx.find_root().obj["findings"] = findings
+    ctx.find_root().obj["style"] = style
     reporter = Reporter(limit=sys.maxsize)
     count = variants = 0
     stopped = False
@@ -78,20 +78,20 @@ def command(
     if strict:
         reporter.strict()
     shown = [d for d in reporter.sorted() if d.severity == "error" or not quiet]
-    if findings != "text":
+    if style != "text":
         shown += [Diagnostic("usage", str(error), hint=error.help) for error in unread]
-    if shown or findings == "json":
+    if shown or style == "json":
         printer().print(shown, stopped)
-    for error in unread if findings == "text" else ():
+    for error in unread if style == "text" else ():
         show_error(error)
     if unread:
         return UsageError.exit_code
     if reporter.failed:
         errors = sum(d.severity == "error" for d in shown)
-        if findings == "text" and not quiet:
+        if style == "text" and not quiet:
             say(f"{errors:,} error{'s' * (errors != 1)}{' or more' * stopped}")
         return SpecError.exit_code
-    if not quiet and findings == "text":
+    if not quiet and style == "text":
         say(f"ok: {count} file{'s' * (count != 1)}, {variants} network{'s' * (variants != 1)}")
     return 0
 

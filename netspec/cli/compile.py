@@ -33,7 +33,7 @@ def command(request: Request, weights: Weights, target: str, output: str | None,
     """Compile SPEC to an ONNX model, a PyTorch source file, JSON, or what another backend writes.
 
     The ONNX model has weights: seeded ones, or those of a checkpoint. The PyTorch file needs nothing of netspec;
-    its state dict is written beside it as .pth, or as .safetensors where PyTorch is not installed.
+    its state dict is written next to it as .pth, or as .safetensors where PyTorch is not installed.
     """
     backend = get(target)
     asked = chosen(backend, own, weights.origin)

@@ -58,7 +58,9 @@ class Shown(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 @click.option("--direct", is_flag=True, help="Concatenations as arrows from what they join to what reads them.")
 @click.option("--show", type=Shown(), default="names,shapes", show_default=True, help=f"Any of {', '.join(SHOWN)}.")
 @click.option("--heat", type=click.Choice(HEATS), help="Colour by a number.")
-@click.option("--diff", "other", metavar="OTHER", help="OTHER as shipped, and SPEC beside it: added, removed, changed.")
+@click.option(
+    "--diff", "other", metavar="OTHER", help="OTHER as shipped, and SPEC next to it: added, removed, changed."
+)
 @click.option("--inference", is_flag=True, help="Without auxiliary heads and dropout.")
 def command(
     request: Request,
@@ -83,7 +85,7 @@ def command(
     kind = kind or SUFFIXES.get(suffix, "svg")
     check_suffix(output, kind, *(f".{s}" for s, of in SUFFIXES.items() if of == kind))
     if output == "-" and kind not in TEXTS:
-        raise UsageError(f"{kind} is no text: name a file with -o")
+        raise UsageError(f"{kind} is not a text: name a file with -o")
     if other is not None and heat:
         raise UsageError("--diff colours what changed, --heat what costs most", "ask for one of them")
     view = View(depth, collapse, expand, show, heat, unfold, direct)

@@ -12,9 +12,9 @@ from netspec.diagnostics.streams import put, tell
 
 
 def printer() -> Printer:
-    """The printer of findings that the options ask for."""
+    """The printer of diagnostics that the options ask for."""
     options = click.get_current_context().find_root().obj
-    return Printer(options.get("findings", "text"), options.get("color", "auto"), most=options["max_errors"])
+    return Printer(options.get("style", "text"), options.get("color", "auto"), most=options["max_errors"])
 
 
 def shown(text: str) -> str:
@@ -47,7 +47,7 @@ def show_error(error: NetspecError) -> None:
     options = ctx.find_root().obj if ctx is not None and ctx.find_root().obj else {}
     options = {**options, **error.options}
     printer = Printer(
-        options.get("findings", "text"),
+        options.get("style", "text"),
         options.get("color", _color()),
         most=options.get("max_errors", SHOWN_ERRORS),
     )

@@ -46,7 +46,7 @@ def command(
         raise UsageError(f"{output} is to be {kind}, but its suffix says {suffix}", "leave -f out")
     kind = kind or suffix or "svg"
     if output == "-" and kind == "png":
-        raise UsageError("png is no text: name a file with -o")
+        raise UsageError("png is not a text: name a file with -o")
     if what == "pareto":
         if depth is not None:
             raise UsageError("--depth is for params, macs and memory")

@@ -291,4 +291,4 @@ def _entered(inputs: Mapping[str, Value], sources: Mapping[str, str], seed: int)
 
 
 def _of_weights(model: Model) -> list[str]:
-    return [f"weights: {one_line(model.weights)}: the outputs are no predictions"] if model.weights else []
+    return [f"weights: {one_line(model.weights)}: the outputs are not predictions"] if model.weights else []

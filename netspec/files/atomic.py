@@ -1,4 +1,4 @@
-"""Writing files so that a failure leaves nothing half-written: beside, then renamed; pairs of files together."""
+"""Writing files so that a failure leaves nothing half-written: to a part, then renamed; pairs of files together."""
 
 from __future__ import annotations
 

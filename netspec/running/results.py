@@ -26,7 +26,7 @@ class Style:
     batch: int
     """What the first dimension of a vector of classes is."""
     softmax: bool | None = None
-    """None: where the values are no probabilities already."""
+    """None: where the values are not probabilities already."""
     labels: Sequence[str] = ()
     source: str = ""
     """What --labels said."""

@@ -145,7 +145,7 @@ class Sizes:
             raise UsageError(text, "every dimension has one size")
 
     def _batch(self) -> tuple[str, int] | None:
-        """Where the first symbol is; those of an image that are no batch do not count."""
+        """Where the first symbol is; those of an image that are not a batch do not count."""
         for name, port in self.ports.items():
             for axis, d in enumerate(port.shape):
                 if not isinstance(d, int) and not (len(port.shape) == 4 and axis):

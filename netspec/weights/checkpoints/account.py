@@ -39,7 +39,7 @@ class Target:
         target = cls(graph.name, shapes, spare)
         return target if only is None else target.without({k for k in shapes if k not in only})
 
-    def beside(self, keys: Collection[str]) -> Target:
+    def with_spare(self, keys: Collection[str]) -> Target:
         """The same, where these keys may be in the file too."""
         return replace(self, spare={**dict.fromkeys((k for k in keys if k not in self.shapes), ()), **self.spare})
 

@@ -42,17 +42,17 @@ def open_archive(path: Path, need: Need, kind: str) -> zipfile.ZipFile:
     with reading(path) as f:
         size = _directory(f)
     if size is None:
-        raise refuse(path, f"is no {kind} file that can be read: its end is missing")
+        raise refuse(path, f"is not a {kind} file that can be read: its end is missing")
     if size > need.directory:
         raise refuse(
             path,
-            f"is no {kind} file for this network: its directory is said to have {size:,} bytes, "
+            f"is not a {kind} file for this network: its directory is said to have {size:,} bytes, "
             f"at most {need.directory:,} are read",
         )
     try:
         archive = zipfile.ZipFile(path)
     except BROKEN as e:
-        raise refuse(path, f"is no {kind} file that can be read: {str(e)[:200]}") from None
+        raise refuse(path, f"is not a {kind} file that can be read: {str(e)[:200]}") from None
     names = archive.namelist()
     if len(set(names)) != len(names):
         archive.close()

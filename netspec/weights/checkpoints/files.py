@@ -43,7 +43,7 @@ def states_of(path: Path, need: Need, read: Reads) -> list[State]:
         foreign = [text for start, text in _FOREIGN.items() if head.startswith(start)]
         raise DataError(
             "NS602",
-            f"{path} is no {suffix} file by its first bytes",
+            f"{path} is not a {suffix} file by its first bytes",
             f"it looks like {' or '.join(kinds or foreign)}" if kinds or foreign else "",
         )
     if suffix == ".safetensors" or BEGINNINGS[".safetensors"].match(head):

@@ -41,7 +41,7 @@ def load(network: Compiled, path: Path, training: bool, choices: Choices, read: 
     need = Need(4 * sum(_count(shape) for shape, _, _ in shapes.values()), len(shapes))
     states = [translated(state) for state in states_of(path, need, read)]
     cut = {key for inner in inner_networks(network, Reporter()) for key in inner.keys()}
-    return fit(network, states, Target.of(graph, network.graph, only).beside(cut), choices)
+    return fit(network, states, Target.of(graph, network.graph, only).with_spare(cut), choices)
 
 
 def drawn(network: Compiled, seed: int, training: bool) -> Arrays:
