@@ -15,8 +15,9 @@ from netspec.elaborate.budget import MAX_NODES, Budget
 from netspec.elaborate.compiled import Compiled, compile_block, compile_variant
 from netspec.elaborate.configuration import InputSize
 from netspec.ir.selection import frozen_nodes
+from netspec.syntax.document import Document
 from netspec.syntax.library import find
-from netspec.syntax.reader import Document, read_document
+from netspec.syntax.reader import read_document
 from netspec.weights.checkpoints.choices import Choices
 from netspec.weights.checkpoints.load import drawn, weights_of
 from netspec.weights.lazy import Arrays

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -15,9 +15,9 @@ from conftest import sampled
 
 from netspec.check.check_file import ONLY_CHECK, check_file
 from netspec.cli.main import run
-from netspec.diagnostics.errors import Reporter
-from netspec.syntax.reader import Document, read_document
-from netspec.syntax.tree import Tree
+from netspec.diagnostics.errors import Reporter, Span
+from netspec.syntax.document import Document
+from netspec.syntax.reader import read_document
 
 HERE = Path(__file__).parent
 SPECS = sorted(p for folder in ("bad", "cases", "good") for p in (HERE / folder).glob("*.yaml"))
@@ -47,22 +47,23 @@ def errors(err: str) -> int:
     return sum(severity == "error" for *_, severity, _ in LINE.findall(err))
 
 
-def inside(place: tuple[str, int, int, str], document: Document, trees: list[Tree | None]) -> bool:
+def inside(place: tuple[str, int, int, str], spans: Iterable[Span | None]) -> bool:
     """Whether a diagnostic lies in one of these parts of a document."""
-    spans = [t.span for t in trees if t is not None]
+    found = [span for span in spans if span is not None]
     at = place[1:3]
-    return any(s.file == place[0] and (s.line, s.col) <= at <= (s.end_line, s.end_col) for s in spans)
+    return any(s.file == place[0] and (s.line, s.col) <= at <= (s.end_line, s.end_col) for s in found)
 
 
 def allowed(place: tuple[str, int, int, str], document: Document) -> bool:
     """Whether the closed list of what only `check` looks at covers a diagnostic; other variants are asked for."""
-    expects = [document.expect, *(v.expect for v in document.variants.values())]
-    blocks = [tree for b in document.blocks.values() for tree in (b.at, b.tree)]
+    stated = [document.expect, *(v.expect for v in document.variants.values())]
+    expects = [expect.span for expect in stated if expect is not None]
+    blocks = [span for block in document.blocks.values() for span in (block.at.span, block.span)]
     if document.is_library:  # its blocks are built by their examples, with the blocks of other files that they call
         return True
-    if place[3] in ("NS201", "NS202", "NS206", "NS301") and inside(place, document, [document.tree.get("body")]):
+    if place[3] in ("NS201", "NS202", "NS206", "NS301") and inside(place, [document.body_span]):
         return True  # in a step that no condition or loop reaches, or behind an error
-    return place[3] == "NS209" or inside(place, document, expects) or inside(place, document, blocks)
+    return place[3] == "NS209" or inside(place, expects) or inside(place, blocks)
 
 
 def compare(capsys: pytest.CaptureFixture[str], path: Path, commands: list[list[str]]) -> None:

@@ -261,7 +261,7 @@ def test_a_thousand_unknown_steps_look_for_none_of_them(
     body_text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was meant is looked for when it is shown: the names that the steps of a body make are not gone through."""
-    from netspec.syntax.step_reader import Step
+    from netspec.syntax.steps import Step
 
     asked = [0]
     makes = Step.makes.fget  # type: ignore[attr-defined]

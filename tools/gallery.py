@@ -7,7 +7,7 @@ from pathlib import Path
 
 from netspec.ops.base import show
 from netspec.reports.catalogue import documents, entry, year_of
-from netspec.syntax.reader import Document
+from netspec.syntax.document import Document
 
 DOCS = Path(__file__).parent.parent / "docs"
 

@@ -14,10 +14,9 @@ from netspec.elaborate.block_alone import elaborate_block
 from netspec.elaborate.budget import MAX_NODES, RAISE_LIMITS, Budget, OverBudget
 from netspec.elaborate.compiled import Compiled, compile_variant
 from netspec.elaborate.configuration import Configuration
+from netspec.syntax.document import BlockDecl, Document
 from netspec.syntax.library import Found
-from netspec.syntax.reader import Document, read_document
-from netspec.syntax.step_reader import items
-from netspec.syntax.tree import Map
+from netspec.syntax.reader import read_document
 
 KEPT_NODES = 20_000
 """So many nodes of networks stay in memory until a document is checked; those of further variants are let go."""
@@ -71,7 +70,7 @@ class Checking:
             try:
                 verify(network, own, self.budget)
             except OverBudget as e:
-                own.error("NS404", str(e), self.document.tree.span, RAISE_LIMITS)
+                own.error("NS404", str(e), self.document.span, RAISE_LIMITS)
             finally:
                 _join(own, self.reporter)
 
@@ -125,14 +124,17 @@ def _facts(checking: Checking) -> None:
 def _uncalled_blocks(checking: Checking) -> None:
     """Blocks that no graph has: those of a library through their examples."""
     document = checking.document
-    for block in document.blocks.values():
-        if block.name in checking.called or checking.budget.spent:
-            continue
-        for example in items(block.examples, document.bad) if document.is_library and not block.failed else ():
-            if not isinstance(example, Map) or checking.budget.spent:
-                continue
+    for block in document.blocks.values() if document.is_library else ():
+        if block.name not in checking.called and not block.failed:
+            _examples(checking, block)
+
+
+def _examples(checking: Checking, block: BlockDecl) -> None:
+    """Builds a block by each of its examples."""
+    for example in block.examples:
+        if not checking.budget.spent:
             own = Reporter()
-            elaborate_block(document, block.name, Configuration(), own, example, checking.budget)
+            elaborate_block(checking.document, block.name, Configuration(), own, example, checking.budget)
             _join(own, checking.reporter)
 
 

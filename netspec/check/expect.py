@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
 from functools import cached_property
 
 from netspec.analysis.cost import neurons, output_of, totals
 from netspec.analysis.receptive_field import receptive_fields
-from netspec.diagnostics.errors import Hint, Reporter
+from netspec.diagnostics.errors import Hint, Reporter, Span
 from netspec.elaborate.budget import Budget
 from netspec.elaborate.compiled import Compiled
 from netspec.expressions.identifiers import clipped
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.selection import step_help
 from netspec.ops.base import show
-from netspec.syntax.tree import Map, Scalar, Seq, Tree, plain
+from netspec.syntax.ast import Name
+from netspec.syntax.document import Expect, Fact, Facts, Row, ShapeFact
+from netspec.syntax.tree import ScalarValue
 
 FACT = 5
 """What a fact costs of the work that makes no node."""
@@ -24,7 +25,7 @@ _UNITS = {"K": 10**3, "M": 10**6, "G": 10**9}
 _QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMG]?)\Z")
 
 
-def quantity(value: object) -> float | int | None:
+def quantity(value: ScalarValue) -> float | int | None:
     """6998552, 6.8M, 1550M as a number; K, M, G are 10^3, 10^6, 10^9; None for anything else."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return value
@@ -47,13 +48,11 @@ def verify(network: Compiled, reporter: Reporter, budget: Budget | None = None) 
         _Verifier(network, reporter, budget or Budget()).all(expect)
 
 
-def stated(expect: Map | None, what: str) -> int | None:
+def stated(expect: Expect | None, what: str) -> int | None:
     """The exact number that `expect` gives for a count; None where it gives none."""
-    tree = expect.get(what) if expect is not None else None
-    for fact in tree.items if isinstance(tree, Seq) else (tree,):
-        value = fact.get("value") if isinstance(fact, Map) else fact
-        number = quantity(value.value) if isinstance(value, Scalar) else None
-        if isinstance(number, int) and not (isinstance(fact, Map) and fact.get("within") is not None):
+    for fact in expect.counts[what].items if expect is not None and what in expect.counts else ():
+        number = quantity(fact.value.value) if fact.value is not None else None
+        if isinstance(number, int) and fact.within is None:
             return number
     return None
 
@@ -82,12 +81,10 @@ class _Verifier:
     def receptive_fields(self) -> dict[str, tuple[int, int] | None]:
         return receptive_fields(self.graph, self.budget.take)
 
-    def all(self, expect: Map) -> None:
+    def all(self, expect: Expect) -> None:
         """Shapes first: where one differs, counts differ for the same reason, which is not said again."""
-        for key, tree in expect.entries:
-            if key.text == "shapes" and isinstance(tree, Map):
-                for path, shape in tree.entries:
-                    self.shape(path, shape)
+        for fact in expect.shapes:
+            self.shape(fact)
         if self.reporter.failed:
             return
         counts = totals(self.graph.nodes.values())
@@ -99,47 +96,44 @@ class _Verifier:
                 totals(self.network.graph.nodes.values()).params - totals(self.network.unfolded.nodes.values()).params
             ),
         }
-        for key, tree in expect.entries:
-            if key.text in known:
-                self.facts(tree, key.text, known[key.text]())
-            elif key.text == "receptive_field":
-                self.field(tree)
-            elif key.text == "rows" and isinstance(tree, Map):
-                for path, row in tree.entries:
-                    self.row(path, row)
+        for what, facts in expect.counts.items():
+            self.facts(facts, what, known[what]())
+        for path, facts in expect.fields:
+            self.field(path, facts)
+        for row in expect.rows:
+            self.row(row)
 
-    def error(self, code: str, message: str, tree: Tree, help: str | Hint = "") -> None:
+    def error(self, code: str, message: str, at: Span, help: str | Hint = "") -> None:
         where = f"{self.graph.name}: " if self.network.variant else ""
-        self.reporter.error(code, where + message, tree.span, help)
+        self.reporter.error(code, where + message, at, help)
 
-    def facts(self, tree: Tree, what: str, found: float) -> None:
-        """One fact, or each of a list."""
-        for fact in tree.items if isinstance(tree, Seq) else (tree,):
+    def facts(self, facts: Facts, what: str, found: float) -> None:
+        """Each fact of a list."""
+        for fact in facts.items:
             self.budget.take(FACT)
             self.fact(fact, what, found)
 
-    def fact(self, tree: Tree, what: str, found: float) -> None:
+    def fact(self, fact: Fact, what: str, found: float) -> None:
         """A number is exact; {value, within} has a tolerance."""
-        written = tree.get("value") if isinstance(tree, Map) else tree
-        within = tree.get("within") if isinstance(tree, Map) else None
-        wanted = quantity(written.value) if isinstance(written, Scalar) else None
-        slack = _tolerance(within.value) if isinstance(within, Scalar) else 0.0
+        written, within = fact.value, fact.within
+        wanted = quantity(written.value) if written is not None else None
+        slack = _tolerance(within.value) if within is not None else 0.0
         if wanted is None or slack is None:
             bad = written if wanted is None else within
             message = f"'{what}' expects a number such as 6998552, 6.8M or a tolerance such as 4%"
-            self.error("NS302", message, bad or tree)
+            self.error("NS302", message, bad.span if bad is not None else fact.span)
             return
         if abs(found - wanted) > slack * abs(wanted):
+            tolerance = f" within {within.text}" if within is not None else ""
             off = f" ({(found - wanted) / wanted:+.2%})" if wanted else ""
             self.error(
                 "NS501",
-                f"{what} is {found:,}, expected {wanted:,}"
-                f"{f' within {within.text}' if isinstance(within, Scalar) else ''}{off}",
-                written or tree,
+                f"{what} is {found:,}, expected {wanted:,}{tolerance}{off}",
+                written.span if written is not None else fact.span,
                 "correct the spec, or the number with its source",
             )
 
-    def nodes_at(self, path: Scalar) -> str | None:
+    def nodes_at(self, path: Name) -> str | None:
         """The path, if something stands there; else an error, once for all paths below a step that is not there."""
         if self.inside(self.graph, path.text) or self.inside(self.network.graph, path.text):
             return path.text
@@ -148,7 +142,7 @@ class _Verifier:
             self.error(
                 "NS502",
                 f"there is no step '{clipped(path.text)}'",
-                path,
+                path.span,
                 Hint(lambda: step_help(path.text, self.network.graph)),
             )
         if not self.inside(self.network.graph, first):
@@ -159,51 +153,39 @@ class _Verifier:
         """The graph that has a path: the inference graph, or for a training-only part the other."""
         return self.graph if self.inside(self.graph, path) else self.network.graph
 
-    def shape(self, path: Scalar, tree: Tree) -> None:
-        at = self.nodes_at(path)
+    def shape(self, fact: ShapeFact) -> None:
+        at = self.nodes_at(fact.path)
         if at is None:
             return
         graph = self.graph_of(at)
         last = self.output_of(graph, at)
         found = graph.shape(last) if last is not None else ()
-        wanted = plain(tree)
-        wanted = wanted if isinstance(wanted, list) else [wanted]
+        wanted = fact.sizes if isinstance(fact.sizes, list) else [fact.sizes]
         if list(found[1:]) != wanted:
-            self.error("NS501", f"{at} is {show(found)}, expected {'x'.join(map(str, wanted[:8]))}", tree)
+            self.error("NS501", f"{at} is {show(found)}, expected {'x'.join(map(str, wanted[:8]))}", fact.span)
 
-    def row(self, path: Scalar, row: Tree) -> None:
-        at = self.nodes_at(path)
-        if at is None or not isinstance(row, Map):
+    def row(self, row: Row) -> None:
+        at = self.nodes_at(row.path)
+        if at is None:
             return
-        graph = self.graph_of(at)
-        counts = totals(self.inside(graph, at))
-        for key, tree in row.entries:
-            if key.text == "shape":
-                self.shape(path, tree)
-            elif key.text in ("params", "macs"):
-                self.facts(tree, f"{at}: {key.text}", getattr(counts, key.text))
+        counts = totals(self.inside(self.graph_of(at), at))
+        if row.shape is not None:
+            self.shape(row.shape)
+        for what, facts in row.counts.items():
+            self.facts(facts, f"{at}: {what}", getattr(counts, what))
 
-    def field(self, tree: Tree) -> None:
-        """`receptive_field: 212`, or by path."""
-        for path, fact in self.fields(tree):
-            if path is not None and self.nodes_at(path) is None:
-                continue
-            at = self.output_of(self.graph, path.text) if path is not None else None
-            last = at or next(iter(self.graph.outputs.values())).ref
-            found = self.receptive_fields[last.node]
-            if found is None:
-                self.error(
-                    "NS501", "the receptive field is the whole input", fact, "name a step before the global pooling"
-                )
-            else:
-                self.facts(fact, "receptive_field", max(found))
-
-    @staticmethod
-    def fields(tree: Tree) -> Iterator[tuple[Scalar | None, Tree]]:
-        if isinstance(tree, Map) and tree.get("value") is None:
-            yield from tree.entries
+    def field(self, path: Name | None, facts: Facts) -> None:
+        """The receptive field of the output, or of what stands at a path."""
+        if path is not None and self.nodes_at(path) is None:
+            return
+        at = self.output_of(self.graph, path.text) if path is not None else None
+        last = at or next(iter(self.graph.outputs.values())).ref
+        found = self.receptive_fields[last.node]
+        if found is None:
+            help_ = "name a step before the global pooling"
+            self.error("NS501", "the receptive field is the whole input", facts.span, help_)
         else:
-            yield None, tree
+            self.facts(facts, "receptive_field", max(found))
 
 
 def _parts(graph: Graph) -> dict[str, list[Node]]:
@@ -218,7 +200,7 @@ def _parts(graph: Graph) -> dict[str, list[Node]]:
     return found
 
 
-def _tolerance(value: object) -> float | None:
+def _tolerance(value: ScalarValue) -> float | None:
     """4% or 0.04 as a share; None for anything else."""
     if isinstance(value, str) and value.endswith("%"):
         number = quantity(value[:-1].strip())

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import re
 from collections import ChainMap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
-from netspec.diagnostics.errors import Reporter, SemanticError, Span, did_you_mean, nearest
-from netspec.elaborate.arguments import torn
-from netspec.expressions.expression import Template, free_names, parse_expr, parse_template, place_of
+from netspec.diagnostics.errors import Reporter, Span, did_you_mean, nearest
+from netspec.expressions.ast import free_names
+from netspec.expressions.expression import Expr, place_of
 from netspec.ops import OPS, lookup
-from netspec.syntax.keywords import JOINS
+from netspec.syntax import names
+from netspec.syntax.ast import MapNode, Unevaluable, ValueNode, cut_in
+from netspec.syntax.document import BlockDecl, Document, ParamDecl
 from netspec.syntax.library import libraries_of
 from netspec.syntax.meant import argument_help, op_help
-from netspec.syntax.reader import Document
-from netspec.syntax.step_reader import BlockDecl, ParamDecl, Step, entries
-from netspec.syntax.tree import Map, Scalar, Seq, Tree
-
-CONDITIONS = ("when", "only_if", "repeat", "each", "training_only")
+from netspec.syntax.steps import Branch, NoAction, OpCall, Step
 
 
 def check_names(doc: Document, reporter: Reporter) -> None:
@@ -28,9 +26,9 @@ def check_names(doc: Document, reporter: Reporter) -> None:
     missing = {libraries_of(name): [span] for name, span in said if span is not None}
     for decl in doc.blocks.values():
         look = _Look(doc, decl.params, decl.open, reporter, missing)
-        known = _known([*(p.name for p in decl.params), *(k.text for k, _ in decl.lets)])
-        for tree in [*(p.default for p in decl.params if p.default), *(v for _, v in decl.lets)]:
-            look.expressions(tree, known)
+        known = _known([*(p.name for p in decl.params), *(let.at.text for let in decl.lets)])
+        for node in names.declared_values(decl):
+            look.expressions(node, known)
         look.steps(decl.body, known)
     look = _Look(doc, doc.params, bool(doc.open & {"params", "let"}), reporter, missing)
     look.steps(doc.body, _known(doc.values))
@@ -39,13 +37,13 @@ def check_names(doc: Document, reporter: Reporter) -> None:
 Known: TypeAlias = ChainMap[str, None]
 
 
-def _known(names: Iterable[str]) -> Known:
-    return ChainMap(dict.fromkeys(names))
+def _known(declared: Iterable[str]) -> Known:
+    return ChainMap(dict.fromkeys(declared))
 
 
-def _with(known: Known, names: set[str]) -> Known:
+def _with(known: Known, found: set[str]) -> Known:
     """The names with those of a loop; without any the same, so that a long body does not copy them at each step."""
-    return known.new_child(dict.fromkeys(names)) if names else known
+    return known.new_child(dict.fromkeys(found)) if found else known
 
 
 class _Look:
@@ -65,101 +63,82 @@ class _Look:
 
     def steps(self, steps: Iterable[Step], known: Known) -> None:
         for step in steps:
-            if step.failed and step.keys.keys() & {"for", "each", "repeat"}:
+            if step.failed and step.loop is not None:
                 continue  # perhaps the names of its loop cannot be read
-            inner = _with(known, _loop_names(step.keywords))
-            self.filled(step.name, step.keywords)
-            understood = step.op in (*JOINS, "do", "tee") or step.op in self.blocks or step.failed or self.call(step)
-            if understood and not step.branches and step.op not in ("do", "tee"):
-                self.arguments(step, inner)
-            for word, tree in step.keywords.items():
-                if word != "else":
-                    self.expressions(tree, inner, always=word in CONDITIONS)
-            self.steps((*step.steps, *step.otherwise), inner)
+            inner = self.control(step, known, self.action(step))
+            self.steps(step.inner, inner)
             for branch in step.branches:
-                if branch.failed:
-                    continue
-                loops = _with(inner, _loop_names(branch.keywords))
-                self.filled(branch.name, branch.keywords)
-                for word, tree in branch.keywords.items():
-                    self.expressions(tree, loops, always=word in CONDITIONS)
-                self.steps(branch.steps, loops)
+                if not branch.failed:
+                    self.steps(branch.steps, self.control(branch, inner, None))
 
-    def filled(self, name: Template | None, keywords: Mapping[str, Tree]) -> None:
-        """What fills placeholders of names and paths is evaluated before the rest, and unknown names are said there."""
-        self.said |= name.names if name is not None else frozenset()
-        for word in ("from", "share"):
-            for scalar, _ in _uses(keywords[word]) if word in keywords else ():
-                _template_names(scalar, self.said)
+    def action(self, step: Step) -> OpCall | NoAction | None:
+        """What has arguments to look at: a call of an op or block that is known; an unknown one is reported."""
+        action = step.action
+        if isinstance(action, NoAction):
+            return action
+        if isinstance(action, OpCall) and (action.op in self.blocks or step.failed or self.call(step, action)):
+            return action
+        return None
 
-    def call(self, step: Step) -> bool:
+    def control(self, element: Step | Branch, known: Known, action: OpCall | NoAction | None) -> Known:
+        """Looks at all of a step or branch but the steps in it; gives the names that these know."""
+        inner = _with(known, names.loop_names(element))
+        # What fills placeholders of names and paths is evaluated before the rest, and unknown names are said there.
+        paths = names.paths_of(element) if isinstance(element, Step) else names.paths_in(element.source)
+        for template in (element.template, *(path.template for path in paths)):
+            self.said |= template.names if template is not None else frozenset()
+        if action is not None:
+            self.arguments(action, inner)
+        for node in names.control_of(element):
+            self.expressions(node, inner)
+        return inner
+
+    def call(self, step: Step, action: OpCall) -> bool:
         """The op of a step, and the names of its arguments; whether the op is known."""
-        target = self.home.callable(step.op) or lookup(step.op)
+        op, args = action.op, action.args
+        target = self.home.callable(op) or lookup(op)
         if target is None and not self.home.open & {"use", "blocks"} and not self.open:
             known = [*OPS, *self.home.blocks, *self.home.used, *self.blocks]
-            message = f"there is no op or block '{step.op}'"
-            libraries = libraries_of(step.op)
+            message = f"there is no op or block '{op}'"
+            libraries = libraries_of(op)
             places = self.missing.setdefault(libraries, []) if libraries else []
             places.append(step.span)
             if places[0] == step.span:
-                self.reporter.error("NS201", message, step.span, op_help(step.op, known, places))
-        elif isinstance(target, BlockDecl) and isinstance(step.args, Map) and not target.failed and not torn(step.args):
-            names = [p.name for p in target.params]
-            for key, _ in entries(step.args, self.home.bad):
-                if key.text not in names:
-                    message = f"'{step.op}' has no parameter '{key.text}'"
-                    self.reporter.error("NS206", message, key.span, argument_help(key.text, names, step.op))
+                self.reporter.error("NS201", message, step.span, op_help(op, known, places))
+        elif isinstance(target, BlockDecl) and isinstance(args, MapNode) and not target.failed and not cut_in(args):
+            declared = [p.name for p in target.params]
+            for key, _ in args.entries:
+                if key.text not in declared:
+                    message = f"'{op}' has no parameter '{key.text}'"
+                    self.reporter.error("NS206", message, key.span, argument_help(key.text, declared, op))
         return target is not None
 
-    def arguments(self, step: Step, known: Known) -> None:
+    def arguments(self, action: OpCall | NoAction, known: Known) -> None:
         """The expressions in the arguments of a step; the variant of a network and where it ends are none."""
-        if isinstance(step.args, Map) and isinstance(self.home.callable(step.op), Document):
-            for key, value in step.args.entries:
+        args = action.args
+        if isinstance(args, MapNode) and isinstance(self.home.callable(action.op), Document):
+            for key, value in args.entries:
                 if key.text not in ("variant", "until"):
                     self.expressions(value, known)
-        elif torn(step.args) is None:
-            self.expressions(step.args, known)
+        elif cut_in(args) is None:
+            self.expressions(args, known)
 
-    def expressions(self, tree: Tree | None, known: Known, always: bool = False) -> None:
-        """Parses every expression below a tree and looks for names that nothing declares."""
-        for scalar, start in expressions(tree, always):
-            try:
-                parsed = parse_expr(scalar.text[start:], lambda i, j, s=scalar, o=start: s.at(i + o, j + o))  # type: ignore[misc]
-            except SemanticError as e:
-                self.reporter.error(e.code, e.message, e.span or scalar.span, e.help)
-                continue
-            unknown = [] if self.open else [name for name in free_names(parsed) if name not in known]
-            if unknown:  # elaboration stops at the first one too
-                at, name = min(((place_of(parsed, n), n) for n in unknown), key=lambda found: found[0][1:3])
-                if name not in self.said:
-                    self.reporter.error("NS202", f"there is no value '{name}'", at, did_you_mean(name, list(known)))
-                self.said.add(name)
+    def expressions(self, node: ValueNode | None, known: Known) -> None:
+        """Looks in every expression of a value for names that nothing declares."""
+        for found in names.computed_in(node):
+            if isinstance(found, Unevaluable):
+                self.reporter.error(found.code, found.message, found.at, found.help)
+            elif not self.open:
+                self.unknown(found.expr, known)
 
-
-def _loop_names(keywords: dict[str, Tree]) -> set[str]:
-    """The names that the loops of a step bring."""
-    found = {"i"} if "repeat" in keywords else set()
-    for word in ("for", "each"):
-        tree = keywords.get(word)
-        if isinstance(tree, Map):
-            found |= {n.strip() for key, _ in tree.entries for n in key.text.split(",")}
-        elif tree is not None:
-            found.add("i")
-    return found
-
-
-def expressions(tree: Tree | None, always: bool = False) -> Iterator[tuple[Scalar, int]]:
-    """The scalars below a tree that are expressions, with where the expression begins."""
-    if isinstance(tree, Scalar):
-        marked = tree.text.startswith("=") and len(tree.text) > 1
-        if marked or (always and isinstance(tree.value, str)):
-            yield tree, int(marked)
-    elif isinstance(tree, Seq):
-        for item in tree.items:
-            yield from expressions(item)
-    elif isinstance(tree, Map):
-        for key, value in tree.entries:
-            yield from expressions(value, always or key.text in CONDITIONS or key.text == "for")
+    def unknown(self, expr: Expr, known: Known) -> None:
+        """Reports the first name of an expression that nothing declares; elaboration stops at the first one too."""
+        found = [name for name in free_names(expr.tree) if name not in known]
+        if found:
+            at, name = min(((place_of(expr, n), n) for n in found), key=lambda item: item[0][1:3])
+            if name not in self.said:
+                self.reporter.error("NS202", f"there is no value '{name}'", at, did_you_mean(name, list(known)))
+            self.said.add(name)
 
 
 MAX_UNKNOWN = 20
@@ -178,15 +157,17 @@ def warn_unused(doc: Document, reporter: Reporter) -> None:
 
 def _unread(doc: Document) -> Iterator[tuple[str, str, Span, str]]:
     """What nothing reads: its name, the message, the place, and the help."""
-    reads, words = _reads(doc.tree)
+    if "body" in doc.open:
+        return  # it may read anything
+    reads, words = names.read_names(doc)
     passed = _passed(doc)
     for decl in (*doc.params, *(p for name, b in doc.blocks.items() if name not in passed for p in b.params)):
         if decl.name not in reads and decl.name not in words:
             help_ = "read it, or delete it with what gives it a value"
             yield decl.name, f"nothing reads the parameter '{decl.name}'", decl.at.span, help_
-    for key, _ in (*doc.lets, *(k for b in doc.blocks.values() for k in b.lets)):
-        if key.text not in reads:
-            yield key.text, f"nothing reads '{key.text}'", key.span, "read it, or delete it"
+    for let in (*doc.lets, *(let for b in doc.blocks.values() for let in b.lets)):
+        if (name := let.at.text) not in reads:
+            yield name, f"nothing reads '{name}'", let.at.span, "read it, or delete it"
     for name, block in doc.blocks.items():
         if not doc.is_library and name not in words:
             yield name, f"nothing calls the block '{name}'", block.at.span, "call it, or delete it"
@@ -194,73 +175,10 @@ def _unread(doc: Document) -> Iterator[tuple[str, str, Span, str]]:
 
 def _passed(doc: Document) -> set[str]:
     """The blocks that are values somewhere: their callers decide which parameters they must have."""
-    given: list[Tree | None] = [p.default for p in doc.params]
-    given += [tree for _, tree in doc.lets]
-    given += [tree for v in doc.variants.values() for _, tree in v.settings.values()]
-    todo = [*doc.body]
+    given = [*names.declared_values(doc)]
     for block in doc.blocks.values():
-        todo += block.body
-        given += [*(p.default for p in block.params), *(tree for _, tree in block.lets)]
-    while todo:
-        step = todo.pop()
-        todo += [*step.steps, *step.otherwise, *(inner for branch in step.branches for inner in branch.steps)]
-        if not step.branches and step.op not in ("do", "tee"):
-            given.append(step.args)
-        given.append(step.keywords.get("for"))
-        given.append(step.keywords.get("each"))
-    return {word for tree in given if tree is not None for word in _words(tree)} & set(doc.blocks)
-
-
-def _words(tree: Tree) -> Iterator[str]:
-    """Every string below a tree, keys included: `{leaky_relu: 0.1}` is a block as a value; expressions' strings too."""
-    if isinstance(tree, Scalar):
-        yield tree.text
-        yield from re.findall(r"['\"](\w+)['\"]", tree.text)
-    elif isinstance(tree, Seq):
-        for item in tree.items:
-            yield from _words(item)
-    else:
-        for key, value in tree.entries:
-            yield key.text
-            yield from _words(value)
-
-
-def _reads(tree: Tree) -> tuple[set[str], set[str]]:
-    """The names that expressions and templates read, and the words and ops that are written, anywhere in a file."""
-    reads: set[str] = set()
-    words: set[str] = set()
-    for node, always in _uses(tree):
-        words.add(node.text.rpartition("=")[2].strip())
-        _template_names(node, reads)
-        for scalar, start in expressions(node, always):
-            try:
-                reads.update(free_names(parse_expr(scalar.text[start:], scalar.at)))
-            except SemanticError:
-                pass  # reported where it is evaluated
-    return reads, words
-
-
-def _uses(tree: Tree, section: str = "", always: bool = False) -> Iterator[tuple[Scalar, bool]]:
-    """The scalars of a document in which something can be used, keys included: a declaration is no use."""
-    if isinstance(tree, Scalar):
-        yield tree, always
-    elif isinstance(tree, Seq):
-        for item in tree.items:
-            yield from _uses(item)
-    else:
-        for key, value in tree.entries:
-            declares = section in ("params", "let", "blocks")
-            if not declares and key.text != "for":
-                yield key, False
-            inner = key.text if key.text in ("params", "let", "blocks") and section in ("", "block") else ""
-            yield from _uses(
-                value, "block" if section == "blocks" else inner, always or key.text in CONDITIONS or key.text == "for"
-            )
-
-
-def _template_names(scalar: Scalar, reads: set[str]) -> None:
-    if "{" in scalar.text and not scalar.text.startswith("="):
-        try:
-            reads.update(parse_template(scalar.text, scalar.at).names)
-        except SemanticError:
-            pass  # a text with braces that is no template
+        given += names.declared_values(block)
+    given += [node for variant in doc.variants.values() for _, node in variant.settings.values()]
+    for step in names.bodies(doc):
+        given += filter(None, (names.arguments_in(step), *names.iterated(step)))
+    return {word for node in given for word in names.words_in(node)} & set(doc.blocks)

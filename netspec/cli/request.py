@@ -16,8 +16,9 @@ from netspec.diagnostics.errors import Diagnostic, Reporter, SpecError, UsageErr
 from netspec.elaborate.budget import MAX_NODES
 from netspec.elaborate.compiled import Compiled, compile_block, compile_variant
 from netspec.elaborate.configuration import InputSize
+from netspec.syntax.document import Document
 from netspec.syntax.library import Found, find
-from netspec.syntax.reader import Document, read_document
+from netspec.syntax.reader import read_document
 
 
 @dataclass(frozen=True, slots=True)

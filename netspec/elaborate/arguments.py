@@ -12,9 +12,9 @@ from netspec.elaborate.symbols import DependsOnError
 from netspec.elaborate.values import BlockValue, Env, Word
 from netspec.expressions.values import Value
 from netspec.ops import lookup
+from netspec.syntax.ast import ListNode, Literal, MapNode, Name, ValueNode, cut_in, parts_of
+from netspec.syntax.document import BlockDecl
 from netspec.syntax.meant import argument_help, meant_argument, op_help
-from netspec.syntax.step_reader import BlockDecl
-from netspec.syntax.tree import Map, Scalar, Seq, Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,33 +34,36 @@ class Arguments:
     """Where it is evaluated."""
     callee: str
     at: Span
-    given: dict[str, Tree] = field(default_factory=dict)
+    given: dict[str, ValueNode] = field(default_factory=dict)
     ok: bool = True
     """Whether everything that is given fits a parameter; what does not is reported."""
 
 
-def collect(env: Env, args: Tree | None, slots: Sequence[Slot], callee: str, at: Span) -> Arguments:
+def collect(env: Env, args: ValueNode | None, slots: Sequence[Slot], callee: str, at: Span) -> Arguments:
     """Matches arguments with parameters by position or name; reports what does not fit."""
     found = Arguments(env, callee, at)
-    if (cut := torn(args)) is not None:
+    if (cut := cut_in(args)) is not None:
         help_ = _QUOTE if cut.text.startswith("=") else "a list stands in [ ]: [2, 2]"
         env.state.error(env.frame, "NS301", "this is cut at its comma or bracket", cut.span, help_)
         found.ok = False
-    elif isinstance(args, Map):
+    elif isinstance(args, MapNode):
         _by_name(found, args, [s.name for s in slots])
     else:
-        _by_position(found, args.items if isinstance(args, Seq) else () if args is None else (args,), slots)
+        _by_position(found, given_by_position(args), slots)
     return found
 
 
-def _by_name(found: Arguments, args: Map, names: Sequence[str]) -> None:
+def given_by_position(args: ValueNode | None) -> tuple[ValueNode, ...]:
+    """The arguments that are given without names: the items of a list, or a single value."""
+    return parts_of(args) if isinstance(args, ListNode) else () if args is None else (args,)
+
+
+def _by_name(found: Arguments, args: MapNode, names: Sequence[str]) -> None:
     state, callee, given = found.env.state, found.callee, found.given
     known = set(names)
     unknown = []
     for key, value in args.entries:
-        if id(value) in state.bad and id(key) not in state.bad:
-            found.ok = False
-        elif key.text in known:
+        if key.text in known:
             given[key.text] = value
         else:
             unknown.append((key, value))
@@ -70,20 +73,17 @@ def _by_name(found: Arguments, args: Map, names: Sequence[str]) -> None:
         state.error(found.env.frame, "NS206", message, key.span, help_)
         # Read as the one that is meant, so that what follows is checked too and nothing is reported twice.
         meant = state.guess(key.text, [n for n in names if n not in given], meant_argument)
-        if meant is None or (isinstance(value, Scalar) and (value.value is None or _is_string(value))):
+        if meant is None or (isinstance(value, Literal) and (value.value is None or isinstance(value.value, str))):
             found.ok = False
         else:
             given[meant] = value
 
 
-def _by_position(found: Arguments, args: Sequence[Tree], slots: Sequence[Slot]) -> None:
+def _by_position(found: Arguments, args: Sequence[ValueNode], slots: Sequence[Slot]) -> None:
     state = found.env.state
     positional = [s.name for s in slots if s.positional]
     for name, value in zip(positional, args, strict=False):
-        if id(value) in state.bad:
-            found.ok = False
-        else:
-            found.given[name] = value
+        found.given[name] = value
     if len(args) > len(positional):
         count = f"{len(positional) or 'no'} argument{'s' * (len(positional) != 1)} by position, got {len(args)}"
         message = f"'{found.callee}' takes {count}"
@@ -102,28 +102,14 @@ def _positions(slots: Sequence[Slot]) -> str:
     return "; ".join(parts)
 
 
-def _is_string(tree: Scalar) -> bool:
-    return isinstance(tree.value, str) and not tree.text.startswith("=")
-
-
 _QUOTE = "quote an expression with commas or brackets inside { } or [ ]: '=max(a, 8)'"
 
 
-def torn(args: Tree | None) -> Scalar | None:
-    """An argument that YAML cut inside { } or [ ]: a plain expression whose brackets do not close."""
-    given = [v for _, v in args.entries] if isinstance(args, Map) else args.items if isinstance(args, Seq) else []
-    for tree in given:
-        if isinstance(tree, Scalar) and tree.plain and tree.text.startswith(("=", "(")):
-            if tree.text.count("(") > tree.text.count(")") or tree.text.count("[") > tree.text.count("]"):
-                return tree
-    return None
-
-
 def argument(
-    env: Env, tree: Tree, type_: str, name: str, one_of: Sequence[Value] = (), low: float | None = None
+    env: Env, tree: ValueNode, type_: str, name: str, one_of: Sequence[Value] = (), low: float | None = None
 ) -> Value:
     """The value of one argument, of the declared type; raises SemanticError or DependsOnError."""
-    if type_ == "block" and isinstance(tree, Map):
+    if type_ == "block" and isinstance(tree, MapNode):
         return _block_with_args(env, tree)
     value = literal(env, tree)
     value = typed(env, value, type_, name, tree)
@@ -140,7 +126,7 @@ def argument(
     return value
 
 
-def typed(env: Env, value: Value, type_: str, name: str, tree: Tree) -> Value:
+def typed(env: Env, value: Value, type_: str, name: str, tree: ValueNode) -> Value:
     """The value, if it is of the type; a string becomes a block where one is expected; raises SemanticError."""
     if type_ == "block":
         return resolve_block(env, value, tree)
@@ -154,7 +140,7 @@ def typed(env: Env, value: Value, type_: str, name: str, tree: Tree) -> Value:
     )
 
 
-def _block_with_args(env: Env, tree: Map) -> BlockValue:
+def _block_with_args(env: Env, tree: MapNode) -> BlockValue:
     """`{leaky_relu: 0.1}`: a block with arguments, as a value."""
     if len(tree.entries) != 1:
         raise SemanticError("NS302", "a block with arguments is one symbol, `{leaky_relu: 0.1}`", tree.span)
@@ -163,7 +149,7 @@ def _block_with_args(env: Env, tree: Map) -> BlockValue:
     return BlockValue(found.name, found.target, args, env.kept())
 
 
-def resolve_block(env: Env, value: Value, tree: Tree) -> BlockValue:
+def resolve_block(env: Env, value: Value, tree: ValueNode | Name) -> BlockValue:
     """A string as the block or op that it names where it is written; raises SemanticError."""
     if isinstance(value, BlockValue):
         return value

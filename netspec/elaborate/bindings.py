@@ -6,16 +6,15 @@ from dataclasses import replace
 
 from netspec.diagnostics.errors import Hint, SemanticError, Span, did_you_mean
 from netspec.elaborate.context import Context
-from netspec.elaborate.literals import fill, filled_name
+from netspec.elaborate.literals import filled_name, filled_path
 from netspec.elaborate.places import Where
 from netspec.elaborate.symbols import ERROR, DependsOnError, Symbol, SymbolTable, Tensors, place_of
 from netspec.elaborate.unknown import unknown_op
 from netspec.elaborate.values import Env
-from netspec.expressions.expression import parse_template
 from netspec.expressions.identifiers import Kind, Path, why_no_part
 from netspec.ir.graph import Ref
-from netspec.syntax.step_reader import Branch, Step
-from netspec.syntax.tree import Map, Scalar, Seq, Tree
+from netspec.syntax.ast import Error, Paths, ShareLoop, Source
+from netspec.syntax.steps import Branch, Step
 
 OF_ITS_OWN = "give one of them a name of its own: `name = op: ...`"
 TWO_JOINS = "name one of the two joins, or give its branches other names"
@@ -24,21 +23,16 @@ TWO_JOINS = "name one of the two joins, or give its branches other names"
 def name_of(env: Env, element: Step | Branch) -> str:
     """The written name with its placeholders filled, or the counted one; raises SemanticError where it is none."""
     if isinstance(element, Branch):
-        at = element.at.span
-        return element.counted if element.name is None else filled_name(env, element.name, Kind.BRANCH, at)
-    if element.name is not None:
-        return filled_name(env, element.name, Kind.STEP, element.op_at.span)
+        template, at = element.template, element.span
+        return element.counted if template is None else filled_name(env, template, Kind.BRANCH, at)
+    if element.template is not None:
+        return filled_name(env, element.template, Kind.STEP, element.head)
     if why := why_no_part(element.counted):
         if element.op not in env.values:
             raise unknown_op(env.state, element, env.frame.home) or DependsOnError
         message = f"a step without a name has that of its op, and '{element.op}' cannot be the name of a step: {why}"
         raise SemanticError("NS205", message, element.span, f"give it a name: `name = {element.op}`")
     return element.counted
-
-
-def span_of(element: Step | Branch) -> Span:
-    """Where a step or branch is written."""
-    return element.span if isinstance(element, Step) else element.at.span
 
 
 def define(
@@ -51,7 +45,7 @@ def define(
 ) -> Symbol:
     """Gives a name its meaning; raises SemanticError where it is taken or shadows another."""
     symbols = symbols or ctx.symbols
-    span = span_of(element)
+    span = element.span
     symbol = Symbol(value, ctx.where.child(name).path, span, element.name is not None, children)
     old = symbols.entries.get(name)
     if old is not None and old.value is not ERROR:
@@ -80,52 +74,43 @@ def name_taken(ctx: Context, name: str, symbol: Symbol, old: Symbol, help: str) 
     return SemanticError("NS204", message, symbol.span, help)
 
 
-def read_from(env: Env, tree: Tree) -> Tensors:
+def read_from(env: Env, source: Source) -> Tensors:
     """The value that `from` names, or the values of a list of paths; raises SemanticError or DependsOnError."""
-    if isinstance(tree, Seq):
+    if isinstance(source, Paths):
         refs: list[Ref] = []
-        for item in tree.items:
+        for item in source.items:
             refs += read_from(env, item).refs
         return Tensors(tuple(refs), tuple(map(str, range(len(refs)))))
-    if not isinstance(tree, Scalar):
-        raise SemanticError("NS203", "a path is expected", tree.span)
     try:
-        found = env.resolve(fill(env, parse_template(tree.text, tree.at), tree.span))
+        found = env.resolve(filled_path(env, source))
         env.state.tick(1 + len(found.refs) // 4)
         return found
     except SemanticError as e:
-        raise e.at(tree.span) from None
+        raise e.at(source.span) from None
 
 
 def shared(step: Step, ctx: Context, where: Where) -> Where:
     """The place of a step whose weights are another's; raises SemanticError."""
-    tree = step.keywords["share"]
-    if isinstance(tree, Scalar) and tree.value is True:
+    share = step.share
+    if share is None:
+        return where
+    if isinstance(share, Error):
+        raise DependsOnError
+    if isinstance(share, ShareLoop):
         if not ctx.loops:
             raise SemanticError(
                 "NS405",
                 "`share: true` is in no loop",
-                tree.span,
+                share.span,
                 "it makes the iterations of the nearest loop share their weights; a path shares another step's",
             )
         loop = ctx.loops[-1]
         return replace(where, weights=Path(loop.shared + where.weights[len(loop.current) :]))
     env = ctx.env()
-    of: Tree = tree
-    own: tuple[str, ...] = ()
-    if isinstance(tree, Map):
-        of, own = tree.get("of") or tree, _listed(env, tree.get("own"))
-    if not isinstance(of, Scalar):
-        raise SemanticError("NS405", "`share` is true, a path, or {of: path, own: [names]}", tree.span)
-    weights = _weights_of(ctx, fill(env, parse_template(of.text, of.at), of.span), of.span)
+    own = tuple(filled_path(env, path) for path in share.own)
+    weights = _weights_of(ctx, filled_path(env, share.of), share.of.span)
     apart = ((where.path, own),) if own else ()
     return Where(where.path, weights, (*where.own, *apart), written=True)
-
-
-def _listed(env: Env, tree: Tree | None) -> tuple[str, ...]:
-    """The names of `own`."""
-    written = [item for item in tree.items if isinstance(item, Scalar)] if isinstance(tree, Seq) else []
-    return tuple(fill(env, parse_template(item.text, item.at), item.span) for item in written)
 
 
 def _weights_of(ctx: Context, path: str, at: Span) -> Path:

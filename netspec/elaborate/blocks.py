@@ -16,9 +16,9 @@ from netspec.elaborate.symbols import ERROR, CallFrame, DependsOnError, Symbol, 
 from netspec.elaborate.values import Env
 from netspec.expressions.arithmetic import weight
 from netspec.ir.graph import Ref
-from netspec.syntax.reader import Document
-from netspec.syntax.step_reader import BlockDecl, Step
-from netspec.syntax.tree import Scalar
+from netspec.syntax.ast import Name
+from netspec.syntax.document import BlockDecl, Document
+from netspec.syntax.steps import Step
 
 
 def block(decl: BlockDecl, call: Call) -> Tensors:
@@ -102,7 +102,7 @@ def input_symbols(frame: CallFrame, where: Where, places: Mapping[str, Span]) ->
     return {name: Symbol(value, where.child(name).path, places.get(name), False) for name, value in made}
 
 
-def _outputs(outputs: Sequence[Scalar], ctx: Context) -> Tensors:
+def _outputs(outputs: Sequence[Name], ctx: Context) -> Tensors:
     """The named values of a block, in order."""
     refs: list[Ref] = []
     env = ctx.env()

@@ -19,19 +19,20 @@ from netspec.elaborate.values import BlockValue, Env, Word
 from netspec.expressions.values import Value
 from netspec.ops import Op, OpError, lookup
 from netspec.ops.initialisers import Init, check_init
-from netspec.syntax.reader import Document
-from netspec.syntax.step_reader import BlockDecl, Step
-from netspec.syntax.tree import Map, Seq, Tree
+from netspec.syntax.ast import ListNode, MapNode, ValueNode
+from netspec.syntax.document import BlockDecl, Document
+from netspec.syntax.steps import OpCall, Step
 
 
 def call(step: Step, ctx: Context, entering: Tensors, where: Where) -> Result:
     """Runs the op of a step, whatever it names."""
     env = ctx.env(entering)
-    made = Call(step, ctx, where, entering, step.args, env)
+    args = step.action.args if isinstance(step.action, OpCall) else None
+    made = Call(step, ctx, where, entering, args, env)
     bound = ctx.values.get(step.op)
     if isinstance(bound, BlockValue):
         if bound.args is not None:
-            if step.args is not None:
+            if args is not None:
                 message = f"'{step.op}' has its arguments already: it was given with them"
                 raise SemanticError("NS306", message, step.span)
             made = replace(made, args=bound.args, env=bound.env or env)
@@ -40,9 +41,9 @@ def call(step: Step, ctx: Context, entering: Tensors, where: Where) -> Result:
         raise DependsOnError
     target = named(step, ctx)
     if target is None or step.op != target.name:
-        ctx.symbols.lose(may_make(step, ctx), "", step.span)
+        ctx.symbols.lose(may_make(step, args, ctx), "", step.span)
     if target is None or (isinstance(target, BlockDecl) and target.failed):
-        check_arguments(env, step.args)
+        check_arguments(env, args)
         return ERROR, None
     if isinstance(target, Op) and step.op != target.name:
         # Whether the arguments fit what was probably meant is not checked: one error for one misspelling.
@@ -85,7 +86,11 @@ def primitive(op: Op, made: Call) -> Tensors:
     except OpError as e:
         at = arguments.given[e.arg].span if e.arg in arguments.given else step.span
         help_ = e.help
-        if "kernel" in values and isinstance(made.args, Seq) and values.get("out") == state.graph.shape_of(entering)[1]:
+        if (
+            "kernel" in values
+            and isinstance(made.args, ListNode)
+            and values.get("out") == state.graph.shape_of(entering)[1]
+        ):
             order = ", ".join(p.name for p in op.params if p.positional)
             help_ = f"what enters is known: the arguments are, in order, {order}"
         state.error(made.ctx.frame, e.code, str(e), at, help_)
@@ -111,9 +116,9 @@ def _evaluate(op: Op, made: Call, arguments: Arguments) -> tuple[dict[str, Value
     return values, init
 
 
-def _initialisers(env: Env, op: Op, tree: Tree) -> dict[str, Init]:
+def _initialisers(env: Env, op: Op, tree: ValueNode) -> dict[str, Init]:
     """`init: {weight: zeros, bias: -2}`; raises SemanticError."""
-    if not isinstance(tree, Map):
+    if not isinstance(tree, MapNode):
         raise SemanticError("NS302", "`init` names tensors: `{weight: zeros, bias: -2}`", tree.span)
     found: dict[str, Init] = {}
     for key, value in tree.entries:
@@ -124,9 +129,9 @@ def _initialisers(env: Env, op: Op, tree: Tree) -> dict[str, Init]:
     return found
 
 
-def _initialiser(env: Env, tree: Tree) -> Init:
+def _initialiser(env: Env, tree: ValueNode) -> Init:
     """A number, a name, or `{normal: std}`; raises SemanticError."""
-    if isinstance(tree, Map):
+    if isinstance(tree, MapNode):
         value: object = {key.text: literal(env, size) for key, size in tree.entries}
     else:
         value = literal(env, tree)

@@ -18,7 +18,7 @@ from netspec.ir.module import Module
 from netspec.passes import apply, inference, named, of_stage
 from netspec.passes.base import Pass, Stage
 from netspec.passes.rewriter import ShapeMismatch
-from netspec.syntax.reader import Document, lineage
+from netspec.syntax.document import Document, lineage
 from netspec.syntax.rules import check_rules
 
 

@@ -10,8 +10,8 @@ from netspec.elaborate.places import LoopWeights, Site, Where
 from netspec.elaborate.state import Elaboration
 from netspec.elaborate.symbols import CallFrame, SymbolTable, Tensors
 from netspec.elaborate.values import Bound, Env
-from netspec.syntax.step_reader import Step
-from netspec.syntax.tree import Tree
+from netspec.syntax.ast import ValueNode
+from netspec.syntax.steps import Step
 
 
 class Elaborator(ABC):
@@ -73,7 +73,7 @@ class Call:
     ctx: Context
     where: Where
     entering: Tensors
-    args: Tree | None
+    args: ValueNode | None
     env: Env
     """Where the arguments are evaluated: that of the step, or of the parameter that holds the block with them."""
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from netspec import collector
 from netspec.diagnostics import suggest
-from netspec.diagnostics.errors import Reporter, SemanticError, Source, Span, UsageError, did_you_mean
+from netspec.diagnostics.errors import Reporter, SemanticError, Span, UsageError, did_you_mean
 from netspec.elaborate.arguments import Arguments, argument
 from netspec.elaborate.budget import MAX_NODES, RAISE_LIMITS, WORK_OF_NETWORK, Budget, Enough, OverBudget
 from netspec.elaborate.configuration import Configuration
@@ -27,10 +27,9 @@ from netspec.elaborate.values import Bound, Env
 from netspec.ir.graph import Graph, Output
 from netspec.ops import Shape
 from netspec.passes.rewriter import live_scopes
+from netspec.syntax.document import Document, ParamDecl, Variant, lineage
 from netspec.syntax.keywords import RESERVED_VARIANT_KEYS
-from netspec.syntax.reader import Document, Variant, lineage
-from netspec.syntax.step_reader import ParamDecl
-from netspec.syntax.yaml_reader import parse
+from netspec.syntax.values import read_setting
 
 
 def elaborate(
@@ -53,8 +52,8 @@ def elaborate(
             f"did you mean '{near}'?" if near else did_you_mean(variant, doc.variants),
         )
     configuration = replace(configuration, variant=variant or doc.default_variant)
-    state = Elaboration(reporter, doc.bad, Budget.of(max_nodes))
-    return within_limits(state, (doc.tree.get("body") or doc.tree).span, lambda: _network(state, doc, configuration))
+    state = Elaboration(reporter, Budget.of(max_nodes))
+    return within_limits(state, doc.body_span or doc.span, lambda: _network(state, doc, configuration))
 
 
 def within_limits(state: Elaboration, at: Span, make: Callable[[], Graph | None]) -> Graph | None:
@@ -132,18 +131,18 @@ def _values(doc: Document, chain: Sequence[Variant], settings: Mapping[str, obje
             help_ = f"give it a default, `{p.name}: 8`, or a value on the command line, `-s {p.name}=8`"
             env.state.error(env.frame, "NS305", message, p.at.span, help_)
     known = [replace(p, failed=p.failed or p.required) for p in params]
-    return lets(doc.lets, env.seeing(parameters(known, Arguments(env, doc.name, doc.tree.span), env)))
+    return lets(doc.lets, env.seeing(parameters(known, Arguments(env, doc.name, doc.span), env)))
 
 
 def values_of(doc: Document, variant: str | None, settings: Mapping[str, object] | None = None) -> dict[str, object]:
     """What the params and `let` of a document are in one of its variants, for a document that compiles."""
-    state = Elaboration(Reporter(), doc.bad)
+    state = Elaboration(Reporter())
     return {**_values(doc, _lineage(state, doc, variant), settings or {}, _outermost(state, doc))}
 
 
 def inputs_of(doc: Document, variant: str | None) -> dict[str, Shape]:
     """The shapes that enter a document that compiles, without compiling it."""
-    state = Elaboration(Reporter(), doc.bad)
+    state = Elaboration(Reporter())
     env, chain = _outermost(state, doc), _lineage(state, doc, variant)
     found = input_values(written_input(doc, chain), env.seeing(_values(doc, chain, {}, env)), None)
     return {name: state.graph.nodes[value.refs[0].node].shape for name, value in found.items() if value.ok}
@@ -171,10 +170,8 @@ def _settled(doc: Document, chain: Sequence[Variant], settings: Mapping[str, obj
 def _setting(p: ParamDecl, value: object, env: Env) -> ParamDecl:
     """A param with a value from outside: a text from the command line, or a Python value; raises UsageError."""
     written = value if isinstance(value, str) else as_yaml(value)
-    reporter = Reporter()
-    tree = parse(Source(f"--set {p.name}", f"value: {written}"), reporter)
-    given = tree.get("value") if tree is not None else None
-    if reporter.failed or tree is None or given is None or len(tree.entries) != 1:
+    given = read_setting(f"--set {p.name}", written)
+    if given is None:
         raise UsageError(f"--set {p.name}: '{written}' is not a value", "numbers, strings, true, false, [lists]")
     settled = replace_default(p, given)
     try:

@@ -6,12 +6,9 @@ from collections.abc import Iterable
 
 from netspec.elaborate.budget import MAX_CALLS
 from netspec.ops import OPS
-from netspec.syntax.keywords import JOINS
-from netspec.syntax.reader import Document
-from netspec.syntax.step_reader import BlockDecl, Branch, Step
-from netspec.syntax.tree import Map, Scalar, Seq, Tree
-
-CONDITIONS = ("when", "only_if")
+from netspec.syntax.ast import Computed, Error, Expression, ListNode, Loop, loop_counts, loop_rows
+from netspec.syntax.document import BlockDecl, Document
+from netspec.syntax.steps import Branch, Group, Join, Step, Tee
 
 
 class Forecast:
@@ -27,26 +24,25 @@ class Forecast:
 
     def step(self, step: Step, home: Document, hidden: Iterable[str]) -> int:
         """At least how many nodes a step makes, with its loops."""
-        if any(word in step.keywords for word in CONDITIONS):
+        if step.when is not None or step.only_if is not None:
             return 0
-        return _iterations(step.keywords) * self.iteration(step, home, hidden)
+        return _iterations(step.loop) * self.iteration(step, home, hidden)
 
     def iteration(self, step: Step | Branch, home: Document, hidden: Iterable[str]) -> int:
         """At least how many nodes one iteration makes; a condition may leave out any iteration."""
-        if any(word in step.keywords for word in CONDITIONS):
+        if step.only_if is not None or (isinstance(step, Step) and step.when is not None):
             return 0
-        if isinstance(step, Branch):
-            return self.steps(step.steps, home, hidden)
-        if step.op in ("do", "tee"):
-            return self.steps(step.steps, home, hidden)
-        if step.op in JOINS:  # a join of one branch makes no node of its own
-            return sum(_iterations(b.keywords) * self.iteration(b, home, hidden) for b in step.branches)
-        if step.op in hidden:
+        action = step if isinstance(step, Branch) else step.action
+        if isinstance(action, (Branch, Group, Tee)):
+            return self.steps(action.steps, home, hidden)
+        if isinstance(action, Join):  # a join of one branch makes no node of its own
+            return sum(_iterations(b.loop) * self.iteration(b, home, hidden) for b in action.branches)
+        if action.op in hidden:
             return 0
-        target = home.callable(step.op)
+        target = home.callable(action.op)
         if isinstance(target, BlockDecl):
             return self.block(target)
-        return int(target is None and step.op in OPS)
+        return int(target is None and action.op in OPS)
 
     def block(self, decl: BlockDecl) -> int:
         """At least how many nodes a call of a block makes; of one that calls itself, what it makes beside that."""
@@ -60,15 +56,17 @@ class Forecast:
         return self.blocks[decl]
 
 
-def _iterations(keywords: dict[str, Tree]) -> int:
+def _iterations(loop: Loop | Error | None) -> int:
     """The iterations as far as they are written as numbers and lists; 0 where they are computed."""
     count = 1
-    for word in ("repeat", "for", "each"):
-        tree = keywords.get(word)
-        if isinstance(tree, Map) and len(tree.entries) == 1:
-            tree = tree.entries[0][1]
-        if isinstance(tree, Scalar):
-            count *= max(0, tree.value) if type(tree.value) is int else 0
-        elif tree is not None:
-            count *= len(tree.items) if isinstance(tree, Seq) else 0
+    for number in loop_counts(loop):
+        count *= _count(number)
+    if (rows := loop_rows(loop)) is not None:
+        count *= _count(rows.over)
     return count
+
+
+def _count(over: ListNode | Computed) -> int:
+    if isinstance(over, ListNode):
+        return len(over.items)
+    return over.count if isinstance(over, Expression) else 0

@@ -17,7 +17,7 @@ from netspec.passes import NAMED, inference, of_stage
 from netspec.passes.base import Stage
 from netspec.passes.resize import resize
 from netspec.passes.rewriter import ShapeMismatch
-from netspec.syntax.reader import Document, lineage, passes_of
+from netspec.syntax.document import Document, lineage, passes_of
 
 
 def note_inputs(

@@ -15,9 +15,9 @@ from netspec.elaborate.places import Site, Where
 from netspec.elaborate.symbols import ABSENT, ERROR, DependsOnError, Operand, Result, Symbol, SymbolTable, Tensors
 from netspec.ops import OPS, OpError
 from netspec.ops.base import show
+from netspec.syntax.ast import PathNode, Paths, Source
 from netspec.syntax.meant import numbers_to_a_join
-from netspec.syntax.step_reader import Branch, Step
-from netspec.syntax.tree import Map, Scalar, Seq
+from netspec.syntax.steps import Branch, Join, Step
 
 
 def run_join(step: Step, ctx: Context, running: Tensors, where: Where, looped: bool) -> Result:
@@ -31,8 +31,8 @@ def run_join(step: Step, ctx: Context, running: Tensors, where: Where, looped: b
             raise SemanticError("NS402", message, step.span, "keep at least one of them")
     elif step.broken:
         return ERROR, children
-    elif "from" in step.keywords:
-        operands = _read_operands(step, running)
+    elif step.source is not None:
+        operands = _read_operands(step.source, running)
     else:
         help_ = "give it branches, `{left: [...], right: [...]}`, or `from: [a, b]`"
         raise SemanticError("NS305", f"'{step.op}' has nothing to join", step.span, help_)
@@ -51,10 +51,9 @@ def run_join(step: Step, ctx: Context, running: Tensors, where: Where, looped: b
     return value, children
 
 
-def _read_operands(step: Step, running: Tensors) -> list[Operand]:
+def _read_operands(source: Source, running: Tensors) -> list[Operand]:
     """The values of `from`, each with its path where these are listed one by one."""
-    tree = step.keywords["from"]
-    paths = [t.text for t in tree.items if isinstance(t, Scalar)] if isinstance(tree, Seq) else []
+    paths = [item.text for item in source.items if isinstance(item, PathNode)] if isinstance(source, Paths) else []
     if len(paths) != len(running.refs):
         paths = [str(i) for i in range(len(running.refs))]
     return [(path, Tensors((ref,))) for path, ref in zip(paths, running.refs, strict=True)]
@@ -63,7 +62,7 @@ def _read_operands(step: Step, running: Tensors) -> list[Operand]:
 def _refuse_numbers(step: Step, ctx: Context) -> None:
     """`mean: [2, 3]`, where no steps are called so, is one error; raises SemanticError."""
     paths = [branch.path for branch in step.branches if branch.path is not None]
-    numbers = [path for path in paths if isinstance(path.value, (int, float))]
+    numbers = [path for path in paths if isinstance(path, PathNode) and path.is_number]
     if len(numbers) == len(step.branches) and not any(ctx.symbols.visible(path.text) for path in numbers):
         listed = ", ".join(path.text for path in numbers[:4])
         message = f"'{step.op}' joins values, and there is no step '{listed}' before this one"
@@ -82,7 +81,7 @@ def _branches(
     step: Step, ctx: Context, running: Tensors, where: Where, looped: bool
 ) -> tuple[list[Operand], SymbolTable | None]:
     """The values of the branches with their labels; an unnamed join keeps named branches in the scope around it."""
-    transparent = step.name is None and not looped and isinstance(step.args, Map)
+    transparent = step.name is None and not looped and isinstance(step.action, Join) and step.action.by_name
     inner = ctx if transparent else replace(ctx, where=where)
     found = SymbolTable() if transparent else SymbolTable(ctx.symbols)
     operands: list[Operand] = []
@@ -92,11 +91,11 @@ def _branches(
         try:
             made = _branch(branch, inner, found, running)
         except SemanticError as e:
-            ctx.state.report(ctx.frame, e, branch.at.span)
+            ctx.state.report(ctx.frame, e, branch.span)
         except DependsOnError:
             pass
         if any(value.state == "error" for _, value in made):
-            found.lose([branch.makes], inner.where.path, branch.at.span)
+            found.lose([branch.makes], inner.where.path, branch.span)
         operands += made
     if not transparent:
         return operands, found
@@ -125,15 +124,16 @@ def _branch(branch: Branch, ctx: Context, found: SymbolTable, running: Tensors) 
             raise DependsOnError  # a list of steps in place of a list of branches is one error
         value = read_from(env, branch.path)
         return [(branch.path.text, Tensors((ref,))) for ref in value.refs]
-    if found.parent is None and branch.name is not None and branch.name.is_plain:
-        plain = branch.name.written("")
+    template = branch.template
+    if found.parent is None and template is not None and template.is_plain:
+        plain = template.written("")
         old = ctx.symbols.entries.get(plain)
         if old is not None and old.value is not ERROR:
-            raise name_taken(ctx, plain, Symbol(ERROR, old.path, branch.at.span, True), old, TWO_JOINS)
-    if "only_if" in branch.keywords and not condition(env, branch.keywords["only_if"], "only_if"):
+            raise name_taken(ctx, plain, Symbol(ERROR, old.path, branch.span, True), old, TWO_JOINS)
+    if branch.only_if is not None and not condition(env, branch.only_if, "only_if"):
         define(ctx, name_of(env, branch), branch, ABSENT, None, found)
         return []
-    if "each" in branch.keywords:
+    if branch.loop is not None:
         return each_branch(branch, ctx, found, running, _branch_once)
     name = name_of(env, branch)
     value, symbols = _branch_once(branch, ctx, running, ctx.where.child(name))
@@ -143,11 +143,11 @@ def _branch(branch: Branch, ctx: Context, found: SymbolTable, running: Tensors) 
 
 def _branch_once(branch: Branch, ctx: Context, running: Tensors, where: Where) -> Result:
     """One iteration of a branch: from its own `from` or the running value, through its steps; gives one tensor."""
-    if "from" in branch.keywords:
-        running = read_from(ctx.env(running), branch.keywords["from"])
+    if branch.source is not None:
+        running = read_from(ctx.env(running), branch.source)
     symbols = SymbolTable(ctx.symbols, branch=branch)
     if branch.steps:
-        ctx.state.graph.scope(Site(where, ctx.frame, branch.at.span), "branch")
+        ctx.state.graph.scope(Site(where, ctx.frame, branch.span), "branch")
     value = ctx.inside(where, symbols).run(branch.steps, running)
     if branch.broken:
         return ERROR, symbols
@@ -155,7 +155,7 @@ def _branch_once(branch: Branch, ctx: Context, running: Tensors, where: Where) -
         raise SemanticError(
             "NS402",
             f"the branch '{where.path.rpartition('.')[2]}' gives {len(value.refs)} values",
-            branch.at.span,
+            branch.span,
             "a branch gives one; say `from` or join them first",
         )
     return value, symbols

@@ -6,54 +6,57 @@ import re
 
 from netspec.diagnostics.errors import SemanticError, Span
 from netspec.elaborate.parameter_types import describe
+from netspec.elaborate.symbols import DependsOnError
 from netspec.elaborate.values import Env, Word
 from netspec.expressions.arithmetic import MAX_LIST, weight
-from netspec.expressions.expression import Template, evaluate, parse_expr
+from netspec.expressions.expression import Template, evaluate
 from netspec.expressions.identifiers import Kind, clipped, why_not
 from netspec.expressions.values import Value
-from netspec.syntax.tree import Scalar, Seq, Tree
+from netspec.syntax.ast import Computed, Error, ListNode, Literal, MapNode, Path, Unevaluable, ValueNode
 
 
-def scalar(env: Env, tree: Scalar) -> Value:
-    """A scalar's value: what starts with `=` is computed, the rest is what it is; raises SemanticError."""
-    if tree.text.startswith("=") and len(tree.text) > 1:
-        return expression(env, tree, 1)
-    value = tree.value
-    if isinstance(value, str):
-        return Word(value, env.frame.home)
+def expression(env: Env, node: Computed) -> Value:
+    """The value of an expression; raises SemanticError or DependsOnError."""
+    if isinstance(node, Error):
+        raise DependsOnError
+    if isinstance(node, Unevaluable):
+        raise node.error()
+    try:
+        return evaluate(node.expr, env)
+    except SemanticError as e:
+        raise e.at(node.span) from None
+
+
+def literal(env: Env, node: ValueNode) -> Value:
+    """A value that is written or computed, or a list of them, deeply; raises SemanticError or DependsOnError."""
+    if isinstance(node, MapNode):
+        help_ = "numbers, strings, lists and `=expressions` can"
+        raise SemanticError("NS302", "a mapping cannot be used here", node.span, help_)
+    if isinstance(node, ListNode):
+        found = [literal(env, item) for item in node.items]
+        if any(isinstance(v, list) for v in found) and weight(found) > MAX_LIST:
+            raise SemanticError("NS304", f"limit exceeded: a list has at most {MAX_LIST:,} values", node.span)
+        return found
+    env.state.tick()
+    if isinstance(node, Literal):
+        return Word(node.value, env.frame.home) if isinstance(node.value, str) else node.value
+    value = expression(env, node)
+    if isinstance(value, list):
+        env.state.tick(weight(value) // 16)
     return value
 
 
-def expression(env: Env, tree: Scalar, start: int | None = None) -> Value:
-    """A scalar that always is an expression; a leading `=` changes nothing; raises SemanticError."""
-    if start is None:
-        start = 1 if tree.text.startswith("=") else 0
-    try:
-        return evaluate(parse_expr(tree.text[start:], lambda i, j: tree.at(i + start, j + start)), env)
-    except SemanticError as e:
-        raise e.at(tree.span) from None
-
-
-def literal(env: Env, tree: Tree) -> Value:
-    """A scalar or a list of them, deeply; raises SemanticError."""
-    if isinstance(tree, Scalar):
-        env.state.tick()
-        value = scalar(env, tree)
-        if isinstance(value, list):
-            env.state.tick(weight(value) // 16)
-        return value
-    if isinstance(tree, Seq):
-        found = [literal(env, item) for item in tree.items]
-        if any(isinstance(v, list) for v in found) and weight(found) > MAX_LIST:
-            raise SemanticError("NS304", f"limit exceeded: a list has at most {MAX_LIST:,} values", tree.span)
-        return found
-    raise SemanticError(
-        "NS302", "a mapping cannot be used here", tree.span, "numbers, strings, lists and `=expressions` can"
-    )
+def filled_path(env: Env, node: Path | Error) -> str:
+    """A path, its placeholders computed; raises SemanticError or DependsOnError."""
+    if isinstance(node, Error):
+        raise DependsOnError
+    if isinstance(node, Unevaluable):
+        raise node.error()
+    return fill(env, node.template, node.span)
 
 
 def fill(env: Env, template: Template, at: Span) -> str:
-    """The text of a template, its holes computed; raises SemanticError."""
+    """The text of a template, its placeholders computed; raises SemanticError."""
     try:
         return template.fill(env)
     except SemanticError as e:
@@ -71,14 +74,14 @@ def filled_name(env: Env, template: Template, kind: Kind, at: Span) -> str:
     return name
 
 
-def condition(env: Env, tree: Tree, what: str) -> bool:
+def condition(env: Env, node: Computed, what: str) -> bool:
     """`when` and `only_if`: an expression that gives a bool; raises SemanticError."""
-    value = expression(env, tree) if isinstance(tree, Scalar) else None
+    value = expression(env, node)
     if not isinstance(value, bool):
         raise SemanticError(
             "NS302",
             f"'{what}' expects true or false, got {describe(value)}",
-            tree.span,
+            node.span,
             "compare it: `n > 0`" if isinstance(value, (int, float)) else "",
         )
     return value

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeAlias
 
 from netspec.diagnostics.errors import SemanticError, Span
-from netspec.elaborate.bindings import define, name_of, span_of
+from netspec.elaborate.bindings import define, name_of
 from netspec.elaborate.budget import WORK_OF_ITERATION, OverBudget
 from netspec.elaborate.context import Context
 from netspec.elaborate.graph_builder import Offer
@@ -18,8 +18,8 @@ from netspec.elaborate.symbols import AMBIGUOUS, ERROR, Operand, Result, Symbol,
 from netspec.elaborate.values import Bound, Env
 from netspec.expressions.identifiers import Path
 from netspec.expressions.values import Value
-from netspec.syntax.step_reader import Branch, Step
-from netspec.syntax.tree import Map, Scalar, Seq, Tree
+from netspec.syntax.ast import Computed, Each, For, ListNode, Repeat, Rows
+from netspec.syntax.steps import Branch, Step
 
 RunStep: TypeAlias = Callable[[Step, Context, Tensors, Where, bool, bool], Result]
 RunBranch: TypeAlias = Callable[[Branch, Context, Tensors, Where], Result]
@@ -55,8 +55,9 @@ def repeat_step(step: Step, ctx: Context, running: Tensors, once: RunStep) -> Te
     values = loop.run(chained_iterations(loop))
     if values:
         return values[-1][1]
-    if step.name is None or step.name.is_plain:
-        define(ctx, step.counted if step.name is None else step.name.written(""), step, running, None)
+    template = step.template
+    if template is None or template.is_plain:
+        define(ctx, step.counted if template is None else template.written(""), step, running, None)
     return running
 
 
@@ -102,7 +103,7 @@ class Loop:
     @property
     def names(self) -> frozenset[str]:
         """The names that the name of the step reads."""
-        return self.element.name.names if self.element.name is not None else frozenset()
+        return self.element.template.names if self.element.template is not None else frozenset()
 
     def run(self, iterations: Iterator[Iteration]) -> list[Operand]:
         """The values of the iterations, each by its name in the loop; the last is an error value after an error."""
@@ -126,7 +127,7 @@ class Loop:
         values = {**ctx.values, **iteration.variables}
         self.name = name_of(Env(ctx.state, ctx.frame, values, ctx.symbols, self.running), self.element)
         if iteration.levels[-1].word == "for" and values.get("i") is AMBIGUOUS:
-            raise SemanticError("NS202", "'i' is the index of two loops here", span_of(self.element))
+            raise SemanticError("NS202", "'i' is the index of two loops here", self.element.span)
         where, loops = ctx.where.child(self.name), list(ctx.loops)
         numbers, paths = [], []
         for level in iteration.levels:
@@ -153,7 +154,7 @@ class Loop:
         if opened or (isinstance(self.element, Branch) and not self.element.steps):
             return
         doc = self.element.doc if isinstance(self.element, Step) else ""
-        self.ctx.state.graph.scope(Site(where, self.ctx.frame, span_of(self.element), doc), "group")
+        self.ctx.state.graph.scope(Site(where, self.ctx.frame, self.element.span, doc), "group")
 
     def _define(self, numbers: Sequence[str], value: Tensors, children: SymbolTable | None) -> None:
         """Defines an iteration, by its name, or by its numbers inside the symbol of the whole loop."""
@@ -170,7 +171,7 @@ class Loop:
         for depth, number in enumerate(numbers):
             assert symbol.children is not None
             inside = children if depth == len(numbers) - 1 else SymbolTable()
-            new = Symbol(value, join(symbol.path, number), span_of(self.element), False, inside)
+            new = Symbol(value, join(symbol.path, number), self.element.span, False, inside)
             symbol = symbol.children.entries.setdefault(number, new)
             symbol.value = value
 
@@ -187,11 +188,12 @@ class Loop:
 
 def chained_iterations(loop: Loop) -> Iterator[Iteration]:
     """The iterations of `for`, and in each of them those of `repeat`; raises SemanticError."""
-    keywords, ctx = loop.element.keywords, loop.ctx
-    table, repeat = keywords.get("for"), keywords.get("repeat")
+    written, ctx = loop.element.loop, loop.ctx
+    table = written.rows if isinstance(written, For) else None
+    repeat = written if isinstance(written, Repeat) else written.repeat if isinstance(written, For) else None
     rows: list[dict[str, Bound]] = [{}] if table is None else list(_rows(loop, table))
-    if not rows and "from" in keywords:
-        raise SemanticError("NS307", "a loop without iterations cannot stand next to `from`", span_of(loop.element))
+    if not rows and loop.element.source is not None:
+        raise SemanticError("NS307", "a loop without iterations cannot stand next to `from`", loop.element.span)
     named, numbered = bool(rows and loop.names & rows[0].keys()), "i" in loop.names
     for index, row in enumerate(rows):
         levels = () if table is None else (Level("for", index, named),)
@@ -204,42 +206,40 @@ def chained_iterations(loop: Loop) -> Iterator[Iteration]:
             yield Iteration(variables, (*levels, Level("repeat", i, numbered)), counting=True, last=i == count - 1)
 
 
-def _repeats(loop: Loop, ctx: Context, tree: Tree) -> int:
+def _repeats(loop: Loop, ctx: Context, repeat: Repeat) -> int:
     """The count of `repeat`; raises SemanticError."""
-    count = _count(loop, ctx, tree, "repeat")
-    if count == 0 and "from" in loop.element.keywords:
+    count = _count(loop, ctx, repeat.count, "repeat")
+    if count == 0 and loop.element.source is not None:
         help_ = "without an iteration there is nothing for `from` to feed"
-        raise SemanticError("NS307", "`repeat: 0` next to `from`", tree.span, help_)
+        raise SemanticError("NS307", "`repeat: 0` next to `from`", repeat.count.span, help_)
     return count
 
 
 def parallel_iterations(loop: Loop) -> Iterator[Iteration]:
     """The iterations of `each`; raises SemanticError."""
-    tree, ctx = loop.element.keywords["each"], loop.ctx
-    counted = not isinstance(tree, Map)
+    written, ctx = loop.element.loop, loop.ctx
+    assert isinstance(written, Each)
+    over = written.over
+    counted = not isinstance(over, Rows)
     rows: list[dict[str, Bound]]
-    if counted:
-        rows = [{"i": AMBIGUOUS if ctx.counting else i} for i in range(_count(loop, ctx, tree, "each"))]
+    if isinstance(over, Rows):
+        rows = list(_rows(loop, over))
     else:
-        rows = list(_rows(loop, tree))
+        rows = [{"i": AMBIGUOUS if ctx.counting else i} for i in range(_count(loop, ctx, over, "each"))]
     if not rows:
-        raise SemanticError("NS307", "`each` expects an iteration", tree.span)
+        raise SemanticError("NS307", "`each` expects an iteration", over.span)
     named = bool(loop.names & rows[0].keys())
     for index, row in enumerate(rows):
         yield Iteration(row, (Level("each", index, named),), counted)
 
 
-def _rows(loop: Loop, tree: Tree) -> Iterator[dict[str, Bound]]:
-    """The variables of each iteration of `pattern: iterable`; raises SemanticError."""
-    if not isinstance(tree, Map) or len(tree.entries) != 1:
-        raise SemanticError("NS110", "`for` has one entry, `names: iterable`", tree.span, "`for: {k: 5}`")
-    env = loop.ctx.env(loop.running)
-    ((key, iterable),) = tree.entries
-    names = [n.strip() for n in key.text.split(",")]
+def _rows(loop: Loop, written: Rows) -> Iterator[dict[str, Bound]]:
+    """The variables of each iteration; raises SemanticError."""
+    env, names = loop.ctx.env(loop.running), written.variables
     taken = [n for n in names if n in env.values and env.values[n] is not ERROR]
     if taken:
-        raise SemanticError("NS204", f"'{taken[0]}' is the name of a value already", key.span, "choose another name")
-    for count, (row, at) in enumerate(_iterate(loop, env, iterable)):
+        raise SemanticError("NS204", f"'{taken[0]}' is the name of a value already", written.at, "choose another name")
+    for count, (row, at) in enumerate(_iterate(loop, env, written.over)):
         if loop.element.broken and count:
             break
         env.state.tick(2)
@@ -253,39 +253,39 @@ def _rows(loop: Loop, tree: Tree) -> Iterator[dict[str, Bound]]:
             raise SemanticError("NS302", message, at)
 
 
-def _iterate(loop: Loop, env: Env, tree: Tree) -> Iterator[tuple[Value, Span]]:
+def _iterate(loop: Loop, env: Env, over: ListNode | Computed) -> Iterator[tuple[Value, Span]]:
     """What a loop goes over, with places: a YAML list is data, a scalar is an expression that counts or lists."""
-    if isinstance(tree, Seq):
-        _reserve(loop, loop.ctx, len(tree.items), tree.span)
-        for item in tree.items:
+    if isinstance(over, ListNode):
+        _reserve(loop, loop.ctx, len(over.items), over.span)
+        for item in over.items:
             yield literal(env, item), item.span
         return
-    value = expression(env, tree) if isinstance(tree, Scalar) else None
+    value = expression(env, over)
     rows: Sequence[Value]
     if isinstance(value, list):
         rows = value
     elif not isinstance(value, int) or isinstance(value, bool):
-        raise SemanticError("NS302", "`for` goes over a count or a list", tree.span)
+        raise SemanticError("NS302", "`for` goes over a count or a list", over.span)
     elif value < 0:
-        raise SemanticError("NS307", f"a count cannot be {value}", tree.span)
+        raise SemanticError("NS307", f"a count cannot be {value}", over.span)
     else:
         rows = range(value)
-    _reserve(loop, loop.ctx, len(rows), tree.span)
+    _reserve(loop, loop.ctx, len(rows), over.span)
     for row in rows:
-        yield row, tree.span
+        yield row, over.span
 
 
-def _count(loop: Loop, ctx: Context, tree: Tree, what: str) -> int:
+def _count(loop: Loop, ctx: Context, node: Computed, what: str) -> int:
     """How many iterations `repeat` or `each` has; raises SemanticError."""
-    value = expression(ctx.env(loop.running), tree) if isinstance(tree, Scalar) else None
+    value = expression(ctx.env(loop.running), node)
     if not isinstance(value, int) or isinstance(value, bool):
         help_ = "an integer; `//` divides integers" if isinstance(value, float) else "an integer"
-        raise SemanticError("NS302", f"'{what}' expects a count", tree.span, help_)
+        raise SemanticError("NS302", f"'{what}' expects a count", node.span, help_)
     if value < 0:
-        raise SemanticError("NS307", f"'{what}' cannot be {value}", tree.span, "a count is 0 or more")
+        raise SemanticError("NS307", f"'{what}' cannot be {value}", node.span, "a count is 0 or more")
     if loop.element.broken:
         return min(value, 1)
-    _reserve(loop, ctx, value, tree.span)
+    _reserve(loop, ctx, value, node.span)
     return value
 
 

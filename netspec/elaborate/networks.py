@@ -17,16 +17,13 @@ from netspec.elaborate.values import Env
 from netspec.expressions.identifiers import clipped
 from netspec.passes import of_stage
 from netspec.passes.base import Pass, Stage
-from netspec.syntax.reader import Document, Variant, lineage
-from netspec.syntax.step_reader import ParamDecl
-from netspec.syntax.tree import Scalar, Tree
+from netspec.syntax.ast import Expression, Literal, Unevaluable, ValueNode
+from netspec.syntax.document import Document, ParamDecl, Variant, lineage
 
 
 def network(doc: Document, call: Call) -> Result:
     """A network used as a block: with a variant, settings, and `until` a step, whose inner results can then be read."""
     state, step, where, entering = call.ctx.state, call.step, call.where, call.entering
-    if not doc.bad <= state.bad:
-        state.bad = state.bad | doc.bad
     frame = enter_call(call, doc.name, doc, {})
     frame.is_document = True
     slots = [Slot(p.name) for p in doc.params] + [Slot("variant", False), Slot("until", False)]
@@ -46,7 +43,7 @@ def network(doc: Document, call: Call) -> Result:
         frame.inputs = input_values(doc.input, Env(state, frame, values, symbols), None)
         symbols.entries |= input_symbols(frame, where, input_places(doc))
         entering = fragment.enter(frame.inputs)
-    end = until.text if isinstance(until, Scalar) else None
+    end = _text(until)
     frame.until = None if end is None else join(where.path, end)
     state.graph.scope(Site(where, frame, step.span, step.doc or doc.title), "block", doc.name, shown(values))
     body = Context(call.ctx.elaborator, frame, values, symbols, where)
@@ -79,7 +76,7 @@ def _passes(call: Call, doc: Document, chain: Sequence[Variant]) -> list[Pass]:
 
 def _defaults(doc: Document, chain: Sequence[Variant]) -> list[ParamDecl]:
     """The params of a network with the defaults that a variant gives them."""
-    settings: dict[str, Tree] = {}
+    settings: dict[str, ValueNode] = {}
     for v in chain:
         settings |= {name: tree for name, (_, tree) in v.settings.items()}
     return [replace_default(p, settings.get(p.name)) for p in doc.params]
@@ -97,13 +94,18 @@ def _outputs(doc: Document, call: Call, body: Context, last: Tensors) -> Tensors
     return value
 
 
-def _variant(doc: Document, tree: Tree) -> str:
+def _variant(doc: Document, node: ValueNode) -> str:
     """The variant that an argument names; raises SemanticError, DependsOnError where its declaration is refused."""
-    name = tree.text if isinstance(tree, Scalar) else ""
+    name = _text(node) or ""
     if name not in doc.variants:
         if name in doc.refused:
             raise DependsOnError
         raise SemanticError(
-            "NS202", f"'{doc.name}' has no variant '{clipped(name)}'", tree.span, did_you_mean(name, doc.variants)
+            "NS202", f"'{doc.name}' has no variant '{clipped(name)}'", node.span, did_you_mean(name, doc.variants)
         )
     return name
+
+
+def _text(node: ValueNode | None) -> str | None:
+    """What is written as an argument that is a name; None for anything else."""
+    return node.text if isinstance(node, (Literal, Expression, Unevaluable)) else None

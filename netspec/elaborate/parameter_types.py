@@ -8,8 +8,8 @@ from collections.abc import Container
 from netspec.diagnostics.errors import did_you_mean
 from netspec.elaborate.values import BlockValue
 from netspec.expressions.values import Value
+from netspec.syntax.ast import Expression, Literal, ValueNode
 from netspec.syntax.other_names import TYPES
-from netspec.syntax.tree import Scalar, Tree
 
 EXPECTED = {
     "int": "an integer",
@@ -82,12 +82,12 @@ def describe(value: Value) -> str:
     return "nothing" if value is None else f"the block '{value}'"
 
 
-def suggestion(value: Value, type_: str, tree: Tree, known: Container[str]) -> str:
+def suggestion(value: Value, type_: str, node: ValueNode, known: Container[str]) -> str:
     """How to fix a value of the wrong type; `known` are the names of values that could be meant."""
     if isinstance(value, str):
-        return _for_string(value, type_, isinstance(tree, Scalar) and not tree.plain, known)
+        return _for_string(value, type_, isinstance(node, (Literal, Expression)) and node.quoted, known)
     if isinstance(value, float) and type_ in ("int", "size"):
-        written = tree.text if isinstance(tree, Scalar) else ""
+        written = node.text if isinstance(node, (Literal, Expression)) else ""
         if "/" in written and "//" not in written:
             return "`//` divides integers"
         plain = value.is_integer() and not written.startswith("=")

@@ -13,8 +13,8 @@ from netspec.elaborate.symbols import ERROR, DependsOnError
 from netspec.elaborate.values import BlockValue, Bound, Env
 from netspec.expressions.values import Value
 from netspec.ops.base import freeze
-from netspec.syntax.step_reader import ParamDecl
-from netspec.syntax.tree import Scalar, Seq, Tree
+from netspec.syntax.ast import ListNode, Literal, ValueNode
+from netspec.syntax.document import LetDecl, ParamDecl
 
 
 def parameters(params: Sequence[ParamDecl], arguments: Arguments, env: Env) -> dict[str, Bound]:
@@ -53,7 +53,7 @@ def parameters(params: Sequence[ParamDecl], arguments: Arguments, env: Env) -> d
     return values
 
 
-def _given(p: ParamDecl, tree: Tree, arg_env: Env, env: Env) -> Value:
+def _given(p: ParamDecl, tree: ValueNode, arg_env: Env, env: Env) -> Value:
     """An argument, of the declared type or of the default's."""
     one_of, low = _limits(p, env)
     if p.type:
@@ -71,34 +71,32 @@ def _limits(p: ParamDecl, env: Env) -> tuple[list[Value], float | None]:
     return one_of if isinstance(one_of, list) else [], low if isinstance(low, (int, float)) else None
 
 
-def lets(written: Sequence[tuple[Scalar, Tree]], env: Env) -> dict[str, Bound]:
+def lets(written: Sequence[LetDecl], env: Env) -> dict[str, Bound]:
     """`let`: values computed once, in order."""
     state = env.state
     values = dict(env.values)
     inner = env.seeing(values)
-    for key, tree in written:
+    for let in written:
         state.tick(WORK_OF_PARAM)
-        if id(tree) in state.bad or id(key) in state.bad:
-            values[key.text] = ERROR
-            continue
+        name, node = let.at.text, let.value
+        values[name] = ERROR
         try:
-            values[key.text] = literal(inner, tree)
+            values[name] = literal(inner, node)
         except SemanticError as e:
-            state.report(env.frame, e, tree.span)
-            values[key.text] = ERROR
+            state.report(env.frame, e, node.span)
         except DependsOnError:
-            values[key.text] = ERROR
+            pass
     return values
 
 
-def replace_default(p: ParamDecl, tree: Tree | None) -> ParamDecl:
+def replace_default(p: ParamDecl, tree: ValueNode | None) -> ParamDecl:
     """A parameter whose default a variant replaces; its type stays that of the declared default."""
     if tree is None:
         return p
     kind = p.type
-    if not kind and isinstance(p.default, Scalar) and not p.default.text.startswith("="):
+    if not kind and isinstance(p.default, Literal):
         kind = type_of(p.default.value)
-    elif not kind and isinstance(p.default, Seq):
+    elif not kind and isinstance(p.default, ListNode):
         kind = "list"
     return ParamDecl(p.name, p.at, kind, tree, p.one_of, p.min, p.doc, p.failed)
 

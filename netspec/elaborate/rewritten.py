@@ -24,7 +24,7 @@ from netspec.passes import apply, of_stage, resolve
 from netspec.passes.base import Pass, Stage
 from netspec.passes.resize import resize
 from netspec.passes.rewriter import ShapeMismatch
-from netspec.syntax.reader import Variant, passes_of
+from netspec.syntax.document import Variant, passes_of
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from netspec.elaborate.forecast import Forecast
 from netspec.elaborate.graph_builder import GraphBuilder
 from netspec.elaborate.symbols import AMBIGUOUS, CallFrame
 from netspec.ops import OPS
-from netspec.syntax.reader import Document
+from netspec.syntax.document import Document
 
 # After misspellings that were read as what was probably meant, to check what follows: how many of them, and how far.
 MAX_GUESSES = 10
@@ -39,7 +39,6 @@ class Elaboration:
     """What one elaboration has made and reported so far."""
 
     reporter: Reporter
-    bad: set[int] = field(default_factory=set)
     budget: Budget = field(default_factory=Budget)
     graph: GraphBuilder = field(init=False)
     forecast: Forecast = field(default_factory=Forecast)

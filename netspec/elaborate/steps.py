@@ -16,8 +16,8 @@ from netspec.elaborate.loops import each_step, repeat_step
 from netspec.elaborate.places import Where
 from netspec.elaborate.symbols import ABSENT, ERROR, DependsOnError, Result, Tensors
 from netspec.ir.graph import ScopeKind
-from netspec.syntax.keywords import JOINS
-from netspec.syntax.step_reader import Step
+from netspec.syntax.ast import Each, Error
+from netspec.syntax.steps import Group, Join, Step, Tee
 
 
 class StepElaborator(Elaborator):
@@ -40,9 +40,9 @@ def run_step(step: Step, ctx: Context, running: Tensors) -> Tensors:
     try:
         if step.failed:
             raise DependsOnError
-        if "each" in step.keywords:
+        if isinstance(step.loop, Each):
             value = each_step(step, ctx, running, _once)
-        elif "for" in step.keywords or "repeat" in step.keywords:
+        elif step.loop is not None:
             value = repeat_step(step, ctx, running, _once)
         else:
             name = name_of(ctx.env(running), step)
@@ -67,36 +67,37 @@ def _once(
 
     `reads` says whether its `from` applies, `numbered` whether it is held by the scope of a loop, by its number.
     """
-    state, env = ctx.state, ctx.env(running)
-    if "only_if" in step.keywords and not condition(env, step.keywords["only_if"], "only_if"):
+    state, env, action = ctx.state, ctx.env(running), step.action
+    if step.only_if is not None and not condition(env, step.only_if, "only_if"):
         return ABSENT, None
-    if "when" in step.keywords and not condition(env, step.keywords["when"], "when"):
-        if numbered and step.otherwise:
+    if step.when is not None and not condition(env, step.when, "when"):
+        if isinstance(step.orelse, Error):
+            raise DependsOnError
+        if numbered and step.orelse:
             state.graph.scope(ctx.site(where, step), "round")
             ctx = ctx.inside(where, ctx.symbols)
-        return ctx.run(step.otherwise, running), None
-    if reads and "from" in step.keywords:
-        running = read_from(env, step.keywords["from"])
+        return ctx.run(step.orelse, running), None
+    if reads and step.source is not None:
+        running = read_from(env, step.source)
     state.tick(len(running.names) // 8)
     if running.names and ctx.frame.inputs and running.names == tuple(ctx.frame.inputs):
         ctx.frame.reads.update(running.names)
-    if "share" in step.keywords:
-        where = shared(step, ctx, where)
-    if step.op == "do":
-        return _group(step, ctx, running, where, "round" if numbered else "group")
-    if step.op == "tee":
-        value, symbols = _group(step, ctx, running, where, "tee")
+    where = shared(step, ctx, where)
+    if isinstance(action, Group):
+        return _group(step, action, ctx, running, where, "round" if numbered else "group")
+    if isinstance(action, Tee):
+        value, symbols = _group(step, action, ctx, running, where, "tee")
         if ctx.frame.until is not None:
             state.graph.offered.append(Offer(value, step.span, ctx.frame, where.path))
         return value, symbols
-    if step.op in JOINS:
+    if isinstance(action, Join):
         return run_join(step, ctx, running, where, numbered)
     return call(step, ctx, running, where)
 
 
-def _group(step: Step, ctx: Context, running: Tensors, where: Where, kind: ScopeKind) -> Result:
+def _group(step: Step, group: Group | Tee, ctx: Context, running: Tensors, where: Where, kind: ScopeKind) -> Result:
     """The steps of `do` or `tee`, in a scope of their own."""
     ctx.state.graph.scope(ctx.site(where, step), kind)
     inner = ctx.inside(where)
-    value = inner.run(step.steps, running)
+    value = inner.run(group.steps, running)
     return ERROR if step.broken else value, inner.symbols

@@ -9,8 +9,8 @@ from typing import Literal
 
 from netspec.diagnostics.errors import Frame, Hint, SemanticError, Span, did_you_mean
 from netspec.ir.graph import Ref
-from netspec.syntax.reader import Document
-from netspec.syntax.step_reader import Branch
+from netspec.syntax.document import Document
+from netspec.syntax.steps import Branch
 
 
 class DependsOnError(Exception):
@@ -104,7 +104,7 @@ class SymbolTable:
         beside = beside or (scope.branch and scope.branch.beside(name))
         scope.missed.add(name)
         if beside is not None:
-            label = beside.counted or (beside.name.written("_") if beside.name is not None else "")
+            label = beside.counted or (beside.template.written("_") if beside.template is not None else "")
             where = f"it is the branch '{label}'" if name == label else f"it stands in the branch '{label}'"
             message = f"there is no step '{name}' here: {where} beside this one"
             return SemanticError("NS203", message, None, _BRANCHES)

@@ -11,11 +11,11 @@ from netspec.elaborate.state import Elaboration
 from netspec.elaborate.symbols import DependsOnError
 from netspec.elaborate.values import BlockValue, Env
 from netspec.ops import Op, lookup
+from netspec.syntax.ast import ListNode, Literal, MapNode, ValueNode, parts_of
+from netspec.syntax.document import BlockDecl, Document
 from netspec.syntax.library import libraries_of
 from netspec.syntax.meant import meant_op, op_help
-from netspec.syntax.reader import Document
-from netspec.syntax.step_reader import ANYTHING, BlockDecl, Step
-from netspec.syntax.tree import Map, Scalar, Seq, Tree
+from netspec.syntax.steps import ANYTHING, Step
 
 MAX_CALLABLES = 300
 
@@ -53,9 +53,9 @@ def unknown_op(state: Elaboration, step: Step, home: Document) -> SemanticError 
     return SemanticError("NS201", message, step.span, op_help(step.op, state.callables(home), places))
 
 
-def may_make(step: Step, ctx: Context) -> list[str | re.Pattern[str]]:
+def may_make(step: Step, args: ValueNode | None, ctx: Context) -> list[str | re.Pattern[str]]:
     """The names that a step of an unknown op may make: that of its op, and those of the branches in it."""
-    if any(_holds_steps(value) for value in _parts(step.args)):
+    if any(_holds_steps(value) for value in parts_of(args)):
         return [ANYTHING]
     if len(ctx.state.callables(ctx.frame.home)) > MAX_CALLABLES:
         return [ANYTHING]
@@ -64,29 +64,23 @@ def may_make(step: Step, ctx: Context) -> list[str | re.Pattern[str]]:
     return [re.compile(rf"(?:{known})(?:_\d+)?\Z")] if step.name is None else []
 
 
-def _holds_steps(tree: Tree) -> bool:
+def _holds_steps(node: ValueNode) -> bool:
     """Whether an argument looks like a branch or a step."""
-    if isinstance(tree, Seq):
-        return not tree.items or any(not isinstance(t, Scalar) or isinstance(t.value, str) for t in tree.items)
-    return isinstance(tree, Map)
+    if isinstance(node, ListNode):
+        return not node.items or any(not isinstance(t, Literal) or isinstance(t.value, str) for t in node.items)
+    return isinstance(node, MapNode)
 
 
-def check_arguments(env: Env, tree: Tree | None) -> None:
+def check_arguments(env: Env, node: ValueNode | None) -> None:
     """Evaluates the arguments of an op that nobody knows, for the errors in them; steps inside it are left alone."""
-    if isinstance(tree, Scalar):
+    if isinstance(node, (ListNode, MapNode)):
+        if not any(map(_holds_steps, parts_of(node))):
+            for value in parts_of(node):
+                check_arguments(env, value)
+    elif node is not None:
         try:
-            literal(env, tree)
+            literal(env, node)
         except SemanticError as e:
-            env.state.report(env.frame, e, tree.span)
+            env.state.report(env.frame, e, node.span)
         except DependsOnError:
             pass
-    elif not any(_holds_steps(value) for value in _parts(tree)):
-        for value in _parts(tree):
-            check_arguments(env, value)
-
-
-def _parts(tree: Tree | None) -> list[Tree]:
-    """The items of a list, or the values of a mapping."""
-    if isinstance(tree, Map):
-        return [value for _, value in tree.entries]
-    return list(tree.items) if isinstance(tree, Seq) else []

@@ -13,9 +13,8 @@ from netspec.elaborate.state import Elaboration
 from netspec.elaborate.symbols import Ambiguous, CallFrame, DependsOnError, SymbolTable, Tensors, descend
 from netspec.expressions.lexer import PREFIXES
 from netspec.expressions.values import Opaque, Value
-from netspec.syntax.reader import Document
-from netspec.syntax.step_reader import BlockDecl
-from netspec.syntax.tree import Tree
+from netspec.syntax.ast import ValueNode
+from netspec.syntax.document import BlockDecl, Document
 
 
 class Word(str):
@@ -36,7 +35,7 @@ class BlockValue(Opaque):
     name: str
     target: BlockDecl | Document | None
     """None for an op."""
-    args: Tree | None = None
+    args: ValueNode | None = None
     env: Env | None = None
     """Where `args` are evaluated."""
 

@@ -13,8 +13,9 @@ from netspec.diagnostics.errors import Reporter
 from netspec.elaborate.compiled import compile_variant
 from netspec.elaborate.document import inputs_of
 from netspec.ops.base import Shape
+from netspec.syntax.document import Document
 from netspec.syntax.library import shipped
-from netspec.syntax.reader import Document, read_document
+from netspec.syntax.reader import read_document
 
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 

@@ -11,9 +11,7 @@ from netspec.elaborate.compiled import Compiled
 from netspec.elaborate.document import values_of
 from netspec.ops.base import show
 from netspec.reports.catalogue import year_of
-from netspec.syntax.reader import Document
-from netspec.syntax.step_reader import text
-from netspec.syntax.tree import Map, Scalar, Seq, Tree
+from netspec.syntax.document import Document, Expect, Fact
 
 WIDTH = 120
 
@@ -29,8 +27,8 @@ def of_network(network: Compiled, argument: str) -> str:
     lines: list[tuple[str, str]] = [
         ("source", source),
         ("year", str(year_of(source) or "")),
-        ("doc", "" if alone else text(document.tree.get("doc"))),
-        ("spec", document.tree.span.file),
+        ("doc", "" if alone else document.doc),
+        ("spec", document.span.file),
         *(("input", f"{n.path} {show(n.shape)}") for n in graph.inputs),
         *(("output", f"{name} {show(graph.shape(o.ref))} from {o.ref.node}") for name, o in graph.outputs.items()),
         ("parameters", f"{counts.params:,}{more}"),
@@ -50,7 +48,7 @@ def of_library(document: Document) -> str:
         ("block", f"{block.name}({', '.join(p.name for p in block.params)})" + (f": {block.doc}" if block.doc else ""))
         for block in document.blocks.values()
     ]
-    lines = [("source", document.source), ("doc", text(document.tree.get("doc"))), ("spec", document.tree.span.file)]
+    lines = [("source", document.source), ("doc", document.doc), ("spec", document.span.file)]
     last = ("one block", f"netspec explain {document.argument}:{next(iter(document.blocks), 'BLOCK')}")
     head = f"{document.name}: {document.title}" if document.title else f"{document.name}: a library of blocks"
     return "\n".join([head, *_aligned([*lines, *blocks, last])])
@@ -101,16 +99,26 @@ def _blocks(network: Compiled) -> Iterator[str]:
 def _facts(document: Document, variant: str | None) -> Iterator[tuple[str, str]]:
     """What `expect` states, one line for each key."""
     expect = document.expect_for(variant)
-    for key, tree in expect.entries if expect is not None else ():
-        where = isinstance(tree, Map) and tree.get("value") is None
-        said = f"of {', '.join(tree.keys())}" if where and isinstance(tree, Map) else ", ".join(_stated(tree))
-        yield "facts", f"{key.text} {said}"
+    if expect is None:
+        return
+    for key in expect.keys:
+        yield "facts", f"{key} {', '.join(_stated(expect, key))}"
 
 
-def _stated(tree: Tree) -> Iterator[str]:
-    for fact in tree.items if isinstance(tree, Seq) else (tree,):
-        if isinstance(fact, Scalar):
-            yield fact.text
-        elif isinstance(fact, Map):
-            within, source = text(fact.get("within")), text(fact.get("source"))
-            yield text(fact.get("value")) + (f" within {within}" if within else "") + (f" ({source})" if source else "")
+def _stated(expect: Expect, key: str) -> Iterator[str]:
+    """What it states of one thing: numbers, or the paths for which it does."""
+    paths = {
+        "shapes": [fact.path.text for fact in expect.shapes],
+        "rows": [row.path.text for row in expect.rows],
+        "receptive_field": [path.text for path, _ in expect.fields if path is not None],
+    }.get(key)
+    if paths:
+        yield f"of {', '.join(paths)}"
+    else:
+        stated = [expect.counts[key]] if key in expect.counts else [facts for _, facts in expect.fields]
+        yield from (_fact(fact) for facts in stated for fact in facts.items)
+
+
+def _fact(fact: Fact) -> str:
+    within = f" within {fact.within.text}" if fact.within is not None else ""
+    return (fact.value.text if fact.value is not None else "") + within + (f" ({fact.source})" if fact.source else "")

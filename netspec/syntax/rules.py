@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from netspec.diagnostics.errors import Reporter, SemanticError, Span, did_you_mean
@@ -64,12 +65,29 @@ class _Words:
         pass  # a rule has no loops
 
 
-def rules_of(checkpoints: Map | None, reporter: Reporter, values: Collection[str] = ()) -> dict[str, list[Rule]]:
+@dataclass(frozen=True, slots=True, eq=False)
+class RuleSets:
+    """The rule sets of a document by source, as they are written: what they may read depends on the variant."""
+
+    sources: tuple[tuple[str, Tree], ...]
+
+
+def names_read(checkpoints: RuleSets) -> set[str]:
+    """The names in the targets of the rules: placeholders of `from`, and values of the document."""
+    found: set[str] = set()
+    for _, listed in checkpoints.sources:
+        for item in listed.items if isinstance(listed, Seq) else ():
+            target = item.get("to") if isinstance(item, Map) else None
+            if isinstance(target, Scalar):
+                with suppress(SemanticError):  # which is reported where the rules are read
+                    found |= parse_template(target.text, target.at).names
+    return found
+
+
+def rules_of(checkpoints: RuleSets | None, reporter: Reporter, values: Collection[str] = ()) -> dict[str, list[Rule]]:
     """The rule sets by source, which may read `values`; errors in them go to the reporter."""
-    return {
-        source.text: _listed(listed, reporter, values)
-        for source, listed in (checkpoints.entries if checkpoints is not None else ())
-    }
+    sources = checkpoints.sources if checkpoints is not None else ()
+    return {source: _listed(listed, reporter, values) for source, listed in sources}
 
 
 def rules_in(tree: Tree, name: str, reporter: Reporter, values: Collection[str] = ()) -> dict[str, list[Rule]]:
@@ -149,6 +167,6 @@ def _pattern(source: Scalar) -> tuple[re.Pattern[str], list[str]]:
     return re.compile(r"\.".join(parts)), names
 
 
-def check_rules(checkpoints: Map, reporter: Reporter, values: Collection[str] = ()) -> None:
+def check_rules(checkpoints: RuleSets, reporter: Reporter, values: Collection[str] = ()) -> None:
     """Reports errors in the rules, without a checkpoint; they may read `values`."""
     rules_of(checkpoints, reporter, values)

@@ -20,9 +20,9 @@ from netspec.syntax.keywords import (
     PLACES,
     STEP,
     Misplaced,
-    Place,
     arguments_of,
 )
+from netspec.syntax.place import Place
 
 Schema: TypeAlias = dict[str, Any]
 

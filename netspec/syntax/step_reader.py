@@ -1,291 +1,269 @@
-"""Steps, branches and blocks as they are written: the located tree, sorted into records."""
+"""Reads steps: the located tree of a body becomes steps, branches and loops; reports what is wrong with them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Mapping
+from typing import TypeVar
 
-from netspec.diagnostics.errors import Reporter, SemanticError, Span
+from netspec.diagnostics.errors import Hint, Reporter, SemanticError, Span
 from netspec.expressions.expression import Template, parse_template
-from netspec.syntax.keywords import BRANCH_KEYS, IS_OP, JOINS, KEYWORDS, split_name
+from netspec.expressions.identifiers import Kind, clipped, why_not, why_not_around
+from netspec.ops import lookup
+from netspec.syntax import ast, values
+from netspec.syntax.ast import Each, Error, For, Repeat, Rows, ShareLoop, ShareWith
+from netspec.syntax.common_mistakes import name_help, op_text_help, second_op_help
+from netspec.syntax.keywords import GROUPS, IS_OP, JOINS, KEYWORDS, MISPLACED, Head, split_name
+from netspec.syntax.library import libraries_of
+from netspec.syntax.steps import Action, Branch, Group, Join, NoAction, OpCall, Siblings, Step, Tee
 from netspec.syntax.tree import Map, Scalar, Seq, Tree
+from netspec.syntax.validate import head_of
 
-if TYPE_CHECKING:
-    from netspec.syntax.reader import Document
-
-
-@dataclass(eq=False, slots=True)
-class Step:
-    """One step of a body."""
-
-    op: str
-    op_at: Scalar
-    """The scalar that holds the op; its span of `op_from` on is the op's name."""
-    op_from: int
-    name: Template | None
-    counted: str
-    """The name that it has when none is written: `conv_2`."""
-    args: Tree | None
-    keywords: dict[str, Tree]
-    keys: dict[str, Scalar]
-    steps: tuple[Step, ...] = ()
-    """Of `do` and `tee`."""
-    branches: tuple[Branch, ...] = ()
-    """Of a join."""
-    otherwise: tuple[Step, ...] = ()
-    tree: Tree | None = None
-    broken: bool = False
-    """Whether a step or branch of it cannot be read."""
-    failed: bool = False
-    """Whether it cannot be read, which is reported already: its value and its names are error values."""
-
-    @property
-    def span(self) -> Span:
-        """Where the op is written."""
-        return self.op_at.at(self.op_from, len(self.op_at.text))
-
-    @property
-    def doc(self) -> str:
-        """Its `doc`."""
-        return text(self.keywords.get("doc"))
-
-    @property
-    def makes(self) -> list[str | re.Pattern[str]]:
-        """The names that it makes in the scope around it, or what they look like; ANYTHING where nobody can know."""
-        found = [_made(self.name, self.counted)]
-        if self.op in JOINS and self.name is None:
-            found += [branch.makes for branch in self.branches]
-            found += [ANYTHING] * self.failed
-        return found
-
-
-@dataclass(eq=False, slots=True)
-class Branch:
-    """One branch of a join."""
-
-    at: Tree
-    name: Template | None
-    counted: str
-    steps: tuple[Step, ...] = ()
-    path: Scalar | None = None
-    """Of a branch that is a path."""
-    keywords: dict[str, Tree] = field(default_factory=dict)
-    failed: bool = False
-    """Whether it cannot be read, which is reported already."""
-    broken: bool = False
-    """Whether a step of it cannot be read."""
-    siblings: Siblings | None = None
-    """The branches of its join."""
-
-    @property
-    def makes(self) -> str | re.Pattern[str]:
-        """The name that it makes, or what its names look like."""
-        return _made(self.name, self.counted)
-
-    def beside(self, name: str) -> Branch | None:
-        """Another branch of the join that has this name, or a step of it: branches do not see each other."""
-        found = self.siblings.index.get(name, ()) if self.siblings is not None else ()
-        return next((branch for branch in found if branch is not self), None)
-
-
-class Siblings:
-    """The branches of a join."""
-
-    def __init__(self, branches: tuple[Branch, ...]) -> None:
-        self.branches = branches
-
-    @cached_property
-    def failed(self) -> bool:
-        """Whether one of them cannot be read."""
-        return any(branch.failed for branch in self.branches)
-
-    @cached_property
-    def index(self) -> dict[str, list[Branch]]:
-        """By name, the branches that have it, or a step of it; made when the first unknown name is looked for."""
-        found: dict[str, list[Branch]] = {}
-        for branch in self.branches:
-            made = {branch.makes, *(name for step in branch.steps for name in step.makes)}
-            for name in made:
-                if isinstance(name, str):
-                    found.setdefault(name, []).append(branch)
-        return found
-
-
-ANYTHING = re.compile("")
-
-
-def _made(name: Template | None, counted: str) -> str | re.Pattern[str]:
-    if name is None:
-        return counted or ANYTHING
-    return name.written("") if name.is_plain else name.pattern
-
-
-@dataclass(eq=False, slots=True)
-class ParamDecl:
-    """A declared parameter, not yet evaluated."""
-
-    name: str
-    at: Scalar
-    type: str
-    """A type, or '' where the default decides."""
-    default: Tree | None = None
-    one_of: Tree | None = None
-    min: Tree | None = None
-    doc: str = ""
-    failed: bool = False
-    """Whether the schema refused it: it is an error value."""
-
-    @property
-    def required(self) -> bool:
-        """Whether a call must give it."""
-        return self.default is None
-
-
-@dataclass(eq=False, slots=True)
-class BlockDecl:
-    """A block as written: its parameters, its inputs and outputs, and its body."""
-
-    name: str
-    at: Scalar
-    home: Document
-    """The file that it stands in: it sees the blocks of that file and what the file uses."""
-    params: tuple[ParamDecl, ...]
-    lets: tuple[tuple[Scalar, Tree], ...]
-    inputs: tuple[Scalar, ...]
-    """Empty for a block of one input, `x`."""
-    outputs: tuple[Scalar, ...]
-    body: tuple[Step, ...]
-    doc: str = ""
-    examples: Tree | None = None
-    tree: Tree | None = None
-    failed: bool = False
-    """Whether its name, parameters, inputs or outputs were refused: its calls are error values."""
-    open: bool = False
-    """Whether its `params` or `let` cannot be read, so that any name may be one of theirs."""
-
-
-def text(tree: Tree | None) -> str:
-    """The text of a scalar, as written; empty for anything else."""
-    return tree.text if isinstance(tree, Scalar) else ""
-
-
-def entries(tree: Tree | None, bad: set[int]) -> Iterator[tuple[Scalar, Tree]]:
-    """The entries of a mapping that the schema found in order."""
-    if isinstance(tree, Map):
-        for key, value in tree.entries:
-            if id(value) not in bad and id(key) not in bad:
-                yield key, value
-
-
-def items(tree: Tree | None, bad: set[int]) -> tuple[Tree, ...]:
-    """The items of a list that the schema found in order."""
-    return tuple(t for t in tree.items if id(t) not in bad) if isinstance(tree, Seq) else ()
+T = TypeVar("T")
+Keys = Mapping[str, tuple[Scalar, Tree]]
+Counts = dict[str, int]
+"""How many steps of each op have no name so far."""
 
 
 class StepReader:
-    """Sorts the located tree of one file into steps; `bad` are the nodes that the schema refused."""
+    """Reads the steps of one file; `refused` are the nodes that cannot stand where they stand."""
 
-    def __init__(self, bad: set[int], reporter: Reporter) -> None:
-        self.bad, self.reporter = bad, reporter
+    def __init__(self, refused: set[Tree], blocks: Collection[str], reporter: Reporter) -> None:
+        self.refused, self.blocks, self.reporter = refused, blocks, reporter
 
-    def body(self, tree: Tree | None, counts: dict[str, int] | None = None) -> tuple[Step, ...]:
+    def body(self, tree: Tree | None, counts: Counts | None = None) -> tuple[Step, ...]:
         """A list of steps; unnamed ones are counted through the list, `else` included."""
         counts = {} if counts is None else counts
-        return tuple(self.step(item, counts) for item in (tree.items if isinstance(tree, Seq) else ()))
+        return tuple(self.step(item, counts) for item in values.items(tree))
 
-    def step(self, tree: Tree, counts: dict[str, int]) -> Step:
-        """One step; one that the schema refused has failed, and so has one of whose keywords that holds."""
-        failed = id(tree) in self.bad
+    def step(self, tree: Tree, counts: Counts) -> Step:
+        """One step."""
+        if tree in self.refused or isinstance(tree, Seq):
+            return Step(action=NoAction(), span=tree.span, head=tree.span)
         if isinstance(tree, Scalar):
-            return self._make(tree, None, {}, {}, counts, tree, failed)
-        written = tree.entries if isinstance(tree, Map) else ()
-        heads = [(k, v) for k, v in written if k.text not in KEYWORDS]
+            return self._bare(tree, counts)
+        heads = [(key, value) for key, value in tree.entries if key.text not in KEYWORDS]
         if len(heads) != 1:
-            nothing = Scalar("", True, tree.span)
-            return Step("", nothing, 0, None, "", None, {}, {}, tree=tree, failed=True)
-        keys = {k.text: k for k, _ in written if k.text in KEYWORDS}
-        keywords = {k.text: v for k, v in entries(tree, self.bad) if k.text in KEYWORDS}
-        failed = failed or len(keywords) < len(keys) or self._refused_loop(keywords)
-        return self._make(heads[0][0], heads[0][1], keywords, keys, counts, tree, failed)
+            self._not_one_op(tree, heads)
+            written = tuple(key.text for key, _ in heads)
+            return Step(action=NoAction(heads=written), span=tree.span, head=tree.span)
+        ((key, args),) = heads
+        split, name, ok = self._head(key)
+        keys = {k.text: (k, v) for k, v in tree.entries if k.text in KEYWORDS}
+        self._misplaced_keywords(split.op, keys)
+        action = self._action(key, split.op, args) if ok else NoAction(split.op, values.value(args))
+        return Step(
+            action=action,
+            name=name,
+            counted=_counted(split.name, split.op, counts),
+            span=key.at(split.start, len(key.text)),
+            head=key.span,
+            source=self._part(keys, "from", values.source),
+            when=self._part(keys, "when", lambda tree: values.condition(tree, "when")),
+            only_if=self._part(keys, "only_if", lambda tree: values.condition(tree, "only_if")),
+            loop=self._loop(keys),
+            share=self._part(keys, "share", _share),
+            orelse=self._orelse(keys, counts),
+            doc=values.text(keys["doc"][1]) if "doc" in keys and keys["doc"][1] not in self.refused else "",
+        )
 
-    def _make(
-        self,
-        head: Scalar,
-        args: Tree | None,
-        keywords: dict[str, Tree],
-        keys: dict[str, Scalar],
-        counts: dict[str, int],
-        tree: Tree,
-        failed: bool,
-    ) -> Step:
-        split = split_name(head.text)
-        written, op, start = split.name, split.op, split.start
-        name = self._template(written, head) if written else None
-        failed = failed or id(head) in self.bad or (name is None and bool(written))
-        counted = ""
-        if written is None and IS_OP.match(op):
-            counts[op] = counts.get(op, 0) + 1
-            counted = op if counts[op] == 1 else f"{op}_{counts[op]}"
-        if args is not None and (id(args) in self.bad or (isinstance(args, Scalar) and args.value is None)):
-            failed = failed or id(args) in self.bad
-            args = None
-        step = Step(op, head, start, name, counted, args, keywords, keys, tree=tree, failed=failed)
-        if op in ("do", "tee"):
-            step.steps = self.body(args)
-            step.broken = not step.steps or any(inner.failed for inner in step.steps)
-        elif op in JOINS and args is not None:
-            step.branches = self.branches(args)
-            siblings = Siblings(step.branches)
-            for branch in step.branches:
-                branch.siblings = siblings
-            step.broken = any(branch.failed for branch in step.branches)
-            if isinstance(args, Map):
-                step.failed = failed or any(key.text in KEYWORDS for key, _ in args.entries)
-        if "else" in keywords:
-            step.otherwise = self.body(keywords["else"], counts)
-        return step
+    def _bare(self, tree: Scalar, counts: Counts) -> Step:
+        """A step that is a string."""
+        split, name, ok = self._head(tree)
+        if ok and split.op in GROUPS:
+            self.reporter.error("NS110", f"'{split.op}' has no steps", tree.span, f"`{split.op}: [relu, ...]`")
+            ok = False
+        if not ok:
+            action: Action = NoAction(split.op)
+        else:
+            action = Join(split.op, (), False) if split.op in JOINS else OpCall(split.op, None)
+        counted = _counted(split.name, split.op, counts)
+        span = tree.at(split.start, len(tree.text))
+        return Step(action=action, name=name, counted=counted, span=span, head=tree.span)
 
-    def _refused_loop(self, keywords: dict[str, Tree]) -> bool:
-        loops = [tree for word in ("for", "each") if isinstance(tree := keywords.get(word), Map)]
-        return any(id(key) in self.bad or id(value) in self.bad for tree in loops for key, value in tree.entries)
+    def _head(self, key: Scalar) -> tuple[Head, Template | Error | None, bool]:
+        """`name = op`, the name, and whether the op can be one."""
+        split = split_name(key.text)
+        name, op = split.name, split.op
+        if re.fullmatch(r"(?:\w+\s*=\s*)?[\w.]+\(.*\)", key.text):  # a call, whose `=` gives an argument
+            name, op = None, key.text.rpartition("= ")[2] if "(" not in key.text.partition("= ")[0] else key.text
+        read: Template | Error | None = None
+        if name is not None:
+            read = self._template(name, Kind.STEP, key, key.at(0, max(1, len(name))))
+        elif key.text.count("{") != key.text.count("}"):  # a placeholder that is never closed hides the `=`
+            read = self._template(key.text, Kind.STEP, key, key.span)
+            read = read if isinstance(read, Error) else None
+        if isinstance(read, Error) or IS_OP.match(op):
+            return split, read, True
+        if op not in self.blocks:  # else its name is refused where it is declared
+            help_ = op_text_help(key.text, op, set(self.blocks), self._is_op)
+            self.reporter.error("NS110", f"'{clipped(op)}' is not the name of an op", key.span, help_)
+        return split, read, False
 
-    def _template(self, written: str, at: Scalar) -> Template | None:
-        """A name with its placeholders; None where the schema refused it, or it cannot be read, which is reported."""
-        if id(at) in self.bad:
-            return None
+    def _is_op(self, name: str) -> bool:
+        """Whether a step may be called so."""
+        return name in GROUPS or name in self.blocks or lookup(name) is not None or bool(libraries_of(name))
+
+    def _template(self, text: str, kind: Kind, node: Scalar, span: Span) -> Template | Error:
+        """A name of a step or branch that may have placeholders; what fills them is checked when it is known."""
         try:
-            return parse_template(written, at.at)
+            template = parse_template(text, node.at)
         except SemanticError as e:
-            self.reporter.error(e.code, e.message, e.span or at.span, e.help)
+            self.reporter.error(e.code, e.message, e.span or span, e.help)
+            return Error(node.span)
+        # Placeholders count as digits: nothing that a name cannot hold may stand around them.
+        why = why_not(text, kind) if template.is_plain else why_not_around(template.written("0"), kind)
+        if why:
+            message = f"'{clipped(text)}' cannot be the name of {kind.value}: {why}"
+            self.reporter.error("NS205", message, span, name_help(text, kind))
+            return Error(node.span)
+        return template
+
+    def _not_one_op(self, tree: Map, heads: list[tuple[Scalar, Tree]]) -> None:
+        if len(heads) < 2:
+            help_: str | Hint = "`op: arguments` next to them"
+            self.reporter.error("NS110", "this step has keywords and no op", head_of(tree.span), help_)
+            return
+        second = heads[1][0]
+        help_ = second_op_help(heads[0][0], second)
+        self.reporter.error("NS111", f"there is no keyword '{clipped(second.text)}'", second.span, help_)
+
+    def _misplaced_keywords(self, op: str, keys: Keys) -> None:
+        for rule in MISPLACED:
+            if rule.holds(op, keys):
+                self._misplaced(*keys[rule.keyword], rule.help)
+
+    def _misplaced(self, key: Scalar, value: Tree, help: str) -> None:
+        """A keyword in a place where it has no meaning."""
+        self.reporter.error("NS113", f"'{key.text}' has no meaning here", key.span, help)
+        self.refused |= {key, value}
+
+    def _wrong(self, *nodes: Tree) -> bool:
+        return not self.refused.isdisjoint(nodes)
+
+    def _part(self, keys: Keys, word: str, read: Callable[[Tree], T]) -> T | Error | None:
+        """What stands under a keyword."""
+        if word not in keys:
             return None
+        key, value = keys[word]
+        return Error(value.span) if self._wrong(key, value) else read(value)
 
-    def branches(self, tree: Tree) -> tuple[Branch, ...]:
+    def _orelse(self, keys: Keys, counts: Counts) -> tuple[Step, ...] | Error:
+        """The steps of `else`, which are counted with those around them."""
+        if "else" not in keys:
+            return ()
+        key, value = keys["else"]
+        wrong = self._wrong(key, value)
+        steps = self.body(value, {} if wrong else counts)
+        return Error(value.span) if wrong else steps
+
+    def _action(self, key: Scalar, op: str, args: Tree) -> Action:
+        """The op of a step with what stands after its colon."""
+        refused = self._wrong(args)
+        if op in GROUPS:
+            steps = self.body(args)
+            if refused:
+                return NoAction(op)
+            return Group(steps) if op == "do" else Tee(steps)
+        nothing = isinstance(args, Scalar) and args.value is None
+        if refused:
+            return NoAction(op)
+        if op in JOINS:
+            return Join(op, (), False) if nothing else self._join(key, op, args)
+        return OpCall(op, None if nothing else values.value(args))
+
+    def _loop(self, keys: Keys) -> ast.Loop | Error | None:
+        """The loops of a step or branch."""
+        words = [word for word in ("each", "for", "repeat") if word in keys]
+        for key, value in (keys[word] for word in words):
+            inside = values.entries(value)
+            if self._wrong(key, value, *(node for entry in inside for node in entry)):
+                return Error(value.span)
+        if not words:
+            return None
+        if "each" in keys:
+            return self._each(keys["each"][1])
+        repeat = Repeat(_count(keys["repeat"][1], "repeat")) if "repeat" in keys else None
+        return For(_rows(keys["for"][1]), repeat) if "for" in keys else repeat
+
+    def _each(self, tree: Tree) -> Each:
+        return Each(_rows(tree) if isinstance(tree, Map) else _count(tree, "each"))
+
+    def _join(self, key: Scalar, op: str, args: Tree) -> Join:
         """The branches of a join: a mapping of names, or a list that is counted."""
-        if isinstance(tree, Map):
-            return tuple(
-                self._branch(value, self._template(key.text, key), "", id(key) in self.bad)
-                for key, value in tree.entries
-                if key.text not in KEYWORDS
-            )
-        return (
-            tuple(self._branch(item, None, str(i)) for i, item in enumerate(tree.items))
-            if isinstance(tree, Seq)
-            else ()
-        )
+        branches: list[Branch] = []
+        misplaced = None
+        for name, value in values.entries(args):
+            if name.text in KEYWORDS:
+                help_ = f"branches stand two columns further, `{name.text}: ...` at the column of `{key.text}`"
+                self._misplaced(name, value, help_)
+                misplaced = Error(name.span)
+            else:
+                branches.append(self._branch(value, self._template(name.text, Kind.BRANCH, name, name.span), ""))
+        branches += [self._branch(item, None, str(i)) for i, item in enumerate(values.items(args))]
+        found = tuple(branches)
+        siblings = Siblings(found)
+        for branch in found:
+            branch.siblings = siblings
+        return Join(op, found, isinstance(args, Map), misplaced)
 
-    def _branch(self, tree: Tree, name: Template | None, counted: str, failed: bool = False) -> Branch:
-        failed = failed or id(tree) in self.bad or (name is None and not counted)
+    def _branch(self, tree: Tree, name: Template | Error | None, counted: str) -> Branch:
+        """One branch: a path, a list of steps, or {do, from, each, only_if}."""
+        failed = isinstance(name, Error) or self._wrong(tree)
         if isinstance(tree, Scalar):
-            return Branch(tree, name, counted, path=tree, failed=failed)
-        if isinstance(tree, Seq):
-            steps = self.body(tree)
-            return Branch(tree, name, counted, steps, failed=failed, broken=any(step.failed for step in steps))
-        keywords = {k.text: v for k, v in entries(tree, self.bad) if k.text in BRANCH_KEYS}
-        failed = failed or len(keywords) < len(tree.entries) or self._refused_loop(keywords)
-        steps = self.body(keywords.pop("do", None))
-        return Branch(
-            tree, name, counted, steps, keywords=keywords, failed=failed, broken=any(step.failed for step in steps)
-        )
+            return Branch(span=tree.span, name=name, counted=counted, path=values.path(tree), failed=failed)
+        if failed or isinstance(tree, Seq):
+            steps = () if failed else self.body(tree)
+            return Branch(span=tree.span, name=name, counted=counted, steps=steps, failed=failed)
+        keys = {key.text: (key, value) for key, value in tree.entries}
+        loop = self._loop({"each": keys["each"]} if "each" in keys else {})
+        steps = self.body(keys["do"][1]) if "do" in keys else ()
+        source = self._part(keys, "from", values.source)
+        only_if = self._part(keys, "only_if", lambda tree: values.condition(tree, "only_if"))
+        wrong = any(self._wrong(key, value) for key, value in tree.entries)
+        branch = Branch(span=tree.span, name=name, counted=counted, steps=steps)
+        branch.failed = wrong or isinstance(loop, Error)
+        if not branch.failed:
+            assert not isinstance(source, Error) and not isinstance(only_if, Error)
+            assert loop is None or isinstance(loop, Each)
+            branch.source, branch.only_if, branch.loop = source, only_if, loop
+        return branch
+
+
+def _counted(name: str | None, op: str, counts: Counts) -> str:
+    """The name of a step that has none written: that of its op, with a number from the second on."""
+    if name is not None or not IS_OP.match(op):
+        return ""
+    counts[op] = counts.get(op, 0) + 1
+    return op if counts[op] == 1 else f"{op}_{counts[op]}"
+
+
+def _count(tree: Tree, what: str) -> ast.Computed:
+    return values.computed(tree, "NS302", f"'{what}' expects a count", "an integer")
+
+
+def _rows(tree: Tree) -> Rows:
+    """`names: iterable`: a YAML list is data, a scalar is an expression that counts or lists."""
+    ((key, over),) = values.entries(tree)
+    variables = tuple(name.strip() for name in key.text.split(","))
+    if isinstance(over, Seq):
+        read: ast.ListNode | ast.Computed = ast.ListNode(tuple(map(values.value, over.items)), over.span)
+    else:
+        read = values.computed(over, "NS302", "`for` goes over a count or a list")
+    return Rows(variables, key.span, read, tree.span)
+
+
+def _share(tree: Tree) -> ShareLoop | ShareWith:
+    """`true`, a path, or {of: path, own: [names]}."""
+    if isinstance(tree, Scalar) and tree.value is True:
+        return ShareLoop(tree.span)
+    parts = {key.text: value for key, value in values.entries(tree)}
+    of = parts.get("of", tree)
+    own = tuple(values.path(item) for item in values.items(parts.get("own")) if isinstance(item, Scalar))
+    path: ast.Path
+    if isinstance(of, Scalar):
+        path = values.path(of)
+    else:
+        message = "`share` is true, a path, or {of: path, own: [names]}"
+        path = ast.Unevaluable("", of.span, "NS405", message, of.span)
+    return ShareWith(path, own, tree.span)

@@ -8,7 +8,8 @@ from typing import TypeGuard
 from netspec.diagnostics.errors import Reporter, Span
 from netspec.expressions.identifiers import Kind, clipped, why_not
 from netspec.syntax.common_mistakes import branch_help, key_help, meant_key, missing_help, name_help, value_help
-from netspec.syntax.keywords import DOCUMENT, INPUT, Place, Type, arguments_of, place, split_name
+from netspec.syntax.keywords import DOCUMENT, INPUT, arguments_of, place, split_name
+from netspec.syntax.place import Place, Type
 from netspec.syntax.tree import Map, Scalar, Seq, Tree
 
 

@@ -11,7 +11,7 @@ from netspec.elaborate.compiled import Compiled, compile_variant
 from netspec.elaborate.document import values_of
 from netspec.expressions.values import Value
 from netspec.files.pipes import MAX_BYTES
-from netspec.syntax.reader import Document
+from netspec.syntax.document import Document
 from netspec.syntax.rules import Rule, rules_in, rules_of
 from netspec.syntax.yaml_reader import parse_any
 from netspec.weights.checkpoints.account import Layer, RuleSet

@@ -1,0 +1,56 @@
+"""What may stand in one place of a spec, as the table of keywords says it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from netspec.expressions.identifiers import Kind
+
+Type: TypeAlias = Literal["object", "array", "string", "integer", "number", "boolean", "null"]
+TEXT: tuple[Type, ...] = ("string", "number", "boolean")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What may stand in one place: scalars of some types, a list, a mapping of some keys."""
+
+    types: tuple[Type, ...] = ()
+    """Empty for anything."""
+    expected: str = ""
+    """How messages call what may stand here; empty for the types."""
+    one_of: tuple[str | int, ...] = ()
+    name: Kind | None = None
+    """Of a scalar that is a name: what it names."""
+    item: Place | str | None = None
+    """What stands in a list here, itself or by its name in PLACES."""
+    keys: Mapping[str, Place | str] = field(default_factory=dict)
+    others: Place | str | None = None
+    """What stands under any other key; None where nobody looks at it."""
+    closed: bool = False
+    """Whether other keys are errors."""
+    misplaced: Mapping[str, str] = field(default_factory=dict)
+    """Keywords that other places have, with the help for each."""
+    required: tuple[str, ...] = ()
+    key_name: Kind | None = None
+    """Of a mapping whose keys are names: what they name."""
+    also: str | None = None
+    """A key that may stand here although nothing may be named so."""
+    several: bool = False
+    """Whether a key may be several names, with commas between them."""
+    least: int = 0
+    most: int | None = None
+    counts: bool = False
+    """Whether messages say how many entries are wrong, and not what is expected."""
+    is_step: bool = False
+    """Whether the other keys are ops, under which their arguments stand."""
+    op: str = ""
+    """The op whose arguments stand here."""
+    unless: tuple[str, Place | str] | None = None
+    """Of a mapping without a key: that key, and what the mapping is instead."""
+
+    @property
+    def known(self) -> str:
+        """How messages call a closed mapping that `expected` says nothing of."""
+        return f"a mapping of {', '.join(list(self.keys)[:7])}"
