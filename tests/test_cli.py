@@ -81,7 +81,7 @@ def test_help_of_every_command_has_an_example(netspec_) -> None:
         (["compile", "tiny.yaml", "--to", "onnx", "--weights", "none.npz"], 2, "none.npz"),
         (["compile", "tiny.yaml", "--to", "onnx", "--weights", "tiny.yaml"], 2, ".safetensors"),
         (["draw", "tiny.yaml", "-o", "t.gif"], 2, "known: svg, png, pdf"),
-        (["draw", "tiny.yaml", "-o", "-", "-f", "png"], 2, "no text"),
+        (["draw", "tiny.yaml", "-o", "-", "-f", "png"], 2, "not a text"),
         (["draw", "tiny.yaml:nothing"], 2, "nothing"),
         (["explain", "NS999"], 2, "NS999"),
         (["explain", "tiny.yaml", "conw"], 2, "did you mean 'conv'?"),
