@@ -84,7 +84,7 @@ def test_the_catalogue_as_points(tmp_path: Path) -> None:
         (["plot", "params"], 2, "needs a SPEC"),
         (["plot", "flops", "alexnet"], 2, "flops"),
         (["plot", "params", "alexnet", "-o", "x.gif"], 2, ".gif"),
-        (["plot", "params", "alexnet", "-f", "png", "-o", "-"], 2, "no text"),
+        (["plot", "params", "alexnet", "-f", "png", "-o", "-"], 2, "not a text"),
         (["plot", "params", "alexnet", "-f", "png", "-o", "x.svg"], 2, "suffix"),
         (["plot", "params", "alexnetz"], 2, "alexnet"),
         (["plot", "pareto", "alexnet", "--depth", "2"], 2, "--depth"),
