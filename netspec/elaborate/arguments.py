@@ -143,7 +143,7 @@ def typed(env: Env, value: Value, type_: str, name: str, tree: ValueNode) -> Val
 def _block_with_args(env: Env, tree: MapNode) -> BlockValue:
     """`{leaky_relu: 0.1}`: a block with arguments, as a value."""
     if len(tree.entries) != 1:
-        raise SemanticError("NS302", "a block with arguments is one symbol, `{leaky_relu: 0.1}`", tree.span)
+        raise SemanticError("NS302", "a block with arguments is one entry, `{leaky_relu: 0.1}`", tree.span)
     ((key, args),) = tree.entries
     found = resolve_block(env, Word(key.text, env.frame.home), key)
     return BlockValue(found.name, found.target, args, env.kept())

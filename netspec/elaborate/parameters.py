@@ -78,14 +78,14 @@ def lets(written: Sequence[LetDecl], env: Env) -> dict[str, Bound]:
     inner = env.seeing(values)
     for let in written:
         state.tick(WORK_OF_PARAM)
-        name, node = let.at.text, let.value
-        values[name] = ERROR
+        value: Bound = ERROR
         try:
-            values[name] = literal(inner, node)
+            value = literal(inner, let.value)
         except SemanticError as e:
-            state.report(env.frame, e, node.span)
+            state.report(env.frame, e, let.value.span)
         except DependsOnError:
             pass
+        values[let.at.text] = value  # not before it is computed: it does not see itself
     return values
 
 
