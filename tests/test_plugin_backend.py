@@ -7,11 +7,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from netspec import plugins
+from netspec.backend import JSON, Options, option
 from netspec.cli.main import run
 
 PACKAGE = Path(__file__).resolve().parent / "plugins" / "listing"
@@ -37,7 +40,8 @@ def netspec(
     """Runs a command line where the backend is installed; gives the exit code, stdout and stderr."""
     monkeypatch.syspath_prepend(str(installed))
     monkeypatch.chdir(tmp_path)
-    plugins.backends.cache_clear()
+    cached = plugins.backends
+    cached.cache_clear()
 
     def said(*words: str) -> tuple[int, str, str]:
         code = run(list(words))
@@ -45,7 +49,7 @@ def netspec(
         return code, captured.out, captured.err
 
     yield said
-    plugins.backends.cache_clear()
+    cached.cache_clear()
 
 
 def test_it_is_found_by_its_entry_point(installed: Path, tmp_path: Path) -> None:
@@ -113,3 +117,35 @@ def test_it_is_listed(netspec: Said) -> None:
 def test_a_backend_that_does_not_run_networks_is_exit_code_3(netspec: Said, backend: str) -> None:
     code, out, err = netspec("run", "lenet5", "--backend", backend)
     assert (code, out) == (3, "") and f"the backend '{backend}' cannot run networks" in err
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clash(Options):
+    """An option that every target has."""
+
+    seed: int = option(0, "Seed.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Odd(Options):
+    """An option of a type that no word of a command line has."""
+
+    sizes: list[int] | None = option(None, "Sizes.")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), [(Clash, "every target has the option --seed"), (Odd, "--sizes is list[int] | None")]
+)
+def test_options_that_cannot_be_do_not_hinder_other_targets(
+    netspec: Said, monkeypatch: pytest.MonkeyPatch, options: type[Options], message: str
+) -> None:
+    backend = SimpleNamespace(
+        **{**{n: getattr(JSON, n) for n in dir(JSON) if n[0] != "_"}, "name": "odd", "options": options}
+    )
+    point = SimpleNamespace(load=lambda: backend)
+    installed = plugins.backends()
+    monkeypatch.setattr(plugins, "backends", lambda: {**installed, "odd": point})
+    code, _, err = netspec("compile", "lenet5", "--to", "odd", "-o", "x.json")
+    assert code == 3 and "the backend 'odd' cannot be used" in err and message in err
+    assert netspec("compile", "lenet5", "--to", "listing", "-o", "x.txt")[0] == 0
+    assert "Options of --to odd" not in netspec("compile", "--help")[1]

@@ -9,7 +9,7 @@ import click
 from netspec.cli.output import say
 from netspec.cli.output_file import OutputFile, suffix_of, write_result
 from netspec.cli.request import Request, spec_options
-from netspec.cli.unknown_option import SpecCommand
+from netspec.cli.spec_command import SpecCommand
 from netspec.diagnostics.errors import UsageError, did_you_mean
 from netspec.draw import View, difference, draw
 from netspec.draw.formats.graphviz import shrunk

@@ -11,7 +11,7 @@ import click
 from netspec.analysis.cost import inside, output_shape, totals
 from netspec.cli.output import out
 from netspec.cli.request import Request, spec_options
-from netspec.cli.unknown_option import SpecCommand
+from netspec.cli.spec_command import SpecCommand
 from netspec.diagnostics.codes import CODES
 from netspec.diagnostics.errors import UsageError, did_you_mean
 from netspec.ir.graph import Graph

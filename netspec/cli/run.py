@@ -16,8 +16,8 @@ from netspec.cli.output import out, say
 from netspec.cli.output import size as bytes_text
 from netspec.cli.output_file import OutputFile
 from netspec.cli.request import Request, spec_options
+from netspec.cli.spec_command import SpecCommand
 from netspec.cli.targets import BackendName
-from netspec.cli.unknown_option import SpecCommand
 from netspec.cli.weights import Weights, with_weights
 from netspec.diagnostics.errors import DataError, UsageError, did_you_mean
 from netspec.diagnostics.printer import one_line

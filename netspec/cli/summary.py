@@ -10,7 +10,7 @@ import click
 from netspec.cli.output import shown
 from netspec.cli.output_file import OutputFile, write_result
 from netspec.cli.request import Request, spec_options
-from netspec.cli.unknown_option import SpecCommand
+from netspec.cli.spec_command import SpecCommand
 from netspec.files.kinds import check_suffix
 from netspec.reports.summary import to_csv, to_json, to_text
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import Field, dataclass, fields
 from types import NoneType, UnionType
 from typing import Literal, Union, get_args, get_origin, get_type_hints
@@ -11,8 +12,8 @@ import click
 
 from netspec import plugins
 from netspec.backend import AnyBackend, Options, get, targets
-from netspec.cli.unknown_option import SpecCommand
-from netspec.diagnostics.errors import NetspecError, UsageError
+from netspec.cli.spec_command import SpecCommand
+from netspec.diagnostics.errors import MissingError, NetspecError, UsageError
 
 OWN = "netspec.cli.targets"
 """Under this key a context has the options of the target that was asked for."""
@@ -57,7 +58,7 @@ class Declared:
             return cls(found.name, False, click.Option([f"--{flag}"], type=click.Choice(get_args(kind)), **more))
         if kind in (int, float, str):
             return cls(found.name, False, click.Option([f"--{flag}"], type=kind, **more))
-        raise TypeError(f"the field '{found.name}' of a backend's options is {hint}, which no option can be")
+        raise TypeError(f"its option --{flag} is {hint}, which no option can be")
 
     def take(self, given: dict[str, object]) -> object:
         """Takes its value out of a command's options."""
@@ -65,10 +66,16 @@ class Declared:
         return not value if self.negated else value
 
 
-def declared(backend: AnyBackend) -> list[Declared]:
-    """The options that a backend has."""
+def declared(backend: AnyBackend, taken: Collection[str]) -> list[Declared]:
+    """The options that a backend has; raises MissingError for one that a command line cannot have, or has `taken`."""
     hints = get_type_hints(backend.options)
-    return [Declared.of(f, hints[f.name]) for f in fields(backend.options) if "help" in f.metadata]
+    try:
+        found = [Declared.of(f, hints[f.name]) for f in fields(backend.options) if "help" in f.metadata]
+    except TypeError as e:
+        raise MissingError(f"the backend '{backend.name}' cannot be used: {e}") from None
+    if twice := sorted(_names(found) & set(taken)):
+        raise MissingError(f"the backend '{backend.name}' cannot be used: every target has the option {twice[0]}")
+    return found
 
 
 def chosen(backend: AnyBackend, given: dict[str, object], origin: str) -> Options:
@@ -84,14 +91,31 @@ class TargetCommand(SpecCommand):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parses the arguments; an option that only other targets have is an error that names them."""
         target = _target(args)
-        ctx.meta[OWN] = declared(get(target)) if target in targets() else _first_of_each_name()
+        ctx.meta[OWN] = declared(get(target), self.taken) if target in targets() else self.first_of_each_name()
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as e:
-            having = [name for name, options in _all().items() if e.option_name in _names(options)]
+            having = [name for name, options in self.all().items() if e.option_name in _names(options)]
             if not having:
                 raise
             raise UsageError(f"{e.option_name} goes with --to {' or '.join(having)}, not with {target}") from None
+
+    @property
+    def taken(self) -> set[str]:
+        """The names of its own options."""
+        return {name for param in self.params for name in (*param.opts, *param.secondary_opts)}
+
+    def all(self) -> dict[str, list[Declared]]:
+        """The options of every target that can be used; `netspec list backends` says why another cannot."""
+        found = {}
+        for name in targets():
+            with suppress(NetspecError):
+                found[name] = declared(get(name), self.taken)
+        return found
+
+    def first_of_each_name(self) -> list[Declared]:
+        """The options of all targets, to parse a command line that names none, which is the error to be said."""
+        return list({one.field: one for options in self.all().values() for one in options}.values())
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Its own parameters, then those of the target."""
@@ -101,7 +125,7 @@ class TargetCommand(SpecCommand):
         """Its own options, then those of each target."""
         ctx.meta[OWN] = []
         super().format_options(ctx, formatter)
-        for name, options in _all().items():
+        for name, options in self.all().items():
             records = [record for one in options if (record := one.option.get_help_record(ctx)) is not None]
             if records:
                 with formatter.section(f"Options of --to {name}"):
@@ -119,24 +143,6 @@ def _target(args: list[str]) -> str | None:
         elif word.startswith("--to="):
             named = word.partition("=")[2]
     return named
-
-
-def _all() -> Mapping[str, list[Declared]]:
-    """The options of every target that can be used."""
-    return dict(_usable())
-
-
-def _first_of_each_name() -> list[Declared]:
-    """The options of all targets, to parse a command line that names none, which is the error to be said."""
-    return list({one.field: one for options in _all().values() for one in options}.values())
-
-
-def _usable() -> Iterator[tuple[str, list[Declared]]]:
-    for name in targets():
-        try:
-            yield name, declared(get(name))
-        except NetspecError:
-            continue  # `netspec list backends` says why
 
 
 def _names(options: list[Declared]) -> set[str]:
