@@ -1,1 +1,1 @@
-"""Syntax: in goes YAML text; out comes a located tree and the document that it declares, or structural errors."""
+"""YAML text enters, a `Document` leaves: a located tree is read once into a typed syntax tree, errors in it."""

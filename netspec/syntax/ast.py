@@ -61,7 +61,7 @@ class Literal:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Expression:
-    """What is computed: `=width * 2`, or the same without `=` where only an expression can stand."""
+    """What is computed: `=width * 2`, or the same without `=` where nothing but an expression is accepted."""
 
     expr: Expr
     text: str

@@ -70,7 +70,7 @@ def value_help(node: Tree, key: str, wanted: str) -> str:
 
 
 def op_text_help(text: str, op: str, blocks: set[str], is_op: Callable[[str], bool]) -> str | Hint:
-    """The help for what stands where an op is expected and cannot be the name of one."""
+    """The help for a text that is written as an op and cannot be the name of one."""
     if called := re.fullmatch(r"(?:(\w+)\s*=\s*)?([\w.]+)\((.*)\)", text):
         return _call_help(called[1] or "", called[2], called[3].strip(), [*OPS, *blocks])
     if re.match(r"\w+:\S", text):
@@ -137,7 +137,7 @@ def name_help(text: str, kind: Kind) -> str:
 
 
 def branch_help(node: Map) -> str:
-    """The help for a step that stands where a branch is expected."""
+    """The help for a step in place of a branch."""
     if node.entries and all(k.text not in BRANCH_KEYS for k, _ in node.entries):
         return "a branch is a list of steps: [[conv: [16, 1]], []]"
     return ""

@@ -1,4 +1,4 @@
-"""Reads what stands around the steps of a file: params, variants, inputs, outputs, blocks and facts."""
+"""Reads the declarations of a file: params, variants, inputs, outputs, blocks and facts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _COUNTS = ("params", "train_params", "macs", "neurons")
 
 
 class DeclarationReader:
-    """Reads the declarations of one file; `refused` are the nodes that cannot stand where they stand."""
+    """Reads the declarations of one file; `refused` are the nodes that were not accepted."""
 
     def __init__(self, refused: set[Tree], steps: StepReader) -> None:
         self.refused, self.steps = refused, steps
@@ -222,6 +222,6 @@ def _fact(tree: Tree) -> Fact:
 
 
 def _no_path(tree: Tree) -> Unevaluable:
-    """What stands where an output names a path."""
+    """What is written in place of the path of an output."""
     help_ = "a list, `[a]`, or names with paths, `{logits: a}`"
     return Unevaluable("", tree.span, "NS203", "an output names a path", tree.span, help_)

@@ -48,7 +48,7 @@ class LetDecl:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InputDecl:
-    """The size of one input: a list, or {shape, sample}; the symbol before it stands in the list."""
+    """The size of one input: a list, or {shape, sample}; a symbol may begin the list."""
 
     name: Name
     shape: ValueNode
@@ -112,7 +112,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShapeFact:
-    """The shape of what stands at a path."""
+    """The shape of what is at a path."""
 
     path: Name
     sizes: Plain
@@ -121,7 +121,7 @@ class ShapeFact:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Row:
-    """What is known of what stands at a path: counts, and its shape."""
+    """What is known of what is at a path: counts, and its shape."""
 
     path: Name
     counts: dict[str, Facts]
@@ -161,7 +161,7 @@ class BlockDecl:
     span: Span
     """Of what is written below its name."""
     home: Document
-    """The file that it stands in: it sees the blocks of that file and what the file uses."""
+    """The file that declares it: it sees the blocks of that file and what the file uses."""
     params: tuple[ParamDecl, ...]
     lets: tuple[LetDecl, ...]
     inputs: tuple[Name, ...]

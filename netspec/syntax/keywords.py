@@ -1,4 +1,4 @@
-"""What may stand where in a spec: the one table from which the validator, the reader and the JSON Schema come."""
+"""The syntax of specs as one table, from which the validator, the reader and the JSON Schema come."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ STEP_KEYS: Mapping[str, Place | str] = {
     "doc": _DOC,
 }
 KEYWORDS = tuple(STEP_KEYS)
-"""What may stand beside the op of a step."""
+"""What may be written next to the op of a step."""
 
 BRANCH_KEY_PLACES: Mapping[str, Place | str] = {
     "do": _STEPS,
@@ -119,7 +119,7 @@ MISPLACED = (
     ),
     Misplaced("else", "`else` is what runs when `when` is false", without="when"),
 )
-"""The keywords of steps that have no meaning where they stand, in the order in which they are reported."""
+"""The keywords of steps that are misplaced, in the order in which they are reported."""
 
 BRANCH = Place(
     types=("object", "array", "string", "number"),
@@ -309,7 +309,7 @@ SECTIONS = tuple(DOCUMENT.keys)
 """The keys of a document."""
 
 PLACES: Mapping[str, Place] = {"step": STEP, "expect": EXPECT, "fact": FACT, "param": PARAM, "input": INPUT}
-"""The places that others name: those that hold themselves, and those that stand in several."""
+"""The places that are named: those that hold themselves, and those that several hold."""
 
 
 def place(of: Place | str) -> Place:
@@ -318,7 +318,7 @@ def place(of: Place | str) -> Place:
 
 
 def arguments_of(op: str) -> Place:
-    """What may stand after the colon of an op; anything after that of a block, whose parameters nobody knows yet."""
+    """The arguments of an op, after its colon; anything after that of a block, whose parameters nobody knows yet."""
     if op in GROUPS:
         return _SOME_STEPS
     if op in JOINS:

@@ -36,7 +36,7 @@ class Found:
 
 @lru_cache(maxsize=1)
 def specs_root() -> Path:
-    """The folder of the shipped specs: inside the package in a wheel, beside it in a checkout."""
+    """The folder of the shipped specs: inside the package in a wheel, next to it in a checkout."""
     package = Path(__file__).resolve().parent.parent
     inside = package / "specs"
     return inside if inside.is_dir() else package.parent / "specs"
@@ -148,7 +148,7 @@ def _library(name: str) -> Path:
 
 
 def _opened(spec: str) -> Found | None:
-    """The file, pipe or stdin that a text names as it stands; None where there is none."""
+    """The file, pipe or stdin that a text names as it is; None where there is none."""
     if spec in STDIN:
         return Found(Path("stdin"), data=from_stdin(), shown="<stdin>", argument=spec)
     path = Path(spec)

@@ -1,4 +1,4 @@
-"""What may stand in one place of a spec, as the table of keywords says it."""
+"""One place of a spec and what is accepted there; the table of all places is in `keywords`."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ TEXT: tuple[Type, ...] = ("string", "number", "boolean")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """What may stand in one place: scalars of some types, a list, a mapping of some keys."""
+    """What is accepted in one place: scalars of some types, a list, a mapping of some keys."""
 
     types: tuple[Type, ...] = ()
     """Empty for anything."""
     expected: str = ""
-    """How messages call what may stand here; empty for the types."""
+    """How messages call what is accepted; empty for the types."""
     one_of: tuple[str | int, ...] = ()
     name: Kind | None = None
     """Of a scalar that is a name: what it names."""
     item: Place | str | None = None
-    """What stands in a list here, itself or by its name in PLACES."""
+    """What the items of a list are: a place, or its name in PLACES."""
     keys: Mapping[str, Place | str] = field(default_factory=dict)
     others: Place | str | None = None
-    """What stands under any other key; None where nobody looks at it."""
+    """What the values of other keys are; None where nobody looks at them."""
     closed: bool = False
     """Whether other keys are errors."""
     misplaced: Mapping[str, str] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class Place:
     key_name: Kind | None = None
     """Of a mapping whose keys are names: what they name."""
     also: str | None = None
-    """A key that may stand here although nothing may be named so."""
+    """A key that is accepted although nothing can have this name."""
     several: bool = False
     """Whether a key may be several names, with commas between them."""
     least: int = 0
@@ -44,9 +44,9 @@ class Place:
     counts: bool = False
     """Whether messages say how many entries are wrong, and not what is expected."""
     is_step: bool = False
-    """Whether the other keys are ops, under which their arguments stand."""
+    """Whether the other keys are ops, and their values arguments."""
     op: str = ""
-    """The op whose arguments stand here."""
+    """The op whose arguments these are."""
     unless: tuple[str, Place | str] | None = None
     """Of a mapping without a key: that key, and what the mapping is instead."""
 

@@ -109,8 +109,8 @@ class Reader:
         if path is None:
             return
         if path.resolve() in self.open:
-            circle = " -> ".join(p.stem for p in [*self.open[self.open.index(path.resolve()) :], path])
-            self.reporter.error("NS208", f"files use each other in a cycle: {circle}", item.span)
+            cycle = " -> ".join(p.stem for p in [*self.open[self.open.index(path.resolve()) :], path])
+            self.reporter.error("NS208", f"files use each other in a cycle: {cycle}", item.span)
             return
         if len(self.done) + len(self.open) >= MAX_FILES:
             self.reporter.error("NS105", f"more than {MAX_FILES} files by `use`", item.span)
@@ -132,14 +132,14 @@ class Reader:
             doc.used[name] = what
 
     def _find(self, item: Name) -> Path | None:
-        """`blocks/common` is shipped, `./mine` stands beside the document that is compiled."""
-        word = item.text
-        local = word.startswith("./")
-        parts = word.removeprefix("./").split("/")
+        """`blocks/common` is shipped, `./mine` is next to the document that is compiled."""
+        name = item.text
+        local = name.startswith("./")
+        parts = name.removeprefix("./").split("/")
         if not all(parts) or any(p in (".", "..") or "\\" in p or ":" in p or p.startswith("~") for p in parts):
             self.reporter.error(
                 "NS207",
-                f"'{clipped(word)}' is not the name of a library",
+                f"'{clipped(name)}' is not the name of a library",
                 item.span,
                 help="`blocks/common` is shipped, `./mine` is mine.yaml below this folder",
             )
@@ -150,10 +150,10 @@ class Reader:
             if _is_file(path) and path.resolve().is_relative_to(Path(root).resolve()):
                 return path
         known = sorted(p.relative_to(r).with_suffix("").as_posix() for r in roots for p in _yamls(Path(r)))
-        help_: str | Hint = did_you_mean(word.removeprefix("./"), known)
-        if not local and _is_file(self.root / f"{word}.yaml"):
-            help_ = f"a library next to this file is written './{word}'"
-        self.reporter.error("NS207", f"there is no library '{clipped(word)}'", item.span, help=help_)
+        help_: str | Hint = did_you_mean(name.removeprefix("./"), known)
+        if not local and _is_file(self.root / f"{name}.yaml"):
+            help_ = f"a library next to this file is written './{name}'"
+        self.reporter.error("NS207", f"there is no library '{clipped(name)}'", item.span, help=help_)
         return None
 
 

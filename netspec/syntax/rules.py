@@ -38,7 +38,7 @@ class Rule:
         return self.fill(found.groupdict(), values)
 
     def fill(self, placeholders: Mapping[str, str], values: Mapping[str, Value]) -> str | None:
-        """The path for what stands in the placeholders, None where the tensor is dropped; raises SemanticError."""
+        """The path for the values of the placeholders, None where the tensor is dropped; raises SemanticError."""
         words = {
             k: int(v) if v.isdigit() and (v == "0" or v[0] != "0") and len(v) < 10 else v
             for k, v in placeholders.items()

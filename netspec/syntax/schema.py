@@ -1,4 +1,4 @@
-"""The table of what may stand where as a JSON Schema, for editors: it refuses what the reader refuses."""
+"""The table of places as a JSON Schema, for editors: it refuses what the reader refuses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import keyword
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from netspec.expressions.identifiers import FORM_ATTRIBUTES, LANGUAGE, MODULE_ATTRIBUTES, Kind
 from netspec.ops import OPS, Op, Param
@@ -24,7 +24,7 @@ from netspec.syntax.keywords import (
 )
 from netspec.syntax.place import Place
 
-Schema: TypeAlias = dict[str, Any]
+Schema: TypeAlias = dict[str, object]
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 """What the language servers of editors know best."""
@@ -73,7 +73,7 @@ def _ops() -> list[Op]:
 
 
 def published() -> str:
-    """The text of the schema's file, which stands beside the shipped specs."""
+    """The text of the schema's file, which is next to the shipped specs."""
     return json.dumps(document_schema(), indent=1) + "\n"
 
 
@@ -86,7 +86,7 @@ def _target(schema: Schema) -> str:
 
 
 def of_place(at: Place | str | None) -> Schema:
-    """What may stand in a place."""
+    """What is accepted in a place."""
     if at is None or isinstance(at, str):
         return _ref(at) if at else {}
     if at.unless is not None:

@@ -26,7 +26,7 @@ Counts = dict[str, int]
 
 
 class StepReader:
-    """Reads the steps of one file; `refused` are the nodes that cannot stand where they stand."""
+    """Reads the steps of one file; `refused` are the nodes that were not accepted."""
 
     def __init__(self, refused: set[Tree], blocks: Collection[str], reporter: Reporter) -> None:
         self.refused, self.blocks, self.reporter = refused, blocks, reporter
@@ -111,7 +111,7 @@ class StepReader:
         except SemanticError as e:
             self.reporter.error(e.code, e.message, e.span or span, e.help)
             return Error(node.span)
-        # Placeholders count as digits: nothing that a name cannot hold may stand around them.
+        # Placeholders count as digits: what is around them must be part of a name.
         why = why_not(text, kind) if template.is_plain else why_not_around(template.written("0"), kind)
         if why:
             message = f"'{clipped(text)}' cannot be the name of {kind.value}: {why}"
@@ -142,7 +142,7 @@ class StepReader:
         return not self.refused.isdisjoint(nodes)
 
     def _part(self, keys: Keys, word: str, read: Callable[[Tree], T]) -> T | Error | None:
-        """What stands under a keyword."""
+        """The value of a keyword."""
         if word not in keys:
             return None
         key, value = keys[word]
@@ -158,7 +158,7 @@ class StepReader:
         return Error(value.span) if wrong else steps
 
     def _action(self, key: Scalar, op: str, args: Tree) -> Action:
-        """The op of a step with what stands after its colon."""
+        """The op of a step with its arguments, steps or branches."""
         refused = self._wrong(args)
         if op in GROUPS:
             steps = self.body(args)

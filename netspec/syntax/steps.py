@@ -46,7 +46,7 @@ class Join:
     by_name: bool
     """Whether the branches are written with names."""
     misplaced: Error | None = None
-    """A keyword that stands among them."""
+    """A keyword among them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +57,7 @@ class NoAction:
     args: ValueNode | None = None
     """Its arguments, where these can be read."""
     heads: tuple[str, ...] = ()
-    """What stands in place of one op."""
+    """What is written in place of one op."""
 
 
 Action: TypeAlias = OpCall | Group | Tee | Join | NoAction

@@ -77,7 +77,7 @@ class Seq:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Map:
-    """A mapping with its place; keys are words and stand once."""
+    """A mapping with its place; keys are strings, each once."""
 
     entries: tuple[tuple[Scalar, Tree], ...]
     span: Span

@@ -1,4 +1,4 @@
-"""The structure of a document against the table of what may stand where: errors in our words, at their places."""
+"""Checks the structure of a document against the table of places: errors in our words, where they are."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from netspec.syntax.tree import Map, Scalar, Seq, Tree
 
 
 def validate(tree: Map, reporter: Reporter) -> set[Tree]:
-    """Reports what cannot stand where it stands; gives the nodes at fault, which become error nodes."""
+    """Reports what is not accepted where it is written; gives these nodes, which become error nodes."""
     validator = Validator(reporter)
     validator.document(tree)
     return validator.refused

@@ -134,6 +134,6 @@ def _unclosed(text: str, last_line: int) -> tuple[str, int, int] | None:
 
 
 def _leaves(line: str, opening: str) -> bool:
-    """Whether a line stands no more in a bracket of another: an entry of a list, or a key that is no deeper."""
+    """Whether a line is no longer in a bracket of another: an entry of a list, or a key that is no deeper."""
     indents = [len(text) - len(text.lstrip()) for text in (line, opening)]
     return bool(re.match(r"\s*- ", line) or re.match(r"\s*\w+:( |\Z)", line) and indents[0] <= indents[1])

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 
@@ -29,8 +29,11 @@ Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _REFUSED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]|\r(?!\n)")
 
 
+_NodeEvent: TypeAlias = yaml.ScalarEvent | yaml.SequenceStartEvent | yaml.MappingStartEvent | yaml.AliasEvent
+
+
 class _Stop(Exception):
-    """Reading cannot go on; the finding is reported already."""
+    """Reading cannot go on; the error is reported already."""
 
 
 def read(path: Path, reporter: Reporter, name: str | None = None, data: bytes | None = None) -> Map | None:
@@ -102,7 +105,7 @@ class _Builder:
     def __init__(self, source: Source, reporter: Reporter) -> None:
         self.source, self.reporter = source, reporter
         self.count = self.expressions = 0
-        self.anchors: dict[str, tuple[Tree, int]] = {}
+        self.anchors: dict[str | None, tuple[Tree, int]] = {}
         self.open_anchors: set[str] = set()
         self.events: Iterator[Any] = iter(yaml.parse(source.text, Loader))
 
@@ -124,22 +127,24 @@ class _Builder:
                 tree = self.node(event, 1)
         return tree
 
-    def span(self, start: Any, end: Any) -> Span:
-        """The place between two marks."""
+    def span(self, first: yaml.Event, last: yaml.Event) -> Span:
+        """The place from the start of an event to the end of another."""
+        start, end = first.start_mark, last.end_mark
+        assert start is not None and end is not None  # what is parsed from a text has marks
         return Span(self.source, start.line + 1, start.column + 1, end.line + 1, end.column + 1)
 
-    def error(self, code: str, message: str, event: Any, help: str = "") -> None:
-        """Reports a finding at an event."""
-        self.reporter.error(code, message, self.span(event.start_mark, event.end_mark), help)
+    def error(self, code: str, message: str, event: yaml.Event, help: str = "") -> None:
+        """Reports an error at an event."""
+        self.reporter.error(code, message, self.span(event, event), help)
 
-    def budget(self, event: Any, more: int = 1) -> None:
+    def budget(self, event: yaml.Event, more: int = 1) -> None:
         """Counts nodes against the budget."""
         self.count += more
         if self.count > MAX_TREE_NODES:
             self.error("NS105", f"more than {MAX_TREE_NODES:,} nodes, aliases expanded", event)
             raise _Stop
 
-    def node(self, event: Any, depth: int) -> Tree:
+    def node(self, event: _NodeEvent, depth: int) -> Tree:
         """The node that an event begins."""
         self.budget(event)
         if depth > MAX_DEPTH:
@@ -165,21 +170,21 @@ class _Builder:
             self.anchors[event.anchor] = (tree, self.count - before + 1)
         return tree
 
-    def alias(self, event: Any) -> Tree:
-        """What an alias stands for; its nodes count again."""
+    def alias(self, event: yaml.AliasEvent) -> Tree:
+        """The node of an alias; its nodes count again."""
         if event.anchor in self.open_anchors:
             self.error("NS104", f"the alias '{event.anchor}' contains itself", event)
             raise _Stop
         if event.anchor not in self.anchors:
-            self.error("NS102", f"there is no anchor '{event.anchor[:40]}'", event)
+            self.error("NS102", f"there is no anchor '{str(event.anchor)[:40]}'", event)
             raise _Stop
         tree, size = self.anchors[event.anchor]
         self.budget(event, size)
         return tree
 
-    def scalar(self, event: Any) -> Scalar:
+    def scalar(self, event: yaml.ScalarEvent) -> Scalar:
         """A scalar; numbers have bounds."""
-        span = self.span(event.start_mark, event.end_mark)
+        span = self.span(event, event)
         scalar = Scalar(event.value, not event.style, span)
         if scalar.plain and scalar.text[:1] in "-+0123456789.":
             if len(scalar.text) > 40 and (INT.match(scalar.text) or FLOAT.match(scalar.text)):
@@ -193,7 +198,7 @@ class _Builder:
                 self.error("NS303", f"the number {scalar.text} is out of bounds", event, "numbers are below 2^63")
         return scalar
 
-    def computed(self, tree: Tree, event: Any, always: bool = False) -> None:
+    def computed(self, tree: Tree, event: yaml.Event, always: bool = False) -> None:
         """Counts the characters of what is computed against their limit."""
         if isinstance(tree, Scalar) and (always or tree.text.startswith("=") or "{" in tree.text):
             self.expressions += len(tree.text)
@@ -201,23 +206,23 @@ class _Builder:
                 self.error("NS105", f"more than {MAX_EXPRESSIONS:,} characters of expressions and placeholders", event)
                 raise _Stop
 
-    def sequence(self, start: Any, depth: int) -> Seq:
+    def sequence(self, start: yaml.Event, depth: int) -> Seq:
         """A list up to its end."""
         items: list[Tree] = []
         for event in self.events:
             if isinstance(event, yaml.SequenceEndEvent):
-                return Seq(tuple(items), self.span(start.start_mark, event.end_mark))
+                return Seq(tuple(items), self.span(start, event))
             items.append(self.node(event, depth + 1))
             self.computed(items[-1], event)
         raise _Stop
 
-    def mapping(self, start: Any, depth: int) -> Map:
-        """A mapping up to its end; a key stands once and is a word."""
+    def mapping(self, start: yaml.Event, depth: int) -> Map:
+        """A mapping up to its end; a key is a string, and each is there once."""
         entries: list[tuple[Scalar, Tree]] = []
         seen: dict[str, Scalar] = {}
         for event in self.events:
             if isinstance(event, yaml.MappingEndEvent):
-                return Map(tuple(entries), self.span(start.start_mark, event.end_mark))
+                return Map(tuple(entries), self.span(start, event))
             key = self.node(event, depth + 1)
             self.computed(key, event)
             value = self.node(next(self.events), depth + 1)
