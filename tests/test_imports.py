@@ -68,3 +68,19 @@ def test_compile_to_onnx_never_imports_torch(tmp_path: Path) -> None:
     found = imported(tmp_path, ["compile", GOOGLENET, "--to", "onnx", "-o", "g.onnx"])
     assert not found & {"torch", "netspec_torch", "onnxruntime"}
     assert {"onnx", "netspec_onnx"} <= found
+
+
+def test_help_imports_no_command(tmp_path: Path) -> None:
+    """The list of commands stands in rows, and none of them is imported to print it."""
+    found = imported(tmp_path, ["--help"])
+    assert "click" in found and not found & {"numpy", "networkx", "yaml", "jsonschema", "rich", *FRAMEWORKS}
+
+
+def test_json_needs_no_arrays_and_no_backend(tmp_path: Path) -> None:
+    found = imported(tmp_path, ["compile", GOOGLENET, "--to", "json", "-o", "g.json"])
+    assert (tmp_path / "g.json").exists() and not found & {"numpy", *FRAMEWORKS}
+
+
+def test_source_without_weights_needs_no_arrays(tmp_path: Path) -> None:
+    found = imported(tmp_path, ["compile", GOOGLENET, "--to", "torch", "--no-weights", "-o", "g.py"])
+    assert "netspec_torch" in found and not found & {"numpy", "torch", "netspec_onnx"}

@@ -27,7 +27,7 @@ COMMANDS = {
     "plot": ("plot", "Plot cost by stage, or networks by MACs and parameters."),
     "compile": ("compile", "Compile a spec to ONNX, PyTorch source or JSON."),
     "run": ("run", "Run a spec or an ONNX file in onnxruntime or torch."),
-    "list": ("list", "List or find the shipped specs, blocks, ops or backends."),
+    "list": ("list", "List or find the shipped specs, blocks, ops, passes or backends."),
     "explain": ("explain", "Explain an error code, a spec, or a step of it."),
     "schema": ("schema", "Print the JSON Schema of specs, for editors."),
     "new": ("new", "Write the beginning of a block library."),
