@@ -1,1 +1,1 @@
-"""YAML text enters, a `Document` leaves: a located tree is read once into a typed syntax tree, errors in it."""
+"""Syntax: in goes YAML text; out comes a `Document`, its typed syntax tree, in which an error has its node."""
