@@ -164,6 +164,15 @@ def test_the_iterations_of_a_loop_share_weights(loop: str, tmp_path: Path) -> No
     assert [shape for shape, _, _ in graph.tensors().values()] == [(3, 3, 1, 1), (3,)]
 
 
+def test_a_loop_with_variables_stands_in_two_that_count(tmp_path: Path) -> None:
+    """`i` is ambiguous there, which is an error where it is read."""
+    path = tmp_path / "net.yaml"
+    loops = "- do: [{do: [{'c{k} = conv': [3, 1], for: {k: 2}}], repeat: 2}]\n  repeat: 2\n"
+    path.write_text("netspec: 1\nname: net\ninput: [3, 4, 4]\nbody:\n" + loops, encoding="utf-8")
+    convs = [node.path for node in netspec.load(path).graph.nodes.values() if node.op == "conv"]
+    assert convs == [f"do.{i}.do.{j}.c{k}" for i in range(2) for j in range(2) for k in range(2)]
+
+
 def test_reserved_names_are_torchs() -> None:
     real = {n for module in (torch.nn.Module(), torch.nn.ModuleDict(), torch.nn.Sequential()) for n in dir(module)}
     assert {n for n in real if not n.startswith("__")} <= MODULE_ATTRIBUTES

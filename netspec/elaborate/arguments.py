@@ -106,59 +106,59 @@ _QUOTE = "quote an expression with commas or brackets inside { } or [ ]: '=max(a
 
 
 def argument(
-    env: Env, tree: ValueNode, type_: str, name: str, one_of: Sequence[Value] = (), low: float | None = None
+    env: Env, node: ValueNode, type_: str, name: str, one_of: Sequence[Value] = (), low: float | None = None
 ) -> Value:
     """The value of one argument, of the declared type; raises SemanticError or DependsOnError."""
-    if type_ == "block" and isinstance(tree, MapNode):
-        return _block_with_args(env, tree)
-    value = literal(env, tree)
-    value = typed(env, value, type_, name, tree)
+    if type_ == "block" and isinstance(node, MapNode):
+        return _block_with_args(env, node)
+    value = literal(env, node)
+    value = typed(env, value, type_, name, node)
     if one_of and value not in one_of:
         raise SemanticError(
             "NS307",
             f"'{name}' is one of {', '.join(map(str, one_of[:20]))}{', ...' * (len(one_of) > 20)}, "
             f"got {describe(value)}",
-            tree.span,
+            node.span,
             did_you_mean(str(value), map(str, one_of[:MAX_KNOWN])),
         )
     if low is not None and isinstance(value, (int, float)) and value < low:
-        raise SemanticError("NS307", f"'{name}' must be at least {low:g}, got {value}", tree.span)
+        raise SemanticError("NS307", f"'{name}' must be at least {low:g}, got {value}", node.span)
     return value
 
 
-def typed(env: Env, value: Value, type_: str, name: str, tree: ValueNode) -> Value:
+def typed(env: Env, value: Value, type_: str, name: str, node: ValueNode) -> Value:
     """The value, if it is of the type; a string becomes a block where one is expected; raises SemanticError."""
     if type_ == "block":
-        return resolve_block(env, value, tree)
+        return resolve_block(env, value, node)
     if fits(value, type_):
         return float(value) if type_ == "float" and isinstance(value, int) and abs(value) < 2**53 else value
     raise SemanticError(
         "NS302",
         f"'{name}' expects {EXPECTED[type_]}, got {describe(value)}",
-        tree.span,
-        suggestion(value, type_, tree, env.values),
+        node.span,
+        suggestion(value, type_, node, env.values),
     )
 
 
-def _block_with_args(env: Env, tree: MapNode) -> BlockValue:
+def _block_with_args(env: Env, node: MapNode) -> BlockValue:
     """`{leaky_relu: 0.1}`: a block with arguments, as a value."""
-    if len(tree.entries) != 1:
-        raise SemanticError("NS302", "a block with arguments is one entry, `{leaky_relu: 0.1}`", tree.span)
-    ((key, args),) = tree.entries
+    if len(node.entries) != 1:
+        raise SemanticError("NS302", "a block with arguments is one entry, `{leaky_relu: 0.1}`", node.span)
+    ((key, args),) = node.entries
     found = resolve_block(env, Word(key.text, env.frame.home), key)
     return BlockValue(found.name, found.target, args, env.kept())
 
 
-def resolve_block(env: Env, value: Value, tree: ValueNode | Name) -> BlockValue:
+def resolve_block(env: Env, value: Value, node: ValueNode | Name) -> BlockValue:
     """A string as the block or op that it names where it is written; raises SemanticError."""
     if isinstance(value, BlockValue):
         return value
     if not isinstance(value, str):
-        raise SemanticError("NS302", f"the name of a block or op is expected, got {describe(value)}", tree.span)
+        raise SemanticError("NS302", f"the name of a block or op is expected, got {describe(value)}", node.span)
     bound = env.values.get(value)
     if isinstance(bound, BlockValue):
         raise SemanticError(
-            "NS302", f"a block is expected, '{value}' is a string", tree.span, f"`={value}` is the parameter"
+            "NS302", f"a block is expected, '{value}' is a string", node.span, f"`={value}` is the parameter"
         )
     home = value.home if isinstance(value, Word) else env.frame.home
     target = home.callable(value)
@@ -168,5 +168,5 @@ def resolve_block(env: Env, value: Value, tree: ValueNode | Name) -> BlockValue:
         if home.open & {"use", "blocks"}:
             raise DependsOnError
         help_ = op_help(value, env.state.callables(home))
-        raise SemanticError("NS201", f"there is no block or op '{value}'", tree.span, help_)
+        raise SemanticError("NS201", f"there is no block or op '{value}'", node.span, help_)
     return BlockValue(str(value), target)

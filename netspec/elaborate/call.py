@@ -101,27 +101,27 @@ def _evaluate(op: Op, made: Call, arguments: Arguments) -> tuple[dict[str, Value
     """The attributes and the initialisers that a call gives; an argument at fault is reported."""
     values: dict[str, Value] = {}
     init: dict[str, Init] = {}
-    for name, tree in arguments.given.items():
+    for name, node in arguments.given.items():
         try:
             if name == "init":
-                init = _initialisers(made.env, op, tree)
+                init = _initialisers(made.env, op, node)
             else:
                 param = op.param(name)
-                values[name] = argument(made.env, tree, param.type, name, param.one_of)
+                values[name] = argument(made.env, node, param.type, name, param.one_of)
         except SemanticError as e:
-            made.ctx.state.report(made.ctx.frame, e, tree.span)
+            made.ctx.state.report(made.ctx.frame, e, node.span)
             arguments.ok = False
         except DependsOnError:
             arguments.ok = False
     return values, init
 
 
-def _initialisers(env: Env, op: Op, tree: ValueNode) -> dict[str, Init]:
+def _initialisers(env: Env, op: Op, node: ValueNode) -> dict[str, Init]:
     """`init: {weight: zeros, bias: -2}`; raises SemanticError."""
-    if not isinstance(tree, MapNode):
-        raise SemanticError("NS302", "`init` names tensors: `{weight: zeros, bias: -2}`", tree.span)
+    if not isinstance(node, MapNode):
+        raise SemanticError("NS302", "`init` names tensors: `{weight: zeros, bias: -2}`", node.span)
     found: dict[str, Init] = {}
-    for key, value in tree.entries:
+    for key, value in node.entries:
         if key.text not in op.weights:
             message = f"'{op.name}' has no tensor '{key.text}'"
             raise SemanticError("NS206", message, key.span, did_you_mean(key.text, op.weights))
@@ -129,14 +129,14 @@ def _initialisers(env: Env, op: Op, tree: ValueNode) -> dict[str, Init]:
     return found
 
 
-def _initialiser(env: Env, tree: ValueNode) -> Init:
+def _initialiser(env: Env, node: ValueNode) -> Init:
     """A number, a name, or `{normal: std}`; raises SemanticError."""
-    if isinstance(tree, MapNode):
-        value: object = {key.text: literal(env, size) for key, size in tree.entries}
+    if isinstance(node, MapNode):
+        value: object = {key.text: literal(env, size) for key, size in node.entries}
     else:
-        value = literal(env, tree)
+        value = literal(env, node)
     if isinstance(value, Word):
         value = str(value)
     if problem := check_init(value):
-        raise SemanticError("NS307", problem, tree.span)
+        raise SemanticError("NS307", problem, node.span)
     return cast("Init", value)  # as check_init has proved

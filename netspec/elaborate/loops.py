@@ -126,8 +126,6 @@ class Loop:
         ctx = self.ctx
         values = {**ctx.values, **iteration.variables}
         self.name = name_of(Env(ctx.state, ctx.frame, values, ctx.symbols, self.running), self.element)
-        if iteration.levels[-1].word == "for" and values.get("i") is AMBIGUOUS:
-            raise SemanticError("NS202", "'i' is the index of two loops here", self.element.span)
         where, loops = ctx.where.child(self.name), list(ctx.loops)
         numbers, paths = [], []
         for level in iteration.levels:

@@ -78,7 +78,7 @@ def _defaults(doc: Document, chain: Sequence[Variant]) -> list[ParamDecl]:
     """The params of a network with the defaults that a variant gives them."""
     settings: dict[str, ValueNode] = {}
     for v in chain:
-        settings |= {name: tree for name, (_, tree) in v.settings.items()}
+        settings |= {name: node for name, (_, node) in v.settings.items()}
     return [replace_default(p, settings.get(p.name)) for p in doc.params]
 
 

@@ -40,9 +40,9 @@ def parameters(params: Sequence[ParamDecl], arguments: Arguments, env: Env) -> d
                 values[p.name] = ERROR
                 missing.append(p.name)
         except SemanticError as e:
-            tree = given.get(p.name) or p.default
+            node = given.get(p.name) or p.default
             frame = arguments.env.frame if p.name in given else env.frame
-            state.report(frame, e, tree.span if tree else arguments.at)
+            state.report(frame, e, node.span if node else arguments.at)
             values[p.name] = ERROR
         except DependsOnError:
             values[p.name] = ERROR
@@ -53,16 +53,16 @@ def parameters(params: Sequence[ParamDecl], arguments: Arguments, env: Env) -> d
     return values
 
 
-def _given(p: ParamDecl, tree: ValueNode, arg_env: Env, env: Env) -> Value:
+def _given(p: ParamDecl, node: ValueNode, arg_env: Env, env: Env) -> Value:
     """An argument, of the declared type or of the default's."""
     one_of, low = _limits(p, env)
     if p.type:
-        return argument(arg_env, tree, p.type, p.name, one_of, low)
+        return argument(arg_env, node, p.type, p.name, one_of, low)
     try:
         kind = type_of(literal(env, p.default)) if p.default is not None else ""
     except (SemanticError, DependsOnError):
         kind = ""  # the default cannot be computed here, which is no fault of the argument
-    return argument(arg_env, tree, kind, p.name, one_of, low)
+    return argument(arg_env, node, kind, p.name, one_of, low)
 
 
 def _limits(p: ParamDecl, env: Env) -> tuple[list[Value], float | None]:
@@ -89,16 +89,16 @@ def lets(written: Sequence[LetDecl], env: Env) -> dict[str, Bound]:
     return values
 
 
-def replace_default(p: ParamDecl, tree: ValueNode | None) -> ParamDecl:
+def replace_default(p: ParamDecl, node: ValueNode | None) -> ParamDecl:
     """A parameter whose default a variant replaces; its type stays that of the declared default."""
-    if tree is None:
+    if node is None:
         return p
     kind = p.type
     if not kind and isinstance(p.default, Literal):
         kind = type_of(p.default.value)
     elif not kind and isinstance(p.default, ListNode):
         kind = "list"
-    return ParamDecl(p.name, p.at, kind, tree, p.one_of, p.min, p.doc, p.failed)
+    return ParamDecl(p.name, p.at, kind, node, p.one_of, p.min, p.doc, p.failed)
 
 
 def shown(values: Mapping[str, Bound]) -> dict[str, object]:
