@@ -152,9 +152,9 @@ def _settled(doc: Document, chain: Sequence[Variant], settings: Mapping[str, obj
     """The params with the defaults that the variant and the command line give them."""
     known = {p.name: p for p in doc.params}
     for variant in chain:
-        for name, (key, tree) in variant.settings.items():
+        for name, (key, node) in variant.settings.items():
             if name in known:
-                known[name] = replace_default(known[name], tree)
+                known[name] = replace_default(known[name], node)
             elif "params" not in doc.open:
                 message = f"'{doc.name}' has no param '{name}'"
                 names = [*known, *RESERVED_VARIANT_KEYS]
@@ -185,6 +185,7 @@ def _setting(p: ParamDecl, value: object, env: Env) -> ParamDecl:
 
 
 def as_yaml(value: object) -> str:
+    """A Python value as a setting is written."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (list, tuple)):

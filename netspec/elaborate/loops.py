@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias
 
@@ -92,13 +92,13 @@ class Loop:
     chained: bool = False
     """Whether an iteration takes what the one before gave."""
 
-    def __post_init__(self) -> None:
-        self.started = False
-        self.first_weights: dict[str, Path] = {}
-        """By loop, the prefix of the weights of its first iteration, where its iterations differ by their names."""
-        self.name = ""
-        self.symbol: Symbol | None = None
-        """What has the iterations as its children, by their numbers."""
+    started: bool = field(default=False, init=False)
+    first_weights: dict[str, Path] = field(default_factory=dict, init=False)
+    """By loop, the prefix of the weights of its first iteration, where its iterations differ by their names."""
+    name: str = field(default="", init=False)
+    """That of the iteration that runs."""
+    symbol: Symbol | None = field(default=None, init=False)
+    """What has the iterations as its children, by their numbers."""
 
     @property
     def names(self) -> frozenset[str]:
