@@ -47,7 +47,7 @@ def render(
             "",
             f"{inputs} -> {outputs}; {counts.params:,} parameters, {counts.macs:,} multiply-accumulates.",
             f"Written by netspec {version}; it needs PyTorch alone."
-            + " The weights are in a file beside this one:" * bool(weights),
+            + " The weights are in a file next to this one:" * bool(weights),
             *(["    model = load()"] if weights else []),
         ]
     )
@@ -87,7 +87,7 @@ STATES = {
 
 
 def _load(network: str, weights: WeightsFile) -> str:
-    """The function that makes the network with the weights beside the file."""
+    """The function that makes the network with the weights next to the file."""
     name, digest = string(weights.name), string(weights.sha256)
     return LOAD.format(name=name, digest=digest, network=network, state=STATES[Path(weights.name).suffix])
 

@@ -1,4 +1,4 @@
-"""Diagnostics: where a mistake is, what it is, and how to fix it."""
+"""Diagnostics: where an error is, what it is, and how to fix it."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One call on the way to a mistake: in `block`, called at `span` as `path`."""
+    """One call on the way to an error: in `block`, called at `span` as `path`."""
 
     block: str
     span: Span
@@ -146,7 +146,7 @@ class NetspecError(Exception):
 
 
 class SpecError(NetspecError):
-    """A spec has mistakes; `diagnostics` lists all of them, sorted by place."""
+    """A spec has errors; `diagnostics` lists all of them, sorted by place."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)

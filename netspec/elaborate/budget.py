@@ -8,7 +8,7 @@ from netspec.diagnostics.errors import Span
 from netspec.elaborate.symbols import CallFrame
 
 MAX_NODES = 100_000
-# Work that makes no node, in units of about a microsecond, and what each node allows beside it.
+# Work that makes no node, in units of about a microsecond, and what each node allows next to it.
 MAX_WORK = 500_000
 WORK_OF_NODE = 120
 WORK_OF_STEP, WORK_OF_ITERATION, WORK_OF_CALL, WORK_OF_PARAM, WORK_OF_ERROR, WORK_OF_NETWORK = 15, 30, 50, 5, 50, 400

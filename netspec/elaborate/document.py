@@ -124,7 +124,7 @@ def _lineage(state: Elaboration, doc: Document, variant: str | None) -> list[Var
 
 def _values(doc: Document, chain: Sequence[Variant], settings: Mapping[str, object], env: Env) -> dict[str, Bound]:
     """The params, as the variant and the settings have them, and what `let` makes of them."""
-    params = _settled(doc, chain, settings, env)
+    params = _resolved(doc, chain, settings, env)
     for p in params:
         if p.required and not p.failed:
             message = f"the parameter '{p.name}' of this document has no value"
@@ -148,7 +148,7 @@ def inputs_of(doc: Document, variant: str | None) -> dict[str, Shape]:
     return {name: state.graph.nodes[value.refs[0].node].shape for name, value in found.items() if value.ok}
 
 
-def _settled(doc: Document, chain: Sequence[Variant], settings: Mapping[str, object], env: Env) -> list[ParamDecl]:
+def _resolved(doc: Document, chain: Sequence[Variant], settings: Mapping[str, object], env: Env) -> list[ParamDecl]:
     """The params with the defaults that the variant and the command line give them."""
     known = {p.name: p for p in doc.params}
     for variant in chain:
@@ -173,15 +173,15 @@ def _setting(p: ParamDecl, value: object, env: Env) -> ParamDecl:
     given = read_setting(f"--set {p.name}", written)
     if given is None:
         raise UsageError(f"--set {p.name}: '{written}' is not a value", "numbers, strings, true, false, [lists]")
-    settled = replace_default(p, given)
+    resolved = replace_default(p, given)
     try:
-        kind = settled.type or (type_of(literal(env, p.default)) if p.default is not None else "")
+        kind = resolved.type or (type_of(literal(env, p.default)) if p.default is not None else "")
         argument(env, given, kind, p.name)
     except SemanticError as e:
         raise UsageError(f"--set {p.name}: {e.message}", e.help) from None
     except DependsOnError:
         pass
-    return settled
+    return resolved
 
 
 def as_yaml(value: object) -> str:

@@ -45,7 +45,7 @@ class Forecast:
         return int(target is None and action.op in OPS)
 
     def block(self, decl: BlockDecl) -> int:
-        """At least how many nodes a call of a block makes; of one that calls itself, what it makes beside that."""
+        """At least how many nodes a call of a block makes; of one that calls itself, what it makes next to that."""
         if self.depth == MAX_CALLS:
             return 0
         if decl not in self.blocks:

@@ -24,7 +24,7 @@ class Offer(NamedTuple):
     span: Span
     frame: CallFrame
     path: str
-    """Of the block that gives it; empty where that is no block."""
+    """Of the block that gives it; empty where that is not a block."""
 
 
 @dataclass(eq=False)

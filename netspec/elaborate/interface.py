@@ -65,7 +65,7 @@ def input_value(name: str, declared: InputDecl, env: Env, size: Sequence[int] | 
         shape: Value = None
         if size is None or whole:
             shape = literal(env, node)
-        if size is not None:  # of an input that is no batch of images, the symbol stays
+        if size is not None:  # of an input that is not a batch of images, the symbol stays
             head = shape[:1] if isinstance(shape, list) and isinstance(shape[0] if shape else None, str) else []
             shape = [*head, *size]
         symbol = str(shape.pop(0)) if whole and isinstance(shape, list) and shape and isinstance(shape[0], str) else "N"

@@ -84,7 +84,7 @@ def _where(node: Node, frame: CallFrame) -> str:
 
 
 def _names(nodes: Sequence[Node], frame: CallFrame) -> str:
-    """The steps, in the order of the text."""
+    """The steps, in source order."""
     named = [_where(node, frame) for node in nodes[:6]]
     return " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
 
@@ -240,7 +240,7 @@ def _projection(other: Side, frame: CallFrame) -> str:
 
 
 def _both(sides: Sequence[Side], frame: CallFrame) -> str:
-    """Channels and size at once: a shortcut beside a strided branch."""
+    """Channels and size at once: a shortcut next to a strided branch."""
     pair = _shortcut(sides)
     if pair is None:
         return ""

@@ -97,16 +97,16 @@ class SymbolTable:
 
     def miss(self, name: str, help: str | Hint = "") -> SemanticError:
         """The error of an unknown name, which is reported once in a block: after that it is an error value."""
-        scope, beside = self, None
+        scope, sibling = self, None
         while scope.parent is not None:
-            beside = beside or (scope.branch and scope.branch.beside(name))
+            sibling = sibling or (scope.branch and scope.branch.beside(name))
             scope = scope.parent
-        beside = beside or (scope.branch and scope.branch.beside(name))
+        sibling = sibling or (scope.branch and scope.branch.beside(name))
         scope.missed.add(name)
-        if beside is not None:
-            label = beside.counted or (beside.template.written("_") if beside.template is not None else "")
+        if sibling is not None:
+            label = sibling.counted or (sibling.template.written("_") if sibling.template is not None else "")
             where = f"it is the branch '{label}'" if name == label else f"it stands in the branch '{label}'"
-            message = f"there is no step '{name}' here: {where} beside this one"
+            message = f"there is no step '{name}' here: {where} next to this one"
             return SemanticError("NS203", message, None, _BRANCHES)
         return SemanticError("NS203", f"there is no step '{name}' before this one", None, help)
 

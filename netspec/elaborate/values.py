@@ -30,7 +30,7 @@ class Word(str):
 
 @dataclass(frozen=True, eq=False)
 class BlockValue(Opaque):
-    """A block or op as a value, with the arguments that were written beside it."""
+    """A block or op as a value, with the arguments that were written next to it."""
 
     name: str
     target: BlockDecl | Document | None

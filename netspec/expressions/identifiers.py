@@ -102,7 +102,7 @@ def why_not_around(text: str, kind: Kind) -> str:
 
 
 def _language(text: str) -> str:
-    return "it is a word of the language" if text in LANGUAGE or text in ("true", "false") else ""
+    return "it is a keyword of the language" if text in LANGUAGE or text in ("true", "false") else ""
 
 
 def _private(text: str) -> str:

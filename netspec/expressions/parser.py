@@ -245,7 +245,7 @@ class Parser:
         what = "the expression ends too early" if token.kind == "end" else f"'{token.text}' does not fit here"
         help_ = "there is no null" if token.text in ("None", "null") else ""
         if token.text in ("=", "==") and token.start == self.start:
-            help_ = "YAML took the quote: turn the comparison round, or start with `=`"
+            help_ = "YAML took the quote: swap the sides, or start with `=`"
         self.fail(what, token, help_)
 
     def inside(self) -> Node:

@@ -256,11 +256,11 @@ class Graph:
         joins = {s.path.rpartition(".")[0] for s in self.scopes.values() if s.kind == "branch"}
         for path in held - self.scopes.keys() - {""}:
             if path not in nodes and path in joins:
-                continue  # a join of one branch is no node
+                continue  # a join of one branch is not a node
             if path not in nodes:
-                raise GraphError(f"nodes lie below {path}, which is no scope")
+                raise GraphError(f"nodes lie below {path}, which is not a scope")
             if (op := lookup(nodes[path].op)) is None or op.arity is not None:  # a join has its branches below it
-                raise GraphError(f"the node {path} has others below it and is no join")
+                raise GraphError(f"the node {path} has others below it and is not a join")
         for scope in self.scopes.values():
             if scope.path not in held:
                 raise GraphError(f"the scope {scope.path} holds no node")

@@ -1,4 +1,4 @@
-"""Which steps of a graph a pattern means, and which one a path that is no step."""
+"""Which steps of a graph a pattern means, and which one a path that is not a step."""
 
 from __future__ import annotations
 

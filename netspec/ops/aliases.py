@@ -59,10 +59,10 @@ _INSTEAD = {
     "`do`, a group of steps": "sequential modulelist group seq",
     "`do`, a group of steps, or a block of your own under `blocks`": "block",
     "`concat` or `add` with a branch for each": "parallel branches",
-    "`tee` runs beside the main path; `concat` and `add` join branches": "branch",
+    "`tee` runs next to the main path; `concat` and `add` join branches": "branch",
     "`add: {residual: [...], shortcut: []}`": "residual skip shortcut skipconnection",
     "`from: ...` takes the value of an earlier step": "route",
-    "`repeat: 3` stands beside the op of a step": "repeat",
+    "`repeat: 3` is next to the op of a step": "repeat",
     "the document's `input`, whose value enters the first step": "input inputlayer data",
     "the last value is the output; `outputs: [...]` names others": "output",
 }

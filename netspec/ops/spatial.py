@@ -141,5 +141,5 @@ def pad(x: Tensor, /, pad: Pad, pad_mode: Literal["zeros", "reflect", "replicate
     top, bottom, left, right = pads = four(pad, (h, w), (1, 1), (1, 1), (1, 1))
     check_padded(h, w, pads)
     if pad_mode == "reflect" and (max(top, bottom) >= h or max(left, right) >= w):
-        raise OpError(f"'pad' {list(pads)} mirrors more than a map of {h}x{w} has beside its edge", arg="pad")
+        raise OpError(f"'pad' {list(pads)} mirrors more than a map of {h}x{w} has next to its edge", arg="pad")
     return OpResult(((x.shape[0], c, h + top + bottom, w + left + right),), attrs={"pad": pads})

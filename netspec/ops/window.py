@@ -10,7 +10,7 @@ Pads = tuple[int, int, int, int]
 
 
 def four(pad: object, size: Pair, kernel: Pair, stride: Pair, dilation: Pair) -> Pads:
-    """A written pad as four sides: an int, [h, w], [top, bottom, left, right], or a word; raises OpError.
+    """A written pad as four sides: an int, [h, w], [top, bottom, left, right], or a string; raises OpError.
 
     `half` is d(k-1)//2 on both sides (odd kernels); `same_upper` is TensorFlow's, the odd cell at the end.
     """

@@ -1,4 +1,4 @@
-"""What a pass is: a function of a module, with what is known of it beside it."""
+"""What a pass is: a function of a module, with what is known of it next to it."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def _call_help(name: str, op: str, inner: str, known: Sequence[str]) -> str:
 
 
 def second_op_help(first: Scalar, second: Scalar) -> str | Hint:
-    """The help for a second key beside the op of a step that is no keyword."""
+    """The help for a second key next to the op of a step that is not a keyword."""
     first_op, keyword = split_name(first.text).op, KEYWORDS_OF_OTHERS.get(normal(second.text))
     op = lookup(first_op)
     if normal(first_op) in ("type", "op", "layer", "classname", "module", "kind"):

@@ -54,7 +54,7 @@ class InputDecl:
     shape: ValueNode
     sample: str = ""
     has_symbol: bool = False
-    """Whether the shape may begin with a symbol, as it does beside `sample`."""
+    """Whether the shape may begin with a symbol, as it does next to `sample`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -267,7 +267,7 @@ class Document:
         return next((v.title for v in self._chain(variant) if v.title), self.title)
 
     def _chain(self, variant: str | None, aliases: bool = False) -> Iterator[Variant]:
-        """A variant and what it is `of`, or an alias of; a cycle, which is reported elsewhere, is gone round once."""
+        """A variant and what it is `of`, or an alias of; a cycle, which is reported elsewhere, is followed once."""
         seen: set[str | None] = set()
         while variant in self.variants and variant not in seen and len(seen) < MAX_LINEAGE:
             seen.add(variant)

@@ -100,8 +100,8 @@ def _find(spec: str) -> Found:
         known += names
     if spec and Path(spec).is_dir():
         raise _no_file(Path(spec), spec)
-    beside = next((p.name for p in Path().glob("*.yaml") if suggest.key(p.name) == suggest.key(spec)), None)
-    near = beside or meant(spec, [*known, *(p.stem for p in shipped())])
+    siblings = next((p.name for p in Path().glob("*.yaml") if suggest.key(p.name) == suggest.key(spec)), None)
+    near = siblings or meant(spec, [*known, *(p.stem for p in shipped())])
     help = f"did you mean '{near}'?" if near else "`netspec list specs` shows them all"
     raise UsageError(f"there is no spec '{spec[:80]}'", help)
 
@@ -165,8 +165,8 @@ def _no_file(path: Path, spec: str) -> UsageError:
         return UsageError(f"{spec} is a link to a file that is not there", f"it leads to {os.readlink(path)}")
     suffixes = SPEC_SUFFIXES if path.suffix in SPEC_SUFFIXES else (path.suffix,)
     files = path.parent.iterdir() if path.parent.is_dir() else iter(())
-    beside = [p.name for p in islice((p for p in files if p.suffix in suffixes), 200) if p.is_file()]
-    near = did_you_mean(path.name, beside)
+    siblings = [p.name for p in islice((p for p in files if p.suffix in suffixes), 200) if p.is_file()]
+    near = did_you_mean(path.name, siblings)
     return UsageError(f"there is no file {spec}", near)
 
 

@@ -136,7 +136,7 @@ def _counts(at: Place) -> Schema:
     return found
 
 
-# A step: one op beside its keywords.
+# A step: one op next to its keywords.
 
 _RESERVED = "|".join(sorted({*LANGUAGE, *keyword.kwlist, "true", "false"}))
 _COUNTED = "|".join(sorted({*LANGUAGE, *keyword.kwlist, "true", "false"} - {"i"}))
@@ -154,7 +154,7 @@ def _head_of(ops: Iterable[str]) -> str:
 
 
 def _step() -> Schema:
-    """A word, or one op beside keywords."""
+    """A string, or one op next to keywords."""
     plain = [op.name for op in _ops() if not op.params and not op.weights and op.name not in JOINS]
     others = [op.name for op in _ops() if op.name not in (*plain, *JOINS)]
     arguments = {_head_of([name]): _ref(f"op_{name}") for name in others}

@@ -31,7 +31,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tee:
-    """`tee: [...]`: what enters goes on beside it."""
+    """`tee: [...]`: what enters goes on next to it."""
 
     steps: tuple[Step, ...]
     op: str = "tee"

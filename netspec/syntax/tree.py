@@ -25,7 +25,7 @@ class Scalar:
 
     @property
     def value(self) -> ScalarValue:
-        """The value by the YAML 1.2 core schema with decimal numbers; a quoted scalar is a word."""
+        """The value by the YAML 1.2 core schema with decimal numbers; a quoted scalar is a string."""
         if not self.plain:
             return self.text
         if self.text in _WORDS:
@@ -90,7 +90,7 @@ class Map:
         return self._index.get(key)
 
     def keys(self) -> list[str]:
-        """The keys in the order of the text."""
+        """The keys in source order."""
         return [k.text for k, _ in self.entries]
 
 

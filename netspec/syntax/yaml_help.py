@@ -8,7 +8,7 @@ import yaml
 
 from netspec.diagnostics.errors import Reporter, Source, Span
 
-MAX_TRAP = 500
+MAX_LINE = 500
 """Characters of a line in which common mistakes are looked for."""
 
 
@@ -31,15 +31,15 @@ def report_syntax(source: Source, reporter: Reporter, error: yaml.YAMLError) -> 
     opened = _unclosed(source.text, line)
     if opened is not None:
         bracket, at_line, at_col = opened
-        trap = _flow_trap(source.line(at_line)[:MAX_TRAP])
+        mistake = _flow_mistake(source.line(at_line)[:MAX_LINE])
         reporter.error(
             "NS102",
             f"this '{bracket}' is never closed",
             Span(source, at_line, at_col, at_line, at_col + 1),
-            trap or f"close it with '{ {'[': ']', '{': '}'}[bracket] }'",
+            mistake or f"close it with '{ {'[': ']', '{': '}'}[bracket] }'",
         )
         return
-    help_ = _trap(source, line)
+    help_ = _common_mistake(source, line)
     reporter.error("NS102", f"this is not valid YAML: {problem}", Span(source, line, col, line, col + 1), help_)
 
 
@@ -78,13 +78,13 @@ def _quotes(source: Source, last_line: int) -> Span | None:
     return None
 
 
-def _trap(source: Source, line: int) -> str:
-    """The help for a mistake of the traps' list, seen at a line that the YAML reader refused."""
-    here, above = source.line(line)[:MAX_TRAP], source.line(line - 1)[:MAX_TRAP]
+def _common_mistake(source: Source, line: int) -> str:
+    """The help for one of the common mistakes, seen at a line that the YAML reader refused."""
+    here, above = source.line(line)[:MAX_LINE], source.line(line - 1)[:MAX_LINE]
     if re.match(r"\s*-\s*\{[^}]*\}\s*=", here):
         return 'quote a name that starts with a placeholder: `- "{k} = conv": 64`'
     if re.search(r":\s*(['\"])[^'\"]*\1\s*\S", here):
-        return "YAML took the quote: turn the comparison round, or start with `=`"
+        return "YAML took the quote: swap the sides, or start with `=`"
     if re.match(r"\s*-\s+[\w =]+\Z", above) and re.match(r"\s+\w+:", here):
         return f"write `{above.strip()}:` before keywords"
     if re.match(r"\s+(?:from|when|only_if|else|repeat|for|each|share|doc):", here) and re.match(r"\s*- ", above):
@@ -95,14 +95,14 @@ def _trap(source: Source, line: int) -> str:
         return "a parameter is read by `=`, as in `=width`"
     if re.search(r"[{,]\s*\w+:\s*[^\s,{}\[\]]+\s+\w+:\s", here):
         return "a comma between the entries of { }"
-    if _flow_trap(here):
-        return _flow_trap(here)
+    if _flow_mistake(here):
+        return _flow_mistake(here)
     if "\t" in here[: len(here) - len(here.lstrip())]:
         return "indent with spaces, not tabs"
     return ""
 
 
-def _flow_trap(line: str) -> str:
+def _flow_mistake(line: str) -> str:
     return (
         "quote an expression with commas or brackets inside { } or [ ]"
         if re.search(r"[\[{].*=[^,\]}\"']*[(\[]", line)

@@ -50,7 +50,7 @@ def picture_to_html(drawn: Picture) -> str:
     ]
     if len(boxes) > MOST_BOXES:
         raise UsageError(
-            f"a page lays out {MOST_BOXES:,} boxes at most; here are {len(boxes):,}", "draw it as svg, or less deep"
+            f"a page lays out {MOST_BOXES:,} boxes at most; got {len(boxes):,}", "draw it as svg, or less deep"
         )
     content: dict[str, object] = {
         "title": drawn.title,

@@ -59,7 +59,7 @@ def too_large(text: str) -> str:
     """Why a flowchart is not drawn where Mermaid has its default limits; empty if it is."""
     arrows = len(re.findall(r"^  n\d+ (?:-->|-\.->)", text, re.MULTILINE))
     if arrows > MOST_ARROWS:
-        return f"GitHub draws {MOST_ARROWS} arrows of a Mermaid chart at most; here are {arrows:,}"
+        return f"GitHub draws {MOST_ARROWS} arrows of a Mermaid chart at most; got {arrows:,}"
     if len(text) > MOST_LETTERS:
-        return f"GitHub draws Mermaid charts of {MOST_LETTERS:,} letters at most; here are {len(text):,}"
+        return f"GitHub draws Mermaid charts of {MOST_LETTERS:,} letters at most; got {len(text):,}"
     return ""

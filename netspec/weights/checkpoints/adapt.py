@@ -1,4 +1,4 @@
-"""Rules of a set with other words in them: for a file whose names have a word changed, added or left out."""
+"""Rules of a set, changed: for a file whose names have a component changed, added or left out."""
 
 from __future__ import annotations
 
