@@ -176,5 +176,5 @@ def test_a_join_of_one_branch_holds_it_without_being_a_node(tmp_path: Path) -> N
     )
     graph = netspec.load(path).graph.check()
     assert list(graph.nodes) == ["input", "concat.0.conv"] and list(graph.scopes) == ["concat.0"]
-    with pytest.raises(GraphError, match="nodes lie below concat(.0)?, which is no scope"):
+    with pytest.raises(GraphError, match="nodes lie below concat(.0)?, which is not a scope"):
         Graph(graph.name, graph.nodes, graph.outputs).check()
