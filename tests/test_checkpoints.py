@@ -80,11 +80,20 @@ def save(state: State, path: Path) -> Path:
     return path
 
 
+DEEPER = {
+    *("resnet34", "resnet101", "resnet152", "resnetv2_34", "resnetv2_101", "resnetv2_152", "resnext101_64x4d"),
+    *("resnext101_32x8d", "resnext101_32x4d", "se_resnet34", "se_resnet101", "se_resnet152", "se_resnext101_32x4d"),
+    *("densenet161", "densenet169", "densenet201", "efficientnet_b2", "efficientnet_b3", "efficientnet_b4"),
+    *("efficientnet_b5", "efficientnet_b6", "efficientnet_v2_m"),
+}
+"""Networks that differ from others of their family in how often a block stands in a row, or in its width."""
+
+
 def marks(variant: str) -> list[pytest.MarkDecorator]:
-    """Most are slow; of networks with more than 100M parameters only the first of a family is not left to parity."""
+    """Most are slow; what differs from a smaller network by numbers alone is left to parity, which compares all."""
     family = [v for v in CHECKPOINTS if TARGETS[v]["family"] == TARGETS[variant]["family"]]
     large = TARGETS[variant]["params"] > 100_000_000 and variant != family[0]
-    return [pytest.mark.slow] * (variant != QUICK) + [pytest.mark.full] * large
+    return [pytest.mark.slow] * (variant != QUICK) + [pytest.mark.full] * (large or variant in DEEPER)
 
 
 @pytest.mark.parametrize("variant", [pytest.param(v, marks=marks(v)) for v in CHECKPOINTS])
