@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netspec.diagnostics.errors import Reporter, Source, UsageError
-from netspec.syntax.tree import Map, Scalar, Seq, plain
+from netspec.syntax.tree import Map, Scalar, Seq
+from netspec.syntax.values import plain
 from netspec.syntax.yaml_reader import parse, read
 
 

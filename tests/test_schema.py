@@ -16,7 +16,7 @@ from netspec.syntax.keywords import LANGUAGE_VERSION
 from netspec.syntax.library import Found, specs_root
 from netspec.syntax.reader import read_document
 from netspec.syntax.schema import document_schema, published
-from netspec.syntax.tree import plain
+from netspec.syntax.values import plain
 from netspec.syntax.yaml_reader import parse
 
 HERE = Path(__file__).parent

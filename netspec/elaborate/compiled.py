@@ -18,7 +18,7 @@ from netspec.ir.module import Module
 from netspec.passes import apply, inference, named, of_stage
 from netspec.passes.base import Pass, Stage
 from netspec.passes.rewriter import ShapeMismatch
-from netspec.syntax.document import Document, lineage
+from netspec.syntax.document import Document
 from netspec.syntax.rules import check_rules
 
 
@@ -177,4 +177,4 @@ def compile_block(
 
 def _passes(document: Document, variant: str | None, reporter: Reporter) -> list[Pass]:
     """What the variant, or what it is `of`, asks for under `passes`."""
-    return variant_passes(lineage(document, variant, reporter) if variant is not None else [], reporter)
+    return variant_passes(document.lineage(variant, reporter), reporter)

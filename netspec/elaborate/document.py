@@ -27,7 +27,7 @@ from netspec.elaborate.values import Bound, Env
 from netspec.ir.graph import Graph, Output
 from netspec.ops import Shape
 from netspec.passes.rewriter import live_scopes
-from netspec.syntax.document import Document, ParamDecl, Variant, lineage
+from netspec.syntax.document import Document, ParamDecl, Variant
 from netspec.syntax.keywords import RESERVED_VARIANT_KEYS
 from netspec.syntax.values import read_setting
 
@@ -81,7 +81,7 @@ def _deep_recursion() -> Iterator[None]:
 
 
 def _network(state: Elaboration, doc: Document, configuration: Configuration) -> Graph | None:
-    env, chain = _outermost(state, doc), _lineage(state, doc, configuration.variant)
+    env, chain = _outermost(state, doc), doc.lineage(configuration.variant, state.reporter)
     env = env.seeing(_values(doc, chain, configuration.settings, env))
     written = doc.input if configuration.declared_input else written_input(doc, chain)
     ctx = Context(StepElaborator(state), env.frame, env.values, env.symbols, Where())
@@ -118,10 +118,6 @@ def _outermost(state: Elaboration, doc: Document) -> Env:
     return Env(state, CallFrame.outermost(doc, doc.name), {}, SymbolTable())
 
 
-def _lineage(state: Elaboration, doc: Document, variant: str | None) -> list[Variant]:
-    return lineage(doc, variant, state.reporter) if variant is not None else []
-
-
 def _values(doc: Document, chain: Sequence[Variant], settings: Mapping[str, object], env: Env) -> dict[str, Bound]:
     """The params, as the variant and the settings have them, and what `let` makes of them."""
     params = _resolved(doc, chain, settings, env)
@@ -137,13 +133,13 @@ def _values(doc: Document, chain: Sequence[Variant], settings: Mapping[str, obje
 def values_of(doc: Document, variant: str | None, settings: Mapping[str, object] | None = None) -> dict[str, object]:
     """What the params and `let` of a document are in one of its variants, for a document that compiles."""
     state = Elaboration(Reporter())
-    return {**_values(doc, _lineage(state, doc, variant), settings or {}, _outermost(state, doc))}
+    return {**_values(doc, doc.lineage(variant, state.reporter), settings or {}, _outermost(state, doc))}
 
 
 def inputs_of(doc: Document, variant: str | None) -> dict[str, Shape]:
     """The shapes that enter a document that compiles, without compiling it."""
     state = Elaboration(Reporter())
-    env, chain = _outermost(state, doc), _lineage(state, doc, variant)
+    env, chain = _outermost(state, doc), doc.lineage(variant, state.reporter)
     found = input_values(written_input(doc, chain), env.seeing(_values(doc, chain, {}, env)), None)
     return {name: state.graph.nodes[value.refs[0].node].shape for name, value in found.items() if value.ok}
 

@@ -17,7 +17,7 @@ from netspec.passes import NAMED, inference, of_stage
 from netspec.passes.base import Stage
 from netspec.passes.resize import resize
 from netspec.passes.rewriter import ShapeMismatch
-from netspec.syntax.document import Document, lineage, passes_of
+from netspec.syntax.document import Document, passes_of
 
 
 def note_inputs(
@@ -90,9 +90,9 @@ def _keeps(document: Document, variant: str | None, before: Graph, shapes: Mappi
 
 
 def _chain(document: Document, variant: str) -> list[str]:
-    return [v.name for v in lineage(document, variant, Reporter())]
+    return [v.name for v in document.lineage(variant, Reporter())]
 
 
 def _has(document: Document, variant: str, name: str) -> bool:
-    chain = lineage(document, variant, Reporter())
+    chain = document.lineage(variant, Reporter())
     return any(p.text == name for p in passes_of(chain))

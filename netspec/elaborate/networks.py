@@ -18,7 +18,7 @@ from netspec.expressions.identifiers import clipped
 from netspec.passes import of_stage
 from netspec.passes.base import Pass, Stage
 from netspec.syntax.ast import Expression, Literal, Unevaluable, ValueNode
-from netspec.syntax.document import Document, ParamDecl, Variant, lineage
+from netspec.syntax.document import Document, ParamDecl, Variant
 
 
 def network(doc: Document, call: Call) -> Result:
@@ -36,7 +36,7 @@ def network(doc: Document, call: Call) -> Result:
     symbols = SymbolTable(entries=input_symbols(frame, where, input_places(doc)))
     variant, until = arguments.given.pop("variant", None), arguments.given.pop("until", None)
     chosen = doc.default_variant if variant is None else _variant(doc, variant)
-    chain = lineage(doc, chosen, state.reporter) if chosen is not None else []
+    chain = doc.lineage(chosen, state.reporter)
     values = parameters(_defaults(doc, chain), arguments, Env(state, frame, {}, symbols))
     fragment = Fragment(call, _passes(call, doc, chain))
     if fragment.passes and entering.ok and arguments.ok:

@@ -9,7 +9,7 @@ from netspec.diagnostics.errors import Hint, did_you_mean, nearest
 from netspec.expressions.identifiers import Kind, why_not
 from netspec.expressions.other_names import normal
 from netspec.ops import OPS, lookup
-from netspec.syntax.keywords import BRANCH_KEYS, JOINS, KEYWORDS, split_name
+from netspec.syntax.keywords import JOINS, KEYWORDS, split_name
 from netspec.syntax.meant import argument_help, meant_argument, meant_op, op_help
 from netspec.syntax.other_names import KEYS, TYPES
 from netspec.syntax.other_names import KEYWORDS as KEYWORDS_OF_OTHERS
@@ -134,10 +134,3 @@ def name_help(text: str, kind: Kind) -> str:
         if cleaned and other != text and not why_not(other, kind):
             return f"choose another name, such as '{other}'"
     return "choose another name"
-
-
-def branch_help(node: Map) -> str:
-    """The help for a step in place of a branch."""
-    if node.entries and all(k.text not in BRANCH_KEYS for k, _ in node.entries):
-        return "a branch is a list of steps: [[conv: [16, 1]], []]"
-    return ""

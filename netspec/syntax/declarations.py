@@ -26,7 +26,7 @@ from netspec.syntax.document import (
 )
 from netspec.syntax.keywords import PARAM_TYPES, RESERVED_VARIANT_KEYS
 from netspec.syntax.step_reader import StepReader
-from netspec.syntax.tree import Map, Scalar, Seq, Tree, plain
+from netspec.syntax.tree import Map, Scalar, Seq, Tree
 from netspec.syntax.values import text
 
 _COUNTS = ("params", "train_params", "macs", "neurons")
@@ -201,7 +201,7 @@ class DeclarationReader:
         return Facts(tuple(_fact(item) for item in (tree.items if isinstance(tree, Seq) else (tree,))), tree.span)
 
     def _shape(self, path: Scalar, sizes: Tree) -> ShapeFact:
-        return ShapeFact(values.name(path), plain(sizes), sizes.span)
+        return ShapeFact(values.name(path), values.plain(sizes), sizes.span)
 
     def _row(self, path: Scalar, tree: Tree) -> Row:
         part = self.parts(tree)

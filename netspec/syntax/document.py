@@ -266,6 +266,30 @@ class Document:
         """The title of a variant: its own, that of what it is `of`, or the document's."""
         return next((v.title for v in self._chain(variant) if v.title), self.title)
 
+    def lineage(self, variant: str | None, reporter: Reporter) -> list[Variant]:
+        """A variant and what it is `of`, the most basic first; errors in that go to the reporter."""
+        chain: list[Variant] = []
+        at: Span | None = None
+        while variant is not None:
+            if variant not in self.variants:
+                # where its name or that of the whole section is refused, it is perhaps misspelt there
+                if not self.refused and "variants" not in self.open:
+                    help_ = did_you_mean(variant, self.variants)
+                    reporter.error("NS202", f"there is no variant '{clipped(variant)}'", at, help_)
+                break
+            found = self.variants[variant]
+            if len(chain) == MAX_LINEAGE:
+                message = f"limit exceeded: variants are `of` each other more than {MAX_LINEAGE} deep"
+                reporter.error("NS404", message, at)
+                break
+            if found in chain:
+                first = min(chain[chain.index(found) :], key=list(self.variants.values()).index)
+                reporter.error("NS208", f"the variant '{first.name}' is of itself", first.at.span)
+                break
+            chain.append(found)
+            variant, at = (found.of.text, found.of.span) if found.of is not None else (None, None)
+        return chain[::-1]
+
     def _chain(self, variant: str | None, aliases: bool = False) -> Iterator[Variant]:
         """A variant and what it is `of`, or an alias of; a cycle, which is reported elsewhere, is followed once."""
         seen: set[str | None] = set()
@@ -278,27 +302,3 @@ class Document:
 def passes_of(chain: Sequence[Variant]) -> tuple[Name, ...]:
     """What the last variant of a lineage, or what it is `of`, asks for under `passes`."""
     return next((variant.passes for variant in reversed(chain) if variant.passes), ())
-
-
-def lineage(doc: Document, variant: str, reporter: Reporter) -> list[Variant]:
-    """A variant and what it is `of`, the most basic first."""
-    chain: list[Variant] = []
-    name: str | None = variant
-    at: Span | None = None
-    while name is not None:
-        if name not in doc.variants and (doc.refused or "variants" in doc.open):
-            break  # its name or that of the whole section is refused, perhaps because it is misspelt there
-        if name not in doc.variants:
-            reporter.error("NS202", f"there is no variant '{clipped(name)}'", at, help=did_you_mean(name, doc.variants))
-            break
-        found = doc.variants[name]
-        if len(chain) == MAX_LINEAGE:
-            reporter.error("NS404", f"limit exceeded: variants are `of` each other more than {MAX_LINEAGE} deep", at)
-            break
-        if found in chain:
-            first = min(chain[chain.index(found) :], key=list(doc.variants.values()).index)
-            reporter.error("NS208", f"the variant '{first.name}' is of itself", first.at.span)
-            break
-        chain.append(found)
-        name, at = (found.of.text, found.of.span) if found.of is not None else (None, None)
-    return chain[::-1]

@@ -95,12 +95,3 @@ class Map:
 
 
 Tree: TypeAlias = Scalar | Seq | Map
-
-
-def plain(tree: Tree) -> Plain:
-    """The tree as dicts, lists and scalars."""
-    if isinstance(tree, Scalar):
-        return tree.value
-    if isinstance(tree, Seq):
-        return [plain(t) for t in tree.items]
-    return {k.text: plain(v) for k, v in tree.entries}

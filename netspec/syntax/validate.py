@@ -7,8 +7,8 @@ from typing import TypeGuard
 
 from netspec.diagnostics.errors import Reporter, Span
 from netspec.expressions.identifiers import Kind, clipped, why_not
-from netspec.syntax.common_mistakes import branch_help, key_help, meant_key, missing_help, name_help, value_help
-from netspec.syntax.keywords import DOCUMENT, INPUT, arguments_of, place, split_name
+from netspec.syntax.common_mistakes import key_help, meant_key, missing_help, name_help, value_help
+from netspec.syntax.keywords import BRANCH, DOCUMENT, INPUT, arguments_of, place, split_name
 from netspec.syntax.place import Place, Type
 from netspec.syntax.tree import Map, Scalar, Seq, Tree
 
@@ -78,7 +78,8 @@ class Validator:
 
     def mapping(self, tree: Map, at: Place, key: Scalar | None) -> None:
         """The entries of a mapping."""
-        if "do" in at.keys and (help_ := branch_help(tree)):
+        if at is BRANCH and tree.entries and all(name.text not in at.keys for name, _ in tree.entries):
+            help_ = "a branch is a list of steps: [[conv: [16, 1]], []]"
             self.reporter.error("NS110", "a branch is expected here, this is a step", tree.span, help_)
             self.refused.add(tree)
             return

@@ -6,7 +6,7 @@ from netspec.diagnostics.errors import Hint, Reporter, SemanticError, Source, Sp
 from netspec.expressions.expression import parse_expr, parse_template
 from netspec.syntax import ast
 from netspec.syntax.ast import Computed, Expression, ListNode, Literal, MapNode, Name, PathNode, Paths, Unevaluable
-from netspec.syntax.tree import Map, Scalar, Seq, Tree
+from netspec.syntax.tree import Map, Plain, Scalar, Seq, Tree
 from netspec.syntax.yaml_reader import parse
 
 
@@ -104,3 +104,12 @@ def entries(tree: Tree | None) -> tuple[tuple[Scalar, Tree], ...]:
 def items(tree: Tree | None) -> tuple[Tree, ...]:
     """The items of a list; none of anything else."""
     return tree.items if isinstance(tree, Seq) else ()
+
+
+def plain(tree: Tree) -> Plain:
+    """The tree as dicts, lists and scalars."""
+    if isinstance(tree, Scalar):
+        return tree.value
+    if isinstance(tree, Seq):
+        return [plain(t) for t in tree.items]
+    return {k.text: plain(v) for k, v in tree.entries}
