@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
-from conftest import agreement
+from conformance import arrays_of
+from conftest import agreement, sampled
+from pass_networks import small_networks
 
 import netspec
 from netspec.analysis.cost import totals
 from netspec.backend import get
-from netspec.ir.graph import Graph
+from netspec.ir.graph import Graph, Output
 from netspec.ir.module import Module
 from netspec.network import Network
+from netspec.ops import OPS
+from netspec.passes.base import Pass, Stage
+from netspec.passes.rewriter import ShapeMismatch
 from netspec.weights.initialise import draw
 from netspec.weights.lazy import Arrays, Lazy, computed
 
@@ -31,22 +38,103 @@ def lazy(arrays: Mapping[str, np.ndarray]) -> Arrays:
     return Arrays({key: Lazy(a.shape, a.dtype, lambda a=a: a) for key, a in arrays.items()})  # type: ignore[misc]
 
 
-def run(backend: str, graph: Graph, arrays: Mapping[str, np.ndarray], count: int = 2) -> dict[str, np.ndarray]:
-    """What a graph gives for images that are the same for every graph with these inputs."""
-    rng = np.random.default_rng(7)
-    given = {str(n.path): 2 * rng.standard_normal((count, *map(int, n.shape[1:])), np.float32) for n in graph.inputs}
+def made_of(module: Module, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The weights of a module, made of those of the graph before its passes."""
+    made = computed(module, lazy(arrays))
+    return {key: made[key] for key in module.graph.tensors()}
+
+
+def run(
+    backend: str, graph: Graph, arrays: Mapping[str, np.ndarray], given: Mapping[str, np.ndarray] | None = None
+) -> dict[str, np.ndarray]:
+    """What a graph gives for these images, or for two that are the same for every graph with these inputs."""
+    if given is None:
+        rng = np.random.default_rng(7)
+        given = {str(n.path): 2 * rng.standard_normal((2, *map(int, n.shape[1:])), np.float32) for n in graph.inputs}
     outputs: dict[str, np.ndarray] = get(backend).run(graph, arrays, given).outputs
     return outputs
 
 
-def equal(before: Graph, module: Module, backend: str, tol: float = 1e-5) -> None:
-    """Asserts that a module computes what the graph before its passes does, with drawn weights and statistics."""
+def equal(
+    before: Graph, module: Module, backend: str, tol: float = 1e-5, given: Mapping[str, np.ndarray] | None = None
+) -> None:
+    """Asserts that a module computes what the graph before its passes does, with drawn weights and statistics.
+
+    Outputs are compared by name, whatever their shapes, and so is what leaves a scope by name; those of training may
+    go. Where operands are given, errors are shares of the largest value, which may have any size.
+    """
     arrays = draw(before, 3)
-    made = computed(module, lazy(arrays)).all()
+    made = made_of(module, arrays)
     assert {key: made[key].shape for key in made} == {k: tuple(s) for k, (s, _, _) in module.graph.tensors().items()}
     assert all(array.dtype == np.float32 for array in made.values())
-    wanted, got = run(backend, before, arrays), run(backend, module.graph, made)
-    agreement(wanted, {name: value.reshape(wanted[name].shape) for name, value in got.items()}, tol)
+    needed = {name for name, output in before.outputs.items() if not output.training_only}
+    assert needed <= module.graph.outputs.keys() <= before.outputs.keys()
+    wanted, got = run(backend, watched(before), arrays, given), run(backend, watched(module.graph), made, given)
+    sizes = {name: np.abs(wanted[name]).max() if given else 1 for name in got}  # of what no signal was tuned for
+    fitted = {name: value.reshape(wanted[name].shape) / sizes[name] for name, value in got.items()}
+    agreement({name: wanted[name] / sizes[name] for name in got}, fitted, tol)
+
+
+def watched(graph: Graph) -> Graph:
+    """The graph with what leaves its scopes by name as further outputs."""
+    outs = {
+        f"{scope.path}_{name}".replace(".", "_"): Output(ref)
+        for scope in graph.scopes.values()
+        for name, ref in scope.outs.items()
+    }
+    return Graph(graph.name, graph.nodes, {**outs, **graph.outputs}, graph.scopes) if outs else graph
+
+
+def keeps_weights(before: Graph, module: Module) -> None:
+    """Asserts that a module has the numbers of the graph before it, in whatever shapes."""
+    arrays = draw(before, 3)
+    made = made_of(module, arrays)
+    assert all(np.array_equal(made[key].ravel(), arrays[key].ravel()) for key in made)
+
+
+@dataclass(frozen=True)
+class Small:
+    """A small network, and what is given to it."""
+
+    op: str
+    place: str
+    graph: Graph
+    given: Mapping[str, np.ndarray]
+
+
+@cache
+def small() -> list[Small]:
+    """Every op in every place."""
+    return [Small(op, place, graph, arrays_of(shapes, 4)) for op, place, shapes, graph in small_networks()]
+
+
+def changed(p: Pass, networks: Iterable[Small]) -> list[tuple[Small, Module]]:
+    """Those that a pass changes, each with what it leaves; one that is not asked for by name refuses none."""
+    found: list[tuple[Small, Module]] = []
+    for network in networks:
+        module = Module(network.graph)
+        try:
+            after = p(module)
+        except ShapeMismatch:
+            assert p.named, f"{p.name} refuses {network.op} {network.place}"
+            continue
+        if after is not module:
+            found.append((network, after))
+    return found
+
+
+def prove(p: Pass, backend: str, networks: Iterable[Small]) -> None:
+    """Asserts that a pass changes some of these networks, and none of what they compute."""
+    quick = 2 if backend == "torch" else 1
+    found = sampled(changed(p, networks), quick, lambda pair: pair[0].place, slow=12)
+    assert found, f"no small network has what {p.name} looks for: tests/pass_networks.py needs one"
+    for network, module in found:
+        try:
+            equal(network.graph, module, backend, max(2e-5, OPS[network.op].tolerance), network.given)
+            if p.stage is Stage.TRAINING:
+                keeps_weights(network.graph, module)
+        except AssertionError as e:
+            raise AssertionError(f"{p.name}, {network.op} {network.place}: {e}") from e
 
 
 def counts(graph: Graph) -> tuple[int, int, int]:

@@ -27,6 +27,7 @@ from netspec.ir.graph import Graph, Node, Output, Ref
 from netspec.ops import OPS, Op, OpError, OpResult, Sample, Tensor, lookup, op
 from netspec.ops.base import Applied
 from netspec.ops.moments import Signal, kept, unit
+from netspec.ops.outputs import first_axis
 from netspec.ops.receptive_field import own_cell, whole_map
 from netspec.ops.registry import ALIASES
 from netspec.weights.initialise import draw
@@ -175,6 +176,31 @@ def test_what_gives_the_same_of_a_flattened_map_says_so(name: str) -> None:
     assert OPS[name].same_when_flattened == (bool(found) and all(found))
 
 
+# Weights
+
+
+@pytest.mark.parametrize("op, attrs, shapes", EACH)
+def test_a_factor_of_an_output_is_one_of_the_weight_as_is_said(op: str, attrs: dict[str, Any], shapes: Any) -> None:
+    """By the references, with a factor of its own for each output; what has no such weight says so."""
+    graph = one_op(op, attrs, shapes)
+    by_output = OPS[op].by_output
+    assert (by_output is not None) == (OPS[op].kind == "weights")
+    if by_output is None:
+        return
+    weights = {key.removeprefix("step."): value for key, value in draw(graph, 3).items()}
+    xs = [torch.from_numpy(x) for x in arrays_of(shapes, 2).values()]
+    factors = np.linspace(0.5, 2, int(graph.nodes["step"].shape[1]), dtype=np.float32)
+    viewed, along = by_output(weights["weight"].shape, graph.nodes["step"].attrs)
+    scaled = (weights["weight"].reshape(viewed) * factors.reshape(along)).reshape(weights["weight"].shape)
+    changed = {"weight": scaled} | {name: factors * value for name, value in weights.items() if name != "weight"}
+    plain, got = (
+        reference(op, attrs)(*xs, {name: torch.from_numpy(value) for name, value in tensors.items()})
+        for tensors in (weights, changed)
+    )
+    wanted = plain * torch.from_numpy(factors).reshape(-1, *(1 for _ in plain.shape[2:]))
+    assert torch.allclose(got, wanted, rtol=1e-4, atol=1e-5)
+
+
 # What is done in training
 
 
@@ -227,6 +253,7 @@ def relu(x: Tensor, /) -> OpResult:
         ({"kind": "colour"}, rule, "kind is one of input, weights, pool, norm, join, other, not 'colour'"),
         ({"aliases": "bn"}, rule, "'bn' stands for 'batch_norm' already"),
         ({}, relu, "there is an op of that name already"),
+        ({"by_output": first_axis}, rule, "with `by_output` it has a weight, a bias, and an attribute `bias`"),
         ({}, pair_of, "with 2 tensors it says by `operands` which shapes go together"),
     ],
 )

@@ -178,8 +178,10 @@ def test_a_pass_that_forgets_is_caught(tmp_path: Path) -> None:
         plain = Module(without_bias(module.graph))
         bad(lambda n, o: replace(n, attrs={**n.attrs, "bias": True}) if n.path == "a" else n)(plain)
     with pytest.raises(GraphError, match="has the shape"):
-        bad(lambda n, o: n, weights={"a.weight": Weight((9,), lambda stored: stored("a.weight"))})(module)
-    with pytest.raises(GraphError, match="r is replaced by t.c, which does not come before it"):
+        bad(lambda n, o: n, weights={"a": {"weight": Weight.of("a.weight", (9,))}})(module)
+    with pytest.raises(GraphError, match="which has none of this name"):
+        bad(lambda n, o: n, weights={"r": {"weight": Weight.of("a.weight", (9,))}})(module)
+    with pytest.raises(GraphError, match="the pass 'forgetful': r is replaced by t.c, which does not come before it"):
         bad(lambda n, o: Ref("t.c") if n.path == "r" else n)(module)
     with pytest.raises(GraphError, match="cannot move"):
         bad(lambda n, o: replace(n, path="elsewhere") if n.path == "a" else n)(module)

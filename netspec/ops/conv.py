@@ -5,6 +5,7 @@ from __future__ import annotations
 from netspec.ops.base import Attrs, Offset, OpError, OpResult, Pad, Size, Tensor, show
 from netspec.ops.initialisers import input_first
 from netspec.ops.moments import unit
+from netspec.ops.outputs import first_axis, second_axis
 from netspec.ops.receptive_field import own_cell, sliding_window, transposed_window
 from netspec.ops.registry import Sample, Scaling, op
 from netspec.ops.window import check_area, four, window
@@ -20,6 +21,7 @@ def _conv_label(attrs: Attrs) -> str:
     kind="weights",
     receptive_field=sliding_window,
     moments=unit,
+    by_output=first_axis,
     label=_conv_label,
     weights=("weight", "bias"),
     aliases="convolution convolution2d conv2dlayer cnn convlayer",
@@ -69,6 +71,7 @@ def conv(
     kind="weights",
     receptive_field=transposed_window,
     moments=unit,
+    by_output=second_axis,
     scaling=lambda attrs: Scaling(up=attrs["stride"]),
     label="transposed conv",
     weights=("weight", "bias"),
@@ -129,6 +132,7 @@ def conv_transpose(
     kind="weights",
     receptive_field=own_cell,
     moments=unit,
+    by_output=first_axis,
     weights=("weight", "bias"),
     aliases="dense fc fullyconnected innerproduct gemm lin lazylinear",
     told_channels={"linear": 0},

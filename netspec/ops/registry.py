@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, TypeVar, get_args
 from netspec.ops.base import Attrs, OpError, OpResult, Param, ParamType, Shape, Tensor, freeze, normalise
 from netspec.ops.initialisers import Fans, output_first
 from netspec.ops.moments import Moments
+from netspec.ops.outputs import ByOutput
 from netspec.ops.receptive_field import ReceptiveField
 from netspec.plugins import load_ops
 
@@ -78,6 +79,9 @@ class Op:
     """What they are before training, where that is neither drawn, nor 1 for a `weight` and 0 for a `bias`."""
     fans: Fans = output_first
     """Fan-in and fan-out of its weight."""
+    by_output: ByOutput | None = None
+    """Of a layer whose `weight` and `bias` scale with each of its outputs: how the weight does; passes fold norms into
+    it. None where a factor of an output is not one of its weight."""
     aliases: str = ""
     """What other libraries call it, without case and underscores."""
     near_aliases: Mapping[str, str] = field(default_factory=dict)
@@ -112,6 +116,10 @@ class Op:
         tensors = sum(p.kind is p.POSITIONAL_ONLY for p in signature)
         if tensors > 1 and self.operands is None:
             raise TypeError(f"@op of '{name}': with {tensors} tensors it says by `operands` which shapes go together")
+        if self.by_output is not None and not (
+            {"weight", "bias"} <= {*self.weights} and "bias" in {p.name for p in signature}
+        ):
+            raise TypeError(f"@op of '{name}': with `by_output` it has a weight, a bias, and an attribute `bias`")
         for alias in (*self.aliases.split(), *self.near_aliases):
             if alias in ALIASES:
                 raise TypeError(f"@op of '{name}': '{alias}' stands for '{ALIASES[alias][0]}' already")

@@ -7,6 +7,7 @@ import math
 from netspec.ops.base import Attrs, OpError, OpResult, Pad, Shape, Size, Tensor, pair, show
 from netspec.ops.conv import conv
 from netspec.ops.moments import kept, unit
+from netspec.ops.outputs import first_axis
 from netspec.ops.receptive_field import whole_map
 from netspec.ops.registry import OPS, ROIS, Sample, by_size, op
 
@@ -37,6 +38,7 @@ def _shifts(attrs: Attrs, x: Shape) -> tuple[tuple[int, ...], ...] | None:
     kind="weights",
     receptive_field=whole_map,
     moments=unit,
+    by_output=first_axis,
     label="deformable conv",
     weights=("weight", "bias"),
     aliases="deformconv2d dcn",

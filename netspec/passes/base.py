@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
+from netspec.ir.graph import GraphError
 from netspec.ir.module import Module
 
 
@@ -35,8 +36,11 @@ class Pass:
         return inspect.cleandoc(self.run.__doc__ or "").split("\n\n")[0].replace("\n", " ")
 
     def __call__(self, module: Module) -> Module:
-        """The module after the pass, which is proved; raises ShapeMismatch."""
-        return self.run(module).check(module)
+        """The module after the pass, which is proved; raises ShapeMismatch, and GraphError with the pass's name."""
+        try:
+            return self.run(module).check(module)
+        except GraphError as e:
+            raise GraphError(f"the pass '{self.name}': {e}") from e
 
 
 REGISTERED: list[Pass] = []

@@ -25,13 +25,15 @@ from netspec.passes.rewriter import ShapeMismatch, rewrite
 def fc_to_conv(module: Module) -> Module:
     """Replaces `flatten` and `linear` by convolutions; outputs become C x H x W maps."""
     before = module.graph.nodes
-    weights: dict[str, Weight] = {}
+    shared: dict[str, Weight] = {}
+    weights: dict[str, dict[str, Weight]] = {}
 
     def visit(node: Node, operands: Sequence[Tensor]) -> Node | Ref:
         if node.op == "flatten" and operands[0].rank == 4:
             return node.inputs[0]
         if node.op == "linear":
-            return _convolution(node, operands[0], module, weights)
+            weights[node.path] = {"weight": _kernel(node, operands[0], module, shared)}
+            return _convolution(node, operands[0])
         if not OPS[node.op].same_when_flattened and any(
             operand.rank > 1 and operand.shape[1] != module.graph.shape(ref)[1]
             for operand, ref in zip(operands, before[node.path].inputs, strict=True)
@@ -45,14 +47,19 @@ def fc_to_conv(module: Module) -> Module:
     return rewrite(module, visit, weights=weights)
 
 
-def _convolution(node: Node, operand: Tensor, module: Module, weights: dict[str, Weight]) -> Node:
-    """The convolution in place of a `linear` that reads a map; its weight is added to those that the pass computes."""
+def _kernel(node: Node, operand: Tensor, module: Module, shared: dict[str, Weight]) -> Weight:
+    """The weight of a `linear` in the shape for a map; the same one for all layers that share it."""
     key, matrix = f"{node.weights_at}.weight", node.result.weights["weight"]
     shape = matrix if operand.rank == 2 else (matrix[0], *operand.shape[1:])
-    weight = weights.setdefault(key, module.weight(key, matrix).reshaped(shape))
+    weight = shared.setdefault(key, module.weight(key, matrix).reshaped(shape))
     if weight.shape != shape:
         raise ShapeMismatch(node, OpError("layers with these weights read maps of different sizes"))
+    return weight
+
+
+def _convolution(node: Node, operand: Tensor) -> Node:
+    """The convolution in place of a `linear` that reads a map."""
     if operand.rank == 2:
         return node
-    attrs = {"out": matrix[0], "kernel": operand.shape[2:], "bias": node.attrs["bias"]}
+    attrs = {"out": node.attrs["out"], "kernel": operand.shape[2:], "bias": node.attrs["bias"]}
     return replace(node, op="conv", attrs=attrs)

@@ -2,7 +2,7 @@
 
 At inference y = (x - mean) / sqrt(var + eps) * weight + bias is the same factor and the same term for every value of a
 channel, so a layer that is linear in its weights takes both (Jacob et al. 2018, section 3.2).
-Case 1: a `conv`, `conv_transpose`, `deform_conv` or `linear` whose value a `batch_norm` alone reads; it gets a bias.
+Case 1: a layer whose op says that it is (`by_output`), whose value a `batch_norm` alone reads; it gets a bias.
 Case 2: further batch norms that alone read the value of the one before are folded into the same layer.
 Case 3: layers that share weights are folded where the same norms follow each of them, as far as they are the same.
 Left alone: a value that others read too, that is an output, or that a block gives by name.
@@ -17,14 +17,12 @@ from typing import TYPE_CHECKING
 
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.module import Module, Stored, Weight
-from netspec.ops import Shape, Tensor
+from netspec.ops import OPS, Tensor
 from netspec.passes.base import Stage, graph_pass
 from netspec.passes.rewriter import kept_values, readers, rewrite
 
 if TYPE_CHECKING:
     import numpy as np
-
-LINEAR = ("conv", "conv_transpose", "deform_conv", "linear")
 
 
 @graph_pass(stage=Stage.INFERENCE, named=True)
@@ -32,9 +30,11 @@ def fold_batch_norm(module: Module) -> Module:
     """Folds each `batch_norm` into the convolution or linear layer before it."""
     folds = _folds(module.graph)
     folded = {norm.path for _, norms in folds.values() for norm in norms}
-    weights: dict[str, Weight] = {}
-    for layer, norms in folds.values():
-        weights |= _folded(module, layer, norms)
+    made: dict[str, dict[str, Weight]] = {}
+    for layer, norms in folds.values():  # those that share weights have the same norms, and so the same of these
+        if layer.weights_at not in made:
+            made[layer.weights_at] = _folded(module, layer, norms)
+    weights = {path: made[layer.weights_at] for path, (layer, _) in folds.items()}
 
     def visit(node: Node, operands: Sequence[Tensor]) -> Node | Ref:
         if node.path in folded:
@@ -49,8 +49,9 @@ def _folds(graph: Graph) -> dict[str, tuple[Node, Sequence[Node]]]:
     reading, kept = readers(graph), kept_values(graph)
     sharing: dict[str, list[tuple[Node, list[Node]]]] = {}
     for node in graph.nodes.values():
-        if node.op in LINEAR:
-            sharing.setdefault(node.weights_at, []).append((node, list(_norms(node, reading, kept))))
+        if node.result.weights:
+            norms = _norms(node, reading, kept) if OPS[node.op].by_output is not None else ()
+            sharing.setdefault(node.weights_at, []).append((node, list(norms)))
     folds: dict[str, tuple[Node, Sequence[Node]]] = {}
     for layers in sharing.values():
         after = zip(*(norms for _, norms in layers), strict=False)
@@ -73,20 +74,25 @@ def _function(norm: Node) -> tuple[object, ...]:
 
 
 def _folded(module: Module, layer: Node, norms: Sequence[Node]) -> dict[str, Weight]:
-    """The weight and the bias of a layer that takes these norms, by key."""
-    weight_key, bias_key = f"{layer.weights_at}.weight", f"{layer.weights_at}.bias"
-    shape = layer.result.weights["weight"]
-    weight = module.weight(weight_key, shape)
-    bias = module.weight(bias_key, layer.result.weights["bias"]) if layer.attrs["bias"] else None
+    """The weight and the bias of a layer that takes these norms, by name."""
+    at, tensors = layer.weights_at, layer.result.weights
+    shape = tensors["weight"]
+    weight = module.weight(f"{at}.weight", shape)
+    bias = module.weight(f"{at}.bias", tensors["bias"]) if "bias" in tensors else None
     channels = int(layer.shape[1])
     affine = [_Affine(module, norm) for norm in norms]
+    sizes = tuple(map(int, shape))
+    by_output = OPS[layer.op].by_output
+    assert by_output is not None  # as `_folds` has seen
+    viewed, factors = by_output(sizes, layer.attrs)
 
     def scaled(stored: Stored) -> np.ndarray:
         factor = affine[0].scale(stored)
         for norm in affine[1:]:
             factor = factor * norm.scale(stored)
-        result: np.ndarray = weight.make(stored) * _along_output(factor, layer, shape).astype("float32")
-        return result
+        rows = weight.make(stored).reshape(viewed)
+        result: np.ndarray = rows * factor.reshape(factors).astype("float32")
+        return result.reshape(sizes)
 
     def shifted(stored: Stored) -> np.ndarray:
         value: np.ndarray | float = bias.make(stored).astype("float64") if bias is not None else 0.0
@@ -95,16 +101,7 @@ def _folded(module: Module, layer: Node, norms: Sequence[Node]) -> dict[str, Wei
         result: np.ndarray = value.astype("float32")  # type: ignore[union-attr]
         return result
 
-    return {weight_key: Weight(shape, scaled), bias_key: Weight((channels,), shifted)}
-
-
-def _along_output(factor: np.ndarray, layer: Node, shape: Shape) -> np.ndarray:
-    """A factor for each output channel, in the shape that a weight of this shape is multiplied by."""
-    if layer.op != "conv_transpose":
-        return factor.reshape(-1, *(1 for _ in shape[1:]))
-    groups = layer.attrs["groups"]  # the weight is C x out/groups x kh x kw: each group of rows has outputs of its own
-    rows = factor.reshape(groups, -1).repeat(int(shape[0]) // groups, axis=0)
-    return rows.reshape(*rows.shape, 1, 1)
+    return {"weight": Weight(shape, scaled), "bias": Weight((channels,), shifted)}
 
 
 class _Affine:

@@ -12,6 +12,9 @@ from netspec.ops import OpError, Tensor, lookup
 Visit = Callable[[Node, Sequence[Tensor]], Node | Ref | None]
 """What becomes of a node, whose operands are those that it has now: a node, a value that replaces it, or nothing."""
 
+ByNode = Mapping[str, Mapping[str, Weight]]
+"""By path of a node, the tensors that a pass computes for it, by name (`weight`, `bias`)."""
+
 
 class ShapeMismatch(Exception):
     """A node cannot take the shapes that a pass gives it."""
@@ -25,14 +28,14 @@ def rewrite(
     module: Module,
     visit: Visit,
     outputs: Mapping[str, Output] | None = None,
-    weights: Mapping[str, Weight] | None = None,
+    weights: ByNode | None = None,
 ) -> Module:
     """The module with every node, in source order, replaced by what `visit` gives; itself where nothing changes.
 
     Readers of a node follow to the value that replaces it, as do outputs and scopes; what is computed from a node that
     is dropped is dropped too, and so is a scope that holds nothing. Shapes are inferred again where operands or
-    attributes changed. `outputs` are those that stay, all by default; `weights` are those that the pass computes.
-    Raises ShapeMismatch for a node that cannot take its operands.
+    attributes changed. `outputs` are those that stay, all by default; `weights` are those that the pass computes, the
+    same object for each of the nodes that share one. Raises ShapeMismatch for a node that cannot take its operands.
     """
     graph, old = module.graph, module.graph.nodes
     done: dict[str, Node] = {}
@@ -71,11 +74,32 @@ def rewrite(
     named = {name: replace(output, ref=values.get(output.ref, output.ref)) for name, output in kept.items()}
     scopes = live_scopes(graph.scopes.values(), done, values)
     rewritten = Graph(graph.name, done, named, scopes, graph.title)
-    computed = {**module.computed, **(weights or {})}
+    computed = {**module.computed, **_by_key(done, weights or {})}
     if computed:
         keys = rewritten.tensors().keys()
         computed = {key: weight for key, weight in computed.items() if key in keys}
     return Module(rewritten, computed)
+
+
+def _by_key(nodes: Mapping[str, Node], weights: ByNode) -> dict[str, Weight]:
+    """The weights that a pass computes, by key; raises GraphError where not every node of a key is given the same one.
+
+    A layer that shares them and is not thought of would read what was made for another.
+    """
+    computed: dict[str, Weight] = {}
+    for path, named in weights.items():
+        known = {key for key, _, _ in nodes[path].tensors()} if path in nodes else set()
+        for name, weight in named.items():
+            key = f"{nodes[path].weights_at}.{name}" if path in nodes else f"{path}.{name}"
+            if key not in known:
+                raise GraphError(f"the weight {key} is computed for {path}, which has none of this name")
+            if computed.setdefault(key, weight) is not weight:
+                raise GraphError(f"the weight {key} is computed twice: {path} shares it")
+    for node in nodes.values() if computed else ():
+        for key, _, _ in node.tensors():
+            if key in computed and key.rpartition(".")[2] not in weights.get(node.path, {}):
+                raise GraphError(f"the weight {key} is computed, but not for {node.path}, which shares it")
+    return computed
 
 
 def _operands(node: Node, done: Mapping[str, Node]) -> list[Tensor]:

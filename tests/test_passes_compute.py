@@ -1,0 +1,183 @@
+"""Every pass computes what the network before it does: on small networks, and on shipped ones.
+
+The passes are those of the registry, so that one which is added is tried without a line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import sampled
+from pass_harness import changed, equal, keeps_weights, prove, small
+
+import netspec
+from netspec.analysis.cost import totals
+from netspec.ir.graph import Graph, GraphError, Node, Ref
+from netspec.ir.module import Module, Stored, Weight
+from netspec.ops import OPS, Tensor
+from netspec.passes import PASSES
+from netspec.passes.base import Pass, Stage
+from netspec.passes.rewriter import ShapeMismatch, kept_values, readers, rewrite
+
+SPECS = Path(__file__).parent.parent / "specs"
+BACKENDS = ("torch", "onnx")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("p", PASSES, ids=lambda p: p.name)
+def test_a_pass_changes_nothing_that_small_networks_compute(p: Pass, backend: str) -> None:
+    prove(p, backend, small())
+
+
+def test_small_networks_hold_every_op_in_what_a_pass_may_stumble_over() -> None:
+    assert {network.op for network in small()} == set(OPS) - {"input"}
+    for place, holds in {
+        "read_twice": lambda g: any(len(nodes) > 1 for nodes in readers(g).values()),
+        "of_an_output": lambda g: any(o.ref in readers(g) for o in g.outputs.values()),
+        "of_a_named_value": lambda g: any(ref in readers(g) for s in g.scopes.values() for ref in s.outs.values()),
+        "after_one_of_two_that_share": shares,
+        "after_both_that_share": shares,
+        "above_a_head": lambda g: any(o.training_only for o in g.outputs.values()),
+    }.items():
+        found = [network for network in small() if network.place == place]
+        assert found and all(holds(network.graph) for network in found)
+
+
+def shares(graph: Graph) -> bool:
+    return any(node.path != node.weights_at for node in graph.nodes.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", sampled(sorted(path.stem for path in SPECS.glob("*.yaml")), 12, slow=12))
+def test_passes_change_nothing_that_shipped_networks_compute(family: str) -> None:
+    network = netspec.load(family)
+    if totals(network.inference.nodes.values()).macs > 3e9:
+        pytest.skip("larger than a test may run")
+    for p in PASSES:
+        before = network.graph if p.stage is Stage.TRAINING or not p.named else network.unfolded
+        try:
+            after = p(Module(before))
+        except ShapeMismatch:
+            continue
+        if after.graph is not before:
+            for backend in BACKENDS:
+                equal(before, after, backend, 1e-4)
+            if p.stage is Stage.TRAINING:
+                keeps_weights(before, after)
+
+
+# Passes that are wrong
+
+
+def merging(bug: str = "") -> Pass:
+    """A pass that merges `channel_scale` into the layer before it; right but for the bug that is asked for."""
+
+    def merge_scale(module: Module) -> Module:
+        nodes, reading, kept = module.graph.nodes, readers(module.graph), kept_values(module.graph)
+        if bug == "takes outputs":
+            kept -= {output.ref for output in module.graph.outputs.values()}
+        if bug == "takes named values":
+            kept -= {ref for scope in module.graph.scopes.values() for ref in scope.outs.values()}
+        scales = {
+            node.inputs[0].node: node
+            for node in nodes.values()
+            if node.op == "channel_scale" and OPS[nodes[node.inputs[0].node].op].by_output
+            if node.inputs[0] not in kept and (len(reading[node.inputs[0]]) == 1 or bug == "forgets other readers")
+        }
+        weights: dict[str, Mapping[str, Weight]] = {}
+        gone = set()
+        for path, scale in scales.items():
+            sharing = [n.path for n in nodes.values() if n.weights_at == nodes[path].weights_at]
+            alike = all(p in scales and scales[p].weights_at == scale.weights_at for p in sharing)
+            if not alike and bug not in ("forgets sharing", "says that it knows of sharing"):
+                continue
+            made = weights.get(path) or scaled(module, nodes[path], scale, 2 if bug == "doubles weights" else 1)
+            weights |= dict.fromkeys([path] if bug == "forgets sharing" else sharing, made)
+            gone.add(scale.path)
+
+        def visit(node: Node, operands: Sequence[Tensor]) -> Node | Ref:
+            return node.inputs[0] if node.path in gone else node
+
+        return rewrite(module, visit, weights=weights)
+
+    return Pass("merge_scale", merge_scale, Stage.INFERENCE, named=True)
+
+
+def scaled(module: Module, layer: Node, scale: Node, factor: float) -> dict[str, Weight]:
+    """The tensors of a layer, scaled by output."""
+    by_output = OPS[layer.op].by_output
+    assert by_output is not None
+    factors = module.weight(f"{scale.weights_at}.weight", scale.result.weights["weight"])
+    made: dict[str, Weight] = {}
+    for name, shape in layer.result.weights.items():
+        sizes = tuple(map(int, shape))
+        viewed, along = by_output(sizes, layer.attrs) if name == "weight" else (sizes, sizes)
+        made[name] = Weight(
+            shape, partial(product, module.weight(f"{layer.weights_at}.{name}", shape), factors, factor, viewed, along)
+        )
+    return made
+
+
+def product(
+    weight: Weight, scale: Weight, factor: float, viewed: tuple[int, ...], along: tuple[int, ...], stored: Stored
+) -> np.ndarray:
+    rows = weight.make(stored).reshape(viewed) * scale.make(stored).reshape(along)
+    return (rows * np.float32(factor)).reshape(tuple(map(int, weight.shape)))
+
+
+SCALED = [network for network in small() if network.op == "channel_scale"]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_pass_that_merges_weights_as_it_should_is_right(backend: str) -> None:
+    """So what fails below does so by its bug; layers that share are merged where the same scale follows each."""
+    prove(merging(), backend, SCALED)
+    places = {network.place for network, _ in changed(merging(), SCALED)}
+    assert {"after_both_that_share", "in_a_chain", "beside_a_head"} - places == {"beside_a_head"}
+    assert not places & {"after_both_apart", "after_one_of_two_that_share", "read_twice", "of_an_output"}
+
+
+@pytest.mark.parametrize(
+    ("bug", "place"),
+    [
+        ("doubles weights", "after_a_layer"),
+        ("forgets other readers", "read_twice"),
+        ("takes outputs", "of_an_output"),
+        ("takes named values", "of_a_named_value"),
+        ("says that it knows of sharing", "after_one_of_two_that_share"),
+    ],
+)
+def test_a_pass_that_changes_what_is_computed_is_caught(bug: str, place: str) -> None:
+    with pytest.raises(AssertionError, match=r"max\|a - b\|"):
+        prove(merging(bug), "torch", [network for network in SCALED if network.place == place])
+    with pytest.raises(AssertionError, match=r"merge_scale, channel_scale .*max\|a - b\|"):
+        prove(merging(bug), "torch", SCALED)
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("after_one_of_two_that_share", "the weight a.weight is computed, but not for b, which shares it"),
+        ("after_the_second_that_shares", "the weight a.weight is computed, but not for a, which shares it"),
+        ("after_both_apart", "the weight a.weight is computed twice: b shares it"),
+    ],
+)
+def test_a_pass_that_forgets_who_shares_weights_is_refused(place: str, message: str) -> None:
+    with pytest.raises(GraphError, match=f"the pass 'merge_scale': {message}"):
+        changed(merging("forgets sharing"), [network for network in SCALED if network.place == place])
+
+
+def test_a_pass_of_training_keeps_numbers() -> None:
+    p = replace(merging(), stage=Stage.TRAINING)
+    with pytest.raises(AssertionError):
+        prove(p, "torch", SCALED)
+
+
+def test_a_pass_that_finds_nothing_is_no_proof() -> None:
+    with pytest.raises(AssertionError, match="no small network has what nothing looks for"):
+        prove(Pass("nothing", lambda module: module, Stage.INFERENCE, named=True), "torch", SCALED)
