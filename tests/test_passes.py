@@ -214,7 +214,7 @@ def test_a_pass_that_rebuilds_the_graph_by_hand_is_caught(tmp_path: Path) -> Non
 
     with pytest.raises(GraphError, match="'q' of the scope t names r, which is not there"):
         by_hand(kept, graph.scopes)(Module(graph))
-    with pytest.raises(GraphError, match="nodes lie below t, which is no scope"):
+    with pytest.raises(GraphError, match="nodes lie below t, which is not a scope"):
         by_hand(kept, [])(Module(graph))
     with pytest.raises(GraphError, match="holds no node"):
         by_hand([n for n in graph.nodes.values() if "." not in n.path], graph.scopes, {"o": named(graph, "r")})(
