@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netspec.analysis.cost import totals
-from netspec.draw.arrows import Arrows, Placement
+from netspec.draw.arrows import Arrows, Places
 from netspec.draw.labels import first_sentence, title_lines
 from netspec.draw.model import Frame, Picture, View
 from netspec.draw.outline import Outline
@@ -73,13 +73,13 @@ class _Builder:
     def __init__(self, outline: Outline, depth: int) -> None:
         self.outline, self.depth = outline, depth
         self.graph = outline.graph
-        self.placement = Placement()
+        self.places = Places()
 
     def picture(self) -> Picture:
         """The whole of it."""
         frame = Frame("", "", "network")
         self.fill(self.outline.root, frame, self.depth)
-        arrows = Arrows(self.outline, self.placement, {box.path: box for box in frame.boxes()}).all()
+        arrows = [arrow for arrow, _ in Arrows(self.outline, self.places).all()]
         frame.items += [box for _, box in self.outline.outputs()]
         title = self.graph.title or self.graph.name
         if "" in self.graph.scopes:  # the rest of a block's text says what a picture shows by itself
@@ -91,8 +91,8 @@ class _Builder:
         """The nodes that every box stands for, iteration by iteration."""
         found: dict[str, dict[object, list[Node]]] = {}
         for path, node in self.graph.nodes.items():
-            of_box = found.setdefault(self.placement.box_of[path], {})
-            of_box.setdefault(self.placement.iterations.get(path), []).append(node)
+            (place,) = self.places.of[path]
+            found.setdefault(place.box.path, {}).setdefault(place.iterations, []).append(node)
         return {path: list(iterations.values()) for path, iterations in found.items()}
 
     def block(self) -> str:
@@ -109,7 +109,7 @@ class _Builder:
             if isinstance(group, Layer):
                 box = self.outline.layer(group.nodes, region)
                 frame.items.append(box)
-                self.placement.box_of |= dict.fromkeys(box.nodes, box.path)
+                self.places.add(box, False)
             else:
                 self.scope(group.regions, region, frame, left)
 
@@ -119,11 +119,10 @@ class _Builder:
         if collapses(first, left, self.outline.selection, not self.outline.view.unfold):
             box = self.outline.collapsed(run, parent)
             frame.items.append(box)
-            self.placement.box_of |= dict.fromkeys(box.nodes, box.path)
-            self.placement.collapsed_in |= dict.fromkeys(box.nodes, box.path)
+            self.places.add(box, True)
         else:
             inner = self.outline.expanded(run, parent)
             frame.items.append(inner)
             self.fill(first, inner, left - (first.scope.kind != "branch"))
         if len(run) > 1:
-            self.placement.repeat(run)
+            self.places.repeat(run)

@@ -10,7 +10,7 @@ from netspec.analysis.cost import memory, totals
 from netspec.analysis.receptive_field import receptive_fields
 from netspec.diagnostics.errors import MissingError, Span, UsageError
 from netspec.draw.annotations import QUANTITIES
-from netspec.draw.arrows import serving
+from netspec.draw.arrows import Arrows, EveryPlace, Places
 from netspec.draw.colors import COLORS, SHADES, dark_css
 from netspec.draw.formats.crossings import TANGLED, TOO_LONG, fewest_crossings
 from netspec.draw.formats.dot import (
@@ -31,7 +31,7 @@ from netspec.draw.model import Box, Picture, View
 from netspec.draw.outline import Outline, line_of
 from netspec.draw.picture import picture_of
 from netspec.draw.repeats import Layer
-from netspec.ir.graph import Graph, Node, Ref
+from netspec.ir.graph import Graph, Node
 from netspec.ir.scope_tree import Region
 from netspec.ops.base import show
 from netspec.passes import inference
@@ -56,9 +56,9 @@ def picture_to_html(drawn: Picture) -> str:
         "title": drawn.title,
         "dot": to_dot(drawn, for_page=True),
         "boxes": boxes,
-        "arrows": len(drawn.arrows),
+        "count": len(drawn.arrows),
         "facts": {"shown": drawn.legend},
-        **{"items": [], "edges": [], "outputs": [], "expanded": [], "args": {}, "most": MOST_BOXES},
+        **{"items": [], "outputs": [], "expanded": [], "args": {}, "most": MOST_BOXES},
     }
     return _page(drawn.title, content)
 
@@ -152,7 +152,9 @@ class _Page:
         self.inference, self.params = inference(graph), totals(graph.nodes.values()).params
         self.outline, self.view = Outline(graph, view), view
         self.graph, self.annotations = self.outline.graph, self.outline.annotations
-        self.fields, self.refs = receptive_fields(self.graph), dict[Ref, int]()
+        self.fields = receptive_fields(self.graph)
+        self.parts = dict[str, int]()
+        """The number of every box and scope by its path, in the order in which they stand in the page."""
         self.sources = dict[str, tuple[int, list[str]]]()
         self.paths = list(self.graph.nodes)
         self.ids = {path: number for number, path in enumerate(self.paths)}
@@ -160,26 +162,22 @@ class _Page:
     def data(self) -> dict[str, object]:
         """Everything that the script of the page reads."""
         first = picture_of(self.outline)
-        serves = serving(self.graph)
+        items = self.items(self.outline.root, ())
+        places = EveryPlace(self.outline)
+        outputs = [self.output(name, box) for name, box in self.outline.outputs()]
         return {
             **LOOKS,
             "title": self.graph.title or self.graph.name,
-            "items": self.items(self.outline.root, ()),
-            "edges": [
-                (self.ids[ref.node], self.ids[node.path], self.outline.shape(ref), self.number(ref), index, ref.out)
-                for node in self.graph.nodes.values()
-                for index, ref in enumerate(node.inputs)
-            ],
-            "outputs": [self.output(name, box) for name, box in self.outline.outputs()],
-            "training": [number for path, number in self.ids.items() if path not in serves],
+            "items": items,
+            "outputs": outputs,
+            "arrows": self.arrows(places),
+            "unrolls": places.apart,
             "expanded": sorted({frame.path for frame in first.root.frames()}),
             "first": without_crossings(first),
             "texts": [lines for _, lines in self.sources.values()],
             "coloured": self.view.heat is not None,
             "facts": self.facts(),
             "args": self.args(),
-            "direct": self.view.direct,
-            "unfold": self.view.unfold,
         }
 
     def facts(self) -> dict[str, str]:
@@ -217,10 +215,33 @@ class _Page:
                 if len(run) > 1:
                     item["run"] = [index, run[0].path]
                 if len(run) > 1 and index == 0:
-                    entering = [self.number(ref) for ref in run[0].inputs]
-                    item["repeat"] = {**self.forms(run, region), "enter": entering}
+                    item["repeat"] = self.forms(run, region)
                 found.append(item)
         return found
+
+    def arrows(self, places: Places) -> list[list[object]]:
+        """Every arrow that can be visible.
+
+        A row has its boxes, label, whether it only serves training, the names at its ends, the repeats drawn once,
+        and those of which every iteration is drawn; what is empty at its end is left out.
+        """
+        first = [self.parts[run[0].path] for run in places.repeats]
+        found: list[list[object]] = []
+        for arrow, choices in Arrows(self.outline, places).all():
+            once, apart = (
+                [first[number] for number, is_once in choices if is_once is wanted] for wanted in (True, False)
+            )
+            ends = self.parts[arrow.source], self.parts[arrow.target]
+            row = [*ends, arrow.label, int(not arrow.main), arrow.outof, arrow.into, sorted(once), sorted(apart)]
+            while not row[-1]:
+                row.pop()
+            found.append(row)
+        return found
+
+    def part(self, path: str) -> str:
+        """The path of a box or scope, which gets the next number."""
+        self.parts[path] = len(self.parts)
+        return path
 
     def forms(self, run: Sequence[Region], parent: Region) -> dict[str, object]:
         """What a scope with its repeats says where it is collapsed, and its title where it is expanded."""
@@ -252,28 +273,20 @@ class _Page:
             found = [[region.path + path[start:] for path in inner] for region in run for inner in found]
         return [[self.ids[path] for path in inner] for inner in found]
 
-    def number(self, ref: Ref) -> int:
-        """The number of a value, by which arrows find the names that it enters and leaves a block by."""
-        return self.refs.setdefault(ref, len(self.refs))
-
     def output(self, name: str, box: Box) -> dict[str, object]:
         """An output of the network."""
         output = self.graph.outputs[name]
         return {
-            "path": box.path,
+            "path": self.part(box.path),
             "lines": box.lines,
             "node": output.ref.node,
-            "id": self.ids[output.ref.node],
             "shape": show(self.graph.shape(output.ref)),
-            "label": self.outline.shape(output.ref),
-            "ref": self.number(output.ref),
-            "training": output.training_only,
         }
 
     def layer(self, box: Box, nodes: Sequence[Node], around: tuple[Sequence[Region], ...]) -> dict[str, object]:
         """A node, or a layer with what follows it."""
         return {
-            "path": box.path,
+            "path": self.part(box.path),
             **said(box),
             **self.annotated(nodes, box.doc, around),
             "nodes": [self.node(n) for n in nodes],
@@ -284,15 +297,13 @@ class _Page:
         nodes, scope = list(region.nodes()), region.scope
         counts = totals(nodes)
         return {
-            "path": region.path,
+            "path": self.part(region.path),
             "inner": region.inner,
             "scope": scope.kind,
             "block": scope.block,
             **self.forms([region], parent),
             **self.annotated(nodes, scope.doc, around),
             "items": self.items(region, around),
-            "enters": {k: self.number(v) for k, v in scope.ins.items()},
-            "leaves": {k: self.number(v) for k, v in scope.outs.items()},
             "args": {k: str(v) for k, v in scope.args.items()},
             "doc": scope.doc,
             "at": self.at(scope.span, scope.kind),
@@ -328,7 +339,6 @@ class _Page:
         reads = [(ref.node, str(ref)[len(ref.node) :], show(self.graph.shape(ref))) for ref in node.inputs]
         return {
             "path": node.path,
-            "id": self.ids[node.path],
             "op": node.op,
             "facts": facts,
             "reads": reads,

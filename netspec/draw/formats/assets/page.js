@@ -56,7 +56,7 @@
     const next = copy(wanted);
     edit(next);
     const made = network.dot
-      ? { arrows: Array(network.arrows), visible: new Map([...parts].map(([path, item]) => [path, { item, lines: item.lines }])) }
+      ? { arrows: Array(network.count), visible: new Map([...parts].map(([path, item]) => [path, { item, lines: item.lines }])) }
       : visible(network, index, next);
     const byId = network.dot ? made.visible : identified(made.root);
     const count = made.visible.size, [passed, rows] = network.dot ? [0, 1] : lengths(made);
@@ -138,7 +138,15 @@
     });
   }
 
-  function reveal(item) {
+  // Where repeats are drawn once only, the first iteration stands for the others.
+  function standsFor(item) {
+    for (let part = item; part && !network.unrolls; part = part.parent)
+      if (part.run && part.run[0] > 0) return standsFor(parts.get(part.run[1] + item.path.slice(part.path.length)));
+    return item;
+  }
+
+  function reveal(asked) {
+    const item = standsFor(asked);
     const then = () => {
       choose(item);
       centre(item);
@@ -219,7 +227,7 @@
     if (item.output) details.append(table({ shape: item.output.shape, reads: [link(item.output.node)] }));
     if (item.items) {
       details.append(button(wanted.expanded.has(item.path) ? "Collapse" : "Expand", () => toggle(item)));
-      if (item.run) {
+      if (item.run && network.unrolls) {
         const first = parts.get(item.run[1]), count = first.repeat.members.length;
         details.append(" ", button(wanted.unrolled.has(first.path) ? `Fold ${count} to one` : `Draw all ${count}`, () => change(
           ({ unrolled }) => { if (!unrolled.delete(first.path)) unrolled.add(first.path); }, () => choose(first))));
