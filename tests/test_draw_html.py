@@ -116,6 +116,13 @@ def test_it_shows_what_the_svg_shows(scripts: Any, spec: str | Path) -> None:
         assert len(re.findall(r"^n\d+ \[", text, re.MULTILINE)) == len(boxes)
 
 
+def test_a_page_of_too_many_choices_draws_repeats_once(scripts: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("netspec.draw.arrows.MOST_PLACES", 100)
+    network = data(draw(graph_of("resnet50"), "html"))
+    assert not network["unrolls"] and all(len(row) < 8 for row in network["arrows"])
+    assert on_page(scripts, network)[:2] == in_picture(graph_of("resnet50"), View())
+
+
 @pytest.mark.slow
 def test_generated_networks_show_what_the_svg_shows(scripts: Any, tmp_path: Path) -> None:
     """Repeats in branches in repeats, shares, cells of two inputs and outputs, drawn at random."""

@@ -1,6 +1,6 @@
 "use strict";
 // What is visible of a network as DOT, as dot.py writes it for pictures: what things look like is written by Python, and
-// here is what depends on all that is visible, the arrows and their rows.
+// here is what depends on all that is visible at once: the rows in which boxes stand.
 
 const plain = (line) => line.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, " ");
 const escaped = (line) => plain(line).replace(/\\/g, "\\\\").replace(/"/g, '\\"').replace(/&/g, "&amp;");
