@@ -74,7 +74,7 @@ def _once(
         if isinstance(step.orelse, Error):
             raise DependsOnError
         if numbered and step.orelse:
-            state.graph.scope(ctx.site(where, step), "round")
+            state.graph.scope(ctx.site(where, step), "iteration")
             ctx = ctx.inside(where, ctx.symbols)
         return ctx.run(step.orelse, running), None
     if reads and step.source is not None:
@@ -84,7 +84,7 @@ def _once(
         ctx.frame.reads.update(running.names)
     where = shared(step, ctx, where)
     if isinstance(action, Group):
-        return _group(step, action, ctx, running, where, "round" if numbered else "group")
+        return _group(step, action, ctx, running, where, "iteration" if numbered else "group")
     if isinstance(action, Tee):
         value, symbols = _group(step, action, ctx, running, where, "tee")
         if ctx.frame.until is not None:

@@ -68,8 +68,8 @@ class Node:
             yield f"{self.weights_at}.{name}", shape, False
 
 
-ScopeKind = Literal["network", "block", "group", "branch", "tee", "round"]
-"""What a scope is: the whole, the call of a block, a group, a branch, a tee, or an iteration of a loop (`round`)."""
+ScopeKind = Literal["network", "block", "group", "branch", "tee", "iteration"]
+"""What a scope is: the whole, the call of a block, a group, a branch, a tee, or an iteration of a loop."""
 
 
 @dataclass(frozen=True, slots=True)
