@@ -34,7 +34,7 @@ def outcome(path: Path) -> Outcome:
 
 
 def verify(path: Path) -> None:
-    """Compares what the compiler says with what the comments expect: exactly those findings, at those lines."""
+    """Compares what the compiler says with what the comments expect: exactly those diagnostics, at those lines."""
     text = path.read_text(encoding="utf-8")
     wanted, shape = [], ""
     for number, line in enumerate(text.split("\n"), 1):

@@ -28,7 +28,7 @@ def test_a_spec_reads_like_a_table(path: Path) -> None:
 
 
 def changed(path: Path, number: int, start: int, end: int, folder: Path) -> list[Diagnostic]:
-    """The findings in a copy of a spec in which the last digit between two places of a line is another."""
+    """The diagnostics in a copy of a spec in which the last digit between two places of a line is another."""
     lines = path.read_text(encoding="utf-8").splitlines()
     line = lines[number]
     lines[number] = line[: end - 1] + str((int(line[end - 1]) + 1) % 10) + line[end:]

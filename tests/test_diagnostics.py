@@ -1,4 +1,4 @@
-"""How findings are printed: excerpt, caret, calls, help; bounded, escaped, and for machines."""
+"""How diagnostics are printed: excerpt, caret, calls, help; bounded, escaped, and for machines."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def printed(*found: Diagnostic, format: str = "text", color: str = "never", stre
 
 def test_text_is_as_the_design_shows() -> None:
     text = "\n" * 33 + "      - add:\n"
-    finding = Diagnostic(
+    diagnostic = Diagnostic(
         "NS402",
         "the branches of 'add' disagree: residual is 256x56x56, shortcut is 64x56x56",
         span(text, 34, 9, 12, "specs/resnet.yaml"),
@@ -43,7 +43,7 @@ def test_text_is_as_the_design_shows() -> None:
         (Frame("bottleneck", span(text, 52, 9, 10, "specs/resnet.yaml"), "layer1.0"),),
     )
     assert (
-        printed(finding)
+        printed(diagnostic)
         == """\
 specs/resnet.yaml:34:9: error[NS402]: the branches of 'add' disagree: residual is 256x56x56, shortcut is 64x56x56
    |
@@ -78,10 +78,10 @@ def test_caret_stands_below_wide_characters_and_tabs() -> None:
 
 def test_control_characters_cannot_drive_the_terminal() -> None:
     evil = "\x1b[31mred\x07\u202e"
-    finding = Diagnostic(
+    diagnostic = Diagnostic(
         "NS102", evil, span(evil, 1, 1, 3, f"{evil}.yaml"), evil, (Frame("b", span(evil, 1, 1, 2, evil), "p"),)
     )
-    text = printed(finding)
+    text = printed(diagnostic)
     assert not {"\x1b", "\x07", "\u202e"} & set(text)
     assert "\\x1b[31mred" in text
 
@@ -101,18 +101,20 @@ def test_long_traces_are_shortened() -> None:
 
 def test_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
-    finding = Diagnostic("NS102", "m", span("a", 1, 1, 2))
-    assert "\x1b" not in printed(finding, color="auto")
-    assert "\x1b" in printed(finding, color="always")
-    assert "\x1b" in printed(finding, color="auto", stream=Terminal())
-    assert "\x1b" not in printed(finding, color="never", stream=Terminal())
+    diagnostic = Diagnostic("NS102", "m", span("a", 1, 1, 2))
+    assert "\x1b" not in printed(diagnostic, color="auto")
+    assert "\x1b" in printed(diagnostic, color="always")
+    assert "\x1b" in printed(diagnostic, color="auto", stream=Terminal())
+    assert "\x1b" not in printed(diagnostic, color="never", stream=Terminal())
     monkeypatch.setenv("NO_COLOR", "1")
-    assert "\x1b" not in printed(finding, color="auto", stream=Terminal())
+    assert "\x1b" not in printed(diagnostic, color="auto", stream=Terminal())
 
 
 def test_json() -> None:
-    finding = Diagnostic("NS201", "m", span("abc def", 1, 5, 8), "h", (Frame("b", span("a", 2, 3, 4), "p"),), "warning")
-    (data,) = json.loads(printed(finding, format="json"))
+    diagnostic = Diagnostic(
+        "NS201", "m", span("abc def", 1, 5, 8), "h", (Frame("b", span("a", 2, 3, 4), "p"),), "warning"
+    )
+    (data,) = json.loads(printed(diagnostic, format="json"))
     assert data == {
         "code": "NS201",
         "severity": "warning",
@@ -159,9 +161,9 @@ def test_mistake_inside_a_block_names_the_calls(tmp_path: Path) -> None:
     )
     reporter = Reporter()
     check_file(path, reporter)
-    (finding,) = reporter.sorted()
-    assert finding.code == "NS401" and finding.span is not None and finding.span.line == 8
-    assert [(f.block, f.span.line, f.path) for f in finding.trace] == [("inner", 12, "b.inner"), ("outer", 15, "b")]
+    (diagnostic,) = reporter.sorted()
+    assert diagnostic.code == "NS401" and diagnostic.span is not None and diagnostic.span.line == 8
+    assert [(f.block, f.span.line, f.path) for f in diagnostic.trace] == [("inner", 12, "b.inner"), ("outer", 15, "b")]
 
 
 WRONG = "netspec: 1\nname: a\ninput: [3, 8, 8]\nbody:\n"

@@ -70,17 +70,17 @@ def test_met(tmp_path: Path, fact: str) -> None:
     ],
 )
 def test_unmet_is_found_at_the_fact(tmp_path: Path, fact: str, at: str, pieces: tuple[str, ...]) -> None:
-    (finding,) = found(tmp_path, fact)
-    assert finding.code == "NS501" and finding.span is not None
-    assert (finding.span.line, finding.span.col) == (4, len("expect: {") + fact.index(at) + 1)
+    (diagnostic,) = found(tmp_path, fact)
+    assert diagnostic.code == "NS501" and diagnostic.span is not None
+    assert (diagnostic.span.line, diagnostic.span.col) == (4, len("expect: {") + fact.index(at) + 1)
     for piece in pieces:
-        assert piece in finding.message
+        assert piece in diagnostic.message
 
 
 def test_path_that_names_nothing(tmp_path: Path) -> None:
-    (finding,) = found(tmp_path, "shapes: {stme: [8, 30, 30]}")
-    assert (finding.code, finding.help) == ("NS502", "did you mean 'stem'?")
-    assert finding.span is not None and finding.span.col == len("expect: {shapes: {") + 1
+    (diagnostic,) = found(tmp_path, "shapes: {stme: [8, 30, 30]}")
+    assert (diagnostic.code, diagnostic.help) == ("NS502", "did you mean 'stem'?")
+    assert diagnostic.span is not None and diagnostic.span.col == len("expect: {shapes: {") + 1
 
 
 def test_wrong_shape_is_one_finding(tmp_path: Path) -> None:
@@ -95,8 +95,8 @@ def test_facts_are_of_the_variant_that_has_them(tmp_path: Path) -> None:
         "variants: {a: {}, b: {out: 4, expect: {params: 17}}, c: {of: a, out: 2}}\nbody:\n  - conv: [=out, 1]\n",
         encoding="utf-8",
     )
-    (finding,) = outcome(path).found  # a: 3*8 + 8; b: 3*4 + 4, not 17; c inherits none
-    assert finding.code == "NS501" and finding.message.startswith("b: ") and "16" in finding.message
+    (diagnostic,) = outcome(path).found  # a: 3*8 + 8; b: 3*4 + 4, not 17; c inherits none
+    assert diagnostic.code == "NS501" and diagnostic.message.startswith("b: ") and "16" in diagnostic.message
 
 
 def test_scope_gives_what_is_read_of_it(tmp_path: Path) -> None:

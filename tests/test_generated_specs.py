@@ -22,7 +22,7 @@ sides = st.sampled_from(["1", "2", "3", "[1, 3]", "[3, 2]", "5"])
 
 @st.composite
 def windows(draw: st.DrawFn) -> str:
-    """A convolution or pool with any window; many do not fit and must be findings."""
+    """A convolution or pool with any window; many do not fit and must be diagnostics."""
     kernel, stride, pad = draw(sides), draw(sides), draw(pads)
     kind = draw(st.sampled_from(["conv", "max_pool", "avg_pool", "conv_transpose"]))
     more = {

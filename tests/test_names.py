@@ -80,7 +80,7 @@ AFTER_A_LETTER = {
 }
 
 
-def findings(text: str, folder: File, name: str = "net.yaml") -> list[Diagnostic]:
+def diagnostics(text: str, folder: File, name: str = "net.yaml") -> list[Diagnostic]:
     """What check says of a text, blocks included."""
     from netspec.check.check_file import check_file
 
@@ -96,7 +96,7 @@ def test_nothing_else_is_a_name(position: str, tmp_path: File) -> None:
     for text in NO_NAMES:
         if text in ("", "__init__") and position in AFTER_A_LETTER:
             continue
-        found = findings(HEAD + POSITIONS[position].format(text), tmp_path)
+        found = diagnostics(HEAD + POSITIONS[position].format(text), tmp_path)
         assert found, f"{text!r} as {position}"
         assert {d.code for d in found} & {"NS205", "NS202"}, f"{text!r} as {position}: {found}"
         assert all(d.span is not None for d in found)
@@ -104,7 +104,7 @@ def test_nothing_else_is_a_name(position: str, tmp_path: File) -> None:
 
 @pytest.mark.parametrize("position", POSITIONS)
 def test_a_good_name_is_accepted_in_that_position(position: str, tmp_path: File) -> None:
-    found = findings(HEAD + POSITIONS[position].format("good_1"), tmp_path)
+    found = diagnostics(HEAD + POSITIONS[position].format("good_1"), tmp_path)
     assert not found, found
 
 
@@ -181,7 +181,7 @@ CODES = {
 
 @pytest.mark.parametrize("case", CODES)
 def test_cases(case: str, tmp_path: File) -> None:
-    (found,) = findings((CASES / f"{case}.yaml").read_text(), tmp_path)
+    (found,) = diagnostics((CASES / f"{case}.yaml").read_text(), tmp_path)
     assert found.span is not None
     assert (found.span.line, found.span.col) == CODES[case]
     assert found.code == ("NS301" if case == "malformed_placeholder" else "NS205")

@@ -1,4 +1,4 @@
-"""tests/good compiles to what its comments say; tests/bad gives exactly the findings that stand on its lines."""
+"""tests/good compiles to what its comments say; tests/bad gives exactly the diagnostics that stand on its lines."""
 
 from __future__ import annotations
 

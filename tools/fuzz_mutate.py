@@ -272,7 +272,7 @@ LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class DUMPER(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
-    """Writes a node that stands twice as an alias, as it is."""
+    """Writes a node that is a duplicate as an alias, unchanged."""
 
 
 def parsed(text: bytes) -> Any:

@@ -58,7 +58,7 @@ class Annotations:
         return [n for n in nodes if self.owners.get(n.weights_at, n.path) == n.path]
 
     def shared(self, nodes: Sequence[Node], scope: str = "") -> tuple[str, ...]:
-        """Where the weights of nodes, those of a scope, stand first, if none stand here."""
+        """Where the weights of nodes, those of a scope, are counted first, if not in this place."""
         pairs = [(node.path, self.owners[node.weights_at]) for node in nodes if node.weights_at in self.owners]
         if not pairs or any(path == owner for path, owner in pairs):
             return ()

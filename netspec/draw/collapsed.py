@@ -97,12 +97,12 @@ def inside(region: Region) -> list[str]:
     items = region.items
     scopes, nodes = [i for i in items if isinstance(i, Region)], [i for i in items if isinstance(i, Node)]
     plain = not (scopes and nodes) and not any(r.scope.kind == "branch" or is_layer(r) for r in scopes)
-    said = {r.scope.block + _window(r) if r.scope.block else "iterations" * (r.scope.kind == "iteration") for r in scopes}
-    said |= {op_text(n.op, n.attrs) for n in nodes}
-    if plain and len(items) > 1 and len(said) == 1 and said != {""}:
+    texts = {"iterations" if r.scope.kind == "iteration" else r.scope.block + _window(r) for r in scopes}
+    texts |= {op_text(n.op, n.attrs) for n in nodes}
+    if plain and len(items) > 1 and len(texts) == 1 and texts != {""}:
         if scopes:
-            return [said.pop() + times(scopes)]
-        return [f"{said.pop()} \u00d7{len(items)}{' shared' if len({n.weights_at for n in nodes}) == 1 else ''}"]
+            return [texts.pop() + times(scopes)]
+        return [f"{texts.pop()} \u00d7{len(items)}{' shared' if len({n.weights_at for n in nodes}) == 1 else ''}"]
     if region.scope.block:
         return []
     if len(items) == 1 and scopes and scopes[0].scope.block:

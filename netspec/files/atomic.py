@@ -144,7 +144,7 @@ def _change(target: Path, asked: str | Path) -> Iterator[Change]:
 
 
 def check_place(target: str | Path) -> None:
-    """Raises UsageError where a file cannot be written for want of a folder, or because it is one."""
+    """Raises UsageError where a file cannot be written for lack of a folder, or because it is one."""
     path = Path(target)
     try:
         if path.is_dir():

@@ -1,7 +1,7 @@
 """What other libraries call the ops, blocks and arguments of netspec, for suggestions in messages.
 
 The names of an op stand on the op. Here is what no op says: the shipped blocks, what is written in another way, what
-netspec lacks, and the arguments, whose names ops share. A name stands here without case, `_` and what is before a `.`:
+netspec lacks, and the arguments, whose names ops share. A name is written without case, `_` and what is before a `.`:
 `BatchNorm2d` and `nn.batch_norm_2d` are `batchnorm2d`. A test holds the tables against the ops: what is meant must
 exist, and an op of a name that stands under NO_OP fails it.
 """

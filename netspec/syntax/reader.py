@@ -161,7 +161,7 @@ class Reader:
 def read_document(
     spec: Path | Found, reporter: Reporter, include: Sequence[Path] = (), name: str | None = None
 ) -> Document | None:
-    """Reads a spec and all that it uses; findings go to the reporter; raises UsageError if unreadable."""
+    """Reads a spec and all that it uses; diagnostics go to the reporter; raises UsageError if unreadable."""
     if isinstance(spec, Path):
         return Reader(reporter, include).document(spec, name)
     document = Reader(reporter, include).document(spec.path, name or spec.shown or None, spec.data)
