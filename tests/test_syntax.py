@@ -13,8 +13,10 @@ from netspec.elaborate.compiled import compile_variant
 from netspec.elaborate.configuration import Configuration
 from netspec.elaborate.document import elaborate
 from netspec.expressions.ast import BinOp
+from netspec.expressions.identifiers import LANGUAGE
 from netspec.syntax.ast import Each, Error, Expression, For, ListNode, Literal, MapNode, PathNode, Paths, Unevaluable
 from netspec.syntax.document import Document
+from netspec.syntax.keywords import BRANCH_KEYS, GROUPS, KEYWORDS, MISPLACED
 from netspec.syntax.library import Found, find
 from netspec.syntax.reader import read_document
 from netspec.syntax.steps import Group, Join, NoAction, OpCall, Step, Tee
@@ -140,3 +142,9 @@ def test_nobody_but_the_reader_sees_the_yaml_tree() -> None:
             if isinstance(node, python.ImportFrom) and node.module == "netspec.syntax.tree":
                 seen += [(path.name, alias.name) for alias in node.names]
     assert [found for found in seen if found[1] not in ("ScalarValue", "Plain")] == []
+
+
+def test_no_step_can_have_the_name_of_a_keyword() -> None:
+    """The words of the language, which no name may be, are listed below the syntax: they hold all keywords."""
+    assert {*KEYWORDS, *BRANCH_KEYS, *GROUPS} <= LANGUAGE
+    assert all(rule.keyword in KEYWORDS for rule in MISPLACED)

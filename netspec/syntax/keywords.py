@@ -16,7 +16,7 @@ JOINS = tuple(op.name for op in OPS.values() if op.arity is None)
 GROUPS = ("do", "tee")
 PARAM_TYPES = ("int", "float", "bool", "str", "list", "size", "pad", "block")
 RESERVED_VARIANT_KEYS = ("of", "input", "expect", "title", "source", "passes")
-CONDITIONS = ("when", "only_if", "repeat", "each", "training_only")
+COMPUTED = ("when", "only_if", "repeat", "each", "for", "training_only")
 """The keys whose values are expressions without `=`."""
 
 

@@ -14,6 +14,7 @@ import yaml
 from netspec.diagnostics.errors import Reporter, Source, Span
 from netspec.files.kinds import foreign
 from netspec.files.pipes import MAX_BYTES, from_file
+from netspec.syntax.keywords import COMPUTED
 from netspec.syntax.tree import FLOAT, INT, Map, Scalar, Seq, Tree
 from netspec.syntax.yaml_help import report_syntax
 
@@ -22,7 +23,6 @@ MAX_TREE_NODES = 50_000
 MAX_EXPRESSIONS = 100_000
 """Characters of expressions and of names with placeholders; reading one takes some microseconds a character."""
 _PROSE = ("doc", "title", "source", "printed", "misprint", "name")
-_CONDITIONS = ("when", "only_if", "repeat", "each", "for", "training_only")
 
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -227,7 +227,7 @@ class _Builder:
             self.computed(key, event)
             value = self.node(next(self.events), depth + 1)
             if isinstance(key, Scalar) and key.text not in _PROSE:
-                self.computed(value, event, key.text in _CONDITIONS)
+                self.computed(value, event, key.text in COMPUTED)
             if isinstance(key, Map):
                 help_ = 'quote a name that starts with a placeholder: `- "{k} = conv": 64`'
                 self.error("NS104", "a key is a string", event, help_)
