@@ -97,7 +97,7 @@ def inside(region: Region) -> list[str]:
     items = region.items
     scopes, nodes = [i for i in items if isinstance(i, Region)], [i for i in items if isinstance(i, Node)]
     plain = not (scopes and nodes) and not any(r.scope.kind == "branch" or is_layer(r) for r in scopes)
-    texts = {"iterations" if r.scope.kind == "iteration" else r.scope.block + _window(r) for r in scopes}
+    texts = {r.scope.block + _window(r) or "iterations" * (r.scope.kind == "iteration") for r in scopes}
     texts |= {op_text(n.op, n.attrs) for n in nodes}
     if plain and len(items) > 1 and len(texts) == 1 and texts != {""}:
         if scopes:
