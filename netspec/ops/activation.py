@@ -193,6 +193,7 @@ def _affine_label(attrs: Attrs) -> str:
     samples=[
         Sample({"scale": 2.0, "shift": -0.5}),
         Sample({"scale": 0.5, "power": 3.0}),
+        Sample({"scale": 3.0}),
         Sample(),
         Sample({"scale": -2.0, "power": 2.0, "shift": 1.0}),
     ],
