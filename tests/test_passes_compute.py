@@ -8,15 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import sampled
 from pass_harness import changed, equal, keeps_weights, prove, small
 
 import netspec
-from netspec.analysis.cost import totals
 from netspec.ir.graph import Graph, GraphError, Node, Ref
 from netspec.ir.module import Module, Stored, Weight
 from netspec.ops import OPS, Tensor
@@ -24,7 +21,6 @@ from netspec.passes import PASSES
 from netspec.passes.base import Pass, Stage
 from netspec.passes.rewriter import ShapeMismatch, kept_values, readers, rewrite
 
-SPECS = Path(__file__).parent.parent / "specs"
 BACKENDS = ("torch", "onnx")
 
 
@@ -52,12 +48,14 @@ def shares(graph: Graph) -> bool:
     return any(node.path != node.weights_at for node in graph.nodes.values())
 
 
+SHIPPED = ("lenet", "dsn", "squeezenet", "resnet_cifar", "densenet_cifar", "mobilenet_v2")
+"""Families that run in seconds: classifiers on flattened maps, heads of training, dropout, norms to fold or to leave."""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("family", sampled(sorted(path.stem for path in SPECS.glob("*.yaml")), 12, slow=12))
+@pytest.mark.parametrize("family", SHIPPED)
 def test_passes_change_nothing_that_shipped_networks_compute(family: str) -> None:
-    network = netspec.load(family)
-    if totals(network.inference.nodes.values()).macs > 3e9:
-        pytest.skip("larger than a test may run")
+    network, tried = netspec.load(family), 0
     for p in PASSES:
         before = network.graph if p.stage is Stage.TRAINING or not p.named else network.unfolded
         try:
@@ -65,10 +63,12 @@ def test_passes_change_nothing_that_shipped_networks_compute(family: str) -> Non
         except ShapeMismatch:
             continue
         if after.graph is not before:
+            tried += 1
             for backend in BACKENDS:
                 equal(before, after, backend, 1e-4)
             if p.stage is Stage.TRAINING:
                 keeps_weights(before, after)
+    assert tried
 
 
 # Passes that are wrong
