@@ -49,7 +49,7 @@ def shares(graph: Graph) -> bool:
 
 
 SHIPPED = ("lenet", "dsn", "squeezenet", "resnet_cifar", "densenet_cifar", "mobilenet_v2")
-"""Families that run in seconds: classifiers on flattened maps, heads of training, dropout, norms to fold or to leave."""
+"""Families that run in seconds: flattened classifiers, heads of training, dropout, norms to fold or to leave."""
 
 
 @pytest.mark.slow
