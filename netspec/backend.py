@@ -6,14 +6,15 @@ a `Backend`, and also `Runs`, `MakesModules`, `ReadsCheckpoints`, `OpensModels` 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
+from inspect import isfunction, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from netspec import optional, plugins
-from netspec.diagnostics.errors import MissingError, UsageError, did_you_mean
+from netspec.diagnostics.errors import MissingError, PluginError, UsageError, did_you_mean, nearest
 from netspec.files.atomic import write_text
 from netspec.ir.graph import Graph
 from netspec.ir.json import to_json
@@ -210,12 +211,87 @@ def _load(name: str) -> object:
         if name == JSON.name:
             return JSON
         raise UsageError(f"there is no backend '{name}'", did_you_mean(name, targets()))
-    with importing(name):
-        try:
-            backend: object = found[name].load()
-        except AttributeError as e:  # the module has no such object: its entry point is wrong
-            raise ImportError(e) from None
+    who = f"the backend '{name}'"
+    backend = plugins.load(found[name], who)
+    if wrong := _mistake(name, backend):
+        raise MissingError(f"{who} ({plugins.described(found[name])}) cannot be used: {wrong}")
     return backend
+
+
+_FACTS: dict[str, type] = dict.fromkeys(("name", "suffix", "summary", "product"), str)
+_FACTS |= dict.fromkeys(("trainable", "holds_weights"), bool)
+
+
+def _mistake(name: str, found: object) -> str:
+    """What keeps an object from being the backend of that name; empty where nothing does."""
+    if isinstance(found, type):
+        return f"it is a class; an object of it is wanted, {found.__name__}()"
+    for fact, kind in _FACTS.items():
+        if not hasattr(found, fact):
+            return f"it has no `{fact}`"
+        if not isinstance(value := getattr(found, fact), kind):
+            return f"its `{fact}` is {value!r}, not a {kind.__name__}"
+    assert isinstance(suffix := getattr(found, "suffix"), str)  # noqa: B009 - of an object of any class
+    if (own := getattr(found, "name")) != name:  # noqa: B009
+        return f"its `name` is '{own}', but its entry point '{name}'"
+    if len(suffix) < 2 or suffix[0] != ".":
+        return f"its `suffix` is '{suffix}', which does not begin with a dot"
+    return _mistake_in_options(getattr(found, "options", None)) or _mistake_in_methods(found)
+
+
+def _mistake_in_options(options: object) -> str:
+    if not (isinstance(options, type) and issubclass(options, Options)):
+        return "it has no `options`, a dataclass that inherits from netspec.backend.Options"
+    if "__dataclass_params__" not in vars(options):
+        return f"its `options`, {options.__name__}, lack their @dataclass(frozen=True, kw_only=True)"
+    for f in fields(options):
+        if f.default is MISSING and f.default_factory is MISSING:
+            return f"its option `{f.name}` has no default: option(default, help)"
+    return ""
+
+
+def _mistake_in_methods(found: object) -> str:
+    """A method of a protocol that it inherits only, or that cannot be called as the protocol says."""
+    for ability in (Backend, *(one for one in (*_ABILITIES, WritesText) if isinstance(found, one))):
+        for method, inherited in vars(ability).items():
+            if method.startswith("_") or not isfunction(inherited):
+                continue
+            made = getattr(found, method, None)
+            if not callable(made) or getattr(made, "__func__", None) is inherited:
+                near = nearest(method, [n for n in vars(type(found)) if n not in vars(ability)])
+                return f"it does not define `{method}`" + (f", but `{near}`" if near else "")
+            wanted = list(signature(inherited).parameters)[1:]
+            if not takes(made, *wanted):
+                return f"its `{method}` cannot be called as {method}({', '.join(wanted)})"
+    return ""
+
+
+def takes(function: Callable[..., object], *arguments: str) -> bool:
+    """Whether a function of a plug-in can be called with such positional arguments."""
+    try:
+        signature(function).bind(*arguments)
+    except (TypeError, ValueError):  # ValueError: of a built-in, which has no signature
+        return False
+    return True
+
+
+def gave(backend: object, method: str, result: object, kind: type[T]) -> T:
+    """What a method of a backend gave, if it is of the class that it is to be; raises PluginError."""
+    if not isinstance(result, kind):
+        who = f"the backend '{getattr(backend, 'name', '')}' ({type(backend).__module__})"
+        raise PluginError(f"{who} gave {type(result).__name__} from `{method}`, which gives {kind.__name__}")
+    return result
+
+
+def write(
+    backend: AnyBackend, graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, options: Options
+) -> Written:
+    """Writes a graph with its weights; raises as `emit` does, and PluginError for what it may not give."""
+    written = gave(backend, "emit", backend.emit(graph, arrays, target, options), Written)
+    for file in written.files:
+        if not gave(backend, "emit", file, Path).exists():
+            raise PluginError(f"the backend '{backend.name}' ({type(backend).__module__}) did not write {file}")
+    return written
 
 
 def importing(name: str, library: str = "") -> AbstractContextManager[None]:
@@ -276,7 +352,18 @@ def lowering(target: str, op: str, row: object) -> None:
     _LOWERINGS[target][op] = row
 
 
-def lowerings(target: str) -> Mapping[str, object]:
-    """The rows of plug-ins for a backend, by op; raises MissingError for a plug-in that cannot be imported."""
-    plugins.load_lowerings(target)
-    return _LOWERINGS.get(target, {})
+def plugin_row(target: str, op: str) -> object:
+    """The row of a plug-in by which a backend writes an op, or None; raises MissingError for one not imported."""
+    broken = plugins.load_lowerings(target)
+    row = _LOWERINGS.get(target, {}).get(op)
+    for error in broken if row is None else ():
+        raise error  # the row may be one of its own
+    return row
+
+
+def row_help(target: str) -> str:
+    """The help line of NS601: where a row for an op belongs."""
+    return (
+        f"an op from outside brings its row in a module of the entry points `netspec.lowerings`, under '{target}'; "
+        f"one of netspec has its row in netspec_{target}/lowering.py"
+    )

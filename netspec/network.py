@@ -9,7 +9,7 @@ from warnings import warn
 
 import numpy as np
 
-from netspec.backend import MakesModules, able, get, origin, read_checkpoint
+from netspec.backend import MakesModules, able, get, origin, read_checkpoint, write
 from netspec.diagnostics.errors import Reporter, SpecError, UsageError
 from netspec.elaborate.budget import MAX_NODES, Budget
 from netspec.elaborate.compiled import Compiled, compile_block, compile_variant
@@ -123,7 +123,7 @@ class Network(Compiled):
         chosen = backend.options(origin=origin(seed, weights, _chosen(choices).partial), **options)
         network = self.after(passes)
         arrays = network.lazy_arrays(seed, weights, **choices)
-        return backend.emit(network.inference, arrays, Path(path), chosen).files
+        return write(backend, network.inference, arrays, Path(path), chosen).files
 
 
 def _chosen(choices: CheckpointChoices) -> Choices:

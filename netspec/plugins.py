@@ -1,38 +1,86 @@
-"""Ops and backends from outside, found through entry points and imported only when asked for."""
+"""Ops and backends from outside: found through entry points, imported when asked for, named where they are at fault."""
 
 from __future__ import annotations
 
+import traceback
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
+from typing import NamedTuple
 
-from netspec.diagnostics.errors import MissingError
+from netspec.diagnostics.errors import MissingError, NetspecError
+from netspec.optional import OWN, importing
+
+OPS, LOWERINGS, BACKENDS = GROUPS = ("netspec.ops", "netspec.lowerings", "netspec.backends")
+"""The groups of entry points."""
+
+
+def described(point: EntryPoint) -> str:
+    """What an entry point names, and the distribution that brings it: `netspec_csv:BACKEND of netspec-csv 1.0`."""
+    return f"{point.value} of {point.dist.name} {point.dist.version}" if point.dist is not None else point.value
+
+
+def load(point: EntryPoint, who: str) -> object:
+    """The object that an entry point names; raises MissingError, whatever goes wrong in the import."""
+    try:
+        with importing(who):
+            return point.load()
+    except (NetspecError, MemoryError):
+        raise
+    except (Exception, SystemExit) as e:  # noqa: BLE001 - the code of somebody else, which may raise anything
+        why = str(e) if isinstance(e, ImportError) else f"{type(e).__name__}: {e}"
+        raise MissingError(f"{who} ({described(point)}) cannot be imported: {why[:500]}") from e
 
 
 @lru_cache(maxsize=1)
-def load_ops() -> None:
-    """Imports every module of the group `netspec.ops`, which registers its ops with `@op`; raises MissingError."""
-    for point in _points("netspec.ops"):
+def load_ops() -> dict[str, MissingError]:
+    """Imports every module of the group `netspec.ops`, which registers its ops with `@op`; gives what failed."""
+    broken = {}
+    for point in _points(OPS):
         try:
-            point.load()
-        except (ImportError, TypeError) as e:  # @op refuses facts that do not fit
-            raise MissingError(f"the ops of '{point.name}' cannot be imported: {e}") from None
+            load(point, f"the ops of '{point.name}'")
+        except MissingError as e:
+            broken[point.name] = e
+    return broken
 
 
 @lru_cache
-def load_lowerings(target: str) -> None:
-    """Imports every module of the group `netspec.lowerings` that is for a backend, which registers rows for its ops."""
-    for point in _points("netspec.lowerings"):
+def load_lowerings(target: str) -> tuple[MissingError, ...]:
+    """Imports the modules of the group `netspec.lowerings` for a backend, which register rows; gives what failed."""
+    broken = []
+    for point in _points(LOWERINGS):
         if point.name == target:
             try:
-                point.load()
-            except (ImportError, ValueError) as e:  # a second row for an op is refused
-                raise MissingError(f"the lowerings of '{point.value}' cannot be imported: {e}") from None
+                load(point, f"the lowerings for '{target}'")
+            except MissingError as e:
+                broken.append(e)
+    return tuple(broken)
 
 
 @lru_cache(maxsize=1)
 def backends() -> dict[str, EntryPoint]:
     """The backends by name (group `netspec.backends`), not yet imported."""
-    return {point.name: point for point in _points("netspec.backends")}
+    return {point.name: point for point in _points(BACKENDS)}
+
+
+class Culprit(NamedTuple):
+    """A plug-in in whose code an error arose, and where it did."""
+
+    plugin: str
+    file: str
+    line: int
+    function: str
+
+
+def culprit(error: BaseException) -> Culprit | None:
+    """The plug-in that an error came through on its way, at the innermost line of its code; None for our own bug."""
+    found = None
+    owners = {point.module.partition(".")[0]: point for group in GROUPS for point in _points(group)}
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package in owners and package not in OWN:
+            code = frame.f_code
+            found = Culprit(described(owners[package]), code.co_filename, line, code.co_name)
+    return found
 
 
 def _points(group: str) -> list[EntryPoint]:

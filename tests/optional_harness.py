@@ -172,7 +172,7 @@ def backend_calls() -> Calls:
     calls: Calls = {
         "netspec.backend.get": (lambda: (get("torch"), get("onnx")), []),
         "netspec.backend.able": (lambda: backend.able("torch", backend.Runs), []),
-        "netspec.backend.lowerings": (lambda: backend.lowerings("onnx"), []),
+        "netspec.backend.plugin_row": (lambda: backend.plugin_row("onnx", "none"), []),
         "netspec.backend.read_checkpoint": (lambda: backend.read_checkpoint(Path("w.pth"), Need()), ["torch"]),
         "netspec.backend.importing": (lambda: backend.importing("torch"), []),
         "netspec_torch.TorchBackend.source": (lambda: torch.source(graph), []),

@@ -142,7 +142,7 @@ def test_options_that_cannot_be_do_not_hinder_other_targets(
     backend = SimpleNamespace(
         **{**{n: getattr(JSON, n) for n in dir(JSON) if n[0] != "_"}, "name": "odd", "options": options}
     )
-    point = SimpleNamespace(load=lambda: backend)
+    point = SimpleNamespace(load=lambda: backend, value="odd:BACKEND", dist=None)
     installed = plugins.backends()
     monkeypatch.setattr(plugins, "backends", lambda: {**installed, "odd": point})
     code, _, err = netspec("compile", "lenet5", "--to", "odd", "-o", "x.json")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from netspec.backend import lowerings
-from netspec.diagnostics.errors import DataError
+from netspec.backend import plugin_row, row_help, takes
+from netspec.diagnostics.errors import DataError, PluginError
 from netspec.ir.graph import Node
 from netspec_onnx.nodes import Attr, N, Row, Shapes, Value, floats, ints, n, onnx_pads, simple, tensors
 from netspec_onnx.regions import deform_conv, deform_roi_pool, roi_align
@@ -278,8 +278,12 @@ ROWS: dict[str, Row] = {
 
 
 def rows_of(node: Node, shapes: Shapes) -> list[N]:
-    """The ONNX nodes of an op, of the core or of a plug-in; raises DataError for one that has no row."""
-    row = ROWS.get(node.op) or lowerings("onnx").get(node.op)
-    if not callable(row):
-        raise DataError("NS601", f"the ONNX backend has no row for '{node.op}' ({node.path})")
-    return list(row(node, shapes))
+    """The ONNX nodes of an op, of the core or of a plug-in; raises DataError for one that has no row, PluginError."""
+    row = ROWS.get(node.op) or plugin_row("onnx", node.op)
+    if row is None:
+        raise DataError("NS601", f"the ONNX backend has no row for '{node.op}' ({node.path})", row_help("onnx"))
+    made = row(node, shapes) if callable(row) and takes(row, "node", "shapes") else None
+    if not isinstance(made, list) or not all(isinstance(one, N) for one in made):
+        wanted = "a function of (node, shapes) that gives a list of netspec_onnx.nodes.N"
+        raise PluginError(f"the row of '{node.op}' for 'onnx' is not {wanted}")
+    return made

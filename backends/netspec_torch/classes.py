@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from netspec.ir.scope_tree import Region
 from netspec.ops import Shape
-from netspec_torch.lowering import Arg
 from netspec_torch.quote import identifier
+from netspec_torch.rows import Arg
 
 
 @dataclass(eq=False)

@@ -14,10 +14,11 @@ from netspec.ir.scope_tree import Region, tree
 from netspec.passes.drop_heads import without_heads
 from netspec_torch.classes import Body, Group, Line, Member
 from netspec_torch.helpers import HELPERS
-from netspec_torch.lowering import Row, Shapes, row_of
+from netspec_torch.lowering import row_of
 from netspec_torch.options import DEFAULTS, TorchOptions, WeightsFile
 from netspec_torch.printer import call_of, render
 from netspec_torch.quote import GLOBAL_NAMES, identifier, string
+from netspec_torch.rows import Row, Shapes
 
 
 def source(graph: Graph, options: TorchOptions = DEFAULTS, weights: WeightsFile | None = None) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from netspec.analysis.cost import totals
-from netspec.backend import AnyBackend, WritesText, get
+from netspec.backend import AnyBackend, WritesText, gave, get, write
 from netspec.cli.output import say, size
 from netspec.cli.output_file import OutputFile, write_result
 from netspec.cli.request import Request, spec_options
@@ -44,10 +44,10 @@ def command(request: Request, weights: Weights, target: str, output: str | None,
     compiled = request.compile()
     graph = compiled.trained if asked.training else compiled.shown if backend.trainable else compiled.inference
     if output == "-" and isinstance(backend, WritesText):
-        write_result(backend.text(graph, asked), None)
+        write_result(gave(backend, "text", backend.text(graph, asked), str), None)
         return 0
     arrays = weights.arrays(compiled, request, asked.training) if backend.holds_weights and asked.weights else {}
-    written = backend.emit(graph, arrays, Path(output or f"{compiled.name}{backend.suffix}"), asked)
+    written = write(backend, graph, arrays, Path(output or f"{compiled.name}{backend.suffix}"), asked)
     if not request.quiet:
         counts = totals(compiled.inference.nodes.values())
         files = ", ".join(f"{p} ({size(p.stat().st_size)})" for p in written.files)

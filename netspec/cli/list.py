@@ -10,8 +10,10 @@ import click
 
 from netspec import plugins
 from netspec.backend import get
+from netspec.cli.compile import command as compile_command
 from netspec.cli.output import out
 from netspec.cli.output_file import write_result
+from netspec.cli.targets import TargetCommand, declared
 from netspec.diagnostics import suggest
 from netspec.diagnostics.errors import NetspecError, Reporter, UsageError
 from netspec.ops import OPS
@@ -102,7 +104,8 @@ def blocks() -> Iterator[Row]:
 
 def ops() -> Iterator[Row]:
     """A row for every primitive op, from the op table."""
-    plugins.load_ops()
+    for name, error in sorted(plugins.load_ops().items()):
+        yield {"name": name, "arguments": "", "manual": f"not usable: {error}"}
     for op in sorted(OPS.values(), key=lambda o: o.name):
         if op.name != "input":
             first, named = ([_written(p) for p in op.params if p.positional == by] for by in (True, False))
@@ -121,9 +124,11 @@ def passes() -> Iterator[Row]:
 
 def backends() -> Iterator[Row]:
     """A row for every backend that is registered."""
+    assert isinstance(compile_command, TargetCommand)
     for name in sorted(plugins.backends()):
         try:
             backend = get(name)
+            declared(backend, compile_command.taken)
             yield {"name": name, "summary": backend.summary, "suffix": backend.suffix}
         except NetspecError as e:
             yield {"name": name, "summary": f"not usable: {e}", "suffix": ""}

@@ -19,6 +19,7 @@ from netspec.diagnostics.printer import logged
 from netspec.diagnostics.streams import prepare, silence, tell
 from netspec.files.pipes import read_once
 from netspec.optional import hidden
+from netspec.plugins import culprit
 
 COMMANDS = {
     "check": ("check", "Check specs and the facts of their papers."),
@@ -43,7 +44,8 @@ Examples:
 \b
 A SPEC is a path, - for stdin, or the name of a shipped spec or variant: googlenet, resnet50.
 A block of it is named after a colon: mine.yaml:cell, blocks/residual:bottleneck, -:cell.
-Exit codes: 0 fine, 1 errors in a spec or its data, 2 usage, 3 a backend or device is missing, 4 a bug of netspec.
+Exit codes: 0 fine, 1 errors in a spec or its data, 2 usage, 3 a backend or device is missing, 4 a bug of netspec
+or of a plug-in.
 """
 
 
@@ -169,15 +171,19 @@ def _shown(error: click.ClickException) -> str:
 
 
 def _bug(error: Exception) -> int:
-    """Says what to report, unless a file hides a library; the traceback is printed only on request."""
+    """Says what to report and to whom, unless a file hides a library; the traceback is printed only on request."""
     if missing := hidden():
         show_error(missing)
         return missing.exit_code
     last = traceback.extract_tb(error.__traceback__)[-1]
+    whose, to = "netspec", ""
+    place = os.path.basename(last.filename), last.lineno, last.name
+    if (found := culprit(error)) is not None:
+        whose, to = f"the plug-in {found.plugin}", " to its authors"
+        place = os.path.basename(found.file), found.line, found.function
     tell(
-        f"error: a bug of netspec: {type(error).__name__}: {str(error)[:500]}\n"
-        f"   at {os.path.basename(last.filename)}:{last.lineno} in {last.name}\n"
-        "   help: please report it with the spec and this message; NETSPEC_TRACEBACK=1 prints the traceback"
+        f"error: a bug of {whose}: {type(error).__name__}: {str(error)[:500]}\n   at {{}}:{{}} in {{}}\n".format(*place)
+        + f"   help: please report it{to} with the spec and this message; NETSPEC_TRACEBACK=1 prints the traceback"
     )
     if os.environ.get("NETSPEC_TRACEBACK"):
         tell("".join(traceback.format_exception(error)))

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from netspec.backend import OpensModels, Result, Runs, able
+from netspec.backend import OpensModels, Result, Runs, able, gave
 from netspec.cli.options import Sizes
 from netspec.cli.output import out, say
 from netspec.cli.output import size as bytes_text
@@ -246,7 +246,8 @@ def _compiled(request: Request, weights: Weights, place: Place, given: GivenSize
             sizes.input(name, dims)
 
     def run(inputs: Mapping[str, Value], repeat: int) -> Result:
-        return backend.run(graph, weights.arrays(network, request), inputs, place.device, repeat)
+        result = backend.run(graph, weights.arrays(network, request), inputs, place.device, repeat)
+        return gave(backend, "run", result, Result)
 
     return Model(sizes, run, weights.origin if graph.tensors() else "")
 

@@ -19,6 +19,7 @@ from netspec.syntax.schema import published
 def command(output: str | None) -> int:
     """Print the JSON Schema of specs: completion and checks in editors."""
     check_suffix(output, "JSON", ".json")
-    load_ops()
+    for error in load_ops().values():
+        raise error
     write_result(published().rstrip(), output)
     return 0

@@ -47,6 +47,8 @@ class Declared:
         flag, more = found.name.replace("_", "-"), {"help": found.metadata["help"], "default": found.default}
         kinds = [k for k in get_args(hint) if k is not NoneType] if get_origin(hint) in (Union, UnionType) else [hint]
         kind = kinds[0] if len(kinds) == 1 else None
+        if found.default is not None and not _fits(found.default, kind):
+            raise TypeError(f"its option --{flag} is {hint}, and {found.default!r} is none")
         if kind is bool and found.default is None:
             return cls(found.name, False, click.Option([f"--{flag}/--no-{flag}"], **more))
         if kind is bool:
@@ -68,10 +70,10 @@ class Declared:
 
 def declared(backend: AnyBackend, taken: Collection[str]) -> list[Declared]:
     """The options that a backend has; raises MissingError for one that a command line cannot have, or has `taken`."""
-    hints = get_type_hints(backend.options)
     try:
+        hints = get_type_hints(backend.options)
         found = [Declared.of(f, hints[f.name]) for f in fields(backend.options) if "help" in f.metadata]
-    except TypeError as e:
+    except (TypeError, NameError) as e:  # NameError: a type that is imported for the type checker alone
         raise MissingError(f"the backend '{backend.name}' cannot be used: {e}") from None
     if twice := sorted(_names(found) & set(taken)):
         raise MissingError(f"the backend '{backend.name}' cannot be used: every target has the option {twice[0]}")
@@ -102,8 +104,9 @@ class TargetCommand(SpecCommand):
 
     @property
     def taken(self) -> set[str]:
-        """The names of its own options."""
-        return {name for param in self.params for name in (*param.opts, *param.secondary_opts)}
+        """What no target's option may be called: its own options, and the parameters of its function."""
+        names = {name for param in self.params for name in (*param.opts, *param.secondary_opts)}
+        return names | {f"--{param.name}".replace("_", "-") for param in self.params} | {"--help"}
 
     def all(self) -> dict[str, list[Declared]]:
         """The options of every target that can be used; `netspec list backends` says why another cannot."""
@@ -143,6 +146,13 @@ def _target(args: list[str]) -> str | None:
         elif word.startswith("--to="):
             named = word.partition("=")[2]
     return named
+
+
+def _fits(value: object, kind: object) -> bool:
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    allowed = (int, float) if kind is float else kind
+    return not isinstance(allowed, (type, tuple)) or isinstance(value, allowed)
 
 
 def _names(options: list[Declared]) -> set[str]:

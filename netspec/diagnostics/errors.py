@@ -172,6 +172,12 @@ class MissingError(NetspecError):
     exit_code = 3
 
 
+class PluginError(NetspecError):
+    """An op or a backend from outside does what its contract does not allow."""
+
+    exit_code = 4
+
+
 class DataError(NetspecError):
     """Data given with the spec (a checkpoint, an image, a model) does not fit it."""
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from netspec.ops.base import Applied, Attrs, OpError, OpResult, Tensor
 from netspec.ops.moments import Signal, elementwise, kept
 from netspec.ops.receptive_field import own_cell
-from netspec.ops.registry import Sample, op
+from netspec.ops.registry import Registers, Sample, op
 
 
-def activation(function: Callable[[float], float], label: str = "", aliases: str = "") -> op:
+def activation(function: Callable[[float], float], label: str = "", aliases: str = "") -> Registers:
     """The facts about an elementwise function without parameters."""
     return op(
         kind="other",

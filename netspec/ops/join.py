@@ -7,7 +7,7 @@ from typing import Literal
 from netspec.ops.base import OpError, OpResult, Tensor, show
 from netspec.ops.moments import Moments, added, averaged, kept, multiplied, side_by_side
 from netspec.ops.receptive_field import own_cell
-from netspec.ops.registry import Sample, op
+from netspec.ops.registry import Registers, Sample, op
 
 Free = Literal["nothing", "channels", "gates"]
 """In what the shapes of a join's values may differ: their channels, or as a gate does from what it scales."""
@@ -27,7 +27,9 @@ ONE = Sample({}, ((6, 4, 4),))
 IMAGE = (6, 11, 9)
 
 
-def join(moments: Moments, label: str, aliases: str, numbers_help: str, *samples: tuple[tuple[int, ...], ...]) -> op:
+def join(
+    moments: Moments, label: str, aliases: str, numbers_help: str, *samples: tuple[tuple[int, ...], ...]
+) -> Registers:
     """The facts about a join; it is tried with one value too."""
     return op(
         kind="join",

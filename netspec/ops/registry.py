@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, TypeVar, get_args
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Literal, NamedTuple, ParamSpec, Protocol, TypeVar, get_args
 
+from netspec.diagnostics.errors import PluginError
 from netspec.ops.base import Attrs, OpError, OpResult, Param, ParamType, Shape, Tensor, freeze, normalise
 from netspec.ops.initialisers import Fans, output_first
 from netspec.ops.moments import Moments
@@ -19,6 +20,7 @@ Kind = Literal["input", "weights", "pool", "norm", "join", "other"]
 
 Rule = Callable[..., OpResult]
 R = TypeVar("R", bound=Rule)
+P = ParamSpec("P")
 
 
 class Scaling(NamedTuple):
@@ -168,6 +170,9 @@ class Op:
             raise OpError(f"'{self.name}' takes {sorted(names)}, given are {sorted(full)}")
         full = {name: normalise(self.param(name), value) for name, value in full.items()}
         result = self.fn(*operands, **full)
+        if not isinstance(result, OpResult):
+            said = f"the op '{self.name}' ({self.fn.__module__}) gave {type(result).__name__}"
+            raise PluginError(f"{said} from its rule, which gives OpResult")
         full |= result.attrs
         resolved = {p.name: freeze(full[p.name]) for p in self.params if full[p.name] is not None}
         return OpResult(result.shapes, result.weights, result.stats, result.macs, resolved)
@@ -184,7 +189,36 @@ _RESULTS: dict[tuple[Rule, tuple[Shape, ...], tuple[tuple[str, str], ...]], OpRe
 _MOST_RESULTS = 5_000
 
 
-op = Op
+class Registers(Protocol):
+    """What `@op(...)` gives: it registers the function below it, and leaves it as it is."""
+
+    def __call__(self, fn: R) -> R: ...
+
+
+def _decorator(facts: Callable[P, Op]) -> Callable[P, Registers]:
+    """`Op` as a decorator whose errors name the op, which the facts alone do not know."""
+
+    def op(*args: P.args, **kwargs: P.kwargs) -> Registers:
+        """States the facts of an op above its rule; raises TypeError for one that is missing, unknown or wrong."""
+
+        def register(fn: R) -> R:
+            name = fn.__name__.rstrip("_")
+            stated = [f for f in fields(Op) if f.init]
+            needed = [f.name for f in stated if f.default is MISSING and f.default_factory is MISSING]
+            missing = [fact for fact in needed if fact not in kwargs]
+            unknown = sorted(kwargs.keys() - {f.name for f in stated})
+            wrong = [f"does not state its {', '.join(missing)}"] if missing else []
+            wrong += [f"states '{fact}', which is no fact of an op" for fact in unknown]
+            if wrong:
+                raise TypeError(f"the op '{name}' {', and '.join(wrong)}")
+            return facts(*args, **kwargs)(fn)
+
+        return register
+
+    return op
+
+
+op = _decorator(Op)
 
 
 def _param(p: inspect.Parameter) -> Param:
@@ -203,5 +237,8 @@ def _param(p: inspect.Parameter) -> Param:
 def lookup(name: str) -> Op | None:
     """The op of that name, from the core or from a plug-in (entry points `netspec.ops`)."""
     if name not in OPS and name.isidentifier():
-        load_ops()  # entry points are read only for a name the core lacks
+        broken = load_ops()  # entry points are read only for a name the core lacks
+        if name not in OPS:
+            for error in broken.values():
+                raise error  # the op may be one of its own
     return OPS.get(name)

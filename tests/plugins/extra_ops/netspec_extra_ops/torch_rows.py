@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netspec_torch.lowering import Arg, Layer, Row
+from netspec_torch.rows import Arg, Layer, Row
 
 from netspec.backend import lowering
 
