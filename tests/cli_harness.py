@@ -1,6 +1,30 @@
-"""A small spec, for commands that are called in its folder."""
+"""A small spec, for commands that are called in its folder; and which commands take a spec."""
 
 from __future__ import annotations
+
+import click
+
+from netspec.cli.main import cli
+
+TAKES = {
+    "compile": ["SPEC", "--to", "json", "-o", "-"],
+    "draw": ["SPEC", "-f", "dot", "-o", "-"],
+    "explain": ["SPEC", "relu"],
+    "run": ["SPEC", "--repeat", "1"],
+    "plot": ["macs", "SPEC", "SPEC", "-o", "-"],
+}
+"""How a command is called that prints nothing, or too much, for a SPEC alone."""
+
+
+def spec_commands() -> dict[str, list[str]]:
+    """A line for each command that takes a spec, those of tomorrow too."""
+    group = click.Context(cli)
+    found = {name: cli.get_command(group, name) for name in cli.list_commands(group)}
+    reads = [
+        name for name, command in found.items() if command and {"spec", "specs"} & {p.name for p in command.params}
+    ]
+    return {name: [name, *TAKES.get(name, ["SPEC"])] for name in reads}
+
 
 TINY = """\
 netspec: 1

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
-from importlib.metadata import requires
+from importlib.metadata import EntryPoint, requires
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +162,7 @@ def checkpoint_calls() -> Calls:
 def backend_calls() -> Calls:
     """Both backends, and how they are found."""
     import netspec
-    from netspec import backend
+    from netspec import backend, plugins
     from netspec.backend import get
     from netspec.weights.checkpoints.stored import Need
 
@@ -172,6 +172,9 @@ def backend_calls() -> Calls:
     calls: Calls = {
         "netspec.backend.get": (lambda: (get("torch"), get("onnx")), []),
         "netspec.backend.able": (lambda: backend.able("torch", backend.Runs), []),
+        "netspec.plugins.load": (lambda: plugins.load(EntryPoint("json", "netspec.backend:JSON", ""), "it"), []),
+        "netspec.plugins.load_ops": (plugins.load_ops, []),
+        "netspec.plugins.load_lowerings": (lambda: plugins.load_lowerings("onnx"), []),
         "netspec.backend.plugin_row": (lambda: backend.plugin_row("onnx", "none"), []),
         "netspec.backend.read_checkpoint": (lambda: backend.read_checkpoint(Path("w.pth"), Need()), ["torch"]),
         "netspec.backend.importing": (lambda: backend.importing("torch"), []),

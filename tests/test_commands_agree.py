@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cli_harness import spec_commands
 from conftest import sampled
 
 from netspec.check.check_file import ONLY_CHECK, check_file
@@ -22,13 +23,12 @@ from netspec.syntax.reader import read_document
 HERE = Path(__file__).parent
 SPECS = sorted(p for folder in ("bad", "cases", "good") for p in (HERE / folder).glob("*.yaml"))
 LINE = re.compile(r"^(.+?):(\d+):(\d+): (error|warning|note)\[(NS\d+)\]: ", re.MULTILINE)
-COMMANDS = [
-    ["summary"],
-    ["compile", "--to", "json", "-o", "-"],
-    ["draw", "-f", "dot", "-o", "-"],
-    ["explain"],
-    ["run", "--repeat", "1"],
-]
+SLOW = ("run",)
+ELSEWHERE = ("check", "plot")
+"""The command that all others are compared with, and the one that takes several specs."""
+LINES = {name: [word for word in line if word != "SPEC"] for name, line in spec_commands().items()}
+QUICK = [line[:1] if name == "explain" else line for name, line in LINES.items() if name not in (*SLOW, *ELSEWHERE)]
+COMMANDS = [*QUICK, *(LINES[name] for name in SLOW)]
 
 Found = set[tuple[str, int, int, str]]
 
@@ -101,7 +101,7 @@ def test_other_commands_say_what_summary_says(capsys: pytest.CaptureFixture[str]
     for path in SPECS:
         if path.parent.name == "bad":
             code, _, err = said(capsys, "summary", str(path))
-            for command in COMMANDS[1:4]:
+            for command in QUICK[1:]:
                 step = ["no_such_step"] if command[0] == "explain" else []
                 other = said(capsys, command[0], str(path), *step, *command[1:], "-q")
                 assert other[0] == code or (command[0], code) == ("explain", 0), f"{command} {path}: {other} {err}"
@@ -187,7 +187,7 @@ def test_odd_bodies_and_inputs(which: str, tmp_path: Path, capsys: pytest.Captur
     text = INPUTS[first] + WHOLE[second] if second else "input: [3, 8, 8]\n" + BODIES[first]
     path = tmp_path / "t.yaml"
     path.write_text("netspec: 1\nname: t\n" + text, encoding="utf-8")
-    compare(capsys, path, COMMANDS[:4])
+    compare(capsys, path, QUICK)
     if first != "two":
         code, found, _ = said(capsys, "check", str(path))
         assert code == 1 and found

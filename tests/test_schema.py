@@ -146,7 +146,7 @@ def any_error(text: bytes) -> bool:
 
 def test_the_published_file_is_the_schema() -> None:
     text = (specs_root() / "netspec.schema.json").read_text("utf-8")
-    assert text == published(), "write it anew: netspec schema -o specs/netspec.schema.json"
+    assert text == published(), "write it anew: tools/dev docs"
     assert document_schema()["$id"] == f"urn:netspec:schema:{LANGUAGE_VERSION}"
     assert document_schema()["$schema"] == "http://json-schema.org/draft-07/schema#"
 

@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from cli_harness import spec_commands
 
 import netspec
 from netspec.cli.main import run
@@ -27,16 +28,7 @@ blocks:
 """
 NET = "netspec: 1\nname: net\nuse: [./lib]\ninput: [3, 32, 32]\nbody:\n  - widen: 8\n  - relu\n"
 ODD = ["C:\\models\\net.yaml", "C:/models/net.yaml", "run:2024.yaml", "a:b:c.yml", "blocks:net", "resnet:basic", "a b"]
-COMMANDS = {
-    "check": ["check", "SPEC"],
-    "summary": ["summary", "SPEC"],
-    "compile": ["compile", "SPEC", "--to", "json", "-o", "-"],
-    "draw": ["draw", "SPEC", "-f", "dot", "-o", "-"],
-    "diff": ["draw", "--diff", "SPEC", "SPEC", "-f", "mermaid", "-o", "-"],
-    "explain": ["explain", "SPEC", "relu"],
-    "run": ["run", "SPEC", "--repeat", "1"],
-    "plot": ["plot", "macs", "SPEC", "SPEC", "-o", "-"],
-}
+COMMANDS = spec_commands() | {"diff": ["draw", "--diff", "SPEC", "SPEC", "-f", "mermaid", "-o", "-"]}
 
 
 @pytest.fixture(autouse=True)

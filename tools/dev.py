@@ -197,7 +197,7 @@ def main() -> int:
     )
     commands.add_parser("parity", help="compare with every model of torchvision and timm, and write docs/parity.md")
     commands.add_parser("pictures", help="draw the pictures of the docs again")
-    commands.add_parser("docs", help="write the generated parts of the docs again")
+    commands.add_parser("docs", help="write the generated parts of the docs and the JSON Schema again")
     args, rest = parser.parse_known_args()
     if rest and args.command not in ("test", "bench", "compare", "faults", "fuzz"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")

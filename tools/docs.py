@@ -1,4 +1,7 @@
-"""Writes what is generated in docs/: the table of the ops, and the page of the errors; `--check` only compares."""
+"""Writes what is generated: the ops in docs/language.md, docs/errors.md, docs/gallery.md, and the JSON Schema of specs.
+
+`--check` only compares.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,10 @@ from netspec.cli.list import ops
 from netspec.diagnostics.codes import CODES
 from netspec.diagnostics.errors import MAX_ERRORS, SHOWN_ERRORS
 from netspec.ops import OPS
+from netspec.syntax.schema import published
 
-DOCS = Path(__file__).parent.parent / "docs"
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
 MARKS = re.compile(r"(<!-- ops: .*? -->\n).*?(<!-- /ops -->)", re.DOTALL)
 
 
@@ -45,21 +50,24 @@ def errors() -> str:
     return "\n".join(parts)
 
 
-PAGES = {"language.md": language, "errors.md": errors, "gallery.md": page}
+PAGES = {
+    "docs/language.md": language,
+    "docs/errors.md": errors,
+    "docs/gallery.md": page,
+    "specs/netspec.schema.json": published,
+}
 
 
 def main() -> int:
-    """Writes the pages, or says which are stale."""
-    stale = [
-        name
-        for name, make in PAGES.items()
-        if not (DOCS / name).exists() or (DOCS / name).read_text(encoding="utf-8") != make()
-    ]
+    """Writes the files, or says which are stale."""
+    made = {ROOT / name: make() for name, make in PAGES.items()}
+    stale = [path for path, text in made.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if "--check" in sys.argv:
-        print("\n".join(f"docs/{name} is stale: tools/dev docs" for name in stale) or "up to date")
+        said = [f"{path.relative_to(ROOT).as_posix()} is stale: tools/dev docs" for path in stale]
+        print("\n".join(said) or "up to date")
         return bool(stale)
-    for name in stale:
-        (DOCS / name).write_text(PAGES[name](), encoding="utf-8")
+    for path in stale:
+        path.write_text(made[path], encoding="utf-8")
     return 0
 
 

@@ -169,7 +169,7 @@ class Op:
         if names ^ full.keys():
             raise OpError(f"'{self.name}' takes {sorted(names)}, given are {sorted(full)}")
         full = {name: normalise(self.param(name), value) for name, value in full.items()}
-        result = self.fn(*operands, **full)
+        result: object = self.fn(*operands, **full)  # of a plug-in it may be anything
         if not isinstance(result, OpResult):
             said = f"the op '{self.name}' ({self.fn.__module__}) gave {type(result).__name__}"
             raise PluginError(f"{said} from its rule, which gives OpResult")
