@@ -1,4 +1,9 @@
-"""netspec: convolutional architectures as YAML specs, compiled to PyTorch and ONNX."""
+"""Convolutional architectures as YAML specs, compiled to PyTorch and ONNX.
+
+`load` takes a spec by its path, by the name of a shipped one, or as `FILE.yaml:block`, and values of its params;
+it gives a `Network`: the graph, its weights as arrays, `to_torch` and `to_onnx`. All mistakes in a spec are raised as
+one `SpecError`.
+"""
 
 from __future__ import annotations
 

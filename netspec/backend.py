@@ -79,7 +79,7 @@ class Result:
 
 @runtime_checkable
 class Backend(Protocol[O]):
-    """A target: how a graph is written for it. The defaults are those of a class that inherits from this one."""
+    """A target of `compile --to`: facts about it, and how a graph is written for it. A class inherits the defaults."""
 
     name: str
     """What `--to` calls it: the name of its entry point."""

@@ -30,7 +30,7 @@ def write_model(graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, op
     if options.external_data or (options.external_data is None and not fits):
         return _write_apart(model, graph, arrays, target, options)
     if not fits:
-        raise UsageError("more than 2 GB of weights do not fit into one file", "--external-data")
+        raise UsageError("more than 2 GB of weights do not fit into one file", "--external-data writes them beside it")
     with writing(target) as f:
         _write_whole(model, graph, arrays, options, f)
     return [target]

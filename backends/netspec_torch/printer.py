@@ -150,7 +150,7 @@ Nested: TypeAlias = "dict[str, Member | Nested]"
 
 
 def _nested(members: Sequence[Member]) -> Nested:
-    """Members by the first part of their names; what shares one goes into a ModuleDict."""
+    """Groups members by the first part of their dotted names; several with the same first part become a ModuleDict."""
     found: Nested = {}
     for member in members:
         *path, last = member.name.split(".")

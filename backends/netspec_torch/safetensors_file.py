@@ -38,6 +38,6 @@ def save(graph: Graph, arrays: Mapping[str, np.ndarray], file: Part) -> None:
 
 
 def _write(file: Part, array: np.ndarray) -> None:
-    """The bytes of a tensor; a large one is not copied."""
+    """Writes the bytes of a tensor, without a copy of a large one."""
     if array.size:
         file.write(np.ascontiguousarray(array, "<f4").reshape(-1).data.cast("B"))

@@ -72,7 +72,7 @@ class _Verifier:
         return found
 
     def output_of(self, graph: Graph, path: str) -> Ref | None:
-        """What a step gives."""
+        """The value that a step under `expect` gives."""
         if path not in graph:
             self.budget.take(len(graph))
         return output_of(graph, path)

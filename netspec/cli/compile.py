@@ -61,7 +61,10 @@ def command(request: Request, weights: Weights, target: str, output: str | None,
 def _check_output(backend: AnyBackend, output: str | None) -> None:
     """Raises UsageError for an output that the target cannot have."""
     if output == "-" and not isinstance(backend, WritesText):
-        raise UsageError(f"{backend.name} is written as files: name one with -o", "--to json goes to stdout")
+        raise UsageError(
+            f"{backend.name} is written as files: name one with -o",
+            "of the targets of netspec only json goes to stdout",
+        )
     check_suffix(output, backend.product or backend.name, backend.suffix)
 
 

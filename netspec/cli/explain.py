@@ -44,7 +44,10 @@ def command(request: Request, step: str | None) -> int:
         out(f"{spec.upper()}: {code.title}\n\n{code.text}{example}")
         return 0
     if step is not None and spec.upper() in CODES and not Path(spec).exists():
-        raise UsageError(f"{spec.upper()} is a code, it has no step '{step[:80]}'", f"netspec explain {spec.upper()}")
+        raise UsageError(
+            f"{spec.upper()} is a code, it has no step '{step[:80]}'",
+            f"`netspec explain {spec.upper()}` says what the code means",
+        )
     if step is None:
         out(explain_spec(request))
         return 0

@@ -55,7 +55,7 @@ def command(what: str, names: tuple[str, ...], kind: str) -> int:
 def chosen(rows: list[Row], name: str, what: str) -> list[Row]:
     """The rows that a name may mean, by their names, titles and libraries; raises UsageError where there is none."""
     if not suggest.key(name):
-        raise UsageError(f"'{name[:80]}' is the name of nothing", f"`netspec list {what}` shows them all")
+        raise UsageError(f"'{name[:80]}' has no letter or digit to search for", f"`netspec list {what}` shows them all")
     names = [str(row["name"]) for row in rows]
     said = [[str(row[key]) for key in ("title", "library") if row.get(key)] for row in rows]
     texts = [[own, *more] for own, more in zip(names, said, strict=True)]

@@ -53,7 +53,7 @@ class _Side:
         return box.kind, len(box.iterations), nodes
 
     def count(self, box: Box) -> int:
-        """How many iterations a box stands for; those of a scope are called 0, 1, 2."""
+        """How many iterations of a loop a box stands for."""
         if len(box.iterations) > 1:
             return len(box.iterations)
         names = [inner.rpartition(".") for inner in self.graph.scopes]

@@ -81,7 +81,7 @@ def _named(root: Region, regions: list[Region], name: str) -> list[Region]:
     found = [r for r in regions if name == r.scope.block or fnmatchcase(r.path, name)]
     found = found or [r for r in regions if fnmatchcase(r.path, f"*.{name}")]
     if not found and any(name == node.path for node in root.nodes()):
-        raise UsageError(f"'{name}' is a single step: there is nothing in it to collapse or expand")
+        raise UsageError(f"'{name}' is a single step: only blocks and scopes are collapsed or expanded")
     if not found:
         known = {r.path for r in regions} | {r.scope.block for r in regions if r.scope.block}
         raise UsageError(f"there is no block or scope '{name}' to collapse or expand", did_you_mean(name, known))

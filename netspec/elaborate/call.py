@@ -62,7 +62,7 @@ def _run(made: Call, target: Op | BlockDecl | Document | None) -> Result:
 
 
 def primitive(op: Op, made: Call) -> Tensors:
-    """One node; every argument at fault is reported."""
+    """Makes the node of a call of an op; every argument at fault is reported."""
     step, entering, state = made.step, made.entering, made.ctx.state
     slots = [Slot(p.name, p.positional, p.type) for p in op.params]
     if op.weights:

@@ -60,7 +60,7 @@ def note_inputs(
 
 
 def _features(node: Node, before: Graph) -> int | None:
-    """The input features of a linear step in another graph; None where it is not there."""
+    """The input features of the same linear step in `before`, the graph at the spec's own size; None without it."""
     other = before.nodes.get(node.path)
     return int(other.result.weights["weight"][1]) if other is not None and other.op == "linear" else None
 

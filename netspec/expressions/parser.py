@@ -122,7 +122,7 @@ class Parser:
 
     @contextmanager
     def filtering(self, filters: bool) -> Iterator[None]:
-        """Reads with another meaning of `if`."""
+        """Within it `if` begins the filter of a comprehension, or with False a conditional expression."""
         kept, self.if_filters = self.if_filters, filters
         yield
         self.if_filters = kept
@@ -300,7 +300,7 @@ class Parser:
         return Comprehension(token.start, self.end, token, element, tuple(names), source, condition)
 
     def target(self) -> str:
-        """A name that a comprehension gives a value."""
+        """Parses the loop variable of a comprehension."""
         token = self.now
         if token.kind != "name":
             self.fail("a name is expected after `for`", token)

@@ -237,7 +237,7 @@ def mentions(path: Path, name: str) -> bool:
 
 
 def remove_unused(folder: Path, target: str, names: Iterable[str]) -> bool:
-    """Removes data files of a model that no model of the folder names (any more); False where one may still be there.
+    """Removes data files of a model that no model of the folder names; False where a file could not be removed.
 
     Where a model cannot be read, nothing is removed.
     """

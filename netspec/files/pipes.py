@@ -64,7 +64,7 @@ def from_file(path: Path, name: str) -> bytes:
 
 
 def from_stdin() -> bytes:
-    """All of stdin, as far as a spec may be large; raises UsageError."""
+    """Reads stdin to its end, but no further than the largest spec; raises UsageError."""
 
     def read() -> bytes:
         if sys.stdin is None or sys.stdin.closed:

@@ -32,7 +32,7 @@ class Weight:
     def reshaped(self, shape: Shape) -> Weight:
         """The same numbers, in row-major order, in another shape; raises GraphError for another count."""
         if prod(map(int, self.shape)) != prod(map(int, shape)):
-            raise GraphError(f"a weight of shape {self.shape} cannot become one of {shape}")
+            raise GraphError(f"a weight of shape {self.shape} cannot be reshaped to {shape}")
         sizes, make = tuple(map(int, shape)), self.make
         return Weight(shape, lambda stored: make(stored).reshape(sizes))
 

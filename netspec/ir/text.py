@@ -86,7 +86,7 @@ def _from_lines(lines: list[str]) -> Graph:
 def _scope(match: re.Match[str]) -> Scope:
     path, kind, more = json.loads(match[1]), _KINDS.get(match[2]), json.loads(match[3])
     if kind is None:
-        raise GraphError(f"{path}: there is no kind of scope '{match[2]}'")
+        raise GraphError(f"{path}: there is no kind of scope '{match[2]}', there are {', '.join(_KINDS)}")
     args = {k: freeze(v) for k, v in more.get("args", {}).items()}
     return Scope(path, kind, more.get("weights_at", path), more.get("block", ""), args)
 

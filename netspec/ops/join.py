@@ -30,7 +30,7 @@ IMAGE = (6, 11, 9)
 def join(
     moments: Moments, label: str, aliases: str, numbers_help: str, *samples: tuple[tuple[int, ...], ...]
 ) -> Registers:
-    """The facts about a join; it is tried with one value too."""
+    """The facts about an op that joins any number of values; its samples also try it with a single one."""
     return op(
         kind="join",
         receptive_field=own_cell,

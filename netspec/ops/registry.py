@@ -24,7 +24,7 @@ P = ParamSpec("P")
 
 
 class Scaling(NamedTuple):
-    """By how much an op makes maps smaller and larger, each way."""
+    """By how much an op makes maps smaller and larger: factors of the height and the width."""
 
     down: tuple[int, int] = (1, 1)
     up: tuple[int, int] = (1, 1)

@@ -47,7 +47,7 @@ def input_(shape: list, *, sample: Literal["normal", "rois"] = "normal") -> OpRe
 def flatten(x: Tensor, /) -> OpResult:
     """(N, C, H, W) -> (N, C * H * W)."""
     if x.rank < 2:
-        raise OpError(f"'flatten' expects a value with channels or features, this is {show(x.shape)}")
+        raise OpError(f"'flatten' expects a value with channels or features, got {show(x.shape)}")
     return OpResult(((x.shape[0], x.features),))
 
 

@@ -45,7 +45,7 @@ def fold_batch_norm(module: Module) -> Module:
 
 
 def _folds(graph: Graph) -> dict[str, tuple[Node, Sequence[Node]]]:
-    """By path, the layers that take batch norms, each with these in order."""
+    """The layers that batch norms are folded into, by path, each with its batch norms in the order they run."""
     reading, kept = readers(graph), kept_values(graph)
     sharing: dict[str, list[tuple[Node, list[Node]]]] = {}
     for node in graph.nodes.values():

@@ -28,7 +28,7 @@ def read_images(files: list[str], name: str, port: Port, shape: tuple[int, ...],
     if port.kind != "tensor" or channels not in (1, 3):
         raise UsageError(f"--image needs an input of 3 or 1 x H x W, '{name}' is {dims(port.shape)}")
     if port.element not in ("float", "double", "float16", "bfloat16", "uint8"):
-        raise UsageError(f"--image gives float or uint8, the input '{name}' is {port.type}")
+        raise UsageError(f"--image makes values of float or uint8, but the input '{name}' takes {port.type}")
     made = [_prepared(Path(f), channels, (shape[axes[0]], shape[axes[1]]), port.element == "uint8", say) for f in files]
     stacked = np.stack(made)
     return stacked if axes == (1, 2) else stacked.transpose(0, 3, 1, 2)

@@ -26,7 +26,9 @@ def read_labels(source: str) -> list[str]:
         raise UsageError(f"there is no file {source}", "--labels takes a file of one name a line, or imagenet")
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise DataError("NS701", f"{source} is larger than {MAX_BYTES >> 20} MiB", "one name a line")
+            raise DataError(
+                "NS701", f"{source} is larger than {MAX_BYTES >> 20} MiB", "is it a file of labels? one name a line"
+            )
         is_read(path)
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as e:

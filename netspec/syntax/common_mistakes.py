@@ -128,7 +128,7 @@ def second_op_help(first: Scalar, second: Scalar) -> str | Hint:
 
 
 def name_help(text: str, kind: Kind) -> str:
-    """The help for a name that cannot be one: one like it that can."""
+    """Suggests a valid name close to an invalid one."""
     cleaned = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_")[:100]
     for other in (cleaned, f"{cleaned}_", f"n{cleaned}"):
         if cleaned and other != text and not why_not(other, kind):

@@ -182,7 +182,7 @@ class _Writer:
 
 
 class _PageWriter(_Writer):
-    """A picture for a page, which finds the titles of frames to expand and collapse them."""
+    """Writes DOT for an HTML page: the titles of frames can be clicked, to expand and collapse them."""
 
     def title(self) -> str:
         """None: it stands at the top of the page."""

@@ -110,7 +110,7 @@ class Misshapen(NamedTuple):
 
 @dataclass(slots=True)
 class Account:
-    """What one rule set makes of a checkpoint."""
+    """What a rule set maps of a checkpoint: the weights it finds, and what is missing or left over."""
 
     source: str
     found: dict[str, Stored] = field(default_factory=dict)

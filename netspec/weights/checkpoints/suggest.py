@@ -102,7 +102,7 @@ class Suggestion:
 
 
 def suggest(sets: Sequence[RuleSet], target: Target, tensors: Mapping[str, Stored], best: Account) -> Suggestion | None:
-    """Rules for the tensors that have no place and the places that have no tensor, which were tried.
+    """Suggests rules, each tried, from the tensors that a checkpoint leaves over to the weights that lack one.
 
     The fewest that load it, next to one of the sets; None where none do more than the set that fits best, which alone
     is looked at where it leaves few tensors.
