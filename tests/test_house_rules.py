@@ -17,12 +17,8 @@ CODE = (*PRODUCT, "tools", "tests")
 LINES_OF_A_MODULE = 400
 LINES_OF_A_FUNCTION = 60
 PARAMETERS = 6
-
-# How many are left that keep no measure; these numbers only shrink.
-LONG_MODULES = 0
-LONG_FUNCTIONS = 0
-MANY_PARAMETERS = 0
-ANY = 30
+ANY = 20
+"""How often the product may use `Any` as a type."""
 
 
 @dataclass(frozen=True)
@@ -95,18 +91,15 @@ def uses_of_any(modules: dict[str, str]) -> list[str]:
 
 
 def test_no_module_is_too_long() -> None:
-    found = long_modules(texts(*CODE))
-    assert len(found) <= LONG_MODULES, found
+    assert long_modules(texts(*CODE)) == []
 
 
 def test_no_function_is_too_long() -> None:
-    found = long_functions(texts(*CODE))
-    assert len(found) <= LONG_FUNCTIONS, found
+    assert long_functions(texts(*CODE)) == []
 
 
 def test_no_function_takes_too_many_parameters() -> None:
-    found = many_parameters(texts(*PRODUCT, "tools"))
-    assert len(found) <= MANY_PARAMETERS, found
+    assert many_parameters(texts(*PRODUCT, "tools")) == []
 
 
 def test_any_is_the_exception() -> None:
