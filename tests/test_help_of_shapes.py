@@ -170,4 +170,4 @@ def test_branches_do_not_see_each_other(read: str, order: int, tmp_path: Path) -
     branches = ["left: [a = conv: [16, 1], relu]", f"right: [{{conv: [16, 1], {read}}}]"]
     error = said(body(f"add: {{{branches[order]}, {branches[1 - order]}}}"), tmp_path)
     assert error.code == "NS203" and error.help.startswith("branches do not see each other")
-    assert "the branch 'left' beside this one" in error.message
+    assert "the branch 'left' next to this one" in error.message
