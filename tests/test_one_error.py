@@ -77,6 +77,8 @@ def verify(paths: Iterable[Path], changes: Changes, count: int, tmp_path: Path) 
             found = errors(changed, tmp_path, None if "variants" in what else first_variant(text))
             found = found or errors(changed, tmp_path)
             said = "\n".join(map(str, found))
+            facts = [d for d in found if d.code == "NS501"]  # what became another network misses each of its facts
+            found = [d for d in found if d not in facts[1:]]
             # What a condition or a loop leaves out is looked at, but not computed; a name may have no reader.
             least = 0 if "cannot be computed" in what or "another name" in what else 1
             assert least <= len(found) <= 1, f"{path.name}, {what}:\n{said}"
