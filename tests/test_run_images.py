@@ -219,7 +219,7 @@ def test_images_are_a_batch_and_other_inputs_are_refused(netspec_run: Netspec) -
         code, _, err = netspec_run(identity(shape=shape), "--image", image)
         assert code == 2 and said in err
     code, _, err = netspec_run(identity(7, ("n", 3, 8, 8)), "--image", image)
-    assert code == 2 and "the input 'x' is tensor(int64)" in err
+    assert code == 2 and "the input 'x' takes tensor(int64)" in err
     code, _, err = netspec_run(identity(shape=("n", 3, "h", "w")), "--image", "none.png")
     assert code == 2 and "there is no file none.png" in err
 
