@@ -225,7 +225,7 @@ _FACTS |= dict.fromkeys(("trainable", "holds_weights"), bool)
 def _mistake(name: str, found: object) -> str:
     """What keeps an object from being the backend of that name; empty where nothing does."""
     if isinstance(found, type):
-        return f"it is a class; an object of it is wanted, {found.__name__}()"
+        return f"it is a class, expected an object of it: {found.__name__}()"
     for fact, kind in _FACTS.items():
         if not hasattr(found, fact):
             return f"it has no `{fact}`"

@@ -82,7 +82,10 @@ def avg_pool(x: Tensor, w: Weights, kernel: Size, stride: Size, pad: Any, ceil: 
 
 
 def upsample(x: Tensor, w: Weights, mode: str, scale: Size | None = None, size: Size | None = None) -> Tensor:
-    """torch's interpolation."""
+    """torch's interpolation; a whole number of times the nearest pixel is repeated, where torch rounds places."""
+    if mode == "nearest" and scale is not None:
+        high, wide = both(scale)
+        return x.repeat_interleave(high, 2).repeat_interleave(wide, 3)
     factors = None if scale is None else tuple(map(float, both(scale)))
     corners = {"align_corners": False} if mode == "bilinear" else {}
     return F.interpolate(x, None if size is None else both(size), factors, mode, **corners)

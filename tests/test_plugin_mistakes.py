@@ -156,7 +156,7 @@ LOADED = {
     "no run of devices": Mistake(
         ', device="cpu", repeat=1)', ")", "called as run(graph, arrays, inputs, device, repeat)"
     ),
-    "a class": Mistake("BACKEND = Csv()", "BACKEND = Csv", "it is a class; an object of it is wanted, Csv()"),
+    "a class": Mistake("BACKEND = Csv()", "BACKEND = Csv", "it is a class, expected an object of it: Csv()"),
     "nothing": Mistake("BACKEND = Csv()", "BACKEND = None", "it has no `name`"),
     "no object": Mistake("BACKEND = Csv()", "BACKENDS = Csv()", "has no attribute 'BACKEND'"),
     "syntax": Mistake("BACKEND = Csv()", "BACKEND = Csv(", "cannot be imported: SyntaxError"),

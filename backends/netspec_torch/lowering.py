@@ -7,6 +7,7 @@ written into the source where used.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 
 from netspec.backend import plugin_row, row_help
@@ -67,8 +68,20 @@ def _split(node: Node, shapes: Shapes) -> str:
     return f"torch.split({{0}}, {literal(parts)}, dim=1)" if len(parts) > 1 else "{0}"
 
 
+def _repeats_exactly(scale: int) -> bool:
+    """Whether PyTorch's interpolation repeats each pixel so often: it multiplies places by 1 / scale in float32.
+
+    Where that is rounded down by 2^-25 or more, the product of a multiple of the scale can fall below its pixel.
+    """
+    (inverse,) = struct.unpack("f", struct.pack("f", 1 / scale))
+    return bool(1 - scale * inverse < 2**-25)
+
+
 def _upsample(node: Node, shapes: Shapes) -> str:
     a = node.attrs
+    if a["mode"] == "nearest" and "scale" in a and not all(map(_repeats_exactly, a["scale"])):
+        high, wide = (literal(int(scale)) for scale in a["scale"])
+        return f"{{0}}.repeat_interleave({high}, 2).repeat_interleave({wide}, 3)"
     more = ", align_corners=False" if a["mode"] == "bilinear" else ""
     to = f"size={literal(a['size'])}" if "size" in a else f"scale_factor={literal(tuple(map(float, a['scale'])))}"
     return f"F.interpolate({{0}}, {to}, mode={literal(a['mode'])}{more})"

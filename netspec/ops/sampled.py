@@ -135,7 +135,7 @@ def deform_roi_pool(
         raise OpError(f"'gamma' is a share of a region's size, got {gamma}", arg="gamma")
     wanted = (rois.shape[0], 2 * size[0] * size[1])
     if offset.shape != wanted:
-        raise OpError(f"the offset is {' x '.join(map(str, offset.shape))}, expected is {wanted[0]} x {wanted[1]}")
+        raise OpError(f"the offset is expected as {wanted[0]} x {wanted[1]}, got {' x '.join(map(str, offset.shape))}")
     return rule
 
 

@@ -69,6 +69,7 @@ def _enlarged(attrs: Attrs) -> Scaling | None:
     aliases="interpolate resize up upsampling upsampling2d upsample2d",
     samples=[
         Sample({"scale": (3, 2), "mode": "nearest"}),
+        Sample({"scale": (41, 47), "mode": "nearest"}, ((2, 3, 3),)),
         Sample({"scale": 3, "mode": "bilinear"}),
         Sample({"size": (25, 13), "mode": "nearest"}),
         Sample({"size": (17, 12), "mode": "bilinear"}),
@@ -80,8 +81,9 @@ def upsample(
 ) -> OpResult:
     """Enlarges a map, (N, C, H, W) -> (N, C, scale * H, scale * W), or brings it to a `size`: (N, C, *size).
 
-    `nearest` repeats pixels: position p of the result is pixel floor(p * H / H'). `bilinear` interpolates with pixel
-    centres at half (PyTorch's align_corners=False). A `size` may be no multiple of the map's: [800, 1333].
+    `nearest` repeats each pixel by a scale; to a size, position p is pixel floor(p * (H / H')) in float32, as in
+    PyTorch. `bilinear` interpolates with pixel centres at half (PyTorch's align_corners=False). A `size` may be
+    no multiple of the map's: [800, 1333].
     """
     c, h, w = x.image("upsample")
     if (scale is None) == (size is None):

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from netspec.diagnostics.errors import Hint, SemanticError, Span
 from netspec.expressions.ast import Constant
 from netspec.expressions.expression import Expr, Template
 from netspec.syntax.tree import ScalarValue
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, slots=True, eq=False)
