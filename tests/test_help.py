@@ -199,7 +199,7 @@ def test_other_quotes_do_not_hide_an_open_bracket(text: str, tmp_path: Path) -> 
         (
             "conv: {out: 8, kernel: 3, pad: sme}",
             "one of valid, half, same_upper",
-            "the words are valid, half, same_upper",
+            "known: valid, half, same_upper",
         ),
         ("conv: {out: 8, kernel: 3, pad: hlf}", "one of valid, half, same_upper", "did you mean 'half'?"),
         ("out3 conv: [8, 3]", "'out3 conv' is", "a name is given with `=`: `out3 = conv`"),

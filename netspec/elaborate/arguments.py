@@ -112,7 +112,9 @@ def argument(
     if type_ == "block" and isinstance(node, MapNode):
         return _block_with_args(env, node)
     value = literal(env, node)
-    value = typed(env, value, type_, name, node)
+    # One string of a few is known: what else is written is told these, not to be quoted.
+    if not (type_ == "str" and one_of and isinstance(value, (int, float))):
+        value = typed(env, value, type_, name, node)
     if one_of and value not in one_of:
         raise SemanticError(
             "NS307",

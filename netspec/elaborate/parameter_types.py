@@ -24,6 +24,8 @@ EXPECTED = {
 }
 
 PAD_WORDS = ("valid", "half", "same_upper")
+PAD_MODES = dict.fromkeys(("reflect", "reflection"), "reflect") | dict.fromkeys(("replicate", "edge"), "replicate")
+"""What a `pad` of other libraries says, by the `pad_mode` of the op `pad`."""
 _BOOLS = dict.fromkeys(("true", "yes", "on", "y"), "true") | dict.fromkeys(("false", "no", "off", "n", "none"), "false")
 
 
@@ -121,8 +123,10 @@ def _for_string(text: str, type_: str, quoted: bool, known: Container[str]) -> s
         return f"write {word}"
     if type_ == "pad" and word in ("same", "same_lower"):
         return "`half` pads both sides alike (PyTorch), `same_upper` as TensorFlow does"
+    if type_ == "pad" and word in PAD_MODES:
+        return f"the op `pad` does that: `pad: {{pad: 1, pad_mode: {PAD_MODES[word]}}}`"
     if type_ == "pad":
-        return str(did_you_mean(text, PAD_WORDS, f"the words are {', '.join(PAD_WORDS)}"))
+        return str(did_you_mean(text, PAD_WORDS, f"known: {', '.join(PAD_WORDS)}"))
     return f"write `={text}` to compute it" if re.fullmatch(r"[^\s]+\s*[-+*/%(<>=].*", text) else ""
 
 
