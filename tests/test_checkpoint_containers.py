@@ -146,7 +146,7 @@ def noise(state: Mapping[str, torch.Tensor]) -> State:
     return {key: value + 1 for key, value in state.items()}
 
 
-@pytest.mark.parametrize("name", sampled(CONTAINERS, 8))
+@pytest.mark.parametrize("name", sampled(CONTAINERS, 4))
 def test_every_mapping_and_prefix_whose_meaning_is_clear_loads(
     net: Network, theirs: torch.nn.Module, right: dict[str, np.ndarray], name: str, tmp_path: Path
 ) -> None:

@@ -90,7 +90,10 @@ def add_conv(name: str, ref: Ref, shape: Any, attrs: dict[str, Any]) -> Node:
 
 
 @pytest.mark.parametrize("op, attrs, shapes", sampled(ALONE, 1, lambda case: case.values[0]))
-@pytest.mark.parametrize("between", [False, True], ids=["alone", "between convolutions"])
+@pytest.mark.parametrize(
+    "between",
+    [pytest.param(False, id="alone"), pytest.param(True, id="between convolutions", marks=pytest.mark.slow)],
+)
 def test_a_receptive_field_is_what_gradients_reach(op: str, attrs: dict[str, Any], shapes: Any, between: bool) -> None:
     """No more is reached than is said; as much, where the map is larger than the field and nothing is cut off."""
     graph = one_op(op, attrs, shapes)

@@ -67,7 +67,9 @@ def one_result(op: str, attrs: dict[str, Any], shapes: Shapes) -> bool:
     return len(shapes) == 1 and len(one_op(op, attrs, shapes).outputs) == 1
 
 
-CHAINS = [(id_, *case) for id_, case in zip(IDS, CASES, strict=True) if one_result(*case[:3])]
+CHAINS = sampled(
+    [(id_, *case) for id_, case in zip(IDS, CASES, strict=True) if one_result(*case[:3])], 1, lambda chain: chain[1]
+)
 
 
 @pytest.mark.parametrize("op, attrs, shapes, reference", [c[1:] for c in CHAINS], ids=[c[0] for c in CHAINS])
