@@ -91,7 +91,7 @@ def repeated(items: list[Value], count: Value) -> list[Value]:
     times = whole(count, "repeating a list")
     if len(items) * max(0, times) > MAX_LIST:
         raise ExpressionError("NS304", f"limit exceeded: a list has at most {MAX_LIST:,} values")
-    return bounded(items * times)
+    return bounded(items * times) if items else []
 
 
 def power(a: Number, b: Number) -> Number:

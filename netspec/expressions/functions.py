@@ -48,7 +48,7 @@ def _range(*args: Value) -> list[Value]:
     if len(numbers) == 3 and numbers[2] == 0:
         raise ExpressionError("NS303", "the step of 'range' is zero")
     counted = range(*numbers)
-    if len(counted) > MAX_LIST:
+    if counted[MAX_LIST:]:  # `len` of a range ends at 2^63
         raise ExpressionError("NS304", f"limit exceeded: a list has at most {MAX_LIST:,} values")
     return [*counted]
 
@@ -71,7 +71,7 @@ def _sum(*args: Value) -> Value:
 def _round(*args: Value) -> Value:
     _arguments("round", args, 1, 2)
     v = number(args[0], "'round'")
-    return round(v) if len(args) == 1 else round(v, max(-20, min(20, whole(args[1], "'round'"))))
+    return finite(round(v) if len(args) == 1 else round(v, max(-20, min(20, whole(args[1], "'round'")))))
 
 
 def _enumerate(*args: Value) -> Value:
