@@ -11,9 +11,13 @@ from conftest import sampled
 from large_specs import LARGE, largest
 
 from netspec.check.check_file import check_file
-from netspec.diagnostics.errors import Diagnostic, Reporter
+from netspec.diagnostics.errors import Diagnostic, Reporter, Source, Span
 from netspec.elaborate.graph_builder import GraphBuilder
 from netspec.elaborate.state import MAX_NODES_AFTER_GUESS, Elaboration
+from netspec.expressions import parser
+from netspec.expressions.errors import ExpressionError
+from netspec.expressions.expression import parse_expr
+from netspec.expressions.lexer import tokens
 
 resource = pytest.importorskip("resource")  # which Windows has not
 sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
@@ -189,3 +193,25 @@ def test_a_large_spec_is_checked_within_the_bounds(name: str, tmp_path: Path) ->
     assert found.seconds <= 3 * (fuzz.SECONDS + fuzz.SECONDS_A_NODE * found.nodes)
     assert found.bytes <= fuzz.BYTES
     assert len(said.splitlines()) < 1500 and len(said) < 400_000
+
+
+@pytest.mark.parametrize("expression", ["1+" * 238 + "1", "1+" * 239, "(" * 60])
+@pytest.mark.parametrize("anchored", ["['={}']", "{{x: '={}'}}", "'={}'"])
+def test_expressions_of_aliases_count_again(expression: str, anchored: str, tmp_path: Path) -> None:
+    lets = f"let:\n  a: &a {anchored.format(expression)}\n  b: [{', '.join(['*a'] * 2_000)}]\n"
+    (found,) = said(tmp_path, HEAD + lets + "body: [relu]\n")
+    assert found.code == "NS105" and "100,000 characters of expressions" in found.message
+
+
+def test_an_invalid_expression_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    monkeypatch.setattr(parser, "tokens", lambda text, start: read.append(text) or tokens(text, start))
+    text = "1 + 2 * once +"
+    errors = []
+    for line in (1, 2):
+        with pytest.raises(ExpressionError) as caught:
+            parse_expr(text, lambda start, end, line=line: Span(Source("t", ""), line, start + 1, line, end + 1))
+        errors.append(caught.value)
+    assert read == [text]
+    assert [e.span.line for e in errors if e.span is not None] == [1, 2], "each has its own place"
+    assert errors[0].message == errors[1].message == "the expression ends too early"

@@ -36,9 +36,25 @@ MAX_DEPTH = 50
 _COMPARISONS = ("<", ">", "<=", ">=", "==", "!=")
 
 
-@lru_cache(maxsize=16_384)
 def parse(text: str, start: int = 0) -> Node:
     """The tree of the expression that begins at a character of a text; raises ExpressionError, with characters."""
+    found = _parsed(text, start)
+    if isinstance(found, ExpressionError):
+        # Whoever catches it gives it a place, which is another one where the text stands again.
+        raise ExpressionError(found.code, found.message, found.help, found.characters)
+    return found
+
+
+@lru_cache(maxsize=16_384)
+def _parsed(text: str, start: int) -> Node | ExpressionError:
+    """The tree of an expression or its error: both are kept, since a text with an error may stand often too."""
+    try:
+        return _read(text, start)
+    except ExpressionError as e:
+        return e.with_traceback(None)
+
+
+def _read(text: str, start: int) -> Node:
     if (length := len(text) - start) > MAX_LENGTH:
         message = f"an expression has at most {MAX_LENGTH} characters, this has {length}"
         raise ExpressionError("NS304", message, characters=(start, len(text)))

@@ -105,7 +105,7 @@ class _Builder:
     def __init__(self, source: Source, reporter: Reporter) -> None:
         self.source, self.reporter = source, reporter
         self.count = self.expressions = 0
-        self.anchors: dict[str | None, tuple[Tree, int]] = {}
+        self.anchors: dict[str | None, tuple[Tree, int, int]] = {}
         self.open_anchors: set[str] = set()
         self.events: Iterator[Any] = iter(yaml.parse(source.text, Loader))
 
@@ -156,7 +156,7 @@ class _Builder:
             self.error("NS104", f"tags are not allowed: '{event.tag[:40]}'", event, "delete it; quotes make a string")
         elif event.tag == "!":
             self.error("NS104", "tags are not allowed: '!'", event, "delete it; quotes make a string")
-        before = self.count
+        before, expressions = self.count, self.expressions
         if event.anchor:
             self.open_anchors.add(event.anchor)
         if isinstance(event, yaml.ScalarEvent):
@@ -167,19 +167,20 @@ class _Builder:
             tree = self.mapping(event, depth)
         if event.anchor:
             self.open_anchors.discard(event.anchor)
-            self.anchors[event.anchor] = (tree, self.count - before + 1)
+            self.anchors[event.anchor] = (tree, self.count - before + 1, self.expressions - expressions)
         return tree
 
     def alias(self, event: yaml.AliasEvent) -> Tree:
-        """The node of an alias; its nodes count again."""
+        """The node of an alias; its nodes and the expressions in it count again."""
         if event.anchor in self.open_anchors:
             self.error("NS104", f"the alias '{event.anchor}' contains itself", event)
             raise _Stop
         if event.anchor not in self.anchors:
             self.error("NS102", f"there is no anchor '{str(event.anchor)[:40]}'", event)
             raise _Stop
-        tree, size = self.anchors[event.anchor]
+        tree, size, expressions = self.anchors[event.anchor]
         self.budget(event, size)
+        self.spend(event, expressions)
         return tree
 
     def scalar(self, event: yaml.ScalarEvent) -> Scalar:
@@ -201,10 +202,14 @@ class _Builder:
     def computed(self, tree: Tree, event: yaml.Event, always: bool = False) -> None:
         """Counts the characters of what is computed against their limit."""
         if isinstance(tree, Scalar) and (always or tree.text.startswith("=") or "{" in tree.text):
-            self.expressions += len(tree.text)
-            if self.expressions > MAX_EXPRESSIONS:
-                self.error("NS105", f"more than {MAX_EXPRESSIONS:,} characters of expressions and placeholders", event)
-                raise _Stop
+            self.spend(event, len(tree.text))
+
+    def spend(self, event: yaml.Event, characters: int) -> None:
+        """Counts so many characters of expressions against their limit."""
+        self.expressions += characters
+        if self.expressions > MAX_EXPRESSIONS:
+            self.error("NS105", f"more than {MAX_EXPRESSIONS:,} characters of expressions and placeholders", event)
+            raise _Stop
 
     def sequence(self, start: yaml.Event, depth: int) -> Seq:
         """A list up to its end."""
