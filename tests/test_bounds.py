@@ -215,3 +215,14 @@ def test_an_invalid_expression_is_read_once(monkeypatch: pytest.MonkeyPatch) -> 
     assert read == [text]
     assert [e.span.line for e in errors if e.span is not None] == [1, 2], "each has its own place"
     assert errors[0].message == errors[1].message == "the expression ends too early"
+
+
+@pytest.mark.parametrize("between", ["", "a"])
+def test_names_of_many_placeholders_are_looked_for_at_once(between: str, tmp_path: Path) -> None:
+    """A pattern of `{1}{1}...x` has astronomically many ways of sharing out a name that does not end with x."""
+    path = tmp_path / "a.yaml"
+    lost = f'  - "{between.join(["{1}"] * 60)}x = conv": [-4, 3]\n'
+    path.write_text(f"{HEAD}body:\n{lost}  - relu: {{}}\n    from: {'a' * 190}\n", encoding="utf-8")
+    done = checked(path)
+    assert done.returncode == 1 and done.stderr.count("error[") == 2, done.stderr[-500:]
+    assert "NS401" in done.stderr and "NS203" in done.stderr

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from mutations import GOOD, SHIPPED, errors, replaced, scalars, tree_of
 
-from netspec.diagnostics.errors import Reporter, SemanticError, Source
+from netspec.diagnostics.errors import Reporter, SemanticError, Source, Span
+from netspec.expressions.expression import parse_template
 from netspec.syntax.rules import rules_in
 from netspec.syntax.yaml_reader import parse_any
 
@@ -89,3 +90,19 @@ def test_a_rule_may_compute_a_long_list_and_reads_no_tensors() -> None:
             with pytest.raises(SemanticError, match=r"reads no tensors: 'in\.channels'"):
                 rule.apply("conv3", {})
     assert not reporter.diagnostics
+
+
+@pytest.mark.parametrize(
+    ("text", "fitting", "others"),
+    [
+        ("s{1}", ["s1", "sx_1", "ss"], ["s", "1s", "xs1", "s-1", "s1\n", "s1.a"]),
+        ("{1}s", ["1s", "ss"], ["s", "s1"]),
+        ("{1}{2}", ["12", "123"], ["", "1"]),
+        ("a{1}b{2}b", ["a1b2b", "abbbb", "a1bxb2b"], ["abb", "abbb", "a1b2bc", "ab1b"]),
+        ("{1}aa{2}a", ["1aa2a", "aaaaa"], ["aaaa", "aaa"]),
+        ("plain", ["plain"], ["plain1", "plai"]),
+    ],
+)
+def test_a_pattern_knows_the_names_that_a_template_can_make(text: str, fitting: list[str], others: list[str]) -> None:
+    pattern = parse_template(text, lambda start, end: Span(Source("t", ""), 1, start + 1, 1, end + 1)).pattern
+    assert [name for name in (*fitting, *others) if pattern.matches(name)] == fitting

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from netspec.diagnostics.errors import Frame, Hint, SemanticError, Span, did_you_mean
 from netspec.ir.graph import Ref
@@ -57,13 +56,20 @@ MAX_LOST = 200
 """After so many templates with errors any name may be one that they would have made."""
 
 
+class Looks(Protocol):
+    """What names look like: the same for equal ones, which are kept once."""
+
+    def matches(self, name: str) -> bool:
+        """Whether a name looks so, in a time in proportion to its length."""
+
+
 @dataclass(eq=False, slots=True)
 class SymbolTable:
     """The names of one scope of a block."""
 
     parent: SymbolTable | None = None
     entries: dict[str, Symbol] = field(default_factory=dict)
-    lost: dict[re.Pattern[str], None] = field(default_factory=dict)
+    lost: dict[Looks, None] = field(default_factory=dict)
     """What the names look like that steps with an error would have made."""
     branch: Branch | None = None
     """The branch whose scope this is."""
@@ -79,12 +85,12 @@ class SymbolTable:
             scope = scope.parent
         scope = self
         while scope is not None:
-            if name in scope.missed or len(scope.lost) > MAX_LOST or any(looks.match(name) for looks in scope.lost):
+            if name in scope.missed or len(scope.lost) > MAX_LOST or any(looks.matches(name) for looks in scope.lost):
                 return Symbol(ERROR, name, None, False)
             scope = scope.parent
         return None
 
-    def lose(self, made: Iterable[str | re.Pattern[str]], prefix: str, span: Span) -> None:
+    def lose(self, made: Iterable[str | Looks], prefix: str, span: Span) -> None:
         """Makes error values of the names that a step with an error makes, so that their readers add none."""
         for name in made:
             if isinstance(name, str):

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import re
+from dataclasses import dataclass
 
 from netspec.diagnostics.errors import SemanticError
 from netspec.elaborate.context import Context
 from netspec.elaborate.literals import literal
 from netspec.elaborate.state import Elaboration
-from netspec.elaborate.symbols import DependsOnError
+from netspec.elaborate.symbols import DependsOnError, Looks
 from netspec.elaborate.values import BlockValue, Env
+from netspec.expressions.name_pattern import ANYTHING
 from netspec.ops import Op, lookup
 from netspec.syntax.ast import ListNode, Literal, MapNode, ValueNode, parts_of
 from netspec.syntax.document import BlockDecl, Document
 from netspec.syntax.library import libraries_of
 from netspec.syntax.meant import meant_op, op_help
-from netspec.syntax.steps import ANYTHING, Step
+from netspec.syntax.steps import Step
 
 MAX_CALLABLES = 300
 
@@ -53,15 +54,26 @@ def unknown_op(state: Elaboration, step: Step, home: Document) -> SemanticError 
     return SemanticError("NS201", message, step.span, op_help(step.op, state.callables(home), places))
 
 
-def may_make(step: Step, args: ValueNode | None, ctx: Context) -> list[str | re.Pattern[str]]:
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The names of steps without a name: those of their ops, which are counted from the second on."""
+
+    ops: frozenset[str]
+
+    def matches(self, name: str) -> bool:
+        """Whether a name is that of an op, with a number or without."""
+        op, _, number = name.rpartition("_")
+        return name in self.ops or (number.isdecimal() and op in self.ops)
+
+
+def may_make(step: Step, args: ValueNode | None, ctx: Context) -> list[Looks]:
     """The names that a step of an unknown op may make: that of its op, and those of the branches in it."""
     if any(_holds_steps(value) for value in parts_of(args)):
         return [ANYTHING]
     if len(ctx.state.callables(ctx.frame.home)) > MAX_CALLABLES:
         return [ANYTHING]
     given = [name for name, value in ctx.values.items() if isinstance(value, BlockValue)]
-    known = "|".join(map(re.escape, [*ctx.state.callables(ctx.frame.home), *given]))
-    return [re.compile(rf"(?:{known})(?:_\d+)?\Z")] if step.name is None else []
+    return [Counted(frozenset([*ctx.state.callables(ctx.frame.home), *given]))] if step.name is None else []
 
 
 def _holds_steps(node: ValueNode) -> bool:

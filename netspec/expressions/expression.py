@@ -6,14 +6,15 @@ and `evaluate` computes its value with `arithmetic` and `functions`.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from netspec.diagnostics.errors import Span
 from netspec.expressions import ast
 from netspec.expressions.ast import Node, Parts, names_in
 from netspec.expressions.errors import At, ExpressionError
 from netspec.expressions.evaluate import Env, Evaluator, fill
+from netspec.expressions.name_pattern import NamePattern
 from netspec.expressions.parser import parse, parse_parts
 from netspec.expressions.values import Value
 
@@ -54,7 +55,7 @@ def place_of(expr: Expr, name: str) -> Span:
     return expr.at(*ast.free_names(expr.tree)[name])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Template:
     """A name or path with placeholders: `layer{stage}`."""
 
@@ -66,11 +67,10 @@ class Template:
         """The names that its placeholders read."""
         return names_in(self.parts)
 
-    @property
-    def pattern(self) -> re.Pattern[str]:
+    @cached_property
+    def pattern(self) -> NamePattern:
         """What the filled text looks like."""
-        parts = (re.escape(p) if isinstance(p, str) else r"\w+" for p in self.parts)
-        return re.compile("".join(parts) + r"\Z")
+        return NamePattern.of(self.parts)
 
     @property
     def is_plain(self) -> bool:

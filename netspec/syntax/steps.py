@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,6 +9,7 @@ from typing import TypeAlias
 
 from netspec.diagnostics.errors import Span
 from netspec.expressions.expression import Template
+from netspec.expressions.name_pattern import ANYTHING, NamePattern
 from netspec.syntax.ast import Computed, Each, Error, Loop, Path, ShareLoop, ShareWith, Source, ValueNode
 
 
@@ -61,9 +61,8 @@ class NoAction:
 
 
 Action: TypeAlias = OpCall | Group | Tee | Join | NoAction
-Made: TypeAlias = "str | re.Pattern[str]"
+Made: TypeAlias = "str | NamePattern"
 """The name of what is made, or what its names look like."""
-ANYTHING = re.compile("")
 
 
 def _made(name: Template | Error | None, counted: str) -> Made:
