@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from conftest import how_many
-from mutations import GOOD, SHIPPED, broken, declared, errors, first_variant
+from mutations import GOOD, SHIPPED, broken, declared, errors, first_variant, found
+
+from netspec.diagnostics.errors import Diagnostic
 
 CASES = Path(__file__).parent / "cases"
 NECK = (CASES / "yolo_neck.yaml").read_text(encoding="utf-8")
@@ -64,6 +66,15 @@ def test_an_unknown_name_is_said_once_in_a_block(tmp_path: Path) -> None:
     assert [(d.code, d.span and d.span.line) for d in found] == [("NS203", 6), ("NS202", 8)]
 
 
+UNREADABLE = ("NS110", "NS111", "NS112", "NS113", "NS205")
+"""What the reader says of what it cannot read; an argument that is replaced is in fact no longer read."""
+
+
+def unread(said: Iterable[Diagnostic]) -> set[str]:
+    """The warnings of what nothing reads."""
+    return {d.message for d in said if d.code == "NS209"}
+
+
 Changes = Callable[[str], Iterator[tuple[str, str]]]
 
 
@@ -72,16 +83,52 @@ def verify(paths: Iterable[Path], changes: Changes, count: int, tmp_path: Path) 
     chance = random.Random(14)
     for path in paths:
         text = path.read_text(encoding="utf-8")
+        warned = unread(found(text, tmp_path))
         mutated = list(changes(text))
         for what, changed in chance.sample(mutated, min(count, len(mutated))):
-            found = errors(changed, tmp_path, None if "variants" in what else first_variant(text))
-            found = found or errors(changed, tmp_path)
-            said = "\n".join(map(str, found))
-            facts = [d for d in found if d.code == "NS501"]  # what became another network misses each of its facts
-            found = [d for d in found if d not in facts[1:]]
+            said_of = found(changed, tmp_path, None if "variants" in what else first_variant(text))
+            wrong = [d for d in said_of if d.severity == "error"] or errors(changed, tmp_path)
+            said = "\n".join(map(str, wrong))
+            facts = [d for d in wrong if d.code == "NS501"]  # what became another network misses each of its facts
+            wrong = [d for d in wrong if d not in facts[1:]]
             # What a condition or a loop leaves out is looked at, but not computed; a name may have no reader.
             least = 0 if "cannot be computed" in what or "another name" in what else 1
-            assert least <= len(found) <= 1, f"{path.name}, {what}:\n{said}"
+            assert least <= len(wrong) <= 1, f"{path.name}, {what}:\n{said}"
+            if any(d.code in UNREADABLE for d in wrong):
+                assert unread(said_of) <= warned, f"{path.name}, {what}"
+
+
+HEAD = "netspec: 1\nname: t\ninput: [3, 8, 8]\n"
+DEEP = "params: {deep: true}\nbody:\n"
+BLOCK = "blocks: {b: {params: {n: 1}, body: [{conv: [=n, 3]}]}}\nbody:\n"
+READ_BY_ERRORS = {
+    "the condition of a step with a misspelt keyword": DEEP + "- conv: [3, 3]\n  when: deep\n  esle: [relu]\n",
+    "the argument of one": DEEP + "- do:\n  - relu\n  - conv: [=3 + deep, 3]\n  form: input\n",
+    "the steps of one": BLOCK + "- do:\n  - b\n  - b: 3\n  fro: relu\n",
+    "the steps under one": BLOCK + "- conv: [3, 3]\n  when: true\n  esle:\n  - b\n",
+    "a loop whose variable is refused": DEEP + "- conv: [3, 3]\n  for:\n    'a;b':\n    - =3 + deep\n",
+    "a loop next to one that is refused": DEEP + "- conv: [3, 3]\n  for: {i: =3 + deep}\n  repeat: [1]\n",
+    "a refused condition": DEEP + "- conv: [3, 3]\n  when:\n  - =deep\n",
+    "a branch that is refused": BLOCK + "- add:\n    a b:\n    - b\n    c: [relu]\n",
+    "a keyword among branches": DEEP + "- add:\n    c: [relu]\n    only_if:\n      deep\n",
+    "a misspelt section": DEEP + "- y = conv: [3, 3]\nouptuts:\n  y:\n    from: y\n    only_if: deep\n",
+    "a refused output": DEEP + "- y = conv: [3, 3]\noutputs:\n  y:\n    form: y\n    only_if: deep\n",
+    "the name of a parameter": "params: {'{ +': 1}\nbody:\n- relu\n",
+    "the name of a value": "let: {'{ +': 1}\nbody:\n- relu\n",
+    "the name of a block": "blocks: {'{ +': {body: [relu]}}\nbody:\n- relu\n",
+    "a malformed path": DEEP + "- y = conv: [3, 3]\n- add:\n  from:\n  - y\n  - 'y{deep +}'\n",
+}
+
+
+@pytest.mark.parametrize("what", READ_BY_ERRORS)
+def test_what_cannot_be_read_still_reads_what_it_mentions(what: str, tmp_path: Path) -> None:
+    said = found(HEAD + READ_BY_ERRORS[what], tmp_path)
+    assert [d.severity for d in said] == ["error"], "\n".join(map(str, said))
+
+
+def test_what_an_error_does_not_mention_is_still_unread(tmp_path: Path) -> None:
+    said = found(HEAD + "params: {deep: 1, wide: 1}\nbody:\n- conv: [=deep, 3]\n  esle: [relu]\n", tmp_path)
+    assert [d.message for d in said if d.severity == "warning"] == ["nothing reads the parameter 'wide'"]
 
 
 SOME = [path for path in SHIPPED if path.stem in ("fire", "residual", "squeezenet", "fcn", "poly")]

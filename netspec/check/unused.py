@@ -12,7 +12,7 @@ from netspec.expressions.ast import free_names
 from netspec.expressions.expression import Expr, place_of
 from netspec.ops import OPS, lookup
 from netspec.syntax import names
-from netspec.syntax.ast import MapNode, Unevaluable, ValueNode, cut_in
+from netspec.syntax.ast import Error, MapNode, Unevaluable, ValueNode, cut_in
 from netspec.syntax.document import BlockDecl, Document, ParamDecl
 from netspec.syntax.library import libraries_of
 from netspec.syntax.meant import argument_help, op_help
@@ -156,20 +156,20 @@ def warn_unused(doc: Document, reporter: Reporter) -> None:
 
 
 def _unread(doc: Document) -> Iterator[tuple[str, str, Span, str]]:
-    """What nothing reads: its name, the message, the place, and the help."""
+    """What can be read and nothing reads: its name, the message, the place, and the help."""
     if "body" in doc.open:
         return  # it may read anything
     reads, words = names.read_names(doc)
     passed = _passed(doc)
     for decl in (*doc.params, *(p for name, b in doc.blocks.items() if name not in passed for p in b.params)):
-        if decl.name not in reads and decl.name not in words:
+        if not decl.failed and decl.name not in reads and decl.name not in words:
             help_ = "read it, or delete it with what gives it a value"
             yield decl.name, f"nothing reads the parameter '{decl.name}'", decl.at.span, help_
     for let in (*doc.lets, *(let for b in doc.blocks.values() for let in b.lets)):
-        if (name := let.at.text) not in reads:
+        if (name := let.at.text) not in reads and not isinstance(let.value, Error):
             yield name, f"nothing reads '{name}'", let.at.span, "read it, or delete it"
     for name, block in doc.blocks.items():
-        if not doc.is_library and name not in words:
+        if not doc.is_library and not block.failed and name not in words:
             yield name, f"nothing calls the block '{name}'", block.at.span, "call it, or delete it"
 
 
@@ -179,6 +179,7 @@ def _passed(doc: Document) -> set[str]:
     for block in doc.blocks.values():
         given += names.declared_values(block)
     given += [node for variant in doc.variants.values() for _, node in variant.settings.values()]
+    given += names.unread_in(doc)
     for step in names.bodies(doc):
         given += filter(None, (names.arguments_in(step), *names.iterated(step)))
     return {word for node in given for word in names.words_in(node)} & set(doc.blocks)

@@ -16,6 +16,8 @@ class Error:
     """What cannot be read, which is reported: what needs it is an error value."""
 
     span: Span
+    written: ValueNode | None = None
+    """What is written there: it is not looked at for errors, and it may read any name that it mentions."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

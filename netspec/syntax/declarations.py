@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netspec.syntax import values
-from netspec.syntax.ast import Error, Name, Unevaluable
+from netspec.syntax.ast import Error, Name, Unevaluable, ValueNode
 from netspec.syntax.common_mistakes import meant_key
 from netspec.syntax.document import (
     BlockDecl,
@@ -37,10 +37,22 @@ class DeclarationReader:
 
     def __init__(self, refused: set[Tree], steps: StepReader) -> None:
         self.refused, self.steps = refused, steps
+        self.dropped: list[ValueNode] = []
+        """What is written in entries and items that cannot be read."""
+
+    def drop(self, *nodes: Tree) -> None:
+        """Keeps what is written in what cannot be read: it may read any name that it mentions."""
+        self.dropped += map(values.value, nodes)
 
     def right(self, tree: Tree | None) -> dict[str, tuple[Scalar, Tree]]:
         """The entries of a mapping that can be read."""
-        return {k.text: (k, v) for k, v in values.entries(tree) if self.refused.isdisjoint((k, v))}
+        found = {}
+        for key, value in values.entries(tree):
+            if self.refused.isdisjoint((key, value)):
+                found[key.text] = key, value
+            else:
+                self.drop(key, value)
+        return found
 
     def parts(self, tree: Tree | None) -> dict[str, Tree]:
         """The values of a mapping that can be read, by key."""
@@ -48,6 +60,7 @@ class DeclarationReader:
 
     def items(self, tree: Tree | None) -> list[Tree]:
         """The items of a list that can be read."""
+        self.drop(*(item for item in values.items(tree) if item in self.refused))
         return [item for item in values.items(tree) if item not in self.refused]
 
     def names(self, tree: Tree | None) -> tuple[Name, ...]:
@@ -63,6 +76,7 @@ class DeclarationReader:
         at = values.name(key)
         inside = [inner for _, inner in values.entries(value)]
         if not self.refused.isdisjoint((key, value, *inside)):
+            self.drop(value)
             return ParamDecl(key.text, at, "", failed=True)
         if isinstance(value, Scalar) and value.plain and value.text in PARAM_TYPES:
             return ParamDecl(key.text, at, value.text)
@@ -77,7 +91,8 @@ class DeclarationReader:
         found = []
         for key, value in values.entries(tree):
             wrong = key in self.refused or value in self.refused
-            found.append(LetDecl(values.name(key), Error(value.span) if wrong else values.value(value)))
+            read = values.value(value)
+            found.append(LetDecl(values.name(key), Error(value.span, read) if wrong else read))
         return tuple(found)
 
     def variant(self, key: Scalar, value: Tree) -> Variant:
@@ -114,7 +129,7 @@ class DeclarationReader:
             sample, shape = text(part.get("sample")), part.get("shape", tree)
         wrong = not self.refused.isdisjoint((tree, shape, *key)) or isinstance(shape, Map)
         read = values.expression(shape) if isinstance(shape, Scalar) else values.value(shape)
-        return InputDecl(name, Error(shape.span) if wrong else read, sample, isinstance(tree, Map))
+        return InputDecl(name, Error(shape.span, read) if wrong else read, sample, isinstance(tree, Map))
 
     def outputs(self, tree: Tree | None) -> Outputs | None:
         """`outputs`: paths, or names with what they show."""
@@ -130,7 +145,7 @@ class DeclarationReader:
         part = {key.text: value for key, value in values.entries(tree)}
         source = part.get("from", tree)
         if any(key in self.refused for key, _ in values.entries(tree)):
-            return OutputDecl(name, at.span, Error(tree.span))
+            return OutputDecl(name, at.span, Error(tree.span, values.value(tree)))
         path = values.path(source) if isinstance(source, Scalar) and source.text else _no_path(source)
         only_if, training_only = (
             values.condition(part[word], word) if word in part else None for word in ("only_if", "training_only")

@@ -225,6 +225,8 @@ class Document:
     """Names of variants that cannot be read, which is reported: they are known."""
     open: frozenset[str] = frozenset()
     """Sections that cannot be read or a file of which is missing: any unknown name may be one of theirs."""
+    dropped: tuple[ValueNode, ...] = ()
+    """What is written in sections, entries and items that cannot be read."""
     argument: str = ""
     """What names it on a command line, where this is not its path."""
 

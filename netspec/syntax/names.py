@@ -23,7 +23,7 @@ from netspec.syntax.ast import (
 )
 from netspec.syntax.document import BlockDecl, Document, ParamDecl
 from netspec.syntax.rules import names_read
-from netspec.syntax.steps import Branch, NoAction, OpCall, Step
+from netspec.syntax.steps import Branch, Join, NoAction, OpCall, Step
 
 
 def steps_in(steps: Iterable[Step]) -> Iterator[Step]:
@@ -141,6 +141,37 @@ def values_in(doc: Document) -> Iterator[ValueNode]:
             yield from control_of(branch)
 
 
+def _wrong_in(part: object) -> Iterator[ValueNode]:
+    """What is written in a part of the tree, or in what is in it, where it cannot be read."""
+    if isinstance(part, (ListNode, MapNode, Paths)):
+        for item in part.items if isinstance(part, Paths) else parts_of(part):
+            yield from _wrong_in(item)
+    elif isinstance(part, ShareWith):
+        for path in (part.of, *part.own):
+            yield from _wrong_in(path)
+    elif isinstance(part, Unevaluable):
+        yield part
+    elif isinstance(part, Error) and part.written is not None:
+        yield part.written
+
+
+def unread_in(doc: Document) -> Iterator[ValueNode]:
+    """What is written where a file cannot be read: it may read any name that it mentions."""
+    yield from doc.dropped
+    parts: list[object] = [*values_in(doc)]
+    parts += [output.path for output in (doc.outputs.items if doc.outputs is not None else ())]
+    for step in bodies(doc):
+        parts += [step.name, step.source, step.loop, step.share, step.orelse]
+        parts += [step.action.misplaced] if isinstance(step.action, Join) else []
+        written = [step.action.written] if isinstance(step.action, NoAction) else []
+        for branch in step.branches:
+            parts += [branch.name, branch.source, branch.path]
+            written.append(branch.written)
+        yield from filter(None, written)
+    for part in parts:
+        yield from _wrong_in(part)
+
+
 def read_names(doc: Document) -> tuple[set[str], set[str]]:
     """The names that expressions and placeholders of a file read, and the strings and ops that are written."""
     reads: set[str] = set()
@@ -151,8 +182,12 @@ def read_names(doc: Document) -> tuple[set[str], set[str]]:
             if isinstance(node, Expression):
                 reads.update(free_names(node.expr.tree))
     elements: list[Step | Branch] = []
+    for text in (text for node in unread_in(doc) for text in words_in(node)):
+        found = {text, *re.findall(r"\w+", text)}  # nobody knows which of them it reads
+        reads |= found
+        words |= found
     for step in bodies(doc):
-        words |= {step.op, *(step.action.heads if isinstance(step.action, NoAction) else ())}
+        words.add(step.op)
         elements += [step, *step.branches]
     outputs = [output.path for output in (doc.outputs.items if doc.outputs is not None else ())]
     paths = [path for element in elements for path in paths_of(element)] + [p for o in outputs for p in paths_in(o)]

@@ -76,6 +76,7 @@ class Reader:
         named = {item.text: item for item in reversed(read.names(part.get("use")))}
         for item in reversed(named.values()):
             self._use(doc, item)
+        doc.dropped = tuple(read.dropped)
         return doc
 
     def _check_sections(self, tree: Map) -> None:

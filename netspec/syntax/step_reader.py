@@ -11,7 +11,7 @@ from netspec.expressions.expression import Template, parse_template
 from netspec.expressions.identifiers import Kind, clipped, why_not, why_not_around
 from netspec.ops import lookup
 from netspec.syntax import ast, values
-from netspec.syntax.ast import Each, Error, For, Repeat, Rows, ShareLoop, ShareWith
+from netspec.syntax.ast import Each, Error, For, ListNode, Repeat, Rows, ShareLoop, ShareWith
 from netspec.syntax.common_mistakes import name_help, op_text_help, second_op_help
 from netspec.syntax.keywords import GROUPS, IS_OP, JOINS, KEYWORDS, MISPLACED, Head, split_name
 from netspec.syntax.library import libraries_of
@@ -39,19 +39,22 @@ class StepReader:
     def step(self, tree: Tree, counts: Counts) -> Step:
         """One step."""
         if tree in self.refused or isinstance(tree, Seq):
-            return Step(action=NoAction(), span=tree.span, head=tree.span)
+            return _unread(tree)
         if isinstance(tree, Scalar):
             return self._bare(tree, counts)
         heads = [(key, value) for key, value in tree.entries if key.text not in KEYWORDS]
         if len(heads) != 1:
             self._not_one_op(tree, heads)
-            written = tuple(key.text for key, _ in heads)
-            return Step(action=NoAction(heads=written), span=tree.span, head=tree.span)
+            return _unread(tree)
         ((key, args),) = heads
         split, name, ok = self._head(key)
         keys = {k.text: (k, v) for k, v in tree.entries if k.text in KEYWORDS}
         self._misplaced_keywords(split.op, keys)
-        action = self._action(key, split.op, args) if ok else NoAction(split.op, values.value(args))
+        action = (
+            self._action(key, split.op, args)
+            if ok
+            else NoAction(split.op, values.value(args), written=values.literal(key))
+        )
         return Step(
             action=action,
             name=name,
@@ -74,7 +77,7 @@ class StepReader:
             self.reporter.error("NS110", f"'{split.op}' has no steps", tree.span, f"`{split.op}: [relu, ...]`")
             ok = False
         if not ok:
-            action: Action = NoAction(split.op)
+            action: Action = NoAction(split.op, written=values.literal(tree))
         else:
             action = Join(split.op, (), False) if split.op in JOINS else OpCall(split.op, None)
         counted = _counted(split.name, split.op, counts)
@@ -110,13 +113,13 @@ class StepReader:
             template = parse_template(text, node.at)
         except SemanticError as e:
             self.reporter.error(e.code, e.message, e.span or span, e.help)
-            return Error(node.span)
+            return Error(node.span, values.literal(node))
         # Placeholders count as digits: what is around them must be part of a name.
         why = why_not(text, kind) if template.is_plain else why_not_around(template.written("0"), kind)
         if why:
             message = f"'{clipped(text)}' cannot be the name of {kind.value}: {why}"
             self.reporter.error("NS205", message, span, name_help(text, kind))
-            return Error(node.span)
+            return Error(node.span, values.literal(node))
         return template
 
     def _not_one_op(self, tree: Map, heads: list[tuple[Scalar, Tree]]) -> None:
@@ -146,7 +149,7 @@ class StepReader:
         if word not in keys:
             return None
         key, value = keys[word]
-        return Error(value.span) if self._wrong(key, value) else read(value)
+        return _error(value) if self._wrong(key, value) else read(value)
 
     def _orelse(self, keys: Keys, counts: Counts) -> tuple[Step, ...] | Error:
         """The steps of `else`, which are counted with those around them."""
@@ -155,7 +158,7 @@ class StepReader:
         key, value = keys["else"]
         wrong = self._wrong(key, value)
         steps = self.body(value, {} if wrong else counts)
-        return Error(value.span) if wrong else steps
+        return _error(value) if wrong else steps
 
     def _action(self, key: Scalar, op: str, args: Tree) -> Action:
         """The op of a step with its arguments, steps or branches."""
@@ -163,11 +166,11 @@ class StepReader:
         if op in GROUPS:
             steps = self.body(args)
             if refused:
-                return NoAction(op)
+                return NoAction(op, written=values.value(args))
             return Group(steps) if op == "do" else Tee(steps)
         nothing = isinstance(args, Scalar) and args.value is None
         if refused:
-            return NoAction(op)
+            return NoAction(op, written=values.value(args))
         if op in JOINS:
             return Join(op, (), False) if nothing else self._join(key, op, args)
         return OpCall(op, None if nothing else values.value(args))
@@ -178,7 +181,7 @@ class StepReader:
         for key, value in (keys[word] for word in words):
             inside = values.entries(value)
             if self._wrong(key, value, *(node for entry in inside for node in entry)):
-                return Error(value.span)
+                return _error(value, *(keys[word][1] for word in words))
         if not words:
             return None
         if "each" in keys:
@@ -192,12 +195,12 @@ class StepReader:
     def _join(self, key: Scalar, op: str, args: Tree) -> Join:
         """The branches of a join: a mapping of names, or a list that is counted."""
         branches: list[Branch] = []
-        misplaced = None
+        misplaced: list[Tree] = []
         for name, value in values.entries(args):
             if name.text in KEYWORDS:
                 help_ = f"branches stand two columns further, `{name.text}: ...` at the column of `{key.text}`"
                 self._misplaced(name, value, help_)
-                misplaced = Error(name.span)
+                misplaced += [name, value]
             else:
                 branches.append(self._branch(value, self._template(name.text, Kind.BRANCH, name, name.span), ""))
         branches += [self._branch(item, None, str(i)) for i, item in enumerate(values.items(args))]
@@ -205,16 +208,18 @@ class StepReader:
         siblings = Siblings(found)
         for branch in found:
             branch.siblings = siblings
-        return Join(op, found, isinstance(args, Map), misplaced)
+        return Join(op, found, isinstance(args, Map), _error(*misplaced) if misplaced else None)
 
     def _branch(self, tree: Tree, name: Template | Error | None, counted: str) -> Branch:
         """One branch: a path, a list of steps, or {do, from, each, only_if}."""
         failed = isinstance(name, Error) or self._wrong(tree)
+        written = values.value(tree) if failed else None
         if isinstance(tree, Scalar):
-            return Branch(span=tree.span, name=name, counted=counted, path=values.path(tree), failed=failed)
+            path = values.path(tree)
+            return Branch(span=tree.span, name=name, counted=counted, path=path, failed=failed, written=written)
         if failed or isinstance(tree, Seq):
             steps = () if failed else self.body(tree)
-            return Branch(span=tree.span, name=name, counted=counted, steps=steps, failed=failed)
+            return Branch(span=tree.span, name=name, counted=counted, steps=steps, failed=failed, written=written)
         keys = {key.text: (key, value) for key, value in tree.entries}
         loop = self._loop({"each": keys["each"]} if "each" in keys else {})
         steps = self.body(keys["do"][1]) if "do" in keys else ()
@@ -223,11 +228,23 @@ class StepReader:
         wrong = any(self._wrong(key, value) for key, value in tree.entries)
         branch = Branch(span=tree.span, name=name, counted=counted, steps=steps)
         branch.failed = wrong or isinstance(loop, Error)
-        if not branch.failed:
+        if branch.failed:
+            branch.written = values.value(tree)
+        else:
             assert not isinstance(source, Error) and not isinstance(only_if, Error)
             assert loop is None or isinstance(loop, Each)
             branch.source, branch.only_if, branch.loop = source, only_if, loop
         return branch
+
+
+def _unread(tree: Tree) -> Step:
+    """A step that cannot be read: it may make any name, and read any in it."""
+    return Step(action=NoAction(written=values.value(tree)), span=tree.span, head=tree.span)
+
+
+def _error(tree: Tree, *more: Tree) -> Error:
+    """What cannot be read, with all that is written there."""
+    return Error(tree.span, ListNode(tuple(map(values.value, (tree, *more))), tree.span))
 
 
 def _counted(name: str | None, op: str, counts: Counts) -> str:
@@ -247,7 +264,7 @@ def _rows(tree: Tree) -> Rows:
     ((key, over),) = values.entries(tree)
     variables = tuple(name.strip() for name in key.text.split(","))
     if isinstance(over, Seq):
-        read: ast.ListNode | ast.Computed = ast.ListNode(tuple(map(values.value, over.items)), over.span)
+        read: ListNode | ast.Computed = ListNode(tuple(map(values.value, over.items)), over.span)
     else:
         read = values.computed(over, "NS302", "`for` goes over a count or a list")
     return Rows(variables, key.span, read, tree.span)

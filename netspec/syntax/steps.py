@@ -46,7 +46,7 @@ class Join:
     by_name: bool
     """Whether the branches are written with names."""
     misplaced: Error | None = None
-    """A keyword among them."""
+    """The keywords among them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,8 +56,8 @@ class NoAction:
     op: str = ""
     args: ValueNode | None = None
     """Its arguments, where these can be read."""
-    heads: tuple[str, ...] = ()
-    """What is written in place of one op."""
+    written: ValueNode | None = None
+    """What is written and cannot be read: it is not looked at for errors, and it may read any name in it."""
 
 
 Action: TypeAlias = OpCall | Group | Tee | Join | NoAction
@@ -157,6 +157,8 @@ class Branch:
     loop: Each | None = None
     failed: bool = False
     """Whether it cannot be read, which is reported already."""
+    written: ValueNode | None = None
+    """What is written in one that cannot be read."""
     siblings: Siblings | None = None
     """The branches of its join."""
 
