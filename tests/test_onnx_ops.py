@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
+import torch.nn.functional as F
 from conformance import CASES, IDS, Reference, Shapes, arrays_of, one_op
 from conftest import sampled
 from netspec_onnx.build_model import OPSET, build_model
@@ -17,7 +19,8 @@ from netspec_onnx.options import OnnxOptions
 from onnx.reference import ReferenceEvaluator
 
 from netspec.backend import get
-from netspec.ops import OPS
+from netspec.ir.graph import Graph, Node, Output, Ref
+from netspec.ops import OPS, Tensor
 from netspec.weights.initialise import draw
 
 
@@ -143,3 +146,60 @@ def test_average_pools_are_written_so_that_older_onnxruntimes_compute_them(
     assert not pool["count_include_pad"] or (top, left) == (bottom, right)
     assert "Pad" not in nodes or len(nodes["Pad"].input) == 4
     assert ("Pad" in nodes) == (any(pad) and (ceil or pad[0] != pad[1] or pad[2] != pad[3]))
+
+
+def resized(sizes: Iterable[int]) -> Graph:
+    """Rows of these sizes and columns of 20 more to all of 1 to 40, by the nearest pixel."""
+    nodes, outputs = [], {}
+    for before in sizes:
+        given = OPS["input"].infer([], {"shape": ("N", 1, before, before + 20)})
+        nodes.append(Node(f"x{before}", "input", (), given.attrs, given, f"x{before}"))
+        for after in range(1, 41):
+            result = OPS["upsample"].infer([Tensor(given.shapes[0])], {"size": (after, after), "mode": "nearest"})
+            path = f"from{before}to{after}"
+            nodes.append(Node(path, "upsample", (Ref(f"x{before}"),), result.attrs, result, path))
+            outputs[f"y{before}to{after}"] = Output(Ref(path))
+    return Graph("sizes", nodes, outputs).check()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("evaluate", ["onnxruntime", "reference"])
+def test_any_size_takes_the_pixels_that_torch_takes(dtype: str, evaluate: str) -> None:
+    """All of 1 to 40 to all of 1 to 40; onnxruntime, which takes long to load them, some of them in the quick tests."""
+    graph = resized(range(1, 21) if evaluate == "reference" else sampled(range(1, 21), 5))
+    model = build_model(graph, {}, OnnxOptions(dtype=dtype))
+    inputs = {
+        node.path: np.arange(node.shape[2] * node.shape[3], dtype=dtype).reshape(1, *node.shape[1:])
+        for node in graph.inputs
+    }
+    found = (
+        run(model, inputs, optimised=False)
+        if evaluate == "onnxruntime"
+        else ReferenceEvaluator(model).run(None, inputs)
+    )
+    for output, mine in zip(graph.outputs.values(), found, strict=True):
+        node = graph.nodes[output.ref.node]
+        x = torch.from_numpy(inputs[node.inputs[0].node])
+        assert (mine == F.interpolate(x, size=node.attrs["size"], mode="nearest").numpy()).all(), node.path
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (1, 1_000_003),
+        (4097, 999_983),
+        (1_000_003, 7),
+        (2**24 + 5, 11),
+        pytest.param(2**24 + 5, 2**24 - 3, marks=pytest.mark.slow),
+        pytest.param(3, 2**24 + 9, marks=pytest.mark.slow),
+    ],
+)
+def test_a_large_size_costs_no_bytes_and_takes_the_pixels_that_torch_takes(before: int, after: int) -> None:
+    """Also where float32 counts no single pixels any more, at 2^24."""
+    graph = one_op("upsample", {"size": (after, 1), "mode": "nearest"}, ((1, before, 1),))
+    model = build_model(graph, {}, OnnxOptions())
+    assert model.ByteSize() < 4000
+    x = torch.arange(before, dtype=torch.int32).view(torch.float32).reshape(1, 1, before, 1)  # each another
+    wanted = F.interpolate(x, size=(after, 1), mode="nearest").numpy().view(np.int32)
+    for found in (run(model, {"x0": x.numpy()}), ReferenceEvaluator(model).run(None, {"x0": x.numpy()})):
+        assert (found[0].view(np.int32) == wanted).all()

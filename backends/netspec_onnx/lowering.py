@@ -7,6 +7,7 @@ like the op's tensors, `y0`, ... its results, other words are values between the
 from __future__ import annotations
 
 import numpy as np
+import onnx
 
 from netspec.backend import plugin_row, row_help, takes
 from netspec.diagnostics.errors import DataError, PluginError
@@ -133,9 +134,15 @@ def _upsample(node: Node, shapes: Shapes) -> list[N]:
     """To a size the nearest pixels are gathered: Resize rounds their places in other ways than PyTorch."""
     a = node.attrs
     if "size" in a:
-        places = [_nearest(int(before), after) for before, after in zip(shapes[0][2:], a["size"], strict=True)]
         if a["mode"] == "nearest":
-            return [n("Gather", "x0", places[0], out="rows", axis=2), n("Gather", "rows", places[1], axis=3)]
+            (high, wide), (h, w) = map(int, shapes[0][2:]), a["size"]
+            rows, columns = _nearest(high, h, "row"), _nearest(wide, w, "column")
+            return [
+                *rows,
+                *columns,
+                n("Gather", "x0", "row", out="rows", axis=2),
+                n("Gather", "rows", "column", axis=3),
+            ]
         attrs: dict[str, Attr] = {"mode": "linear", "coordinate_transformation_mode": "half_pixel", "axes": [2, 3]}
         return [N("Resize", ("x0", "", "", ints(*a["size"])), ("y0",), attrs)]
     attrs = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
@@ -144,10 +151,21 @@ def _upsample(node: Node, shapes: Shapes) -> list[N]:
     return [N("Resize", ("x0", "", floats(1, 1, *a["scale"])), ("y0",), attrs, exact=True)]
 
 
-def _nearest(before: int, after: int) -> np.ndarray:
-    """Which pixel each position of another size takes, rounded in float32 as PyTorch does."""
+def _nearest(before: int, after: int, out: str) -> list[N]:
+    """Which pixel each position of another size takes, rounded in float32 as PyTorch does.
+
+    It is computed in the model, whose size would follow that of the map otherwise.
+    """
     step = np.float32(before) / np.float32(after)
-    return np.array(np.minimum(np.floor(np.arange(after, dtype=np.float32) * step), before - 1), np.int64)
+    first, count, one = (np.array(number, np.int64) for number in (0, after, 1))
+    return [
+        n("Range", first, count, one, out=f"{out}.position"),
+        n("Cast", f"{out}.position", out=f"{out}.single", to=onnx.TensorProto.FLOAT),
+        N("Mul", (f"{out}.single", np.array(step)), (f"{out}.exact",), exact=True),
+        n("Floor", f"{out}.exact", out=f"{out}.whole"),
+        n("Cast", f"{out}.whole", out=f"{out}.pixel", to=onnx.TensorProto.INT64),
+        n("Min", f"{out}.pixel", np.array(before - 1, np.int64), out=out),
+    ]
 
 
 def _group_norm(node: Node, shapes: Shapes) -> list[N]:
