@@ -202,7 +202,7 @@ def get(name: str) -> AnyBackend:
 
 def targets() -> list[str]:
     """The names that `--to` takes: the installed backends, none of which is imported, and json."""
-    return [*sorted(plugins.backends()), JSON.name]
+    return [*sorted(plugins.backends().keys() - {JSON.name}), JSON.name]
 
 
 def _load(name: str) -> object:
@@ -212,6 +212,10 @@ def _load(name: str) -> object:
             return JSON
         raise UsageError(f"there is no backend '{name}'", did_you_mean(name, targets()))
     who = f"the backend '{name}'"
+    givers = [*["netspec itself"] * (name == JSON.name), *map(plugins.described, plugins.rivals(name))]
+    if len(givers) > 1:
+        named = " and ".join(givers)
+        raise MissingError(f"{who} cannot be used: {named} give one of this name", "uninstall all but one of them")
     backend = plugins.load(found[name], who)
     if wrong := _mistake(name, backend):
         raise MissingError(f"{who} ({plugins.described(found[name])}) cannot be used: {wrong}")
@@ -362,8 +366,12 @@ def plugin_row(target: str, op: str) -> object:
 
 
 def row_help(target: str) -> str:
-    """The help line of NS601: where a row for an op belongs."""
-    return (
+    """The help line of NS601: where a row for an op belongs, and whether rows stand under a slip of this name."""
+    help = (
         f"an op from outside brings its row in a module of the entry points `netspec.lowerings`, under '{target}'; "
         f"one of netspec has its row in netspec_{target}/lowering.py"
     )
+    for name in sorted((plugins.lowered() | _LOWERINGS.keys()) - set(targets())):
+        if nearest(name, targets()) == target:
+            help += f"; `netspec.lowerings` has rows for '{name}', which is no backend: did you mean '{target}'?"
+    return help

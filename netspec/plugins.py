@@ -58,8 +58,18 @@ def load_lowerings(target: str) -> tuple[MissingError, ...]:
 
 @lru_cache(maxsize=1)
 def backends() -> dict[str, EntryPoint]:
-    """The backends by name (group `netspec.backends`), not yet imported."""
+    """The backends by name (group `netspec.backends`), not yet imported; one that has `rivals` is not used."""
     return {point.name: point for point in _points(BACKENDS)}
+
+
+def rivals(name: str) -> list[EntryPoint]:
+    """The entry points that give a backend of that name; one that is found twice, as on two paths, counts once."""
+    return list({point.value: point for point in _points(BACKENDS) if point.name == name}.values())
+
+
+def lowered() -> set[str]:
+    """The names under which packages say that they have lowerings, not all of which need be of a backend."""
+    return {point.name for point in _points(LOWERINGS)}
 
 
 class Culprit(NamedTuple):

@@ -190,6 +190,56 @@ def test_a_mistake_in_a_backend_is_said_of_it(mistake: Mistake, plant: Plant, sp
     assert netspec("compile", "tiny.yaml", "--to", "json", "-o", "-").code == 0
 
 
+ALSO = EntryPoint("csv", "also_csv:BACKEND", plugins.BACKENDS)
+
+
+def test_two_packages_that_give_a_backend_are_both_refused(
+    plant: Plant, spec: Path, netspec: Netspec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever of them would be found last; others are not hindered."""
+    plant(plugins.BACKENDS, "csv", BACKEND)
+    given = plugins._points(plugins.BACKENDS)
+    for found in ([*given, ALSO], [ALSO, *given]):
+        monkeypatch.setattr(plugins, "_points", lambda group, found=found: [p for p in found if p.group == group])
+        plugins.backends.cache_clear()
+        said = netspec("compile", "tiny.yaml", "--to", "csv")
+        assert said.code == 3 and said.err.startswith("error: the backend 'csv'"), said.err
+        assert "also_csv:BACKEND" in said.err and "netspec_csv_backends:BACKEND" in said.err
+        assert not (spec / "tiny.csv").exists()
+        listed = netspec("list", "backends").out
+        assert len(re.findall("^csv +not usable: ", listed, re.MULTILINE)) == 1
+        assert listed.count("not usable") == 1
+        assert netspec("compile", "--help").code == netspec("compile", "tiny.yaml", "--to", "torch").code == 0
+
+
+def test_no_package_takes_the_place_of_torch_unseen(plant: Plant, spec: Path, netspec: Netspec) -> None:
+    plant(plugins.BACKENDS, "torch", replaced('name = "csv"', 'name = "torch"'))
+    said = netspec("compile", "tiny.yaml", "--to", "torch")
+    assert said.code == 3 and "netspec_torch:BACKEND" in said.err and "netspec_torch_backends:BACKEND" in said.err
+    assert netspec("compile", "tiny.yaml", "--to", "onnx").code == 0
+
+
+def test_no_package_takes_the_place_of_json(plant: Plant, spec: Path, netspec: Netspec) -> None:
+    plant(plugins.BACKENDS, "json", replaced('name = "csv"', 'name = "json"'))
+    said = netspec("compile", "tiny.yaml", "--to", "json", "-o", "-")
+    assert said.code == 3 and "netspec itself" in said.err and "netspec_json_backends:BACKEND" in said.err
+    assert re.search("^json +not usable: ", netspec("list", "backends").out, re.MULTILINE)
+    assert netspec("compile", "tiny.yaml", "--to", "onnx").code == 0
+    assert "--to onnx|torch|json " in netspec("compile", "--help").out
+
+
+def test_a_backend_that_is_found_twice_is_one(
+    plant: Plant, spec: Path, netspec: Netspec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where its package is installed for editing and its folder stands on PYTHONPATH too."""
+    plant(plugins.BACKENDS, "csv", BACKEND)
+    points = plugins._points
+    monkeypatch.setattr(plugins, "_points", lambda group: points(group) * 2)
+    plugins.backends.cache_clear()
+    assert netspec("compile", "tiny.yaml", "--to", "csv").code == 0
+    assert "not usable" not in netspec("list", "backends").out
+
+
 CALLED = {
     "an error in emit": Mistake("return Written([target])", "return len(3)", "TypeError: object of type 'int'"),
     "an error below": Mistake("return Written([target])", "return graph.shape(3)", "AttributeError"),
@@ -321,3 +371,16 @@ def test_a_mistake_in_a_row(
     done = netspec("compile", "tiny.yaml", "--to", to, "-o", f"tiny.{'py' if to == 'torch' else to}")
     assert done.code == code and said in done.err, done.err
     assert netspec("compile", "tiny.yaml", "--to", "json", "-o", "-").code == 0
+
+
+@pytest.mark.parametrize(("name", "meant"), [("troch", "torch"), ("Torch", "torch"), ("onxn", "onnx")])
+def test_rows_under_the_misspelt_name_of_a_backend(
+    name: str, meant: str, plant: Plant, spec: Path, netspec: Netspec
+) -> None:
+    (spec / "tiny.yaml").write_text("netspec: 1\nname: tiny\ninput: [3, 8, 8]\nbody: [relu, glow]\n")
+    plant(plugins.OPS, "glow", OP)
+    plant(plugins.LOWERINGS, name, ROWS.format(name, 1))
+    for target in ("torch", "onnx"):
+        said = netspec("compile", "tiny.yaml", "--to", target)
+        slip = f"`netspec.lowerings` has rows for '{name}', which is no backend: did you mean '{meant}'?"
+        assert said.code == 1 and "NS601" in said.err and (slip in said.err) == (target == meant), said.err
