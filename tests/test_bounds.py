@@ -226,3 +226,29 @@ def test_names_of_many_placeholders_are_looked_for_at_once(between: str, tmp_pat
     done = checked(path)
     assert done.returncode == 1 and done.stderr.count("error[") == 2, done.stderr[-500:]
     assert "NS401" in done.stderr and "NS203" in done.stderr
+
+
+@pytest.mark.parametrize("line", ["=[a{m}]", "[=a{m}]", "=[a{m}] + []", "=[a{m} for i in range(1)]", "=zip([a{m}])"])
+def test_lists_do_not_nest_for_ever(line: str, tmp_path: Path, work: list[int]) -> None:
+    lets = "".join(f"  a{n}: '{line}'\n".replace("{m}", str(n - 1)) for n in range(1, 300))
+    lets = lets.replace("'[", "[").replace("]'", "]") if line.startswith("[") else lets
+    found = [d for d in said(tmp_path, f"{HEAD}let:\n  a0: =[0]\n{lets}body: [relu]\n") if d.code != "NS209"]
+    assert [d.code for d in found] == ["NS304"] and "nested more than 100 deep" in found[0].message
+    assert work[0] < 20_000
+
+
+@pytest.mark.parametrize(
+    "line", ["=[a]", "[=a, [=1]]", "[[[1, =a]]]", "=a + []", "=[a for i in range(1)]", "=[a][0:1]"]
+)
+def test_going_through_the_lists_in_a_list_is_work(line: str, tmp_path: Path) -> None:
+    """Every line goes through 40,000 lists, which takes milliseconds: far below 6,000 lines are too many."""
+    lets = "".join(f"  a{n}: {line}\n" for n in range(40))
+    found = said(tmp_path, f"{HEAD}let:\n  a: =[[0] for i in range(40000)]\n{lets}body: [relu]\n")
+    assert [d.code for d in found if d.code != "NS209"] == ["NS404"]
+
+
+def test_a_path_with_placeholders_has_a_length(tmp_path: Path) -> None:
+    """A cache of expressions keeps the text before each placeholder: those of one long path would fill a gigabyte."""
+    body = "body:\n  - relu\n  - add:\n    from: ['{}', input]\n"
+    (found,) = said(tmp_path, HEAD + "let: {a: 1}\n" + body.replace("{}", "{a}" * 200))
+    assert found.code == "NS304" and "has at most 500 characters, this has 600" in found.message

@@ -8,7 +8,7 @@ from netspec.diagnostics.errors import SemanticError, Span
 from netspec.elaborate.parameter_types import describe
 from netspec.elaborate.symbols import DependsOnError
 from netspec.elaborate.values import Env, Word
-from netspec.expressions.arithmetic import MAX_LIST, weight
+from netspec.expressions.arithmetic import bounded, measured
 from netspec.expressions.expression import Template, evaluate
 from netspec.expressions.identifiers import Kind, clipped, why_not
 from netspec.expressions.values import Value
@@ -34,15 +34,19 @@ def literal(env: Env, node: ValueNode) -> Value:
         raise SemanticError("NS302", "a mapping cannot be used here", node.span, help_)
     if isinstance(node, ListNode):
         found = [literal(env, item) for item in node.items]
-        if any(isinstance(v, list) for v in found) and weight(found) > MAX_LIST:
-            raise SemanticError("NS304", f"limit exceeded: a list has at most {MAX_LIST:,} values", node.span)
+        if any(isinstance(v, list) for v in found):
+            env.state.tick(measured(found).work)
+            try:
+                bounded(found)
+            except SemanticError as e:
+                raise e.at(node.span) from None
         return found
     env.state.tick()
     if isinstance(node, Literal):
         return Word(node.value, env.frame.home) if isinstance(node.value, str) else node.value
     value = expression(env, node)
     if isinstance(value, list):
-        env.state.tick(weight(value) // 16)
+        env.state.tick(measured(value).work)
     return value
 
 

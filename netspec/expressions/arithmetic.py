@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from netspec.expressions.errors import ExpressionError
 from netspec.expressions.values import Number, Value, kind
 
 MAX_INT = 2**63 - 1
 MAX_LIST = 100_000
+MAX_NESTED = 100
+"""So deep lists lie in each other: Python compares and prints them by recursion."""
 
 Ordered = TypeVar("Ordered", float, str)
 
@@ -157,20 +159,43 @@ def slice_of(value: Value, low: Value | None, high: Value | None) -> list[Value]
 
 def bounded(value: list[Value]) -> list[Value]:
     """The list, if it is not too long, the lists in it included; raises ExpressionError."""
-    if weight(value) > MAX_LIST:
+    size = measured(value)
+    if size.values > MAX_LIST:
         message = f"limit exceeded: a list has at most {MAX_LIST:,} values, the lists in it included"
         raise ExpressionError("NS304", message)
+    if size.depth > MAX_NESTED:
+        raise ExpressionError("NS304", f"limit exceeded: lists are nested more than {MAX_NESTED} deep")
     return value
+
+
+class Size(NamedTuple):
+    """What a list holds, the lists in it included."""
+
+    values: int
+    lists: int
+    depth: int
+
+    @property
+    def work(self) -> int:
+        """What it costs to go through all of it, as units of work."""
+        return 1 + self.values // 16 + self.lists // 2
+
+
+def measured(value: Value) -> Size:
+    """The size of a list, 0 of any other value; counting ends above a limit."""
+    values = lists = depth = 0
+    level = [value] if isinstance(value, list) else []
+    while level and values <= MAX_LIST and depth <= MAX_NESTED:
+        depth, lists = depth + 1, lists + len(level)
+        values += sum(map(len, level))
+        if values <= MAX_LIST:
+            level = [v for part in level for v in part if isinstance(v, list)]
+    return Size(values, lists, depth)
 
 
 def weight(value: Value) -> int:
     """How many values a list holds, those of the lists in it included; counting ends above MAX_LIST."""
-    total, todo = 0, [value] if isinstance(value, list) else []
-    while todo and total <= MAX_LIST:
-        part = todo.pop()
-        total += len(part)
-        todo += [v for v in part if isinstance(v, list)]
-    return total
+    return measured(value).values
 
 
 def cost(*values: Value) -> int:

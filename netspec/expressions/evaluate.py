@@ -13,6 +13,7 @@ from netspec.expressions.arithmetic import (
     compare,
     cost,
     index,
+    measured,
     slice_of,
     truth,
     unary,
@@ -81,9 +82,7 @@ class Evaluator:
                     a, b = self.value(node.left), self.value(node.right)
                     self.env.tick(cost(a, b))
                     result = binary(node.operator.text, a, b)
-                    if isinstance(result, list):
-                        self.env.tick(cost(result))
-                    return result
+                    return self._charged(result)
                 case Index():
                     return index(self.value(node.operand), self.value(node.at))
                 case Attribute():
@@ -101,11 +100,11 @@ class Evaluator:
                 case Call():
                     return self._call(node)
                 case ListLiteral():
-                    return bounded([self.value(item) for item in node.items])
+                    return self._charged(bounded([self.value(item) for item in node.items]))
                 case Slice():
                     return self._slice(node)
                 case Comprehension():
-                    return self._comprehension(node)
+                    return self._charged(self._comprehension(node))
         except ExpressionError as e:
             e.locate(node.place)
             raise
@@ -114,9 +113,13 @@ class Evaluator:
         values = [self.value(argument) for argument in node.arguments]
         self.env.tick(cost(*values))
         result = FUNCTIONS[node.operator.text](*values)
-        if isinstance(result, list):
-            self.env.tick(cost(result))
-        return result
+        return self._charged(result)
+
+    def _charged(self, made: Value) -> Value:
+        """What was made; a list was gone through, with all that is in it, to bound it, and costs as much."""
+        if isinstance(made, list):
+            self.env.tick(measured(made).work)
+        return made
 
     def _name(self, node: Name) -> Value:
         self.env.tick()
@@ -157,7 +160,7 @@ class Evaluator:
         for operator, operand in node.rest:
             right = self.value(operand)
             if isinstance(left, list) and isinstance(right, list):
-                self.env.tick(max(1, weight(left) // 16))
+                self.env.tick(measured(left).work)
             try:
                 if not compare(operator.text, left, right):
                     return False

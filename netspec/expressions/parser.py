@@ -69,6 +69,9 @@ def parse_parts(text: str, start: int = 0) -> Parts:
     """The name or path that begins at a character of a text; raises ExpressionError, with characters."""
     parts: list[str | Placeholder] = []
     pos = start
+    if (length := len(text) - start) > MAX_LENGTH and "{" in text:
+        message = f"a name or path with placeholders has at most {MAX_LENGTH} characters, this has {length}"
+        raise ExpressionError("NS304", message, characters=(start, len(text)))
     while (opening := text.find("{", pos)) >= 0:
         closing = text.find("}", opening)
         if closing < 0:
