@@ -285,7 +285,8 @@ SPOILED = [
 ]
 
 
-@pytest.mark.parametrize("spoil", [SPOILED[0], *(pytest.param(s, marks=pytest.mark.slow) for s in SPOILED[1:])])
+@pytest.mark.slow
+@pytest.mark.parametrize("spoil", SPOILED)
 def test_the_comparison_sees_a_lost_and_a_swapped_tensor(
     resnet18: nn.Module, spoil: Callable[[State], None], folder: Path
 ) -> None:

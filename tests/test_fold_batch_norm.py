@@ -27,7 +27,7 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize("backend", ["torch", "onnx"])
+@pytest.mark.parametrize("backend", [pytest.param("torch", marks=pytest.mark.slow), "onnx"])
 @pytest.mark.parametrize("name", sampled(SMALL, 1))
 def test_folded_networks_compute_the_same(name: str, backend: str) -> None:
     network = netspec.load(name, input=[3, SMALL[name], SMALL[name]])
