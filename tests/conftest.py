@@ -68,12 +68,28 @@ def how_many(quick: int, slow: int, full: int) -> int:
     return full if _options["full-size"] else slow if _options["slow"] else quick
 
 
+def _beyond_quick(items: list[pytest.Item]) -> set[pytest.Item]:
+    """The cases of parametrised tests beyond the number that the mark `quick` gives them, which are evenly spread."""
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("quick") and not item.get_closest_marker("slow"):
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    beyond: set[pytest.Item] = set()
+    for found in cases.values():
+        mark = found[0].get_closest_marker("quick")
+        assert mark is not None
+        beyond |= set(found) - set(sampled(found, mark.args[0]))
+    return beyond
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     missing = {"slow": not config.getoption("--slow"), "full": not config.getoption("--full-size")}
-    left = [item for item in items if any(out and item.get_closest_marker(mark) for mark, out in missing.items())]
+    beyond = _beyond_quick(items)
+    left = [i for i in items if i in beyond or any(out and i.get_closest_marker(mark) for mark, out in missing.items())]
     if left:
         config.hook.pytest_deselected(items=left)
-        items[:] = [item for item in items if item not in set(left)]
+        gone = set(left)
+        items[:] = [item for item in items if item not in gone]
 
 
 def pytest_collection_finish() -> None:

@@ -144,6 +144,7 @@ def test_classifiers_that_could_be_either_are_not_named(torchvision: Any, tmp_pa
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
+@pytest.mark.quick(2)
 def test_what_an_excluded_layer_does_not_explain_is_unexpected(
     torchvision: Any, change: dict[str, tuple[int, ...]], what: str, tmp_path: Path
 ) -> None:
@@ -164,6 +165,7 @@ def test_what_an_excluded_layer_does_not_explain_is_unexpected(
         ([f"layer4.1.conv{n}.weight" for n in (1, 2)], ["a.weight", "b.gain"]),
     ],
 )
+@pytest.mark.quick(2)
 def test_no_rules_are_made_up_for_what_the_specs_own_map(
     torchvision: Any, gone: list[str], more: list[str], tmp_path: Path
 ) -> None:

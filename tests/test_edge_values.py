@@ -90,6 +90,7 @@ def differs(edge: Edge, graph: Graph) -> str:
     "count", [2, pytest.param(200, marks=pytest.mark.slow), pytest.param(10**9, id="all", marks=pytest.mark.full)]
 )
 @pytest.mark.parametrize("name", sorted(set(OPS) - {"input"}))
+@pytest.mark.quick(35)
 def test_what_compiles_gives_the_same_in_both_backends(name: str, count: int) -> None:
     candidates = list(edges(OPS[name]))
     random.Random(name).shuffle(candidates)
@@ -107,6 +108,7 @@ def test_what_compiles_gives_the_same_in_both_backends(name: str, count: int) ->
 
 
 @pytest.mark.parametrize("name", sorted(set(OPS) - {"input"}))
+@pytest.mark.quick(17)
 def test_items_of_any_rank_are_refused_or_the_same_in_both_backends(name: str) -> None:
     for edge in edges(OPS[name], together=0):
         if edge.shapes[0] in RANKS and (graph := compiled(edge)) is not None:

@@ -43,6 +43,7 @@ def spec(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_the_step_and_the_variant_that_keeps_its_weights_are_named(spec: Path) -> None:
     ((message, help_),) = notes(spec, input=[3, 32, 32])
     assert message == (

@@ -102,6 +102,7 @@ SLOW = {"compile", "export"}
 
 @pytest.mark.parametrize("freeze", [[], ["1a", "drop_path"]], ids=["", "frozen"])
 @pytest.mark.parametrize("form", [pytest.param(f, marks=pytest.mark.slow) if f in SLOW else f for f in FORMS])
+@pytest.mark.quick(9)
 def test_every_form_gives_the_same(net: Network, form: str, freeze: list[str]) -> None:
     module = net.to_torch(seed=3, freeze=freeze)
     with torch.no_grad():
@@ -202,6 +203,7 @@ def test_modules_of_which_nothing_is_alive_are_forgotten() -> None:
 
 
 @pytest.mark.parametrize("op, attrs, shapes, reference", EACH_OP)
+@pytest.mark.quick(17)
 def test_every_op_scripts(op: str, attrs: dict[str, Any], shapes: Shapes, reference: Reference) -> None:
     graph = one_op(op, attrs, shapes)
     modes = (False, True) if OPS[op].only_in_training or graph.nodes["step"].result.stats else (False,)

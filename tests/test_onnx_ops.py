@@ -119,6 +119,7 @@ def test_the_operator_set_is_the_lowest_that_has_all_operators(
 
 
 @pytest.mark.parametrize("op, attrs, shapes, reference", CASES, ids=IDS)
+@pytest.mark.quick(50)
 def test_half_precision_is_near_single(op: str, attrs: dict[str, Any], shapes: Shapes, reference: Reference) -> None:
     graph = one_op(op, attrs, shapes)
     weights = draw(graph, seed=3)
@@ -164,6 +165,7 @@ def resized(sizes: Iterable[int]) -> Graph:
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.parametrize("evaluate", ["onnxruntime", "reference"])
+@pytest.mark.quick(2)
 def test_any_size_takes_the_pixels_that_torch_takes(dtype: str, evaluate: str) -> None:
     """All of 1 to 40 to all of 1 to 40; onnxruntime, which takes long to load them, some of them in the quick tests."""
     graph = resized(range(1, 21) if evaluate == "reference" else sampled(range(1, 21), 5))

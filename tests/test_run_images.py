@@ -49,6 +49,7 @@ def read(
         ((10, 10), (224, 224)),
     ],
 )
+@pytest.mark.quick(2)
 def test_a_picture_is_cut_and_normalised_as_by_torchvision(
     torchvision: ModuleType, shape: tuple[int, int], size: tuple[int, int]
 ) -> None:

@@ -86,6 +86,7 @@ def test_shared_weights_stand_once(tmp_path: Path) -> None:
     assert sum(p.numel() for p in module.parameters()) == 8 * 8 * 9 * 2 + 16 * 3
 
 
+@pytest.mark.slow
 def test_own_weights_differ_and_shared_ones_do_not(tmp_path: Path) -> None:
     network = compiled(tmp_path, SHARED)
     arrays = draw(network.inference, 0)
