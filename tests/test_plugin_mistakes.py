@@ -121,7 +121,7 @@ def replaced(old: str, new: str) -> str:
 
 
 @dataclass(frozen=True)
-class Mistake:
+class Broken:
     """What is replaced in a backend that works, and what is said of it."""
 
     old: str
@@ -130,40 +130,40 @@ class Mistake:
 
 
 LOADED = {
-    "no name": Mistake('    name = "csv"\n', "", "it has no `name`"),
-    "another name": Mistake('name = "csv"', 'name = "cvs"', "its `name` is 'cvs', but its entry point 'csv'"),
-    "no suffix": Mistake('    suffix = ".csv"\n', "", "it has no `suffix`"),
-    "no dot": Mistake('".csv"', '"csv"', "its `suffix` is 'csv', which does not begin with a dot"),
-    "no summary": Mistake('    summary = "the nodes as a table"\n', "", "it has no `summary`"),
-    "no text": Mistake('"the nodes as a table"', "3", "its `summary` is 3, not a str"),
-    "a text": Mistake("weights = False", 'weights = "no"', "its `holds_weights` is 'no', not a bool"),
-    "no options": Mistake("    options = CsvOptions\n", "", "it has no `options`, a dataclass that inherits from"),
-    "odd options": Mistake("    options = CsvOptions\n", "    options = dict\n", "it has no `options`, a dataclass"),
-    "no dataclass": Mistake("@dataclass(frozen=True, kw_only=True)\n", "", "CsvOptions, lack their @dataclass"),
-    "no default": Mistake(' = option(",", "Between cells.")', "", "its option `sep` has no default"),
-    "tuple": Mistake('sep: str = option(","', "sep: tuple[int, int] = option((1, 2)", "--sep is tuple[int, int]"),
-    "odd default": Mistake('sep: str = option(","', "sep: int = option(','", "--sep is <class 'int'>, and ',' is none"),
-    "no type": Mistake("sep: str", "sep: Separator", "name 'Separator' is not defined"),
-    "an option of all": Mistake("sep: str", "seed: str", "every target has the option --seed"),
-    "a parameter of all": Mistake("sep: str", "output: str", "every target has the option --output"),
-    "help": Mistake("sep: str", "help: str", "every target has the option --help"),
-    "a misspelt method": Mistake("def emit(", "def emitt(", "it does not define `emit`, but `emitt`"),
-    "a misspelt ability": Mistake("def run(", "def runs(", "it does not define `run`, but `runs`"),
-    "a text that is none": Mistake("def text(", "def string(", "it does not define `text`"),
-    "too few parameters": Mistake(
+    "no name": Broken('    name = "csv"\n', "", "it has no `name`"),
+    "another name": Broken('name = "csv"', 'name = "cvs"', "its `name` is 'cvs', but its entry point 'csv'"),
+    "no suffix": Broken('    suffix = ".csv"\n', "", "it has no `suffix`"),
+    "no dot": Broken('".csv"', '"csv"', "its `suffix` is 'csv', which does not begin with a dot"),
+    "no summary": Broken('    summary = "the nodes as a table"\n', "", "it has no `summary`"),
+    "no text": Broken('"the nodes as a table"', "3", "its `summary` is 3, not a str"),
+    "a text": Broken("weights = False", 'weights = "no"', "its `holds_weights` is 'no', not a bool"),
+    "no options": Broken("    options = CsvOptions\n", "", "it has no `options`, a dataclass that inherits from"),
+    "odd options": Broken("    options = CsvOptions\n", "    options = dict\n", "it has no `options`, a dataclass"),
+    "no dataclass": Broken("@dataclass(frozen=True, kw_only=True)\n", "", "CsvOptions, lack their @dataclass"),
+    "no default": Broken(' = option(",", "Between cells.")', "", "its option `sep` has no default"),
+    "tuple": Broken('sep: str = option(","', "sep: tuple[int, int] = option((1, 2)", "--sep is tuple[int, int]"),
+    "odd default": Broken('sep: str = option(","', "sep: int = option(','", "--sep is <class 'int'>, and ',' is none"),
+    "no type": Broken("sep: str", "sep: Separator", "name 'Separator' is not defined"),
+    "an option of all": Broken("sep: str", "seed: str", "every target has the option --seed"),
+    "a parameter of all": Broken("sep: str", "output: str", "every target has the option --output"),
+    "help": Broken("sep: str", "help: str", "every target has the option --help"),
+    "a misspelt method": Broken("def emit(", "def emitt(", "it does not define `emit`, but `emitt`"),
+    "a misspelt ability": Broken("def run(", "def runs(", "it does not define `run`, but `runs`"),
+    "a text that is none": Broken("def text(", "def string(", "it does not define `text`"),
+    "too few parameters": Broken(
         "arrays, target, options)", "target, options)", "called as emit(graph, arrays, target, options)"
     ),
-    "no run of devices": Mistake(
+    "no run of devices": Broken(
         ', device="cpu", repeat=1)', ")", "called as run(graph, arrays, inputs, device, repeat)"
     ),
-    "a class": Mistake("BACKEND = Csv()", "BACKEND = Csv", "it is a class, expected an object of it: Csv()"),
-    "nothing": Mistake("BACKEND = Csv()", "BACKEND = None", "it has no `name`"),
-    "no object": Mistake("BACKEND = Csv()", "BACKENDS = Csv()", "has no attribute 'BACKEND'"),
-    "syntax": Mistake("BACKEND = Csv()", "BACKEND = Csv(", "cannot be imported: SyntaxError"),
-    "an error": Mistake("BACKEND = Csv()", "BACKEND = Csvs()", "cannot be imported: NameError: name 'Csvs'"),
-    "an end": Mistake("BACKEND = Csv()", "raise SystemExit(9)", "cannot be imported: SystemExit: 9"),
-    "no type of option": Mistake("sep: str = option", "sep = option", "cannot be imported: TypeError"),
-    "a library": Mistake("BACKEND = Csv()", "import no_such_library", "needs no_such_library, which is not installed"),
+    "a class": Broken("BACKEND = Csv()", "BACKEND = Csv", "it is a class, expected an object of it: Csv()"),
+    "nothing": Broken("BACKEND = Csv()", "BACKEND = None", "it has no `name`"),
+    "no object": Broken("BACKEND = Csv()", "BACKENDS = Csv()", "has no attribute 'BACKEND'"),
+    "syntax": Broken("BACKEND = Csv()", "BACKEND = Csv(", "cannot be imported: SyntaxError"),
+    "an error": Broken("BACKEND = Csv()", "BACKEND = Csvs()", "cannot be imported: NameError: name 'Csvs'"),
+    "an end": Broken("BACKEND = Csv()", "raise SystemExit(9)", "cannot be imported: SystemExit: 9"),
+    "no type of option": Broken("sep: str = option", "sep = option", "cannot be imported: TypeError"),
+    "a library": Broken("BACKEND = Csv()", "import no_such_library", "needs no_such_library, which is not installed"),
 }
 
 
@@ -178,7 +178,7 @@ def test_the_backend_works_without_a_mistake(plant: Plant, spec: Path, netspec: 
 
 @pytest.mark.parametrize("mistake", LOADED.values(), ids=LOADED)
 @pytest.mark.quick(15)
-def test_a_mistake_in_a_backend_is_said_of_it(mistake: Mistake, plant: Plant, spec: Path, netspec: Netspec) -> None:
+def test_a_mistake_in_a_backend_is_said_of_it(mistake: Broken, plant: Plant, spec: Path, netspec: Netspec) -> None:
     plant(plugins.BACKENDS, "csv", replaced(mistake.old, mistake.new))
     said = netspec("compile", "tiny.yaml", "--to", "csv")
     assert said.code == 3 and said.err.startswith("error: the backend 'csv'") and mistake.said in said.err, said.err
@@ -242,17 +242,17 @@ def test_a_backend_that_is_found_twice_is_one(
 
 
 CALLED = {
-    "an error in emit": Mistake("return Written([target])", "return len(3)", "TypeError: object of type 'int'"),
-    "an error below": Mistake("return Written([target])", "return graph.shape(3)", "AttributeError"),
-    "no file": Mistake("        target.write_text(self.text(graph, options))\n", "", "did not write tiny.csv"),
-    "nothing": Mistake("return Written([target])", "return None", "gave NoneType from `emit`, which gives Written"),
-    "a text": Mistake("Written([target])", "Written([str(target)])", "gave str from `emit`, which gives"),
+    "an error in emit": Broken("return Written([target])", "return len(3)", "TypeError: object of type 'int'"),
+    "an error below": Broken("return Written([target])", "return graph.shape(3)", "AttributeError"),
+    "no file": Broken("        target.write_text(self.text(graph, options))\n", "", "did not write tiny.csv"),
+    "nothing": Broken("return Written([target])", "return None", "gave NoneType from `emit`, which gives Written"),
+    "a text": Broken("Written([target])", "Written([str(target)])", "gave str from `emit`, which gives"),
 }
 
 
 @pytest.mark.parametrize("mistake", CALLED.values(), ids=CALLED)
 def test_an_error_of_a_backend_is_no_bug_of_netspec(
-    mistake: Mistake, plant: Plant, spec: Path, netspec: Netspec
+    mistake: Broken, plant: Plant, spec: Path, netspec: Netspec
 ) -> None:
     plant(plugins.BACKENDS, "csv", replaced(mistake.old, mistake.new))
     said = netspec("compile", "tiny.yaml", "--to", "csv")
@@ -284,25 +284,25 @@ def glow(x, /):
     "Glows."
     return OpResult((x.shape,))
 """
-OP_MISTAKES: Mapping[str, tuple[Mistake, int]] = {
+OP_MISTAKES: Mapping[str, tuple[Broken, int]] = {
     "import": (
-        Mistake("registry import", "register import", "the ops of 'glow' (netspec_glow_ops) cannot be imported"),
+        Broken("registry import", "register import", "the ops of 'glow' (netspec_glow_ops) cannot be imported"),
         3,
     ),
     "syntax": (
-        Mistake("def glow(x, /):", "def glow(x, /)", "the ops of 'glow' (netspec_glow_ops) cannot be imported"),
+        Broken("def glow(x, /):", "def glow(x, /)", "the ops of 'glow' (netspec_glow_ops) cannot be imported"),
         3,
     ),
-    "fact": (Mistake("moments=kept, ", "", "the op 'glow' does not state its moments"), 3),
-    "facts": (Mistake("moments=kept, samples", "moment=kept, sample", "does not state its moments, samples"), 3),
-    "no fact": (Mistake("moments=kept,", "moments=kept, tolerence=1,", "'tolerence', which is no fact of an op"), 3),
-    "error": (Mistake("x.shape,", "x.shapes,", "a bug of the plug-in netspec_glow_ops: AttributeError"), 4),
-    "result": (Mistake("OpResult((x.shape,))", "x.shape", "'glow' (netspec_glow_ops) gave tuple from its rule"), 4),
+    "fact": (Broken("moments=kept, ", "", "the op 'glow' does not state its moments"), 3),
+    "facts": (Broken("moments=kept, samples", "moment=kept, sample", "does not state its moments, samples"), 3),
+    "no fact": (Broken("moments=kept,", "moments=kept, tolerence=1,", "'tolerence', which is no fact of an op"), 3),
+    "error": (Broken("x.shape,", "x.shapes,", "a bug of the plug-in netspec_glow_ops: AttributeError"), 4),
+    "result": (Broken("OpResult((x.shape,))", "x.shape", "'glow' (netspec_glow_ops) gave tuple from its rule"), 4),
 }
 
 
 @pytest.mark.parametrize(("mistake", "code"), OP_MISTAKES.values(), ids=OP_MISTAKES)
-def test_a_mistake_in_an_op(mistake: Mistake, code: int, plant: Plant, spec: Path, netspec: Netspec) -> None:
+def test_a_mistake_in_an_op(mistake: Broken, code: int, plant: Plant, spec: Path, netspec: Netspec) -> None:
     assert OP.count(mistake.old) == 1
     (spec / "tiny.yaml").write_text("netspec: 1\nname: tiny\ninput: [3, 8, 8]\nbody: [relu, glow]\n")
     plant(plugins.OPS, "glow", OP.replace(mistake.old, mistake.new))
