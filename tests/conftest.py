@@ -23,7 +23,7 @@ _workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // _workers)))
 
 _common = {"deadline": None, "print_blob": True, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("quick", max_examples=20, derandomize=True, **_common)
+settings.register_profile("quick", max_examples=12, derandomize=True, **_common)
 settings.register_profile("slow", max_examples=300, **_common)
 
 

@@ -127,6 +127,7 @@ def test_what_a_condition_may_leave_out_is_not_foreseen(tmp_path: Path) -> None:
     assert said(tmp_path, text) == []
 
 
+@pytest.mark.slow
 def test_loops_of_nothing_in_each_other_end(tmp_path: Path, work: list[int]) -> None:
     nothing = "{relu: {}, when: false}"
     for _ in range(5):

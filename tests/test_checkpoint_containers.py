@@ -147,6 +147,7 @@ def noise(state: Mapping[str, torch.Tensor]) -> State:
 
 
 @pytest.mark.parametrize("name", sampled(CONTAINERS, 4))
+@pytest.mark.quick(3)
 def test_every_mapping_and_prefix_whose_meaning_is_clear_loads(
     net: Network, theirs: torch.nn.Module, right: dict[str, np.ndarray], name: str, tmp_path: Path
 ) -> None:

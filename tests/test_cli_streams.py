@@ -103,6 +103,7 @@ RIGHT = {"wrong": 1, "check wrong": 1, "usage": 2}
 
 @pytest.mark.skipif(os.name != "posix", reason="streams are closed by a shell")
 @pytest.mark.parametrize("which", [w if w in QUICK else pytest.param(w, marks=pytest.mark.slow) for w in CLOSED])
+@pytest.mark.quick(1)
 def test_streams_that_cannot_be_written(folder: Path, which: str) -> None:
     """A closed stdout is a message and exit code 2, a closed or full stderr changes nothing, `| head` is no mistake."""
     (folder / "wrong.yaml").write_text(TINY.replace("relu", "rleu"))

@@ -108,6 +108,7 @@ HARD = sorted((ROOT / "tests" / "data" / "pictures").glob("*.yaml"))
     ],
     ids=lambda spec: getattr(spec, "stem", spec),
 )
+@pytest.mark.quick(6)
 def test_it_shows_what_the_svg_shows(scripts: Any, spec: str | Path) -> None:
     """Box by box and arrow by arrow: what they say, their colours, and where arrows begin and end."""
     for view in sampled(VIEWS, 3) if spec in HARD else VIEWS[1:3]:

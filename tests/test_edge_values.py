@@ -90,7 +90,7 @@ def differs(edge: Edge, graph: Graph) -> str:
     "count", [2, pytest.param(200, marks=pytest.mark.slow), pytest.param(10**9, id="all", marks=pytest.mark.full)]
 )
 @pytest.mark.parametrize("name", sorted(set(OPS) - {"input"}))
-@pytest.mark.quick(35)
+@pytest.mark.quick(10)
 def test_what_compiles_gives_the_same_in_both_backends(name: str, count: int) -> None:
     candidates = list(edges(OPS[name]))
     random.Random(name).shuffle(candidates)

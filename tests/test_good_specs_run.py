@@ -35,7 +35,7 @@ def test_text_form_reads_back(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda p: p.stem)
-@pytest.mark.quick(13)
+@pytest.mark.quick(8)
 def test_backends_agree(path: Path) -> None:
     network = compiled(path)
     graph = network.inference

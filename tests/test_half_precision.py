@@ -80,7 +80,7 @@ def test_a_number_beyond_float16_is_refused_wherever_it_stands(op: str, attrs: d
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("count", [pytest.param(2, id="some"), pytest.param(150, id="many", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", sorted(set(OPS) - {"input"}))
-@pytest.mark.quick(30)
+@pytest.mark.quick(20)
 def test_constants_keep_their_values_and_results_are_near_single(name: str, count: int) -> None:
     """Whatever an op writes as a constant is within 2^-10 of what it writes in float32."""
     candidates = list(edges(OPS[name]))
@@ -114,6 +114,7 @@ def test_constants_keep_their_values_and_results_are_near_single(name: str, coun
 
 
 @pytest.mark.parametrize("op, attrs, shapes", [s[:3] for s in SAMPLES], ids=IDS)
+@pytest.mark.quick(40)
 def test_samples_need_no_casts(op: str, attrs: dict[str, object], shapes: tuple[tuple[int, ...], ...]) -> None:
     """Ordinary constants stay in float16: a model has casts where they are needed alone."""
     single, half = (

@@ -38,6 +38,7 @@ def run(model: onnx.ModelProto, inputs: dict[str, np.ndarray], optimised: bool =
 
 
 @pytest.mark.parametrize("op, attrs, shapes, reference", CASES, ids=IDS)
+@pytest.mark.quick(56)
 def test_onnxruntime_gives_what_torch_gives(
     op: str, attrs: dict[str, Any], shapes: Shapes, reference: Reference
 ) -> None:
@@ -88,6 +89,7 @@ FORGETFUL = {"Resize", "Reshape"}
 
 @pytest.mark.parametrize("op, attrs, shapes, reference", CASES, ids=IDS)
 @pytest.mark.parametrize("opset", [None, NEWEST], ids=["lowest", "newest"])
+@pytest.mark.quick(70)
 def test_strict_inference_gives_the_ops_own_shape(
     op: str, attrs: dict[str, Any], shapes: Shapes, reference: Reference, opset: int | None
 ) -> None:
@@ -105,6 +107,7 @@ def test_strict_inference_gives_the_ops_own_shape(
 
 
 @pytest.mark.parametrize("op, attrs, shapes, reference", CASES, ids=IDS)
+@pytest.mark.quick(50)
 def test_the_operator_set_is_the_lowest_that_has_all_operators(
     op: str, attrs: dict[str, Any], shapes: Shapes, reference: Reference
 ) -> None:
@@ -119,7 +122,7 @@ def test_the_operator_set_is_the_lowest_that_has_all_operators(
 
 
 @pytest.mark.parametrize("op, attrs, shapes, reference", CASES, ids=IDS)
-@pytest.mark.quick(50)
+@pytest.mark.quick(30)
 def test_half_precision_is_near_single(op: str, attrs: dict[str, Any], shapes: Shapes, reference: Reference) -> None:
     graph = one_op(op, attrs, shapes)
     weights = draw(graph, seed=3)

@@ -118,6 +118,7 @@ def applied(graph: Graph) -> Applied:
 
 
 @pytest.mark.parametrize("op, attrs, shapes", MAPS)
+@pytest.mark.quick(40)
 def test_scaling_agrees_with_the_receptive_field(op: str, attrs: dict[str, Any], shapes: Any) -> None:
     """Where both are known: as many cells further as the maps' sizes say."""
     graph = one_op(op, attrs, shapes)
@@ -183,6 +184,7 @@ def test_what_gives_the_same_of_a_flattened_map_says_so(name: str) -> None:
 
 
 @pytest.mark.parametrize("op, attrs, shapes", EACH)
+@pytest.mark.quick(50)
 def test_a_factor_of_an_output_is_one_of_the_weight_as_is_said(op: str, attrs: dict[str, Any], shapes: Any) -> None:
     """By the references, with a factor of its own for each output; what has no such weight says so."""
     graph = one_op(op, attrs, shapes)

@@ -44,6 +44,7 @@ def test_every_entry_without_a_library(folder: Path, hidden: list[str]) -> None:
     assert len(check_calls(folder, hidden)) == len(COMMANDS) + len(python_calls_in(folder))
 
 
+@pytest.mark.quick(1)
 def test_what_needs_a_library_names_it_without_any(folder: Path) -> None:
     assert len(check_calls(folder, list(optional.LIBRARIES), "few")) > 50
 

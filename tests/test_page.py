@@ -14,6 +14,7 @@ from netspec.draw import View, difference, picture
 from netspec.draw.formats.render import render
 
 
+@pytest.mark.quick(2)
 def test_a_block_is_opened_and_closed(page: Any, tmp_path: Path) -> None:
     opened(page, "googlenet", tmp_path)
     before = labels(page)

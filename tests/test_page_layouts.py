@@ -121,7 +121,7 @@ body:
 """
 
 
-@pytest.mark.parametrize("name", ["nasnet_a_mobile", "cells"])
+@pytest.mark.parametrize("name", [pytest.param("nasnet_a_mobile", marks=pytest.mark.slow), "cells"])
 def test_arrows_cross_at_first_as_little_as_in_the_svg(page: Any, tmp_path: Path, name: str) -> None:
     (tmp_path / "cells.yaml").write_text(CELLS, encoding="utf-8")
     spec = tmp_path / "cells.yaml" if name == "cells" else name

@@ -59,7 +59,7 @@ def test_any_failing_operation_leaves_the_old_pair_or_the_new_one(
     graph: Graph, tmp_path: Path, error: type[BaseException], all_after: bool
 ) -> None:
     path, outcomes = tmp_path / "net.onnx", set()
-    for number in sampled(range(1, 100), 25):
+    for number in sampled(range(1, 100), 12):
         old = emit(graph, path, 1)[1]
         with pytest.MonkeyPatch.context() as patch:
             failing = Failing(patch, number, error, all_after)
@@ -89,7 +89,7 @@ def test_any_failing_operation_leaves_a_source_that_loads_its_own_weights_alone(
 ) -> None:
     """After an error both files are the old ones, or both the new ones: where one cannot be placed, none is."""
     path, outcomes = tmp_path / "net.py", set()
-    for number in sampled(range(1, 100), 25):
+    for number in sampled(range(1, 100), 12):
         write(graph, path, 1)
         with pytest.MonkeyPatch.context() as patch:
             failing = Failing(patch, number, error, all_after)
@@ -162,7 +162,7 @@ with together(sys.argv[1]) as new:
 def test_a_kill_at_any_operation_leaves_a_pair_and_the_next_run_cleans_up(tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
     killed = 0
-    for number in sampled(range(1, 40), 16):
+    for number in sampled(range(1, 40), 8):
         with together(path) as new:
             data = new.add("", hashed=True)
             data.write(b"old weights")

@@ -26,7 +26,7 @@ BACKENDS = ("torch", "onnx")
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("p", PASSES, ids=lambda p: p.name)
-@pytest.mark.quick(4)
+@pytest.mark.quick(3)
 def test_a_pass_changes_nothing_that_small_networks_compute(p: Pass, backend: str) -> None:
     prove(p, backend, small())
 

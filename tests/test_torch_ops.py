@@ -24,7 +24,7 @@ def test_every_row_is_of_an_op_that_has_a_case() -> None:
 
 
 @pytest.mark.parametrize("op, attrs, shapes, reference", CASES, ids=IDS)
-@pytest.mark.quick(70)
+@pytest.mark.quick(50)
 def test_the_source_gives_what_torch_gives(
     op: str, attrs: dict[str, Any], shapes: Shapes, reference: Reference
 ) -> None:
