@@ -122,7 +122,7 @@ def _facts(checking: Checking) -> None:
 
 
 def _uncalled_blocks(checking: Checking) -> None:
-    """Blocks that no graph has: those of a library through their examples."""
+    """Checks the blocks of a library that no network calls, through their examples."""
     document = checking.document
     for block in document.blocks.values() if document.is_library else ():
         if block.name not in checking.called and not block.failed:

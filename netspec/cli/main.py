@@ -164,10 +164,10 @@ def run(args: list[str] | None = None) -> int:
 
 def _shown(error: click.ClickException) -> str:
     """What click says of a wrong command line, its usage included, and the help that a command adds to it."""
-    said = io.StringIO()
-    error.show(said)
+    text = io.StringIO()
+    error.show(text)
     help = getattr(error, "help", "")
-    return logged(said.getvalue().rstrip("\n")) + (f"\n   help: {logged(help)}" if help else "")
+    return logged(text.getvalue().rstrip("\n")) + (f"\n   help: {logged(help)}" if help else "")
 
 
 def _bug(error: Exception) -> int:

@@ -88,6 +88,9 @@ def suggestion(value: Value, type_: str, node: ValueNode, known: Container[str])
     """How to fix a value of the wrong type; `known` are the names of values that could be meant."""
     if isinstance(value, str):
         return _for_string(value, type_, isinstance(node, (Literal, Expression)) and node.quoted, known)
+    if isinstance(value, list) and type_ in ("size", "pad", "parts"):
+        wrong = (f"entry {i} is {describe(v)}, not an integer" for i, v in enumerate(value, 1) if not fits(v, "int"))
+        return next(wrong, "")
     if isinstance(value, float) and type_ in ("int", "size"):
         written = node.text if isinstance(node, (Literal, Expression)) else ""
         if "/" in written and "//" not in written:

@@ -167,9 +167,9 @@ def normalise(param: Param, value: object) -> Any:
     if value is None and param.default is None:
         return None
     if param.type in _PLAIN:
-        kind, said = _PLAIN[param.type]
+        kind, expected = _PLAIN[param.type]
         if not isinstance(value, kind) or (param.type == "int" and isinstance(value, bool)):
-            raise OpError(f"'{param.name}' expects {said}, got {value!r}", arg=param.name)
+            raise OpError(f"'{param.name}' expects {expected}, got {value!r}", arg=param.name)
     if param.one_of and value not in param.one_of:
         raise OpError(f"'{param.name}' is one of {', '.join(map(str, param.one_of))}, got {value!r}", arg=param.name)
     if param.type == "size":

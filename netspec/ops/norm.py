@@ -176,4 +176,4 @@ def _channels(x: Tensor, op_name: str) -> int:
 
 def _eps(eps: float) -> None:
     if not 0 <= eps < 1:
-        raise OpError(f"'eps' is a small number that is not negative, got {eps}", arg="eps")
+        raise OpError(f"'eps' must be at least 0 and below 1, got {eps}", "1e-5 is usual", "eps")

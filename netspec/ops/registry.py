@@ -171,8 +171,8 @@ class Op:
         full = {name: normalise(self.param(name), value) for name, value in full.items()}
         result: object = self.fn(*operands, **full)  # of a plug-in it may be anything
         if not isinstance(result, OpResult):
-            said = f"the op '{self.name}' ({self.fn.__module__}) gave {type(result).__name__}"
-            raise PluginError(f"{said} from its rule, which gives OpResult")
+            rule = f"the op '{self.name}' ({self.fn.__module__}) gave {type(result).__name__}"
+            raise PluginError(f"{rule} from its rule, which gives OpResult")
         full |= result.attrs
         resolved = {p.name: freeze(full[p.name]) for p in self.params if full[p.name] is not None}
         return OpResult(result.shapes, result.weights, result.stats, result.macs, resolved)

@@ -103,8 +103,8 @@ def _ranking(row: np.ndarray, style: Style) -> str:
     largest = np.argsort(-values, kind="stable")[:TOP]
     labels = style.labels if len(style.labels) == len(row) else ()
     found = [f"{i} {printable(clip(labels[i], 60))}" if labels else f"{i}" for i in largest]
-    said = ", ".join(f"{label} ({values[i]:.4g})" for label, i in zip(found, largest, strict=True))
-    return f"top {len(largest)}{name}: {said}"
+    ranked = ", ".join(f"{label} ({values[i]:.4g})" for label, i in zip(found, largest, strict=True))
+    return f"top {len(largest)}{name}: {ranked}"
 
 
 def summary(value: np.ndarray) -> str:

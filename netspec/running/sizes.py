@@ -139,9 +139,9 @@ class Sizes:
 
     def _rank(self, name: str, shape: tuple[int, ...], source: str) -> None:
         """Gives an input of which the model says no shape its own; raises UsageError where it has another."""
-        before, said = self.ranks.setdefault(name, (shape, source))
+        before, stated = self.ranks.setdefault(name, (shape, source))
         if before != shape:
-            text = f"the input '{name}' is {dims(before)} {said} and {dims(shape)} {source}"
+            text = f"the input '{name}' is {dims(before)} {stated} and {dims(shape)} {source}"
             raise UsageError(text, "every dimension has one size")
 
     def _batch(self) -> tuple[str, int] | None:

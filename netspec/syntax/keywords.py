@@ -20,8 +20,8 @@ COMPUTED = ("when", "only_if", "repeat", "each", "for", "training_only")
 """The keys whose values are expressions without `=`."""
 
 
-def _closed(keys: Mapping[str, Place | str], *required: str, types: tuple[Type, ...] = ("object",)) -> Place:
-    return Place(types=types, keys=keys, closed=True, required=required)
+def _mapping(keys: Mapping[str, Place | str], *required: str, types: tuple[Type, ...] = ("object",)) -> Place:
+    return Place(types=types, keys=keys, no_other_keys=True, required=required)
 
 
 ANYTHING = Place()
@@ -61,7 +61,7 @@ STEP_KEYS: Mapping[str, Place | str] = {
     "share": Place(
         types=("object", "boolean", "string"),
         keys={"of": Place(types=("string",)), "own": _LIST},
-        closed=True,
+        no_other_keys=True,
         required=("of",),
         expected="true, a path, or {of: path, own: [names]}",
     ),
@@ -90,7 +90,7 @@ class Misplaced:
     help: str
     op: str = ""
     not_op: str = ""
-    beside: tuple[str, ...] = ()
+    with_any: tuple[str, ...] = ()
     without: str = ""
 
     def holds(self, op: str, keywords: Mapping[str, object]) -> bool:
@@ -99,7 +99,7 @@ class Misplaced:
             self.keyword in keywords
             and self.op in ("", op)
             and (not self.not_op or op != self.not_op)
-            and (not self.beside or any(word in keywords for word in self.beside))
+            and (not self.with_any or any(word in keywords for word in self.with_any))
             and (not self.without or self.without not in keywords)
         )
 
@@ -111,11 +111,13 @@ MISPLACED = (
         "when",
         "false would make the step the identity of two values: put one in a group, `do`",
         not_op="tee",
-        beside=("from",),
+        with_any=("from",),
     ),
-    Misplaced("from", "a group takes it: `do: [...]` with `from` around the loop", beside=("for",), without="each"),
+    Misplaced("from", "a group takes it: `do: [...]` with `from` around the loop", with_any=("for",), without="each"),
     Misplaced(
-        "each", "iterations are side by side or one after the other; a group, `do`, does both", beside=("for", "repeat")
+        "each",
+        "iterations are side by side or one after the other; a group, `do`, does both",
+        with_any=("for", "repeat"),
     ),
     Misplaced("else", "`else` is what runs when `when` is false", without="when"),
 )
@@ -125,7 +127,7 @@ BRANCH = Place(
     types=("object", "array", "string", "number"),
     item="step",
     keys=BRANCH_KEY_PLACES,
-    closed=True,
+    no_other_keys=True,
     misplaced={"when": ONLY_IF_HELP},
     expected="a list of steps, a path, or {do:, from:, each:, only_if:}",
 )
@@ -146,7 +148,7 @@ STEP = Place(
 )
 OUTPUT = Place(
     keys=dict.fromkeys(OUTPUT_KEYS, ANYTHING),
-    closed=True,
+    no_other_keys=True,
     misplaced={"when": "an output is there or not: `only_if`"},
 )
 
@@ -159,31 +161,31 @@ _FACT_KEYS: Mapping[str, Place | str] = {
 }
 _NUMBER = "a number such as 6998552 or 6.8M, or {value:, within:, source:}"
 _ONE_FACT = Place(
-    types=("object", "number", "string"), keys=_FACT_KEYS, closed=True, required=("value",), expected=_NUMBER
+    types=("object", "number", "string"), keys=_FACT_KEYS, no_other_keys=True, required=("value",), expected=_NUMBER
 )
 FACT = Place(
     types=("object", "array", "number", "string"),
     item=_ONE_FACT,
     keys=_FACT_KEYS,
-    closed=True,
+    no_other_keys=True,
     required=("value",),
     expected=_NUMBER,
 )
-EXPECT = _closed(
+EXPECT = _mapping(
     {
         **dict.fromkeys(("params", "train_params", "macs", "neurons"), "fact"),
         "receptive_field": Place(
             types=FACT.types,
             item=_ONE_FACT,
             keys=_FACT_KEYS,
-            closed=True,
+            no_other_keys=True,
             expected=_NUMBER,
             unless=("value", Place(types=("object",), others="fact")),
         ),
         "shapes": Place(types=("object",), expected="a mapping of paths to shapes"),
         "rows": Place(
             types=("object",),
-            others=_closed({"params": "fact", "macs": "fact", "shape": ANYTHING}),
+            others=_mapping({"params": "fact", "macs": "fact", "shape": ANYTHING}),
             expected="a mapping of paths to {params:, macs:}",
         ),
     }
@@ -192,7 +194,7 @@ EXPECT = _closed(
 _SIZE = Place(
     types=("object", "array", "string"),
     keys={"shape": Place(types=("array", "string"), expected="a list of sizes"), "sample": _TEXT},
-    closed=True,
+    no_other_keys=True,
     required=("shape",),
     expected="a list or a string",
 )
@@ -213,7 +215,7 @@ PARAM = Place(
         "min": Place(types=("number",)),
         "doc": _TEXT,
     },
-    closed=True,
+    no_other_keys=True,
     expected="a type or a default",
 )
 
@@ -236,7 +238,7 @@ def _names(what: str, name: Kind | None) -> Place:
     )
 
 
-BLOCK = _closed(
+BLOCK = _mapping(
     {
         "doc": _TEXT,
         "params": _params(),
@@ -246,7 +248,7 @@ BLOCK = _closed(
         "body": _BODY,
         "examples": Place(
             types=("array",),
-            item=_closed({"input": Place(types=("array", "object", "string")), "args": ANYTHING}, "input"),
+            item=_mapping({"input": Place(types=("array", "object", "string")), "args": ANYTHING}, "input"),
             expected="a list of {input:, args:}",
         ),
     },
@@ -264,10 +266,10 @@ VARIANT = Place(
     },
     expected="a mapping of params to values",
 )
-_RULE = _closed(
+_RULE = _mapping(
     {"from": _TEXT, "to": Place(types=("string", "null", "number")), "reshape": Place(types=("boolean",))}, "from", "to"
 )
-DOCUMENT = _closed(
+DOCUMENT = _mapping(
     {
         "netspec": Place(types=("integer",), one_of=(LANGUAGE_VERSION,), expected="1, the version of the language"),
         "name": Place(types=TEXT, name=Kind.DOCUMENT),
@@ -332,9 +334,14 @@ def _arguments(found: Op) -> Place:
     names = [p.name for p in found.params] + ["init"] * bool(found.weights)
     if not names:
         return Place(
-            types=("null", "object", "array"), closed=True, most=0, counts=True, op=found.name, expected="no arguments"
+            types=("null", "object", "array"),
+            no_other_keys=True,
+            most=0,
+            counts=True,
+            op=found.name,
+            expected="no arguments",
         )
-    return Place(keys=dict.fromkeys(names, ANYTHING), closed=True, op=found.name)
+    return Place(keys=dict.fromkeys(names, ANYTHING), no_other_keys=True, op=found.name)
 
 
 IS_OP = re.compile(r"[A-Za-z_]\w*\Z", re.ASCII)

@@ -111,12 +111,12 @@ def argument_help(name: str, known: Sequence[str], what: str, otherwise: str = "
         key = normal(name)
         if name in KEYWORDS:
             return f"`{name}` is a keyword: it stands next to the op, in a line of its own"
-        if said := aliases.SAID_OF_ARGUMENTS.get(f"{what} {key}"):
-            return said
+        if meaning := aliases.SAID_OF_ARGUMENTS.get(f"{what} {key}"):
+            return meaning
         if found := meant_argument(name, names):
             return f"did you mean '{found}'?"
-        if said := aliases.SAID_OF_ARGUMENTS.get(key):
-            return said
+        if meaning := aliases.SAID_OF_ARGUMENTS.get(key):
+            return meaning
         if found := nearest(name, names):
             return f"did you mean '{found}'?"
         return otherwise or (f"known: {', '.join(sorted(names))}" if 0 < len(names) <= 12 else "")

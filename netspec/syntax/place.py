@@ -28,7 +28,7 @@ class Place:
     keys: Mapping[str, Place | str] = field(default_factory=dict)
     others: Place | str | None = None
     """What the values of other keys are; None where nobody looks at them."""
-    closed: bool = False
+    no_other_keys: bool = False
     """Whether other keys are errors."""
     misplaced: Mapping[str, str] = field(default_factory=dict)
     """Keywords that other places have, with the help for each."""
@@ -52,5 +52,5 @@ class Place:
 
     @property
     def known(self) -> str:
-        """How messages call a closed mapping that `expected` says nothing of."""
+        """How messages call a mapping without other keys that `expected` says nothing of."""
         return f"a mapping of {', '.join(list(self.keys)[:7])}"

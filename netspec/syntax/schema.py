@@ -103,7 +103,7 @@ def of_place(at: Place | str | None) -> Schema:
     if at.item is not None:
         found["items"] = of_place(at.item)
     found |= _keys(at) | _counts(at)
-    if at.expected or at.closed:
+    if at.expected or at.no_other_keys:
         found["description"] = at.expected or at.known
     return found
 
@@ -113,7 +113,7 @@ def _keys(at: Place) -> Schema:
     found: Schema = {}
     if at.keys:
         found["properties"] = {name: of_place(inner) for name, inner in at.keys.items()}
-    if at.closed:
+    if at.no_other_keys:
         found["additionalProperties"] = False
     elif at.others is not None:
         found["additionalProperties"] = of_place(at.others)
@@ -178,8 +178,8 @@ def _misplaced(rule: Misplaced) -> Schema:
         holds.append({"not": _has_no(rule.op)})
     if rule.not_op:
         holds.append(_has_no(rule.not_op))
-    if rule.beside:
-        holds.append({"anyOf": [{"required": [word]} for word in rule.beside]})
+    if rule.with_any:
+        holds.append({"anyOf": [{"required": [word]} for word in rule.with_any]})
     if rule.without:
         holds.append({"not": {"required": [rule.without]}})
     return {"not": {"allOf": holds}, "description": rule.help}

@@ -93,7 +93,7 @@ class Validator:
                 self.refused |= {name, value}
             elif at.is_step:
                 self.check(value, arguments_of(split_name(name.text).op), name)
-            elif at.closed:
+            elif at.no_other_keys:
                 self.unknown(name, value, at)
             elif at.others is not None:
                 self.check(value, at.others, name)
@@ -106,7 +106,7 @@ class Validator:
             self.names(tree, at)
 
     def unknown(self, name: Scalar, value: Tree, at: Place) -> None:
-        """A key that a closed mapping has not."""
+        """A key that a mapping without other keys has not."""
         rest = name.text.endswith((")", "]")) and isinstance(value, Scalar) and value.plain and value.text == ""
         if not rest:  # else the rest of an expression that YAML cut: it is reported there
             code, what = ("NS206", f"'{at.op}' has no parameter") if at.op else ("NS111", "there is no key")
@@ -127,7 +127,8 @@ class Validator:
         """The number of entries of a list or mapping."""
         few = entries < at.least
         if few or (at.most is not None and entries > at.most):
-            self.wrong(tree, ("at least one entry" if few else "fewer entries") if at.counts else at.expected, key)
+            many = "at least one entry" if few else "fewer entries" if at.most else "no arguments"
+            self.wrong(tree, many if at.counts else at.expected, key)
 
     def wrong(self, tree: Tree, expected: str, key: Scalar | None) -> None:
         """A value of another kind than is expected."""
@@ -176,7 +177,7 @@ def _fits(tree: Tree, at: Place) -> bool:
 
 def _listed(at: Place) -> str:
     """The types of a place in words."""
-    return at.known if at.types == ("object",) and at.closed else " or ".join(_WORDS[kind] for kind in at.types)
+    return at.known if at.types == ("object",) and at.no_other_keys else " or ".join(_WORDS[kind] for kind in at.types)
 
 
 def _is_sizes(tree: Tree | None) -> TypeGuard[Map]:

@@ -136,8 +136,8 @@ class _Writer:
         self.frame(frame, level + 1)
         first = next(frame.boxes(), None)
         if first and not above and not _plain(frame):
-            said = dot_string(*title_lines(frame.title), left=True)
-            self.lines.append(f"{pad}t{number} [{self.title_id(frame)}{TITLES}, label={said}];")
+            label = dot_string(*title_lines(frame.title), left=True)
+            self.lines.append(f"{pad}t{number} [{self.title_id(frame)}{TITLES}, label={label}];")
             self.lines.append(f"{pad}{self.ids[first.path]} -> t{number} [style=invis, minlen=0];")
         end, missing = self.padding.get(frame.path, ("", 0))
         upper = self.ids.get(end, "")

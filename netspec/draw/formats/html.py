@@ -127,7 +127,7 @@ script-src 'unsafe-inline' 'wasm-unsafe-eval'; worker-src blob:; img-src data:">
 """
 
 
-def said(box: Box) -> dict[str, object]:
+def texts_of(box: Box) -> dict[str, object]:
     """What a box says, and as a table with the names of what enters and leaves it, where there are any."""
     found: dict[str, object] = {"kind": box.kind, "lines": box.lines}
     if box.ins or box.outs:
@@ -246,7 +246,7 @@ class _Page:
     def forms(self, run: Sequence[Region], parent: Region) -> dict[str, object]:
         """What a scope with its repeats says where it is collapsed, and its title where it is expanded."""
         box, frame = self.outline.collapsed(run, parent), self.outline.expanded(run, parent)
-        return {**said(box), "title": frame.title}
+        return {**texts_of(box), "title": frame.title}
 
     def annotated(self, nodes: Sequence[Node], doc: str, around: Sequence[Sequence[Region]]) -> dict[str, object]:
         """The numbers that a box is to say, and what it is coloured by, for every choice of repeats drawn once.
@@ -287,7 +287,7 @@ class _Page:
         """A node, or a layer with what follows it."""
         return {
             "path": self.part(box.path),
-            **said(box),
+            **texts_of(box),
             **self.annotated(nodes, box.doc, around),
             "nodes": [self.node(n) for n in nodes],
         }

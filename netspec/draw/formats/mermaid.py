@@ -18,8 +18,8 @@ def to_mermaid(drawn: Picture) -> str:
     _frame(drawn.root, lines, ids, 1)
     for arrow in drawn.arrows:
         line = "-->" if arrow.main else "-.->"
-        said = " ".join(filter(None, (arrow.outof, arrow.label, arrow.into and f"to {arrow.into}")))
-        label = f'|"{mermaid_text(said)}"|' if said else ""
+        label_text = " ".join(filter(None, (arrow.outof, arrow.label, arrow.into and f"to {arrow.into}")))
+        label = f'|"{mermaid_text(label_text)}"|' if label_text else ""
         lines.append(f"  {ids[arrow.source]} {line}{label} {ids[arrow.target]}")
     used: dict[str, list[str]] = {}
     for box in drawn.root.boxes():

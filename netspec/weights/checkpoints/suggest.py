@@ -102,7 +102,7 @@ class Suggestion:
 
 
 def suggest(sets: Sequence[RuleSet], target: Target, tensors: Mapping[str, Stored], best: Account) -> Suggestion | None:
-    """Suggests rules, each tried, from the tensors that a checkpoint leaves over to the weights that lack one.
+    """Suggests rules, each tried, that give unused tensors of a checkpoint to the weights that lack one.
 
     The fewest that load it, next to one of the sets; None where none do more than the set that fits best, which alone
     is looked at where it leaves few tensors.
