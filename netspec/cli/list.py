@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -11,8 +10,7 @@ import click
 from netspec import plugins
 from netspec.backend import get
 from netspec.cli.compile import command as compile_command
-from netspec.cli.output import out
-from netspec.cli.output_file import write_result
+from netspec.cli.tables import form_of, table_options, write_table
 from netspec.cli.targets import TargetCommand, declared
 from netspec.diagnostics import suggest
 from netspec.diagnostics.errors import NetspecError, Reporter, UsageError
@@ -21,11 +19,12 @@ from netspec.ops.aliases import meant_by
 from netspec.ops.base import Param, show
 from netspec.passes import NAMED
 from netspec.reports.catalogue import entries
+from netspec.reports.table import Cell, Column, Form, Table
 from netspec.syntax.library import block_libraries, specs_root
 from netspec.syntax.meant import op_help
 from netspec.syntax.reader import read_document
 
-Row = dict[str, object]
+Row = Mapping[str, Cell]
 """What is said of one thing, by column."""
 
 
@@ -36,8 +35,8 @@ Row = dict[str, object]
 )
 @click.argument("what", type=click.Choice(["specs", "blocks", "ops", "passes", "backends"]), default="specs")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("-f", "--format", "kind", type=click.Choice(["text", "json"]), default="text")
-def command(what: str, names: tuple[str, ...], kind: str) -> int:
+@table_options()
+def command(what: str, names: tuple[str, ...], form: Form | None, output: str | None) -> int:
     """List the shipped specs (every variant), blocks, ops, passes or backends.
 
     With a NAME, as it is spelled anywhere, those that it may mean, the nearest first.
@@ -45,10 +44,7 @@ def command(what: str, names: tuple[str, ...], kind: str) -> int:
     rows = list({"specs": specs, "blocks": blocks, "ops": ops, "passes": passes, "backends": backends}[what]())
     if names:
         rows = chosen(rows, " ".join(names), what)
-    if kind == "json":
-        write_result(json.dumps(rows, indent=1), None)
-    else:
-        out(_table(rows))
+    write_table(_table(rows), form_of(form, output), output)
     return 0
 
 
@@ -145,31 +141,15 @@ def _plain(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-HEADS = {"macs": "MACs"}
+_TITLES = {"macs": "MACs"}
 
 
-def _table(rows: list[Row]) -> str:
-    """Rows as aligned text."""
-
-    def cell(value: object) -> str:
-        if isinstance(value, int) and value > 9999:  # a year has no comma
-            return f"{value:,}"
-        if value is None:
-            return ""
-        return "x".join(map(cell_plain, value)) if isinstance(value, list) else str(value)
-
-    def cell_plain(value: object) -> str:
-        return "x".join(map(str, value)) if isinstance(value, list) else str(value)
-
-    if not rows:
-        return "nothing"
-    head = list(rows[0])
-    lines = [[HEADS.get(k, k) for k in head], *([cell(row[k]) for k in head] for row in rows)]
-    widths = [min(60, max(len(line[i]) for line in lines)) for i in range(len(head))]
-    number = [isinstance(rows[0][k], int) for k in head]
-    return "\n".join(
-        "  ".join(
-            c.rjust(w) if right else c.ljust(w) for c, w, right in zip(line, widths, number, strict=True)
-        ).rstrip()
-        for line in lines
-    )
+def _table(rows: Sequence[Row]) -> Table:
+    """Rows that have the same columns as a table; a year is a name, not a count."""
+    keys = list(rows[0]) if rows else ["name"]
+    columns = [
+        Column(key, _TITLES.get(key, key), isinstance(rows[0][key], int), str if key == "year" else None, key != "name")
+        for key in keys
+        if rows
+    ]
+    return Table(columns or [Column("name", "name")], rows, notes=[] if rows else ["nothing"])

@@ -1,0 +1,48 @@
+"""The options of every command that prints a table, and how one is written."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import click
+
+from netspec.cli.output import shown
+from netspec.cli.output_file import OutputFile, suffix_of, write_result
+from netspec.files.kinds import check_suffix
+from netspec.reports.table import FORMS, SUFFIXES, Form, Table
+
+C = TypeVar("C", bound=Callable[..., object])
+
+_NAMES = {"text": "text", "md": "Markdown", "latex": "LaTeX"}
+
+
+def table_options(forms: Sequence[Form] = FORMS) -> Callable[[C], C]:
+    """`-f FORM` and `-o FILE`, as the arguments `form` and `output` of a command."""
+
+    def add(command: C) -> C:
+        kind = click.option(
+            "-f", "--format", "form", type=click.Choice(forms), help="text by default, or what the suffix of -o says."
+        )
+        return kind(click.option("-o", "output", type=OutputFile(), help="Write there; - is stdout.")(command))
+
+    return add
+
+
+def form_of(form: Form | None, output: str | None) -> Form:
+    """The form of -f, else what the suffix of -o says, else text; raises UsageError where the two disagree."""
+    suffix = f".{suffix_of(output)}"
+    meant: Form = next((known for known, own in SUFFIXES.items() if suffix in own), "text")
+    chosen = form or meant
+    check_suffix(output, _NAMES.get(chosen, chosen.upper()), *SUFFIXES.get(chosen, ()))
+    return chosen
+
+
+def write_table(table: Table, form: Form, output: str | None = None) -> None:
+    """A table to stdout or the file of -o; a text fits the terminal, and has its full width anywhere else."""
+    terminal = sys.stdout.isatty() and output in (None, "-")
+    width = shutil.get_terminal_size().columns if terminal else None
+    text = table.render(form, width, terminal)
+    write_result(shown(text) if form == "text" else text, output)

@@ -1,0 +1,93 @@
+"""A table says the same in all of its forms, whatever its cells hold, and a text fits the terminal."""
+
+from __future__ import annotations
+
+import csv
+import html.parser
+import io
+import json
+import re
+
+import pytest
+
+from netspec.reports.table import FORMS, Cell, Column, Form, Table, digits, number
+
+HOSTILE = "a|b *c* _d_ `e` <script>&amp;\\end{tabular} $x$ 50% #1 [l](u)"
+ROWS: list[dict[str, Cell]] = [
+    {"name": HOSTILE, "count": 6998552, "ratio": 0.11306, "shape": ("N", 64, 56, 56)},
+    {"name": "007", "count": 0, "ratio": None, "shape": None},
+]
+TABLE = Table(
+    [Column("name", "Name | x"), number("count", "count"), number("ratio", "ratio"), Column("shape", "shape", True)],
+    ROWS,
+    "The *title*",
+    {"name": "total", "count": 6998552},
+    ["a note"],
+)
+
+
+def test_csv_and_json_hold_the_values() -> None:
+    (first, second) = csv.DictReader(io.StringIO(TABLE.render("csv")))
+    assert first == {"name": HOSTILE, "count": "6998552", "ratio": "0.11306", "shape": "Nx64x56x56"}
+    assert second == {"name": "007", "count": "0", "ratio": "", "shape": ""}
+    assert json.loads(TABLE.render("json")) == [
+        {**ROWS[0], "shape": ["N", 64, 56, 56]},
+        {"name": "007", "count": 0, "ratio": None, "shape": None},
+    ]
+
+
+def test_html_and_markdown_show_cells_as_they_are_written() -> None:
+    class Cells(html.parser.HTMLParser):
+        found: list[str] = []
+        tags: set[str] = set()
+
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            self.tags.add(tag)
+            self.found += [""] * (tag in ("td", "th"))
+
+        def handle_data(self, data: str) -> None:
+            if self.found:
+                self.found[-1] += data
+
+    cells = Cells()
+    cells.feed(TABLE.render("html"))
+    assert cells.tags == {"table", "thead", "tbody", "tr", "td", "th"}
+    shown = ["Name | x", "count", "ratio", "shape", HOSTILE, "6,998,552", "0.113", "Nx64x56x56", "007", "0"]
+    assert [cell.strip() for cell in cells.found][:10] == shown
+    rendered = pytest.importorskip("markdown_it").MarkdownIt("commonmark").enable("table").render(TABLE.render("md"))
+    marked = Cells()
+    marked.found, marked.tags = [], set()
+    marked.feed(rendered)
+    assert [cell.strip().partition("\n")[0] for cell in marked.found][:10] == shown
+    assert not marked.tags & {"em", "code", "script", "a"}
+
+
+def test_latex_has_no_commands_but_its_own() -> None:
+    text = TABLE.render("latex")
+    assert text.count("\\end{tabular}") == 1 and text.count("\\toprule") == 1
+    (line,) = [line for line in text.splitlines() if "script" in line]
+    assert len(re.findall(r"(?<!\\)&", line)) == 3 and not re.search(r"(?<!\\)[$#%]", line)
+
+
+@pytest.mark.parametrize("width", [40, 60, 100])
+def test_a_text_fits_a_terminal(width: int) -> None:
+    lines = TABLE.render("text", width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert "6,998,552" in "".join(lines) and lines[-1] == "a note"
+
+
+def test_a_text_for_a_file_has_a_line_for_each_row() -> None:
+    lines = [line for line in TABLE.render("text").splitlines() if line.strip()]
+    assert len(lines) == 7 and sum(HOSTILE in line for line in lines) == 1
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_empty_table_is_one(form: Form) -> None:
+    assert Table([Column("name", "name")], []).render(form) is not None
+
+
+@pytest.mark.parametrize(
+    "value, text", [(0.11306, "0.113"), (2.5794, "2.58"), (1582.67, "1,583"), (0.0, "0"), (-0.00012345, "-0.000123")]
+)
+def test_measures_have_three_digits(value: float, text: str) -> None:
+    assert digits(value) == text
