@@ -69,9 +69,9 @@ def output_shape(graph: Graph, path: str) -> Shape | None:
     return graph.shape(found) if found is not None else None
 
 
-def neurons(graph: Graph) -> int:
+def neurons(nodes: Iterable[Node]) -> int:
     """Outputs of the layers that have weights, as Krizhevsky et al. 2012 count neurons (without the input)."""
-    return sum(math.prod(map(int, n.shape[1:])) for n in graph.nodes.values() if OPS[n.op].kind == "weights")
+    return sum(math.prod(map(int, n.shape[1:])) for n in nodes if OPS[n.op].kind == "weights")
 
 
 def memory(nodes: Iterable[Node]) -> int:

@@ -91,7 +91,7 @@ class _Verifier:
         known = {
             "params": lambda: counts.params,
             "macs": lambda: counts.macs,
-            "neurons": lambda: neurons(self.graph),
+            "neurons": lambda: neurons(self.graph.nodes.values()),
             "train_params": lambda: (
                 totals(self.network.graph.nodes.values()).params - totals(self.network.unfolded.nodes.values()).params
             ),

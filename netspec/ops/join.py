@@ -28,7 +28,12 @@ IMAGE = (6, 11, 9)
 
 
 def join(
-    moments: Moments, label: str, aliases: str, numbers_help: str, *samples: tuple[tuple[int, ...], ...]
+    moments: Moments,
+    label: str,
+    aliases: str,
+    numbers_help: str,
+    *samples: tuple[tuple[int, ...], ...],
+    gates: bool = False,
 ) -> Registers:
     """The facts about an op that joins any number of values; its samples also try it with a single one."""
     return op(
@@ -39,6 +44,7 @@ def join(
         label=label,
         aliases=aliases,
         numbers_help=numbers_help,
+        gates=gates,
         samples=[ONE, *(Sample({}, shapes) for shapes in samples)],
     )
 
@@ -85,6 +91,7 @@ def add(*xs: Tensor) -> OpResult:
     "a constant factor is `affine: {scale: ...}`; `mul` joins branches or the values of `from`",
     ((6, 4, 4), (6, 1, 1)),
     ((1, 4, 4), (6, 4, 4), (6, 1, 1)),
+    gates=True,
 )
 def mul(*xs: Tensor) -> OpResult:
     """The product; a map of 1 x 1 meets one of H x W, and one channel meets C (gates, squeeze and excitation)."""

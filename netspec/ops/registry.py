@@ -98,6 +98,8 @@ class Op:
     """A flattened map gives the numbers of the map, flattened: passes may move `flatten` behind it."""
     gives_parts: bool = False
     """It gives several values, which are read by their numbers."""
+    gates: bool = False
+    """An operand that is smaller than the result is a gate, which scales it; no layer is deeper for what makes one."""
     varying: tuple[str, ...] = ()
     """Attributes that change from layer to layer by design: repeats that differ in them alone are drawn as one."""
     operands: Callable[[Attrs, Shape], tuple[tuple[int, ...], ...] | None] | None = None

@@ -1,0 +1,135 @@
+"""The measures of a network by name: the columns of `summary` and `list`, facts of `expect` and axes of `plot`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+from netspec.analysis import cost
+from netspec.analysis.depth import layers_deep
+from netspec.analysis.receptive_field import receptive_fields
+from netspec.ir.graph import Graph, Node, Ref
+
+Number: TypeAlias = int | float | None
+"""What a measure gives; None where it has no value: the receptive field is the whole input, no rule counts the MACs."""
+
+
+class Measured:
+    """A graph with what several measures of it share, each worked out once; `take` is told of the work."""
+
+    def __init__(self, graph: Graph, take: Callable[[int], None] = lambda work: None) -> None:
+        self.graph, self.take = graph, take
+
+    @property
+    def whole(self) -> Part:
+        """All of the network; what it gives is its first output."""
+        outputs = [output.ref for output in self.graph.outputs.values()]
+        return Part(self, list(self.graph.nodes.values()), outputs[0] if outputs else None)
+
+    def at(self, path: str) -> Part:
+        """What stands at a path or below it; it holds no node where nothing does."""
+        return Part(self, cost.inside(self.graph, path), cost.output_of(self.graph, path))
+
+    def part(self, nodes: Iterable[Node], gives: Ref | None) -> Part:
+        """Some nodes in the order of the graph, and the value that they give."""
+        return Part(self, list(nodes), gives)
+
+    @cached_property
+    def receptive_fields(self) -> dict[str, tuple[int, int] | None]:
+        """Of every node, the height and width of what it sees of the input."""
+        return receptive_fields(self.graph, self.take)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """Some nodes of a graph in its order, and the value that they give; what a measure measures."""
+
+    measured: Measured
+    nodes: Sequence[Node]
+    gives: Ref | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measure:
+    """A number that any part of a network has, and how people call it."""
+
+    name: str
+    title: str
+    unit: str
+    of: Callable[[Part], Number]
+    adds_up: bool
+    """Whether the number of a network is the sum of those of its parts."""
+
+    @property
+    def doc(self) -> str:
+        """Its definition, with the paper that it comes from."""
+        return inspect.cleandoc(self.of.__doc__ or "")
+
+
+MEASURES: dict[str, Measure] = {}
+"""All measures by name, in the order in which they are listed."""
+
+
+def measure(
+    title: str, unit: str = "", adds_up: bool = False
+) -> Callable[[Callable[[Part], Number]], Callable[[Part], Number]]:
+    """Registers a function of a part under its name."""
+
+    def register(of: Callable[[Part], Number]) -> Callable[[Part], Number]:
+        MEASURES[of.__name__] = Measure(of.__name__, title, unit, of, adds_up)
+        return of
+
+    return register
+
+
+@measure("parameters", adds_up=True)
+def params(part: Part) -> int:
+    """Trained numbers: weights, biases and the affine part of norms; shared ones count once."""
+    return cost.totals(part.nodes).params
+
+
+@measure("MACs", adds_up=True)
+def macs(part: Part) -> int | None:
+    """Multiply-accumulates of convolution and linear layers for one image, without bias.
+
+    None where a node has an op whose MACs no rule counts and no other has any.
+    """
+    found = cost.totals(part.nodes)
+    return None if found.uncounted and not found.macs else found.macs
+
+
+@measure("depth", "layers")
+def depth(part: Part) -> int:
+    """Layers with weights on the longest path: convolutions and linear layers, as in the names VGG-16 and ResNet-50."""
+    return layers_deep(part.nodes)
+
+
+@measure("neurons", adds_up=True)
+def neurons(part: Part) -> int:
+    """Outputs of the layers with weights, as Krizhevsky et al. 2012 count neurons, without the input."""
+    return cost.neurons(part.nodes)
+
+
+@measure("weights", "B")
+def weights(part: Part) -> int:
+    """Bytes of the parameters in float32; papers print them in MiB: the 29 MB of Network in Network are 29.0 MiB."""
+    return 4 * cost.totals(part.nodes).params
+
+
+@measure("activations", "B", adds_up=True)
+def activations(part: Part) -> int:
+    """Bytes of all that the nodes give, in float32 for one image, as if none of it were freed."""
+    return cost.memory(part.nodes)
+
+
+@measure("receptive field", "pixels")
+def receptive_field(part: Part) -> int | None:
+    """Cells of the input that a value of the result can depend on, the larger of height and width.
+
+    It grows as Araujo et al. 2019 say; None where it is the whole input.
+    """
+    found = part.measured.receptive_fields[part.gives.node] if part.gives is not None else None
+    return max(found) if found is not None else None
