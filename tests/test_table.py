@@ -10,6 +10,7 @@ import re
 
 import pytest
 
+from netspec.reports.stacked import Part, Stacked
 from netspec.reports.table import FORMS, Cell, Column, Form, Table, digits, number
 
 HOSTILE = "a|b *c* _d_ `e` <script>&amp;\\end{tabular} $x$ 50% #1 [l](u)"
@@ -65,7 +66,7 @@ def test_html_and_markdown_show_cells_as_they_are_written() -> None:
 def test_latex_has_no_commands_but_its_own() -> None:
     text = TABLE.render("latex")
     assert text.count("\\end{tabular}") == 1 and text.count("\\toprule") == 1
-    (line,) = [line for line in text.splitlines() if "script" in line]
+    (line,) = [line.replace(r"$\times$", "x") for line in text.splitlines() if "script" in line]
     assert len(re.findall(r"(?<!\\)&", line)) == 3 and not re.search(r"(?<!\\)[$#%]", line)
 
 
@@ -91,3 +92,26 @@ def test_an_empty_table_is_one(form: Form) -> None:
 )
 def test_measures_have_three_digits(value: float, text: str) -> None:
     assert digits(value) == text
+
+
+STACKED = Stacked((Part(("3x3 max pool, stride 2",)), Part(("1x1, 64", "3x3, 64", "<b>1x1 & 256|"), " x 3")))
+
+
+def test_a_cell_of_several_lines_says_the_same_in_every_form() -> None:
+    table = Table([Column("stage", "stage"), Column("net", "net")], [{"stage": "conv2_x", "net": STACKED}])
+    line = "3x3 max pool, stride 2; [1x1, 64; 3x3, 64; <b>1x1 & 256|] x 3"
+    assert line in table.render("text") and line in table.render("csv")
+    assert json.loads(table.render("json"))[0]["net"] == line.split("; ", 1)
+    assert "<br>\\[1x1, 64<br>3x3, 64<br>\\<b\\>1x1 \\& 256\\|\\] x 3 |" in table.render("md")
+    page = table.render("html")
+    assert "3\u00d73, 64<br>&lt;b&gt;1\u00d71 &amp; 256|</span> \u00d7 3</td>" in page and "<b>" not in page
+    latex = table.render("latex")
+    assert r"\left[\begin{tabular}{@{}c@{}}1$\times$1, 64 \\ 3$\times$3, 64 \\ \textless{}b" in latex
+    assert r"\end{tabular}\right]$\,$\times$ 3" in latex and latex.count(r"\begin{") == latex.count(r"\end{") == 3
+
+
+def test_a_cell_of_several_lines_is_stacked_where_a_terminal_is_narrow() -> None:
+    table = Table([Column("stage", "stage"), Column("net", "net")], [{"stage": "conv2_x", "net": STACKED}])
+    lines = [line.strip() for line in table.render("text", 50).splitlines()]
+    assert max(map(len, lines)) <= 50
+    assert any(line.endswith("\u23a23x3, 64      \u23a5 x 3") for line in lines)

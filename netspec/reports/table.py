@@ -6,6 +6,7 @@ Every command that prints a table makes one of these; what a cell holds is a val
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import math
@@ -15,9 +16,10 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from netspec.optional import importing
+from netspec.reports.stacked import Stacked, latex_text, stacked_html, stacked_latex, stacked_markdown
 
-Cell: TypeAlias = str | int | float | bool | tuple[int | str, ...] | None
-"""A value: a text, a count, a measure, a shape `("N", 64, 56, 56)`, or None where there is nothing to say."""
+Cell: TypeAlias = str | int | float | bool | tuple[int | str, ...] | Stacked | None
+"""A value: a text, a count, a measure, a shape `("N", 64, 56, 56)`, lines, or None where there is nothing to say."""
 
 Form: TypeAlias = Literal["text", "md", "csv", "json", "latex", "html"]
 FORMS: tuple[Form, ...] = ("text", "md", "csv", "json", "latex", "html")
@@ -58,6 +60,8 @@ def shown(value: Cell) -> str:
             return digits(value)
         case tuple():
             return "x".join(map(str, value))
+        case Stacked():
+            return str(value)
         case _:
             return value
 
@@ -99,20 +103,17 @@ class Table:
         """A row as people read it."""
         return [(c.text or shown)(row.get(c.key)) for c in self.columns]
 
-    def _lines(self) -> list[list[str]]:
-        return [self.cells(row) for row in (*self.rows, *([self.footer] if self.footer else ()))]
-
     def _csv(self) -> str:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow([c.key for c in self.columns])
         for row in self.rows:
             values = (row.get(c.key) for c in self.columns)
-            writer.writerow(["x".join(map(str, v)) if isinstance(v, tuple) else v for v in values])
+            writer.writerow([shown(v) if isinstance(v, tuple) else v for v in values])
         return out.getvalue()
 
     def _json(self) -> str:
-        rows = [{c.key: row.get(c.key) for c in self.columns} for row in self.rows]
+        rows = [{c.key: _plain(row.get(c.key)) for c in self.columns} for row in self.rows]
         return json.dumps(rows if self.data is None else self.data, indent=1)
 
     def _text(self, width: int | None, color: bool) -> str:
@@ -134,9 +135,12 @@ class Table:
                 no_wrap=not column.wrap or width is None,
             )
         lines = [self.cells(row) for row in self.rows]
-        for line in lines:
-            table.add_row(*line)
         natural = sum(max((len(line[i]) for line in (*lines, sums)), default=0) + 4 for i in range(len(self.columns)))
+        stacked = width is not None and natural > width and any(map(self._stacks, self.rows))
+        for row, line in zip(self.rows, lines, strict=True):
+            table.add_row(*(self._stacked_cells(row) if stacked else line))
+            if stacked:
+                table.add_row()
         out = io.StringIO()
         console = Console(
             file=out,
@@ -151,14 +155,36 @@ class Table:
         lines_of_text = [line.rstrip() for line in out.getvalue().splitlines()]
         return "\n".join([*lines_of_text[not self.title :], *self.notes])
 
-    def _tabulated(self, kind: str, cell: Callable[[str], str]) -> str:
-        """The table in a format of the library `tabulate`, of cells that are escaped here or there."""
+    def _stacks(self, row: Mapping[str, Cell]) -> bool:
+        return any(isinstance(row.get(c.key), Stacked) for c in self.columns)
+
+    def _stacked_cells(self, row: Mapping[str, Cell]) -> list[str]:
+        """A row whose cells have their lines below each other."""
+        values = [row.get(c.key) for c in self.columns]
+        return [
+            "\n".join(value.stacked()) if isinstance(value, Stacked) else text
+            for value, text in zip(values, self.cells(row), strict=True)
+        ]
+
+    def _written(self, text: Callable[[str], str], stacked: Callable[[Stacked], str]) -> list[list[str]]:
+        """All cells below the head, as one form writes a text and a cell of several lines."""
+        rows = (*self.rows, *([self.footer] if self.footer else ()))
+        return [
+            [
+                stacked(value) if isinstance(value, Stacked) else text(shown_text)
+                for value, shown_text in zip((row.get(c.key) for c in self.columns), self.cells(row), strict=True)
+            ]
+            for row in rows
+        ]
+
+    def _tabulated(self, kind: str, text: Callable[[str], str], stacked: Callable[[Stacked], str]) -> str:
+        """The table in a format of the library `tabulate`."""
         with importing(f"a table as {kind}", "tabulate"):
             from tabulate import tabulate
 
         return tabulate(
-            [[cell(text) for text in line] for line in self._lines()],
-            [cell(c.title) for c in self.columns],
+            self._written(text, stacked),
+            [text(c.title) for c in self.columns],
             tablefmt=kind,
             disable_numparse=True,
             colalign=["right" if c.right else "left" for c in self.columns] if self.rows or self.footer else None,
@@ -167,13 +193,30 @@ class Table:
     def _markdown(self) -> str:
         head = [f"**{_markdown_cell(self.title)}**", ""] if self.title else []
         notes = ["", *map(_markdown_cell, self.notes)] if self.notes else []
-        return "\n".join([*head, self._tabulated("pipe", _markdown_cell), *notes])
+        table = self._tabulated("pipe", _markdown_cell, lambda cell: stacked_markdown(cell, _markdown_cell))
+        return "\n".join([*head, table, *notes])
 
     def _latex(self) -> str:
-        return self._tabulated("latex_booktabs", str)
+        rows = [" & ".join(line) + r" \\" for line in self._written(latex_text, stacked_latex)]
+        return "\n".join(
+            [
+                rf"\begin{{tabular}}{{{''.join('r' if c.right else 'l' for c in self.columns)}}}",
+                r"\toprule",
+                " & ".join(latex_text(c.title) for c in self.columns) + r" \\",
+                r"\midrule",
+                *rows,
+                r"\bottomrule",
+                r"\end{tabular}",
+            ]
+        )
 
     def _html(self) -> str:
-        return self._tabulated("html", str)
+        return self._tabulated("unsafehtml", html.escape, stacked_html)
+
+
+def _plain(value: Cell) -> object:
+    """A value as JSON has it: of a cell of several lines the list of these."""
+    return [part.line() for part in value.parts] if isinstance(value, Stacked) else value
 
 
 _MARKUP = re.compile(r"[\\&`*\[\]<>|#~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")

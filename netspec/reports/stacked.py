@@ -1,0 +1,111 @@
+"""A cell of several lines, as the papers stack layers in their tables, and how each form of a table writes it."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+_TIMES = re.compile(r"(?<=\d)x(?=\d)|(?<!\S)x(?= \d)")
+"""The sign in `3x3` and in ` x 4`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A line of a cell; or several in brackets, and what stands after these: `[1x1, 64; 3x3, 64] x 3`."""
+
+    lines: tuple[str, ...]
+    after: str = ""
+
+    @property
+    def bracketed(self) -> bool:
+        """Whether brackets hold its lines together."""
+        return len(self.lines) > 1
+
+    def line(self) -> str:
+        """All of it in one line."""
+        inside = "; ".join(self.lines)
+        return f"[{inside}]{self.after}" if self.bracketed else f"{inside}{self.after}"
+
+    def stacked(self) -> list[str]:
+        """Its lines one below the other, in tall brackets."""
+        if not self.bracketed:
+            return [self.line()]
+        width, last = max(map(len, self.lines)), len(self.lines) - 1
+        edges = [("\u23a1", "\u23a4"), *[("\u23a2", "\u23a5")] * (last - 1), ("\u23a3", "\u23a6")]
+        lines = [f"{left}{line:<{width}}{right}" for (left, right), line in zip(edges, self.lines, strict=True)]
+        lines[last // 2] += self.after
+        return lines
+
+
+@dataclass(frozen=True, slots=True)
+class Stacked:
+    """The lines and brackets of a cell, from top to bottom."""
+
+    parts: tuple[Part, ...]
+
+    def __str__(self) -> str:
+        return "; ".join(part.line() for part in self.parts)
+
+    def stacked(self) -> list[str]:
+        """As a terminal has it that is too narrow for one line."""
+        return [line for part in self.parts for line in part.stacked()]
+
+
+def stacked_markdown(cell: Stacked, escape: Callable[[str], str]) -> str:
+    """A cell whose lines are broken by `<br>`, the one mark-up that a cell of Markdown has for it."""
+    return "<br>".join(
+        f"{escape('[')}{'<br>'.join(map(escape, p.lines))}{escape(']' + p.after)}" if p.bracketed else escape(p.line())
+        for p in cell.parts
+    )
+
+
+_BRACKET = "display:inline-block;vertical-align:middle;border:solid;border-width:0 1px;border-radius:6px;padding:0 6px"
+
+
+def stacked_html(cell: Stacked) -> str:
+    """A cell whose brackets are the edges of a box."""
+    return "<br>".join(
+        f'<span style="{_BRACKET}">{_rows_of_html(p.lines)}</span>{_rows_of_html([p.after])}'
+        if p.bracketed
+        else _rows_of_html([p.line()])
+        for p in cell.parts
+    )
+
+
+def _rows_of_html(lines: Sequence[str]) -> str:
+    return "<br>".join(_TIMES.sub("\u00d7", html.escape(line)) for line in lines)
+
+
+_LATEX = {
+    **{c: f"\\{c}" for c in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': "''",
+}
+
+
+def latex_text(text: str) -> str:
+    """A text without a command of its own, in one line, with the sign of multiplication where papers have it."""
+    escaped = "".join(_LATEX.get(c, c) for c in " ".join(text.split()))
+    return _TIMES.sub(r"$\\times$", escaped)
+
+
+def stacked_latex(cell: Stacked) -> str:
+    """A cell of nested tabulars, for which LaTeX needs no package, between brackets that grow."""
+    rows = []
+    for part in cell.parts:
+        inside = _tabular([latex_text(line) for line in part.lines])
+        after = f"\\,{latex_text(part.after)}" if part.after else ""
+        rows.append(f"$\\left[{inside}\\right]${after}" if part.bracketed else f"{latex_text(part.line())}")
+    return rows[0] if len(rows) == 1 else _tabular(rows)
+
+
+def _tabular(rows: Sequence[str]) -> str:
+    inside = r" \\ ".join(rows)
+    return rf"\begin{{tabular}}{{@{{}}c@{{}}}}{inside}\end{{tabular}}"
