@@ -36,6 +36,7 @@ blocks:
         doc: {0}
         when: mode == inner
       - relu:
+        title: {2}
         doc: {0}
   pair:
     doc: {0}
@@ -48,6 +49,7 @@ blocks:
         doc: {0}
 body:
   - stem = block: {{mode: =word, out: 4}}
+    title: {2}
     doc: {0}
   - rows = block: [{0}, 4]
     for: {{w: [{0}, {0}]}}
@@ -83,7 +85,12 @@ FIFTH = sampled(HOSTILE, len(HOSTILE) // 5)
 
 def filled(text: str) -> str:
     """The spec with a text everywhere; a key of YAML has 1,024 characters at most."""
-    return SPEC.format(quoted(text), quoted(text[:90]))
+    return SPEC.format(quoted(text), quoted(text[:90]), quoted(as_title(text)))
+
+
+def as_title(text: str) -> str:
+    """What of a text may be a title: one line that is printed, without dots and placeholders."""
+    return "".join(c for c in text if c.isprintable() and c not in ".{}")[:80].strip() or "none"
 
 
 def quoted(text: str) -> str:

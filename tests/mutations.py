@@ -65,7 +65,7 @@ def first_variant(text: str) -> str | None:
     return variants.keys()[0] if isinstance(variants, Map) else None
 
 
-KEYWORDS = ("from", "when", "only_if", "else", "repeat", "for", "each", "share", "doc")
+KEYWORDS = ("from", "when", "only_if", "else", "repeat", "for", "each", "share", "doc", "title")
 JOINS = ("concat", "add", "mul", "mean", "max")
 
 
@@ -162,7 +162,7 @@ def declared(text: str) -> Iterator[tuple[str, str]]:
                 if "{" not in name:
                     yield f"line {head.span.line}: another name", replaced(text, head, f"{name}qx = {op}")
     for key, value in entries(tree):
-        if key.text in KEYWORDS and key.text != "doc" and one_line(key):
+        if key.text in KEYWORDS and key.text not in ("doc", "title") and one_line(key):
             yield f"line {key.span.line}: '{key.text}' misspelt", replaced(text, key, key.text + "qx")
         if key.text in ("for", "each") and isinstance(value, Map) and one_line(value.entries[0][0]):
             yield f"line {key.span.line}: no name of a loop", replaced(text, value.entries[0][0], "a;b")

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from netspec.diagnostics.errors import Reporter, Span, did_you_mean, nearest
 from netspec.expressions.ast import free_names
-from netspec.expressions.expression import Expr, place_of
+from netspec.expressions.expression import Expr, Template, place_of
 from netspec.ops import OPS, lookup
 from netspec.syntax import names
 from netspec.syntax.ast import Error, MapNode, Unevaluable, ValueNode, cut_in
@@ -85,7 +85,8 @@ class _Look:
         inner = _with(known, names.loop_names(element))
         # What fills placeholders of names and paths is evaluated before the rest, and unknown names are said there.
         paths = names.paths_of(element) if isinstance(element, Step) else names.paths_in(element.source)
-        for template in (element.template, *(path.template for path in paths)):
+        titles = [element.title] if isinstance(element, Step) and isinstance(element.title, Template) else []
+        for template in (element.template, *titles, *(path.template for path in paths)):
             self.said |= template.names if template is not None else frozenset()
         if action is not None:
             self.arguments(action, inner)

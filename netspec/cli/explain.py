@@ -16,6 +16,7 @@ from netspec.diagnostics.codes import CODES
 from netspec.diagnostics.errors import UsageError, did_you_mean
 from netspec.ir.graph import Graph
 from netspec.ir.selection import step_help
+from netspec.ir.titles import labelled, step_of, titles
 from netspec.ops import OPS
 from netspec.ops.base import show
 from netspec.reports.overview import of_library, of_network
@@ -70,20 +71,21 @@ def _indent(text: str) -> str:
 
 def explain_step(graph: Graph, path: str) -> str:
     """A node, or a scope with its sums, as text; raises UsageError."""
+    path = step_of(graph, path) or path
     nodes = inside(graph, path)
     if not nodes:
         raise UsageError(f"'{graph.name}' has no step '{path[:80]}'", step_help(path, graph))
-    node = graph.nodes.get(path)
+    node, named = graph.nodes.get(path), titles(graph)
     if node is None:
         counts, scope = totals(nodes), graph.scopes.get(path)
-        head = f"{path}: {scope.block or scope.kind}" if scope else path
+        head = f"{labelled(path, named)}: {scope.block or scope.kind}" if scope else path
         args = f"\n  arguments: {', '.join(f'{k}={v}' for k, v in scope.args.items())}" if scope and scope.args else ""
         where = f"\n  at: {scope.span}" if scope and scope.span else ""
         return (
             f"{head}{args}\n  output: {show(output_shape(graph, path) or ())}\n  nodes: {len(nodes)}\n"
             f"  parameters: {counts.params:,}\n  MACs: {counts.macs:,}{where}"
         )
-    lines = [f"{path}: {node.op}", f"  {OPS[node.op].summary}"]
+    lines = [f"{labelled(path, named)}: {node.op}", f"  {OPS[node.op].summary}"]
     lines += [f"  input: {show(graph.shape(r))} from {r}" for r in node.inputs]
     lines += [f"  output: {', '.join(show(s) for s in node.shapes)}"]
     if node.attrs:
@@ -106,8 +108,9 @@ def explain_step(graph: Graph, path: str) -> str:
 def _calls(graph: Graph, path: str) -> list[str]:
     """The calls of blocks that lead to a path, innermost first."""
     above = [path[:i] for i, c in enumerate(path) if c == "."]
+    named = titles(graph)
     scopes = [graph.scopes[p] for p in reversed(above) if p in graph.scopes]
-    return [f"  in {s.block}, called at {s.span} as {s.path}" for s in scopes if s.block and s.span]
+    return [f"  in {s.block}, called at {s.span} as {labelled(s.path, named)}" for s in scopes if s.block and s.span]
 
 
 def _value(value: object) -> str:

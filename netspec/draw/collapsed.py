@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from netspec.draw.labels import is_layer, kind_of, op_lines, op_text, scope_title
+from netspec.draw.labels import is_layer, kind_of, named, op_lines, op_text, scope_title
 from netspec.draw.repeats import parallel
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.scope_tree import Region
@@ -25,22 +25,19 @@ def times(run: Sequence[Region]) -> str:
 
 def collapsed_lines(graph: Graph, run: Sequence[Region], parent: Region, names: bool) -> tuple[str, list[str]]:
     """The kind of a collapsed scope with its repeats, and what it says."""
-    region, last = run[0], run[-1].path if len(run) > 1 else ""
-    count = [times(run).strip()] if last else []
+    region, count = run[0], [times(run).strip()] if len(run) > 1 else []
     if not is_layer(region):
-        title, more = scope_title(region, parent, last, names), inside(region)
+        title, more = scope_title(run, parent, names), inside(region)
         if region.scope.block:
             title += _window(region) + scale(graph, region)
         elif not any("/" in line or ", up " in line for line in more):
             title += scale(graph, region)
         return "block", [f"{title}: {more[0]}", *count] if more and len(region.items) == 1 else [title, *more, *count]
-    name, block = parent.relative(region.path), region.scope.block
-    if last:
-        name = f"{name} to {parent.relative(last)}"
-    plain = not names or (bool(block) and name.startswith(block))
+    block = region.scope.block
+    plain = not names or (bool(block) and parent.relative(region.path).startswith(block) and not region.scope.title)
     nodes = list(region.nodes())
     kind = "weights" if any(kind_of(n) == "weights" for n in nodes) else "norm"
-    return kind, [*op_lines(nodes, "" if plain else name), *count]
+    return kind, [*op_lines(nodes, "" if plain else named(run, parent)), *count]
 
 
 def _window(region: Region) -> str:

@@ -41,8 +41,8 @@ def op_text(name: str, attrs: Attrs) -> str:
 def node_lines(nodes: Sequence[Node], region: Region, names: bool) -> tuple[str, ...]:
     """A node, or a layer with what follows it: its name where one was written, then its ops."""
     first = nodes[0]
-    name = region.relative(first.path)
-    plain = name.split("_")[0] in (first.op, first.op.split("_")[0])
+    name = first.title or region.relative(first.path)
+    plain = not first.title and name.split("_")[0] in (first.op, first.op.split("_")[0])
     return tuple(op_lines(nodes, name if names and not plain else ""))
 
 
@@ -73,14 +73,18 @@ def is_layer(region: Region) -> bool:
     return chained and around and kinds.count("weights") <= 1
 
 
-def scope_title(region: Region, parent: Region, last: str = "", names: bool = True) -> str:
+def scope_title(run: Sequence[Region], parent: Region, names: bool = True) -> str:
     """`3a: inception`, of a run `1 to 5: bottleneck`; the block alone where its name was counted or is not wanted."""
-    name, block = parent.relative(region.path), region.scope.block
-    if last:
-        name = f"{name} to {parent.relative(last)}"
+    name, block = named(run, parent), run[0].scope.block
     if block and not names:
         return block
     return name if not block or counted(name, block) else f"{name}: {block}"
+
+
+def named(run: Sequence[Region], parent: Region) -> str:
+    """A scope by its title or else its name, `conv2_x` or `layer1`; a run by its first and last."""
+    ends = [region.scope.title or parent.relative(region.path) for region in (run[0], run[-1])]
+    return ends[0] if len(run) == 1 else " to ".join(ends)
 
 
 def title_lines(title: str) -> list[str]:
@@ -98,7 +102,8 @@ def describe(region: Region) -> str:
     """What a scope is, with its arguments, costs and text."""
     counts = totals(region.nodes())
     args = ", ".join(f"{k}={v}" for k, v in region.scope.args.items())
-    head = f"{region.path}: {region.scope.block or region.scope.kind}{f'({args})' if args else ''}"
+    title = f" ({region.scope.title})" if region.scope.title else ""
+    head = f"{region.path}{title}: {region.scope.block or region.scope.kind}{f'({args})' if args else ''}"
     text = f". {region.scope.doc}" if region.scope.doc else ""
     return f"{head}, {counts.params:,} parameters, {counts.macs:,} MACs{text}"
 

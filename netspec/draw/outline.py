@@ -58,8 +58,8 @@ class Outline:
 
     def expanded(self, run: Sequence[Region], parent: Region) -> Frame:
         """A scope with its repeats as a frame around the first, empty."""
-        first, last = run[0], run[-1].path if len(run) > 1 else ""
-        title = scope_title(first, parent, last, self.names) + times(run)
+        first = run[0]
+        title = scope_title(run, parent, self.names) + times(run)
         return Frame(first.path, title, first.scope.kind, self._tooltip(first), line_of(first.scope.span), len(run))
 
     def _tooltip(self, region: Region) -> str:

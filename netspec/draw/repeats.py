@@ -11,6 +11,7 @@ from netspec.diagnostics.errors import UsageError, did_you_mean
 from netspec.draw.labels import is_layer, kind_of
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.scope_tree import Region
+from netspec.ir.titles import matching
 from netspec.ops import OPS
 
 # Branches next to each other are what a figure shows, and so are the layers of a block that is drawn alone; only crowds
@@ -77,13 +78,16 @@ def _upwards(path: str) -> Iterator[str]:
 
 
 def _named(root: Region, regions: list[Region], name: str) -> list[Region]:
-    """The scopes of a block, at a path, or at the end of one: `denseblock1` is `features.denseblock1`."""
+    """The scopes of a block, at a path, or at the end of one: `denseblock1` is `features.denseblock1`; or by titles."""
     found = [r for r in regions if name == r.scope.block or fnmatchcase(r.path, name)]
     found = found or [r for r in regions if fnmatchcase(r.path, f"*.{name}")]
+    named = {r.path: r.scope.title for r in regions if r.scope.title}
+    paths = {*matching(name, (r.path for r in regions), named, ends=True)} if named and not found else ()
+    found = found or [r for r in regions if r.path in paths]
     if not found and any(name == node.path for node in root.nodes()):
         raise UsageError(f"'{name}' is a single step: only blocks and scopes are collapsed or expanded")
     if not found:
-        known = {r.path for r in regions} | {r.scope.block for r in regions if r.scope.block}
+        known = {*named.values(), *(r.path for r in regions)} | {r.scope.block for r in regions if r.scope.block}
         raise UsageError(f"there is no block or scope '{name}' to collapse or expand", did_you_mean(name, known))
     return found
 

@@ -45,7 +45,8 @@ def _merged(region: Region) -> Region:
         if "branch" in (region.scope.kind, inner.scope.kind):
             break
         outer = region.scope
-        scope = replace(outer, weights_at=inner.scope.weights_at, doc=outer.doc or inner.scope.doc)
+        doc, title = outer.doc or inner.scope.doc, outer.title or inner.scope.title
+        scope = replace(outer, weights_at=inner.scope.weights_at, doc=doc, title=title)
         if inner.scope.block:
             same = inner.scope
             scope = replace(scope, block=same.block, args=same.args, ins=same.ins, outs=same.outs)

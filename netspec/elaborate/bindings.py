@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from netspec.diagnostics.errors import Hint, SemanticError, Span, did_you_mean
 from netspec.elaborate.context import Context
-from netspec.elaborate.literals import filled_name, filled_path
-from netspec.elaborate.places import Where
+from netspec.elaborate.literals import fill, filled_name, filled_path
+from netspec.elaborate.places import Title, Where
 from netspec.elaborate.symbols import ERROR, DependsOnError, Symbol, SymbolTable, Tensors, place_of
 from netspec.elaborate.unknown import unknown_op
 from netspec.elaborate.values import Env
-from netspec.expressions.identifiers import Kind, Path, why_no_part
+from netspec.expressions.identifiers import Kind, Path, clipped, why_no_part, why_no_title
 from netspec.ir.graph import Ref
 from netspec.syntax.ast import Error, Paths, ShareLoop, Source
 from netspec.syntax.steps import Branch, Step
@@ -33,6 +33,18 @@ def name_of(env: Env, element: Step | Branch) -> str:
         message = f"a step without a name has that of its op, and '{element.op}' cannot be the name of a step: {why}"
         raise SemanticError("NS205", message, element.span, f"give it a name: `name = {element.op}`")
     return element.counted
+
+
+def title_of(env: Env, step: Step) -> Title | None:
+    """What a paper calls a step, its placeholders filled; raises SemanticError."""
+    template = step.title
+    if template is None or isinstance(template, Error):
+        return None
+    at = template.at(0, 1)
+    text = fill(env, template, at)
+    if why := why_no_title(text):
+        raise SemanticError("NS205", f"this makes the title '{clipped(text)}', which cannot be one: {why}", at)
+    return Title(text, at)
 
 
 def define(
@@ -110,7 +122,7 @@ def shared(step: Step, ctx: Context, where: Where) -> Where:
     own = tuple(filled_path(env, path) for path in share.own)
     weights = _weights_of(ctx, filled_path(env, share.of), share.of.span)
     apart = ((where.path, own),) if own else ()
-    return Where(where.path, weights, (*where.own, *apart), written=True)
+    return Where(where.path, weights, (*where.own, *apart), written=True, title=where.title)
 
 
 def _weights_of(ctx: Context, path: str, at: Span) -> Path:

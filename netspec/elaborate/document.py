@@ -23,6 +23,7 @@ from netspec.elaborate.places import Where
 from netspec.elaborate.state import Elaboration
 from netspec.elaborate.steps import StepElaborator
 from netspec.elaborate.symbols import CallFrame, DependsOnError, Symbol, SymbolTable, Tensors
+from netspec.elaborate.titles import check_titles
 from netspec.elaborate.values import Bound, Env
 from netspec.ir.graph import Graph, Output
 from netspec.ops import Shape
@@ -110,7 +111,9 @@ def graph_of(state: Elaboration, name: str, outputs: Mapping[str, Output], title
     nodes = dead_steps(state, outputs)
     if nodes is None:
         return None
-    return Graph(name, nodes, outputs, live_scopes(state.graph.scopes.values(), nodes), title).check()
+    scopes = live_scopes(state.graph.scopes.values(), nodes)
+    graph = Graph(name, nodes, outputs, scopes, title)
+    return graph.check() if check_titles(state, graph) else None
 
 
 def _outermost(state: Elaboration, doc: Document) -> Env:

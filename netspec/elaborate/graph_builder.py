@@ -41,6 +41,8 @@ class GraphBuilder:
     """Prefix of weights -> the node that made them."""
     written_owners: dict[int, dict[str, Node]] = field(default_factory=dict)
     """The same for nodes as they were before passes, by how many networks with passes lie in each other there."""
+    titled: dict[str, Span] = field(default_factory=dict)
+    """Where the title of a node or scope is written, by its path."""
     fragments: int = 0
     """How many networks with passes are being made."""
     offered: list[Offer] = field(default_factory=list)
@@ -64,7 +66,9 @@ class GraphBuilder:
         inputs = site.frame.inputs
         named = inputs if block and len(inputs) > 1 else {}
         ins = {name: value.refs[0] for name, value in named.items() if len(value.refs) == 1}
-        self.scopes[where.path] = Scope(where.path, kind, where.weights, block, args or {}, ins, {}, span, site.doc)
+        self.scopes[where.path] = Scope(
+            where.path, kind, where.weights, block, args or {}, ins, {}, span, site.doc, self._title(where)
+        )
         self.weights_of[where.path] = where.weights
 
     def leaves(self, where: Where, value: Tensors) -> None:
@@ -72,6 +76,13 @@ class GraphBuilder:
         if len(value.refs) > 1 and where.path in self.scopes:
             outs = dict(zip(value.names, value.refs, strict=True))
             self.scopes[where.path] = replace(self.scopes[where.path], outs=outs)
+
+    def _title(self, where: Where) -> str:
+        """What is made at a place is called too; remembers where that is written."""
+        if where.title is None:
+            return ""
+        self.titled[where.path] = where.title.span
+        return where.title.text
 
     def _check_length(self, path: str, span: Span | None) -> None:
         """Every node keeps its own path: raises SemanticError where it is too long."""
@@ -100,7 +111,9 @@ class GraphBuilder:
         if self.last_node and len(self.nodes) >= self.last_node:
             raise Enough
         weights_at, written = where.weights_at()
-        node = Node(where.path, op.name, operands, result.attrs, result, weights_at, init, span, doc)
+        node = Node(
+            where.path, op.name, operands, result.attrs, result, weights_at, init, span, doc, self._title(where)
+        )
         if result.weights or result.stats:
             self.own(node, written, span)
         self.nodes[where.path] = node

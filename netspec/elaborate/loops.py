@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias
 
 from netspec.diagnostics.errors import SemanticError, Span
-from netspec.elaborate.bindings import define, name_of
+from netspec.elaborate.bindings import define, name_of, title_of
 from netspec.elaborate.budget import WORK_OF_ITERATION, OverBudget
 from netspec.elaborate.context import Context
 from netspec.elaborate.graph_builder import Offer
 from netspec.elaborate.literals import expression, literal
-from netspec.elaborate.places import LoopWeights, Site, Where, join
+from netspec.elaborate.places import LoopWeights, Site, Title, Where, join
 from netspec.elaborate.symbols import AMBIGUOUS, ERROR, Operand, Result, Symbol, SymbolTable, Tensors
 from netspec.elaborate.values import Bound, Env
+from netspec.expressions.expression import Template
 from netspec.expressions.identifiers import Path
 from netspec.expressions.values import Value
 from netspec.syntax.ast import Computed, Each, For, ListNode, Repeat, Rows
@@ -35,6 +36,8 @@ class Level:
     index: int
     named: bool
     """Whether the name of the step has a variable of this loop, so that its iterations differ by their names."""
+    titled: bool = False
+    """Whether its title has one, so that it is of an iteration and not of the whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,12 @@ class Loop:
         """The names that the name of the step reads."""
         return self.element.template.names if self.element.template is not None else frozenset()
 
+    @property
+    def title_names(self) -> frozenset[str]:
+        """The names that its title reads."""
+        title = self.element.title if isinstance(self.element, Step) else None
+        return title.names if isinstance(title, Template) else frozenset()
+
     def run(self, iterations: Iterator[Iteration]) -> list[Operand]:
         """The values of the iterations, each by its name in the loop; the last is an error value after an error."""
         state, frame, around = self.ctx.state, self.ctx.frame, self.ctx.where.path
@@ -127,17 +136,21 @@ class Loop:
         values = {**ctx.values, **iteration.variables}
         self.name = name_of(Env(ctx.state, ctx.frame, values, ctx.symbols, self.running), self.element)
         where, loops = ctx.where.child(self.name), list(ctx.loops)
+        title = self._title(values) if iteration.levels else None
         numbers, paths = [], []
-        for level in iteration.levels:
+        for depth, level in enumerate(iteration.levels):
             shared = where.weights
             if level.named:
                 shared = self.first_weights.setdefault(level.word, shared)
             else:
+                if title is not None and not any(later.titled for later in iteration.levels[depth:]):
+                    where, title = replace(where, title=title), None
                 self._open(where)
                 numbers.append(str(level.index))
                 where = where.child(numbers[-1])
             loops.append(LoopWeights(where.weights, shared))
             paths.append(where.path)
+        where = replace(where, title=title) if title is not None else where
         first, self.started = not self.started, True
         with ctx.state.iteration(ctx.frame, where.path, iteration.variables, first):
             counting = ctx.counting or iteration.counting
@@ -145,6 +158,12 @@ class Loop:
             value, children = self.once(inner, self.running, where, first or not self.chained, bool(numbers))
         self._define(numbers, value, children)
         return value, paths
+
+    def _title(self, values: Mapping[str, Bound]) -> Title | None:
+        """What its paper calls this iteration, or all of them."""
+        if not isinstance(self.element, Step) or self.element.title is None:
+            return None
+        return title_of(Env(self.ctx.state, self.ctx.frame, values, self.ctx.symbols, self.running), self.element)
 
     def _open(self, where: Where) -> None:
         """The scope that holds iterations by their numbers."""
@@ -193,15 +212,18 @@ def chained_iterations(loop: Loop) -> Iterator[Iteration]:
     if not rows and loop.element.source is not None:
         raise SemanticError("NS307", "a loop without iterations cannot stand next to `from`", loop.element.span)
     named, numbered = bool(rows and loop.names & rows[0].keys()), "i" in loop.names
+    titled, counted = bool(rows and loop.title_names & rows[0].keys()), "i" in loop.title_names
     for index, row in enumerate(rows):
-        levels = () if table is None else (Level("for", index, named),)
+        levels = () if table is None else (Level("for", index, named, titled),)
         if repeat is None:
             yield Iteration(row, levels)
             continue
         count = _repeats(loop, ctx.having(row), repeat)
         for i in range(count):
             variables = {**row, "i": AMBIGUOUS if ctx.counting else i}
-            yield Iteration(variables, (*levels, Level("repeat", i, numbered)), counting=True, last=i == count - 1)
+            yield Iteration(
+                variables, (*levels, Level("repeat", i, numbered, counted)), counting=True, last=i == count - 1
+            )
 
 
 def _repeats(loop: Loop, ctx: Context, repeat: Repeat) -> int:
@@ -226,9 +248,9 @@ def parallel_iterations(loop: Loop) -> Iterator[Iteration]:
         rows = [{"i": AMBIGUOUS if ctx.counting else i} for i in range(_count(loop, ctx, over, "each"))]
     if not rows:
         raise SemanticError("NS307", "`each` expects an iteration", over.span)
-    named = bool(loop.names & rows[0].keys())
+    named, titled = (bool(names & rows[0].keys()) for names in (loop.names, loop.title_names))
     for index, row in enumerate(rows):
-        yield Iteration(row, (Level("each", index, named),), counted)
+        yield Iteration(row, (Level("each", index, named, titled),), counted)
 
 
 def _rows(loop: Loop, written: Rows) -> Iterator[dict[str, Bound]]:

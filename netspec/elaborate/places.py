@@ -10,6 +10,13 @@ from netspec.elaborate.symbols import CallFrame
 from netspec.expressions.identifiers import Path
 
 
+class Title(NamedTuple):
+    """What a paper calls a step, and where that is written."""
+
+    text: str
+    span: Span
+
+
 @dataclass(frozen=True, slots=True)
 class Where:
     """Where something is made: its path, and the prefix under which its weights live."""
@@ -20,12 +27,14 @@ class Where:
     """Below a path, the names whose weights stay apart although the rest is shared."""
     written: bool = False
     """Weights come from a step written earlier, so they must be there already."""
+    title: Title | None = None
+    """What is made just here is called so too."""
 
-    def child(self, name: str) -> Where:
+    def child(self, name: str, title: Title | None = None) -> Where:
         """The place of a name inside this one; raises BadName."""
         path = self.path.child(name)
         weights = path if self.weights == self.path else self.weights.child(name)
-        return Where(path, weights, self.own, self.written)
+        return Where(path, weights, self.own, self.written, title)
 
     def weights_at(self) -> tuple[Path, bool]:
         """The prefix for a node here, and whether it is shared with a step written earlier."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netspec.diagnostics.errors import SemanticError
-from netspec.elaborate.bindings import define, name_of, read_from, shared
+from netspec.elaborate.bindings import define, name_of, read_from, shared, title_of
 from netspec.elaborate.budget import WORK_OF_ERROR, WORK_OF_STEP
 from netspec.elaborate.call import call
 from netspec.elaborate.context import Context, Elaborator
@@ -46,7 +46,7 @@ def run_step(step: Step, ctx: Context, running: Tensors) -> Tensors:
             value = repeat_step(step, ctx, running, _once)
         else:
             name = name_of(ctx.env(running), step)
-            value, children = _once(step, ctx, running, ctx.where.child(name))
+            value, children = _once(step, ctx, running, ctx.where.child(name, title_of(ctx.env(running), step)))
             define(ctx, name, step, value, children)
     except SemanticError as e:
         state.report(frame, e, step.span)

@@ -47,7 +47,9 @@ graph_for inlined_graph meta original_name print_readable recompile save save_to
 """.split()
 )
 
-LANGUAGE = frozenset("from when only_if else repeat for each share doc do tee x in i input".split())
+LANGUAGE = frozenset("from when only_if else repeat for each share doc title do tee x in i input".split())
+
+MAX_TITLE = 80
 
 _CHARACTERS = re.compile(r"[A-Za-z0-9_]{1,200}\Z")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}\Z")
@@ -113,6 +115,15 @@ def _python(text: str) -> str:
     return "it is a keyword of Python" if keyword.iskeyword(text) else ""
 
 
+def why_no_title(text: str) -> str:
+    """Why a text cannot be the title of a step, which is read in its path as its name is; empty where it can."""
+    if not text or len(text) > MAX_TITLE:
+        return f"titles have 1 to {MAX_TITLE} characters"
+    if not text.isprintable() or text != text.strip():
+        return "titles are one line of printable characters, without spaces at the ends"
+    return "a dot separates the parts of a path" if "." in text else ""
+
+
 class BadName(ValueError):
     """A text that cannot be a name reached a place where only names may be: a bug of who let it through."""
 
@@ -121,6 +132,13 @@ def checked(text: str, kind: Kind) -> str:
     """The text, which can be a name of this kind; raises BadName."""
     if why := why_not(text, kind):
         raise BadName(f"{clipped(text)!r} cannot be the name of {kind.value}: {why}")
+    return text
+
+
+def checked_title(text: str) -> str:
+    """The text, which can be the title of a step or is empty; raises BadName."""
+    if text and (why := why_no_title(text)):
+        raise BadName(f"{clipped(text)!r} cannot be a title: {why}")
     return text
 
 

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import networkx as nx
 
 from netspec.diagnostics.errors import Span
-from netspec.expressions.identifiers import Kind, Path, checked, checked_output
+from netspec.expressions.identifiers import Kind, Path, checked, checked_output, checked_title
 from netspec.ops import OPS, OpResult, Shape, Tensor, lookup
 from netspec.ops.base import Attrs
 from netspec.ops.initialisers import Init
@@ -46,6 +46,8 @@ class Node:
     init: Mapping[str, Init] = field(default_factory=dict)
     span: Span | None = field(default=None, compare=False)
     doc: str = field(default="", compare=False)
+    title: str = ""
+    """What its paper calls it, which stands for its name where a reader asks for it."""
 
     def __post_init__(self) -> None:
         _checked(self)
@@ -88,6 +90,8 @@ class Scope:
     """Of a block with several outputs: what leaves, by name."""
     span: Span | None = field(default=None, compare=False)
     doc: str = field(default="", compare=False)
+    title: str = ""
+    """What its paper calls it, `conv2_x` of `layer1`, which stands for its name where a reader asks for it."""
 
     def __post_init__(self) -> None:
         _checked(self)
@@ -101,6 +105,7 @@ class Scope:
 
 def _checked(part: Node | Scope) -> None:
     """Makes checked paths of the strings in a node or scope; raises BadName."""
+    checked_title(part.title)
     object.__setattr__(part, "path", Path(part.path))
     object.__setattr__(part, "weights_at", Path(part.weights_at))
 

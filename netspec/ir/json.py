@@ -28,6 +28,7 @@ def as_data(graph: Graph) -> dict[str, object]:
                 "statistics": {f"{n.weights_at}.{k}": s for k, s in n.result.stats.items()},
                 "macs": n.result.macs,
                 "source": str(n.span or ""),
+                **({"title": n.title} if n.title else {}),
             }
             for n in graph.nodes.values()
         ],
@@ -39,6 +40,7 @@ def as_data(graph: Graph) -> dict[str, object]:
                 "args": dict(s.args),
                 "doc": s.doc,
                 "source": str(s.span or ""),
+                **({"title": s.title} if s.title else {}),
             }
             for s in graph.scopes.values()
         ],

@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from difflib import get_close_matches
-from fnmatch import fnmatchcase
 from itertools import islice
 
 from netspec.diagnostics import suggest
 from netspec.diagnostics.errors import MAX_KNOWN, UsageError, did_you_mean
 from netspec.ir.graph import Graph, Node
+from netspec.ir.titles import matching, step_of, titles
 from netspec.ops import OPS
-
-
-def matching(pattern: str, paths: Iterable[str]) -> list[str]:
-    """The paths that match: `*` and `?` stand for parts of one of their names."""
-    names = pattern.split(".")
-    return [
-        path for path in paths if len(parts := path.split(".")) == len(names) and all(map(fnmatchcase, parts, names))
-    ]
 
 
 def keys_of(graph: Graph, patterns: Sequence[str]) -> set[str]:
     """The state-dict keys of the steps that match; raises UsageError for a pattern that is for no step with weights.
 
-    A pattern is a path, in which `*` and `?` stand for parts of one of its names; all below the path is meant too.
+    A pattern is a path, in which `*` and `?` stand for parts of one of its names, and a step may have its title; all
+    below the path is meant too.
     """
-    keys, steps = graph.tensors(), _with_weights(graph)
+    keys, steps, named = graph.tensors(), _with_weights(graph), titles(graph)
     selected: set[str] = set()
     for pattern in patterns:
-        below = tuple(f"{path}." for path in matching(pattern, steps))
+        below = tuple(f"{path}." for path in matching(pattern, steps, named))
         if not below:
             raise _unknown(graph, pattern)
         selected |= {key for key in keys if key.startswith(below)}
@@ -44,9 +37,9 @@ def frozen_nodes(graph: Graph, patterns: Sequence[str]) -> set[str]:
     above = {path: {*_prefixes(path), *_prefixes(node.weights_at)} for path, node in graph.nodes.items()}
     known = dict.fromkeys(step for steps in above.values() for step in sorted(steps))
     frozen: set[str] = set()
-    nodes = graph.nodes
+    nodes, named = graph.nodes, titles(graph)
     for pattern in patterns:
-        steps = {*matching(pattern, known)}
+        steps = {*matching(pattern, known, named)}
         below = {path for path in above if above[path] & steps}
         if not any(_has_state(nodes[path]) for path in below):
             raise _unknown(graph, pattern)
@@ -84,6 +77,11 @@ def step_help(path: str, graph: Graph) -> str:
     same = [p for p in known if suggest.key(p) == suggest.key(path) and suggest.key(p)]
     if path in graph.outputs:
         return f"the output '{path}' is the step '{graph.outputs[path].ref.node}'"
+    if (meant := step_of(graph, path)) is not None:
+        return f"that is the title of '{meant}': name it by its path"
+    spelled = [p for p, title in titles(graph).items() if suggest.key(title) == suggest.key(path) and suggest.key(path)]
+    if spelled:
+        return f"did you mean '{titles(graph)[spelled[0]]}', the title of '{spelled[0]}'?"
     parts = path.strip(".").split(".")
     ends = [p for p in known if p.split(".")[-len(parts) :] == parts]
     called = [s.path for s in graph.scopes.values() if s.block == path and path]

@@ -32,11 +32,13 @@ def to_text(graph: Graph) -> str:
         more: dict[str, object] = {"block": s.block} if s.block else {}
         more |= {"args": dict(s.args)} if s.args else {}
         more |= {"weights_at": s.weights_at} if s.weights_at != s.path else {}
+        more |= {"title": s.title} if s.title else {}
         lines.append(f"scope {_json(s.path)} {s.kind} {_json(more)}")
     for n in graph.nodes.values():
         attrs = dict(n.attrs)
         attrs |= {"@weights_at": n.weights_at} if n.weights_at != n.path else {}
         attrs |= {"@init": dict(n.init)} if n.init else {}
+        attrs |= {"@title": n.title} if n.title else {}
         shapes = ", ".join(" x ".join(map(str, shape)) for shape in n.shapes)
         lines.append(f"{n.path} = {n.op}({', '.join(map(str, n.inputs))}) {_json(attrs)} : {shapes}")
     for name, o in graph.outputs.items():
@@ -88,7 +90,7 @@ def _scope(match: re.Match[str]) -> Scope:
     if kind is None:
         raise GraphError(f"{path}: there is no kind of scope '{match[2]}', there are {', '.join(_KINDS)}")
     args = {k: freeze(v) for k, v in more.get("args", {}).items()}
-    return Scope(path, kind, more.get("weights_at", path), more.get("block", ""), args)
+    return Scope(path, kind, more.get("weights_at", path), more.get("block", ""), args, title=more.get("title", ""))
 
 
 def _node(match: re.Match[str], nodes: Mapping[str, Node]) -> Node:
@@ -96,13 +98,14 @@ def _node(match: re.Match[str], nodes: Mapping[str, Node]) -> Node:
     inputs = tuple(Ref.parse(t.strip()) for t in match[3].split(",") if t.strip())
     attrs = {k: freeze(v) for k, v in json.loads(match[4]).items()}
     weights_at, init = Path(attrs.pop("@weights_at", path)), attrs.pop("@init", {})
+    title = attrs.pop("@title", "")
     op = lookup(op_name)
     if op is None or any(r.node not in nodes for r in inputs):
         raise GraphError(f"{path}: an unknown op or operand")
     result = op.infer([Tensor(nodes[r.node].shapes[r.out]) for r in inputs], attrs)
     if [_dims(s) for s in match[5].split(", ")] != [tuple(map(str, s)) for s in result.shapes]:
         raise GraphError(f"{path}: the shape {match[5]} differs from the rule of {op_name}")
-    return Node(path, op_name, inputs, result.attrs, result, weights_at, init)
+    return Node(path, op_name, inputs, result.attrs, result, weights_at, init, title=title)
 
 
 def _dims(text: str) -> Shape:

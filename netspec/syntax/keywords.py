@@ -42,6 +42,7 @@ _EACH = Place(
 )
 _FROM = Place(types=("string", "array", "number"), least=1, expected="a path or a list of paths")
 _DOC = Place(types=TEXT, expected="text")
+_INKED, _IN_TITLE = (rf"(?:[^.{{}}\x00-\x1f{more}]|\{{[^{{}}]*\}})" for more in (r"\s", ""))
 
 STEP_KEYS: Mapping[str, Place | str] = {
     "from": _FROM,
@@ -66,6 +67,7 @@ STEP_KEYS: Mapping[str, Place | str] = {
         expected="true, a path, or {of: path, own: [names]}",
     ),
     "doc": _DOC,
+    "title": Place(types=("string",), pattern=rf"^{_INKED}(?:{_IN_TITLE}*{_INKED})?$", expected="text"),
 }
 KEYWORDS = tuple(STEP_KEYS)
 """What may be written next to the op of a step."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from netspec.expressions.ast import free_names
+from netspec.expressions.expression import Template
 from netspec.syntax.ast import (
     Error,
     Expression,
@@ -161,7 +162,7 @@ def unread_in(doc: Document) -> Iterator[ValueNode]:
     parts: list[object] = [*values_in(doc)]
     parts += [output.path for output in (doc.outputs.items if doc.outputs is not None else ())]
     for step in bodies(doc):
-        parts += [step.name, step.source, step.loop, step.share, step.orelse]
+        parts += [step.name, step.source, step.loop, step.share, step.orelse, step.title]
         parts += [step.action.misplaced] if isinstance(step.action, Join) else []
         written = [step.action.written] if isinstance(step.action, NoAction) else []
         for branch in step.branches:
@@ -193,6 +194,7 @@ def read_names(doc: Document) -> tuple[set[str], set[str]]:
     paths = [path for element in elements for path in paths_of(element)] + [p for o in outputs for p in paths_in(o)]
     words.update(path.text for path in paths)
     templates = [path.template for path in paths] + [e.template for e in elements if e.template is not None]
+    templates += [e.title for e in elements if isinstance(e, Step) and isinstance(e.title, Template)]
     for template in templates:
         reads |= template.names
     if doc.checkpoints is not None:

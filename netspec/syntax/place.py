@@ -21,6 +21,8 @@ class Place:
     expected: str = ""
     """How messages call what is accepted; empty for the types."""
     one_of: tuple[str | int, ...] = ()
+    pattern: str = ""
+    """Of a text: what it looks like, for the schema; the reader says what is wrong with one that does not."""
     name: Kind | None = None
     """Of a scalar that is a name: what it names."""
     item: Place | str | None = None

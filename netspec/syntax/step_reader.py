@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from netspec.diagnostics.errors import Hint, Reporter, SemanticError, Span
 from netspec.expressions.expression import Template, parse_template
-from netspec.expressions.identifiers import Kind, clipped, why_not, why_not_around
+from netspec.expressions.identifiers import Kind, clipped, why_no_title, why_not, why_not_around
 from netspec.ops import lookup
 from netspec.syntax import ast, values
 from netspec.syntax.ast import Each, Error, For, ListNode, Repeat, Rows, ShareLoop, ShareWith
@@ -68,6 +68,7 @@ class StepReader:
             share=self._part(keys, "share", _share),
             orelse=self._orelse(keys, counts),
             doc=values.text(keys["doc"][1]) if "doc" in keys and keys["doc"][1] not in self.refused else "",
+            title=self._part(keys, "title", self._title),
         )
 
     def _bare(self, tree: Scalar, counts: Counts) -> Step:
@@ -120,6 +121,19 @@ class StepReader:
             message = f"'{clipped(text)}' cannot be the name of {kind.value}: {why}"
             self.reporter.error("NS205", message, span, name_help(text, kind))
             return Error(node.span, values.literal(node))
+        return template
+
+    def _title(self, tree: Tree) -> Template | Error:
+        """What a paper calls a step, which may have placeholders."""
+        assert isinstance(tree, Scalar)
+        try:
+            template = parse_template(tree.text, tree.at)
+        except SemanticError as e:
+            self.reporter.error(e.code, e.message, e.span or tree.span, e.help)
+            return Error(tree.span, values.literal(tree))
+        if why := why_no_title(template.written("0")):
+            self.reporter.error("NS205", f"'{clipped(tree.text)}' cannot be a title: {why}", tree.span)
+            return Error(tree.span, values.literal(tree))
         return template
 
     def _not_one_op(self, tree: Map, heads: list[tuple[Scalar, Tree]]) -> None:

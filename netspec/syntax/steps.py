@@ -90,6 +90,8 @@ class Step:
     share: ShareLoop | ShareWith | Error | None = None
     orelse: tuple[Step, ...] | Error = ()
     doc: str = ""
+    title: Template | Error | None = None
+    """What its paper calls it; one that cannot be read is left out, which is reported."""
     broken: bool = field(init=False)
     """Whether a step or branch of it cannot be read."""
     failed: bool = field(init=False)

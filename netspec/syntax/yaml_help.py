@@ -87,7 +87,7 @@ def _common_mistake(source: Source, line: int) -> str:
         return "YAML took the quote: swap the sides, or start with `=`"
     if re.match(r"\s*-\s+[\w =]+\Z", above) and re.match(r"\s+\w+:", here):
         return f"write `{above.strip()}:` before keywords"
-    if re.match(r"\s+(?:from|when|only_if|else|repeat|for|each|share|doc):", here) and re.match(r"\s*- ", above):
+    if re.match(r"\s+(?:from|when|only_if|else|repeat|for|each|share|doc|title):", here) and re.match(r"\s*- ", above):
         return f"a keyword stands at the column of its op, {len(above) - len(above.lstrip()) + 3}"
     if re.match(r"\s*-\s+\w+:\s+\w+:(\s|\Z)", here):
         return "a name is given with `=`: `- stem = conv: ...`"

@@ -1,0 +1,65 @@
+"""Titles of steps, which are what their papers call them: paths in their words, and the steps that these mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+
+from netspec.ir.graph import Graph, holders
+
+
+def titles(graph: Graph) -> dict[str, str]:
+    """The title of every node and scope that has one, by its path; that of the whole is no part of a path."""
+    of_scopes = {path: scope.title for path, scope in graph.scopes.items() if scope.title and path}
+    return {**of_scopes, **{path: node.title for path, node in graph.nodes.items() if node.title}}
+
+
+def labelled(path: str, titles: Mapping[str, str]) -> str:
+    """A path with the title of its step, `layer1 (conv2_x)`."""
+    return f"{path} ({titles[path]})" if path in titles else path
+
+
+def in_words(path: str, titles: Mapping[str, str]) -> str:
+    """A path with titles in place of names: `conv2_x.0.residual` of `layer1.0.residual`."""
+    return ".".join(title for _, title in _parts(path, titles))
+
+
+def matching(pattern: str, paths: Iterable[str], titles: Mapping[str, str], ends: bool = False) -> list[str]:
+    """The paths that match, or end with what does, each part by its name or its title; `*` and `?` are any part of one.
+
+    Titles have no dots, so that a pattern has a part for each of a path.
+    """
+    wanted = pattern.split(".")
+    found = []
+    for path in paths:
+        parts = _parts(path, titles)
+        if len(parts) >= len(wanted) if ends else len(parts) == len(wanted):
+            last = parts[len(parts) - len(wanted) :]
+            if all(
+                want in pair or any(fnmatchcase(s, want) for s in pair) for pair, want in zip(last, wanted, strict=True)
+            ):
+                found.append(path)
+    return found
+
+
+def step_of(graph: Graph, text: str) -> str | None:
+    """The path that a text means, where that is one: a path with titles or names, or what is below a title in one."""
+    known = dict.fromkeys(filter(None, [*graph.scopes, *holders(graph.nodes), *graph.nodes]))
+    if text in known:
+        return text
+    named, wanted = titles(graph), text.split(".")
+    below: list[str] = []
+    for path in known if named else ():
+        parts = _parts(path, named)
+        last = parts[max(0, len(parts) - len(wanted)) :]
+        if len(last) == len(wanted) and all(want in pair for pair, want in zip(last, wanted, strict=True)):
+            if last == parts:
+                return path
+            below += [path] if last[0][0] != wanted[0] else []
+    return below[0] if len(below) == 1 else None
+
+
+def _parts(path: str, titles: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The names in a path, each with the title of the step there, or itself."""
+    parts = path.split(".")
+    return [(part, titles.get(".".join(parts[: i + 1]), part)) for i, part in enumerate(parts)]

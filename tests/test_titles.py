@@ -1,0 +1,183 @@
+"""Titles: what a paper calls a step, next to its name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import netspec
+from netspec.backend import get
+from netspec.check.check_file import check_file
+from netspec.cli.main import cli
+from netspec.diagnostics.errors import Reporter, UsageError
+from netspec.ir.json import as_data
+from netspec.ir.selection import frozen_nodes
+from netspec.ir.text import from_text, to_text
+from netspec.ir.titles import step_of, titles
+
+HEAD = "netspec: 1\nname: net\nuse: [blocks/common]\ninput: [3, 8, 8]\nbody:\n"
+LOOPS = """  - conv1 = conv: [4, 1]
+    title: the stem
+  - layer{k + 1} = conv_bn_relu: [4, 1]
+    title: conv{k + 2}_x
+    repeat: 2
+    for: {k: 2}
+  - rows = conv: [4, 1]
+    title: row {k}
+    for: {k: [a, b]}
+  - units = conv: [4, 1]
+    title: unit {i + 1}
+    repeat: 2
+  - nested = conv: [4, 1]
+    title: of {k}
+    repeat: 1
+    for: {k: 2}
+  - whole = conv: [4, 1]
+    title: all of it
+    repeat: 2
+    for: {k: 2}
+  - each{k} = conv: [4, 1]
+    title: path {k}
+    each: {k: 2}
+"""
+
+
+def load(tmp_path: Path, steps: str) -> netspec.Network:
+    path = tmp_path / "net.yaml"
+    path.write_text(HEAD + steps, encoding="utf-8")
+    return netspec.load(path)
+
+
+def run(*args: str) -> tuple[int, str]:
+    """The exit code and what is printed, or what the error says."""
+    result = CliRunner().invoke(cli, list(args))
+    error = result.exception
+    return result.exit_code, f"{error} {error.help}" if isinstance(error, UsageError) else result.output
+
+
+def test_a_title_belongs_to_the_iterations_whose_variables_it_reads(tmp_path: Path) -> None:
+    assert titles(load(tmp_path, LOOPS + "  - concat:\n    from: [each0, each1]\n").graph) == {
+        "conv1": "the stem",
+        "layer1": "conv2_x",
+        "layer2": "conv3_x",
+        "rows.0": "row a",
+        "rows.1": "row b",
+        "units.0": "unit 1",
+        "units.1": "unit 2",
+        "nested.0": "of 0",
+        "nested.1": "of 1",
+        "whole": "all of it",
+        "each0": "path 0",
+        "each1": "path 1",
+    }
+
+
+def test_titles_change_no_key_and_no_source(tmp_path: Path) -> None:
+    steps = LOOPS + "  - concat:\n    from: [each0, each1]\n"
+    with_titles = load(tmp_path, steps).graph
+    without = load(tmp_path, steps.replace("    title:", "    # title:")).graph
+    assert titles(with_titles) and not titles(without)
+    assert list(with_titles.tensors()) == list(without.tensors())
+    assert list(with_titles.nodes) == list(without.nodes)
+    assert get("torch").source(with_titles) == get("torch").source(without)
+
+
+def test_titles_are_in_the_text_and_in_the_json(tmp_path: Path) -> None:
+    graph = load(tmp_path, LOOPS + "  - concat:\n    from: [each0, each1]\n").graph
+    assert from_text(to_text(graph)) == graph
+    assert titles(from_text(to_text(graph))) == titles(graph)
+    data = json.loads(json.dumps(as_data(graph)))
+    written = {part["path"]: part["title"] for part in data["scopes"] + data["nodes"] if "title" in part}
+    assert written == titles(graph)
+
+
+def test_passes_keep_titles(tmp_path: Path) -> None:
+    network = load(
+        tmp_path, "  - stem = conv_bn: [4, 1]\n    title: conv1\n  - c = conv: [2, 1]\n    title: the last\n"
+    )
+    module = network.after(["fold_batch_norm"]).inference
+    assert "stem.bn" not in module.nodes
+    assert titles(module) == {"stem": "conv1", "c": "the last"}
+
+
+def test_a_network_used_as_a_block_brings_its_titles(tmp_path: Path) -> None:
+    (tmp_path / "inner.yaml").write_text(
+        HEAD.replace("name: net", "name: inner") + "  - a = conv: [4, 1]\n    title: conv1_1\n", encoding="utf-8"
+    )
+    path = tmp_path / "net.yaml"
+    path.write_text(
+        HEAD.replace("blocks/common", "./inner") + "  - base = inner\n  - base2 = inner: {until: a}\n", encoding="utf-8"
+    )
+    graph = netspec.load(path).graph
+    assert titles(graph) == {"base.a": "conv1_1", "base2.a": "conv1_1"}
+    assert step_of(graph, "base.conv1_1") == "base.a"
+    assert step_of(graph, "conv1_1") is None  # it is two steps
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("layer1", "layer1"),
+        ("conv2_x", "layer1"),
+        ("conv3_x.1.conv", "layer2.1.conv"),
+        ("units.unit 2", "units.1"),
+        ("unit 2", "units.1"),
+        ("all of it.0.1", "whole.0.1"),
+        ("Conv2_x", None),
+        ("", None),
+        ("conv", None),
+    ],
+)
+def test_both_names_mean_the_step(text: str, path: str | None, tmp_path: Path) -> None:
+    graph = load(tmp_path, LOOPS + "  - concat:\n    from: [each0, each1]\n").graph
+    assert step_of(graph, text) == path
+
+
+def test_commands_take_both_names(tmp_path: Path) -> None:
+    network = load(tmp_path, LOOPS + "  - concat:\n    from: [each0, each1]\n")
+    spec = str(tmp_path / "net.yaml")
+    assert run("explain", spec, "conv2_x") == run("explain", spec, "layer1")
+    assert run("explain", spec, "conv2_x")[1].startswith("layer1 (conv2_x): group\n")
+    assert "called at" in run("explain", spec, "conv2_x.0.conv")[1]
+    code, said = run("explain", spec, "Conv2 X")
+    assert code == 1
+    assert "did you mean 'conv2_x', the title of 'layer1'?" in said
+    drawn = [
+        run("draw", spec, "-d", "1", "--expand", name, "-f", "dot", "-o", "-")[1] for name in ("conv3_x", "layer2")
+    ]
+    assert drawn[0] == drawn[1] != run("draw", spec, "-d", "1", "-f", "dot", "-o", "-")[1]
+    assert "conv3_x" in drawn[0]
+    assert frozen_nodes(network.graph, ["conv?_x"]) == frozen_nodes(network.graph, ["layer1", "layer2"])
+    code, said = run("draw", spec, "--expand", "conv4_x", "-f", "dot", "-o", "-")
+    assert code == 1
+    assert "did you mean 'conv" in said
+
+
+def test_what_fills_a_title_is_looked_at(tmp_path: Path) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text(HEAD + "  - a = conv: [4, 1]\n    title: conv{'a.b'}\n", encoding="utf-8")
+    reporter = Reporter()
+    check_file(path, reporter)
+    (error,) = [d for d in reporter.diagnostics if d.severity == "error"]
+    assert (error.code, error.span and error.span.line) == ("NS205", 7)
+    assert "this makes the title 'conva.b'" in error.message
+
+
+def test_a_title_is_no_path_of_a_spec(tmp_path: Path) -> None:
+    path = tmp_path / "net.yaml"
+    steps = "  - a = conv: [4, 1]\n    title: the stem\nexpect: {shapes: {the stem: [4, 8, 8]}}\n"
+    path.write_text(HEAD + steps, encoding="utf-8")
+    reporter = Reporter()
+    check_file(path, reporter)
+    (error,) = [d for d in reporter.diagnostics if d.severity == "error"]
+    assert error.code == "NS502"
+    assert "the title of 'a'" in str(error.help)
+
+
+def test_pictures_show_titles(tmp_path: Path) -> None:
+    load(tmp_path, LOOPS + "  - concat:\n    from: [each0, each1]\n")
+    drawn = run("draw", str(tmp_path / "net.yaml"), "-f", "dot", "--unfold", "-o", "-")[1]
+    assert all(title in drawn for title in ("the stem", "conv2_x", "row a", "unit 2", "all of it", "path 1"))
