@@ -8,7 +8,7 @@ import pytest
 from spec_harness import outcome
 
 import netspec
-from netspec.check.expect import quantity
+from netspec.check.quantities import quantity
 from netspec.diagnostics.errors import Diagnostic
 
 # 3x3 convolution on 3x32x32: 3*3*3*8 + 8 parameters, 8*30*30 outputs; linear: 8*10 + 10.
@@ -43,7 +43,7 @@ def found(tmp_path: Path, fact: str) -> list[Diagnostic]:
         f"neurons: {NEURONS}",
         "train_params: 27",  # the head: 8*3 + 3
         "params: {value: 0.3K, within: 5%}",
-        "params: {value: 300, within: 0.05, source: a table, printed: '300'}",
+        "params: {value: 300, within: 0.05, source: a table, printed: 0.3K}",
         f"params: [{PARAMS}, {{value: 0.31K, within: 2%}}]",
         "receptive_field: {stem: 3, act: 3}",
         "shapes: {stem: [8, 30, 30], fc: 10, aux: 3}",

@@ -54,6 +54,7 @@ OTHER = {
     "NS406": "needs shapes",
     "NS501": "needs the graph",
     "NS502": "needs the graph",
+    "NS503": "needs the graph",
 }
 """The codes of errors that are not structural, with what they need beside the one place where they stand."""
 

@@ -44,6 +44,25 @@ def totals(nodes: Iterable[Node]) -> Totals:
     return Totals(params, stats, macs, tuple(sorted(uncounted)))
 
 
+def params(nodes: Iterable[Node], biases: bool = True, norms: bool = True, statistics: bool = False) -> int:
+    """Parameters of nodes as a paper counts them: without the biases of layers, without norms, with their statistics.
+
+    Shared weights count once.
+    """
+    seen: set[str] = set()
+    count = 0
+    for node in nodes:
+        kind = OPS[node.op].kind
+        for key, shape, trained in node.tensors():
+            left_out = (kind == "norm" and not norms) or (
+                kind == "weights" and not biases and key.rpartition(".")[2] == "bias"
+            )
+            if key not in seen and not left_out and (trained or statistics):
+                seen.add(key)
+                count += math.prod(map(int, shape))
+    return count
+
+
 def inside(graph: Graph, path: str) -> list[Node]:
     """The nodes at a path or below it."""
     return [n for p, n in graph.nodes.items() if p == path or p.startswith(path + ".")]

@@ -2,50 +2,38 @@
 
 from __future__ import annotations
 
-import math
-import re
 from functools import cached_property
 
-from netspec.analysis.cost import neurons, output_of, totals
-from netspec.analysis.receptive_field import receptive_fields
+from netspec.analysis.cost import output_of, params, totals
+from netspec.analysis.measures import MEASURES, Measured, Part
+from netspec.check.printed import Computed, Held, Problem, contradiction, judged, number, size
+from netspec.check.quantities import quantity, tolerance
 from netspec.diagnostics.errors import Hint, Reporter, Span
 from netspec.elaborate.budget import Budget
 from netspec.elaborate.compiled import Compiled
 from netspec.expressions.identifiers import clipped
-from netspec.ir.graph import Graph, Node, Ref
+from netspec.ir.graph import Graph, Node
 from netspec.ir.selection import step_help
+from netspec.ir.titles import step_of
 from netspec.ops.base import show
 from netspec.syntax.ast import Name
-from netspec.syntax.document import Expect, Fact, Facts, Row, ShapeFact
-from netspec.syntax.tree import ScalarValue
+from netspec.syntax.document import Expect, Fact, Facts, Printed, Row, ShapeFact
 
 FACT = 5
 """What a fact costs of the work that makes no node."""
-_UNITS = {"K": 10**3, "M": 10**6, "G": 10**9}
-_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMG]?)\Z")
 
 
-def quantity(value: ScalarValue) -> float | int | None:
-    """6998552, 6.8M, 1550M as a number; K, M, G are 10^3, 10^6, 10^9; None for anything else."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return value
-    found = _QUANTITY.match(value.replace(",", "")) if isinstance(value, str) else None
-    if found is None:
-        return None
-    scaled = float(found[1]) * _UNITS.get(found[2], 1)
-    if not math.isfinite(scaled):
-        return None
-    return round(scaled) if math.isclose(scaled, round(scaled)) else scaled
+def verify(network: Compiled, reporter: Reporter, budget: Budget | None = None) -> list[Held]:
+    """Compares every fact that holds for the variant; what differs is reported at the fact (NS501 to NS503).
 
-
-def verify(network: Compiled, reporter: Reporter, budget: Budget | None = None) -> None:
-    """Compares every fact that holds for the variant; what differs is reported at the fact (NS501, NS502).
-
-    Raises OverBudget where that is too much work.
+    Gives the printed numbers with their verdicts. Raises OverBudget where that is too much work.
     """
     expect = network.document.expect_for(network.variant)
-    if expect is not None:
-        _Verifier(network, reporter, budget or Budget()).all(expect)
+    if expect is None:
+        return []
+    verifier = _Verifier(network, reporter, budget or Budget())
+    verifier.all(expect)
+    return verifier.held
 
 
 def stated(expect: Expect | None, what: str) -> int | None:
@@ -57,29 +45,51 @@ def stated(expect: Expect | None, what: str) -> int | None:
     return None
 
 
+class _Parts:
+    """The parts of a graph by path; each is looked for once, as several facts are stated of it."""
+
+    def __init__(self, graph: Graph, budget: Budget) -> None:
+        self.graph, self.budget = graph, budget
+        self.measured = Measured(graph, budget.take)
+        self.found: dict[str, Part] = {}
+
+    @cached_property
+    def nodes(self) -> dict[str, list[Node]]:
+        """The nodes at every path and below it, of a node or of a scope."""
+        found: dict[str, list[Node]] = {}
+        for path, node in self.graph.nodes.items():
+            found.setdefault(path, []).append(node)
+            at = path.rfind(".")
+            while at >= 0:
+                found.setdefault(path[:at], []).append(node)
+                at = path.rfind(".", 0, at)
+        return found
+
+    def part(self, path: str) -> Part:
+        """What stands at a path; all of the graph without one."""
+        if path not in self.found:
+            nodes = self.nodes.get(path, [])
+            self.budget.take(len(nodes) if path else len(self.graph))
+            if path and path not in self.graph:
+                self.budget.take(len(self.graph))
+            whole = self.measured.whole if not path else None
+            self.found[path] = whole or self.measured.part(nodes, output_of(self.graph, path))
+        return self.found[path]
+
+
 class _Verifier:
     def __init__(self, network: Compiled, reporter: Reporter, budget: Budget) -> None:
         self.network, self.reporter, self.graph, self.budget = network, reporter, network.inference, budget
         self.missing: set[str] = set()
-        self.parts: dict[int, dict[str, list[Node]]] = {}
-
-    def inside(self, graph: Graph, path: str) -> list[Node]:
-        """The nodes at a path or below it."""
-        if id(graph) not in self.parts:
-            self.parts[id(graph)] = _parts(graph)
-        found = self.parts[id(graph)].get(path, [])
-        self.budget.take(FACT + len(found))
-        return found
-
-    def output_of(self, graph: Graph, path: str) -> Ref | None:
-        """The value that a step under `expect` gives."""
-        if path not in graph:
-            self.budget.take(len(graph))
-        return output_of(graph, path)
+        self.titled: dict[str, str | None] = {}
+        self.held: list[Held] = []
+        self.run = _Parts(self.graph, budget)
+        self.paper = network.document.source_of(network.variant)
 
     @cached_property
-    def receptive_fields(self) -> dict[str, tuple[int, int] | None]:
-        return receptive_fields(self.graph, self.budget.take)
+    def trained(self) -> _Parts:
+        """The training graph, for the steps that the inference graph has not."""
+        return _Parts(self.network.graph, self.budget)
 
     def all(self, expect: Expect) -> None:
         """Shapes first: where one differs, counts differ for the same reason, which is not said again."""
@@ -87,122 +97,157 @@ class _Verifier:
             self.shape(fact)
         if self.reporter.failed:
             return
-        counts = totals(self.graph.nodes.values())
-        known = {
-            "params": lambda: counts.params,
-            "macs": lambda: counts.macs,
-            "neurons": lambda: neurons(self.graph.nodes.values()),
-            "train_params": lambda: (
-                totals(self.network.graph.nodes.values()).params - totals(self.network.unfolded.nodes.values()).params
-            ),
-        }
         for what, facts in expect.counts.items():
-            self.facts(facts, what, known[what]())
+            self.facts(facts, what, None)
         for path, facts in expect.fields:
-            self.field(path, facts)
-        for row in expect.rows:
+            self.facts(facts, "receptive_field", path)
+        for row in (*expect.rows, *(row for table in expect.tables for row in table.rows)):
             self.row(row)
+        for at in (at for table in expect.tables for at in table.too_long):
+            self.error("NS503", "the row has more cells than the table has columns", at, "one cell for each column")
 
     def error(self, code: str, message: str, at: Span, help: str | Hint = "") -> None:
         where = f"{self.graph.name}: " if self.network.variant else ""
         self.reporter.error(code, where + message, at, help)
 
-    def facts(self, facts: Facts, what: str, found: float) -> None:
-        """Each fact of a list."""
+    def problem(self, found: Problem) -> None:
+        """Reports what is wrong with a fact."""
+        self.error(found.code, found.message, found.at, found.help)
+
+    def facts(self, facts: Facts, what: str, path: Name | None) -> None:
+        """Each fact of a list, about the network or about what stands at a path."""
+        at = "" if path is None else self.path_of(path)
+        if at is None:
+            return
+        found = self.measured(what, at)
+        if found is None:
+            help_ = "name a step before the global pooling" if what == "receptive_field" else ""
+            said = "the receptive field is the whole input" if help_ else f"no rule counts '{what}'"
+            self.error("NS501", said, facts.span, help_)
+            return
         for fact in facts.items:
             self.budget.take(FACT)
-            self.fact(fact, what, found)
+            self.fact(fact, what, at, found)
 
-    def fact(self, fact: Fact, what: str, found: float) -> None:
-        """A number is exact; {value, within} has a tolerance."""
+    def measured(self, what: str, at: str) -> int | float | None:
+        """A measure of the network or of a step; `train_params` is what training adds to the network."""
+        if what == "train_params":
+            graphs = (self.network.graph, self.network.unfolded)
+            more, less = (totals(graph.nodes.values()).params for graph in graphs)
+            return more - less
+        return MEASURES[what].of(self.part(at))
+
+    def fact(self, fact: Fact, what: str, at: str, found: float) -> None:
+        """One fact: a number is exact, {value, within} has a tolerance, and what is printed has its digits."""
+        if (bad := contradiction(fact)) is not None:
+            self.problem(bad)
+            return
+        label = f"{at}: {what}" if at else what
+        if fact.value is not None or fact.printed is None:
+            self.value(fact, label, what, found)
+        if (printed := fact.printed) is not None:
+            counted = self.counted(printed, what, at)
+            if isinstance(counted, Problem):
+                self.problem(counted)
+                return
+            of_bytes = what in MEASURES and MEASURES[what].unit == "B"
+            self.printed(fact, what, at, number(label, found if counted is None else counted, printed.k, of_bytes))
+
+    def counted(self, printed: Printed, what: str, at: str) -> int | Problem | None:
+        """The parameters as a paper counts them; None where it counts all of them, as we do."""
+        if printed.biases and printed.norms and not printed.statistics:
+            return None
+        if what != "params":
+            message = f"'{what}' has no biases, norms or statistics to count"
+            return Problem("NS503", message, printed.span, "leave it out")
+        return params(self.part(at).nodes, printed.biases, printed.norms, printed.statistics)
+
+    def printed(self, fact: Fact, what: str, at: str, computed: Computed) -> None:
+        """What a paper prints: found to agree, or explained."""
+        found = judged(fact, computed)
+        if isinstance(found, Problem):
+            self.problem(found)
+            return
+        assert fact.printed is not None
+        reason = fact.differs.text if fact.differs is not None else fact.why
+        true = fact.misprint.text if fact.misprint is not None else ""
+        source = fact.source or self.paper
+        self.held.append(
+            Held(self.network.name, at, what, fact.printed.text, computed.value, found, source, true, reason)
+        )
+
+    def value(self, fact: Fact, label: str, what: str, found: float) -> None:
+        """A number that is exact, or within a tolerance."""
         written, within = fact.value, fact.within
         wanted = quantity(written.value) if written is not None else None
-        slack = _tolerance(within.value) if within is not None else 0.0
+        slack = tolerance(within.value) if within is not None else 0.0
         if wanted is None or slack is None:
             bad = written if wanted is None else within
             message = f"'{what}' expects a number such as 6998552, 6.8M or a tolerance such as 4%"
             self.error("NS302", message, bad.span if bad is not None else fact.span)
             return
         if abs(found - wanted) > slack * abs(wanted):
-            tolerance = f" within {within.text}" if within is not None else ""
+            around = f" within {within.text}" if within is not None else ""
             off = f" ({(found - wanted) / wanted:+.2%})" if wanted else ""
             self.error(
                 "NS501",
-                f"{what} is {found:,}, expected {wanted:,}{tolerance}{off}",
+                f"{label} is {found:,}, expected {wanted:,}{around}{off}",
                 written.span if written is not None else fact.span,
                 "correct the spec, or the number with its source",
             )
 
-    def nodes_at(self, path: Name) -> str | None:
-        """The path, if something stands there; else an error, once for all paths below a step that is not there."""
-        if self.inside(self.graph, path.text) or self.inside(self.network.graph, path.text):
-            return path.text
-        first = path.text.partition(".")[0]
+    def path_of(self, name: Name) -> str | None:
+        """The path of a step that is named by it or by titles; else an error, once for all paths below what is not."""
+        self.budget.take(FACT)
+        text = name.text
+        if self.part(text).nodes:
+            return text
+        if text not in self.titled:
+            self.budget.take(len(self.network.graph))
+            self.titled[text] = step_of(self.network.graph, text)
+        if (meant := self.titled[text]) is not None:
+            return meant
+        first = text.partition(".")[0]
         if first not in self.missing:
             self.error(
                 "NS502",
-                f"there is no step '{clipped(path.text)}'",
-                path.span,
-                Hint(lambda: step_help(path.text, self.network.graph)),
+                f"there is no step '{clipped(text)}'",
+                name.span,
+                Hint(lambda: step_help(text, self.network.graph)),
             )
-        if not self.inside(self.network.graph, first):
+        if not self.trained.part(first).nodes:
             self.missing.add(first)
         return None
 
-    def graph_of(self, path: str) -> Graph:
-        """The graph that has a path: the inference graph, or for a training-only part the other."""
-        return self.graph if self.inside(self.graph, path) else self.network.graph
+    def part(self, path: str) -> Part:
+        """What stands at a path, of the inference graph, or for a training-only part of the other."""
+        found = self.run.part(path)
+        return found if found.nodes or not path else self.trained.part(path)
 
-    def shape(self, fact: ShapeFact) -> None:
-        at = self.nodes_at(fact.path)
+    def shape(self, stated: ShapeFact) -> None:
+        """The sizes of what stands at a path, without the batch."""
+        at = self.path_of(stated.path)
         if at is None:
             return
-        graph = self.graph_of(at)
-        last = self.output_of(graph, at)
-        found = graph.shape(last) if last is not None else ()
-        wanted = fact.sizes if isinstance(fact.sizes, list) else [fact.sizes]
-        if list(found[1:]) != wanted:
-            self.error("NS501", f"{at} is {show(found)}, expected {'x'.join(map(str, wanted[:8]))}", fact.span)
+        part, fact = self.part(at), stated.fact
+        found = part.measured.graph.shape(part.gives) if part.gives is not None else ()
+        if stated.sizes is not None:
+            wanted = stated.sizes if isinstance(stated.sizes, list) else [stated.sizes]
+            if list(found[1:]) != wanted:
+                message = f"{at} is {show(found)}, expected {'x'.join(map(str, wanted[:8]))}"
+                self.error("NS501", message, stated.span)
+        if fact is None:
+            return
+        if (bad := contradiction(fact)) is not None:
+            self.problem(bad)
+        elif fact.printed is not None:
+            self.printed(fact, "shape", at, size(at, [int(side) for side in found[1:]], fact.printed.text))
 
     def row(self, row: Row) -> None:
-        at = self.nodes_at(row.path)
-        if at is None:
+        """What is stated of what stands at a path."""
+        if self.path_of(row.path) is None:
             return
-        counts = totals(self.inside(self.graph_of(at), at))
-        if row.shape is not None:
-            self.shape(row.shape)
+        for shape in row.shapes:
+            self.shape(shape)
         for what, facts in row.counts.items():
-            self.facts(facts, f"{at}: {what}", getattr(counts, what))
-
-    def field(self, path: Name | None, facts: Facts) -> None:
-        """The receptive field of the output, or of what stands at a path."""
-        if path is not None and self.nodes_at(path) is None:
-            return
-        at = self.output_of(self.graph, path.text) if path is not None else None
-        last = at or next(iter(self.graph.outputs.values())).ref
-        found = self.receptive_fields[last.node]
-        if found is None:
-            help_ = "name a step before the global pooling"
-            self.error("NS501", "the receptive field is the whole input", facts.span, help_)
-        else:
-            self.facts(facts, "receptive_field", max(found))
-
-
-def _parts(graph: Graph) -> dict[str, list[Node]]:
-    """The nodes of every path, of a node or of a scope."""
-    found: dict[str, list[Node]] = {}
-    for path, node in graph.nodes.items():
-        found.setdefault(path, []).append(node)
-        at = path.rfind(".")
-        while at >= 0:
-            found.setdefault(path[:at], []).append(node)
-            at = path.rfind(".", 0, at)
-    return found
-
-
-def _tolerance(value: ScalarValue) -> float | None:
-    """4% or 0.04 as a share; None for anything else."""
-    if isinstance(value, str) and value.endswith("%"):
-        number = quantity(value[:-1].strip())
-        return None if number is None else number / 100
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1 else None
+            self.facts(facts, what, row.path)

@@ -161,13 +161,21 @@ CODES: dict[str, Code] = {
     ),
     "NS501": Code(
         "a fact of `expect` is not met",
-        "The compiled network has another number than the paper says.",
+        "The compiled network has another number than the paper says. What is printed has to agree in its digits: the "
+        "number is the printed one, rounds to it or is cut after its last digit. A paper that contradicts itself is a "
+        "`misprint:` with the true value, a number that cannot be reproduced `differs:` with the reason.",
         _body("- conv: [8, 1]", head="expect: {params: 33}\n"),
     ),
     "NS502": Code(
         "`expect` names nothing",
         "There is no step of that path.",
         _body("- a = conv: [8, 1]", head="expect: {shapes: {b: [8, 32, 32]}}\n"),
+    ),
+    "NS503": Code(
+        "a fact contradicts itself",
+        "`misprint` or `differs` explains a printed number that the network has, or one that is not there; `within` "
+        "stands next to no `value`.",
+        _body("- conv: [8, 1]", head="expect: {params: {printed: 32, differs: unknown}}\n"),
     ),
     "NS601": Code("a backend lacks an op", "The backend has no row for the op."),
     "NS602": Code(

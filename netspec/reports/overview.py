@@ -110,6 +110,7 @@ def _stated(expect: Expect, key: str) -> Iterator[str]:
     paths = {
         "shapes": [fact.path.text for fact in expect.shapes],
         "rows": [row.path.text for row in expect.rows],
+        "printed": [row.path.text for table in expect.tables for row in table.rows],
         "receptive_field": [path.text for path, _ in expect.fields if path is not None],
     }.get(key)
     if paths:
@@ -121,4 +122,7 @@ def _stated(expect: Expect, key: str) -> Iterator[str]:
 
 def _fact(fact: Fact) -> str:
     within = f" within {fact.within.text}" if fact.within is not None else ""
-    return (fact.value.text if fact.value is not None else "") + within + (f" ({fact.source})" if fact.source else "")
+    printed = f"printed {fact.printed.text}" if fact.printed is not None else ""
+    value = fact.value.text if fact.value is not None else ""
+    stated = f"{value}{within}{', ' * bool(value and printed)}{printed}"
+    return stated + (f" ({fact.source})" if fact.source else "")

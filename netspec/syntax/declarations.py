@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from netspec.syntax import values
 from netspec.syntax.ast import Error, Name, Unevaluable, ValueNode
@@ -20,16 +21,19 @@ from netspec.syntax.document import (
     OutputDecl,
     Outputs,
     ParamDecl,
+    Printed,
+    PrintedTable,
     Row,
     ShapeFact,
     Variant,
 )
+from netspec.syntax.fact_places import MEASURES
 from netspec.syntax.keywords import PARAM_TYPES, RESERVED_VARIANT_KEYS
 from netspec.syntax.step_reader import StepReader
 from netspec.syntax.tree import Map, Scalar, Seq, Tree
 from netspec.syntax.values import text
 
-_COUNTS = ("params", "train_params", "macs", "neurons")
+_COUNTS = (*(name for name in MEASURES if name != "receptive_field"), "train_params")
 
 
 class DeclarationReader:
@@ -199,15 +203,16 @@ class DeclarationReader:
             return None
         part = self.parts(tree)
         fields = part.get("receptive_field")
-        by_path = isinstance(fields, Map) and fields.get("value") is None
+        by_path = isinstance(fields, Map) and fields.get("value") is None and fields.get("printed") is None
         read = [(values.name(path), self._facts(fact)) for path, fact in self.right(fields).values()]
         whole = [(None, self._facts(fields))] if fields is not None else []
         return Expect(
             tree.span,
             {word: self._facts(part[word]) for word in part if word in _COUNTS},
             tuple(read if by_path else whole),
-            tuple(self._shape(path, sizes) for path, sizes in self.right(part.get("shapes")).values()),
+            tuple(fact for path, sizes in self.right(part.get("shapes")).values() for fact in _shapes(path, sizes)),
             tuple(self._row(path, row) for path, row in self.right(part.get("rows")).values()),
+            tuple(self._table(item) for item in self.items(part.get("printed")) if isinstance(item, Map)),
             tuple(part),
         )
 
@@ -215,25 +220,87 @@ class DeclarationReader:
         """One fact, or a list of them."""
         return Facts(tuple(_fact(item) for item in (tree.items if isinstance(tree, Seq) else (tree,))), tree.span)
 
-    def _shape(self, path: Scalar, sizes: Tree) -> ShapeFact:
-        return ShapeFact(values.name(path), values.plain(sizes), sizes.span)
-
     def _row(self, path: Scalar, tree: Tree) -> Row:
         part = self.parts(tree)
-        shape = self._shape(path, part["shape"]) if "shape" in part else None
-        counts = {word: self._facts(part[word]) for word in part if word in ("params", "macs")}
-        return Row(values.name(path), counts, shape)
+        shapes = _shapes(path, part["shape"]) if "shape" in part else ()
+        counts = {word: self._facts(part[word]) for word in part if word in MEASURES}
+        return Row(values.name(path), counts, shapes)
+
+    def _table(self, tree: Map) -> PrintedTable:
+        """{source, columns, rows}: the cells of a row are facts of what stands at its path."""
+        part = self.parts(tree)
+        source, columns = text(part.get("source")), part.get("columns")
+        names = [key.text for key, _ in values.entries(columns)] or [text(item) for item in values.items(columns)]
+        options: list[Tree | None] = [value for _, value in values.entries(columns)]
+        options += [None] * (len(names) - len(options))
+        rows, too_long = [], []
+        for path, listed in self.right(part.get("rows")).values():
+            counts: dict[str, Facts] = {}
+            shapes: list[ShapeFact] = []
+            cells = values.items(listed)
+            too_long += [cell.span for cell in cells[len(names) :][:1]]
+            for name, counted, cell in zip(names, options, cells, strict=False):
+                if cell in self.refused or (isinstance(cell, Scalar) and cell.value is None):
+                    continue
+                fact = _cell(cell, counted, source)
+                if name == "shape":
+                    shapes.append(ShapeFact(values.name(path), None, cell.span, fact))
+                else:
+                    counts[name] = Facts((fact,), cell.span)
+            rows.append(Row(values.name(path), counts, tuple(shapes)))
+        return PrintedTable(source, tuple(rows), tuple(too_long))
 
 
 def _fact(tree: Tree) -> Fact:
-    written = tree.get("value") if isinstance(tree, Map) else tree
-    within = tree.get("within") if isinstance(tree, Map) else None
+    part = {key.text: value for key, value in values.entries(tree)}
+    written = part.get("value") if isinstance(tree, Map) else tree
+    within = part.get("within")
+    misprint, differs = part.get("misprint"), part.get("differs")
     return Fact(
         values.literal(written) if isinstance(written, Scalar) else None,
         values.literal(within) if isinstance(within, Scalar) else None,
-        text(tree.get("source")) if isinstance(tree, Map) else "",
+        text(part.get("source")),
         tree.span,
+        _printed(part.get("printed")),
+        values.name(misprint) if isinstance(misprint, Scalar) else None,
+        text(part.get("why")),
+        values.name(differs) if isinstance(differs, Scalar) else None,
     )
+
+
+def _printed(tree: Tree | None, counted: Tree | None = None) -> Printed | None:
+    """What is printed: a text, or {value, k, biases, norms, statistics}; in a table the column says how it counts."""
+    part = {key.text: value.value for key, value in values.entries(counted or tree) if isinstance(value, Scalar)}
+    value = tree.get("value") if isinstance(tree, Map) else tree
+    if not isinstance(value, Scalar):
+        return None
+    k = part.get("k", 1000)
+    return Printed(
+        value.text,
+        value.span,
+        k if isinstance(k, int) else 1000,
+        part.get("biases", True) is True,
+        part.get("norms", True) is True,
+        part.get("statistics", False) is True,
+    )
+
+
+def _cell(tree: Tree, counted: Tree | None, source: str) -> Fact:
+    """A cell of a table: what is printed, or {printed, misprint, why, differs}."""
+    fact = _fact(tree) if isinstance(tree, Map) else Fact(None, None, "", tree.span)
+    printed = _printed(tree.get("printed") if isinstance(tree, Map) else tree, counted)
+    return replace(fact, printed=printed, source=fact.source or source)
+
+
+def _shapes(path: Scalar, tree: Tree) -> tuple[ShapeFact, ...]:
+    """What is stated of a shape: its sizes, or facts of what is printed."""
+    name, items = values.name(path), values.items(tree)
+    if items and isinstance(items[0], Map):
+        return tuple(shape for item in items for shape in _shapes(path, item))
+    if not isinstance(tree, Map):
+        return (ShapeFact(name, values.plain(tree), tree.span),)
+    sizes = tree.get("value")
+    return (ShapeFact(name, None if sizes is None else values.plain(sizes), tree.span, _fact(tree)),)
 
 
 def _no_path(tree: Tree) -> Unevaluable:

@@ -93,13 +93,36 @@ class Outputs:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Printed:
+    """A number or a size as the paper prints it, and how the paper counts."""
+
+    text: str
+    span: Span
+    k: int = 1000
+    """What the unit K stands for; M and G are its powers."""
+    biases: bool = True
+    """Whether the biases of layers are counted."""
+    norms: bool = True
+    """Whether the parameters of normalization are."""
+    statistics: bool = False
+    """Whether the running statistics of batch normalization are."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Fact:
-    """One fact: a number, or {value, within, source}."""
+    """One fact: a number, {value, within, source}, or what a paper prints with what explains it."""
 
     value: Literal | None
     within: Literal | None
     source: str
     span: Span
+    printed: Printed | None = None
+    misprint: Name | None = None
+    """The true value, in the digits of the paper."""
+    why: str = ""
+    """What shows that it is a misprint."""
+    differs: Name | None = None
+    """Why the printed number cannot be reproduced."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,6 +140,8 @@ class ShapeFact:
     path: Name
     sizes: Plain
     span: Span
+    fact: Fact | None = None
+    """What is printed, in place of the sizes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,7 +150,17 @@ class Row:
 
     path: Name
     counts: dict[str, Facts]
-    shape: ShapeFact | None
+    shapes: tuple[ShapeFact, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PrintedTable:
+    """A table of a paper: its rows, each of which states what its cells print."""
+
+    source: str
+    rows: tuple[Row, ...]
+    too_long: tuple[Span, ...]
+    """The first cell of each row that is beyond the columns."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,6 +174,7 @@ class Expect:
     """Receptive fields, by path; of the output without one."""
     shapes: tuple[ShapeFact, ...]
     rows: tuple[Row, ...]
+    tables: tuple[PrintedTable, ...]
     keys: tuple[str, ...]
     """What it states, in source order."""
 

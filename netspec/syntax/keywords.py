@@ -9,7 +9,8 @@ from functools import lru_cache
 
 from netspec.expressions.identifiers import Kind
 from netspec.ops import OPS, Op
-from netspec.syntax.place import TEXT, Place, Type
+from netspec.syntax.fact_places import EXPECT, FACT
+from netspec.syntax.place import ANYTHING, TEXT, Place, mapping
 
 LANGUAGE_VERSION = 1
 JOINS = tuple(op.name for op in OPS.values() if op.arity is None)
@@ -20,11 +21,6 @@ COMPUTED = ("when", "only_if", "repeat", "each", "for", "training_only")
 """The keys whose values are expressions without `=`."""
 
 
-def _mapping(keys: Mapping[str, Place | str], *required: str, types: tuple[Type, ...] = ("object",)) -> Place:
-    return Place(types=types, keys=keys, no_other_keys=True, required=required)
-
-
-ANYTHING = Place()
 _TEXT = Place(types=TEXT)
 _LIST = Place(types=("array",))
 _CONDITION = Place(types=("boolean", "string"), expected="a condition")
@@ -154,45 +150,6 @@ OUTPUT = Place(
     misplaced={"when": "an output is there or not: `only_if`"},
 )
 
-_FACT_KEYS: Mapping[str, Place | str] = {
-    "value": Place(types=("number", "string")),
-    "within": Place(types=("number", "string")),
-    "source": ANYTHING,
-    "printed": ANYTHING,
-    "misprint": ANYTHING,
-}
-_NUMBER = "a number such as 6998552 or 6.8M, or {value:, within:, source:}"
-_ONE_FACT = Place(
-    types=("object", "number", "string"), keys=_FACT_KEYS, no_other_keys=True, required=("value",), expected=_NUMBER
-)
-FACT = Place(
-    types=("object", "array", "number", "string"),
-    item=_ONE_FACT,
-    keys=_FACT_KEYS,
-    no_other_keys=True,
-    required=("value",),
-    expected=_NUMBER,
-)
-EXPECT = _mapping(
-    {
-        **dict.fromkeys(("params", "train_params", "macs", "neurons"), "fact"),
-        "receptive_field": Place(
-            types=FACT.types,
-            item=_ONE_FACT,
-            keys=_FACT_KEYS,
-            no_other_keys=True,
-            expected=_NUMBER,
-            unless=("value", Place(types=("object",), others="fact")),
-        ),
-        "shapes": Place(types=("object",), expected="a mapping of paths to shapes"),
-        "rows": Place(
-            types=("object",),
-            others=_mapping({"params": "fact", "macs": "fact", "shape": ANYTHING}),
-            expected="a mapping of paths to {params:, macs:}",
-        ),
-    }
-)
-
 _SIZE = Place(
     types=("object", "array", "string"),
     keys={"shape": Place(types=("array", "string"), expected="a list of sizes"), "sample": _TEXT},
@@ -240,7 +197,7 @@ def _names(what: str, name: Kind | None) -> Place:
     )
 
 
-BLOCK = _mapping(
+BLOCK = mapping(
     {
         "doc": _TEXT,
         "params": _params(),
@@ -250,7 +207,7 @@ BLOCK = _mapping(
         "body": _BODY,
         "examples": Place(
             types=("array",),
-            item=_mapping({"input": Place(types=("array", "object", "string")), "args": ANYTHING}, "input"),
+            item=mapping({"input": Place(types=("array", "object", "string")), "args": ANYTHING}, "input"),
             expected="a list of {input:, args:}",
         ),
     },
@@ -268,10 +225,10 @@ VARIANT = Place(
     },
     expected="a mapping of params to values",
 )
-_RULE = _mapping(
+_RULE = mapping(
     {"from": _TEXT, "to": Place(types=("string", "null", "number")), "reshape": Place(types=("boolean",))}, "from", "to"
 )
-DOCUMENT = _mapping(
+DOCUMENT = mapping(
     {
         "netspec": Place(types=("integer",), one_of=(LANGUAGE_VERSION,), expected="1, the version of the language"),
         "name": Place(types=TEXT, name=Kind.DOCUMENT),

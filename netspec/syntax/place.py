@@ -35,6 +35,8 @@ class Place:
     misplaced: Mapping[str, str] = field(default_factory=dict)
     """Keywords that other places have, with the help for each."""
     required: tuple[str, ...] = ()
+    any_of: tuple[str, ...] = ()
+    """Keys of which a mapping must have one."""
     key_name: Kind | None = None
     """Of a mapping whose keys are names: what they name."""
     also: str | None = None
@@ -49,10 +51,18 @@ class Place:
     """Whether the other keys are ops, and their values arguments."""
     op: str = ""
     """The op whose arguments these are."""
-    unless: tuple[str, Place | str] | None = None
-    """Of a mapping without a key: that key, and what the mapping is instead."""
+    unless: tuple[tuple[str, ...], Place | str] | None = None
+    """Of a mapping with none of some keys: these, and what the mapping is instead."""
 
     @property
     def known(self) -> str:
         """How messages call a mapping without other keys that `expected` says nothing of."""
         return f"a mapping of {', '.join(list(self.keys)[:7])}"
+
+
+ANYTHING = Place()
+
+
+def mapping(keys: Mapping[str, Place | str], *required: str, types: tuple[Type, ...] = ("object",)) -> Place:
+    """A mapping of these keys and no others."""
+    return Place(types=types, keys=keys, no_other_keys=True, required=required)

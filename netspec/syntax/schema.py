@@ -92,7 +92,7 @@ def of_place(at: Place | str | None) -> Schema:
     if at.unless is not None:
         with_key = of_place(replace(at, unless=None))
         without = {"if": {"type": "object"}, "then": of_place(at.unless[1]), "else": with_key}
-        return {"if": {"required": [at.unless[0]]}, "then": with_key, "else": without}
+        return {"if": {"anyOf": [{"required": [key]} for key in at.unless[0]]}, "then": with_key, "else": without}
     found: Schema = {}
     if at.types:
         found["type"] = list(at.types) if len(at.types) > 1 else at.types[0]
@@ -121,6 +121,8 @@ def _keys(at: Place) -> Schema:
         found["additionalProperties"] = of_place(at.others)
     if at.required:
         found["required"] = list(at.required)
+    if at.any_of:
+        found["anyOf"] = [{"required": [key]} for key in at.any_of]
     if at.key_name is not None:
         name = {"pattern": _LOOP_VARIABLES} if at.several else _ref(f"name_{at.key_name.name.lower()}")
         found["propertyNames"] = {"anyOf": [{"const": at.also}, name]} if at.also is not None else name

@@ -62,7 +62,7 @@ class Validator:
     def check(self, tree: Tree, at: Place | str, key: Scalar | None = None) -> None:
         """One node, below a key where it is the value of one."""
         at = place(at)
-        if isinstance(tree, Map) and at.unless is not None and tree.get(at.unless[0]) is None:
+        if isinstance(tree, Map) and at.unless is not None and all(tree.get(key) is None for key in at.unless[0]):
             at = place(at.unless[1])
         if at.types and not _fits(tree, at):
             self.wrong(tree, at.expected or _listed(at), key)
@@ -100,6 +100,8 @@ class Validator:
         if not at.op:  # an argument too many is one that the op has not
             self.count(tree, len(tree.entries), at, key)
         missing = [name for name in at.required if tree.get(name) is None]
+        if at.any_of and all(tree.get(name) is None for name in at.any_of):
+            missing.append(" or ".join(at.any_of))
         if missing:
             self.missing(tree, missing, at, key)
         if at.key_name is not None:
@@ -117,7 +119,7 @@ class Validator:
     def missing(self, tree: Map, missing: Sequence[str], at: Place, key: Scalar | None) -> None:
         """Keys that a mapping must have, unless they are there misspelt, which is an error of its own."""
         unknown = [name for name in tree.keys() if name not in at.keys]
-        if not any(meant_key(name, list(at.keys)) in missing for name in unknown[:20]):
+        if not any(meant_key(name, list(at.keys)) in (*missing, *at.any_of) for name in unknown[:20]):
             where = head_of(key.span if key is not None else tree.span)
             self.reporter.error("NS112", f"'{missing[0]}' is missing", where, missing_help(missing))
         if at is not DOCUMENT:

@@ -22,7 +22,7 @@ MAX_DEPTH = 64
 MAX_TREE_NODES = 50_000
 MAX_EXPRESSIONS = 100_000
 """Characters of expressions and of names with placeholders; reading one takes some microseconds a character."""
-_PROSE = ("doc", "title", "source", "printed", "misprint", "name")
+_PROSE = ("doc", "title", "source", "printed", "misprint", "differs", "why", "name")
 
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
