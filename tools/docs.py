@@ -1,4 +1,4 @@
-"""Writes what is generated: the ops in docs/language.md, docs/errors.md, docs/gallery.md, and the JSON Schema of specs.
+"""Writes what is generated of docs/language.md, errors.md, gallery.md and errata.md, and the JSON Schema of specs.
 
 `--check` only compares.
 """
@@ -9,6 +9,7 @@ import re
 import sys
 from pathlib import Path
 
+from errata import errata
 from gallery import page
 
 from netspec.cli.list import ops
@@ -54,6 +55,7 @@ PAGES = {
     "docs/language.md": language,
     "docs/errors.md": errors,
     "docs/gallery.md": page,
+    "docs/errata.md": errata,
     "specs/netspec.schema.json": published,
 }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from netspec import collector
 from netspec.check.expect import verify
+from netspec.check.printed import Held
 from netspec.check.unused import check_names, warn_unused
 from netspec.diagnostics.errors import Reporter, SpecError, TooManyErrors
 from netspec.elaborate.block_alone import elaborate_block
@@ -37,7 +38,8 @@ class Checking:
     networks: list[Compiled] = field(default_factory=list)
     verifies: bool = True
     """Whether the facts under `expect` are looked at."""
-    verified: set[Compiled] = field(default_factory=set)
+    verified: dict[Compiled, list[Held]] = field(default_factory=dict)
+    """The printed numbers of each network whose facts were looked at."""
     called: set[str] = field(default_factory=set)
     """The blocks that some network has."""
     kept: int = 0
@@ -65,17 +67,24 @@ class Checking:
     def verify(self, network: Compiled) -> None:
         """Compares a network with the facts under `expect`, once."""
         if network not in self.verified:
-            self.verified.add(network)
+            self.verified[network] = []
             own = Reporter()
             try:
-                verify(network, own, self.budget)
+                self.verified[network] = verify(network, own, self.budget)
             except OverBudget as e:
                 own.error("NS404", str(e), self.document.span, RAISE_LIMITS)
             finally:
                 _join(own, self.reporter)
 
 
-@collector.paused()
+@dataclass
+class Checked:
+    """What a document was found to have: the networks that compiled, and what is printed of them."""
+
+    networks: list[Compiled] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
+
+
 def check_file(
     spec: Path | Found,
     reporter: Reporter,
@@ -84,28 +93,42 @@ def check_file(
     max_nodes: int = MAX_NODES,
     parts: Iterable[str] | None = None,
 ) -> list[Compiled]:
-    """Checks every variant of a document (or one), its blocks and expectations; gives the networks that compiled.
+    """Checks a document as `checked` does; gives the networks that compiled."""
+    return checked(spec, reporter, include, variant, max_nodes, parts).networks
+
+
+@collector.paused()
+def checked(
+    spec: Path | Found,
+    reporter: Reporter,
+    include: Sequence[Path] = (),
+    variant: str | None = None,
+    max_nodes: int = MAX_NODES,
+    parts: Iterable[str] | None = None,
+) -> Checked:
+    """Checks every variant of a document (or one), its blocks and expectations.
 
     `parts` names the parts of ONLY_CHECK to look at: all by default.
     """
     read = Reporter()
-    networks: list[Compiled] = []
+    found = Checked()
     try:
         try:
             document = read_document(spec, read, include)
         finally:
             _join(read, reporter)
         if document is None:
-            return []
+            return found
         parts = list(ONLY_CHECK if parts is None else parts)
-        checking = Checking(document, reporter, Budget(max_nodes), variant, read, networks, FACTS in parts)
+        checking = Checking(document, reporter, Budget(max_nodes), variant, read, found.networks, FACTS in parts)
         if not document.is_library:
             checking.compile(document.default_variant if variant is None else variant)
         for name in parts:
             ONLY_CHECK[name](checking)
+        found.held = [held for network in found.networks for held in checking.verified.get(network, ())]
     except TooManyErrors:
         pass  # they are in the reporter
-    return networks
+    return found
 
 
 def _other_variants(checking: Checking) -> None:

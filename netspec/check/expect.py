@@ -6,6 +6,7 @@ from functools import cached_property
 
 from netspec.analysis.cost import output_of, params, totals
 from netspec.analysis.measures import MEASURES, Measured, Part
+from netspec.check.arithmetic import arithmetic
 from netspec.check.printed import Computed, Held, Problem, contradiction, judged, number, size
 from netspec.check.quantities import quantity, tolerance
 from netspec.diagnostics.errors import Hint, Reporter, Span
@@ -43,6 +44,20 @@ def stated(expect: Expect | None, what: str) -> int | None:
         if isinstance(number, int) and fact.within is None:
             return number
     return None
+
+
+_PLACES = ("table", "tables", "figure", "figures", "section", "sections", "abstract", "appendix", "equation")
+
+
+def _counted(printed: Printed) -> str:
+    """How a paper counts, where that is not how we do."""
+    said = (
+        (f"K is {printed.k}", printed.k != 1000),
+        ("without biases", not printed.biases),
+        ("without norms", not printed.norms),
+        ("with running statistics", printed.statistics),
+    )
+    return ", ".join(text for text, holds in said if holds)
 
 
 class _Parts:
@@ -171,10 +186,30 @@ class _Verifier:
         assert fact.printed is not None
         reason = fact.differs.text if fact.differs is not None else fact.why
         true = fact.misprint.text if fact.misprint is not None else ""
-        source = fact.source or self.paper
+        explained = true or fact.differs is not None
         self.held.append(
-            Held(self.network.name, at, what, fact.printed.text, computed.value, found, source, true, reason)
+            Held(
+                self.network.name,
+                at,
+                what,
+                fact.printed.text,
+                computed.value,
+                found,
+                self.source(fact),
+                true,
+                reason,
+                _counted(fact.printed),
+                arithmetic(what, self.part(at).nodes, fact.printed) if explained else "",
+            )
         )
+
+    def source(self, fact: Fact) -> str:
+        """Where a fact is printed; a place in the network's own paper with the paper before it."""
+        paper = self.paper.partition(",")[0]
+        if not fact.source:
+            return self.paper
+        place = fact.source.partition(" ")[0].rstrip(",").lower() in _PLACES
+        return f"{paper}, {fact.source}" if place and paper else fact.source
 
     def value(self, fact: Fact, label: str, what: str, found: float) -> None:
         """A number that is exact, or within a tolerance."""

@@ -34,6 +34,10 @@ class Held:
     """What the row of a misprint gives, in the digits of the paper."""
     reason: str = ""
     """What shows a misprint, or why a printed number cannot be reproduced."""
+    counted: str = ""
+    """How the paper counts where it counts otherwise: `K is 1024, without biases`."""
+    arithmetic: str = ""
+    """Of what is a misprint or differs: the sum that gives the computed number, where it is short."""
 
     @property
     def row(self) -> str:

@@ -4,31 +4,45 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import click
 
-from netspec.check.check_file import check_file
+from netspec.check.check_file import checked
+from netspec.check.printed import Held
 from netspec.cli.options import error_option
 from netspec.cli.output import printer, say, show_error
+from netspec.cli.output_file import OutputFile
+from netspec.cli.tables import form_of, write_table
 from netspec.diagnostics.errors import Diagnostic, Reporter, SpecError, UsageError, did_you_mean
+from netspec.reports.facts import facts_table
+from netspec.reports.table import FORMS as TABLE_FORMS
+from netspec.reports.table import Form
 from netspec.syntax.library import Found, find
 from netspec.syntax.reader import read_document
 
 
+FORMS = ("text", "json", "github", *(form for form in TABLE_FORMS if form not in ("text", "json")))
+
+
 @click.command(
-    "check", epilog="\b\nExamples:\n  netspec check specs/resnet.yaml\n  netspec check specs/ --format github"
+    "check",
+    epilog="\b\nExamples:\n  netspec check specs/resnet.yaml\n  netspec check specs/ --format github\n"
+    "  netspec check --facts googlenet",
 )
 @click.argument("specs", nargs=-1, required=True, metavar="SPEC...")
 @click.option("--variant", metavar="NAME", help="Only this variant; else all of them.")
+@click.option("--facts", is_flag=True, help="Print what the papers print beside what was computed, with the verdict.")
 @click.option(
     "-f",
     "--format",
     "style",
-    type=click.Choice(["text", "json", "github"]),
-    default="text",
-    help="How diagnostics are printed.",
+    type=click.Choice(FORMS),
+    help="How diagnostics are printed: text, json or github; with --facts how its table is.",
 )
+@click.option("-o", "output", type=OutputFile(), help="With --facts: write the table there; - is stdout.")
 @click.option(
     "-I",
     "include",
@@ -44,55 +58,101 @@ from netspec.syntax.reader import read_document
 @click.option("--strict", is_flag=True, help="Warnings are errors.")
 @click.option("-q", "--quiet", is_flag=True, help="No warnings and no summary line.")
 @click.pass_context
-def command(
-    ctx: click.Context,
-    specs: tuple[str, ...],
-    variant: str | None,
-    style: str,
-    include: tuple[str, ...],
-    max_nodes: int,
-    strict: bool,
-    quiet: bool,
-) -> int:
+def command(ctx: click.Context, /, specs: tuple[str, ...], **options: Any) -> int:
     """Check specs: every variant, and the facts under `expect`.
 
     A SPEC is a path, a folder (every YAML file below it), - for stdin, or the name of a shipped spec. Diagnostics go to
-    stderr.
+    stderr, the table of --facts to stdout.
     """
-    ctx.find_root().obj["style"] = style
-    reporter = Reporter(limit=sys.maxsize)
-    count = variants = 0
-    stopped = False
-    unread: list[UsageError] = []
-    for found_file, only in _files(specs, variant, unread):
-        own, chosen = Reporter(), only if variant is None else variant
+    asked = _Asked(**options)
+    form = asked.form()
+    ctx.find_root().obj["style"] = "text" if asked.facts else asked.style or "text"
+    done = _check(specs, asked)
+    code = _report(done, asked, ctx.find_root().obj["style"])
+    if form is not None and code == 0:
+        write_table(facts_table(done.held), form, asked.output)
+    return code
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the options ask for."""
+
+    variant: str | None
+    facts: bool
+    style: str | None
+    output: str | None
+    include: tuple[str, ...]
+    max_nodes: int
+    strict: bool
+    quiet: bool
+
+    def form(self) -> Form | None:
+        """The form of the table of facts; None without one; raises UsageError for options that exclude each other."""
+        if self.facts and self.style == "github":
+            raise UsageError("--facts prints a table", "-f text, md, csv, json, latex or html")
+        given = next((form for form in TABLE_FORMS if form == self.style), None)
+        if self.facts:
+            return form_of(given, self.output)
+        if given not in (None, "text", "json"):
+            raise UsageError(f"-f {given} is a form of the table of --facts", "-f text, json or github")
+        if self.output is not None:
+            raise UsageError("-o goes with --facts", "diagnostics go to stderr")
+        return None
+
+
+@dataclass
+class _Done:
+    """What was found in all files."""
+
+    reporter: Reporter = field(default_factory=lambda: Reporter(limit=sys.maxsize))
+    held: list[Held] = field(default_factory=list)
+    files: int = 0
+    networks: int = 0
+    stopped: bool = False
+    """Whether a file has so many errors that checking it stopped."""
+    unread: list[UsageError] = field(default_factory=list)
+
+
+def _check(specs: tuple[str, ...], asked: _Asked) -> _Done:
+    """Checks all files that the arguments name."""
+    done = _Done()
+    for found_file, only in _files(specs, asked.variant, done.unread):
+        own, chosen = Reporter(), only if asked.variant is None else asked.variant
         try:
-            networks = check_file(found_file, own, tuple(map(Path, include)), chosen, max_nodes)
+            found = checked(found_file, own, tuple(map(Path, asked.include)), chosen, asked.max_nodes)
         except UsageError as e:
-            unread.append(e)
+            done.unread.append(e)
             continue
-        count, variants = count + 1, variants + len(networks)
-        stopped = stopped or own.errors >= own.limit
-        for found in (*own.diagnostics, *(d for network in networks for d in network.warnings)):
-            reporter.report(found)
-    if strict:
-        reporter.strict()
-    shown = [d for d in reporter.sorted() if d.severity == "error" or not quiet]
+        done.files, done.networks = done.files + 1, done.networks + len(found.networks)
+        done.stopped = done.stopped or own.errors >= own.limit
+        done.held += found.held
+        for diagnostic in (*own.diagnostics, *(d for network in found.networks for d in network.warnings)):
+            done.reporter.report(diagnostic)
+    return done
+
+
+def _report(done: _Done, asked: _Asked, style: str) -> int:
+    """Prints what was found to stderr; gives the exit code."""
+    if asked.strict:
+        done.reporter.strict()
+    shown = [d for d in done.reporter.sorted() if d.severity == "error" or not asked.quiet]
     if style != "text":
-        shown += [Diagnostic("usage", str(error), hint=error.help) for error in unread]
+        shown += [Diagnostic("usage", str(error), hint=error.help) for error in done.unread]
     if shown or style == "json":
-        printer().print(shown, stopped)
-    for error in unread if style == "text" else ():
+        printer().print(shown, done.stopped)
+    for error in done.unread if style == "text" else ():
         show_error(error)
-    if unread:
+    if done.unread:
         return UsageError.exit_code
-    if reporter.failed:
+    if done.reporter.failed:
         errors = sum(d.severity == "error" for d in shown)
-        if style == "text" and not quiet:
-            say(f"{errors:,} error{'s' * (errors != 1)}{' or more' * stopped}")
+        if style == "text" and not asked.quiet:
+            say(f"{errors:,} error{'s' * (errors != 1)}{' or more' * done.stopped}")
         return SpecError.exit_code
-    if not quiet and style == "text":
-        say(f"ok: {count} file{'s' * (count != 1)}, {variants} network{'s' * (variants != 1)}")
+    if not asked.quiet and style == "text" and not asked.facts:
+        files, networks = done.files, done.networks
+        say(f"ok: {files} file{'s' * (files != 1)}, {networks} network{'s' * (networks != 1)}")
     return 0
 
 

@@ -9,17 +9,20 @@ from pathlib import Path
 import click
 
 from netspec.analysis.cost import inside, output_shape, totals
+from netspec.check.expect import verify
 from netspec.cli.output import out
 from netspec.cli.request import Request, spec_options
 from netspec.cli.spec_command import SpecCommand
 from netspec.diagnostics.codes import CODES
-from netspec.diagnostics.errors import UsageError, did_you_mean
+from netspec.diagnostics.errors import Reporter, UsageError, did_you_mean
+from netspec.elaborate.compiled import Compiled
 from netspec.ir.graph import Graph
 from netspec.ir.selection import step_help
 from netspec.ir.titles import labelled, step_of, titles
 from netspec.ops import OPS
 from netspec.ops.base import show
-from netspec.reports.overview import of_library, of_network
+from netspec.reports.facts import of_step
+from netspec.reports.overview import of_library, of_network, stated_of
 
 
 @click.command(
@@ -33,7 +36,7 @@ from netspec.reports.overview import of_library, of_network
 def command(request: Request, step: str | None) -> int:
     """Explain an error code, SPEC as a whole, or one STEP of it.
 
-    Of a network that is its paper, sizes, blocks, variants and facts; of a step its op, shapes, arithmetic and line.
+    Of a network that is its paper, sizes, blocks, variants and facts; of a step its op, shapes, arithmetic, line and facts.
     """
     spec = request.spec
     if step is None and re.fullmatch(r"(?i)ns\d+", spec):
@@ -52,7 +55,9 @@ def command(request: Request, step: str | None) -> int:
     if step is None:
         out(explain_spec(request))
         return 0
-    out(explain_step(request.compile().graph, step))
+    network = request.compile()
+    changed = request.settings or request.input_size is not None or request.passes
+    out("\n  ".join([explain_step(network.graph, step), *([] if changed else step_facts(network, step))]))
     return 0
 
 
@@ -67,6 +72,15 @@ def explain_spec(request: Request) -> str:
 
 def _indent(text: str) -> str:
     return "".join(f"    {line}\n" for line in text.splitlines())
+
+
+def step_facts(network: Compiled, path: str) -> list[str]:
+    """What papers print of a step, and what else `expect` states of it."""
+    path = step_of(network.graph, path) or path
+    expect = network.document.expect_for(network.variant)
+    if expect is None or "" in network.graph.scopes:  # a block alone
+        return []
+    return [*stated_of(expect, path), *of_step(verify(network, Reporter()), path)]
 
 
 def explain_step(graph: Graph, path: str) -> str:

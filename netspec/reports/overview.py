@@ -120,6 +120,16 @@ def _stated(expect: Expect, key: str) -> Iterator[str]:
         yield from (_fact(fact) for facts in stated for fact in facts.items)
 
 
+def stated_of(expect: Expect, path: str) -> list[str]:
+    """What it states of one step beside what papers print, a line for each fact."""
+    stated = [
+        *(("receptive_field", facts) for at, facts in expect.fields if at is not None and at.text == path),
+        *(item for row in expect.rows if row.path.text == path for item in row.counts.items()),
+    ]
+    numbers = [(what, fact) for what, facts in stated for fact in facts.items if fact.value is not None]
+    return [f"expected: {what} {_fact(fact)}" for what, fact in numbers]
+
+
 def _fact(fact: Fact) -> str:
     within = f" within {fact.within.text}" if fact.within is not None else ""
     printed = f"printed {fact.printed.text}" if fact.printed is not None else ""

@@ -1,0 +1,65 @@
+"""The arithmetic behind a number of a step: the products that it is the sum of, as one would check them by hand."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from netspec.ir.graph import Node
+from netspec.ops import OPS
+from netspec.syntax.document import Printed
+
+MOST_TERMS = 12
+"""A longer sum is not written out."""
+
+
+def arithmetic(what: str, nodes: Sequence[Node], printed: Printed) -> str:
+    """A sum of products, `64 x 3 x 7 x 7 + 64 = 9,472`; empty where there is none, or it is long."""
+    terms = {"params": _weights(nodes, printed), "macs": _macs(nodes), "neurons": _outputs(nodes)}.get(what)
+    counted = Counter(terms or ())
+    if not counted or len(counted) > MOST_TERMS:
+        return ""
+    written = [_product(term, n) for term, n in counted.items()]
+    total = sum(math.prod(term) * n for term, n in counted.items())
+    units = f" = {total / printed.k:,.1f} x {printed.k:,}" if printed.k != 1000 else ""
+    return f"{' + '.join(written)} = {total:,}{units}"
+
+
+def _product(sizes: tuple[int, ...], times: int) -> str:
+    """A product without the kernel of a 1 x 1 convolution; one that comes several times in brackets."""
+    kept = sizes[:-2] if len(sizes) > 3 and sizes[-2:] == (1, 1) else sizes
+    text = " x ".join(map(str, kept))
+    return text if times == 1 else f"{times} x {text}" if len(kept) == 1 else f"{times} x ({text})"
+
+
+def _weights(nodes: Sequence[Node], printed: Printed) -> Iterator[tuple[int, ...]]:
+    """The sizes of each weight that is counted."""
+    seen: set[str] = set()
+    for node in nodes:
+        kind = OPS[node.op].kind
+        for key, shape, trained in node.tensors():
+            bias = kind == "weights" and key.endswith(".bias")
+            counted = (printed.norms or kind != "norm") and (printed.biases or not bias)
+            if key not in seen and counted and (trained or printed.statistics):
+                seen.add(key)
+                yield tuple(map(int, shape))
+
+
+def _macs(nodes: Sequence[Node]) -> Iterator[tuple[int, ...]]:
+    """Of each convolution and linear layer its outputs, height by width by channels, and the weights that one takes."""
+    for node in nodes:
+        macs, weight = node.result.macs or 0, node.result.weights.get("weight", ())
+        outputs = [int(side) for side in node.shape[1:]]
+        if macs and len(weight) > 1 and macs == math.prod(outputs) * math.prod(map(int, weight[1:])):
+            yield (*outputs[1:], outputs[0], *map(int, weight[1:]))
+        elif macs:
+            yield (macs,)
+
+
+def _outputs(nodes: Sequence[Node]) -> Iterator[tuple[int, ...]]:
+    """The sizes of what each layer with weights gives."""
+    for node in nodes:
+        if OPS[node.op].kind == "weights":
+            outputs = [int(side) for side in node.shape[1:]]
+            yield (*outputs[1:], outputs[0])
