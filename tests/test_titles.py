@@ -177,6 +177,30 @@ def test_a_title_is_no_path_of_a_spec(tmp_path: Path) -> None:
     assert "the title of 'a'" in str(error.help)
 
 
+@pytest.mark.parametrize(
+    ("network", "named"),
+    [
+        # Table 1 of each paper; Figures 9 and 15 of Szegedy et al. 2016, whose letters the lectures use for v3 as well
+        ("resnet50", {"layer1": "conv2_x", "layer2": "conv3_x", "layer3": "conv4_x", "layer4": "conv5_x"}),
+        ("resnext50_32x4d", {"layer1": "conv2", "layer4": "conv5"}),
+        ("densenet121", {"features.denseblock1": "Dense Block (1)", "features.transition3": "Transition Layer (3)"}),
+        ("inception_v3", {"mixed5b": "Inception-A 1", "mixed6a": "Reduction-A", "mixed6e": "Inception-B 4"}),
+        ("inception_v4", {"stem": "Stem", "a": "Inception-A", "reduction_b": "Reduction-B", "c": "Inception-C"}),
+        ("inception_resnet_v2", {"entry": "Stem", "block35": "Inception-ResNet-A", "block8": "Inception-ResNet-C"}),
+        ("vgg16", {"stage1.conv1": "conv1_1", "stage5.conv3": "conv5_3"}),
+    ],
+)
+def test_stages_have_the_names_of_their_paper(network: str, named: dict[str, str]) -> None:
+    graph = netspec.load(network).graph
+    assert {path: titles(graph).get(path) for path in named} == named
+    assert [step_of(graph, title) for title in named.values()] == list(named)
+
+
+def test_a_run_of_titles_is_said_once(tmp_path: Path) -> None:
+    drawn = run("draw", "inception_v3", "-d", "1", "-f", "mermaid", "-o", "-")[1]
+    assert "Inception-C 1 to 2" in drawn
+
+
 def test_pictures_show_titles(tmp_path: Path) -> None:
     load(tmp_path, LOOPS + "  - concat:\n    from: [each0, each1]\n")
     drawn = run("draw", str(tmp_path / "net.yaml"), "-f", "dot", "--unfold", "-o", "-")[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 import re
 from collections.abc import Sequence
 from itertools import pairwise
@@ -82,9 +83,10 @@ def scope_title(run: Sequence[Region], parent: Region, names: bool = True) -> st
 
 
 def named(run: Sequence[Region], parent: Region) -> str:
-    """A scope by its title or else its name, `conv2_x` or `layer1`; a run by its first and last."""
-    ends = [region.scope.title or parent.relative(region.path) for region in (run[0], run[-1])]
-    return ends[0] if len(run) == 1 else " to ".join(ends)
+    """A scope by its title or else its name, `conv2_x` or `layer1`; a run by its first and last, `Inception-A 1 to 3`."""
+    first, last = (region.scope.title or parent.relative(region.path) for region in (run[0], run[-1]))
+    same = os.path.commonprefix([first, last]).rpartition(" ")
+    return first if len(run) == 1 else f"{first} to {last[len(same[0] + same[1]) :]}"
 
 
 def title_lines(title: str) -> list[str]:
