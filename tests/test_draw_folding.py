@@ -242,7 +242,7 @@ def test_collapsed_scopes_name_the_weights_they_share() -> None:
 
 def test_scopes_that_hold_one_other_are_one() -> None:
     drawn = picture(netspec.load("se_resnet50").graph, View(depth=2))
-    assert [f.title for f in drawn.root.frames()] == ["layer1", "layer2", "layer3", "layer4"]
+    assert [f.title for f in drawn.root.frames()] == ["conv2_x", "conv3_x", "conv4_x", "conv5_x"]
     assert {"0: se_bottleneck, /2", "1 to 2: se_bottleneck"} <= {b.lines[0] for b in drawn.root.boxes()}
     opened = picture(netspec.load("googlenet").graph, View(depth=1, expand=("aux_head",)))
     assert [f.title for f in opened.root.frames()] == ["aux1: aux_head", "aux2: aux_head"]
@@ -256,7 +256,7 @@ def test_collapsed_scopes_say_window_scale_and_what_is_in_parallel() -> None:
     assert stem.lines == ("stem: inception_v4_stem, /8",)
     cells = {b.path: b.lines for b in picture(netspec.load("nasnet_a_large").graph, View(depth=1)).root.boxes()}
     # Of what enters cell 6 only the state before the last is halved; a reduction cell halves both.
-    assert (cells["cell_6"], cells["reduction_cell_1"]) == (("cell_6: normal_cell",), ("reduction_cell_1, /2",))
+    assert (cells["cell_6"], cells["reduction_cell_1"]) == (("Normal Cell 7",), ("Reduction Cell 4, /2",))
     towers = {b.path: b.lines for b in picture(netspec.load("alexnet_towers").graph).root.boxes()}
     assert towers["net.conv1.tower"][-1] == "11\u00d711 conv, 48, /4 \u00d72 in parallel"
 

@@ -166,15 +166,16 @@ def test_what_fills_a_title_is_looked_at(tmp_path: Path) -> None:
     assert "this makes the title 'conva.b'" in error.message
 
 
-def test_a_title_is_no_path_of_a_spec(tmp_path: Path) -> None:
+def test_facts_name_steps_by_titles_and_other_steps_do_not(tmp_path: Path) -> None:
     path = tmp_path / "net.yaml"
-    steps = "  - a = conv: [4, 1]\n    title: the stem\nexpect: {shapes: {the stem: [4, 8, 8]}}\n"
-    path.write_text(HEAD + steps, encoding="utf-8")
-    reporter = Reporter()
-    check_file(path, reporter)
-    (error,) = [d for d in reporter.diagnostics if d.severity == "error"]
-    assert error.code == "NS502"
-    assert "the title of 'a'" in str(error.help)
+    steps = "  - a = conv: [4, 1]\n    title: the stem\n  - relu:\n    from: {}\n"
+    facts = "expect: {{shapes: {{the stem: [{}, 8, 8]}}}}\n"
+    for source, channels, code in (("a", 4, None), ("a", 5, "NS501"), ("the stem", 4, "NS203")):
+        path.write_text(HEAD + steps.format(source) + facts.format(channels), encoding="utf-8")
+        reporter = Reporter()
+        check_file(path, reporter)
+        found = [d.code for d in reporter.diagnostics if d.severity == "error"]
+        assert found == ([code] if code else []), (source, channels)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +186,7 @@ def test_a_title_is_no_path_of_a_spec(tmp_path: Path) -> None:
         ("resnext50_32x4d", {"layer1": "conv2", "layer4": "conv5"}),
         ("densenet121", {"features.denseblock1": "Dense Block (1)", "features.transition3": "Transition Layer (3)"}),
         ("inception_v3", {"mixed5b": "Inception-A 1", "mixed6a": "Reduction-A", "mixed6e": "Inception-B 4"}),
-        ("inception_v4", {"stem": "Stem", "a": "Inception-A", "reduction_b": "Reduction-B", "c": "Inception-C"}),
+        ("inception_v4", {"a": "Inception-A", "b": "Inception-B", "reduction_b": "Reduction-B", "c": "Inception-C"}),
         ("inception_resnet_v2", {"entry": "Stem", "block35": "Inception-ResNet-A", "block8": "Inception-ResNet-C"}),
         ("vgg16", {"stage1.conv1": "conv1_1", "stage5.conv3": "conv5_3"}),
     ],
@@ -197,7 +198,7 @@ def test_stages_have_the_names_of_their_paper(network: str, named: dict[str, str
 
 
 def test_a_run_of_titles_is_said_once(tmp_path: Path) -> None:
-    drawn = run("draw", "inception_v3", "-d", "1", "-f", "mermaid", "-o", "-")[1]
+    drawn = run("draw", "inception_v3", "-d", "1", "-f", "dot", "-o", "-")[1]
     assert "Inception-C 1 to 2" in drawn
 
 

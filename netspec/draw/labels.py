@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from netspec.analysis.cost import totals
+from netspec.diagnostics import suggest
 from netspec.ir.graph import Node, Ref
 from netspec.ir.scope_tree import Region
 from netspec.ops import OPS
@@ -75,15 +76,19 @@ def is_layer(region: Region) -> bool:
 
 
 def scope_title(run: Sequence[Region], parent: Region, names: bool = True) -> str:
-    """`3a: inception`, of a run `1 to 5: bottleneck`; the block alone where its name was counted or is not wanted."""
+    """`3a: inception`, of a run `1 to 5: bottleneck`; the block alone where its name was counted or is not wanted.
+
+    A title that begins with the block, as `Dense Block (1)` does with dense_block, says it already.
+    """
     name, block = named(run, parent), run[0].scope.block
     if block and not names:
         return block
-    return name if not block or counted(name, block) else f"{name}: {block}"
+    said = counted(name, block) or suggest.key(run[0].scope.title).startswith(suggest.key(block))
+    return name if not block or said else f"{name}: {block}"
 
 
 def named(run: Sequence[Region], parent: Region) -> str:
-    """A scope by its title or else its name, `conv2_x` or `layer1`; a run by its first and last, `Inception-A 1 to 3`."""
+    """A scope by its title, `conv2_x`, or else its name, `layer1`; a run by its first and last, `Inception-A 1 to 3`."""
     first, last = (region.scope.title or parent.relative(region.path) for region in (run[0], run[-1]))
     same = os.path.commonprefix([first, last]).rpartition(" ")
     return first if len(run) == 1 else f"{first} to {last[len(same[0] + same[1]) :]}"

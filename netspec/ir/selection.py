@@ -9,7 +9,7 @@ from itertools import islice
 from netspec.diagnostics import suggest
 from netspec.diagnostics.errors import MAX_KNOWN, UsageError, did_you_mean
 from netspec.ir.graph import Graph, Node
-from netspec.ir.titles import matching, step_of, titles
+from netspec.ir.titles import matching, titles
 from netspec.ops import OPS
 
 
@@ -77,8 +77,6 @@ def step_help(path: str, graph: Graph) -> str:
     same = [p for p in known if suggest.key(p) == suggest.key(path) and suggest.key(p)]
     if path in graph.outputs:
         return f"the output '{path}' is the step '{graph.outputs[path].ref.node}'"
-    if (meant := step_of(graph, path)) is not None:
-        return f"that is the title of '{meant}': name it by its path"
     spelled = [p for p, title in titles(graph).items() if suggest.key(title) == suggest.key(path) and suggest.key(path)]
     if spelled:
         return f"did you mean '{titles(graph)[spelled[0]]}', the title of '{spelled[0]}'?"
