@@ -88,7 +88,7 @@ def scope_title(run: Sequence[Region], parent: Region, names: bool = True) -> st
 
 
 def named(run: Sequence[Region], parent: Region) -> str:
-    """A scope by its title, `conv2_x`, or else its name, `layer1`; a run by its first and last, `Inception-A 1 to 3`."""
+    """A scope by its title, `conv2_x`, or else its name, `layer1`; a run by both ends, `Inception-A 1 to 3`."""
     first, last = (region.scope.title or parent.relative(region.path) for region in (run[0], run[-1]))
     same = os.path.commonprefix([first, last]).rpartition(" ")
     return first if len(run) == 1 else f"{first} to {last[len(same[0] + same[1]) :]}"

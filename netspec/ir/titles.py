@@ -35,9 +35,7 @@ def matching(pattern: str, paths: Iterable[str], titles: Mapping[str, str], ends
         parts = _parts(path, titles)
         if len(parts) >= len(wanted) if ends else len(parts) == len(wanted):
             last = parts[len(parts) - len(wanted) :]
-            if all(
-                want in pair or any(fnmatchcase(s, want) for s in pair) for pair, want in zip(last, wanted, strict=True)
-            ):
+            if all(_fits(pair, part) for pair, part in zip(last, wanted, strict=True)):
                 found.append(path)
     return found
 
@@ -52,11 +50,15 @@ def step_of(graph: Graph, text: str) -> str | None:
     for path in known if named else ():
         parts = _parts(path, named)
         last = parts[max(0, len(parts) - len(wanted)) :]
-        if len(last) == len(wanted) and all(want in pair for pair, want in zip(last, wanted, strict=True)):
+        if len(last) == len(wanted) and all(part in pair for pair, part in zip(last, wanted, strict=True)):
             if last == parts:
                 return path
             below += [path] if last[0][0] != wanted[0] else []
     return below[0] if len(below) == 1 else None
+
+
+def _fits(pair: tuple[str, str], pattern: str) -> bool:
+    return pattern in pair or any(fnmatchcase(name, pattern) for name in pair)
 
 
 def _parts(path: str, titles: Mapping[str, str]) -> list[tuple[str, str]]:
