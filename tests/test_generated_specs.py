@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netspec.analysis.cost import memory
+from netspec.analysis.cost import activations
 from netspec.backend import get
 from netspec.diagnostics.errors import Reporter, SpecError
 from netspec.network import Network, build
@@ -115,7 +115,7 @@ def test_backends_agree(lines: list[str]) -> None:
     if network is None:
         return
     graph = network.inference
-    if memory(graph.nodes.values()) > 2**26:  # a tower of upsampling would take all that the machine has
+    if activations(graph.nodes.values()) > 2**26:  # a tower of upsampling would take all that the machine has
         return
     arrays = draw(graph, 0)
     inputs = {"input": np.random.default_rng(0).standard_normal((2, 4, 11, 12), np.float32)}
@@ -134,7 +134,7 @@ def test_folding_keeps_what_a_network_computes(lines: list[str], data: st.DataOb
             norms = data.draw(st.integers(1, 2))
             normed += [f"{' ' * (line.index('conv') - 2)}- batch_norm"] * norms
     network = compiled(normed)
-    if network is None or memory(network.unfolded.nodes.values()) > 2**26:
+    if network is None or activations(network.unfolded.nodes.values()) > 2**26:
         return
     folded, arrays = network.after(["fold_batch_norm"]), draw(network.unfolded, 0)
     made = {key: weight.make(arrays.__getitem__) for key, weight in folded.module.computed.items()}

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from conftest import sampled
+from conftest import how_many, sampled
 
 import netspec
 from netspec.analysis.measures import MEASURES, Measured
+from netspec.expressions import identifiers as names
+from netspec.ir.graph import Node
+from netspec.ops import OPS, Op, Tensor
+from netspec.ops.base import Applied
+from netspec.reports.catalogue import entries
 
 # The layers in the names of the papers, and what lectures and surveys print of those without a number in their name.
 DEPTHS = {
@@ -87,9 +94,67 @@ def test_measures_of_alexnet_and_network_in_network() -> None:
     assert (round(alexnet_bytes / 2**20, -1), round(nin_bytes / 2**20)) == (230, 29)
 
 
+NETWORKS = [entry.name for entry in entries() if not entry.alias]
+QUICK = ["lenet5", "googlenet", "resnet18", "mobilenet_v2"]
+
+
+@pytest.mark.parametrize(
+    "name", [*QUICK, *(pytest.param(n, marks=pytest.mark.slow) for n in NETWORKS if n not in QUICK)]
+)
+def test_memory_is_what_the_module_allocates(name: str) -> None:
+    from memory_harness import allocated, saved
+
+    network = netspec.load(name)
+    whole = Measured(network.inference, trained=network.graph).whole
+    assert MEASURES["memory"].of(whole) == pytest.approx(allocated(network.inference), rel=0.1)
+    assert MEASURES["training_memory"].of(whole) == pytest.approx(saved(network.graph), rel=0.1)
+
+
+@pytest.mark.parametrize("name", ["lenet5", "squeezenet_11", "resnet18", "densenet121"][: how_many(2, 4, 4)])
+def test_memory_on_the_processor(name: str) -> None:
+    """What a module allocates on the CPU is what it would on the device `meta`, which the other tests use."""
+    from memory_harness import allocated
+
+    network = netspec.load(name)
+    found = MEASURES["memory"].of(Measured(network.inference).whole)
+    assert found == pytest.approx(allocated(network.inference, network.to_torch().eval(), "cpu"), rel=0.1)
+
+
+def test_arithmetic_intensity_of_a_layer(tmp_path: Path) -> None:
+    """A convolution of C to C channels, and a linear layer, which does one MAC with each weight that it reads."""
+    path = tmp_path / "layers.yaml"
+    path.write_text(
+        "netspec: 1\nname: layers\ninput: [8, 16, 16]\nbody:\n  - a = conv: {out: 8, kernel: 1, bias: false}\n"
+        "  - flatten\n  - fc = linear: {out: 10, bias: false}\n"
+    )
+    measured = Measured(netspec.load(path).inference)
+    numbers = 8 * 16 * 16
+    found = {at: MEASURES["intensity"].of(measured.at(at)) for at in ("a", "flatten", "fc")}
+    assert found == {
+        "a": 2 * numbers * 8 / (4 * (2 * numbers + 64)),
+        "flatten": None,
+        "fc": 2 * numbers * 10 / (4 * (numbers + 10 * numbers + 10)),
+    }
+
+
 @pytest.mark.parametrize("name", MEASURES)
 def test_a_measure_says_what_it_is(name: str) -> None:
     measure = MEASURES[name]
     assert measure.doc and measure.title and measure.doc[0].isupper()
-    empty = Measured(netspec.load("lenet5").inference).part([], None)
+    empty = Measured(netspec.load("lenet5").inference).part("nowhere", [], None)
     assert measure.of(empty) in (0, None)
+
+
+@pytest.mark.parametrize("op", OPS.values(), ids=lambda op: op.name)
+def test_a_layer_is_one_of_pytorch(op: Op) -> None:
+    """What an op says of its layer is what the PyTorch backend has: it decides what its block holds while it runs."""
+    rows = pytest.importorskip("netspec_torch.lowering").ROWS
+    for sample in op.samples:
+        tensors = [Tensor(("N", *shape)) for shape in sample.operands]
+        result = op.infer(tensors, sample.attrs)
+        applied = Applied(result.attrs, [tensor.shape for tensor in tensors], result)
+        node = Node(names.Path("a"), op.name, (), result.attrs, result, names.Path("a"))
+        row = rows[op.name]
+        layer = row.layer(node, applied.operands) if row.layer is not None else None
+        plain = all(made is None or made(node, applied.operands) == "{0}" for made in (row.before, row.after))
+        assert op.memory.layer(applied) == (layer is not None and plain and op.arity == 1)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import netspec
-from netspec.analysis.cost import memory
+from netspec.analysis.cost import activations
 from netspec.cli.main import run
 from netspec.reports.plot import bars
 
@@ -34,7 +34,7 @@ def test_bars_sum_to_the_counts_of_the_targets(name: str, params: int, macs: int
     for depth in (None, 1, 2, 3):
         assert sum(value for _, value in bars(graph, "params", depth)) == params
         assert sum(value for _, value in bars(graph, "macs", depth)) == macs
-        assert sum(value for _, value in bars(graph, "memory", depth)) == memory(graph.nodes.values())
+        assert sum(value for _, value in bars(graph, "memory", depth)) == activations(graph.nodes.values())
 
 
 def test_rows_of_the_papers_table() -> None:

@@ -68,6 +68,18 @@ def inside(graph: Graph, path: str) -> list[Node]:
     return [n for p, n in graph.nodes.items() if p == path or p.startswith(path + ".")]
 
 
+def by_path(graph: Graph) -> dict[str, list[Node]]:
+    """The nodes at every path or below it, and all of them at the empty one."""
+    found: dict[str, list[Node]] = {"": list(graph.nodes.values())}
+    for path, node in graph.nodes.items():
+        found.setdefault(path, []).append(node)
+        at = path.rfind(".")
+        while at >= 0:
+            found.setdefault(path[:at], []).append(node)
+            at = path.rfind(".", 0, at)
+    return found
+
+
 def output_of(graph: Graph, path: str) -> Ref | None:
     """What a step gives: the last value of its node or scope that others read, tees apart; None without such a step."""
     if path in graph:
@@ -93,6 +105,16 @@ def neurons(nodes: Iterable[Node]) -> int:
     return sum(math.prod(map(int, n.shape[1:])) for n in nodes if OPS[n.op].kind == "weights")
 
 
-def memory(nodes: Iterable[Node]) -> int:
+def activations(nodes: Iterable[Node]) -> int:
     """Bytes of what nodes give, in float32 at batch 1."""
     return sum(4 * math.prod(map(int, shape[1:])) for node in nodes for shape in node.shapes)
+
+
+def traffic(graph: Graph, nodes: Iterable[Node]) -> int:
+    """Bytes that nodes read and write, each its operands, weights and results once, in float32 at batch 1."""
+    moved = 0
+    for node in nodes:
+        if node.op != "input" and not OPS[node.op].memory.view:
+            moved += sum(math.prod(map(int, shape[1:])) for shape in (*map(graph.shape, node.inputs), *node.shapes))
+            moved += sum(math.prod(map(int, shape)) for _, shape, _ in node.tensors())
+    return 4 * moved

@@ -11,8 +11,8 @@ from netspec.ops import OPS
 def layers_deep(nodes: Iterable[Node]) -> int:
     """Convolutions and linear layers on the longest path through some nodes, which come in the order of their graph.
 
-    A path does not lead through a gate, one factor for each channel or pixel of the map that it multiplies: SE-ResNet-50
-    has 50 layers, and SENet-154 has 154 (Hu et al. 2018).
+    A path does not lead through a gate, one factor for each channel or pixel of the map that it multiplies:
+    SE-ResNet-50 has 50 layers, and SENet-154 has 154 (Hu et al. 2018).
     """
     deep: dict[str, int] = {}
     known: dict[str, Node] = {}

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from netspec.analysis import cost
 from netspec.analysis.depth import layers_deep
+from netspec.analysis.memory import alive, homes, kept
 from netspec.analysis.receptive_field import receptive_fields
 from netspec.ir.graph import Graph, Node, Ref
 
@@ -18,24 +19,52 @@ Number: TypeAlias = int | float | None
 
 
 class Measured:
-    """A graph with what several measures of it share, each worked out once; `take` is told of the work."""
+    """A graph with what several measures of it share, each worked out once; `take` is told of the work.
 
-    def __init__(self, graph: Graph, take: Callable[[int], None] = lambda work: None) -> None:
-        self.graph, self.take = graph, take
+    `trained` is the graph that is trained, where that is another one: it has auxiliary heads and dropout too.
+    """
+
+    def __init__(
+        self, graph: Graph, take: Callable[[int], None] = lambda work: None, trained: Graph | None = None
+    ) -> None:
+        self.graph, self.trained, self.take = graph, graph if trained is None else trained, take
 
     @property
     def whole(self) -> Part:
         """All of the network; what it gives is its first output."""
         outputs = [output.ref for output in self.graph.outputs.values()]
-        return Part(self, list(self.graph.nodes.values()), outputs[0] if outputs else None)
+        return Part(self, list(self.graph.nodes.values()), outputs[0] if outputs else None, "")
 
     def at(self, path: str) -> Part:
         """What stands at a path or below it; it holds no node where nothing does."""
-        return Part(self, cost.inside(self.graph, path), cost.output_of(self.graph, path))
+        return Part(self, cost.inside(self.graph, path), cost.output_of(self.graph, path), path)
 
-    def part(self, nodes: Iterable[Node], gives: Ref | None) -> Part:
-        """Some nodes in the order of the graph, and the value that they give."""
-        return Part(self, list(nodes), gives)
+    def part(self, path: str, nodes: Iterable[Node], gives: Ref | None) -> Part:
+        """The same where the nodes at a path, in the order of the graph, and the value that they give are known."""
+        return Part(self, list(nodes), gives, path)
+
+    @cached_property
+    def alive(self) -> dict[str, int]:
+        """Of every node, the bytes of the values that are alive while it runs."""
+        self.take(len(self.graph))
+        return alive(self.graph)
+
+    def kept(self, path: str) -> int:
+        """Bytes that training keeps of what stands at a path, of all for the empty one."""
+        nodes = self._trained_at.get(path, [])
+        self.take(len(nodes))
+        return kept(self.trained, nodes, self._homes)
+
+    @cached_property
+    def _homes(self) -> dict[Ref, Ref]:
+        """Of every value of the training graph, the one in whose memory it lies."""
+        self.take(len(self.trained))
+        return homes(self.trained)
+
+    @cached_property
+    def _trained_at(self) -> dict[str, list[Node]]:
+        """The nodes of the training graph at every path, of a node or of a scope, and of all at the empty one."""
+        return cost.by_path(self.trained)
 
     @cached_property
     def receptive_fields(self) -> dict[str, tuple[int, int] | None]:
@@ -50,6 +79,8 @@ class Part:
     measured: Measured
     nodes: Sequence[Node]
     gives: Ref | None
+    path: str
+    """Where they stand; empty for the whole network."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,7 +153,36 @@ def weights(part: Part) -> int:
 @measure("activations", "B", adds_up=True)
 def activations(part: Part) -> int:
     """Bytes of all that the nodes give, in float32 for one image, as if none of it were freed."""
-    return cost.memory(part.nodes)
+    return cost.activations(part.nodes)
+
+
+@measure("memory", "B")
+def memory(part: Part) -> int:
+    """Bytes of all values that are alive at most while the part runs, for one image in float32, weights apart.
+
+    The steps run in the order of the spec, each value is let go as in the PyTorch module, and the image counts.
+    """
+    return max((part.measured.alive.get(node.path, 0) for node in part.nodes), default=0)
+
+
+@measure("memory for training", "B")
+def training_memory(part: Part) -> int:
+    """Bytes for each image that training keeps of the part until its gradients are computed, weights apart.
+
+    It is what PyTorch's autograd saves in float32; a value that two layers keep counts once.
+    """
+    return part.measured.kept(part.path)
+
+
+@measure("arithmetic intensity", "FLOP/B")
+def intensity(part: Part) -> float | None:
+    """Arithmetic intensity: floating-point operations for each byte that is moved (Williams et al. 2009, Roofline).
+
+    The operations are two for each MAC; each step reads its operands and weights and writes its result once, in
+    float32, for one image. None where nothing is moved.
+    """
+    moved = cost.traffic(part.measured.graph, part.nodes)
+    return 2 * (macs(part) or 0) / moved if moved else None
 
 
 @measure("receptive field", "pixels")
@@ -131,5 +191,5 @@ def receptive_field(part: Part) -> int | None:
 
     It grows as Araujo et al. 2019 say; None where it is the whole input.
     """
-    found = part.measured.receptive_fields[part.gives.node] if part.gives is not None else None
+    found = part.measured.receptive_fields.get(part.gives.node) if part.gives is not None else None
     return max(found) if found is not None else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from netspec.analysis.cost import output_of, params, totals
+from netspec.analysis.cost import by_path, output_of, params, totals
 from netspec.analysis.measures import MEASURES, Measured, Part
 from netspec.check.arithmetic import arithmetic
 from netspec.check.printed import Computed, Held, Problem, contradiction, judged, number, size
@@ -63,22 +63,15 @@ def _counted(printed: Printed) -> str:
 class _Parts:
     """The parts of a graph by path; each is looked for once, as several facts are stated of it."""
 
-    def __init__(self, graph: Graph, budget: Budget) -> None:
+    def __init__(self, graph: Graph, budget: Budget, trained: Graph) -> None:
         self.graph, self.budget = graph, budget
-        self.measured = Measured(graph, budget.take)
+        self.measured = Measured(graph, budget.take, trained)
         self.found: dict[str, Part] = {}
 
     @cached_property
     def nodes(self) -> dict[str, list[Node]]:
         """The nodes at every path and below it, of a node or of a scope."""
-        found: dict[str, list[Node]] = {}
-        for path, node in self.graph.nodes.items():
-            found.setdefault(path, []).append(node)
-            at = path.rfind(".")
-            while at >= 0:
-                found.setdefault(path[:at], []).append(node)
-                at = path.rfind(".", 0, at)
-        return found
+        return by_path(self.graph)
 
     def part(self, path: str) -> Part:
         """What stands at a path; all of the graph without one."""
@@ -88,7 +81,7 @@ class _Parts:
             if path and path not in self.graph:
                 self.budget.take(len(self.graph))
             whole = self.measured.whole if not path else None
-            self.found[path] = whole or self.measured.part(nodes, output_of(self.graph, path))
+            self.found[path] = whole or self.measured.part(path, nodes, output_of(self.graph, path))
         return self.found[path]
 
 
@@ -98,13 +91,13 @@ class _Verifier:
         self.missing: set[str] = set()
         self.titled: dict[str, str | None] = {}
         self.held: list[Held] = []
-        self.run = _Parts(self.graph, budget)
+        self.run = _Parts(self.graph, budget, network.shown)
         self.paper = network.document.source_of(network.variant)
 
     @cached_property
     def trained(self) -> _Parts:
         """The training graph, for the steps that the inference graph has not."""
-        return _Parts(self.network.graph, self.budget)
+        return _Parts(self.network.graph, self.budget, self.network.graph)
 
     def all(self, expect: Expect) -> None:
         """Shapes first: where one differs, counts differ for the same reason, which is not said again."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from textwrap import wrap
 
-from netspec.analysis.cost import memory, totals
+from netspec.analysis.cost import activations, totals
 from netspec.analysis.receptive_field import receptive_fields
 from netspec.draw.labels import short
 from netspec.draw.model import Box, Frame, View
@@ -45,7 +45,7 @@ class Annotations:
         if "macs" in asked and any(c.macs for c in counts):
             found.append(_range([c.macs for c in counts], " MACs"))
         if "memory" in asked and run[0][0].op != "input":
-            found.append(_range([memory(nodes) for nodes in run], "B of activations"))
+            found.append(_range([activations(nodes) for nodes in run], "B of activations"))
         if "rf" in asked:
             field = self.field(run[-1])
             found.append(f"sees {field[0]}\u00d7{field[1]}" if field else "sees everything")
@@ -79,7 +79,7 @@ class Annotations:
         if self.view.heat is None:
             return 0
         if self.view.heat == "memory":
-            return memory(nodes)
+            return activations(nodes)
         if self.view.heat == "rf":
             field = self.field(nodes)
             return max(field) if field else self.widest

@@ -6,17 +6,21 @@ import math
 from collections.abc import Callable, Sequence
 
 from netspec.ops.base import Applied, Attrs, OpError, OpResult, Tensor
+from netspec.ops.memory import OPERAND, RESULT, VIEW, Kept, Memory, elements, never, nothing, operand
 from netspec.ops.moments import Signal, elementwise, kept
 from netspec.ops.receptive_field import own_cell
 from netspec.ops.registry import Registers, Sample, op
 
 
-def activation(function: Callable[[float], float], label: str = "", aliases: str = "") -> Registers:
+def activation(
+    function: Callable[[float], float], label: str = "", aliases: str = "", memory: Memory = OPERAND
+) -> Registers:
     """The facts about an elementwise function without parameters."""
     return op(
         kind="other",
         receptive_field=own_cell,
         moments=elementwise(lambda x, attrs: function(x)),
+        memory=memory,
         same_when_flattened=True,
         label=label,
         aliases=aliases,
@@ -32,7 +36,7 @@ def _softplus(x: float) -> float:
     return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
 
 
-@activation(lambda x: max(x, 0.0), "ReLU", "rectify rectifiedlinear")
+@activation(lambda x: max(x, 0.0), "ReLU", "rectify rectifiedlinear", RESULT)
 def relu(x: Tensor, /) -> OpResult:
     """max(x, 0), the shape stays."""
     return OpResult((x.shape,))
@@ -44,13 +48,13 @@ def relu6(x: Tensor, /) -> OpResult:
     return OpResult((x.shape,))
 
 
-@activation(_sigmoid, aliases="logistic sigm")
+@activation(_sigmoid, aliases="logistic sigm", memory=RESULT)
 def sigmoid(x: Tensor, /) -> OpResult:
     """1 / (1 + exp(-x)), the shape stays."""
     return OpResult((x.shape,))
 
 
-@activation(math.tanh)
+@activation(math.tanh, memory=RESULT)
 def tanh(x: Tensor, /) -> OpResult:
     """The hyperbolic tangent, the shape stays."""
     return OpResult((x.shape,))
@@ -85,6 +89,7 @@ def softplus(x: Tensor, /) -> OpResult:
     receptive_field=own_cell,
     same_when_flattened=True,
     moments=elementwise(lambda x, attrs: x if x > 0 else attrs["alpha"] * math.expm1(x)),
+    memory=OPERAND,
     label="ELU",
     samples=[Sample(), Sample({"alpha": 0.3})],
 )
@@ -110,6 +115,7 @@ def hard_swish(x: Tensor, /) -> OpResult:
     receptive_field=own_cell,
     same_when_flattened=True,
     moments=elementwise(lambda x, attrs: x if x > 0 else attrs["slope"] * x),
+    memory=OPERAND,
     aliases="lrelu leaky",
     samples=[Sample({"slope": 0.2}), Sample({"slope": 0.01})],
 )
@@ -122,6 +128,7 @@ def leaky_relu(x: Tensor, /, slope: float) -> OpResult:
     kind="other",
     receptive_field=own_cell,
     moments=kept,  # slopes are drawn around 1
+    memory=OPERAND,
     label="PReLU",
     weights=("weight",),
     init={"weight": 0.25},
@@ -149,6 +156,7 @@ def _shares(entering: Sequence[Signal], applied: Applied) -> Signal:
     kind="other",
     receptive_field=own_cell,
     moments=_shares,
+    memory=RESULT,
     aliases="softmax2d",
     near_aliases={"softmaxwithloss": "a spec has no loss"},
     samples=[Sample(), Sample({}, ((5,),))],
@@ -165,12 +173,24 @@ def softmax(x: Tensor, /) -> OpResult:
     receptive_field=own_cell,
     same_when_flattened=True,
     moments=kept,
+    memory=VIEW,
     aliases="noop passthrough linearactivation",
     samples=[Sample()],
 )
 def identity(x: Tensor, /) -> OpResult:
     """The value itself."""
     return OpResult((x.shape,))
+
+
+def _affine_keeps(applied: Applied) -> Kept:
+    return operand(applied) if applied.attrs["power"] != 1 else nothing(applied)
+
+
+def _affine_scratch(applied: Applied) -> int:
+    """The value between two of power, factor and sum."""
+    a = applied.attrs
+    steps = (a["power"] != 1) + (a["scale"] != 1) + (a["shift"] != 0)
+    return elements(applied.shape) if steps > 1 else 0
 
 
 def _affine_label(attrs: Attrs) -> str:
@@ -188,6 +208,7 @@ def _affine_label(attrs: Attrs) -> str:
     receptive_field=own_cell,
     same_when_flattened=True,
     moments=elementwise(lambda x, attrs: attrs["scale"] * math.pow(x, attrs["power"]) + attrs["shift"]),
+    memory=Memory(_affine_keeps, _affine_scratch, layer=never),
     label=_affine_label,
     aliases="rescaling rescale power pow",
     samples=[
@@ -203,11 +224,17 @@ def affine(x: Tensor, /, *, scale: float = 1.0, power: float = 1.0, shift: float
     return OpResult((x.shape,))
 
 
+def _mask(applied: Applied) -> Kept:
+    """The factors of all elements, as floats: 0, or what scales them."""
+    return Kept(more=elements(applied.shape))
+
+
 @op(
     kind="other",
     receptive_field=own_cell,
     same_when_flattened=True,
     moments=kept,
+    memory=Memory(_mask),
     label=lambda attrs: f"dropout {attrs['p']:g}",
     only_in_training=True,
     aliases="dropout1d",
@@ -227,6 +254,7 @@ def dropout(x: Tensor, /, p: float) -> OpResult:
     receptive_field=own_cell,
     same_when_flattened=True,
     moments=kept,
+    memory=Memory(nothing),
     only_in_training=True,
     varying=("p",),  # stochastic depth drops more the deeper a layer lies
     aliases="stochasticdepth droppath dropconnect",

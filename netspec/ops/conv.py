@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from netspec.ops.base import Attrs, Offset, OpError, OpResult, Pad, Size, Tensor, show
 from netspec.ops.initialisers import input_first
+from netspec.ops.memory import OPERAND, WINDOW, Memory, operand, pads_alike
 from netspec.ops.moments import unit
 from netspec.ops.outputs import first_axis, second_axis
 from netspec.ops.receptive_field import own_cell, sliding_window, transposed_window
@@ -21,6 +22,7 @@ def _conv_label(attrs: Attrs) -> str:
     kind="weights",
     receptive_field=sliding_window,
     moments=unit,
+    memory=WINDOW,
     by_output=first_axis,
     label=_conv_label,
     weights=("weight", "bias"),
@@ -71,6 +73,7 @@ def conv(
     kind="weights",
     receptive_field=transposed_window,
     moments=unit,
+    memory=Memory(operand, layer=pads_alike),
     by_output=second_axis,
     scaling=lambda attrs: Scaling(up=attrs["stride"]),
     label="transposed conv",
@@ -132,6 +135,7 @@ def conv_transpose(
     kind="weights",
     receptive_field=own_cell,
     moments=unit,
+    memory=OPERAND,
     by_output=first_axis,
     weights=("weight", "bias"),
     aliases="dense fc fullyconnected innerproduct gemm lin lazylinear",

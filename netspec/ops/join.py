@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from netspec.ops.base import OpError, OpResult, Tensor, show
+from netspec.ops.base import Applied, OpError, OpResult, Tensor, show
+from netspec.ops.memory import MOVED, Kept, Memory, elements, never, nothing
 from netspec.ops.moments import Moments, added, averaged, kept, multiplied, side_by_side
 from netspec.ops.receptive_field import own_cell
 from netspec.ops.registry import Registers, Sample, op
@@ -29,17 +30,22 @@ IMAGE = (6, 11, 9)
 
 def join(
     moments: Moments,
-    label: str,
-    aliases: str,
+    memory: Memory,
+    text: tuple[str, str],
     numbers_help: str,
     *samples: tuple[tuple[int, ...], ...],
     gates: bool = False,
 ) -> Registers:
-    """The facts about an op that joins any number of values; its samples also try it with a single one."""
+    """The facts about an op that joins any number of values, `text` its label and aliases.
+
+    Its samples also try it with a single value.
+    """
+    label, aliases = text
     return op(
         kind="join",
         receptive_field=own_cell,
         moments=moments,
+        memory=memory,
         same_when_flattened=True,
         label=label,
         aliases=aliases,
@@ -49,10 +55,33 @@ def join(
     )
 
 
+def _sum_so_far(applied: Applied) -> int:
+    """Of three values or more, the sum or product of those before."""
+    return elements(applied.shape) if len(applied.operands) > 2 else 0
+
+
+def _sum_to_divide(applied: Applied) -> int:
+    return elements(applied.shape)
+
+
+def _factors(applied: Applied) -> Kept:
+    """All factors, and the products of the first ones."""
+    return Kept(range(len(applied.operands)), more=max(0, len(applied.operands) - 2) * elements(applied.shape))
+
+
+def _stack(applied: Applied) -> int:
+    """All values in one, of which the largest are taken."""
+    return len(applied.operands) * elements(applied.shape)
+
+
+def _stacked(applied: Applied) -> Kept:
+    return Kept(result=True, more=_stack(applied))
+
+
 @join(
     side_by_side,
-    "concatenate",
-    "cat concatenate concatenation depthconcat join filterconcat",
+    MOVED,
+    ("concatenate", "cat concatenate concatenation depthconcat join filterconcat"),
     "it always goes along the channels, and joins branches or the values of `from`",
     ((6, 4, 4), (2, 4, 4), (1, 4, 4)),
     ((6,), (2,)),
@@ -73,8 +102,8 @@ def concat(*xs: Tensor) -> OpResult:
 
 @join(
     added,
-    "+",
-    "plus sum addition elementwiseadd eltwiseadd eltwisesum",
+    Memory(nothing, _sum_so_far, layer=never),
+    ("+", "plus sum addition elementwiseadd eltwiseadd eltwisesum"),
     "a constant is added by `affine: {shift: ...}`; `add` joins branches or the values of `from`",
     (IMAGE,) * 2,
     (IMAGE,) * 3,
@@ -86,8 +115,8 @@ def add(*xs: Tensor) -> OpResult:
 
 @join(
     multiplied,
-    "\u00d7",
-    "multiply times product prod eltwisemul elementwisemul",
+    Memory(_factors, _sum_so_far, layer=never),
+    ("\u00d7", "multiply times product prod eltwisemul elementwisemul"),
     "a constant factor is `affine: {scale: ...}`; `mul` joins branches or the values of `from`",
     ((6, 4, 4), (6, 1, 1)),
     ((1, 4, 4), (6, 4, 4), (6, 1, 1)),
@@ -114,8 +143,8 @@ def mul(*xs: Tensor) -> OpResult:
 
 @join(
     averaged,
-    "",
-    "average avg",
+    Memory(nothing, _sum_to_divide, layer=never),
+    ("", "average avg"),
     "the mean over height and width is `global_avg_pool`; `mean` joins branches or the values of `from`",
     (IMAGE,) * 3,
 )
@@ -126,8 +155,8 @@ def mean(*xs: Tensor) -> OpResult:
 
 @join(
     kept,
-    "",
-    "maximum maxout",
+    Memory(_stacked, _stack, layer=never),
+    ("", "maximum maxout"),
     "a window's largest value is `max_pool`; `max` joins branches or the values of `from`",
     (IMAGE,) * 3,
 )

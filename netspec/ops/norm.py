@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from netspec.ops.base import Applied, OpError, OpResult, Tensor
+from netspec.ops.memory import OPERAND, Kept, Memory, elements, never, operand
 from netspec.ops.moments import Signal, elementwise, normalised, scaled
 from netspec.ops.receptive_field import own_cell, whole_map
 from netspec.ops.registry import Sample, op
@@ -15,6 +16,7 @@ from netspec.ops.registry import Sample, op
     kind="norm",
     receptive_field=own_cell,
     moments=scaled(math.log(3)),  # E[1 / variance], which is drawn from 0.5 to 1.5
+    memory=OPERAND,
     weights=("weight", "bias"),
     aliases="bn batchnorm2d batchnorm1d batchnormalization batchnormalisation syncbatchnorm",
     told_channels={"batchnorm2d": 0, "batchnorm1d": 0, "syncbatchnorm": 0},
@@ -39,6 +41,7 @@ def batch_norm(x: Tensor, /, *, eps: float = 1e-5, momentum: float = 0.1, affine
     kind="norm",
     receptive_field=own_cell,
     moments=normalised,
+    memory=OPERAND,
     weights=("weight", "bias"),
     aliases="layernorm2d",
     near_aliases=dict.fromkeys(("ln", "layernormalization"), "over the channels of each pixel"),
@@ -58,6 +61,7 @@ def layer_norm(x: Tensor, /, *, eps: float = 1e-6, affine: bool = True) -> OpRes
     kind="norm",
     receptive_field=whole_map,
     moments=normalised,
+    memory=OPERAND,
     weights=("weight", "bias"),
     aliases="gn groupnormalization groupnormalisation",
     told_channels={"groupnorm": 1},
@@ -79,6 +83,7 @@ def group_norm(x: Tensor, /, groups: int, *, eps: float = 1e-5, affine: bool = T
     kind="norm",
     receptive_field=whole_map,
     moments=normalised,
+    memory=OPERAND,
     weights=("weight", "bias"),
     aliases="instancenorm2d instancenormalization instancenormalisation",
     told_channels={"instancenorm2d": 0},
@@ -112,6 +117,7 @@ def _on_the_sphere(entering: Sequence[Signal], applied: Applied) -> Signal:
     kind="other",
     receptive_field=own_cell,
     moments=_on_the_sphere,
+    memory=Memory(operand, layer=never),
     aliases="normalize l2normalize l2normalization lpnormalization",
     samples=[Sample(), Sample({"eps": 0.99}, ((1,),))],
 )
@@ -126,6 +132,7 @@ def l2_norm(x: Tensor, /, *, eps: float = 1e-6) -> OpResult:
     kind="norm",
     receptive_field=own_cell,
     moments=scaled(1),
+    memory=OPERAND,
     weights=("weight",),
     aliases="layerscale scalechannels",
     samples=[Sample(), Sample({}, ((5,),))],
@@ -135,10 +142,21 @@ def channel_scale(x: Tensor, /) -> OpResult:
     return OpResult((x.shape,), {"weight": (_channels(x, "channel_scale"),)})
 
 
+def _lrn_keeps(applied: Applied) -> Kept:
+    """The value, its padded squares, and the denominator before and after its power."""
+    return Kept((0,), more=3 * elements(applied.shape))
+
+
+def _lrn_scratch(applied: Applied) -> int:
+    """The mean of squares, its factor and its sum, of which the result takes the place of one."""
+    return 2 * elements(applied.shape)
+
+
 @op(
     kind="norm",
     receptive_field=own_cell,
     moments=elementwise(lambda x, attrs: x / math.pow(attrs["k"] + attrs["alpha"] * x * x, attrs["beta"])),
+    memory=Memory(_lrn_keeps, _lrn_scratch),
     label="LRN",
     aliases="localresponsenorm localresponsenormalization localresponsenormalisation lrnorm",
     samples=[

@@ -2,17 +2,51 @@
 
 from __future__ import annotations
 
-from netspec.ops.base import OpError, OpResult, Pad, Size, Tensor
+from netspec.ops.base import Applied, OpError, OpResult, Pad, Size, Tensor
+from netspec.ops.memory import (
+    COPY,
+    MOVED,
+    OPERAND,
+    WINDOW,
+    Kept,
+    Memory,
+    elements,
+    everything,
+    never,
+    padded_elements,
+    padding_of,
+)
 from netspec.ops.moments import kept
 from netspec.ops.receptive_field import own_cell, sliding_window, whole_map
 from netspec.ops.registry import Sample, by_size, op
 from netspec.ops.window import Pads, only_padding, window
 
 
+def _padded(applied: Applied) -> int:
+    """Elements of the padded operand, where PyTorch's layer cannot pad: it can by half its kernel, undilated."""
+    (top, _, left, _), (height, width) = applied.attrs["pad"], applied.attrs["kernel"]
+    return padding_of(applied) or (padded_elements(applied) if top > height // 2 or left > width // 2 else 0)
+
+
+def _places(applied: Applied) -> int:
+    """Where each largest value was, in 64 bits."""
+    return 2 * elements(applied.shape)
+
+
+def _max_keeps(applied: Applied) -> Kept:
+    padded = _padded(applied)
+    return Kept(more=padded + _places(applied)) if padded else Kept((0,), more=_places(applied))
+
+
+MAX_POOL = Memory(_max_keeps, lambda a: _padded(a) + _places(a), layer=lambda a: not _padded(a))
+GLOBAL_MAX_POOL = Memory(lambda a: Kept((0,), more=_places(a)), _places)
+
+
 @op(
     kind="pool",
     receptive_field=sliding_window,
     moments=kept,
+    memory=MAX_POOL,
     aliases="maxpool2d maxpooling2d maxpooling mp",
     samples=[
         Sample({"kernel": 3, "stride": 2}),
@@ -54,6 +88,7 @@ def max_pool(
     kind="pool",
     receptive_field=sliding_window,
     moments=kept,
+    memory=WINDOW,
     label="average pool",
     aliases="avgpool2d averagepool averagepooling averagepooling2d meanpool",
     samples=[
@@ -88,6 +123,7 @@ def avg_pool(
     kind="pool",
     receptive_field=whole_map,
     moments=kept,
+    memory=COPY,
     scaling=by_size,
     label="global average pool",
     aliases="gap globalaveragepool globalaveragepooling globalaveragepooling2d globalavgpool2d reducemean",
@@ -103,6 +139,7 @@ def global_avg_pool(x: Tensor, /) -> OpResult:
     kind="pool",
     receptive_field=whole_map,
     moments=kept,
+    memory=GLOBAL_MAX_POOL,
     scaling=by_size,
     aliases="gmp globalmaxpooling globalmaxpooling2d globalmaxpool2d reducemax",
     samples=[Sample()],
@@ -117,6 +154,7 @@ def global_max_pool(x: Tensor, /) -> OpResult:
     kind="pool",
     receptive_field=whole_map,
     moments=kept,
+    memory=OPERAND,
     scaling=by_size,
     aliases="adaptiveaveragepool adaptivepool",
     near_aliases={"adaptiveavgpool2d": "`global_avg_pool` is the one of size 1"},
@@ -131,14 +169,28 @@ def adaptive_avg_pool(x: Tensor, /, size: Size) -> OpResult:
     return OpResult(((*x.shape[:2], *size),))
 
 
-@op(kind="pool", receptive_field=own_cell, moments=kept, aliases="channelavg channelaverage", samples=[Sample()])
+@op(
+    kind="pool",
+    receptive_field=own_cell,
+    moments=kept,
+    memory=MOVED,
+    aliases="channelavg channelaverage",
+    samples=[Sample()],
+)
 def channel_mean(x: Tensor, /) -> OpResult:
     """The mean of the channels of each pixel, (N, C, H, W) -> (N, 1, H, W) (CBAM's spatial attention)."""
     _, h, w = x.image("channel_mean")
     return OpResult(((x.shape[0], 1, h, w),))
 
 
-@op(kind="pool", receptive_field=own_cell, moments=kept, aliases="channelmaximum", samples=[Sample()])
+@op(
+    kind="pool",
+    receptive_field=own_cell,
+    moments=kept,
+    memory=Memory(everything, layer=never),
+    aliases="channelmaximum",
+    samples=[Sample()],
+)
 def channel_max(x: Tensor, /) -> OpResult:
     """The largest of the channels of each pixel, (N, C, H, W) -> (N, 1, H, W) (CBAM's spatial attention)."""
     _, h, w = x.image("channel_max")

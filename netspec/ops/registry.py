@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, ParamSpec, Protocol, TypeVar, get_args
 from netspec.diagnostics.errors import PluginError
 from netspec.ops.base import Attrs, OpError, OpResult, Param, ParamType, Shape, Tensor, freeze, normalise
 from netspec.ops.initialisers import Fans, output_first
+from netspec.ops.memory import Memory
 from netspec.ops.moments import Moments
 from netspec.ops.outputs import ByOutput
 from netspec.ops.receptive_field import ReceptiveField
@@ -69,6 +70,8 @@ class Op:
     """Which cells of its input a value depends on."""
     moments: Moments
     """How large values become."""
+    memory: Memory = Memory()
+    """What it does to memory: what training keeps, what it needs while it runs, whether its result is a view."""
     samples: Sequence[Sample]
     """Attributes and operands for the tests of conformance: they try every parameter and every branch of the rule."""
     scaling: Callable[[Attrs], Scaling | None] = by_stride

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
-from netspec.ops.base import Attrs, OpError, OpResult, Pad, Shape, Size, Tensor, pair, show
+from netspec.ops.base import Applied, Attrs, OpError, OpResult, Pad, Shape, Size, Tensor, pair, show
 from netspec.ops.conv import conv
+from netspec.ops.memory import Kept, Memory, elements, never
 from netspec.ops.moments import kept, unit
 from netspec.ops.outputs import first_axis
 from netspec.ops.receptive_field import whole_map
@@ -34,10 +35,45 @@ def _shifts(attrs: Attrs, x: Shape) -> tuple[tuple[int, ...], ...] | None:
         return None
 
 
+def _taps(applied: Applied) -> int:
+    """What is read for all taps of all outputs, of every channel."""
+    return int(applied.operands[0][1]) * math.prod(applied.attrs["kernel"]) * math.prod(map(int, applied.shape[2:]))
+
+
+def _taps_scratch(applied: Applied) -> int:
+    """The sum over corners of pixels before and after one of them, and what this one adds."""
+    return 3 * _taps(applied)
+
+
+def _taps_keep(applied: Applied) -> Kept:
+    """What is read at each of the four corners, its sum, and eight numbers for each place and corner."""
+    return Kept(more=5 * _taps(applied) + 4 * 4 * elements(applied.operands[1]))
+
+
+def _points(applied: Applied) -> int:
+    """The points of all bins of a region, of every channel."""
+    return elements(applied.shape) * int(applied.attrs["samples"]) ** 2
+
+
+def _bins_scratch(applied: Applied) -> int:
+    return 3 * _points(applied)
+
+
+def _bins_keep(applied: Applied) -> Kept:
+    """At each of the four corners of a point its weight, and its place in 64 bits."""
+    return Kept(more=4 * 3 * _points(applied) // int(applied.shape[1]))
+
+
+def _shifted_bins_keep(applied: Applied) -> Kept:
+    """What is read at each of the four corners, by which the gradients of the offsets are computed."""
+    return Kept(more=4 * _points(applied))
+
+
 @op(
     kind="weights",
     receptive_field=whole_map,
     moments=unit,
+    memory=Memory(_taps_keep, _taps_scratch, layer=never),
     by_output=first_axis,
     label="deformable conv",
     weights=("weight", "bias"),
@@ -93,6 +129,7 @@ def deform_conv(
     kind="other",
     receptive_field=whole_map,
     moments=kept,
+    memory=Memory(_bins_keep, _bins_scratch, layer=never),
     scaling=by_size,
     operands=lambda attrs, x: (ROIS,),
     tolerance=BETWEEN_PIXELS,
@@ -114,6 +151,7 @@ def roi_align(x: Tensor, rois: Tensor, /, size: Size, *, scale: float = 1.0, sam
     kind="other",
     receptive_field=whole_map,
     moments=kept,
+    memory=Memory(_shifted_bins_keep, _bins_scratch, layer=never),
     scaling=by_size,
     operands=_shifts,
     tolerance=BETWEEN_PIXELS,

@@ -6,6 +6,7 @@ from typing import Literal
 
 from netspec.expressions.identifiers import Kind, why_not
 from netspec.ops.base import OpError, OpResult, Parts, Tensor, show
+from netspec.ops.memory import COPY, CUT, MOVED, VIEW
 from netspec.ops.moments import kept, unit
 from netspec.ops.receptive_field import (
     own_cell,
@@ -20,17 +21,17 @@ MAX_PARTS = 10_000
     kind="input",
     receptive_field=own_cell,
     moments=unit,
+    memory=COPY,
     label=lambda attrs: f"input {show(attrs['shape'])}",
     samples=[],
 )
-def input_(shape: list, *, sample: Literal["normal", "rois", "image_rois"] = "normal") -> OpResult:  # type: ignore[type-arg]
+def input_(shape: list, *, sample: Literal["normal", "rois"] = "normal") -> OpResult:  # type: ignore[type-arg]
     """An input of the network; its first size is a symbol, N for the batch.
 
-    `sample` says what `run` and tests draw: normal values, or regions of shape R x 5 (image index, x1, y1, x2, y2) of
-    the first map among the inputs, which has a cell for 16 pixels with `rois` and is the image with `image_rois`.
+    `sample` says what `run` and tests draw: normal values, or `rois` of shape R x 5 (image index, x1, y1, x2, y2).
     """
-    if sample != "normal" and (len(shape) != 2 or shape[1] != 5):
-        raise OpError(f"'sample: {sample}' goes with the shape [R, 5], got {list(shape)}")
+    if sample == "rois" and (len(shape) != 2 or shape[1] != 5):
+        raise OpError(f"'sample: rois' goes with the shape [R, 5], got {list(shape)}")
     for d in shape:
         if type(d) is not int and (not isinstance(d, str) or why_not(d, Kind.SYMBOL)):
             raise OpError(f"a size is an integer or a name, got {d!r}", arg="shape")
@@ -41,6 +42,7 @@ def input_(shape: list, *, sample: Literal["normal", "rois", "image_rois"] = "no
     kind="other",
     receptive_field=whole_map,
     moments=kept,
+    memory=VIEW,
     scaling=by_size,
     aliases="reshape view squeeze flat",
     samples=[Sample()],
@@ -56,6 +58,7 @@ def flatten(x: Tensor, /) -> OpResult:
     kind="other",
     receptive_field=own_cell,
     moments=kept,
+    memory=CUT,
     gives_parts=True,
     aliases="chunk splitchannels slice",
     samples=[Sample({"parts": 3}), Sample({"parts": (1, 5)})],
@@ -84,6 +87,7 @@ def split(x: Tensor, /, parts: Parts) -> OpResult:
     kind="other",
     receptive_field=own_cell,
     moments=kept,
+    memory=MOVED,
     aliases="shuffle shufflechannels",
     samples=[Sample({"groups": 3}, ((6, 4, 4),))],
 )

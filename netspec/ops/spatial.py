@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from netspec.ops.base import REQUIRED, Applied, Attrs, Offset, OpError, OpResult, Pad, Size, Tensor
+from netspec.ops.memory import COPY, CUT, MOVED
 from netspec.ops.moments import kept, side_by_side
 from netspec.ops.receptive_field import Sampling, cut, interpolated, own_cell, padded, repeated, sliding_window
 from netspec.ops.registry import Sample, Scaling, by_size, op
@@ -15,6 +16,7 @@ from netspec.ops.window import check_padded, four
     kind="pool",
     receptive_field=sliding_window,
     moments=kept,
+    memory=CUT,
     samples=[Sample({"stride": (2, 3)})],
 )
 def subsample(x: Tensor, /, stride: Size) -> OpResult:
@@ -27,6 +29,7 @@ def subsample(x: Tensor, /, stride: Size) -> OpResult:
     kind="other",
     receptive_field=own_cell,
     moments=side_by_side,
+    memory=MOVED,
     samples=[Sample({"out": 10})],
 )
 def pad_channels(x: Tensor, /, out: int) -> OpResult:
@@ -41,6 +44,7 @@ def pad_channels(x: Tensor, /, out: int) -> OpResult:
     kind="pool",
     receptive_field=cut,
     moments=kept,
+    memory=CUT,
     scaling=by_size,
     aliases="cropping2d centercrop",
     samples=[Sample({"offset": (2, 1), "size": (5, 6)})],
@@ -65,6 +69,7 @@ def _enlarged(attrs: Attrs) -> Scaling | None:
     kind="pool",
     receptive_field=_resized,
     moments=kept,
+    memory=MOVED,
     scaling=_enlarged,
     aliases="interpolate resize up upsampling upsampling2d upsample2d",
     samples=[
@@ -97,6 +102,7 @@ def upsample(
     kind="pool",
     receptive_field=repeated,
     moments=kept,
+    memory=COPY,
     scaling=lambda attrs: Scaling(up=(attrs["factor"],) * 2),
     near_aliases={"depthtospace": "in the order of PyTorch (ONNX's mode CRD, not TensorFlow's)"},
     samples=[Sample({"factor": 2}, ((8, 5, 3),)), Sample({"factor": 3}, ((9, 2, 4),))],
@@ -116,6 +122,7 @@ def pixel_shuffle(x: Tensor, /, factor: int) -> OpResult:
     kind="pool",
     receptive_field=padded,
     moments=kept,
+    memory=COPY,
     scaling=by_size,
     label=lambda attrs: f"{attrs['pad_mode']} pad",
     aliases="padding",

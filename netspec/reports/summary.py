@@ -7,7 +7,7 @@ import io
 import json
 from dataclasses import dataclass
 
-from netspec.analysis.cost import FOOTER, Totals, memory, totals
+from netspec.analysis.cost import FOOTER, Totals, activations, totals
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.scope_tree import Region, tree
 from netspec.ops import Shape
@@ -52,7 +52,7 @@ def rows(graph: Graph, depth: int | None = None) -> list[Row]:
                         item.result.macs,
                         str(item.span or ""),
                         level,
-                        memory([item]),
+                        activations([item]),
                     )
                 )
             elif depth is not None and level >= depth:
@@ -67,7 +67,7 @@ def rows(graph: Graph, depth: int | None = None) -> list[Row]:
                         totals(nodes).macs,
                         str(item.scope.span or ""),
                         level,
-                        memory(nodes),
+                        activations(nodes),
                     )
                 )
             else:

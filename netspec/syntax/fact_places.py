@@ -7,7 +7,18 @@ from dataclasses import replace
 
 from netspec.syntax.place import ANYTHING, TEXT, Place, mapping
 
-MEASURES = ("params", "macs", "depth", "neurons", "weights", "activations", "receptive_field")
+MEASURES = (
+    "params",
+    "macs",
+    "depth",
+    "neurons",
+    "weights",
+    "activations",
+    "memory",
+    "training_memory",
+    "intensity",
+    "receptive_field",
+)
 """What is measured of a network and of its steps, by the names of `netspec.analysis.measures`."""
 _DIGITS = Place(types=("number", "string"))
 _AS_COUNTED: Mapping[str, Place | str] = {
