@@ -24,6 +24,7 @@ from netspec.plugins import culprit
 COMMANDS = {
     "check": ("check", "Check specs and the facts of their papers."),
     "summary": ("summary", "Print the layer table: shapes, parameters, MACs."),
+    "table": ("table", "Print the configuration table of networks, as their papers do."),
     "draw": ("draw", "Draw a network or a block as SVG, PNG, PDF, HTML, DOT, Mermaid."),
     "plot": ("plot", "Plot cost by stage, or networks by MACs and parameters."),
     "compile": ("compile", "Compile a spec to ONNX, PyTorch source or JSON."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -95,6 +95,14 @@ CHOICE = (
 )
 """What is compiled."""
 
+CHOICE_OF_MANY = (
+    click.argument("specs", nargs=-1, required=True, metavar="SPEC..."),
+    click.option("--variant", "variants", multiple=True, metavar="NAME", help="A variant of each SPEC; repeatable."),
+    click.option("--all", "every", is_flag=True, help="Every variant of each SPEC, other names of one left out."),
+    click.option("-s", "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a param of each."),
+)
+"""What is compiled by a command for several networks."""
+
 BUILD = (
     click.option(
         "--pass",
@@ -135,6 +143,36 @@ def spec_options(command: Callable[..., int], input: Callable[..., Callable[...,
     for option in reversed((*CHOICE, input, *BUILD)):
         taking = option(taking)
     return taking
+
+
+def requests_options(command: Callable[..., int]) -> Callable[..., int]:
+    """A command that takes `requests`, one for each SPEC and variant; all other options hold for each of them."""
+
+    @wraps(command)
+    def taking(**options: Any) -> int:
+        specs, variants, every = options.pop("specs"), options.pop("variants"), options.pop("every")
+        requests: list[Request] = []
+        for spec in specs:
+            for variant in variants or [None]:
+                given = {**options, "spec": spec, "variant": variant}
+                requests.append(Request.of(given))
+        if every:
+            requests = [each for request in requests for each in _of_each_variant(request)]
+        own = {name: value for name, value in options.items() if name in given}
+        return command(requests=tuple(requests), **own)
+
+    for option in reversed((*CHOICE_OF_MANY, INPUT, *BUILD)):
+        taking = option(taking)
+    return taking
+
+
+def _of_each_variant(request: Request) -> list[Request]:
+    """The same request for every variant of its document; raises UsageError for what has none."""
+    found, document, _ = request.read()
+    if found.block or found.variant or request.variant:
+        raise UsageError(f"'{request.spec}' is one of its kind already", "--all goes with a document and its variants")
+    own = [name for name, variant in document.variants.items() if not variant.alias]
+    return [replace(request, variant=variant) for variant in own] or [request]
 
 
 def warn(warnings: Sequence[Diagnostic], request: Request) -> None:

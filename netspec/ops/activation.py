@@ -154,6 +154,7 @@ def _shares(entering: Sequence[Signal], applied: Applied) -> Signal:
 
 @op(
     kind="other",
+    in_tables=True,
     receptive_field=own_cell,
     moments=_shares,
     memory=RESULT,

@@ -154,6 +154,7 @@ def _lrn_scratch(applied: Applied) -> int:
 
 @op(
     kind="norm",
+    in_tables=True,
     receptive_field=own_cell,
     moments=elementwise(lambda x, attrs: x / math.pow(attrs["k"] + attrs["alpha"] * x * x, attrs["beta"])),
     memory=Memory(_lrn_keeps, _lrn_scratch),

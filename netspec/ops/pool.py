@@ -171,6 +171,7 @@ def adaptive_avg_pool(x: Tensor, /, size: Size) -> OpResult:
 
 @op(
     kind="pool",
+    in_tables=False,
     receptive_field=own_cell,
     moments=kept,
     memory=MOVED,
@@ -185,6 +186,7 @@ def channel_mean(x: Tensor, /) -> OpResult:
 
 @op(
     kind="pool",
+    in_tables=False,
     receptive_field=own_cell,
     moments=kept,
     memory=Memory(everything, layer=never),

@@ -99,6 +99,8 @@ class Op:
     """At inference it is the identity, and passes drop it."""
     same_when_flattened: bool = False
     """A flattened map gives the numbers of the map, flattened: passes may move `flatten` behind it."""
+    in_tables: bool | None = None
+    """Whether the papers' tables of layers have it; None where its kind says so: layers with weights, and pools."""
     gives_parts: bool = False
     """It gives several values, which are read by their numbers."""
     gates: bool = False
@@ -135,6 +137,11 @@ class Op:
         self.params = tuple(_param(p) for p in signature if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
         OPS[name] = self
         return fn
+
+    @property
+    def is_tabulated(self) -> bool:
+        """Whether a table of layers has it, as the papers' tables do."""
+        return self.kind in ("weights", "pool") if self.in_tables is None else self.in_tables
 
     @property
     def manual(self) -> str:

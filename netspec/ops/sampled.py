@@ -127,6 +127,7 @@ def deform_conv(
 
 @op(
     kind="other",
+    in_tables=True,
     receptive_field=whole_map,
     moments=kept,
     memory=Memory(_bins_keep, _bins_scratch, layer=never),
@@ -149,6 +150,7 @@ def roi_align(x: Tensor, rois: Tensor, /, size: Size, *, scale: float = 1.0, sam
 
 @op(
     kind="other",
+    in_tables=True,
     receptive_field=whole_map,
     moments=kept,
     memory=Memory(_shifted_bins_keep, _bins_scratch, layer=never),

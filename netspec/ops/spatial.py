@@ -14,6 +14,7 @@ from netspec.ops.window import check_padded, four
 
 @op(
     kind="pool",
+    in_tables=False,
     receptive_field=sliding_window,
     moments=kept,
     memory=CUT,
@@ -42,6 +43,7 @@ def pad_channels(x: Tensor, /, out: int) -> OpResult:
 
 @op(
     kind="pool",
+    in_tables=False,
     receptive_field=cut,
     moments=kept,
     memory=CUT,
@@ -120,6 +122,7 @@ def pixel_shuffle(x: Tensor, /, factor: int) -> OpResult:
 
 @op(
     kind="pool",
+    in_tables=False,
     receptive_field=padded,
     moments=kept,
     memory=COPY,

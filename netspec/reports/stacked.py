@@ -21,7 +21,7 @@ class Part:
     @property
     def bracketed(self) -> bool:
         """Whether brackets hold its lines together."""
-        return len(self.lines) > 1
+        return len(self.lines) > 1 or bool(self.after)
 
     def line(self) -> str:
         """All of it in one line."""

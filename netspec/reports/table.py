@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from netspec.optional import importing
@@ -88,6 +88,8 @@ class Table:
     title: str = ""
     footer: Mapping[str, Cell] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    lead: int = 0
+    """How many columns say what a row is; they stand in each part of a text that is cut where a terminal is narrow."""
     data: object = None
     """What JSON has in place of the list of rows; None for that list."""
 
@@ -117,7 +119,35 @@ class Table:
         return json.dumps(rows if self.data is None else self.data, indent=1)
 
     def _text(self, width: int | None, color: bool) -> str:
-        """Lines as wide as they need to be, or folded to a width."""
+        """Lines as wide as they need to be, or folded to a width; columns that do not fit beside others stand below."""
+        stacked = width is not None and sum(self._widths(False)) > width and any(map(self._stacks, self.rows))
+        groups = self._columns_that_fit(width, stacked) if width and self.lead else [self.columns]
+        parts = [replace(self, columns=group)._lines_of_text(width, color, stacked) for group in groups]
+        return "\n".join([*(line for part in parts for line in part), *self.notes])
+
+    def _widths(self, stacked: bool) -> list[int]:
+        """How wide each column is with its padding."""
+        sums = self.cells(self.footer) if self.footer else []
+        rows = [[c.title for c in self.columns], sums, *map(self._stacked_cells if stacked else self.cells, self.rows)]
+        return [
+            max(len(line) for row in rows if row for line in row[i].split("\n")) + 3 for i in range(len(self.columns))
+        ]
+
+    def _columns_that_fit(self, width: int, stacked: bool) -> list[Sequence[Column]]:
+        """Columns in groups, each with those that say what a row is, as many as fit in a width."""
+        widths, lead = self._widths(stacked), [*self.columns[: self.lead]]
+        groups: list[list[Column]] = []
+        left = 0
+        for column, needed in zip(self.columns[self.lead :], widths[self.lead :], strict=True):
+            if needed > left or not groups:
+                groups.append([*lead])
+                left = width - sum(widths[: self.lead]) - 2
+            groups[-1].append(column)
+            left -= needed
+        return [*(groups or [lead])]
+
+    def _lines_of_text(self, width: int | None, color: bool, stacked: bool) -> list[str]:
+        """The title, the head and the rows, with an empty line between cells of several lines."""
         from rich import box
         from rich.console import Console
         from rich.table import Table as RichTable
@@ -134,26 +164,23 @@ class Table:
                 overflow="fold",
                 no_wrap=not column.wrap or width is None,
             )
-        lines = [self.cells(row) for row in self.rows]
-        natural = sum(max((len(line[i]) for line in (*lines, sums)), default=0) + 4 for i in range(len(self.columns)))
-        stacked = width is not None and natural > width and any(map(self._stacks, self.rows))
-        for row, line in zip(self.rows, lines, strict=True):
-            table.add_row(*(self._stacked_cells(row) if stacked else line))
-            if stacked:
+        for index, row in enumerate(self.rows):
+            if stacked and index:
                 table.add_row()
+            table.add_row(*(self._stacked_cells(row) if stacked else self.cells(row)))
         out = io.StringIO()
         console = Console(
             file=out,
             force_terminal=color,
             no_color=not color,
-            width=width or natural + sum(len(c.title) for c in self.columns) + len(self.title) + 8,
+            width=width or sum(self._widths(False)) + len(self.title) + 8,
             highlight=False,
             markup=False,
             emoji=False,
         )
         console.print(table)
         lines_of_text = [line.rstrip() for line in out.getvalue().splitlines()]
-        return "\n".join([*lines_of_text[not self.title :], *self.notes])
+        return lines_of_text[not self.title :]
 
     def _stacks(self, row: Mapping[str, Cell]) -> bool:
         return any(isinstance(row.get(c.key), Stacked) for c in self.columns)

@@ -1,0 +1,274 @@
+"""How a cell of a configuration table writes layers: the notations of the papers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal, TypeAlias
+
+from netspec.draw.labels import op_text
+from netspec.ir.graph import Node
+from netspec.ops import OPS, Shape
+from netspec.ops.base import Attrs
+from netspec.reports.configuration.series import Gate, Layer, Parallel, Series, layers, size
+from netspec.reports.configuration.units import MOST_LAYERS, Unit, map_size
+from netspec.reports.stacked import Part, Stacked
+
+Cells: TypeAlias = Literal["bracket", "conv", "kernel", "filters", "block"]
+CELLS: Mapping[Cells, str] = {
+    "bracket": "3x3, 64, as ResNet's Table 1",
+    "conv": "conv3-64, as VGG's",
+    "kernel": "3x3 conv, as DenseNet's",
+    "filters": "64x3x3, st. 1, pad 1, as CNN-F's",
+    "block": "bottleneck(width=64)",
+}
+"""What each notation looks like."""
+
+# So many equal layers stand below each other, as the four of VGG; more are counted.
+MOST_EQUAL = 4
+
+_JOINS = {"add": " + ", "concat": " | "}
+
+
+@dataclass(frozen=True, slots=True)
+class Notation:
+    """A notation, and the arguments that tell the calls of a block from each other."""
+
+    cells: Cells
+    varying: Mapping[str, Sequence[str]]
+
+    def cell(self, units: Sequence[Unit]) -> Stacked:
+        """Units that follow each other at one size; blocks that differ in nothing but strides are counted."""
+        parts: list[Part] = []
+        for run in self.runs(units):
+            if size(run[0].series) == 1 and len(run) <= MOST_EQUAL:
+                parts += [Part(self.lines(unit, True)) for unit in run]
+            else:
+                times = f" x {len(run)}" if len(run) > 1 else ""
+                parts.append(Part(self.lines(run[0], len(run) == 1), times))
+        return Stacked(tuple(parts))
+
+    def runs(self, units: Sequence[Unit]) -> list[list[Unit]]:
+        """Units that follow each other and are written alike."""
+        return [list(group) for _, group in groupby(units, self.key)]
+
+    def leaves_out_strides(self, units: Sequence[Unit]) -> bool:
+        """Whether the cell of some units says nothing of a stride that its first has."""
+        runs = [run for run in self.runs(units) if len(run) > 1]
+        return any(self.lines(run[0], True) != self.lines(run[0], False) for run in runs)
+
+    def key(self, unit: Unit) -> object:
+        """What units have in common that are counted as one."""
+        return unit.block, self.lines(unit, size(unit.series) == 1)
+
+    def lines(self, unit: Unit, strides: bool) -> tuple[str, ...]:
+        """A layer in a line; a block in a line for each of its layers, or what it was called with."""
+        count = size(unit.series)
+        if unit.block and count > 1 and (self.cells == "block" or count > MOST_LAYERS):
+            return (self.called(unit),)
+        if count > 2 * MOST_LAYERS:
+            return (f"{count} layers",)
+        return tuple(_written(unit.series, LAYERS[self.cells], count > 1, strides))
+
+    def called(self, unit: Unit) -> str:
+        """A block with the arguments that tell its calls apart: `normal_cell(filters=44)`."""
+        named = [f"{name}={_argument(unit.args[name])}" for name in self.varying.get(unit.block, ())]
+        return f"{unit.block}({', '.join(named)})" if named else unit.block
+
+
+def _argument(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_argument, value))}]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+Written: TypeAlias = Callable[[Node, bool, bool], str]
+"""Of a layer, whether it is one of several, and whether its stride is said: its text."""
+
+
+def _written(series: Series, layer: Written, within: bool, strides: bool) -> Iterator[str]:
+    """The lines of a part, of equal layers one and how often."""
+    lines: list[str] = []
+    for item in series:
+        match item:
+            case Layer(node):
+                lines.append(layer(node, within, strides))
+            case Gate(widths):
+                lines.append(f"fc, [{', '.join(map(str, widths))}]")
+            case Parallel(join, branches):
+                texts = ["; ".join(_written(branch, layer, within, strides)) for branch in branches]
+                lines.append(_side_by_side(join, texts))
+    for line, group in groupby(lines):
+        count = len(list(group))
+        yield from [line] * count if count <= MOST_EQUAL else [f"{line} x {count}"]
+
+
+def _side_by_side(join: str, texts: Sequence[str]) -> str:
+    """Branches in parentheses; equal ones once: `(1x1, 64 | 1x1, 96; 3x3, 128)`, `(1x1, 4; 3x3, 4) x 32 paths`."""
+    if len(set(texts)) == 1:
+        return f"({texts[0]}) x {len(texts)} paths"
+    joined = _JOINS.get(join, ", ").join(texts)
+    return f"({joined})" if join in _JOINS else f"{join}({joined})"
+
+
+def kernel_of(attrs: Attrs) -> str:
+    """`3x3`; of a layer without a window nothing."""
+    return "x".join(map(str, attrs["kernel"])) if "kernel" in attrs else ""
+
+
+def is_depthwise(node: Node) -> bool:
+    """Whether each filter of a convolution sees one channel."""
+    weight = node.result.weights.get("weight", ())
+    return node.attrs.get("groups", 1) > 1 and len(weight) == 4 and weight[1] == 1
+
+
+def stride_text(attrs: Attrs) -> str:
+    """`2`, `2x1`; nothing for 1."""
+    stride = attrs.get("stride", (1, 1))
+    return "" if stride == (1, 1) else str(stride[0]) if stride[0] == stride[1] else "x".join(map(str, stride))
+
+
+def pool_name(node: Node) -> str:
+    """`max pool`, `global average pool`; of another op what pictures call it."""
+    names = {"avg_pool": "average pool", "global_avg_pool": "global average pool", "max_pool": "max pool"}
+    return names.get(node.op) or OPS[node.op].words(node.attrs)
+
+
+def _more(node: Node, within: bool, strides: bool) -> str:
+    """What a layer has that most have not: groups, dilation, a stride."""
+    groups, dilation = node.attrs.get("groups", 1), node.attrs.get("dilation", (1, 1))
+    found = ""
+    if groups > 1 and not is_depthwise(node):
+        found += f", C={groups}" if within else f", {groups} groups"
+    if dilation != (1, 1):
+        found += f", dilation {dilation[0] if dilation[0] == dilation[1] else 'x'.join(map(str, dilation))}"
+    stride = stride_text(node.attrs)
+    return found + (f", stride {stride}" if strides and stride else "")
+
+
+_KINDS = {"conv": "", "conv_transpose": " up", "deform_conv": " deformable"}
+
+
+def _bracket(node: Node, within: bool, strides: bool) -> str:
+    """As ResNet's Table 1: `7x7, 64, stride 2`, `3x3 max pool, stride 2`, `1000-d fc`."""
+    attrs = node.attrs
+    if node.op == "linear":
+        return f"{attrs['out']}-d fc"
+    if node.op in _KINDS:
+        kind = " dw" if is_depthwise(node) else _KINDS[node.op]
+        return f"{kernel_of(attrs)}{kind}, {attrs['out']}{_more(node, within, strides)}"
+    return _other(node, within, strides)
+
+
+def _other(node: Node, within: bool, strides: bool) -> str:
+    """A layer that is written alike in most tables."""
+    if OPS[node.op].kind == "pool" and node.op != "upsample":
+        return f"{kernel_of(node.attrs)} {pool_name(node)}{_more(node, within, strides)}".strip()
+    if node.op == "upsample":
+        return f"upsample to {'x'.join(map(str, map_size(node.shape)))}"
+    return op_text(node.op, node.attrs).replace("\u00d7", "x")
+
+
+def _conv(node: Node, within: bool, strides: bool) -> str:
+    """As VGG's Table 1: `conv3-256`, `maxpool`, `FC-4096`."""
+    attrs = node.attrs
+    if node.op == "linear":
+        return f"FC-{attrs['out']}"
+    if node.op in _KINDS:
+        high, wide = attrs["kernel"]
+        kind = " dw" if is_depthwise(node) else _KINDS[node.op]
+        size_ = str(high) if high == wide else f"{high}x{wide}"
+        return f"conv{size_}-{attrs['out']}{kind}{_more(node, within, strides)}"
+    if node.op == "max_pool" and attrs["kernel"] == attrs["stride"] == (2, 2):
+        return "maxpool"
+    return "soft-max" if node.op == "softmax" else _other(node, within, strides)
+
+
+def _kernel(node: Node, within: bool, strides: bool) -> str:
+    """As DenseNet's Table 1: `3x3 conv`, `2x2 average pool, stride 2`, `1000D fully-connected`."""
+    if node.op == "linear":
+        return f"{node.attrs['out']}D fully-connected"
+    if node.op in _KINDS:
+        kind = " dw" if is_depthwise(node) else _KINDS[node.op]
+        return f"{kernel_of(node.attrs)}{kind} conv{_more(node, within, strides)}"
+    return _other(node, within, strides)
+
+
+def _filters(node: Node, within: bool, strides: bool) -> str:
+    """As Table 1 of CNN-F, CNN-M and CNN-S: `64x11x11, st. 4, pad 0`, `x2 pool`, `4096`."""
+    attrs, stride = node.attrs, stride_text(node.attrs)
+    if node.op == "linear":
+        return str(attrs["out"])
+    if node.op in _KINDS:
+        pads = attrs["pad"]
+        pad = str(pads[0]) if len(set(pads)) == 1 else "x".join(map(str, pads))
+        kind = " dw" if is_depthwise(node) else _KINDS[node.op]
+        said = f", st. {stride or 1}" if strides else ""
+        return f"{attrs['out']}x{kernel_of(attrs)}{kind}{said}, pad {pad}{_more(node, within, False)}"
+    if node.op == "max_pool" and stride:
+        return f"x{stride} pool"
+    return _other(node, within, strides)
+
+
+LAYERS: Mapping[Cells, Written] = {
+    "bracket": _bracket,
+    "conv": _conv,
+    "kernel": _kernel,
+    "filters": _filters,
+    "block": _bracket,
+}
+
+
+def type_of(node: Node) -> str:
+    """What kind of layer it is: `conv`, `conv dw`, `max pool`, `fc`."""
+    if node.op == "linear":
+        return "fc"
+    if node.op in _KINDS:
+        return f"conv{' dw' if is_depthwise(node) else _KINDS[node.op]}"
+    return pool_name(node) if OPS[node.op].kind == "pool" else OPS[node.op].words(node.attrs)
+
+
+def filter_shape(node: Node, entered: Shape) -> str:
+    """`3x3x32x64`, as MobileNet's Table 1: height, width, channels that a filter sees, filters; `3x3x32 dw`, `7x7`."""
+    weight = node.result.weights.get("weight", ())
+    if node.op in _KINDS and len(weight) == 4:
+        if is_depthwise(node):
+            return f"{kernel_of(node.attrs)}x{node.attrs['out']} dw"
+        seen = int(entered[1]) // node.attrs.get("groups", 1)
+        return f"{kernel_of(node.attrs)}x{seen}x{node.attrs['out']}"
+    if OPS[node.op].kind == "weights":
+        return "x".join(str(n) for n in reversed(weight))
+    if OPS[node.op].kind == "pool" and map_size(node.shape) == (1, 1):
+        return "x".join(map(str, map_size(entered)))
+    return kernel_of(node.attrs)
+
+
+def inferred(units: Sequence[Unit]) -> Cells:
+    """`conv` where all is single layers of square kernels without strides, which this notation leaves out."""
+    nodes = [node for unit in units for node in layers(unit.series) if node.op in _KINDS]
+    alone = all(size(unit.series) == 1 for unit in units)
+    plain = all(
+        node.op == "conv"
+        and len(set(node.attrs["kernel"])) == 1
+        and not _more(node, False, True)
+        and not is_depthwise(node)
+        for node in nodes
+    )
+    return "conv" if nodes and alone and plain else "bracket"
+
+
+def varying_args(units: Sequence[Unit]) -> dict[str, list[str]]:
+    """For each block the parameters that its calls gave different values; floats are factors, and no structure."""
+    found: dict[str, dict[str, list[object]]] = {}
+    for unit in units:
+        for name, value in unit.args.items():
+            found.setdefault(unit.block, {}).setdefault(name, []).append(value)
+    return {
+        block: [
+            name
+            for name, values in args.items()
+            if any(value != values[0] for value in values) and not any(isinstance(value, float) for value in values)
+        ]
+        for block, args in found.items()
+    }

@@ -1,0 +1,176 @@
+"""A part of a graph as layers in series and in parallel, which is what a cell of a configuration table writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TypeAlias
+
+from netspec.ir.graph import Node, Ref
+from netspec.ops import OPS
+
+# What lies deeper is no cell that anybody reads, and what takes more steps is not made of series and parallels.
+DEEPEST = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer that tables have: a convolution, a pooling, a fully connected layer."""
+
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Widths of the layers of a gate that sees the whole map, as squeeze and excitation (Hu et al. 2017, Table 1)."""
+
+    widths: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Parallel:
+    """Branches that a join reads."""
+
+    join: str
+    branches: tuple[Series, ...]
+
+
+Item: TypeAlias = Layer | Gate | Parallel
+Series: TypeAlias = "tuple[Item, ...]"
+Shown: TypeAlias = Callable[[Node], bool]
+
+
+class _NotSeriesParallel(Exception):
+    """A node lies on two branches, or branches lie in branches too deep."""
+
+
+def layers(series: Series) -> Iterator[Node]:
+    """The layers of a part in order, those of branches too; of a gate none."""
+    for item in series:
+        if isinstance(item, Layer):
+            yield item.node
+        elif isinstance(item, Parallel):
+            for branch in item.branches:
+                yield from layers(branch)
+
+
+def size(series: Series) -> int:
+    """How many layers a part has for a reader; a gate is one."""
+    return sum(sum(map(size, item.branches)) if isinstance(item, Parallel) else 1 for item in series)
+
+
+def stride(series: Series) -> Fraction:
+    """By how much a part makes maps smaller: the product of its strides, on the branch where that is largest."""
+    product = Fraction(1)
+    for item in series:
+        if isinstance(item, Parallel):
+            product *= max(map(stride, item.branches))
+        elif isinstance(item, Layer) and (scaling := OPS[item.node.op].scaling(item.node.attrs)) is not None:
+            product *= Fraction(scaling.down[0], scaling.up[0])
+    return product
+
+
+def series_of(nodes: Sequence[Node], outputs: Iterable[Ref], shown: Shown) -> Series:
+    """What leads to the outputs of some nodes; shortcuts are left out.
+
+    Where a node lies on two branches, as in a dense block that is written as joins of all before, the layers in order.
+    """
+    held = {node.path for node in nodes}
+    ends = list(dict.fromkeys(ref.node for ref in outputs if ref.node in held)) or [nodes[-1].path]
+    try:
+        return tuple(_Builder(nodes, shown).to(ends))
+    except _NotSeriesParallel:
+        return tuple(Layer(node) for node in nodes if shown(node))
+
+
+class _Builder:
+    """Finds series and parallels by dominators: what all ways to a node lead through."""
+
+    def __init__(self, nodes: Sequence[Node], shown: Shown) -> None:
+        self.nodes: dict[str, Node] = {node.path: node for node in nodes}
+        self.shown = shown
+        self.before: dict[str, list[str]] = {}  # "" is what enters
+        self.through: dict[str, str] = {}
+        self.depth = {"": 0}
+        self.left = 2 * len(nodes) + 8
+        for node in nodes:
+            before = list(dict.fromkeys(ref.node if ref.node in self.nodes else "" for ref in node.inputs)) or [""]
+            self.before[node.path] = before
+            self.through[node.path] = self._common(before)
+            self.depth[node.path] = self.depth[self.through[node.path]] + 1
+
+    def _common(self, paths: Sequence[str]) -> str:
+        """The nearest node that all ways to all of these lead through."""
+        common = paths[0]
+        for path in paths[1:]:
+            while common != path:
+                if self.depth[common] >= self.depth[path]:
+                    common = self.through[common]
+                else:
+                    path = self.through[path]
+        return common
+
+    def to(self, ends: Sequence[str]) -> list[Item]:
+        """What leads from the beginning to some ends; raises _NotSeriesParallel."""
+        start = self._common(ends)
+        if len(ends) == 1:
+            return self._between("", ends[0], 0)
+        branches = [tuple(branch) for end in ends if (branch := self._between(start, end, 1))]
+        outputs = [Parallel("concat", tuple(branches))] if len(branches) > 1 else branches[0] if branches else []
+        return [*self._between("", start, 0), *outputs]
+
+    def _between(self, start: str, end: str, level: int) -> list[Item]:
+        """What leads from a node, which all ways to the end lead through, to the end."""
+        if level > DEEPEST:
+            raise _NotSeriesParallel
+        found: list[Item] = []
+        while end != start:
+            self.left -= 1
+            if self.left < 0:
+                raise _NotSeriesParallel
+            node, through = self.nodes[end], self.through[end]
+            if self.shown(node):
+                found.append(Layer(node))
+            before = self.before[end]
+            if len(before) > 1:
+                # Of an op of several tensors the first is the map; the others say where to look in it.
+                used = before if OPS[node.op].arity is None else before[:1]
+                branches = [self._between(through, path, level + 1) for path in used]
+                found += reversed(_joined(node, branches))
+            end = through
+        return found[::-1]
+
+
+def _joined(join: Node, branches: Sequence[Sequence[Item]]) -> list[Item]:
+    """Branches as they are printed: without what is no layer, a gate as one layer, without projections."""
+    full = [list(branch) for branch in branches if branch]
+    if OPS[join.op].gates and len(branches) > 1 and set(join.shape[2:]) - {1}:
+        gates = [branch for branch in full if _is_gate(branch)]
+        if gates and len(gates) < len(branches):
+            rest = _joined(join, [branch for branch in branches if branch not in gates])
+            return [*rest, *(Gate(tuple(int(node.shape[1]) for node in _weighted(gate))) for gate in gates)]
+    if join.op == "add" and any(len(_weighted(branch)) > 1 for branch in full):
+        full = [branch for branch in full if not _is_projection(branch)]
+    if len(full) < 2:
+        return full[0] if full else []
+    return [Parallel(join.op, tuple(map(tuple, full)))]
+
+
+def _weighted(branch: Iterable[Item]) -> list[Node]:
+    return [node for node in layers(tuple(branch)) if OPS[node.op].kind == "weights"]
+
+
+def _is_gate(branch: Sequence[Item]) -> bool:
+    """Whether a branch makes a number for each channel, from the whole map."""
+    nodes = [item.node for item in branch if isinstance(item, Layer)]
+    if len(nodes) < len(branch):
+        return False
+    return bool(_weighted(branch)) and all(set(node.shape[2:]) <= {1} for node in nodes)
+
+
+def _is_projection(branch: Sequence[Item]) -> bool:
+    """Whether a branch is a shortcut that fits the shape of the residual: a 1x1 convolution, a pooling before it."""
+    weighted = _weighted(branch)
+    pointwise = all(node.attrs.get("kernel") == (1, 1) for node in weighted)
+    return len(weighted) < 2 and pointwise and all(isinstance(item, Layer) for item in branch)

@@ -1,0 +1,188 @@
+"""A network as units in order: layers and blocks, each in the stage of the table that it belongs to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from netspec.ir.graph import Graph, Node, Ref
+from netspec.ir.scope_tree import Region, tree
+from netspec.ops import OPS, Shape
+from netspec.reports.configuration.series import Layer, Series, Shown, series_of, size
+
+Size = tuple[int, ...]
+"""Height and width of a map; 1 x 1 for what has no such."""
+
+# A block with more layers than this is named by what it was called with.
+MOST_LAYERS = 12
+# A scope in which maps have as many sizes is no stage, it holds stages.
+SIZES_OF_A_NETWORK = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A layer, or a block that is more than one, with what enters and leaves it."""
+
+    path: str
+    stage: str
+    """The path of the step that its row is called by."""
+    nodes: tuple[Node, ...]
+    series: Series
+    block: str
+    args: Mapping[str, object]
+    entered: Shape
+    left: Shape
+
+    @property
+    def size(self) -> Size:
+        """Height and width of what leaves it."""
+        return map_size(self.left)
+
+    @property
+    def pools(self) -> bool:
+        """Whether it is a layer without weights."""
+        return not any(OPS[node.op].kind == "weights" for node in self.nodes)
+
+
+def map_size(shape: Shape) -> Size:
+    """Height and width of a map; 1 x 1 of features, as the papers have it."""
+    return tuple(map(int, shape[2:])) if len(shape) == 4 else (1, 1)
+
+
+def units_of(graph: Graph, shown: Shown) -> list[Unit]:
+    """The units of a network in order; what has no layer for a table is in none."""
+    return list(_Units(graph, shown).below(tree(graph), ""))
+
+
+Part = Sequence[Node | Region]
+
+
+class _Units:
+    """Looks into scopes for what is a row or a line of one."""
+
+    def __init__(self, graph: Graph, shown: Shown) -> None:
+        self.graph, self.shown = graph, shown
+        self.known: dict[str, Series] = {}
+        self.order = {path: index for index, path in enumerate(graph.nodes)}
+
+    def below(self, region: Region, stage: str) -> Iterator[Unit]:
+        """The units in a scope that is looked into; `stage` is what it is one of, empty for each its own."""
+        for part in parts(region):
+            if len(part) > 1 and self.is_unit(part):
+                yield from self.unit(part, part[-1].path, stage)
+                continue
+            for item in part:
+                if isinstance(item, Region):
+                    yield from self.of(item, stage)
+                else:
+                    yield from self.unit([item], item.path, stage)
+
+    def of(self, region: Region, stage: str) -> Iterator[Unit]:
+        """The unit that a scope is, or those in it."""
+        inside = list(parts(region))
+        if size(self.series(region)) < 2:
+            yield from self.unit([region], region.path, stage)
+        elif len({self.size_after(part) for part in inside}) >= SIZES_OF_A_NETWORK:
+            yield from self.below(region, "")
+        elif self.is_chain_of_units(inside) or self.holds_blocks(region):
+            yield from self.below(region, stage or region.path)
+        else:
+            yield from self.unit([region], region.path, stage)
+
+    def unit(self, part: Part, path: str, stage: str) -> Iterator[Unit]:
+        """Items as one unit, if a layer is among them."""
+        nodes = tuple(node for item in part for node in (item.nodes() if isinstance(item, Region) else [item]))
+        if isinstance(part[0], Region) and len(part) == 1:
+            series, scope = self.series(part[0]), part[0].scope
+            block, args = scope.block, scope.args
+        else:
+            series, block, args = series_of(nodes, [Ref(nodes[-1].path)], self.shown), "", {}
+        if series:
+            inside = {node.path for node in nodes}
+            outside = [ref for node in nodes for ref in node.inputs if ref.node not in inside]
+            # Of a cell that reads the two before it, what the nearer one gave.
+            entered = max(outside, key=lambda ref: self.order[ref.node], default=Ref(nodes[0].path))
+            shape = self.graph.shape(self.end(part))
+            yield Unit(path, stage or path, nodes, series, block, args, self.graph.shape(entered), shape)
+
+    def end(self, part: Part) -> Ref:
+        """What leaves the last of some items."""
+        last = part[-1]
+        if isinstance(last, Node):
+            return Ref(last.path)
+        return last.outputs[-1] if last.outputs else Ref(list(last.nodes())[-1].path)
+
+    def size_after(self, part: Part) -> Size:
+        """Height and width after some items."""
+        return map_size(self.graph.shape(self.end(part)))
+
+    def series(self, region: Region) -> Series:
+        """The layers of a scope."""
+        if region.path not in self.known:
+            self.known[region.path] = series_of(list(region.nodes()), region.outputs, self.shown)
+        return self.known[region.path]
+
+    def is_unit(self, part: Part) -> bool:
+        """Whether items that meet in a join are few layers at few sizes: a block that is written in its place."""
+        if isinstance(part[-1], Region) or OPS[part[-1].op].arity is not None:
+            return False
+        nodes = [node for item in part for node in (item.nodes() if isinstance(item, Region) else [item])]
+        sizes = {self.size_after([item]) for item in part} - {(1, 1)}
+        return len(sizes) < SIZES_OF_A_NETWORK and sum(map(self.shown, nodes)) <= MOST_LAYERS
+
+    def is_chain_of_units(self, inside: Sequence[Part]) -> bool:
+        """Whether one thing follows another, and blocks are among them, or a pooling after layers: a stage."""
+        if any(len(part) > 1 for part in inside):
+            return False
+        items = [part[0] for part in inside]
+        pools = any(isinstance(i, Node) and self.shown(i) and OPS[i.op].kind == "pool" and _is_local(i) for i in items)
+        # The only branch of a join is no block of its own: it is a residual block without its shortcut.
+        blocks = [i for i in items if isinstance(i, Region) and i.scope.kind != "branch"]
+        return pools or any(size(self.series(i)) > 1 for i in blocks)
+
+    def holds_blocks(self, region: Region) -> bool:
+        """Whether a scope is too much for a cell, and most of it lies in blocks or groups."""
+        if size(self.series(region)) <= MOST_LAYERS:
+            return False
+        held = [i for i in region.items if isinstance(i, Region) and i.scope.kind != "branch"]
+        most = sum(sum(map(self.shown, i.nodes())) for i in held if size(self.series(i)) > 1)
+        return 2 * most > sum(map(self.shown, region.nodes()))
+
+
+def _is_local(node: Node) -> bool:
+    return math.prod(map_size(node.shape)) > 1
+
+
+def parts(region: Region) -> Iterator[Part]:
+    """What lies in a scope, cut wherever a single value goes on: items between are branches and their join."""
+    items = [i for i in region.items if not (isinstance(i, Node) and i.op == "input")]
+    made = [[Ref(i.path, k) for k in range(len(i.shapes))] if isinstance(i, Node) else i.outputs for i in items]
+    last: dict[Ref, int] = {}
+    for index, item in enumerate(items):
+        for ref in item.inputs:
+            last[ref] = index
+    for ref in region.outputs:
+        last[ref] = len(items)
+    entered = region.inputs if region.path else _entered(region)
+    alive = {ref for ref in entered if ref in last}
+    part: list[Node | Region] = []
+    for index, item in enumerate(items):
+        part.append(item)
+        alive |= {ref for ref in made[index] if last.get(ref, -1) > index}
+        alive = {ref for ref in alive if last[ref] > index}
+        if len(alive) < 2:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _entered(root: Region) -> Iterable[Ref]:
+    return [Ref(i.path) for i in root.items if isinstance(i, Node) and i.op == "input"]
+
+
+def first_layer(unit: Unit) -> Node | None:
+    """The only layer of a unit, where it is one."""
+    only = unit.series[0]
+    return only.node if len(unit.series) == 1 and isinstance(only, Layer) else None

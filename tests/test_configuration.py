@@ -1,0 +1,200 @@
+"""`netspec table`: its rows and cells where no paper prints them, what users may ask for, and what is an error."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from netspec.cli.main import cli, run
+from netspec.cli.request import load
+from netspec.reports.configuration.align import aligned
+from netspec.reports.configuration.by_row import table_of_blocks, table_of_layers
+from netspec.reports.configuration.by_stage import View, table_of_stages
+
+
+def document(body: str, more: str = "", input: str = "[3, 32, 32]") -> str:
+    return f"netspec: 1\nname: tiny\nuse: [blocks/common]\n{more}input: {input}\nbody:\n{body}"
+
+
+PLAIN = View()
+
+
+def cells(path: str, view: View = PLAIN, sizes: bool = False) -> dict[str, str]:
+    """The cells of the only network, by stage; of further rows of a stage by stage and size."""
+    table = table_of_stages([load(path).inference], view, sizes)
+    found: dict[str, str] = {}
+    stage = ""
+    for row in table.rows:
+        name = str(row["stage"])
+        stage = name or stage
+        found[name or f"{stage} {row['output']}"] = str(row[table.columns[-1].key])
+    return found
+
+
+@pytest.fixture
+def spec(folder: Path) -> Path:
+    return folder / "tiny.yaml"
+
+
+def test_a_step_alone_is_a_table(spec: Path) -> None:
+    spec.write_text(document("  - conv: [8, 3]\n"), encoding="utf-8")
+    assert cells(str(spec)) == {"conv": "conv3-8", "depth": "1", "MACs": "194,400", "parameters": "224"}
+
+
+def test_a_network_without_a_layer_has_its_sums_alone(spec: Path) -> None:
+    spec.write_text(document("  - relu\n"), encoding="utf-8")
+    assert cells(str(spec)) == {"depth": "0", "MACs": "0", "parameters": "0"}
+    for rows in ("sizes", "blocks", "layers"):
+        done = CliRunner().invoke(cli, ["table", str(spec), "--rows", rows])
+        assert done.exit_code == 0, done.output
+
+
+def test_two_inputs_and_a_skip_are_rows_of_their_own(spec: Path) -> None:
+    body = """\
+  - down = conv: [8, 3, 2, 1]
+    from: image
+  - deep = conv: [16, 3, 2, 1]
+  - deeper = conv: [16, 3, 2, 1]
+  - back = conv_transpose: [8, 4, 4, 0]
+  - both = concat:
+    from: [down, back]
+  - out = conv: [4, 1]
+  - also = concat:
+    from: [out, hint]
+"""
+    spec.write_text(document(body, input="{image: [3, 32, 32], hint: [1, 16, 16]}"), encoding="utf-8")
+    found = cells(str(spec))
+    assert list(found)[:5] == ["down", "deep", "deeper", "back", "out"]
+    assert (found["back"], found["out"]) == ("4x4 up, 8, stride 4", "1x1, 4")
+
+
+def test_shortcuts_are_left_out_and_branches_are_not(spec: Path) -> None:
+    body = """\
+  - residual = add:
+      main: [conv: [8, 3, 1, 1], conv: [8, 3, 1, 1]]
+      projection: [conv: [8, 1]]
+  - merged = add:
+      small: [conv: [8, 3, 1, 1]]
+      point: [conv: [8, 1]]
+  - towers = concat:
+      tower: {each: 3, do: [conv: [4, 3, 1, 1]]}
+  - gated = mul:
+      map: []
+      gate: [global_avg_pool, conv: [3, 1], relu, conv: [12, 1], sigmoid]
+"""
+    spec.write_text(document(body), encoding="utf-8")
+    found = cells(str(spec))
+    assert found["residual"] == "[3x3, 8; 3x3, 8]"
+    assert found["merged"] == "(3x3, 8 + 1x1, 8)"
+    assert found["towers"] == "(3x3, 4) x 3 paths"
+    assert found["gated"] == "fc, [3, 12]"
+
+
+def test_a_pooling_is_in_the_stage_that_follows_unless_it_has_a_title(spec: Path) -> None:
+    body = "  - a = conv: [8, 3]\n  - pool = max_pool: [2, 2]\n{}  - b = conv: [8, 3, 1, 1]\n"
+    spec.write_text(document(body.format("")), encoding="utf-8")
+    assert cells(str(spec))["b"] == "maxpool; conv3-8"
+    spec.write_text(document(body.format("    title: Pooling (1)\n")), encoding="utf-8")
+    assert cells(str(spec))["Pooling (1)"] == "maxpool" and cells(str(spec))["b"] == "conv3-8"
+
+
+def test_the_iterations_of_a_loop_are_a_row_for_each_size() -> None:
+    found = cells("mobilenet_v1")
+    assert found["unit.5 to 10"] == "[3x3 dw, 256, stride 2; 1x1, 512]; [3x3 dw, 512; 1x1, 512] x 5"
+
+
+def test_a_stride_is_left_out_of_equal_blocks_alone_and_a_note_says_so() -> None:
+    table = table_of_stages([load("resnet18").inference], View())
+    assert str(table.rows[2]["resnet18"]) == "[3x3, 128; 3x3, 128] x 2"
+    assert "first of its repeated blocks has the stride" in table.notes[0]
+    assert not table_of_stages([load("vgg_a").inference], View()).notes
+
+
+def test_cells_too_large_to_read_name_their_block() -> None:
+    found = list(cells("nasnet_a_mobile").values())
+    assert "[normal_cell(filters=44)] x 4" in found
+    assert cells("resnet18", View(cells="block"))["conv3_x"].startswith("basic(width=128, out=128, stride=2")
+
+
+@pytest.mark.slow
+def test_very_deep_repeats_are_one_cell() -> None:
+    assert cells("resnet1202_cifar")["layer2"] == "[3x3, 32; 3x3, 32] x 200"
+
+
+def test_ops_are_shown_and_hidden(spec: Path) -> None:
+    spec.write_text(document("  - a = conv: [8, 3]\n  - norm = lrn: 5\n  - relu\n"), encoding="utf-8")
+    assert cells(str(spec))["a"] == "conv3-8; LRN"
+    assert cells(str(spec), View(hide=frozenset({"lrn"})))["a"] == "conv3-8"
+    assert cells(str(spec), View(show=frozenset({"relu"})))["a"] == "conv3-8; LRN; ReLU"
+
+
+def test_networks_with_few_stages_in_common_are_compared_by_size() -> None:
+    table = table_of_stages([load("alexnet").inference, load("resnet18").inference], View())
+    assert [c.key for c in table.columns] == ["output", "alexnet", "resnet18"]
+    rows = {str(row["output"]): row for row in table.rows}
+    assert str(rows["55x55"]["alexnet"]) == "11x11, 96, stride 4; LRN" and rows["55x55"]["resnet18"] is None
+
+
+def test_rows_of_blocks_have_their_arguments_and_repeats() -> None:
+    table = table_of_blocks(load("mobilenet_v2").inference, View(), ("input", "t", "c", "n", "s"))
+    assert table.cells(table.rows[3]) == ["56x56x24", "6", "32", "3", "2"]
+    assert "t" in [column.key for column in table_of_blocks(load("mobilenet_v2").inference, View()).columns]
+
+
+def test_rows_of_layers_have_their_filters() -> None:
+    table = table_of_layers(load("alexnet").inference, View(), ("step", "type", "filter"))
+    rows = [table.cells(row) for row in table.rows]
+    assert rows[3] == ["conv2", "conv / s1", "5x5x48x256"] and rows[-1] == ["fc8", "fc / s1", "4096x1000"]
+
+
+def test_a_name_given_twice_has_two_columns() -> None:
+    done = CliRunner().invoke(cli, ["table", "lenet5", "lenet5", "-f", "json"])
+    assert list(json.loads(done.output)[0]) == ["stage", "output", "lenet5", "lenet5_2"]
+
+
+def test_all_has_every_variant_and_an_option_holds_for_each() -> None:
+    done = CliRunner().invoke(cli, ["table", "overfeat", "--all", "-s", "classes=7", "-f", "csv"])
+    rows = list(csv.DictReader(io.StringIO(done.output)))
+    assert [*rows[0]] == ["stage", "output", "overfeat_fast", "overfeat_accurate"]
+    assert {rows[-4][name] for name in ("overfeat_fast", "overfeat_accurate")} == {"7-d fc"}
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["blocks/common"], "a library of blocks has no network"),
+        (["lenet5", "alexnet", "--rows", "layers"], "is of one network"),
+        (["lenet5", "--rows", "blocks", "--cells", "conv"], "has no --cells"),
+        (["lenet5", "--rows", "blocks", "--columns", "inputs"], "did you mean 'input'?"),
+        (["lenet5", "--columns", "input"], "goes with --rows"),
+        (["lenet5", "--show", "rleu"], "did you mean 'relu'?"),
+        (["resnet50", "--all"], "is one of its kind already"),
+        (["lenet5", "-o", "t.csv", "-f", "md"], "t.csv"),
+        ([], "SPEC"),
+    ],
+)
+def test_what_cannot_be_asked_for(args: list[str], said: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["table", *args]) == 2
+    assert said in capsys.readouterr().err and not list(folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("sequences", "rows"),
+    [
+        (["abc", "abc"], ["aa", "bb", "cc"]),
+        (["ac", "abc"], ["aa", "-b", "cc"]),
+        (["abc", "ac", "abd"], ["aaa", "b-b", "cc-", "--d"]),
+        (["", "ab"], ["-a", "-b"]),
+        (["aa", "aaa"], ["aa", "aa", "-a"]),
+    ],
+)
+def test_sequences_are_aligned(sequences: list[str], rows: list[str]) -> None:
+    found = aligned(sequences, str)
+    assert ["".join(item or "-" for item in row) for row in found] == rows
+    for i, sequence in enumerate(sequences):
+        assert [row[i] for row in found if row[i] is not None] == list(sequence)
