@@ -54,12 +54,12 @@ def images(shape: Sequence[int], count: int, seed: int = 0) -> np.ndarray:
 
 
 def inputs(graph: Graph, count: int, seed: int = 0) -> list[np.ndarray]:
-    """Images for each input of a graph, in its order; regions of interest where an input is sampled so."""
+    """Images for each input of a graph, in its order, of their own; regions of interest where one is sampled so."""
     shapes = {n.path: n.shape for n in graph.inputs}
     drawn = sample(shapes, {n.path: n.attrs.get("sample", "") for n in graph.inputs}, count, seed)
     return [
-        images([int(d) for d in shapes[name][1:]], count, seed) if len(shapes[name]) == 4 else value
-        for name, value in drawn.items()
+        images([int(d) for d in shapes[name][1:]], count, seed + 100 * i) if len(shapes[name]) == 4 else value
+        for i, (name, value) in enumerate(drawn.items())
     ]
 
 
@@ -100,13 +100,18 @@ def randomise(model: nn.Module, shape: Sequence[int], seed: int) -> nn.Module:
     return model
 
 
-def torch_run(module: nn.Module, *x: np.ndarray) -> np.ndarray:
-    """The first output of a module in eval mode."""
+def torch_outputs(module: nn.Module, *x: np.ndarray) -> list[np.ndarray]:
+    """Every output of a module in eval mode, in its order."""
     with torch.inference_mode():
         out = module.eval()(*map(torch.from_numpy, x))
-    if not isinstance(out, torch.Tensor):
-        out = next(iter(out.values() if isinstance(out, dict) else out))
-    return out.numpy()
+    if isinstance(out, torch.Tensor):
+        return [out.numpy()]
+    return [value.numpy() for value in (out.values() if isinstance(out, dict) else out)]
+
+
+def torch_run(module: nn.Module, *x: np.ndarray) -> np.ndarray:
+    """The first output of a module in eval mode."""
+    return torch_outputs(module, *x)[0]
 
 
 def onnx_session(path: Path) -> ort.InferenceSession:
@@ -114,7 +119,12 @@ def onnx_session(path: Path) -> ort.InferenceSession:
     return ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 
+def onnx_outputs(session: ort.InferenceSession, *x: np.ndarray) -> list[np.ndarray]:
+    """Every output of a model, in its order."""
+    names = [i.name for i in session.get_inputs()]
+    return list(map(np.asarray, session.run(None, dict(zip(names, x, strict=True)))))
+
+
 def onnx_run(session: ort.InferenceSession, *x: np.ndarray) -> np.ndarray:
     """The first output of a model."""
-    names = [i.name for i in session.get_inputs()]
-    return np.asarray(session.run(None, dict(zip(names, x, strict=True)))[0])
+    return onnx_outputs(session, *x)[0]

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from netspec_torch.options import TorchOptions
 
 import netspec
 from netspec.backend import get
@@ -84,6 +85,49 @@ def test_shared_weights_stand_once(tmp_path: Path) -> None:
     assert {"a.conv.weight", "b.bn.weight", "loop.conv.weight"} <= set(keys)
     assert not {"b.conv.weight", "loop.0.conv.weight", "loop.1.bn.weight"} & set(keys)
     assert sum(p.numel() for p in module.parameters()) == 8 * 8 * 9 * 2 + 16 * 3
+
+
+SCALED = """\
+netspec: 1
+name: scaled
+input: [4, 6, 6]
+blocks:
+  inner:
+    body: [conv: [4, 1]]
+  unit:
+    params: {factor: float, deep: true}
+    body:
+      - inner
+      - affine: {scale: =factor}
+      - conv = conv: [4, 1]
+        when: deep
+      - tanh
+body:
+  - a = unit: 0.5
+  - b = unit: 2.0
+    share: a
+  - c = unit: [0.5, false]
+    share: a
+  - d = unit: 0.5
+    share: a
+"""
+
+
+def test_shared_blocks_that_differ_in_what_has_no_weights(tmp_path: Path) -> None:
+    """Each by its definition: x -> tanh(B(factor * A(x))), without B where it is not deep."""
+    network = compiled(tmp_path, SCALED)
+    module = network.to_torch(seed=1)
+    arrays = module.state_dict()
+    assert sorted(arrays) == ["a.conv.bias", "a.conv.weight", "a.inner.conv.bias", "a.inner.conv.weight"]
+    x = wanted = torch.randn(2, 4, 6, 6, generator=torch.Generator().manual_seed(0))
+    for factor, deep in ((0.5, True), (2.0, True), (0.5, False), (0.5, True)):
+        wanted = factor * torch.conv2d(wanted, arrays["a.inner.conv.weight"], arrays["a.inner.conv.bias"])
+        if deep:
+            wanted = torch.conv2d(wanted, arrays["a.conv.weight"], arrays["a.conv.bias"])
+        wanted = wanted.tanh()
+    assert torch.allclose(module(x), wanted, atol=1e-6)
+    assert get("torch").emit(network.inference, draw(network.inference), tmp_path / "net.py", TorchOptions())
+    assert (tmp_path / "net.py").read_text(encoding="utf-8").count("= self.a(x)") == 2  # a and d are one call
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from netspec_torch.options import DEFAULTS, TorchOptions, WeightsFile
 from netspec_torch.printer import call_of, render
 from netspec_torch.quote import GLOBAL_NAMES, identifier, string
 from netspec_torch.rows import Row, Shapes
+from netspec_torch.same import computes
 
 
 def source(graph: Graph, options: TorchOptions = DEFAULTS, weights: WeightsFile | None = None) -> str:
@@ -56,6 +57,8 @@ class Emitter:
         """Where the layer of a node is, by the node's path."""
         self.written: dict[str, str] = {}
         """The region whose body was written for an instance, by where that is."""
+        self.regions: dict[str, Region] = {}
+        """Those of `written`, by path."""
         self.again: dict[str, str] = {}
         """Regions that call an instance which another has made, and where it is."""
 
@@ -92,6 +95,11 @@ class Emitter:
             self.homes[region.path] = found
         return self.homes[region.path]
 
+    def same(self, region: Region) -> bool:
+        """Whether a block computes what the class does that holds its weights, where another has written that."""
+        other = self.regions.get(self.written.get(self.home(region) or "", ""))
+        return other is None or computes(other, self.graph) == computes(region, self.graph)
+
     @staticmethod
     def _loop(node: Node, region: Region, home: str | None) -> bool:
         """Whether the weights are shared inside the region alone, by iterations of a loop in it."""
@@ -109,6 +117,7 @@ class Emitter:
     def instance(self, region: Region) -> Body:
         """The body of a block as an instance of its class."""
         self.written[self.home(region) or ""] = region.path
+        self.regions[region.path] = region
         body = Writer(self, region).block()
         key = body.key()
         if key not in self.groups:
@@ -205,7 +214,7 @@ class Writer:
                     self.node(item)
             elif not item.outputs:
                 self.items(item.items)
-            elif item.scope.kind == "block" and self.emitter.home(item) is not None and self._inside(item):
+            elif item.scope.kind == "block" and self._inside(item) and self.emitter.same(item):
                 self.instance(item)
             elif (chain := self.chain(item)) is not None:
                 self.members[chain.name] = chain

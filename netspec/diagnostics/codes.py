@@ -151,7 +151,7 @@ CODES: dict[str, Code] = {
     ),
     "NS405": Code(
         "weights that cannot be shared",
-        "Shared steps have the same ops and the same shapes of weights.",
+        "Shared steps have the same ops, the same arguments and the same shapes of weights.",
         _body("- a = conv: [8, 1]", "- b = conv: [8, 1]", "  share: a"),
     ),
     "NS406": Code(

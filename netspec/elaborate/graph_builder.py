@@ -152,6 +152,14 @@ class GraphBuilder:
                 span,
                 "shared steps need inputs of equal width and equal arguments",
             )
+        elif differ := [key for key, value in node.attrs.items() if owner.attrs.get(key) != value]:
+            raise SemanticError(
+                "NS405",
+                f"'{node.path}' cannot share the weights of '{owner.path}': "
+                + ", ".join(f"'{key}' is {node.attrs[key]} here, {owner.attrs.get(key)} there" for key in differ),
+                span,
+                "shared steps are one layer, called again: all arguments are equal",
+            )
 
 
 def _shapes(tensors: Mapping[str, Shape]) -> str:

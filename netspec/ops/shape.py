@@ -25,13 +25,14 @@ MAX_PARTS = 10_000
     label=lambda attrs: f"input {show(attrs['shape'])}",
     samples=[],
 )
-def input_(shape: list, *, sample: Literal["normal", "rois"] = "normal") -> OpResult:  # type: ignore[type-arg]
+def input_(shape: list, *, sample: Literal["normal", "rois", "image_rois"] = "normal") -> OpResult:  # type: ignore[type-arg]
     """An input of the network; its first size is a symbol, N for the batch.
 
-    `sample` says what `run` and tests draw: normal values, or `rois` of shape R x 5 (image index, x1, y1, x2, y2).
+    `sample` says what `run` and tests draw: normal values, or regions of shape R x 5 (image index, x1, y1, x2, y2) of
+    the first map among the inputs, which has a cell for 16 pixels with `rois` and is the image with `image_rois`.
     """
-    if sample == "rois" and (len(shape) != 2 or shape[1] != 5):
-        raise OpError(f"'sample: rois' goes with the shape [R, 5], got {list(shape)}")
+    if sample != "normal" and (len(shape) != 2 or shape[1] != 5):
+        raise OpError(f"'sample: {sample}' goes with the shape [R, 5], got {list(shape)}")
     for d in shape:
         if type(d) is not int and (not isinstance(d, str) or why_not(d, Kind.SYMBOL)):
             raise OpError(f"a size is an integer or a name, got {d!r}", arg="shape")

@@ -15,7 +15,7 @@ from netspec.optional import importing
 from netspec.running.convert import Say, fit
 from netspec.running.ports import Port, Value, dtype_of
 from netspec.running.sizes import Sizes
-from netspec.weights.sample_inputs import noise, rois
+from netspec.weights.sample_inputs import ROI_STRIDES, noise, rois
 
 MAX_DRAWN = 16 * 2**30
 SEQUENCE = (2, (3,))
@@ -83,9 +83,10 @@ class Feeds:
             if name in self.values or name in self.images:
                 found[name] = None  # its place in the order
                 continue
-            if port.sample == "rois":
+            if port.sample in ROI_STRIDES:
                 maps = [self.sizes.shape(n) for n, p in ports.items() if len(p.shape) == 4]
-                found[name] = rois(self.sizes.shape(name)[0], maps[0] if maps else (1, 1, 14, 14), rng)
+                features = maps[0] if maps else (1, 1, 14, 14)
+                found[name] = rois(self.sizes.shape(name)[0], features, rng, ROI_STRIDES[port.sample])
                 continue
             if port.kind == "seq" or (port.kind == "optional" and port.inner.kind == "seq"):
                 element = (port if port.kind == "seq" else port.inner).inner

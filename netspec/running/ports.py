@@ -48,7 +48,7 @@ class Port:
     shape: tuple[int | str | None, ...] = ()
     """A free dimension is a symbol, or None; nothing is known of an empty shape but that it may be a scalar."""
     sample: str = ""
-    """What random values are drawn: `rois`, or by the type alone."""
+    """What random values are drawn: `rois`, `image_rois`, or by the type alone."""
 
     @property
     def kind(self) -> str:

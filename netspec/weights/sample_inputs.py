@@ -8,27 +8,27 @@ import numpy as np
 
 from netspec.ops import Shape
 
-ROI_STRIDE = 16
-"""Pixels of the image for each cell of the feature map, as in R-CNN's networks on VGG and ResNet."""
+ROI_STRIDES = {"rois": 16, "image_rois": 1}
+"""Pixels of the image for each cell of the first map, by the kind: 16 in R-CNN's networks on VGG and ResNet."""
 
 
 def sample(shapes: Mapping[str, Shape], kinds: Mapping[str, str], batch: int, seed: int) -> dict[str, np.ndarray]:
-    """Random inputs by name: standard normal, or `rois`, rows of image index, x1, y1, x2, y2 in pixels."""
+    """Random inputs by name: standard normal, or regions, rows of image index, x1, y1, x2, y2 in pixels."""
     rng = np.random.default_rng(seed)
     maps = [tuple(batch if isinstance(d, str) else d for d in s) for s in shapes.values() if len(s) == 4]
     inputs = {}
     for name, shape in shapes.items():
         sizes = tuple(batch if isinstance(d, str) else d for d in shape)
-        if kinds.get(name) == "rois":
-            inputs[name] = rois(sizes[0], maps[0] if maps else (batch, 1, 14, 14), rng)
+        if (kind := kinds.get(name, "")) in ROI_STRIDES:
+            inputs[name] = rois(sizes[0], maps[0] if maps else (batch, 1, 14, 14), rng, ROI_STRIDES[kind])
         else:
             inputs[name] = rng.standard_normal(sizes, np.float32)
     return inputs
 
 
-def rois(count: int, features: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Regions of images whose feature map is (N, C, H, W): image index, x1, y1, x2, y2 in pixels."""
-    height, width = (d * ROI_STRIDE for d in features[2:])
+def rois(count: int, features: tuple[int, ...], rng: np.random.Generator, stride: int) -> np.ndarray:
+    """Regions of images whose map (N, C, H, W) has a cell for `stride` pixels: image index, x1, y1, x2, y2."""
+    height, width = (d * stride for d in features[2:])
     corners = rng.random((2, count, 2), np.float32) * np.array([width - 1, height - 1], np.float32)
     index = np.arange(count, dtype=np.float32)[:, None] % features[0]
     return np.concatenate([index, corners.min(0), corners.max(0) + 1], axis=1)
