@@ -28,13 +28,13 @@ def test_a_spec_reads_like_a_table(path: Path) -> None:
 
 
 def without_facts(lines: list[str]) -> list[str]:
-    """The lines of a spec but for what stands under `expect`, of the document and of its variants."""
+    """The lines of a spec but for what stands under `expect` and `results`, of the document and of its variants."""
     found: list[str] = []
     inside: int | None = None
     for line in lines:
         indent = len(line) - len(line.lstrip())
         if inside is None or (line.strip() and indent <= inside):
-            inside = indent if re.match(r" *expect:", line) else None
+            inside = indent if re.match(r" *(expect|results):", line) else None
         if inside is None:
             found.append(line)
     return found

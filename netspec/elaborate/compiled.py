@@ -128,7 +128,7 @@ def compile_variant(
             graph = _rewritten(graph, passes, inputs, reporter)
     checked = _checked(graph, reporter)
     if input is not None or settings:
-        note_inputs(document, variant, (settings or {}) if input is not None else {}, checked, reporter, max_nodes)
+        note_inputs(document, variant, settings or {}, checked, reporter, max_nodes)
     return Compiled(document, variant, checked, _warnings(reporter), settings, of_stage(passes, Stage.INFERENCE))
 
 

@@ -174,13 +174,21 @@ def _setting(p: ParamDecl, value: object, env: Env) -> ParamDecl:
         raise UsageError(f"--set {p.name}: '{written}' is not a value", "numbers, strings, true, false, [lists]")
     resolved = replace_default(p, given)
     try:
-        kind = resolved.type or (type_of(literal(env, p.default)) if p.default is not None else "")
+        kind = resolved.type or _type_of_default(p, env)
         argument(env, given, kind, p.name)
     except SemanticError as e:
         raise UsageError(f"--set {p.name}: {e.message}", e.help) from None
     except DependsOnError:
         pass
     return resolved
+
+
+def _type_of_default(p: ParamDecl, env: Env) -> str:
+    """The type that the default of a param gives it; empty where it depends on other params."""
+    try:
+        return type_of(literal(env, p.default)) if p.default is not None else ""
+    except SemanticError:
+        return ""
 
 
 def as_yaml(value: object) -> str:

@@ -30,13 +30,14 @@ def note_inputs(
 ) -> None:
     """Notes the `linear` whose input features are others than with the spec's own input, and what keeps its weights.
 
-    `settings` are those that the network has with its own input: none where they are what made another of it.
+    Where settings are what made another input of it, the network with them is compared at the spec's own size.
     """
     shapes = {str(node.path): node.shape for node in graph.inputs}
     own = inputs_of(document, variant)
     if own == shapes or not any(node.op == "linear" for node in graph.nodes.values()):
         return
-    before = elaborate(document, Configuration(variant, settings), Reporter(), max_nodes)
+    sizes = {name: list(own[name][1:]) for name in own if shapes.get(name) != own[name]}
+    before = elaborate(document, Configuration(variant, settings, sizes), Reporter(), max_nodes)
     if before is None:
         return
     changed = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -43,12 +45,12 @@ def pooled(inside: int, out: int) -> nn.Sequential:
     return nn.Sequential(nn.AvgPool2d(3, 1, 1), conv(inside, out, (1, 1)))
 
 
-def figure5(c: int) -> nn.Module:
-    """35 x 35."""
+def figure5(c: int, r: int, d: int, m: int) -> nn.Module:
+    """35 x 35; r and d channels enter the 3x3 and the two of them, m are between these."""
     return Branches(
         chain(c, (64, 1, 1)),
-        chain(c, (48, 1, 1), (64, 3, 3)),
-        chain(c, (64, 1, 1), (96, 3, 3), (96, 3, 3)),
+        chain(c, (r, 1, 1), (64, 3, 3)),
+        chain(c, (d, 1, 1), (m, 3, 3), (96, 3, 3)),
         pooled(c, 64),
     )
 
@@ -63,8 +65,8 @@ def figure6(c: int, n: int) -> nn.Module:
     )
 
 
-def figure7(c: int) -> nn.Module:
-    """8 x 8."""
+def figure7(c: int, r: int) -> nn.Module:
+    """8 x 8; r channels enter the 3x3."""
 
     def fork() -> nn.Module:
         return Branches(conv(384, 384, (1, 3)), conv(384, 384, (3, 1)))
@@ -72,7 +74,7 @@ def figure7(c: int) -> nn.Module:
     return Branches(
         chain(c, (320, 1, 1)),
         nn.Sequential(chain(c, (384, 1, 1)), fork()),
-        nn.Sequential(chain(c, (448, 1, 1), (384, 3, 3)), fork()),
+        nn.Sequential(chain(c, (r, 1, 1), (384, 3, 3)), fork()),
         pooled(c, 192),
     )
 
@@ -83,9 +85,9 @@ def halved(inside: int, out: int) -> nn.Sequential:
 
 
 class InceptionV2(Reference):
-    """Rows of Table 1."""
+    """Rows of Table 1, with the widths inside of the modules of 35, 17 and 8 cells."""
 
-    def __init__(self) -> None:
+    def __init__(self, r: int, d: int, m: int, n: int, q: int) -> None:
         super().__init__()
         self.rows = nn.Sequential(
             halved(3, 32),
@@ -95,18 +97,18 @@ class InceptionV2(Reference):
             conv(64, 80, (3, 3), 1, (0, 0)),
             halved(80, 192),
             conv(192, 288, (3, 3)),
-            *(figure5(288) for _ in range(3)),
+            *(figure5(288, r, d, m) for _ in range(3)),
             Branches(
-                halved(288, 384), nn.Sequential(chain(288, (64, 1, 1), (96, 3, 3)), halved(96, 96)), nn.MaxPool2d(3, 2)
+                halved(288, 384), nn.Sequential(chain(288, (d, 1, 1), (m, 3, 3)), halved(m, 96)), nn.MaxPool2d(3, 2)
             ),
-            *(figure6(768, 192) for _ in range(5)),
+            *(figure6(768, n) for _ in range(5)),
             Branches(
-                nn.Sequential(chain(768, (192, 1, 1)), halved(192, 320)),
-                nn.Sequential(chain(768, (192, 1, 1), (192, 1, 7), (192, 7, 1)), halved(192, 192)),
+                nn.Sequential(chain(768, (n, 1, 1)), halved(n, 320)),
+                nn.Sequential(chain(768, (n, 1, 1), (n, 1, 7), (n, 7, 1)), halved(n, 192)),
                 nn.MaxPool2d(3, 2),
             ),
-            figure7(1280),
-            figure7(2048),
+            figure7(1280, q),
+            figure7(2048, q),
         )
         self.classifier = nn.Linear(2048, 1000)
 
@@ -115,4 +117,4 @@ class InceptionV2(Reference):
         return self.classifier(self.rows(x).mean((2, 3)))
 
 
-NETS = {"inception_v2": InceptionV2}
+NETS = {"inception_v2": partial(InceptionV2, 18, 24, 36, 72, 168)}
