@@ -60,9 +60,15 @@ TABLE_1 = {
 
 ROUGH = [
     "highway",
+    "highway19_cifar",
     "resnet110_scaled",
+    "resnet110_scaled_0_1",
+    "resnet110_scaled_05_1",
     "resnet110_exclusive_gate",
+    "resnet110_exclusive_gate_0",
+    "resnet110_exclusive_gate_7",
     "resnet110_shortcut_gate",
+    "resnet110_shortcut_gate_0",
     "resnet110_conv",
     "plain32_cifar",
     "plain44_cifar",

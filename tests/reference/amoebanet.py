@@ -1,4 +1,4 @@
-"""AmoebaNet-A and -C as plain PyTorch modules, from the pairs that Real et al. 2018 found."""
+"""AmoebaNet-A, -B and -C as plain PyTorch modules, from the pairs that Real et al. 2018 found."""
 
 from __future__ import annotations
 
@@ -18,6 +18,20 @@ A_REDUCTION: Pairs = [
     ("max3", 1, "max3", 0),
     ("sep3", 4, "1x7_7x1", 0),
     ("avg3", 1, "sep7", 0),
+]
+B_NORMAL: Pairs = [
+    ("1x1", 1, "max3", 1),
+    ("id", 1, "sep3", 0),
+    ("1x1", 1, "sep3", 0),
+    ("1x1", 2, "id", 2),
+    ("avg3", 1, "1x1", 5),
+]
+B_REDUCTION: Pairs = [
+    ("max2", 0, "max3", 0),
+    ("id", 2, "3x3", 1),
+    ("dil5", 2, "max3", 2),
+    ("id", 3, "sep3", 1),
+    ("avg3", 4, "1x1", 3),
 ]
 C_NORMAL: Pairs = [
     ("avg3", 0, "sep3", 0),

@@ -51,7 +51,7 @@ class Module(nn.Module):
 class BNInception(Reference):
     """Ten modules; `wide` is the width of the projection in 4c and 4d."""
 
-    def __init__(self, wide: int = 96, se: bool = False) -> None:
+    def __init__(self, wide: int = 96, se: bool = False, multiplier: int = 0) -> None:
         super().__init__()
         rows = [
             (64, 64, 64, 64, 96, "avg", 32),
@@ -66,6 +66,9 @@ class BNInception(Reference):
             (352, 192, 320, 192, 224, "max", 128),
         ]
         self.stem = conv(3, 64, 7, 2)
+        if multiplier:  # a separable first convolution
+            depthwise = nn.Conv2d(3, 3 * multiplier, 7, 2, 3, groups=3, bias=False)
+            self.stem = nn.Sequential(depthwise, *conv(3 * multiplier, 64, 1))
         self.second = nn.Sequential(conv(64, 64, 1), conv(64, 192, 3))
         self.rows, channels = nn.ModuleList(), 192
         for row in rows:
@@ -82,4 +85,8 @@ class BNInception(Reference):
         return self.classifier(x.mean((2, 3)))
 
 
-NETS = {"bn_inception": BNInception, "se_bn_inception": partial(BNInception, 128, True)}
+NETS = {
+    "bn_inception": BNInception,
+    "bn_inception_separable": partial(BNInception, multiplier=8),
+    "se_bn_inception": partial(BNInception, 128, True),
+}

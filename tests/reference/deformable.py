@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch.nn.functional as F
 from references import deformed, pooled
 from torch import Tensor, nn
@@ -10,19 +12,22 @@ from reference import Reference
 
 
 class DeformableResNet50(Reference):
-    """He et al. 2015, Table 1, with the stride on the 3x3; the 3x3 of conv5 by equation 2 of Dai et al. 2017."""
+    """He et al. 2015, Table 1, with the stride on the 3x3; the 3x3 of conv5 by equation 2 of Dai et al. 2017.
 
-    def __init__(self) -> None:
+    With a dilation of conv5 its stride is 1 (section 3.1 there).
+    """
+
+    def __init__(self, dilation: int = 1) -> None:
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64))
-        self.blocks, channels = nn.ModuleList(), 64
+        self.blocks, channels, self.dilation = nn.ModuleList(), 64, dilation
         for stage, count in enumerate((3, 4, 6, 3)):
             width = 64 << stage
             for index in range(count):
-                stride = 2 if stage > 0 and index == 0 else 1
+                stride = 2 if stage > 0 and index == 0 and (stage < 3 or dilation == 1) else 1
                 layers = {"conv1": nn.Conv2d(channels, width, 1, bias=False), "bn1": nn.BatchNorm2d(width)}
                 if stage == 3:
-                    layers["offset"] = nn.Conv2d(width, 72, 3, stride, 1)
+                    layers["offset"] = nn.Conv2d(width, 72, 3, stride, dilation, dilation)
                 layers |= {
                     "conv2": nn.Conv2d(width, width, 3, stride, 1, bias=False),
                     "bn2": nn.BatchNorm2d(width),
@@ -43,7 +48,9 @@ class DeformableResNet50(Reference):
             y = F.relu(block["bn1"](block["conv1"](x)))
             conv = block["conv2"]
             if "offset" in block:
-                y = deformed(y, block["offset"](y), {"weight": conv.weight}, conv.stride[0], 1)
+                y = deformed(
+                    y, block["offset"](y), {"weight": conv.weight}, conv.stride[0], self.dilation, self.dilation
+                )
             else:
                 y = conv(y)
             y = block["bn3"](block["conv3"](F.relu(block["bn2"](y))))
@@ -64,4 +71,8 @@ class DeformableRoIPooling(Reference):
         return pooled(maps, rois, (3, 3), 1 / 16, 2, offset)
 
 
-NETS = {"deformable_resnet50": DeformableResNet50, "deformable_roi_pooling": DeformableRoIPooling}
+NETS = {
+    "deformable_resnet50": DeformableResNet50,
+    "deformable_resnet50_dilated": partial(DeformableResNet50, 2),
+    "deformable_roi_pooling": DeformableRoIPooling,
+}

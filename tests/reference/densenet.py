@@ -12,7 +12,7 @@ from reference import Reference
 
 
 class DenseNet(Reference):
-    """The columns of Table 1: a stem of 2k maps, four dense blocks, and between them transitions that halve."""
+    """The columns of Table 1: a stem of 2k maps, dense blocks, and between them transitions that halve."""
 
     def __init__(self, layers: Sequence[int], k: int = 32, classes: int = 1000) -> None:
         super().__init__()
@@ -54,5 +54,8 @@ class DenseNet(Reference):
         return self.classifier(self.norm(x).relu().mean((2, 3)))
 
 
-NETS = {"densenet264": partial(DenseNet, (6, 12, 64, 48))}
+NETS = {
+    "densenet264": partial(DenseNet, (6, 12, 64, 48)),
+    "densenet_three_blocks": partial(DenseNet, (6, 12, 24)),
+}
 """The other variants are torchvision's."""

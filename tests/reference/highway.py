@@ -1,6 +1,8 @@
-"""A highway network as a plain PyTorch module (Srivastava et al. 2015, equation 3)."""
+"""Highway networks as plain PyTorch modules (Srivastava et al. 2015, equation 3)."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -9,13 +11,13 @@ from reference import Reference
 
 
 class Highway(Reference):
-    """48 layers of width 50 between two linear layers."""
+    """Layers of width 50 between two linear layers."""
 
-    def __init__(self) -> None:
+    def __init__(self, layers: int = 48, act: Callable[[Tensor], Tensor] = torch.relu) -> None:
         super().__init__()
-        self.first = nn.Linear(3072, 50)
+        self.act, self.first = act, nn.Linear(3072, 50)
         self.layers = nn.ModuleList()
-        for _ in range(48):
+        for _ in range(layers):
             gate = nn.Linear(50, 50)
             self.layers.append(nn.ModuleList([gate, nn.Linear(50, 50)]))
         self.last = nn.Linear(50, 10)
@@ -25,7 +27,7 @@ class Highway(Reference):
         x = self.first(x.flatten(1))
         for gate, transform in self.layers:
             g = torch.sigmoid(gate(x))
-            x = transform(x).clamp_min(0) * g + x * (1 - g)
+            x = self.act(transform(x)) * g + x * (1 - g)
         return self.last(x)
 
 

@@ -117,4 +117,8 @@ class InceptionV2(Reference):
         return self.classifier(self.rows(x).mean((2, 3)))
 
 
-NETS = {"inception_v2": partial(InceptionV2, 18, 24, 36, 72, 168)}
+NETS = {
+    "inception_v2": partial(InceptionV2, 18, 24, 36, 72, 168),
+    "inception_v2_5g": partial(InceptionV2, 30, 40, 60, 120, 280),
+    "inception_v2_wide": partial(InceptionV2, 48, 64, 96, 192, 448),
+}

@@ -22,13 +22,20 @@ class Conv(nn.Module):
     """ReLU, convolution (depthwise, then 1x1, where it is separable), batch norm."""
 
     def __init__(
-        self, inside: int, out: int, kernel: tuple[int, int], stride: tuple[int, int] = (1, 1), separable: bool = False
+        self,
+        inside: int,
+        out: int,
+        kernel: tuple[int, int],
+        stride: tuple[int, int] = (1, 1),
+        separable: bool = False,
+        dilation: int = 1,
     ) -> None:
         super().__init__()
-        self.kernel, self.stride = kernel, stride
+        self.stride = stride
+        self.kernel = tuple(dilation * (k - 1) + 1 for k in kernel)
         if separable:
             self.layers = nn.Sequential(
-                nn.Conv2d(inside, inside, kernel, stride, groups=inside, bias=False),
+                nn.Conv2d(inside, inside, kernel, stride, dilation=dilation, groups=inside, bias=False),
                 nn.Conv2d(inside, out, 1, bias=False),
                 nn.BatchNorm2d(out, eps=1e-3),
             )
@@ -43,16 +50,16 @@ class Conv(nn.Module):
 
 
 class Pool(nn.Module):
-    """3x3 pooling; the zeros that pad a mean count where it strides."""
+    """Pooling, mostly 3x3; the zeros that pad a mean count where it strides."""
 
-    def __init__(self, kind: str, stride: int) -> None:
+    def __init__(self, kind: str, stride: int, size: int = 3) -> None:
         super().__init__()
-        self.kind, self.stride = kind, stride
+        self.kind, self.stride, self.size = kind, stride, size
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, ceil(H / stride), ceil(W / stride))."""
         if self.kind == "max":
-            return F.max_pool2d(same(x, (3, 3), (self.stride,) * 2, -torch.inf), 3, self.stride)
+            return F.max_pool2d(same(x, (self.size,) * 2, (self.stride,) * 2, -torch.inf), self.size, self.stride)
         if self.stride == 1:
             return F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
         return F.avg_pool2d(same(x, (3, 3), (2, 2)), 3, 2)
@@ -75,11 +82,17 @@ class Halve(nn.Module):
 
 
 def operation(name: str, inside: int, f: int, stride: int) -> nn.Module:
-    """An operation of a pair by its short name: sep5, avg3, max3, id, 1x7_7x1."""
+    """An operation of a pair by its short name: sep5, dil5, avg3, max3, max2, id, 1x1, 3x3, 1x7_7x1."""
     if name == "id":
         return nn.Identity()
-    if name in ("avg3", "max3"):
-        return Pool(name[:3], stride)
+    if name in ("avg3", "max3", "max2"):
+        return Pool(name[:3], stride, int(name[3]))
+    if name == "1x1":
+        return Conv(f, f, (1, 1))
+    if name == "3x3":
+        return nn.Sequential(
+            Conv(f, f // 4, (1, 1)), Conv(f // 4, f // 4, (3, 3), (stride, stride)), Conv(f // 4, f, (1, 1))
+        )
     if name == "1x7_7x1":
         return nn.Sequential(
             Conv(f, f // 4, (1, 1)),
@@ -87,8 +100,10 @@ def operation(name: str, inside: int, f: int, stride: int) -> nn.Module:
             Conv(f // 4, f // 4, (7, 1), (stride, 1)),
             Conv(f // 4, f, (1, 1)),
         )
-    k = int(name.removeprefix("sep"))
-    return nn.Sequential(Conv(inside, f, (k, k), (stride, stride), True), Conv(f, f, (k, k), (1, 1), True))
+    k, dilation = int(name[3:]), 2 if name.startswith("dil") else 1
+    return nn.Sequential(
+        Conv(inside, f, (k, k), (stride, stride), True, dilation), Conv(f, f, (k, k), (1, 1), True, dilation)
+    )
 
 
 class Cell(nn.Module):

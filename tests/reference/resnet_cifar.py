@@ -69,4 +69,5 @@ NETS = {
     "resnet110_b_cifar": partial(CifarResNet, 18, "B"),
     "resnet164_cifar": partial(CifarResNet, 18, "B", (1, 3, 1)),
     "resnet110_stochastic_depth": partial(CifarResNet, 18),
+    "resnet1202_stochastic_depth": partial(CifarResNet, 200),
 }
