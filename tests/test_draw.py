@@ -11,8 +11,9 @@ import pytest
 
 import netspec
 from netspec.diagnostics.errors import UsageError
-from netspec.draw import View, difference, draw, picture
+from netspec.draw import View, beside, difference, draw, picture
 from netspec.draw.labels import first_sentence
+from netspec.draw.model import Frame
 from netspec.ir.graph import Graph
 
 ROOT = Path(__file__).parent.parent
@@ -108,6 +109,23 @@ def test_what_two_networks_share_and_what_not() -> None:
     dense = [netspec.load(name).graph for name in ("densenet121", "densenet169")]
     box = next(b for b in difference(*dense).root.boxes() if b.path == "after/classifier")
     assert (box.mark, box.facts) == ("changed", ("weight 1000x1024 \u2192 1000x1664",))
+
+
+def test_networks_stand_next_to_each_other() -> None:
+    """He et al. 2015, Figure 3: VGG-19, 34 layers without shortcuts, 34 layers with 16 of them."""
+    graphs = [netspec.load(name).inference for name in ("vgg19", "plain34", "resnet34")]
+    drawn = beside(graphs, View(expand=("basic", "stage1"), unfold=True))
+    assert [f.title for f in drawn.root.items if isinstance(f, Frame)] == ["VGG-E (19 layers)", "Plain-34", "ResNet-34"]
+    convs = [b.path[0] for b in drawn.root.boxes() if b.kind == "weights"]
+    assert [convs.count(n) for n in "123"] == [19, 34, 34 + 3]  # and three projections
+    sums = [b.path[0] for b in drawn.root.boxes() if b.kind == "join"]
+    assert [sums.count(n) for n in "123"] == [0, 0, 16]
+    assert len({b.path for b in drawn.root.boxes()}) == len([*drawn.root.boxes()])
+    assert all(a.source[:2] == a.target[:2] for a in drawn.arrows)
+    with pytest.raises(UsageError, match="no block or scope 'bsic'"):
+        beside(graphs, View(expand=("bsic",)))
+    marks = {b.mark for b in difference(graphs[0], graphs[2], View(expand=("basic",))).root.boxes()}
+    assert marks == {"added", "removed", "changed", "same"}
 
 
 def test_what_changed_is_found_wherever_it_lies() -> None:

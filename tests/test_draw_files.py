@@ -151,6 +151,9 @@ def test_a_tangle_is_drawn_roughly_or_refused() -> None:
 def test_options_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
     assert run(["draw", "alexnet", "-f", "png", "-o", str(tmp_path / "a.svg")]) == 2
     assert run(["draw", "alexnet", "--diff", "vgg16", "--heat", "macs", "-o", str(tmp_path / "a.svg")]) == 2
+    assert run(["draw", "alexnet", "--beside", "vgg16", "--diff", "zfnet", "-o", str(tmp_path / "a.svg")]) == 2
+    assert run(["draw", "alexnet", "--beside", "vgg16", "--heat", "macs", "-o", str(tmp_path / "a.svg")]) == 2
+    assert run(["draw", "alexnet", "--beside", "nothing_of_this", "-o", str(tmp_path / "a.svg")]) == 2
     assert run(["draw", "lenet5", "--expand", "conv1", "-o", str(tmp_path / "a.svg")]) == 2
     assert not list(tmp_path.iterdir())
 

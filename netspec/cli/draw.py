@@ -11,7 +11,7 @@ from netspec.cli.output_file import OutputFile, suffix_of, write_result
 from netspec.cli.request import Request, spec_options
 from netspec.cli.spec_command import SpecCommand
 from netspec.diagnostics.errors import UsageError, did_you_mean
-from netspec.draw import View, difference, draw
+from netspec.draw import View, beside, difference, draw
 from netspec.draw.formats.graphviz import shrunk
 from netspec.draw.formats.mermaid import too_large
 from netspec.draw.formats.render import FORMATS, SUFFIXES, TEXTS, render
@@ -44,7 +44,8 @@ class Shown(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     "  netspec draw resnet50 --collapse layer1 --expand layer4.0 --show names,shapes,params\n"
     "  netspec draw nasnet_a_large -o nasnet.html\n"
     "  netspec draw resnet50 --heat macs -f mermaid -o -\n"
-    "  netspec draw --diff resnet50 resnext50_32x4d -o diff.svg",
+    "  netspec draw --diff resnet50 resnext50_32x4d -o diff.svg\n"
+    "  netspec draw vgg19 --beside plain34 --beside resnet34 --inference -o figure3.svg",
 )
 @spec_options
 @click.option("-o", "output", type=OutputFile(), help="Where to draw; NAME.svg here by default; - is stdout.")
@@ -61,6 +62,7 @@ class Shown(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 @click.option(
     "--diff", "other", metavar="OTHER", help="OTHER as shipped, and SPEC next to it: added, removed, changed."
 )
+@click.option("--beside", "others", multiple=True, metavar="OTHER", help="OTHER as shipped, to the right of SPEC.")
 @click.option("--inference", is_flag=True, help="Without auxiliary heads and dropout.")
 def command(
     request: Request,
@@ -74,6 +76,7 @@ def command(
     show: frozenset[str],
     heat: str | None,
     other: str | None,
+    others: tuple[str, ...],
     inference: bool,
 ) -> int:
     """Draw SPEC, or a block as FILE.yaml:BLOCK: blocks as boxes, shapes on the arrows, repeats folded."""
@@ -88,13 +91,23 @@ def command(
         raise UsageError(f"{kind} is not a text: name a file with -o")
     if other is not None and heat:
         raise UsageError("--diff colours what changed, --heat what costs most", "ask for one of them")
+    if others and (other is not None or heat):
+        raise UsageError(
+            f"--beside draws networks as they are, without {'--heat' if heat else '--diff'}", "ask for one"
+        )
     view = View(depth, collapse, expand, show, heat, unfold, direct)
     compiled = request.compile()
     graph, name = compiled.inference if inference else compiled.shown, compiled.name
     if request.settings and "" not in graph.scopes:  # a block alone says all its arguments
         said = ", ".join(f"{key}={value}" for key, value in request.settings.items())
         graph.title = f"{graph.title or graph.name} ({said})"
-    if other is None:
+    if others:
+        columns = [
+            replace(request, spec=o, variant=None, settings={}, input_size=None, passes=()).compile() for o in others
+        ]
+        data = render(beside([graph, *(c.inference if inference else c.shown for c in columns)], view), kind)
+        name = "-".join([name, *(c.name for c in columns)])
+    elif other is None:
         data = draw(graph, kind, view)
     else:
         before = replace(request, spec=other, variant=None, settings={}, input_size=None, passes=()).compile()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
+from netspec.draw.beside import views
 from netspec.draw.model import Arrow, Box, Frame, Picture, View
 from netspec.draw.outline import Outline
 from netspec.draw.picture import picture_of
@@ -62,7 +63,8 @@ class _Side:
 
 def difference(before: Graph, after: Graph, view: View | None = None) -> Picture:
     """Both pictures as frames of one; boxes are matched by path, by name, and by what they say, in this order."""
-    old, new = (_Side.of(graph, view or View()) for graph in (before, after))
+    sides = (before, after)
+    old, new = (_Side.of(graph, own) for graph, own in zip(sides, views(sides, view or View()), strict=True))
     pairs = _pairs(list(old.boxes.values()), list(new.boxes.values()))
     back = {b: a for a, b in pairs.items()}
 
