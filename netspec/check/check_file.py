@@ -125,7 +125,9 @@ def checked(
             checking.compile(document.default_variant if variant is None else variant)
         for name in parts:
             ONLY_CHECK[name](checking)
-        found.held = [held for network in found.networks for held in checking.verified.get(network, ())]
+        for network in found.networks:
+            alias = variant is None and network.variant is not None and document.variants[network.variant].alias
+            found.held += [] if alias else checking.verified.get(network, [])
     except TooManyErrors:
         pass  # they are in the reporter
     return found

@@ -9,16 +9,16 @@ from netspec.analysis.measures import MEASURES, Measured, Part
 from netspec.check.arithmetic import arithmetic
 from netspec.check.printed import Computed, Held, Problem, contradiction, judged, number, size
 from netspec.check.quantities import quantity, tolerance
-from netspec.diagnostics.errors import Hint, Reporter, Span
+from netspec.diagnostics.errors import Hint, NetspecError, Reporter, Span, SpecError, did_you_mean
 from netspec.elaborate.budget import Budget
-from netspec.elaborate.compiled import Compiled
+from netspec.elaborate.compiled import Compiled, compile_variant
 from netspec.expressions.identifiers import clipped
 from netspec.ir.graph import Graph, Node
 from netspec.ir.selection import step_help
 from netspec.ir.titles import step_of
 from netspec.ops.base import show
 from netspec.syntax.ast import Name
-from netspec.syntax.document import Expect, Fact, Facts, Printed, Row, ShapeFact
+from netspec.syntax.document import Document, Expect, Fact, Facts, Printed, PrintedTable, Row, ShapeFact
 
 FACT = 5
 """What a fact costs of the work that makes no node."""
@@ -29,11 +29,27 @@ def verify(network: Compiled, reporter: Reporter, budget: Budget | None = None) 
 
     Gives the printed numbers with their verdicts. Raises OverBudget where that is too much work.
     """
-    expect = network.document.expect_for(network.variant)
-    if expect is None:
+    budget = budget or Budget()
+    document, variant = network.document, network.variant
+    expect, tables = document.expect_for(variant), document.tables_for(variant)
+    if expect is None and not tables:
         return []
-    verifier = _Verifier(network, reporter, budget or Budget())
-    verifier.all(expect)
+    verifier = _Verifier(network, reporter, budget)
+    if variant == document.default_variant and document.expect is not None and expect is not document.expect:
+        verifier.refuse_unread(document.expect)
+    if expect is not None and not verifier.all(expect):
+        return verifier.held
+    own = set(expect.tables if expect is not None else ())
+    for table in tables:
+        _check_table(table, document, verifier)
+        mine = bool({name.text for name in table.variants} & verifier.names or (not table.variants and table in own))
+        if table in own and expect is not document.expect:
+            verifier.refuse_others(table)
+        rows = [row for row in table.rows if row.path.text in verifier.names or (mine and not verifier.is_other(row))]
+        at = verifier.resized(table) if table.input and rows else verifier
+        if at is not None:
+            for row in rows:
+                at.row(row)
     return verifier.held
 
 
@@ -58,6 +74,18 @@ def _counted(printed: Printed) -> str:
         ("with running statistics", printed.statistics),
     )
     return ", ".join(text for text, holds in said if holds)
+
+
+def _check_table(table: PrintedTable, document: Document, verifier: _Verifier) -> None:
+    """Reports what a table says of no network; once, with the first variant."""
+    if verifier.network.variant not in (None, document.default_variant):
+        return
+    for name in table.variants:
+        if name.text not in document.variants:
+            help_ = did_you_mean(name.text, document.variants)
+            verifier.error("NS502", f"there is no variant '{clipped(name.text)}'", name.span, help_)
+    for at in table.too_long:
+        verifier.error("NS503", "the row has more cells than the table has columns", at, "one cell for each column")
 
 
 class _Parts:
@@ -93,26 +121,62 @@ class _Verifier:
         self.held: list[Held] = []
         self.run = _Parts(self.graph, budget, network.shown)
         self.paper = network.document.source_of(network.variant)
+        self.names = network.document.names_of(network.variant)
+        self.at_input = ""
 
     @cached_property
     def trained(self) -> _Parts:
         """The training graph, for the steps that the inference graph has not."""
         return _Parts(self.network.graph, self.budget, self.network.graph)
 
-    def all(self, expect: Expect) -> None:
-        """Shapes first: where one differs, counts differ for the same reason, which is not said again."""
+    def all(self, expect: Expect) -> bool:
+        """Shapes first: where one differs, counts differ for the same reason, which is not said again: False."""
         for fact in expect.shapes:
             self.shape(fact)
         if self.reporter.failed:
-            return
+            return False
         for what, facts in expect.counts.items():
             self.facts(facts, what, None)
         for path, facts in expect.fields:
             self.facts(facts, "receptive_field", path)
-        for row in (*expect.rows, *(row for table in expect.tables for row in table.rows)):
+        for row in expect.rows:
             self.row(row)
-        for at in (at for table in expect.tables for at in table.too_long):
-            self.error("NS503", "the row has more cells than the table has columns", at, "one cell for each column")
+        return True
+
+    def is_other(self, row: Row) -> bool:
+        """Whether a row of a table is of another network of the document, which is no step of this one."""
+        document, name = self.network.document, row.path.text
+        return (name in document.variants or name == document.name) and not self.part(name).nodes
+
+    def refuse_unread(self, expect: Expect) -> None:
+        """The facts of the document are of its first variant; where that has its own, the tables alone are read."""
+        unread = [what for what in expect.keys if what != "printed"]
+        if unread:
+            help_ = "state them there, or leave its own out"
+            self.error(
+                "NS502", f"'{unread[0]}' is of no network: the first variant has its own facts", expect.span, help_
+            )
+
+    def refuse_others(self, table: PrintedTable) -> None:
+        """A table of one variant has no rows of others."""
+        for row in table.rows:
+            if row.path.text not in self.names and self.is_other(row):
+                help_ = "a table of several networks stands under the document's `expect`"
+                self.error("NS502", f"'{clipped(row.path.text)}' is another network", row.path.span, help_)
+
+    def resized(self, table: PrintedTable) -> _Verifier | None:
+        """The same network at the input of a table; None where it cannot have it, an error."""
+        document, variant = self.network.document, self.network.variant
+        size = "x".join(map(str, table.input))
+        try:
+            network = compile_variant(document, variant, None, Reporter(), table.input, self.budget)
+        except NetspecError as e:
+            first = e.diagnostics[0].message if isinstance(e, SpecError) else str(e)
+            self.error("NS503", f"the network has no input of {size}: {first}", table.input_span)
+            return None
+        found = _Verifier(network, self.reporter, self.budget)
+        found.held, found.at_input = self.held, f"an input of {size}"
+        return found
 
     def error(self, code: str, message: str, at: Span, help: str | Hint = "") -> None:
         where = f"{self.graph.name}: " if self.network.variant else ""
@@ -191,7 +255,7 @@ class _Verifier:
                 self.source(fact),
                 true,
                 reason,
-                _counted(fact.printed),
+                ", ".join(filter(None, [self.at_input, _counted(fact.printed)])),
                 arithmetic(what, self.part(at).nodes, fact.printed) if explained else "",
             )
         )
@@ -230,6 +294,8 @@ class _Verifier:
         text = name.text
         if self.part(text).nodes:
             return text
+        if text in self.names:
+            return ""
         if text not in self.titled:
             self.budget.take(len(self.network.graph))
             self.titled[text] = step_of(self.network.graph, text)
@@ -262,14 +328,16 @@ class _Verifier:
         if stated.sizes is not None:
             wanted = stated.sizes if isinstance(stated.sizes, list) else [stated.sizes]
             if list(found[1:]) != wanted:
-                message = f"{at} is {show(found)}, expected {'x'.join(map(str, wanted[:8]))}"
+                message = f"{at or self.graph.name} is {show(found)}, expected {'x'.join(map(str, wanted[:8]))}"
                 self.error("NS501", message, stated.span)
         if fact is None:
             return
         if (bad := contradiction(fact)) is not None:
             self.problem(bad)
         elif fact.printed is not None:
-            self.printed(fact, "shape", at, size(at, [int(side) for side in found[1:]], fact.printed.text))
+            self.printed(
+                fact, "shape", at, size(at or self.graph.name, [int(side) for side in found[1:]], fact.printed.text)
+            )
 
     def row(self, row: Row) -> None:
         """What is stated of what stands at a path."""

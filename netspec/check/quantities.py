@@ -123,7 +123,8 @@ def written_as(printed: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
     if len(printed) == 2:
         orders = [(height, width)]
     elif len(printed) == 1:
-        orders = [(channels,)] if height == width == 1 else [(height,)] if height == width else orders
+        features = [(channels,)] if height == width == 1 else []
+        orders = [*features, (height,)] if height == width else orders
     return next((order for order in orders if order == tuple(printed)), orders[0])
 
 

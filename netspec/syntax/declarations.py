@@ -248,7 +248,10 @@ class DeclarationReader:
                 else:
                     counts[name] = Facts((fact,), cell.span)
             rows.append(Row(values.name(path), counts, tuple(shapes)))
-        return PrintedTable(source, tuple(rows), tuple(too_long))
+        sides = [item.value for item in values.items(part.get("input")) if isinstance(item, Scalar)]
+        size = tuple(side for side in sides if isinstance(side, int))
+        at = part.get("input", tree).span
+        return PrintedTable(source, self.names(part.get("variants")), size, at, tuple(rows), tuple(too_long))
 
 
 def _fact(tree: Tree) -> Fact:

@@ -155,9 +155,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PrintedTable:
-    """A table of a paper: its rows, each of which states what its cells print."""
+    """A table of a paper: its rows, of steps or of networks, each of which states what its cells print."""
 
     source: str
+    variants: tuple[Name, ...]
+    """Of which its rows of steps are; none for the network whose `expect` has it."""
+    input: tuple[int, ...]
+    """The size of the input where it is another one than the network's; empty where it is not."""
+    input_span: Span
     rows: tuple[Row, ...]
     too_long: tuple[Span, ...]
     """The first cell of each row that is beyond the columns."""
@@ -295,6 +300,17 @@ class Document:
         if own is None and (variant is None or last == [self.default_variant]):
             own = self.expect
         return own
+
+    def tables_for(self, variant: str | None) -> list[PrintedTable]:
+        """The tables with rows that may be of a variant: those of its own facts, and of the document's."""
+        own = self.expect_for(variant)
+        shared = self.expect.tables if self.expect is not None and self.expect is not own else ()
+        return [*(own.tables if own is not None else ()), *shared]
+
+    def names_of(self, variant: str | None) -> set[str]:
+        """The names of a variant: its own, that of what it is an alias of, for the first that of the document."""
+        names = {found.name for found in self._chain(variant, aliases=True)}
+        return names | ({self.name} if variant is None or self.default_variant in names else set())
 
     def source_of(self, variant: str | None) -> str:
         """The paper of a variant: its own, that of what it is `of`, or the document's."""

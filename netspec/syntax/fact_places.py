@@ -73,11 +73,17 @@ _COLUMNS = Place(
 _PRINTED_TABLE = mapping(
     {
         "source": Place(types=TEXT),
+        "variants": Place(
+            types=("array",), item=Place(types=("string",)), least=1, expected="a list of variants that are alike"
+        ),
+        "input": Place(
+            types=("array",), item=Place(types=("integer",)), least=1, expected="a size, [channels, height, width]"
+        ),
         "columns": _COLUMNS,
         "rows": Place(
             types=("object",),
             others=Place(types=("array",), item=_CELL, least=1, expected="a list of what is printed in the row"),
-            expected="a mapping of paths to what is printed in the row",
+            expected="a mapping of steps or networks to what is printed in the row",
         ),
     },
     "columns",
