@@ -11,6 +11,7 @@ TAKES = {
     "draw": ["SPEC", "-f", "dot", "-o", "-"],
     "explain": ["SPEC", "relu"],
     "run": ["SPEC", "--repeat", "1"],
+    "compare": ["SPEC", "SPEC"],
     "plot": ["macs", "SPEC", "SPEC", "-o", "-"],
 }
 """How a command is called that prints nothing, or too much, for a SPEC alone."""

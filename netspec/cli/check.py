@@ -23,7 +23,6 @@ from netspec.reports.table import Form
 from netspec.syntax.library import Found, find
 from netspec.syntax.reader import read_document
 
-
 FORMS = ("text", "json", "github", *(form for form in TABLE_FORMS if form not in ("text", "json")))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import click
 
 from netspec.cli.output import say
@@ -45,6 +43,7 @@ class Shown(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     "  netspec draw nasnet_a_large -o nasnet.html\n"
     "  netspec draw resnet50 --heat macs -f mermaid -o -\n"
     "  netspec draw --diff resnet50 resnext50_32x4d -o diff.svg\n"
+    "  netspec draw --diff blocks/mbconv:mbconv blocks/mbconv:fused_mbconv -s t=4 --input 24x56x56 -o mbconv.svg\n"
     "  netspec draw vgg19 --beside plain34 --beside resnet34 --inference -o figure3.svg",
 )
 @spec_options
@@ -60,9 +59,18 @@ class Shown(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 @click.option("--show", type=Shown(), default="names,shapes", show_default=True, help=f"Any of {', '.join(SHOWN)}.")
 @click.option("--heat", type=click.Choice(HEATS), help="Colour by a number.")
 @click.option(
-    "--diff", "other", metavar="OTHER", help="OTHER as shipped, and SPEC next to it: added, removed, changed."
+    "--diff",
+    "other",
+    metavar="OTHER",
+    help="OTHER as shipped, and SPEC next to it: added, removed, changed; two blocks at the input of SPEC.",
 )
-@click.option("--beside", "others", multiple=True, metavar="OTHER", help="OTHER as shipped, to the right of SPEC.")
+@click.option(
+    "--beside",
+    "others",
+    multiple=True,
+    metavar="OTHER",
+    help="OTHER as shipped, to the right of SPEC; a block beside a block at its input.",
+)
 @click.option("--inference", is_flag=True, help="Without auxiliary heads and dropout.")
 def command(
     request: Request,
@@ -102,15 +110,13 @@ def command(
         said = ", ".join(f"{key}={value}" for key, value in request.settings.items())
         graph.title = f"{graph.title or graph.name} ({said})"
     if others:
-        columns = [
-            replace(request, spec=o, variant=None, settings={}, input_size=None, passes=()).compile() for o in others
-        ]
+        columns = [request.other(spec, compiled).compile() for spec in others]
         data = render(beside([graph, *(c.inference if inference else c.shown for c in columns)], view), kind)
         name = "-".join([name, *(c.name for c in columns)])
     elif other is None:
         data = draw(graph, kind, view)
     else:
-        before = replace(request, spec=other, variant=None, settings={}, input_size=None, passes=()).compile()
+        before = request.other(other, compiled).compile()
         data = render(difference(before.inference if inference else before.shown, graph, view), kind)
         name = f"{before.name}-{name}"
     why = too_large(data.decode()) if kind == "mermaid" else shrunk(data) if kind == "png" else ""

@@ -26,6 +26,7 @@ COMMANDS = {
     "summary": ("summary", "Print the layer table: shapes, parameters, MACs."),
     "table": ("table", "Print the configuration table of networks, as their papers do."),
     "draw": ("draw", "Draw a network or a block as SVG, PNG, PDF, HTML, DOT, Mermaid."),
+    "compare": ("compare", "Print networks or blocks side by side, with ratios to the first."),
     "plot": ("plot", "Plot cost by stage, or networks by MACs and parameters."),
     "compile": ("compile", "Compile a spec to ONNX, PyTorch source or JSON."),
     "run": ("run", "Run a spec or an ONNX file in onnxruntime or torch."),

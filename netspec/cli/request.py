@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import click
 
-from netspec.cli.options import INPUT, error_option
+from netspec.cli.options import INPUT, Sizes, error_option
 from netspec.cli.output import printer
 from netspec.diagnostics.errors import Diagnostic, Reporter, SpecError, UsageError
 from netspec.elaborate.budget import MAX_NODES
@@ -34,18 +35,18 @@ class Request:
     max_nodes: int
     strict: bool
     quiet: bool
+    own: str = ""
+    """The settings that are written with the spec, as they are written."""
+
+    @property
+    def label(self) -> str:
+        """How it was asked for: a spec or a variant, with settings of its own."""
+        return ",".join(filter(None, [self.variant or self.spec, self.own]))
 
     @classmethod
     def of(cls, options: dict[str, Any]) -> Request:
         """Takes its options out of a command's; raises UsageError."""
-        settings = {}
-        for text in options.pop("settings"):
-            name, equals, value = text.partition("=")
-            if not equals:
-                raise UsageError(f"--set {text}: write name=value")
-            if name.strip() in settings:
-                raise UsageError(f"--set gives '{name.strip()}' twice")
-            settings[name.strip()] = value.strip()
+        settings = settings_of(options.pop("settings"))
         return cls(
             options.pop("spec"),
             options.pop("variant"),
@@ -57,6 +58,36 @@ class Request:
             options.pop("strict"),
             options.pop("quiet"),
         )
+
+    def other(self, spec: str, compiled: Compiled) -> Request:
+        """Another spec as it is shipped, or with settings of its own, to be drawn next to this one; raises UsageError.
+
+        A block next to a block takes what enters that, and those of its settings that it has.
+        """
+        given = replace(self, spec=spec, variant=None, settings={}, input_size=None, passes=())
+        other = with_own_settings(given)
+        return other.beside(compiled, self.settings) if compiled.is_block else other
+
+    def beside(self, first: Compiled, settings: Mapping[str, str] | None = None) -> Request:
+        """The same; a block with the input of another block, and those of some settings that it has.
+
+        Raises UsageError for a block of another number of inputs.
+        """
+        found, document, _ = self.read()
+        if not found.block or found.block not in document.blocks:
+            return self
+        block = document.blocks[found.block]
+        known = {p.name for p in block.params}
+        own = {**{name: value for name, value in (settings or {}).items() if name in known}, **self.settings}
+        if self.input_size is not None:
+            return replace(self, settings=own)
+        names = [name.text for name in block.inputs] or ["input"]
+        sizes = [[int(size) for size in node.shape[1:]] for node in first.graph.inputs]
+        if len(names) != len(sizes):
+            message = f"'{self.spec}' takes {len(names)} inputs, '{first.name}' {len(sizes)}"
+            raise UsageError(message, "blocks are compared at the same input: --input CxHxW, or name networks")
+        size = sizes[0] if len(sizes) == 1 else dict(zip(names, sizes, strict=True))
+        return replace(self, settings=own, input_size=size)
 
     def read(self) -> tuple[Found, Document, Reporter]:
         """The document, with what was found in reading it; raises SpecError, UsageError."""
@@ -88,6 +119,39 @@ class Request:
         return compile_variant(document, variant, self.settings, reporter, self.input_size, self.max_nodes)
 
 
+def settings_of(texts: Sequence[str]) -> dict[str, str]:
+    """`name=value` of each text; raises UsageError."""
+    settings: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"--set {text}: write name=value")
+        if name.strip() in settings:
+            raise UsageError(f"--set gives '{name.strip()}' twice")
+        settings[name.strip()] = value.strip()
+    return settings
+
+
+def with_own_settings(request: Request) -> Request:
+    """A request whose spec may have settings of its own, `SPEC,width=128,input=3x160x160`; raises UsageError.
+
+    A comma begins a setting where a name and `=` follow it, so that lists stay whole; a file that exists is a file.
+    """
+    spec, *texts = [request.spec] if Path(request.spec).exists() else _SETTING.split(request.spec)
+    own = settings_of(texts)
+    size = own.pop("input", None)
+    sizes = request.input_size
+    if size is not None:
+        try:
+            sizes = Sizes().convert(size, None, None)
+        except click.UsageError as e:
+            raise UsageError(f"{request.spec[:80]}: {e.message}") from None
+    settings = {**request.settings, **own}
+    return replace(request, spec=spec, settings=settings, input_size=sizes, own=",".join(texts))
+
+
+_SETTING = re.compile(r",(?=\s*[A-Za-z_]\w*\s*=)")
+
 CHOICE = (
     click.argument("spec"),
     click.option("--variant", metavar="NAME", help="A variant of the spec; the first is the default."),
@@ -96,7 +160,7 @@ CHOICE = (
 """What is compiled."""
 
 CHOICE_OF_MANY = (
-    click.argument("specs", nargs=-1, required=True, metavar="SPEC..."),
+    click.argument("specs", nargs=-1, required=True, metavar="SPEC[,NAME=VALUE]..."),
     click.option("--variant", "variants", multiple=True, metavar="NAME", help="A variant of each SPEC; repeatable."),
     click.option("--all", "every", is_flag=True, help="Every variant of each SPEC, other names of one left out."),
     click.option("-s", "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a param of each."),
@@ -146,7 +210,10 @@ def spec_options(command: Callable[..., int], input: Callable[..., Callable[...,
 
 
 def requests_options(command: Callable[..., int]) -> Callable[..., int]:
-    """A command that takes `requests`, one for each SPEC and variant; all other options hold for each of them."""
+    """A command that takes `requests`, one for each SPEC and variant; all other options hold for each of them.
+
+    A SPEC may have settings of its own, as `with_own_settings` reads them.
+    """
 
     @wraps(command)
     def taking(**options: Any) -> int:
@@ -155,7 +222,7 @@ def requests_options(command: Callable[..., int]) -> Callable[..., int]:
         for spec in specs:
             for variant in variants or [None]:
                 given = {**options, "spec": spec, "variant": variant}
-                requests.append(Request.of(given))
+                requests.append(with_own_settings(Request.of(given)))
         if every:
             requests = [each for request in requests for each in _of_each_variant(request)]
         own = {name: value for name, value in options.items() if name in given}

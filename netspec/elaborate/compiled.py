@@ -42,6 +42,11 @@ class Compiled:
         """The name of the variant, or of the document."""
         return self.graph.name
 
+    @property
+    def is_block(self) -> bool:
+        """Whether it is a block alone."""
+        return "" in self.graph.scopes
+
     def forget(self) -> None:
         """Lets go of the graphs; the name and the warnings stay."""
         self.graph = Graph(self.graph.name, [], {})
