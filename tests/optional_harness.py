@@ -91,6 +91,8 @@ COMMANDS: list[tuple[str, list[str]]] = [
     *((f"list specs -f {kind}", []) for kind in ("text", "json", "csv")),
     *((f"list passes -f {kind} -o table", ["tabulate"]) for kind in ("md", "html")),
     ("list passes -f latex -o table", []),
+    *((f"compare net.yaml net.yaml -f {kind} -o table", []) for kind in ("text", "csv", "json", "latex")),
+    *((f"compare net.yaml net.yaml -f {kind} -o table", ["tabulate"]) for kind in ("md", "html")),
     *((f"table net.yaml --rows {rows}", []) for rows in ("stages", "sizes", "blocks", "layers")),
     *((f"table net.yaml --cells {cells}", []) for cells in ("bracket", "conv", "kernel", "filters", "block")),
     *((f"table net.yaml -f {kind} -o table", []) for kind in ("text", "csv", "json", "latex")),

@@ -60,7 +60,7 @@ def test_the_page_has_its_examples() -> None:
 
 def test_three_3x3_see_a_7x7_with_27_for_49_weights() -> None:
     """Simonyan and Zisserman 2014, section 2.3."""
-    large, small = rows("blocks/cost:stack,kernel=7", "blocks/cost:stack,layers=3")
+    large, small = rows("blocks/cost:chain,kernel=7", "blocks/cost:chain,layers=3")
     assert (large["params"], small["params"]) == (49 * 64**2, 27 * 64**2)
     assert small["params_ratio"] == small["macs_ratio"] == 27 / 49
     assert large["receptive_field"] == small["receptive_field"] == 7
@@ -71,13 +71,13 @@ def test_three_3x3_see_a_7x7_with_27_for_49_weights() -> None:
 def test_a_separable_convolution_costs_a_sum_of_two_fractions(kernel: int, out: int) -> None:
     """Howard et al. 2017, section 3.1: 1 / N + 1 / D_K^2."""
     settings = ["-s", f"kernel={kernel}", "-s", f"out={out}", "--input", "512x14x14"]
-    separable = rows("blocks/cost:stack", "blocks/cost:separable", *settings)[1]
+    separable = rows("blocks/cost:chain", "blocks/cost:separable", *settings)[1]
     assert separable["macs_ratio"] == pytest.approx(1 / out + 1 / kernel**2, rel=1e-12)
     assert separable["params_ratio"] == pytest.approx(1 / out + 1 / kernel**2, rel=1e-12)
 
 
 def test_groups_divide_the_cost() -> None:
-    found = rows("blocks/cost:stack", *(f"blocks/cost:stack,groups={g}" for g in (2, 4, 64)))
+    found = rows("blocks/cost:chain", *(f"blocks/cost:chain,groups={g}" for g in (2, 4, 64)))
     assert [row["macs_ratio"] for row in found] == [1, 1 / 2, 1 / 4, 1 / 64]
 
 
