@@ -66,8 +66,9 @@ def inputs(graph: Graph, count: int, seed: int = 0) -> list[np.ndarray]:
 def randomise(model: nn.Module, shape: Sequence[int], seed: int) -> nn.Module:
     """Draws every tensor of a model, so that its outputs are neither small nor alike; gives it in eval mode.
 
-    Statistics and affine parts of batch norms are drawn as `Agreement` says. Weights are normal, then scaled layer by
-    layer in one forward pass until what a layer gives has unit variance: deep networks would vanish or explode.
+    Statistics and affine parts of norms, and factors of channels, are drawn as `Agreement` says. Weights are normal,
+    then scaled layer by layer in one forward pass until what a layer gives has unit variance: deep networks would
+    vanish or explode.
     """
     rng = np.random.default_rng(seed)
 
@@ -94,6 +95,12 @@ def randomise(model: nn.Module, shape: Sequence[int], seed: int) -> nn.Module:
                 draw(layer.bias, -0.2, 0.2)
                 draw(layer.running_mean, -0.2, 0.2)
                 draw(layer.running_var, 0.5, 1.5)
+            elif isinstance(layer, nn.LayerNorm):
+                draw(layer.weight, 0.5, 1.5)
+                draw(layer.bias, -0.2, 0.2)
+            else:
+                for factor in layer.parameters(recurse=False):
+                    draw(factor, 0.5, 1.5)
         model.eval()(torch.from_numpy(images(shape, 2, seed + 1)))
     for hook in hooks:
         hook.remove()

@@ -27,7 +27,12 @@ from netspec.network import Network
 CHECKPOINTS = {v: t["checkpoint"] for v, t in TARGETS.items() if "checkpoint" in t}
 QUICK = "squeezenet_11"
 SIZE = (3, 224, 224)
-OPTIONS: dict[str, dict[str, Any]] = {"mobilenet_v1": {"act": "relu6"}}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "mobilenet_v1": {"act": "relu6"},
+    "mobilenet_v3_large_075": {"eps": 1e-5},
+    "mobilenet_v3_small_075": {"eps": 1e-5},
+    "darknet53": {"slope": 0.01},
+}
 """What the published weights were trained with and the paper does not have."""
 
 State = dict[str, torch.Tensor]
@@ -37,7 +42,8 @@ def model(torchvision: ModuleType, name: str) -> nn.Module:
     """A model without weights by the name of its library: `torchvision:mobilenet_v2(width_mult=1.4)`."""
     found = re.fullmatch(r"(torchvision|timm):(\w+)(?:\((\w+)=([\d.]+)\))?", name)
     assert found
-    with torch.device("meta"):  # no time is spent on weights that are drawn again
+    # No time is spent on weights that are drawn again; but torchvision's RegNet computes its widths with tensors.
+    with torch.device("cpu" if "regnet" in name else "meta"):
         if found[1] == "timm":
             empty = importlib.import_module("timm").create_model(found[2], pretrained=False)
         else:
@@ -84,7 +90,18 @@ DEEPER = {
     *("resnet34", "resnet101", "resnet152", "resnetv2_34", "resnetv2_101", "resnetv2_152", "resnext101_64x4d"),
     *("resnext101_32x8d", "resnext101_32x4d", "se_resnet34", "se_resnet101", "se_resnet152", "se_resnext101_32x4d"),
     *("densenet161", "densenet169", "densenet201", "efficientnet_b2", "efficientnet_b3", "efficientnet_b4"),
-    *("efficientnet_b5", "efficientnet_b6", "efficientnet_v2_m"),
+    *("efficientnet_b5", "efficientnet_b6", "efficientnet_v2_m", "mnasnet0_75", "mnasnet1_3", "wide_resnet101_2"),
+    *(
+        "convnext_small",
+        "convnext_base",
+        "shufflenet_v2_x1_5",
+        "shufflenet_v2_x2_0",
+        "regnet_x_800mf",
+        "regnet_x_1_6gf",
+    ),
+    *("regnet_x_3_2gf", "regnet_x_8gf", "regnet_x_16gf", "regnet_y_800mf", "regnet_y_1_6gf", "regnet_y_3_2gf"),
+    *("regnet_y_8gf", "regnet_y_8gf_paper", "regnet_y_16gf", "mobilenet_v3_small_075"),
+    *("repvgg_a1", "repvgg_a2", "repvgg_b0", "repvgg_b1", "repvgg_b2", "repvgg_b2g4", "repvgg_b3g4", "ghostnet_130"),
 }
 """Networks that differ from others of their family in how often a block stands in a row, or in its width."""
 

@@ -195,11 +195,15 @@ def main() -> int:
         "--kills N, --seed N, -j 2; --write updates docs/reliability.md",
         add_help=False,
     )
-    commands.add_parser("parity", help="compare with every model of torchvision and timm, and write docs/parity.md")
+    commands.add_parser(
+        "parity",
+        help="compare with every model of torchvision and timm, or those of the networks named; write docs/parity.md",
+        add_help=False,
+    )
     commands.add_parser("pictures", help="draw the pictures of the docs again")
     commands.add_parser("docs", help="write the generated parts of the docs and the JSON Schema again")
     args, rest = parser.parse_known_args()
-    if rest and args.command not in ("test", "bench", "compare", "faults", "fuzz"):
+    if rest and args.command not in ("test", "bench", "compare", "faults", "fuzz", "parity"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if args.command == "demo":
         demo()
