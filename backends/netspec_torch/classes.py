@@ -49,10 +49,11 @@ class Member:
 
 @dataclass(eq=False)
 class Line:
-    """A line of `forward`, and the shape that it makes."""
+    """A line of `forward`, the shape that it makes, and the title of what it calls."""
 
     text: str
     shape: Shape | None = None
+    title: str = ""
 
 
 @dataclass(eq=False)

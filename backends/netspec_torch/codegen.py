@@ -11,6 +11,7 @@ import networkx as nx
 from netspec import __version__
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.scope_tree import Region, tree
+from netspec.ir.titles import titles
 from netspec.passes.drop_heads import without_heads
 from netspec_torch.classes import Body, Group, Line, Member
 from netspec_torch.helpers import HELPERS
@@ -45,6 +46,7 @@ class Emitter:
         self.groups: dict[tuple[object, ...], Group] = {}
         self.taken: set[str] = set()
         self.homes: dict[str, str | None] = {}
+        self.titles = titles(graph)
         self.helpers = dict(HELPERS)
         """What the source may need that PyTorch lacks, by name."""
         for node in graph.nodes.values():
@@ -333,11 +335,15 @@ class Writer:
                     self.names[ref] = self.fresh(self._short(ref))
             if filled == self.names[made[0]] and len(made) == 1:
                 continue
-            self.body.lines.append(
-                Line(f"{', '.join(self.names[r] for r in made)} = {filled}", self.graph.shape(made[0]))
-            )
+            line = f"{', '.join(self.names[r] for r in made)} = {filled}"
+            self.body.lines.append(Line(line, self.graph.shape(made[0]), self._title(filled)))
         if mark == len(self.steps) and early is not None:
             self._early(early)
+
+    def _title(self, call: str) -> str:
+        """The title of what a line calls, `conv2_x` of `self.layer1(x)`."""
+        name = call.partition("(")[0].removeprefix("self.")
+        return self.emitter.titles.get(f"{self.region.path}.{name}" if self.region.path else name, "")
 
     def _early(self, early: list[tuple[str, Ref]]) -> None:
         self.body.lines.append(Line("if not self.training:"))

@@ -214,7 +214,7 @@ def _constructor(leaf: Member, group: Group, number: int) -> str:
 
 
 def _commented(line: Line, same: Sequence[Line]) -> str:
-    """A line with the shape that it makes; a size in which the instances differ is a letter."""
+    """A line with the title of what it calls and the shape that it makes; where instances differ a size is a letter."""
     if line.shape is None:
         return line.text
     letters = "NCHW" if len(line.shape) == 4 else "NF"
@@ -225,7 +225,8 @@ def _commented(line: Line, same: Sequence[Line]) -> str:
         )
         dims.append(str(dim) if equal or i >= len(letters) else letters[i])
     shape = comment(", ".join(dims))
-    return f"{line.text}  # ({shape})"
+    title = f"{line.title}: " if all(other.title == line.title for other in same) and line.title else ""
+    return f"{line.text}  # {comment(title)}({shape})"
 
 
 __all__ = ["Body", "call_of", "render"]
