@@ -30,7 +30,7 @@ class Part:
 
     def stacked(self) -> list[str]:
         """Its lines one below the other, in tall brackets."""
-        if not self.bracketed:
+        if len(self.lines) < 2:
             return [self.line()]
         width, last = max(map(len, self.lines)), len(self.lines) - 1
         edges = [("\u23a1", "\u23a4"), *[("\u23a2", "\u23a5")] * (last - 1), ("\u23a3", "\u23a6")]

@@ -28,6 +28,9 @@ CELLS: Mapping[Cells, str] = {
 # So many equal layers stand below each other, as the four of VGG; more are counted.
 MOST_EQUAL = 4
 
+# Of so many blocks at most a cell says that they alternate.
+LONGEST_PERIOD = 4
+
 _JOINS = {"add": " + ", "concat": " | "}
 
 
@@ -47,7 +50,7 @@ class Notation:
             else:
                 times = f" x {len(run)}" if len(run) > 1 else ""
                 parts.append(Part(self.lines(run[0], len(run) == 1), times))
-        return Stacked(tuple(parts))
+        return Stacked(tuple(_periods(parts)))
 
     def runs(self, units: Sequence[Unit]) -> list[list[Unit]]:
         """Units that follow each other and are written alike."""
@@ -77,13 +80,30 @@ class Notation:
         return f"{unit.block}({', '.join(named)})" if named else unit.block
 
 
+def _periods(parts: Sequence[Part]) -> Iterator[Part]:
+    """Parts, those that alternate once and how often: PolyNet's `[poly_3; two_way] x 10`."""
+    start = 0
+    while start < len(parts):
+        for period in range(2, LONGEST_PERIOD + 1):
+            first, count = list(parts[start : start + period]), 1
+            while parts[start + count * period : start + (count + 1) * period] == first:
+                count += 1
+            if count > 1 and len({*first}) > 1:
+                yield Part(tuple(part.line() for part in first), f" x {count}")
+                start += count * period
+                break
+        else:
+            yield parts[start]
+            start += 1
+
+
 def _argument(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(_argument, value))}]"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-Written: TypeAlias = Callable[[Node, bool, bool], str]
+Written: TypeAlias = Callable[[Layer, bool, bool], str]
 """Of a layer, whether it is one of several, and whether its stride is said: its text."""
 
 
@@ -92,8 +112,8 @@ def _written(series: Series, layer: Written, within: bool, strides: bool) -> Ite
     lines: list[str] = []
     for item in series:
         match item:
-            case Layer(node):
-                lines.append(layer(node, within, strides))
+            case Layer():
+                lines.append(layer(item, within, strides))
             case Gate(widths):
                 lines.append(f"fc, [{', '.join(map(str, widths))}]")
             case Parallel(join, branches):
@@ -150,19 +170,20 @@ def _more(node: Node, within: bool, strides: bool) -> str:
 _KINDS = {"conv": "", "conv_transpose": " up", "deform_conv": " deformable"}
 
 
-def _bracket(node: Node, within: bool, strides: bool) -> str:
+def _bracket(layer: Layer, within: bool, strides: bool) -> str:
     """As ResNet's Table 1: `7x7, 64, stride 2`, `3x3 max pool, stride 2`, `1000-d fc`."""
-    attrs = node.attrs
+    node, attrs = layer.node, layer.node.attrs
     if node.op == "linear":
         return f"{attrs['out']}-d fc"
     if node.op in _KINDS:
         kind = " dw" if is_depthwise(node) else _KINDS[node.op]
         return f"{kernel_of(attrs)}{kind}, {attrs['out']}{_more(node, within, strides)}"
-    return _other(node, within, strides)
+    return _other(layer, within, strides)
 
 
-def _other(node: Node, within: bool, strides: bool) -> str:
+def _other(layer: Layer, within: bool, strides: bool) -> str:
     """A layer that is written alike in most tables."""
+    node = layer.node
     if OPS[node.op].kind == "pool" and node.op != "upsample":
         return f"{kernel_of(node.attrs)} {pool_name(node)}{_more(node, within, strides)}".strip()
     if node.op == "upsample":
@@ -170,9 +191,9 @@ def _other(node: Node, within: bool, strides: bool) -> str:
     return op_text(node.op, node.attrs).replace("\u00d7", "x")
 
 
-def _conv(node: Node, within: bool, strides: bool) -> str:
+def _conv(layer: Layer, within: bool, strides: bool) -> str:
     """As VGG's Table 1: `conv3-256`, `maxpool`, `FC-4096`."""
-    attrs = node.attrs
+    node, attrs = layer.node, layer.node.attrs
     if node.op == "linear":
         return f"FC-{attrs['out']}"
     if node.op in _KINDS:
@@ -182,22 +203,25 @@ def _conv(node: Node, within: bool, strides: bool) -> str:
         return f"conv{size_}-{attrs['out']}{kind}{_more(node, within, strides)}"
     if node.op == "max_pool" and attrs["kernel"] == attrs["stride"] == (2, 2):
         return "maxpool"
-    return "soft-max" if node.op == "softmax" else _other(node, within, strides)
+    return "soft-max" if node.op == "softmax" else _other(layer, within, strides)
 
 
-def _kernel(node: Node, within: bool, strides: bool) -> str:
+def _kernel(layer: Layer, within: bool, strides: bool) -> str:
     """As DenseNet's Table 1: `3x3 conv`, `2x2 average pool, stride 2`, `1000D fully-connected`."""
+    node = layer.node
     if node.op == "linear":
         return f"{node.attrs['out']}D fully-connected"
     if node.op in _KINDS:
         kind = " dw" if is_depthwise(node) else _KINDS[node.op]
         return f"{kernel_of(node.attrs)}{kind} conv{_more(node, within, strides)}"
-    return _other(node, within, strides)
+    if node.op.startswith("global_"):
+        return f"{'x'.join(map(str, map_size(layer.entered)))} {pool_name(node)}"
+    return _other(layer, within, strides)
 
 
-def _filters(node: Node, within: bool, strides: bool) -> str:
+def _filters(layer: Layer, within: bool, strides: bool) -> str:
     """As Table 1 of CNN-F, CNN-M and CNN-S: `64x11x11, st. 4, pad 0`, `x2 pool`, `4096`."""
-    attrs, stride = node.attrs, stride_text(node.attrs)
+    node, attrs, stride = layer.node, layer.node.attrs, stride_text(layer.node.attrs)
     if node.op == "linear":
         return str(attrs["out"])
     if node.op in _KINDS:
@@ -208,7 +232,7 @@ def _filters(node: Node, within: bool, strides: bool) -> str:
         return f"{attrs['out']}x{kernel_of(attrs)}{kind}{said}, pad {pad}{_more(node, within, False)}"
     if node.op == "max_pool" and stride:
         return f"x{stride} pool"
-    return _other(node, within, strides)
+    return _other(layer, within, strides)
 
 
 LAYERS: Mapping[Cells, Written] = {

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
-from netspec.ir.graph import Node, Ref
-from netspec.ops import OPS
+from netspec.ir.graph import Graph, Node, Ref
+from netspec.ops import OPS, Shape
 
 # What lies deeper is no cell that anybody reads, and what takes more steps is not made of series and parallels.
 DEEPEST = 24
@@ -19,6 +19,7 @@ class Layer:
     """A layer that tables have: a convolution, a pooling, a fully connected layer."""
 
     node: Node
+    entered: Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def stride(series: Series) -> Fraction:
     return product
 
 
-def series_of(nodes: Sequence[Node], outputs: Iterable[Ref], shown: Shown) -> Series:
+def series_of(graph: Graph, nodes: Sequence[Node], outputs: Iterable[Ref], shown: Shown) -> Series:
     """What leads to the outputs of some nodes; shortcuts are left out.
 
     Where a node lies on two branches, as in a dense block that is written as joins of all before, the layers in order.
@@ -79,15 +80,16 @@ def series_of(nodes: Sequence[Node], outputs: Iterable[Ref], shown: Shown) -> Se
     held = {node.path for node in nodes}
     ends = list(dict.fromkeys(ref.node for ref in outputs if ref.node in held)) or [nodes[-1].path]
     try:
-        return tuple(_Builder(nodes, shown).to(ends))
+        return tuple(_Builder(graph, nodes, shown).to(ends))
     except _NotSeriesParallel:
-        return tuple(Layer(node) for node in nodes if shown(node))
+        return tuple(Layer(node, graph.shape(node.inputs[0])) for node in nodes if shown(node))
 
 
 class _Builder:
     """Finds series and parallels by dominators: what all ways to a node lead through."""
 
-    def __init__(self, nodes: Sequence[Node], shown: Shown) -> None:
+    def __init__(self, graph: Graph, nodes: Sequence[Node], shown: Shown) -> None:
+        self.graph = graph
         self.nodes: dict[str, Node] = {node.path: node for node in nodes}
         self.shown = shown
         self.before: dict[str, list[str]] = {}  # "" is what enters
@@ -131,7 +133,7 @@ class _Builder:
                 raise _NotSeriesParallel
             node, through = self.nodes[end], self.through[end]
             if self.shown(node):
-                found.append(Layer(node))
+                found.append(Layer(node, self.graph.shape(node.inputs[0])))
             before = self.before[end]
             if len(before) > 1:
                 # Of an op of several tensors the first is the map; the others say where to look in it.

@@ -16,6 +16,8 @@ Size = tuple[int, ...]
 
 # A block with more layers than this is named by what it was called with.
 MOST_LAYERS = 12
+# And one with more than this is no block that a row names, it holds what rows do.
+LAYERS_OF_A_NETWORK = 48
 # A scope in which maps have as many sizes is no stage, it holds stages.
 SIZES_OF_A_NETWORK = 3
 
@@ -97,7 +99,7 @@ class _Units:
             series, scope = self.series(part[0]), part[0].scope
             block, args = scope.block, scope.args
         else:
-            series, block, args = series_of(nodes, [Ref(nodes[-1].path)], self.shown), "", {}
+            series, block, args = series_of(self.graph, nodes, [Ref(nodes[-1].path)], self.shown), "", {}
         if series:
             inside = {node.path for node in nodes}
             outside = [ref for node in nodes for ref in node.inputs if ref.node not in inside]
@@ -120,7 +122,7 @@ class _Units:
     def series(self, region: Region) -> Series:
         """The layers of a scope."""
         if region.path not in self.known:
-            self.known[region.path] = series_of(list(region.nodes()), region.outputs, self.shown)
+            self.known[region.path] = series_of(self.graph, list(region.nodes()), region.outputs, self.shown)
         return self.known[region.path]
 
     def is_unit(self, part: Part) -> bool:
@@ -143,7 +145,7 @@ class _Units:
 
     def holds_blocks(self, region: Region) -> bool:
         """Whether a scope is too much for a cell, and most of it lies in blocks or groups."""
-        if size(self.series(region)) <= MOST_LAYERS:
+        if size(self.series(region)) <= (MOST_LAYERS if not region.scope.block else LAYERS_OF_A_NETWORK):
             return False
         held = [i for i in region.items if isinstance(i, Region) and i.scope.kind != "branch"]
         most = sum(sum(map(self.shown, i.nodes())) for i in held if size(self.series(i)) > 1)
