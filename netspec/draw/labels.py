@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os.path
 import re
 from collections.abc import Sequence
 from itertools import pairwise
@@ -11,6 +10,7 @@ from netspec.analysis.cost import totals
 from netspec.diagnostics import suggest
 from netspec.ir.graph import Node, Ref
 from netspec.ir.scope_tree import Region
+from netspec.ir.titles import both_ends
 from netspec.ops import OPS
 from netspec.ops.base import Attrs
 from netspec.ops.registry import Kind
@@ -90,8 +90,7 @@ def scope_title(run: Sequence[Region], parent: Region, names: bool = True) -> st
 def named(run: Sequence[Region], parent: Region) -> str:
     """A scope by its title, `conv2_x`, or else its name, `layer1`; a run by both ends, `Inception-A 1 to 3`."""
     first, last = (region.scope.title or parent.relative(region.path) for region in (run[0], run[-1]))
-    same = os.path.commonprefix([first, last]).rpartition(" ")
-    return first if len(run) == 1 else f"{first} to {last[len(same[0] + same[1]) :]}"
+    return first if len(run) == 1 else both_ends(first, last)
 
 
 def title_lines(title: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
@@ -22,6 +23,12 @@ def labelled(path: str, titles: Mapping[str, str]) -> str:
 def in_words(path: str, titles: Mapping[str, str]) -> str:
     """A path with titles in place of names: `conv2_x.0.residual` of `layer1.0.residual`."""
     return ".".join(title for _, title in _parts(path, titles))
+
+
+def both_ends(first: str, last: str) -> str:
+    """A run of steps by its first and last; words that both begin with are said once: `Inception-A 1 to 3`."""
+    same = os.path.commonprefix([first, last]).rpartition(" ")
+    return f"{first} to {last[len(same[0] + same[1]) :]}"
 
 
 def matching(pattern: str, paths: Iterable[str], titles: Mapping[str, str], ends: bool = False) -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from netspec.analysis.cost import totals
 from netspec.analysis.depth import layers_deep
 from netspec.ir.graph import Graph, Node
+from netspec.ir.titles import both_ends
 from netspec.ops import OPS
 from netspec.reports.configuration.align import aligned
 from netspec.reports.configuration.notation import Cells, Notation, inferred, varying_args
@@ -128,7 +129,7 @@ def _joined(before: Stage | None, stage: Stage | None) -> Stage | None:
     if before is None or stage is None:
         return None
     (first,), (second,) = before.lines, stage.lines
-    label = f"{before.label.partition(' to ')[0]} to {stage.label}"
+    label = both_ends(before.label.partition(" to ")[0], stage.label)
     return replace(before, label=label, lines=(Line(first.size, first.units + second.units),))
 
 
