@@ -112,7 +112,7 @@ def test_explain_shows_the_facts_of_a_step(tmp_path: Path, capsys: pytest.Captur
 
 
 def test_the_arithmetic_of_a_misprint_is_written_out(tmp_path: Path) -> None:
-    """GoogLeNet, module 3b: 128 1x1, 128 1x1 before 192 3x3, 32 1x1 before 96 5x5, 64 1x1 after the pool, of 256 maps."""
+    """GoogLeNet, 3b: of 256 maps 128 1x1, 128 1x1 before 192 3x3, 32 1x1 before 96 5x5, 64 1x1 after the pool."""
     from netspec.check.check_file import checked
     from netspec.diagnostics.errors import Reporter
     from netspec.syntax.library import find

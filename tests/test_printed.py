@@ -132,6 +132,9 @@ def test_no_printed_numbers(text: str) -> None:
         ("1000", (1000, 1, 1), True),
         ("1x1x1024", (1024, 1, 1), True),
         ("1001", (1000,), False),
+        ("1", (1000,), False),
+        ("1", (1000, 1, 1), True),
+        ("7", (1000, 7, 7), True),
     ],
 )
 def test_sizes(text: str, shape: tuple[int, ...], fits: bool) -> None:

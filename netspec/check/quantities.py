@@ -113,7 +113,7 @@ def sizes(text: str) -> tuple[int, ...] | None:
 def written_as(printed: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
     """A shape (C, H, W) or (F) in the order in which a size is printed: H x W x C, C x H x W, or H x W alone.
 
-    A map of one cell and features are printed alike, 1x1x1000 or 1000.
+    A map of one cell and features are printed alike, 1x1x1000 or 1000; of a map one number may be its side.
     """
     full = tuple(shape) if len(shape) == 3 else (*shape, 1, 1) if len(shape) == 1 else None
     if full is None:
@@ -124,7 +124,7 @@ def written_as(printed: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
         orders = [(height, width)]
     elif len(printed) == 1:
         features = [(channels,)] if height == width == 1 else []
-        orders = [*features, (height,)] if height == width else orders
+        orders = [*features, *([(height,)] if height == width and len(shape) == 3 else [])] or orders
     return next((order for order in orders if order == tuple(printed)), orders[0])
 
 

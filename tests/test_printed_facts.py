@@ -1,0 +1,190 @@
+"""The printed numbers of the shipped specs, against a transcript of the papers' tables that was counted by other means.
+
+`tests/data/printed.json` has the printed digits of the lectures' tables, the number that torchvision, timm, Caffe's
+prototxts or arithmetic by hand give for the same row, and whether the row contradicts itself.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from netspec.check import expect
+from netspec.check.check_file import checked
+from netspec.check.printed import Computed, Held, Problem, Verdict, judged
+from netspec.diagnostics.errors import Reporter
+from netspec.reports.catalogue import documents
+from netspec.syntax.document import Document, Expect, Fact, Printed
+from netspec.syntax.library import shipped
+
+HERE = Path(__file__).parent
+FAMILIES = sorted(shipped())
+QUICK = ("alexnet", "googlenet", "squeezenet")
+EACH_FAMILY = [
+    pytest.param(path, marks=[] if path.stem in QUICK else [pytest.mark.slow], id=path.stem) for path in FAMILIES
+]
+ROWS = json.loads((HERE / "data" / "printed.json").read_text(encoding="utf-8"))
+TARGETS = {
+    target["variant"]: target
+    for target in json.loads((HERE / "data" / "targets.json").read_text(encoding="utf-8"))["targets"]
+}
+AGREE = ("exact", "rounds to", "truncates to")
+
+
+@cache
+def facts(path: Path) -> tuple[list[tuple[Fact, Computed, Verdict]], list[Held]]:
+    """All printed numbers of a family as they are judged, and as they are listed."""
+    seen: list[tuple[Fact, Computed, Verdict]] = []
+
+    def spy(fact: Fact, computed: Computed) -> Verdict | Problem:
+        found = judged(fact, computed)
+        if not isinstance(found, Problem):
+            seen.append((fact, computed, found))
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(expect, "judged", spy)
+        held = checked(path, reporter := Reporter()).held
+    assert not reporter.failed, reporter.diagnostics[:3]
+    return seen, held
+
+
+def other_digits(text: str) -> Iterator[str]:
+    """Every text in which one digit is another."""
+    for at, char in enumerate(text):
+        if char.isdigit():
+            yield from (text[:at] + other + text[at + 1 :] for other in "0123456789" if other != char)
+
+
+def cut(text: str, computed: Computed, k: int) -> bool:
+    """Whether a printed number is the computed one, cut after the last digit: 5.2M of 5,288,548, printed 5.3M."""
+    if isinstance(computed.value, str):
+        return False
+    below, unit = value_of(text, k)
+    return below <= Decimal(computed.value) < below + unit
+
+
+def value_of(text: str, k: int = 1000) -> tuple[Decimal, Decimal]:
+    """The value of a printed number and of one in its last digit."""
+    found = re.fullmatch(r"([\d,]+)(?:\.(\d+))?\s?(?:([kKMGBT])B?|x ?10\^(\d+))?", text)
+    assert found, text
+    power = {"": 0, "K": 1, "k": 1, "M": 2, "G": 3, "B": 3, "T": 4}[found[3] or ""]
+    unit = Decimal(10) ** int(found[4]) if found[4] else Decimal(k) ** power
+    last = unit / Decimal(10) ** len(found[2] or "")
+    return Decimal(found[1].replace(",", "") + (found[2] or "")) * last, last
+
+
+@pytest.mark.parametrize("path", EACH_FAMILY)
+def test_a_changed_digit_of_a_printed_number_is_an_error(path: Path) -> None:
+    """Of those that are exact or round to the printed digits; what is printed cut instead is as good, and left out."""
+    for fact, computed, verdict in facts(path)[0]:
+        printed = fact.printed
+        if verdict not in ("exact", "rounds to") or printed is None:
+            continue
+        for text in other_digits(printed.text):
+            again = Fact(None, None, "", fact.span, Printed(text, printed.span, printed.k))
+            found = judged(again, computed)
+            if verdict == "rounds to" and not isinstance(found, Problem):
+                assert found == "truncates to" and cut(text, computed, printed.k), (computed.what, printed.text, text)
+            else:
+                assert isinstance(found, Problem), (computed.what, printed.text, text)
+
+
+@pytest.mark.parametrize("path", EACH_FAMILY)
+def test_what_is_explained_needs_it(path: Path) -> None:
+    """With the true value in place of the printed one, `misprint` and `differs` have nothing to explain."""
+    for fact, computed, verdict in facts(path)[0]:
+        if verdict in ("misprint", "differs") and fact.printed is not None:
+            text = fact.misprint.text if fact.misprint is not None else computed.like(fact.printed.text)
+            again = Fact(
+                None,
+                None,
+                "",
+                fact.span,
+                Printed(text, fact.printed.span, fact.printed.k),
+                fact.misprint,
+                fact.why,
+                fact.differs,
+            )
+            found = judged(again, computed)
+            assert isinstance(found, Problem) and found.code == "NS503", (computed.what, text)
+
+
+def plain(text: str) -> str:
+    return text.replace(" ", "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row['row']} {row['printed']}")
+def test_a_printed_number_is_as_in_the_transcript(row: dict[str, object]) -> None:
+    network, printed, number = str(row["row"]).split()[0], str(row["printed"]), row["computed"]
+    held = [one for one in families()[network] if one.row == row["row"] and plain(one.printed) == plain(printed)]
+    assert held, f"no spec states it; stated: {[one.printed for one in families()[network] if one.row == row['row']]}"
+    if number is not None:
+        assert number in [one.computed for one in held]
+    for one in held:
+        assert (one.verdict == "misprint") == ("misprint" in row), one
+        if "misprint" not in row and isinstance(number, int) and one.computed == number:
+            value, last = value_of(printed, int(str(row.get("k", 1000))))
+            near = abs(value - number) * 2 <= last or value <= number < value + last
+            in_full = printed.replace(",", "").isdigit()
+            assert (one.verdict in AGREE) == (number == value if in_full else near), one
+
+
+@cache
+def families() -> dict[str, list[Held]]:
+    """All printed numbers, by network."""
+    found: dict[str, list[Held]] = {}
+    for path in FAMILIES:
+        for one in facts(path)[1]:
+            found.setdefault(one.network, []).append(one)
+    return found
+
+
+@pytest.mark.slow
+def test_every_misprint_and_difference_is_counted_elsewhere() -> None:
+    """In the transcript, or where it is a count of a whole network in the targets, which other libraries gave."""
+    known = {(row["row"], plain(row["printed"])) for row in ROWS}
+    for one in (one for held in families().values() for one in held if one.verdict not in AGREE):
+        if (one.row, plain(one.printed)) not in known:
+            assert not one.step and one.measure in ("params", "macs"), one
+            target = TARGETS[one.network][one.measure]
+            assert one.computed == target or one.counted, one
+            assert one.verdict == "differs", one
+
+
+@pytest.mark.slow
+def test_over_five_hundred_printed_numbers_are_verified_or_explained() -> None:
+    found = Counter(one.verdict for held in families().values() for one in held)
+    assert sum(found.values()) >= 700 and sum(found[verdict] for verdict in AGREE) >= 630, found
+    assert found["misprint"] >= 18 and found["differs"] <= found.total() // 10, found
+
+
+@pytest.mark.slow
+def test_the_documents_state_so_many_printed_numbers() -> None:
+    """Counted in the text alone: a fact that no network reads would be missing from what is verified."""
+    stated = sum(printed(expect) for _, document in documents() for expect in expects(document))
+    assert stated >= 500
+
+
+def expects(document: Document) -> Iterator[Expect]:
+    """The facts of a document and of its variants."""
+    yield from (part.expect for part in (document, *document.variants.values()) if part.expect is not None)
+
+
+def printed(stated: Expect) -> int:
+    """How many cells and facts state something printed."""
+    rows = [*stated.rows, *(row for table in stated.tables for row in table.rows)]
+    counts = [*stated.counts.values(), *(facts for _, facts in stated.fields)]
+    counts += [facts for row in rows for facts in row.counts.values()]
+    shapes = [*stated.shapes, *(shape for row in rows for shape in row.shapes)]
+    return sum(fact.printed is not None for facts in counts for fact in facts.items) + sum(
+        shape.fact is not None and shape.fact.printed is not None for shape in shapes
+    )
