@@ -136,7 +136,7 @@ def test_forms_have_exact_numbers_and_people_three_digits() -> None:
     assert (table[0]["receptive_field"], table[0]["depth"]) == ("", "50")
     assert rows(*line)[0]["receptive_field"] is None
     text = run(*line)
-    assert re.search(r"mobilenet_v1 .* 0\.166 ", text)
+    assert re.search(r"mobilenet_v1 .* 4,231,976 \(0\.166\) ", text)
     assert "all" in text
     assert run(*line, "-f", "md").count("|") > 20
     assert "\\toprule" in run(*line, "-f", "latex")

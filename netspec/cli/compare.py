@@ -54,7 +54,7 @@ def command(requests: tuple[Request, ...], columns: tuple[str, ...], form: Form 
     enters the first of them, unless --input gives another size.
     """
     chosen = form_of(form, output)
-    write_table(comparison(compared(requests), columns), chosen, output)
+    write_table(comparison(compared(requests), columns, chosen not in ("csv", "json")), chosen, output)
     return 0
 
 

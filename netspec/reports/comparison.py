@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from netspec.analysis.cost import FOOTER
-from netspec.analysis.measures import MEASURES, Measure, Measured, Number
+from netspec.analysis.measures import MEASURES, Measured, Number
 from netspec.ir.graph import Graph
-from netspec.reports.table import Cell, Column, Table, number, shown
+from netspec.reports.table import Cell, Column, Table, digits, number, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,40 +20,43 @@ class Compared:
     trained: Graph
 
 
-def comparison(networks: Sequence[Compared], names: Sequence[str]) -> Table:
-    """A row for each network with some measures, by name, each with the ratio to that of the first network."""
-    measures = [MEASURES[name] for name in names]
+def comparison(networks: Sequence[Compared], names: Sequence[str], people: bool = True) -> Table:
+    """A row for each network with some measures, by name, and their ratios to those of the first network.
+
+    People read a ratio in brackets behind its measure, to three digits; programs in a column of its own.
+    """
     columns = [Column("network", "network"), Column("input", "input", right=True, wrap=False)]
-    for measure in measures:
-        unit = f" ({measure.unit})" if measure.unit == "B" else ""
-        text = _field if measure.name == "receptive_field" else None
-        columns += [number(measure.name, measure.title + unit, text), number(f"{measure.name}_ratio", "ratio")]
-    first: dict[str, Number] = {}
-    rows = [dict(_row(network, measures, first)) for network in networks]
-    return Table(columns, rows, notes=[f"Ratios are to the first row. {FOOTER}"])
+    for measure in (MEASURES[name] for name in names):
+        columns.append(number(measure.name, measure.title + (f" ({measure.unit})" if measure.unit == "B" else "")))
+        columns += [] if people else [number(f"{measure.name}_ratio", "ratio")]
+    measured = [_measured(network, names) for network in networks]
+    rows = [
+        {"network": network.name, "input": _entering(network.graph), **dict(_cells(found, measured[0], people))}
+        for network, found in zip(networks, measured, strict=True)
+    ]
+    return Table(columns, rows, lead=1, notes=[f"In brackets are ratios to the first row. {FOOTER}"])
 
 
-def _row(network: Compared, measures: Sequence[Measure], first: dict[str, Number]) -> Iterator[tuple[str, Cell]]:
-    """The cells of one network; the first one leaves its numbers in `first`."""
-    yield "network", network.name
-    yield "input", _entering(network.graph)
+def _measured(network: Compared, names: Sequence[str]) -> dict[str, Number]:
     whole = Measured(network.graph, trained=network.trained).whole
-    for measure in measures:
-        found = measure.of(whole)
-        yield measure.name, found
-        yield f"{measure.name}_ratio", _ratio(found, first.setdefault(measure.name, found))
+    return {name: MEASURES[name].of(whole) for name in names}
+
+
+def _cells(found: Mapping[str, Number], first: Mapping[str, Number], people: bool) -> Iterator[tuple[str, Cell]]:
+    """The measures of one network with their ratios."""
+    for name, value in found.items():
+        of = first[name]
+        ratio = None if value is None or not of else value / of
+        if people:
+            # Where there is no number, the receptive field is the whole input, or no rule counts the MACs.
+            said = {"receptive_field": "all", "macs": "uncounted"}.get(name, "") if value is None else shown(value)
+            yield name, said + (f" ({digits(ratio)})" if ratio is not None else "")
+        else:
+            yield name, value
+            yield f"{name}_ratio", ratio
 
 
 def _entering(graph: Graph) -> Cell:
     """The sizes that enter a network, without the batch: of several inputs, one after the other."""
     sizes = [node.shape[1:] for node in graph.inputs]
     return sizes[0] if len(sizes) == 1 else " + ".join("x".join(map(str, size)) for size in sizes)
-
-
-def _ratio(found: Number, first: Number) -> float | None:
-    return None if found is None or not first else found / first
-
-
-def _field(value: Cell) -> str:
-    """A receptive field; there is no number where it is the whole input."""
-    return "all" if value is None else shown(value)
