@@ -1,4 +1,4 @@
-"""Writes what is generated of docs/language.md, errors.md, gallery.md and errata.md, and the JSON Schema of specs.
+"""Writes what is generated of docs/language.md, errors, gallery, errata and tables.md, and the JSON Schema of specs.
 
 `--check` only compares.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from errata import errata
 from gallery import page
+from tables import page as tables
 
 from netspec.cli.list import ops
 from netspec.diagnostics.codes import CODES
@@ -56,6 +57,7 @@ PAGES = {
     "docs/errors.md": errors,
     "docs/gallery.md": page,
     "docs/errata.md": errata,
+    "docs/tables.md": tables,
     "specs/netspec.schema.json": published,
 }
 

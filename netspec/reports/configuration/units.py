@@ -16,7 +16,7 @@ Size = tuple[int, ...]
 
 # A block with more layers than this is named by what it was called with.
 MOST_LAYERS = 12
-# And one with more than this is no block that a row names, it holds what rows do.
+# A block with more than this is looked into, since it holds what rows name.
 LAYERS_OF_A_NETWORK = 48
 # A scope in which maps have as many sizes is no stage, it holds stages.
 SIZES_OF_A_NETWORK = 3
