@@ -15,7 +15,7 @@ from netspec.check.check_file import check_file
 from netspec.cli.main import cli
 from netspec.diagnostics.errors import Reporter, UsageError
 from netspec.ir.json import as_data
-from netspec.ir.selection import frozen_nodes
+from netspec.ir.selection import frozen_nodes, keys_of
 from netspec.ir.text import from_text, to_text
 from netspec.ir.titles import step_of, titles
 
@@ -153,6 +153,7 @@ def test_commands_take_both_names(tmp_path: Path) -> None:
     ]
     assert drawn[0] == drawn[1] != run("draw", spec, "-d", "1", "-f", "dot", "-o", "-")[1]
     assert "conv3_x" in drawn[0]
+    assert keys_of(network.graph, ["conv2_x"]) == keys_of(network.graph, ["layer1"])
     assert frozen_nodes(network.graph, ["conv?_x"]) == frozen_nodes(network.graph, ["layer1", "layer2"])
     code, said = run("draw", spec, "--expand", "conv4_x", "-f", "dot", "-o", "-")
     assert code == 1
