@@ -54,7 +54,7 @@ def test_the_page_prints_what_it_says(line: str, expected: str) -> None:
 
 def test_the_page_has_its_examples() -> None:
     assert len(FENCES) >= 8
-    (drawn,) = re.findall(r"^    netspec (draw --diff .*) -o \S+$", PAGE, re.MULTILINE)
+    *_, drawn = re.findall(r"^    netspec (draw --diff .*) -o \S+$", PAGE, re.MULTILINE)
     assert "blocks/mbconv:fused_mbconv" in drawn
 
 
@@ -118,6 +118,15 @@ def test_settings_are_for_all_and_own_ones_come_first() -> None:
     assert [row["params"] for row in found] == [
         base[name] - cut for name, cut in zip(("resnet18", "resnet18", "resnet34"), less, strict=True)
     ]
+
+
+def test_variants_are_rows_of_their_own() -> None:
+    found = rows("resnet,classes=10", "--variant", "resnet18", "--variant", "resnet34", "--columns", "params")
+    assert [row["network"] for row in found] == ["resnet18,classes=10", "resnet34,classes=10"]
+    assert found[0]["params"] == 11_689_512 - 990 * 513
+    # VGG's Table 1 has six columns.
+    networks = [row["network"] for row in rows("vgg", "--all", "--columns", "params")]
+    assert networks[:6] == ["vgg_a", "vgg_a_lrn", "vgg_b", "vgg_c", "vgg_d", "vgg_e"]
 
 
 def test_a_list_is_one_setting(tmp_path: Path) -> None:

@@ -144,6 +144,7 @@ def test_commands_take_both_names(tmp_path: Path) -> None:
     spec = str(tmp_path / "net.yaml")
     assert run("explain", spec, "conv2_x") == run("explain", spec, "layer1")
     assert run("explain", spec, "conv2_x")[1].startswith("layer1 (conv2_x): group\n")
+    assert "layer1 (conv2_x), layer2 (conv3_x)" in run("explain", spec)[1]
     assert "called at" in run("explain", spec, "conv2_x.0.conv")[1]
     code, said = run("explain", spec, "Conv2 X")
     assert code == 1

@@ -9,6 +9,7 @@ from netspec.analysis.cost import totals
 from netspec.diagnostics.printer import clip
 from netspec.elaborate.compiled import Compiled
 from netspec.elaborate.document import values_of
+from netspec.ir.titles import labelled, titles
 from netspec.ops.base import show
 from netspec.reports.catalogue import year_of
 from netspec.syntax.document import Document, Expect, Fact
@@ -22,6 +23,7 @@ def of_network(network: Compiled, argument: str) -> str:
     alone = "" in network.graph.scopes
     title = graph.title if alone else document.title_of(variant)
     source = "" if alone else document.source_of(variant)
+    steps, named = dict.fromkeys(path.split(".")[0] for path in network.graph.nodes), titles(network.graph)
     counts, trained = totals(graph.nodes.values()), totals(network.shown.nodes.values())
     more = f" ({trained.params - counts.params:,} more in training)" if trained.params > counts.params else ""
     lines: list[tuple[str, str]] = [
@@ -36,7 +38,7 @@ def of_network(network: Compiled, argument: str) -> str:
         ("params", ", ".join(_params(network, alone))),
         *(("block", line) for line in _blocks(network)),
         *(() if alone else (("variants", ", ".join(document.variants)), *_facts(document, variant))),
-        ("steps", ", ".join(dict.fromkeys(path.split(".")[0] for path in network.graph.nodes))),
+        ("steps", ", ".join(labelled(step, named) for step in steps)),
         ("one step", f"netspec explain {argument} STEP"),
     ]
     return "\n".join([f"{graph.name}: {title}" if title else graph.name, *_aligned(lines)])
