@@ -10,7 +10,7 @@ from netspec.diagnostics.errors import Reporter
 from netspec.elaborate.compiled import compile_variant
 from netspec.reports.catalogue import documents
 from netspec.reports.table import Column, Table, number
-from netspec.syntax.document import Expect, Fact
+from netspec.syntax.document import Document, Fact
 
 HEAD = """\
 # What the papers print otherwise
@@ -39,9 +39,8 @@ def explained() -> Iterator[Held]:
     """The misprints and differences of all shipped networks; a name for another variant says nothing again."""
     for _, document in documents():
         for variant in document.variants or [None]:
-            expect = document.expect_for(variant)
             alias = variant is not None and document.variants[variant].alias
-            if expect is not None and not alias and any(_is_explained(fact) for fact in _facts(expect)):
+            if not alias and any(_is_explained(fact) for fact in _facts(document, variant)):
                 reporter = Reporter()
                 held = verify(compile_variant(document, variant), reporter)
                 reporter.check()
@@ -52,13 +51,19 @@ def _is_explained(fact: Fact | None) -> bool:
     return fact is not None and (fact.misprint is not None or fact.differs is not None)
 
 
-def _facts(expect: Expect) -> Iterator[Fact | None]:
-    """All facts of a network."""
-    rows = [*expect.rows, *(row for table in expect.tables for row in table.rows)]
-    counts = [*expect.counts.values(), *(facts for _, facts in expect.fields)]
+def _facts(document: Document, variant: str | None) -> Iterator[Fact | None]:
+    """The facts that may be of a network; it is compiled only where one of them is explained."""
+    expect, names = document.expect_for(variant), document.names_of(variant)
+    rows = list(expect.rows) if expect is not None else []
+    for table in document.tables_for(variant):
+        own = not table.variants and expect is not None and table in expect.tables
+        steps = own or bool(names & {name.text for name in table.variants})
+        rows += [row for row in table.rows if steps or row.path.text in names]
+    counts = [*expect.counts.values(), *(facts for _, facts in expect.fields)] if expect is not None else []
+    shapes = list(expect.shapes) if expect is not None else []
     for facts in (*counts, *(facts for row in rows for facts in row.counts.values())):
         yield from facts.items
-    yield from (shape.fact for shape in (*expect.shapes, *(shape for row in rows for shape in row.shapes)))
+    yield from (shape.fact for shape in (*shapes, *(shape for row in rows for shape in row.shapes)))
 
 
 def _table(held: list[Held], verdict: str) -> Table:
