@@ -6,8 +6,10 @@ import re
 from pathlib import Path
 
 from netspec.ops.base import show
-from netspec.reports.catalogue import documents, entry, year_of
+from netspec.reports.catalogue import Entry, documents, entry, year_of
 from netspec.syntax.document import Document
+from netspec.syntax.fact_places import TOPS
+from netspec.syntax.results import DATA, reported
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -24,16 +26,30 @@ def page() -> str:
         parts.append(f"## {heading(document)}\n")
         parts.append(f"{document.source}. [specs/{path.name}](../specs/{path.name})\n")
         parts.append(f"![{document.title}](img/gallery/{path.stem}.svg)\n")
-        parts.append("| name | | parameters | MACs | input |\n| --- | --- | ---: | ---: | --- |")
+        cited = any(row.results for row in rows)
+        parts.append("| name | | parameters | MACs |" + " accuracy, % |" * cited + " input |")
+        parts.append("| --- | --- | ---: | ---: |" + " ---: |" * cited + " --- |")
         for row in rows:
             if not row.alias:
                 name = ", ".join(f"`{name}`" for name in (row.name, *names[row.name]))
                 size = " + ".join(show(shape) for shape in row.inputs.values())
-                parts.append(f"| {name} | {row.title} | {row.params:,} | {row.macs:,} | {size} |")
+                parts.append(
+                    f"| {name} | {row.title} | {row.params:,} | {row.macs:,} |{f' {accuracy(row)} |' * cited} {size} |"
+                )
         parts.append("")
     found = "\n".join([f"{families} families, {count} networks.\n", *parts])
     text = (DOCS / "gallery.md").read_text(encoding="utf-8")
     return MARKS.sub(lambda m: m[1] + found + m[2], text)
+
+
+def accuracy(row: Entry) -> str:
+    """Top-1 and top-5 on the data of the first result, and what that is if it is not ImageNet."""
+    if not row.results:
+        return ""
+    data = row.results[0].data
+    tops = [reported(row.results, top, data) for top in TOPS]
+    said = " / ".join("-" if value is None else f"{value:g}" for value in tops)
+    return said.removesuffix(" / -") + (f" ({data})" if data != DATA else "")
 
 
 def heading(document: Document) -> str:

@@ -18,11 +18,13 @@ from netspec.ops import OPS
 from netspec.ops.aliases import meant_by
 from netspec.ops.base import Param, show
 from netspec.passes import NAMED
-from netspec.reports.catalogue import entries
+from netspec.reports.catalogue import Entry, entries
 from netspec.reports.table import Cell, Column, Form, Table
+from netspec.syntax.fact_places import TOPS
 from netspec.syntax.library import block_libraries, specs_root
 from netspec.syntax.meant import op_help
 from netspec.syntax.reader import read_document
+from netspec.syntax.results import reported
 
 Row = Mapping[str, Cell]
 """What is said of one thing, by column."""
@@ -80,9 +82,16 @@ def specs() -> Iterator[Row]:
             "year": found.year,
             "params": found.params,
             "macs": found.macs,
+            **_accuracy(found),
             "input": " + ".join(show(shape) for shape in found.inputs.values()),
             "source": found.source,
         }
+
+
+def _accuracy(found: Entry) -> Row:
+    """Accuracies in percent, on the data of the first that is cited."""
+    data = found.results[0].data if found.results else ""
+    return {**{top: reported(found.results, top, data) for top in TOPS}, "data": data}
 
 
 def blocks() -> Iterator[Row]:
@@ -148,8 +157,22 @@ def _table(rows: Sequence[Row]) -> Table:
     """Rows that have the same columns as a table; a year is a name, not a count."""
     keys = list(rows[0]) if rows else ["name"]
     columns = [
-        Column(key, _TITLES.get(key, key), isinstance(rows[0][key], int), str if key == "year" else None, key != "name")
+        Column(
+            key,
+            _TITLES.get(key, key),
+            any(isinstance(row[key], int | float) for row in rows),
+            str if key == "year" else None,
+            key != "name",
+        )
         for key in keys
         if rows
     ]
-    return Table(columns or [Column("name", "name")], rows, notes=[] if rows else ["nothing"])
+    return Table(columns or [Column("name", "name")], rows, notes=_notes(keys) if rows else ["nothing"])
+
+
+def _notes(keys: Sequence[str]) -> list[str]:
+    """What has to be known of the columns."""
+    said = (
+        "top1 and top5 are accuracies in percent on `data`, cited from papers under `results`: nothing verifies them."
+    )
+    return [said] if "top1" in keys else []

@@ -11,11 +11,13 @@ from netspec.cli.options import error_option
 from netspec.cli.output import printer, say
 from netspec.cli.output_file import OutputFile, suffix_of, write_result
 from netspec.cli.request import load
-from netspec.diagnostics.errors import UsageError
+from netspec.diagnostics.errors import UsageError, did_you_mean
 from netspec.elaborate.compiled import Compiled
 from netspec.files.atomic import write_bytes
 from netspec.reports.catalogue import Entry, entries
-from netspec.reports.plot import FORMATS, Point, plot_bars, plot_pareto
+from netspec.reports.plot import FORMATS, SCALES, Point, plot_bars, plot_pareto
+from netspec.syntax.fact_places import TOPS
+from netspec.syntax.results import DATA, Result, reported
 
 KINDS = ("params", "macs", "memory", "pareto")
 
@@ -23,21 +25,33 @@ KINDS = ("params", "macs", "memory", "pareto")
 @click.command(
     "plot",
     epilog="\b\nExamples:\n  netspec plot params alexnet vgg16 -o params.svg\n  netspec plot macs resnet50 --depth 2\n"
-    "  netspec plot pareto -o pareto.png\n  netspec plot pareto resnet50 mobilenet_v2 efficientnet_b0",
+    "  netspec plot pareto -o pareto.png\n  netspec plot pareto resnet50 mobilenet_v2 efficientnet_b0\n"
+    "  netspec plot pareto --x macs --y top1 -o accuracy.svg",
 )
 @click.argument("what", type=click.Choice(KINDS))
 @click.argument("specs", nargs=-1, metavar="SPEC...")
 @click.option("-o", "output", type=OutputFile(), help="Where to plot; WHAT.svg here by default, - is stdout (SVG).")
 @click.option("-f", "--format", "kind", type=click.Choice(["svg", "png"]), help="By the suffix of -o, or svg.")
 @click.option("-d", "--depth", type=click.IntRange(1), help="Bars for scopes down to here; by default for each step.")
+@click.option(
+    "--x", type=click.Choice(list(SCALES)), help="Of pareto, what networks are by from left to right [params]."
+)
+@click.option("--y", type=click.Choice(list(SCALES)), help="And upwards [macs]; top1 and top5 are what papers report.")
+@click.option("--data", help=f"What the accuracies of --x and --y are on [{DATA}].")
 @error_option
 @click.option("-q", "--quiet", is_flag=True, help="No summary line.")
 def command(
-    what: str, specs: tuple[str, ...], output: str | None, kind: str | None, depth: int | None, quiet: bool
+    what: str,
+    specs: tuple[str, ...],
+    output: str | None,
+    kind: str | None,
+    depth: int | None,
+    quiet: bool,
+    **scales: str,
 ) -> int:
     """Plot parameters, MACs or memory of each SPEC by stage, or networks as MACs against parameters (pareto).
 
-    Without a SPEC, pareto shows the whole catalogue.
+    Without a SPEC, pareto shows the whole catalogue, or of it what has the accuracy that --y or --x asks for.
     """
     suffix = suffix_of(output) if output != "-" else ""
     if not kind and suffix and suffix not in FORMATS:
@@ -50,8 +64,9 @@ def command(
     if what == "pareto":
         if depth is not None:
             raise UsageError("--depth is for params, macs and memory")
-        points, labelled = _points(tuple(dict.fromkeys(specs)), quiet)
-        data = plot_pareto(points, kind, labelled)
+        data = _pareto(tuple(dict.fromkeys(specs)), kind, quiet, **scales)
+    elif given := [name for name, value in scales.items() if value is not None]:
+        raise UsageError(f"--{given[0]} is for pareto")
     elif not specs:
         raise UsageError(f"plot {what} needs a SPEC", f"as in: netspec plot {what} resnet50")
     elif len(specs) > 6:
@@ -75,18 +90,49 @@ def _loaded(spec: str, quiet: bool) -> Compiled:
     return network
 
 
-def _points(specs: tuple[str, ...], quiet: bool) -> tuple[list[Point], list[str]]:
+def _pareto(specs: Sequence[str], kind: str, quiet: bool, x: str | None, y: str | None, data: str | None) -> bytes:
+    """The picture of networks on two scales; raises UsageError for those that have no place on one."""
+    by = x or "params", y or "macs"
+    if data is not None and not set(by) & set(TOPS):
+        raise UsageError("--data says what an accuracy is on", "as in: netspec plot pareto --y top1 --data CIFAR-10")
+    points, labelled = _points(specs, by, data or DATA, quiet)
+    return plot_pareto(points, kind, labelled, *by)
+
+
+def _points(specs: Sequence[str], by: tuple[str, str], data: str, quiet: bool) -> tuple[list[Point], list[str]]:
     """The points to plot, and the names of those that are labelled."""
+    points = []
     if not specs:
         rows = [row for row in entries() if not row.alias and row.macs and row.params]
+        for row in rows:
+            places = _places(by, row.params, row.macs, row.results, data)
+            if None not in places:
+                points.append(Point(row.name, row.family, *(place or 0 for place in places)))
+        if not points:
+            known = sorted({result.data for row in rows for result in row.results})
+            raise UsageError(f"nothing cites an accuracy on '{data[:40]}'", did_you_mean(data, known))
         firsts = {row.family: row.name for row in reversed(rows)}
-        return [Point(r.name, r.family, r.params, r.macs) for r in rows], [*firsts.values(), *_extremes(rows)]
-    points = []
+        all_of = [point.name for point in points] if set(by) & set(TOPS) else []
+        return points, all_of or [*firsts.values(), *_extremes(rows)]
     for spec in specs:
         network = _loaded(spec, quiet)
         counts = totals(network.inference.nodes.values())
-        points.append(Point(network.name, network.document.name, counts.params, counts.macs))
+        results = network.document.results_for(network.variant)
+        places = _places(by, counts.params, counts.macs, results, data)
+        if None in places:
+            message = f"{network.name} cites no {by[places.index(None)]} on '{data[:40]}'"
+            raise UsageError(message, "a spec states it under `results: {top1:, top5:, source:, data:}`")
+        points.append(Point(network.name, network.document.name, *(place or 0 for place in places)))
     return points, [point.name for point in points]
+
+
+def _places(
+    by: tuple[str, str], params: int, macs: int, results: Sequence[Result], data: str
+) -> tuple[float | None, ...]:
+    """Where a network is on two scales; None where nothing is cited of it."""
+    known: dict[str, float | None] = {"params": params, "macs": macs}
+    known |= {top: reported(results, top, data) for top in TOPS}
+    return tuple(known[name] for name in by)
 
 
 def _extremes(rows: Sequence[Entry]) -> list[str]:

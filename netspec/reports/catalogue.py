@@ -16,6 +16,7 @@ from netspec.ops.base import Shape
 from netspec.syntax.document import Document
 from netspec.syntax.library import shipped
 from netspec.syntax.reader import read_document
+from netspec.syntax.results import Result
 
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 
@@ -34,6 +35,8 @@ class Entry:
     source: str
     alias: str
     """The variant that it only names anew; empty for all others."""
+    results: tuple[Result, ...]
+    """Accuracies that papers report of it, which nobody verifies."""
 
 
 def documents() -> Iterator[tuple[Path, Document]]:
@@ -75,6 +78,7 @@ def entry(document: Document, variant: str | None) -> Entry:
         inputs_of(document, variant),
         source,
         own.alias if own is not None else "",
+        document.results_for(variant),
     )
 
 

@@ -13,6 +13,7 @@ from netspec.ir.titles import labelled, titles
 from netspec.ops.base import show
 from netspec.reports.catalogue import year_of
 from netspec.syntax.document import Document, Expect, Fact
+from netspec.syntax.results import Result
 
 WIDTH = 120
 
@@ -38,6 +39,7 @@ def of_network(network: Compiled, argument: str) -> str:
         ("params", ", ".join(_params(network, alone))),
         *(("block", line) for line in _blocks(network)),
         *(() if alone else (("variants", ", ".join(document.variants)), *_facts(document, variant))),
+        *(() if alone else (("results", cited(result)) for result in document.results_for(variant))),
         ("steps", ", ".join(labelled(step, named) for step in steps)),
         ("one step", f"netspec explain {argument} STEP"),
     ]
@@ -96,6 +98,14 @@ def _blocks(network: Compiled) -> Iterator[str]:
             docs.setdefault(scope.block, scope.doc)
     for block, count in calls.items():
         yield f"{block} x {count}" + (f": {docs[block]}" if docs[block] else "")
+
+
+def cited(result: Result) -> str:
+    """A result with its source, and that nobody verified it."""
+    tops = {"top-1": result.top1, "top-5": result.top5}
+    said = ", ".join(f"{top} {value:g} %" for top, value in tops.items() if value is not None)
+    setting = f", {result.setting}" if result.setting else ""
+    return f"{said} on {result.data}{setting}, cited from {result.source}, not verified"
 
 
 def _facts(document: Document, variant: str | None) -> Iterator[tuple[str, str]]:

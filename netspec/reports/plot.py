@@ -35,13 +35,30 @@ BLUE, GREY = "#3b6ea5", "#5f6368"
 
 
 @dataclass(frozen=True, slots=True)
+class Scale:
+    """An axis on which networks are compared."""
+
+    title: str
+    logarithmic: bool = True
+
+
+SCALES = {
+    "params": Scale("parameters"),
+    "macs": Scale(METRICS["macs"]),
+    "top1": Scale("top-1 accuracy in percent, as papers report it", logarithmic=False),
+    "top5": Scale("top-5 accuracy in percent, as papers report it", logarithmic=False),
+}
+"""What networks may be compared by."""
+
+
+@dataclass(frozen=True, slots=True)
 class Point:
-    """A network in the plane of MACs and parameters."""
+    """A network in a plane of two scales."""
 
     name: str
     family: str
-    params: int
-    macs: int
+    x: float
+    y: float
 
 
 def bars(graph: Graph, metric: str, depth: int | None = None) -> list[tuple[str, int]]:
@@ -81,13 +98,15 @@ def plot_bars(graphs: Sequence[Graph], metric: str, kind: str, depth: int | None
     return _saved(figure, kind, f"{METRICS[metric]} by stage")
 
 
-def plot_pareto(points: Sequence[Point], kind: str, label: Sequence[str]) -> bytes:
-    """MACs against parameters, both on logarithmic scales, a line for each family.
+def plot_pareto(points: Sequence[Point], kind: str, label: Sequence[str], x: str = "params", y: str = "macs") -> bytes:
+    """Networks as points on two of SCALES, a line for each family.
 
-    Raises UsageError for a network without either, MissingError without matplotlib.
+    Raises UsageError for a network that is 0 on a logarithmic scale, MissingError without matplotlib.
     """
-    if without := [point.name for point in points if not (point.params and point.macs)]:
-        raise UsageError(f"{without[0]} has no parameters or no MACs, and no place on logarithmic scales")
+    across, up = SCALES[x], SCALES[y]
+    if without := [p.name for p in points if (across.logarithmic and not p.x) or (up.logarithmic and not p.y)]:
+        nothing = " or no ".join({"params": "parameters", "macs": "MACs"}.get(name, name) for name in (x, y))
+        raise UsageError(f"{without[0]} has no {nothing}, and no place on logarithmic scales")
     figure = _figure()
     figure.set_size_inches(11, 8)
     axis = figure.subplots()
@@ -96,9 +115,9 @@ def plot_pareto(points: Sequence[Point], kind: str, label: Sequence[str]) -> byt
         families.setdefault(point.family, []).append(point)
     colors, markers = _colors(), "osD^vPX"
     for index, (family, members) in enumerate(families.items()):
-        members = sorted(members, key=lambda p: (p.params, p.macs))
+        members = sorted(members, key=lambda p: (p.x, p.y))
         # A network for digits and one for photographs are of one family, but no line leads from one to the other.
-        places = [(math.nan, math.nan) if p is None else (p.params, p.macs) for p in _parted(members)]
+        places = [(math.nan, math.nan) if p is None else (p.x, p.y) for p in _parted(members)]
         axis.plot(
             *zip(*places, strict=True),
             color=colors[index % len(colors)],
@@ -107,22 +126,25 @@ def plot_pareto(points: Sequence[Point], kind: str, label: Sequence[str]) -> byt
             linewidth=0.6,
             label=_plain(family),
         )
-    axis.set(xscale="log", yscale="log", xlabel="parameters", ylabel=METRICS["macs"])
-    for one in (axis.xaxis, axis.yaxis):
-        _ticks(one)
+    for one, scale, set_scale in ((axis.xaxis, across, axis.set_xscale), (axis.yaxis, up, axis.set_yscale)):
+        one.set_label_text(scale.title)
+        if scale.logarithmic:
+            set_scale("log")
+            _ticks(one)
     _calm(axis)
     axis.grid(alpha=0.25, linewidth=0.5)
     if len(families) > 1:
         axis.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=7, frameon=False, ncols=1)
     figure.tight_layout()
     _label(figure, axis, [p for p in points if p.name in label])
-    return _saved(figure, kind, "networks by MACs and parameters")
+    title = "networks by MACs and parameters" if (x, y) == ("params", "macs") else f"networks by {x} and {y}"
+    return _saved(figure, kind, title)
 
 
 def _parted(members: Sequence[Point]) -> Iterator[Point | None]:
-    """The members of a family, with a gap before one that has more than 20 times the parameters of the one before."""
+    """The members of a family, with a gap before one that is more than 20 times as far right as the one before."""
     for before, member in zip([members[0], *members], members, strict=False):
-        if member.params > 20 * before.params:
+        if member.x > 20 * before.x:
             yield None
         yield member
 
@@ -131,7 +153,7 @@ def _label(figure: Figure, axis: Axes, points: Sequence[Point]) -> None:
     """Writes names next to points, each where it lies on nothing else; those without a place are left to the legend."""
     draw = figure.canvas.get_renderer()  # type: ignore[attr-defined]
     room = axis.get_window_extent(draw)
-    taken = [_around(axis.transData.transform((p.params, p.macs)), 4) for p in points]
+    taken = [_around(axis.transData.transform((p.x, p.y)), 4) for p in points]
     for point in points:
         for dx, dy, align in (
             (7, -3, "left"),
@@ -145,7 +167,7 @@ def _label(figure: Figure, axis: Axes, points: Sequence[Point]) -> None:
         ):
             text = axis.annotate(
                 _plain(point.name),
-                (point.params, point.macs),
+                (point.x, point.y),
                 (dx, dy),
                 textcoords="offset points",
                 fontsize=7,

@@ -29,6 +29,7 @@ from netspec.syntax.document import (
 )
 from netspec.syntax.fact_places import MEASURES
 from netspec.syntax.keywords import PARAM_TYPES, RESERVED_VARIANT_KEYS
+from netspec.syntax.results import read_results
 from netspec.syntax.step_reader import StepReader
 from netspec.syntax.tree import Map, Scalar, Seq, Tree
 from netspec.syntax.values import text
@@ -114,6 +115,7 @@ class DeclarationReader:
             text(special.get("title")),
             text(special.get("source")),
             self.names(special.get("passes")),
+            read_results(special.get("results"), self.refused),
         )
 
     def inputs(self, tree: Tree | None) -> Inputs | None:

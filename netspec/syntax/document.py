@@ -10,6 +10,7 @@ from netspec.diagnostics.errors import Reporter, Span, did_you_mean
 from netspec.expressions.identifiers import clipped
 from netspec.syntax import ast
 from netspec.syntax.ast import Computed, Error, Literal, Name, ValueNode
+from netspec.syntax.results import Result
 from netspec.syntax.rules import RuleSets
 from netspec.syntax.steps import Step
 from netspec.syntax.tree import Plain
@@ -230,6 +231,7 @@ class Variant:
     title: str = ""
     source: str = ""
     passes: tuple[Name, ...] = ()
+    results: tuple[Result, ...] = ()
 
     @property
     def alias(self) -> str:
@@ -261,6 +263,7 @@ class Document:
     """None where no body is written; a body without a good step, or with none, is a network with an error."""
     outputs: Outputs | None = None
     expect: Expect | None = None
+    results: tuple[Result, ...] = ()
     checkpoints: RuleSets | None = None
     refused: set[str] = field(default_factory=set)
     """Names of variants that cannot be read, which is reported: they are known."""
@@ -311,6 +314,11 @@ class Document:
         """The names of a variant: its own, that of what it is an alias of, for the first that of the document."""
         names = {found.name for found in self._chain(variant, aliases=True)}
         return names | ({self.name} if variant is None or self.default_variant in names else set())
+
+    def results_for(self, variant: str | None) -> tuple[Result, ...]:
+        """What papers report of a variant: its own, of what it is an alias of, for the first the document's."""
+        own = next((v.results for v in self._chain(variant, aliases=True) if v.results), ())
+        return own or (self.results if self.name in self.names_of(variant) else ())
 
     def source_of(self, variant: str | None) -> str:
         """The paper of a variant: its own, that of what it is `of`, or the document's."""

@@ -1,4 +1,4 @@
-"""What is accepted under `expect`: measures, shapes, and what papers print."""
+"""What is accepted under `expect`: measures, shapes, and what papers print; and under `results`."""
 
 from __future__ import annotations
 
@@ -111,3 +111,29 @@ EXPECT = mapping(
         ),
     }
 )
+
+TOPS = ("top1", "top5")
+_PERCENT = Place(types=("number",), within=(0, 100), expected="a percentage, 0 to 100")
+_ABOUT: Mapping[str, Place | str] = {
+    "source": Place(types=TEXT),
+    "data": Place(types=TEXT),
+    "setting": Place(types=TEXT),
+}
+_EXPECTED = "{top1:, top5:, source:}, or with top1_error: and top5_error:"
+
+
+def _of(keys: tuple[str, ...]) -> Place:
+    return Place(
+        types=("object", "array"),
+        keys={**dict.fromkeys(keys, _PERCENT), **_ABOUT},
+        no_other_keys=True,
+        required=("source",),
+        any_of=keys,
+        expected=_EXPECTED,
+    )
+
+
+_ERRORS = tuple(f"{top}_error" for top in TOPS)
+_ONE = replace(_of(_ERRORS), types=("object",), unless=(_ERRORS, replace(_of(TOPS), types=("object",))))
+RESULTS = replace(_of(_ERRORS), item=_ONE, unless=(_ERRORS, _of(TOPS)))
+"""One result, by its accuracies or by its errors, or a list of them."""

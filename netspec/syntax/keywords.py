@@ -9,14 +9,14 @@ from functools import lru_cache
 
 from netspec.expressions.identifiers import Kind
 from netspec.ops import OPS, Op
-from netspec.syntax.fact_places import EXPECT, FACT
+from netspec.syntax.fact_places import EXPECT, FACT, RESULTS
 from netspec.syntax.place import ANYTHING, TEXT, Place, mapping
 
 LANGUAGE_VERSION = 1
 JOINS = tuple(op.name for op in OPS.values() if op.arity is None)
 GROUPS = ("do", "tee")
 PARAM_TYPES = ("int", "float", "bool", "str", "list", "size", "pad", "block")
-RESERVED_VARIANT_KEYS = ("of", "input", "expect", "title", "source", "passes")
+RESERVED_VARIANT_KEYS = ("of", "input", "expect", "results", "title", "source", "passes")
 COMPUTED = ("when", "only_if", "repeat", "each", "for", "training_only")
 """The keys whose values are expressions without `=`."""
 
@@ -218,6 +218,7 @@ VARIANT = Place(
     keys={
         "of": Place(types=("string",), expected="the name of a variant"),
         "expect": "expect",
+        "results": "results",
         "title": _TEXT,
         "source": _TEXT,
         "passes": Place(types=("array",), expected="a list of passes"),
@@ -258,6 +259,7 @@ DOCUMENT = mapping(
             expected="a list of paths, or a mapping of names to paths",
         ),
         "expect": "expect",
+        "results": "results",
         "checkpoints": Place(
             types=("object",),
             others=Place(types=("array",), item=_RULE, expected="a list of rules"),
@@ -269,7 +271,14 @@ DOCUMENT = mapping(
 SECTIONS = tuple(DOCUMENT.keys)
 """The keys of a document."""
 
-PLACES: Mapping[str, Place] = {"step": STEP, "expect": EXPECT, "fact": FACT, "param": PARAM, "input": INPUT}
+PLACES: Mapping[str, Place] = {
+    "step": STEP,
+    "expect": EXPECT,
+    "fact": FACT,
+    "results": RESULTS,
+    "param": PARAM,
+    "input": INPUT,
+}
 """The places that are named: those that hold themselves, and those that several hold."""
 
 

@@ -21,6 +21,8 @@ class Place:
     expected: str = ""
     """How messages call what is accepted; empty for the types."""
     one_of: tuple[str | int, ...] = ()
+    within: tuple[float, float] | None = None
+    """Of a number: the least and the largest that is accepted."""
     pattern: str = ""
     """Of a text: what it looks like, for the schema; the reader says what is wrong with one that does not."""
     name: Kind | None = None

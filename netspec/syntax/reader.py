@@ -16,6 +16,7 @@ from netspec.syntax.declarations import DeclarationReader
 from netspec.syntax.document import BlockDecl, Document
 from netspec.syntax.keywords import GROUPS, SECTIONS
 from netspec.syntax.library import Found, shown, specs_root
+from netspec.syntax.results import read_results
 from netspec.syntax.rules import RuleSets
 from netspec.syntax.step_reader import StepReader
 from netspec.syntax.tree import Map, Scalar, Tree
@@ -67,6 +68,7 @@ class Reader:
         doc.refused = {key.text for key, _ in values.entries(part.get("variants"))} - set(doc.variants)
         doc.input = read.inputs(part.get("input"))
         doc.outputs, doc.expect = read.outputs(part.get("outputs")), read.expect(part.get("expect"))
+        doc.results = read_results(part.get("results"), refused)
         if (rules := part.get("checkpoints")) is not None:
             doc.checkpoints = RuleSets(tuple((key.text, value) for key, value in values.entries(rules)))
         doc.body, doc.body_span = steps.body(part.get("body")), body.span if body is not None else None

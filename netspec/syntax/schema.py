@@ -98,6 +98,8 @@ def of_place(at: Place | str | None) -> Schema:
         found["type"] = list(at.types) if len(at.types) > 1 else at.types[0]
     if at.one_of:
         found["enum"] = list(at.one_of)
+    if at.within is not None:
+        found |= {"minimum": at.within[0], "maximum": at.within[1]}
     if at.pattern:
         found["pattern"] = at.pattern
     if at.name is not None:

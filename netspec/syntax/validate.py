@@ -173,6 +173,8 @@ def _fits(tree: Tree, at: Place) -> bool:
     if isinstance(tree, Scalar):
         value = tree.value
         accepted = any(kind in at.types for kind in _TYPES[type(value)])
+        if at.within is not None and isinstance(value, (int, float)) and not at.within[0] <= value <= at.within[1]:
+            return False
         return accepted and (not at.one_of or value in at.one_of) and not (at.is_step and value == "")
     return ("object" if isinstance(tree, Map) else "array") in at.types
 
