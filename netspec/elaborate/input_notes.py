@@ -36,7 +36,7 @@ def note_inputs(
     own = inputs_of(document, variant)
     if own == shapes or not any(node.op == "linear" for node in graph.nodes.values()):
         return
-    sizes = {name: list(own[name][1:]) for name in own if shapes.get(name) != own[name]}
+    sizes = {name: [int(size) for size in own[name][1:]] for name in own if shapes.get(name) != own[name]}
     before = elaborate(document, Configuration(variant, settings, sizes), Reporter(), max_nodes)
     if before is None:
         return

@@ -317,8 +317,9 @@ class Document:
 
     def results_for(self, variant: str | None) -> tuple[Result, ...]:
         """What papers report of a variant: its own, of what it is an alias of, for the first the document's."""
-        own = next((v.results for v in self._chain(variant, aliases=True) if v.results), ())
-        return own or (self.results if self.name in self.names_of(variant) else ())
+        chain = list(self._chain(variant, aliases=True))
+        first = variant is None or self.default_variant in {v.name for v in chain}
+        return next((v.results for v in chain if v.results), self.results if first else ())
 
     def source_of(self, variant: str | None) -> str:
         """The paper of a variant: its own, that of what it is `of`, or the document's."""
