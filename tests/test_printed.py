@@ -230,3 +230,74 @@ def test_the_help_has_the_digits_of_the_paper(tmp_path: Path) -> None:
     assert "0.24K" in str(diagnostic.help)
     (diagnostic,) = found(tmp_path, "params: {printed: 0.30K}")
     assert "`misprint: 0.24K`" in str(diagnostic.help)
+
+
+FAMILY = """\
+netspec: 1
+name: family
+params: {out: 8}
+input: [3, 8, 8]
+variants:
+  a: {}
+  b: {out: 4%s}
+  c: {of: a}
+body:
+  - stem = conv: [=out, 3]
+expect:
+  params: 224
+%s
+"""
+
+
+def of_family(tmp_path: Path, document: str, variant: str = "") -> list[Diagnostic]:
+    path = tmp_path / "family.yaml"
+    path.write_text(FAMILY % (variant, document), encoding="utf-8")
+    return outcome(path).found
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "  printed: [{columns: [params, macs], rows: {a: [224, 7.8K], b: [112], stem: [224]}}]",
+        "  printed: [{columns: [params], rows: {family: [224], c: [224], a: [224]}}]",
+        "  printed: [{variants: [a, b], columns: [shape], rows: {stem: [6x6]}}]",
+        "  printed: [{variants: [b], columns: [shape, params], rows: {stem: [6x6x4, 112], b: [~, 112], a: [~, 224]}}]",
+        "  printed: [{variants: [a, b], input: [3, 20, 10], columns: [shape], rows: {stem: [18x8]}}]",
+        "  printed: [{input: [3, 20, 10], columns: [macs, params], rows: {b: ['15,552', 112]}}]",
+    ],
+)
+def test_tables_of_several_networks(tmp_path: Path, document: str) -> None:
+    assert of_family(tmp_path, document) == []
+
+
+@pytest.mark.parametrize(
+    ("document", "code", "said"),
+    [
+        ("  printed: [{columns: [params], rows: {b: [113]}}]", "NS501", "b: params is 112, printed 113"),
+        ("  printed: [{columns: [params], rows: {c: [225]}}]", "NS501", "c: params is 224, printed 225"),
+        ("  printed: [{variants: [b], columns: [params], rows: {stem: [224]}}]", "NS501", "b: stem: params is 112"),
+        ("  printed: [{variants: [d], columns: [params], rows: {stem: [1]}}]", "NS502", "there is no variant 'd'"),
+        ("  printed: [{columns: [params], rows: {bb: [112]}}]", "NS502", "there is no step 'bb'"),
+        ("  printed: [{input: [3, 1, 1], columns: [params], rows: {a: [224]}}]", "NS503", "no input of 3x1x1"),
+        ("  printed: [{input: [3, 9], columns: [params], rows: {a: [224]}}]", "NS503", "no input of 3x9"),
+        ("  printed: [{input: [4, 8, -8], columns: [params], rows: {a: [224]}}]", "NS503", "no input of 4x8x-8"),
+        ("  printed: [{input: [3, 20, 10], columns: [shape], rows: {stem: [6x6]}}]", "NS501", "stem is 18x8"),
+    ],
+)
+def test_what_is_wrong_in_tables_of_several_networks(tmp_path: Path, document: str, code: str, said: str) -> None:
+    (diagnostic,) = of_family(tmp_path, document)
+    assert diagnostic.code == code and said in diagnostic.message
+
+
+def test_a_table_of_one_variant_has_no_rows_of_others(tmp_path: Path) -> None:
+    own = ", expect: {printed: [{columns: [params], rows: {stem: [112], a: [1]}}]}"
+    (diagnostic,) = of_family(tmp_path, "", own)
+    assert diagnostic.code == "NS502" and "'a' is another network" in diagnostic.message
+
+
+def test_facts_of_no_network_are_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "family.yaml"
+    text = (FAMILY % ("", "")).replace("a: {}", "a: {expect: {params: 224}}")
+    path.write_text(text.replace("params: 224\n\n", "params: 1\n"), encoding="utf-8")
+    (diagnostic,) = outcome(path).found
+    assert diagnostic.code == "NS502" and "'params' is of no network" in diagnostic.message
