@@ -202,7 +202,8 @@ def test_summary_json_and_settings(netspec_) -> None:
 def test_list(netspec_) -> None:
     rows = json.loads(netspec_("list", "specs", "-f", "json").out)
     by_name = {r["name"]: r for r in rows}
-    assert list(rows[0]) == ["name", "title", "year", "params", "macs", "top1", "top5", "data", "input", "source"]
+    usual = ["name", "title", "year", "depth", "params", "macs", "top1", "top5", "data", "input", "source"]
+    assert list(rows[0]) == usual
     # torchvision's counts
     assert [by_name[n]["params"] for n in ("resnet50", "densenet121", "mobilenet_v2")] == [25557032, 7978856, 3504872]
     assert (by_name["resnet50"]["year"], by_name["resnet50"]["input"]) == (2015, "3x224x224")

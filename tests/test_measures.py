@@ -9,11 +9,13 @@ from conftest import how_many, sampled
 
 import netspec
 from netspec.analysis.measures import MEASURES, Measured
+from netspec.diagnostics.errors import Reporter
 from netspec.expressions import identifiers as names
 from netspec.ir.graph import Node
 from netspec.ops import OPS, Op, Tensor
 from netspec.ops.base import Applied
-from netspec.reports.catalogue import entries
+from netspec.reports.catalogue import digest_of, entries, kept_measures
+from netspec.syntax.reader import read_document
 
 # The layers in the names of the papers, and what lectures and surveys print of those without a number in their name.
 DEPTHS = {
@@ -143,6 +145,30 @@ def test_a_measure_says_what_it_is(name: str) -> None:
     assert measure.doc and measure.title and measure.doc[0].isupper()
     empty = Measured(netspec.load("lenet5").inference).part("nowhere", [], None)
     assert measure.of(empty) in (0, None)
+
+
+@pytest.mark.parametrize("name", sampled(NETWORKS, 4))
+def test_kept_measures_are_those_of_today(name: str) -> None:
+    """What `netspec list specs` reads in place of building the networks; `tools/dev docs` writes it."""
+    network = netspec.load(name)
+    whole = Measured(network.inference, trained=network.graph).whole
+    known = [kept for key, kept in kept_measures().items() if key == f"{name} {digest_of(network.document)}"]
+    assert known == [{name: measure.of(whole) for name, measure in MEASURES.items()}], "tools/dev docs writes them"
+
+
+def test_what_is_said_of_a_network_does_not_change_what_it_is(tmp_path: Path) -> None:
+    digests = []
+    for text in (
+        "body: [conv: [4, 1]]",
+        "title: T\nbody: [conv: [4, 1]]  # a comment\nexpect: {params: 1}",
+        "body: [conv: [5, 1]]",
+    ):
+        path = tmp_path / "t.yaml"
+        path.write_text(f"netspec: 1\nname: t\ninput: [3, 8, 8]\n{text}\n")
+        document = read_document(path, Reporter())
+        assert document is not None
+        digests.append(digest_of(document))
+    assert digests[0] == digests[1] != digests[2]
 
 
 @pytest.mark.parametrize("op", OPS.values(), ids=lambda op: op.name)

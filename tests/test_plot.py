@@ -34,14 +34,16 @@ def test_bars_sum_to_the_counts_of_the_targets(name: str, params: int, macs: int
     for depth in (None, 1, 2, 3):
         assert sum(value for _, value in bars(graph, "params", depth)) == params
         assert sum(value for _, value in bars(graph, "macs", depth)) == macs
-        assert sum(value for _, value in bars(graph, "memory", depth)) == activations(graph.nodes.values())
+        assert sum(value for _, value in bars(graph, "activations", depth)) == activations(graph.nodes.values())
 
 
 def test_rows_of_the_papers_table() -> None:
     """GoogLeNet, Table 1: 3a 159K without biases, which are 368; conv1 gives 112 x 112 x 64 floats, and its ReLU."""
     graph = netspec.load("googlenet").inference
     assert dict(bars(graph, "params"))["3a"] == 163_328 + 368
-    assert dict(bars(graph, "memory"))["conv1"] == 2 * 4 * 112 * 112 * 64
+    assert dict(bars(graph, "activations"))["conv1"] == 2 * 4 * 112 * 112 * 64
+    assert dict(bars(graph, "memory"))["conv1"] == 4 * (2 * 112 * 112 * 64 + 3 * 224 * 224)
+    assert dict(bars(graph, "depth"))["3a"] == 2
 
 
 def test_many_steps_are_few_bars(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from conftest import sampled
 import netspec
 from netspec.analysis.cost import output_shape, totals
 from netspec.analysis.receptive_field import receptive_field
+from netspec.diagnostics.errors import UsageError
 from netspec.ops.base import show
-from netspec.reports.summary import as_json, rows, to_csv, to_json, to_text
+from netspec.reports.summary import COLUMNS, as_json, columns_of, rows, table, to_json, to_text
 
 # Szegedy et al. 2014, Table 1: the output of each row.
 GOOGLENET = {
@@ -41,21 +42,21 @@ def googlenet() -> netspec.Network:
 
 
 def test_rows_of_table_1(googlenet: netspec.Network) -> None:
-    table = {r.path: r for r in rows(googlenet.inference, depth=1)}
-    assert {path: show(table[path].shape) for path in GOOGLENET} == GOOGLENET
+    found = {r.path: r for r in rows(googlenet.inference, depth=1)}
+    assert {path: show(found[path].shape) for path in GOOGLENET} == GOOGLENET
     assert {path: show(output_shape(googlenet.inference, path) or ()) for path in GOOGLENET} == GOOGLENET
     # 3a has six convolutions: Table 1 gives their widths, each has a bias for each of its outputs
     widths = [(192, 64, 1), (192, 96, 1), (96, 128, 3), (192, 16, 1), (16, 32, 5), (192, 32, 1)]
-    assert table["3a"].params == sum(i * o * k * k + o for i, o, k in widths)
-    assert table["3a"].macs == sum(i * o * k * k for i, o, k in widths) * 28 * 28
+    assert found["3a"].params == sum(i * o * k * k + o for i, o, k in widths)
+    assert found["3a"].macs == sum(i * o * k * k for i, o, k in widths) * 28 * 28
 
 
 @pytest.mark.parametrize("depth", [None, 1, 2, 3, 9])
 def test_folding_keeps_the_sums(googlenet: netspec.Network, depth: int | None) -> None:
-    table = rows(googlenet.inference, depth)
-    assert sum(r.params for r in table) == 6_998_552
-    assert sum(r.macs or 0 for r in table) == 1_582_671_872
-    assert depth is None or max(r.depth for r in table) <= depth
+    lines = rows(googlenet.inference, depth)
+    assert sum(r.params for r in lines) == 6_998_552
+    assert sum(r.macs or 0 for r in lines) == 1_582_671_872
+    assert depth is None or max(r.level for r in lines) <= depth
 
 
 def test_json_has_the_agreed_keys(googlenet: netspec.Network) -> None:
@@ -69,8 +70,51 @@ def test_json_has_the_agreed_keys(googlenet: netspec.Network) -> None:
     assert [n["path"] for n in data["layers"]] == list(googlenet.inference.nodes)
 
 
+def test_columns_of_alexnet() -> None:
+    """Krizhevsky et al. 2012, Figure 2 and section 3.5: kernels, strides, groups of the two towers, what enters."""
+    graph = netspec.load("alexnet").inference
+    asked = ["kernel", "stride", "groups", "filter", "input", "depth", "neurons"]
+    found = {str(line["path"]): [line[name] for name in asked] for line in table(graph, 2, asked).rows}
+    assert found["net.conv1"] == ["11x11", "4", "1", "11x11x3x96", "3x227x227", 1, 290_400]
+    assert found["net.conv2"] == ["5x5", "1", "2", "5x5x48x256", "96x27x27", 1, 186_624]
+    assert found["net.pool1"] == ["3x3", "2", None, "3x3", "96x55x55", 0, 0]
+    assert found["fc6"] == [None, None, None, "9216x4096", "9216", 1, 4096]
+    data = as_json(graph, 2, asked)
+    assert data["totals"]["depth"] == 8 and data["layers"][1]["kernel"] == "11x11"
+
+
+def test_a_folded_step_has_what_its_layers_have_in_common() -> None:
+    """ResNet's basic block has two 3x3 convolutions; an inception module has windows of three sizes."""
+    kernels = {
+        name: [line["kernel"] for line in table(netspec.load(name).inference, 1, ["kernel"]).rows if line["path"] == at]
+        for name, at in (("plain18", "layer1"), ("googlenet", "3a"), ("vgg_c", "stage3"))
+    }
+    assert kernels == {"plain18": ["3x3"], "googlenet": [None], "vgg_c": [None]}
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_every_column_fits_a_terminal(width: int, googlenet: netspec.Network) -> None:
+    """Columns that do not fit next to others stand below, each once, with the steps beside them."""
+    text = table(googlenet.inference, 1, COLUMNS).render("text", width)
+    assert max(map(len, text.splitlines())) <= width
+    shown = " ".join(text.split())
+    assert text.count("  conv2 ") > 1 and "6,998,552" in shown and "1,582,671,872" in shown and "\u2026" not in text
+    for name in ("kernel", "stride", "dilation", "depth"):
+        assert any(name in line.split() for line in text.splitlines())
+
+
+def test_a_column_that_is_not_there_is_an_error_with_a_suggestion() -> None:
+    assert columns_of("+depth, memory") == ["op", "shape", "params", "macs", "depth", "memory"]
+    assert columns_of("depth") == ["depth"] and columns_of(None) is None
+    with pytest.raises(UsageError) as error:
+        columns_of("kernels")
+    assert "kernel" in error.value.help
+    with pytest.raises(UsageError):
+        columns_of(",")
+
+
 def test_csv_is_the_same_table(googlenet: netspec.Network) -> None:
-    lines = list(csv.DictReader(io.StringIO(to_csv(googlenet.inference))))
+    lines = list(csv.DictReader(io.StringIO(table(googlenet.inference, people=False).render("csv"))))
     layers = as_json(googlenet.inference)["layers"]
     assert [(r["path"], int(r["params"]), int(r["macs"])) for r in lines] == [
         (n["path"], n["params"], n["macs"]) for n in layers

@@ -17,6 +17,7 @@ from netspec.cli.list import ops
 from netspec.diagnostics.codes import CODES
 from netspec.diagnostics.errors import MAX_ERRORS, SHOWN_ERRORS
 from netspec.ops import OPS
+from netspec.reports.catalogue import MEASURED, measured_text
 from netspec.syntax.schema import published
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,6 +60,7 @@ PAGES = {
     "docs/errata.md": errata,
     "docs/tables.md": tables,
     "specs/netspec.schema.json": published,
+    f"specs/{MEASURED}": measured_text,
 }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from netspec import plugins
+from netspec.analysis.measures import MEASURES
 from netspec.backend import get
 from netspec.cli.compile import command as compile_command
 from netspec.cli.tables import form_of, table_options, write_table
@@ -19,7 +20,8 @@ from netspec.ops.aliases import meant_by
 from netspec.ops.base import Param, show
 from netspec.passes import NAMED
 from netspec.reports.catalogue import Entry, entries
-from netspec.reports.table import Cell, Column, Form, Table
+from netspec.reports.columns import measure_column, named_columns
+from netspec.reports.table import Cell, Column, Form, Table, number
 from netspec.syntax.fact_places import TOPS
 from netspec.syntax.library import block_libraries, specs_root
 from netspec.syntax.meant import op_help
@@ -33,12 +35,17 @@ Row = Mapping[str, Cell]
 @click.command(
     "list",
     epilog="\b\nExamples:\n  netspec list specs\n  netspec list specs VGG16\n  netspec list ops\n"
-    "  netspec list specs -f json",
+    "  netspec list specs -f json\n  netspec list specs resnet --columns depth,memory,receptive_field",
 )
 @click.argument("what", type=click.Choice(["specs", "blocks", "ops", "passes", "backends"]), default="specs")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option(
+    "--columns",
+    metavar="NAMES",
+    help=f"These after the name, or, as +NAMES, also these; of specs family, {', '.join(MEASURES)} too.",
+)
 @table_options()
-def command(what: str, names: tuple[str, ...], form: Form | None, output: str | None) -> int:
+def command(what: str, names: tuple[str, ...], columns: str | None, form: Form | None, output: str | None) -> int:
     """List the shipped specs (every variant), blocks, ops, passes or backends.
 
     With a NAME, as it is spelled anywhere, those that it may mean, the nearest first.
@@ -46,7 +53,7 @@ def command(what: str, names: tuple[str, ...], form: Form | None, output: str | 
     rows = list({"specs": specs, "blocks": blocks, "ops": ops, "passes": passes, "backends": backends}[what]())
     if names:
         rows = chosen(rows, " ".join(names), what)
-    write_table(_table(rows), form_of(form, output), output)
+    write_table(_table(rows, _columns(rows, columns, what)), form_of(form, output), output)
     return 0
 
 
@@ -80,11 +87,14 @@ def specs() -> Iterator[Row]:
             "name": found.name,
             "title": found.title,
             "year": found.year,
+            "depth": found.measures["depth"],
             "params": found.params,
             "macs": found.macs,
             **_accuracy(found),
             "input": " + ".join(show(shape) for shape in found.inputs.values()),
             "source": found.source,
+            "family": found.family,
+            **{name: value for name, value in found.measures.items() if name not in _OF_EVERY_LIST},
         }
 
 
@@ -150,24 +160,31 @@ def _plain(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-_TITLES = {"macs": "MACs"}
+_OF_EVERY_LIST = ("depth", "params", "macs")
+"""The measures that every list of specs has."""
 
 
-def _table(rows: Sequence[Row]) -> Table:
-    """Rows that have the same columns as a table; a year is a name, not a count."""
-    keys = list(rows[0]) if rows else ["name"]
-    columns = [
-        Column(
-            key,
-            _TITLES.get(key, key),
-            any(isinstance(row[key], int | float) for row in rows),
-            str if key == "year" else None,
-            key != "name",
-        )
-        for key in keys
-        if rows
-    ]
-    return Table(columns or [Column("name", "name")], rows, notes=_notes(keys) if rows else ["nothing"])
+def _columns(rows: Sequence[Row], asked: str | None, what: str) -> list[str]:
+    """The columns of a list: those of every one, or those that are asked for; raises UsageError."""
+    known = list(rows[0]) if rows else ["name"]
+    usual = [key for key in known if key not in ("family", *MEASURES) or key in _OF_EVERY_LIST]
+    return ["name", *named_columns(asked, known[1:], usual[1:], f"the list of {what}")] if asked else usual
+
+
+def _table(rows: Sequence[Row], keys: Sequence[str]) -> Table:
+    """Rows with some of their columns."""
+    return Table([_column(key, rows) for key in keys], rows, notes=_notes(keys) if rows else ["nothing"])
+
+
+def _column(key: str, rows: Sequence[Row]) -> Column:
+    """A column of measures, of texts, or of years, which are names."""
+    if key == "year":
+        return number(key, key, lambda year: str(year or ""))
+    if key in MEASURES:
+        return measure_column(key)
+    if key in TOPS:
+        return number(key, key)
+    return Column(key, key, wrap=key not in ("name", "input"))
 
 
 def _notes(keys: Sequence[str]) -> list[str]:

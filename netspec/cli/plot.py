@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 
-from netspec.analysis.cost import totals
+from netspec.analysis.measures import MEASURES, Measured, Number
 from netspec.cli.options import error_option
 from netspec.cli.output import printer, say
 from netspec.cli.output_file import OutputFile, suffix_of, write_result
@@ -15,11 +15,11 @@ from netspec.diagnostics.errors import UsageError, did_you_mean
 from netspec.elaborate.compiled import Compiled
 from netspec.files.atomic import write_bytes
 from netspec.reports.catalogue import Entry, entries
-from netspec.reports.plot import FORMATS, SCALES, Point, plot_bars, plot_pareto
+from netspec.reports.plot import FORMATS, METRICS, SCALES, Point, plot_bars, plot_pareto
 from netspec.syntax.fact_places import TOPS
 from netspec.syntax.results import DATA, Result, reported
 
-KINDS = ("params", "macs", "memory", "pareto")
+KINDS = (*METRICS, "pareto")
 
 
 @click.command(
@@ -49,7 +49,7 @@ def command(
     quiet: bool,
     **scales: str,
 ) -> int:
-    """Plot parameters, MACs or memory of each SPEC by stage, or networks as MACs against parameters (pareto).
+    """Plot a measure of each SPEC by stage, or networks as MACs against parameters (pareto).
 
     Without a SPEC, pareto shows the whole catalogue, or of it what has the accuracy that --y or --x asks for.
     """
@@ -63,7 +63,7 @@ def command(
         raise UsageError("png is not a text: name a file with -o")
     if what == "pareto":
         if depth is not None:
-            raise UsageError("--depth is for params, macs and memory")
+            raise UsageError("--depth is for the bars of one network")
         data = _pareto(tuple(dict.fromkeys(specs)), kind, quiet, **scales)
     elif given := [name for name, value in scales.items() if value is not None]:
         raise UsageError(f"--{given[0]} is for pareto")
@@ -105,10 +105,10 @@ def _points(specs: Sequence[str], by: tuple[str, str], data: str, quiet: bool) -
     if not specs:
         rows = [row for row in entries() if not row.alias and row.macs and row.params]
         for row in rows:
-            places = _places(by, row.params, row.macs, row.results, data)
-            if None not in places:
+            places = _places(by, {**row.measures, "params": row.params, "macs": row.macs}, row.results, data)
+            if None not in places and all(places):
                 points.append(Point(row.name, row.family, *(place or 0 for place in places)))
-        if not points:
+        if not points and set(by) & set(TOPS):
             known = sorted({result.data for row in rows for result in row.results})
             raise UsageError(f"nothing cites an accuracy on '{data[:40]}'", did_you_mean(data, known))
         firsts = {row.family: row.name for row in reversed(rows)}
@@ -116,10 +116,12 @@ def _points(specs: Sequence[str], by: tuple[str, str], data: str, quiet: bool) -
         return points, all_of or [*firsts.values(), *_extremes(rows)]
     for spec in specs:
         network = _loaded(spec, quiet)
-        counts = totals(network.inference.nodes.values())
-        results = network.document.results_for(network.variant)
-        places = _places(by, counts.params, counts.macs, results, data)
+        whole = Measured(network.inference, trained=network.shown).whole
+        measures = {name: MEASURES[name].of(whole) for name in by if name in MEASURES}
+        places = _places(by, measures, network.document.results_for(network.variant), data)
         if None in places:
+            if (name := by[places.index(None)]) in MEASURES:
+                raise UsageError(f"{network.name} has no {MEASURES[name].title}", MEASURES[name].doc.splitlines()[-1])
             message = f"{network.name} cites no {by[places.index(None)]} on '{data[:40]}'"
             raise UsageError(message, "a spec states it under `results: {top1:, top5:, source:, data:}`")
         points.append(Point(network.name, network.document.name, *(place or 0 for place in places)))
@@ -127,11 +129,10 @@ def _points(specs: Sequence[str], by: tuple[str, str], data: str, quiet: bool) -
 
 
 def _places(
-    by: tuple[str, str], params: int, macs: int, results: Sequence[Result], data: str
+    by: tuple[str, str], measures: Mapping[str, Number], results: Sequence[Result], data: str
 ) -> tuple[float | None, ...]:
-    """Where a network is on two scales; None where nothing is cited of it."""
-    known: dict[str, float | None] = {"params": params, "macs": macs}
-    known |= {top: reported(results, top, data) for top in TOPS}
+    """Where a network is on two scales; None where it has no such measure, or nothing is cited of it."""
+    known = {**measures, **{top: reported(results, top, data) for top in TOPS}}
     return tuple(known[name] for name in by)
 
 

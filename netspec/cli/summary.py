@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
-
 import click
 
-from netspec.cli.output import shown
-from netspec.cli.output_file import OutputFile, write_result
+from netspec.analysis.measures import Measured
 from netspec.cli.request import Request, spec_options
 from netspec.cli.spec_command import SpecCommand
-from netspec.files.kinds import check_suffix
-from netspec.reports.summary import to_csv, to_json, to_text
+from netspec.cli.tables import form_of, table_options, write_table
+from netspec.reports.summary import COLUMNS, columns_of, table
+from netspec.reports.table import Form
 
 
 @click.command(
     "summary",
     cls=SpecCommand,
-    epilog="\b\nExamples:\n  netspec summary resnet50 --depth 1\n  netspec summary googlenet -f csv -o layers.csv",
+    epilog="\b\nExamples:\n  netspec summary resnet50 --depth 1\n  netspec summary googlenet -f csv -o layers.csv\n"
+    "  netspec summary resnet50 --depth 1 --columns depth,memory,receptive_field\n"
+    "  netspec summary alexnet --columns +kernel,stride,pad,groups",
 )
 @spec_options
 @click.option("-d", "--depth", type=click.IntRange(1), help="Fold scopes that lie deeper.")
-@click.option("-f", "--format", "kind", type=click.Choice(["text", "json", "csv"]), default="text")
+@click.option(
+    "--columns", metavar="NAMES", help=f"These after the step, or, as +NAMES, also these: {', '.join(COLUMNS)}."
+)
+@table_options()
 @click.option("--training", is_flag=True, help="With auxiliary heads and dropout.")
-@click.option("-o", "output", type=OutputFile(), help="Write there; - is stdout.")
-def command(request: Request, depth: int | None, kind: str, training: bool, output: str | None) -> int:
-    """Print the layer table of SPEC: shapes, parameters, MACs."""
-    own = {"json": (".json",), "csv": (".csv",)}
-    check_suffix(output, "text" if kind == "text" else kind.upper(), *own.get(kind, ()))
+def command(
+    request: Request, depth: int | None, columns: str | None, form: Form | None, output: str | None, training: bool
+) -> int:
+    """Print the layer table of SPEC: shapes, parameters, MACs, and any of the measures and attributes of layers."""
+    chosen, kind = columns_of(columns), form_of(form, output)
     compiled = request.compile()
     graph = compiled.trained if training else compiled.inference
-    if kind == "text":
-        terminal = sys.stdout.isatty() and output in (None, "-")
-        width = shutil.get_terminal_size().columns if terminal else 160
-        write_result(shown(to_text(graph, depth, terminal, width)), output)
-    else:
-        write_result({"json": to_json, "csv": to_csv}[kind](graph, depth), output)
+    measured = Measured(graph, trained=compiled.shown)
+    write_table(table(graph, depth, chosen, measured, people=kind not in ("csv", "json")), kind, output)
     return 0

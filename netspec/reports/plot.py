@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from netspec.analysis.measures import MEASURES, Measure, Measured
 from netspec.diagnostics.errors import UsageError
 from netspec.draw.labels import short
 from netspec.ir.graph import Graph
@@ -22,12 +23,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.transforms import Bbox
 
-UNITS = {"params": " parameters", "macs": " MACs", "memory": "B"}
+
+def _labelled(measure: Measure) -> str:
+    """`memory (B, float32, one image)`, `depth (layers)`."""
+    unit = "B, float32, one image" if measure.unit == "B" else measure.unit
+    return f"{measure.title} ({unit})" if unit else measure.title
+
+
 METRICS = {
-    "params": "parameters",
+    **{name: _labelled(measure) for name, measure in MEASURES.items()},
     "macs": "MACs (multiply-accumulates of one image)",
-    "memory": "bytes of activations (float32, one image)",
 }
+"""What bars may show, and what is written at their axis."""
 FORMATS = ("svg", "png")
 MOST = 40
 """Bars of one network that can still be read."""
@@ -43,8 +50,7 @@ class Scale:
 
 
 SCALES = {
-    "params": Scale("parameters"),
-    "macs": Scale(METRICS["macs"]),
+    **{name: Scale(title) for name, title in METRICS.items()},
     "top1": Scale("top-1 accuracy in percent, as papers report it", logarithmic=False),
     "top5": Scale("top-5 accuracy in percent, as papers report it", logarithmic=False),
 }
@@ -61,16 +67,17 @@ class Point:
     y: float
 
 
-def bars(graph: Graph, metric: str, depth: int | None = None) -> list[tuple[str, int]]:
-    """The stages of a network that cost anything, in order, with their parameters, MACs or bytes.
+def bars(graph: Graph, metric: str, depth: int | None = None) -> list[tuple[str, float]]:
+    """The stages of a network that have any of a measure, in order, with their numbers.
 
     Without a depth they are the steps of the body; a depth with more than 40 of them is not taken by itself.
     """
-    found = [(row.path, getattr(row, metric) or 0) for row in rows(graph, depth or 1)]
+    found = [(row.path, row.measure(metric) or 0) for row in rows(graph, depth or 1)]
     kept = [(path, value) for path, value in found if value]
     if depth is None and len(kept) > MOST:
         large = set(sorted(range(len(kept)), key=lambda place: (-kept[place][1], place))[:MOST])
-        rest = sum(value for place, (_, value) in enumerate(kept) if place not in large)
+        others = [value for place, (_, value) in enumerate(kept) if place not in large]
+        rest = sum(others) if MEASURES[metric].adds_up else max(others)
         kept = [one for place, one in enumerate(kept) if place in large] + [("all others", rest)]
     return kept
 
@@ -88,7 +95,8 @@ def plot_bars(graphs: Sequence[Graph], metric: str, kind: str, depth: int | None
         axis.set_yticks(places, [_plain(path) for path, _ in table], fontsize=8)
         axis.invert_yaxis()
         axis.margins(y=0.02)
-        total = f"{short(sum(value for _, value in table))}{UNITS[metric]}"
+        unit = MEASURES[metric].unit or MEASURES[metric].title
+        total = f"{short(MEASURES[metric].of(Measured(graph).whole) or 0)}{'' if unit == 'B' else ' '}{unit}"
         axis.set_title("\n".join(wrap(_plain(f"{graph.title or graph.name}: {total}"), 46)), fontsize=10)
         axis.xaxis.set_major_formatter(lambda value, _: short(value))
         _calm(axis)
@@ -105,7 +113,7 @@ def plot_pareto(points: Sequence[Point], kind: str, label: Sequence[str], x: str
     """
     across, up = SCALES[x], SCALES[y]
     if without := [p.name for p in points if (across.logarithmic and not p.x) or (up.logarithmic and not p.y)]:
-        nothing = " or no ".join({"params": "parameters", "macs": "MACs"}.get(name, name) for name in (x, y))
+        nothing = " or no ".join(MEASURES[name].title if name in MEASURES else name for name in (x, y))
         raise UsageError(f"{without[0]} has no {nothing}, and no place on logarithmic scales")
     figure = _figure()
     figure.set_size_inches(11, 8)

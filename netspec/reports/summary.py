@@ -1,20 +1,23 @@
-"""The layer table, for people and as JSON or CSV."""
+"""The layer table: a line for each step, or for each scope that is folded, with its costs and what is asked for."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from netspec.analysis.cost import FOOTER, Totals, activations, totals
+from netspec.analysis.cost import FOOTER, Totals, totals
+from netspec.analysis.measures import MEASURES, Measured, Number, Part
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.scope_tree import Region, tree
 from netspec.ops import Shape
 from netspec.ops.base import show
+from netspec.reports.attributes import ATTRIBUTES
+from netspec.reports.columns import definition, measure_column, named_columns
+from netspec.reports.table import Cell, Column, Table
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Row:
     """One line of the table: a node, or a scope that is folded."""
 
@@ -22,54 +25,52 @@ class Row:
     op: str
     shape: Shape
     params: int
+    """Those that no line above has counted: shared weights count where they stand first."""
     macs: int | None
     source: str
-    depth: int
-    memory: int
-    """Bytes of what its nodes give, in float32 at batch 1."""
+    level: int
+    part: Part
+    entered: tuple[Ref, ...]
+    """What it reads."""
+
+    def measure(self, name: str) -> Number:
+        """One of the measures of what stands here."""
+        return self.params if name == "params" else self.macs if name == "macs" else MEASURES[name].of(self.part)
 
 
-def rows(graph: Graph, depth: int | None = None) -> list[Row]:
+def rows(graph: Graph, depth: int | None = None, measured: Measured | None = None) -> list[Row]:
     """The lines of the table in order; scopes deeper than `depth` are one line each, with their sums."""
+    measured = measured or Measured(graph)
     found: list[Row] = []
     seen: set[str] = set()
 
-    def fresh(nodes: list[Node]) -> int:
-        """Parameters that no line above has counted: shared weights count where they stand first."""
-        new = [n for n in nodes if n.weights_at not in seen]
-        seen.update(n.weights_at for n in new)
-        return totals(new).params
+    def line(item: Node | Region, level: int, op: str, gives: Ref, source: object) -> None:
+        nodes = [item] if isinstance(item, Node) else list(item.nodes())
+        fresh = [node for node in nodes if node.weights_at not in seen]
+        seen.update(node.weights_at for node in fresh)
+        macs = item.result.macs if isinstance(item, Node) else totals(nodes).macs
+        part = measured.part(item.path, nodes, gives)
+        found.append(
+            Row(
+                item.path,
+                op,
+                graph.shape(gives),
+                totals(fresh).params,
+                macs,
+                str(source or ""),
+                level,
+                part,
+                tuple(item.inputs),
+            )
+        )
 
     def walk(region: Region, level: int) -> None:
         for item in region.items:
             if isinstance(item, Node):
-                found.append(
-                    Row(
-                        item.path,
-                        item.op,
-                        item.shape,
-                        fresh([item]),
-                        item.result.macs,
-                        str(item.span or ""),
-                        level,
-                        activations([item]),
-                    )
-                )
+                line(item, level, item.op, Ref(item.path), item.span)
             elif depth is not None and level >= depth:
-                nodes = list(item.nodes())
-                shape = graph.shape(item.outputs[-1] if item.outputs else Ref(nodes[-1].path))
-                found.append(
-                    Row(
-                        item.path,
-                        item.scope.block or item.scope.kind,
-                        shape,
-                        fresh(nodes),
-                        totals(nodes).macs,
-                        str(item.scope.span or ""),
-                        level,
-                        activations(nodes),
-                    )
-                )
+                last = item.outputs[-1] if item.outputs else Ref([*item.nodes()][-1].path)
+                line(item, level, item.scope.block or item.scope.kind, last, item.scope.span)
             else:
                 walk(item, level + 1)
 
@@ -77,9 +78,13 @@ def rows(graph: Graph, depth: int | None = None) -> list[Row]:
     return found
 
 
-def as_json(graph: Graph, depth: int | None = None) -> dict[str, object]:
-    """The table as data."""
+def as_json(
+    graph: Graph, depth: int | None = None, columns: Sequence[str] = (), measured: Measured | None = None
+) -> dict[str, object]:
+    """The table as data: the keys of every table, and those that are asked for."""
+    measured = measured or Measured(graph)
     all_ = totals(graph.nodes.values())
+    more = [name for name in columns if name not in _ALWAYS]
     return {
         "name": graph.name,
         "title": graph.title,
@@ -90,29 +95,73 @@ def as_json(graph: Graph, depth: int | None = None) -> dict[str, object]:
             "macs": all_.macs,
             "running_statistics": all_.stats,
             "uncounted": list(all_.uncounted),
+            **{name: MEASURES[name].of(measured.whole) for name in more if name in MEASURES},
         },
         "layers": [
-            {"path": r.path, "op": r.op, "shape": list(r.shape), "params": r.params, "macs": r.macs, "source": r.source}
-            for r in rows(graph, depth)
+            {
+                "path": r.path,
+                "op": r.op,
+                "shape": list(r.shape),
+                "params": r.params,
+                "macs": r.macs,
+                "source": r.source,
+                **{name: _value(r, name) for name in more},
+            }
+            for r in rows(graph, depth, measured)
         ],
     }
 
 
 def to_json(graph: Graph, depth: int | None = None) -> str:
     """The table as JSON."""
-    return json.dumps(as_json(graph, depth), indent=2)
+    return json.dumps(as_json(graph, depth), indent=1)
 
 
-def to_csv(graph: Graph, depth: int | None = None) -> str:
-    """The table as CSV."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("path", "op", "shape", "params", "macs", "source"))
-    writer.writerows(
-        (r.path, r.op, "x".join(map(str, r.shape)), r.params, "" if r.macs is None else r.macs, r.source)
-        for r in rows(graph, depth)
+_ALWAYS = ("path", "op", "shape", "params", "macs", "source")
+"""The keys of every layer in JSON, and the columns of CSV where no others are asked for."""
+_SHOWN = ("op", "shape", "params", "macs")
+"""The columns that people see after the step."""
+_OWN: Mapping[str, Callable[[Row], Cell]] = {
+    "op": lambda row: row.op,
+    "shape": lambda row: row.shape,
+    "source": lambda row: row.source,
+}
+COLUMNS = (*_OWN, *MEASURES, *ATTRIBUTES)
+"""All columns next to the path of a step."""
+
+
+def columns_of(asked: str | None) -> list[str] | None:
+    """The columns of `--columns`, after those of every table where the list begins with +; raises UsageError."""
+    if asked is None:
+        return None
+    return named_columns(asked, COLUMNS, _SHOWN, "a summary")
+
+
+def table(
+    graph: Graph,
+    depth: int | None = None,
+    columns: Sequence[str] | None = None,
+    measured: Measured | None = None,
+    people: bool = True,
+) -> Table:
+    """The table with its sums; without `columns` those of every table, and for programs where each step is written."""
+    measured = measured or Measured(graph)
+    chosen = [*(columns if columns is not None else _SHOWN if people else _ALWAYS[1:])]
+    lines: list[Mapping[str, Cell]] = [
+        {"path": row.path, **{name: _value(row, name) for name in chosen}} for row in rows(graph, depth, measured)
+    ]
+    all_ = totals(graph.nodes.values())
+    sums: dict[str, Cell] = {name: MEASURES[name].of(measured.whole) for name in chosen if name in MEASURES}
+    notes = [footer(all_)] if {"params", "macs"} & {*chosen} else []
+    notes += [definition(name) for name in chosen if name in MEASURES and name not in ("params", "macs")]
+    return Table(
+        [Column("path", "step"), *map(_column, chosen)],
+        lines,
+        graph.title or graph.name,
+        {"path": "total", **sums} if sums else {},
+        notes,
+        data=as_json(graph, depth, columns or (), measured) if not people else None,
     )
-    return out.getvalue()
 
 
 def footer(all_: Totals) -> str:
@@ -121,32 +170,23 @@ def footer(all_: Totals) -> str:
     return f"{FOOTER} Running statistics apart: {all_.stats:,}.{uncounted}"
 
 
-def to_text(graph: Graph, depth: int | None = None, color: bool = False, width: int | None = None) -> str:
+def to_text(graph: Graph, depth: int | None = None, width: int | None = None) -> str:
     """The table for people."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+    return table(graph, depth).render("text", width)
 
-    all_ = totals(graph.nodes.values())
-    table = Table(title=graph.title or graph.name, box=box.SIMPLE_HEAD, title_justify="left", show_footer=True)
-    table.add_column("step", footer="total", overflow="fold")
-    table.add_column("op")
-    table.add_column("shape", justify="right")
-    table.add_column("params", justify="right", footer=f"{all_.params:,}")
-    table.add_column("MACs", justify="right", footer=f"{all_.macs:,}")
-    for r in rows(graph, depth):
-        macs = "uncounted" if r.macs is None else f"{r.macs:,}" if r.macs else ""
-        table.add_row(r.path, r.op, show(r.shape), f"{r.params:,}" if r.params else "", macs)
-    out = io.StringIO()
-    console = Console(
-        file=out,
-        force_terminal=color,
-        no_color=not color,
-        width=width or 140,
-        highlight=False,
-        markup=False,
-        emoji=False,
-    )
-    console.print(table)
-    lines = [line.rstrip() for line in out.getvalue().splitlines()]
-    return "\n".join([*lines, footer(all_)])
+
+def _value(row: Row, name: str) -> Cell:
+    """What a column says of a step."""
+    if name in _OWN:
+        return _OWN[name](row)
+    return row.measure(name) if name in MEASURES else ATTRIBUTES[name].of(row.part, row.entered)
+
+
+def _column(name: str) -> Column:
+    if name == "shape":
+        return Column(name, name, right=True, text=lambda value: show(value) if isinstance(value, tuple) else "")
+    if name in _OWN:
+        return Column(name, name, wrap=name != "op")
+    if name in ATTRIBUTES:
+        return Column(name, name, right=True, wrap=False)
+    return measure_column(name)

@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from textwrap import wrap
 from typing import Literal, TypeAlias
 
 from netspec.optional import importing
@@ -31,6 +32,10 @@ SUFFIXES: Mapping[Form, tuple[str, ...]] = {
     "html": (".html", ".htm"),
 }
 """The suffixes of a file in each form; a text may have any."""
+
+
+FOLDED = 19
+"""How narrow a column of texts may become, with its padding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +126,13 @@ class Table:
     def _text(self, width: int | None, color: bool) -> str:
         """Lines as wide as they need to be, or folded to a width; columns that do not fit beside others stand below."""
         stacked = width is not None and sum(self._widths(False)) > width and any(map(self._stacks, self.rows))
-        groups = self._columns_that_fit(width, stacked) if width and self.lead else [self.columns]
-        parts = [replace(self, columns=group)._lines_of_text(width, color, stacked) for group in groups]
-        return "\n".join([*(line for part in parts for line in part), *self.notes])
+        groups = self._columns_that_fit(width, stacked) if width else [self.columns]
+        parts = [
+            replace(self, columns=group, title="" if place else self.title)._lines_of_text(width, color, stacked)
+            for place, group in enumerate(groups)
+        ]
+        notes = [line for note in self.notes for line in (wrap(note, width) if width else [note])]
+        return "\n".join([*(line for part in parts for line in part), *notes])
 
     def _widths(self, stacked: bool) -> list[int]:
         """How wide each column is with its padding."""
@@ -134,14 +143,20 @@ class Table:
         ]
 
     def _columns_that_fit(self, width: int, stacked: bool) -> list[Sequence[Column]]:
-        """Columns in groups, each with those that say what a row is, as many as fit in a width."""
-        widths, lead = self._widths(stacked), [*self.columns[: self.lead]]
+        """Columns in groups, each with those that say what a row is, as many as fit in a width.
+
+        Where none says what a row is, the first does, and texts may be folded down to a few letters.
+        """
+        widths, count = self._widths(stacked), self.lead or 1
+        if not self.lead:
+            widths = [min(w, FOLDED) if c.wrap else w for w, c in zip(widths, self.columns, strict=True)]
+        lead = [*self.columns[:count]]
         groups: list[list[Column]] = []
         left = 0
-        for column, needed in zip(self.columns[self.lead :], widths[self.lead :], strict=True):
+        for column, needed in zip(self.columns[count:], widths[count:], strict=True):
             if needed > left or not groups:
                 groups.append([*lead])
-                left = width - sum(widths[: self.lead]) - 2
+                left = width - sum(widths[:count]) - 2
             groups[-1].append(column)
             left -= needed
         return [*(groups or [lead])]
@@ -156,13 +171,15 @@ class Table:
             title=self.title or None, box=box.SIMPLE_HEAD, title_justify="left", show_footer=bool(self.footer)
         )
         sums = self.cells(self.footer) if self.footer else [""] * len(self.columns)
-        for column, total in zip(self.columns, sums, strict=True):
+        widest = self._widths(stacked)
+        for place, (column, total) in enumerate(zip(self.columns, sums, strict=True)):
             table.add_column(
                 column.title,
                 justify="right" if column.right else "left",
                 footer=total,
                 overflow="fold",
                 no_wrap=not column.wrap or width is None,
+                min_width=None if column.wrap else widest[place] - 3,
             )
         for index, row in enumerate(self.rows):
             if stacked and index:

@@ -273,6 +273,8 @@ class Document:
     """What is written in sections, entries and items that cannot be read."""
     argument: str = ""
     """What names it on a command line, where this is not its path."""
+    digest: str = ""
+    """A hash of what its graphs are built of: facts, texts and comments may change without it."""
 
     def __post_init__(self) -> None:
         self.argument = self.argument or str(self.path)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 
 from netspec import collector
@@ -19,7 +20,7 @@ from netspec.syntax.library import Found, shown, specs_root
 from netspec.syntax.results import read_results
 from netspec.syntax.rules import RuleSets
 from netspec.syntax.step_reader import StepReader
-from netspec.syntax.tree import Map, Scalar, Tree
+from netspec.syntax.tree import Map, Scalar, Seq, Tree
 from netspec.syntax.validate import head_of, validate
 from netspec.syntax.values import text
 from netspec.syntax.yaml_reader import read
@@ -60,6 +61,7 @@ class Reader:
         part = read.parts(tree)
         name, body = text(part.get("name")) or from_file_name(path.stem), tree.get("body")
         doc = Document(path, name, tree.span, text(part.get("title")), text(part.get("source")), text(part.get("doc")))
+        doc.digest = sha256("\n".join(_built_of(tree)).encode("utf-8", "surrogatepass")).hexdigest()[:16]
         if doc.name != path.stem and "name" not in tree.keys() and body is not None:
             self.reporter.note("NS205", f"this network has no `name`; it is '{doc.name}', after its file", _first(tree))
         doc.open = _open_sections(tree, refused)
@@ -200,3 +202,25 @@ def _is_file(path: Path) -> bool:
 def _yamls(root: Path) -> list[Path]:
     """The specs at most one folder below a root, for suggestions; bounded."""
     return [*sorted(root.glob("*.yaml"))[:200], *sorted(root.glob("*/*.yaml"))[:200]]
+
+
+_SAID = ("title", "source", "doc", "expect", "results", "checkpoints")
+"""Keys of a document, a variant, a block or a step from which no graph is built."""
+
+
+def _built_of(tree: Tree) -> Iterator[str]:
+    """What graphs are built of, without what is only said of them and without comments."""
+    match tree:
+        case Scalar():
+            yield repr(tree.text)
+        case Seq():
+            yield "["
+            for item in tree.items:
+                yield from _built_of(item)
+            yield "]"
+        case Map():
+            for key, value in tree.entries:
+                if key.text not in _SAID:
+                    yield f"{key.text!r}:"
+                    yield from _built_of(value)
+            yield ","

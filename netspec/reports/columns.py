@@ -1,0 +1,53 @@
+"""Columns of measures, and the choice of columns by name, for tables that have more of them than they show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from netspec.analysis.measures import MEASURES
+from netspec.diagnostics.errors import UsageError, did_you_mean
+from netspec.reports.table import Cell, Column, digits, number, shown
+
+_TITLES = {"macs": "MACs", "params": "params", "receptive_field": "field", "intensity": "FLOP/B"}
+
+
+def named_columns(asked: str, known: Sequence[str], usual: Sequence[str], of: str) -> list[str]:
+    """The columns of `--columns NAMES`, after the usual ones where the list begins with +; raises UsageError."""
+    names = [name.strip() for name in asked.removeprefix("+").split(",") if name.strip()]
+    for name in names:
+        if name not in known:
+            help_ = did_you_mean(name, known) or f"there are {', '.join(known)}"
+            raise UsageError(f"{of} has no column '{name[:80]}'", help_)
+    if not names:
+        raise UsageError("--columns names no column", f"there are {', '.join(known)}")
+    return list(dict.fromkeys([*(usual if asked.startswith("+") else ()), *names]))
+
+
+def measure_title(name: str) -> str:
+    """What a measure is called above its column, with the unit in which it is shown."""
+    title = _TITLES.get(name, MEASURES[name].title)
+    return f"{title} (MiB)" if MEASURES[name].unit == "B" else title
+
+
+def measure_column(name: str) -> Column:
+    """A column of a measure: bytes are shown in MiB, and nothing where it is 0, as most are of most steps."""
+    if MEASURES[name].unit == "B":
+        return number(name, measure_title(name), _mebibytes)
+    return number(name, measure_title(name), _uncounted if name == "macs" else _count)
+
+
+def definition(name: str) -> str:
+    """What a measure is, in a line."""
+    return f"{measure_title(name)}: {MEASURES[name].doc.splitlines()[0]}"
+
+
+def _count(value: Cell) -> str:
+    return shown(value) if value else ""
+
+
+def _uncounted(value: Cell) -> str:
+    return "uncounted" if value is None else _count(value)
+
+
+def _mebibytes(value: Cell) -> str:
+    return digits(value / 2**20) if isinstance(value, int) and value else ""
