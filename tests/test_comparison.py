@@ -159,6 +159,7 @@ def test_every_measure_is_a_column(name: str) -> None:
 
 def test_mistakes_say_what_is_meant() -> None:
     assert "resnet50" in error("resnet50", "resnet_50").help
+    assert "cannot be read" in str(error("a" * 3000))
     assert "widen" in error("resnet50,wide=2").help
     assert "is not a size" in str(error("resnet50,input=3x"))
     assert "twice" in str(error("resnet50,widen=2,widen=3"))

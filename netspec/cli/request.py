@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
+from os.path import exists
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,7 @@ def with_own_settings(request: Request) -> Request:
 
     A comma begins a setting where a name and `=` follow it, so that lists stay whole; a file that exists is a file.
     """
-    spec, *texts = [request.spec] if Path(request.spec).exists() else _SETTING.split(request.spec)
+    spec, *texts = [request.spec] if exists(request.spec) else _SETTING.split(request.spec)
     own = settings_of(texts)
     size = own.pop("input", None)
     sizes = request.input_size
