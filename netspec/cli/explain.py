@@ -29,14 +29,15 @@ from netspec.reports.overview import of_library, of_network, stated_of
     "explain",
     cls=SpecCommand,
     epilog="\b\nExamples:\n  netspec explain NS402\n  netspec explain resnet50\n"
-    "  netspec explain googlenet 3a.b5x5.conv_relu_2.conv",
+    "  netspec explain googlenet 3a.b5x5.conv_relu_2.conv\n  netspec explain resnet50 conv3_x",
 )
 @spec_options
 @click.argument("step", required=False)
 def command(request: Request, step: str | None) -> int:
     """Explain an error code, SPEC as a whole, or one STEP of it.
 
-    Of a network that is its paper, sizes, blocks, variants and facts; of a step its op, shapes, arithmetic, line and facts.
+    Of a network that is its paper, sizes, blocks, variants and facts; of a step, which may be named by its title, its
+    op, shapes, arithmetic, line and facts.
     """
     spec = request.spec
     if step is None and re.fullmatch(r"(?i)ns\d+", spec):
