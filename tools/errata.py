@@ -53,12 +53,9 @@ def _is_explained(fact: Fact | None) -> bool:
 
 def _facts(document: Document, variant: str | None) -> Iterator[Fact | None]:
     """The facts that may be of a network; it is compiled only where one of them is explained."""
-    expect, names = document.expect_for(variant), document.names_of(variant)
+    expect = document.expect_for(variant)
     rows = list(expect.rows) if expect is not None else []
-    for table in document.tables_for(variant):
-        own = not table.variants and expect is not None and table in expect.tables
-        steps = own or bool(names & {name.text for name in table.variants})
-        rows += [row for row in table.rows if steps or row.path.text in names]
+    rows += [row for table in document.tables_for(variant) for row in document.rows_of(table, variant)]
     counts = [*expect.counts.values(), *(facts for _, facts in expect.fields)] if expect is not None else []
     shapes = list(expect.shapes) if expect is not None else []
     for facts in (*counts, *(facts for row in rows for facts in row.counts.values())):

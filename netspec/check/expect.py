@@ -42,10 +42,9 @@ def verify(network: Compiled, reporter: Reporter, budget: Budget | None = None) 
     own = set(expect.tables if expect is not None else ())
     for table in tables:
         _check_table(table, document, verifier)
-        mine = bool({name.text for name in table.variants} & verifier.names or (not table.variants and table in own))
         if table in own and expect is not document.expect:
             verifier.refuse_others(table)
-        rows = [row for row in table.rows if row.path.text in verifier.names or (mine and not verifier.is_other(row))]
+        rows = document.rows_of(table, variant)
         at = verifier.resized(table) if table.input and rows else verifier
         if at is not None:
             for row in rows:
@@ -143,11 +142,6 @@ class _Verifier:
             self.row(row)
         return True
 
-    def is_other(self, row: Row) -> bool:
-        """Whether a row of a table is of another network of the document, which is no step of this one."""
-        document, name = self.network.document, row.path.text
-        return (name in document.variants or name == document.name) and not self.part(name).nodes
-
     def refuse_unread(self, expect: Expect) -> None:
         """The facts of the document are of its first variant; where that has its own, the tables alone are read."""
         unread = [what for what in expect.keys if what != "printed"]
@@ -159,8 +153,9 @@ class _Verifier:
 
     def refuse_others(self, table: PrintedTable) -> None:
         """A table of one variant has no rows of others."""
+        others = {*self.network.document.variants, self.network.document.name} - self.names
         for row in table.rows:
-            if row.path.text not in self.names and self.is_other(row):
+            if row.path.text in others:
                 help_ = "a table of several networks stands under the document's `expect`"
                 self.error("NS502", f"'{clipped(row.path.text)}' is another network", row.path.span, help_)
 

@@ -111,10 +111,21 @@ def cited(result: Result) -> str:
 def _facts(document: Document, variant: str | None) -> Iterator[tuple[str, str]]:
     """What `expect` states, one line for each key."""
     expect = document.expect_for(variant)
-    if expect is None:
-        return
-    for key in expect.keys:
-        yield "facts", f"{key} {', '.join(_stated(expect, key))}"
+    for key in expect.keys if expect is not None else ():
+        if expect is not None and key != "printed":
+            yield "facts", f"{key} {', '.join(_stated(expect, key))}"
+    for table in document.tables_for(variant):
+        source = f" ({table.source})" if table.source else ""
+        steps = []
+        for row in document.rows_of(table, variant):
+            if row.path.text in document.names_of(variant):
+                cells = [(name, _fact(facts.items[0]).removeprefix("printed ")) for name, facts in row.counts.items()]
+                yield "printed", ", ".join(f"{name} {said}" for name, said in cells)
+            else:
+                steps.append(row)
+        what = dict.fromkeys(name for row in steps for name in (*(["shape"] if row.shapes else []), *row.counts))
+        if steps:
+            yield "printed", f"{', '.join(what)} of {', '.join(row.path.text for row in steps)}{source}"
 
 
 def _stated(expect: Expect, key: str) -> Iterator[str]:
@@ -122,7 +133,6 @@ def _stated(expect: Expect, key: str) -> Iterator[str]:
     paths = {
         "shapes": [fact.path.text for fact in expect.shapes],
         "rows": [row.path.text for row in expect.rows],
-        "printed": [row.path.text for table in expect.tables for row in table.rows],
         "receptive_field": [path.text for path, _ in expect.fields if path is not None],
     }.get(key)
     if paths:

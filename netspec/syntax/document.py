@@ -312,6 +312,14 @@ class Document:
         shared = self.expect.tables if self.expect is not None and self.expect is not own else ()
         return [*(own.tables if own is not None else ()), *shared]
 
+    def rows_of(self, table: PrintedTable, variant: str | None) -> list[Row]:
+        """The rows of a table that are of a variant: those that name it, and of steps where the table is of it."""
+        own, names = self.expect_for(variant), self.names_of(variant)
+        of_it = own is not None and table in own.tables and not table.variants
+        steps = of_it or bool(names & {name.text for name in table.variants})
+        networks = {*self.variants, self.name}
+        return [row for row in table.rows if row.path.text in names or (steps and row.path.text not in networks)]
+
     def names_of(self, variant: str | None) -> set[str]:
         """The names of a variant: its own, that of what it is an alias of, for the first that of the document."""
         names = {found.name for found in self._chain(variant, aliases=True)}
