@@ -207,6 +207,20 @@ def test_a_run_of_titles_is_said_once(tmp_path: Path) -> None:
     assert "Inception-C 1 to 2" in drawn
 
 
+def test_a_summary_says_the_title_around_each_step(tmp_path: Path) -> None:
+    load(tmp_path, LOOPS + "  - concat:\n    from: [each0, each1]\n")
+    spec = str(tmp_path / "net.yaml")
+    layers = {layer["path"]: layer["title"] for layer in json.loads(run("summary", spec, "-f", "json")[1])["layers"]}
+    assert (layers["input"], layers["layer1.1.bn"], layers["units.1"]) == ("", "conv2_x", "unit 2")
+    lines = [line.split() for line in run("summary", spec)[1].splitlines()]
+    assert ["layer1.0.conv", "conv2_x", "conv", "4x8x8", "16", "1,024"] in lines
+    assert ["layer1.0.bn", "batch_norm", "4x8x8", "8"] in lines  # a title is said once
+    assert run("summary", spec, "-d", "1", "--columns", "title")[1].count("conv2_x") == 1
+    plain = tmp_path / "plain.yaml"
+    plain.write_text(HEAD + "  - relu\n", encoding="utf-8")
+    assert "title" not in run("summary", str(plain))[1]
+
+
 def test_pictures_show_titles(tmp_path: Path) -> None:
     load(tmp_path, LOOPS + "  - concat:\n    from: [each0, each1]\n")
     drawn = run("draw", str(tmp_path / "net.yaml"), "-f", "dot", "--unfold", "-o", "-")[1]

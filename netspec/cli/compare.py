@@ -10,28 +10,9 @@ from netspec.analysis.measures import MEASURES
 from netspec.cli.request import Request, requests_options
 from netspec.cli.spec_command import SpecCommand
 from netspec.cli.tables import form_of, table_options, write_table
-from netspec.diagnostics.errors import did_you_mean
 from netspec.elaborate.compiled import Compiled
-from netspec.reports.comparison import Compared, comparison
+from netspec.reports.comparison import Compared, columns_of, comparison
 from netspec.reports.table import Form
-
-SHOWN = ("params", "macs", "depth", "memory", "receptive_field")
-
-
-class Columns(click.ParamType):  # type: ignore[type-arg, unused-ignore]
-    """params,macs"""
-
-    name = "MEASURE,..."
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        """The names of measures; fails for an unknown one."""
-        asked = [part.strip() for part in str(value).split(",") if part.strip()]
-        for name in asked:
-            if name not in MEASURES:
-                self.fail(f"there is no measure '{name[:80]}'. {did_you_mean(name, MEASURES)}", param, ctx)
-        if not asked:
-            self.fail(f"name any of {', '.join(MEASURES)}", param, ctx)
-        return tuple(dict.fromkeys(asked))
 
 
 @click.command(
@@ -43,18 +24,16 @@ class Columns(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     "  netspec compare blocks/residual:bottleneck,width=64 blocks/residual:bottleneck,width=128,out=256,groups=32",
 )
 @requests_options
-@click.option(
-    "--columns", type=Columns(), default=",".join(SHOWN), show_default=True, help=f"Any of {', '.join(MEASURES)}."
-)
+@click.option("--columns", metavar="NAMES", help=f"These, or, as +NAMES, also these: {', '.join(MEASURES)}.")
 @table_options()
-def command(requests: tuple[Request, ...], columns: tuple[str, ...], form: Form | None, output: str | None) -> int:
+def command(requests: tuple[Request, ...], columns: str | None, form: Form | None, output: str | None) -> int:
     """Print the cost of each SPEC, networks or blocks, and its ratio to that of the first.
 
     A SPEC may have settings of its own, as SPEC,width=128,groups=32; `input=3x160x160` is its size. Blocks take what
     enters the first of them, unless --input gives another size.
     """
-    chosen = form_of(form, output)
-    write_table(comparison(compared(requests), columns, chosen not in ("csv", "json")), chosen, output)
+    chosen, kind = columns_of(columns), form_of(form, output)
+    write_table(comparison(compared(requests), chosen, kind not in ("csv", "json")), kind, output)
     return 0
 
 

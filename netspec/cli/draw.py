@@ -53,7 +53,9 @@ class Shown(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     "-d", "--depth", type=click.IntRange(1), help="Expand scopes down to here; by default as deep as fits a page."
 )
 @click.option("--collapse", multiple=True, metavar="NAME", help="Keep a block or scope collapsed; layer* is a pattern.")
-@click.option("--expand", multiple=True, metavar="NAME", help="Expand a block or scope, by its name or title, wherever it lies.")
+@click.option(
+    "--expand", multiple=True, metavar="NAME", help="Expand a block or scope, by its name or title, wherever it lies."
+)
 @click.option("--unfold", is_flag=True, help="Every node and every repeat for itself.")
 @click.option("--direct", is_flag=True, help="Concatenations as arrows from what they join to what reads them.")
 @click.option("--show", type=Shown(), default="names,shapes", show_default=True, help=f"Any of {', '.join(SHOWN)}.")

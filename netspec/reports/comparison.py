@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from netspec.analysis.cost import FOOTER
 from netspec.analysis.measures import MEASURES, Measured, Number
 from netspec.ir.graph import Graph
+from netspec.reports.columns import measure_title, named_columns
 from netspec.reports.table import Cell, Column, Table, digits, number, shown
+
+SHOWN = ("params", "macs", "depth", "memory", "receptive_field")
+"""The measures that are compared where no others are asked for."""
+
+
+def columns_of(asked: str | None) -> Sequence[str]:
+    """The measures of `--columns`, after the usual ones where the list begins with +; raises UsageError."""
+    return SHOWN if asked is None else named_columns(asked, [*MEASURES], SHOWN, "a comparison")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +35,9 @@ def comparison(networks: Sequence[Compared], names: Sequence[str], people: bool 
     People read a ratio in brackets behind its measure, to three digits; programs in a column of its own.
     """
     columns = [Column("network", "network"), Column("input", "input", right=True, wrap=False)]
-    for measure in (MEASURES[name] for name in names):
-        columns.append(number(measure.name, measure.title + (f" ({measure.unit})" if measure.unit == "B" else "")))
-        columns += [] if people else [number(f"{measure.name}_ratio", "ratio")]
+    for name in names:
+        columns.append(number(name, measure_title(name)))
+        columns += [] if people else [number(f"{name}_ratio", "ratio")]
     measured = [_measured(network, names) for network in networks]
     rows = [
         {"network": network.name, "input": _entering(network.graph), **dict(_cells(found, measured[0], people))}
@@ -48,12 +57,17 @@ def _cells(found: Mapping[str, Number], first: Mapping[str, Number], people: boo
         of = first[name]
         ratio = None if value is None or not of else value / of
         if people:
-            # Where there is no number, the receptive field is the whole input, or no rule counts the MACs.
-            said = {"receptive_field": "all", "macs": "uncounted"}.get(name, "") if value is None else shown(value)
-            yield name, said + (f" ({digits(ratio)})" if ratio is not None else "")
+            yield name, _said(name, value) + (f" ({digits(ratio)})" if ratio is not None else "")
         else:
             yield name, value
             yield f"{name}_ratio", ratio
+
+
+def _said(name: str, value: Number) -> str:
+    """A measure as people read it, bytes in MiB; there is none of a receptive field that is the whole input."""
+    if value is None:
+        return {"receptive_field": "all", "macs": "uncounted"}.get(name, "")
+    return digits(value / 2**20) if MEASURES[name].unit == "B" else shown(value)
 
 
 def _entering(graph: Graph) -> Cell:

@@ -10,6 +10,7 @@ from netspec.analysis.cost import FOOTER, Totals, totals
 from netspec.analysis.measures import MEASURES, Measured, Number, Part
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.scope_tree import Region, tree
+from netspec.ir.titles import titles
 from netspec.ops import Shape
 from netspec.ops.base import show
 from netspec.reports.attributes import ATTRIBUTES
@@ -22,6 +23,8 @@ class Row:
     """One line of the table: a node, or a scope that is folded."""
 
     path: str
+    title: str
+    """What its paper calls it, or else the step around it that has a title."""
     op: str
     shape: Shape
     params: int
@@ -41,6 +44,7 @@ class Row:
 def rows(graph: Graph, depth: int | None = None, measured: Measured | None = None) -> list[Row]:
     """The lines of the table in order; scopes deeper than `depth` are one line each, with their sums."""
     measured = measured or Measured(graph)
+    named = titles(graph)
     found: list[Row] = []
     seen: set[str] = set()
 
@@ -53,6 +57,7 @@ def rows(graph: Graph, depth: int | None = None, measured: Measured | None = Non
         found.append(
             Row(
                 item.path,
+                _title_of(item.path, named),
                 op,
                 graph.shape(gives),
                 totals(fresh).params,
@@ -78,6 +83,13 @@ def rows(graph: Graph, depth: int | None = None, measured: Measured | None = Non
     return found
 
 
+def _title_of(path: str, named: Mapping[str, str]) -> str:
+    """The title of a step, or of the innermost step around it that has one."""
+    while path and path not in named:
+        path = path.rpartition(".")[0]
+    return named.get(path, "")
+
+
 def as_json(
     graph: Graph, depth: int | None = None, columns: Sequence[str] = (), measured: Measured | None = None
 ) -> dict[str, object]:
@@ -100,6 +112,7 @@ def as_json(
         "layers": [
             {
                 "path": r.path,
+                "title": r.title,
                 "op": r.op,
                 "shape": list(r.shape),
                 "params": r.params,
@@ -117,11 +130,14 @@ def to_json(graph: Graph, depth: int | None = None) -> str:
     return json.dumps(as_json(graph, depth), indent=1)
 
 
-_ALWAYS = ("path", "op", "shape", "params", "macs", "source")
-"""The keys of every layer in JSON, and the columns of CSV where no others are asked for."""
+_ALWAYS = ("path", "title", "op", "shape", "params", "macs", "source")
+"""The keys of every layer in JSON."""
+_WRITTEN = ("op", "shape", "params", "macs", "source")
+"""The columns of CSV after the step, where no others are asked for."""
 _SHOWN = ("op", "shape", "params", "macs")
 """The columns that people see after the step."""
 _OWN: Mapping[str, Callable[[Row], Cell]] = {
+    "title": lambda row: row.title,
     "op": lambda row: row.op,
     "shape": lambda row: row.shape,
     "source": lambda row: row.source,
@@ -146,10 +162,13 @@ def table(
 ) -> Table:
     """The table with its sums; without `columns` those of every table, and for programs where each step is written."""
     measured = measured or Measured(graph)
-    chosen = [*(columns if columns is not None else _SHOWN if people else _ALWAYS[1:])]
-    lines: list[Mapping[str, Cell]] = [
-        {"path": row.path, **{name: _value(row, name) for name in chosen}} for row in rows(graph, depth, measured)
-    ]
+    usual = (*(["title"] if titles(graph) else []), *_SHOWN) if people else _WRITTEN
+    chosen = [*(columns if columns is not None else usual)]
+    found = rows(graph, depth, measured)
+    lines: list[dict[str, Cell]] = [{"path": row.path, **{name: _value(row, name) for name in chosen}} for row in found]
+    if people and "title" in chosen:
+        for before, row, line in zip(found, found[1:], lines[1:], strict=False):
+            line["title"] = row.title if row.title != before.title else ""
     all_ = totals(graph.nodes.values())
     sums: dict[str, Cell] = {name: MEASURES[name].of(measured.whole) for name in chosen if name in MEASURES}
     notes = [footer(all_)] if {"params", "macs"} & {*chosen} else []
