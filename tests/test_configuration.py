@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from netspec.cli.request import load
 from netspec.reports.configuration.align import aligned
 from netspec.reports.configuration.by_row import table_of_blocks, table_of_layers
 from netspec.reports.configuration.by_stage import View, table_of_stages
+from netspec.reports.table import FORMS
 
 
 def document(body: str, more: str = "", input: str = "[3, 32, 32]") -> str:
@@ -213,3 +215,60 @@ def test_sequences_are_aligned(sequences: list[str], rows: list[str]) -> None:
     assert ["".join(item or "-" for item in row) for row in found] == rows
     for i, sequence in enumerate(sequences):
         assert [row[i] for row in found if row[i] is not None] == list(sequence)
+
+
+def test_layers_that_are_no_series_and_no_parallel_are_named_or_listed(spec: Path) -> None:
+    tangle = """\
+      - a = conv: [8, 1]
+      - b = conv: [8, 3, 1, 1]
+      - c = conv: [8, 5, 1, 2]
+        from: a
+      - d = mul:
+        from: [a, b]
+      - e = add:
+        from: [d, c]
+      - f = add:
+        from: [e, b]
+"""
+    block = "blocks:\n  tangle:\n    params: {width: 8}\n    body:\n" + tangle.replace("[8,", "[=width,")
+    spec.write_text(document("  - tangle\n  - other = tangle: 9\n", block), encoding="utf-8")
+    assert [cells(str(spec))[step] for step in ("tangle", "other")] == ["tangle(width=8)", "tangle(width=9)"]
+    spec.write_text(document(f"  - group = do:\n{tangle}"), encoding="utf-8")
+    assert cells(str(spec))["group"] == "[1x1, 8; 3x3, 8; 5x5, 8]"
+
+
+def test_plain_dense_blocks_are_layers_in_series() -> None:
+    assert "3x3, 12 x 12" in cells("densenet40_k12").values()
+
+
+@pytest.mark.slow
+def test_large_graphs_take_time_in_proportion_to_their_nodes(spec: Path) -> None:
+    seconds = []
+    for count in (5_000, 20_000):
+        body = f"  - g = do:\n      - c = conv: [1, 1]\n        repeat: {count}\n"
+        spec.write_text(document(body, input="[1, 8, 8]"), encoding="utf-8")
+        graph = load(str(spec)).inference
+        start = time.process_time()
+        assert f"1x1, 1 x {count}" in [str(row["tiny"]) for row in table_of_stages([graph], View()).rows]
+        seconds.append(time.process_time() - start)
+    assert seconds[1] < 8 * seconds[0] + 0.5, seconds
+
+
+HOSTILE = "a|b *c* `e` <script>alert(1)</script> &amp; \\end{tabular} $x$ 50% #1 ]] x 3"
+
+
+def test_hostile_texts_are_quoted_in_every_form(spec: Path) -> None:
+    block = (
+        "blocks:\n  b:\n    params: {mode: str}\n    body:\n"
+        + 13 * "      - conv: [8, 3, 1, 1]\n      - conv: [8, 1]\n"
+    )
+    title = HOSTILE.replace("{tabular}", "")
+    body = f"  - one = b: '{HOSTILE}'\n    title: '{title}'\n  - two = b: other\n"
+    spec.write_text(document(body, block), encoding="utf-8")
+    for rows in (["--rows", "stages", "--cells", "block"], ["--rows", "blocks"]):
+        made = {f: CliRunner().invoke(cli, ["table", str(spec), *rows, "-f", f]).output for f in FORMS}
+        assert "<script>" not in made["html"] and "\\<script\\>" in made["md"]
+        assert made["latex"].count("\\end{tabular}") == made["latex"].count("\\begin{tabular}")
+        assert "\\textless{}script" in made["latex"] and "\\$x\\$" in made["latex"]
+        assert HOSTILE in json.dumps(json.loads(made["json"])).replace("\\\\", "\\")
+        assert HOSTILE in made["csv"].replace('""', '"')

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
+from netspec.diagnostics.printer import clip
 from netspec.draw.labels import op_text
 from netspec.ir.graph import Node
 from netspec.ops import OPS, Shape
 from netspec.ops.base import Attrs
-from netspec.reports.configuration.series import Gate, Layer, Parallel, Series, layers, size
+from netspec.reports.configuration.series import Gate, Layer, Parallel, Series, Tangle, layers, size
 from netspec.reports.configuration.units import MOST_LAYERS, Unit, map_size
 from netspec.reports.stacked import Part, Stacked
 
@@ -28,8 +29,12 @@ CELLS: Mapping[Cells, str] = {
 # So many equal layers stand below each other, as the four of VGG; more are counted.
 MOST_EQUAL = 4
 
+# Branches in a longer line are not read.
+LONGEST = 200
 # Of so many blocks at most a cell says that they alternate.
 LONGEST_PERIOD = 4
+
+T = TypeVar("T")
 
 _JOINS = {"add": " + ", "concat": " | "}
 
@@ -50,7 +55,12 @@ class Notation:
             else:
                 times = f" x {len(run)}" if len(run) > 1 else ""
                 parts.append(Part(self.lines(run[0], len(run) == 1), times))
-        return Stacked(tuple(_periods(parts)))
+        return Stacked(
+            tuple(
+                group[0] if count == 1 else Part(tuple(part.line() for part in group), f" x {count}")
+                for group, count in _periods(parts)
+            )
+        )
 
     def runs(self, units: Sequence[Unit]) -> list[list[Unit]]:
         """Units that follow each other and are written alike."""
@@ -68,11 +78,13 @@ class Notation:
     def lines(self, unit: Unit, strides: bool) -> tuple[str, ...]:
         """A layer in a line; a block in a line for each of its layers, or what it was called with."""
         count = size(unit.series)
-        if unit.block and count > 1 and (self.cells == "block" or count > MOST_LAYERS):
+        tangled = any(isinstance(item, Tangle) for item in unit.series)
+        if unit.block and count > 1 and (self.cells == "block" or tangled):
             return (self.called(unit),)
-        if count > 2 * MOST_LAYERS:
-            return (f"{count} layers",)
-        return tuple(_written(unit.series, LAYERS[self.cells], count > 1, strides))
+        lines = tuple(_written(unit.series, LAYERS[self.cells], count > 1, strides))
+        if len(lines) <= MOST_LAYERS and max(map(len, lines)) <= LONGEST:
+            return lines
+        return (self.called(unit) if unit.block and count > 1 else f"{count} layers",)
 
     def called(self, unit: Unit) -> str:
         """A block with the arguments that tell its calls apart: `normal_cell(filters=44)`."""
@@ -80,27 +92,27 @@ class Notation:
         return f"{unit.block}({', '.join(named)})" if named else unit.block
 
 
-def _periods(parts: Sequence[Part]) -> Iterator[Part]:
-    """Parts, those that alternate once and how often: PolyNet's `[poly_3; two_way] x 10`."""
+def _periods(items: Sequence[T]) -> Iterator[tuple[list[T], int]]:
+    """Items in groups, those that alternate once and how often: PolyNet's `[poly_3; two_way] x 10`."""
     start = 0
-    while start < len(parts):
+    while start < len(items):
         for period in range(2, LONGEST_PERIOD + 1):
-            first, count = list(parts[start : start + period]), 1
-            while parts[start + count * period : start + (count + 1) * period] == first:
+            first, count = list(items[start : start + period]), 1
+            while items[start + count * period : start + (count + 1) * period] == first:
                 count += 1
             if count > 1 and len({*first}) > 1:
-                yield Part(tuple(part.line() for part in first), f" x {count}")
+                yield first, count
                 start += count * period
                 break
         else:
-            yield parts[start]
+            yield [items[start]], 1
             start += 1
 
 
 def _argument(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(_argument, value))}]"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(value).lower() if isinstance(value, bool) else clip(" ".join(str(value).split()), LONGEST)
 
 
 Written: TypeAlias = Callable[[Layer, bool, bool], str]
@@ -119,9 +131,18 @@ def _written(series: Series, layer: Written, within: bool, strides: bool) -> Ite
             case Parallel(join, branches):
                 texts = ["; ".join(_written(branch, layer, within, strides)) for branch in branches]
                 lines.append(_side_by_side(join, texts))
-    for line, group in groupby(lines):
-        count = len(list(group))
-        yield from [line] * count if count <= MOST_EQUAL else [f"{line} x {count}"]
+            case Tangle(tangled):
+                lines += [layer(one, within, strides) for one in tangled]
+    runs = [(line, len(list(group))) for line, group in groupby(lines)]
+    few = sum(len(_lines_of(times)) for _, times in runs) <= MOST_LAYERS
+    for group, count in [([run], 1) for run in runs] if few else _periods(runs):
+        texts = [f"{line} x {times}" if times > MOST_EQUAL else line for line, times in group for _ in _lines_of(times)]
+        yield from texts if count == 1 else [f"({'; '.join(texts)}) x {count}"]
+
+
+def _lines_of(times: int) -> range:
+    """In how many lines so many equal layers stand."""
+    return range(times if times <= MOST_EQUAL else 1)
 
 
 def _side_by_side(join: str, texts: Sequence[str]) -> str:

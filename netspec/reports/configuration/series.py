@@ -10,8 +10,9 @@ from typing import TypeAlias
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ops import OPS, Shape
 
-# What lies deeper is no cell that anybody reads, and what takes more steps is not made of series and parallels.
+# What lies deeper is no cell that anybody reads, and what takes more steps for a node is no block.
 DEEPEST = 24
+STEPS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,14 @@ class Parallel:
     branches: tuple[Series, ...]
 
 
-Item: TypeAlias = Layer | Gate | Parallel
+@dataclass(frozen=True, slots=True)
+class Tangle:
+    """Layers in order that are neither in series nor in parallel: one is read by two branches that meet elsewhere."""
+
+    layers: tuple[Layer, ...]
+
+
+Item: TypeAlias = Layer | Gate | Parallel | Tangle
 Series: TypeAlias = "tuple[Item, ...]"
 Shown: TypeAlias = Callable[[Node], bool]
 
@@ -54,11 +62,23 @@ def layers(series: Series) -> Iterator[Node]:
         elif isinstance(item, Parallel):
             for branch in item.branches:
                 yield from layers(branch)
+        elif isinstance(item, Tangle):
+            yield from layers(item.layers)
 
 
 def size(series: Series) -> int:
     """How many layers a part has for a reader; a gate is one."""
-    return sum(sum(map(size, item.branches)) if isinstance(item, Parallel) else 1 for item in series)
+    return sum(map(_size, series))
+
+
+def _size(item: Item) -> int:
+    match item:
+        case Parallel(_, branches):
+            return sum(map(size, branches))
+        case Tangle(tangled):
+            return len(tangled)
+        case _:
+            return 1
 
 
 def stride(series: Series) -> Fraction:
@@ -67,22 +87,22 @@ def stride(series: Series) -> Fraction:
     for item in series:
         if isinstance(item, Parallel):
             product *= max(map(stride, item.branches))
+        elif isinstance(item, Tangle):
+            product *= max(map(stride, ((layer,) for layer in item.layers)))
         elif isinstance(item, Layer) and (scaling := OPS[item.node.op].scaling(item.node.attrs)) is not None:
             product *= Fraction(scaling.down[0], scaling.up[0])
     return product
 
 
 def series_of(graph: Graph, nodes: Sequence[Node], outputs: Iterable[Ref], shown: Shown) -> Series:
-    """What leads to the outputs of some nodes; shortcuts are left out.
-
-    Where a node lies on two branches, as in a dense block that is written as joins of all before, the layers in order.
-    """
+    """What leads to the outputs of some nodes; shortcuts are left out."""
     held = {node.path for node in nodes}
     ends = list(dict.fromkeys(ref.node for ref in outputs if ref.node in held)) or [nodes[-1].path]
     try:
         return tuple(_Builder(graph, nodes, shown).to(ends))
     except _NotSeriesParallel:
-        return tuple(Layer(node, graph.shape(node.inputs[0])) for node in nodes if shown(node))
+        found = tuple(Layer(node, graph.shape(node.inputs[0])) for node in nodes if shown(node))
+        return (Tangle(found),) if len(found) > 1 else found
 
 
 class _Builder:
@@ -95,7 +115,8 @@ class _Builder:
         self.before: dict[str, list[str]] = {}  # "" is what enters
         self.through: dict[str, str] = {}
         self.depth = {"": 0}
-        self.left = 2 * len(nodes) + 8
+        self.left = STEPS * (len(nodes) + 1)
+        self.seen: set[str] = set()
         for node in nodes:
             before = list(dict.fromkeys(ref.node if ref.node in self.nodes else "" for ref in node.inputs)) or [""]
             self.before[node.path] = before
@@ -103,15 +124,21 @@ class _Builder:
             self.depth[node.path] = self.depth[self.through[node.path]] + 1
 
     def _common(self, paths: Sequence[str]) -> str:
-        """The nearest node that all ways to all of these lead through."""
+        """The nearest node that all ways to all of these lead through; raises _NotSeriesParallel."""
         common = paths[0]
         for path in paths[1:]:
             while common != path:
+                self._step()
                 if self.depth[common] >= self.depth[path]:
                     common = self.through[common]
                 else:
                     path = self.through[path]
         return common
+
+    def _step(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise _NotSeriesParallel
 
     def to(self, ends: Sequence[str]) -> list[Item]:
         """What leads from the beginning to some ends; raises _NotSeriesParallel."""
@@ -128,11 +155,12 @@ class _Builder:
             raise _NotSeriesParallel
         found: list[Item] = []
         while end != start:
-            self.left -= 1
-            if self.left < 0:
-                raise _NotSeriesParallel
+            self._step()
             node, through = self.nodes[end], self.through[end]
             if self.shown(node):
+                if end in self.seen:
+                    raise _NotSeriesParallel
+                self.seen.add(end)
                 found.append(Layer(node, self.graph.shape(node.inputs[0])))
             before = self.before[end]
             if len(before) > 1:
@@ -165,8 +193,8 @@ def _weighted(branch: Iterable[Item]) -> list[Node]:
 
 def _is_gate(branch: Sequence[Item]) -> bool:
     """Whether a branch makes a number for each channel, from the whole map."""
-    nodes = [item.node for item in branch if isinstance(item, Layer)]
-    if len(nodes) < len(branch):
+    nodes = list(layers(tuple(branch)))
+    if not all(isinstance(item, Layer) for item in branch):
         return False
     return bool(_weighted(branch)) and all(set(node.shape[2:]) <= {1} for node in nodes)
 

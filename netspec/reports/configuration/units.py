@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ Size = tuple[int, ...]
 MOST_LAYERS = 12
 # A block with more than this is looked into, since it holds what rows name.
 LAYERS_OF_A_NETWORK = 48
+# Of a scope with more nodes layers are counted, and no shortcuts are looked for.
+NODES_OF_A_BLOCK = 1_000
 # A scope in which maps have as many sizes is no stage, it holds stages.
 SIZES_OF_A_NETWORK = 3
 
@@ -54,7 +57,8 @@ def map_size(shape: Shape) -> Size:
 
 def units_of(graph: Graph, shown: Shown) -> list[Unit]:
     """The units of a network in order; what has no layer for a table is in none."""
-    return list(_Units(graph, shown).below(tree(graph), ""))
+    root = tree(graph)
+    return list(_Units(graph, shown, root).below(root, ""))
 
 
 Part = Sequence[Node | Region]
@@ -63,10 +67,30 @@ Part = Sequence[Node | Region]
 class _Units:
     """Looks into scopes for what is a row or a line of one."""
 
-    def __init__(self, graph: Graph, shown: Shown) -> None:
+    def __init__(self, graph: Graph, shown: Shown, root: Region) -> None:
         self.graph, self.shown = graph, shown
         self.known: dict[str, Series] = {}
         self.order = {path: index for index, path in enumerate(graph.nodes)}
+        self.counts: dict[str, tuple[int, int]] = {}
+        """Nodes and layers in each scope."""
+        self.count([root])
+
+    def count(self, part: Part) -> tuple[int, int]:
+        """Nodes and layers among some items, each scope counted once."""
+        nodes = found = 0
+        for item in part:
+            if isinstance(item, Node):
+                own = (1, int(self.shown(item)))
+            else:
+                own = self.counts.get(item.path) or self.count(item.items)
+                self.counts[item.path] = own
+            nodes, found = nodes + own[0], found + own[1]
+        return nodes, found
+
+    def layers(self, region: Region) -> int:
+        """How many layers a scope has for a reader: a gate is one, shortcuts are none; of a large one all."""
+        nodes, found = self.counts[region.path]
+        return found if found < 2 or nodes > NODES_OF_A_BLOCK else size(self.series(region))
 
     def below(self, region: Region, stage: str) -> Iterator[Unit]:
         """The units in a scope that is looked into; `stage` is what it is one of, empty for each its own."""
@@ -82,10 +106,11 @@ class _Units:
 
     def of(self, region: Region, stage: str) -> Iterator[Unit]:
         """The unit that a scope is, or those in it."""
-        inside = list(parts(region))
-        if size(self.series(region)) < 2:
+        if self.layers(region) < 2:
             yield from self.unit([region], region.path, stage)
-        elif len({self.size_after(part) for part in inside}) >= SIZES_OF_A_NETWORK:
+            return
+        inside = list(parts(region))
+        if len({self.size_after(part) for part in inside}) >= SIZES_OF_A_NETWORK:
             yield from self.below(region, "")
         elif self.is_chain_of_units(inside) or self.holds_blocks(region):
             yield from self.below(region, stage or region.path)
@@ -129,9 +154,8 @@ class _Units:
         """Whether items that meet in a join are few layers at few sizes: a block that is written in its place."""
         if isinstance(part[-1], Region) or OPS[part[-1].op].arity is not None:
             return False
-        nodes = [node for item in part for node in (item.nodes() if isinstance(item, Region) else [item])]
         sizes = {self.size_after([item]) for item in part} - {(1, 1)}
-        return len(sizes) < SIZES_OF_A_NETWORK and sum(map(self.shown, nodes)) <= MOST_LAYERS
+        return len(sizes) < SIZES_OF_A_NETWORK and self.count(part)[1] <= MOST_LAYERS
 
     def is_chain_of_units(self, inside: Sequence[Part]) -> bool:
         """Whether one thing follows another, and blocks are among them, or a pooling after layers: a stage."""
@@ -141,15 +165,14 @@ class _Units:
         pools = any(isinstance(i, Node) and self.shown(i) and OPS[i.op].kind == "pool" and _is_local(i) for i in items)
         # The only branch of a join is no block of its own: it is a residual block without its shortcut.
         blocks = [i for i in items if isinstance(i, Region) and i.scope.kind != "branch"]
-        return pools or any(size(self.series(i)) > 1 for i in blocks)
+        return pools or any(self.layers(i) > 1 for i in blocks)
 
     def holds_blocks(self, region: Region) -> bool:
         """Whether a scope is too much for a cell, and most of it lies in blocks or groups."""
-        if size(self.series(region)) <= (MOST_LAYERS if not region.scope.block else LAYERS_OF_A_NETWORK):
+        if self.layers(region) <= (MOST_LAYERS if not region.scope.block else LAYERS_OF_A_NETWORK):
             return False
         held = [i for i in region.items if isinstance(i, Region) and i.scope.kind != "branch"]
-        most = sum(sum(map(self.shown, i.nodes())) for i in held if size(self.series(i)) > 1)
-        return 2 * most > sum(map(self.shown, region.nodes()))
+        return 2 * sum(self.counts[i.path][1] for i in held if self.layers(i) > 1) > self.counts[region.path][1]
 
 
 def _is_local(node: Node) -> bool:
@@ -167,13 +190,15 @@ def parts(region: Region) -> Iterator[Part]:
     for ref in region.outputs:
         last[ref] = len(items)
     entered = region.inputs if region.path else _entered(region)
-    alive = {ref for ref in entered if ref in last}
+    ends = Counter(last[ref] for ref in entered if ref in last)
+    alive = ends.total()
     part: list[Node | Region] = []
     for index, item in enumerate(items):
         part.append(item)
-        alive |= {ref for ref in made[index] if last.get(ref, -1) > index}
-        alive = {ref for ref in alive if last[ref] > index}
-        if len(alive) < 2:
+        read_later = [last[ref] for ref in made[index] if last.get(ref, -1) > index]
+        ends.update(read_later)
+        alive += len(read_later) - ends[index]
+        if alive < 2:
             yield part
             part = []
     if part:
