@@ -50,7 +50,9 @@ def model(torchvision: ModuleType, name: str) -> nn.Module:
             options: dict[str, Any] = {found[3]: float(found[4])} if found[3] else {}
             if found[2] in ("googlenet", "inception_v3"):
                 options |= {"init_weights": False}
-            empty = getattr(torchvision.models, found[2])(weights=None, **options)
+            if found[2] in torchvision.models.list_models(module=torchvision.models.segmentation):
+                options |= {"weights_backbone": None, "aux_loss": not found[2].startswith("lraspp")}
+            empty = torchvision.models.get_model(found[2], weights=None, **options)
     model = empty.to_empty(device="cpu")
     for name, buffer in model.named_buffers():
         buffer.fill_(1 if name.endswith("running_var") else 0)
@@ -102,6 +104,7 @@ DEEPER = {
     *("regnet_x_3_2gf", "regnet_x_8gf", "regnet_x_16gf", "regnet_y_800mf", "regnet_y_1_6gf", "regnet_y_3_2gf"),
     *("regnet_y_8gf", "regnet_y_8gf_paper", "regnet_y_16gf", "mobilenet_v3_small_075"),
     *("repvgg_a1", "repvgg_a2", "repvgg_b0", "repvgg_b1", "repvgg_b2", "repvgg_b2g4", "repvgg_b3g4", "ghostnet_130"),
+    *("fcn_resnet101", "deeplabv3_resnet101"),
 }
 """Networks that differ from others of their family in how often a block stands in a row, or in its width."""
 

@@ -12,8 +12,9 @@ import pytest
 import torch
 from conftest import agreement
 from netspec_onnx.options import OnnxOptions
-from parity import SPECS, TARGETS, images, network, onnx_run, onnx_session, torch_run
+from parity import SPECS, TARGETS, images, network, onnx_run, onnx_session, randomise, torch_run
 from safetensors.torch import save_file
+from test_checkpoints import model
 
 import netspec
 from netspec.backend import get
@@ -27,12 +28,34 @@ TRANSFORMERS = ("vit_", "swin_", "maxvit_")
 @pytest.mark.slow
 def test_every_convolutional_classifier_of_torchvision_is_compared_with_it(torchvision: ModuleType) -> None:
     models = set(torchvision.models.list_models(module=torchvision.models))
+    segmentation = set(torchvision.models.list_models(module=torchvision.models.segmentation))
     convolutional = {name for name in models if not name.startswith(TRANSFORMERS)}
     shipped = {t["checkpoint"].partition(":")[2] for t in TARGETS.values() if "checkpoint" in t}
-    assert convolutional <= shipped, sorted(convolutional - shipped)
+    assert convolutional | segmentation <= shipped, sorted((convolutional | segmentation) - shipped)
     page = " ".join((SPECS.parent / "docs" / "parity.md").read_text(encoding="utf-8").split())
     assert f"{len(models)} classifiers, {len(models - convolutional)} of which are transformers" in page
     assert f"The other {len(convolutional)} are convolutional, and all {len(convolutional)} load" in page
+    assert f"So do all {len(segmentation)} of its networks for segmentation" in page
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", ["fcn_resnet50", "deeplabv3_mobilenet_v3_large"])
+def test_auxiliary_heads_of_segmentation_are_loaded_for_training(
+    torchvision: ModuleType, variant: str, tmp_path: Path
+) -> None:
+    theirs = torchvision.models.get_model(variant, weights=None, weights_backbone=None, aux_loss=True).eval()
+    for tensor in theirs.state_dict().values():
+        if tensor.ndim == 1:
+            tensor.copy_(torch.linspace(0.5, 1.5, len(tensor)))
+    save_file(theirs.state_dict(), tmp_path / "weights.safetensors")
+    ours = network(variant, input=(3, 96, 64)).to_torch(training=True, weights=tmp_path / "weights.safetensors").eval()
+    ours.training = True  # of the network alone: its layers stay as they are at inference
+    x = torch.from_numpy(images((3, 96, 64), 2))
+    with torch.inference_mode():
+        expected, found = theirs(x), ours(x)
+    assert list(found) == ["out", "aux"]
+    for name, value in expected.items():
+        assert torch.allclose(value, found[name], rtol=1e-4, atol=1e-4 * float(value.abs().max())), name
 
 
 # Radosavovic et al. 2020, Figures 15 and 16: d_i, blocks of the stages, and w_i, their widths
@@ -94,7 +117,6 @@ def merged(arrays: Arrays) -> Arrays:
 @pytest.mark.parametrize(
     "variant, settings",
     [
-        ("repvgg_a0", {"a": 0.25, "b": 0.25}),
         ("repvgg_b1g4", {"a": 0.25, "b": 0.25}),
         pytest.param("repvgg_a0", {}, marks=pytest.mark.slow),
         pytest.param("repvgg_b1g4", {}, marks=pytest.mark.slow),
@@ -115,6 +137,26 @@ def test_the_merged_form_of_repvgg_computes_what_its_training_form_does(
     agreement(expected, torch_run(get("torch").to_module(inference, weights), x))
     get("onnx").emit(inference, weights, tmp_path / "net.onnx", OnnxOptions())
     agreement(expected, onnx_run(onnx_session(tmp_path / "net.onnx"), x))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "variant, name, settings",
+    [
+        ("convnext_tiny", "timm:convnext_tiny", {}),
+        ("mobilenet_v3_small", "timm:mobilenetv3_small_100", {"eps": 1e-5}),
+        ("regnet_y_400mf", "timm:regnety_004", {}),
+    ],
+)
+def test_the_weights_of_timm_load_where_those_of_torchvision_do(
+    torchvision: ModuleType, variant: str, name: str, settings: dict[str, float], tmp_path: Path
+) -> None:
+    size = (3, 96, 96)
+    theirs = randomise(model(torchvision, name), size, 0)
+    save_file(theirs.state_dict(), tmp_path / "weights.safetensors")
+    ours = network(variant, input=size, **settings).to_torch(weights=tmp_path / "weights.safetensors")
+    x = images(size, 2, 5)
+    agreement(torch_run(theirs, x), torch_run(ours, x), tol=1e-4)
 
 
 @pytest.mark.slow
