@@ -18,6 +18,7 @@ from netspec.ir.json import as_data
 from netspec.ir.selection import frozen_nodes, keys_of
 from netspec.ir.text import from_text, to_text
 from netspec.ir.titles import step_of, titles
+from netspec.reports.plot import bars
 
 HEAD = "netspec: 1\nname: net\nuse: [blocks/common]\ninput: [3, 8, 8]\nbody:\n"
 LOOPS = """  - conv1 = conv: [4, 1]
@@ -219,6 +220,11 @@ def test_a_summary_says_the_title_around_each_step(tmp_path: Path) -> None:
     plain = tmp_path / "plain.yaml"
     plain.write_text(HEAD + "  - relu\n", encoding="utf-8")
     assert "title" not in run("summary", str(plain))[1]
+
+
+def test_charts_name_stages_by_their_titles() -> None:
+    names = [name for name, _ in bars(netspec.load("resnet18").inference, "macs", 2)]
+    assert names[:4] == ["conv1.conv", "conv2_x.0", "conv2_x.1", "conv3_x.0"]
 
 
 def test_pictures_show_titles(tmp_path: Path) -> None:

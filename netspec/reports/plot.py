@@ -14,6 +14,7 @@ from netspec.analysis.measures import MEASURES, Measure, Measured
 from netspec.diagnostics.errors import UsageError
 from netspec.draw.labels import short
 from netspec.ir.graph import Graph
+from netspec.ir.titles import in_words, titles
 from netspec.optional import importing
 from netspec.reports.summary import rows
 
@@ -72,7 +73,8 @@ def bars(graph: Graph, metric: str, depth: int | None = None) -> list[tuple[str,
 
     Without a depth they are the steps of the body; a depth with more than 40 of them is not taken by itself.
     """
-    found = [(row.path, row.measure(metric) or 0) for row in rows(graph, depth or 1)]
+    named = titles(graph)
+    found = [(in_words(row.path, named), row.measure(metric) or 0) for row in rows(graph, depth or 1)]
     kept = [(path, value) for path, value in found if value]
     if depth is None and len(kept) > MOST:
         large = set(sorted(range(len(kept)), key=lambda place: (-kept[place][1], place))[:MOST])
