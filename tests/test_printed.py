@@ -295,6 +295,55 @@ def test_a_table_of_one_variant_has_no_rows_of_others(tmp_path: Path) -> None:
     assert diagnostic.code == "NS502" and "'a' is another network" in diagnostic.message
 
 
+BLOCK = """\
+netspec: 1
+name: blocks
+blocks:
+  unit:
+    params: {out: int, kernel: 1}
+    examples:
+      - input: [3, 8, 8]
+        args: [4]
+      - input: [3, 8, 8]
+        args: {out: 8, kernel: 3}
+        expect: %s
+    body:
+      - a = conv: [=out, =kernel]
+"""
+
+
+@pytest.mark.parametrize(
+    ("facts", "code", "said"),
+    [
+        ("{params: 224, printed: [{columns: [shape, params], rows: {a: [6x6x8], unit: [~, 0.2K]}}]}", "", ""),
+        ("{params: 16}", "NS501", "params is 224, expected 16"),
+        ("{printed: [{columns: [params], rows: {unit: [0.3K]}}]}", "NS501", "params is 224, printed 0.3K"),
+        ("{printed: [{columns: [params], rows: {b: [224]}}]}", "NS502", "no step 'b'"),
+        (
+            "{printed: [{input: [3, 9, 9], columns: [params], rows: {unit: [224]}}]}",
+            "NS503",
+            "the input of its example",
+        ),
+        ("{printed: [{variants: [a], columns: [params], rows: {unit: [224]}}]}", "NS502", "no variant 'a'"),
+    ],
+)
+def test_facts_of_blocks(tmp_path: Path, facts: str, code: str, said: str) -> None:
+    """They are of the example that they stand in: 8 filters of 3 x 3 x 3, and 8 biases."""
+    path = tmp_path / "blocks.yaml"
+    path.write_text(BLOCK % facts, encoding="utf-8")
+    found = outcome(path).found
+    assert [d.code for d in found][:1] == ([code] if code else [])
+    assert not code or said in found[0].message
+
+
+def test_facts_of_a_block_that_a_network_calls_are_verified_too(tmp_path: Path) -> None:
+    path = tmp_path / "network.yaml"
+    text = BLOCK % "{params: 1}" + "input: [3, 8, 8]\nbody:\n  - unit: 2\n"
+    path.write_text(text, encoding="utf-8")
+    (diagnostic,) = outcome(path).found
+    assert diagnostic.code == "NS501" and "params is 224" in diagnostic.message
+
+
 def test_facts_of_no_network_are_an_error(tmp_path: Path) -> None:
     path = tmp_path / "family.yaml"
     text = (FAMILY % ("", "")).replace("a: {}", "a: {expect: {params: 224}}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from netspec import collector
-from netspec.check.expect import verify
+from netspec.check.expect import verify, verify_example
 from netspec.check.printed import Held
 from netspec.check.unused import check_names, warn_unused
 from netspec.diagnostics.errors import Reporter, SpecError, TooManyErrors
@@ -15,7 +15,7 @@ from netspec.elaborate.block_alone import elaborate_block
 from netspec.elaborate.budget import MAX_NODES, RAISE_LIMITS, Budget, OverBudget
 from netspec.elaborate.compiled import Compiled, compile_variant
 from netspec.elaborate.configuration import Configuration
-from netspec.syntax.document import BlockDecl, Document
+from netspec.syntax.document import BlockDecl, Document, Example
 from netspec.syntax.library import Found
 from netspec.syntax.reader import read_document
 
@@ -40,6 +40,8 @@ class Checking:
     """Whether the facts under `expect` are looked at."""
     verified: dict[Compiled, list[Held]] = field(default_factory=dict)
     """The printed numbers of each network whose facts were looked at."""
+    of_blocks: list[Held] = field(default_factory=list)
+    """The printed numbers of blocks."""
     called: set[str] = field(default_factory=set)
     """The blocks that some network has."""
     kept: int = 0
@@ -128,6 +130,7 @@ def checked(
         for network in found.networks:
             alias = variant is None and network.variant is not None and document.variants[network.variant].alias
             found.held += [] if alias else checking.verified.get(network, [])
+        found.held += checking.of_blocks
     except TooManyErrors:
         pass  # they are in the reporter
     return found
@@ -149,18 +152,25 @@ def _facts(checking: Checking) -> None:
 def _uncalled_blocks(checking: Checking) -> None:
     """Checks the blocks of a library that no network calls, through their examples."""
     document = checking.document
-    for block in document.blocks.values() if document.is_library else ():
-        if block.name not in checking.called and not block.failed:
-            _examples(checking, block)
+    for block in document.blocks.values():
+        uncalled = document.is_library and block.name not in checking.called
+        for example in block.examples if not block.failed else ():
+            if uncalled or (checking.verifies and example.expect is not None):
+                _example(checking, block, example)
 
 
-def _examples(checking: Checking, block: BlockDecl) -> None:
-    """Builds a block by each of its examples."""
-    for example in block.examples:
-        if not checking.budget.spent:
-            own = Reporter()
-            elaborate_block(checking.document, block.name, Configuration(), own, example, checking.budget)
-            _join(own, checking.reporter)
+def _example(checking: Checking, block: BlockDecl, example: Example) -> None:
+    """Builds a block by one of its examples, and compares it with the facts that stand there."""
+    if checking.budget.spent:
+        return
+    own, document, budget = Reporter(), checking.document, checking.budget
+    graph = elaborate_block(document, block.name, Configuration(), own, example, budget)
+    if graph is not None and checking.verifies and not own.failed:
+        try:
+            checking.of_blocks += verify_example(Compiled(document, None, graph), example, own, budget)
+        except OverBudget as e:
+            own.error("NS404", str(e), document.span, RAISE_LIMITS)
+    _join(own, checking.reporter)
 
 
 def _steps_not_run(checking: Checking) -> None:

@@ -18,7 +18,7 @@ from netspec.ir.selection import step_help
 from netspec.ir.titles import step_of
 from netspec.ops.base import show
 from netspec.syntax.ast import Name
-from netspec.syntax.document import Document, Expect, Fact, Facts, Printed, PrintedTable, Row, ShapeFact
+from netspec.syntax.document import Document, Example, Expect, Fact, Facts, Printed, PrintedTable, Row, ShapeFact
 
 FACT = 5
 """What a fact costs of the work that makes no node."""
@@ -49,6 +49,28 @@ def verify(network: Compiled, reporter: Reporter, budget: Budget | None = None) 
         if at is not None:
             for row in rows:
                 at.row(row)
+    return verifier.held
+
+
+def verify_example(network: Compiled, example: Example, reporter: Reporter, budget: Budget) -> list[Held]:
+    """Compares the facts of an example of a block with the block alone; rows of its tables are steps, or the block.
+
+    Raises OverBudget where that is too much work.
+    """
+    if example.expect is None:
+        return []
+    verifier = _Verifier(network, reporter, budget)
+    verifier.names = {network.name}
+    verifier.label = f"{network.name}({example.given})"
+    if verifier.all(example.expect):
+        for table in example.expect.tables:
+            _check_table(table, network.document, verifier)
+            if table.input or table.variants:
+                at = table.input_span if table.input else table.variants[0].span
+                verifier.error("NS503", "a block has the input of its example, and no variants", at, "leave it out")
+                continue
+            for row in table.rows:
+                verifier.row(row)
     return verifier.held
 
 
@@ -122,6 +144,7 @@ class _Verifier:
         self.paper = network.document.source_of(network.variant)
         self.names = network.document.names_of(network.variant)
         self.at_input = ""
+        self.label = network.name
 
     @cached_property
     def trained(self) -> _Parts:
@@ -171,6 +194,7 @@ class _Verifier:
             return None
         found = _Verifier(network, self.reporter, self.budget)
         found.held, found.at_input = self.held, f"an input of {size}"
+        found.label = self.label
         return found
 
     def error(self, code: str, message: str, at: Span, help: str | Hint = "") -> None:
@@ -241,7 +265,7 @@ class _Verifier:
         explained = true or fact.differs is not None
         self.held.append(
             Held(
-                self.network.name,
+                self.label,
                 at,
                 what,
                 fact.printed.text,

@@ -184,20 +184,20 @@ class DeclarationReader:
         )
 
     def _example(self, tree: Map, inputs: Sequence[Name]) -> Example:
-        """{input, args}: a mapping of sizes by name, a list of sizes for each input, or one size for all."""
-        args, given = values.optional(tree.get("args")), tree.get("input")
+        """{input, args, expect}: a mapping of sizes by name, a list of sizes for each input, or one size for all."""
+        args, given, facts = values.optional(tree.get("args")), tree.get("input"), self.expect(tree.get("expect"))
         several = len(inputs) > 1
         if isinstance(given, Map) and (several or given.get("shape") is None):
             items = [self._input(values.name(key), value) for key, value in given.entries]
-            return Example(args, Inputs(tuple(items), True, given.span), tree.span)
+            return Example(args, Inputs(tuple(items), True, given.span), tree.span, facts)
         if several and isinstance(given, Seq) and all(isinstance(item, Seq) for item in given.items):
             names = [name.text for name in inputs]
             names += map(str, range(len(names), len(given.items)))
             pairs = zip(names, given.items, strict=False)
             items = [self._input(Name(name, item.span), item) for name, item in pairs]
-            return Example(args, Inputs(tuple(items), True, given.span), tree.span)
+            return Example(args, Inputs(tuple(items), True, given.span), tree.span, facts)
         one = None if given is None else Inputs((self._input(Name("", given.span), given),), False, given.span)
-        return Example(args, one, tree.span)
+        return Example(args, one, tree.span, facts)
 
     def expect(self, tree: Tree | None) -> Expect | None:
         """`expect`."""

@@ -192,6 +192,19 @@ class Example:
     args: ValueNode | None
     inputs: Inputs | None
     span: Span
+    expect: Expect | None = None
+    """The facts of the block with these."""
+
+    @property
+    def given(self) -> str:
+        """The arguments as they are written, `C=2, d=40`."""
+        if isinstance(self.args, ast.MapNode):
+            return ", ".join(f"{name.text}={_text(value)}" for name, value in self.args.entries)
+        return ", ".join(map(_text, self.args.items if isinstance(self.args, ast.ListNode) else ()))
+
+
+def _text(value: ValueNode) -> str:
+    return value.text if isinstance(value, (ast.Literal, ast.Expression)) else "..."
 
 
 @dataclass(eq=False, slots=True)

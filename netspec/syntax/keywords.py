@@ -207,8 +207,10 @@ BLOCK = mapping(
         "body": _BODY,
         "examples": Place(
             types=("array",),
-            item=mapping({"input": Place(types=("array", "object", "string")), "args": ANYTHING}, "input"),
-            expected="a list of {input:, args:}",
+            item=mapping(
+                {"input": Place(types=("array", "object", "string")), "args": ANYTHING, "expect": "expect"}, "input"
+            ),
+            expected="a list of {input:, args:, expect:}",
         ),
     },
     "body",
