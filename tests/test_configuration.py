@@ -158,13 +158,13 @@ def test_networks_with_few_stages_in_common_are_compared_by_size() -> None:
 
 
 def test_rows_of_blocks_have_their_arguments_and_repeats() -> None:
-    table = table_of_blocks(load("mobilenet_v2").inference, View(), ("input", "t", "c", "n", "s"))
+    table = table_of_blocks(load("mobilenet_v2").inference, View(), "input,t,c,n,s")
     assert table.cells(table.rows[3]) == ["56x56x24", "6", "32", "3", "2"]
     assert "t" in [column.key for column in table_of_blocks(load("mobilenet_v2").inference, View()).columns]
 
 
 def test_rows_of_layers_have_their_filters() -> None:
-    table = table_of_layers(load("alexnet").inference, View(), ("step", "type", "filter"))
+    table = table_of_layers(load("alexnet").inference, View(), "step,type,filter")
     rows = [table.cells(row) for row in table.rows]
     assert rows[3] == ["conv2", "conv / s1", "5x5x48x256"] and rows[-1] == ["fc8", "fc / s1", "4096x1000"]
 

@@ -11,7 +11,9 @@ from netspec.cli.request import Request, requests_options
 from netspec.cli.spec_command import SpecCommand
 from netspec.cli.tables import form_of, table_options, write_table
 from netspec.diagnostics.errors import UsageError, did_you_mean
+from netspec.ir.graph import Graph
 from netspec.ops import OPS, lookup
+from netspec.passes.drop_heads import without_heads
 from netspec.reports.configuration.by_row import table_of_blocks, table_of_layers
 from netspec.reports.configuration.by_stage import View, table_of_stages
 from netspec.reports.configuration.notation import CELLS, Cells
@@ -46,7 +48,7 @@ def _names(ctx: click.Context, param: click.Parameter, values: Sequence[str]) ->
     type=click.Choice(list(get_args(Cells))),
     help="How cells are written: " + "; ".join(f"{name}: {text}" for name, text in CELLS.items()) + ".",
 )
-@click.option("--columns", multiple=True, callback=_names, metavar="NAME,...", help="Columns of blocks or layers.")
+@click.option("--columns", default="", metavar="NAMES", help="Columns of blocks or layers; +NAMES adds some.")
 @click.option("--show", multiple=True, callback=_names, metavar="OP,...", help="Ops that tables leave out, as relu.")
 @click.option(
     "--hide", multiple=True, callback=_names, metavar="OP,...", help="Ops that this table leaves out, as lrn."
@@ -56,7 +58,7 @@ def command(
     requests: tuple[Request, ...],
     rows: str,
     cells: Cells | None,
-    columns: tuple[str, ...],
+    columns: str,
     show: tuple[str, ...],
     hide: tuple[str, ...],
     form: Form | None,
@@ -74,13 +76,21 @@ def command(
         if cells:
             raise UsageError(f"a table of {rows} has no --cells", "choose --columns")
         make = table_of_blocks if rows == "blocks" else table_of_layers
-        table = make(requests[0].compile().inference, view, columns)
+        table = make(_graph(requests[0], show), view, columns)
     elif columns:
         raise UsageError("--columns goes with --rows blocks or --rows layers")
     else:
-        table = table_of_stages([request.compile().inference for request in requests], view, rows == "sizes")
+        table = table_of_stages([_graph(request, show) for request in requests], view, rows == "sizes")
     write_table(table, chosen, output)
     return 0
+
+
+def _graph(request: Request, show: Sequence[str]) -> Graph:
+    """The graph that is run, or where what is shown is in training alone, such as dropout, that without heads."""
+    compiled = request.compile()
+    if any(OPS[name].only_in_training for name in show):
+        return without_heads(compiled.trained)
+    return compiled.inference
 
 
 def _ops(names: Sequence[str]) -> frozenset[str]:

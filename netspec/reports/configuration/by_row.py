@@ -8,10 +8,10 @@ from itertools import groupby
 
 from netspec.analysis.cost import totals
 from netspec.analysis.depth import layers_deep
-from netspec.diagnostics.errors import UsageError, did_you_mean
 from netspec.ir.graph import Graph, Node
 from netspec.ir.titles import titles
 from netspec.ops import Shape
+from netspec.reports.columns import named_columns
 from netspec.reports.configuration.by_stage import View
 from netspec.reports.configuration.notation import filter_shape, kernel_of, stride_text, type_of, varying_args
 from netspec.reports.configuration.series import layers, size, stride
@@ -41,7 +41,7 @@ OF_BLOCKS = ("step", "operator", "kernel", "input", "output", "c", "n", "s", "de
 _BY_REQUEST = {"c", "s", "depth"}
 
 
-def table_of_layers(graph: Graph, view: View, columns: Sequence[str] = ()) -> Table:
+def table_of_layers(graph: Graph, view: View, columns: str = "") -> Table:
     """A row for each layer: `conv dw / s1`, `3x3x32 dw`, `112x112x32`; raises UsageError for an unknown column."""
     nodes = [node for node in graph.nodes.values() if view.shows(node)]
     labels = unique_labels([_own_path(node) for node in nodes], titles(graph))
@@ -53,7 +53,7 @@ def table_of_layers(graph: Graph, view: View, columns: Sequence[str] = ()) -> Ta
     return _table(graph, rows, columns, OF_LAYERS)
 
 
-def table_of_blocks(graph: Graph, view: View, columns: Sequence[str] = ()) -> Table:
+def table_of_blocks(graph: Graph, view: View, columns: str = "") -> Table:
     """A row for each block or layer, repeats of one as one; raises UsageError for an unknown column."""
     runs = [list(run) for _, run in groupby(units_of(graph, view.shows), _run_key)]
     varying = varying_args([unit for run in runs for unit in run if size(unit.series) > 1])
@@ -152,13 +152,10 @@ def _value(value: object) -> Cell:
     return str(list(value)) if isinstance(value, (list, tuple)) else str(value)
 
 
-def _table(graph: Graph, rows: Sequence[dict[str, Cell]], columns: Sequence[str], known: Sequence[str]) -> Table:
+def _table(graph: Graph, rows: Sequence[dict[str, Cell]], columns: str, known: Sequence[str]) -> Table:
     """Rows with the columns that were asked for, or with those that say something, and their sums."""
-    for name in columns:
-        if name not in known:
-            help = did_you_mean(name, known) or f"there are {', '.join(known)}"
-            raise UsageError(f"the table of '{graph.name}' has no column '{name}'", help)
-    chosen = columns or [name for name in known if _says_something(name, rows)]
+    usual = [name for name in known if _says_something(name, rows)]
+    chosen = named_columns(columns, known, usual, f"the table of '{graph.name}'") if columns else usual
     counts = totals(graph.nodes.values())
     footer: dict[str, Cell] = {"params": counts.params, "macs": counts.macs}
     if {*chosen} & {*footer}:
