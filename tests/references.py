@@ -225,6 +225,9 @@ REFERENCES: dict[str, Reference] = {
     "subsample": lambda x, w, stride: x[:, :, :: both(stride)[0], :: both(stride)[1]],
     "pad_channels": lambda x, w, out: F.pad(x, (0, 0, 0, 0, 0, out - x.shape[1])),
     "pad": pad_,
+    "flip": lambda x, w, axis: (
+        x[..., list(range(x.shape[3]))[::-1]] if axis == "width" else x[:, :, list(range(x.shape[2]))[::-1]]
+    ),
     "crop": lambda x, w, offset, size: x.narrow(2, both(offset)[0], both(size)[0]).narrow(
         3, both(offset)[1], both(size)[1]
     ),

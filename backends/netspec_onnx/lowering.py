@@ -121,6 +121,11 @@ def _crop(node: Node, shapes: Shapes) -> list[N]:
     return [n("Slice", "x0", ints(top, left), ints(top + h, left + w), ints(2, 3))]
 
 
+def _flip(node: Node, shapes: Shapes) -> list[N]:
+    axis = 2 if node.attrs["axis"] == "height" else 3
+    return [n("Slice", "x0", ints(-1), ints(-(2**31)), ints(axis), ints(-1))]
+
+
 def _pad_channels(node: Node, shapes: Shapes) -> list[N]:
     return [n("Pad", "x0", ints(0, 0, 0, 0, 0, node.attrs["out"] - int(shapes[0][1]), 0, 0))]
 
@@ -284,6 +289,7 @@ ROWS: dict[str, Row] = {
     "subsample": _subsample,
     "pad_channels": _pad_channels,
     "crop": _crop,
+    "flip": _flip,
     "upsample": _upsample,
     "pixel_shuffle": lambda node, shapes: [n("DepthToSpace", "x0", blocksize=node.attrs["factor"], mode="CRD")],
     "pad": space,

@@ -165,6 +165,7 @@ ROWS: dict[str, Row] = {
         call=lambda node, shapes: f"F.pad({{0}}, (0, 0, 0, 0, 0, {literal(node.attrs['out'] - int(shapes[0][1]))}))"
     ),
     "crop": Row(call=_crop),
+    "flip": Row(call=lambda node, shapes: f"{{0}}.flip({2 if node.attrs['axis'] == 'height' else 3})"),
     "upsample": Row(call=_upsample),
     "pixel_shuffle": Row(
         lambda node, shapes: Layer("nn.PixelShuffle", positional(("upscale_factor", node.attrs["factor"])))

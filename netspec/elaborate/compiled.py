@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Self
 
-from netspec.diagnostics.errors import Diagnostic, Reporter, UsageError
+from netspec.diagnostics.errors import Diagnostic, Reporter, SpecError, UsageError
 from netspec.elaborate.block_alone import elaborate_block
 from netspec.elaborate.budget import MAX_NODES, Budget
 from netspec.elaborate.configuration import Configuration, InputSize
@@ -60,8 +60,14 @@ class Compiled:
 
     @cached_property
     def module(self) -> Module:
-        """The inference graph after the passes that were named, and how its weights are made of the stored ones."""
-        return apply(self.passes, Module(self.unfolded))
+        """The inference graph after the passes that were named, and how its weights are made of the stored ones.
+
+        Raises SpecError where one does not fit.
+        """
+        try:
+            return apply(self.passes, Module(self.unfolded))
+        except ShapeMismatch as e:
+            raise SpecError([_mismatch(e)]) from None
 
     @property
     def inference(self) -> Graph:
@@ -134,7 +140,15 @@ def compile_variant(
     checked = _checked(graph, reporter)
     if input is not None or settings:
         note_inputs(document, variant, settings or {}, checked, reporter, max_nodes)
-    return Compiled(document, variant, checked, _warnings(reporter), settings, of_stage(passes, Stage.INFERENCE))
+    compiled = Compiled(document, variant, checked, _warnings(reporter), settings, of_stage(passes, Stage.INFERENCE))
+    if compiled.passes:
+        try:
+            _ = compiled.module
+        except SpecError as e:  # every command says the same of the variant
+            for d in e.diagnostics:
+                reporter.error(d.code, d.message, d.span, d.help)
+            reporter.check()
+    return compiled
 
 
 def _rewritten(graph: Graph, passes: Sequence[Pass], inputs: Sequence[Node], reporter: Reporter) -> Graph | None:
@@ -142,8 +156,14 @@ def _rewritten(graph: Graph, passes: Sequence[Pass], inputs: Sequence[Node], rep
     try:
         return rewritten(graph, passes, {str(node.path): node.shape for node in inputs})
     except ShapeMismatch as e:
-        reporter.error(e.error.code, f"{e.node.path}: {e}", e.node.span, e.error.help)
+        found = _mismatch(e)
+        reporter.error(found.code, found.message, found.span, found.help)
         return None
+
+
+def _mismatch(e: ShapeMismatch) -> Diagnostic:
+    """What a pass cannot do with a node."""
+    return Diagnostic(e.error.code, f"{e.node.path}: {e}", e.node.span, e.error.help)
 
 
 def _checked(graph: Graph | None, reporter: Reporter) -> Graph:

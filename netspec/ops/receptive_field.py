@@ -75,6 +75,14 @@ def cut(applied: Applied, axis: int) -> Sampling | None:
     return Sampling(1, 1, lambda position: (first, first))
 
 
+def mirrored(applied: Applied, axis: int) -> Sampling | None:
+    """Each position reads the cell that is as far from the other end, along the attribute `axis`."""
+    if applied.attrs["axis"] != ("height", "width")[axis]:
+        return SAME
+    size = int(applied.shape[2 + axis])
+    return Sampling(size, size, lambda position: (size - 1 - position,) * 2)
+
+
 def repeated(applied: Applied, axis: int) -> Sampling | None:
     """A map whose cells become several, by the sizes of the two maps: its own cell for each position."""
     size, out = _sizes(applied, axis)

@@ -7,7 +7,16 @@ from typing import Literal
 from netspec.ops.base import REQUIRED, Applied, Attrs, Offset, OpError, OpResult, Pad, Size, Tensor
 from netspec.ops.memory import COPY, CUT, MOVED
 from netspec.ops.moments import kept, side_by_side
-from netspec.ops.receptive_field import Sampling, cut, interpolated, own_cell, padded, repeated, sliding_window
+from netspec.ops.receptive_field import (
+    Sampling,
+    cut,
+    interpolated,
+    mirrored,
+    own_cell,
+    padded,
+    repeated,
+    sliding_window,
+)
 from netspec.ops.registry import Sample, Scaling, by_size, op
 from netspec.ops.window import check_padded, four
 
@@ -57,6 +66,22 @@ def crop(x: Tensor, /, offset: Offset, size: Size) -> OpResult:
     if offset[0] + size[0] > h or offset[1] + size[1] > w:
         raise OpError(f"{size[0]}x{size[1]} at {list(offset)} does not lie inside {h}x{w}", arg="size")
     return OpResult(((x.shape[0], c, *size),))
+
+
+@op(
+    kind="pool",
+    in_tables=False,
+    receptive_field=mirrored,
+    moments=kept,
+    memory=MOVED,
+    label="mirror",
+    aliases="hflip fliplr mirror",
+    samples=[Sample({"axis": "width"}), Sample({"axis": "height"}, ((3, 5, 4),))],
+)
+def flip(x: Tensor, /, axis: Literal["width", "height"] = "width") -> OpResult:
+    """Mirrors a map, left and right or above and below, the shape stays (what ten-crop testing does with crops)."""
+    x.image("flip")
+    return OpResult((x.shape,))
 
 
 def _resized(applied: Applied, axis: int) -> Sampling | None:

@@ -1,4 +1,5 @@
-"""Passes, each in one file: in goes a module, a graph with its weights; out comes one that computes the same."""
+"""Passes, each in one file: in goes a module, a graph with its weights; out comes one that
+computes the same, or says that it does not."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from netspec.ir.module import Module
 from netspec.passes.base import REGISTERED, Pass, Stage
 
 # The files of the passes, in the order in which they run.
-from netspec.passes import fc_to_conv, drop_heads, drop_dropout, fold_batch_norm  # noqa: F401, E402  isort: skip
+from netspec.passes import fc_to_conv, drop_heads, drop_dropout, fold_batch_norm, add_softmax  # noqa: F401, E402  isort: skip
 
 PASSES: tuple[Pass, ...] = tuple(REGISTERED)
 """Every pass, in the order in which they run."""

@@ -22,13 +22,15 @@ class Stage(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """A function of a module, which keeps what it computes."""
+    """A function of a module."""
 
     name: str
     run: Callable[[Module], Module]
     stage: Stage
     named: bool
     """Whether it runs where a variant or an option names it, rather than always."""
+    keeps: bool = True
+    """Whether the module afterwards computes what it did before."""
 
     @property
     def doc(self) -> str:
@@ -47,11 +49,11 @@ REGISTERED: list[Pass] = []
 """The passes whose files were imported, in order."""
 
 
-def graph_pass(*, stage: Stage, named: bool) -> Callable[[Callable[[Module], Module]], Pass]:
+def graph_pass(*, stage: Stage, named: bool, keeps: bool = True) -> Callable[[Callable[[Module], Module]], Pass]:
     """Registers a function as the pass of its name."""
 
     def register(run: Callable[[Module], Module]) -> Pass:
-        REGISTERED.append(Pass(run.__name__, run, stage, named))
+        REGISTERED.append(Pass(run.__name__, run, stage, named, keeps))
         return REGISTERED[-1]
 
     return register
