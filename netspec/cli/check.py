@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import click
 
-from netspec.check.check_file import checked
+from netspec.check.many import MOST_PROCESSES, Job, Outcome, outcome
 from netspec.check.printed import Held
 from netspec.cli.options import error_option
 from netspec.cli.output import printer, say, show_error
 from netspec.cli.output_file import OutputFile
+from netspec.cli.progress import Progress
 from netspec.cli.tables import form_of, write_table
 from netspec.diagnostics.errors import Diagnostic, Reporter, SpecError, UsageError, did_you_mean
 from netspec.reports.facts import facts_table
@@ -28,7 +30,7 @@ FORMS = ("text", "json", "github", *(form for form in TABLE_FORMS if form not in
 
 @click.command(
     "check",
-    epilog="\b\nExamples:\n  netspec check specs/resnet.yaml\n  netspec check specs/ --format github\n"
+    epilog="\b\nExamples:\n  netspec check specs/resnet.yaml\n  netspec check specs/ -j 4 --format github\n"
     "  netspec check --facts googlenet",
 )
 @click.argument("specs", nargs=-1, required=True, metavar="SPEC...")
@@ -53,6 +55,15 @@ FORMS = ("text", "json", "github", *(form for form in TABLE_FORMS if form not in
 @click.option(
     "--max-nodes", type=click.IntRange(1), default=100_000, show_default=True, help="The largest graph that is built."
 )
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(1, MOST_PROCESSES),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Files are checked in so many processes.",
+)
 @error_option
 @click.option("--strict", is_flag=True, help="Warnings are errors.")
 @click.option("-q", "--quiet", is_flag=True, help="No warnings and no summary line.")
@@ -66,7 +77,7 @@ def command(ctx: click.Context, /, specs: tuple[str, ...], **options: Any) -> in
     asked = _Asked(**options)
     form = asked.form()
     ctx.find_root().obj["style"] = "text" if asked.facts else asked.style or "text"
-    done = _check(specs, asked)
+    done = _check(specs, asked, ctx.find_root().obj["max_errors"])
     code = _report(done, asked, ctx.find_root().obj["style"])
     if form is not None and code == 0:
         write_table(facts_table(done.held), form, asked.output)
@@ -85,6 +96,7 @@ class _Asked:
     max_nodes: int
     strict: bool
     quiet: bool
+    jobs: int
 
     def form(self) -> Form | None:
         """The form of the table of facts; None without one; raises UsageError for options that exclude each other."""
@@ -113,22 +125,43 @@ class _Done:
     unread: list[UsageError] = field(default_factory=list)
 
 
-def _check(specs: tuple[str, ...], asked: _Asked) -> _Done:
+def _check(specs: tuple[str, ...], asked: _Asked, most: int) -> _Done:
     """Checks all files that the arguments name."""
     done = _Done()
-    for found_file, only in _files(specs, asked.variant, done.unread):
-        own, chosen = Reporter(), only if asked.variant is None else asked.variant
-        try:
-            found = checked(found_file, own, tuple(map(Path, asked.include)), chosen, asked.max_nodes)
-        except UsageError as e:
-            done.unread.append(e)
+    include = tuple(map(Path, asked.include))
+    jobs = [
+        Job(found, only if asked.variant is None else asked.variant, include, asked.max_nodes, most)
+        for found, only in _files(specs, asked.variant, done.unread)
+    ]
+    with Progress(len(jobs), shown=not asked.quiet and asked.style in (None, "text")) as progress:
+        found = _outcomes(jobs, asked.jobs, lambda job: progress.step(_named_by(job.spec)))
+    for one in found:
+        if one.unread is not None:
+            done.unread.append(UsageError(*one.unread))
             continue
-        done.files, done.networks = done.files + 1, done.networks + len(found.networks)
-        done.stopped = done.stopped or own.errors >= own.limit
-        done.held += found.held
-        for diagnostic in (*own.diagnostics, *(d for network in found.networks for d in network.warnings)):
+        done.files, done.networks = done.files + 1, done.networks + one.networks
+        done.stopped = done.stopped or one.stopped
+        done.held += one.held
+        for diagnostic in one.diagnostics:
             done.reporter.report(diagnostic)
     return done
+
+
+def _outcomes(jobs: Sequence[Job], processes: int, tick: Callable[[Job], None]) -> list[Outcome]:
+    """What was found in each file, in their order."""
+    if (count := min(processes, len(jobs))) > 1:
+        from netspec.check.processes import in_processes
+
+        return in_processes(jobs, count, tick)
+    found = []
+    for job in jobs:
+        found.append(outcome(job))
+        tick(job)
+    return found
+
+
+def _named_by(spec: Path | Found) -> str:
+    return spec.argument or str(spec.path) if isinstance(spec, Found) else str(spec)
 
 
 def _report(done: _Done, asked: _Asked, style: str) -> int:

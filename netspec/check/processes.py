@@ -1,0 +1,66 @@
+"""Checking several files in several processes; it is imported where that is asked for."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+
+from netspec.check.many import Job, Outcome, plain_outcome
+from netspec.diagnostics.errors import UsageError
+
+
+def in_processes(jobs: Sequence[Job], processes: int, tick: Callable[[Job], None]) -> list[Outcome]:
+    """Checks files, in their order; `tick` is told of each that is done.
+
+    However it ends, no process is left behind; raises UsageError where one was ended from outside.
+    """
+    before = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(processes, initializer=_end_with_parent)
+    try:
+        order = sorted(range(len(jobs)), key=lambda place: -jobs[place].size)
+        with _no_interrupt():  # of the keyboard, which is for this process alone
+            futures = {pool.submit(plain_outcome, jobs[place]): place for place in order}
+        for future in as_completed(futures):
+            future.result()
+            tick(jobs[futures[future]])
+        done = {place: future.result() for future, place in futures.items()}
+    except BrokenProcessPool:
+        raise UsageError("a process that checked a file was ended", "with a smaller -j each has more memory") from None
+    except BaseException:
+        for child in set(multiprocessing.active_children()) - before:
+            child.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return [done[place] for place in range(len(jobs))]
+
+
+@contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Holds interrupts back, for good in processes that begin meanwhile."""
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one that began it has ended, however that was."""
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()

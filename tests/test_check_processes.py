@@ -1,0 +1,117 @@
+"""`netspec check -j N`: what it says is what one process says, and none is left when it is stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from netspec.cli.main import run
+
+GOOD = "netspec: 1\nname: good\ninput: [3, 8, 8]\nbody: [conv: [4, 1]]\nexpect: {params: {printed: 16}}\n"
+BAD = "netspec: 1\nname: bad\ninput: [3, 8, 8]\nlet: {widht: 3}\nbody: [conv: [=width, 1], relu6]\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "good.yaml").write_text(GOOD)
+    (tmp_path / "bad.yaml").write_text(BAD)
+    (tmp_path / "none.yaml").write_bytes(b"\x89PNG\r\n\x1a\n")
+    for name in ("warned", "many"):
+        (tmp_path / f"{name}.yaml").write_text(GOOD.replace("good", name))
+    (tmp_path / "errors.yaml").write_text(
+        "netspec: 1\nname: errors\ninput: [3, 8, 8]\nbody:\n" + "".join(f"  - a{i} = cnv: [4, 1]\n" for i in range(60))
+    )
+    return tmp_path
+
+
+@pytest.mark.parametrize("options", [[], ["-f", "json"], ["--strict", "-f", "github"], ["--max-errors", "7"]])
+def test_several_processes_say_the_same(folder: Path, options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    said = []
+    for jobs in ("1", "3"):
+        code = run(["check", ".", *options, "-j", jobs])
+        found = capsys.readouterr()
+        said.append((code, found.out, found.err))
+    assert said[0] == said[1]
+    assert said[0][0] == 2 and "cnv" in said[0][2] and ("none.yaml" in said[0][2] or "7" in options)
+
+
+def test_facts_come_in_the_order_of_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = []
+    for jobs in ("1", "2"):
+        assert run(["check", "many.yaml", "good.yaml", "warned.yaml", "--facts", "-f", "json", "-q", "-j", jobs]) == 0
+        rows.append(json.loads(capsys.readouterr().out))
+    assert rows[0] == rows[1] and [row["row"] for row in rows[0]] == ["many params", "good params", "warned params"]
+
+
+@pytest.mark.parametrize("how", ["interrupt", pytest.param("kill", marks=pytest.mark.slow)])
+def test_no_process_is_left(how: str, tmp_path: Path) -> None:
+    """Ctrl-C comes to all processes of a terminal, and one of them says so; a parent that is killed says nothing."""
+    steps = "".join(f"  - c{i} = conv: [4, 1]\n" for i in range(20_000))
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.yaml").write_text(f"netspec: 1\nname: {name}\ninput: [3, 8, 8]\nbody:\n{steps}")
+    child = subprocess.Popen(
+        [sys.executable, "-m", "netspec", "check", ".", "-j", "2"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    _until(lambda: len(_children(child.pid)) == 2)
+    workers = _children(child.pid)
+    if how == "interrupt":
+        os.killpg(child.pid, signal.SIGINT)
+    else:
+        child.kill()
+    _, said = child.communicate(timeout=60)
+    assert (child.returncode, said.strip()) == ((130, "stopped") if how == "interrupt" else (-signal.SIGKILL, ""))
+    _until(lambda: not [pid for pid in workers if Path(f"/proc/{pid}").exists()])
+
+
+def _children(pid: int) -> list[int]:
+    """The processes that a process began."""
+    if not Path(f"/proc/{pid}/task/{pid}/children").exists():
+        pytest.skip("this system does not say which processes another began")
+    return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _until(done: Callable[[], object]) -> None:
+    end = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_a_process_that_is_ended_is_an_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("netspec.check.many.outcome", lambda job: os._exit(9))
+    assert run(["check", "good.yaml", "many.yaml", "-j", "2"]) == 2
+    assert "a process that checked a file was ended" in capsys.readouterr().err
+
+
+def test_progress_on_a_terminal_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that is written over, no wider than the terminal, and gone at the end."""
+    ours, theirs = pty.openpty()
+    program = "import netspec.cli.progress as p, sys; p.AFTER = 0\nfrom netspec.cli.main import main\nsys.exit(main())"
+    env = {**os.environ, "COLUMNS": "30", "TERM": "xterm"}
+    command = [sys.executable, "-c", program, "check", "good.yaml", "many.yaml", "warned.yaml"]
+    done = subprocess.run(command, env=env, stderr=theirs, stdout=subprocess.PIPE, text=True)
+    os.close(theirs)
+    said = os.read(ours, 4096).decode()
+    os.close(ours)
+    assert done.returncode == 0 and done.stdout == ""
+    lines = re.split(r"\r\x1b\[K", said)
+    assert lines[1:] == ["1/3 good.yaml", "2/3 many.yaml", "3/3 warned.yaml", "ok: 3 files, 3 networks\r\n"]
+    quiet = subprocess.run(command, env=env, stderr=subprocess.PIPE, text=True)
+    assert quiet.stderr == "ok: 3 files, 3 networks\n"
