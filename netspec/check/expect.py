@@ -139,6 +139,7 @@ class _Verifier:
         self.network, self.reporter, self.graph, self.budget = network, reporter, network.inference, budget
         self.missing: set[str] = set()
         self.titled: dict[str, str | None] = {}
+        self.called: dict[str, str] = {}
         self.held: list[Held] = []
         self.run = _Parts(self.graph, budget, network.shown)
         self.paper = network.document.source_of(network.variant)
@@ -275,6 +276,7 @@ class _Verifier:
                 true,
                 reason,
                 ", ".join(filter(None, [self.at_input, _counted(fact.printed)])),
+                self.called.get(at, ""),
                 arithmetic(what, self.part(at).nodes, fact.printed) if explained else "",
             )
         )
@@ -319,6 +321,7 @@ class _Verifier:
             self.budget.take(len(self.network.graph))
             self.titled[text] = step_of(self.network.graph, text)
         if (meant := self.titled[text]) is not None:
+            self.called[meant] = text
             return meant
         first = text.partition(".")[0]
         if first not in self.missing:

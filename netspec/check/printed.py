@@ -36,13 +36,15 @@ class Held:
     """What shows a misprint, or why a printed number cannot be reproduced."""
     counted: str = ""
     """How the paper counts where it counts otherwise: `K is 1024, without biases`."""
+    called: str = ""
+    """What the spec calls the step where that is its title and not its path."""
     arithmetic: str = ""
     """Of what is a misprint or differs: the sum that gives the computed number, where it is short."""
 
     @property
     def row(self) -> str:
         """What it is about: the network, the step and the measure."""
-        return " ".join(part for part in (self.network, self.step, self.measure) if part)
+        return " ".join(part for part in (self.network, self.called or self.step, self.measure) if part)
 
 
 @dataclass(frozen=True, slots=True)
