@@ -129,6 +129,16 @@ def test_variants_are_rows_of_their_own() -> None:
     assert networks[:6] == ["vgg_a", "vgg_a_lrn", "vgg_b", "vgg_c", "vgg_d", "vgg_e"]
 
 
+def test_tables_and_pictures_take_settings_of_their_own_too() -> None:
+    """Zagoruyko and Komodakis 2016: a factor on the widths of the 3x3 convolutions."""
+    done = CliRunner().invoke(cli, ["table", "resnet18", "resnet18,widen=2"], catch_exceptions=False)
+    assert "ResNet-18 (widen=2)" in done.stdout
+    line = ["draw", "blocks/mbconv:mbconv", "--beside", "blocks/mbconv:fused_mbconv,t=4", "-f", "dot", "-o", "-"]
+    drawn = CliRunner().invoke(cli, line, catch_exceptions=False).stdout
+    assert "24x56x56" in drawn
+    assert "24x112x112" not in drawn
+
+
 def test_a_list_is_one_setting(tmp_path: Path) -> None:
     read = with_own_settings(request("resnet50,layers=[1,2,3,4],widen=2"))
     assert (read.spec, read.settings) == ("resnet50", {"layers": "[1,2,3,4]", "widen": "2"})

@@ -89,8 +89,12 @@ def _graph(request: Request, show: Sequence[str]) -> Graph:
     """The graph that is run, or where what is shown is in training alone, such as dropout, that without heads."""
     compiled = request.compile()
     if any(OPS[name].only_in_training for name in show):
-        return without_heads(compiled.trained)
-    return compiled.inference
+        graph = without_heads(compiled.trained)
+    else:
+        graph = compiled.inference
+    if request.own:
+        graph.title = f"{graph.title or graph.name} ({request.own})"
+    return graph
 
 
 def _ops(names: Sequence[str]) -> frozenset[str]:
