@@ -23,6 +23,7 @@ from netspec.ops import OPS
 from netspec.ops.base import show
 from netspec.reports.facts import of_step
 from netspec.reports.overview import of_library, of_network, stated_of
+from netspec.reports.window_size import size_of_window
 
 
 @click.command(
@@ -103,6 +104,7 @@ def explain_step(graph: Graph, path: str) -> str:
     lines = [f"{labelled(path, named)}: {node.op}", f"  {OPS[node.op].summary}"]
     lines += [f"  input: {show(graph.shape(r))} from {r}" for r in node.inputs]
     lines += [f"  output: {', '.join(show(s) for s in node.shapes)}"]
+    lines += [f"  {line}" for line in size_of_window(graph, node)]
     if node.attrs:
         lines.append(f"  arguments: {', '.join(f'{k}={_value(v)}' for k, v in node.attrs.items())}")
     for name, shape in node.result.weights.items():
