@@ -46,6 +46,7 @@ def error(*args: str) -> UsageError:
     return caught.value
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(("line", "expected"), FENCES, ids=[line[:60] for line, _ in FENCES])
 def test_the_page_prints_what_it_says(line: str, expected: str) -> None:
     printed = CliRunner().invoke(cli, shlex.split(line), catch_exceptions=False, standalone_mode=False).stdout
@@ -148,19 +149,21 @@ def test_a_list_is_one_setting(tmp_path: Path) -> None:
 
 
 def test_forms_have_exact_numbers_and_people_three_digits() -> None:
-    line = ["resnet50", "mobilenet_v1", "--columns", "params,depth,receptive_field"]
+    line = ["alexnet_single", "lenet5", "--columns", "params,depth,receptive_field"]
     table = list(csv.DictReader(io.StringIO(run(*line, "-f", "csv"))))
-    assert [row["params"] for row in table] == ["25557032", "4231976"]
-    assert float(table[1]["params_ratio"]) == 4_231_976 / 25_557_032
-    assert (table[0]["receptive_field"], table[0]["depth"]) == ("", "50")
+    counts = [62_378_344, 61_706]  # Keras' AlexNet; LeCun et al. 1998 with full connections in C3
+    assert [int(row["params"]) for row in table] == counts
+    assert float(table[1]["params_ratio"]) == counts[1] / counts[0]
+    assert (table[0]["receptive_field"], table[0]["depth"]) == ("", "8")
     assert rows(*line)[0]["receptive_field"] is None
     text = run(*line)
-    assert re.search(r"mobilenet_v1 .* 4,231,976 \(0\.166\) ", text)
+    assert re.search(r"lenet5 .* 61,706 \(0\.000989\) ", text)
     assert "all" in text
     assert run(*line, "-f", "md").count("|") > 20
     assert "\\toprule" in run(*line, "-f", "latex")
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("name", sorted(MEASURES))
 def test_every_measure_is_a_column(name: str) -> None:
     (row,) = rows("lenet5", "--columns", name)

@@ -184,6 +184,7 @@ def test_facts_name_steps_by_titles_and_other_steps_do_not(tmp_path: Path) -> No
         assert found == ([code] if code else []), (source, channels)
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(
     ("network", "named"),
     [

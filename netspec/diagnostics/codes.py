@@ -74,7 +74,9 @@ CODES: dict[str, Code] = {
         _body("- conv: [8, 3]", "- relu:", "  from: stem"),
     ),
     "NS204": Code(
-        "a name is taken", "Two steps of one path, or a name that hides another.", _body("- a = relu", "- a = relu")
+        "a name is taken",
+        "Two steps of one path, a name that hides another, or a title that another step of the scope has too.",
+        _body("- a = relu", "- a = relu"),
     ),
     "NS205": Code(
         "a name that cannot be given",
