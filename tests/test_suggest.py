@@ -92,7 +92,7 @@ def test_every_command_suggests(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_name_like_none_gets_no_suggestion() -> None:
-    for name in ("unet", "vit", "yolov3", "qwertyuiop", "x", "???", "\u7db2"):
+    for name in ("detr", "vit", "mamba", "qwertyuiop", "x", "???", "\u7db2"):
         with pytest.raises(netspec.UsageError) as caught:
             find(name)
         assert caught.value.help == "`netspec list specs` shows them all", name
@@ -202,7 +202,8 @@ def test_explain_a_network(capsys: pytest.CaptureFixture[str]) -> None:
         "4,089,184,256",
         "bottleneck x 16: Bottleneck residual block",
         "wide_resnet50_2",
-        "params 25557032, 25.5M within 1% (ResNeXt paper)",
+        "params 25557032",
+        "params 25.5x10^6 (ResNeXt paper, Table 1)",
         "shapes of layer1, layer2, layer3, layer4",
         "layers=[3, 4, 6, 3]",
         "classes=1000",

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
 
+_NUMBER = re.compile(r"\d+")
+
+
 def key(text: str) -> str:
     """The letters and digits of a name: `ResNet-50`, `resnet_50` and `resnet50` are one."""
     return "".join(c for c in text.casefold() if c.isalnum())
@@ -38,11 +41,14 @@ def name(asked: str, known: Mapping[str, Sequence[str]]) -> str | None:
     wanted = key(asked)
     if not wanted:
         return None
-    same = next((n for n in known if key(n) == wanted), None)
-    same = same or next((n for n, texts in known.items() if wanted in map(key, texts)), None)
-    same = same or next((n for n, texts in known.items() if any(wanted in spellings(t) for t in texts)), None)
-    if same is not None:
-        return same
+    numbers = _NUMBER.findall(asked)
+    for spelled in (
+        [(n, n) for n in known if key(n) == wanted],
+        [(n, t) for n, texts in known.items() for t in texts if key(t) == wanted],
+        [(n, t) for n, texts in known.items() for t in texts if wanted in spellings(t)],
+    ):
+        if spelled:  # RegNetX-1.6GF and RegNetX-16GF have the same letters and digits
+            return min(spelled, key=lambda found: _NUMBER.findall(found[1]) != numbers)[0]
     keys = {key(n): n for n in reversed(list(known))}
     near = get_close_matches(wanted[:80], list(keys), n=1, cutoff=0.7)
     return keys[near[0]] if near else None
