@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
-
 _NUMBER = re.compile(r"\d+")
 
 
