@@ -46,21 +46,34 @@ PLOTS = ["matplotlib", "PIL"]
 ONNX = ["onnx", *(["ml_dtypes"] if any(r.startswith("ml_dtypes") for r in requires("onnx") or ()) else [])]
 RUNS = {"onnx": [*ONNX, "onnxruntime"], "torch": ["torch"]}
 WRITES = {"onnx": ONNX, "torch": [], "json": []}
+TABLES: dict[str, list[str]] = {
+    **{kind: [] for kind in ("text", "json", "csv", "latex")},
+    **{kind: ["tabulate"] for kind in ("md", "html")},
+}
 """What each kind needs; `a|b` is either."""
+
+MEASURES = (
+    *("params", "macs", "depth", "neurons", "weights", "activations", "memory", "training_memory", "intensity"),
+    "receptive_field",
+)
 
 COMMANDS: list[tuple[str, list[str]]] = [
     ("check net.yaml", []),
     *((f"check net.yaml -f {kind}", []) for kind in ("text", "json", "github")),
-    *((f"summary net.yaml -f {kind} -o table", []) for kind in ("text", "json", "csv")),
+    *((f"check net.yaml --facts -f {kind}", needs) for kind, needs in TABLES.items()),
+    *((f"summary net.yaml -f {kind} -o table", needs) for kind, needs in TABLES.items()),
     *((f"draw net.yaml -f {kind} -o drawn.{kind}", needs) for kind, needs in DRAWS.items()),
     *((f"draw net.yaml --heat {heat} -o drawn.svg", DRAWS["svg"]) for heat in ("params", "macs", "rf", "memory")),
     ("draw net.yaml --diff net.yaml -o diff.svg", DRAWS["svg"]),
     ("draw net.yaml --diff net.yaml -o diff.html", []),
     *(
         (f"plot {what} net.yaml -f {kind} -o plot.{kind}", PLOTS)
-        for what in ("params", "macs", "memory", "pareto")
+        for what in ("params", "pareto")
         for kind in ("svg", "png")
     ),
+    *((f"plot {what} net.yaml -o plot.svg", PLOTS) for what in MEASURES),
+    *((f"plot pareto net.yaml --x {what} --y {what} -o plot.svg", PLOTS) for what in MEASURES[:-1]),
+    *((f"plot pareto --x {what} --y {what} -o plot.svg", PLOTS) for what in ("top1", "top5")),
     *((f"compile net.yaml --to {target} -o made.{target}", needs) for target, needs in WRITES.items()),
     *(
         (f"compile net.yaml --to {target} --weights w{suffix} -o made.{target}", [*WRITES[target], *READS[suffix]])
@@ -89,14 +102,11 @@ COMMANDS: list[tuple[str, list[str]]] = [
     ("run net.yaml --backend torch --pb .", ["torch", *ONNX]),
     *((f"list {what}", []) for what in ("specs", "blocks", "ops", "passes", "backends")),
     *((f"list specs -f {kind}", []) for kind in ("text", "json", "csv")),
-    *((f"list passes -f {kind} -o table", ["tabulate"]) for kind in ("md", "html")),
-    ("list passes -f latex -o table", []),
-    *((f"compare net.yaml net.yaml -f {kind} -o table", []) for kind in ("text", "csv", "json", "latex")),
-    *((f"compare net.yaml net.yaml -f {kind} -o table", ["tabulate"]) for kind in ("md", "html")),
+    *((f"list passes -f {kind} -o table", needs) for kind, needs in TABLES.items()),
+    *((f"compare net.yaml net.yaml -f {kind} -o table", needs) for kind, needs in TABLES.items()),
     *((f"table net.yaml --rows {rows}", []) for rows in ("stages", "sizes", "blocks", "layers")),
     *((f"table net.yaml --cells {cells}", []) for cells in ("bracket", "conv", "kernel", "filters", "block")),
-    *((f"table net.yaml -f {kind} -o table", []) for kind in ("text", "csv", "json", "latex")),
-    *((f"table net.yaml -f {kind} -o table", ["tabulate"]) for kind in ("md", "html")),
+    *((f"table net.yaml -f {kind} -o table", needs) for kind, needs in TABLES.items()),
     ("explain NS402", []),
     ("explain net.yaml stem.conv", []),
     ("schema -o schema.json", []),
@@ -233,6 +243,7 @@ def drawing_calls() -> Calls:
         "netspec.draw.render": (lambda: draw.render(draw.picture(graph), "svg"), DRAWS["svg"]),
         "netspec.draw.picture": (lambda: draw.picture(graph), []),
         "netspec.draw.difference": (lambda: draw.difference(graph, graph), []),
+        "netspec.draw.beside": (lambda: draw.beside([graph, graph]), []),
         "netspec.draw.to_dot": (lambda: draw.to_dot(draw.picture(graph)), []),
     }
     for kind, needs in DRAWS.items():
