@@ -13,15 +13,18 @@ from errata import errata
 from gallery import page
 from tables import page as tables
 
+from netspec.analysis.measures import MEASURES
 from netspec.cli.list import ops
 from netspec.diagnostics.codes import CODES
 from netspec.diagnostics.errors import MAX_ERRORS, SHOWN_ERRORS
 from netspec.ops import OPS
+from netspec.reports.attributes import ATTRIBUTES
 from netspec.reports.catalogue import MEASURED, measured_text
 from netspec.syntax.schema import published
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
+MEASURE_MARKS = re.compile(r"(<!-- measures: .*? -->\n).*?(<!-- /measures -->)", re.DOTALL)
 MARKS = re.compile(r"(<!-- ops: .*? -->\n).*?(<!-- /ops -->)", re.DOTALL)
 
 
@@ -53,11 +56,23 @@ def errors() -> str:
     return "\n".join(parts)
 
 
+def measures() -> str:
+    """docs/measures.md with what there is to measure, and what layers are called with."""
+    rows = ["| measure | unit | what it is |", "| --- | --- | --- |"]
+    for measure in MEASURES.values():
+        rows.append(f"| `{measure.name}` | {measure.unit} | {' '.join(measure.doc.split())} |")
+    rows += ["", "| of layers | what it is |", "| --- | --- |"]
+    rows += [f"| `{name}` | {attribute.doc} |" for name, attribute in ATTRIBUTES.items()]
+    text = (DOCS / "measures.md").read_text(encoding="utf-8")
+    return MEASURE_MARKS.sub(lambda m: m[1] + "\n".join(rows) + "\n" + m[2], text)
+
+
 PAGES = {
     "docs/language.md": language,
     "docs/errors.md": errors,
     "docs/gallery.md": page,
     "docs/errata.md": errata,
+    "docs/measures.md": measures,
     "docs/tables.md": tables,
     "specs/netspec.schema.json": published,
     f"specs/{MEASURED}": measured_text,

@@ -33,7 +33,7 @@ def measure_column(name: str) -> Column:
     """A column of a measure: bytes are shown in MiB, and nothing where it is 0, as most are of most steps."""
     if MEASURES[name].unit == "B":
         return number(name, measure_title(name), _mebibytes)
-    return number(name, measure_title(name), _uncounted if name == "macs" else _count)
+    return number(name, measure_title(name), {"macs": _uncounted, "receptive_field": _whole}.get(name, _count))
 
 
 def definition(name: str) -> str:
@@ -47,6 +47,10 @@ def _count(value: Cell) -> str:
 
 def _uncounted(value: Cell) -> str:
     return "uncounted" if value is None else _count(value)
+
+
+def _whole(value: Cell) -> str:
+    return "whole" if value is None else _count(value)
 
 
 def _mebibytes(value: Cell) -> str:
