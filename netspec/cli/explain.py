@@ -21,6 +21,7 @@ from netspec.ir.selection import step_help
 from netspec.ir.titles import labelled, step_of, titles
 from netspec.ops import OPS
 from netspec.ops.base import show
+from netspec.reports.beginning import at_first
 from netspec.reports.facts import of_step
 from netspec.reports.overview import of_library, of_network, stated_of
 from netspec.reports.window_size import size_of_window
@@ -111,6 +112,8 @@ def explain_step(graph: Graph, path: str) -> str:
         size = prod(map(int, shape))
         product = f"{' x '.join(map(str, shape))} = " if len(shape) > 1 else ""
         lines.append(f"  {node.weights_at}.{name}: {product}{size:,} parameters")
+    if node.result.weights:
+        lines.append(f"  at first: {at_first(node)}")
     if node.result.macs:
         how, weight = "", node.result.weights.get("weight", ())
         if len(weight) == 4 and node.result.macs == prod(map(int, (*node.shape[1:], *weight[1:]))):
