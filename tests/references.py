@@ -168,6 +168,32 @@ def pooled(
     return found
 
 
+def cells_pooled(
+    x: Tensor,
+    rois: Tensor,
+    size: tuple[int, int],
+    scale: float,
+    offset: Tensor | None = None,
+    gamma: float = 0.1,
+) -> Tensor:
+    """RoI pooling by the cells of each bin, section 2.2 of Dai et al. 2017: their mean, read at their offset places."""
+    found = torch.zeros(len(rois), x.shape[1], *size)
+    for r, (index, *box) in enumerate(rois.tolist()):
+        left, top, right, bottom = (int(np.rint(np.float32(scale) * np.float32(v))) for v in box)
+        sides = max(bottom - top + 1, 1), max(right - left + 1, 1)
+        for i, j in np.ndindex(*size):
+            dy, dx = (0.0, 0.0) if offset is None else offset[r, 2 * (i * size[1] + j) :][:2].tolist()
+            down, across = (
+                range(max(first + b * side // n, 0), min(first - (-(b + 1) * side // n), reach))
+                for first, b, side, n, reach in zip((top, left), (i, j), sides, size, x.shape[2:], strict=True)
+            )
+            for p in down:
+                for q in across:
+                    read = between(x[int(index)], p + gamma * dy * sides[0], q + gamma * dx * sides[1])
+                    found[r, :, i, j] += read / (len(down) * len(across))
+    return found
+
+
 def deform_conv(
     x: Tensor, offset: Tensor, w: Weights, kernel: Size, stride: Size, pad: Any, dilation: Size, groups: int, **_: Any
 ) -> Tensor:
@@ -213,6 +239,10 @@ REFERENCES: dict[str, Reference] = {
     "roi_align": lambda x, rois, w, size, scale, samples: pooled(x, rois, both(size), scale, samples),
     "deform_roi_pool": lambda x, rois, offset, w, size, scale, samples, gamma: pooled(
         x, rois, both(size), scale, samples, offset, gamma
+    ),
+    "roi_avg_pool": lambda x, rois, w, size, scale: cells_pooled(x, rois, both(size), scale),
+    "deform_roi_avg_pool": lambda x, rois, offset, w, size, scale, gamma: cells_pooled(
+        x, rois, both(size), scale, offset, gamma
     ),
     "flatten": lambda x, w: x.flatten(1),
     "identity": lambda x, w: x,

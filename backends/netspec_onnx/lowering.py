@@ -13,7 +13,7 @@ from netspec.backend import plugin_row, row_help, takes
 from netspec.diagnostics.errors import DataError, PluginError
 from netspec.ir.graph import Node
 from netspec_onnx.nodes import Attr, N, Row, Shapes, Value, floats, ints, n, onnx_pads, simple, tensors
-from netspec_onnx.regions import deform_conv, deform_roi_pool, roi_align
+from netspec_onnx.regions import deform_conv, deform_roi_avg_pool, deform_roi_pool, roi_align, roi_avg_pool
 from netspec_onnx.windows import adaptive_avg_pool, avg_pool, max_pool, space
 
 
@@ -258,6 +258,8 @@ ROWS: dict[str, Row] = {
     "deform_conv": deform_conv,
     "roi_align": roi_align,
     "deform_roi_pool": deform_roi_pool,
+    "roi_avg_pool": roi_avg_pool,
+    "deform_roi_avg_pool": deform_roi_avg_pool,
     "lrn": _lrn,
     "max_pool": max_pool,
     "avg_pool": avg_pool,

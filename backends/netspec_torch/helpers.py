@@ -91,6 +91,41 @@ def roi_axis(start, end, shift, shape: list[int], reach: int):
     place = place + (shift * span[:, None, None])[:, :, :, None, None]
     return place.clamp(0, reach - 1), (place >= -1) & (place <= reach)
 ''',
+    "roi_avg_pool": '''\
+def roi_avg_pool(maps, rois, size: list[int], scale: float):
+    """The mean of the cells of each bin of each region: (N, C, H, W), (R, 5) -> (R, C, *size)."""
+    none = torch.zeros([1, 1, 1, 2], device=maps.device, dtype=maps.dtype)
+    return shifted_cells(maps, rois, none, size, scale)
+''',
+    "deform_roi_avg_pool": '''\
+def deform_roi_avg_pool(maps, rois, offset, gamma: float, size: list[int], scale: float):
+    """The mean of the cells of each bin, read gamma * (dy, dx) of the height and width of their region further."""
+    return shifted_cells(maps, rois, gamma * offset.view(-1, size[0], size[1], 2), size, scale)
+''',
+    "shifted_cells": '''\
+def shifted_cells(maps, rois, shift, size: list[int], scale: float):
+    """The mean of the cells of each bin, which are read (dy, dx) of the height and width of their region further."""
+    left, top, right, bottom = (rois[:, 1:] * scale).round().unbind(1)
+    y = cells_of_bins(top, bottom, shift[:, :, :, 0], [-1, size[0], 1], maps.shape[2])
+    x = cells_of_bins(left, right, shift[:, :, :, 1], [-1, 1, size[1]], maps.shape[3])
+    parts = (y[:, :, :, :, None] * x[:, :, :, None]).flatten(3).flatten(1, 2)
+    read = maps[rois[:, 0].long()].flatten(2)
+    return torch.matmul(read, parts.transpose(1, 2)).unflatten(2, size)
+''',
+    "cells_of_bins": '''\
+def cells_of_bins(first, last, shift, shape: list[int], reach: int):
+    """The part of each cell of an axis in the mean of each bin: (R, bins down, bins across, cells)."""
+    bins, span = shape[1] * shape[2], (last - first + 1).clamp(min=1)[:, None]
+    bin = torch.arange(bins, device=first.device, dtype=first.dtype)
+    low = (first[:, None] + (bin * span / bins).floor()).clamp(0, reach).view(shape)
+    high = (first[:, None] + ((bin + 1) * span / bins).ceil()).clamp(0, reach).view(shape)
+    move = shift * span[:, :, None]
+    whole = move.floor()
+    cell, part = torch.arange(reach, device=first.device, dtype=first.dtype), (move - whole)[:, :, :, None]
+    low_, high_ = (low + whole)[:, :, :, None], (high + whole)[:, :, :, None]
+    near, next = (cell >= low_) & (cell < high_), (cell >= low_ + 1) & (cell < high_ + 1)
+    return ((1 - part) * near + part * next) / (high - low).clamp(min=1)[:, :, :, None]
+''',
     "bilinear": '''\
 def bilinear(maps, index, y, x):
     """Values of maps[index] between their pixels at y, x, which are 0 outside: (N, C, H, W) -> (C, *points)."""

@@ -35,7 +35,7 @@ def _roi_pool(name: str) -> Callable[[Node, Shapes], str]:
     def call(node: Node, shapes: Shapes) -> str:
         a = node.attrs
         gamma = f", {{2}}, gamma={literal(a['gamma'])}" if "gamma" in a else ""
-        given = ", ".join(f"{key}={literal(a[key])}" for key in ("size", "scale", "samples"))
+        given = ", ".join(f"{key}={literal(a[key])}" for key in ("size", "scale", "samples") if key in a)
         return f"{name}({{0}}, {{1}}{gamma}, {given})"
 
     return call
@@ -149,6 +149,8 @@ ROWS: dict[str, Row] = {
     "prelu": Row(lambda node, shapes: Layer("nn.PReLU", positional(("num_parameters", shapes[0][1])))),
     "roi_align": Row(call=_roi_pool("roi_align")),
     "deform_roi_pool": Row(call=_roi_pool("deform_roi_pool")),
+    "roi_avg_pool": Row(call=_roi_pool("roi_avg_pool")),
+    "deform_roi_avg_pool": Row(call=_roi_pool("deform_roi_avg_pool")),
     "flatten": Row(lambda node, shapes: Layer("nn.Flatten"), lambda node, shapes: "torch.flatten({0}, 1)"),
     "identity": Row(lambda node, shapes: Layer("nn.Identity"), lambda node, shapes: "{0}"),
     "dropout": Row(lambda node, shapes: Layer("nn.Dropout", positional(("p", node.attrs["p"])))),

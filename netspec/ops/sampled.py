@@ -69,6 +69,22 @@ def _shifted_bins_keep(applied: Applied) -> Kept:
     return Kept(more=4 * _points(applied))
 
 
+def _cells_scratch(applied: Applied) -> int:
+    """The map of each region's image, and how much of each of its cells lies in each bin."""
+    channels, *sides = map(int, applied.operands[0][1:])
+    return (channels + math.prod(applied.attrs["size"])) * math.prod(sides)
+
+
+def _cells_keep(applied: Applied) -> Kept:
+    """How much of each cell lies in each bin, by which the gradient of the map is computed."""
+    return Kept(more=4 * math.prod(applied.attrs["size"]) * math.prod(map(int, applied.operands[0][2:])))
+
+
+def _moved_cells_keep(applied: Applied) -> Kept:
+    """That, and the map of each region's image, by which the gradients of the offsets are."""
+    return Kept(more=4 * _cells_scratch(applied))
+
+
 @op(
     kind="weights",
     receptive_field=whole_map,
@@ -170,7 +186,60 @@ def deform_roi_pool(
     As `roi_align`, with each of the B bins shifted by gamma * (dy * height, dx * width) of its region; the offset's
     features are pairs (dy, dx), bin by bin in rows.
     """
-    rule = _rois(x, rois, size, scale, samples, "deform_roi_pool")
+    return _shifted(x, rois, offset, size, scale, samples, gamma, "deform_roi_pool")
+
+
+@op(
+    kind="other",
+    receptive_field=whole_map,
+    moments=kept,
+    memory=Memory(_cells_keep, _cells_scratch, layer=never),
+    scaling=by_size,
+    operands=lambda attrs, x: (ROIS,),
+    tolerance=BETWEEN_PIXELS,
+    samples=[
+        Sample({"size": 3, "scale": 0.25}, (IMAGE, ROIS)),
+        Sample({"size": (1, 2), "scale": 0.5}, (IMAGE, ROIS)),
+    ],
+)
+def roi_avg_pool(x: Tensor, rois: Tensor, /, size: Size, *, scale: float = 1.0) -> OpResult:
+    """The mean of the cells in each bin of each region (Dai et al. 2017), (N, C, H, W), (R, 5) -> (R, C, *size).
+
+    A region is image index, x1, y1, x2, y2 in pixels, both ends included; `scale` is cells of the map for a pixel, and
+    ends are rounded to cells (half to even). Bin i of n of a side of w cells has those from floor(i w / n) to before
+    ceil((i + 1) w / n), as far as they lie in the map; without any it is 0.
+    """
+    return _rois(x, rois, size, scale, 1, "roi_avg_pool")
+
+
+@op(
+    kind="other",
+    receptive_field=whole_map,
+    moments=kept,
+    memory=Memory(_moved_cells_keep, _cells_scratch, layer=never),
+    scaling=by_size,
+    operands=_shifts,
+    tolerance=BETWEEN_PIXELS,
+    samples=[
+        Sample({"size": 3, "scale": 0.25}, (IMAGE, ROIS, (18,))),
+        Sample({"size": (2, 1), "scale": 0.5, "gamma": 0.3}, (IMAGE, ROIS, (4,))),
+    ],
+)
+def deform_roi_avg_pool(
+    x: Tensor, rois: Tensor, offset: Tensor, /, size: Size, *, scale: float = 1.0, gamma: float = 0.1
+) -> OpResult:
+    """Deformable RoI pooling of cells (Dai et al. 2017, equation 6), (N, C, H, W), (R, 5), (R, 2B) -> (R, C, *size).
+
+    As `roi_avg_pool`, with the cells of each of the B bins read gamma * (dy * height, dx * width) of the region further,
+    between pixels by bilinear interpolation, 0 outside; the offset's features are pairs (dy, dx), bin by bin in rows.
+    """
+    return _shifted(x, rois, offset, size, scale, 1, gamma, "deform_roi_avg_pool")
+
+
+def _shifted(
+    x: Tensor, rois: Tensor, offset: Tensor, size: tuple[int, int], scale: float, samples: int, gamma: float, name: str
+) -> OpResult:
+    rule = _rois(x, rois, size, scale, samples, name)
     if not -1e6 < gamma < 1e6:
         raise OpError(f"'gamma' is a share of a region's size, got {gamma}", arg="gamma")
     wanted = (rois.shape[0], 2 * size[0] * size[1])

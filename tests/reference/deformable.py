@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import torch.nn.functional as F
-from references import deformed, pooled
+from references import cells_pooled, deformed
 from torch import Tensor, nn
 
 from reference import Reference
@@ -67,8 +67,8 @@ class DeformableRoIPooling(Reference):
 
     def forward(self, maps: Tensor, rois: Tensor) -> Tensor:
         """(N, 256, 14, 14), (R, 5) -> (R, 256, 3, 3)."""
-        offset = self.fc(pooled(maps, rois, (3, 3), 1 / 16).flatten(1))
-        return pooled(maps, rois, (3, 3), 1 / 16, 2, offset)
+        offset = self.fc(cells_pooled(maps, rois, (3, 3), 1 / 16).flatten(1))
+        return cells_pooled(maps, rois, (3, 3), 1 / 16, offset)
 
 
 NETS = {
