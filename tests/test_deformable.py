@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from conftest import agreement
 from parity import images, network, torch_run
 
+import netspec
 from netspec.backend import get
 from netspec.weights.initialise import draw, initialise
 
@@ -43,3 +46,38 @@ def test_offsets_begin_at_zero(variant: str) -> None:
     arrays = initialise(network(variant).inference)
     offsets = [value for key, value in arrays.items() if ".offset." in key]
     assert offsets and not any(value.any() for value in offsets)
+
+
+CELLS = """\
+netspec: 1
+name: cells
+input: {maps: [1, 8, 7], rois: {shape: [R, 5], sample: rois}, offsets: {shape: [R, 6]}}
+body:
+  - plain = roi_avg_pool: {size: [1, 3], scale: 0.5}
+    from: [maps, rois]
+  - moved = deform_roi_avg_pool: {size: [1, 3], scale: 0.5, gamma: 0.1}
+    from: [maps, rois, offsets]
+outputs: [plain, moved]
+"""
+
+
+@pytest.mark.parametrize("backend", ["torch", "onnx"])
+def test_regions_are_pooled_by_the_mean_of_their_cells(backend: str, tmp_path: Path) -> None:
+    """The bins of 7 columns in 3 are 0 to 2, 2 to 4 and 4 to 6, by floor(i w / k) and ceil((i + 1) w / k)."""
+    path = tmp_path / "cells.yaml"
+    path.write_text(CELLS, encoding="utf-8")
+    graph = netspec.load(path).graph
+    maps = np.arange(56, dtype=np.float32).reshape(1, 1, 8, 7) ** 2
+    whole, edge, outside = (0, 0, 4, 12, 6), (0, 10, 4, 30, 6), (0, 40, 4, 50, 6)
+    rois = np.array([whole, edge, outside], np.float32)
+    offsets = np.zeros((3, 6), np.float32)
+    offsets[0] = [0, 1 / 0.7, 0, -0.5 / 0.7, 2 / 0.2, 0]  # by (dy, dx): a column right, half a one left, two rows down
+    found = get(backend).run(graph, {}, {"maps": maps, "rois": rois, "offsets": offsets}).outputs
+    rows = maps[0, 0]
+    two = rows[2:4]  # pixels 4 to 6 are cells 2 and 3
+    assert np.allclose(found["plain"][0, 0, 0], [two[:, 0:3].mean(), two[:, 2:5].mean(), two[:, 4:7].mean()])
+    # columns 5 to 15, of which 5 and 6 are there; then nothing
+    assert np.allclose(found["plain"][1, 0, 0], [two[:, 5:7].mean(), 0, 0])
+    assert not found["plain"][2].any()
+    between = (two[:, 1:5] + two[:, 2:6])[:, :3] / 2
+    assert np.allclose(found["moved"][0, 0, 0], [two[:, 1:4].mean(), between.mean(), rows[4:6, 4:7].mean()], rtol=1e-5)

@@ -77,12 +77,12 @@ def _cells_scratch(applied: Applied) -> int:
 
 def _cells_keep(applied: Applied) -> Kept:
     """How much of each cell lies in each bin, by which the gradient of the map is computed."""
-    return Kept(more=4 * math.prod(applied.attrs["size"]) * math.prod(map(int, applied.operands[0][2:])))
+    return Kept(more=math.prod(applied.attrs["size"]) * math.prod(map(int, applied.operands[0][2:])))
 
 
 def _moved_cells_keep(applied: Applied) -> Kept:
     """That, and the map of each region's image, by which the gradients of the offsets are."""
-    return Kept(more=4 * _cells_scratch(applied))
+    return Kept(more=_cells_scratch(applied))
 
 
 @op(
@@ -230,7 +230,7 @@ def deform_roi_avg_pool(
 ) -> OpResult:
     """Deformable RoI pooling of cells (Dai et al. 2017, equation 6), (N, C, H, W), (R, 5), (R, 2B) -> (R, C, *size).
 
-    As `roi_avg_pool`, with the cells of each of the B bins read gamma * (dy * height, dx * width) of the region further,
+    As `roi_avg_pool`, with the cells of each of the B bins read gamma * (dy * height, dx * width) of it further,
     between pixels by bilinear interpolation, 0 outside; the offset's features are pairs (dy, dx), bin by bin in rows.
     """
     return _shifted(x, rois, offset, size, scale, 1, gamma, "deform_roi_avg_pool")
