@@ -186,7 +186,7 @@ def deform_roi_pool(
     As `roi_align`, with each of the B bins shifted by gamma * (dy * height, dx * width) of its region; the offset's
     features are pairs (dy, dx), bin by bin in rows.
     """
-    return _shifted(x, rois, offset, size, scale, samples, gamma, "deform_roi_pool")
+    return _shifted(_rois(x, rois, size, scale, samples, "deform_roi_pool"), offset, size, gamma)
 
 
 @op(
@@ -233,16 +233,14 @@ def deform_roi_avg_pool(
     As `roi_avg_pool`, with the cells of each of the B bins read gamma * (dy * height, dx * width) of it further,
     between pixels by bilinear interpolation, 0 outside; the offset's features are pairs (dy, dx), bin by bin in rows.
     """
-    return _shifted(x, rois, offset, size, scale, 1, gamma, "deform_roi_avg_pool")
+    return _shifted(_rois(x, rois, size, scale, 1, "deform_roi_avg_pool"), offset, size, gamma)
 
 
-def _shifted(
-    x: Tensor, rois: Tensor, offset: Tensor, size: tuple[int, int], scale: float, samples: int, gamma: float, name: str
-) -> OpResult:
-    rule = _rois(x, rois, size, scale, samples, name)
+def _shifted(rule: OpResult, offset: Tensor, size: tuple[int, int], gamma: float) -> OpResult:
+    """The rule of pooling whose bins are shifted, after the checks of what shifts them."""
     if not -1e6 < gamma < 1e6:
         raise OpError(f"'gamma' is a share of a region's size, got {gamma}", arg="gamma")
-    wanted = (rois.shape[0], 2 * size[0] * size[1])
+    wanted = (rule.shapes[0][0], 2 * size[0] * size[1])
     if offset.shape != wanted:
         raise OpError(f"the offset is expected as {wanted[0]} x {wanted[1]}, got {' x '.join(map(str, offset.shape))}")
     return rule
