@@ -37,7 +37,7 @@ class Row:
     """What it reads."""
 
     def measure(self, name: str) -> Number:
-        """One of the measures of what stands here."""
+        """One of the measures of the step."""
         return self.params if name == "params" else self.macs if name == "macs" else MEASURES[name].of(self.part)
 
 
