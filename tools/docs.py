@@ -1,6 +1,6 @@
 """Writes what is generated of docs/language.md, errors, gallery, errata and tables.md, and the JSON Schema of specs.
 
-`--check` only compares.
+`--check` only compares; names of pages after it choose among them.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ PAGES = {
 
 def main() -> int:
     """Writes the files, or says which are stale."""
-    made = {ROOT / name: make() for name, make in PAGES.items()}
+    chosen = [name for name in sys.argv[1:] if not name.startswith("-")] or list(PAGES)
+    made = {ROOT / name: PAGES[name]() for name in chosen}
     stale = [path for path, text in made.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if "--check" in sys.argv:
         said = [f"{path.relative_to(ROOT).as_posix()} is stale: tools/dev docs" for path in stale]
