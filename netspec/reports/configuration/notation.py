@@ -12,7 +12,7 @@ from netspec.draw.labels import op_text
 from netspec.ir.graph import Node
 from netspec.ops import OPS, Shape
 from netspec.ops.base import Attrs
-from netspec.reports.configuration.series import Gate, Layer, Parallel, Series, Tangle, layers, size
+from netspec.reports.configuration.series import Gate, Layer, Parallel, Series, Tangle, is_depthwise, layers, size
 from netspec.reports.configuration.units import MOST_LAYERS, Unit, map_size
 from netspec.reports.stacked import Part, Stacked
 
@@ -156,12 +156,6 @@ def _side_by_side(join: str, texts: Sequence[str]) -> str:
 def kernel_of(attrs: Attrs) -> str:
     """`3x3`; of a layer without a window nothing."""
     return "x".join(map(str, attrs["kernel"])) if "kernel" in attrs else ""
-
-
-def is_depthwise(node: Node) -> bool:
-    """Whether each filter of a convolution sees one channel."""
-    weight = node.result.weights.get("weight", ())
-    return node.attrs.get("groups", 1) > 1 and len(weight) == 4 and weight[1] == 1
 
 
 def stride_text(attrs: Attrs) -> str:

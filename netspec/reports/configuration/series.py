@@ -81,6 +81,12 @@ def _size(item: Item) -> int:
             return 1
 
 
+def is_depthwise(node: Node) -> bool:
+    """Whether each filter of a convolution sees one channel."""
+    weight = node.result.weights.get("weight", ())
+    return node.attrs.get("groups", 1) > 1 and len(weight) == 4 and weight[1] == 1
+
+
 def stride(series: Series) -> Fraction:
     """By how much a part makes maps smaller: the product of its strides, on the branch where that is largest."""
     product = Fraction(1)
@@ -180,8 +186,9 @@ def _joined(join: Node, branches: Sequence[Sequence[Item]]) -> list[Item]:
         if gates and len(gates) < len(branches):
             rest = _joined(join, [branch for branch in branches if branch not in gates])
             return [*rest, *(Gate(tuple(int(node.shape[1]) for node in _weighted(gate))) for gate in gates)]
-    if join.op == "add" and any(len(_weighted(branch)) > 1 for branch in full):
-        full = [branch for branch in full if not _is_projection(branch)]
+    if join.op == "add":
+        most = max((len(_weighted(branch)) for branch in full), default=0)
+        full = [b for b in full if most < 2 or len(_weighted(b)) == most or not _is_projection(b)]
     if len(full) < 2:
         return full[0] if full else []
     return [Parallel(join.op, tuple(map(tuple, full)))]
@@ -200,7 +207,10 @@ def _is_gate(branch: Sequence[Item]) -> bool:
 
 
 def _is_projection(branch: Sequence[Item]) -> bool:
-    """Whether a branch is a shortcut that fits the shape of the residual: a 1x1 convolution, a pooling before it."""
+    """Whether a branch is a shortcut that fits the shape of the residual: a 1x1 convolution, or none, after a pooling or a
+    depthwise convolution (GhostNet)."""
     weighted = _weighted(branch)
-    pointwise = all(node.attrs.get("kernel") == (1, 1) for node in weighted)
-    return len(weighted) < 2 and pointwise and all(isinstance(item, Layer) for item in branch)
+    dense = [node for node in weighted if not is_depthwise(node)]
+    small = len(dense) < 2 and len(weighted) - len(dense) < 2
+    pointwise = all(node.attrs.get("kernel") == (1, 1) for node in dense)
+    return small and pointwise and all(isinstance(item, Layer) for item in branch)
