@@ -115,3 +115,14 @@ def test_a_cell_of_several_lines_is_stacked_where_a_terminal_is_narrow() -> None
     lines = [line.strip() for line in table.render("text", 50).splitlines()]
     assert max(map(len, lines)) <= 50
     assert any(line.endswith("\u23a23x3, 64      \u23a5 x 3") for line in lines)
+
+
+def test_a_cell_that_all_columns_share_is_one_in_latex() -> None:
+    same, other = Stacked((Part(("7x7, 64",)),)), Stacked((Part(("3x3, 64", "3x3, 64"), " x 2"),))
+    rows: list[dict[str, Cell]] = [{"stage": "conv1", "a": same, "b": same}, {"stage": "conv2", "a": other, "b": same}]
+    rows.append({"stage": "MACs", "a": "1", "b": "1"})
+    columns = [Column("stage", "stage"), Column("a", "a"), Column("b", "b")]
+    first, second, third = Table(columns, rows, lead=1).render("latex").splitlines()[4:7]
+    assert first == r"conv1 & \multicolumn{2}{c}{7$\times$7, 64} \\"
+    assert "multicolumn" not in second + third
+    assert "multicolumn" not in Table(columns, rows).render("latex")

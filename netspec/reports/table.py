@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from textwrap import wrap
 from typing import Literal, TypeAlias
 
@@ -241,7 +242,8 @@ class Table:
         return "\n".join([*head, table, *notes])
 
     def _latex(self) -> str:
-        rows = [" & ".join(line) + r" \\" for line in self._written(latex_text, stacked_latex)]
+        lines = self._written(latex_text, stacked_latex)
+        rows = [" & ".join(self._spanned(row, line)) + r" \\" for row, line in zip_longest(self.rows, lines)]
         return "\n".join(
             [
                 rf"\begin{{tabular}}{{{''.join('r' if c.right else 'l' for c in self.columns)}}}",
@@ -253,6 +255,13 @@ class Table:
                 r"\end{tabular}",
             ]
         )
+
+    def _spanned(self, row: Mapping[str, Cell] | None, line: Sequence[str]) -> Sequence[str]:
+        """The cells of a row; one over all columns but those that say what it is, where all are the same lines."""
+        rest = [row.get(c.key) for c in self.columns[self.lead :]] if row is not None and self.lead else []
+        if len(rest) < 2 or not isinstance(rest[0], Stacked) or any(value != rest[0] for value in rest):
+            return line
+        return [*line[: self.lead], rf"\multicolumn{{{len(rest)}}}{{c}}{{{line[-1]}}}"]
 
     def _html(self) -> str:
         return self._tabulated("unsafehtml", html.escape, stacked_html)

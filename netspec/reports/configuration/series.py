@@ -207,8 +207,7 @@ def _is_gate(branch: Sequence[Item]) -> bool:
 
 
 def _is_projection(branch: Sequence[Item]) -> bool:
-    """Whether a branch is a shortcut that fits the shape of the residual: a 1x1 convolution, or none, after a pooling or a
-    depthwise convolution (GhostNet)."""
+    """Whether a branch is a shortcut: a 1x1 convolution or none, after a pooling or, as GhostNet, one depthwise."""
     weighted = _weighted(branch)
     dense = [node for node in weighted if not is_depthwise(node)]
     small = len(dense) < 2 and len(weighted) - len(dense) < 2
