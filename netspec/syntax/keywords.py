@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from netspec.expressions.identifiers import Kind
@@ -269,6 +269,9 @@ DOCUMENT = mapping(
         ),
     },
     "netspec",
+)
+DOCUMENT = replace(
+    DOCUMENT, misplaced={"passes": "passes are those of a variant: `variants: {dense: {passes: [fc_to_conv]}}`"}
 )
 SECTIONS = tuple(DOCUMENT.keys)
 """The keys of a document."""
