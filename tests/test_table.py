@@ -7,9 +7,11 @@ import html.parser
 import io
 import json
 import re
+import sys
 
 import pytest
 
+from netspec.cli.tables import write_table
 from netspec.reports.stacked import Part, Stacked
 from netspec.reports.table import FORMS, Cell, Column, Form, Table, digits, number
 
@@ -126,3 +128,13 @@ def test_a_cell_that_all_columns_share_is_one_in_latex() -> None:
     assert first == r"conv1 & \multicolumn{2}{c}{7$\times$7, 64} \\"
     assert "multicolumn" not in second + third
     assert "multicolumn" not in Table(columns, rows).render("latex")
+
+
+def test_a_terminal_gets_a_bold_head_and_no_codes_of_a_cell(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    write_table(Table([Column("name", "name")], [{"name": "a\x1b[2Jb ::error"}]), "text")
+    printed = capsys.readouterr().out
+    assert "\x1b[1mname" in printed and "\\x1b[2J" in printed
+    assert not re.search(r"\x1b(?!\[[01]m)", printed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -11,10 +12,13 @@ import click
 
 from netspec.cli.output import shown
 from netspec.cli.output_file import OutputFile, suffix_of, write_result
+from netspec.diagnostics.streams import put
 from netspec.files.kinds import check_suffix
 from netspec.reports.table import FORMS, SUFFIXES, Form, Table
 
 C = TypeVar("C", bound=Callable[..., object])
+
+_BOLD = re.compile(r"(\x1b\[[01]m)")
 
 _NAMES = {"text": "text", "md": "Markdown", "latex": "LaTeX"}
 
@@ -45,4 +49,7 @@ def write_table(table: Table, form: Form, output: str | None = None) -> None:
     terminal = sys.stdout.isatty() and output in (None, "-")
     width = shutil.get_terminal_size().columns if terminal else None
     text = table.render(form, width, terminal)
-    write_result(shown(text) if form == "text" else text, output)
+    if form == "text" and terminal:  # the head is bold, all other codes are quoted
+        put("".join(part if i % 2 else shown(part) for i, part in enumerate(_BOLD.split(text))))
+    else:
+        write_result(shown(text) if form == "text" else text, output)
