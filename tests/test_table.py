@@ -6,8 +6,12 @@ import csv
 import html.parser
 import io
 import json
+import os
 import re
+import subprocess
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -119,15 +123,33 @@ def test_a_cell_of_several_lines_is_stacked_where_a_terminal_is_narrow() -> None
     assert any(line.endswith("\u23a23x3, 64      \u23a5 x 3") for line in lines)
 
 
-def test_a_cell_that_all_columns_share_is_one_in_latex() -> None:
-    same, other = Stacked((Part(("7x7, 64",)),)), Stacked((Part(("3x3, 64", "3x3, 64"), " x 2"),))
-    rows: list[dict[str, Cell]] = [{"stage": "conv1", "a": same, "b": same}, {"stage": "conv2", "a": other, "b": same}]
-    rows.append({"stage": "MACs", "a": "1", "b": "1"})
-    columns = [Column("stage", "stage"), Column("a", "a"), Column("b", "b")]
-    first, second, third = Table(columns, rows, lead=1).render("latex").splitlines()[4:7]
-    assert first == r"conv1 & \multicolumn{2}{c}{7$\times$7, 64} \\"
-    assert "multicolumn" not in second + third
-    assert "multicolumn" not in Table(columns, rows).render("latex")
+@pytest.mark.parametrize("environ, styled", [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_a_terminal_has_styles_and_no_other_commands(environ: dict[str, str], styled: bool, tmp_path: Path) -> None:
+    pty = pytest.importorskip("pty")
+    spec = tmp_path / "bell.yaml"
+    spec.write_text(
+        'netspec: 1\nname: bell\ntitle: "red \\e[31m bell \\a"\ninput: [3, 8, 8]\nbody:\n  - conv: [4, 3]\n'
+    )
+    parent, child = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "netspec", "summary", str(spec)],
+        stdout=child,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "70", **environ},
+    ) as process:
+        os.close(child)
+        said = b""
+        with suppress(OSError):  # how Linux says that the other end is closed
+            while part := os.read(parent, 4096):
+                said += part
+        assert process.wait() == 0
+    os.close(parent)
+    text = said.decode()
+    assert ("\x1b[1m" in text) == styled
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    assert "\x1b" not in plain and "\a" not in plain
+    assert plain.count("\\x1b") == 1 and r"red \x1b[31m bell \x07" in plain
+    assert "112" in plain and max(map(len, plain.splitlines())) <= 70
 
 
 def test_a_terminal_gets_a_bold_head_and_no_codes_of_a_cell(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import IO
 
 import click
 
@@ -15,6 +16,13 @@ def printer() -> Printer:
     """The printer of diagnostics that the options ask for."""
     options = click.get_current_context().find_root().obj
     return Printer(options.get("style", "text"), options.get("color", "auto"), most=options["max_errors"])
+
+
+def colored(stream: IO[str]) -> bool:
+    """Whether what is written to a stream has colours: those of --color, else a terminal's without NO_COLOR."""
+    ctx = click.get_current_context(silent=True)
+    options = ctx.find_root().obj if ctx is not None else {}
+    return Printer(color=options.get("color", "auto"), stream=stream).color
 
 
 def shown(text: str) -> str:

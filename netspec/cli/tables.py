@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -10,15 +9,13 @@ from typing import TypeVar
 
 import click
 
-from netspec.cli.output import shown
+from netspec.cli.output import colored, shown
 from netspec.cli.output_file import OutputFile, suffix_of, write_result
 from netspec.diagnostics.streams import put
 from netspec.files.kinds import check_suffix
 from netspec.reports.table import FORMS, SUFFIXES, Form, Table
 
 C = TypeVar("C", bound=Callable[..., object])
-
-_BOLD = re.compile(r"(\x1b\[[01]m)")
 
 _NAMES = {"text": "text", "md": "Markdown", "latex": "LaTeX"}
 
@@ -46,10 +43,11 @@ def form_of(form: Form | None, output: str | None) -> Form:
 
 def write_table(table: Table, form: Form, output: str | None = None) -> None:
     """A table to stdout or the file of -o; a text fits the terminal, and has its full width anywhere else."""
-    terminal = sys.stdout.isatty() and output in (None, "-")
-    width = shutil.get_terminal_size().columns if terminal else None
-    text = table.render(form, width, terminal)
-    if form == "text" and terminal:  # the head is bold, all other codes are quoted
-        put("".join(part if i % 2 else shown(part) for i, part in enumerate(_BOLD.split(text))))
+    stdout = output in (None, "-")
+    width = shutil.get_terminal_size().columns if stdout and sys.stdout.isatty() else None
+    color = stdout and form == "text" and colored(sys.stdout)
+    text = table.render(form, width, color)
+    if color:
+        put(text)  # its texts are printable; what is not are its styles
     else:
         write_result(shown(text) if form == "text" else text, output)

@@ -17,6 +17,7 @@ from itertools import zip_longest
 from textwrap import wrap
 from typing import Literal, TypeAlias
 
+from netspec.diagnostics.printer import printable
 from netspec.optional import importing
 from netspec.reports.stacked import Stacked, latex_text, stacked_html, stacked_latex, stacked_markdown
 
@@ -108,8 +109,8 @@ class Table:
         ]()
 
     def cells(self, row: Mapping[str, Cell]) -> list[str]:
-        """A row as people read it."""
-        return [(c.text or shown)(row.get(c.key)) for c in self.columns]
+        """A row as people read it, without characters that drive a terminal: styles are added to it."""
+        return [printable((c.text or shown)(row.get(c.key))) for c in self.columns]
 
     def _csv(self) -> str:
         out = io.StringIO()
@@ -132,13 +133,18 @@ class Table:
             replace(self, columns=group, title="" if place else self.title)._lines_of_text(width, color, stacked)
             for place, group in enumerate(groups)
         ]
-        notes = [line for note in self.notes for line in (wrap(note, width) if width else [note])]
+        printed = [printable(note) for note in self.notes]
+        notes = [line for note in printed for line in (wrap(note, width) if width else [note])]
         return "\n".join([*(line for part in parts for line in part), *notes])
 
     def _widths(self, stacked: bool) -> list[int]:
         """How wide each column is with its padding."""
         sums = self.cells(self.footer) if self.footer else []
-        rows = [[c.title for c in self.columns], sums, *map(self._stacked_cells if stacked else self.cells, self.rows)]
+        rows = [
+            [printable(c.title) for c in self.columns],
+            sums,
+            *map(self._stacked_cells if stacked else self.cells, self.rows),
+        ]
         return [
             max(len(line) for row in rows if row for line in row[i].split("\n")) + 3 for i in range(len(self.columns))
         ]
@@ -169,13 +175,16 @@ class Table:
         from rich.table import Table as RichTable
 
         table = RichTable(
-            title=self.title or None, box=box.SIMPLE_HEAD, title_justify="left", show_footer=bool(self.footer)
+            title=printable(self.title) or None,
+            box=box.SIMPLE_HEAD,
+            title_justify="left",
+            show_footer=bool(self.footer),
         )
         sums = self.cells(self.footer) if self.footer else [""] * len(self.columns)
         widest = self._widths(stacked)
         for place, (column, total) in enumerate(zip(self.columns, sums, strict=True)):
             table.add_column(
-                column.title,
+                printable(column.title),
                 justify="right" if column.right else "left",
                 footer=total,
                 overflow="fold",
