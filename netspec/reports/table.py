@@ -273,7 +273,8 @@ class Table:
         return [*line[: self.lead], rf"\multicolumn{{{len(rest)}}}{{c}}{{{line[-1]}}}"]
 
     def _html(self) -> str:
-        return self._tabulated("unsafehtml", html.escape, stacked_html)
+        table = self._tabulated("unsafehtml", html.escape, stacked_html)
+        return re.sub(r" +(?=</t[dh]>)", "", table)  # tabulate fills cells up with spaces
 
 
 def _plain(value: Cell) -> object:
