@@ -16,7 +16,7 @@ from netspec.cli.request import load
 from netspec.reports.configuration.align import aligned
 from netspec.reports.configuration.by_row import table_of_blocks, table_of_layers
 from netspec.reports.configuration.by_stage import View, table_of_stages
-from netspec.reports.table import FORMS
+from netspec.reports.table import FORMS, shown
 
 
 def document(body: str, more: str = "", input: str = "[3, 32, 32]") -> str:
@@ -34,7 +34,7 @@ def cells(path: str, view: View = PLAIN, sizes: bool = False) -> dict[str, str]:
     for row in table.rows:
         name = str(row["stage"])
         stage = name or stage
-        found[name or f"{stage} {row['output']}"] = str(row[table.columns[-1].key])
+        found[name or f"{stage} {row['output']}"] = shown(row[table.columns[-1].key])
     return found
 
 
@@ -155,6 +155,17 @@ def test_networks_with_few_stages_in_common_are_compared_by_size() -> None:
     assert [c.key for c in table.columns] == ["output", "alexnet", "resnet18"]
     rows = {str(row["output"]): row for row in table.rows}
     assert str(rows["55x55"]["alexnet"]) == "11x11, 96, stride 4; LRN" and rows["55x55"]["resnet18"] is None
+
+
+def test_a_stage_that_one_network_lacks_is_empty_in_its_column() -> None:
+    table = table_of_stages([load("densenet_three_blocks").inference, load("densenet121").inference], PLAIN)
+    rows = {str(row["stage"]): row for row in table.rows}
+    assert rows["Dense Block (4)"]["densenet_three_blocks"] is None
+    assert str(rows["Dense Block (4)"]["densenet121"]) == "[1x1, 128; 3x3, 32] x 16"
+    assert [str(rows["Dense Block (3)"][name]) for name in ("densenet_three_blocks", "densenet121")] == [
+        "[1x1, 128; 3x3, 32] x 24"
+    ] * 2
+    assert list(rows).index("Dense Block (4)") < list(rows).index("Classification Layer")
 
 
 def test_rows_of_blocks_have_their_arguments_and_repeats() -> None:

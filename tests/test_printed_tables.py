@@ -44,7 +44,7 @@ def expected(cell: object, words: dict[str, str]) -> str:
     return words.get(name, name) + slash + rest
 
 
-@pytest.mark.quick(4)
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("name", TABLES)
 def test_every_cell_of_a_printed_table(name: str) -> None:
     table = TABLES[name]
@@ -68,7 +68,7 @@ def digits(printed: str) -> tuple[float, float]:
     return float(number) * unit, unit / 10**places
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     ("name", "row"), [(name, row) for name, table in TABLES.items() for row in table.get("sums", ())]
 )
@@ -77,7 +77,7 @@ def test_the_printed_sums(name: str, row: str) -> None:
     networks = [c for c in TABLES[name]["columns"] if c not in ("stage", "output")]
     for network, printed in zip(networks, TABLES[name]["sums"][row], strict=True):
         value, unit = digits(printed)
-        computed = int(rows[row][network].replace(",", ""))
+        computed = rows[row][network]
         rounded, cut = abs(computed - value) <= unit / 2, 0 <= computed - value < unit
         assert rounded or cut, f"{network}: printed {printed}, here {computed}"
 

@@ -216,7 +216,7 @@ class Table:
         """A row whose cells have their lines below each other."""
         values = [row.get(c.key) for c in self.columns]
         return [
-            "\n".join(value.stacked()) if isinstance(value, Stacked) else text
+            printable("\n".join(value.stacked())) if isinstance(value, Stacked) else text
             for value, text in zip(values, self.cells(row), strict=True)
         ]
 

@@ -16,7 +16,7 @@ from netspec.reports.configuration.notation import Cells, Notation, inferred, va
 from netspec.reports.configuration.series import size
 from netspec.reports.configuration.stages import Line, Stage, by_size, stages_of
 from netspec.reports.configuration.units import units_of
-from netspec.reports.table import Cell, Column, Table, shown
+from netspec.reports.table import Cell, Column, Table
 
 FIRST_STRIDE = "Where a stage makes maps smaller, the first of its repeated blocks has the stride."
 
@@ -64,7 +64,7 @@ def table_of_stages(graphs: Sequence[Graph], view: View, sizes: bool = False) ->
     sums = (("depth", deep), ("MACs", [c.macs for c in counts]), ("parameters", [c.params for c in counts]))
     for what, values in sums:
         row = {"stage": what, "output": what if sizes else ""}
-        rows.append({**row, **dict(zip(keys, map(shown, values), strict=True))})
+        rows.append({**row, **dict(zip(keys, values, strict=True))})
     titles = [graph.title or graph.name for graph in graphs]
     heads = [title if titles.count(title) == 1 else key for title, key in zip(titles, keys, strict=True)]
     lead = [Column("output", "output size", wrap=False)]
