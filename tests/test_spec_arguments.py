@@ -235,3 +235,21 @@ def test_check_says_everything_of_all_files(folder: Path, capsys: pytest.Capture
     import json
 
     assert [d["code"] for d in json.loads(capsys.readouterr().err)] == ["NS201", "usage"]
+
+
+@pytest.mark.parametrize("spec", ["faster_rcnn_resnet50_c4", "blocks/detection:lateral"])
+def test_sizes_of_several_inputs_are_given_by_name(spec: str, capsys: pytest.CaptureFixture[str]) -> None:
+    first, size = ("image", "3x160x192") if spec.startswith("faster") else ("fine", "64x20x20")
+    assert run(["summary", spec, "--depth", "1", "--input", f"{first}={size}"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [first, "input", size] in rows
+    for given, said in (
+        (f"{first[:-1]}={size}", f"there is no input '{first[:-1]}' to give a size to\n   help: did you mean '{first}'?"),
+        (f"{first}={size},{first}={size}", "is no size for each name; write left=1x64x64,right=1x64x64"),
+        (f"={size}", "is no size for each name"),
+        (f"{first}=3xx", "'3xx' is not a size"),
+    ):
+        assert run(["summary", spec, "--input", given]) == 2
+        assert said in capsys.readouterr().err, given
+    with pytest.raises(netspec.UsageError, match="there is no input 'nothing'"):
+        netspec.load(spec, input={"nothing": (3, 64, 64)})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from netspec.diagnostics.errors import SHOWN_ERRORS
+from netspec.elaborate.configuration import InputSize
 
 
 class Sizes(click.ParamType):  # type: ignore[type-arg, unused-ignore]
@@ -20,6 +21,21 @@ class Sizes(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         ):
             self.fail(f"'{value}' is not a size; write 3x224x224", param, ctx)
         return [int(p) for p in parts]
+
+
+class InputSizes(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """3x224x224, or of several inputs by name: left=1x64x64,right=1x64x64"""
+
+    name = "[NAME=]CxHxW"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> InputSize:
+        """The sizes, by the name of the input where there are names; fails for anything else."""
+        named = [part.partition("=") for part in str(value).split(",")]
+        if not any(equals for _, equals, _ in named):
+            return Sizes().convert(value, param, ctx)
+        if not all(name.strip() for name, _, _ in named) or len({name.strip() for name, _, _ in named}) < len(named):
+            self.fail(f"'{value}' is no size for each name; write left=1x64x64,right=1x64x64", param, ctx)
+        return {name.strip(): Sizes().convert(size.strip(), param, ctx) for name, _, size in named}
 
 
 def _most(ctx: click.Context, param: click.Parameter, value: int) -> None:
@@ -38,4 +54,9 @@ error_option = click.option(
 )
 """The option of every command that prints the errors of a spec."""
 
-INPUT = click.option("--input", "input_size", type=Sizes(), help="Another input size, as 3x160x160.")
+INPUT = click.option(
+    "--input",
+    "input_size",
+    type=InputSizes(),
+    help="Another input size, as 3x160x160; of several inputs by name, as image=3x160x160.",
+)

@@ -12,7 +12,7 @@ from netspec.elaborate.configuration import Configuration, InputSize
 from netspec.elaborate.context import Call, Context
 from netspec.elaborate.document import as_yaml, graph_of, within_limits
 from netspec.elaborate.graph_builder import Offer
-from netspec.elaborate.interface import input_value, size_of
+from netspec.elaborate.interface import check_names, input_value, size_of
 from netspec.elaborate.places import Where
 from netspec.elaborate.state import Elaboration
 from netspec.elaborate.steps import StepElaborator
@@ -103,6 +103,7 @@ def _build(
 def _entering(decl: BlockDecl, chosen: Example | None, at: Span, env: Env, size: InputSize | None) -> Tensors:
     """What enters a block: inputs of the sizes that are asked for, or those of its example."""
     names = [name.text for name in decl.inputs] or ["input"]
+    check_names(size, names)
     written = chosen.inputs if chosen is not None else None
     if written is not None and written.by_name and (size is None or isinstance(size, Mapping)):
         _check_input(env.state, written, names, at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from netspec.diagnostics.errors import SemanticError, Span, UsageError
+from netspec.diagnostics.errors import SemanticError, Span, UsageError, did_you_mean
 from netspec.elaborate.configuration import InputSize
 from netspec.elaborate.context import Context
 from netspec.elaborate.literals import condition, filled_path, literal
@@ -36,12 +36,20 @@ def input_values(inputs: Inputs | None, env: Env, size: InputSize | None) -> dic
         return {"input": ERROR}
     if inputs.by_name and size is not None and not isinstance(size, Mapping):
         raise UsageError(
-            "--input sets the size of a network with one input",
-            f"this one has {', '.join(item.name.text for item in inputs.items)}",
+            "--input CxHxW sets the size of a network with one input",
+            f"this one has {', '.join(item.name.text for item in inputs.items)}: --input NAME=CxHxW",
         )
+    check_names(size, [item.name.text for item in inputs.items])
     return {
         item.name.text: input_value(item.name.text, item, env, size_of(item.name.text, size)) for item in inputs.items
     }
+
+
+def check_names(size: InputSize | None, names: Sequence[str]) -> None:
+    """Raises UsageError where a size is of an input that is not among the names."""
+    for name in size if isinstance(size, Mapping) else ():
+        if name not in names:
+            raise UsageError(f"there is no input '{name[:80]}' to give a size to", did_you_mean(name, names))
 
 
 def size_of(name: str, size: InputSize | None) -> Sequence[int] | None:
