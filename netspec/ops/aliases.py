@@ -76,7 +76,7 @@ NO_OP = frozenset(
     log abs neg sqrt square sin cos unsqueeze permute transpose pixelunshuffle spacetodepth focus tile expand gather
     reorg fold unfold gridsample argmax topk constant cast constantpad2d merge stack sub subtract minus div divide
     minimum min alphadropout dropblock gaussiandropout gaussiannoise biasadd bias crossentropyloss lambda embedding
-    lstm rnn attention multiheadattention selfattention transformer yolo detect silence ppm aspp cspblock c2f
+    lstm rnn attention multiheadattention selfattention transformer yolo detect silence ppm cspblock c2f
     """.split()
 )
 """Ops that netspec does not have: then there is no suggestion, rather than a wrong one."""
