@@ -18,6 +18,9 @@ TINY = "netspec: 1\nname: tiny\ninput: [3, 8, 8]\nbody:\n  - conv: [4, 3]\n  - r
 READERS = [
     "check {}",
     "summary {}",
+    "table {}",
+    "compare {}",
+    "compare tiny.yaml {}",
     "draw {}",
     "draw --diff tiny.yaml {}",
     "plot params {}",
@@ -158,7 +161,7 @@ def test_a_spec_is_one_under_any_name(capsys: pytest.CaptureFixture[str]) -> Non
         ("compile tiny.yaml --to onnx -o foo.png", "a picture"),
         ("draw tiny.yaml -f svg -o foo.onnx", "name it foo.svg"),
         ("plot params tiny.yaml -f svg -o foo.onnx", "suffix says onnx"),
-        ("summary tiny.yaml -o foo.json", "is to be text"),
+        ("summary tiny.yaml -f text -o foo.json", "is to be text"),
         ("summary tiny.yaml -f csv -o foo.json", "name it foo.csv"),
         ("schema -o foo.yaml", "name it foo.json"),
         ("new block foo -o foo.py", "name it foo.yaml"),

@@ -110,7 +110,7 @@ def test_what_does_not_go_together_is_said(netspec: Said, words: str, message: s
 
 def test_it_is_listed(netspec: Said) -> None:
     _, out, _ = netspec("list", "backends")
-    assert re.search(r"^listing +listing in the style of Keras +\.txt$", out, re.MULTILINE)
+    assert re.search(r"^ *listing +listing in the style of Keras +\.txt$", out, re.MULTILINE)
 
 
 @pytest.mark.parametrize("backend", ["listing", "json"])
