@@ -74,6 +74,14 @@ def test_vgg_begins_by_glorot_and_bengio() -> None:
         assert not arrays[f"{key}.bias"].any()
 
 
+def test_what_ssd_adds_to_vgg_begins_by_glorot_and_bengio() -> None:
+    """Liu et al. 2016, section 3: all newly added convolutions; conv6 and conv7 are those of VGG's layers."""
+    graph = netspec.load("ssd", "ssd300_vgg16").graph
+    convs = [node for node in graph.nodes.values() if node.op == "conv" and not node.path.startswith(("base", "fc"))]
+    assert len(convs) == 2 * 4 + 2 * 6
+    assert all(node.init["weight"] == "xavier" for node in convs)
+
+
 def ops(graph: Graph) -> list[str]:
     return [node.op for node in graph.nodes.values()]
 
