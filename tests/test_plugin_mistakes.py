@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -185,7 +186,8 @@ def test_a_mistake_in_a_backend_is_said_of_it(mistake: Broken, plant: Plant, spe
     assert not (spec / "tiny.csv").exists()
     listed = netspec("list", "backends")
     assert listed.code == 0 and re.search(r"^ *csv +not usable: ", listed.out, re.MULTILINE)
-    assert {line.split()[0] for line in listed.out.splitlines()[1:]} == {"csv", "onnx", "torch"}
+    rows = json.loads(netspec("list", "backends", "-f", "json").out)
+    assert {row["name"] for row in rows} == {"csv", "onnx", "torch"}
     helped = netspec("compile", "--help")
     assert helped.code == 0 and "Options of --to onnx" in helped.out and "Options of --to csv" not in helped.out
     assert netspec("compile", "tiny.yaml", "--to", "json", "-o", "-").code == 0
