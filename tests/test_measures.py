@@ -122,6 +122,49 @@ def test_memory_on_the_processor(name: str) -> None:
     assert found == pytest.approx(allocated(network.inference, network.to_torch().eval(), "cpu"), rel=0.1)
 
 
+SEEN = [
+    ("squeezenet", "squeezenet_11", "fire4"),
+    ("googlenet", "googlenet", "3a"),
+    ("resnet", "resnet18", "layer2"),
+    ("vgg", "vgg_d", "stage3"),
+    ("mobilenet_v2", "mobilenet_v2", "bottleneck.2"),
+    ("densenet", "densenet121", "features.transition1"),
+]
+
+
+@pytest.mark.parametrize("family, name, until", sampled(SEEN, 1))
+def test_the_receptive_field_is_what_gradients_reach(family: str, name: str, until: str, tmp_path: Path) -> None:
+    """The widest stretch of the image that a value of a step depends on, by PyTorch's autograd.
+
+    Weights are positive and maxima are means, so that no gradient is 0 by chance.
+    """
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "cut.yaml"
+    path.write_text(
+        f"netspec: 1\nname: cut\nuse: [{family}]\ninput: [3, 224, 224]\n"
+        f"body: [{family}: {{variant: {name}, until: {until}}}]\n"
+    )
+    network = netspec.load(path)
+    module = network.to_torch().eval().double()
+    for parent in list(module.modules()):
+        for key, child in list(parent.named_children()):
+            if isinstance(child, torch.nn.MaxPool2d):
+                mean = torch.nn.AvgPool2d(child.kernel_size, child.stride, child.padding, child.ceil_mode)
+                setattr(parent, key, mean)
+    for parameter in module.parameters():
+        torch.nn.init.uniform_(parameter, 0.01, 0.02)
+    x = torch.rand(1, 3, 224, 224, dtype=torch.float64, requires_grad=True)
+    y = module(x)
+    middle = y.shape[2] // 2
+    widest = 0
+    for row in range(middle - 1, middle + 1):
+        (grad,) = torch.autograd.grad(y[0, :, row, middle].sum(), x, retain_graph=True)
+        for axis in (2, 3):
+            reached = grad.abs().sum(tuple({0, 1, 2, 3} - {axis})).nonzero()
+            widest = max(widest, int(reached.max() - reached.min() + 1))
+    assert MEASURES["receptive_field"].of(Measured(network.inference).whole) == widest < 224
+
+
 def test_arithmetic_intensity_of_a_layer(tmp_path: Path) -> None:
     """A convolution of C to C channels, and a linear layer, which does one MAC with each weight that it reads."""
     path = tmp_path / "layers.yaml"

@@ -180,7 +180,7 @@ def _column(key: str, rows: Sequence[Row]) -> Column:
     """A column of measures, of texts, or of years, which are names."""
     if key == "year":
         return number(key, key, lambda year: str(year or ""))
-    if key in MEASURES:
+    if key in MEASURES and not any(isinstance(row[key], str) for row in rows):  # `params` of blocks are names
         return measure_column(key)
     if key in TOPS:
         return number(key, key)
