@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from itertools import groupby
 
 from netspec.analysis.cost import totals
@@ -34,11 +34,13 @@ TITLES = {
     "params": "params",
     "macs": "MACs",
 }
-OF_LAYERS = ("step", "type", "filter", "input", "output", "c", "s", "params", "macs")
+OF_LAYERS = ("step", "type", "kernel", "filter", "input", "output", "c", "s", "params", "macs")
 OF_BLOCKS = ("step", "operator", "kernel", "input", "output", "c", "n", "s", "depth", "params", "macs")
 """The columns that there are, next to the arguments of blocks; `c` are the channels that leave, `n` repeats."""
 
 _BY_REQUEST = {"c", "s", "depth"}
+_SAID_BY_OTHERS = {"kernel"}
+"""Of layers: the column of filters has it, and that of the type has the stride."""
 
 
 def table_of_layers(graph: Graph, view: View, columns: str = "") -> Table:
@@ -50,7 +52,7 @@ def table_of_layers(graph: Graph, view: View, columns: str = "") -> Table:
     for node, label in zip(nodes, labels, strict=True):
         entered = graph.shape(node.inputs[0])
         rows.append({"step": label, **_of_layer(node, entered), **_costs(graph, [node], counted)})
-    return _table(graph, rows, columns, OF_LAYERS)
+    return _table(graph, rows, columns, OF_LAYERS, _SAID_BY_OTHERS)
 
 
 def table_of_blocks(graph: Graph, view: View, columns: str = "") -> Table:
@@ -152,9 +154,11 @@ def _value(value: object) -> Cell:
     return str(list(value)) if isinstance(value, (list, tuple)) else str(value)
 
 
-def _table(graph: Graph, rows: Sequence[dict[str, Cell]], columns: str, known: Sequence[str]) -> Table:
+def _table(
+    graph: Graph, rows: Sequence[dict[str, Cell]], columns: str, known: Sequence[str], silent: Set[str] = frozenset()
+) -> Table:
     """Rows with the columns that were asked for, or with those that say something, and their sums."""
-    usual = [name for name in known if _says_something(name, rows)]
+    usual = [name for name in known if name not in silent and _says_something(name, rows)]
     chosen = named_columns(columns, known, usual, f"the table of '{graph.name}'") if columns else usual
     counts = totals(graph.nodes.values())
     footer: dict[str, Cell] = {"params": counts.params, "macs": counts.macs}

@@ -80,10 +80,9 @@ def _key_of(stage: Stage) -> str:
 
 
 def _are_alike(stages: Sequence[Sequence[Stage]]) -> bool:
-    """Whether each network has half of the stages of the first, or the other way round."""
-    first = {stage.key for stage in stages[0]}
-    others = [{stage.key for stage in own} for own in stages[1:]]
-    return all(2 * len(first & own) >= min(len(first), len(own)) for own in others)
+    """Whether each network has half of the stages of the first, or the other way round; heads are alike in most."""
+    first, *others = ({stage.key for stage in own if stage.lines[0].size != (1, 1)} for own in stages)
+    return all(2 * len(first & own) >= max(1, min(len(first), len(own))) or not first | own for own in others)
 
 
 def _keys(graphs: Sequence[Graph]) -> list[str]:
