@@ -70,11 +70,41 @@ def test_the_counts_by_verdict_stand_below(tmp_path: Path, capsys: pytest.Captur
     assert "6 printed numbers: 3 exact, 1 truncates to, 1 misprint, 1 differs" in capsys.readouterr().out
 
 
-def test_a_wrong_fact_is_an_error_and_no_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["check", "--facts", little(tmp_path, params="33"), "-o", str(tmp_path / "out.csv")]) == 1
+@pytest.mark.parametrize("form", ["text", "md", "csv", "json", "latex", "html"])
+def test_a_wrong_fact_is_an_error_and_a_row(form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["check", "--facts", little(tmp_path, params="33"), "-f", form]) == 1
     said = capsys.readouterr()
-    assert not said.out and "up: params is 32, printed 33" in said.err
-    assert not (tmp_path / "out.csv").exists()
+    assert "up: params is 32, printed 33" in said.err
+    assert said.out.count("wrong") == 1 + (form in ("text", "md"))  # the counts below a table for people
+    if form == "json":
+        (row,) = [row for row in json.loads(said.out) if row["verdict"] == "wrong"]
+        assert (row["row"], row["printed"], row["computed"]) == ("little up params", "33", 32)
+
+
+def test_explain_says_that_a_printed_number_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", little(tmp_path, params="33"), "up"]) == 0
+    assert "printed: params 33, wrong: 32 (Somebody 2014, Table 1" in capsys.readouterr().out
+
+
+def test_after_a_wrong_shape_the_table_still_has_every_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path(little(tmp_path))
+    path.write_text(path.read_text(encoding="utf-8").replace("expect:", "expect:\n  shapes: {stem: [9, 30, 30]}"))
+    assert run(["check", "--facts", str(path), "-f", "json"]) == 1
+    assert len(json.loads(capsys.readouterr().out)) == len(ROWS)
+
+
+def test_a_network_that_cannot_be_built_has_no_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path(little(tmp_path))
+    path.write_text(path.read_text(encoding="utf-8").replace("conv: [4, 1]", "conv: [4, 99]"), encoding="utf-8")
+    assert run(["check", "--facts", str(path), "-o", str(tmp_path / "out.csv")]) == 1
+    assert not capsys.readouterr().out and not (tmp_path / "out.csv").exists()
+
+
+def test_a_printed_size_in_another_order_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["check", "--facts", little(tmp_path, size="4x30x30"), "-f", "csv"]) == 1
+    said = capsys.readouterr()
+    assert "printed 4x30x30" in said.err and "height x width x channels: 30x30x4" in said.err
+    assert "4x30x30,30x30x4,wrong" in said.out
 
 
 def test_the_table_goes_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,7 +120,7 @@ def test_options_that_exclude_each_other(options: list[str], tmp_path: Path) -> 
     assert not Path("out.csv").exists()
 
 
-def test_a_network_without_printed_numbers_has_an_empty_table(
+def test_a_network_without_printed_numbers_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "a.yaml"
@@ -98,7 +128,7 @@ def test_a_network_without_printed_numbers_has_an_empty_table(
     assert run(["check", "--facts", str(path), "-f", "json"]) == 0
     assert json.loads(capsys.readouterr().out) == []
     assert run(["check", "--facts", str(path)]) == 0
-    assert "0 printed numbers" in capsys.readouterr().out
+    assert capsys.readouterr().out == "no printed numbers\n"
 
 
 def test_explain_shows_the_facts_of_a_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

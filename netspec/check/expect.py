@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cached_property
 
 from netspec.analysis.cost import by_path, output_of, params, totals
 from netspec.analysis.measures import MEASURES, Measured, Part
 from netspec.check.arithmetic import arithmetic
-from netspec.check.printed import Computed, Held, Problem, contradiction, judged, number, size
+from netspec.check.printed import Computed, Held, Problem, Verdict, contradiction, judged, number, size
 from netspec.check.quantities import quantity, tolerance
 from netspec.diagnostics.errors import Hint, NetspecError, Reporter, Span, SpecError, did_you_mean
 from netspec.elaborate.budget import Budget
@@ -37,8 +38,8 @@ def verify(network: Compiled, reporter: Reporter, budget: Budget | None = None) 
     verifier = _Verifier(network, reporter, budget)
     if variant == document.default_variant and document.expect is not None and expect is not document.expect:
         verifier.refuse_unread(document.expect)
-    if expect is not None and not verifier.all(expect):
-        return verifier.held
+    if expect is not None:
+        verifier.all(expect)
     own = set(expect.tables if expect is not None else ())
     for table in tables:
         _check_table(table, document, verifier)
@@ -62,15 +63,15 @@ def verify_example(network: Compiled, example: Example, reporter: Reporter, budg
     verifier = _Verifier(network, reporter, budget)
     verifier.names = {network.name}
     verifier.label = f"{network.name}({example.given})"
-    if verifier.all(example.expect):
-        for table in example.expect.tables:
-            _check_table(table, network.document, verifier)
-            if table.input or table.variants:
-                at = table.input_span if table.input else table.variants[0].span
-                verifier.error("NS503", "a block has the input of its example, and no variants", at, "leave it out")
-                continue
-            for row in table.rows:
-                verifier.row(row)
+    verifier.all(example.expect)
+    for table in example.expect.tables:
+        _check_table(table, network.document, verifier)
+        if table.input or table.variants:
+            at = table.input_span if table.input else table.variants[0].span
+            verifier.error("NS503", "a block has the input of its example, and no variants", at, "leave it out")
+            continue
+        for row in table.rows:
+            verifier.row(row)
     return verifier.held
 
 
@@ -152,19 +153,18 @@ class _Verifier:
         """The training graph, for the steps that the inference graph has not."""
         return _Parts(self.network.graph, self.budget, self.network.graph)
 
-    def all(self, expect: Expect) -> bool:
-        """Shapes first: where one differs, counts differ for the same reason, which is not said again: False."""
+    def all(self, expect: Expect) -> None:
+        """Shapes first: where one differs, counts differ for the same reason, which is no error again."""
         for fact in expect.shapes:
             self.shape(fact)
         if self.reporter.failed:
-            return False
+            self.reporter = Reporter(limit=sys.maxsize)
         for what, facts in expect.counts.items():
             self.facts(facts, what, None)
         for path, facts in expect.fields:
             self.facts(facts, "receptive_field", path)
         for row in expect.rows:
             self.row(row)
-        return True
 
     def refuse_unread(self, expect: Expect) -> None:
         """The facts of the document are of its first variant; where that has its own, the tables alone are read."""
@@ -257,28 +257,31 @@ class _Verifier:
     def printed(self, fact: Fact, what: str, at: str, computed: Computed) -> None:
         """What a paper prints: found to agree, or explained."""
         found = judged(fact, computed)
+        verdict = found.verdict if isinstance(found, Problem) else found
+        if verdict is not None:
+            self.held.append(self.held_as(fact, what, at, computed, verdict))
         if isinstance(found, Problem):
             self.problem(found)
-            return
+
+    def held_as(self, fact: Fact, what: str, at: str, computed: Computed, verdict: Verdict) -> Held:
+        """A printed number with the verdict on it, and what explains it."""
         assert fact.printed is not None
         reason = fact.differs.text if fact.differs is not None else fact.why
         true = fact.misprint.text if fact.misprint is not None else ""
         explained = true or fact.differs is not None
-        self.held.append(
-            Held(
-                self.label,
-                at,
-                what,
-                fact.printed.text,
-                computed.value,
-                found,
-                self.source(fact),
-                true,
-                reason,
-                ", ".join(filter(None, [self.at_input, _counted(fact.printed)])),
-                self.called.get(at, ""),
-                arithmetic(what, self.part(at).nodes, fact.printed) if explained else "",
-            )
+        return Held(
+            self.label,
+            at,
+            what,
+            fact.printed.text,
+            computed.value,
+            verdict,
+            self.source(fact),
+            true,
+            reason,
+            ", ".join(filter(None, [self.at_input, _counted(fact.printed)])),
+            self.called.get(at, ""),
+            arithmetic(what, self.part(at).nodes, fact.printed) if explained else "",
         )
 
     def source(self, fact: Fact) -> str:

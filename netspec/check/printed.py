@@ -12,8 +12,9 @@ from netspec.expressions.identifiers import clipped
 from netspec.syntax.ast import Name
 from netspec.syntax.document import Fact
 
-Verdict: TypeAlias = Agreement | Literal["misprint", "differs"]
-VERDICTS: tuple[Verdict, ...] = ("exact", "rounds to", "truncates to", "misprint", "differs")
+Verdict: TypeAlias = Agreement | Literal["misprint", "differs", "wrong"]
+VERDICTS: tuple[Verdict, ...] = ("exact", "rounds to", "truncates to", "misprint", "differs", "wrong")
+"""`wrong` is an error as well: the network has another number, and nothing says why."""
 SIZE_HELP = "sizes as the paper has them: 112x112x64, or 56x56"
 
 
@@ -55,6 +56,8 @@ class Problem:
     message: str
     at: Span
     help: str | Hint = ""
+    verdict: Verdict | None = None
+    """That on the printed number; None where there is nothing to compare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,21 +123,24 @@ def judged(fact: Fact, computed: Computed) -> Verdict | Problem:
     if found is not None and explained is not None:
         word = "misprint" if explained is fact.misprint else "differs"
         message = f"{is_it}, which gives the printed {printed.text}: '{word}' has nothing to explain"
-        return Problem("NS503", message, explained.span, "leave it out")
+        return Problem("NS503", message, explained.span, "leave it out", found)
     if found is not None:
         return found
     if fact.misprint is not None:
         if computed.agreement(fact.misprint.text) is not None:
             return "misprint"
         help_ = f"what it gives in these digits is {computed.like(fact.misprint.text)}"
-        return Problem("NS501", f"{is_it}, expected {fact.misprint.text}", fact.misprint.span, help_)
+        return Problem("NS501", f"{is_it}, expected {fact.misprint.text}", fact.misprint.span, help_, "wrong")
     if fact.differs is not None:
         return "differs"
+    if isinstance(computed.value, str) and sorted(sizes(printed.text) or ()) == sorted(sizes(computed.value) or ()):
+        help_ = f"a size is height x width x channels: {computed.value}"
+        return Problem("NS501", f"{is_it}, printed {printed.text}", printed.span, help_, "wrong")
     help_ = (
         f"correct the spec or the digits; where the row itself gives another number, `misprint: "
         f"{computed.like(printed.text)}`, else `differs:` with the reason"
     )
-    return Problem("NS501", f"{is_it}, printed {printed.text}", printed.span, help_)
+    return Problem("NS501", f"{is_it}, printed {printed.text}", printed.span, help_, "wrong")
 
 
 def contradiction(fact: Fact) -> Problem | None:

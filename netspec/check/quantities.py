@@ -111,7 +111,7 @@ def sizes(text: str) -> tuple[int, ...] | None:
 
 
 def written_as(printed: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
-    """A shape (C, H, W) or (F) in the order in which a size is printed: H x W x C, C x H x W, or H x W alone.
+    """A shape (C, H, W) or (F) as a size is printed, H x W x C or H x W alone, and in no other order.
 
     A map of one cell and features are printed alike, 1x1x1000 or 1000; of a map one number may be its side.
     """
@@ -119,7 +119,7 @@ def written_as(printed: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
     if full is None:
         return tuple(shape)
     channels, height, width = full
-    orders: list[tuple[int, ...]] = [(height, width, channels), full]
+    orders: list[tuple[int, ...]] = [(height, width, channels)]
     if len(printed) == 2:
         orders = [(height, width)]
     elif len(printed) == 1:

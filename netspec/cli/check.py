@@ -25,6 +25,8 @@ from netspec.reports.table import Form
 from netspec.syntax.library import Found, find
 from netspec.syntax.reader import read_document
 
+FACT_CODES = ("NS501", "NS502", "NS503")
+"""Errors after which the table of facts is whole: the networks are there to compare."""
 FORMS = ("text", "json", "github", *(form for form in TABLE_FORMS if form not in ("text", "json")))
 
 
@@ -78,8 +80,9 @@ def command(ctx: click.Context, /, specs: tuple[str, ...], **options: Any) -> in
     form = asked.form()
     ctx.find_root().obj["style"] = "text" if asked.facts else asked.style or "text"
     done = _check(specs, asked, ctx.find_root().obj["max_errors"])
+    whole = all(d.severity != "error" or d.code in FACT_CODES for d in done.reporter.diagnostics)
     code = _report(done, asked, ctx.find_root().obj["style"])
-    if form is not None and code == 0:
+    if form is not None and whole and code in (0, SpecError.exit_code):
         write_table(facts_table(done.held), form, asked.output)
     return code
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from math import prod
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def step_facts(network: Compiled, path: str) -> list[str]:
     expect = network.document.expect_for(network.variant)
     if expect is None or "" in network.graph.scopes:  # a block alone
         return []
-    return [*stated_of(expect, path), *of_step(verify(network, Reporter()), path)]
+    return [*stated_of(expect, path), *of_step(verify(network, Reporter(limit=sys.maxsize)), path)]
 
 
 def explain_step(graph: Graph, path: str) -> str:

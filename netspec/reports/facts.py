@@ -25,9 +25,11 @@ def facts_table(held: Sequence[Held]) -> Table:
 
 def counts(held: Sequence[Held]) -> str:
     """How many printed numbers there are, by verdict."""
+    if not held:
+        return "no printed numbers"
     found = Counter(one.verdict for one in held)
     by_verdict = ", ".join(f"{found[verdict]} {verdict}" for verdict in VERDICTS if found[verdict])
-    return f"{len(held)} printed number{'s' * (len(held) != 1)}" + (f": {by_verdict}" if by_verdict else "")
+    return f"{len(held)} printed number{'s' * (len(held) != 1)}: {by_verdict}"
 
 
 def _row(one: Held) -> dict[str, Cell]:

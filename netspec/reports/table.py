@@ -127,6 +127,8 @@ class Table:
 
     def _text(self, width: int | None, color: bool) -> str:
         """Lines as wide as they need to be, or folded to a width; columns that do not fit beside others stand below."""
+        if not self.rows and self.notes:
+            return "\n".join(self.notes)
         stacked = width is not None and sum(self._widths(False)) > width and any(map(self._stacks, self.rows))
         groups = self._columns_that_fit(width, stacked) if width else [self.columns]
         parts = [
