@@ -14,6 +14,7 @@ from netspec.cli.list import chosen
 from netspec.cli.main import run
 from netspec.diagnostics import suggest
 from netspec.ir.selection import step_help
+from netspec.ir.titles import step_of
 from netspec.syntax.library import find, shipped, titles, variant_names
 
 # As torchvision, timm, Keras, papers and people write them.
@@ -163,7 +164,9 @@ def test_list_finds_blocks_and_ops_and_says_where_there_is_none(
         ("bottleneck", "the block 'bottleneck' is called as layer1.0, layer1.1, layer1.2, or 13 more"),
         ("fc.linear", "'fc' is one step, without parts"),
         ("logits", "the output 'logits' is the step 'fc'"),
-        ("zzz", "known: input, conv1, maxpool, layer1, layer2, layer3, layer4, avgpool, flatten, fc"),
+        ("zzz", "known: input, conv1, maxpool, layer1 (conv2_x), layer2 (conv3_x), layer3 (conv4_x), layer4 (conv5_x)"),
+        ("conv3", "did you mean 'conv3_x', the title of 'layer2'?"),
+        ("conv6_x", "did you mean 'conv5_x'?"),
         ("", "known: input, conv1, maxpool"),
         ("...", "known: input, conv1, maxpool"),
         ("layer1.0.zzz", "did you mean 'layer1.0'?"),
@@ -185,7 +188,28 @@ def test_every_unknown_step_of_some_networks_gets_help() -> None:
                     help = step_help(asked, graph)
                     assert help, asked
                     if help.startswith("did you mean '"):
-                        assert help.split("'")[1] in known, (asked, help)
+                        assert step_of(graph, help.split("'")[1]) in known, (asked, help)
+
+
+def test_a_title_that_begins_so_is_suggested(capsys: pytest.CaptureFixture[str]) -> None:
+    """Szegedy et al. 2015 stack three modules of Figure 5, of which none is called Inception-A alone."""
+    code, _, err = said(capsys, "explain", "inception_v3", "Inception-A")
+    assert code == 2 and "did you mean 'Inception-A 1', the title of 'mixed5b'?" in err
+
+
+@pytest.mark.parametrize(("step", "meant"), [("stemm", "stem"), ("conv2_3", "conv2_2"), ("zzz", "layer1 (stem)")])
+def test_titles_are_suggested_under_expect(
+    step: str, meant: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text(
+        "netspec: 1\nname: net\ninput: [3, 32, 32]\nbody:\n  - layer1 = conv: [8, 3]\n    title: stem\n"
+        "  - conv1 = conv: [8, 3]\n  - layer2 = conv: [8, 3]\n    title: conv2_1\n"
+        f"  - layer3 = conv: [8, 3]\n    title: conv2_2\nexpect:\n  shapes: {{{step}: [8, 30, 30]}}\n",
+        encoding="utf-8",
+    )
+    code, _, err = said(capsys, "check", str(path))
+    assert code == 1 and f"there is no step '{step}'" in err and meant in err
 
 
 def test_explain_a_network(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from itertools import islice
 
 from netspec.diagnostics import suggest
 from netspec.diagnostics.errors import MAX_KNOWN, UsageError, did_you_mean
 from netspec.ir.graph import Graph, Node
-from netspec.ir.titles import matching, titles
+from netspec.ir.titles import labelled, matching, titles
 from netspec.ops import OPS
 
 
@@ -52,9 +53,9 @@ def _with_weights(graph: Graph) -> list[str]:
 
 
 def _unknown(graph: Graph, pattern: str) -> UsageError:
-    return UsageError(
-        f"'{graph.name}' has no step '{pattern}' with weights", did_you_mean(pattern, _with_weights(graph))
-    )
+    known, named = _with_weights(graph), titles(graph)
+    message = f"'{graph.name}' has no step '{pattern}' with weights"
+    return UsageError(message, _titled(pattern, known, named) or did_you_mean(pattern, [*named.values(), *known]))
 
 
 def _prefixes(path: str) -> list[str]:
@@ -74,34 +75,64 @@ def step_help(path: str, graph: Graph) -> str:
     """A help line for a path at which a graph has no step: the step that is meant, or what there is to name."""
     paths = (p[:i] for p in islice(graph.nodes, MAX_KNOWN) for i, c in enumerate(p + ".") if c == ".")
     known = list(dict.fromkeys(islice(paths, 4 * MAX_KNOWN)))
-    same = [p for p in known if suggest.key(p) == suggest.key(path) and suggest.key(p)]
     if path in graph.outputs:
         return f"the output '{path}' is the step '{graph.outputs[path].ref.node}'"
-    spelled = [p for p, title in titles(graph).items() if suggest.key(title) == suggest.key(path) and suggest.key(path)]
-    if spelled:
-        return f"did you mean '{titles(graph)[spelled[0]]}', the title of '{spelled[0]}'?"
+    named = titles(graph)
+    return _titled(path, known, named) or _elsewhere(path, known, graph) or _nearest_step(path, known, named)
+
+
+def _titled(path: str, known: Sequence[str], named: Mapping[str, str]) -> str:
+    """The step whose title is spelled in another way, or begins with the words that are asked for: conv3_x for conv3."""
+    wanted = suggest.key(path)
+    if not wanted or not named:
+        return ""
+    for step, title in named.items():
+        if suggest.key(title) == wanted:
+            return f"did you mean '{title}', the title of '{step}'?"
+    if any(suggest.key(step) == wanted for step in known):
+        return ""
+    begun = {
+        title: step
+        for step, title in reversed(named.items())
+        if any(suggest.key(title[: end.start()]) == wanted for end in re.finditer(r"[\W_]+", title))
+    }
+    for title, step in reversed(begun.items()):
+        return f"did you mean '{title}', the title of '{step}'?"
+    return ""
+
+
+def _elsewhere(path: str, known: Sequence[str], graph: Graph) -> str:
+    """The steps that are spelled in another way, end with the path, or are calls of a block of this name."""
     parts = path.strip(".").split(".")
+    same = [p for p in known if suggest.key(p) == suggest.key(path) and suggest.key(p)]
     ends = [p for p in known if p.split(".")[-len(parts) :] == parts]
     called = [s.path for s in graph.scopes.values() if s.block == path and path]
-    if same or ends or called:
-        found = same or ends or called
-        more = f", or {len(found) - 3} more" if len(found) > 3 else ""
-        which = " or ".join(f"'{p}'" for p in found[:3])
-        return (
-            f"the block '{path}' is called as {', '.join(found[:3])}{more}"
-            if found is called
-            else (f"did you mean {which}{more}?")
-        )
+    found = same or ends or called
+    if not found:
+        return ""
+    more = f", or {len(found) - 3} more" if len(found) > 3 else ""
+    if found is called:
+        return f"the block '{path}' is called as {', '.join(found[:3])}{more}"
+    which = " or ".join(f"'{p}'" for p in found[:3])
+    return f"did you mean {which}{more}?"
+
+
+def _nearest_step(path: str, known: Sequence[str], named: Mapping[str, str]) -> str:
+    """The step that is most like the path, by its name or title, below what there is of it; or a list of steps."""
+    parts = path.strip(".").split(".")
     while parts and ".".join(parts) not in known:
         parts.pop()
     above = ".".join(parts)
     prefix = f"{above}." if above else ""
     children = list(dict.fromkeys(p[len(prefix) :].split(".")[0] for p in known if p.startswith(prefix)))
     missing = path[len(prefix) :].split(".")[0]
-    near = get_close_matches(missing, children, n=1, cutoff=0.6) or get_close_matches(path, known, n=1, cutoff=0.6)
-    if near:
-        return f"did you mean '{prefix if near[0] in children else ''}{near[0]}'?"
-    listed = ", ".join(f"{prefix}{c}" for c in children[:MAX_LISTED])
+    below = {named[prefix + child]: child for child in reversed(children) if prefix + child in named}
+    alone = list(dict.fromkeys(islice(named.values(), MAX_KNOWN)))
+    for near in get_close_matches(missing, [*children, *below], n=1, cutoff=0.6):
+        return f"did you mean '{prefix}{near}'?"
+    for near in get_close_matches(path, [*known, *alone], n=1, cutoff=0.6):
+        return f"did you mean '{near}'?"
     if not children:
         return f"'{above}' is one step, without parts"
+    listed = ", ".join(labelled(f"{prefix}{c}", named) for c in children[:MAX_LISTED])
     return f"known: {listed}{', ...' if len(children) > MAX_LISTED else ''}"
