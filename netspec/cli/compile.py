@@ -14,7 +14,7 @@ from netspec.cli.request import Request, spec_options
 from netspec.cli.targets import BackendName, TargetCommand, chosen
 from netspec.cli.weights import Weights, with_weights
 from netspec.diagnostics.errors import UsageError
-from netspec.files.kinds import check_suffix
+from netspec.files.kinds import OF_COMPILE, check_suffix
 
 
 @click.command(
@@ -65,7 +65,7 @@ def _check_output(backend: AnyBackend, output: str | None) -> None:
             f"{backend.name} is written as files: name one with -o",
             "of the targets of netspec only json goes to stdout",
         )
-    check_suffix(output, backend.product or backend.name, backend.suffix)
+    check_suffix(output, backend.product or backend.name, backend.suffix, options=OF_COMPILE)
 
 
 def _check_weights(backend: AnyBackend) -> None:

@@ -11,12 +11,15 @@ import click
 
 from netspec.cli.output import colored, shown
 from netspec.cli.output_file import OutputFile, suffix_of, write_result
+from netspec.diagnostics.errors import UsageError
 from netspec.diagnostics.streams import put
 from netspec.files.kinds import check_suffix
 from netspec.reports.table import FORMS, SUFFIXES, Form, Table
 
 C = TypeVar("C", bound=Callable[..., object])
 
+_TEXTS = (".", ".txt", ".text", ".log", ".out")
+"""The suffixes of a text, which may have any other with -f text."""
 _NAMES = {"text": "text", "md": "Markdown", "latex": "LaTeX"}
 
 
@@ -35,9 +38,13 @@ def table_options(forms: Sequence[Form] = FORMS) -> Callable[[C], C]:
 def form_of(form: Form | None, output: str | None) -> Form:
     """The form of -f, else what the suffix of -o says, else text; raises UsageError where the two disagree."""
     suffix = f".{suffix_of(output)}"
+    of_suffix = {own: f"-f {known}" for known, all_ in SUFFIXES.items() for own in all_}
     meant: Form = next((known for known, own in SUFFIXES.items() if suffix in own), "text")
     chosen = form or meant
-    check_suffix(output, _NAMES.get(chosen, chosen.upper()), *SUFFIXES.get(chosen, ()))
+    check_suffix(output, _NAMES.get(chosen, chosen.upper()), *SUFFIXES.get(chosen, ()), options=of_suffix)
+    if form is None and suffix not in of_suffix and suffix not in _TEXTS and output != "-":
+        known = ", ".join(["txt", *(own[0][1:] for own in SUFFIXES.values())])
+        raise UsageError(f"{output}: the suffix '{suffix}' is not a form of tables", f"known: {known}; or add -f text")
     return chosen
 
 

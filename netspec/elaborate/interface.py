@@ -40,9 +40,30 @@ def input_values(inputs: Inputs | None, env: Env, size: InputSize | None) -> dic
             f"this one has {', '.join(item.name.text for item in inputs.items)}: --input NAME=CxHxW",
         )
     check_names(size, [item.name.text for item in inputs.items])
-    return {
-        item.name.text: input_value(item.name.text, item, env, size_of(item.name.text, size)) for item in inputs.items
-    }
+    sizes = {item.name.text: size_of(item.name.text, size) for item in inputs.items}
+    for item in inputs.items:
+        if (asked := sizes[item.name.text]) is not None:
+            _refuse_other_rank(item, env, asked, f"{item.name.text}=" if inputs.by_name else "")
+    return {item.name.text: input_value(item.name.text, item, env, sizes[item.name.text]) for item in inputs.items}
+
+
+def _refuse_other_rank(declared: InputDecl, env: Env, asked: Sequence[int], name: str) -> None:
+    """Raises UsageError for a size that has more or fewer numbers than the input of the network, 224 for 3x224x224."""
+    if isinstance(declared.shape, Error):
+        return
+    try:
+        shape = literal(env, declared.shape)
+    except (SemanticError, DependsOnError):
+        return  # which is reported where the input is made
+    own = [size for size in shape if not isinstance(size, str)] if isinstance(shape, list) else []
+    if not own or len(own) == len(asked):
+        return
+    meant = own
+    if len(own) == 3 and len(asked) < 3:
+        meant = [own[0], *(asked if len(asked) == 2 and asked[0] != own[0] else [asked[-1]] * 2)]
+    given, whole, likely = ("x".join(map(str, sizes)) for sizes in (asked, own, meant))
+    number = f"{len(own)} sizes" if len(own) > 1 else "one size"
+    raise UsageError(f"the input has {number}, {whole}; {given} has {len(asked)}", f"as in: --input {name}{likely}")
 
 
 def check_names(size: InputSize | None, names: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ class Kind:
     help: str
     """Which command takes one; `{}` is the file's name."""
     option: str = ""
-    """The option of a command that writes one."""
+    """The option of `netspec compile` that writes one."""
 
 
 def _bytes(pattern: bytes) -> re.Pattern[bytes]:
@@ -107,15 +108,23 @@ def foreign(name: str, data: bytes) -> UsageError | None:
     return None
 
 
-def check_suffix(output: str | None, what: str, *own: str) -> None:
-    """Raises UsageError where a file to be written has the suffix of another format; a free suffix is allowed."""
+OF_COMPILE: Mapping[str, str] = {suffix: kind.option for kind in KINDS if kind.option for suffix in kind.suffixes}
+"""The option of `netspec compile` that writes a file with a suffix."""
+
+
+def check_suffix(output: str | None, what: str, *own: str, options: Mapping[str, str] | None = None) -> None:
+    """Raises UsageError where a file to be written has the suffix of another format; a free suffix is allowed.
+
+    `options` are those of the same command that write another format, by its suffix.
+    """
     suffix = Path(output or "").suffix.lower()
     kind = of_name(output or "")
     if output in (None, "-") or suffix in own or (kind is None and suffix not in SPEC_SUFFIXES):
         return
     other = kind.what if kind is not None else "a spec"
     names = f"name it {Path(str(output)).with_suffix(own[0])}" if own else "name another with -o"
+    option = (options or {}).get(suffix)
     raise UsageError(
         f"{output} is to be {what}, but {suffix} is the suffix of {other}",
-        f"{names}, or write {kind.option}" if kind is not None and kind.option and own else names,
+        f"{names}, or write {option}" if option and own else names,
     )
