@@ -120,9 +120,7 @@ def test_options_that_exclude_each_other(options: list[str], tmp_path: Path) -> 
     assert not Path("out.csv").exists()
 
 
-def test_a_network_without_printed_numbers_says_so(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_network_without_printed_numbers_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("netspec: 1\nname: a\ninput: [3, 8, 8]\nbody: [relu]\nexpect: {params: 0}\n", encoding="utf-8")
     assert run(["check", "--facts", str(path), "-f", "json"]) == 0

@@ -59,6 +59,20 @@ def test_errors_and_accuracies_are_not_mixed(tmp_path: Path) -> None:
     assert [d.message for d in reporter.sorted()] == ["there is no key 'top5'"]
 
 
+def test_an_error_below_one_percent_is_one(tmp_path: Path) -> None:
+    """0.23% is the error of Ciresan et al. 2012 on MNIST."""
+    (result,) = read(tmp_path, SPEC.replace("top1_error: 24.52, top5: 93.0", "top1_error: 0.23")).results_for("first")
+    assert result.top1 == 99.77
+
+
+def test_a_negative_number_is_no_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "cited.yaml"
+    path.write_text(SPEC.replace("top1_error: 24.52, top5: 93.0", "top1: -5"), encoding="utf-8")
+    assert run(["check", str(path)]) == 1
+    said = capsys.readouterr().err
+    assert "a percentage, 0 to 100, got the number -5" in said and "dash" not in said
+
+
 def test_a_variant_has_results_of_its_own(tmp_path: Path) -> None:
     document = read(tmp_path, SPEC.replace("top5: 93.0, ", ""))
     second = document.results_for("second")

@@ -244,7 +244,10 @@ def test_sizes_of_several_inputs_are_given_by_name(spec: str, capsys: pytest.Cap
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert [first, "input", size] in rows
     for given, said in (
-        (f"{first[:-1]}={size}", f"there is no input '{first[:-1]}' to give a size to\n   help: did you mean '{first}'?"),
+        (
+            f"{first[:-1]}={size}",
+            f"there is no input '{first[:-1]}' to give a size to\n   help: did you mean '{first}'?",
+        ),
         (f"{first}={size},{first}={size}", "is no size for each name; write left=1x64x64,right=1x64x64"),
         (f"={size}", "is no size for each name"),
         (f"{first}=3xx", "'3xx' is not a size"),

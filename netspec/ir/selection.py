@@ -82,7 +82,7 @@ def step_help(path: str, graph: Graph) -> str:
 
 
 def _titled(path: str, known: Sequence[str], named: Mapping[str, str]) -> str:
-    """The step whose title is spelled in another way, or begins with the words that are asked for: conv3_x for conv3."""
+    """The step whose title is spelled in another way, or begins with the words that are asked for: conv3_x of conv3."""
     wanted = suggest.key(path)
     if not wanted or not named:
         return ""
@@ -91,13 +91,9 @@ def _titled(path: str, known: Sequence[str], named: Mapping[str, str]) -> str:
             return f"did you mean '{title}', the title of '{step}'?"
     if any(suggest.key(step) == wanted for step in known):
         return ""
-    begun = {
-        title: step
-        for step, title in reversed(named.items())
-        if any(suggest.key(title[: end.start()]) == wanted for end in re.finditer(r"[\W_]+", title))
-    }
-    for title, step in reversed(begun.items()):
-        return f"did you mean '{title}', the title of '{step}'?"
+    for step, title in named.items():
+        if any(suggest.key(title[: end.start()]) == wanted for end in re.finditer(r"[\W_]+", title)):
+            return f"did you mean '{title}', the title of '{step}'?"
     return ""
 
 

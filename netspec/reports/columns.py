@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netspec.analysis.measures import MEASURES
-from netspec.diagnostics.errors import UsageError, did_you_mean
+from netspec.diagnostics.errors import UsageError
 from netspec.reports.table import Cell, Column, digits, number, shown
+from netspec.syntax.common_mistakes import meant_column
 
 _TITLES = {"macs": "MACs", "params": "params", "receptive_field": "field", "intensity": "FLOP/B"}
 
@@ -16,7 +17,8 @@ def named_columns(asked: str, known: Sequence[str], usual: Sequence[str], of: st
     names = [name.strip() for name in asked.removeprefix("+").split(",") if name.strip()]
     for name in names:
         if name not in known:
-            help_ = did_you_mean(name, known) or f"there are {', '.join(known)}"
+            near = meant_column(name, known)
+            help_ = f"did you mean '{near}'?" if near else f"there are {', '.join(known)}"
             raise UsageError(f"{of} has no column '{name[:80]}'", help_)
     if not names:
         raise UsageError("--columns names no column", f"there are {', '.join(known)}")

@@ -11,7 +11,7 @@ from netspec.expressions.other_names import normal
 from netspec.ops import OPS, lookup
 from netspec.syntax.keywords import JOINS, KEYWORDS, split_name
 from netspec.syntax.meant import argument_help, meant_argument, meant_op, op_help
-from netspec.syntax.other_names import KEYS, TYPES
+from netspec.syntax.other_names import COLUMNS, KEYS, TYPES
 from netspec.syntax.other_names import KEYWORDS as KEYWORDS_OF_OTHERS
 from netspec.syntax.tree import Map, Scalar, Seq, Tree
 
@@ -19,6 +19,11 @@ from netspec.syntax.tree import Map, Scalar, Seq, Tree
 def meant_key(name: str, known: Sequence[str]) -> str | None:
     """The key of a document or block that is meant by an unknown one."""
     return next((k for k in KEYS.get(normal(name), ()) if k in known), None) or nearest(name, known)
+
+
+def meant_column(name: str, known: Sequence[str]) -> str | None:
+    """The column of a table that is meant by an unknown one: params by parameters, s by stride."""
+    return next((k for k in COLUMNS.get(normal(name), ()) if k in known), None) or nearest(name, known)
 
 
 def key_help(name: Scalar, value: Tree, known: Sequence[str], op: str) -> str | Hint:
@@ -31,7 +36,8 @@ def key_help(name: Scalar, value: Tree, known: Sequence[str], op: str) -> str | 
         return argument_help(
             name.text, known, op, f"known: {', '.join(known)}" if known else f"'{op}' takes no arguments"
         )
-    if (meant := KEYS.get(normal(name.text))) and (found := next((k for k in meant if k in known), None)):
+    meant = [*KEYS.get(normal(name.text), ()), *COLUMNS.get(normal(name.text), ())]
+    if (found := next((k for k in meant if k in known), None)) is not None:
         return f"did you mean '{found}'?"
     return did_you_mean(name.text, known, f"known: {', '.join(known)}")
 
@@ -60,7 +66,7 @@ def value_help(node: Tree, key: str, wanted: str) -> str:
         return f"did you mean '{TYPES[node.text.lower()]}'?"
     if node.text.startswith("//"):
         return "a comment begins with #"
-    if node.plain and re.match(r"- ?\w", node.text):
+    if node.plain and isinstance(node.value, str) and re.match(r"- ?\w", node.text):
         return "a space after the dash, and the list two columns further"
     if node.plain and re.search(r"\n|\s\w+:", node.text):
         return "write `relu:` before keywords"

@@ -115,7 +115,7 @@ class DeclarationReader:
             text(special.get("title")),
             text(special.get("source")),
             self.names(special.get("passes")),
-            read_results(special.get("results"), self.refused),
+            read_results(special.get("results"), self.refused, self.steps.reporter),
         )
 
     def inputs(self, tree: Tree | None) -> Inputs | None:

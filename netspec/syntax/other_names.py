@@ -26,10 +26,31 @@ _KEYWORDS = {
 }
 """The keywords that are meant -> what people type."""
 
-KEYS: dict[str, list[str]] = {}
-for _meant, _names in _KEYS.items():
-    for _name in _names.split():
-        KEYS.setdefault(_name, []).append(_meant)
+_COLUMNS = {
+    "params": "parameters param numberofparameters",
+    "macs": "mac flops flop madds multadds operations",
+    "receptive_field": "field rf",
+    "shape": "size sizes outputsize output outputshape",
+    "memory": "peakmemory",
+    "s": "stride strides",
+    "c": "channels outchannels",
+    "n": "repeats repeat times",
+    "step": "layer path name",
+    "top1": "accuracy acc acc1",
+    "top5": "acc5",
+}
+"""The columns of tables that are meant -> what people type."""
+
+
+def _by_name(meant: dict[str, str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for key, names in meant.items():
+        for name in names.split():
+            found.setdefault(name, []).append(key)
+    return found
+
+
+KEYS, COLUMNS = _by_name(_KEYS), _by_name(_COLUMNS)
 KEYWORDS = {name: meant for meant, names in _KEYWORDS.items() for name in names.split()}
 TYPES = {
     "integer": "int",

@@ -70,7 +70,7 @@ class Reader:
         doc.refused = {key.text for key, _ in values.entries(part.get("variants"))} - set(doc.variants)
         doc.input = read.inputs(part.get("input"))
         doc.outputs, doc.expect = read.outputs(part.get("outputs")), read.expect(part.get("expect"))
-        doc.results = read_results(part.get("results"), refused)
+        doc.results = read_results(part.get("results"), refused, self.reporter)
         if (rules := part.get("checkpoints")) is not None:
             doc.checkpoints = RuleSets(tuple((key.text, value) for key, value in values.entries(rules)))
         doc.body, doc.body_span = steps.body(part.get("body")), body.span if body is not None else None

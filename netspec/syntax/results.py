@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from netspec.diagnostics.errors import Span
+from netspec.diagnostics.errors import Reporter, Span
 from netspec.syntax.fact_places import TOPS
 from netspec.syntax.tree import Map, Scalar, Seq, Tree
 from netspec.syntax.values import text
@@ -33,15 +33,32 @@ def reported(results: Sequence[Result], top: str, data: str) -> float | None:
     return next((value for value in found if value is not None), None)
 
 
-def read_results(tree: Tree | None, refused: set[Tree]) -> tuple[Result, ...]:
-    """The results that can be read."""
+def read_results(tree: Tree | None, refused: set[Tree], reporter: Reporter) -> tuple[Result, ...]:
+    """The results that can be read; what no accuracy can be is reported."""
     items = tree.items if isinstance(tree, Seq) else () if tree is None else (tree,)
     good = [item for item in items if isinstance(item, Map) and _accepted(item, refused)]
+    for item in good:
+        _check(item, reporter)
     return tuple(_result(item) for item in good)
 
 
 def _accepted(tree: Map, refused: set[Tree]) -> bool:
     return refused.isdisjoint((tree, *(part for entry in tree.entries for part in entry)))
+
+
+def _check(tree: Map, reporter: Reporter) -> None:
+    """Reports a fraction in place of percent, and five guesses that are right less often than the first of them."""
+    for top in TOPS:
+        written = tree.get(top)
+        if isinstance(written, Scalar) and isinstance(written.value, float) and 0 < written.value <= 1:
+            message = f"'{top}' is in percent, and {written.text} is below 1%"
+            reporter.error("NS307", message, written.span, f"did you mean {100 * written.value:.6g}?")
+            return
+    one, five = (_accuracy(tree, top) for top in TOPS)
+    last = tree.get("top5") or tree.get("top5_error")
+    if one is not None and five is not None and five < one and last is not None:
+        message = f"five guesses are right less often, {five:g}%, than the first of them, {one:g}%"
+        reporter.error("NS307", message, last.span, "exchange them, or correct one")
 
 
 def _result(tree: Map) -> Result:

@@ -7,7 +7,7 @@ from typing import TypeGuard
 
 from netspec.diagnostics.errors import Reporter, Span
 from netspec.expressions.identifiers import Kind, clipped, why_not
-from netspec.syntax.common_mistakes import key_help, meant_key, missing_help, name_help, value_help
+from netspec.syntax.common_mistakes import key_help, meant_column, meant_key, missing_help, name_help, value_help
 from netspec.syntax.keywords import BRANCH, DOCUMENT, INPUT, arguments_of, place, split_name
 from netspec.syntax.place import Place, Type
 from netspec.syntax.tree import Map, Scalar, Seq, Tree
@@ -65,7 +65,8 @@ class Validator:
         if isinstance(tree, Map) and at.unless is not None and all(tree.get(key) is None for key in at.unless[0]):
             at = place(at.unless[1])
         if at.types and not _fits(tree, at):
-            self.wrong(tree, at.expected or _listed(at), key)
+            near = meant_column(tree.text, list(map(str, at.one_of))) if isinstance(tree, Scalar) else None
+            self.wrong(tree, at.expected or _listed(at), key, f"did you mean '{near}'?" if near else "")
         elif isinstance(tree, Map):
             self.mapping(tree, at, key)
         elif isinstance(tree, Seq):
@@ -132,10 +133,10 @@ class Validator:
             many = "at least one entry" if few else "fewer entries" if at.most else "no arguments"
             self.wrong(tree, many if at.counts else at.expected, key)
 
-    def wrong(self, tree: Tree, expected: str, key: Scalar | None) -> None:
+    def wrong(self, tree: Tree, expected: str, key: Scalar | None, help: str = "") -> None:
         """A value of another kind than is expected."""
         what = f"'{key.text}' expects" if key is not None else "expected"
-        help_ = value_help(tree, key.text if key is not None else "", expected)
+        help_ = help or value_help(tree, key.text if key is not None else "", expected)
         self.reporter.error("NS110", f"{what} {expected}, got {_kind(tree)}", head_of(tree.span), help_)
         self.refused.add(tree)
 
