@@ -38,6 +38,7 @@ class _Run:
         self.now = 0
         self.during: dict[str, int] = {}
         self.homes = homes(graph)
+        self.functions: dict[str, bool] = {}
 
     def hold(self, ref: Ref) -> None:
         """One more holder of a value."""
@@ -59,17 +60,17 @@ class _Run:
         last = {ref: index for index, (_, reads, _) in enumerate(lines) for ref in reads}
         last |= dict.fromkeys(gives, len(lines))
         main = region.inputs[0] if len(region.inputs) == 1 else None  # what the variable of the main path holds
-        held: list[Ref] = []
+        held: dict[Ref, None] = {}
         for index, (step, reads, made) in enumerate(lines):
             self.run(step, reads)
             follows = lines[index + 1][1] if index + 1 < len(lines) else gives
             free = main is None or last.get(main, -1) <= index
             if len(made) == 1 and free and list(follows[:1]) == list(made):
                 if main is not None and main in held:
-                    held.remove(main)
+                    del held[main]
                     self.drop(main)
                 main = made[0]
-            held += made
+            held |= dict.fromkeys(made)
         for ref in gives:
             self.hold(ref)
         for ref in held:
@@ -82,7 +83,7 @@ class _Run:
                 self.hold(Ref(step.path, index))
             scratch = OPS[step.op].memory.scratch(_applied(self.graph, step))
             self.during[step.path] = self.now + 4 * scratch
-        elif _is_function(step):
+        elif self.is_function(step):
             for ref in reads:
                 self.hold(ref)
             self.function(step, step.outputs)
@@ -106,7 +107,7 @@ class _Run:
             if isinstance(item, Node):
                 if item.op != "input":
                     yield item, item.inputs, [Ref(item.path, index) for index in range(len(item.shapes))]
-            elif item.outputs and (_is_function(item) or self.chains(item)):
+            elif item.outputs and (self.is_function(item) or self.chains(item)):
                 yield item, item.inputs, item.outputs
             else:
                 yield from self.lines(item.items)
@@ -125,18 +126,19 @@ class _Run:
             else:
                 if item.inputs != (now,) or len(item.outputs) != 1:
                     return False
-                if not (_is_function(item) if item.scope.kind == "block" else self.chains(item)):
+                if not (self.is_function(item) if item.scope.kind == "block" else self.chains(item)):
                     return False
                 now = item.outputs[0]
         return now == region.outputs[0]
 
-
-def _is_function(region: Region) -> bool:
-    """Whether it is a block whose weights stand together; one that shares a part of them is written into its caller."""
-    home = region.scope.weights_at
-    return region.scope.kind == "block" and all(
-        node.weights_at.startswith(f"{home}.") for node in region.nodes() if node.result.weights or node.result.stats
-    )
+    def is_function(self, region: Region) -> bool:
+        """Whether it is a block whose weights stand together; one that shares some is written into its caller."""
+        if region.path not in self.functions:
+            home = f"{region.scope.weights_at}."
+            self.functions[region.path] = region.scope.kind == "block" and all(
+                node.weights_at.startswith(home) for node in region.nodes() if node.result.weights or node.result.stats
+            )
+        return self.functions[region.path]
 
 
 def kept(graph: Graph, nodes: Iterable[Node], homes: Mapping[Ref, Ref]) -> int:
