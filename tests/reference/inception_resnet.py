@@ -1,6 +1,8 @@
-"""Inception-ResNet v1 as a plain PyTorch module (Szegedy et al. 2016, Figures 10 to 14)."""
+"""Inception-ResNet v1, and v2 of the figures, as plain PyTorch modules (Szegedy et al. 2016, Figures 3, 10 to 19)."""
 
 from __future__ import annotations
+
+from copy import deepcopy
 
 from torch import Tensor, nn
 
@@ -81,4 +83,55 @@ class InceptionResNetV1(Reference):
         return self.classifier(self.rows(x).mean((2, 3)))
 
 
-NETS = {"inception_resnet_v1": InceptionResNetV1}
+def v4_stem() -> list[nn.Module]:
+    """Figure 3: 35 x 35 x 384, with three joins."""
+    return [
+        halved(3, 32),
+        conv(32, 32, (3, 3), 1, (0, 0)),
+        conv(32, 64, (3, 3)),
+        Branches(nn.MaxPool2d(3, 2), halved(64, 96)),
+        Branches(
+            nn.Sequential(chain(160, (64, 1, 1)), conv(64, 96, (3, 3), 1, (0, 0))),
+            nn.Sequential(chain(160, (64, 1, 1), (64, 1, 7), (64, 7, 1)), conv(64, 96, (3, 3), 1, (0, 0))),
+        ),
+        Branches(halved(192, 192), nn.MaxPool2d(3, 2)),
+    ]
+
+
+class InceptionResNetV2OfFigures(Reference):
+    """5 A of 384, 10 B of 384 + 384 + 384, 5 C of 1152 + 384 + 288 + 320 channels (Figures 16 to 19, Table 1)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        a = Branches(
+            chain(384, (32, 1, 1)),
+            chain(384, (32, 1, 1), (32, 3, 3)),
+            chain(384, (32, 1, 1), (48, 3, 3), (64, 3, 3)),
+        )
+        to17 = Branches(
+            halved(384, 384), nn.Sequential(chain(384, (256, 1, 1), (256, 3, 3)), halved(256, 384)), nn.MaxPool2d(3, 2)
+        )
+        b = Branches(chain(1152, (192, 1, 1)), chain(1152, (128, 1, 1), (160, 1, 7), (192, 7, 1)))
+        to8 = Branches(
+            nn.Sequential(chain(1152, (256, 1, 1)), halved(256, 384)),
+            nn.Sequential(chain(1152, (256, 1, 1)), halved(256, 288)),
+            nn.Sequential(chain(1152, (256, 1, 1), (288, 3, 3)), halved(288, 320)),
+            nn.MaxPool2d(3, 2),
+        )
+        c = Branches(chain(2144, (192, 1, 1)), chain(2144, (192, 1, 1), (224, 1, 3), (256, 3, 1)))
+        self.rows = nn.Sequential(
+            *v4_stem(),
+            *(Residual(384, deepcopy(a), 128, 0.17) for _ in range(5)),
+            to17,
+            *(Residual(1152, deepcopy(b), 384, 0.1) for _ in range(10)),
+            to8,
+            *(Residual(2144, deepcopy(c), 448, 0.2) for _ in range(5)),
+        )
+        self.classifier = nn.Linear(2144, 1000)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 3, 299, 299) -> (N, 1000)."""
+        return self.classifier(self.rows(x).mean((2, 3)))
+
+
+NETS = {"inception_resnet_v1": InceptionResNetV1, "inception_resnet_v2_figures": InceptionResNetV2OfFigures}
