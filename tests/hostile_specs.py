@@ -72,6 +72,7 @@ body:
   - linear: =classes
 outputs: {{logits: {{from: linear, doc: {0}}}, seen: {{from: seen, doc: {0}}}}}
 expect: {{params: {{value: 331, source: {0}, printed: {0}}}}}
+results: {{top1: 5, source: {0}, data: {0}, setting: {0}}}
 checkpoints: {{ {1}: [{{from: a, to: b}}]}}
 """
 

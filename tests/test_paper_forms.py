@@ -172,3 +172,10 @@ def test_the_dilated_conv5_reads_the_map_that_conv4_gives() -> None:
     assert {n.attrs["stride"] for n in convs} == {(1, 1)}
     assert {n.attrs["dilation"] for n in convs if n.attrs["kernel"] == (3, 3)} == {(2, 2)}
     assert all(n.attrs["pad"] == (2, 2, 2, 2) for n in convs if n.attrs["kernel"] == (3, 3))
+
+
+def test_zfnet_of_the_listing_for_keras() -> None:
+    """Sizes 109 and 27, as its `same` pads the even map of 54 cells unlike; the lectures count 1,197,505,568 MACs."""
+    graph = netspec.load("zfnet", pad1=0, pad2=[1, 2, 1, 2]).inference
+    assert [graph.shape(graph.nodes[f"conv{i}.relu"].inputs[0])[2] for i in (1, 2)] == [109, 27]
+    assert sum(node.result.macs or 0 for node in graph.nodes.values()) == 1_197_505_568
