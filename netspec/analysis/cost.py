@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ops import OPS, Shape
+from netspec.ops.base import Applied
 
 FOOTER = (
     "MACs are multiply-accumulates of convolution and linear layers at batch 1, without bias; parameters include "
@@ -114,7 +115,8 @@ def traffic(graph: Graph, nodes: Iterable[Node]) -> int:
     """Bytes that nodes read and write, each its operands, weights and results once, in float32 at batch 1."""
     moved = 0
     for node in nodes:
-        if node.op != "input" and not OPS[node.op].memory.view:
-            moved += sum(math.prod(map(int, shape[1:])) for shape in (*map(graph.shape, node.inputs), *node.shapes))
+        operands = [graph.shape(ref) for ref in node.inputs]
+        if operands and not OPS[node.op].memory.view(Applied(node.attrs, operands, node.result)):
+            moved += sum(math.prod(map(int, shape[1:])) for shape in (*operands, *node.shapes))
             moved += sum(math.prod(map(int, shape)) for _, shape, _ in node.tensors())
     return 4 * moved

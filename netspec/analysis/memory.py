@@ -161,7 +161,7 @@ def homes(graph: Graph) -> dict[Ref, Ref]:
     """Of every value, the one in whose memory it lies: its own, or that of what it is a view of."""
     found: dict[Ref, Ref] = {}
     for node in graph.nodes.values():
-        view = OPS[node.op].memory.view
+        view = OPS[node.op].memory.view(_applied(graph, node))
         for index in range(len(node.shapes)):
             own = Ref(node.path, index)
             found[own] = found[node.inputs[0]] if view else own

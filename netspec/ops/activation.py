@@ -187,6 +187,10 @@ def _affine_keeps(applied: Applied) -> Kept:
     return operand(applied) if applied.attrs["power"] != 1 else nothing(applied)
 
 
+def _affine_does_nothing(applied: Applied) -> bool:
+    return bool((applied.attrs["power"], applied.attrs["scale"], applied.attrs["shift"]) == (1, 1, 0))
+
+
 def _affine_scratch(applied: Applied) -> int:
     """The value between two of power, factor and sum."""
     a = applied.attrs
@@ -209,7 +213,7 @@ def _affine_label(attrs: Attrs) -> str:
     receptive_field=own_cell,
     same_when_flattened=True,
     moments=elementwise(lambda x, attrs: attrs["scale"] * math.pow(x, attrs["power"]) + attrs["shift"]),
-    memory=Memory(_affine_keeps, _affine_scratch, layer=never),
+    memory=Memory(_affine_keeps, _affine_scratch, _affine_does_nothing, never),
     label=_affine_label,
     aliases="rescaling rescale power pow",
     samples=[

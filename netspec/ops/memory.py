@@ -75,12 +75,12 @@ def pads_alike(applied: Applied) -> bool:
 
 
 def always(applied: Applied) -> bool:
-    """It has a layer, whatever its attributes."""
+    """Whatever its attributes are."""
     return True
 
 
 def never(applied: Applied) -> bool:
-    """It has none."""
+    """Whatever its attributes are, it is not so."""
     return False
 
 
@@ -97,16 +97,16 @@ class Memory:
     """What training keeps for its gradient."""
     scratch: Callable[[Applied], int] = no_scratch
     """Elements of what is there only while it runs, for one image."""
-    view: bool = False
+    view: Callable[[Applied], bool] = never
     """Whether its results lie in the memory of its first operand."""
     layer: Callable[[Applied], bool] = always
     """Whether PyTorch has a layer of it, which stands in chains that hold one value at a time; what has none is an
     expression in the function of its block, whose variables are let go when the block is left."""
 
 
-VIEW = Memory(nothing, view=True)
+VIEW = Memory(nothing, view=always)
 """It shows the same numbers, in another shape if need be."""
-CUT = Memory(nothing, view=True, layer=never)
+CUT = Memory(nothing, view=always, layer=never)
 """It shows a part of its operand."""
 COPY = Memory(nothing)
 """It moves or averages numbers."""
