@@ -309,3 +309,12 @@ def test_an_option_that_is_a_param_of_the_spec(netspec_, line: str, piece: str) 
 def test_an_option_that_is_nearly_right_is_no_param(netspec_) -> None:
     said = netspec_("summary", "tiny.yaml", "--strickt")
     assert "--strict" in said.err and "-s " not in said.err
+
+
+def test_columns_of_a_list(netspec_) -> None:
+    """Networks by any measure; what is no column is an error that says which there are."""
+    (row,) = json.loads(netspec_("list", "specs", "lenet5", "--columns", "depth,weights", "-f", "json").out)
+    assert row == {"name": "lenet5", "depth": 5, "weights": 4 * 61706}  # LeCun et al. 1998, figure 2
+    said = netspec_("list", "specs", "--columns", "dept")
+    assert said.code == 2 and "did you mean 'depth'?" in said.err
+    assert netspec_("list", "ops", "--columns", "arguments", "-f", "csv").out.startswith("name,arguments\n")

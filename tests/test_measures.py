@@ -14,7 +14,7 @@ from netspec.expressions import identifiers as names
 from netspec.ir.graph import Node
 from netspec.ops import OPS, Op, Tensor
 from netspec.ops.base import Applied
-from netspec.reports.catalogue import digest_of, entries, kept_measures
+from netspec.reports.catalogue import MEASURED, digest_of, entries, entry, kept_measures
 from netspec.syntax.reader import read_document
 
 # The layers in the names of the papers, and what lectures and surveys print of those without a number in their name.
@@ -197,6 +197,18 @@ def test_kept_measures_are_those_of_today(name: str) -> None:
     whole = Measured(network.inference, trained=network.graph).whole
     known = [kept for key, kept in kept_measures().items() if key == f"{name} {digest_of(network.document)}"]
     assert known == [{name: measure.of(whole) for name, measure in MEASURES.items()}], "tools/dev docs writes them"
+
+
+@pytest.mark.parametrize("text", [None, "<<<<<<< HEAD", '{"lenet5 0": {"depth": 6}}'])
+def test_measures_that_are_not_kept_are_computed(
+    text: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the file, with one that cannot be read, and with one of another version."""
+    if text is not None:
+        (tmp_path / MEASURED).write_text(text)
+    monkeypatch.setattr("netspec.reports.catalogue.specs_root", lambda: tmp_path)
+    assert kept_measures() == {}
+    assert entry(netspec.load("lenet5").document, None).measures["depth"] == 5
 
 
 def test_what_is_said_of_a_network_does_not_change_what_it_is(tmp_path: Path) -> None:

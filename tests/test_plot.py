@@ -70,6 +70,16 @@ def test_what_is_plotted(tmp_path: Path) -> None:
     assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_networks_by_any_two_measures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    target = tmp_path / "p.svg"
+    assert run(["plot", "pareto", "lenet5", "resnet20_cifar", "--x", "depth", "--y", "memory", "-o", str(target)]) == 0
+    assert {"lenet5", "resnet20_cifar", "depth (layers)", "memory (B, float32, one image)"} <= set(texts(target))
+    # after global pooling every value sees the whole image: there is no number for it
+    assert run(["plot", "pareto", "resnet18", "--x", "receptive_field", "-o", str(target)]) == 2
+    assert "resnet18 has no receptive field" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_the_catalogue_as_points(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
