@@ -157,12 +157,13 @@ def load(
     max_nodes: int = MAX_NODES,
     **params: object,
 ) -> Network:
-    """Compiles a spec by path, shipped name (`resnet50`) or `FILE.yaml:block`; raises SpecError, UsageError."""
+    """Compiles a spec by path, shipped name, `FILE.yaml:block` or `FILE.yaml:variant`; raises SpecError, UsageError."""
     found = find(str(spec))
     reporter = Reporter()
     document = read_document(found, reporter, tuple(map(Path, include)))
     if document is None:
         raise SpecError(reporter.sorted())
+    found = found.among(document.blocks, document.variants)
     if found.block:
         if variant is not None:
             raise UsageError(f"'{spec}' is a block", "a variant goes with a document")

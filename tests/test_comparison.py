@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import netspec
+from netspec.analysis.cost import totals
 from netspec.analysis.measures import MEASURES
+from netspec.cli import main
 from netspec.cli.main import cli
 from netspec.cli.request import Request, with_own_settings
 from netspec.diagnostics.errors import UsageError
@@ -57,6 +60,41 @@ def test_the_page_has_its_examples() -> None:
     assert len(FENCES) >= 8
     *_, drawn = re.findall(r"^    netspec (draw --diff .*) -o \S+$", PAGE, re.MULTILINE)
     assert "blocks/mbconv:fused_mbconv" in drawn
+
+
+FAMILY = """\
+netspec: 1
+name: fam
+params: {width: 8}
+variants: {fam_s: {}, fam_l: {width: 16}}
+input: [3, 8, 8]
+blocks:
+  fam_s:
+    params: {out: 4}
+    examples: [{input: [3, 8, 8]}]
+    body: [conv: [=out, 1]]
+body:
+  - conv: [=width, 1]
+  - fam_s: {out: =width}
+"""
+"""The block `fam_s` has 3 x 4 + 4 parameters; fam_l has 3 x 16 + 16 and 16 x 16 + 16."""
+
+
+def test_a_variant_of_a_file_is_named_after_a_colon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = tmp_path / "fam.yaml"
+    spec.write_text(FAMILY, encoding="utf-8")
+    large, half, shipped = rows(f"{spec}:fam_l", f"{spec}:fam_l,width=8", "resnet18")
+    assert (large["params"], half["params"], shipped["params"]) == (336, 104, 11_689_512)
+    assert totals(netspec.load(f"{spec}:fam_l").graph.nodes.values()).params == 336
+    assert totals(netspec.load(f"{spec}:fam_s").graph.nodes.values()).params == 16, "a block comes first"
+    for line in ("table", "summary", "explain", "check", "draw -f dot -o - --beside resnet18"):
+        assert main.run([*line.split(), f"{spec}:fam_l"]) == 0
+    capsys.readouterr()
+    assert main.run(["summary", f"{spec}:fam_x"]) == 2
+    assert "did you mean 'fam_" in capsys.readouterr().err
+    assert main.run(["summary", f"{spec}:fam_l", "--variant", "fam_s"]) == 2
+    assert main.run(["check", "resnet", "--variant", "nope"]) == 2
+    assert "known: resnet18, resnet34, resnet50" in capsys.readouterr().err
 
 
 def test_three_3x3_see_a_7x7_with_27_for_49_weights() -> None:

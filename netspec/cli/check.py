@@ -213,10 +213,10 @@ def _named(spec: str, variant: str | None, unread: list[UsageError]) -> list[tup
     if is_folder:
         return [(path, None) for path in _below(spec, unread)]
     found = find(spec)
+    if found.block:
+        found = _block_or_variant(found, found.block)
     if found.variant and variant is not None:
         raise UsageError(f"'{spec}' is a variant already", f"--variant goes with {found.path.stem}")
-    if found.block:
-        _has_block(found, found.block)
     return [(found, found.variant)]
 
 
@@ -237,8 +237,12 @@ def _below(folder: str, unread: list[UsageError]) -> list[Path]:
     return files
 
 
-def _has_block(found: Found, block: str) -> None:
-    """Raises UsageError where a file that can be read has no such block; its other blocks are checked with it."""
+def _block_or_variant(found: Found, block: str) -> Found:
+    """A file with the one variant that is named, or all of it; raises UsageError where it has neither."""
     document = read_document(found, Reporter())
-    if document is not None and block not in document.blocks:
-        raise UsageError(f"{document.argument} has no block '{block}'", did_you_mean(block, document.blocks))
+    if document is None:
+        return found
+    if block not in document.blocks and block not in document.variants:
+        known = [*document.variants, *document.blocks]
+        raise UsageError(f"{document.argument} has no block '{block}'", did_you_mean(block, known))
+    return found.among(document.blocks, document.variants)

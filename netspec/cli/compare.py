@@ -29,8 +29,8 @@ from netspec.reports.table import Form
 def command(requests: tuple[Request, ...], columns: str | None, form: Form | None, output: str | None) -> int:
     """Print the cost of each SPEC, networks or blocks, and its ratio to that of the first.
 
-    A SPEC may have settings of its own, as SPEC,width=128,groups=32; `input=3x160x160` is its size. Blocks take what
-    enters the first of them, unless --input gives another size.
+    A SPEC may have settings of its own, as SPEC,width=128,groups=32; `input=3x160x160` is its size. A variant of a file
+    is FILE.yaml:VARIANT. Blocks take what enters the first of them, unless --input gives another size.
     """
     chosen, kind = columns_of(columns), form_of(form, output)
     write_table(comparison(compared(requests), chosen, kind not in ("csv", "json")), kind, output)

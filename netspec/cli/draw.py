@@ -89,7 +89,7 @@ def command(
     others: tuple[str, ...],
     inference: bool,
 ) -> int:
-    """Draw SPEC, or a block as FILE.yaml:BLOCK: blocks as boxes, shapes on the arrows, repeats folded."""
+    """Draw SPEC, or a block or variant as FILE.yaml:NAME: blocks as boxes, shapes on the arrows, repeats folded."""
     suffix = suffix_of(output) if output != "-" else ""
     if not kind and suffix and suffix not in SUFFIXES:
         raise UsageError(f"{output}: the suffix '.{suffix}' is not a format", f"known: {', '.join(SUFFIXES)}")

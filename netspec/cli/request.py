@@ -97,7 +97,7 @@ class Request:
         document = read_document(found, reporter, self.include)
         if document is None:
             raise SpecError(reporter.sorted())
-        return found, document, reporter
+        return found.among(document.blocks, document.variants), document, reporter
 
     def compile(self) -> Compiled:
         """Compiles it; warnings are printed; raises SpecError, UsageError."""
@@ -115,9 +115,12 @@ class Request:
                 raise UsageError(f"'{self.spec}' is a block", "--variant goes with a document")
             return compile_block(document, found.block, self.settings, reporter, self.input_size, self.max_nodes)
         if self.variant is not None and found.variant:
-            raise UsageError(f"'{self.spec}' is a variant already", f"--variant goes with {found.path.stem}")
+            raise UsageError(f"'{self.spec}' is a variant already", f"--variant goes with {found.path.stem}, {_ONE_OF}")
         variant = found.variant if self.variant is None else self.variant
         return compile_variant(document, variant, self.settings, reporter, self.input_size, self.max_nodes)
+
+
+_ONE_OF = "and FILE.yaml:VARIANT names one of a file"
 
 
 def settings_of(texts: Sequence[str]) -> dict[str, str]:

@@ -35,7 +35,7 @@ def elaborate_block(
 ) -> Graph | None:
     """The graph of one block alone; what is not given comes from its first right example; raises UsageError."""
     if name not in doc.blocks:
-        raise UsageError(f"{doc.argument} has no block '{name}'", did_you_mean(name, doc.blocks))
+        raise UsageError(f"{doc.argument} has no block '{name}'", did_you_mean(name, [*doc.variants, *doc.blocks]))
     decl, size = doc.blocks[name], configuration.input
     if decl.failed:
         return None

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from netspec import collector
 from netspec.diagnostics import suggest
-from netspec.diagnostics.errors import Reporter, SemanticError, Span, UsageError, did_you_mean
+from netspec.diagnostics.errors import Reporter, SemanticError, Span, UsageError, did_you_mean, listed
 from netspec.elaborate.arguments import Arguments, argument
 from netspec.elaborate.budget import MAX_NODES, RAISE_LIMITS, WORK_OF_NETWORK, Budget, Enough, OverBudget
 from netspec.elaborate.configuration import Configuration
@@ -48,9 +48,10 @@ def elaborate(
         )
     if variant is not None and variant not in doc.variants:
         near = suggest.name(variant, {name: (doc.title_of(name),) for name in doc.variants})
+        known = f"known: {listed(list(doc.variants))}" if doc.variants else ""
         raise UsageError(
             f"'{doc.name}' has no variant '{variant[:80]}'",
-            f"did you mean '{near}'?" if near else did_you_mean(variant, doc.variants),
+            f"did you mean '{near}'?" if near else did_you_mean(variant, doc.variants, known),
         )
     configuration = replace(configuration, variant=variant or doc.default_variant)
     state = Elaboration(reporter, Budget.of(max_nodes))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netspec.diagnostics.errors import SemanticError, did_you_mean
+from netspec.diagnostics.errors import SemanticError, did_you_mean, listed
 from netspec.elaborate.arguments import Slot, collect
 from netspec.elaborate.blocks import enter_call, input_symbols, offer, run_body
 from netspec.elaborate.context import Call, Context
@@ -100,9 +100,9 @@ def _variant(doc: Document, node: ValueNode) -> str:
     if name not in doc.variants:
         if name in doc.refused:
             raise DependsOnError
-        raise SemanticError(
-            "NS202", f"'{doc.name}' has no variant '{clipped(name)}'", node.span, did_you_mean(name, doc.variants)
-        )
+        known = f"known: {listed(list(doc.variants))}" if doc.variants else ""
+        help_ = did_you_mean(name, doc.variants, known)
+        raise SemanticError("NS202", f"'{doc.name}' has no variant '{clipped(name)}'", node.span, help_)
     return name
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -32,6 +32,12 @@ class Found:
     shown: str = ""
     argument: str = ""
     """What diagnostics and the command line call it, where this is not its path."""
+
+    def among(self, blocks: Collection[str], variants: Collection[str]) -> Found:
+        """The same where the name after the colon is that of a variant of the document, and of none of its blocks."""
+        if self.block is None or self.block in blocks or self.block not in variants:
+            return self
+        return replace(self, variant=self.block, block=None)
 
 
 @lru_cache(maxsize=1)
@@ -66,7 +72,7 @@ def block_libraries() -> list[Path]:
 def find(spec: str) -> Found:
     """The file that a path, `path:block`, or a shipped name means (`resnet50`, `blocks/residual:bottleneck`).
 
-    `-` is stdin. Raises UsageError with the nearest names.
+    `path:variant` is a block until the document is read. `-` is stdin. Raises UsageError with the nearest names.
     """
     try:
         return _find(spec)
