@@ -14,6 +14,7 @@ from netspec.analysis.cost import output_shape, totals
 from netspec.analysis.receptive_field import receptive_field
 from netspec.diagnostics.errors import UsageError
 from netspec.ops.base import show
+from netspec.reports.comparison import Compared, comparison
 from netspec.reports.summary import COLUMNS, as_json, columns_of, rows, table, to_json, to_text
 
 # Szegedy et al. 2014, Table 1: the output of each row.
@@ -205,3 +206,30 @@ def test_receptive_fields_are_what_gradients_reach(steps: list[str], tmp_path) -
         rows = grad.abs().sum((0, 1, 3)).nonzero()
         widest = max(widest, int(rows.max() - rows.min() + 1))
     assert field is not None and field[0] == widest
+
+
+def test_a_column_of_titles_that_is_empty_is_left_out() -> None:
+    """The titles of FCN-8s are those of the VGG inside it, which one row stands for."""
+    graph = netspec.load("fcn8s_vgg16").inference
+    heads = [[column.key for column in table(graph, depth).columns] for depth in (1, 3)]
+    assert "title" not in heads[0] and "title" in heads[1]
+
+
+@pytest.mark.parametrize(
+    ("columns", "said", "unsaid"),
+    [
+        (["memory"], ["memory (MiB): Bytes of all values that are alive"], ["MACs are", "parameters include"]),
+        (["macs"], ["MACs are multiply-accumulates"], ["parameters include", "Running statistics"]),
+        (["params"], ["Parameters include biases"], ["MACs are"]),
+        (["depth"], ["which leads through no gate"], ["MACs are", "parameters include"]),
+    ],
+)
+def test_notes_belong_to_the_columns_that_are_shown(columns: list[str], said: list[str], unsaid: list[str]) -> None:
+    """A summary and a comparison say the same of the same columns."""
+    network = netspec.load("lenet5")
+    of_all = [
+        " ".join(table(network.inference, 1, columns).notes),
+        " ".join(comparison([Compared("lenet5", network.inference, network.graph)], columns).notes),
+    ]
+    for notes in of_all:
+        assert all(text in notes for text in said) and not any(text in notes for text in unsaid), notes

@@ -10,11 +10,6 @@ from netspec.ir.graph import Graph, Node, Ref
 from netspec.ops import OPS, Shape
 from netspec.ops.base import Applied
 
-FOOTER = (
-    "MACs are multiply-accumulates of convolution and linear layers at batch 1, without bias; parameters include "
-    "biases and the affine part of norms."
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Totals:

@@ -20,7 +20,7 @@ from netspec.ops.aliases import meant_by
 from netspec.ops.base import Param, show
 from netspec.passes import NAMED
 from netspec.reports.catalogue import Entry, entries
-from netspec.reports.columns import measure_column, named_columns
+from netspec.reports.columns import measure_column, named_columns, notes_of
 from netspec.reports.table import Cell, Column, Form, Table, number
 from netspec.syntax.fact_places import TOPS
 from netspec.syntax.library import block_libraries, specs_root
@@ -173,7 +173,8 @@ def _columns(rows: Sequence[Row], asked: str | None, what: str) -> list[str]:
 
 def _table(rows: Sequence[Row], keys: Sequence[str]) -> Table:
     """Rows with some of their columns."""
-    return Table([_column(key, rows) for key in keys], rows, notes=_notes(keys) if rows else ["nothing"])
+    more = notes_of([key for key in keys if key not in _OF_EVERY_LIST])
+    return Table([_column(key, rows) for key in keys], rows, notes=[*more, *_notes(keys)] if rows else ["nothing"])
 
 
 def _column(key: str, rows: Sequence[Row]) -> Column:

@@ -38,7 +38,20 @@ def measure_column(name: str) -> Column:
     return number(name, measure_title(name), {"macs": _uncounted, "receptive_field": _whole}.get(name, _count))
 
 
-def definition(name: str) -> str:
+def notes_of(names: Sequence[str], more: str = "") -> list[str]:
+    """What the measures among some columns are; `more` goes with how MACs and parameters are counted."""
+    counted = "; ".join(text for name, text in _COUNTED.items() if name in names)
+    notes = [" ".join(filter(None, [f"{counted[0].upper()}{counted[1:]}.", more]))] if counted else []
+    return notes + [_definition(name) for name in names if name in MEASURES and name not in _COUNTED]
+
+
+_COUNTED = {
+    "macs": "MACs are multiply-accumulates of convolution and linear layers at batch 1, without bias",
+    "params": "parameters include biases and the affine part of norms",
+}
+
+
+def _definition(name: str) -> str:
     """What a measure is, in a line."""
     return f"{measure_title(name)}: {MEASURES[name].doc.splitlines()[0]}"
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from netspec.analysis.cost import FOOTER
 from netspec.analysis.measures import MEASURES, Measured, Number
 from netspec.ir.graph import Graph
-from netspec.reports.columns import measure_title, named_columns
+from netspec.reports.columns import measure_title, named_columns, notes_of
 from netspec.reports.table import Cell, Column, Table, digits, number, shown
 
 SHOWN = ("params", "macs", "depth", "memory", "receptive_field")
@@ -43,7 +42,7 @@ def comparison(networks: Sequence[Compared], names: Sequence[str], people: bool 
         {"network": network.name, "input": _entering(network.graph), **dict(_cells(found, measured[0], people))}
         for network, found in zip(networks, measured, strict=True)
     ]
-    return Table(columns, rows, lead=1, notes=[f"In brackets are ratios to the first row. {FOOTER}"])
+    return Table(columns, rows, lead=1, notes=["In brackets are ratios to the first row.", *notes_of(names)])
 
 
 def _measured(network: Compared, names: Sequence[str]) -> dict[str, Number]:

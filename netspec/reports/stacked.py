@@ -7,8 +7,20 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-_TIMES = re.compile(r"(?<=\d)x(?=\d)|(?<!\S)x(?= \d)")
-"""The sign in `3x3` and in ` x 4`."""
+_SIGN = re.compile(
+    r"(?P<name>(?<!\S)[^\s_]*_\S*)|(?P<times>(?:(?<=\d)|(?<=\b[A-Z]))x(?=\d)|(?<!\S)x(?= \d))|(?<=\d)\^(?P<power>-?\d+)"
+)
+"""The sign in `3x3`, `Nx64x7x7` and ` x 4`, and the exponent in `3.6x10^9`; none in a name, `resnext50_32x4d`."""
+
+
+def _signed(text: str, escape: Callable[[str], str], times: str, power: tuple[str, str]) -> str:
+    """A text with the sign of multiplication of some mark-up, exponents between its two marks, and all else escaped."""
+    parts, end = [], 0
+    for found in _SIGN.finditer(text):
+        sign = times if found["times"] else escape(found[0])
+        parts += [escape(text[end : found.start()]), found["power"].join(power) if found["power"] else sign]
+        end = found.end()
+    return "".join([*parts, escape(text[end:])])
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +87,12 @@ def stacked_html(cell: Stacked) -> str:
 
 
 def _rows_of_html(lines: Sequence[str]) -> str:
-    return "<br>".join(_TIMES.sub("\u00d7", html.escape(line)) for line in lines)
+    return "<br>".join(map(html_text, lines))
+
+
+def html_text(text: str) -> str:
+    """A text without mark-up of its own, with the sign of multiplication and exponents where papers have them."""
+    return _signed(text, html.escape, "\u00d7", ("<sup>", "</sup>"))
 
 
 _LATEX = {
@@ -91,9 +108,12 @@ _LATEX = {
 
 
 def latex_text(text: str) -> str:
-    """A text without a command of its own, in one line, with the sign of multiplication where papers have it."""
-    escaped = "".join(_LATEX.get(c, c) for c in " ".join(text.split()))
-    return _TIMES.sub(r"$\\times$", escaped)
+    """A text without a command of its own, in one line, with signs and exponents as papers have them."""
+    return _signed(" ".join(text.split()), _escaped_latex, r"$\times$", ("$^{", "}$"))
+
+
+def _escaped_latex(text: str) -> str:
+    return "".join(_LATEX.get(c, c) for c in text)
 
 
 def stacked_latex(cell: Stacked) -> str:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from netspec.analysis.cost import FOOTER, Totals, totals
+from netspec.analysis.cost import Totals, totals
 from netspec.analysis.measures import MEASURES, Measured, Number, Part
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.scope_tree import Region, tree
@@ -14,7 +14,7 @@ from netspec.ir.titles import titles
 from netspec.ops import Shape
 from netspec.ops.base import show
 from netspec.reports.attributes import ATTRIBUTES
-from netspec.reports.columns import definition, measure_column, named_columns
+from netspec.reports.columns import measure_column, named_columns, notes_of
 from netspec.reports.table import Cell, Column, Table
 
 
@@ -162,31 +162,30 @@ def table(
 ) -> Table:
     """The table with its sums; without `columns` those of every table, and for programs where each step is written."""
     measured = measured or Measured(graph)
-    usual = (*(["title"] if titles(graph) else []), *_SHOWN) if people else _WRITTEN
-    chosen = [*(columns if columns is not None else usual)]
     found = rows(graph, depth, measured)
+    usual = (*(["title"] if any(row.title for row in found) else []), *_SHOWN) if people else _WRITTEN
+    chosen = [*(columns if columns is not None else usual)]
     lines: list[dict[str, Cell]] = [{"path": row.path, **{name: _value(row, name) for name in chosen}} for row in found]
     if people and "title" in chosen:
         for before, row, line in zip(found, found[1:], lines[1:], strict=False):
             line["title"] = row.title if row.title != before.title else ""
     all_ = totals(graph.nodes.values())
     sums: dict[str, Cell] = {name: MEASURES[name].of(measured.whole) for name in chosen if name in MEASURES}
-    notes = [footer(all_)] if {"params", "macs"} & {*chosen} else []
-    notes += [definition(name) for name in chosen if name in MEASURES and name not in ("params", "macs")]
     return Table(
         [Column("path", "step"), *map(_column, chosen)],
         lines,
         graph.title or graph.name,
         {"path": "total", **sums} if sums else {},
-        notes,
+        notes_of(chosen, _apart(all_, chosen)),
         data=as_json(graph, depth, columns or (), measured) if not people else None,
     )
 
 
-def footer(all_: Totals) -> str:
-    """What the sums mean."""
-    uncounted = f" Uncounted: {', '.join(all_.uncounted)}." if all_.uncounted else ""
-    return f"{FOOTER} Running statistics apart: {all_.stats:,}.{uncounted}"
+def _apart(all_: Totals, names: Sequence[str]) -> str:
+    """What the sums of parameters and MACs leave out."""
+    said = [f"Running statistics apart: {all_.stats:,}."] if "params" in names else []
+    said += [f"Uncounted: {', '.join(all_.uncounted)}."] if "macs" in names and all_.uncounted else []
+    return " ".join(said)
 
 
 def to_text(graph: Graph, depth: int | None = None, width: int | None = None) -> str:

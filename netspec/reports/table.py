@@ -6,7 +6,6 @@ Every command that prints a table makes one of these; what a cell holds is a val
 from __future__ import annotations
 
 import csv
-import html
 import io
 import json
 import math
@@ -19,7 +18,7 @@ from typing import Literal, TypeAlias
 
 from netspec.diagnostics.printer import printable
 from netspec.optional import importing
-from netspec.reports.stacked import Stacked, latex_text, stacked_html, stacked_latex, stacked_markdown
+from netspec.reports.stacked import Stacked, html_text, latex_text, stacked_html, stacked_latex, stacked_markdown
 
 Cell: TypeAlias = str | int | float | bool | tuple[int | str, ...] | Stacked | None
 """A value: a text, a count, a measure, a shape `("N", 64, 56, 56)`, lines, or None where there is nothing to say."""
@@ -275,7 +274,7 @@ class Table:
         return [*line[: self.lead], rf"\multicolumn{{{len(rest)}}}{{c}}{{{line[-1]}}}"]
 
     def _html(self) -> str:
-        table = self._tabulated("unsafehtml", html.escape, stacked_html)
+        table = self._tabulated("unsafehtml", html_text, stacked_html)
         return re.sub(r" +(?=</t[dh]>)", "", table)  # tabulate fills cells up with spaces
 
 
