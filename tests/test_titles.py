@@ -162,6 +162,25 @@ def test_commands_take_both_names(tmp_path: Path) -> None:
     assert "did you mean 'conv" in said
 
 
+def test_a_fact_that_is_not_met_names_the_step_and_its_title(tmp_path: Path) -> None:
+    path = tmp_path / "net.yaml"
+    steps = "  - b = conv: [4, 1]\n    title: stem\n"
+    path.write_text(f"{HEAD}{steps}expect: {{rows: {{stem: {{params: 3}}}}}}\n", encoding="utf-8")
+    reporter = Reporter()
+    check_file(path, reporter)
+    assert any("b (stem): params is" in d.message for d in reporter.diagnostics)
+
+
+def test_the_whole_title_is_marked(tmp_path: Path) -> None:
+    path = tmp_path / "net.yaml"
+    steps = "".join(f"  - {name} = conv: [4, 1]\n    title: conv2_x\n" for name in "ab")
+    path.write_text(HEAD + steps, encoding="utf-8")
+    reporter = Reporter()
+    check_file(path, reporter)
+    (error,) = [d for d in reporter.diagnostics if d.code == "NS204"]
+    assert error.span is not None and error.span.end_col - error.span.col == len("conv2_x")
+
+
 def test_what_fills_a_title_is_looked_at(tmp_path: Path) -> None:
     path = tmp_path / "net.yaml"
     path.write_text(HEAD + "  - a = conv: [4, 1]\n    title: conv{'a.b'}\n", encoding="utf-8")

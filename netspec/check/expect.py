@@ -16,7 +16,7 @@ from netspec.elaborate.compiled import Compiled, compile_variant
 from netspec.expressions.identifiers import clipped
 from netspec.ir.graph import Graph, Node
 from netspec.ir.selection import step_help
-from netspec.ir.titles import step_of
+from netspec.ir.titles import labelled, step_of
 from netspec.ops.base import show
 from netspec.syntax.ast import Name
 from netspec.syntax.document import Document, Example, Expect, Fact, Facts, Printed, PrintedTable, Row, ShapeFact
@@ -234,7 +234,7 @@ class _Verifier:
         if (bad := contradiction(fact)) is not None:
             self.problem(bad)
             return
-        label = f"{at}: {what}" if at else what
+        label = f"{self.shown(at)}: {what}" if at else what
         if fact.value is not None or fact.printed is None:
             self.value(fact, label, what, found)
         if (printed := fact.printed) is not None:
@@ -338,6 +338,10 @@ class _Verifier:
             self.missing.add(first)
         return None
 
+    def shown(self, at: str) -> str:
+        """How messages call a step: by its path, with the title by which a fact has named it; or the network."""
+        return labelled(at, self.called) if at else self.graph.name
+
     def part(self, path: str) -> Part:
         """What stands at a path, of the inference graph, or for a training-only part of the other."""
         found = self.run.part(path)
@@ -353,16 +357,14 @@ class _Verifier:
         if stated.sizes is not None:
             wanted = stated.sizes if isinstance(stated.sizes, list) else [stated.sizes]
             if list(found[1:]) != wanted:
-                message = f"{at or self.graph.name} is {show(found)}, expected {'x'.join(map(str, wanted[:8]))}"
+                message = f"{self.shown(at)} is {show(found)}, expected {'x'.join(map(str, wanted[:8]))}"
                 self.error("NS501", message, stated.span)
         if fact is None:
             return
         if (bad := contradiction(fact)) is not None:
             self.problem(bad)
         elif fact.printed is not None:
-            self.printed(
-                fact, "shape", at, size(at or self.graph.name, [int(side) for side in found[1:]], fact.printed.text)
-            )
+            self.printed(fact, "shape", at, size(self.shown(at), [int(side) for side in found[1:]], fact.printed.text))
 
     def row(self, row: Row) -> None:
         """What is stated of what stands at a path."""

@@ -40,7 +40,7 @@ def title_of(env: Env, step: Step) -> Title | None:
     template = step.title
     if template is None or isinstance(template, Error):
         return None
-    at = template.at(0, 1)
+    at = template.span
     text = fill(env, template, at)
     if why := why_no_title(text):
         raise SemanticError("NS205", f"this makes the title '{clipped(text)}', which cannot be one: {why}", at)

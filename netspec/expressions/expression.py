@@ -61,6 +61,13 @@ class Template:
 
     parts: Parts
     at: At
+    length: int
+    """How many characters it was written with."""
+
+    @property
+    def span(self) -> Span:
+        """Where it is written."""
+        return self.at(0, max(1, self.length))
 
     @property
     def names(self) -> frozenset[str]:
@@ -98,7 +105,7 @@ class Template:
 def parse_template(text: str, at: At) -> Template:
     """Parses a name or path with placeholders; raises ExpressionError."""
     try:
-        return Template(parse_parts(text), at)
+        return Template(parse_parts(text), at, len(text))
     except ExpressionError as e:
         e.place(at)
         raise
