@@ -8,8 +8,10 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from netspec.check.check_file import check_file
+from netspec.cli.main import run
 from netspec.diagnostics.errors import Diagnostic, Reporter
 
 SPECS = Path(__file__).parent.parent / "specs"
@@ -25,6 +27,25 @@ def test_a_spec_reads_like_a_table(path: Path) -> None:
     assert max(map(len, lines)) <= 140
     assert path.parent.name == "blocks" or len(without_facts(lines)) <= 125
     assert any(re.match(r"source: .*(\d{4}|no year)", line) for line in lines) or path.stem == "common"
+
+
+def test_every_page_counts_the_same_networks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A variant that says `of` and a title alone is another name for a network, and no network."""
+    root = SPECS.parent
+    networks = 0
+    for path in FAMILIES:
+        variants = yaml.safe_load(path.read_text(encoding="utf-8")).get("variants") or {"": {}}
+        networks += sum(not ("of" in given and {*given} <= {"of", "title"}) for given in map(dict, variants.values()))
+    said = f"{networks} networks of {len(FAMILIES)} families"
+    assert said in (root / "README.md").read_text(encoding="utf-8")
+    assert said in (root / "docs" / "gallery.md").read_text(encoding="utf-8")
+    assert run(["list", "specs", "--columns", "title"]) == 0
+    assert said in capsys.readouterr().out
+    path = tmp_path / "net.yaml"
+    text = "netspec: 1\nname: net\ninput: [3, 8, 8]\nvariants: {a: {}, b: {of: a}}\nbody: [conv: [8, 1]]\n"
+    path.write_text(text, encoding="utf-8")
+    assert run(["check", str(path)]) == 0
+    assert "1 file, 1 network\n" in capsys.readouterr().err
 
 
 def without_facts(lines: list[str]) -> list[str]:

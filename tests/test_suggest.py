@@ -133,7 +133,7 @@ def specs() -> list[dict[str, object]]:
 def test_list_finds(asked: list[str], first: str, count: int) -> None:
     rows = chosen(specs(), " ".join(asked), "specs")
     assert rows[0]["name"] == first and len(rows) >= count
-    assert all(suggest.key(asked[0]) in suggest.key(row["name"] + row["title"]) for row in rows)
+    assert all(suggest.key(asked[0]) in suggest.key(row["name"] + row["title"]) for row in rows[:count])
 
 
 def test_list_finds_blocks_and_ops_and_says_where_there_is_none(
@@ -147,6 +147,13 @@ def test_list_finds_blocks_and_ops_and_says_where_there_is_none(
     rows = json.loads(said(capsys, "list", "blocks", "bottleneck", "-f", "json")[1])
     assert rows[0]["name"] == "bottleneck" and len(rows) < 40
     assert json.loads(said(capsys, "list", "specs", "Inception", "v1", "-f", "json")[1])[0]["name"] == "googlenet"
+    for asked, found in (
+        (["segmentation"], {"unet", "fcn8s_vgg16", "deeplabv3_resnet50"}),
+        (["detection"], {"ssd300_vgg16", "yolo_v1", "faster_rcnn_resnet50_fpn"}),
+        (["super", "resolution"], {"espcn_x3"}),
+    ):
+        rows = json.loads(said(capsys, "list", "specs", *asked, "-f", "json")[1])
+        assert found <= {row["name"] for row in rows}
     code, out, err = said(capsys, "list", "specs", "qwertyuiop")
     assert (code, out) == (2, "") and "there is nothing like 'qwertyuiop'" in err
     code, _, err = said(capsys, "list", "specs", "rensett50")

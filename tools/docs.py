@@ -1,4 +1,4 @@
-"""Writes what is generated of docs/language.md, errors, gallery, errata and tables.md, and the JSON Schema of specs.
+"""Writes what is generated of README.md, language, errors, gallery, errata and tables in docs, and the JSON Schema.
 
 `--check` only compares; names of pages after it choose among them.
 """
@@ -19,7 +19,7 @@ from netspec.diagnostics.codes import CODES
 from netspec.diagnostics.errors import MAX_ERRORS, SHOWN_ERRORS
 from netspec.ops import OPS
 from netspec.reports.attributes import ATTRIBUTES
-from netspec.reports.catalogue import MEASURED, measured_text
+from netspec.reports.catalogue import MEASURED, counted, entries, measured_text
 from netspec.syntax.schema import published
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -67,7 +67,15 @@ def measures() -> str:
     return MEASURE_MARKS.sub(lambda m: m[1] + "\n".join(rows) + "\n" + m[2], text)
 
 
+def readme() -> str:
+    """README.md with the number of networks."""
+    found = counted((entry.family, entry.alias) for entry in entries())
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.sub(r"[0-9]+ networks of [0-9]+ families", found, text)
+
+
 PAGES = {
+    "README.md": readme,
     "docs/language.md": language,
     "docs/errors.md": errors,
     "docs/gallery.md": page,

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from netspec.ops.base import show
-from netspec.reports.catalogue import Entry, documents, entry, year_of
+from netspec.reports.catalogue import Entry, counted, documents, entry, year_of
 from netspec.syntax.document import Document
 from netspec.syntax.fact_places import TOPS
 from netspec.syntax.results import DATA, reported
@@ -18,11 +18,12 @@ MARKS = re.compile(r"(<!-- networks: .*? -->\n).*?(<!-- /networks -->)", re.DOTA
 
 def page() -> str:
     """docs/gallery.md with its networks."""
-    parts, families, count = [], 0, 0
+    parts: list[str] = []
+    named: list[tuple[str, str]] = []
     for path, document in documents():
         rows = [entry(document, variant) for variant in document.variants or [None]]
         names = {row.name: [other.name for other in rows if other.alias == row.name] for row in rows if not row.alias}
-        families, count = families + 1, count + len(names)
+        named += [(row.family, row.alias) for row in rows]
         parts.append(f"## {heading(document)}\n")
         parts.append(f"{document.source}. [specs/{path.name}](../specs/{path.name})\n")
         parts.append(f"![{document.title}](img/gallery/{path.stem}.svg)\n")
@@ -37,7 +38,7 @@ def page() -> str:
                     f"| {name} | {row.title} | {row.params:,} | {row.macs:,} |{f' {accuracy(row)} |' * cited} {size} |"
                 )
         parts.append("")
-    found = "\n".join([f"{families} families, {count} networks.\n", *parts])
+    found = "\n".join([f"{counted(named)}.\n", *parts])
     text = (DOCS / "gallery.md").read_text(encoding="utf-8")
     return MARKS.sub(lambda m: m[1] + found + m[2], text)
 

@@ -85,6 +85,8 @@ class Checked:
 
     networks: list[Compiled] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
+    count: int = 0
+    """How many networks these are: another name of one is none."""
 
 
 def check_file(
@@ -130,6 +132,7 @@ def checked(
         for network in found.networks:
             alias = variant is None and network.variant is not None and document.variants[network.variant].alias
             found.held += [] if alias else checking.verified.get(network, [])
+            found.count += not alias
         found.held += checking.of_blocks
     except TooManyErrors:
         pass  # they are in the reporter

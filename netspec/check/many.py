@@ -57,7 +57,7 @@ def outcome(job: Job) -> Outcome:
     except UsageError as e:
         return Outcome(unread=(str(e), e.help))
     warnings = [d for network in found.networks for d in network.warnings]
-    return Outcome([*own.diagnostics, *warnings], found.held, len(found.networks), own.errors >= own.limit)
+    return Outcome([*own.diagnostics, *warnings], found.held, found.count, own.errors >= own.limit)
 
 
 def plain_outcome(job: Job) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -19,7 +20,7 @@ from netspec.ops import OPS
 from netspec.ops.aliases import meant_by
 from netspec.ops.base import Param, show
 from netspec.passes import NAMED
-from netspec.reports.catalogue import Entry, entries
+from netspec.reports.catalogue import Entry, counted, entries
 from netspec.reports.columns import measure_column, named_columns, notes_of
 from netspec.reports.table import Cell, Column, Form, Table, number
 from netspec.syntax.fact_places import TOPS
@@ -42,7 +43,7 @@ Row = Mapping[str, Cell]
 @click.option(
     "--columns",
     metavar="NAMES",
-    help=f"These after the name, or, as +NAMES, also these; of specs family, {', '.join(MEASURES)} too.",
+    help=f"These after the name, or, as +NAMES, also these; of specs family, alias, uses, {', '.join(MEASURES)} too.",
 )
 @table_options()
 def command(what: str, names: tuple[str, ...], columns: str | None, form: Form | None, output: str | None) -> int:
@@ -53,8 +54,15 @@ def command(what: str, names: tuple[str, ...], columns: str | None, form: Form |
     rows = list({"specs": specs, "blocks": blocks, "ops": ops, "passes": passes, "backends": backends}[what]())
     if names:
         rows = chosen(rows, " ".join(names), what)
-    write_table(_table(rows, _columns(rows, columns, what)), form_of(form, output), output)
+    table = _table(rows, _columns(rows, columns, what))
+    if what == "specs" and not names:
+        table = replace(table, notes=[*table.notes, _counted(rows)])
+    write_table(table, form_of(form, output), output)
     return 0
+
+
+_PROSE = ("doc", "manual", "source", "uses")
+"""What is searched for words, after names and titles: of specs the paper and the libraries, of others the manual."""
 
 
 def chosen(rows: list[Row], name: str, what: str) -> list[Row]:
@@ -64,7 +72,7 @@ def chosen(rows: list[Row], name: str, what: str) -> list[Row]:
     names = [str(row["name"]) for row in rows]
     said = [[str(row[key]) for key in ("title", "library") if row.get(key)] for row in rows]
     texts = [[own, *more] for own, more in zip(names, said, strict=True)]
-    prose = [str(row.get("doc") or row.get("manual") or "") for row in rows]
+    prose = [" ".join(str(row.get(key) or "") for key in _PROSE) for row in rows]
     ranks = [suggest.rank(name, *known) for known in zip(texts, prose, strict=True)]
     if what in ("ops", "blocks"):  # as other libraries call them
         meant = meant_by(name)
@@ -94,8 +102,17 @@ def specs() -> Iterator[Row]:
             "input": " + ".join(show(shape) for shape in found.inputs.values()),
             "source": found.source,
             "family": found.family,
+            "alias": found.alias,
+            "uses": ", ".join(found.uses),
             **{name: value for name, value in found.measures.items() if name not in _OF_EVERY_LIST},
         }
+
+
+def _counted(rows: Sequence[Row]) -> str:
+    """How many networks there are, next to how many names."""
+    others = sum(bool(row["alias"]) for row in rows)
+    more = f", and {others} other name{'s' * (others != 1)} of one" if others else ""
+    return f"{counted((str(row['family']), str(row['alias'])) for row in rows)}{more}."
 
 
 def _accuracy(found: Entry) -> Row:
@@ -167,7 +184,7 @@ _OF_EVERY_LIST = ("depth", "params", "macs")
 def _columns(rows: Sequence[Row], asked: str | None, what: str) -> list[str]:
     """The columns of a list: those of every one, or those that are asked for; raises UsageError."""
     known = list(rows[0]) if rows else ["name"]
-    usual = [key for key in known if key not in ("family", *MEASURES) or key in _OF_EVERY_LIST]
+    usual = [key for key in known if key not in ("family", "alias", "uses", *MEASURES) or key in _OF_EVERY_LIST]
     return ["name", *named_columns(asked, known[1:], usual[1:], f"the list of {what}")] if asked else usual
 
 

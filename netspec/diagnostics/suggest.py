@@ -26,7 +26,9 @@ def rank(asked: str, names: Sequence[str], prose: str = "") -> int | None:
         return 0
     if any(whole.startswith(wanted) for text in names for whole in _runs(text)):
         return 1
-    return 2 if wanted in {key(word) for word in re.split(r"\W+", prose)} else None
+    words = {key(word) for word in re.split(r"[\W_]+", prose)}
+    parts = [key(word) for word in re.split(r"[\W_]+", asked)]
+    return 2 if wanted in words or all(part in words for part in parts if part) else None
 
 
 def _runs(text: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +41,8 @@ class Entry:
     """Accuracies that papers report of it, which nobody verifies."""
     measures: Mapping[str, Number]
     """All measures of the network by name."""
+    uses: tuple[str, ...]
+    """The libraries and networks that its document uses: blocks/detection, vgg."""
 
 
 def documents() -> Iterator[tuple[Path, Document]]:
@@ -84,7 +86,20 @@ def entry(document: Document, variant: str | None, measures: Mapping[str, Number
         own.alias if own is not None else "",
         document.results_for(variant),
         measures,
+        uses_of(document),
     )
+
+
+def uses_of(document: Document) -> tuple[str, ...]:
+    """The shipped libraries and networks whose blocks a document may call."""
+    homes = [used if isinstance(used, Document) else used.home for used in document.used.values()]
+    return tuple(dict.fromkeys(home.path.relative_to(specs_root()).with_suffix("").as_posix() for home in homes))
+
+
+def counted(named: Iterable[tuple[str, str]]) -> str:
+    """How many networks and families there are, by the family and alias of each name: an alias is no network."""
+    found = [family for family, alias in named if not alias]
+    return f"{len(found)} networks of {len({*found})} families"
 
 
 MEASURED = "measures.json"
