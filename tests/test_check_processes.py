@@ -35,6 +35,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("options", [[], ["-f", "json"], ["--strict", "-f", "github"], ["--max-errors", "7"]])
 def test_several_processes_say_the_same(folder: Path, options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     said = []
@@ -100,7 +101,7 @@ def test_a_process_that_is_ended_is_an_error(
     assert "a process that checked a file was ended" in capsys.readouterr().err
 
 
-def test_progress_on_a_terminal_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_on_a_terminal(folder: Path) -> None:
     """A line that is written over, no wider than the terminal, and gone at the end."""
     ours, theirs = pty.openpty()
     program = "import netspec.cli.progress as p, sys; p.AFTER = 0\nfrom netspec.cli.main import main\nsys.exit(main())"
@@ -113,5 +114,11 @@ def test_progress_on_a_terminal_alone(folder: Path, monkeypatch: pytest.MonkeyPa
     assert done.returncode == 0 and done.stdout == ""
     lines = re.split(r"\r\x1b\[K", said)
     assert lines[1:] == ["1/3 good.yaml", "2/3 many.yaml", "3/3 warned.yaml", "ok: 3 files, 3 networks\r\n"]
-    quiet = subprocess.run(command, env=env, stderr=subprocess.PIPE, text=True)
-    assert quiet.stderr == "ok: 3 files, 3 networks\n"
+
+
+def test_no_progress_in_a_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("netspec.cli.progress.AFTER", 0)
+    assert run(["check", "good.yaml", "many.yaml"]) == 0
+    assert capsys.readouterr().err == "ok: 2 files, 2 networks\n"

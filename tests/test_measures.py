@@ -112,7 +112,7 @@ def test_memory_is_what_the_module_allocates(name: str) -> None:
     assert MEASURES["training_memory"].of(whole) == pytest.approx(saved(network.graph), rel=0.1)
 
 
-@pytest.mark.parametrize("name", ["lenet5", "squeezenet_11", "resnet18", "densenet121"][: how_many(2, 4, 4)])
+@pytest.mark.parametrize("name", ["lenet5", "squeezenet_11", "resnet18", "densenet121"][: how_many(1, 4, 4)])
 def test_memory_on_the_processor(name: str) -> None:
     """What a module allocates on the CPU is what it would on the device `meta`, which the other tests use."""
     from memory_harness import allocated
@@ -190,7 +190,7 @@ def test_a_measure_says_what_it_is(name: str) -> None:
     assert measure.of(empty) in (0, None)
 
 
-@pytest.mark.parametrize("name", sampled(NETWORKS, 4))
+@pytest.mark.parametrize("name", sampled(NETWORKS, 2))
 def test_kept_measures_are_those_of_today(name: str) -> None:
     """What `netspec list specs` reads in place of building the networks; `tools/dev docs` writes it."""
     network = netspec.load(name)
