@@ -75,6 +75,7 @@ def test_help_of_every_command_has_an_example(netspec_) -> None:
         (["summary", "tiny.yaml", "--input", "3x2x2"], 1, "NS401"),
         (["summary", "tiny.yaml", "--input", "64"], 2, "--input 3x64x64"),
         (["compare", "tiny.yaml", "--input", "3x64"], 2, "--input 3x64x64"),
+        (["summary", "blocks/se:se", "--input", "16"], 2, "--input 256x16x16"),
         (["summary", "tiny.yaml", "--input", "64x48"], 2, "--input 3x64x48"),
         (["check", "tiny.yaml", "--facts", "-f", "csv", "-o", "a.json"], 2, "or write -f json"),
         (["summary", "tiny.yaml", "-f", "csv", "-o", "a.json"], 2, "or write -f json"),

@@ -12,14 +12,14 @@ from netspec.elaborate.configuration import Configuration, InputSize
 from netspec.elaborate.context import Call, Context
 from netspec.elaborate.document import as_yaml, graph_of, within_limits
 from netspec.elaborate.graph_builder import Offer
-from netspec.elaborate.interface import check_names, input_value, size_of
+from netspec.elaborate.interface import check_names, input_value, other_rank, size_of
 from netspec.elaborate.places import Where
 from netspec.elaborate.state import Elaboration
 from netspec.elaborate.steps import StepElaborator
 from netspec.elaborate.symbols import ERROR, CallFrame, DependsOnError, SymbolTable, Tensors
 from netspec.elaborate.values import Env
 from netspec.ir.graph import Graph, Output
-from netspec.syntax.ast import ListNode, MapNode, Name, ValueNode
+from netspec.syntax.ast import ListNode, Literal, MapNode, Name, ValueNode
 from netspec.syntax.document import BlockDecl, Document, Example, InputDecl, Inputs
 from netspec.syntax.steps import OpCall, Step
 from netspec.syntax.values import read_arguments
@@ -39,7 +39,6 @@ def elaborate_block(
     decl, size = doc.blocks[name], configuration.input
     if decl.failed:
         return None
-    state = Elaboration(reporter, Budget.of(max_nodes))
     if example is None:
         example = next(iter(decl.examples), None)
     args = example.args if example is not None else None
@@ -51,7 +50,25 @@ def elaborate_block(
         help_ = "--input CxHxW, or `examples:` in the block"
         help_ = f"-s {missing[0]}=... and {help_}" if missing else help_
         raise UsageError(f"the block '{name}' alone expects {', '.join(what)}", help_)
-    return within_limits(state, decl.at.span, lambda: _build(state, decl, args, example, size))
+    wrong, own = _other_rank(example, size), Reporter()
+    own.errors = min(reporter.errors, 1)
+    state = Elaboration(reporter if wrong is None else own, Budget.of(max_nodes))
+    graph = within_limits(state, decl.at.span, lambda: _build(state, decl, args, example, size))
+    if wrong is not None and graph is None and own.diagnostics:
+        raise wrong
+    for diagnostic in own.diagnostics:
+        reporter.report(diagnostic)
+    return graph
+
+
+def _other_rank(example: Example | None, size: InputSize | None) -> UsageError | None:
+    """What is said of a size with more or fewer numbers than that of the example, where the block cannot take it."""
+    items = example.inputs.items if example is not None and example.inputs is not None else ()
+    if len(items) != 1 or size is None or isinstance(size, Mapping) or not isinstance(items[0].shape, ListNode):
+        return None
+    values = [item.value for item in items[0].shape.items if isinstance(item, Literal)]
+    whole = [value for value in values if isinstance(value, int)]
+    return other_rank(whole, size) if len(whole) == len(items[0].shape.items) else None
 
 
 def _gives(decl: BlockDecl, args: ValueNode | None, name: str) -> bool:

@@ -55,15 +55,21 @@ def _refuse_other_rank(declared: InputDecl, env: Env, asked: Sequence[int], name
         shape = literal(env, declared.shape)
     except (SemanticError, DependsOnError):
         return  # which is reported where the input is made
-    own = [size for size in shape if not isinstance(size, str)] if isinstance(shape, list) else []
+    own = [size for size in shape if isinstance(size, int)] if isinstance(shape, list) else []
+    if (wrong := other_rank(own, asked, name)) is not None:
+        raise wrong
+
+
+def other_rank(own: Sequence[int], asked: Sequence[int], name: str = "") -> UsageError | None:
+    """The error that a size has not as many numbers as an input, with the size that is meant; None where it has."""
     if not own or len(own) == len(asked):
-        return
-    meant = own
+        return None
+    meant = [*own]
     if len(own) == 3 and len(asked) < 3:
         meant = [own[0], *(asked if len(asked) == 2 and asked[0] != own[0] else [asked[-1]] * 2)]
     given, whole, likely = ("x".join(map(str, sizes)) for sizes in (asked, own, meant))
     number = f"{len(own)} sizes" if len(own) > 1 else "one size"
-    raise UsageError(f"the input has {number}, {whole}; {given} has {len(asked)}", f"as in: --input {name}{likely}")
+    return UsageError(f"the input has {number}, {whole}; {given} has {len(asked)}", f"as in: --input {name}{likely}")
 
 
 def check_names(size: InputSize | None, names: Sequence[str]) -> None:
