@@ -9,6 +9,7 @@ from conftest import how_many, sampled
 
 import netspec
 from netspec.analysis.measures import MEASURES, Measured
+from netspec.cli.main import run
 from netspec.diagnostics.errors import Reporter
 from netspec.expressions import identifiers as names
 from netspec.ir.graph import Node
@@ -239,3 +240,11 @@ def test_a_layer_is_one_of_pytorch(op: Op) -> None:
         layer = row.layer(node, applied.operands) if row.layer is not None else None
         plain = all(made is None or made(node, applied.operands) == "{0}" for made in (row.before, row.after))
         assert op.memory.layer(applied) == (layer is not None and plain and op.arity == 1)
+
+
+def test_a_network_is_explained_with_its_depth_and_memory(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", "vgg16"]) == 0
+    said = capsys.readouterr().out
+    # the image, and the first convolution and its ReLU, of 64 x 224 x 224 floats each
+    mebibytes = 4 * (3 * 224**2 + 2 * 64 * 224**2) / 2**20
+    assert "depth       16 layers" in said and f"memory      {mebibytes:.1f} MiB for an image" in said

@@ -6,12 +6,14 @@ import textwrap
 from collections.abc import Iterable, Iterator
 
 from netspec.analysis.cost import totals
+from netspec.analysis.measures import MEASURES, Measured
 from netspec.diagnostics.printer import clip
 from netspec.elaborate.compiled import Compiled
 from netspec.elaborate.document import values_of
 from netspec.ir.titles import labelled, titles
 from netspec.ops.base import show
 from netspec.reports.catalogue import year_of
+from netspec.reports.table import digits
 from netspec.syntax.document import Document, Expect, Fact
 from netspec.syntax.results import Result
 
@@ -36,6 +38,7 @@ def of_network(network: Compiled, argument: str) -> str:
         *(("output", f"{name} {show(graph.shape(o.ref))} from {o.ref.node}") for name, o in graph.outputs.items()),
         ("parameters", f"{counts.params:,}{more}"),
         ("MACs", f"{counts.macs:,} at batch 1"),
+        *_measures(network),
         ("params", ", ".join(_params(network, alone))),
         *(("block", line) for line in _blocks(network)),
         *(() if alone else (("variants", ", ".join(document.variants)), *_facts(document, variant))),
@@ -44,6 +47,15 @@ def of_network(network: Compiled, argument: str) -> str:
         ("one step", f"netspec explain {argument} STEP"),
     ]
     return "\n".join([f"{graph.name}: {title}" if title else graph.name, *_aligned(lines)])
+
+
+def _measures(network: Compiled) -> Iterator[tuple[str, str]]:
+    """How deep it is, and what it needs next to its weights."""
+    whole = Measured(network.inference, trained=network.shown).whole
+    found = {name: MEASURES[name].of(whole) or 0 for name in ("depth", "memory", "training_memory")}
+    yield "depth", f"{found['depth']} layer{'s' * (found['depth'] != 1)}"
+    mebibytes = {name: digits(value / 2**20) for name, value in found.items()}
+    yield "memory", f"{mebibytes['memory']} MiB for an image, {mebibytes['training_memory']} MiB kept in training"
 
 
 def of_library(document: Document) -> str:
