@@ -16,6 +16,7 @@ from netspec.cli.request import load
 from netspec.reports.configuration.align import aligned
 from netspec.reports.configuration.by_row import table_of_blocks, table_of_layers
 from netspec.reports.configuration.by_stage import View, table_of_stages
+from netspec.reports.configuration.notation import Notation
 from netspec.reports.table import FORMS, shown
 
 
@@ -93,7 +94,7 @@ def test_shortcuts_are_left_out_and_branches_are_not(spec: Path) -> None:
     found = cells(str(spec))
     assert found["residual"] == "[3x3, 8; 3x3, 8]"
     assert found["merged"] == "(3x3, 8 + 1x1, 8)"
-    assert found["towers"] == "(3x3, 4) x 3 paths"
+    assert found["towers"] == "(3x3, 4) x 3 paths, concat"
     assert found["gated"] == "fc, [3, 12]"
 
 
@@ -263,6 +264,74 @@ def test_large_graphs_take_time_in_proportion_to_their_nodes(spec: Path) -> None
         assert f"1x1, 1 x {count}" in [str(row["tiny"]) for row in table_of_stages([graph], View()).rows]
         seconds.append(time.process_time() - start)
     assert seconds[1] < 8 * seconds[0] + 0.5, seconds
+
+
+FACTOR = """\
+blocks:
+  b:
+    params: {ratio: 1.0, rate: 0.0}
+    body:
+      - conv: {out: "=int(64 * ratio)", kernel: 3, pad: 1}
+      - dropout: =rate
+      - conv: {out: 64, kernel: 3, pad: 1}
+"""
+
+
+def test_calls_that_make_different_layers_are_told_apart(spec: Path) -> None:
+    spec.write_text(document("".join(f"  - b: {{ratio: {r}}}\n" for r in (1.0, 0.5, 0.25)), FACTOR), encoding="utf-8")
+    found = list(cells(str(spec), View(cells="block")).values())
+    assert found[:3] == ["b(ratio=1.0)", "b(ratio=0.5)", "b(ratio=0.25)"]
+    assert list(cells(str(spec)).values())[:2] == ["[3x3, 64; 3x3, 64]", "[3x3, 32; 3x3, 64]"]
+
+
+def test_calls_that_differ_in_a_rate_of_dropout_are_counted(spec: Path) -> None:
+    spec.write_text(document("".join(f"  - b: {{rate: {r}}}\n" for r in (0.1, 0.2, 0.3)), FACTOR), encoding="utf-8")
+    assert cells(str(spec), View(cells="block"))["b to b_3"] == "[b] x 3"
+
+
+def test_long_groups_are_equal_by_their_layers(spec: Path) -> None:
+    def group(first: int) -> str:
+        return "  - do:\n" + "".join(f"      - conv: [{first + i}, {1 + i % 2 * 2}, 1, half]\n" for i in range(13))
+
+    spec.write_text(document(group(8) + group(28)), encoding="utf-8")
+    assert list(cells(str(spec)).values())[:2] == ["13 layers", "13 layers"]
+    spec.write_text(document(group(8) + group(8)), encoding="utf-8")
+    assert cells(str(spec))["do to do_2"] == "[13 layers] x 2"
+    inside = [group(n).replace("\n", "\n      ") for n in (8, 28, 8, 48)]
+    spec.write_text(document("  - all = do:\n      " + "".join(inside).rstrip(" ")), encoding="utf-8")
+    assert " x 2" not in "".join(cells(str(spec)).values())
+
+
+def test_equal_branches_say_how_they_meet(spec: Path) -> None:
+    paths = "          - - conv: {out: 8, kernel: 3, pad: 1}\n" * 2
+    block = "blocks:\n  a:\n    params: {sum: {type: bool}}\n    body:\n"
+    block += f"      - add:\n{paths}        when: =sum\n      - concat:\n{paths}        when: =not sum\n"
+    body = "  - a: {sum: true}\n  - a: {sum: true}\n  - a: {sum: false}\n"
+    spec.write_text(document(body, block), encoding="utf-8")
+    found = cells(str(spec))
+    assert found["a to a_2"] == "[(3x3, 8) x 2 paths, add] x 2"
+    assert found["a_3"] == "(3x3, 8) x 2 paths, concat"
+
+
+def test_titles_are_compared_whole_and_the_last_is_said(spec: Path) -> None:
+    block = "blocks:\n  b:\n    body:\n" + "      - conv: {out: 64, kernel: 3, pad: 1}\n" * 2
+    for titles, stages in (
+        (("Up to sky", "Up to moon 2", "Up to Mars"), ["Up to sky", "Up to moon 2", "Up to Mars"]),
+        (("Up to 1", "Up to 2", "Up to 3"), ["Up to 1 to 3"]),
+    ):
+        body = "".join(f"  - s{i} = b:\n    title: {title}\n" for i, title in enumerate(titles))
+        spec.write_text(document(body, block), encoding="utf-8")
+        assert list(cells(str(spec)))[: len(stages) + 1] == [*stages, "depth"]
+
+
+def test_each_unit_of_repeated_rows_is_looked_at_so_many_times(spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time grows with their number, not with its square."""
+    looks, key = [], Notation.key
+    monkeypatch.setattr(Notation, "key", lambda self, unit: looks.append(unit) or key(self, unit))
+    block = "blocks:\n  b:\n    body:\n      - conv: [8, 1]\n      - conv: [8, 1]\n"
+    spec.write_text(document("  - b\n" * 40, block), encoding="utf-8")
+    assert cells(str(spec))["b to b_40"] == "[1x1, 8; 1x1, 8] x 40"
+    assert len(looks) < 40 * 6
 
 
 HOSTILE = "a|b *c* `e` <script>alert(1)</script> &amp; \\end{tabular} $x$ 50% #1 ]] x 3"

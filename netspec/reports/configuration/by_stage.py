@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from netspec.analysis.cost import totals
@@ -101,35 +101,43 @@ def _keys(graphs: Sequence[Graph]) -> list[str]:
 
 def _repeated(rows: Sequence[Row], notation: Notation) -> list[Row]:
     """Rows of the same blocks at the same size as one, `cell_0 to cell_3`, whose titles, if any, differ in a number."""
-    found: list[Row] = []
-    for row in rows:
-        if found and all(_repeats(a, b, notation) for a, b in zip(found[-1], row, strict=True)):
-            found[-1] = [_joined(a, b) for a, b in zip(found[-1], row, strict=True)]
+    kinds = [[_kind_of(stage, notation) for stage in row] for row in rows]
+    groups: list[list[Row]] = []
+    for index, row in enumerate(rows):
+        if index and all(map(_repeats, rows[index - 1], row, kinds[index - 1], kinds[index])):
+            groups[-1].append(row)
         else:
-            found.append(row)
-    return found
+            groups.append([row])
+    return [[_joined([stage for stage in own if stage]) for own in zip(*group, strict=True)] for group in groups]
 
 
-def _repeats(before: Stage | None, stage: Stage | None, notation: Notation) -> bool:
-    if before is None or stage is None or len(before.lines) + len(stage.lines) > 2:
+def _kind_of(stage: Stage | None, notation: Notation) -> Hashable:
+    """What the blocks of a stage are, where it has one size and all are equal; else None, and a layer is no block."""
+    if stage is None or len(stage.lines) > 1:
+        return None
+    units = stage.lines[0].units
+    kinds = {notation.key(unit) for unit in units}
+    return (stage.lines[0].size, *kinds) if len(kinds) == 1 and size(units[0].series) > 1 else None
+
+
+def _repeats(before: Stage | None, stage: Stage | None, kind_before: Hashable, kind: Hashable) -> bool:
+    if before is None or stage is None:
         return before is stage
-    if (before.titled or stage.titled) and _without_numbers(before.label) != _without_numbers(stage.label):
+    if (before.titled or stage.titled) and _without_numbers(before.last) != _without_numbers(stage.first):
         return False
-    units = (*before.lines[0].units, *stage.lines[0].units)
-    same = len({notation.key(unit) for unit in units}) == 1 and before.lines[0].size == stage.lines[0].size
-    return same and size(units[0].series) > 1
+    return kind is not None and kind == kind_before
 
 
 def _without_numbers(label: str) -> str:
-    return re.sub(r"\d+", "", label.partition(" to ")[0])
+    return re.sub(r"\d+", "", label)
 
 
-def _joined(before: Stage | None, stage: Stage | None) -> Stage | None:
-    if before is None or stage is None:
-        return None
-    (first,), (second,) = before.lines, stage.lines
-    label = both_ends(before.label.partition(" to ")[0], stage.label)
-    return replace(before, label=label, lines=(Line(first.size, first.units + second.units),))
+def _joined(stages: Sequence[Stage]) -> Stage | None:
+    """Stages as one that is called by the first and the last."""
+    if len(stages) < 2:
+        return stages[0] if stages else None
+    line = Line(stages[0].lines[0].size, tuple(unit for stage in stages for unit in stage.lines[0].units))
+    return replace(stages[0], label=both_ends(stages[0].first, stages[-1].last), lines=(line,))
 
 
 def _rows_of(group: Row, keys: Sequence[str], notation: Notation, sizes: bool) -> Iterator[dict[str, Cell]]:

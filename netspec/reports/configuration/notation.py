@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal, TypeAlias, TypeVar
@@ -12,7 +12,17 @@ from netspec.draw.labels import op_text
 from netspec.ir.graph import Node
 from netspec.ops import OPS, Shape
 from netspec.ops.base import Attrs
-from netspec.reports.configuration.series import Gate, Layer, Parallel, Series, Tangle, is_depthwise, layers, size
+from netspec.reports.configuration.series import (
+    Gate,
+    Layer,
+    Parallel,
+    Series,
+    Tangle,
+    is_depthwise,
+    layers,
+    size,
+    structure,
+)
 from netspec.reports.configuration.units import MOST_LAYERS, Unit, map_size
 from netspec.reports.stacked import Part, Stacked
 
@@ -48,16 +58,17 @@ class Notation:
 
     def cell(self, units: Sequence[Unit]) -> Stacked:
         """Units that follow each other at one size; blocks that differ in nothing but strides are counted."""
-        parts: list[Part] = []
+        parts: list[tuple[Hashable, Part]] = []
         for run in self.runs(units):
+            key = self.key(run[0])
             if size(run[0].series) == 1 and len(run) <= MOST_EQUAL:
-                parts += [Part(self.lines(unit, True)) for unit in run]
+                parts += [(key, Part(self.lines(unit, True))) for unit in run]
             else:
                 times = f" x {len(run)}" if len(run) > 1 else ""
-                parts.append(Part(self.lines(run[0], len(run) == 1), times))
+                parts.append((key, Part(self.lines(run[0], len(run) == 1), times)))
         return Stacked(
             tuple(
-                group[0] if count == 1 else Part(tuple(part.line() for part in group), f" x {count}")
+                group[0][1] if count == 1 else Part(tuple(part.line() for _, part in group), f" x {count}")
                 for group, count in _periods(parts)
             )
         )
@@ -71,20 +82,28 @@ class Notation:
         runs = [run for run in self.runs(units) if len(run) > 1]
         return any(self.lines(run[0], True) != self.lines(run[0], False) for run in runs)
 
-    def key(self, unit: Unit) -> object:
-        """What units have in common that are counted as one."""
-        return unit.block, self.lines(unit, size(unit.series) == 1)
+    def key(self, unit: Unit) -> Hashable:
+        """What units have in common that are counted as one: their layers, or how a block is called that is named."""
+        lines = self._of_layers(unit, size(unit.series) == 1)
+        if lines is None and unit.block:
+            return unit.block, tuple(_value(unit, name) for name in self.varying.get(unit.block, ()))
+        return unit.block, structure(unit.series), lines
 
     def lines(self, unit: Unit, strides: bool) -> tuple[str, ...]:
         """A layer in a line; a block in a line for each of its layers, or what it was called with."""
+        lines = self._of_layers(unit, strides)
+        if lines is not None:
+            return lines
+        return (self.called(unit) if unit.block else f"{size(unit.series)} layers",)
+
+    def _of_layers(self, unit: Unit, strides: bool) -> tuple[str, ...] | None:
+        """A line for each layer; None of a block that is named, and where nobody would read all of them."""
         count = size(unit.series)
         tangled = any(isinstance(item, Tangle) for item in unit.series)
         if unit.block and count > 1 and (self.cells == "block" or tangled):
-            return (self.called(unit),)
+            return None
         lines = tuple(_written(unit.series, LAYERS[self.cells], count > 1, strides))
-        if len(lines) <= MOST_LAYERS and max(map(len, lines)) <= LONGEST:
-            return lines
-        return (self.called(unit) if unit.block and count > 1 else f"{count} layers",)
+        return lines if len(lines) <= MOST_LAYERS and max(map(len, lines)) <= LONGEST else None
 
     def called(self, unit: Unit) -> str:
         """A block with the arguments that tell its calls apart: `normal_cell(filters=44)`."""
@@ -146,9 +165,9 @@ def _lines_of(times: int) -> range:
 
 
 def _side_by_side(join: str, texts: Sequence[str]) -> str:
-    """Branches in parentheses; equal ones once: `(1x1, 64 | 1x1, 96; 3x3, 128)`, `(1x1, 4; 3x3, 4) x 32 paths`."""
+    """Branches in parentheses; equal ones once: `(1x1, 64 | 1x1, 96; 3x3, 128)`, `(3x3, 4) x 32 paths, concat`."""
     if len(set(texts)) == 1:
-        return f"({texts[0]}) x {len(texts)} paths"
+        return f"({texts[0]}) x {len(texts)} paths, {join}"
     joined = _JOINS.get(join, ", ").join(texts)
     return f"({joined})" if join in _JOINS else f"{join}({joined})"
 
@@ -298,16 +317,35 @@ def inferred(units: Sequence[Unit]) -> Cells:
 
 
 def varying_args(units: Sequence[Unit]) -> dict[str, list[str]]:
-    """For each block the parameters that its calls gave different values; floats are factors, and no structure."""
-    found: dict[str, dict[str, list[object]]] = {}
+    """For each block the parameters that its calls gave different values; of floats those that change its layers.
+
+    Other floats, such as rates of dropout, are no structure.
+    """
+    calls: dict[str, list[Unit]] = {}
     for unit in units:
-        for name, value in unit.args.items():
-            found.setdefault(unit.block, {}).setdefault(name, []).append(value)
-    return {
-        block: [
-            name
-            for name, values in args.items()
-            if any(value != values[0] for value in values) and not any(isinstance(value, float) for value in values)
-        ]
-        for block, args in found.items()
+        calls.setdefault(unit.block, []).append(unit)
+    return {block: _varying(own) for block, own in calls.items()}
+
+
+def _varying(calls: Sequence[Unit]) -> list[str]:
+    """The parameters that some calls of one block gave different values."""
+    differ = [name for name in calls[0].args if any(_value(unit, name) != _value(calls[0], name) for unit in calls)]
+    floats = {name for name in differ if any(isinstance(unit.args.get(name), float) for unit in calls)}
+    alike: dict[object, list[Unit]] = {}
+    for unit in calls if floats else ():
+        others = tuple(_value(unit, name) for name in differ if name not in floats)
+        alike.setdefault((others, unit.entered), []).append(unit)
+    factors = {
+        name
+        for same in alike.values()
+        if len({structure(unit.series) for unit in same}) > 1
+        for name in floats
+        if len({_value(unit, name) for unit in same}) > 1
     }
+    return [name for name in differ if name not in floats or name in factors]
+
+
+def _value(unit: Unit, name: str) -> str:
+    """An argument as a text that can be compared, whatever its type; 2 and 2.0 are one number."""
+    value = unit.args.get(name)
+    return repr(int(value) if isinstance(value, float) and value.is_integer() else value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
@@ -79,6 +79,28 @@ def _size(item: Item) -> int:
             return len(tangled)
         case _:
             return 1
+
+
+_AT_A_STRIDE = frozenset({"stride", "pad"})
+"""What the first of some repeated blocks has otherwise: its stride, and the padding that goes with that."""
+
+
+def structure(series: Series) -> Hashable:
+    """Ops, attributes and joins of a part, all but strides: what equal blocks have in common."""
+    return tuple(map(_structure, series))
+
+
+def _structure(item: Item) -> Hashable:
+    match item:
+        case Layer(node):
+            attrs = {name: v for name, v in node.attrs.items() if name not in {*_AT_A_STRIDE, *OPS[node.op].varying}}
+            return node.op, tuple((name, repr(attrs[name])) for name in sorted(attrs))
+        case Gate(widths):
+            return "gate", widths
+        case Parallel(join, branches):
+            return join, tuple(map(structure, branches))
+        case Tangle(tangled):
+            return "tangle", structure(tangled)
 
 
 def is_depthwise(node: Node) -> bool:

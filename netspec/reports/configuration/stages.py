@@ -29,6 +29,9 @@ class Stage:
     label: str
     titled: bool
     lines: tuple[Line, ...]
+    first: str = ""
+    last: str = ""
+    """What a reader calls the first and the last of several iterations; `label` for a stage that is one step."""
 
     @property
     def pools(self) -> bool:
@@ -105,18 +108,26 @@ def _resamples(stage: Stage) -> bool:
 
 def _labelled(stages: Sequence[Stage], named: Mapping[str, str]) -> list[Stage]:
     """Stages with what a reader calls them."""
-    labels = unique_labels([_path(stage) for stage in stages], named)
-    return [replace(stage, label=label) for stage, label in zip(stages, labels, strict=True)]
+    labels = unique_labels([_path(stage)[0] for stage in stages], named)
+    return [_called(stage, label, _path(stage)[1]) for stage, label in zip(stages, labels, strict=True)]
 
 
-def _path(stage: Stage) -> str:
-    """The path of a stage; of several iterations `unit.3 to 4`."""
+def _called(stage: Stage, label: str, run: str) -> Stage:
+    """A stage with a label, which ends with what a run of iterations is called by."""
+    if not run:
+        return replace(stage, label=label, first=label, last=label)
+    first = label.removesuffix(f" to {run}")
+    return replace(stage, label=label, first=first, last=f"{first.rpartition('.')[0]}.{run}".lstrip("."))
+
+
+def _path(stage: Stage) -> tuple[str, str]:
+    """The path of a stage; of several iterations `unit.3 to 4`, and the number of the last."""
     path, _, run = stage.key.partition("#")
     if not run:
-        return path
+        return path, ""
     paths = [u.path for line in stage.lines for u in line.units if u.path.rpartition(".")[0] == path]
     last = paths[-1].rpartition(".")[2]
-    return paths[0] if len(paths) == 1 else f"{paths[0]} to {last}"
+    return (paths[0], "") if len(paths) == 1 else (f"{paths[0]} to {last}", last)
 
 
 def unique_labels(paths: Sequence[str], named: Mapping[str, str]) -> list[str]:
