@@ -112,10 +112,46 @@ def test_an_empty_table_is_one(form: Form) -> None:
 
 
 @pytest.mark.parametrize(
-    "value, text", [(0.11306, "0.113"), (2.5794, "2.58"), (1582.67, "1,583"), (0.0, "0"), (-0.00012345, "-0.000123")]
+    "value, text",
+    [
+        (0.11306, "0.113"),
+        (2.5794, "2.58"),
+        (1582.67, "1,583"),
+        (0.0, "0"),
+        (-0.00012345, "-0.000123"),
+        (9.996, "10.0"),
+        (0.9996, "1.00"),
+        (999.6, "1,000"),
+        (1e-6, "0.00000100"),
+        (1.5e-7, "1.50e-07"),
+        (1e-300, "1.00e-300"),
+        (-1e300, "-1.00e+300"),
+    ],
 )
 def test_measures_have_three_digits(value: float, text: str) -> None:
     assert digits(value) == text
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1"])
+def test_a_text_is_no_formula_in_a_spreadsheet(text: str) -> None:
+    columns = [Column("name", "name"), Column("=key", "key"), number("ratio", "ratio")]
+    rows = list(csv.reader(io.StringIO(Table(columns, [{"name": text, "=key": "-5", "ratio": -0.5}]).render("csv"))))
+    assert rows == [["name", "'=key", "ratio"], ["'" + text.replace("\r", "\n"), "-5", "-0.5"]]
+
+
+def test_markdown_has_no_formulas() -> None:
+    assert r"\$x\$" in TABLE.render("md")
+
+
+@pytest.mark.parametrize("text", ["[C3] block", "*new*", "[1x1, 64] x 3"])
+def test_latex_takes_no_row_for_an_argument_of_the_line_before(text: str) -> None:
+    cell = Stacked((Part(("3x3, 8",)), Part((text,)), Part((text, text), " x 2")))
+    table = Table(
+        [Column("a", text), Column("b", "b")], [{"a": text, "b": cell}, {"a": text, "b": "x"}], footer={"a": text}
+    )
+    latex = table.render("latex")
+    assert not re.search(r"(\\\\|\\(top|mid|bottom)rule)\s*[\[*]", latex)
+    assert latex.count("{}" + text[0]) >= 6
 
 
 STACKED = Stacked((Part(("3x3 max pool, stride 2",)), Part(("1x1, 64", "3x3, 64", "<b>1x1 & 256|"), " x 3")))

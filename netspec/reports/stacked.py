@@ -116,6 +116,11 @@ def _escaped_latex(text: str) -> str:
     return "".join(_LATEX.get(c, c) for c in text)
 
 
+def latex_row(row: str) -> str:
+    """A row that LaTeX does not take for an argument of the `\\\\` or rule before it, as it does `[...]` and `*`."""
+    return f"{{}}{row}" if row.lstrip().startswith(("[", "*")) else row
+
+
 def stacked_latex(cell: Stacked) -> str:
     """A cell of nested tabulars, for which LaTeX needs no package, between brackets that grow."""
     rows = []
@@ -127,5 +132,5 @@ def stacked_latex(cell: Stacked) -> str:
 
 
 def _tabular(rows: Sequence[str]) -> str:
-    inside = r" \\ ".join(rows)
+    inside = r" \\ ".join(map(latex_row, rows))
     return rf"\begin{{tabular}}{{@{{}}c@{{}}}}{inside}\end{{tabular}}"

@@ -18,7 +18,15 @@ from typing import Literal, TypeAlias
 
 from netspec.diagnostics.printer import printable
 from netspec.optional import importing
-from netspec.reports.stacked import Stacked, html_text, latex_text, stacked_html, stacked_latex, stacked_markdown
+from netspec.reports.stacked import (
+    Stacked,
+    html_text,
+    latex_row,
+    latex_text,
+    stacked_html,
+    stacked_latex,
+    stacked_markdown,
+)
 
 Cell: TypeAlias = str | int | float | bool | tuple[int | str, ...] | Stacked | None
 """A value: a text, a count, a measure, a shape `("N", 64, 56, 56)`, lines, or None where there is nothing to say."""
@@ -73,10 +81,14 @@ def shown(value: Cell) -> str:
 
 
 def digits(value: float, count: int = 3) -> str:
-    """A measure to so many significant digits, without an exponent: 0.113, 2.58, 1,580."""
+    """A measure to so many significant digits: 0.113, 2.58, 1,583; very small and very large ones with an exponent."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
-    places = max(0, count - 1 - math.floor(math.log10(abs(value))))
+    rounded = f"{value:.{count - 1}e}"  # 9.996 has the exponent of 10.0
+    exponent = int(rounded.partition("e")[2])
+    if not -6 <= exponent < 15:
+        return rounded
+    places = max(0, count - 1 - exponent)
     return f"{value:,.{places}f}"
 
 
@@ -114,10 +126,9 @@ class Table:
     def _csv(self) -> str:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow([c.key for c in self.columns])
+        writer.writerow([_csv_cell(c.key) for c in self.columns])
         for row in self.rows:
-            values = (row.get(c.key) for c in self.columns)
-            writer.writerow([shown(v) if isinstance(v, tuple) else v for v in values])
+            writer.writerow([_csv_cell(row.get(c.key)) for c in self.columns])
         return out.getvalue()
 
     def _json(self) -> str:
@@ -253,12 +264,12 @@ class Table:
 
     def _latex(self) -> str:
         lines = self._written(latex_text, stacked_latex)
-        rows = [" & ".join(self._spanned(row, line)) + r" \\" for row, line in zip_longest(self.rows, lines)]
+        rows = [latex_row(" & ".join(self._spanned(row, line))) + r" \\" for row, line in zip_longest(self.rows, lines)]
         return "\n".join(
             [
                 rf"\begin{{tabular}}{{{''.join('r' if c.right else 'l' for c in self.columns)}}}",
                 r"\toprule",
-                " & ".join(latex_text(c.title) for c in self.columns) + r" \\",
+                latex_row(" & ".join(latex_text(c.title) for c in self.columns)) + r" \\",
                 r"\midrule",
                 *rows,
                 r"\bottomrule",
@@ -283,7 +294,19 @@ def _plain(value: Cell) -> object:
     return [part.line() for part in value.parts] if isinstance(value, Stacked) else value
 
 
-_MARKUP = re.compile(r"[\\&`*\[\]<>|#~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+_FORMULA = re.compile(r"(?![+-]?[\d.]+\Z)[=+\-@\t\n]")
+
+
+def _csv_cell(value: Cell) -> Cell:
+    """A value of CSV; before a text that a spreadsheet would run as a formula stands ' (OWASP, "CSV Injection")."""
+    if not isinstance(value, (str, tuple, Stacked)):
+        return value
+    text = shown(value)
+    text = text if text.isprintable() else re.sub(r"\r\n?", "\n", text)  # a reader takes a lone one for a line's end
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+_MARKUP = re.compile(r"[\\&`*\[\]<>|#~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 
 
 def _markdown_cell(text: str) -> str:
