@@ -8,6 +8,7 @@ import pytest
 from spec_harness import outcome
 
 import netspec
+from netspec.check import expect
 from netspec.check.quantities import quantity
 from netspec.diagnostics.errors import Diagnostic
 
@@ -75,6 +76,50 @@ def test_unmet_is_found_at_the_fact(tmp_path: Path, fact: str, at: str, pieces: 
     assert (diagnostic.span.line, diagnostic.span.col) == (4, len("expect: {") + fact.index(at) + 1)
     for piece in pieces:
         assert piece in diagnostic.message
+
+
+@pytest.mark.parametrize("within", ["99999999%", "100%", "1", "-4%"])
+def test_a_tolerance_is_below_all_of_it(tmp_path: Path, within: str) -> None:
+    assert [d.code for d in found(tmp_path, f"params: {{value: 9M, within: {within}}}")] != []
+    assert found(tmp_path, f"params: {{value: {PARAMS}, within: {within}}}"), "whatever the number is"
+
+
+def titled(count: int) -> str:
+    """A chain of steps with titles, each with a row that names it by its title."""
+    steps = [f"  - s{i} = relu:\n    title: T{i}" for i in range(count)]
+    rows = [f"    T{i}: {{activations: 12288}}" for i in range(count)]
+    head = ["netspec: 1", "name: big", "input: [3, 32, 32]", "body:"]
+    return "\n".join([*head, *steps, "expect:", "  rows:", *rows]) + "\n"
+
+
+def test_rows_of_titles_are_looked_up_once(tmp_path: Path) -> None:
+    """Three times the graph for each row were too much work for 450 of them."""
+    path = tmp_path / "big.yaml"
+    path.write_text(titled(450), encoding="utf-8")
+    assert outcome(path).found == []
+
+
+def resized(count: int, nodes: int, other: int) -> str:
+    """As many tables at another input, each at a size of its own (`other` 1) or all at one (0)."""
+    head = ["netspec: 1", "name: big", "input: [3, 8, 8]", "body:", f"  - repeat: {nodes}", "    do: [relu]"]
+    tables = [f"  - {{columns: [params], input: [3, 9, {9 + other * i}], rows: {{big: [0]}}}}" for i in range(count)]
+    return "\n".join([*head, "expect:", "  printed:", *tables]) + "\n"
+
+
+def test_a_network_is_compiled_once_for_each_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = []
+    real = expect.compile_variant
+    monkeypatch.setattr(expect, "compile_variant", lambda *given: built.append(given[4]) or real(*given))
+    path = tmp_path / "big.yaml"
+    path.write_text(resized(20, 5, 0), encoding="utf-8")
+    assert outcome(path).found == []
+    assert built == [(3, 9, 9)]
+
+
+def test_networks_of_many_sizes_are_too_much_work(tmp_path: Path) -> None:
+    path = tmp_path / "big.yaml"
+    path.write_text(resized(120, 100, 1), encoding="utf-8")
+    assert [d.code for d in outcome(path).found] == ["NS404"]
 
 
 def test_path_that_names_nothing(tmp_path: Path) -> None:

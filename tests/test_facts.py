@@ -151,3 +151,14 @@ def test_the_arithmetic_of_a_misprint_is_written_out(tmp_path: Path) -> None:
     assert (found.verdict, found.true) == ("misprint", "379K")
     assert found.arithmetic == f"{product} = 388,096 = 379.0 x 1,024"
     assert eval(product.replace("x", "*")) == 388096
+
+
+def test_explain_says_where_facts_are_too_much_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each row of a scope looks through the graph: so many of them are beyond the limits."""
+    steps = [f"  - s{i} = do: [relu, relu, relu, relu]" for i in range(500)]
+    rows = [f"    s{i}: {{params: 0}}" for i in range(500)]
+    head = ["netspec: 1", "name: big", "input: [3, 8, 8]", "body:"]
+    path = tmp_path / "big.yaml"
+    path.write_text("\n".join([*head, *steps, "expect:", "  rows:", *rows]) + "\n", encoding="utf-8")
+    assert run(["explain", str(path), "s1"]) == 0
+    assert "facts are not verified: limit exceeded" in capsys.readouterr().out

@@ -57,6 +57,9 @@ def found(tmp_path: Path, fact: str) -> list[Diagnostic]:
         ("4096", 4095, None),
         ("0", 0, "exact"),
         ("1", 0, None),
+        ("0M", 314, None),
+        ("0.0M", 0, "exact"),
+        ("0K", 0.4, None),
         ("9", 8.84, "rounds to"),
         ("8", 8.84, "truncates to"),
         ("0.113", 0.11306, "rounds to"),
@@ -88,6 +91,35 @@ def test_digits(text: str, number: float, how: str | None) -> None:
 def test_a_k_of_1024(text: str, number: int, how: str | None) -> None:
     read = digits(text, 1024)
     assert read is not None and read.agreement(number) == how
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "how"),
+    [
+        ("1256B", 1256, "exact"),
+        ("1256 B", 1256, "exact"),
+        ("1256B", 1257, None),
+        ("1.26KB", 1256, "rounds to"),
+        ("1.23KiB", 1256, "rounds to"),  # 1.2266
+        ("29 MiB", 30_400_000, "rounds to"),
+        ("30 M", 30_400_000, "rounds to"),
+    ],
+)
+def test_bytes(text: str, number: int, how: str | None) -> None:
+    read = digits(text, of_bytes=True)
+    assert read is not None and read.agreement(number) == how
+
+
+def test_a_number_of_bytes_is_suggested_in_its_unit(tmp_path: Path) -> None:
+    """At inference the weights are 224 + 16 numbers of four bytes, 0.94 KiB."""
+    (wrong,) = found(tmp_path, "weights: {printed: 1.06 KiB}")
+    assert "`misprint: 0.94 KiB`" in str(wrong.help)
+    assert found(tmp_path, "weights: {printed: 960B}") == []
+
+
+@pytest.mark.parametrize("fact", ["params: {printed: 9.9M, misprint: 0M}", "params: {printed: 0M}"])
+def test_zero_is_no_rounded_number(tmp_path: Path, fact: str) -> None:
+    assert [d.code for d in found(tmp_path, fact)] == ["NS501"]
 
 
 @pytest.mark.parametrize(

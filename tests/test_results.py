@@ -73,6 +73,15 @@ def test_a_negative_number_is_no_list(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "a percentage, 0 to 100, got the number -5" in said and "dash" not in said
 
 
+@pytest.mark.parametrize("source", ['""', '"  "'])
+def test_an_empty_source_is_none(source: str, tmp_path: Path) -> None:
+    path = tmp_path / "cited.yaml"
+    path.write_text(SPEC.replace("top5: 93.0, ", "").replace('"He et al., Table 3"', source), encoding="utf-8")
+    reporter = Reporter()
+    read_document(path, reporter)
+    assert [(d.code, d.span.line if d.span else 0) for d in reporter.sorted()] == [("NS302", 14)]
+
+
 def test_a_variant_has_results_of_its_own(tmp_path: Path) -> None:
     document = read(tmp_path, SPEC.replace("top5: 93.0, ", ""))
     second = document.results_for("second")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from netspec import collector
-from netspec.check.expect import verify, verify_example
+from netspec.check.expect import verify_example, within_limits
 from netspec.check.printed import Held
 from netspec.check.unused import check_names, warn_unused
 from netspec.diagnostics.errors import Reporter, SpecError, TooManyErrors
@@ -72,9 +72,7 @@ class Checking:
             self.verified[network] = []
             own = Reporter()
             try:
-                self.verified[network] = verify(network, own, self.budget)
-            except OverBudget as e:
-                own.error("NS404", str(e), self.document.span, RAISE_LIMITS)
+                self.verified[network] = within_limits(network, own, self.budget)
             finally:
                 _join(own, self.reporter)
 

@@ -8,21 +8,30 @@ from functools import cached_property
 from netspec.analysis.cost import by_path, output_of, params, totals
 from netspec.analysis.measures import MEASURES, Measured, Part
 from netspec.check.arithmetic import arithmetic
-from netspec.check.printed import Computed, Held, Problem, Verdict, contradiction, judged, number, size
+from netspec.check.printed import Computed, Held, Problem, Verdict, contradiction, how_counted, judged, number, size
 from netspec.check.quantities import quantity, tolerance
 from netspec.diagnostics.errors import Hint, NetspecError, Reporter, Span, SpecError, did_you_mean
-from netspec.elaborate.budget import Budget
+from netspec.elaborate.budget import RAISE_LIMITS, WORK_OF_NODE, Budget, OverBudget
 from netspec.elaborate.compiled import Compiled, compile_variant
 from netspec.expressions.identifiers import clipped
 from netspec.ir.graph import Graph, Node
 from netspec.ir.selection import step_help
-from netspec.ir.titles import labelled, step_of
+from netspec.ir.titles import Steps, labelled
 from netspec.ops.base import show
 from netspec.syntax.ast import Name
 from netspec.syntax.document import Document, Example, Expect, Fact, Facts, Printed, PrintedTable, Row, ShapeFact
 
 FACT = 5
 """What a fact costs of the work that makes no node."""
+
+
+def within_limits(network: Compiled, reporter: Reporter, budget: Budget | None = None) -> list[Held]:
+    """The same as `verify`; what is too much work is an error at the document (NS404), and nothing was verified."""
+    try:
+        return verify(network, reporter, budget)
+    except OverBudget as e:
+        reporter.error("NS404", str(e), network.document.span, RAISE_LIMITS)
+        return []
 
 
 def verify(network: Compiled, reporter: Reporter, budget: Budget | None = None) -> list[Held]:
@@ -87,17 +96,6 @@ def stated(expect: Expect | None, what: str) -> int | None:
 _PLACES = ("table", "tables", "figure", "figures", "section", "sections", "abstract", "appendix", "equation")
 
 
-def _counted(printed: Printed) -> str:
-    """How a paper counts, where that is not how we do."""
-    said = (
-        (f"K is {printed.k}", printed.k != 1000),
-        ("without biases", not printed.biases),
-        ("without norms", not printed.norms),
-        ("with running statistics", printed.statistics),
-    )
-    return ", ".join(text for text, holds in said if holds)
-
-
 def _check_table(table: PrintedTable, document: Document, verifier: _Verifier) -> None:
     """Reports what a table says of no network; once, with the first variant."""
     if verifier.network.variant not in (None, document.default_variant):
@@ -128,10 +126,11 @@ class _Parts:
         if path not in self.found:
             nodes = self.nodes.get(path, [])
             self.budget.take(len(nodes) if path else len(self.graph))
-            if path and path not in self.graph:
+            if nodes and path and path not in self.graph:
                 self.budget.take(len(self.graph))
             whole = self.measured.whole if not path else None
-            self.found[path] = whole or self.measured.part(path, nodes, output_of(self.graph, path))
+            gives = output_of(self.graph, path) if nodes else None
+            self.found[path] = whole or self.measured.part(path, nodes, gives)
         return self.found[path]
 
 
@@ -146,12 +145,19 @@ class _Verifier:
         self.paper = network.document.source_of(network.variant)
         self.names = network.document.names_of(network.variant)
         self.at_input = ""
+        self.sizes: dict[tuple[int, ...], _Verifier | str] = {}
         self.label = network.name
 
     @cached_property
     def trained(self) -> _Parts:
         """The training graph, for the steps that the inference graph has not."""
         return _Parts(self.network.graph, self.budget, self.network.graph)
+
+    @cached_property
+    def steps(self) -> Steps:
+        """The steps by their names and titles."""
+        self.budget.take(len(self.network.graph))
+        return Steps(self.network.graph)
 
     def all(self, expect: Expect) -> None:
         """Shapes first: where one differs, counts differ for the same reason, which is no error again."""
@@ -185,16 +191,28 @@ class _Verifier:
 
     def resized(self, table: PrintedTable) -> _Verifier | None:
         """The same network at the input of a table; None where it cannot have it, an error."""
-        document, variant = self.network.document, self.network.variant
-        size = "x".join(map(str, table.input))
-        try:
-            network = compile_variant(document, variant, None, Reporter(), table.input, self.budget)
-        except NetspecError as e:
-            first = e.diagnostics[0].message if isinstance(e, SpecError) else str(e)
-            self.error("NS503", f"the network has no input of {size}: {first}", table.input_span)
+        size = tuple(table.input)
+        if size not in self.sizes:
+            self.sizes[size] = self.at_size(size)
+        found = self.sizes[size]
+        if isinstance(found, str):
+            message = f"the network has no input of {'x'.join(map(str, size))}: {found}"
+            self.error("NS503", message, table.input_span)
             return None
+        return found
+
+    def at_size(self, size: tuple[int, ...]) -> _Verifier | str:
+        """The same network at another input, or why it cannot have it; raises OverBudget."""
+        used = self.budget.used
+        try:
+            network = compile_variant(self.network.document, self.network.variant, None, Reporter(), size, self.budget)
+        except NetspecError as e:
+            return e.diagnostics[0].message if isinstance(e, SpecError) else str(e)
+        finally:
+            self.budget.used = max(self.budget.used, used)  # nodes that are built again allow no more work
+        self.budget.take(WORK_OF_NODE * len(network.graph))
         found = _Verifier(network, self.reporter, self.budget)
-        found.held, found.at_input = self.held, f"an input of {size}"
+        found.held, found.at_input = self.held, f"an input of {'x'.join(map(str, size))}"
         found.label = self.label
         return found
 
@@ -279,7 +297,7 @@ class _Verifier:
             self.source(fact),
             true,
             reason,
-            ", ".join(filter(None, [self.at_input, _counted(fact.printed)])),
+            ", ".join(filter(None, [self.at_input, how_counted(fact.printed)])),
             self.called.get(at, ""),
             arithmetic(what, self.part(at).nodes, fact.printed) if explained else "",
         )
@@ -321,8 +339,8 @@ class _Verifier:
         if text in self.names:
             return ""
         if text not in self.titled:
-            self.budget.take(len(self.network.graph))
-            self.titled[text] = step_of(self.network.graph, text)
+            self.budget.take(self.steps.work(text))
+            self.titled[text] = self.steps.find(text)
         if (meant := self.titled[text]) is not None:
             self.called[meant] = text
             return meant

@@ -10,7 +10,7 @@ from netspec.check.quantities import Agreement, digits, number_help, sizes, writ
 from netspec.diagnostics.errors import Hint, Span
 from netspec.expressions.identifiers import clipped
 from netspec.syntax.ast import Name
-from netspec.syntax.document import Fact
+from netspec.syntax.document import Fact, Printed
 
 Verdict: TypeAlias = Agreement | Literal["misprint", "differs", "wrong"]
 VERDICTS: tuple[Verdict, ...] = ("exact", "rounds to", "truncates to", "misprint", "differs", "wrong")
@@ -89,9 +89,11 @@ def number(what: str, value: float, k: int, of_bytes: bool) -> Computed:
         return read.written(value) if read is not None else text
 
     shown = f"{value:,}" + (f", {like('1.00K')} of {k:,}" if k != 1000 else "")
-    return Computed(
-        what, value, shown, agreement, lambda text: digits(text, k, of_bytes) is not None, like, number_help
-    )
+
+    def reads(text: str) -> bool:
+        return digits(text, k, of_bytes) is not None
+
+    return Computed(what, value, shown, agreement, reads, like, lambda text: number_help(text, of_bytes))
 
 
 def size(what: str, shape: Sequence[int], printed: str) -> Computed:
@@ -162,3 +164,14 @@ def contradiction(fact: Fact) -> Problem | None:
         help_ = "`differs` is its own reason" if fact.differs is not None else "leave it out"
         return Problem("NS503", "'why' shows that something is a misprint", fact.span, help_)
     return None
+
+
+def how_counted(printed: Printed) -> str:
+    """How a paper counts, where that is not how we do."""
+    said = (
+        (f"K is {printed.k}", printed.k != 1000),
+        ("without biases", not printed.biases),
+        ("without norms", not printed.norms),
+        ("with running statistics", printed.statistics),
+    )
+    return ", ".join(text for text, holds in said if holds)

@@ -20,7 +20,7 @@ _QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMG]?)\Z")
 _POWERS = {"K": 1, "k": 1, "M": 2, "G": 3, "B": 3, "T": 4}
 _GROUPED = r"(?:[1-9][0-9]{0,2}(?:,[0-9]{3})+|0|[1-9][0-9]*)"
 _PRINTED = re.compile(rf"({_GROUPED})(?:\.([0-9]+))?(?:\s?([kKMGBT])|\s?[x×]\s?10\^?([1-9][0-9]?))?\Z")
-_BYTES = re.compile(r"(.*[kKMGT])(i?)B\Z")
+_BYTES = re.compile(r"(.*?)(?:\s?([kKMGT])(i?))?\s?B\Z")
 _SIDE = r"[1-9][0-9]{0,9}"
 _SIZES = re.compile(rf"{_SIDE}(?:\s?[x×]\s?{_SIDE}){{0,3}}\Z")
 
@@ -42,7 +42,7 @@ def tolerance(value: ScalarValue) -> float | None:
     """4% or 0.04 as a share; None for anything else."""
     if isinstance(value, str) and value.endswith("%"):
         number = quantity(value[:-1].strip())
-        return None if number is None else number / 100
+        return number / 100 if number is not None and 0 <= number < 100 else None
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1 else None
 
 
@@ -65,17 +65,17 @@ class Digits:
     @property
     def whole(self) -> bool:
         """Whether it is an integer without a unit, of which no digit is left out."""
-        return not self.suffix and not self.decimals
+        return self.unit == 1 and not self.decimals
 
     def agreement(self, number: float) -> Agreement | None:
         """How a number gives these digits: as it is, rounded, or cut after them; None where it does not.
 
-        An integer that is printed in full is that integer and no other.
+        An integer that is printed in full is that integer and no other, and zero in any digits is nothing but zero.
         """
         exactly = Fraction(number)
         if exactly == self.value:
             return "exact"
-        if self.whole and isinstance(number, int):
+        if not self.value or (self.whole and isinstance(number, int)):
             return None
         if 2 * abs(exactly - self.value) <= self.last:
             return "rounds to"
@@ -90,16 +90,19 @@ class Digits:
 def digits(text: str, k: int = 1000, of_bytes: bool = False) -> Digits | None:
     """6.8M, 1000K, 12,345, 0.85B, 3.6x10^9 as it is printed, with what K stands for; None for anything else.
 
-    Of bytes 29MB is 29M, and MiB is a power of 1024.
+    Of bytes B is a byte and no billion, 29MB is 29M, and MiB is a power of 1024.
     """
+    if len(text) > LONGEST:
+        return None
+    written = text
     if of_bytes and (byte := _BYTES.match(text)) is not None:
-        k, text = 1024 if byte[2] else k, byte[1]
-    found = _PRINTED.match(text) if len(text) <= LONGEST else None
+        k, text = 1024 if byte[3] else k, text[: byte.end(2) if byte[2] else byte.end(1)]
+    found = _PRINTED.match(text)
     if found is None:
         return None
     whole, decimals, letter, power = found[1].replace(",", ""), found[2] or "", found[3], found[4]
     unit = Fraction(10 ** int(power) if power else k ** _POWERS[letter] if letter else 1)
-    suffix = text[found.end(2) if decimals else found.end(1) :]
+    suffix = written[found.end(2) if decimals else found.end(1) :]
     return Digits(Fraction(int(whole + decimals), 10 ** len(decimals)) * unit, unit, len(decimals), suffix)
 
 
@@ -132,7 +135,7 @@ _WORDS = {"thousand": "K", "million": "M", "mio": "M", "mln": "M", "billion": "B
 _IN_WORDS = re.compile(rf"({_GROUPED}(?:\.[0-9]+)?)\s*({'|'.join(_WORDS)})\.?\Z")
 
 
-def number_help(text: str) -> str:
+def number_help(text: str, of_bytes: bool = False) -> str:
     """What is meant by a text that is no printed number."""
     if word := _IN_WORDS.match(text.lower()):
         return f"did you mean '{word[1]}{_WORDS[word[2]]}'?"
@@ -143,6 +146,6 @@ def number_help(text: str) -> str:
         text.replace("_", ""),
         text.lstrip("~≈<>+0"),
     ):
-        if digits(meant) is not None:
+        if digits(meant, of_bytes=of_bytes) is not None:
             return f"did you mean '{meant}'?"
     return "the digits and the unit of the paper: 6998552, 6.8M, 380K, 1.5B, 3.6x10^9"

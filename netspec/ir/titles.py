@@ -49,19 +49,40 @@ def matching(pattern: str, paths: Iterable[str], titles: Mapping[str, str], ends
 
 def step_of(graph: Graph, text: str) -> str | None:
     """The path that a text means, where that is one: a path with titles or names, or what is below a title in one."""
-    known = dict.fromkeys(filter(None, [*graph.scopes, *holders(graph.nodes), *graph.nodes]))
-    if text in known:
-        return text
-    named, wanted = titles(graph), text.split(".")
-    below: list[str] = []
-    for path in known if named else ():
-        parts = _parts(path, named)
-        last = parts[max(0, len(parts) - len(wanted)) :]
-        if len(last) == len(wanted) and all(part in pair for pair, part in zip(last, wanted, strict=True)):
-            if last == parts:
-                return path
-            below += [path] if last[0][0] != wanted[0] else []
-    return below[0] if len(below) == 1 else None
+    return Steps(graph).find(text)
+
+
+class Steps:
+    """The steps of a graph by their names and titles, which are looked at once for all texts."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.named = titles(graph)
+        self.known = dict.fromkeys(filter(None, [*graph.scopes, *holders(graph.nodes), *graph.nodes]))
+        self.ending: dict[str, list[str]] = {}
+        """The paths whose last step has a name or a title."""
+        for path in self.known if self.named else ():
+            name = path.rpartition(".")[2]
+            for last in {name, self.named.get(path, name)}:
+                self.ending.setdefault(last, []).append(path)
+
+    def work(self, text: str) -> int:
+        """How many paths there are to compare with a text."""
+        return 1 + len(self.ending.get(text.rpartition(".")[2], ()))
+
+    def find(self, text: str) -> str | None:
+        """The path that a text means, as `step_of` gives it."""
+        if text in self.known:
+            return text
+        wanted = text.split(".")
+        below: list[str] = []
+        for path in self.ending.get(wanted[-1], ()):
+            parts = _parts(path, self.named)
+            last = parts[max(0, len(parts) - len(wanted)) :]
+            if len(last) == len(wanted) and all(part in pair for pair, part in zip(last, wanted, strict=True)):
+                if last == parts:
+                    return path
+                below += [path] if last[0][0] != wanted[0] else []
+        return below[0] if len(below) == 1 else None
 
 
 def _fits(pair: tuple[str, str], pattern: str) -> bool:
