@@ -80,7 +80,14 @@ def test_a_row_gives_what_it_says(command: str, tokens: list[str], capsys: pytes
         at += place.end()
 
 
-@pytest.mark.parametrize("command, expected", CONSOLES, ids=[command[8:70] for command, _ in CONSOLES])
+def exercises() -> Iterator[Any]:
+    """The commands of the exercises; one that runs a network takes seconds."""
+    for command, expected in CONSOLES:
+        marks = [pytest.mark.slow] if command.startswith("netspec run ") else []
+        yield pytest.param(command, expected, marks=marks, id=command[8:70])
+
+
+@pytest.mark.parametrize("command, expected", exercises())
 def test_an_exercise_gives_what_it_says(
     command: str, expected: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
