@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from netspec.expressions import identifiers as names
 from netspec.ir.graph import Node
 from netspec.ops import OPS, Op, Tensor
 from netspec.ops.base import Applied
-from netspec.reports.catalogue import MEASURED, digest_of, entries, entry, kept_measures
+from netspec.reports.catalogue import MEASURED, digest_of, entries, entry, kept_measures, measured_text
+from netspec.syntax.library import shipped
 from netspec.syntax.reader import read_document
 
 # The layers in the names of the papers, and what lectures and surveys print of those without a number in their name.
@@ -225,6 +227,96 @@ def test_what_is_said_of_a_network_does_not_change_what_it_is(tmp_path: Path) ->
         assert document is not None
         digests.append(digest_of(document))
     assert digests[0] == digests[1] != digests[2]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "params: {source: %d}\nbody:\n  - conv: {out: =source, kernel: 1}",
+        "params: {checkpoints: 1}\nvariants: {a: {checkpoints: %d}}\nbody:\n  - conv: {out: =checkpoints, kernel: 1}",
+        "blocks:\n  b: {params: {source: 1}, body: [conv: {out: =source, kernel: 1}]}\nbody:\n  - b: {source: %d}",
+    ],
+    ids=["params", "variant", "call"],
+)
+def test_a_parameter_changes_what_a_network_is_whatever_its_name(text: str, tmp_path: Path) -> None:
+    found = []
+    for value in (4, 5):
+        path = tmp_path / "t.yaml"
+        path.write_text(f"netspec: 1\nname: t\ninput: [3, 8, 8]\n{text % value}\n")
+        document = read_document(path, Reporter())
+        assert document is not None
+        found.append((digest_of(document), params_of(path)))
+    assert found[0][1] != found[1][1], "another network"
+    assert found[0][0] != found[1][0]
+
+
+def params_of(path: Path) -> object:
+    return MEASURES["params"].of(Measured(netspec.load(path).inference).whole)
+
+
+def test_the_file_of_measures_is_measured_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changed code gives other numbers of the same specs: none is taken from the file."""
+    few = shipped()[:3]
+    monkeypatch.setattr("netspec.reports.catalogue.shipped", lambda: few)
+    monkeypatch.setattr("netspec.reports.catalogue.measures_of", lambda document, variant: {"depth": 123456})
+    assert {*map(str, json.loads(measured_text()).values())} == {"{'depth': 123456}"}
+
+
+SE = """\
+netspec: 1
+name: t
+input: [8, %d, %d]
+body:
+  - conv: [8, 3, 1, 1]
+  %s
+  - flatten
+  - linear: 10
+"""
+
+
+@pytest.mark.parametrize("size", [1, 32])
+@pytest.mark.parametrize(
+    "gated",
+    [
+        "- mul: [[global_avg_pool, conv: [2, 1], relu, conv: [8, 1], sigmoid], []]",
+        "- mul: [[], [global_max_pool, conv: [2, 1], relu, conv: [8, 1], sigmoid]]",
+        "- mul: [[channel_mean, conv: [1, 1], sigmoid], []]",
+        "- global_avg_pool\n  - mul: [[conv: [2, 1], relu, conv: [8, 1], sigmoid], []]",
+    ],
+)
+def test_the_depth_does_not_depend_on_the_size_of_the_input(gated: str, size: int, tmp_path: Path) -> None:
+    """A convolution and a linear layer; the gate between them is no layer of the path (Hu et al. 2018)."""
+    path = tmp_path / "t.yaml"
+    path.write_text(SE % (size, size, gated))
+    assert MEASURES["depth"].of(Measured(netspec.load(path).inference).whole) == 2
+
+
+def test_a_product_of_two_branches_is_no_gate(tmp_path: Path) -> None:
+    path = tmp_path / "t.yaml"
+    path.write_text(SE % (8, 8, "- mul: [[conv: [8, 1], relu, conv: [8, 1]], [conv: [8, 1]]]"))
+    assert MEASURES["depth"].of(Measured(netspec.load(path).inference).whole) == 4
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[conv_transpose: {out: 8, kernel: 4, stride: 2, pad: [0, 1, 0, 1]}]",
+        "[conv_transpose: {out: 8, kernel: 4, stride: 2, pad: 1}]",
+        "[max_pool: {kernel: 3, stride: 2}, relu, avg_pool: {kernel: 2, stride: 2}]",
+        "[max_pool: {kernel: 3, stride: 2}, conv: [8, 1], max_pool: {kernel: 3, stride: 2}]",
+    ],
+)
+def test_memory_of_small_networks(body: str, tmp_path: Path) -> None:
+    """Unlike padding is cut from a larger map, and autograd saves nothing of what no weight stands before."""
+    from memory_harness import allocated, saved
+
+    path = tmp_path / "t.yaml"
+    path.write_text(f"netspec: 1\nname: t\ninput: [8, 32, 32]\nbody: {body}\n")
+    network = netspec.load(path)
+    whole = Measured(network.inference, trained=network.graph).whole
+    assert MEASURES["memory"].of(whole) == allocated(network.inference)
+    kept = saved(network.graph) if MEASURES["params"].of(whole) else 0
+    assert MEASURES["training_memory"].of(whole) == kept
 
 
 @pytest.mark.parametrize("op", OPS.values(), ids=lambda op: op.name)

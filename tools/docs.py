@@ -75,6 +75,7 @@ def readme() -> str:
 
 
 PAGES = {
+    f"specs/{MEASURED}": measured_text,  # first, as other pages are written of it
     "README.md": readme,
     "docs/language.md": language,
     "docs/errors.md": errors,
@@ -83,22 +84,22 @@ PAGES = {
     "docs/measures.md": measures,
     "docs/tables.md": tables,
     "specs/netspec.schema.json": published,
-    f"specs/{MEASURED}": measured_text,
 }
 
 
 def main() -> int:
     """Writes the files, or says which are stale."""
     chosen = [name for name in sys.argv[1:] if not name.startswith("-")] or list(PAGES)
-    made = {ROOT / name: PAGES[name]() for name in chosen}
-    stale = [path for path, text in made.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
-    if "--check" in sys.argv:
-        said = [f"{path.relative_to(ROOT).as_posix()} is stale: tools/dev docs" for path in stale]
-        print("\n".join(said) or "up to date")
-        return bool(stale)
-    for path in stale:
-        path.write_text(made[path], encoding="utf-8")
-    return 0
+    check, stale = "--check" in sys.argv, []
+    for name in chosen:
+        path, text = ROOT / name, PAGES[name]()
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            stale.append(name)
+            if not check:
+                path.write_text(text, encoding="utf-8")
+    if check:
+        print("\n".join(f"{name} is stale: tools/dev docs" for name in stale) or "up to date")
+    return bool(check and stale)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from netspec.analysis import cost
 from netspec.analysis.depth import layers_deep
-from netspec.analysis.memory import alive, homes, kept
+from netspec.analysis.memory import alive, homes, kept, learning
 from netspec.analysis.receptive_field import receptive_fields
 from netspec.ir.graph import Graph, Node, Ref
 
@@ -53,7 +53,13 @@ class Measured:
         """Bytes that training keeps of what stands at a path, of all for the empty one."""
         nodes = self._trained_at.get(path, [])
         self.take(len(nodes))
-        return kept(self.trained, nodes, self._homes)
+        return kept(self.trained, nodes, self._homes, self._learning)
+
+    @cached_property
+    def _learning(self) -> set[str]:
+        """The nodes of the training graph through which a gradient leads to some weight."""
+        self.take(len(self.trained))
+        return learning(self.trained)
 
     @cached_property
     def _homes(self) -> dict[Ref, Ref]:

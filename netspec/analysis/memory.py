@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.scope_tree import Region, tree
@@ -141,15 +141,26 @@ class _Run:
         return self.functions[region.path]
 
 
-def kept(graph: Graph, nodes: Iterable[Node], homes: Mapping[Ref, Ref]) -> int:
+def learning(graph: Graph) -> set[str]:
+    """The nodes through which a gradient leads to some weight; what is done to the image before any keeps nothing."""
+    found: set[str] = set()
+    for node in graph.nodes.values():
+        if node.result.weights or any(ref.node in found for ref in node.inputs):
+            found.add(node.path)
+    return found
+
+
+def kept(graph: Graph, nodes: Iterable[Node], homes: Mapping[Ref, Ref], learning: Set[str]) -> int:
     """Bytes that training keeps of some nodes until their gradients are computed, in float32 for one image.
 
     It is what PyTorch's autograd saves, weights and statistics apart: a convolution keeps its operand, ReLU its
-    result, a sum nothing. A value that several of them keep counts once. `homes` are those of the graph.
+    result, a sum nothing. A value that several of them keep counts once. `homes` and `learning` are those of the graph.
     """
     values: set[Ref] = set()
     more = 0
     for node in nodes:
+        if node.path not in learning:
+            continue
         found = OPS[node.op].memory.keeps(_applied(graph, node))
         values |= {homes[node.inputs[index]] for index in found.operands}
         values |= {homes[Ref(node.path)]} if found.result else set()

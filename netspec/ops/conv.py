@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netspec.ops.base import Attrs, Offset, OpError, OpResult, Pad, Size, Tensor, show
+from netspec.ops.base import Applied, Attrs, Offset, OpError, OpResult, Pad, Size, Tensor, show
 from netspec.ops.initialisers import input_first
 from netspec.ops.memory import OPERAND, WINDOW, Memory, operand, pads_alike
 from netspec.ops.moments import unit
@@ -69,11 +69,20 @@ def conv(
     )
 
 
+def _uncropped(applied: Applied) -> int:
+    """Elements of the map from which unlike padding is cut, as PyTorch's layer cuts both sides alike; else 0."""
+    if pads_alike(applied):
+        return 0
+    top, bottom, left, right = map(int, applied.attrs["pad"])
+    channels, height, width = map(int, applied.shape[1:])
+    return channels * (height + top + bottom) * (width + left + right)
+
+
 @op(
     kind="weights",
     receptive_field=transposed_window,
     moments=unit,
-    memory=Memory(operand, layer=pads_alike),
+    memory=Memory(operand, _uncropped, layer=pads_alike),
     by_output=second_axis,
     scaling=lambda attrs: Scaling(up=attrs["stride"]),
     label="transposed conv",

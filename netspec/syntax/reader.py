@@ -15,7 +15,7 @@ from netspec.syntax.ast import Name
 from netspec.syntax.common_mistakes import meant_key
 from netspec.syntax.declarations import DeclarationReader
 from netspec.syntax.document import BlockDecl, Document
-from netspec.syntax.keywords import GROUPS, SECTIONS
+from netspec.syntax.keywords import GROUPS, RESERVED_VARIANT_KEYS, SECTIONS
 from netspec.syntax.library import Found, shown, specs_root
 from netspec.syntax.results import read_results
 from netspec.syntax.rules import RuleSets
@@ -61,7 +61,7 @@ class Reader:
         part = read.parts(tree)
         name, body = text(part.get("name")) or from_file_name(path.stem), tree.get("body")
         doc = Document(path, name, tree.span, text(part.get("title")), text(part.get("source")), text(part.get("doc")))
-        doc.digest = sha256("\n".join(_built_of(tree)).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        doc.digest = sha256("\n".join(_document_built_of(tree)).encode("utf-8", "surrogatepass")).hexdigest()[:16]
         if doc.name != path.stem and "name" not in tree.keys() and body is not None:
             self.reporter.note("NS205", f"this network has no `name`; it is '{doc.name}', after its file", _first(tree))
         doc.open = _open_sections(tree, refused)
@@ -204,12 +204,29 @@ def _yamls(root: Path) -> list[Path]:
     return [*sorted(root.glob("*.yaml"))[:200], *sorted(root.glob("*/*.yaml"))[:200]]
 
 
-_SAID = ("title", "source", "doc", "expect", "results", "checkpoints")
-"""Keys of a document, a variant, a block or a step from which no graph is built."""
+_SAID = {"title", "source", "doc", "expect", "results", "checkpoints"}
+"""Keys of a document from which no graph is built; further down a name such as `source` may be that of a parameter."""
+_SAID_OF_VARIANT = _SAID & {*RESERVED_VARIANT_KEYS}
+
+
+def _document_built_of(tree: Map) -> Iterator[str]:
+    """What graphs are built of, without comments and without what is only said of the document and its variants."""
+    for key, value in tree.entries:
+        if key.text == "variants" and isinstance(value, Map):
+            yield "variants:"
+            for name, variant in value.entries:
+                yield f"{name.text!r}:"
+                if isinstance(variant, Map):
+                    kept = tuple(entry for entry in variant.entries if entry[0].text not in _SAID_OF_VARIANT)
+                    variant = Map(kept, variant.span)
+                yield from _built_of(variant)
+        elif key.text not in _SAID:
+            yield f"{key.text!r}:"
+            yield from _built_of(value)
 
 
 def _built_of(tree: Tree) -> Iterator[str]:
-    """What graphs are built of, without what is only said of them and without comments."""
+    """The texts of a tree."""
     match tree:
         case Scalar():
             yield repr(tree.text)
@@ -220,7 +237,6 @@ def _built_of(tree: Tree) -> Iterator[str]:
             yield "]"
         case Map():
             for key, value in tree.entries:
-                if key.text not in _SAID:
-                    yield f"{key.text!r}:"
-                    yield from _built_of(value)
+                yield f"{key.text!r}:"
+                yield from _built_of(value)
             yield ","
