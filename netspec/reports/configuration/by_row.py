@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence, Set
+from dataclasses import replace
 from itertools import groupby
 
 from netspec.analysis.cost import totals
@@ -12,7 +13,7 @@ from netspec.ir.graph import Graph, Node
 from netspec.ir.titles import titles
 from netspec.ops import Shape
 from netspec.reports.columns import named_columns
-from netspec.reports.configuration.by_stage import View
+from netspec.reports.configuration.by_stage import View, left_out_note
 from netspec.reports.configuration.notation import filter_shape, kernel_of, stride_text, type_of, varying_args
 from netspec.reports.configuration.series import layers, size, stride
 from netspec.reports.configuration.stages import unique_labels
@@ -38,6 +39,9 @@ OF_LAYERS = ("step", "type", "kernel", "filter", "input", "output", "c", "s", "p
 OF_BLOCKS = ("step", "operator", "kernel", "input", "output", "c", "n", "s", "depth", "params", "macs")
 """The columns that there are, next to the arguments of blocks; `c` are the channels that leave, `n` repeats."""
 
+NOT_SHOWN = "norms and others, not shown"
+"""The row of what the costs of the network have and no row above: with it they add up to the total."""
+
 _BY_REQUEST = {"c", "s", "depth"}
 _SAID_BY_OTHERS = {"kernel"}
 """Of layers: the column of filters has it, and that of the type has the stride."""
@@ -57,7 +61,8 @@ def table_of_layers(graph: Graph, view: View, columns: str = "") -> Table:
 
 def table_of_blocks(graph: Graph, view: View, columns: str = "") -> Table:
     """A row for each block or layer, repeats of one as one; raises UsageError for an unknown column."""
-    runs = [list(run) for _, run in groupby(units_of(graph, view.shows), _run_key)]
+    units = units_of(graph, view.shows)
+    runs = [list(run) for _, run in groupby(units, _run_key)]
     varying = varying_args([unit for run in runs for unit in run if size(unit.series) > 1])
     named = {
         block: [name for name in names if all(_is_same(run, name) for run in runs if run[0].block == block)]
@@ -76,7 +81,7 @@ def table_of_blocks(graph: Graph, view: View, columns: str = "") -> Table:
             row[_argument_key(name)] = _value(run[0].args[name])
         rows.append(row)
     known = (*OF_BLOCKS[:5], *map(_argument_key, arguments), *OF_BLOCKS[5:])
-    return _table(graph, rows, columns, known)
+    return replace(_table(graph, rows, columns, known), notes=left_out_note(graph, units, view))
 
 
 def _run_key(unit: Unit) -> object:
@@ -165,7 +170,17 @@ def _table(
     if {*chosen} & {*footer}:
         footer[chosen[0]] = footer.get(chosen[0], "total")
     shown = [_column(key, rows) for key in chosen]
+    rest = {
+        key: total - sum(_count(row[key]) for row in rows)
+        for key, total in (("params", counts.params), ("macs", counts.macs))
+    }
+    if any(rest[key] for key in rest if key in chosen):
+        rows = [*rows, {**rest, chosen[0]: rest.get(chosen[0], NOT_SHOWN)}]
     return Table(shown, rows, graph.title or graph.name, footer if {*chosen} & {"params", "macs"} else {})
+
+
+def _count(value: Cell) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _column(key: str, rows: Sequence[dict[str, Cell]]) -> Column:

@@ -15,13 +15,15 @@ from netspec.reports.configuration.align import aligned
 from netspec.reports.configuration.notation import Cells, Notation, inferred, varying_args
 from netspec.reports.configuration.series import size
 from netspec.reports.configuration.stages import Line, Stage, by_size, stages_of
-from netspec.reports.configuration.units import units_of
+from netspec.reports.configuration.units import Unit, left_out, units_of
 from netspec.reports.table import Cell, Column, Table
 
 FIRST_STRIDE = "Where a stage makes maps smaller, the first of its repeated blocks has the stride."
 
 # The sizes of more networks are said once each.
 MOST_SIZES = 3
+# So many layers that are left out are named.
+MOST_LEFT_OUT = 8
 
 Row = Sequence[Stage | None]
 """A stage in each of the networks."""
@@ -72,7 +74,17 @@ def table_of_stages(graphs: Sequence[Graph], view: View, sizes: bool = False) ->
     columns = [*lead, *(Column(key, head) for key, head in zip(keys, heads, strict=True))]
     lines = [line for group in groups for stage in group if stage for line in stage.lines]
     silent = any(notation.leaves_out_strides(line.units) for line in lines)
-    return Table(columns, rows, notes=[FIRST_STRIDE] * silent, lead=len(lead))
+    notes = [FIRST_STRIDE] * silent
+    for graph, own in zip(graphs, units, strict=True):
+        notes += left_out_note(graph, own, view, graph.name if len(graphs) > 1 else "")
+    return Table(columns, rows, notes=notes, lead=len(lead))
+
+
+def left_out_note(graph: Graph, units: Sequence[Unit], view: View, of: str = "") -> list[str]:
+    """What a table of a network says of layers with weights that stand in none of its rows, if there are any."""
+    paths = [node.path for node in left_out(graph, units, view.shows)]
+    more = f" and {len(paths) - MOST_LEFT_OUT} more" if len(paths) > MOST_LEFT_OUT else ""
+    return [f"left out{of and f' of {of}'}: {', '.join(paths[:MOST_LEFT_OUT])}{more}"] if paths else []
 
 
 def _key_of(stage: Stage) -> str:

@@ -13,6 +13,7 @@ from netspec.ir.graph import Node
 from netspec.ops import OPS, Shape
 from netspec.ops.base import Attrs
 from netspec.reports.configuration.series import (
+    Aside,
     Gate,
     Layer,
     Parallel,
@@ -145,8 +146,10 @@ def _written(series: Series, layer: Written, within: bool, strides: bool) -> Ite
         match item:
             case Layer():
                 lines.append(layer(item, within, strides))
-            case Gate(widths):
-                lines.append(f"fc, [{', '.join(map(str, widths))}]")
+            case Gate():
+                lines.append(f"fc, [{', '.join(map(str, item.widths))}]")
+            case Aside(operand, aside):
+                lines.append(f"{operand}: {'; '.join(_written(aside, layer, within, strides))}")
             case Parallel(join, branches):
                 texts = ["; ".join(_written(branch, layer, within, strides)) for branch in branches]
                 lines.append(_side_by_side(join, texts))

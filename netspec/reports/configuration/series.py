@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ops import OPS, Shape
@@ -27,7 +28,20 @@ class Layer:
 class Gate:
     """Widths of the layers of a gate that sees the whole map, as squeeze and excitation (Hu et al. 2017, Table 1)."""
 
-    widths: tuple[int, ...]
+    nodes: tuple[Node, ...]
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The channels that leave each layer."""
+        return tuple(int(node.shape[1]) for node in self.nodes)
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Layers that make a further operand of the op that follows, such as the offsets of a deformable convolution."""
+
+    operand: str
+    series: Series
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +59,16 @@ class Tangle:
     layers: tuple[Layer, ...]
 
 
-Item: TypeAlias = Layer | Gate | Parallel | Tangle
+Item: TypeAlias = Layer | Gate | Aside | Parallel | Tangle
 Series: TypeAlias = "tuple[Item, ...]"
 Shown: TypeAlias = Callable[[Node], bool]
+
+
+class Found(NamedTuple):
+    """The layers of a part, and what has weights and is on its shortcuts, which tables leave out."""
+
+    series: Series
+    shortcuts: frozenset[str] = frozenset()
 
 
 class _NotSeriesParallel(Exception):
@@ -64,6 +85,20 @@ def layers(series: Series) -> Iterator[Node]:
                 yield from layers(branch)
         elif isinstance(item, Tangle):
             yield from layers(item.layers)
+        elif isinstance(item, Aside):
+            yield from layers(item.series)
+
+
+def gated(series: Series) -> Iterator[Node]:
+    """The layers of the gates of a part."""
+    for item in series:
+        if isinstance(item, Gate):
+            yield from item.nodes
+        elif isinstance(item, Parallel):
+            for branch in item.branches:
+                yield from gated(branch)
+        elif isinstance(item, Aside):
+            yield from gated(item.series)
 
 
 def size(series: Series) -> int:
@@ -77,6 +112,8 @@ def _size(item: Item) -> int:
             return sum(map(size, branches))
         case Tangle(tangled):
             return len(tangled)
+        case Aside(_, series):
+            return size(series)
         case _:
             return 1
 
@@ -95,8 +132,10 @@ def _structure(item: Item) -> Hashable:
         case Layer(node):
             attrs = {name: v for name, v in node.attrs.items() if name not in {*_AT_A_STRIDE, *OPS[node.op].varying}}
             return node.op, tuple((name, repr(attrs[name])) for name in sorted(attrs))
-        case Gate(widths):
-            return "gate", widths
+        case Gate():
+            return "gate", item.widths
+        case Aside(operand, series):
+            return operand, structure(series)
         case Parallel(join, branches):
             return join, tuple(map(structure, branches))
         case Tangle(tangled):
@@ -122,15 +161,16 @@ def stride(series: Series) -> Fraction:
     return product
 
 
-def series_of(graph: Graph, nodes: Sequence[Node], outputs: Iterable[Ref], shown: Shown) -> Series:
+def series_of(graph: Graph, nodes: Sequence[Node], outputs: Iterable[Ref], shown: Shown) -> Found:
     """What leads to the outputs of some nodes; shortcuts are left out."""
     held = {node.path for node in nodes}
     ends = list(dict.fromkeys(ref.node for ref in outputs if ref.node in held)) or [nodes[-1].path]
     try:
-        return tuple(_Builder(graph, nodes, shown).to(ends))
+        builder = _Builder(graph, nodes, shown)
+        return Found(tuple(builder.to(ends)), frozenset(builder.shortcuts))
     except _NotSeriesParallel:
         found = tuple(Layer(node, graph.shape(node.inputs[0])) for node in nodes if shown(node))
-        return (Tangle(found),) if len(found) > 1 else found
+        return Found((Tangle(found),) if len(found) > 1 else found)
 
 
 class _Builder:
@@ -145,9 +185,14 @@ class _Builder:
         self.depth = {"": 0}
         self.left = STEPS * (len(nodes) + 1)
         self.seen: set[str] = set()
+        self.shortcuts: set[str] = set()
+        self.source: dict[str, Ref] = {}
+        """For each node the value of outside that its first operand comes from."""
         for node in nodes:
             before = list(dict.fromkeys(ref.node if ref.node in self.nodes else "" for ref in node.inputs)) or [""]
             self.before[node.path] = before
+            first = node.inputs[0] if node.inputs else Ref(node.path)
+            self.source[node.path] = self.source.get(first.node, first)
             self.through[node.path] = self._common(before)
             self.depth[node.path] = self.depth[self.through[node.path]] + 1
 
@@ -191,29 +236,48 @@ class _Builder:
                 self.seen.add(end)
                 found.append(Layer(node, self.graph.shape(node.inputs[0])))
             before = self.before[end]
-            if len(before) > 1:
-                # Of an op of several tensors the first is the map; the others say where to look in it.
-                used = before if OPS[node.op].arity is None else before[:1]
-                branches = [self._between(through, path, level + 1) for path in used]
-                found += reversed(_joined(node, branches))
+            if len(before) > 1 and OPS[node.op].arity is not None:
+                found += reversed(self._operands(node, through, level))
+            elif len(before) > 1:
+                branches = [self._between(through, path, level + 1) for path in before]
+                found += reversed(self._joined(node, branches, through))
             end = through
         return found[::-1]
 
+    def _operands(self, node: Node, through: str, level: int) -> list[Item]:
+        """What leads to an op of several tensors: the first is the map, the others say where to look in it."""
+        first, *others = self.before[node.path]
+        asides = []
+        for path in others:
+            operand = next(
+                i for i, ref in enumerate(node.inputs) if path == (ref.node if ref.node in self.nodes else "")
+            )
+            series = tuple(self._between(through, path, level + 1))
+            if _weighted(series):
+                asides.append(Aside([*inspect.signature(OPS[node.op].fn).parameters][operand], series))
+        return [*self._between(through, first, level + 1), *asides]
 
-def _joined(join: Node, branches: Sequence[Sequence[Item]]) -> list[Item]:
-    """Branches as they are printed: without what is no layer, a gate as one layer, without projections."""
-    full = [list(branch) for branch in branches if branch]
-    if OPS[join.op].gates and len(branches) > 1 and set(join.shape[2:]) - {1}:
-        gates = [branch for branch in full if _is_gate(branch)]
-        if gates and len(gates) < len(branches):
-            rest = _joined(join, [branch for branch in branches if branch not in gates])
-            return [*rest, *(Gate(tuple(int(node.shape[1]) for node in _weighted(gate))) for gate in gates)]
-    if join.op == "add":
-        most = max((len(_weighted(branch)) for branch in full), default=0)
-        full = [b for b in full if most < 2 or len(_weighted(b)) == most or not _is_projection(b)]
-    if len(full) < 2:
-        return full[0] if full else []
-    return [Parallel(join.op, tuple(map(tuple, full)))]
+    def _joined(self, join: Node, branches: Sequence[Sequence[Item]], through: str) -> list[Item]:
+        """Branches as they are printed: without what is no layer, a gate as one layer, without projections."""
+        full = [list(branch) for branch in branches if branch]
+        if OPS[join.op].gates and len(branches) > 1 and set(join.shape[2:]) - {1}:
+            gates = [branch for branch in full if _is_gate(branch)]
+            if gates and len(gates) < len(branches):
+                rest = self._joined(join, [branch for branch in branches if branch not in gates], through)
+                return [*rest, *(Gate(tuple(_weighted(gate))) for gate in gates)]
+        if join.op == "add":
+            most = max((len(_weighted(branch)) for branch in full), default=0)
+            main = [b for b in full if most < 2 or len(_weighted(b)) == most or not _is_projection(b)]
+            shortcuts = [b for b in full if b not in main and (through or self._sources(b) <= self._sources(*main))]
+            self.shortcuts.update(node.path for b in shortcuts for node in _weighted(b))
+            full = [b for b in full if b not in shortcuts]
+        if len(full) < 2:
+            return full[0] if full else []
+        return [Parallel(join.op, tuple(map(tuple, full)))]
+
+    def _sources(self, *branches: Sequence[Item]) -> set[Ref]:
+        """The values of outside that the layers of some branches come from."""
+        return {self.source[node.path] for branch in branches for node in layers(tuple(branch))}
 
 
 def _weighted(branch: Iterable[Item]) -> list[Node]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.scope_tree import Region, tree
 from netspec.ops import OPS, Shape
-from netspec.reports.configuration.series import Layer, Series, Shown, series_of, size
+from netspec.reports.configuration.series import Found, Layer, Series, Shown, gated, layers, series_of, size
 
 Size = tuple[int, ...]
 """Height and width of a map; 1 x 1 for what has no such."""
@@ -38,6 +38,8 @@ class Unit:
     args: Mapping[str, object]
     entered: Shape
     left: Shape
+    shortcuts: frozenset[str] = frozenset()
+    """What has weights and is left out on purpose: it is on a shortcut."""
 
     @property
     def size(self) -> Size:
@@ -61,6 +63,14 @@ def units_of(graph: Graph, shown: Shown) -> list[Unit]:
     return list(_Units(graph, shown, root).below(root, ""))
 
 
+def left_out(graph: Graph, units: Sequence[Unit], shown: Shown) -> list[Node]:
+    """The layers with weights that no unit says, and that are on no shortcut."""
+    said: set[str] = {node.path for unit in units for node in (*layers(unit.series), *gated(unit.series))}
+    said.update(path for unit in units for path in unit.shortcuts)
+    weighted = [node for node in graph.nodes.values() if OPS[node.op].kind == "weights" and shown(node)]
+    return [node for node in weighted if node.path not in said]
+
+
 Part = Sequence[Node | Region]
 
 
@@ -69,7 +79,7 @@ class _Units:
 
     def __init__(self, graph: Graph, shown: Shown, root: Region) -> None:
         self.graph, self.shown = graph, shown
-        self.known: dict[str, Series] = {}
+        self.known: dict[str, Found] = {}
         self.order = {path: index for index, path in enumerate(graph.nodes)}
         self.counts: dict[str, tuple[int, int]] = {}
         """Nodes and layers in each scope."""
@@ -90,7 +100,7 @@ class _Units:
     def layers(self, region: Region) -> int:
         """How many layers a scope has for a reader: a gate is one, shortcuts are none; of a large one all."""
         nodes, found = self.counts[region.path]
-        return found if found < 2 or nodes > NODES_OF_A_BLOCK else size(self.series(region))
+        return found if found < 2 or nodes > NODES_OF_A_BLOCK else size(self.series(region).series)
 
     def below(self, region: Region, stage: str) -> Iterator[Unit]:
         """The units in a scope that is looked into; `stage` is what it is one of, empty for each its own."""
@@ -121,17 +131,18 @@ class _Units:
         """Items as one unit, if a layer is among them."""
         nodes = tuple(node for item in part for node in (item.nodes() if isinstance(item, Region) else [item]))
         if isinstance(part[0], Region) and len(part) == 1:
-            series, scope = self.series(part[0]), part[0].scope
+            found, scope = self.series(part[0]), part[0].scope
             block, args = scope.block, scope.args
         else:
-            series, block, args = series_of(self.graph, nodes, [Ref(nodes[-1].path)], self.shown), "", {}
-        if series:
+            found, block, args = series_of(self.graph, nodes, [Ref(nodes[-1].path)], self.shown), "", {}
+        if found.series:
             inside = {node.path for node in nodes}
             outside = [ref for node in nodes for ref in node.inputs if ref.node not in inside]
             # Of a cell that reads the two before it, what the nearer one gave.
             entered = max(outside, key=lambda ref: self.order[ref.node], default=Ref(nodes[0].path))
             shape = self.graph.shape(self.end(part))
-            yield Unit(path, stage or path, nodes, series, block, args, self.graph.shape(entered), shape)
+            entered_shape = self.graph.shape(entered)
+            yield Unit(path, stage or path, nodes, found.series, block, args, entered_shape, shape, found.shortcuts)
 
     def end(self, part: Part) -> Ref:
         """What leaves the last of some items."""
@@ -144,7 +155,7 @@ class _Units:
         """Height and width after some items."""
         return map_size(self.graph.shape(self.end(part)))
 
-    def series(self, region: Region) -> Series:
+    def series(self, region: Region) -> Found:
         """The layers of a scope."""
         if region.path not in self.known:
             self.known[region.path] = series_of(self.graph, list(region.nodes()), region.outputs, self.shown)
