@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
+import netspec
+from netspec.check.arithmetic import other_counts
 from netspec.cli.main import run
+from netspec.diagnostics.errors import Source, Span
+from netspec.syntax.document import Printed
 
 SPEC = """\
 netspec: 1
@@ -162,3 +166,28 @@ def test_explain_says_where_facts_are_too_much_work(tmp_path: Path, capsys: pyte
     path.write_text("\n".join([*head, *steps, "expect:", "  rows:", *rows]) + "\n", encoding="utf-8")
     assert run(["explain", str(path), "s1"]) == 0
     assert "facts are not verified: limit exceeded" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("network", "what", "printed", "said"),
+    [
+        # by hand from Table 1: 15,346.6M in the convolutions of VGG-16, 4,866.3M in those of the full MobileNet
+        pytest.param(
+            *("vgg_d", "macs", "15300M"),
+            "1.0111 of the printed number; in convolutions alone 15,346,630,656, 1.0030 of it",
+            marks=pytest.mark.slow,
+        ),
+        (
+            "conv_mobilenet",
+            "macs",
+            "4866M",
+            "in convolutions alone 4,866,269,184, 1.0001 of it, which gives its digits",
+        ),
+        ("googlenet", "params", "6.8M", "1.0292 of the printed number; without biases 6,990,272, 1.0280 of it"),
+        ("resnet18", "depth", "18", ""),
+    ],
+)
+def test_what_differs_is_held_against_other_ways_to_count(network: str, what: str, printed: str, said: str) -> None:
+    graph = netspec.load(network).inference
+    found = other_counts(what, list(graph.nodes.values()), Printed(printed, Span(Source("paper", ""), 1, 1, 1, 1)))
+    assert found.endswith(said) and bool(found) == bool(said)

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from netspec.analysis.cost import by_path, output_of, params, totals
 from netspec.analysis.measures import MEASURES, Measured, Part
-from netspec.check.arithmetic import arithmetic
+from netspec.check.arithmetic import arithmetic, other_counts
 from netspec.check.printed import Computed, Held, Problem, Verdict, contradiction, how_counted, judged, number, size
 from netspec.check.quantities import quantity, tolerance
 from netspec.diagnostics.errors import Hint, NetspecError, Reporter, Span, SpecError, did_you_mean
@@ -300,6 +300,7 @@ class _Verifier:
             ", ".join(filter(None, [self.at_input, how_counted(fact.printed)])),
             self.called.get(at, ""),
             arithmetic(what, self.part(at).nodes, fact.printed) if explained else "",
+            other_counts(what, self.part(at).nodes, fact.printed) if verdict == "differs" else "",
         )
 
     def source(self, fact: Fact) -> str:

@@ -41,6 +41,8 @@ class Held:
     """What the spec calls the step where that is its title and not its path."""
     arithmetic: str = ""
     """Of what is a misprint or differs: the sum that gives the computed number, where it is short."""
+    share: str = ""
+    """Of what differs: the computed number as a share of the printed one, and the nearest of other ways to count."""
 
     @property
     def row(self) -> str:
