@@ -77,6 +77,7 @@ def said(tmp_path: Path, text: str) -> list[Diagnostic]:
         ("slow_library", 8, "NS201"),
     ],
 )
+@pytest.mark.quick(2)
 def test_a_case_ends_at_once(case: str, line: int, code: str) -> None:
     done = checked(CASES / f"{case}.yaml")
     assert done.returncode == 1, done.stderr

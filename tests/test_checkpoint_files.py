@@ -169,7 +169,7 @@ def test_a_damaged_archive_is_refused(tmp_path: Path, position: int) -> None:
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("name", ["w.safetensors", "w.npz", "w.pth", "old.pt"])
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 def test_no_damage_ends_in_a_traceback(tmp_path: Path, name: str) -> None:
     arrays = {"a.weight": np.arange(200, dtype=np.float32).reshape(10, 20), "b": np.ones(3, np.float32)}
     path, rng = tmp_path / name, np.random.default_rng(0)

@@ -66,7 +66,7 @@ SLOW = ["resnet18", "googlenet_torchvision", "mobilenet_v2", "efficientnet_b0", 
 
 @pytest.mark.parametrize("kind", [stems, upper, inserted, letters], ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("variant", [QUICK, *(pytest.param(v, marks=pytest.mark.slow) for v in SLOW)])
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 def test_the_printed_rules_load_a_checkpoint_whose_words_are_others(
     torchvision: Any, variant: str, kind: Callable[[random.Random, list[str]], Callable[[str], str]], tmp_path: Path
 ) -> None:

@@ -183,6 +183,7 @@ def compare(
         ),
     ],
 )
+@pytest.mark.quick(1)
 def test_a_checkpoint_by_the_command(torchvision: ModuleType, variant: str, suffix: str, folder: Path) -> None:
     theirs = randomise(model(torchvision, CHECKPOINTS[variant]), SIZE, 1)
     x = images(SIZE, 3, 6)

@@ -211,6 +211,7 @@ def test_summary_json_and_settings(netspec_) -> None:
     assert "194,480" in netspec_("summary", "tiny.yaml").out
 
 
+@pytest.mark.slow
 def test_list(netspec_) -> None:
     rows = json.loads(netspec_("list", "specs", "-f", "json").out)
     by_name = {r["name"]: r for r in rows}
@@ -312,6 +313,7 @@ def test_an_option_that_is_nearly_right_is_no_param(netspec_) -> None:
     assert "--strict" in said.err and "-s " not in said.err
 
 
+@pytest.mark.slow
 def test_columns_of_a_list(netspec_) -> None:
     """Networks by any measure; what is no column is an error that says which there are."""
     (row,) = json.loads(netspec_("list", "specs", "lenet5", "--columns", "depth,weights", "-f", "json").out)

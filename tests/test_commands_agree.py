@@ -96,6 +96,7 @@ def test_commands_agree(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     compare(capsys, path, COMMANDS if path.parent.name == "cases" else COMMANDS[:1])
 
 
+@pytest.mark.slow
 def test_other_commands_say_what_summary_says(capsys: pytest.CaptureFixture[str]) -> None:
     """Diagnostics and codes of every command that reads a spec, over all bad specs."""
     for path in SPECS:

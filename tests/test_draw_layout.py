@@ -94,6 +94,7 @@ def test_the_count_of_crossings_counts() -> None:
 
 
 @pytest.mark.parametrize("name", BLOCKS)
+@pytest.mark.quick(20)
 def test_arrows_of_a_single_block_do_not_cross(name: str) -> None:
     lines = curves(drawn(name))
     assert len(lines) > 1 and crossings(lines) == CROSSED.get(name, 0)
@@ -112,6 +113,7 @@ def test_blocks_whose_arrows_cross_cannot_be_drawn_otherwise() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.quick(30)
 def test_no_arrow_runs_through_the_title_of_a_frame(name: str) -> None:
     root = drawn(name)
     lines = curves(root)

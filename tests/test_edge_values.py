@@ -108,7 +108,7 @@ def test_what_compiles_gives_the_same_in_both_backends(name: str, count: int) ->
 
 
 @pytest.mark.parametrize("name", sorted(set(OPS) - {"input"}))
-@pytest.mark.quick(17)
+@pytest.mark.quick(8)
 def test_items_of_any_rank_are_refused_or_the_same_in_both_backends(name: str) -> None:
     for edge in edges(OPS[name], together=0):
         if edge.shapes[0] in RANKS and (graph := compiled(edge)) is not None:

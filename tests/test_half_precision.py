@@ -80,7 +80,7 @@ def test_a_number_beyond_float16_is_refused_wherever_it_stands(op: str, attrs: d
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("count", [pytest.param(2, id="some"), pytest.param(150, id="many", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", sorted(set(OPS) - {"input"}))
-@pytest.mark.quick(20)
+@pytest.mark.quick(12)
 def test_constants_keep_their_values_and_results_are_near_single(name: str, count: int) -> None:
     """Whatever an op writes as a constant is within 2^-10 of what it writes in float32."""
     candidates = list(edges(OPS[name]))

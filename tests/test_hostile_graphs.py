@@ -58,7 +58,7 @@ def test_no_attribute_of_a_text_form_is_code(op: str) -> None:
 
 
 @pytest.mark.parametrize("op, attrs, shapes", [c[:3] for c in CASES], ids=[f"{i}-{c[0]}" for i, c in enumerate(CASES)])
-@pytest.mark.quick(30)
+@pytest.mark.quick(16)
 def test_no_attribute_of_a_node_is_code(op: str, attrs: dict[str, Any], shapes: Any) -> None:
     """The emitter quotes what it is given, whatever the rules of the ops would say of it."""
     graph = one_op(op, attrs, shapes)

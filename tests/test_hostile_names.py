@@ -57,7 +57,7 @@ def test_terminals_are_not_driven(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", TERMINALS)
-@pytest.mark.quick(8)
+@pytest.mark.quick(5)
 def test_no_name_drives_a_terminal(text: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Names of files and options, and of inputs and outputs of a model, in results and in errors of every kind."""
     spec, model = tmp_path / f"{text.replace('/', '_')[:80]}.yaml", str(tmp_path / "m.onnx")

@@ -119,6 +119,7 @@ def test_the_readers_are_all_commands_that_read_specs() -> None:
 
 
 @pytest.mark.parametrize("suffix", [s for kind in KINDS for s in kind.suffixes])
+@pytest.mark.quick(10)
 def test_a_file_that_is_not_there_is_said_not_to_be_there(capsys: pytest.CaptureFixture[str], suffix: str) -> None:
     for line in READERS:
         code, text = said(capsys, line.format(f"mine{suffix}"))

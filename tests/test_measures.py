@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import how_many, sampled
+from shipped_networks import networks
 
 import netspec
 from netspec.analysis.measures import MEASURES, Measured
@@ -16,7 +17,7 @@ from netspec.expressions import identifiers as names
 from netspec.ir.graph import Node
 from netspec.ops import OPS, Op, Tensor
 from netspec.ops.base import Applied
-from netspec.reports.catalogue import MEASURED, digest_of, entries, entry, kept_measures, measured_text
+from netspec.reports.catalogue import MEASURED, digest_of, entry, kept_measures, measured_text
 from netspec.syntax.library import shipped
 from netspec.syntax.reader import read_document
 
@@ -62,6 +63,7 @@ DEPTHS = {
 
 
 @pytest.mark.parametrize("name", sampled(list(DEPTHS), 8))
+@pytest.mark.quick(4)
 def test_the_depth_is_the_number_in_the_name(name: str) -> None:
     assert MEASURES["depth"].of(Measured(netspec.load(name).inference).whole) == DEPTHS[name]
 
@@ -99,13 +101,14 @@ def test_measures_of_alexnet_and_network_in_network() -> None:
     assert (round(alexnet_bytes / 2**20, -1), round(nin_bytes / 2**20)) == (230, 29)
 
 
-NETWORKS = [entry.name for entry in entries() if not entry.alias]
+NETWORKS = networks()
 QUICK = ["lenet5", "googlenet", "resnet18", "mobilenet_v2"]
 
 
 @pytest.mark.parametrize(
     "name", [*QUICK, *(pytest.param(n, marks=pytest.mark.slow) for n in NETWORKS if n not in QUICK)]
 )
+@pytest.mark.quick(2)
 def test_memory_is_what_the_module_allocates(name: str) -> None:
     from memory_harness import allocated, saved
 

@@ -17,6 +17,7 @@ COMMANDS = re.findall(r"^\$ netspec ([^\n]+)\n(.*?)^```$", PAGE, re.MULTILINE | 
 
 
 @pytest.mark.parametrize("command, printed", COMMANDS, ids=[command for command, _ in COMMANDS])
+@pytest.mark.quick(2)
 def test_an_example_is_what_the_command_prints(command: str, printed: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(command.split()) == 0
     found = capsys.readouterr().out

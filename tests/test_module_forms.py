@@ -103,7 +103,7 @@ SLOW = {"compile", "export"}
 
 @pytest.mark.parametrize("freeze", [[], ["1a", "drop_path"]], ids=["", "frozen"])
 @pytest.mark.parametrize("form", [pytest.param(f, marks=pytest.mark.slow) if f in SLOW else f for f in FORMS])
-@pytest.mark.quick(9)
+@pytest.mark.quick(5)
 def test_every_form_gives_the_same(net: Network, form: str, freeze: list[str]) -> None:
     module = net.to_torch(seed=3, freeze=freeze)
     with torch.no_grad():

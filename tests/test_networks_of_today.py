@@ -122,6 +122,7 @@ def merged(arrays: Arrays) -> Arrays:
         pytest.param("repvgg_b1g4", {}, marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_the_merged_form_of_repvgg_computes_what_its_training_form_does(
     variant: str, settings: dict[str, float], tmp_path: Path
 ) -> None:

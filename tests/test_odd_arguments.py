@@ -91,6 +91,7 @@ COMMANDS = [
     [c if c[0] in ("check", "summary", "explain") else pytest.param(c, marks=pytest.mark.slow) for c in COMMANDS],
     ids=" ".join,
 )
+@pytest.mark.quick(2)
 def test_odd_specs(call: Caller, command: list[str]) -> None:
     codes = {spec: call(*[spec if word == "S" else word for word in command])[0] for spec in SPECS}
     assert codes["net.yaml"] == codes["link.yaml"] or "relu" in command

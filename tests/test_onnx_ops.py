@@ -89,7 +89,7 @@ FORGETFUL = {"Resize", "Reshape"}
 
 @pytest.mark.parametrize("op, attrs, shapes, reference", CASES, ids=IDS)
 @pytest.mark.parametrize("opset", [None, NEWEST], ids=["lowest", "newest"])
-@pytest.mark.quick(70)
+@pytest.mark.quick(40)
 def test_strict_inference_gives_the_ops_own_shape(
     op: str, attrs: dict[str, Any], shapes: Shapes, reference: Reference, opset: int | None
 ) -> None:

@@ -94,6 +94,7 @@ def add_conv(name: str, ref: Ref, shape: Any, attrs: dict[str, Any]) -> Node:
     "between",
     [pytest.param(False, id="alone"), pytest.param(True, id="between convolutions", marks=pytest.mark.slow)],
 )
+@pytest.mark.quick(24)
 def test_a_receptive_field_is_what_gradients_reach(op: str, attrs: dict[str, Any], shapes: Any, between: bool) -> None:
     """No more is reached than is said; as much, where the map is larger than the field and nothing is cut off."""
     graph = one_op(op, attrs, shapes)
@@ -152,6 +153,7 @@ def measured(case: int) -> tuple[Signal, Signal]:
 @pytest.mark.parametrize(
     "case", sampled(range(len(CASES)), 1, lambda i: CASES[i][0]), ids=lambda i: f"{CASES[i][0]}-{i}"
 )
+@pytest.mark.quick(28)
 def test_moments_are_near_what_leaves_an_op(case: int) -> None:
     """A guess: within a factor of 10, of 1.1 for functions of a number; what is kept may average out."""
     out, said = measured(case)
@@ -210,6 +212,7 @@ def test_a_factor_of_an_output_is_one_of_the_weight_as_is_said(op: str, attrs: d
 
 
 @pytest.mark.parametrize("op, attrs, shapes", sampled(EACH, 1, lambda case: case.values[0]))
+@pytest.mark.quick(28)
 def test_what_differs_in_training_says_so(op: str, attrs: dict[str, Any], shapes: Any) -> None:
     """By statistics, or as what is the identity at inference."""
     graph = one_op(op, attrs, shapes)

@@ -45,6 +45,7 @@ def test_every_entry_without_a_library(folder: Path, hidden: list[str]) -> None:
 
 
 @pytest.mark.quick(1)
+@pytest.mark.slow
 def test_what_needs_a_library_names_it_without_any(folder: Path) -> None:
     assert len(check_calls(folder, list(optional.LIBRARIES), "few")) > 50
 

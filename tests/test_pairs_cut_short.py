@@ -84,6 +84,7 @@ def test_any_failing_operation_leaves_the_old_pair_or_the_new_one(
 
 @pytest.mark.parametrize("all_after", [False, True])
 @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+@pytest.mark.quick(2)
 def test_any_failing_operation_leaves_a_source_that_loads_its_own_weights_alone(
     graph: Graph, tmp_path: Path, error: type[BaseException], all_after: bool
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import agreement, sampled
 from pass_harness import FOLD, equal, lazy, run, spec
+from shipped_networks import documents
 
 import netspec
 from netspec.diagnostics.errors import Reporter, SpecError, UsageError
@@ -38,15 +39,11 @@ def test_each_pass_is_a_file_of_its_name_and_says_what_it_does() -> None:
 
 def variants() -> list[tuple[str, str | None]]:
     """Every shipped network: its family, and the variant where that has some."""
-    found: list[tuple[str, str | None]] = []
-    for path in sorted(SPECS.glob("*.yaml")):
-        document = read_document(path, Reporter())
-        assert document is not None
-        found += [(path.stem, variant) for variant in document.variants or [None]]  # type: ignore[list-item]
-    return found
+    return [(document.path.stem, variant) for document in documents() for variant in document.variants or [None]]
 
 
 @pytest.mark.parametrize(("family", "variant"), sampled(sampled(variants(), 1, lambda v: v[0], slow=3), 15))
+@pytest.mark.quick(8)
 def test_every_pass_leaves_every_shipped_network_whole(family: str, variant: str | None) -> None:
     """The graph, its scopes and its weights are proved after each pass; nothing but the heads of training goes."""
     document = read_document(SPECS / f"{family}.yaml", Reporter())

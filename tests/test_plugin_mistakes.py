@@ -178,7 +178,7 @@ def test_the_backend_works_without_a_mistake(plant: Plant, spec: Path, netspec: 
 
 
 @pytest.mark.parametrize("mistake", LOADED.values(), ids=LOADED)
-@pytest.mark.quick(15)
+@pytest.mark.quick(8)
 def test_a_mistake_in_a_backend_is_said_of_it(mistake: Broken, plant: Plant, spec: Path, netspec: Netspec) -> None:
     plant(plugins.BACKENDS, "csv", replaced(mistake.old, mistake.new))
     said = netspec("compile", "tiny.yaml", "--to", "csv")

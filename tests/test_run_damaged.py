@@ -75,7 +75,7 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
 
 @pytest.mark.parametrize("count", [40, pytest.param(500, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["pictures", "arrays", "protos", "labels"])
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 def test_a_damaged_file_is_an_error_or_has_a_result(netspec_run: Netspec, kind: str, count: int) -> None:
     rng = random.Random(count)
     types = [TensorProto.FLOAT, TensorProto.STRING, TensorProto.BFLOAT16, TensorProto.INT64]

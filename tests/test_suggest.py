@@ -65,6 +65,7 @@ def said(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]
 
 
 @pytest.mark.parametrize("name", MEANT)
+@pytest.mark.quick(12)
 def test_shipped_names_in_other_spellings(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Wherever a spec is named: the suggestion is one that works."""
     with pytest.raises(netspec.UsageError) as caught:
@@ -99,6 +100,7 @@ def test_a_name_like_none_gets_no_suggestion() -> None:
         assert caught.value.help == "`netspec list specs` shows them all", name
 
 
+@pytest.mark.slow
 def test_every_title_finds_a_network_of_that_title() -> None:
     """Titles are another way to name what they belong to; no shipped name is hidden by the title of another."""
     named = titles()
@@ -130,6 +132,7 @@ def specs() -> list[dict[str, object]]:
         (["googlenet"], "googlenet", 2),
     ],
 )
+@pytest.mark.quick(3)
 def test_list_finds(asked: list[str], first: str, count: int) -> None:
     rows = chosen(specs(), " ".join(asked), "specs")
     assert rows[0]["name"] == first and len(rows) >= count
@@ -179,6 +182,7 @@ def test_list_finds_blocks_and_ops_and_says_where_there_is_none(
         ("layer1.0.zzz", "did you mean 'layer1.0'?"),
     ],
 )
+@pytest.mark.quick(6)
 def test_unknown_step(step: str, help: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = said(capsys, "explain", "resnet50", step)
     assert (code, out) == (2, "") and f"'resnet50' has no step '{step}'" in err and help in err

@@ -31,7 +31,7 @@ def _name(command: list[str]) -> str:
     return " ".join(command[:2])
 
 
-@pytest.mark.quick(9)
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("width", [60, 80, 120])
 @pytest.mark.parametrize("command", COMMANDS, ids=_name)
 def test_a_table_fits_the_terminal(
@@ -46,7 +46,7 @@ def test_a_table_fits_the_terminal(
     assert "\u2026" not in "".join(lines)  # numbers are whole
 
 
-@pytest.mark.quick(9)
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("command", COMMANDS, ids=_name)
 def test_a_table_has_every_form(command: list[str], form: Form, capsys: pytest.CaptureFixture[str]) -> None:

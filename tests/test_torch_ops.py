@@ -24,7 +24,7 @@ def test_every_row_is_of_an_op_that_has_a_case() -> None:
 
 
 @pytest.mark.parametrize("op, attrs, shapes, reference", CASES, ids=IDS)
-@pytest.mark.quick(50)
+@pytest.mark.quick(36)
 def test_the_source_gives_what_torch_gives(
     op: str, attrs: dict[str, Any], shapes: Shapes, reference: Reference
 ) -> None:
@@ -74,6 +74,7 @@ CHAINS = sampled(
 
 
 @pytest.mark.parametrize("op, attrs, shapes, reference", [c[1:] for c in CHAINS], ids=[c[0] for c in CHAINS])
+@pytest.mark.quick(25)
 def test_the_layer_in_a_chain_gives_what_torch_gives(
     op: str, attrs: dict[str, Any], shapes: Shapes, reference: Reference
 ) -> None:

@@ -54,6 +54,7 @@ def test_dropout_zeroes_a_share_p_of_the_elements_and_scales_the_rest(p: float) 
 
 
 @pytest.mark.parametrize("p", [0.2, 0.7, 0.0])
+@pytest.mark.quick(1)
 def test_drop_path_zeroes_whole_items_and_scales_the_rest(p: float) -> None:
     """Huang et al. 2016: one draw for an item of the batch; the survivors are scaled so that the expectation stays."""
     torch.manual_seed(0)

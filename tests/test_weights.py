@@ -185,6 +185,7 @@ DEEP = {
 
 
 @pytest.mark.parametrize("block", DEEP.values(), ids=DEEP)
+@pytest.mark.quick(1)
 def test_signals_keep_their_size_through_two_hundred_layers(tmp_path: Path, block: str) -> None:
     graph = load(tmp_path, f"  - {block}\n    repeat: 200\n").inference
     assert len(graph.nodes) > 400
