@@ -63,7 +63,7 @@ COMMANDS: list[tuple[str, list[str]]] = [
     *((f"check net.yaml --facts -f {kind}", needs) for kind, needs in TABLES.items()),
     *((f"summary net.yaml -f {kind} -o table", needs) for kind, needs in TABLES.items()),
     *((f"draw net.yaml -f {kind} -o drawn.{kind}", needs) for kind, needs in DRAWS.items()),
-    *((f"draw net.yaml --heat {heat} -o drawn.svg", DRAWS["svg"]) for heat in ("params", "macs", "rf", "memory")),
+    *((f"draw net.yaml --heat {heat} -o drawn.svg", DRAWS["svg"]) for heat in ("params", "macs", "rf", "activations")),
     ("draw net.yaml --diff net.yaml -o diff.svg", DRAWS["svg"]),
     ("draw net.yaml --diff net.yaml -o diff.html", []),
     *(

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 import netspec
 from netspec.analysis.cost import totals
 from netspec.analysis.measures import MEASURES
+from netspec.analysis.receptive_field import WHOLE_INPUT
 from netspec.cli import main
 from netspec.cli.main import cli
 from netspec.cli.request import Request, with_own_settings
@@ -196,7 +197,7 @@ def test_forms_have_exact_numbers_and_people_three_digits() -> None:
     assert rows(*line)[0]["receptive_field"] is None
     text = run(*line)
     assert re.search(r"lenet5 .* 61,706 \(0\.000989\) ", text)
-    assert "all" in text
+    assert "whole input" in text
     assert run(*line, "-f", "md").count("|") > 20
     assert "\\toprule" in run(*line, "-f", "latex")
 
@@ -229,3 +230,16 @@ def test_a_difference_of_blocks_is_drawn_at_one_input(tmp_path: Path) -> None:
     drawn = CliRunner().invoke(cli, [*line, "-f", "dot", "-o", "-"], catch_exceptions=False)
     assert "24x112x112" in drawn.stdout
     assert "24x56x56" not in drawn.stdout
+
+
+def test_a_receptive_field_without_bound_is_said_alike() -> None:
+    """In `compare`, `summary`, and the boxes of pictures."""
+    lines = (
+        ["compare", "lenet5", "alexnet", "--columns", "receptive_field"],
+        ["summary", "alexnet", "--columns", "receptive_field"],
+        ["draw", "alexnet", "--show", "names,rf", "-f", "dot", "-o", "-"],
+        ["draw", "alexnet", "-f", "html", "-o", "-"],
+    )
+    for line in lines:
+        said = CliRunner().invoke(cli, line, catch_exceptions=False, standalone_mode=False).stdout
+        assert WHOLE_INPUT in " ".join(said.replace("\\n", " ").split()), line

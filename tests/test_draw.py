@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 import netspec
+from netspec.analysis.measures import MEASURES, Measured
 from netspec.diagnostics.errors import UsageError
 from netspec.draw import View, beside, difference, draw, picture
+from netspec.draw.annotations import Annotations
 from netspec.draw.labels import first_sentence
-from netspec.draw.model import Frame
+from netspec.draw.model import HEATS, Frame
 from netspec.ir.graph import Graph
 
 ROOT = Path(__file__).parent.parent
@@ -73,7 +75,7 @@ def test_scopes_are_expanded_and_collapsed_by_name() -> None:
 
 def test_numbers_are_the_papers(googlenet: Graph) -> None:
     """Table 1 prints 159K parameters and 128M operations for 3a; 9,472 with biases for conv1, 7 x 7 x 3 x 64 + 64."""
-    shown = View(depth=1, show=frozenset(("names", "params", "macs", "rf", "memory")))
+    shown = View(depth=1, show=frozenset(("names", "params", "macs", "rf", "activations")))
     facts = {b.path: b.facts for b in picture(googlenet, shown).root.boxes()}
     assert facts["3a"][:2] == ("164k parameters", "128M MACs")
     assert facts["conv1"] == ("9.47k parameters", "118M MACs", "6.42MB of activations", "sees 7\u00d77")
@@ -320,3 +322,12 @@ def test_numbers_are_rounded_before_their_unit_is_chosen() -> None:
 def test_direct_draws_values_between_two_boxes_as_one_arrow() -> None:
     arrows = picture(netspec.load("googlenet").graph, View(depth=1, direct=True)).arrows
     assert [a.label for a in arrows if (a.source, a.target) == ("3a", "3b")] == ["4 values"]
+
+
+@pytest.mark.parametrize("heat", [name for name in HEATS if name in MEASURES])
+def test_a_colour_that_is_called_as_a_measure_is_that_measure(heat: str) -> None:
+    """`memory` is the peak that `summary` and `plot` show: the sum of what nodes give is `activations`."""
+    graph = netspec.load("lenet5").inference
+    whole = Measured(graph).whole
+    assert Annotations(graph, View(heat=heat)).value(whole.nodes) == MEASURES[heat].of(whole)
+    assert {*HEATS} - {*MEASURES} == {"rf"}

@@ -74,7 +74,7 @@ ALL = frozenset(SHOWN)
 
 VIEWS = [
     View(),
-    View(depth=1, show=ALL, heat="memory"),
+    View(depth=1, show=ALL, heat="activations"),
     View(depth=2, show=ALL, heat="params"),
     View(depth=3, show=ALL, heat="rf"),
     View(depth=9, show=ALL, heat="macs"),

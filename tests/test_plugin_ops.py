@@ -96,7 +96,7 @@ def test_it_is_checked_listed_drawn_and_summed_up(installed: Path) -> None:
     assert ops["hard_mish"]["manual"] == "x * min(max(x + 2, 0), 2) / 2, the shape stays."
     assert json.loads(summary)["totals"]["params"] == 3 * 8 * 9 + 8 + 1 + 8 * 5 + 5
     assert "hard Mish" in drawn and "GeM pool" in drawn
-    assert "sees 3\u00d73" in drawn and "sees everything" in drawn
+    assert "sees 3\u00d73" in drawn and "sees the whole input" in drawn
     assert "op_gem_pool" in schema and "hard_mish" in schema
     assert "generalised mean" in explained and "pool.weight: 1 parameters" in explained
 

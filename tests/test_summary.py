@@ -10,7 +10,8 @@ import pytest
 from conftest import sampled
 
 import netspec
-from netspec.analysis.cost import output_shape, totals
+from netspec.analysis.cost import totals
+from netspec.analysis.measures import Measured
 from netspec.analysis.receptive_field import receptive_field
 from netspec.diagnostics.errors import UsageError
 from netspec.ops.base import show
@@ -45,7 +46,9 @@ def googlenet() -> netspec.Network:
 def test_rows_of_table_1(googlenet: netspec.Network) -> None:
     found = {r.path: r for r in rows(googlenet.inference, depth=1)}
     assert {path: show(found[path].shape) for path in GOOGLENET} == GOOGLENET
-    assert {path: show(output_shape(googlenet.inference, path) or ()) for path in GOOGLENET} == GOOGLENET
+    graph, measured = googlenet.inference, Measured(googlenet.inference)
+    gives = {path: measured.at(path).gives for path in GOOGLENET}
+    assert {path: show(graph.shape(ref)) for path, ref in gives.items() if ref is not None} == GOOGLENET
     # 3a has six convolutions: Table 1 gives their widths, each has a bias for each of its outputs
     widths = [(192, 64, 1), (192, 96, 1), (96, 128, 3), (192, 16, 1), (16, 32, 5), (192, 32, 1)]
     assert found["3a"].params == sum(i * o * k * k + o for i, o, k in widths)

@@ -50,7 +50,7 @@ KINDS = {
     "json": "compile --to json -o -",
     "summary": "summary",
     "svg": "draw -f svg -o -",
-    "dot": "draw -f dot --show names,shapes,params,macs,rf,memory,notes -o -",
+    "dot": "draw -f dot --show names,shapes,params,macs,rf,activations,notes -o -",
     "dot-unfold": "draw -f dot --unfold --direct --heat rf -o -",
     "mermaid": "draw -f mermaid --inference -o -",
     "html": "draw -f html -o -",

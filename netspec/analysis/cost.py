@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from netspec.ir.graph import Graph, Node, Ref
-from netspec.ops import OPS, Shape
+from netspec.ops import OPS
 from netspec.ops.base import Applied
 
 
@@ -40,13 +40,14 @@ def totals(nodes: Iterable[Node]) -> Totals:
     return Totals(params, stats, macs, tuple(sorted(uncounted)))
 
 
-def params(nodes: Iterable[Node], biases: bool = True, norms: bool = True, statistics: bool = False) -> int:
-    """Parameters of nodes as a paper counts them: without the biases of layers, without norms, with their statistics.
+def weights_of(
+    nodes: Iterable[Node], biases: bool = True, norms: bool = True, statistics: bool = False
+) -> Iterator[tuple[int, ...]]:
+    """The sizes of each weight as a paper counts them: without biases of layers, without norms, with their statistics.
 
     Shared weights count once.
     """
     seen: set[str] = set()
-    count = 0
     for node in nodes:
         kind = OPS[node.op].kind
         for key, shape, trained in node.tensors():
@@ -55,13 +56,22 @@ def params(nodes: Iterable[Node], biases: bool = True, norms: bool = True, stati
             )
             if key not in seen and not left_out and (trained or statistics):
                 seen.add(key)
-                count += math.prod(map(int, shape))
-    return count
+                yield tuple(map(int, shape))
 
 
-def inside(graph: Graph, path: str) -> list[Node]:
-    """The nodes at a path or below it."""
-    return [n for p, n in graph.nodes.items() if p == path or p.startswith(path + ".")]
+def params(nodes: Iterable[Node], biases: bool = True, norms: bool = True, statistics: bool = False) -> int:
+    """Parameters of nodes, counted as `weights_of` does."""
+    return sum(map(math.prod, weights_of(nodes, biases, norms, statistics)))
+
+
+def mac_factors(node: Node) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """The outputs of a convolution or linear layer, (C, H, W) or (F), and the weights that each takes.
+
+    Their product is its MACs; None where they are no such product.
+    """
+    macs, weight = node.result.macs, node.result.weights.get("weight", ())
+    outputs, each = tuple(map(int, node.shape[1:])), tuple(map(int, weight[1:]))
+    return (outputs, each) if macs and each and macs == math.prod(outputs) * math.prod(each) else None
 
 
 def by_path(graph: Graph) -> dict[str, list[Node]]:
@@ -76,11 +86,10 @@ def by_path(graph: Graph) -> dict[str, list[Node]]:
     return found
 
 
-def output_of(graph: Graph, path: str) -> Ref | None:
-    """What a step gives: the last value of its node or scope that others read, tees apart; None without such a step."""
+def output_of(graph: Graph, path: str, nodes: Sequence[Node]) -> Ref | None:
+    """What a step of these nodes gives: the last value that others read, tees apart; None without such a step."""
     if path in graph:
         return Ref(path)
-    nodes = inside(graph, path)
     paths = {n.path for n in nodes}
     read = {r for n in graph.nodes.values() if n.path not in paths for r in n.inputs}
     read |= {o.ref for o in graph.outputs.values()}
@@ -88,12 +97,6 @@ def output_of(graph: Graph, path: str) -> Ref | None:
     main = [n for n in nodes if not n.path.startswith(tees)]
     seen = [Ref(n.path, i) for n in main for i in range(len(n.shapes)) if Ref(n.path, i) in read]
     return seen[-1] if seen else Ref(nodes[-1].path) if nodes else None
-
-
-def output_shape(graph: Graph, path: str) -> Shape | None:
-    """The shape of what a step gives; None where there is no step."""
-    found = output_of(graph, path)
-    return graph.shape(found) if found is not None else None
 
 
 def neurons(nodes: Iterable[Node]) -> int:

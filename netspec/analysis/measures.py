@@ -37,7 +37,13 @@ class Measured:
 
     def at(self, path: str) -> Part:
         """What stands at a path or below it; it holds no node where nothing does."""
-        return Part(self, cost.inside(self.graph, path), cost.output_of(self.graph, path), path)
+        nodes = self._at.get(path, [])
+        return Part(self, nodes, cost.output_of(self.graph, path, nodes), path)
+
+    @cached_property
+    def _at(self) -> dict[str, list[Node]]:
+        """The nodes at every path, of a node or of a scope, and of all at the empty one."""
+        return cost.by_path(self.graph)
 
     def part(self, path: str, nodes: Iterable[Node], gives: Ref | None) -> Part:
         """The same where the nodes at a path, in the order of the graph, and the value that they give are known."""

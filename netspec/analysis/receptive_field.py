@@ -11,6 +11,8 @@ from netspec.ops import OPS
 from netspec.ops.base import Applied
 from netspec.ops.receptive_field import SAME, Sampling
 
+WHOLE_INPUT = "whole input"
+"""How people read a receptive field that has no bound."""
 # Maps that are enlarged more than this see the whole input, for all that is known.
 MOST_PHASES = 4096
 # A field of so many cells is larger than any input.

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from netspec.analysis.cost import mac_factors, params, weights_of
 from netspec.check.quantities import digits
 from netspec.ir.graph import Node
 from netspec.ops import OPS
@@ -18,7 +19,8 @@ MOST_TERMS = 12
 
 def arithmetic(what: str, nodes: Sequence[Node], printed: Printed) -> str:
     """A sum of products, `64 x 3 x 7 x 7 + 64 = 9,472`; empty where there is none, or it is long."""
-    terms = {"params": _weights(nodes, printed), "macs": _macs(nodes), "neurons": _outputs(nodes)}.get(what)
+    weights = weights_of(nodes, printed.biases, printed.norms, printed.statistics)
+    terms = {"params": weights, "macs": _macs(nodes), "neurons": _outputs(nodes)}.get(what)
     counted = Counter(terms or ())
     if not counted or len(counted) > MOST_TERMS:
         return ""
@@ -54,7 +56,7 @@ def _counts(what: str, nodes: Sequence[Node], printed: Printed) -> dict[str, int
             "without both": replace(printed, biases=False, norms=False),
             "with running statistics": replace(printed, statistics=True),
         }
-        return {name: sum(map(math.prod, _weights(nodes, way))) for name, way in ways.items()}
+        return {name: params(nodes, way.biases, way.norms, way.statistics) for name, way in ways.items()}
     if what != "macs":
         return {}
     macs = sum(map(math.prod, _macs(nodes)))
@@ -76,28 +78,15 @@ def _product(sizes: tuple[int, ...], times: int) -> str:
     return text if times == 1 else f"{times} x {text}" if len(kept) == 1 else f"{times} x ({text})"
 
 
-def _weights(nodes: Sequence[Node], printed: Printed) -> Iterator[tuple[int, ...]]:
-    """The sizes of each weight that is counted."""
-    seen: set[str] = set()
-    for node in nodes:
-        kind = OPS[node.op].kind
-        for key, shape, trained in node.tensors():
-            bias = kind == "weights" and key.endswith(".bias")
-            counted = (printed.norms or kind != "norm") and (printed.biases or not bias)
-            if key not in seen and counted and (trained or printed.statistics):
-                seen.add(key)
-                yield tuple(map(int, shape))
-
-
 def _macs(nodes: Sequence[Node]) -> Iterator[tuple[int, ...]]:
     """Of each convolution and linear layer its outputs, height by width by channels, and the weights that one takes."""
     for node in nodes:
-        macs, weight = node.result.macs or 0, node.result.weights.get("weight", ())
-        outputs = [int(side) for side in node.shape[1:]]
-        if macs and len(weight) > 1 and macs == math.prod(outputs) * math.prod(map(int, weight[1:])):
-            yield (*outputs[1:], outputs[0], *map(int, weight[1:]))
-        elif macs:
-            yield (macs,)
+        factors = mac_factors(node)
+        if factors is not None:
+            outputs, each = factors
+            yield (*outputs[1:], outputs[0], *each)
+        elif node.result.macs:
+            yield (node.result.macs,)
 
 
 def _outputs(nodes: Sequence[Node]) -> Iterator[tuple[int, ...]]:

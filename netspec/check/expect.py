@@ -129,7 +129,7 @@ class _Parts:
             if nodes and path and path not in self.graph:
                 self.budget.take(len(self.graph))
             whole = self.measured.whole if not path else None
-            gives = output_of(self.graph, path) if nodes else None
+            gives = output_of(self.graph, path, nodes) if nodes else None
             self.found[path] = whole or self.measured.part(path, nodes, gives)
         return self.found[path]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from netspec.analysis.cost import inside, output_shape, totals
+from netspec.analysis.cost import by_path, mac_factors, output_of, totals
 from netspec.check.expect import within_limits
 from netspec.cli.output import out
 from netspec.cli.request import Request, spec_options
@@ -62,11 +62,8 @@ def command(request: Request, step: str | None) -> int:
         return 0
     network = request.compile()
     changed = request.settings or request.input_size is not None or request.passes
-    out(
-        "\n  ".join(
-            [explain_step(network.graph, step), *([] if changed else step_facts(network, step, request.max_nodes))]
-        )
-    )
+    said = [explain_step(network.graph, step)]
+    out("\n  ".join(said if changed else [*said, *step_facts(network, step, request.max_nodes)]))
     return 0
 
 
@@ -98,17 +95,17 @@ def step_facts(network: Compiled, path: str, max_nodes: int = MAX_NODES) -> list
 def explain_step(graph: Graph, path: str) -> str:
     """A node, or a scope with its sums, as text; raises UsageError."""
     path = step_of(graph, path) or path
-    nodes = inside(graph, path)
+    nodes = by_path(graph).get(path, [])
     if not nodes:
         raise UsageError(f"'{graph.name}' has no step '{path[:80]}'", step_help(path, graph))
     node, named = graph.nodes.get(path), titles(graph)
     if node is None:
-        counts, scope = totals(nodes), graph.scopes.get(path)
+        counts, scope, gives = totals(nodes), graph.scopes.get(path), output_of(graph, path, nodes)
         head = f"{labelled(path, named)}: {scope.block or scope.kind}" if scope else path
         args = f"\n  arguments: {', '.join(f'{k}={v}' for k, v in scope.args.items())}" if scope and scope.args else ""
         where = f"\n  at: {scope.span}" if scope and scope.span else ""
         return (
-            f"{head}{args}\n  output: {show(output_shape(graph, path) or ())}\n  nodes: {len(nodes)}\n"
+            f"{head}{args}\n  output: {show(graph.shape(gives) if gives is not None else ())}\n  nodes: {len(nodes)}\n"
             f"  parameters: {counts.params:,}\n  MACs: {counts.macs:,}{where}"
         )
     lines = [f"{labelled(path, named)}: {node.op}", f"  {OPS[node.op].summary}"]
@@ -124,9 +121,9 @@ def explain_step(graph: Graph, path: str) -> str:
     if node.result.weights:
         lines.append(f"  at first: {at_first(node)}")
     if node.result.macs:
-        how, weight = "", node.result.weights.get("weight", ())
-        if len(weight) == 4 and node.result.macs == prod(map(int, (*node.shape[1:], *weight[1:]))):
-            outputs, each = (" x ".join(map(str, sizes)) for sizes in (node.shape[1:], weight[1:]))
+        how = ""
+        if (factors := mac_factors(node)) is not None:
+            outputs, each = (" x ".join(map(str, sizes)) for sizes in factors)
             how = f" = {outputs} outputs x {each} weights each"
         lines.append(f"  MACs: {node.result.macs:,}{how}")
     lines.append(f"  at: {node.span}" if node.span else "")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from textwrap import wrap
 
 from netspec.analysis.cost import activations, totals
-from netspec.analysis.receptive_field import receptive_fields
+from netspec.analysis.receptive_field import WHOLE_INPUT, receptive_fields
 from netspec.draw.labels import short
 from netspec.draw.model import Box, Frame, View
 from netspec.ir.graph import Graph, Node
@@ -16,8 +16,8 @@ from netspec.ir.graph import Graph, Node
 QUANTITIES = {
     "params": ("parameters", ""),
     "macs": ("MACs", ""),
-    "memory": ("memory of activations", "B"),
-    "rf": ("receptive field", " pixels or the whole input"),
+    "activations": ("activations", "B"),
+    "rf": ("receptive field", f" pixels or the {WHOLE_INPUT}"),
 }
 
 
@@ -44,11 +44,11 @@ class Annotations:
             found.append(_range(params, " parameters"))
         if "macs" in asked and any(c.macs for c in counts):
             found.append(_range([c.macs for c in counts], " MACs"))
-        if "memory" in asked and run[0][0].op != "input":
+        if "activations" in asked and run[0][0].op != "input":
             found.append(_range([activations(nodes) for nodes in run], "B of activations"))
         if "rf" in asked:
             field = self.field(run[-1])
-            found.append(f"sees {field[0]}\u00d7{field[1]}" if field else "sees everything")
+            found.append(f"sees {field[0]}\u00d7{field[1]}" if field else f"sees the {WHOLE_INPUT}")
         if "notes" in asked:
             found += [line for doc in docs for line in notes(doc)]
         return tuple(found)
@@ -78,7 +78,7 @@ class Annotations:
         """What a box that stands for these nodes is coloured by; 0 without colours."""
         if self.view.heat is None:
             return 0
-        if self.view.heat == "memory":
+        if self.view.heat == "activations":
             return activations(nodes)
         if self.view.heat == "rf":
             field = self.field(nodes)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-SHOWN = ("names", "shapes", "params", "macs", "rf", "memory", "notes")
-HEATS = ("params", "macs", "rf", "memory")
+SHOWN = ("names", "shapes", "params", "macs", "rf", "activations", "notes")
+HEATS = ("params", "macs", "rf", "activations")
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,15 @@ def check_init(value: object) -> str:
     return f"an initialiser is a number, {', '.join(WORDS)}, or one of {', '.join(f'{{{s}: size}}' for s in SPREADS)}"
 
 
+def beginning(name: str, size: tuple[int, ...], stated: Mapping[str, Init], constants: Mapping[str, float]) -> Init:
+    """How a tensor of a layer begins: as its `init` states, else he for a weight, else the constant of its op.
+
+    Without one of those a vector `weight` and a running variance are 1, all others 0.
+    """
+    drawn = name == "weight" and len(size) > 1
+    return stated.get(name, "he" if drawn else constants.get(name, int(name in ("weight", "running_var"))))
+
+
 def output_first(size: tuple[int, ...], attrs: Attrs) -> tuple[float, float]:
     """The fans of (out, in, kh, kw), or of (out, in)."""
     area = math.prod(size[2:])

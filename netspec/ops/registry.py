@@ -162,6 +162,10 @@ class Op:
         """What it is called in a picture."""
         return self.label(attrs) if callable(self.label) else self.title
 
+    def fans_of(self, size: tuple[int, ...], attrs: Attrs) -> tuple[float, float]:
+        """Fan-in and fan-out of a weight; of a vector, its length."""
+        return self.fans(size, attrs) if len(size) > 1 else (size[0], size[0])
+
     def infer(self, operands: Sequence[Tensor], attrs: Attrs) -> OpResult:
         """Applies the rule; attributes not given take their defaults; raises OpError.
 

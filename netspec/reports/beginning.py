@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from netspec.ir.graph import Node
 from netspec.ops import OPS
+from netspec.ops.initialisers import beginning
 
 
 def at_first(node: Node) -> str:
@@ -17,9 +18,8 @@ def at_first(node: Node) -> str:
 
 def _drawn(node: Node, name: str, size: tuple[int, ...]) -> str:
     """How one tensor begins, by its `init` or by the rule for those without one."""
-    fan_in, fan_out = OPS[node.op].fans(size, node.attrs) if len(size) > 1 else (size[0], size[0])
-    otherwise = "he" if name == "weight" and len(size) > 1 else OPS[node.op].init.get(name, int(name == "weight"))
-    value = node.init.get(name, otherwise)
+    fan_in, fan_out = OPS[node.op].fans_of(size, node.attrs)
+    value = beginning(name, size, node.init, OPS[node.op].init)
     if isinstance(value, Mapping):
         ((kind, spread),) = value.items()
         return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netspec.analysis.measures import MEASURES
+from netspec.analysis.receptive_field import WHOLE_INPUT
 from netspec.diagnostics.errors import UsageError
 from netspec.reports.table import Cell, Column, digits, number, shown
 from netspec.syntax.common_mistakes import meant_column
@@ -65,7 +66,7 @@ def _uncounted(value: Cell) -> str:
 
 
 def _whole(value: Cell) -> str:
-    return "whole" if value is None else _count(value)
+    return WHOLE_INPUT if value is None else _count(value)
 
 
 def _mebibytes(value: Cell) -> str:

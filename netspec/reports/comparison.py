@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from netspec.analysis.measures import MEASURES, Measured, Number
+from netspec.analysis.receptive_field import WHOLE_INPUT
 from netspec.ir.graph import Graph
 from netspec.reports.columns import measure_title, named_columns, notes_of
 from netspec.reports.table import Cell, Column, Table, digits, number, shown
@@ -65,7 +66,7 @@ def _cells(found: Mapping[str, Number], first: Mapping[str, Number], people: boo
 def _said(name: str, value: Number) -> str:
     """A measure as people read it, bytes in MiB; there is none of a receptive field that is the whole input."""
     if value is None:
-        return {"receptive_field": "all", "macs": "uncounted"}.get(name, "")
+        return {"receptive_field": WHOLE_INPUT, "macs": "uncounted"}.get(name, "")
     return digits(value / 2**20) if MEASURES[name].unit == "B" else shown(value)
 
 

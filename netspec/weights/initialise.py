@@ -12,7 +12,7 @@ import numpy as np
 from netspec.analysis.moments import passed
 from netspec.ir.graph import Graph, Node
 from netspec.ops import OPS
-from netspec.ops.initialisers import Init
+from netspec.ops.initialisers import Init, beginning
 from netspec.ops.moments import Signal
 from netspec.weights.lazy import Arrays, Lazy
 
@@ -40,11 +40,8 @@ def lazily(graph: Graph, seed: int = 0) -> Arrays:
 
 def _initial(node: Node, key: str, size: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     name = key.rpartition(".")[2]
-    if name in node.init:
-        return _written(node.init[name], size, _fans(node, size), rng)
-    if name == "weight" and len(size) > 1:
-        return _normal(rng, size, math.sqrt(2 / _fans(node, size)[0]))
-    return np.full(size, OPS[node.op].init.get(name, 1 if name in ("weight", "running_var") else 0), np.float32)
+    value = beginning(name, size, node.init, OPS[node.op].init)
+    return _written(value, size, OPS[node.op].fans_of(size, node.attrs), rng)
 
 
 def _written(value: Init, size: tuple[int, ...], fans: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
@@ -114,11 +111,6 @@ def _normal(rng: np.random.Generator, size: tuple[int, ...], std: float) -> np.n
     return drawn
 
 
-def _fans(node: Node, size: tuple[int, ...]) -> tuple[float, float]:
-    """Fan-in and fan-out of a weight, as its op counts them; of a vector, its length."""
-    return OPS[node.op].fans(size, node.attrs) if len(size) > 1 else (size[0], size[0])
-
-
 def draw(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
     """Weights for comparing outputs: every tensor is random, and signals keep their size through hundreds of layers.
 
@@ -140,7 +132,7 @@ def draw(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
 def _drawn(node: Node, key: str, size: tuple[int, ...], seed: int, power: float) -> np.ndarray:
     rng, name = np.random.default_rng([seed, 1, crc32(key.encode())]), key.rpartition(".")[2]
     if len(size) > 1:
-        return _normal(rng, size, 1 / math.sqrt(_fans(node, size)[0] * power))
+        return _normal(rng, size, 1 / math.sqrt(OPS[node.op].fans_of(size, node.attrs)[0] * power))
     if name in ("weight", "running_var"):
         return rng.random(size, np.float32) + np.float32(0.5)
     reach = 0.1 if OPS[node.op].kind == "weights" else 0.2

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 
 from netspec.analysis.cost import activations, totals
-from netspec.analysis.receptive_field import receptive_fields
+from netspec.analysis.receptive_field import WHOLE_INPUT, receptive_fields
 from netspec.diagnostics.errors import MissingError, Span, UsageError
 from netspec.draw.annotations import QUANTITIES
 from netspec.draw.arrows import Arrows, EveryPlace, Places
@@ -188,7 +188,7 @@ class _Page:
         return {
             "parameters": f"{counts.params:,}",
             "MACs": f"{counts.macs:,}",
-            "memory": f"{activations(nodes):,} bytes",
+            "activations": f"{activations(nodes):,} bytes",
             "nodes": str(len(nodes)),
             "training adds": f"{more:,} parameters" if more else "",
             "colours": f"stronger has more {QUANTITIES[self.view.heat][0]}" if self.view.heat else "",
@@ -311,7 +311,7 @@ class _Page:
             "facts": {
                 "parameters": f"{counts.params:,}",
                 "MACs": f"{counts.macs:,}",
-                "memory": f"{activations(nodes):,} bytes",
+                "activations": f"{activations(nodes):,} bytes",
                 "nodes": str(len(nodes)),
                 "gives": ", ".join(show(self.graph.shape(r)) for r in region.outputs),
             },
@@ -327,8 +327,8 @@ class _Page:
             "shape": " and ".join(map(show, node.shapes)),
             "parameters": f"{totals([node]).params:,}" if node.result.weights else "",
             "MACs": "uncounted" if macs is None else f"{per}{macs:,}" if macs else "",
-            "memory": f"{activations([node]):,} bytes",
-            "receptive field": f"{field[0]} x {field[1]}" if field else "the whole input",
+            "activations": f"{activations([node]):,} bytes",
+            "receptive field": f"{field[0]} x {field[1]}" if field else WHOLE_INPUT,
             "arguments": ", ".join(f"{k}={v}" for k, v in node.attrs.items()),
         }
         weights = [
