@@ -181,6 +181,14 @@ def test_rows_of_layers_have_their_filters() -> None:
     assert rows[3] == ["conv2", "conv / s1", "5x5x48x256"] and rows[-1] == ["fc8", "fc / s1", "4096x1000"]
 
 
+def test_sums_are_numbers_in_json_and_csv() -> None:
+    """61,706 parameters and 416,520 MACs: LeNet-5 (LeCun et al. 1998) whose C3 sees all maps."""
+    rows = json.loads(CliRunner().invoke(cli, ["table", "lenet5", "-f", "json"]).output)
+    assert [row["lenet5"] for row in rows[-2:]] == [416520, 61706]
+    lines = CliRunner().invoke(cli, ["table", "lenet5", "-f", "csv"]).output.splitlines()
+    assert lines[-2:] == ["MACs,,416520", "parameters,,61706"]
+
+
 def test_a_name_given_twice_has_two_columns() -> None:
     done = CliRunner().invoke(cli, ["table", "lenet5", "lenet5", "-f", "json"])
     assert list(json.loads(done.output)[0]) == ["stage", "output", "lenet5", "lenet5_2"]
@@ -282,6 +290,13 @@ def test_calls_that_make_different_layers_are_told_apart(spec: Path) -> None:
     found = list(cells(str(spec), View(cells="block")).values())
     assert found[:3] == ["b(ratio=1.0)", "b(ratio=0.5)", "b(ratio=0.25)"]
     assert list(cells(str(spec)).values())[:2] == ["[3x3, 64; 3x3, 64]", "[3x3, 32; 3x3, 64]"]
+
+
+def test_rows_of_blocks_repeat_calls_that_are_alike(spec: Path) -> None:
+    calls = "".join(f"      - b: {{ratio: {r}}}\n" for r in (1.0, 0.5, 0.25, 0.25))
+    spec.write_text(document(f"  - g = do:\n{calls}", FACTOR), encoding="utf-8")
+    table = table_of_blocks(load(str(spec)).inference, View(), "ratio,n")
+    assert [table.cells(row) for row in table.rows] == [["1.0", "1"], ["0.5", "1"], ["0.25", "2"]]
 
 
 def test_calls_that_differ_in_a_rate_of_dropout_are_counted(spec: Path) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
-from itertools import groupby
 
 from netspec.analysis.cost import totals
 from netspec.analysis.depth import layers_deep
@@ -62,8 +61,8 @@ def table_of_layers(graph: Graph, view: View, columns: str = "") -> Table:
 def table_of_blocks(graph: Graph, view: View, columns: str = "") -> Table:
     """A row for each block or layer, repeats of one as one; raises UsageError for an unknown column."""
     units = units_of(graph, view.shows)
-    runs = [list(run) for _, run in groupby(units, _run_key)]
-    varying = varying_args([unit for run in runs for unit in run if size(unit.series) > 1])
+    varying = varying_args([unit for unit in units if size(unit.series) > 1])
+    runs = _runs(units, varying)
     named = {
         block: [name for name in names if all(_is_same(run, name) for run in runs if run[0].block == block)]
         for block, names in varying.items()
@@ -84,9 +83,27 @@ def table_of_blocks(graph: Graph, view: View, columns: str = "") -> Table:
     return replace(_table(graph, rows, columns, known), notes=left_out_note(graph, units, view))
 
 
-def _run_key(unit: Unit) -> object:
-    """What rows of a table of blocks have in common that are one: blocks of one kind in one stage."""
-    return (unit.stage, unit.block) if unit.block and size(unit.series) > 1 else unit.path
+def _runs(units: Sequence[Unit], varying: Mapping[str, Sequence[str]]) -> list[list[Unit]]:
+    """Units as rows have them: blocks that follow each other in one stage and are called alike are one."""
+    runs: list[list[Unit]] = []
+    for unit in units:
+        if runs and _goes_on(runs[-1], unit, varying.get(unit.block, ())):
+            runs[-1].append(unit)
+        else:
+            runs.append([unit])
+    return runs
+
+
+def _goes_on(run: Sequence[Unit], unit: Unit, varying: Sequence[str]) -> bool:
+    """Whether a block repeats those before it; the first of a stage, which has its stride, is called otherwise."""
+    before = run[-1]
+    if not unit.block or (before.stage, before.block) != (unit.stage, unit.block):
+        return False
+    if size(before.series) < 2 or size(unit.series) < 2:
+        return False
+    different = [name for name in varying if before.args.get(name) != unit.args.get(name)]
+    strided = len(run) == 1 and stride(before.series) != stride(unit.series)
+    return not different or (strided and not any(isinstance(unit.args[name], float) for name in different))
 
 
 def _is_same(run: Sequence[Unit], name: str) -> bool:
