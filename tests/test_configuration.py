@@ -328,6 +328,13 @@ def test_equal_branches_say_how_they_meet(spec: Path) -> None:
     assert found["a_3"] == "(3x3, 8) x 2 paths, concat"
 
 
+def test_branches_of_different_widths_are_not_counted_as_one(spec: Path) -> None:
+    body = "  - a = concat:\n      - - conv: [{}, 3, 1, 1]\n      - - conv: [{}, 3, 1, 1]\n"
+    for widths, cell in (((8, 9), "(3x3 conv | 3x3 conv)"), ((8, 8), "(3x3 conv) x 2 paths, concat")):
+        spec.write_text(document(body.format(*widths)), encoding="utf-8")
+        assert cells(str(spec), View(cells="kernel"))["a"] == cell
+
+
 def test_titles_are_compared_whole_and_the_last_is_said(spec: Path) -> None:
     block = "blocks:\n  b:\n    body:\n" + "      - conv: {out: 64, kernel: 3, pad: 1}\n" * 2
     for titles, stages in (

@@ -152,7 +152,7 @@ def _written(series: Series, layer: Written, within: bool, strides: bool) -> Ite
                 lines.append(f"{operand}: {'; '.join(_written(aside, layer, within, strides))}")
             case Parallel(join, branches):
                 texts = ["; ".join(_written(branch, layer, within, strides)) for branch in branches]
-                lines.append(_side_by_side(join, texts))
+                lines.append(_side_by_side(join, texts, len({*map(structure, branches)}) == 1))
             case Tangle(tangled):
                 lines += [layer(one, within, strides) for one in tangled]
     runs = [(line, len(list(group))) for line, group in groupby(lines)]
@@ -167,9 +167,9 @@ def _lines_of(times: int) -> range:
     return range(times if times <= MOST_EQUAL else 1)
 
 
-def _side_by_side(join: str, texts: Sequence[str]) -> str:
+def _side_by_side(join: str, texts: Sequence[str], alike: bool) -> str:
     """Branches in parentheses; equal ones once: `(1x1, 64 | 1x1, 96; 3x3, 128)`, `(3x3, 4) x 32 paths, concat`."""
-    if len(set(texts)) == 1:
+    if alike and len(set(texts)) == 1:
         return f"({texts[0]}) x {len(texts)} paths, {join}"
     joined = _JOINS.get(join, ", ").join(texts)
     return f"({joined})" if join in _JOINS else f"{join}({joined})"
