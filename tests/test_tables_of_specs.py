@@ -36,7 +36,7 @@ def networks(path: Path) -> Iterator[Graph]:
             yield compile_variant(document, name).inference
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("path", FAMILIES, ids=lambda p: p.stem)
 def test_the_tables_of_a_family(path: Path) -> None:
     for graph in networks(path):
