@@ -17,6 +17,8 @@ import pytest
 
 from netspec.cli.main import run
 
+pytestmark = pytest.mark.slow
+
 GOOD = "netspec: 1\nname: good\ninput: [3, 8, 8]\nbody: [conv: [4, 1]]\nexpect: {params: {printed: 16}}\n"
 BAD = "netspec: 1\nname: bad\ninput: [3, 8, 8]\nlet: {widht: 3}\nbody: [conv: [=width, 1], relu6]\n"
 

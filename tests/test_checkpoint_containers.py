@@ -23,6 +23,8 @@ import netspec
 from netspec.diagnostics.errors import DataError, UsageError
 from netspec.network import CheckpointWarning, Network
 
+pytestmark = pytest.mark.slow
+
 SIZE = (3, 64, 64)
 State = dict[str, torch.Tensor]
 

@@ -19,6 +19,8 @@ import netspec
 from netspec.cli.main import run
 from netspec.diagnostics.errors import DataError, UsageError
 
+pytestmark = pytest.mark.slow
+
 
 # Other classes
 def compiled(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:

@@ -22,6 +22,8 @@ from test_checkpoints import CHECKPOINTS
 import netspec
 from netspec.diagnostics.errors import DataError, SpecError, UsageError
 
+pytestmark = pytest.mark.slow
+
 WORDS = ["alpha", "trunk", "body", "unit", "convolution", "norm", "op", "part", "mix", "kern", "cell", "w", "z_"]
 
 

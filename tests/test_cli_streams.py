@@ -15,6 +15,8 @@ from conftest import sampled
 
 from netspec.cli.main import run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -12,6 +12,8 @@ from netspec.draw import View, picture
 from netspec.draw.model import Frame
 from netspec.ir.graph import Graph
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 
 

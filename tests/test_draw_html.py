@@ -15,6 +15,8 @@ from page_harness import NASTY, ROOT, data, graph_of, in_picture, on_page
 import netspec
 from netspec.draw import SHOWN, View, draw
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_page_needs_no_network() -> None:
     page = draw(netspec.load("googlenet").graph, "html").decode()

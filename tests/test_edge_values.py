@@ -25,6 +25,8 @@ from netspec.ops import OPS, OpError, Tensor
 from netspec.ops.window import floor_sum, length, only_padding
 from netspec.weights.initialise import draw
 
+pytestmark = pytest.mark.slow
+
 
 def compiled(edge: Edge) -> Graph | None:
     """The graph of an edge; None where the rule refuses it."""

@@ -13,6 +13,8 @@ from conftest import sampled
 from netspec import optional
 from netspec.cli.main import run
 
+pytestmark = pytest.mark.slow
+
 TINY = "netspec: 1\nname: tiny\ninput: [3, 8, 8]\nbody:\n  - conv: [4, 3]\n  - relu\n"
 
 

@@ -27,6 +27,8 @@ from netspec.diagnostics.printer import Printer
 from netspec.ir.json import to_json
 from netspec.network import Network
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def harmless(tmp_path_factory: pytest.TempPathFactory) -> Network:

@@ -27,6 +27,8 @@ from netspec.ir.json import to_json
 from netspec.ir.text import from_text, to_text
 from netspec.network import Network
 
+pytestmark = pytest.mark.slow
+
 
 def skeleton(source: str) -> str:
     """The syntax tree of a source, its texts left out."""

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from odd_harness import Caller, fill
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

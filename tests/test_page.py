@@ -13,6 +13,8 @@ from netspec.diagnostics.errors import UsageError
 from netspec.draw import View, difference, picture
 from netspec.draw.formats.render import render
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.quick(2)
 def test_a_block_is_opened_and_closed(page: Any, tmp_path: Path) -> None:

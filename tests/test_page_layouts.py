@@ -14,6 +14,8 @@ from netspec.draw import View, difference, draw, picture, to_dot
 from netspec.draw.formats.crossings import crossing_pairs, crossings, reduce_crossings
 from netspec.draw.formats.render import render
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", ["googlenet", "diff", "nasnet_normal"])
 def test_texts_of_an_svg_fit_their_boxes_in_any_font(page: Any, name: str) -> None:

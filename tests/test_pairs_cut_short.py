@@ -19,6 +19,8 @@ from netspec.files.atomic import together, write_bytes, writing
 from netspec.files.parts import UNFINISHED, Part, data_name, temporary_folder
 from netspec.ir.graph import Graph
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:

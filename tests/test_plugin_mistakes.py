@@ -16,6 +16,8 @@ from netspec import plugins
 from netspec.cli.main import run
 from netspec.ops.registry import ALIASES, OPS
 
+pytestmark = pytest.mark.slow
+
 BACKEND = """\
 from __future__ import annotations
 

@@ -19,6 +19,8 @@ from netspec.reports.configuration.series import gated, layers
 from netspec.reports.configuration.units import units_of
 from netspec.syntax.reader import read_document
 
+pytestmark = pytest.mark.slow
+
 FAMILIES = sorted((Path(__file__).parent.parent / "specs").glob("*.yaml"))
 VIEW = View()
 SHORTCUT = re.compile(r"shortcut|skip|bypass|identity|projection|downsample|\.g\.conv$")

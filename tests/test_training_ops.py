@@ -16,6 +16,8 @@ from netspec.ir.graph import Graph
 from netspec.ops import OPS
 from netspec.weights.initialise import draw, initialise
 
+pytestmark = pytest.mark.slow
+
 
 def trained(graph: Graph, weights: dict[str, np.ndarray]) -> torch.nn.Module:
     """The module in training mode."""

@@ -14,6 +14,8 @@ import netspec
 from netspec.diagnostics.errors import DataError, UsageError
 from netspec.ir.selection import keys_of
 
+pytestmark = pytest.mark.slow
+
 LAYERS = ["net.conv1", "net.conv2", "net.conv3", "net.conv4", "net.conv5", "fc6", "fc7", "fc8"]
 # trained parameters of the 8-layer network when the first n are frozen, by the number of classes
 TRAINED = {

@@ -95,7 +95,7 @@ def step_facts(network: Compiled, path: str, max_nodes: int = MAX_NODES) -> list
 def explain_step(graph: Graph, path: str) -> str:
     """A node, or a scope with its sums, as text; raises UsageError."""
     path = step_of(graph, path) or path
-    nodes = by_path(graph).get(path, [])
+    nodes = by_path(graph).get(path, []) if path else []
     if not nodes:
         raise UsageError(f"'{graph.name}' has no step '{path[:80]}'", step_help(path, graph))
     node, named = graph.nodes.get(path), titles(graph)
