@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from spec_harness import outcome
 
+from netspec.check.check_file import check_file
 from netspec.check.quantities import digits, sizes, written_as
-from netspec.diagnostics.errors import Diagnostic
+from netspec.diagnostics.errors import Diagnostic, Reporter
 
 # 3x3 convolution on 3x32x32: 3*3*3*8 weights, 8 biases, 8*30*30 outputs; batch norm: 2*8, and 2*8 statistics.
 SPEC = """\
@@ -383,3 +384,15 @@ def test_facts_of_no_network_are_an_error(tmp_path: Path) -> None:
     path.write_text(text.replace("params: 224\n\n", "params: 1\n"), encoding="utf-8")
     (diagnostic,) = outcome(path).found
     assert diagnostic.code == "NS502" and "'params' is of no network" in diagnostic.message
+
+
+@pytest.mark.parametrize("column", ["parms", "a{k +}", "{0}"])
+def test_an_unknown_column_of_an_example_is_an_error(column: str, tmp_path: Path) -> None:
+    spec = tmp_path / "library.yaml"
+    spec.write_text(
+        "netspec: 1\nname: library\nblocks:\n  b:\n    body: [conv: [4, 3]]\n    examples:\n      - input: [3, 8, 8]\n"
+        f"        expect: {{printed: [{{source: x, columns: ['{column}'], rows: {{conv: [7]}}}}]}}\n"
+    )
+    reporter = Reporter()
+    check_file(spec, reporter)
+    assert [d.code for d in reporter.diagnostics] == ["NS110"]

@@ -183,9 +183,10 @@ def _bug(error: Exception) -> int:
     if (found := culprit(error)) is not None:
         whose, to = f"the plug-in {found.plugin}", " to its authors"
         place = os.path.basename(found.file), found.line, found.function
+    file, line, function = place
     tell(
-        f"error: a bug of {whose}: {type(error).__name__}: {str(error)[:500]}\n   at {{}}:{{}} in {{}}\n".format(*place)
-        + f"   help: please report it{to} with the spec and this message; NETSPEC_TRACEBACK=1 prints the traceback"
+        f"error: a bug of {whose}: {type(error).__name__}: {str(error)[:500]}\n   at {file}:{line} in {function}\n"
+        f"   help: please report it{to} with the spec and this message; NETSPEC_TRACEBACK=1 prints the traceback"
     )
     if os.environ.get("NETSPEC_TRACEBACK"):
         tell("".join(traceback.format_exception(error)))

@@ -247,7 +247,7 @@ class DeclarationReader:
                 fact = _cell(cell, counted, source)
                 if name == "shape":
                     shapes.append(ShapeFact(values.name(path), None, cell.span, fact))
-                else:
+                elif name in MEASURES:  # another name is an error of the column
                     counts[name] = Facts((fact,), cell.span)
             rows.append(Row(values.name(path), counts, tuple(shapes)))
         sides = [item.value for item in values.items(part.get("input")) if isinstance(item, Scalar)]
