@@ -345,16 +345,17 @@ class _Verifier:
         if (meant := self.titled[text]) is not None:
             self.called[meant] = text
             return meant
-        first = text.partition(".")[0]
-        if first not in self.missing:
+        places = [at for at, c in enumerate(text) if c == "."]
+        absent = next((text[:at] for at in places if not self.trained.part(text[:at]).nodes), text)
+        if absent not in self.missing:
             self.error(
                 "NS502",
                 f"there is no step '{clipped(text)}'",
                 name.span,
                 Hint(lambda: step_help(text, self.network.graph)),
             )
-        if not self.trained.part(first).nodes:
-            self.missing.add(first)
+        if absent != text or not places:
+            self.missing.add(absent)
         return None
 
     def shown(self, at: str) -> str:
