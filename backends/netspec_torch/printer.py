@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -37,7 +38,8 @@ def render(
     """The whole file: imports, helpers that are used, classes innermost first, the network."""
     classes = [Class(g, _doc(g)) for g in groups] + [Class(network, [graph.title or graph.name])]
     code = "\n\n".join("\n".join(c.code) for c in classes)
-    helpers = _helpers(code, known)
+    used = _names(code)
+    helpers = _helpers(used, known)
     counts = totals(graph.nodes.values())
     outputs = ", ".join(f"{name} ({', '.join(map(str, graph.shape(o.ref)))})" for name, o in graph.outputs.items())
     inputs = ", ".join(f"{n.path} ({', '.join(map(str, n.shape))})" for n in graph.inputs)
@@ -52,9 +54,9 @@ def render(
         ]
     )
     imports = ["import hashlib", "import os"] if weights else []
-    imports += ["from collections import OrderedDict"] if "OrderedDict(" in code else []
+    imports += ["from collections import OrderedDict"] if "OrderedDict" in used else []
     imports += [""] if imports else []
-    functional = ["import torch.nn.functional as F"] if re.search(r"\bF\.", code + "".join(helpers)) else []
+    functional = ["import torch.nn.functional as F"] if "F" in used or re.search(r"\bF\.", "".join(helpers)) else []
     top = "\n".join([*head, "", *imports, "import torch", *functional, "from torch import nn"])
     loading = [_load(network.name, weights)] if weights else []
     parts = [top, *helpers, *(c.text() for c in classes), *loading]
@@ -92,10 +94,15 @@ def _load(network: str, weights: WeightsFile) -> str:
     return LOAD.format(name=name, digest=digest, network=network, state=STATES[Path(weights.name).suffix])
 
 
-def _helpers(code: str, known: Mapping[str, str]) -> list[str]:
+def _names(code: str) -> set[str]:
+    """The names that the methods of classes read; texts and comments, which hold words of the spec, name nothing."""
+    return {node.id for node in ast.walk(ast.parse(f"class _:\n{code}")) if isinstance(node, ast.Name)}
+
+
+def _helpers(names: Set[str], known: Mapping[str, str]) -> list[str]:
     """The helpers that the code uses, and those that these use, which stand before them."""
     found: dict[str, str] = {}
-    used = [name for name in known if re.search(rf"\b{name}\b", code)]
+    used = [name for name in known if name in names]
     for name in used:
         text = known[name]
         found |= {} if name in found else {name: text}
