@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -15,10 +17,12 @@ import netspec
 from netspec.cli.main import run
 from netspec.diagnostics.errors import MissingError, UsageError
 from netspec.draw import View, draw, picture, to_dot
+from netspec.draw.formats import graphviz
 from netspec.ir.graph import Graph
 
 ROOT = Path(__file__).parent.parent
 SVG = "{http://www.w3.org/2000/svg}"
+DOT = "digraph {a -> b}"
 
 
 @pytest.fixture(scope="module")
@@ -193,3 +197,37 @@ def test_shipped_blocks_are_drawn_by_name(tmp_path: Path, capsys: pytest.Capture
         assert run(["draw", wrong, "-q", "-o", str(tmp_path / "c.mmd")]) == 2
         assert "bottleneck" in (said := capsys.readouterr().err) or "blocks/residual" in said
     assert not (tmp_path / "c.mmd").exists()
+
+
+def test_a_crash_of_graphviz_is_an_error(googlenet: Graph, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its process may end at any time; what is drawn next is drawn by a new one, and one that always ends is exit 3."""
+    svg = graphviz.graphviz(DOT, "svg")
+    graphviz._process(os.getpid(), False).process.kill()
+    assert graphviz.graphviz(DOT, "svg") == svg
+    (tmp_path / "layout_process.py").write_text("import os, sys\nsys.stdin.readline()\nos.abort()\n")
+    graphviz._process.cache_clear()
+    monkeypatch.setattr(graphviz, "files", lambda _: tmp_path)
+    with pytest.raises(MissingError, match="crashed") as error:
+        graphviz.graphviz(DOT, "svg")
+    assert error.value.exit_code == 3 and "-f html" in error.value.help
+    page = draw(googlenet, "html").decode()  # the browser lays a page out itself
+    assert '"first": ""' in page or '"first":""' in page
+
+
+def test_graphviz_draws_after_an_interrupted_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer to a request that nobody waited for is not the answer to the next one."""
+    other = "digraph {c -> d}"
+    expected = graphviz.graphviz(other, "svg")
+    with monkeypatch.context() as patched:
+        patched.setattr(graphviz._Process, "answer", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            graphviz.graphviz(DOT, "svg")
+    assert graphviz.graphviz(other, "svg") == expected
+
+
+def interrupted(process: graphviz._Process, request: Mapping[str, str]) -> bytes | None:
+    """Sends a request, and is interrupted before the answer."""
+    assert process.process.stdin is not None
+    process.process.stdin.write(json.dumps(request).encode() + b"\n")
+    process.process.stdin.flush()
+    raise KeyboardInterrupt

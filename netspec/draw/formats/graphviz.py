@@ -1,14 +1,19 @@
-"""Graphviz, as pygraphviz brings it: quiet, and with one font for every machine."""
+"""Graphviz, as pygraphviz brings it: in a process of its own, and with one font for every machine."""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import subprocess
+import sys
+import weakref
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from html import escape
 from importlib.resources import files
 from io import BytesIO
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from netspec.diagnostics.errors import MissingError
@@ -32,18 +37,70 @@ SYSTEM = '<include ignore_missing="yes">/etc/fonts/fonts.conf</include>'
 
 
 def graphviz(dot: str, kind: str) -> bytes:
-    """DOT as SVG, PNG or PDF, laid out by Graphviz's `dot`; raises MissingError without pygraphviz."""
+    """DOT as SVG, PNG or PDF, laid out by Graphviz's `dot`; raises MissingError where it is absent or crashes."""
     try:
         with importing(f"drawing {kind.upper()}", "pygraphviz"):
-            import pygraphviz
+            import pygraphviz  # noqa: F401
     except MissingError as e:
         raise MissingError(str(e), f"{e.help}; these need nothing: -f html, -f mermaid, -f dot") from None
     # What is looked at without a page around it is white below.
     options = "" if kind == "svg" else "-Gbgcolor=white" + " -Gdpi=144" * (kind == "png")
-    with _quiet(), _fonts(kind in ("png", "pdf") and any(map(_lacks, dot))):
-        made = pygraphviz.AGraph(string=dot).draw(format=kind, prog="dot", args=options)
-    assert isinstance(made, bytes)
-    return made
+    system = kind in ("png", "pdf") and any(map(_lacks, dot))
+    request = {"dot": dot, "kind": kind, "args": options}
+    with _LOCK:
+        for _ in range(2):  # what crashes after many pictures is drawn by a new process
+            made = None
+            try:
+                made = _process(os.getpid(), system).answer(request)
+            finally:
+                if made is None:  # also when interrupted: its answer would be the next request's
+                    _process.cache_clear()
+            if made is not None:
+                return made
+    raise MissingError("Graphviz crashed on this picture", "draw it less deep, or with -f html, -f mermaid or -f dot")
+
+
+_LOCK = Lock()
+
+
+class _Process:
+    """Graphviz in another process, which keeps the fonts that it began with.
+
+    Its C code reads texts of specs: what goes wrong there must not take this process along.
+    """
+
+    def __init__(self, fonts: str) -> None:
+        # -P: the folder of the user, which may have a file pygraphviz.py, is searched as far as this process does it.
+        command = [sys.executable, "-P", str(files("netspec.draw.formats") / "layout_process.py")]
+        environment = {**os.environ, "FONTCONFIG_FILE": fonts, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+        )
+        weakref.finalize(self, _end, self.process)
+
+    def answer(self, request: Mapping[str, str]) -> bytes | None:
+        """What Graphviz made; None where its process has ended."""
+        to, of = self.process.stdin, self.process.stdout
+        assert to is not None and of is not None
+        with suppress(OSError):
+            to.write(json.dumps(request).encode() + b"\n")
+            to.flush()
+            length = of.readline()
+            made = of.read(int(length)) if length.endswith(b"\n") else b""
+            return made if length and len(made) == int(length) else None
+        return None
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ends a process that waits for a request, or is at work on one that nobody waits for."""
+    process.kill()
+    process.communicate()
+
+
+@cache
+def _process(pid: int, system: bool) -> _Process:
+    """The process for the pictures of this one (a fork of it needs its own), with the system's fonts or without."""
+    return _Process(_configuration(system))
 
 
 # Cairo makes larger pictures smaller until they fit.
@@ -73,37 +130,6 @@ def _font() -> FreeTypeFont:
     return ImageFont.truetype(BytesIO(FONT_FILE.read_bytes()), 1000, layout_engine=ImageFont.Layout.BASIC)
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps what C libraries print on stderr (fontconfig, about files of the system's) from the user."""
-    kept = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-@contextmanager
-def _fonts(system: bool) -> Iterator[None]:
-    """Measures texts in the font that is shipped, so that a picture has the same bytes whatever fonts a machine has.
-
-    It has the widths of Helvetica and Arial, in which a reader's browser shows the text. With `system`, letters that
-    it lacks come from the system's fonts. What a process used first stays: fontconfig reads its configuration once.
-    """
-    name, kept = "FONTCONFIG_FILE", os.environ.get("FONTCONFIG_FILE")
-    os.environ[name] = _configuration(system)
-    try:
-        yield
-    finally:
-        if kept is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = kept
-
-
 def _lacks(letter: str) -> bool:
     """Whether Arimo may lack a letter: it has the European scripts, Hebrew, punctuation and the signs of arithmetic."""
     return not ("\0" <= letter < "\u0600" or "\u1e00" <= letter < "\u2300")
@@ -111,7 +137,12 @@ def _lacks(letter: str) -> bool:
 
 @cache
 def _configuration(system: bool) -> str:
-    """A file for fontconfig next to the font, in a folder for its own files; both are kept until the process ends."""
+    """A file for fontconfig next to the font, in a folder for its own files; both are kept until the process ends.
+
+    Texts are measured in the font that is shipped, so that a picture has the same bytes whatever fonts a machine has;
+    it has the widths of Helvetica and Arial, in which a reader's browser shows the text. With `system`, letters that it
+    lacks come from the system's fonts. (Fontconfig reads its configuration once in a process.)
+    """
     folder = temporary_folder()
     (folder / FONT_FILE.name).write_bytes(FONT_FILE.read_bytes())
     text = FONTS.format(folder=escape(str(folder)), system=SYSTEM if system else "")
