@@ -88,32 +88,17 @@ def save(state: State, path: Path) -> Path:
     return path
 
 
-DEEPER = {
-    *("resnet34", "resnet101", "resnet152", "resnetv2_34", "resnetv2_101", "resnetv2_152", "resnext101_64x4d"),
-    *("resnext101_32x8d", "resnext101_32x4d", "se_resnet34", "se_resnet101", "se_resnet152", "se_resnext101_32x4d"),
-    *("densenet161", "densenet169", "densenet201", "efficientnet_b2", "efficientnet_b3", "efficientnet_b4"),
-    *("efficientnet_b5", "efficientnet_b6", "efficientnet_v2_m", "mnasnet0_75", "mnasnet1_3", "wide_resnet101_2"),
-    *(
-        "convnext_small",
-        "convnext_base",
-        "shufflenet_v2_x1_5",
-        "shufflenet_v2_x2_0",
-        "regnet_x_800mf",
-        "regnet_x_1_6gf",
-    ),
-    *("regnet_x_3_2gf", "regnet_x_8gf", "regnet_x_16gf", "regnet_y_800mf", "regnet_y_1_6gf", "regnet_y_3_2gf"),
-    *("regnet_y_8gf", "regnet_y_8gf_paper", "regnet_y_16gf", "mobilenet_v3_small_075"),
-    *("repvgg_a1", "repvgg_a2", "repvgg_b0", "repvgg_b1", "repvgg_b2", "repvgg_b2g4", "repvgg_b3g4", "ghostnet_130"),
-    *("fcn_resnet101", "deeplabv3_resnet101"),
+KINDS = {
+    *("resnet50", "resnetv2_50", "se_resnet50", "mobilenet_v3_small", "regnet_y_400mf", "fcn_resnet50"),
+    "lraspp_mobilenet_v3_large",
 }
-"""Networks that differ from others of their family in how often a block stands in a row, or in its width."""
+"""Networks with other blocks than the first of their family."""
 
 
 def marks(variant: str) -> list[pytest.MarkDecorator]:
-    """Most are slow; what differs from a smaller network by numbers alone is left to parity, which compares all."""
-    family = [v for v in CHECKPOINTS if TARGETS[v]["family"] == TARGETS[variant]["family"]]
-    large = TARGETS[variant]["params"] > 100_000_000 and variant != family[0]
-    return [pytest.mark.slow] * (variant != QUICK) + [pytest.mark.full] * (large or variant in DEEPER)
+    """One of each kind is slow; what differs from it by numbers alone is left to parity, which compares all."""
+    first = next(v for v in CHECKPOINTS if TARGETS[v]["family"] == TARGETS[variant]["family"])
+    return [pytest.mark.slow] * (variant != QUICK) + [pytest.mark.full] * (variant not in {QUICK, first, *KINDS})
 
 
 @pytest.mark.parametrize("variant", [pytest.param(v, marks=marks(v)) for v in CHECKPOINTS])
