@@ -100,7 +100,7 @@ class Emitter:
             else:
                 scope.values[output.ref] = name
         for name in self.graph.outputs:
-            if name in self.graph.nx and Ref(name) not in scope.values:
+            if name in self.graph and Ref(name) not in scope.values:
                 scope.values[Ref(name)] = f"{name}:0"
         self.items(root, scope)
         scope.nodes += [

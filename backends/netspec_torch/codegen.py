@@ -6,8 +6,6 @@ import keyword
 import re
 from collections.abc import Sequence
 
-import networkx as nx
-
 from netspec import __version__
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.scope_tree import Region, tree
@@ -179,10 +177,7 @@ class Writer:
         return self._done()
 
     def _needed(self, refs: Sequence[Ref]) -> set[str]:
-        found = {r.node for r in refs}
-        for path in list(found):
-            found |= nx.ancestors(self.graph.nx, path)
-        return found
+        return self.graph.above(r.node for r in refs)
 
     @staticmethod
     def _paths(item: Region | Node) -> set[str]:

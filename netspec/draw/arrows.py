@@ -293,10 +293,4 @@ def _both_visible(source: Place, target: Place) -> bool:
 
 def serving(graph: Graph) -> set[str]:
     """The paths of the nodes that lead to an output that inference has."""
-    queue = [output.ref.node for output in graph.outputs.values() if not output.training_only]
-    found = set(queue)
-    while queue:
-        before = set(graph.nx.predecessors(queue.pop())) - found
-        found |= before
-        queue += before
-    return found
+    return graph.above(output.ref.node for output in graph.outputs.values() if not output.training_only)

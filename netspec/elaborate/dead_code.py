@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
-import networkx as nx
+from collections.abc import Iterable, Mapping, Set
 
 from netspec.elaborate.state import Elaboration
 from netspec.ir.graph import Node, Output
@@ -12,15 +10,13 @@ from netspec.ir.graph import Node, Output
 
 def dead_steps(state: Elaboration, outputs: Mapping[str, Output]) -> dict[str, Node] | None:
     """The nodes that reach an output; None after reporting the steps that do not."""
-    edges = nx.DiGraph()
-    edges.add_nodes_from(state.graph.nodes)
-    edges.add_edges_from((ref.node, n.path) for n in state.graph.nodes.values() for ref in n.inputs)
-    live = _above(edges, (o.ref.node for o in outputs.values()), set())
+    nodes = state.graph.nodes
+    live = _above(nodes, (o.ref.node for o in outputs.values()), set())
     reached = set(live)
     left_out: set[str] = set()
     for value, span, frame, path in state.graph.offered:
-        unread = _above(edges, (r.node for r in value.refs), reached)
-        weights = [p for p in unread if state.graph.nodes[p].result.weights]
+        unread = _above(nodes, (r.node for r in value.refs), reached)
+        weights = [p for p in unread if nodes[p].result.weights]
         if weights:
             state.reporter.warning(
                 "NS209",
@@ -30,10 +26,10 @@ def dead_steps(state: Elaboration, outputs: Mapping[str, Output]) -> dict[str, N
             )
         left_out |= unread
         reached |= unread
-    dead = [p for p in state.graph.nodes if p not in live and p not in left_out]
-    ends = [p for p in dead if not any(s not in left_out for s in edges.successors(p))]
-    for path in ends:
-        node = state.graph.nodes[path]
+    dead = [p for p in nodes if p not in live and p not in left_out]
+    read = {ref.node for path, node in nodes.items() if path not in left_out for ref in node.inputs}
+    for path in [p for p in dead if p not in read]:
+        node = nodes[path]
         what = f"the input '{path}'" if node.op == "input" else f"the result of '{path}'"
         state.error(
             state.graph.traces[path],
@@ -44,16 +40,16 @@ def dead_steps(state: Elaboration, outputs: Mapping[str, Output]) -> dict[str, N
         )
     if dead:
         return None
-    return {path: node for path, node in state.graph.nodes.items() if path in live or node.op == "input"}
+    return {path: node for path, node in nodes.items() if path in live or node.op == "input"}
 
 
-def _above(edges: nx.DiGraph, nodes: Iterable[str], known: set[str]) -> set[str]:
+def _above(nodes: Mapping[str, Node], paths: Iterable[str], known: Set[str]) -> set[str]:
     """The nodes and all that they are computed from, but for those that are known, with all that those come from."""
     found: set[str] = set()
-    todo = list(nodes)
+    todo = list(paths)
     while todo:
         path = todo.pop()
         if path not in found and path not in known:
             found.add(path)
-            todo += edges.predecessors(path)
+            todo += [ref.node for ref in nodes[path].inputs]
     return found

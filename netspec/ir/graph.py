@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, NamedTuple
-
-import networkx as nx
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from netspec.diagnostics.errors import Span
 from netspec.expressions.identifiers import Kind, Path, checked, checked_output, checked_title
 from netspec.ops import OPS, OpResult, Shape, Tensor, lookup
 from netspec.ops.base import Attrs
 from netspec.ops.initialisers import Init
+
+if TYPE_CHECKING:
+    import networkx
 
 
 class Ref(NamedTuple):
@@ -155,8 +156,11 @@ class Graph:
             self._nodes[node.path] = node
 
     @cached_property
-    def nx(self) -> nx.MultiDiGraph:
+    def nx(self) -> networkx.MultiDiGraph:
         """The nodes and edges, for the algorithms of networkx; made when it is asked for, as it is larger than they."""
+        # Networkx is a third of the modules that checking a spec would load.
+        import networkx as nx
+
         graph = nx.MultiDiGraph()
         for node in self._nodes.values():
             graph.add_node(node.path, node=node)

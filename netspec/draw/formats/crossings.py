@@ -8,8 +8,6 @@ from dataclasses import replace
 from itertools import chain, combinations, pairwise, permutations, product
 from operator import mul
 
-import networkx as nx
-
 from netspec.diagnostics.errors import UsageError
 from netspec.draw.formats.dot import Arrangement, to_dot
 from netspec.draw.formats.graphviz import graphviz
@@ -47,6 +45,8 @@ def fewest_crossings(drawn: Picture) -> Arrangement:
     # A tree cannot cross; of a page, every arrangement is laid out in some milliseconds.
     if len(drawn.arrows) < len(boxes) or len(boxes) > MOST_BOXES or len(drawn.arrows) > MOST_ARROWS:
         return best
+    import networkx as nx
+
     planar, _ = nx.check_planarity(nx.Graph([(a.source, a.target) for a in drawn.arrows]))
     aim, fewest = 0 if planar else 1, crossings(to_dot(drawn))
     if fewest > MOST_CROSSINGS:
