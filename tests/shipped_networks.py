@@ -26,3 +26,8 @@ def networks() -> list[str]:
         for variant in document.variants or [None]
         if variant is None or not document.variants[variant].alias
     ]
+
+
+def firsts() -> list[str]:
+    """One network of every shipped family: its default."""
+    return [next(iter(document.variants), document.name) for document in documents()]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import how_many, sampled
-from shipped_networks import networks
+from shipped_networks import firsts, networks
 
 import netspec
 from netspec.analysis.measures import MEASURES, Measured
@@ -101,13 +101,15 @@ def test_measures_of_alexnet_and_network_in_network() -> None:
     assert (round(alexnet_bytes / 2**20, -1), round(nin_bytes / 2**20)) == (230, 29)
 
 
-NETWORKS = networks()
 QUICK = ["lenet5", "googlenet", "resnet18", "mobilenet_v2"]
 
 
-@pytest.mark.parametrize(
-    "name", [*QUICK, *(pytest.param(n, marks=pytest.mark.slow) for n in NETWORKS if n not in QUICK)]
-)
+def marks(name: str) -> list[pytest.MarkDecorator]:
+    """One network of each family is slow, all are run with --full-size."""
+    return [pytest.mark.slow] * (name not in QUICK) + [pytest.mark.full] * (name not in {*QUICK, *firsts()})
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=marks(n)) for n in networks()])
 @pytest.mark.quick(2)
 def test_memory_is_what_the_module_allocates(name: str) -> None:
     from memory_harness import allocated, saved
@@ -196,7 +198,7 @@ def test_a_measure_says_what_it_is(name: str) -> None:
     assert measure.of(empty) in (0, None)
 
 
-@pytest.mark.parametrize("name", sampled(NETWORKS, 2))
+@pytest.mark.parametrize("name", sampled(networks(), 2))
 def test_kept_measures_are_those_of_today(name: str) -> None:
     """What `netspec list specs` reads in place of building the networks; `tools/dev docs` writes it."""
     network = netspec.load(name)

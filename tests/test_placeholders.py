@@ -6,6 +6,7 @@ import random
 from pathlib import Path
 
 import pytest
+from conftest import how_many
 from mutations import GOOD, SHIPPED, errors, replaced, scalars, tree_of
 
 from netspec.diagnostics.errors import Reporter, SemanticError, Source, Span
@@ -72,9 +73,11 @@ def test_in_a_sample_of_all_positions(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_in_all_positions(tmp_path: Path) -> None:
-    check_positions(positions(GOOD), tmp_path)
-    check_positions(random.Random(14).sample(positions(SHIPPED), 1500), tmp_path)
+def test_in_many_positions(tmp_path: Path) -> None:
+    for paths, slow, full in ((GOOD, 1000, 10**9), (SHIPPED, 150, 1500)):
+        found = positions(paths)
+        count = min(len(found), how_many(quick=0, slow=slow, full=full))
+        check_positions(random.Random(14).sample(found, count), tmp_path)
 
 
 RULE = "- {from: 'conv{n}', to: 'conv{len(range(100 * n)) // 100}'}"
