@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from netspec.check.check_file import check_file
 from netspec.cli import main as cli
 from netspec.diagnostics import errors
 from netspec.diagnostics.errors import Diagnostic, Frame, Reporter, Source, Span
-from netspec.diagnostics.printer import MAX_MESSAGE, Printer
+from netspec.diagnostics.printer import Printer
+from netspec.diagnostics.text import MAX_MESSAGE
 
 
 class Terminal(io.StringIO):
@@ -246,4 +248,20 @@ def test_a_spec_error_of_a_thousand_errors_is_short(tmp_path: Path) -> None:
     with pytest.raises(errors.SpecError) as raised:
         netspec.load(path)
     assert len(raised.value.diagnostics) == errors.MAX_ERRORS
-    assert len(str(raised.value).splitlines()) == errors.SHOWN_ERRORS + 1
+    assert str(raised.value).count("error[") == errors.SHOWN_ERRORS
+    assert len(raised.value.message.splitlines()) == errors.SHOWN_ERRORS + 1
+
+
+def test_an_error_from_python_says_what_the_command_line_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.yaml").write_text(WRONG + "- rleu\n- add: [a, relu]\n", encoding="utf-8")
+    for spec in ("a.yaml", "resnet51"):
+        assert cli.run(["summary", spec]) != 0
+        said = capsys.readouterr().err
+        with pytest.raises(errors.NetspecError) as raised:
+            netspec.load(spec)
+        assert str(raised.value).replace("\nhelp", "\n   help") in said.replace("error: there", "there")
+        assert "help: did you mean" in str(raised.value)
+        assert str(pickle.loads(pickle.dumps(raised.value))) == str(raised.value)

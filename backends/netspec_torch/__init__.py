@@ -54,7 +54,7 @@ class TorchBackend(Backend[TorchOptions], Runs, MakesModules, ReadsCheckpoints):
         except MissingError as e:
             from netspec_torch.safetensors_file import save
 
-            suffix, note = ".safetensors", f"the weights as .safetensors: {e}"
+            suffix, note = ".safetensors", f"the weights as .safetensors: {e.message}"
         with together(target) as new:
             place = new.target.with_suffix(suffix)
             if place == new.target:

@@ -207,7 +207,7 @@ class _Verifier:
         try:
             network = compile_variant(self.network.document, self.network.variant, None, Reporter(), size, self.budget)
         except NetspecError as e:
-            return e.diagnostics[0].message if isinstance(e, SpecError) else str(e)
+            return e.diagnostics[0].message if isinstance(e, SpecError) else e.message
         finally:
             self.budget.used = max(self.budget.used, used)  # nodes that are built again allow no more work
         self.budget.take(WORK_OF_NODE * len(network.graph))

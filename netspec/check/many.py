@@ -55,7 +55,7 @@ def outcome(job: Job) -> Outcome:
     try:
         found = checked(job.spec, own, job.include, job.variant, job.max_nodes)
     except UsageError as e:
-        return Outcome(unread=(str(e), e.help))
+        return Outcome(unread=(e.message, e.help))
     warnings = [d for network in found.networks for d in network.warnings]
     return Outcome([*own.diagnostics, *warnings], found.held, found.count, own.errors >= own.limit)
 

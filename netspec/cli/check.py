@@ -173,7 +173,7 @@ def _report(done: _Done, asked: _Asked, style: str) -> int:
         done.reporter.strict()
     shown = [d for d in done.reporter.sorted() if d.severity == "error" or not asked.quiet]
     if style != "text":
-        shown += [Diagnostic("usage", str(error), hint=error.help) for error in done.unread]
+        shown += [Diagnostic("usage", error.message, hint=error.help) for error in done.unread]
     if shown or style == "json":
         printer().print(shown, done.stopped)
     for error in done.unread if style == "text" else ():

@@ -137,7 +137,7 @@ def blocks() -> Iterator[Row]:
 def ops() -> Iterator[Row]:
     """A row for every primitive op, from the op table."""
     for name, error in sorted(plugins.load_ops().items()):
-        yield {"name": name, "arguments": "", "manual": f"not usable: {error}"}
+        yield {"name": name, "arguments": "", "manual": f"not usable: {error.message}"}
     for op in sorted(OPS.values(), key=lambda o: o.name):
         if op.name != "input":
             first, named = ([_written(p) for p in op.params if p.positional == by] for by in (True, False))
@@ -163,7 +163,7 @@ def backends() -> Iterator[Row]:
             declared(backend, compile_command.taken)
             yield {"name": name, "summary": backend.summary, "suffix": backend.suffix}
         except NetspecError as e:
-            yield {"name": name, "summary": f"not usable: {e}", "suffix": ""}
+            yield {"name": name, "summary": f"not usable: {e.message}", "suffix": ""}
 
 
 def _written(p: Param) -> str:

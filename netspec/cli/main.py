@@ -15,8 +15,8 @@ import click
 
 from netspec.cli.output import show_error
 from netspec.diagnostics.errors import SHOWN_ERRORS, NetspecError, did_you_mean
-from netspec.diagnostics.printer import logged
 from netspec.diagnostics.streams import prepare, silence, tell
+from netspec.diagnostics.text import logged
 from netspec.files.pipes import read_once
 from netspec.optional import hidden
 from netspec.plugins import culprit

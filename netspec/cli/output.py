@@ -8,8 +8,9 @@ from typing import IO
 import click
 
 from netspec.diagnostics.errors import SHOWN_ERRORS, DataError, Diagnostic, NetspecError, SpecError, TooManyErrors
-from netspec.diagnostics.printer import Printer, logged
+from netspec.diagnostics.printer import Printer
 from netspec.diagnostics.streams import put, tell
+from netspec.diagnostics.text import logged
 
 
 def printer() -> Printer:
@@ -62,9 +63,9 @@ def show_error(error: NetspecError) -> None:
     if isinstance(error, SpecError):
         printer.print(error.diagnostics, isinstance(error, TooManyErrors))
     elif isinstance(error, DataError):
-        printer.print([Diagnostic(error.code, str(error), hint=error.help)])
+        printer.print([Diagnostic(error.code, error.message, hint=error.help)])
     else:
-        printer.write(f"{printer.style('error', 'error')}: {logged(str(error))}")
+        printer.write(f"{printer.style('error', 'error')}: {logged(error.message)}")
         if error.help:
             printer.write(f"   {printer.style('help', 'help')}: {logged(error.help)}")
 

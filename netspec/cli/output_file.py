@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from netspec.diagnostics.printer import printable
 from netspec.diagnostics.streams import put
+from netspec.diagnostics.text import printable
 from netspec.files.atomic import check_place, write_text
 
 

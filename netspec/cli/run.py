@@ -20,7 +20,7 @@ from netspec.cli.spec_command import SpecCommand
 from netspec.cli.targets import BackendName
 from netspec.cli.weights import Weights, with_weights
 from netspec.diagnostics.errors import DataError, UsageError, did_you_mean
-from netspec.diagnostics.printer import one_line
+from netspec.diagnostics.text import one_line
 from netspec.running.feeds import Feeds, take_folder
 from netspec.running.labels import read_labels
 from netspec.running.ports import Port, Value

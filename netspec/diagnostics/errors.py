@@ -2,120 +2,30 @@
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher, get_close_matches
 from functools import lru_cache
 from itertools import islice
-from typing import Literal, NamedTuple, Self, TypeAlias
+from typing import Self
 
-MAX_ERRORS = 1_000
-"""Checking a document stops at so many errors."""
-SHOWN_ERRORS = 100
-"""So many errors and warnings are printed where --max-errors says nothing else."""
+from netspec.diagnostics.diagnostic import (
+    MAX_ERRORS,
+    SHOWN_ERRORS,
+    Diagnostic,
+    Frame,
+    Hint,
+    Severity,
+    Source,
+    Span,
+    more,
+)
+from netspec.diagnostics.text import as_text
+
 MAX_KNOWN = 1_000
 """The nearest name is looked for among so many, the latest ones."""
 MAX_NAME = 64
 """A longer name is like no other."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Source:
-    """A text that spans point into; `name` is what diagnostics print."""
-
-    name: str
-    text: str = field(repr=False)
-    _starts: array[int] = field(default_factory=lambda: array("l"), init=False, repr=False)
-
-    def line(self, number: int) -> str:
-        """The text of line `number` (1-based), without its line end."""
-        starts = self.starts
-        if not 1 <= number < len(starts):
-            return ""
-        return self.text[starts[number - 1] : starts[number] - 1].rstrip("\r")
-
-    @property
-    def starts(self) -> array[int]:
-        """Where each line begins, and where one after the last would."""
-        if not self._starts:
-            self._starts.append(0)
-            at = self.text.find("\n")
-            while at >= 0:
-                self._starts.append(at + 1)
-                at = self.text.find("\n", at + 1)
-            self._starts.append(len(self.text) + 1)
-        return self._starts
-
-
-class Span(NamedTuple):
-    """A stretch of a source; lines and columns count from 1, the end is exclusive."""
-
-    source: Source
-    line: int
-    col: int
-    end_line: int
-    end_col: int
-
-    @property
-    def file(self) -> str:
-        """The name of the file."""
-        return self.source.name
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.col}"
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One call on the way to an error: in `block`, called at `span` as `path`."""
-
-    block: str
-    span: Span
-    path: str
-
-
-class Hint:
-    """A help line that is worked out when it is shown, so that a thousand errors do not look for a thousand names."""
-
-    __slots__ = ("_make", "_text")
-
-    def __init__(self, make: Callable[[], str]) -> None:
-        self._make: Callable[[], str] | None = make
-        self._text = ""
-
-    def __str__(self) -> str:
-        if self._make is not None:
-            self._text = self._make()
-            self._make = None
-        return self._text
-
-    def __contains__(self, text: str) -> bool:
-        return text in str(self)
-
-
-Severity: TypeAlias = Literal["error", "warning", "note"]
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnostic:
-    """One error or warning, with the place, the calls that led there (innermost first) and help."""
-
-    code: str
-    message: str
-    span: Span | None = None
-    hint: str | Hint = ""
-    trace: tuple[Frame, ...] = ()
-    severity: Severity = "error"
-
-    @property
-    def help(self) -> str:
-        """The help line, or nothing."""
-        return str(self.hint)
-
-    def __str__(self) -> str:
-        where = f"{self.span}: " if self.span else ""
-        return f"{where}{self.severity}[{self.code}]: {self.message}"
 
 
 class SemanticError(Exception):
@@ -141,8 +51,19 @@ class NetspecError(Exception):
     """Of the command line that it ended, where that says how it is printed."""
 
     def __init__(self, message: str = "", help: str | Hint = "") -> None:
-        super().__init__(message)
-        self.help = str(help)
+        super().__init__(message, help)
+        self.message, self.help = message, str(help)
+
+    def __str__(self) -> str:
+        """The message, and below it the help."""
+        return f"{self.message}\nhelp: {self.help}" if self.help else self.message
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), self._made_of()
+
+    def _made_of(self) -> tuple[object, ...]:
+        """What it is made of again in another process."""
+        return self.message, self.help
 
 
 class SpecError(NetspecError):
@@ -151,9 +72,19 @@ class SpecError(NetspecError):
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)
         said = [str(d) for d in self.diagnostics[:SHOWN_ERRORS]]
-        if rest := more(len(self.diagnostics), len(said), isinstance(self, TooManyErrors)):
-            said.append(rest)
-        super().__init__("\n".join(said))
+        super().__init__("\n".join(filter(None, (*said, self._more()))))
+
+    def __str__(self) -> str:
+        """Each error as the command line prints it: its place, the line with a caret, the calls, and help."""
+        shown = [as_text(d) for d in self.diagnostics[:SHOWN_ERRORS]]
+        return "\n".join(filter(None, (*shown, self._more())))
+
+    def _more(self) -> str:
+        shown = min(len(self.diagnostics), SHOWN_ERRORS)
+        return more(len(self.diagnostics), shown, isinstance(self, TooManyErrors))
+
+    def _made_of(self) -> tuple[object, ...]:
+        return (self.diagnostics,)
 
 
 class TooManyErrors(SpecError):
@@ -184,6 +115,9 @@ class DataError(NetspecError):
     def __init__(self, code: str, message: str, help: str = "") -> None:
         super().__init__(message, help)
         self.code = code
+
+    def _made_of(self) -> tuple[object, ...]:
+        return self.code, self.message, self.help
 
 
 @dataclass
@@ -252,12 +186,6 @@ class Reporter:
             raise SpecError(self.sorted())
 
 
-def more(found: int, shown: int, stopped: bool) -> str:
-    """What stands below the errors and warnings that are printed, of those that are not."""
-    left = f"and {found - shown:,} more (--max-errors {found} prints them)" if found > shown else ""
-    return "; ".join(filter(None, (left, f"checking stopped at {MAX_ERRORS:,} errors" if stopped else "")))
-
-
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that is most like `name`, or None where none is close."""
     return _nearest(name, latest(known))
@@ -298,3 +226,29 @@ def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> Hint:
         return otherwise or (f"known: {', '.join(sorted(names))}" if 0 < len(names) <= 12 else "")
 
     return Hint(help)
+
+
+__all__ = [
+    "MAX_ERRORS",
+    "SHOWN_ERRORS",
+    "DataError",
+    "Diagnostic",
+    "Frame",
+    "Hint",
+    "MissingError",
+    "NetspecError",
+    "PluginError",
+    "Reporter",
+    "SemanticError",
+    "Severity",
+    "Source",
+    "Span",
+    "SpecError",
+    "TooManyErrors",
+    "UsageError",
+    "did_you_mean",
+    "latest",
+    "listed",
+    "more",
+    "nearest",
+]

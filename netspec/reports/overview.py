@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from netspec.analysis.cost import totals
 from netspec.analysis.measures import MEASURES, Measured
-from netspec.diagnostics.printer import clip
+from netspec.diagnostics.text import clip
 from netspec.elaborate.compiled import Compiled
 from netspec.elaborate.document import values_of
 from netspec.ir.titles import labelled, titles

@@ -16,7 +16,7 @@ from itertools import zip_longest
 from textwrap import wrap
 from typing import Literal, TypeAlias
 
-from netspec.diagnostics.printer import printable
+from netspec.diagnostics.text import printable
 from netspec.optional import importing
 from netspec.reports.stacked import (
     Stacked,

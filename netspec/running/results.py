@@ -9,7 +9,7 @@ from typing import SupportsFloat
 import numpy as np
 
 from netspec.diagnostics.errors import DataError
-from netspec.diagnostics.printer import clip, one_line, printable
+from netspec.diagnostics.text import clip, one_line, printable
 from netspec.running.ports import Value, dims, name_of
 
 TOP, ROWS, FIRST = 5, 4, 6

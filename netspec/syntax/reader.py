@@ -123,7 +123,7 @@ class Reader:
         try:
             found = self.document(path)
         except UsageError as e:  # a library that cannot be read
-            self.reporter.error("NS207", str(e), item.span, e.help)
+            self.reporter.error("NS207", e.message, item.span, e.help)
             return
         if found is None:
             return

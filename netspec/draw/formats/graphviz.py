@@ -42,7 +42,7 @@ def graphviz(dot: str, kind: str) -> bytes:
         with importing(f"drawing {kind.upper()}", "pygraphviz"):
             import pygraphviz  # noqa: F401
     except MissingError as e:
-        raise MissingError(str(e), f"{e.help}; these need nothing: -f html, -f mermaid, -f dot") from None
+        raise MissingError(e.message, f"{e.help}; these need nothing: -f html, -f mermaid, -f dot") from None
     # What is looked at without a page around it is white below.
     options = "" if kind == "svg" else "-Gbgcolor=white" + " -Gdpi=144" * (kind == "png")
     system = kind in ("png", "pdf") and any(map(_lacks, dot))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal, TypeAlias, TypeVar
 
-from netspec.diagnostics.printer import clip
+from netspec.diagnostics.text import clip
 from netspec.draw.labels import op_text
 from netspec.ir.graph import Node
 from netspec.ops import OPS, Shape
