@@ -1,8 +1,8 @@
 """Convolutional architectures as YAML specs, compiled to PyTorch and ONNX.
 
 `load` takes a spec by its path, by the name of a shipped one, or as `FILE.yaml:block`, and values of its params;
-it gives a `Network`: the graph, its weights as arrays, `to_torch` and `to_onnx`. All mistakes in a spec are raised as
-one `SpecError`.
+it gives a `Network`: tables, pictures, weights as arrays, `to_torch` and `to_onnx`. All mistakes in a spec are raised
+as one `SpecError`. `list_specs` finds what is shipped, and `show` says what a spec offers.
 """
 
 from __future__ import annotations
@@ -11,14 +11,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["DataError", "Graph", "MissingError", "NetspecError", "Network", "SpecError", "UsageError", "load"]
+__all__ = [
+    "DataError",
+    "Graph",
+    "MissingError",
+    "NetspecError",
+    "Network",
+    "SpecError",
+    "UsageError",
+    "list_specs",
+    "load",
+    "show",
+]
 
 if TYPE_CHECKING:
     from netspec.diagnostics.errors import DataError, MissingError, NetspecError, SpecError, UsageError
     from netspec.ir.graph import Graph
-    from netspec.network import Network, load
+    from netspec.network import Network, list_specs, load, show
 
-_HOMES = {"Graph": "ir.graph", "Network": "network", "load": "network"}
+_HOMES = {"Graph": "ir.graph", **dict.fromkeys(("Network", "list_specs", "load", "show"), "network")}
 
 
 def __getattr__(name: str) -> Any:
@@ -26,3 +37,7 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         return getattr(import_module(f"netspec.{_HOMES.get(name, 'diagnostics.errors')}"), name)
     raise AttributeError(f"module 'netspec' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

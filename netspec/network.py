@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 from warnings import warn
 
 import numpy as np
 
+from netspec.analysis.cost import totals
+from netspec.analysis.measures import Measured
 from netspec.backend import MakesModules, able, get, origin, read_checkpoint, write
-from netspec.diagnostics.errors import Reporter, SpecError, UsageError
+from netspec.check.expect import within_limits
+from netspec.diagnostics.errors import MissingError, Reporter, SpecError, UsageError
+from netspec.draw import draw
+from netspec.draw.drawing import Drawing, ViewOptions, view_of
 from netspec.elaborate.budget import MAX_NODES, Budget
 from netspec.elaborate.compiled import Compiled, compile_block, compile_variant
 from netspec.elaborate.configuration import InputSize
+from netspec.elaborate.document import values_of
 from netspec.ir.selection import frozen_nodes
+from netspec.ops.base import show as shape_text
+from netspec.reports.explain import explained
+from netspec.reports.facts import facts_table
+from netspec.reports.interface import block_interface, interface
+from netspec.reports.listing import listed, specs
+from netspec.reports.overview import of_network
+from netspec.reports.summary import columns_of, table
+from netspec.reports.table import Table
+from netspec.reports.text import Text
 from netspec.syntax.document import Document
-from netspec.syntax.library import find
+from netspec.syntax.library import Found, find
 from netspec.syntax.reader import read_document
 from netspec.weights.checkpoints.choices import Choices
 from netspec.weights.checkpoints.load import drawn, weights_of
@@ -24,6 +40,10 @@ from netspec.weights.lazy import Arrays
 
 if TYPE_CHECKING:
     import torch  # noqa: TID251 - the type alone, never at run time
+
+
+PLAIN = (bool, int, float, str, list, tuple, type(None))
+"""Values of params that are values of Python; a block is shown by its name."""
 
 
 class CheckpointWarning(UserWarning):
@@ -51,6 +71,78 @@ class Network(Compiled):
         """The network of a compiled variant or block."""
         c = compiled
         return cls(c.document, c.variant, c.graph, c.warnings, c.settings, c.passes)
+
+    def __repr__(self) -> str:
+        """Its name and sizes, in two lines."""
+        graph = self.inference
+        counts = totals(graph.nodes.values())
+        title = graph.title or self.document.title_of(self.variant)
+        enters = ", ".join(f"{node.path} {shape_text(node.shape)}" for node in graph.inputs)
+        leaves = ", ".join(f"{name} {shape_text(graph.shape(output.ref))}" for name, output in graph.outputs.items())
+        return (
+            f"{self.name}{f': {title}' if title else ''} ({enters} -> {leaves})\n"
+            f"{counts.params:,} parameters, {counts.macs:,} MACs"
+        )
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """Its table and picture, for a notebook; without Graphviz the table alone."""
+        parts = [self.summary(depth=1)._repr_html_()]
+        with suppress(MissingError):
+            parts.append(str(self.draw()))
+        return {"text/plain": repr(self), "text/html": "\n".join(parts)}
+
+    def _repr_html_(self) -> str:
+        return self._repr_mimebundle_()["text/html"]
+
+    @property
+    def params(self) -> dict[str, object]:
+        """The values of its params: those of its spec and variant, and those that `load` was given."""
+        values: Mapping[str, object] = self.graph.scopes[""].args if self.is_block else {}
+        if not self.is_block:
+            found = values_of(self.document, self.variant, self.settings)
+            values = {param.name: found[param.name] for param in self.document.params}
+        return {name: value if isinstance(value, PLAIN) else str(value) for name, value in values.items()}
+
+    @property
+    def variants(self) -> list[str]:
+        """The names of all variants of its spec."""
+        return list(self.document.variants)
+
+    def summary(self, columns: str | Sequence[str] = (), depth: int | None = None, training: bool = False) -> Table:
+        """The layer table of `netspec summary`, of the training graph with `training`; raises UsageError.
+
+        `columns` are those of its `--columns`: `["depth", "memory"]`, or `"+depth,memory"` next to the usual ones.
+        """
+        graph = self.trained if training else self.inference
+        asked = columns if isinstance(columns, str) else ",".join(columns)
+        return table(graph, depth, columns_of(asked or None), Measured(graph, trained=self.shown))
+
+    def draw(self, kind: str = "svg", inference: bool = False, **view: Unpack[ViewOptions]) -> Drawing:
+        """The picture of `netspec draw`: svg, png, pdf, html, dot or mermaid; raises UsageError, MissingError.
+
+        `view` is what the options of the command line say: depth, collapse, expand, show, heat, unfold, direct.
+        """
+        graph = self.inference if inference else self.shown
+        return Drawing(self.name, kind, draw(graph, kind, view_of(view)))
+
+    def explain(self, step: str = "") -> Text:
+        """What `netspec explain` says of the network, or of one step, by its path or title; raises UsageError."""
+        if not step:
+            return Text(of_network(self, self.document.argument or self.name))
+        return Text(explained(self, step, facts=not (self.settings or self.passes)))
+
+    def check(self) -> Table:
+        """The numbers that its paper prints beside the computed ones; raises SpecError where a fact does not hold.
+
+        Facts are of the variant as its spec has it, whatever params, size and passes this network has.
+        """
+        if self.is_block:
+            help = f"`netspec check {self.document.argument}` verifies them"
+            raise UsageError(f"the facts of the block '{self.name}' are those of its examples", help)
+        reporter = Reporter()
+        held = within_limits(build(self.document, self.variant), reporter)
+        reporter.check()
+        return facts_table(held)
 
     def arrays(
         self,
@@ -158,14 +250,35 @@ def load(
     **params: object,
 ) -> Network:
     """Compiles a spec by path, shipped name, `FILE.yaml:block` or `FILE.yaml:variant`; raises SpecError, UsageError."""
-    found = find(str(spec))
-    reporter = Reporter()
-    document = read_document(found, reporter, tuple(map(Path, include)))
-    if document is None:
-        raise SpecError(reporter.sorted())
-    found = found.among(document.blocks, document.variants)
+    found, document, reporter = _read(spec, include)
     if found.block:
         if variant is not None:
             raise UsageError(f"'{spec}' is a block", "a variant goes with a document")
         return Network.of(compile_block(document, found.block, params, reporter, input, max_nodes))
     return build(document, found.variant if variant is None else variant, params, reporter, input, max_nodes)
+
+
+def list_specs(*words: str, columns: str | Sequence[str] = ()) -> Table:
+    """The shipped networks, or those that words may mean, the nearest first; raises UsageError."""
+    asked = columns if isinstance(columns, str) else ",".join(columns)
+    return listed("specs", list(specs()), words, asked or None)
+
+
+def show(spec: str | Path, variant: str | None = None, *, include: Sequence[str | Path] = ()) -> Table:
+    """What a spec offers: params, inputs, outputs, variants, blocks, checkpoints; raises SpecError, UsageError."""
+    found, document, reporter = _read(spec, include)
+    if found.block:
+        return block_interface(document.blocks[found.block], compile_block(document, found.block, {}, reporter))
+    if document.is_library:
+        reporter.check()
+        return interface(document, None)
+    return interface(document, compile_variant(document, found.variant if variant is None else variant, {}, reporter))
+
+
+def _read(spec: str | Path, include: Sequence[str | Path]) -> tuple[Found, Document, Reporter]:
+    """A document by the name of its file or of a network; raises SpecError, UsageError."""
+    found, reporter = find(str(spec)), Reporter()
+    document = read_document(found, reporter, tuple(map(Path, include)))
+    if document is None:
+        raise SpecError(reporter.sorted())
+    return found.among(document.blocks, document.variants), document, reporter

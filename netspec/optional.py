@@ -13,7 +13,7 @@ from netspec.diagnostics.errors import MissingError
 EXTRAS = {"torch": "torch", "onnxruntime": "run", "PIL": "run", "pygraphviz": "draw", "matplotlib": "draw"}
 """Libraries that the distribution installs only when asked for, by the extra that brings them."""
 
-LIBRARIES = (*EXTRAS, "onnx", "ml_dtypes", "safetensors", "tabulate")
+LIBRARIES = (*EXTRAS, "onnx", "ml_dtypes", "pandas", "safetensors", "tabulate")
 """Those, and dependencies that are imported on use: an incomplete installation lacks them."""
 
 NAMES = {"PIL": "pillow"}

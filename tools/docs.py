@@ -14,12 +14,12 @@ from gallery import page
 from tables import page as tables
 
 from netspec.analysis.measures import MEASURES
-from netspec.cli.list import ops
 from netspec.diagnostics.codes import CODES
 from netspec.diagnostics.errors import MAX_ERRORS, SHOWN_ERRORS
 from netspec.ops import OPS
 from netspec.reports.attributes import ATTRIBUTES
 from netspec.reports.catalogue import MEASURED, counted, entries, measured_text
+from netspec.reports.listing import ops
 from netspec.syntax.schema import published
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -31,6 +31,7 @@ COMMANDS = {
     "compile": ("compile", "Compile a spec to ONNX, PyTorch source or JSON."),
     "run": ("run", "Run a spec or an ONNX file in onnxruntime or torch."),
     "list": ("list", "List or find the shipped specs, blocks, ops, passes or backends."),
+    "show": ("show", "Print what a spec offers: params, variants, outputs, blocks, checkpoints."),
     "explain": ("explain", "Explain an error code, a spec, or a step of it."),
     "schema": ("schema", "Print the JSON Schema of specs, for editors."),
     "new": ("new", "Write the beginning of a block library."),

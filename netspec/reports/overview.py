@@ -90,13 +90,13 @@ def _params(network: Compiled, alone: bool) -> Iterator[str]:
         names = [p.name for p in network.document.params]
     for name in names:
         value = values.get(name)
-        yield f"{name}={clip(_written(value), 60)}"
+        yield f"{name}={clip(written(value), 60)}"
 
 
-def _written(value: object) -> str:
+def written(value: object) -> str:
     """A value as it is written in a spec."""
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_written, value))}]"
+        return f"[{', '.join(map(written, value))}]"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from textwrap import wrap
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from netspec.diagnostics.text import printable
 from netspec.optional import importing
@@ -27,6 +27,10 @@ from netspec.reports.stacked import (
     stacked_latex,
     stacked_markdown,
 )
+from netspec.reports.text import Printer
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 Cell: TypeAlias = str | int | float | bool | tuple[int | str, ...] | Stacked | None
 """A value: a text, a count, a measure, a shape `("N", 64, 56, 56)`, lines, or None where there is nothing to say."""
@@ -119,6 +123,30 @@ class Table:
             form
         ]()
 
+    def __str__(self) -> str:
+        return self.render()
+
+    def _repr_pretty_(self, printer: Printer, cycle: bool) -> None:
+        """The table where a notebook or IPython shows the value of a line."""
+        printer.text(str(self))
+
+    def _repr_html_(self) -> str:
+        """The table with its title and notes, for a notebook."""
+        head = f"<b>{html_text(self.title)}</b>\n" if self.title else ""
+        notes = "".join(f"<p>{html_text(note)}</p>\n" for note in self.notes)
+        return f"{head}{self._html()}\n{notes}"
+
+    def to_dict(self) -> list[dict[str, object]]:
+        """The rows, each as its values by column."""
+        return [{c.key: _plain(row.get(c.key)) for c in self.columns} for row in self.rows]
+
+    def to_pandas(self) -> DataFrame:
+        """The rows as a DataFrame; raises MissingError without pandas."""
+        with importing("a table as a DataFrame", "pandas"):
+            from pandas import DataFrame
+
+        return DataFrame(self.to_dict(), columns=[c.key for c in self.columns])
+
     def cells(self, row: Mapping[str, Cell]) -> list[str]:
         """A row as people read it, without characters that drive a terminal: styles are added to it."""
         return [printable((c.text or shown)(row.get(c.key))) for c in self.columns]
@@ -132,8 +160,7 @@ class Table:
         return out.getvalue()
 
     def _json(self) -> str:
-        rows = [{c.key: _plain(row.get(c.key)) for c in self.columns} for row in self.rows]
-        return json.dumps(rows if self.data is None else self.data, indent=1)
+        return json.dumps(self.to_dict() if self.data is None else self.data, indent=1)
 
     def _text(self, width: int | None, color: bool) -> str:
         """Lines as wide as they need to be, or folded to a width; columns that do not fit beside others stand below."""

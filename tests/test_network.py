@@ -1,0 +1,166 @@
+"""A network as a value of Python: what it shows of itself in a console and in a notebook, and what a spec offers."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas
+import pytest
+
+import netspec
+from netspec.cli.main import run
+from netspec.diagnostics.errors import MissingError, SpecError, UsageError
+from netspec.draw.drawing import Drawing
+
+
+@pytest.fixture(scope="module")
+def resnet50() -> netspec.Network:
+    return netspec.load("resnet50")
+
+
+class Tags(HTMLParser):
+    """The names of the elements of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.seen.append(tag)
+
+
+def test_names_of_the_package_are_listed_and_lead_to_something() -> None:
+    assert set(netspec.__all__) <= set(dir(netspec))
+    assert all(getattr(netspec, name).__doc__ for name in netspec.__all__)
+
+
+def test_repr_has_two_lines(resnet50: netspec.Network) -> None:
+    assert repr(resnet50) == (
+        "resnet50: ResNet-50 (input 3x224x224 -> logits 1000)\n25,557,032 parameters, 4,089,184,256 MACs"
+    )
+    assert repr(netspec.load("blocks/residual:bottleneck")).count("\n") == 1
+
+
+def test_a_notebook_shows_the_table_and_the_picture(resnet50: netspec.Network) -> None:
+    bundle = resnet50._repr_mimebundle_()
+    assert bundle["text/plain"] == repr(resnet50) and bundle["text/html"] == resnet50._repr_html_()
+    tags = Tags(bundle["text/html"]).seen
+    assert tags.count("table") == 1 and tags.count("svg") == 1
+    assert "25,557,032" in bundle["text/html"] and "layer3" in bundle["text/html"]
+
+
+def test_without_graphviz_a_notebook_shows_the_table(
+    resnet50: netspec.Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(*_: object, **__: object) -> Drawing:
+        raise MissingError("Graphviz is not there")
+
+    monkeypatch.setattr(netspec.Network, "draw", absent)
+    assert Tags(resnet50._repr_html_()).seen.count("svg") == 0
+    assert "25,557,032" in resnet50._repr_html_()
+
+
+def test_the_summary_is_that_of_the_command_line(
+    resnet50: netspec.Network, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(["summary", "resnet50", "--depth", "1", "--columns", "+depth,memory"]) == 0
+    said = capsys.readouterr().out
+    assert str(resnet50.summary("+depth,memory", depth=1)).split() == said.split()
+    rows = resnet50.summary(["params", "depth"], depth=1).to_dict()
+    assert {row["path"]: row["params"] for row in rows}["fc"] == 2048 * 1000 + 1000
+    assert [*rows[0]] == ["path", "params", "depth"]
+    with pytest.raises(UsageError, match="colour"):
+        resnet50.summary(["colour"])
+
+
+def test_the_training_table_has_the_heads() -> None:
+    net = netspec.load("googlenet")
+    params = [sum(row["params"] for row in net.summary(["params"], 1, training=t).to_dict()) for t in (False, True)]  # type: ignore[misc]
+    assert params == [6_998_552, 13_378_280]  # the lectures: the heads have 3,188,840 and 3,190,888
+
+
+def test_a_table_becomes_a_data_frame(resnet50: netspec.Network) -> None:
+    table = resnet50.summary(["params"], depth=1)
+    frame = table.to_pandas()
+    assert isinstance(frame, pandas.DataFrame) and frame["params"].sum() == 25_557_032
+
+
+@pytest.mark.parametrize("kind", ["svg", "html", "dot", "mermaid", "png"])
+def test_a_picture_shows_and_saves_itself(kind: str, tmp_path: Path) -> None:
+    net = netspec.load("lenet5")
+    made = net.draw(kind, depth=1, show=["names", "params"])
+    shown = {"svg": made._repr_svg_(), "png": made._repr_png_(), "html": made._repr_html_()}
+    assert {name for name, value in shown.items() if value is not None} == {kind} & {"svg", "png", "html"}
+    assert made.save(tmp_path / f"net.{kind}").read_bytes() == made.data
+    assert run(["draw", "lenet5", "--depth", "1", "--show", "names,params", "-o", str(tmp_path / f"cli.{kind}")]) == 0
+    assert (tmp_path / f"cli.{kind}").read_bytes() == made.data
+    if kind == "html":
+        frame = re.fullmatch(r'<iframe srcdoc="([^"]*)" style="[^"]*"></iframe>', made._repr_html_() or "")
+        assert frame is not None and "<" not in frame[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [({"shwo": ["names"]}, "did you mean 'show'?"), ({"heat": "mac"}, "did you mean 'macs'?"), ({"depth": 0}, "depth")],
+)
+def test_a_wrong_option_of_a_picture_is_named(options: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)):
+        netspec.load("lenet5").draw(**options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("step", ["", "3b", "3b.b3x3"])
+def test_explain_says_what_the_command_says(step: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", "googlenet", *([step] if step else [])]) == 0
+    said = netspec.load("googlenet").explain(step)
+    assert capsys.readouterr().out == f"{said}\n" and repr(said) == said
+    with pytest.raises(UsageError, match="has no step"):
+        netspec.load("googlenet").explain("3x")
+
+
+def test_check_gives_what_papers_print_or_says_what_is_wrong(tmp_path: Path) -> None:
+    held = netspec.load("googlenet", classes=10).check().to_dict()
+    assert {row["verdict"] for row in held} == {"exact", "rounds to", "truncates to", "misprint", "differs"}
+    spec = tmp_path / "net.yaml"
+    text = "netspec: 1\nname: net\ninput: [3, 8, 8]\nbody:\n  - conv: [4, 3]\nexpect: {params: %s}\n"
+    spec.write_text(text % 112)
+    assert netspec.load(spec).check().to_dict() == []
+    spec.write_text(text % 113)
+    with pytest.raises(SpecError, match="112") as error:
+        netspec.load(spec).check()
+    assert "^^^" in str(error.value) and "net.yaml:6:" in str(error.value)
+    with pytest.raises(UsageError, match="`netspec check blocks/residual`"):
+        netspec.load("blocks/residual:basic").check()
+
+
+def test_params_and_variants_are_those_of_the_spec(resnet50: netspec.Network) -> None:
+    assert netspec.load("resnet18", classes=10).params["classes"] == 10
+    assert resnet50.params["layers"] == [3, 4, 6, 3] and resnet50.params["block"] == "bottleneck"
+    assert {"resnet18", "resnet152", "resnet50_v1"} <= set(resnet50.variants)
+    assert netspec.load("blocks/residual:bottleneck").params["width"] == 64
+
+
+def test_show_has_a_row_for_all_that_a_spec_offers(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = netspec.show("googlenet").to_dict()
+    of = {what: [row for row in rows if row["what"] == what] for what in {row["what"] for row in rows}}
+    assert [row["name"] for row in of["variant"]] == ["googlenet", "googlenet_torchvision"]
+    assert [(row["name"], row["type"], row["value"]) for row in of["output"]] == [
+        ("logits", "1000", "fc"),
+        ("aux1", "1000", "aux1.aux_head.fc2"),
+        ("aux2", "1000", "aux2.aux_head.fc2"),
+    ]
+    assert {row["doc"] for row in of["output"][1:]} == {"in training alone, loss weight 0.3"}
+    assert ("pool4", "int", "3") in {(row["name"], row["type"], row["value"]) for row in of["param"]}
+    assert [row["name"] for row in of["checkpoint"]] == ["torchvision"]
+    for spec in ("googlenet", "blocks/residual", "blocks/residual:bottleneck", "resnet18"):
+        assert run(["show", spec]) == 0
+        assert capsys.readouterr().out.split() == str(netspec.show(spec)).split()
+    with pytest.raises(UsageError, match="did you mean"):
+        netspec.show("resnett50")
+
+
+def test_specs_are_found_by_words() -> None:
+    assert "vgg16" in {row["name"] for row in netspec.list_specs("VGG-16", columns=["params"]).to_dict()}
+    assert len(netspec.list_specs().to_dict()) > 280
