@@ -45,8 +45,8 @@ def test_backends_agree(path: Path) -> None:
             rng = np.random.default_rng(seed)
             inputs = {n.path: rng.standard_normal((batch, *map(int, n.shape[1:])), np.float32) for n in graph.inputs}
             torch_ = get("torch").run(network.graph, arrays, inputs).outputs
-            kept = get("onnx").run(graph, arrays, inputs).outputs
-            flat = get("onnx").run(graph, arrays, inputs, options=OnnxOptions(functions="inline")).outputs
+            kept = get("onnx").run(graph, arrays, inputs, options=OnnxOptions(functions="keep")).outputs
+            flat = get("onnx").run(graph, arrays, inputs).outputs
             assert torch_.keys() == kept.keys() == flat.keys() == graph.outputs.keys()
             for name, output in graph.outputs.items():
                 largest = np.abs(torch_[name]).max()
@@ -59,7 +59,7 @@ def test_backends_agree(path: Path) -> None:
 @pytest.mark.parametrize("path", SPECS, ids=lambda p: p.stem)
 def test_shapes_are_those_of_onnx(path: Path) -> None:
     graph = compiled(path).inference
-    model = build_model(graph, draw(graph, 0), OnnxOptions())
+    model = build_model(graph, draw(graph, 0), OnnxOptions(functions="keep"))
     flat = onnx.inliner.inline_local_functions(model)
     del flat.graph.value_info[:]
     inferred = onnx.shape_inference.infer_shapes(flat, strict_mode=True, data_prop=True)

@@ -54,9 +54,9 @@ def test_models_are_checked_and_run_at_any_batch(graph: Graph, tmp_path: Path) -
 
 
 def test_every_value_has_its_own_shape_in_strict_inference(graph: Graph, tmp_path: Path) -> None:
-    """On the inlined form, with nothing declared but the inputs."""
+    """On the flat form, with nothing declared but the inputs."""
     flat = emit(graph, tmp_path, functions="inline")
-    kept = onnx.inliner.inline_local_functions(emit(graph, tmp_path))
+    kept = onnx.inliner.inline_local_functions(emit(graph, tmp_path, functions="keep"))
     own = Counter(shape for node in graph.nodes.values() if node.op != "input" for shape in node.shapes)
     for model in (flat, kept):
         outputs = {o.name for o in model.graph.output}
@@ -83,7 +83,7 @@ def test_main_graph_declares_its_values(graph: Graph, tmp_path: Path) -> None:
 
 
 def test_functions_are_the_blocks(tmp_path: Path) -> None:
-    model = emit(load(tmp_path, NESTED), tmp_path)
+    model = emit(load(tmp_path, NESTED), tmp_path, functions="keep")
     names = [f.name for f in model.functions]
     # stage [6, 2] twice is one function, [6, 3] another; leaky units differ from others
     assert [n for n in names if n.startswith(("unit", "stage"))] == ["unit", "stage", "stage_2", "unit_2"]
@@ -107,15 +107,17 @@ def test_functions_are_the_blocks(tmp_path: Path) -> None:
     assert [o.version for o in model.opset_import if o.domain == "netspec"] == [1]
 
 
-def test_inlined_models_have_neither_functions_nor_their_domain(tmp_path: Path) -> None:
-    model = emit(load(tmp_path, NESTED), tmp_path, functions="inline")
+def test_models_have_neither_functions_nor_their_domain_unless_asked(tmp_path: Path) -> None:
+    """OpenVINO, MNN and tract have no conversion for a function of a model."""
+    model = emit(load(tmp_path, NESTED), tmp_path)
     assert not model.functions
+    assert model == emit(load(tmp_path, NESTED), tmp_path, functions="inline")
     assert [(o.domain, o.version) for o in model.opset_import] == [("", 18)]
 
 
 def test_shared_blocks_are_one_function_with_the_same_weights(tmp_path: Path) -> None:
     graph = load(tmp_path, SHARED)
-    model = emit(graph, tmp_path)
+    model = emit(graph, tmp_path, functions="keep")
     assert sorted({t.name.rpartition(".")[0] for t in model.graph.initializer}) == [
         "last",
         "loop.batch_norm",
@@ -135,19 +137,36 @@ def test_nodes_are_named_by_their_path_and_know_where_they_are_written(tmp_path:
     (tmp_path / "net.yaml").write_text(HEAD + NESTED, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     graph = netspec.load("net.yaml").inference
-    model = emit(graph, tmp_path, functions="inline")
+    model = emit(graph, tmp_path)
     named = {n.name: {p.key: p.value for p in n.metadata_props} for n in model.graph.node}
     assert len(named) == len(model.graph.node), "names are unique"
     line = next(i for i, text in enumerate((HEAD + NESTED).splitlines(), 1) if "side:" in text)
     assert named["/a/side/conv/Conv"] == {"namespace": "a/side", "netspec.source": f"net.yaml:{line}:18"}
     assert named["/c/main/unit/2/act/Relu"]["namespace"] == "c/main/unit/2"
     line = next(i for i, text in enumerate((HEAD + NESTED).splitlines(), 1) if "c = stage" in text)
-    kept = {n.name: {p.key: p.value for p in n.metadata_props} for n in emit(graph, tmp_path).graph.node}
+    model = emit(graph, tmp_path, functions="keep")
+    kept = {n.name: {p.key: p.value for p in n.metadata_props} for n in model.graph.node}
     assert kept["/c"] == {"netspec.source": f"net.yaml:{line}:9"}
 
 
-def test_node_names_are_unique_in_every_function(graph: Graph, tmp_path: Path) -> None:
-    model = emit(graph, tmp_path)
+def test_a_step_of_several_nodes_is_a_place_of_its_own(tmp_path: Path) -> None:
+    """Model Explorer folds nodes by `namespace`: those of one step are one box, its constants among them."""
+    spec = "blocks:\n  mix: {body: [channel_shuffle: 2, flip: height]}\nbody: [mix]\n"
+    model = emit(load(tmp_path, spec), tmp_path)
+    places = {n.name: {p.key: p.value for p in n.metadata_props}["namespace"] for n in model.graph.node}
+    assert places == {
+        "/mix/channel_shuffle/Reshape": "mix/channel_shuffle",
+        "/mix/channel_shuffle/Reshape.1": "mix/channel_shuffle",
+        "/mix/channel_shuffle/Transpose": "mix/channel_shuffle",
+        "/mix/channel_shuffle/Reshape_2": "mix/channel_shuffle",
+        "/mix/channel_shuffle/Reshape_2.1": "mix/channel_shuffle",
+        **dict.fromkeys(["/mix/flip/Slice", *(f"/mix/flip/Slice.{i}" for i in range(1, 5))], "mix"),
+    }
+
+
+@pytest.mark.parametrize("functions", ["keep", "inline"])
+def test_node_names_are_unique_in_every_function(graph: Graph, tmp_path: Path, functions: str) -> None:
+    model = emit(graph, tmp_path, functions=functions)
     for nodes in (model.graph.node, *(f.node for f in model.functions)):
         assert len({n.name for n in nodes}) == len(nodes)
 
@@ -198,11 +217,11 @@ def test_a_network_inside_a_network_gives_its_inner_values(tmp_path: Path) -> No
         "  - concat:\n    from: [upsample, base.pool1]\n",
         HEAD.replace("blocks/common", "./base"),
     )
-    model = emit(graph, tmp_path)
+    model = emit(graph, tmp_path, functions="keep")
     (call,) = [n for n in model.graph.node if n.op_type == "base"]
     assert list(call.output) == ["base.pool1", "base.pool2"]
     onnx.checker.check_model(str(tmp_path / "net.onnx"), full_check=True)
-    emit(graph, tmp_path, "flat.onnx", functions="inline")
+    emit(graph, tmp_path, "flat.onnx")
     x = {"input": noise(2, 4, 12, 12)}
     kept, flat = ort_run(tmp_path / "net.onnx", x), ort_run(tmp_path / "flat.onnx", x)
     assert kept["output"].shape == (2, 14, 6, 6)

@@ -34,7 +34,7 @@ KNOWN = onnx.defs.onnx_opset_version()
 @pytest.mark.parametrize("opset", range(18, min(KNOWN, 23) + 1))
 def test_an_opset_that_is_asked_for(tmp_path: Path, opset: int) -> None:
     graph = load(tmp_path, NESTED)
-    model = emit(graph, tmp_path, opset=opset)
+    model = emit(graph, tmp_path, opset=opset, functions="keep")
     assert {o.version for o in model.opset_import if not o.domain} == {opset}
     assert {o.version for f in model.functions for o in f.opset_import if not o.domain} == {opset}
     onnx.checker.check_model(str(tmp_path / "net.onnx"), full_check=True)

@@ -44,7 +44,7 @@ ROOT = Path(__file__).resolve().parent.parent
 GIT = ("git", "-C", str(ROOT))
 KINDS = {
     "onnx": "compile --to onnx -o {out}/model.onnx",
-    "onnx-forms": "compile --to onnx --functions inline --dtype float16 --seed 3 -o {out}/model.onnx",
+    "onnx-forms": "compile --to onnx --functions keep --dtype float16 --seed 3 -o {out}/model.onnx",
     "torch": "compile --to torch --no-weights -o {out}/model.py",
     "torch-training": "compile --to torch --no-weights --training -o {out}/model.py",
     "json": "compile --to json -o -",

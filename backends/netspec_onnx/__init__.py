@@ -1,4 +1,4 @@
-"""The ONNX backend: in goes a graph; out comes a model with blocks as functions, which onnxruntime runs."""
+"""The ONNX backend: in goes a graph; out comes a model, flat or with blocks as functions; onnxruntime runs it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class OnnxBackend(Backend[OnnxOptions], Runs, OpensModels):
 
     name = "onnx"
     suffix = ".onnx"
-    summary = "ONNX model with blocks as functions, run by onnxruntime"
+    summary = "ONNX model, run by onnxruntime"
     options = OnnxOptions
     product = "an ONNX model"
 

@@ -1,4 +1,4 @@
-"""Graph -> ModelProto: each distinct block is a function with its weights as inputs."""
+"""Graph -> ModelProto: one flat graph, or each distinct block a function with its weights as inputs."""
 
 from __future__ import annotations
 
@@ -127,10 +127,11 @@ class Emitter:
         weights = {*node.result.weights, *node.result.stats}
         types: dict[str, int] = {}
         rows = self.rows(node, weights)
+        home = path if len(rows) > 1 else path.rpartition(".")[0]
         for row in rows:
             types[row.op_type] = types.get(row.op_type, 0) + 1
             count = f"_{types[row.op_type]}" if types[row.op_type] > 1 else ""
-            name = f"/{path.replace('.', '/')}/{row.op_type}{count}"
+            name, written = f"/{path.replace('.', '/')}/{row.op_type}{count}", len(scope.nodes)
 
             def named(value: str, tag: str = path) -> str:
                 if value in weights:
@@ -143,9 +144,12 @@ class Emitter:
                 else named(v)
                 for i, v in enumerate(row.inputs)
             ]
+            for constant in scope.nodes[written:]:
+                self.annotate(constant, home, "")
+
             made = helper.make_node(row.op_type, inputs, [named(v) for v in row.outputs], name=name)
             made.attribute.extend(helper.make_attribute(key, row.attrs[key]) for key in sorted(row.attrs))
-            self.annotate(made, path.rpartition(".")[0], str(node.span or ""))
+            self.annotate(made, home, str(node.span or ""))
             scope.nodes.append(made)
 
     def rows(self, node: Node, weights: set[str]) -> list[N]:
@@ -158,12 +162,12 @@ class Emitter:
         if array.dtype == np.float32 and not exact:
             array = array.astype(element(self.options)[1])
         tensor = onnx.numpy_helper.from_array(array, value)
-        name = f"{name}.{value.rpartition(':')[2]}"
+        name = f"{name}.{value.rpartition('.')[2]}"
         scope.nodes.append(helper.make_node("Constant", [], [value], name=name, value=tensor))
         return value
 
     def annotate(self, made: onnx.NodeProto, path: str, source: str) -> None:
-        """Adds the block's path and the line of the spec."""
+        """Adds where a node stands, as readers that fold blocks take it, and the line of the spec."""
         for key, value in (("namespace", path.replace(".", "/")), ("netspec.source", source)):
             if value:
                 made.metadata_props.add(key=key, value=utf8(value))

@@ -16,7 +16,11 @@ class OnnxOptions(Options):
     dtype: Literal["float32", "float16"] = option(
         "float32", "What it computes in; constants that float16 would lose stay in float32."
     )
-    functions: Literal["keep", "inline"] = option("keep", "Blocks as functions, or one flat graph.")
+    functions: Literal["keep", "inline"] = option(
+        "inline",
+        "One flat graph, which every runtime takes; or blocks as functions, as Netron shows them, which OpenVINO, MNN "
+        "and tract refuse.",
+    )
     external_data: bool | None = option(None, "Weights in a file next to the model; above 2 GB by default.")
 
 
