@@ -24,7 +24,7 @@ from netspec.ops import OPS
 from netspec.weights.initialise import draw
 
 CASES = Path(__file__).parent / "cases"
-HALF = OnnxOptions(dtype="float16")
+HALF = OnnxOptions(dtype="float16", io_dtype="float16")
 
 
 def constants(model: onnx.ModelProto) -> dict[str, np.ndarray]:

@@ -127,7 +127,7 @@ def test_half_precision_is_near_single(op: str, attrs: dict[str, Any], shapes: S
     graph = one_op(op, attrs, shapes)
     weights = draw(graph, seed=3)
     inputs = arrays_of(shapes, 2)
-    half = get("onnx").run(graph, weights, inputs, options=OnnxOptions(dtype="float16")).outputs
+    half = get("onnx").run(graph, weights, inputs, options=OnnxOptions(dtype="float16", io_dtype="float16")).outputs
     single = get("onnx").run(graph, weights, inputs).outputs
     for name, value in single.items():
         assert half[name].dtype == np.float16

@@ -59,7 +59,7 @@ def test_the_versions_are_said(tmp_path: Path) -> None:
         ({"opset": 17}, "needs opset 18, not 17"),
         ({"opset": 999}, "knows opsets up to"),
         ({"training": True}, "written for inference"),
-        ({"dtype": "int8"}, "float32 or float16, not int8"),
+        ({"dtype": "int8"}, "float32, float16, bfloat16, not int8"),
     ],
 )
 def test_options_that_cannot_be_followed_are_usage_errors(tmp_path: Path, options: Any, message: str) -> None:
@@ -69,7 +69,10 @@ def test_options_that_cannot_be_followed_are_usage_errors(tmp_path: Path, option
 
 
 def test_half_precision_halves_the_file_and_keeps_the_outputs(graph: Graph, tmp_path: Path) -> None:
-    single, half = emit(graph, tmp_path, "single.onnx"), emit(graph, tmp_path, "half.onnx", dtype="float16")
+    single, half = (
+        emit(graph, tmp_path, "single.onnx"),
+        emit(graph, tmp_path, "half.onnx", dtype="float16", io_dtype="float16"),
+    )
     assert {t.data_type for t in half.graph.initializer} == {onnx.TensorProto.FLOAT16}
     assert [2 * len(t.raw_data) for t in half.graph.initializer] == [len(t.raw_data) for t in single.graph.initializer]
     onnx.checker.check_model(str(tmp_path / "half.onnx"), full_check=True)

@@ -156,7 +156,7 @@ for name in names:
             p = float(weights["step.weight"][0])
             wanted = (np.maximum(x, attrs.get("eps", 1e-6)) ** p).mean((2, 3), keepdims=True) ** (1 / p)
             assert initialise(graph)["step.weight"].tolist() == [3.0]
-        half = {{"options": OnnxOptions(dtype="float16")}}
+        half = {{"options": OnnxOptions(dtype="float16", io_dtype="float16")}}
         for backend, options, near in (("torch", {{}}, 1e-5), ("onnx", {{}}, 1e-5), ("onnx", half, 5e-3)):
             got = get(backend).run(graph, weights, inputs, **options).outputs["y0"]
             assert got.shape == wanted.shape

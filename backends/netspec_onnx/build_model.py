@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
@@ -19,7 +19,17 @@ from netspec.weights.lazy import in_turn, shape_of
 from netspec_onnx.lowering import rows_of
 from netspec_onnx.nodes import N
 from netspec_onnx.options import OnnxOptions
-from netspec_onnx.precision import check_variances, in_half
+from netspec_onnx.precision import (
+    SINGLE,
+    check_variances,
+    element,
+    first_opset,
+    in_16_bits,
+    outer_element,
+    refusal,
+    rounded,
+    tensor_of,
+)
 
 DOMAIN = "netspec"
 OPSET = 18
@@ -27,19 +37,6 @@ WEIGHTS_KEY = "netspec.weights"
 """The metadata of a model that says where its weights are from."""
 IR_VERSION = 10
 """The lowest that has metadata on nodes, which carry the block's path and the line of the spec."""
-
-ELEMENTS: dict[str, tuple[int, type[np.float32 | np.float16]]] = {
-    "float32": (onnx.TensorProto.FLOAT, np.float32),
-    "float16": (onnx.TensorProto.FLOAT16, np.float16),
-}
-"""What a model may compute in: ONNX's type and numpy's."""
-
-
-def element(options: OnnxOptions) -> tuple[int, type[np.float32 | np.float16]]:
-    """The type that the model computes in; raises UsageError."""
-    if options.dtype not in ELEMENTS:
-        raise UsageError(f"the ONNX backend writes {' or '.join(ELEMENTS)}, not {options.dtype}")
-    return ELEMENTS[options.dtype]
 
 
 @dataclass(eq=False)
@@ -93,9 +90,13 @@ class Emitter:
         inputs = {node.path for node in self.graph.inputs}
         if clash := inputs & self.graph.outputs.keys():
             raise DataError("NS603", f"'{min(clash)}' is an input and an output, in ONNX they share one set of names")
+        scope.values |= self.entering(scope)
         copies = []
         for name, output in self.graph.outputs.items():
             if output.ref in scope.values or output.ref.node in inputs:
+                copies.append((output.ref, name))
+            elif self.casts:
+                scope.values[output.ref] = f"{name}:{element(self.options).name}"
                 copies.append((output.ref, name))
             else:
                 scope.values[output.ref] = name
@@ -103,10 +104,31 @@ class Emitter:
             if name in self.graph and Ref(name) not in scope.values:
                 scope.values[Ref(name)] = f"{name}:0"
         self.items(root, scope)
-        scope.nodes += [
-            helper.make_node("Identity", [scope.value(ref)], [name], name=f"/{name}/Identity") for ref, name in copies
-        ]
+        scope.nodes += [self.leaving(scope.value(ref), name) for ref, name in copies]
         return scope
+
+    def leaving(self, value: str, name: str) -> onnx.NodeProto:
+        """The node that gives a value under the name of an output, in the type of the outputs."""
+        if self.casts:
+            return helper.make_node("Cast", [value], [name], name=f"/{name}/Cast", to=outer_element(self.options).kind)
+        return helper.make_node("Identity", [value], [name], name=f"/{name}/Identity")
+
+    @property
+    def casts(self) -> bool:
+        """Whether inputs and outputs are of another type than the model computes in."""
+        return element(self.options) is not outer_element(self.options)
+
+    def entering(self, scope: _Scope) -> dict[Ref, str]:
+        """The inputs in the type that the model computes in, cast where they are of another."""
+        if not self.casts:
+            return {}
+        inner = element(self.options)
+        cast = {node.path: f"{node.path}:{inner.name}" for node in self.graph.inputs}
+        scope.nodes += [
+            helper.make_node("Cast", [name], [value], name=f"/{name.replace('.', '/')}/Cast", to=inner.kind)
+            for name, value in cast.items()
+        ]
+        return {Ref(name): value for name, value in cast.items()}
 
     def items(self, region: Region, scope: _Scope) -> None:
         """Writes what stands in a region: blocks as calls, everything else in place."""
@@ -155,13 +177,14 @@ class Emitter:
     def rows(self, node: Node, weights: set[str]) -> list[N]:
         """The ONNX nodes of an op, in the type of the model; raises SpecError, DataError."""
         rows = rows_of(node, [self.graph.shape(r) for r in node.inputs])
-        return in_half(node, rows, weights) if element(self.options)[1] is np.float16 else rows
+        dtype = element(self.options)
+        return rows if dtype is SINGLE else in_16_bits(node, rows, weights, dtype)
 
     def constant(self, array: np.ndarray, value: str, name: str, scope: _Scope, exact: bool = False) -> str:
         """Writes a constant; numbers take the type of the model, unless they are exact."""
         if array.dtype == np.float32 and not exact:
-            array = array.astype(element(self.options)[1])
-        tensor = onnx.numpy_helper.from_array(array, value)
+            array = array.astype(element(self.options).numpy)
+        tensor = tensor_of(array, value)
         name = f"{name}.{value.rpartition('.')[2]}"
         scope.nodes.append(helper.make_node("Constant", [], [value], name=name, value=tensor))
         return value
@@ -230,12 +253,12 @@ def structure(graph: Graph, options: OnnxOptions) -> onnx.ModelProto:
     """The model without its weights; raises DataError, UsageError."""
     if options.training:
         raise UsageError("ONNX models are written for inference", "--training goes with --to torch")
-    kind, _ = element(options)
+    kind, outer = element(options).kind, outer_element(options).kind
     emitter = Emitter(graph, options)
     scope = emitter.main()
     opset, ir_version = versions(graph, options)
 
-    def info(name: str, shape: Shape) -> onnx.ValueInfoProto:
+    def info(name: str, shape: Shape, kind: int = kind) -> onnx.ValueInfoProto:
         return helper.make_tensor_value_info(name, kind, list(shape))
 
     made = {name for node in scope.nodes for name in node.output} - graph.outputs.keys()
@@ -248,8 +271,8 @@ def structure(graph: Graph, options: OnnxOptions) -> onnx.ModelProto:
     proto = helper.make_graph(
         scope.nodes,
         graph.name,
-        [info(n.path, n.shape) for n in graph.inputs],
-        [info(name, graph.shape(o.ref)) for name, o in graph.outputs.items()],
+        [info(n.path, n.shape, outer) for n in graph.inputs],
+        [info(name, graph.shape(o.ref), outer) for name, o in graph.outputs.items()],
         value_info=[info(name, shape) for name, shape in values.items() if name in made],
     )
     opsets = [helper.make_opsetid("", opset)]
@@ -272,16 +295,34 @@ def structure(graph: Graph, options: OnnxOptions) -> onnx.ModelProto:
 def versions(graph: Graph, options: OnnxOptions) -> tuple[int, int]:
     """Operator set and IR version: the lowest that have what the network needs, or as asked; raises UsageError."""
     needed, known = OPSET, onnx.defs.onnx_opset_version()
-    for node in graph.nodes.values():
-        if node.op != "input":
-            rows = rows_of(node, [graph.shape(r) for r in node.inputs])
-            needed = max([needed, *(row.since for row in rows)])
+    written = [
+        (node, rows_of(node, [graph.shape(r) for r in node.inputs]))
+        for node in graph.nodes.values()
+        if node.op != "input"
+    ]
+    needed = max([needed, *(row.since for _, rows in written for row in rows)])
     if options.opset is not None and options.opset < needed:
         raise UsageError(f"this network needs opset {needed}, not {options.opset}")
     if options.opset is not None and options.opset > known:
         raise UsageError(f"the installed onnx knows opsets up to {known}, not {options.opset}")
     opset = options.opset or needed
+    if element(options) is not SINGLE:
+        opset = _that_takes(written, options, opset)
     return opset, max(IR_VERSION, helper.find_min_ir_version_for([helper.make_opsetid("", opset)]))
+
+
+def _that_takes(written: Sequence[tuple[Node, list[N]]], options: OnnxOptions, opset: int) -> int:
+    """The operator set that was asked for, or the first one from `opset` on that has every operator in 16 bits.
+
+    Raises SpecError for a step that needs another one.
+    """
+    for node, rows in written:
+        weights = {*node.result.weights, *node.result.stats}
+        takes = first_opset(node, rows, weights, element(options), opset)
+        if takes is None or options.opset is not None and takes > options.opset:
+            raise refusal(node, rows, weights, element(options), opset)
+        opset = takes
+    return opset
 
 
 def fitting(graph: Graph, arrays: Mapping[str, np.ndarray], options: OnnxOptions) -> dict[str, tuple[int, ...]]:
@@ -290,24 +331,19 @@ def fitting(graph: Graph, arrays: Mapping[str, np.ndarray], options: OnnxOptions
     for key, shape in shapes.items():
         if shape_of(arrays, key) != shape:
             raise DataError("NS602", f"the weight '{key}' is missing, or of another shape")
-    if element(options)[1] is np.float16:
+    if element(options).name == "float16":
         check_variances(graph, arrays)
     return shapes
 
 
 def converted(key: str, array: np.ndarray, options: OnnxOptions) -> np.ndarray:
     """A weight, or a part of one, in the type of the model; raises DataError for a number that does not fit."""
-    _, dtype = element(options)
-    with np.errstate(over="ignore"):
-        found = np.ascontiguousarray(array, dtype)
-    if dtype is np.float16 and (np.isinf(found) & np.isfinite(array)).any():
-        raise DataError("NS603", f"the weight '{key}' holds numbers beyond float16's 65504", "--dtype float32")
-    return found
+    return rounded(key, array, element(options))
 
 
 def tensors(graph: Graph, arrays: Mapping[str, np.ndarray], options: OnnxOptions) -> Iterator[onnx.TensorProto]:
     """The weights as initialisers under their state-dict keys; raises DataError for one that does not fit."""
-    kind, _ = element(options)
+    kind = element(options).kind
     shapes = fitting(graph, arrays, options)
     with in_turn(arrays, shapes) as take:
         for key, shape in shapes.items():
@@ -318,5 +354,5 @@ def tensors(graph: Graph, arrays: Mapping[str, np.ndarray], options: OnnxOptions
 
 def weight_bytes(graph: Graph, options: OnnxOptions) -> int:
     """The size of all weights in the model; raises UsageError."""
-    each = np.dtype(element(options)[1]).itemsize
+    each = element(options).numpy.itemsize
     return sum(prod(map(int, shape)) for shape, _, _ in graph.tensors().values()) * each

@@ -13,8 +13,11 @@ class OnnxOptions(Options):
     """How a model is written."""
 
     opset: int | None = option(None, "Operator set; 18, or the lowest that has every operator used.")
-    dtype: Literal["float32", "float16"] = option(
-        "float32", "What it computes in; constants that float16 would lose stay in float32."
+    dtype: Literal["float32", "float16", "bfloat16"] = option(
+        "float32", "What it computes in; constants that 16 bits would lose stay in float32."
+    )
+    io_dtype: Literal["float32", "float16", "bfloat16"] = option(
+        "float32", "The type of its inputs and outputs: float32, or the one that it computes in."
     )
     functions: Literal["keep", "inline"] = option(
         "inline",

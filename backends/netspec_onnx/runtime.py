@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import time
 from collections.abc import Mapping
 from contextlib import redirect_stdout
@@ -50,12 +51,30 @@ def session(model: Model, device: str = "cpu") -> ort.InferenceSession:
                 ort.preload_dlls()  # takes CUDA's libraries from the wheels that PyTorch brings, where they are
             made = ort.InferenceSession(source, options, providers=[wanted])
     except Exception as e:  # onnxruntime raises its own classes, which share no base but Exception
+        if lacking := _kernel(str(e), wanted):
+            raise lacking from None
         if device == "cuda":
             raise _without_cuda(said.getvalue(), str(e)) from None
         raise DataError("NS703", f"onnxruntime refuses the model: {str(e)[:500]}") from None
     if made.get_providers()[0] != wanted:
         raise _without_cuda(said.getvalue(), f"it fell back to {made.get_providers()[0]}")
     return made
+
+
+_KERNEL = re.compile(
+    r"NOT_IMPLEMENTED : .*?for (?:the node )?(?:.*:)?(\w+\(\d+\))(?: node with name '(.*)')?", re.DOTALL
+)
+
+
+def _kernel(said: str, provider: str) -> MissingError | None:
+    """The error of a runtime that has no kernel for an operator in the type of the model; None for another error."""
+    if (found := _KERNEL.search(said)) is None:
+        return None
+    node = f" of the node '{found[2][:200]}'" if found[2] else ""
+    return MissingError(
+        f"onnxruntime has no kernel for {found[1]}{node} in this type on {provider}",
+        "another --dtype of compile, or a lower --opset, is written with operators that it has; so may another device",
+    )
 
 
 def _readable(path: Path) -> str:
@@ -128,6 +147,8 @@ class Opened:
         except NetspecError:
             raise
         except Exception as e:  # as above
+            if lacking := _kernel(str(e), self.session.get_providers()[0]):
+                raise lacking from None
             raise DataError("NS703", f"onnxruntime cannot run the model: {str(e)[:500]}") from None
         return Result(found, self.session.get_providers()[0], latency)
 

@@ -15,8 +15,9 @@ from netspec.files.atomic import together, writing
 from netspec.files.parts import Part
 from netspec.ir.graph import Graph
 from netspec.weights.lazy import in_turn
-from netspec_onnx.build_model import converted, element, fitting, structure, weight_bytes
+from netspec_onnx.build_model import converted, fitting, structure, weight_bytes
 from netspec_onnx.options import OnnxOptions
+from netspec_onnx.precision import element
 
 LIMIT = 2 * 10**9
 """Bytes of weights that fit next to the rest into one protobuf message (2 GiB)."""
@@ -43,11 +44,11 @@ def _write_whole(
 
     A field of a protobuf message is a key, its length and its bytes, in any order: what is written is one ModelProto.
     """
-    kind, dtype = element(options)
+    dtype = element(options)
     shapes, heads, total = fitting(graph, arrays, options), [], 0
     for key, shape in shapes.items():
-        size = prod(shape) * np.dtype(dtype).itemsize
-        tensor = onnx.TensorProto(name=key, dims=shape, data_type=kind).SerializeToString()
+        size = prod(shape) * dtype.numpy.itemsize
+        tensor = onnx.TensorProto(name=key, dims=shape, data_type=dtype.kind).SerializeToString()
         tensor += _key(TENSOR_RAW_DATA, size)
         heads.append(_key(GRAPH_INITIALIZER, len(tensor) + size) + tensor)
         total += len(heads[-1]) + size
@@ -67,7 +68,7 @@ def _write_weight(f: IO[bytes] | Part, key: str, array: np.ndarray, options: Onn
     """The bytes of a weight in the type of the model, converted in pieces: a tensor may be large."""
     flat = array.reshape(-1)
     for start in range(0, flat.size, PIECE):
-        f.write(converted(key, flat[start : start + PIECE], options).data.cast("B"))
+        f.write(converted(key, flat[start : start + PIECE], options).view(np.uint8).data)
 
 
 PIECE = 2**22
@@ -92,7 +93,7 @@ def _write_apart(
     model: onnx.ModelProto, graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, options: OnnxOptions
 ) -> list[Path]:
     """Streams the weights into a file next to the model, whose name has their hash: a model never reads another's."""
-    (kind, dtype), shapes = element(options), fitting(graph, arrays, options)
+    dtype, shapes = element(options), fitting(graph, arrays, options)
     try:
         target.name.encode()
     except UnicodeEncodeError:
@@ -108,8 +109,8 @@ def _write_apart(
         data, offset = new.add("", hashed=True), 0
         for key, shape in shapes.items():
             _write_weight(data, key, take(), options)
-            size = prod(shape) * np.dtype(dtype).itemsize
-            model.graph.initializer.append(_external(key, shape, kind, offset, size))
+            size = prod(shape) * dtype.numpy.itemsize
+            model.graph.initializer.append(_external(key, shape, dtype.kind, offset, size))
             offset += size
         name = new.name_by_hash(data)
         for tensor in model.graph.initializer:
@@ -130,7 +131,7 @@ def check(model: onnx.ModelProto, graph: Graph, options: OnnxOptions) -> None:
 
     Weights are declared by type and shape alone, so that the check costs no pass over them.
     """
-    kind, _ = element(options)
+    kind = element(options).kind
     bare = onnx.ModelProto()
     bare.CopyFrom(model)
     bare.graph.input.extend(
