@@ -18,6 +18,7 @@ from netspec.cli.main import run
 from netspec.diagnostics.errors import MissingError, UsageError
 from netspec.draw import View, draw, picture, to_dot
 from netspec.draw.formats import graphviz
+from netspec.draw.formats.quoting import dot_string
 from netspec.ir.graph import Graph
 
 ROOT = Path(__file__).parent.parent
@@ -231,3 +232,11 @@ def interrupted(process: graphviz._Process, request: Mapping[str, str]) -> bytes
     process.process.stdin.write(json.dumps(request).encode() + b"\n")
     process.process.stdin.flush()
     raise KeyboardInterrupt
+
+
+def test_no_label_begins_with_an_empty_line() -> None:
+    """Graphviz never sets the pointers of such a line, and frees what stands there: it crashes for some texts."""
+    for left in (False, True):
+        text = dot_string("", "pass", "block", left=left)
+        assert graphviz.graphviz(f"digraph {{a [label={text}]}}", "svg") and text.startswith('" \\')
+    assert dot_string("") == '""'

@@ -18,6 +18,9 @@ def dot_string(*lines: str, left: bool = False) -> str:
     """Lines as a DOT string; quotes, backslashes and control characters cannot end it or change its meaning."""
     known = str.maketrans({"\\": "\\\\", '"': '\\"', "&": "&amp;"})
     safe = [printable(line).translate(known) for line in lines]
+    # Graphviz frees what it never set of a label that begins with an empty line, and crashes, or not.
+    if safe and not safe[0] and (left or len(safe) > 1):
+        safe[0] = " "
     return '"' + ("".join(f"{line}\\l" for line in safe) if left else "\\n".join(safe)) + '"'
 
 
