@@ -154,13 +154,13 @@ def _uncalled_blocks(checking: Checking) -> None:
     """Checks the blocks of a library that no network calls, through their examples."""
     document = checking.document
     for block in document.blocks.values():
-        uncalled = document.is_library and block.name not in checking.called
+        uncalled, missing = document.is_library and block.name not in checking.called, set[str]()
         for example in block.examples if not block.failed else ():
             if uncalled or (checking.verifies and example.expect is not None):
-                _example(checking, block, example)
+                _example(checking, block, example, missing)
 
 
-def _example(checking: Checking, block: BlockDecl, example: Example) -> None:
+def _example(checking: Checking, block: BlockDecl, example: Example, missing: set[str]) -> None:
     """Builds a block by one of its examples, and compares it with the facts that stand there."""
     if checking.budget.spent:
         return
@@ -168,7 +168,7 @@ def _example(checking: Checking, block: BlockDecl, example: Example) -> None:
     graph = elaborate_block(document, block.name, Configuration(), own, example, budget)
     if graph is not None and checking.verifies and not own.failed:
         try:
-            checking.of_blocks += verify_example(Compiled(document, None, graph), example, own, budget)
+            checking.of_blocks += verify_example(Compiled(document, None, graph), example, own, budget, missing)
         except OverBudget as e:
             own.error("NS404", str(e), document.span, RAISE_LIMITS)
     _join(own, checking.reporter)

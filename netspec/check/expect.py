@@ -62,14 +62,18 @@ def verify(network: Compiled, reporter: Reporter, budget: Budget | None = None) 
     return verifier.held
 
 
-def verify_example(network: Compiled, example: Example, reporter: Reporter, budget: Budget) -> list[Held]:
+def verify_example(
+    network: Compiled, example: Example, reporter: Reporter, budget: Budget, missing: set[str] | None = None
+) -> list[Held]:
     """Compares the facts of an example of a block with the block alone; rows of its tables are steps, or the block.
 
+    `missing` are the steps that facts of its other examples name and that are not there, which is said once.
     Raises OverBudget where that is too much work.
     """
     if example.expect is None:
         return []
     verifier = _Verifier(network, reporter, budget)
+    verifier.missing = set() if missing is None else missing
     verifier.names = {network.name}
     verifier.label = f"{network.name}({example.given})"
     verifier.all(example.expect)
@@ -354,8 +358,7 @@ class _Verifier:
                 name.span,
                 Hint(lambda: step_help(text, self.network.graph)),
             )
-        if absent != text or not places:
-            self.missing.add(absent)
+        self.missing.add(absent)
         return None
 
     def shown(self, at: str) -> str:
