@@ -155,17 +155,23 @@ def pooled(
 ) -> Tensor:
     """RoI pooling by equations 5 and 6 of Dai et al. 2017; a bin is the mean of its samples (He et al. 2017)."""
     found = torch.zeros(len(rois), x.shape[1], *size)
+    steps = (torch.arange(samples) + 0.5) / samples
     for r, (index, *box) in enumerate(rois.tolist()):
         left, top, right, bottom = (scale * v for v in box)
-        for i, j in np.ndindex(*size):
-            dy, dx = (0.0, 0.0) if offset is None else offset[r, 2 * (i * size[1] + j) :][:2].tolist()
-            for u, v in np.ndindex(samples, samples):
-                y = top + (bottom - top) * ((i + (u + 0.5) / samples) / size[0] + gamma * dy) - 0.5
-                z = left + (right - left) * ((j + (v + 0.5) / samples) / size[1] + gamma * dx) - 0.5
-                if -1 <= y <= x.shape[2] and -1 <= z <= x.shape[3]:
-                    point = min(max(y, 0), x.shape[2] - 1), min(max(z, 0), x.shape[3] - 1)
-                    found[r, :, i, j] += between(x[int(index)], *point) / samples**2
+        moved = torch.zeros(*size, 2) if offset is None else offset[r].view(*size, 2)
+        down = (torch.arange(size[0]).view(-1, 1, 1) + steps) / size[0] + gamma * moved[..., 0:1]
+        across = (torch.arange(size[1]).view(1, -1, 1) + steps) / size[1] + gamma * moved[..., 1:2]
+        rows = nearness(top + (bottom - top) * down - 0.5, x.shape[2]).mean(2)
+        columns = nearness(left + (right - left) * across - 0.5, x.shape[3]).mean(2)
+        found[r] = torch.einsum("chij,ijh->cij", torch.einsum("chw,ijw->chij", x[int(index)], columns), rows)
     return found
+
+
+def nearness(places: Tensor, count: int) -> Tensor:
+    """How near each place is to each of so many pixels of a row, 0 to 1; 0 where it is more than one outside."""
+    inside = (places >= -1) & (places <= count)
+    apart = places.clamp(0, count - 1)[..., None] - torch.arange(count)
+    return (1 - apart.abs()).clamp_min(0) * inside[..., None]
 
 
 def cells_pooled(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -43,30 +45,45 @@ def test_ssd300_gives_torchvisions_heads(torchvision: ModuleType, tmp_path: Path
     assert sum(scores.shape[1] // 91 * scores.shape[2] * scores.shape[3] for scores in wanted[:6]) == 8732
 
 
+def published(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The names of torchvision's published files, of version 1, which it renames where it reads one."""
+    found = {}
+    for key, value in state.items():
+        key = key.replace("rpn.head.conv.0.0.", "rpn.head.conv.")
+        key = re.sub(r"(fpn\.\w+_blocks\.\d)\.0\.", r"\1.", key)
+        found[re.sub(r"mask_head\.(\d)\.0\.", lambda m: f"mask_head.mask_fcn{int(m[1]) + 1}.", key)] = value
+    return found
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("names", ["today's", "those of the published file"])
-def test_faster_rcnn_gives_torchvisions_heads(torchvision: ModuleType, names: str, tmp_path: Path) -> None:
-    model = torchvision.models.detection.fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None)
-    theirs = drawn(model)
+@pytest.mark.parametrize("family", ["faster_rcnn_fpn", "mask_rcnn"])
+def test_detectors_on_a_pyramid_give_torchvisions_heads(torchvision: ModuleType, family: str, tmp_path: Path) -> None:
+    name = {"faster_rcnn_fpn": "fasterrcnn_resnet50_fpn", "mask_rcnn": "maskrcnn_resnet50_fpn"}[family]
+    theirs = drawn(torchvision.models.get_model(name, weights=None, weights_backbone=None))
     state = theirs.state_dict()
-    if names != "today's":  # torchvision renames these where it reads a file of version 1
-        state = {k.replace("conv.0.0.", "conv.").replace("_blocks.", "_blocks#"): v for k, v in state.items()}
-        state = {(k if "#" not in k else k.replace(".0.", ".").replace("#", ".")): v for k, v in state.items()}
-        assert {"backbone.fpn.inner_blocks.0.weight", "rpn.head.conv.weight"} <= state.keys()
-    torch.save(state, tmp_path / "frcnn.pth")
-    net = netspec.load(SPECS / "faster_rcnn_fpn.yaml", input={"image": (3, 160, 192)})
-    ours = net.to_torch(weights=tmp_path / "frcnn.pth")
+    before = published(state)
+    assert {"backbone.fpn.inner_blocks.0.weight", "rpn.head.conv.weight"} <= before.keys()
+    assert ("roi_heads.mask_head.mask_fcn4.bias" in before) is (family == "mask_rcnn")
+    torch.save(state, tmp_path / "detector.pth")
+    torch.save(before, tmp_path / "published.pth")
+    net = netspec.load(SPECS / f"{family}.yaml", input={"image": (3, 160, 192)})
+    ours = net.to_torch(weights=tmp_path / "detector.pth")
+    assert sum(p.numel() for p in theirs.parameters()) == sum(p.numel() for p in ours.parameters())
+    found, arrays = net.arrays(weights=tmp_path / "published.pth"), ours.state_dict()
+    assert all(np.array_equal(value, arrays[key]) for key, value in found.items())
     x = images((3, 160, 192), 2, 3)
     boxes = [np.array([[i % 2, 4, 6, 90, 70], [1 - i % 2, 20, 30, 180, 150]], np.float32) for i in range(4)]
     with torch.inference_mode():
         levels = list(theirs.backbone(torch.from_numpy(x)).values())
         objectness, proposals = theirs.rpn.head(levels)
-        regions = [
-            theirs.roi_heads.box_head(
-                torchvision.ops.roi_align(level, torch.from_numpy(rois), 7, 1 / 2**k, sampling_ratio=2, aligned=True)
-            )
-            for k, (level, rois) in enumerate(zip(levels, boxes, strict=False), 2)
-        ]
-        found = [theirs.roi_heads.box_predictor(region) for region in regions]
-    wanted = [*objectness, *proposals, *(f[0] for f in found), *(f[1] for f in found)]
+
+        def bins(size: int) -> list[torch.Tensor]:
+            align = partial(torchvision.ops.roi_align, output_size=size, sampling_ratio=2, aligned=True)
+            pairs = enumerate(zip(levels, boxes, strict=False), 2)
+            return [align(level, torch.from_numpy(rois), spatial_scale=1 / 2**k) for k, (level, rois) in pairs]
+
+        heads = theirs.roi_heads
+        regions = [heads.box_predictor(heads.box_head(region)) for region in bins(7)]
+        masks = [heads.mask_predictor(heads.mask_head(m)) for m in bins(14)] if family == "mask_rcnn" else []
+    wanted = [*objectness, *proposals, *(r[0] for r in regions), *(r[1] for r in regions), *masks]
     agreement(wanted, torch_outputs(ours, x, *boxes), tol=1e-4)

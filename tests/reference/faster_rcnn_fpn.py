@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch.nn.functional as F
 from references import pooled
 from torch import Tensor, nn
@@ -23,8 +25,8 @@ class OnPyramid(Reference):
         self.head = nn.Sequential(nn.Linear(256 * 49, 1024), nn.ReLU(), nn.Linear(1024, 1024), nn.ReLU())
         self.scores, self.boxes = nn.Linear(1024, 91), nn.Linear(1024, 4 * 91)
 
-    def forward(self, image: Tensor, *rois: Tensor) -> list[Tensor]:
-        """(N, 3, H, W), four of (R, 5) -> objectness and proposals of five levels, scores and boxes of four."""
+    def levels(self, image: Tensor) -> list[Tensor]:
+        """(N, 3, H, W) -> P2 to P5."""
         x, maps = self.stem(image), []
         for part in self.stages:
             x = part(x)
@@ -35,7 +37,14 @@ class OnPyramid(Reference):
             fine = maps.pop()
             top = conv(fine) + F.interpolate(top, fine.shape[2:], mode="nearest")
             tops.insert(0, top)
-        levels = [conv(t) for conv, t in zip(self.outer, tops, strict=True)]
+        return [conv(t) for conv, t in zip(self.outer, tops, strict=True)]
+
+    def forward(self, image: Tensor, *rois: Tensor) -> list[Tensor]:
+        """(N, 3, H, W), four of (R, 5) -> objectness and proposals of five levels, scores and boxes of four."""
+        return self.heads(self.levels(image), rois)
+
+    def heads(self, levels: Sequence[Tensor], rois: Sequence[Tensor]) -> list[Tensor]:
+        """P2 to P5, four of (R, 5) -> what `forward` gives."""
         regions = [
             self.head(pooled(level, boxes, (7, 7), 1 / 4 / 2**i).flatten(1))
             for i, (level, boxes) in enumerate(zip(levels, rois, strict=True))
