@@ -133,8 +133,12 @@ class MakesModules(Protocol):
         arrays: Mapping[str, np.ndarray],
         training: bool = False,
         frozen: Collection[str] = (),
+        by_name: bool = False,
     ) -> torch.nn.Module:
-        """The module with its weights, in eval mode or ready to be trained, but for the nodes at the paths `frozen`."""
+        """The module with its weights, in eval mode or ready to be trained, but for the nodes at the paths `frozen`.
+
+        With `by_name` a single output is a dict too.
+        """
 
 
 @runtime_checkable

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 from warnings import warn
 
 import numpy as np
 
-from netspec.analysis.cost import totals
+from netspec.analysis.cost import by_path, output_of, totals
 from netspec.analysis.measures import Measured
+from netspec.analysis.receptive_field import strides
 from netspec.backend import MakesModules, able, get, origin, read_checkpoint, write
 from netspec.check.expect import within_limits
 from netspec.diagnostics.errors import MissingError, Reporter, SpecError, UsageError
@@ -21,8 +23,14 @@ from netspec.elaborate.budget import MAX_NODES, Budget
 from netspec.elaborate.compiled import Compiled, compile_block, compile_variant
 from netspec.elaborate.configuration import InputSize
 from netspec.elaborate.document import values_of
-from netspec.ir.selection import frozen_nodes
+from netspec.expressions.identifiers import Kind, why_not
+from netspec.ir.graph import Ref
+from netspec.ir.selection import frozen_nodes, step_help
+from netspec.ir.titles import step_of
 from netspec.ops.base import show as shape_text
+from netspec.passes import of_stage
+from netspec.passes.base import Stage
+from netspec.passes.tap import tap
 from netspec.reports.explain import explained
 from netspec.reports.facts import facts_table
 from netspec.reports.interface import block_interface, interface
@@ -197,6 +205,46 @@ class Network(Compiled):
             frozen_nodes(graph, freeze),
         )
 
+    def tapped(self, steps: Sequence[str]) -> Network:
+        """The same with the values of these steps, by path or title, as its outputs; raises UsageError.
+
+        What serves no other value is left out; weights keep their keys, and checkpoints fit as before.
+        """
+        graph, values, below = self.inference, dict[str, Ref](), by_path(self.inference)
+        if isinstance(steps, str) or not steps:
+            raise UsageError("the steps are to be a list of paths or titles", 'name at least one, as ["layer1"]')
+        for step in steps:
+            path = step_of(graph, step) or step
+            ref = output_of(graph, path, below.get(path, [])) if path else None
+            if ref is None:
+                raise UsageError(f"'{self.name}' has no step '{step[:80]}'", step_help(path, graph))
+            values[path if why_not(step, Kind.OUTPUT) else step] = ref
+        passes = of_stage([*self.passes, tap(values)], Stage.INFERENCE)
+        return Network(self.document, self.variant, self.graph, self.warnings, self.settings, passes)
+
+    def features(
+        self,
+        steps: Sequence[str],
+        seed: int = 0,
+        weights: str | Path | None = None,
+        passes: Sequence[str] = (),
+        **choices: Unpack[CheckpointChoices],
+    ) -> torch.nn.Module:
+        """A module whose forward gives the values of steps as a dict, in the order asked; raises UsageError, DataError.
+
+        Its `channels` and `strides` are those of each value by name: C of `(N, C, H, W)`, and how many cells of the
+        input lie between two values in height and width; None after a step that sees the whole input, such as a
+        linear layer.
+        """
+        network = self.tapped(steps).after(passes)
+        graph = network.inference
+        arrays = network.lazy_arrays(seed, weights, **choices)
+        module = able("torch", MakesModules).to_module(graph, arrays, by_name=True)
+        apart = strides(graph)
+        module.channels = {name: int(graph.shape(o.ref)[1]) for name, o in graph.outputs.items()}  # type: ignore[assignment]
+        module.strides = {name: _stride(apart[o.ref.node]) for name, o in graph.outputs.items()}  # type: ignore[assignment]
+        return module
+
     def to_onnx(
         self,
         path: str | Path,
@@ -216,6 +264,14 @@ class Network(Compiled):
         network = self.after(passes)
         arrays = network.lazy_arrays(seed, weights, **choices)
         return write(backend, network.inference, arrays, Path(path), chosen).files
+
+
+def _stride(apart: tuple[Fraction, Fraction] | None) -> int | float | tuple[float, float] | None:
+    """One number where height and width have the same, whole where it is whole."""
+    if apart is None:
+        return None
+    height, width = (int(side) if side.denominator == 1 else float(side) for side in apart)
+    return height if height == width else (height, width)
 
 
 def _chosen(choices: CheckpointChoices) -> Choices:

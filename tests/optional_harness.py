@@ -142,6 +142,8 @@ def network_calls() -> Calls:
         "netspec.network.Network.draw": (lambda: net.draw(), DRAWS["svg"]),
         "netspec.network.Network.explain": (lambda: net.explain(), []),
         "netspec.network.Network.check": (lambda: net.check(), []),
+        "netspec.network.Network.tapped": (lambda: net.tapped(["stem"]), []),
+        "netspec.network.Network.features": (lambda: net.features(["stem"]), ["torch"]),
         "netspec.reports.table.Table.to_pandas": (lambda: net.summary(depth=1).to_pandas(), ["pandas"]),
         "netspec.network.Network.inference": (lambda: netspec.load("net.yaml").inference, []),
         "netspec.network.Network.of": (lambda: netspec.Network.of(net), []),

@@ -286,10 +286,14 @@ def test_every_layer_is_at_the_place_that_the_emitter_says(name: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_page_on_modules_is_true() -> None:
-    page = Path(__file__).parent.parent / "docs" / "pytorch.md"
-    text = "\n\n".join(re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL))
+@pytest.mark.parametrize("name", ["pytorch.md", "python.md"])
+def test_the_sessions_of_pages_are_true(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = Path(__file__).parent.parent / "docs" / name
+    text = "\n\n".join(
+        re.findall(r"^```python\n(>>> .*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    )
     said = io.StringIO()
     session = doctest.DocTestParser().get_doctest(text, {}, page.name, str(page), 0)
     results = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(session, out=said.write)
-    assert results.attempted > 15 and not results.failed, said.getvalue()
+    assert results.attempted > 8 and not results.failed, said.getvalue()

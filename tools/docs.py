@@ -1,4 +1,4 @@
-"""Writes what is generated of README.md, language, errors, gallery, errata and tables in docs, and the JSON Schema.
+"""Writes what is generated of README.md and of pages in docs, and the JSON Schema.
 
 `--check` only compares; names of pages after it choose among them.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from errata import errata
 from gallery import page
+from python_page import page as python
 from tables import page as tables
 
 from netspec.analysis.measures import MEASURES
@@ -82,6 +83,7 @@ PAGES = {
     "docs/gallery.md": page,
     "docs/errata.md": errata,
     "docs/measures.md": measures,
+    "docs/python.md": python,
     "docs/tables.md": tables,
     "specs/netspec.schema.json": published,
 }

@@ -74,15 +74,16 @@ class TorchBackend(Backend[TorchOptions], Runs, MakesModules, ReadsCheckpoints):
         arrays: Mapping[str, np.ndarray],
         training: bool = False,
         frozen: Collection[str] = (),
+        by_name: bool = False,
     ) -> torch.nn.Module:
         """The module of the source with its weights, in eval mode or ready to be trained; raises MissingError.
 
-        The nodes at the paths of `frozen` are not trained.
+        The nodes at the paths of `frozen` are not trained. With `by_name` a single output is a dict too.
         """
         with importing(self.name, "torch"):
             from netspec_torch.runtime import to_module
 
-        return to_module(graph, arrays, training, frozen)
+        return to_module(graph, arrays, training, frozen, by_name)
 
     def run(
         self,

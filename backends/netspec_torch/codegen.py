@@ -39,8 +39,8 @@ def class_name(block: str) -> str:
 class Emitter:
     """Collects the classes of one graph, innermost first."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, by_name: bool = False) -> None:
+        self.graph, self.by_name = graph, by_name
         self.groups: dict[tuple[object, ...], Group] = {}
         self.taken: set[str] = set()
         self.homes: dict[str, str | None] = {}
@@ -187,8 +187,8 @@ class Writer:
         return list(outputs.items())
 
     def _filled(self, outputs: list[tuple[str, Ref]]) -> str:
-        """One output is a tensor, several are a dict."""
-        if len(outputs) == 1:
+        """One output is a tensor unless all are asked for by name, several are a dict."""
+        if len(outputs) == 1 and not self.emitter.by_name:
             return self.names[outputs[0][1]]
         return "{" + ", ".join(f"{string(name)}: {self.names[ref]}" for name, ref in outputs) + "}"
 

@@ -23,14 +23,19 @@ from netspec_torch.weights import state_dict
 
 
 def to_module(
-    graph: Graph, arrays: Mapping[str, np.ndarray], training: bool = False, frozen: Collection[str] = ()
+    graph: Graph,
+    arrays: Mapping[str, np.ndarray],
+    training: bool = False,
+    frozen: Collection[str] = (),
+    by_name: bool = False,
 ) -> torch.nn.Module:
     """The module with its weights; in eval mode, or ready to be trained with `training`.
 
     The nodes at the paths of `frozen` are not trained: neither their parameters nor their statistics change.
+    With `by_name` a single output is a dict too.
     """
     kept = graph if training else without_heads(graph)
-    emitter = Emitter(kept)
+    emitter = Emitter(kept, by_name)
     text = emitter.source(__version__)
     nodes = kept.nodes
     held = [nodes[path] for path in frozen if path in nodes]

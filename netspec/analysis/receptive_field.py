@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 
 from netspec.ir.graph import Graph, Ref
 from netspec.ops import OPS
@@ -60,6 +61,25 @@ def receptive_fields(
     Without enlarging it is the recurrence of Araujo et al. 2019: the field grows by (k - 1) * d * jump for a window of
     k and dilation d, and the jump by the stride. Where paths join, the largest counts. `take` is told of the work.
     """
+    found = _reaches(graph, take)
+    return {path: (reach[0].size, reach[1].size) if reach else None for path, reach in found.items()}
+
+
+def strides(graph: Graph) -> dict[str, tuple[Fraction, Fraction] | None]:
+    """Of every node, how many cells of the input lie between two of its values, in height and width; None after a
+    step whose values see the whole input.
+    """
+    found = _reaches(graph, lambda work: None)
+    return {
+        path: (Fraction(reach[0].step, len(reach[0].first)), Fraction(reach[1].step, len(reach[1].first)))
+        if reach
+        else None
+        for path, reach in found.items()
+    }
+
+
+def _reaches(graph: Graph, take: Callable[[int], None]) -> dict[str, tuple[Reach, Reach] | None]:
+    """What each node depends on, in height and width."""
     reaches: dict[str, tuple[Reach, Reach] | None] = {}
     for node in graph.nodes.values():
         befores = [reaches[ref.node] for ref in node.inputs]
@@ -76,7 +96,7 @@ def receptive_fields(
         )
         kept = height and width and max(height.step, height.size, width.step, width.size) <= LARGEST
         reaches[node.path] = (height, width) if height and width and kept else None
-    return {path: (found[0].size, found[1].size) if found else None for path, found in reaches.items()}
+    return reaches
 
 
 def _through(sampling: Sampling | None, reach: Reach) -> Reach | None:

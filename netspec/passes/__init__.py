@@ -39,9 +39,12 @@ def resolve(names: Iterable[tuple[str, Span]], reporter: Reporter) -> list[Pass]
 
 
 def of_stage(passes: Iterable[Pass], stage: Stage) -> list[Pass]:
-    """Those of these passes that take the graph of a stage, once each, in the order in which they run."""
-    asked = set(passes)
-    return [p for p in PASSES if p in asked and p.stage is stage]
+    """Those of these passes that take the graph of a stage, once each, in the order in which they run.
+
+    One that was made for a single network, as `tap` makes them, is before all others.
+    """
+    asked = [p for p in dict.fromkeys(passes) if p.stage is stage]
+    return [p for p in asked if p not in PASSES] + [p for p in PASSES if p in asked]
 
 
 def apply(passes: Sequence[Pass], module: Module) -> Module:
