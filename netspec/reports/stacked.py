@@ -13,7 +13,7 @@ _SIGN = re.compile(
 """The sign in `3x3`, `Nx64x7x7` and ` x 4`, and the exponent in `3.6x10^9`; none in a name, `resnext50_32x4d`."""
 
 
-def _signed(text: str, escape: Callable[[str], str], times: str, power: tuple[str, str]) -> str:
+def signed(text: str, escape: Callable[[str], str], times: str, power: tuple[str, str]) -> str:
     """A text with the sign of multiplication of some mark-up, exponents between its two marks, and all else escaped."""
     parts, end = [], 0
     for found in _SIGN.finditer(text):
@@ -92,45 +92,4 @@ def _rows_of_html(lines: Sequence[str]) -> str:
 
 def html_text(text: str) -> str:
     """A text without mark-up of its own, with the sign of multiplication and exponents where papers have them."""
-    return _signed(text, html.escape, "\u00d7", ("<sup>", "</sup>"))
-
-
-_LATEX = {
-    **{c: f"\\{c}" for c in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': "''",
-}
-
-
-def latex_text(text: str) -> str:
-    """A text without a command of its own, in one line, with signs and exponents as papers have them."""
-    return _signed(" ".join(text.split()), _escaped_latex, r"$\times$", ("$^{", "}$"))
-
-
-def _escaped_latex(text: str) -> str:
-    return "".join(_LATEX.get(c, c) for c in text)
-
-
-def latex_row(row: str) -> str:
-    """A row that LaTeX does not take for an argument of the `\\\\` or rule before it, as it does `[...]` and `*`."""
-    return f"{{}}{row}" if row.lstrip().startswith(("[", "*")) else row
-
-
-def stacked_latex(cell: Stacked) -> str:
-    """A cell of nested tabulars, for which LaTeX needs no package, between brackets that grow."""
-    rows = []
-    for part in cell.parts:
-        inside = _tabular([latex_text(line) for line in part.lines])
-        after = f"\\,{latex_text(part.after)}" if part.after else ""
-        rows.append(f"$\\left[{inside}\\right]${after}" if part.bracketed else f"{latex_text(part.line())}")
-    return rows[0] if len(rows) == 1 else _tabular(rows)
-
-
-def _tabular(rows: Sequence[str]) -> str:
-    inside = r" \\ ".join(map(latex_row, rows))
-    return rf"\begin{{tabular}}{{@{{}}c@{{}}}}{inside}\end{{tabular}}"
+    return signed(text, html.escape, "\u00d7", ("<sup>", "</sup>"))

@@ -18,13 +18,11 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from netspec.diagnostics.text import printable
 from netspec.optional import importing
+from netspec.reports.latex import LatexColumn, latex_table, latex_text, stacked_latex
 from netspec.reports.stacked import (
     Stacked,
     html_text,
-    latex_row,
-    latex_text,
     stacked_html,
-    stacked_latex,
     stacked_markdown,
 )
 from netspec.reports.text import Printer
@@ -291,18 +289,14 @@ class Table:
 
     def _latex(self) -> str:
         lines = self._written(latex_text, stacked_latex)
-        rows = [latex_row(" & ".join(self._spanned(row, line))) + r" \\" for row, line in zip_longest(self.rows, lines)]
-        return "\n".join(
-            [
-                rf"\begin{{tabular}}{{{''.join('r' if c.right else 'l' for c in self.columns)}}}",
-                r"\toprule",
-                latex_row(" & ".join(latex_text(c.title) for c in self.columns)) + r" \\",
-                r"\midrule",
-                *rows,
-                r"\bottomrule",
-                r"\end{tabular}",
-            ]
-        )
+        widths = [width - 3 for width in self._widths(True)]
+        columns = [
+            LatexColumn(width, c.wrap and not any(isinstance(row.get(c.key), Stacked) for row in self.rows), c.right)
+            for width, c in zip(widths, self.columns, strict=True)
+        ]
+        height = sum(max(len(cell.split("\n")) for cell in self._stacked_cells(row)) for row in self.rows)
+        rows = [" & ".join(self._spanned(row, line)) for row, line in zip_longest(self.rows, lines)]
+        return latex_table(columns, " & ".join(latex_text(c.title) for c in self.columns), rows, height)
 
     def _spanned(self, row: Mapping[str, Cell] | None, line: Sequence[str]) -> Sequence[str]:
         """The cells of a row; one over all columns but those that say what it is, where all are the same lines."""
