@@ -201,6 +201,7 @@ def main() -> int:
         add_help=False,
     )
     commands.add_parser("pictures", help="draw the pictures of the docs again")
+    commands.add_parser("notebook", help="run docs/notebook.ipynb and write what its cells show")
     commands.add_parser("docs", help="write the generated parts of the docs and the JSON Schema again")
     args, rest = parser.parse_known_args()
     if rest and args.command not in ("test", "bench", "compare", "faults", "fuzz", "parity"):
@@ -217,7 +218,7 @@ def main() -> int:
         return {"check": check, "lint": lint}[args.command]()
     if args.command == "bench" and "--memory" in rest:
         return run(PYTHON, TOOLS / "memory.py", *(arg for arg in rest if arg != "--memory"))
-    if args.command in ("bench", "compare", "faults", "fuzz", "parity", "pictures", "docs"):
+    if args.command in ("bench", "compare", "faults", "fuzz", "parity", "pictures", "docs", "notebook"):
         return run(PYTHON, TOOLS / f"{args.command}.py", *rest)
     return 0
 

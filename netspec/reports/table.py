@@ -236,6 +236,7 @@ class Table:
         console = Console(
             file=out,
             force_terminal=color,
+            force_jupyter=False,  # which would show the table, in place of writing it
             no_color=not color,
             width=width or sum(self._widths(False)) + len(self.title) + 8,
             highlight=False,
