@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -22,7 +23,7 @@ from netspec.backend import get
 from netspec.network import Network
 from netspec.ops.initialisers import check_init
 from netspec.weights.initialise import draw, initialise, lazily
-from netspec.weights.lazy import Arrays, Lazy, in_turn
+from netspec.weights.lazy import Arrays, Lazy, in_pieces, in_turn
 
 HEAD = "netspec: 1\nname: tiny\ninput: [8, 12, 12]\nbody:\n"
 STEPS = """\
@@ -277,3 +278,79 @@ def test_arrays_come_in_turn_whatever_is_made_ahead(ahead: int, monkeypatch: pyt
         in_turn(Arrays({"a": Lazy((1,), np.dtype(np.float32), lambda: 1 // 0)}), ["a"]) as take,
     ):
         take()
+
+
+@pytest.mark.parametrize(
+    "piece", [pytest.param(1, marks=pytest.mark.slow), 7, pytest.param(2**18, marks=pytest.mark.slow)]
+)
+def test_the_numbers_of_an_array_are_the_same_in_pieces(
+    piece: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lazy = load(tmp_path, KINDS).lazy_arrays(5)
+    whole = lazy.all()
+    monkeypatch.setattr("netspec.weights.lazy.PIECE", piece)
+    monkeypatch.setattr("netspec.weights.initialise.PIECE", piece)
+    keys = ["a.weight", "e.weight", "up.weight", "d.bias", "a.bias", "conv.weight"]
+    with in_pieces(lazy, keys) as take, in_pieces(whole, keys) as taken:
+        for key in keys:
+            pieces = list(take())
+            assert all(p.ndim == 1 and len(p) <= piece for p in pieces)
+            assert np.array_equal(np.concatenate(pieces), whole[key].reshape(-1))
+            assert np.array_equal(np.concatenate(list(taken())), whole[key].reshape(-1))
+    assert np.array_equal(lazy["conv.weight"], whole["conv.weight"])
+
+
+@pytest.mark.parametrize("ahead", [0, 64, pytest.param(400, marks=pytest.mark.slow), 10**9])
+def test_pieces_are_made_ahead_as_far_as_there_is_room(ahead: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("AHEAD", ahead), ("ROOM", 64), ("SMALL", 12), ("PIECE", 4)):
+        monkeypatch.setattr(f"netspec.weights.lazy.{name}", value)
+    alive, live, lock = [0], [0], Lock()
+
+    def fill(out: np.ndarray) -> None:
+        out.fill(live_piece(out))
+
+    def live_piece(out: np.ndarray) -> int:
+        with lock:
+            live[0] += out.nbytes
+            alive.append(live[0])
+        finalize(out, gone, out.nbytes)
+        return out.size
+
+    def gone(size: int) -> None:
+        with lock:
+            live[0] -= size
+
+    sizes = [3, 400, 20, 1, 1000, 0, 6]
+    streams = {str(i): Lazy((n,), np.dtype(np.float32), lambda: np.empty(0), lambda: fill) for i, n in enumerate(sizes)}
+    with in_pieces(Arrays(streams), streams) as take:
+        for size in sizes:
+            got = 0
+            for piece in take():
+                assert set(piece.tolist()) == {len(piece)}
+                got += len(piece)
+                del piece
+            assert got == size
+    threads = os.cpu_count() or 1
+    assert (
+        max(alive) <= max(ahead, 64) + (threads + 2) * 4 * 4
+    )  # a piece in each thread, one that is taken, a small one
+
+
+def test_pieces_end_with_the_block_however_it_ends() -> None:
+    """The threads would wait for room for ever, and the block for them."""
+
+    def fail(out: np.ndarray) -> None:
+        raise ZeroDivisionError
+
+    def lazy(size: int, fill: Callable[[np.ndarray], None]) -> Lazy:
+        return Lazy((size,), np.dtype(np.float32), lambda: np.empty(0), lambda: fill)
+
+    large = {str(i): lazy(2**25, lambda out: None) for i in range(3)}
+    with in_pieces(Arrays(large), large) as take:
+        pieces = take()
+        assert len(next(pieces)) == 2**18
+    with pytest.raises(KeyError), in_pieces(Arrays(large), large) as take:
+        next(take())
+        raise KeyError
+    with pytest.raises(ZeroDivisionError), in_pieces(Arrays({"a": lazy(2**20, fail)}), "a") as take:
+        list(take())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import IO
@@ -14,7 +15,7 @@ from netspec.diagnostics.errors import DataError, UsageError
 from netspec.files.atomic import together, writing
 from netspec.files.parts import Part
 from netspec.ir.graph import Graph
-from netspec.weights.lazy import in_turn
+from netspec.weights.lazy import in_pieces
 from netspec_onnx.build_model import converted, fitting, structure, weight_bytes
 from netspec_onnx.options import OnnxOptions
 from netspec_onnx.precision import element
@@ -25,54 +26,66 @@ LIMIT = 2 * 10**9
 
 def write_model(graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, options: OnnxOptions) -> list[Path]:
     """Writes a checked model; the main file appears last; raises DataError, UsageError."""
-    model = structure(graph, options)
-    check(model, graph, options)
     fits = weight_bytes(graph, options) <= LIMIT
-    if options.external_data or (options.external_data is None and not fits):
-        return _write_apart(model, graph, arrays, target, options)
-    if not fits:
+    apart = options.external_data or (options.external_data is None and not fits)
+    if not apart and not fits:
         raise UsageError("more than 2 GB of weights do not fit into one file", "--external-data writes them beside it")
-    with writing(target) as f:
-        _write_whole(model, graph, arrays, options, f)
+    shapes = fitting(graph, arrays, options)
+    with in_pieces(arrays, shapes) as take:  # they are drawn while the graph is built and checked
+        model = structure(graph, options)
+        check(model, graph, options)
+        content = Content(model, shapes, take, options)
+        if apart:
+            return _write_apart(content, target)
+        with writing(target) as f:
+            _write_whole(content, f)
     return [target]
 
 
-def _write_whole(
-    model: onnx.ModelProto, graph: Graph, arrays: Mapping[str, np.ndarray], options: OnnxOptions, f: IO[bytes]
-) -> None:
-    """Writes a model with its weights, of which one is in memory at a time.
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A checked model without its weights, and the weights."""
+
+    model: onnx.ModelProto
+    shapes: Mapping[str, tuple[int, ...]]
+    take: Callable[[], Iterator[np.ndarray]]
+    """Gives the pieces of the weights in the order of `shapes`, weight by weight."""
+    options: OnnxOptions
+
+    def size(self, key: str) -> int:
+        """The bytes of a weight in the type of the model."""
+        return prod(self.shapes[key]) * element(self.options).numpy.itemsize
+
+    def write_next(self, key: str, f: IO[bytes] | Part) -> None:
+        """The bytes of the next weight, of which a few pieces are in memory."""
+        for piece in self.take():
+            f.write(converted(key, piece, self.options).view(np.uint8).data)
+
+
+def _write_whole(content: Content, f: IO[bytes]) -> None:
+    """Writes a model with its weights.
 
     A field of a protobuf message is a key, its length and its bytes, in any order: what is written is one ModelProto.
     """
-    dtype = element(options)
-    shapes, heads, total = fitting(graph, arrays, options), [], 0
-    for key, shape in shapes.items():
-        size = prod(shape) * dtype.numpy.itemsize
-        tensor = onnx.TensorProto(name=key, dims=shape, data_type=dtype.kind).SerializeToString()
+    kind = element(content.options).kind
+    heads, total = {}, 0
+    for key, shape in content.shapes.items():
+        size = content.size(key)
+        tensor = onnx.TensorProto(name=key, dims=shape, data_type=kind).SerializeToString()
         tensor += _key(TENSOR_RAW_DATA, size)
-        heads.append(_key(GRAPH_INITIALIZER, len(tensor) + size) + tensor)
-        total += len(heads[-1]) + size
+        heads[key] = _key(GRAPH_INITIALIZER, len(tensor) + size) + tensor
+        total += len(heads[key]) + size
     rest = onnx.ModelProto()
-    rest.CopyFrom(model)
+    rest.CopyFrom(content.model)
     rest.ClearField("graph")
     f.write(rest.SerializeToString())
-    main = model.graph.SerializeToString()
+    main = content.model.graph.SerializeToString()
     f.write(_key(MODEL_GRAPH, len(main) + total) + main)
-    with in_turn(arrays, shapes) as take:
-        for key, head in zip(shapes, heads, strict=True):
-            f.write(head)
-            _write_weight(f, key, take(), options)
+    for key, head in heads.items():
+        f.write(head)
+        content.write_next(key, f)
 
 
-def _write_weight(f: IO[bytes] | Part, key: str, array: np.ndarray, options: OnnxOptions) -> None:
-    """The bytes of a weight in the type of the model, converted in pieces: a tensor may be large."""
-    flat = array.reshape(-1)
-    for start in range(0, flat.size, PIECE):
-        f.write(converted(key, flat[start : start + PIECE], options).view(np.uint8).data)
-
-
-PIECE = 2**22
-"""Numbers that are converted at once."""
 MODEL_GRAPH = onnx.ModelProto.DESCRIPTOR.fields_by_name["graph"].number
 GRAPH_INITIALIZER = onnx.GraphProto.DESCRIPTOR.fields_by_name["initializer"].number
 TENSOR_RAW_DATA = onnx.TensorProto.DESCRIPTOR.fields_by_name["raw_data"].number
@@ -89,29 +102,26 @@ def _key(field: int, length: int) -> bytes:
     return bytes(found)
 
 
-def _write_apart(
-    model: onnx.ModelProto, graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, options: OnnxOptions
-) -> list[Path]:
+def _write_apart(content: Content, target: Path) -> list[Path]:
     """Streams the weights into a file next to the model, whose name has their hash: a model never reads another's."""
-    dtype, shapes = element(options), fitting(graph, arrays, options)
+    kind, model = element(content.options).kind, content.model
     try:
         target.name.encode()
     except UnicodeEncodeError:
         raise UsageError(
             f"{target}: a model cannot hold this name of its data, which is not UTF-8", "name another file with -o"
         ) from None
-    with together(target) as new, in_turn(arrays, shapes) as take:
+    with together(target) as new:
         if not _is_utf8(new.target.name):
             raise UsageError(
                 f"{str(target)!r} is not UTF-8, as the name of its data in the model must be",
                 "name another file with -o; --no-external-data needs no such name",
             )
         data, offset = new.add("", hashed=True), 0
-        for key, shape in shapes.items():
-            _write_weight(data, key, take(), options)
-            size = prod(shape) * dtype.numpy.itemsize
-            model.graph.initializer.append(_external(key, shape, dtype.kind, offset, size))
-            offset += size
+        for key, shape in content.shapes.items():
+            content.write_next(key, data)
+            model.graph.initializer.append(_external(key, shape, kind, offset, content.size(key)))
+            offset += content.size(key)
         name = new.name_by_hash(data)
         for tensor in model.graph.initializer:
             tensor.external_data.add(key="location", value=name)

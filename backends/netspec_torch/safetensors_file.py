@@ -14,7 +14,7 @@ import numpy as np
 
 from netspec.files.parts import Part
 from netspec.ir.graph import Graph
-from netspec.weights.lazy import in_turn
+from netspec.weights.lazy import in_pieces
 from netspec_torch.entries import held, layout
 
 
@@ -32,12 +32,7 @@ def save(graph: Graph, arrays: Mapping[str, np.ndarray], file: Part) -> None:
     text = json.dumps({"__metadata__": {"format": "pt"}, **header}, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     file.write(len(text).to_bytes(8, "little") + text + bytes(8 * len(counters)))
-    with in_turn(arrays, tensors) as take:
+    with in_pieces(arrays, tensors) as take:
         for _ in tensors:
-            _write(file, take())
-
-
-def _write(file: Part, array: np.ndarray) -> None:
-    """Writes the bytes of a tensor, without a copy of a large one."""
-    if array.size:
-        file.write(np.ascontiguousarray(array, "<f4").reshape(-1).data.cast("B"))
+            for piece in take():
+                file.write(np.ascontiguousarray(piece, "<f4").data.cast("B"))

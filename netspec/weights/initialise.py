@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from zlib import crc32
 
@@ -14,7 +14,7 @@ from netspec.ir.graph import Graph, Node
 from netspec.ops import OPS
 from netspec.ops.initialisers import Init, beginning
 from netspec.ops.moments import Signal
-from netspec.weights.lazy import Arrays, Lazy
+from netspec.weights.lazy import PIECE, Arrays, Fill, Lazy
 
 
 def initialise(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
@@ -28,49 +28,63 @@ def initialise(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
 
 def lazily(graph: Graph, seed: int = 0) -> Arrays:
     """The same, each tensor made when it is asked for."""
-
-    def value(key: str, shape: tuple[int, ...], node: Node) -> np.ndarray:
-        return _initial(node, key, shape, np.random.default_rng([seed, crc32(key.encode())]))
-
-    tensors = ((key, tuple(map(int, shape)), node) for key, (shape, _, node) in graph.tensors().items())
     return Arrays(
-        {key: Lazy(shape, np.dtype(np.float32), partial(value, key, shape, node)) for key, shape, node in tensors}
+        {
+            key: _lazy(node, key, tuple(map(int, shape)), [seed, crc32(key.encode())])
+            for key, (shape, _, node) in graph.tensors().items()
+        }
     )
 
 
-def _initial(node: Node, key: str, size: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    name = key.rpartition(".")[2]
-    value = beginning(name, size, node.init, OPS[node.op].init)
-    return _written(value, size, OPS[node.op].fans_of(size, node.attrs), rng)
+def _lazy(node: Node, key: str, size: tuple[int, ...], seed: list[int]) -> Lazy:
+    value = beginning(key.rpartition(".")[2], size, node.init, OPS[node.op].init)
+    if value == "bilinear":
+        return Lazy(size, np.dtype(np.float32), partial(_bilinear, size))
+    if isinstance(value, Mapping) and "truncated_normal" in value:
+        return Lazy(size, np.dtype(np.float32), partial(_truncated, size, value["truncated_normal"], seed))
+    filling = partial(_filling, value, OPS[node.op].fans_of(size, node.attrs), seed)
+    return Lazy(size, np.dtype(np.float32), partial(_whole, size, filling), filling)
 
 
-def _written(value: Init, size: tuple[int, ...], fans: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
-    """A tensor by its `init`: a constant, he, xavier, or a spread.
+def _filling(value: Init, fans: tuple[float, float], seed: list[int]) -> Fill:
+    """What writes the numbers of a tensor by its `init`: a constant, he, xavier, or a spread.
 
-    `xavier` is U(-a, a) with a = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010, eq. 16); a truncated normal is
-    cut at two standard deviations. `bilinear` is the interpolation that a transposed convolution begins with in FCN.
+    `xavier` is U(-a, a) with a = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010, eq. 16). A generator draws the
+    same numbers at once and in pieces.
     """
-    fan_in, fan_out = fans
     if isinstance(value, Mapping):
         ((kind, spread),) = value.items()
-        if kind == "uniform":
-            return _uniform(rng, size, spread)
-        drawn = _normal(rng, size, 1)
-        if kind == "truncated_normal":
-            _cut(rng, drawn.reshape(-1))
-        drawn *= np.float32(spread)
-        return drawn
-    if value == "bilinear":
-        return _bilinear(size)
+        return partial(_uniform if kind == "uniform" else _normal, np.random.default_rng(seed), spread)
     if value == "he":
-        return _normal(rng, size, math.sqrt(2 / fan_in))
+        return partial(_normal, np.random.default_rng(seed), math.sqrt(2 / fans[0]))
     if value == "xavier":
-        return _uniform(rng, size, math.sqrt(6 / (fan_in + fan_out)))
-    return np.full(size, {"zeros": 0, "ones": 1}[value] if isinstance(value, str) else value, np.float32)
+        return partial(_uniform, np.random.default_rng(seed), math.sqrt(6 / sum(fans)))
+    return partial(_constant, {"zeros": 0, "ones": 1}[value] if isinstance(value, str) else value)
+
+
+def _whole(size: tuple[int, ...], filling: Callable[[], Fill]) -> np.ndarray:
+    """A tensor that is made piece by piece, as a whole."""
+    made, fill = np.empty(size, np.float32), filling()
+    flat = made.reshape(-1)
+    for start in range(0, flat.size, PIECE):
+        fill(flat[start : start + PIECE])
+    return made
+
+
+def _truncated(size: tuple[int, ...], spread: float, seed: list[int]) -> np.ndarray:
+    """Normal, cut at two standard deviations; what is drawn again comes after the whole tensor."""
+    rng = np.random.default_rng(seed)
+    drawn = rng.standard_normal(size, np.float32)
+    _cut(rng, drawn.reshape(-1))
+    drawn *= np.float32(spread)
+    return drawn
 
 
 def _bilinear(size: tuple[int, ...]) -> np.ndarray:
-    """Each channel by itself, its kernel the tent of bilinear interpolation (Long et al. 2015, section 3.3)."""
+    """The interpolation that a transposed convolution begins with in FCN (Long et al. 2015, section 3.3).
+
+    Each channel is by itself, and its kernel a tent.
+    """
     weight = np.zeros(size, np.float32)
     if len(size) == 4:
         tents = []
@@ -93,22 +107,24 @@ def _cut(rng: np.random.Generator, drawn: np.ndarray) -> None:
         or [np.empty(0, np.intp)]
     )
     while outside.size:
-        drawn[outside] = _normal(rng, (outside.size,), 1)
+        drawn[outside] = rng.standard_normal(outside.size, np.float32)
         outside = outside[np.abs(drawn[outside]) > 2]
 
 
-def _uniform(rng: np.random.Generator, size: tuple[int, ...], reach: float) -> np.ndarray:
-    drawn = rng.random(size, np.float32)
-    drawn *= 2
-    drawn -= 1
-    drawn *= np.float32(reach)
-    return drawn
+def _constant(value: float, out: np.ndarray) -> None:
+    out.fill(value)
 
 
-def _normal(rng: np.random.Generator, size: tuple[int, ...], std: float) -> np.ndarray:
-    drawn = rng.standard_normal(size, np.float32)
-    drawn *= np.float32(std)
-    return drawn
+def _uniform(rng: np.random.Generator, reach: float, out: np.ndarray) -> None:
+    rng.random(out=out, dtype=np.float32)
+    out *= 2
+    out -= 1
+    out *= np.float32(reach)
+
+
+def _normal(rng: np.random.Generator, std: float, out: np.ndarray) -> None:
+    rng.standard_normal(out=out, dtype=np.float32)
+    out *= np.float32(std)
 
 
 def draw(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
@@ -131,9 +147,12 @@ def draw(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
 
 def _drawn(node: Node, key: str, size: tuple[int, ...], seed: int, power: float) -> np.ndarray:
     rng, name = np.random.default_rng([seed, 1, crc32(key.encode())]), key.rpartition(".")[2]
+    made = np.empty(size, np.float32)
     if len(size) > 1:
-        return _normal(rng, size, 1 / math.sqrt(OPS[node.op].fans_of(size, node.attrs)[0] * power))
-    if name in ("weight", "running_var"):
-        return rng.random(size, np.float32) + np.float32(0.5)
-    reach = 0.1 if OPS[node.op].kind == "weights" else 0.2
-    return _uniform(rng, size, reach)
+        _normal(rng, 1 / math.sqrt(OPS[node.op].fans_of(size, node.attrs)[0] * power), made)
+    elif name in ("weight", "running_var"):
+        _uniform(rng, 0.5, made)
+        made += 1
+    else:
+        _uniform(rng, 0.1 if OPS[node.op].kind == "weights" else 0.2, made)
+    return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,13 +10,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from math import prod
+from queue import SimpleQueue
+from threading import Semaphore
+from typing import TypeAlias
 
 import numpy as np
 
 from netspec.ir.module import Module
 
-AHEAD = 64 * 2**20
+AHEAD = 128 * 2**20
 """Bytes of arrays that are made before their turn."""
+PIECE = 2**18
+"""Numbers of a piece: it stays in a processor's cache between being drawn, scaled and written."""
+
+Fill: TypeAlias = Callable[[np.ndarray], None]
+"""Writes the next numbers of an array, in order, into a flat array of any length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +34,31 @@ class Lazy:
     shape: tuple[int, ...]
     dtype: np.dtype[np.generic]
     make: Callable[[], np.ndarray]
+    filling: Callable[[], Fill] | None = None
+    """Begins it anew, to be made piece by piece; None for what can only be made as a whole."""
+
+    def pieces(self) -> Iterator[np.ndarray]:
+        """Its numbers in order, as flat arrays of `PIECE` at most, which nothing here holds."""
+        size = prod(self.shape)
+        if self.filling is None:
+            yield from _split(self.make())
+            return
+        fill = self.filling()
+        for start in range(0, size, PIECE):
+            piece = np.empty(min(PIECE, size - start), self.dtype)
+            fill(piece)
+            yield piece
+            del piece  # before the next one: who reads them has one at a time
 
     @property
     def nbytes(self) -> int:
         """The bytes that it will take."""
         return prod(self.shape) * self.dtype.itemsize
+
+
+def _split(array: np.ndarray) -> Iterator[np.ndarray]:
+    flat = array.reshape(-1)
+    return (flat[start : start + PIECE] for start in range(0, flat.size, PIECE))
 
 
 class Arrays(Mapping[str, np.ndarray]):
@@ -105,3 +134,98 @@ def in_turn(arrays: Mapping[str, np.ndarray], keys: Iterable[str]) -> Iterator[C
             yield take
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def in_pieces(arrays: Mapping[str, np.ndarray], keys: Iterable[str]) -> Iterator[Callable[[], Iterator[np.ndarray]]]:
+    """A function that gives the pieces of the arrays of the keys, one array after the other, while others are made.
+
+    They begin to be made when the block begins, on all cores; `AHEAD` bytes at most wait to be taken, and an array that
+    can only be made as a whole. Who asks for an array has had all pieces of the one before.
+    """
+    if not isinstance(arrays, Arrays):
+        left = iter(keys)
+        yield lambda: _split(arrays[next(left)])
+        return
+    ahead = _Ahead(arrays.lazy[key] for key in keys)
+    try:
+        ahead.begin()
+        yield ahead.take
+    finally:
+        ahead.stop()
+
+
+SMALL = 2**16
+"""Bytes of an array up to which another thread costs more than it saves."""
+ROOM = 32 * 2**20
+"""Bytes of one array that wait to be taken."""
+
+
+class _Ahead:
+    """Arrays that are made in their order by threads, each piece by piece as far as it has room."""
+
+    def __init__(self, arrays: Iterable[Lazy]) -> None:
+        self.waiting = deque(arrays)
+        self.begun: deque[Lazy | _Making] = deque()
+        self.taken = 0
+        """Bytes of room that were given to what has begun and not been taken."""
+        self.pool = ThreadPoolExecutor(os.cpu_count(), "netspec-weights")
+
+    def begin(self) -> None:
+        """Begins what there is room for; small arrays are made when they are taken."""
+        while self.waiting:
+            lazy = self.waiting[0]
+            room = 0 if lazy.nbytes <= SMALL else lazy.nbytes if lazy.filling is None else min(lazy.nbytes, ROOM)
+            if self.taken and self.taken + room > AHEAD:
+                return
+            self.waiting.popleft()
+            self.taken += room
+            self.begun.append(_Making(lazy, room, self.pool) if room else lazy)
+
+    def take(self) -> Iterator[np.ndarray]:
+        """The pieces of the next array."""
+        self.begin()
+        first = self.begun[0]
+        yield from first.pieces()
+        self.begun.popleft()
+        if isinstance(first, _Making):
+            self.taken -= first.room
+
+    def stop(self) -> None:
+        """Ends the threads."""
+        for one in self.begun:
+            if isinstance(one, _Making):
+                one.stop()
+        self.pool.shutdown(cancel_futures=True)
+
+
+class _Making:
+    """An array that another thread makes; it waits where its room is full."""
+
+    def __init__(self, lazy: Lazy, room: int, pool: ThreadPoolExecutor) -> None:
+        self.room, self.stopped = room, False
+        self.made: SimpleQueue[np.ndarray | None] = SimpleQueue()
+        self.free = Semaphore(-(-room // (PIECE * lazy.dtype.itemsize)))
+        self.future = pool.submit(self._make, lazy)
+
+    def _make(self, lazy: Lazy) -> None:
+        try:
+            pieces = lazy.pieces()
+            while self.free.acquire() and not self.stopped and (piece := next(pieces, None)) is not None:
+                self.made.put(piece)
+                del piece
+        finally:
+            self.made.put(None)
+
+    def pieces(self) -> Iterator[np.ndarray]:
+        """What was made, as soon as it is; raises what making it raised."""
+        while (piece := self.made.get()) is not None:
+            yield piece
+            del piece
+            self.free.release()
+        self.future.result()
+
+    def stop(self) -> None:
+        """Lets the thread go."""
+        self.stopped = True
+        self.free.release()
