@@ -69,6 +69,9 @@ class CheckpointChoices(TypedDict, total=False):
     """Which of the mappings of the file, or which prefix of its names."""
     rules: str | Path
     """A file of rules, which come before those of the spec."""
+    adapt: bool
+    """Whether the file is of the network with the classes and the input of its spec: what does not fit others is drawn,
+    and the first convolution is made for another number of input channels."""
 
 
 class Network(Compiled):
@@ -281,6 +284,7 @@ def _chosen(choices: CheckpointChoices) -> Choices:
         choices.get("exclude", ()),
         choices.get("checkpoint_key"),
         Path(rules) if rules else None,
+        choices.get("adapt", False),
     )
 
 

@@ -75,6 +75,7 @@ def test_features_are_what_torchvisions_layers_give(resnet18: nn.Module, weights
         ),
     ],
 )
+@pytest.mark.slow
 def test_channels_and_strides_are_timms(spec: str, model: str, steps: list[str], torchvision: ModuleType) -> None:
     info = importlib.import_module("timm").create_model(model, features_only=True, pretrained=False).feature_info
     module = netspec.load(spec).features(steps)
@@ -90,11 +91,13 @@ def test_one_feature_is_a_dict_too_and_a_title_is_a_name() -> None:
     assert (again.channels, again.strides) == ({"conv3_x": 128}, {"conv3_x": 8})
 
 
+@pytest.mark.slow
 def test_what_sees_the_whole_input_has_no_stride() -> None:
     module = netspec.load("googlenet").features(["3b", "fc"])
     assert module.strides == {"3b": 8, "fc": None} and module.channels == {"3b": 480, "fc": 1000}
 
 
+@pytest.mark.slow
 def test_features_after_a_pass_are_the_same(weights: Path) -> None:
     net, x = netspec.load("resnet18", input=SIZE), torch.from_numpy(images(SIZE, 2, 5))
     with torch.no_grad():
@@ -113,12 +116,14 @@ def test_a_step_that_is_not_there_is_named(steps: list[str], said: str) -> None:
         netspec.load("resnet18").features(steps)
 
 
+@pytest.mark.slow
 def test_a_picture_and_a_table_of_features_end_at_them() -> None:
     net = netspec.load("resnet18").tapped(["layer2"])
     assert [row["path"] for row in net.summary(depth=1).to_dict()][-1] == "layer2"
     assert "layer3" not in str(net.draw("dot"))
 
 
+@pytest.mark.slow
 def test_the_weights_are_those_of_the_whole_network() -> None:
     net = netspec.load("resnet18")
     whole, part = net.arrays(seed=3), net.tapped(["layer2"]).arrays(seed=3)

@@ -52,6 +52,7 @@ def test_a_notebook_shows_the_table_and_the_picture(resnet50: netspec.Network) -
     assert "25,557,032" in bundle["text/html"] and "layer3" in bundle["text/html"]
 
 
+@pytest.mark.slow
 def test_without_graphviz_a_notebook_shows_the_table(
     resnet50: netspec.Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,12 +77,14 @@ def test_the_summary_is_that_of_the_command_line(
         resnet50.summary(["colour"])
 
 
+@pytest.mark.slow
 def test_the_training_table_has_the_heads() -> None:
     net = netspec.load("googlenet")
     params = [sum(row["params"] for row in net.summary(["params"], 1, training=t).to_dict()) for t in (False, True)]  # type: ignore[misc]
     assert params == [6_998_552, 13_378_280]  # the lectures: the heads have 3,188,840 and 3,190,888
 
 
+@pytest.mark.slow
 def test_a_table_becomes_a_data_frame(resnet50: netspec.Network) -> None:
     table = resnet50.summary(["params"], depth=1)
     frame = table.to_pandas()
@@ -89,6 +92,7 @@ def test_a_table_becomes_a_data_frame(resnet50: netspec.Network) -> None:
 
 
 @pytest.mark.parametrize("kind", ["svg", "html", "dot", "mermaid", "png"])
+@pytest.mark.quick(1)
 def test_a_picture_shows_and_saves_itself(kind: str, tmp_path: Path) -> None:
     net = netspec.load("lenet5")
     made = net.draw(kind, depth=1, show=["names", "params"])
@@ -112,6 +116,7 @@ def test_a_wrong_option_of_a_picture_is_named(options: dict[str, object], said: 
 
 
 @pytest.mark.parametrize("step", ["", "3b", "3b.b3x3"])
+@pytest.mark.quick(1)
 def test_explain_says_what_the_command_says(step: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["explain", "googlenet", *([step] if step else [])]) == 0
     said = netspec.load("googlenet").explain(step)
@@ -120,6 +125,7 @@ def test_explain_says_what_the_command_says(step: str, capsys: pytest.CaptureFix
         netspec.load("googlenet").explain("3x")
 
 
+@pytest.mark.slow
 def test_check_gives_what_papers_print_or_says_what_is_wrong(tmp_path: Path) -> None:
     held = netspec.load("googlenet", classes=10).check().to_dict()
     assert {row["verdict"] for row in held} == {"exact", "rounds to", "truncates to", "misprint", "differs"}
@@ -142,6 +148,7 @@ def test_params_and_variants_are_those_of_the_spec(resnet50: netspec.Network) ->
     assert netspec.load("blocks/residual:bottleneck").params["width"] == 64
 
 
+@pytest.mark.slow
 def test_show_has_a_row_for_all_that_a_spec_offers(capsys: pytest.CaptureFixture[str]) -> None:
     rows = netspec.show("googlenet").to_dict()
     of = {what: [row for row in rows if row["what"] == what] for what in {row["what"] for row in rows}}
@@ -161,6 +168,7 @@ def test_show_has_a_row_for_all_that_a_spec_offers(capsys: pytest.CaptureFixture
         netspec.show("resnett50")
 
 
+@pytest.mark.slow
 def test_specs_are_found_by_words() -> None:
     assert "vgg16" in {row["name"] for row in netspec.list_specs("VGG-16", columns=["params"]).to_dict()}
     assert len(netspec.list_specs().to_dict()) > 280

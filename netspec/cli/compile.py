@@ -22,7 +22,7 @@ from netspec.files.kinds import OF_COMPILE, check_suffix
     cls=TargetCommand,
     epilog="\b\nExamples:\n  netspec compile specs/googlenet.yaml --to onnx\n"
     "  netspec compile resnet50 --weights r50.pth --to onnx -o r50.onnx\n"
-    "  netspec compile resnet50 -s classes=10 --weights r50.pth --exclude fc --to onnx\n"
+    "  netspec compile resnet50 -s classes=10 --weights r50.pth --adapt --to onnx\n"
     "  netspec compile squeezenet --to torch -o squeezenet.py",
 )
 @spec_options

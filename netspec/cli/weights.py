@@ -41,6 +41,12 @@ weight_options = (
         "--exclude", multiple=True, metavar="PATTERN", help="Do not take the weights of these steps; draw them."
     ),
     click.option(
+        "--adapt",
+        is_flag=True,
+        help="The checkpoint has the classes and the input of the spec: draw what does not fit those asked for, and "
+        "sum or repeat the first weights for other input channels.",
+    ),
+    click.option(
         "--seed",
         type=click.IntRange(0, 2**64 - 1),
         default=0,
@@ -82,10 +88,11 @@ class Weights:
         file, seed = options.pop("weights"), options.pop("seed")
         key, rules = options.pop("checkpoint_key"), options.pop("rules")
         layers, exclude = ([p.strip() for t in options.pop(n) for p in t.split(",") if p.strip()] for n in PATTERNS)
-        given = {"checkpoint-key": key, "rules": rules, "layers": layers, "exclude": exclude}
+        adapt = options.pop("adapt")
+        given = {"checkpoint-key": key, "rules": rules, "layers": layers, "exclude": exclude, "adapt": adapt}
         if file is None and (first := next((name for name, value in given.items() if value), None)):
             raise UsageError(f"--{first} goes with --weights")
-        return cls(file, seed, Choices(layers or None, exclude, key or None, Path(rules) if rules else None))
+        return cls(file, seed, Choices(layers or None, exclude, key or None, Path(rules) if rules else None, adapt))
 
     @property
     def origin(self) -> str:

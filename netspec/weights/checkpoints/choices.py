@@ -20,7 +20,10 @@ class Choices:
     rules: Path | None = None
     """A file of rules, which come before those of the spec."""
 
+    adapt: bool = False
+    """Whether it is of the network as its spec has it, and what does not fit other classes or inputs is drawn."""
+
     @property
     def partial(self) -> bool:
         """Whether some weights do not come from the checkpoint."""
-        return self.layers is not None or bool(self.exclude)
+        return self.layers is not None or bool(self.exclude) or self.adapt

@@ -19,6 +19,7 @@ from netspec.weights.checkpoints.files import states_of
 from netspec.weights.checkpoints.sets import inner_networks, rule_sets
 from netspec.weights.checkpoints.stored import Need, Reads, State
 from netspec.weights.checkpoints.tensorflow import reordered, translated
+from netspec.weights.checkpoints.transfer import as_declared, fitted
 from netspec.weights.checkpoints.values import examine, lazily
 from netspec.weights.initialise import lazily as lazily_drawn
 from netspec.weights.lazy import Arrays, computed
@@ -51,8 +52,11 @@ def drawn(network: Compiled, seed: int, training: bool) -> Arrays:
 
 
 def weights_of(network: Compiled, path: Path, seed: int, training: bool, choices: Choices, read: Reads) -> Loaded:
-    """The same, with the weights that are not to come from the checkpoint drawn by the seed."""
-    found = load(network, path, training, choices, read)
+    """The same, with the weights that are not to come from the checkpoint, or do not fit, drawn by the seed."""
+    found = load(as_declared(network) if choices.adapt else network, path, training, choices, read)
+    if choices.adapt:
+        found.arrays, notes = fitted(network.stored(training), found.arrays)
+        found.notes += notes
     if choices.partial:
         seeded = lazily_drawn(network.stored(training), seed)
         found.notes.append(drawn_text(seeded, found.arrays))
@@ -89,7 +93,7 @@ def drawn_text(keys: Collection[str], arrays: Collection[str]) -> str:
     """What is said of the weights that are drawn, as the checkpoint is not to give them."""
     steps = list(dict.fromkeys(key.rpartition(".")[0] for key in keys if key not in arrays))
     more = f", and {len(steps) - 8:,} more" if len(steps) > 8 else ""
-    return f"drawn, not from the checkpoint: {', '.join(steps[:8])}{more}"
+    return f"drawn, not from the checkpoint: {', '.join(steps[:8]) or 'nothing'}{more}"
 
 
 def _count(shape: Sequence[object]) -> int:

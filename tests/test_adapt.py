@@ -1,0 +1,97 @@
+"""Checkpoints for networks of other classes, input channels and sizes: what fits stays, the rest is drawn."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from conftest import agreement
+from parity import images, randomise, torch_run
+from safetensors.torch import save_file
+
+import netspec
+from netspec.cli.main import run
+from netspec.diagnostics.errors import DataError, UsageError
+from netspec.network import CheckpointWarning, Network
+
+SIZE = (3, 64, 64)
+
+
+@pytest.fixture(scope="module")
+def weights(torchvision: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    model = randomise(torchvision.models.resnet18(weights=None), SIZE, 3)
+    path = tmp_path_factory.mktemp("adapt") / "resnet18.safetensors"
+    save_file(model.state_dict(), path)
+    return path
+
+
+def loaded(net: Network, weights: Path, **options: object) -> tuple[dict[str, np.ndarray], str]:
+    """The weights, and what was said of them."""
+    with pytest.warns(CheckpointWarning) as said:
+        arrays = net.arrays(weights=weights, adapt=True, **options)  # type: ignore[arg-type]
+    return arrays, "\n".join(str(w.message) for w in said)
+
+
+def test_every_layer_but_the_classifier_comes_from_the_checkpoint(weights: Path) -> None:
+    whole = netspec.load("resnet18").arrays(weights=weights)
+    net = netspec.load("resnet18", classes=10)
+    with pytest.raises(DataError, match="1000 classes in the file and 10 in the network"):
+        net.arrays(weights=weights)
+    arrays, said = loaded(net, weights, seed=4)
+    assert said == "drawn, not from the checkpoint: fc"
+    assert {k for k in arrays if not np.array_equal(arrays[k], whole[k])} == {"fc.weight", "fc.bias"}
+    assert np.array_equal(arrays["fc.weight"], net.arrays(seed=4)["fc.weight"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 2, 4, 6, 7])
+def test_another_number_of_channels_is_what_timm_makes_of_it(count: int, weights: Path) -> None:
+    old = netspec.load("resnet18").arrays(weights=weights)["conv1.conv.weight"]
+    arrays, said = loaded(netspec.load("resnet18", input=(count, 64, 64)), weights)
+    theirs = importlib.import_module("timm.models").adapt_input_conv(count, torch.from_numpy(old))
+    np.testing.assert_allclose(arrays["conv1.conv.weight"], theirs.numpy(), rtol=1e-6)
+    how = "summed" if count == 1 else "repeated and scaled"
+    assert f"conv1.conv.weight: 3 input channels become {count}, its weights are {how}" in said
+    assert "drawn, not from the checkpoint: nothing" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 6])
+def test_a_grey_picture_gives_what_it_did(count: int, weights: Path) -> None:
+    grey = images((1, 64, 64), 2, 5)
+    net = netspec.load("resnet18", input=(count, 64, 64))
+    with pytest.warns(CheckpointWarning):
+        module = net.to_torch(weights=weights, adapt=True)
+    whole = netspec.load("resnet18", input=SIZE).to_torch(weights=weights)
+    agreement(torch_run(whole, np.repeat(grey, 3, 1)), torch_run(module, np.repeat(grey, count, 1)))
+
+
+@pytest.mark.slow
+def test_a_layer_that_needs_another_size_is_drawn(torchvision: ModuleType, tmp_path: Path) -> None:
+    save_file(torchvision.models.alexnet(weights=None).state_dict(), tmp_path / "w.safetensors")
+    arrays, said = loaded(netspec.load("alexnet_torchvision", input=(3, 160, 160)), tmp_path / "w.safetensors")
+    assert said == "drawn, not from the checkpoint: fc6" and arrays["fc6.weight"].shape[0] == 4096
+
+
+@pytest.mark.slow
+def test_the_option_says_what_was_made(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["compile", "resnet18", "-s", "classes=7", "--input", "1x64x64", "--weights", str(weights), "--adapt"]
+    assert run([*line, "--to", "torch", "-o", str(tmp_path / "net.py")]) == 0
+    said = capsys.readouterr().err
+    assert "3 input channels become 1, its weights are summed" in said
+    assert "drawn, not from the checkpoint: fc" in said
+    assert torch.load(tmp_path / "net.pth", weights_only=True)["fc.weight"].shape == (7, 512)
+    assert run(["compile", "resnet18", "--adapt", "--to", "onnx"]) == 2
+    assert "--adapt goes with --weights" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_file_of_another_network_is_refused_as_before(weights: Path) -> None:
+    with pytest.raises(DataError, match="NS60|layer"):
+        netspec.load("resnet34", classes=10).arrays(weights=weights, adapt=True)
+    with pytest.raises(UsageError, match="not for blocks"):
+        netspec.load("blocks/residual:basic").arrays(weights=weights, adapt=True)
