@@ -160,6 +160,30 @@ def check() -> int:
     return tests([]) or wrong
 
 
+OWN = {
+    "setup": "make the environment for everything below",
+    "demo": "compile GoogLeNet to ONNX and run it (needs neither torch nor a GPU)",
+    "test": "run the tests; --slow for all of them, --oldest for the conformance tests with the oldest dependencies, "
+    "other arguments go to pytest",
+    "check": "the formatter, lint, types and the quick tests",
+    "lint": "the formatter, lint and types",
+}
+"""What this file does by itself."""
+SCRIPTS = {
+    "compare": "compare what the working tree and a REVISION write, byte for byte: --quick, --expect FILE, --help",
+    "fuzz": "check mutated specs: --seconds N, -j 2, --resume, --seed N",
+    "bench": "time netspec against the exporters of PyTorch, --against another REVISION, or with --memory measure what "
+    "it takes; --write updates docs/benchmarks.md",
+    "faults": "write every output while the disk fails and processes are killed: --faults N, --kills N, --seed N, -j 2; "
+    "--write updates docs/reliability.md",
+    "parity": "compare with every model of torchvision and timm, or those of the networks named; write docs/parity.md",
+    "pictures": "draw the pictures of the docs again",
+    "notebook": "run docs/notebook.ipynb and write what its cells show",
+    "docs": "write the generated parts of the docs and the JSON Schema again",
+}
+"""What a file of its name next to this one does, which takes all arguments."""
+
+
 def main() -> int:
     """Reads the command line."""
     parser = argparse.ArgumentParser(
@@ -167,44 +191,10 @@ def main() -> int:
         description="Commands for developers of netspec; each makes the environment .venv that it needs.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("setup", help="make the environment for everything below")
-    commands.add_parser("demo", help="compile GoogLeNet to ONNX and run it (needs neither torch nor a GPU)")
-    commands.add_parser(
-        "test",
-        help="run the tests; --slow for all of them, --oldest for the conformance tests with "
-        "the oldest dependencies, other arguments go to pytest",
-        add_help=False,
-    )
-    commands.add_parser("check", help="the formatter, lint, types and the quick tests")
-    commands.add_parser("lint", help="the formatter, lint and types")
-    commands.add_parser(
-        "compare",
-        help="compare what the working tree and a REVISION write, byte for byte: --quick, --expect FILE, --help",
-        add_help=False,
-    )
-    commands.add_parser("fuzz", help="check mutated specs: --seconds N, -j 2, --resume, --seed N", add_help=False)
-    commands.add_parser(
-        "bench",
-        help="time netspec against the exporters of PyTorch, --against another REVISION, or "
-        "with --memory measure what it takes; --write updates docs/benchmarks.md",
-        add_help=False,
-    )
-    commands.add_parser(
-        "faults",
-        help="write every output while the disk fails and processes are killed: --faults N, "
-        "--kills N, --seed N, -j 2; --write updates docs/reliability.md",
-        add_help=False,
-    )
-    commands.add_parser(
-        "parity",
-        help="compare with every model of torchvision and timm, or those of the networks named; write docs/parity.md",
-        add_help=False,
-    )
-    commands.add_parser("pictures", help="draw the pictures of the docs again")
-    commands.add_parser("notebook", help="run docs/notebook.ipynb and write what its cells show")
-    commands.add_parser("docs", help="write the generated parts of the docs and the JSON Schema again")
+    for name, help_ in {**OWN, **SCRIPTS}.items():
+        commands.add_parser(name, help=help_, add_help=name in OWN and name != "test")
     args, rest = parser.parse_known_args()
-    if rest and args.command not in ("test", "bench", "compare", "faults", "fuzz", "parity"):
+    if rest and args.command in OWN and args.command != "test":
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if args.command == "demo":
         demo()
@@ -218,9 +208,7 @@ def main() -> int:
         return {"check": check, "lint": lint}[args.command]()
     if args.command == "bench" and "--memory" in rest:
         return run(PYTHON, TOOLS / "memory.py", *(arg for arg in rest if arg != "--memory"))
-    if args.command in ("bench", "compare", "faults", "fuzz", "parity", "pictures", "docs", "notebook"):
-        return run(PYTHON, TOOLS / f"{args.command}.py", *rest)
-    return 0
+    return run(PYTHON, TOOLS / f"{args.command}.py", *rest) if args.command in SCRIPTS else 0
 
 
 if __name__ == "__main__":
