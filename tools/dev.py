@@ -174,8 +174,8 @@ SCRIPTS = {
     "fuzz": "check mutated specs: --seconds N, -j 2, --resume, --seed N",
     "bench": "time netspec against the exporters of PyTorch, --against another REVISION, or with --memory measure what "
     "it takes; --write updates docs/benchmarks.md",
-    "faults": "write every output while the disk fails and processes are killed: --faults N, --kills N, --seed N, -j 2; "
-    "--write updates docs/reliability.md",
+    "faults": "write every output while the disk fails and processes are killed: --faults N, --kills N, --seed N, "
+    "-j 2; --write updates docs/reliability.md",
     "parity": "compare with every model of torchvision and timm, or those of the networks named; write docs/parity.md",
     "pictures": "draw the pictures of the docs again",
     "notebook": "run docs/notebook.ipynb and write what its cells show",
