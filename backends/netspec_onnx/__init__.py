@@ -25,6 +25,7 @@ class OnnxBackend(Backend[OnnxOptions], Runs, OpensModels):
     summary = "ONNX model, run by onnxruntime"
     options = OnnxOptions
     product = "an ONNX model"
+    level = 1
 
     def emit(self, graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, options: OnnxOptions) -> Written:
         """Writes a checked model; raises DataError, UsageError, MissingError."""
