@@ -82,7 +82,6 @@ COMMANDS: list[tuple[str, list[str]]] = [
     ),
     ("compile net.yaml --to torch --no-weights -o made.py", []),
     ("compile net.yaml --to torch --training -o made.py", WRITES["torch"]),
-    *((f"compile net.yaml --to json -o a.json --explain-passes -f {kind}", needs) for kind, needs in TABLES.items()),
     *(
         (f"compile net.yaml --to onnx --external-data --functions {kind} --dtype float16 -o a.onnx", WRITES["onnx"])
         for kind in ("keep", "inline")
@@ -101,6 +100,8 @@ COMMANDS: list[tuple[str, list[str]]] = [
     ("run net.onnx", RUNS["onnx"]),
     ("run net.onnx --pb . --save outputs.npz --labels labels.txt", RUNS["onnx"]),
     ("run net.yaml --backend torch --pb .", ["torch", *ONNX]),
+    *((f"verify net.yaml onnx onnx -f {kind} -o table", [*RUNS["onnx"], *needs]) for kind, needs in TABLES.items()),
+    ("verify net.yaml torch torch --weights w.npz --rules rules.yaml", RUNS["torch"]),
     *((f"list {what}", []) for what in ("specs", "blocks", "ops", "passes", "backends")),
     *((f"list specs -f {kind}", []) for kind in ("text", "json", "csv")),
     *((f"list passes -f {kind} -o table", needs) for kind, needs in TABLES.items()),
@@ -113,6 +114,7 @@ COMMANDS: list[tuple[str, list[str]]] = [
     ("explain net.yaml stem.conv", []),
     ("schema -o schema.json", []),
     ("new block mine -o mine.yaml", []),
+    ("new network mine -o own.yaml", []),
 ]
 
 
@@ -195,6 +197,7 @@ def backend_calls() -> Calls:
     import netspec
     from netspec import backend, plugins
     from netspec.backend import get
+    from netspec.running.ways import Way
     from netspec.weights.checkpoints.stored import Need
 
     net = netspec.load("net.yaml")
@@ -214,12 +217,14 @@ def backend_calls() -> Calls:
         "netspec_torch.TorchBackend.read_checkpoint": (lambda: torch.read_checkpoint(Path("w.pth"), Need()), ["torch"]),
         "netspec_onnx.OnnxBackend.run_file": (lambda: onnx.run_file(model, x), RUNS["onnx"]),
         "netspec_onnx.OnnxBackend.open": (lambda: onnx.open(model), RUNS["onnx"]),
+        "netspec_onnx.OnnxBackend.look": (lambda: onnx.look(model), RUNS["onnx"]),
         "netspec_onnx.OnnxBackend.read_pb": (lambda: onnx.read_pb(Path("input_0.pb"), "tensor(float)"), ONNX),
     }
     for name, own, target in (("torch.Torch", torch, "torch"), ("onnx.Onnx", onnx, "onnx")):
         emit = partial(own.emit, graph, arrays, Path("made"), own.options())
         calls[f"netspec_{name}Backend.emit"] = (emit, WRITES[target])
         calls[f"netspec_{name}Backend.run"] = (partial(own.run, graph, arrays, x), RUNS[target])
+        calls[f"netspec_{name}Backend.prepare"] = (partial(own.prepare, graph, arrays, Way()), RUNS[target])
     return calls
 
 
@@ -316,7 +321,8 @@ def main(hidden: Sequence[str], few: bool, part: int, parts: int) -> None:
     from netspec.cli.main import run
     from netspec.diagnostics.errors import MissingError
 
-    Path("mine.yaml").unlink(missing_ok=True)  # of the run before
+    for made in ("mine.yaml", "own.yaml"):  # of the run before
+        Path(made).unlink(missing_ok=True)
     real = sys.stdout
     for line, needs in COMMANDS[part::parts]:
         if few and not needs and "--to torch" not in line:

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 
 from netspec.backend import Backend, OpensModels, Result, Runs, Written, importing
 from netspec.ir.graph import Graph
-from netspec_onnx.options import DEFAULTS, OnnxOptions
+from netspec.running.ways import LooksIntoModels, Prepared, Prepares, Way
+from netspec_onnx.options import DEFAULTS, FORMS, OnnxOptions
 
 if TYPE_CHECKING:
     import numpy as np
 
     from netspec.running.ports import Value
+    from netspec_onnx.model_file import Model
     from netspec_onnx.runtime import Opened
 
 
-class OnnxBackend(Backend[OnnxOptions], Runs, OpensModels):
+class OnnxBackend(Backend[OnnxOptions], Runs, OpensModels, Prepares, LooksIntoModels):
     """Writes and runs ONNX models; onnx and onnxruntime are imported where they are needed."""
 
     name = "onnx"
@@ -25,7 +27,8 @@ class OnnxBackend(Backend[OnnxOptions], Runs, OpensModels):
     summary = "ONNX model, run by onnxruntime"
     options = OnnxOptions
     product = "an ONNX model"
-    level = 1
+    forms = FORMS
+    dtypes = ("float32", "float16", "bfloat16")
 
     def emit(self, graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, options: OnnxOptions) -> Written:
         """Writes a checked model; raises DataError, UsageError, MissingError."""
@@ -58,6 +61,18 @@ class OnnxBackend(Backend[OnnxOptions], Runs, OpensModels):
         with importing(self.name, "onnxruntime"):
             from netspec_onnx.runtime import Opened
         return Opened(Path(path), device)
+
+    def prepare(self, graph: Graph, arrays: Mapping[str, np.ndarray], way: Way) -> Prepared:
+        """A graph in a session; raises MissingError, UsageError, DataError."""
+        with importing(self.name, "onnxruntime"):
+            from netspec_onnx.prepared import prepare
+        return prepare(graph, arrays, way)
+
+    def look(self, path: Path) -> Model:
+        """A model file, whose values between the steps can be looked at; raises MissingError, UsageError, DataError."""
+        with importing(self.name, "onnxruntime"):
+            from netspec_onnx.model_file import Model
+        return Model(Path(path))
 
     def read_pb(self, path: Path, type: str) -> Value:
         """A value out of an input_N.pb by the type of its input; raises MissingError, UsageError, DataError."""

@@ -28,3 +28,9 @@ class OnnxOptions(Options):
 
 
 DEFAULTS = OnnxOptions()
+
+FORMS = {
+    "flat": "one flat graph, as `compile --to onnx` writes by default",
+    "functions": "blocks as functions",
+}
+"""How a network may be written for a run in onnxruntime, the first where nothing else is said."""

@@ -33,15 +33,20 @@ Model = onnx.ModelProto | Path
 """A model, or its file."""
 
 
-def session(model: Model, device: str = "cpu") -> ort.InferenceSession:
-    """A session of a ModelProto or a file on a device; raises MissingError instead of falling back to another."""
+def session(
+    model: Model, device: str = "cpu", options: ort.SessionOptions | None = None, exact: bool = False
+) -> ort.InferenceSession:
+    """A session of a ModelProto or a file on a device; raises MissingError instead of falling back to another.
+
+    With `exact` a GPU multiplies float32 as such, and not as TF32.
+    """
     if device not in PROVIDERS:
         raise UsageError(f"there is no device '{device}'", f"known: {', '.join(PROVIDERS)}")
     wanted = PROVIDERS[device]
     if wanted not in ort.get_available_providers():
         raise MissingError(f"this onnxruntime has no {wanted}", "pip install onnxruntime-gpu, in place of onnxruntime")
     ort.set_default_logger_severity(FATAL_ONLY)  # its errors are raised, and said below
-    options = ort.SessionOptions()
+    options = options or ort.SessionOptions()
     options.log_severity_level = FATAL_ONLY
     source = _readable(model) if isinstance(model, Path) else model.SerializeToString()
     said = io.StringIO()
@@ -49,7 +54,8 @@ def session(model: Model, device: str = "cpu") -> ort.InferenceSession:
         with redirect_stdout(said):  # onnxruntime prints there which libraries it misses, and that it falls back
             if device == "cuda" and hasattr(ort, "preload_dlls"):
                 ort.preload_dlls()  # takes CUDA's libraries from the wheels that PyTorch brings, where they are
-            made = ort.InferenceSession(source, options, providers=[wanted])
+            provider = (wanted, {"use_tf32": "0"}) if exact and device == "cuda" else wanted
+            made = ort.InferenceSession(source, options, providers=[provider])
     except Exception as e:  # onnxruntime raises its own classes, which share no base but Exception
         if lacking := _kernel(str(e), wanted):
             raise lacking from None
@@ -121,8 +127,10 @@ def run_model(model: Model, inputs: Mapping[str, Value], device: str = "cpu", re
 class Opened:
     """A model in a session: what it takes and gives, and runs of it."""
 
-    def __init__(self, model: Model, device: str = "cpu") -> None:
-        self.session = session(model, device)
+    def __init__(
+        self, model: Model, device: str = "cpu", options: ort.SessionOptions | None = None, exact: bool = False
+    ) -> None:
+        self.session = session(model, device, options, exact)
         try:
             self.inputs = {i.name: _port(i) for i in self.session.get_inputs()}
             self.outputs = {o.name: _port(o) for o in self.session.get_outputs()}

@@ -11,8 +11,9 @@ from netspec.diagnostics.errors import MissingError, UsageError
 from netspec.files.atomic import together, write_text
 from netspec.ir.graph import Graph
 from netspec.optional import importing as needing
+from netspec.running.ways import Prepared, Prepares, Way
 from netspec_torch.codegen import source
-from netspec_torch.options import DEFAULTS, TorchOptions, WeightsFile
+from netspec_torch.options import DEFAULTS, FORMS, TorchOptions, WeightsFile
 from netspec_torch.target import check_name, remarks
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from netspec.weights.checkpoints.stored import Need, State
 
 
-class TorchBackend(Backend[TorchOptions], Runs, MakesModules, ReadsCheckpoints):
+class TorchBackend(Backend[TorchOptions], Runs, MakesModules, ReadsCheckpoints, Prepares):
     """Writes PyTorch source, and runs it; torch is imported where it is needed."""
 
     name = "torch"
@@ -32,6 +33,8 @@ class TorchBackend(Backend[TorchOptions], Runs, MakesModules, ReadsCheckpoints):
     options = TorchOptions
     product = "Python source"
     trainable = True
+    forms = FORMS
+    dtypes = ("float32", "float16", "bfloat16")
 
     def source(self, graph: Graph, options: TorchOptions = DEFAULTS) -> str:
         """The standalone source of a graph; needs no torch to write."""
@@ -98,6 +101,13 @@ class TorchBackend(Backend[TorchOptions], Runs, MakesModules, ReadsCheckpoints):
             from netspec_torch.runtime import run_module, to_module
 
         return run_module(to_module(graph, arrays), graph, inputs, device, repeat)
+
+    def prepare(self, graph: Graph, arrays: Mapping[str, np.ndarray], way: Way) -> Prepared:
+        """A module in eval mode that is ready to run; raises MissingError, UsageError, DataError."""
+        with importing(self.name, "torch"):
+            from netspec_torch.prepared import prepare
+
+        return prepare(graph, arrays, way)
 
     def read_checkpoint(self, path: Path, need: Need) -> list[State]:
         """The mappings of tensors in a .pth file, without running code; raises DataError, UsageError, MissingError."""

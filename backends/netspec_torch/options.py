@@ -17,6 +17,13 @@ class TorchOptions(Options):
 
 DEFAULTS = TorchOptions()
 
+FORMS = {
+    "eager": "the module of netspec.load(...).to_torch()",
+    "source": "the file that `compile --to torch` writes, executed, with the weights that its load() reads",
+    "compile": "that module after torch.compile, which needs a C++ compiler on a CPU",
+}
+"""How a network may run in PyTorch, the first where nothing else is said."""
+
 
 @dataclass(frozen=True, slots=True)
 class WeightsFile:

@@ -67,7 +67,7 @@ def run_module(
         result, latency = _timed(module, given, device, repeat)
     except (RuntimeError, IndexError, ValueError) as e:  # sizes that do not go together, or too little memory
         raise DataError("NS703", f"PyTorch cannot run the network: {str(e)[:500]}") from None
-    found = result if isinstance(result, dict) else {_single(graph): result}
+    found = result if isinstance(result, dict) else {single(graph): result}
     place = torch.cuda.get_device_name() if device == "cuda" else "cpu"
     return Result({k: v.cpu().numpy() for k, v in found.items()}, f"torch {place}", latency)
 
@@ -90,5 +90,5 @@ def _timed(module: torch.nn.Module, given: list[torch.Tensor], device: str, repe
     return result, latency
 
 
-def _single(graph: Graph) -> str:
+def single(graph: Graph) -> str:
     return next(name for name, o in graph.outputs.items() if not o.training_only)

@@ -29,12 +29,13 @@ COMMANDS = {
     "compare": ("compare", "Print networks or blocks side by side, with ratios to the first."),
     "plot": ("plot", "Plot cost by stage, or networks by MACs and parameters."),
     "compile": ("compile", "Compile a spec to ONNX, PyTorch source or JSON."),
+    "verify": ("verify", "Compare targets of a spec, and find the step where they differ."),
     "run": ("run", "Run a spec or an ONNX file in onnxruntime or torch."),
     "list": ("list", "List or find the shipped specs, blocks, ops, passes or backends."),
     "show": ("show", "Print what a spec offers: params, variants, outputs, blocks, checkpoints."),
     "explain": ("explain", "Explain an error code, a spec, or a step of it."),
     "schema": ("schema", "Print the JSON Schema of specs, for editors."),
-    "new": ("new", "Write the beginning of a block library."),
+    "new": ("new", "Write the beginning of a network or of a block library."),
 }
 
 EPILOG = """\b

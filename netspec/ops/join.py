@@ -46,7 +46,6 @@ def join(
         receptive_field=own_cell,
         moments=moments,
         memory=memory,
-        does_nothing=_is_of_one,
         same_when_flattened=True,
         label=label,
         aliases=aliases,
@@ -54,10 +53,6 @@ def join(
         gates=gates,
         samples=[ONE, *(Sample({}, shapes) for shapes in samples)],
     )
-
-
-def _is_of_one(applied: Applied) -> bool:
-    return len(applied.operands) == 1
 
 
 def _sum_so_far(applied: Applied) -> int:

@@ -134,15 +134,23 @@ def draw(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
     linear layers are normal, so wide that about unit variance leaves them, whatever additions and activations made of
     their input. Hundreds of layers without shortcuts forget their input all the same, whatever their weights.
     """
-    arrays: dict[str, np.ndarray] = {}
+    arrays = lazily_for_comparison(graph, seed)
+    return {key: arrays[key] for key in arrays}
+
+
+def lazily_for_comparison(graph: Graph, seed: int = 0) -> Arrays:
+    """The same as `draw`, each tensor made when it is asked for."""
+    lazy: dict[str, Lazy] = {}
     signals: dict[str, Signal] = {}
     for node in graph.nodes.values():
         entering = [signals[ref.node] for ref in node.inputs]
         for key, shape, _ in node.tensors():
-            if key not in arrays:
-                arrays[key] = _drawn(node, key, tuple(map(int, shape)), seed, max(s.power for s in entering))
+            if key not in lazy:
+                size = tuple(map(int, shape))
+                make = partial(_drawn, node, key, size, seed, max(s.power for s in entering))
+                lazy[key] = Lazy(size, np.dtype(np.float32), make)
         signals[node.path] = passed(graph, node, entering)
-    return arrays
+    return Arrays(lazy)
 
 
 def _drawn(node: Node, key: str, size: tuple[int, ...], seed: int, power: float) -> np.ndarray:

@@ -26,6 +26,21 @@ def sample(shapes: Mapping[str, Shape], kinds: Mapping[str, str], batch: int, se
     return inputs
 
 
+def contrasting(shapes: Mapping[str, Shape], kinds: Mapping[str, str], batch: int, seed: int) -> dict[str, np.ndarray]:
+    """The same as `sample`, with images that differ in the large: a pooling of the whole map takes white noise for one.
+
+    To an image of noise are added a value for each channel and one for each cell of a grid of 5 x 5.
+    """
+    inputs = sample(shapes, kinds, batch, seed)
+    for i, value in enumerate(inputs.values()):
+        if value.ndim == 4:
+            rng, (n, c, h, w) = np.random.default_rng([seed, i]), value.shape
+            grid = rng.standard_normal((n, c, 5, 5), np.float32)
+            value += grid.repeat(-(-h // 5), 2).repeat(-(-w // 5), 3)[:, :, :h, :w]
+            value += rng.standard_normal((n, c, 1, 1), np.float32)
+    return inputs
+
+
 def rois(count: int, features: tuple[int, ...], rng: np.random.Generator, stride: int) -> np.ndarray:
     """Regions of images whose map (N, C, H, W) has a cell for `stride` pixels: image index, x1, y1, x2, y2."""
     height, width = (d * stride for d in features[2:])

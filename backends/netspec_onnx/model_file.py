@@ -1,0 +1,97 @@
+"""Model files whose values between the steps can be looked at: their blocks are written out, their values named."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import onnx
+
+from netspec.diagnostics.errors import DataError, UsageError
+from netspec.ir.graph import Graph, Ref
+from netspec.running.ports import Port
+from netspec.running.ways import Way
+from netspec_onnx.inlined import inlined
+from netspec_onnx.prepared import Ready, prepare_file
+from netspec_onnx.runtime import Opened
+from netspec_onnx.step_names import step_of
+
+
+class Model:
+    """A model file, as it is and with further outputs."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        opened = Opened(path)
+        self.inputs: Mapping[str, Port] = opened.inputs
+        self.outputs: Sequence[str] = [*opened.outputs]
+        self.weights = opened.weights
+        try:
+            self.proto = inlined(onnx.load(path, load_external_data=False))
+            self.from_netspec = self.proto.producer_name == "netspec"
+            self.dtype = _dtype(self.proto)
+        except MemoryError:
+            raise
+        except Exception as e:  # protobuf and onnx fail in many ways, and share no base but Exception
+            raise DataError("NS703", f"{path} cannot be read as a model: {str(e)[:300]}") from None
+
+    def named(self, graph: Graph) -> dict[str, str]:
+        """The values of a graph that the model has: under their own names, else by the names of its nodes."""
+        nodes = [node for node in self.proto.graph.node if node.op_type != "Constant" and node.output]
+        made = {value for node in nodes for value in node.output if value}
+        by_node = {step_of(node.name): node.output[0] for node in nodes}  # the last node of a step gives its value
+        ends = {str(output.ref): name for name, output in graph.outputs.items() if name in self.outputs}
+        found: dict[str, str] = {}
+        for step in graph.nodes.values():
+            for ref in (str(Ref(step.path, i)) for i in range(len(step.shapes))):
+                own = next((v for v in (ends.get(ref, ""), ref, f"{ref}:0") if v in made), "")
+                if step.op != "input" and (value := own or by_node.get(ref, "")):
+                    found[ref] = value
+        return found if self.from_netspec else {**_by_op(graph, nodes, found), **found}
+
+    def prepare(self, way: Way, values: Sequence[str] = ()) -> Ready:
+        """The model in a session, with further values as outputs; raises MissingError, DataError."""
+        if way.form or way.dtype != "float32":
+            raise UsageError(f"{self.path} is a model already, in a form and a type of its own")
+        if not values:
+            return prepare_file(self.path, way, self.path.resolve().parent)
+        shown = onnx.ModelProto()
+        shown.CopyFrom(self.proto)
+        outputs = {output.name for output in shown.graph.output}
+        shown.graph.output.extend(
+            onnx.ValueInfoProto(name=value) for value in dict.fromkeys(values) if value not in outputs
+        )
+        return prepare_file(shown, way, self.path.resolve().parent)
+
+
+def _by_op(graph: Graph, nodes: Sequence[onnx.NodeProto], named: Mapping[str, str]) -> dict[str, str]:
+    """The values of steps without a module of their own, as `F.relu`: of a scope the nodes of an op, in their order.
+
+    They count where the scope has as many in the graph: the node `/3a/Concat` is the one concatenation in 3a.
+    """
+    theirs, ours = defaultdict[tuple[str, str], list[str]](list), defaultdict[tuple[str, str], list[str]](list)
+    for node in nodes:
+        if node.name.startswith("/") and (scope := step_of(node.name)) not in graph.nodes:
+            theirs[scope, _plain(node.op_type)].append(node.output[0])
+    for step in graph.nodes.values():
+        if str(step.path) not in named and len(step.shapes) == 1:
+            ours[step.path.rpartition(".")[0], _plain(step.op)].append(str(step.path))
+    return {
+        path: value
+        for key, paths in ours.items()
+        if len(paths) == len(theirs.get(key, ()))
+        for path, value in zip(paths, theirs[key], strict=True)
+    }
+
+
+def _plain(op: str) -> str:
+    """The name of an op as both may write it: `GlobalAveragePool` and `global_avg_pool` are globalavgpool."""
+    return op.lower().replace("_", "").replace("average", "avg")
+
+
+def _dtype(model: onnx.ModelProto) -> str:
+    """The least exact type of its weights: float32, bfloat16 or float16."""
+    kinds = {tensor.data_type for tensor in model.graph.initializer}
+    named = {onnx.TensorProto.BFLOAT16: "bfloat16", onnx.TensorProto.FLOAT16: "float16"}
+    return next((name for kind, name in named.items() if kind in kinds), "float32")

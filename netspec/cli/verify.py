@@ -1,0 +1,186 @@
+"""netspec verify"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import click
+import numpy as np
+
+from netspec.backend import able
+from netspec.cli.output import say
+from netspec.cli.request import Request, spec_options
+from netspec.cli.spec_command import SpecCommand
+from netspec.cli.tables import form_of, table_options, write_table
+from netspec.cli.ways import Target, every_target, target_of
+from netspec.cli.weights import Weights, with_weights
+from netspec.diagnostics.errors import MissingError, UsageError
+from netspec.elaborate.compiled import Compiled
+from netspec.ir.graph import Graph
+from netspec.reports.table import Form
+from netspec.reports.verification import NotRun, table_of_verdicts
+from netspec.running.subjects import OfFile, OfSpec, Subject
+from netspec.running.verify import Asked, Verdict, verify
+from netspec.running.ways import LooksIntoModels, ModelFile, Prepares
+from netspec.weights.initialise import lazily_for_comparison
+from netspec.weights.lazy import computed
+from netspec.weights.sample_inputs import contrasting
+
+REFERENCE = "torch"
+SEEDED = re.compile(r"random, seed (\d{1,20})")
+
+
+@click.command(
+    "verify",
+    cls=SpecCommand,
+    epilog="\b\nExamples:\n  netspec verify googlenet\n"
+    "  netspec verify resnet50 onnx+fold_batch_norm\n"
+    "  netspec verify resnet50 torch:eager torch:compile\n"
+    "  netspec verify googlenet googlenet.onnx\n"
+    "  netspec verify resnet50 exported.onnx --weights r50.pth\n"
+    "  netspec verify squeezenet --all -f md\n"
+    "\n\b\nA target is BACKEND[:FORM][+WORD]...: torch, torch:source, torch:compile, onnx, onnx:flat, onnx:functions;\n"
+    "a word is float16, bfloat16, cuda, or the name of a pass.",
+)
+@spec_options
+@click.argument("targets", nargs=-1, metavar="[A] [B]")
+@click.option("--all", "every", is_flag=True, help="Every target against torch; what this machine lacks is not run.")
+@with_weights
+@click.option(
+    "-b", "--batch", type=click.IntRange(1, 1024), default=2, show_default=True, help="How many inputs are compared."
+)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0, 1),
+    help="What max|a - b| / max|a| may be; 1e-4 in float32, 0.02 in float16, 0.1 in bfloat16 by default.",
+)
+@click.option("--outputs-only", is_flag=True, help="Compare values between the steps only where the outputs differ.")
+@table_options()
+def command(
+    request: Request,
+    weights: Weights,
+    targets: tuple[str, ...],
+    every: bool,
+    batch: int,
+    tolerance: float | None,
+    outputs_only: bool,
+    form: Form | None,
+    output: str | None,
+) -> int:
+    """Compare targets A and B, or .onnx files, on the same weights and inputs; torch and onnx by default.
+
+    One alone is compared with torch. Where they differ, it is exit code 1, and the first step that does is said with
+    its line: values between the steps are compared, of a file those that its names tell. Without a file and --weights
+    every tensor is drawn, biases and statistics too, so that no fault hides behind a zero.
+    """
+    chosen = form_of(form, output)
+    pairs = list(_pairs(targets, every))
+    comparison = Comparison(request, weights, batch, Asked(tolerance, not outputs_only))
+    for a, b in pairs:
+        comparison.files |= {t.name: _opened(t.name) for t in (a, b) if t.is_file}
+    verdicts = [comparison.of(a, b, every) for a, b in pairs]
+    table = table_of_verdicts(verdicts, comparison.compiled.inference, comparison.said(), chosen == "text")
+    write_table(table, chosen, output)
+    differing = [verdict for verdict in verdicts if isinstance(verdict, Verdict) and verdict.differs]
+    for verdict in differing:
+        at = f", first at {verdict.culprit.node.path}" if verdict.culprit is not None else ""
+        say(f"error: {verdict.b} differs from {verdict.a}{at}")
+    return int(bool(differing))
+
+
+def _pairs(targets: Sequence[str], every: bool) -> Iterator[tuple[Target, Target]]:
+    """What is compared with what; raises UsageError."""
+    if every and targets:
+        raise UsageError("--all compares every target with torch", "leave out --all, or the targets")
+    if len(targets) > 2:
+        raise UsageError(f"two targets are compared, got {len(targets)}: {', '.join(targets)}")
+    reference = target_of(REFERENCE)
+    if every:
+        yield from ((reference, t) for t in every_target() if t.name != REFERENCE)
+    elif len(targets) == 2:
+        yield target_of(targets[0]), target_of(targets[1])
+    else:
+        yield reference, target_of(targets[0] if targets else "onnx")
+
+
+def _opened(name: str) -> ModelFile:
+    if not Path(name).is_file():
+        raise UsageError(f"there is no file {name}")
+    return able("onnx", LooksIntoModels).look(Path(name))
+
+
+@dataclass
+class Comparison:
+    """A network with the weights and the inputs on which its targets are compared."""
+
+    request: Request
+    weights: Weights
+    batch: int
+    asked: Asked
+    files: dict[str, ModelFile] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.compiled = self.request.compile()
+        self.after: dict[tuple[str, ...], Compiled] = {(): self.compiled}
+
+    def of(self, a: Target, b: Target, forgiving: bool) -> Verdict | NotRun:
+        """Compares two targets; with `forgiving` one that this machine lacks is not run, else it raises."""
+        try:
+            same = not (a.is_file or b.is_file) and a.passes == b.passes
+            graph = (self.compiled_after(a.passes) if same else self.compiled).inference
+            return verify(self.subject(a), self.subject(b), graph, self.inputs(graph), self.asked)
+        except MissingError as e:
+            if not forgiving:
+                raise
+            return NotRun(a.name, b.name, str(e).partition("\n")[0])
+
+    def subject(self, target: Target) -> Subject:
+        """A target with its weights."""
+        if target.is_file:
+            return OfFile(target.name, self.files[target.name], target.way, self.compiled.inference)
+        compiled = self.compiled_after(target.passes)
+        return OfSpec(
+            target.name,
+            able(target.backend, Prepares),
+            compiled.module,
+            lambda: self.arrays(compiled),
+            target.way,
+        )
+
+    def compiled_after(self, passes: tuple[str, ...]) -> Compiled:
+        """The network after further passes."""
+        if passes not in self.after:
+            self.after[passes] = self.compiled.after(passes)
+        return self.after[passes]
+
+    def arrays(self, compiled: Compiled) -> Mapping[str, np.ndarray]:
+        """The weights of a network: of the checkpoint, seeded as those of a file are, or all of them random."""
+        if self.weights.file or self.files:
+            return replace(self.weights, seed=self.seed).arrays(compiled, replace(self.request, quiet=True))
+        return computed(compiled.module, lazily_for_comparison(compiled.stored(), self.seed))
+
+    def inputs(self, graph: Graph) -> dict[str, np.ndarray]:
+        """Images that differ in the large; of other inputs what the spec says."""
+        shapes = {str(node.path): node.shape for node in graph.inputs}
+        return contrasting(
+            shapes, {str(n.path): n.attrs["sample"] for n in graph.inputs}, self.batch, self.weights.seed
+        )
+
+    @property
+    def seed(self) -> int:
+        """The seed of --seed, else the one that a file says of its weights, else 0."""
+        given = click.get_current_context().get_parameter_source("seed")
+        found = {int(m[1]) for file in self.files.values() if (m := SEEDED.fullmatch(file.weights))}
+        if given is click.core.ParameterSource.COMMANDLINE or len(found) != 1:
+            return self.weights.seed
+        return found.pop()
+
+    def said(self) -> list[str]:
+        """What is said of weights and inputs."""
+        kind = f"of {self.weights.file}" if self.weights.file else f"random, seed {self.seed}"
+        if not self.weights.file and not self.files:
+            kind += ", biases and statistics of norms too"
+        return [f"weights: {kind}; inputs: {self.batch} of each, random, seed {self.weights.seed}"]

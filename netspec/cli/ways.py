@@ -1,0 +1,79 @@
+"""Targets as they are named on a command line: `onnx:flat+float16`, `torch:compile`, `onnx+fold_batch_norm+cuda`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from netspec.backend import able, targets
+from netspec.diagnostics.errors import NetspecError, UsageError, did_you_mean
+from netspec.passes import NAMED, PASSES
+from netspec.passes.base import Stage
+from netspec.running.ways import Prepares, Way
+
+DEVICES = ("cpu", "cuda")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A way to run a network in a backend, after passes."""
+
+    name: str
+    """As it was written."""
+    backend: str
+    way: Way
+    passes: tuple[str, ...] = ()
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a model file, which `name` names."""
+        return not self.backend
+
+
+def target_of(text: str, threads: int = 0) -> Target:
+    """Reads BACKEND[:FORM][+WORD]..., where a word is a type, a device or a pass; or the name of an .onnx file.
+
+    Raises UsageError for another, MissingError for a backend that runs nothing.
+    """
+    if text.lower().endswith(".onnx"):
+        return Target(text, "", Way(threads=threads))
+    head, *words = text.split("+")
+    name, _, form = head.partition(":")
+    if name not in targets():
+        raise UsageError(f"there is no target '{text}'", did_you_mean(name, targets()) or "or name an .onnx file")
+    backend = able(name, Prepares)
+    if form and form not in backend.forms:
+        there = f"known: {', '.join(backend.forms)}"
+        raise UsageError(f"'{name}' has no form '{form}'", did_you_mean(form, backend.forms) or there)
+    given: dict[str, str] = {}
+    passes = []
+    for word in words:
+        kind = "dtype" if word in backend.dtypes else "device" if word in DEVICES else ""
+        if not kind and word in NAMED:
+            passes.append(word)
+        elif not kind or kind in given:
+            known = [*backend.dtypes, *DEVICES, *NAMED]
+            raise UsageError(
+                f"'{text}': '{word}' is given twice" if kind else f"'{text}': there is no '{word}'",
+                did_you_mean(word, known) or f"after + stands any of {', '.join(known)}",
+            )
+        else:
+            given[kind] = word
+    way = Way(form, given.get("dtype", "float32"), given.get("device", "cpu"), threads)
+    return Target(text, name, way, tuple(passes))
+
+
+def every_target() -> Iterator[Target]:
+    """Each form, type and device of each backend that runs networks, and each pass in the default form of onnx."""
+    for name in targets():
+        try:
+            backend = able(name, Prepares)
+        except NetspecError:
+            continue
+        _, *forms = backend.forms
+        yield target_of(name)
+        yield from (target_of(f"{name}:{form}") for form in forms)
+        yield from (target_of(f"{name}+{dtype}") for dtype in backend.dtypes[1:])
+        yield target_of(f"{name}+cuda")
+    of_inference = (p for p in PASSES if p.stage is Stage.INFERENCE)  # others may give maps in place of vectors
+    yield from (target_of(f"onnx+{p.name}") for p in of_inference if p.named and p.keeps)

@@ -1,0 +1,126 @@
+"""What comparisons of targets gave, as a table: a row for each output, and the step where a difference begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from netspec.diagnostics.errors import Span
+from netspec.ir.graph import Graph
+from netspec.reports.table import Cell, Column, Table, number
+from netspec.running.verify import Culprit, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class NotRun:
+    """A comparison that was not made, and why."""
+
+    a: str
+    b: str
+    why: str
+
+
+COLUMNS = (
+    Column("a", "", wrap=False),
+    Column("b", "against", wrap=False),
+    Column("output", "output"),
+    Column("result", "", wrap=False),
+    number("absolute", "absolute"),
+    number("relative", "relative"),
+    number("tolerance", "tolerance", lambda value: f"{value:g}" if isinstance(value, float) else ""),
+    number("compared", "values"),
+    number("of", "of"),
+)
+OF_STEP = (
+    Column("step", "first step that differs"),
+    Column("op", "op"),
+    Column("place", "place"),
+    Column("called_at", "called at"),
+    number("step_absolute", "absolute"),
+    number("step_relative", "relative"),
+    number("entering", "entering"),
+    Column("why", "why"),
+)
+
+
+def table_of_verdicts(verdicts: Sequence[Verdict | NotRun], graph: Graph, said: Sequence[str], people: bool) -> Table:
+    """The table; for people the steps are notes below it, else columns. `said` are notes on weights and inputs."""
+    rows, notes = list[dict[str, Cell]](), list[str]()
+    for verdict in verdicts:
+        if isinstance(verdict, NotRun):
+            rows.append({"a": verdict.a, "b": verdict.b, "result": "not run", "why": verdict.why})
+            notes.append(f"{verdict.b} was not run: {verdict.why}")
+            continue
+        rows += _rows(verdict, graph)
+        notes += _notes(verdict, graph)
+    meaning = (
+        "absolute: max|a - b|; relative: max|a - b| / max|a|, which is to be within the tolerance; "
+        "values: of those between the steps, so many were compared."
+    )
+    return Table(COLUMNS if people else (*COLUMNS, *OF_STEP), rows, notes=[*notes, meaning, *said], lead=3)
+
+
+def _rows(verdict: Verdict, graph: Graph) -> list[dict[str, Cell]]:
+    rows = list[dict[str, Cell]]()
+    for name, found in verdict.outputs.items():
+        differs = found.exceeds(verdict.tolerance)
+        row: dict[str, Cell] = {"a": verdict.a, "b": verdict.b, "output": name, "why": found.why or None}
+        inside = verdict.culprit is not None and not differs
+        row |= {
+            "result": "differs" if differs else "differs inside" if inside else "same",
+            "tolerance": verdict.tolerance,
+        }
+        row |= {"absolute": found.absolute, "relative": found.relative}
+        if verdict.compared:
+            row |= {"compared": verdict.compared, "of": verdict.of}
+        if verdict.culprit is not None:
+            row |= _step(verdict.culprit, graph)
+        rows.append(row)
+    return rows
+
+
+def _step(culprit: Culprit, graph: Graph) -> dict[str, Cell]:
+    node = culprit.node
+    return {
+        "step": str(node.path),
+        "op": node.op,
+        "place": place(node.span),
+        "called_at": ", ".join(calls(graph, node.path)) or None,
+        "step_absolute": culprit.difference.absolute,
+        "step_relative": culprit.difference.relative,
+        "entering": culprit.entering,
+    }
+
+
+def _notes(verdict: Verdict, graph: Graph) -> list[str]:
+    found = [f"{verdict.a} against {verdict.b}: {text}: that they agree says little" for text in verdict.weak]
+    seen = f"{verdict.compared:,} of {verdict.of:,} values were compared"
+    if not verdict.differs:
+        return found
+    if verdict.culprit is None:
+        why = "the inputs or outputs are in another order, or what a runtime fuses differs"
+        if not verdict.compared:
+            why = "none has the name of a step, so only outputs were"
+        return [*found, f"{verdict.b}: no value between the steps differs; {seen}: {why}"]
+    node, by = verdict.culprit.node, verdict.culprit.difference
+    above = f", called at {', '.join(at)}" if (at := calls(graph, node.path)) else ""
+    amount = by.why or f"absolute error {by.absolute:.3g}, relative {by.relative:.3g}"
+    found.append(f"{verdict.b} first differs at {node.path} ({node.op}), {place(node.span)}{above}")
+    found.append(f"  {amount}; what enters it is within {verdict.culprit.entering:.2g}; {seen}")
+    if verdict.culprit.unseen:
+        shown = [*verdict.culprit.unseen]
+        listed = ", ".join(shown[-6:])
+        found.append(f"  or at a step before it that has no value to compare: {listed}{' and more' * (len(shown) > 6)}")
+    return found
+
+
+def place(span: Span | None) -> str:
+    """The file and line of a step."""
+    return f"{span.file}:{span.line}" if span is not None else "(no place)"
+
+
+def calls(graph: Graph, path: str) -> list[str]:
+    """Where the blocks that hold a step are called, from the network inwards, each line once."""
+    found = [path[:i] for i, c in enumerate(path) if c == "."]
+    scopes = [graph.scopes[p] for p in found if p in graph.scopes]
+    return list(dict.fromkeys(place(s.span) for s in scopes if s.kind == "block" and s.span is not None))

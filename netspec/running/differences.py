@@ -1,0 +1,109 @@
+"""How far results lie apart, and the step where they begin to differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from netspec.ir.graph import Graph, Ref
+
+TOLERANCES = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
+"""What results may differ by, as max|a - b| / max|a|, by the less exact of the two types."""
+FLOOR = 0.01
+"""The share of the tolerance below which an error is rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How far one value is from another of the same meaning."""
+
+    absolute: float
+    """max|a - b|; infinite where one is not a number and the other is, or where the shapes differ."""
+    relative: float
+    """max|a - b| / max|a|."""
+    why: str = ""
+    """What cannot be said in numbers: two shapes."""
+
+    def exceeds(self, tolerance: float) -> bool:
+        """Whether the values differ by more than the tolerance."""
+        return not self.relative <= tolerance
+
+
+def difference(a: np.ndarray, b: np.ndarray) -> Difference:
+    """How far b is from a; numbers that are infinite or NaN in both in the same places are equal."""
+    if a.shape != b.shape:
+        shapes = " against ".join("x".join(map(str, v.shape)) or "a scalar" for v in (a, b))
+        return Difference(float("inf"), float("inf"), shapes)
+    if not a.size:
+        return Difference(0.0, 0.0)
+    a, b = np.asarray(a, np.float32), np.asarray(b, np.float32)
+    finite = np.isfinite(a)
+    if not (finite & np.isfinite(b)).all():
+        if not np.array_equal(a[~finite], b[~finite], equal_nan=True) or not np.isfinite(b[finite]).all():
+            return Difference(float("inf"), float("inf"), "numbers that are not finite in one of them alone")
+        a, b = a[finite], b[finite]
+    if not a.size:
+        return Difference(0.0, 0.0)
+    size = float(np.abs(a).max())
+    apart = float(np.abs(a.astype(np.float64) - b).max()) if a.size < 2**20 else float(np.abs(a - b).max())
+    return Difference(apart, apart / size if size else (float("inf") if apart else 0.0))
+
+
+def first_step(graph: Graph, found: Mapping[Ref, Difference], differing: Sequence[Ref], tolerance: float) -> Ref | None:
+    """The value at which a difference of the values `differing` begins; None where no value that was compared differs.
+
+    Of the values that exceed the tolerance and from which a way of such values (or of some that were not compared)
+    leads to one of them, it is the first in the order of the spec. An error that grows on the way may have begun below
+    the tolerance: of that value and what it is computed from, the one counts at which the error grows most.
+    """
+    reaching = _reaching(graph, found, differing, tolerance)
+    order = {path: i for i, path in enumerate(graph.nodes)}
+    first = min(reaching, key=lambda ref: (order[ref.node], ref.out), default=None)
+    if first is None:
+        return None
+    above = graph.above([first.node])
+    least = FLOOR * tolerance
+    begun = [ref for ref, d in found.items() if ref.node in above and least < d.relative <= tolerance]
+    return max([first, *begun], key=lambda ref: found[ref].relative / max(least, entering(graph, found, ref)))
+
+
+def entering(graph: Graph, found: Mapping[Ref, Difference], ref: Ref) -> float:
+    """The largest relative error of what a value is computed from, as far up as something was compared."""
+    worst, seen = 0.0, set[Ref]()
+    todo = [*graph.nodes[ref.node].inputs]
+    while todo:
+        operand = todo.pop()
+        if operand in found:
+            worst = max(worst, found[operand].relative)
+        elif operand not in seen:
+            seen.add(operand)
+            todo += graph.nodes[operand.node].inputs
+    return worst
+
+
+def unseen(graph: Graph, found: Mapping[Ref, Difference], ref: Ref) -> list[str]:
+    """The steps before a value that were not compared, back to those that were: each may be the one at fault."""
+    between, todo = set[str](), [*graph.nodes[ref.node].inputs]
+    while todo:
+        operand = todo.pop()
+        if operand not in found and operand.node not in between and graph.nodes[operand.node].op != "input":
+            between.add(operand.node)
+            todo += graph.nodes[operand.node].inputs
+    return [path for path in graph.nodes if path in between]
+
+
+def _reaching(graph: Graph, found: Mapping[Ref, Difference], outputs: Sequence[Ref], tolerance: float) -> list[Ref]:
+    """The values that exceed the tolerance, from which such values lead to one of the outputs."""
+    reaching, seen = list[Ref](), set[Ref]()
+    todo = [*outputs]
+    while todo:
+        ref = todo.pop()
+        if ref in seen or (ref in found and not found[ref].exceeds(tolerance)):
+            continue
+        seen.add(ref)
+        if ref in found:
+            reaching.append(ref)
+        todo += graph.nodes[ref.node].inputs
+    return reaching

@@ -1,0 +1,163 @@
+"""What is compared: a network in a backend, or a model file, each with values between its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from netspec.diagnostics.errors import DataError
+from netspec.ir.graph import Graph, Ref
+from netspec.ir.module import Module
+from netspec.running.ports import Value
+from netspec.running.showing import showing, values
+from netspec.running.ways import ModelFile, Prepares, Way
+
+Inputs = Mapping[str, np.ndarray]
+Made = Callable[[], Mapping[str, np.ndarray]]
+"""Gives the weights of a graph."""
+
+
+class Subject(Protocol):
+    """One side of a comparison; its values are called as those of a graph that both sides know."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in reports."""
+
+    @property
+    def dtype(self) -> str:
+        """What it computes in."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether a value of the same name is the same value, rather than probably so."""
+
+    def known(self, graph: Graph) -> list[Ref]:
+        """The values of the graph that it can show."""
+
+    def outputs(self, inputs: Inputs) -> dict[str, np.ndarray]:
+        """Its outputs by name."""
+
+    def values(self, graph: Graph, refs: Sequence[Ref], inputs: Inputs) -> dict[Ref, np.ndarray]:
+        """These of the values that it knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfSpec:
+    """A network in a backend, made anew for each run so that no two are in memory."""
+
+    name: str
+    backend: Prepares
+    module: Module
+    arrays: Made
+    way: Way
+
+    @property
+    def dtype(self) -> str:
+        """What it computes in."""
+        return self.way.dtype
+
+    @property
+    def exact(self) -> bool:
+        """That it is: its values are those of the graph."""
+        return True
+
+    def known(self, graph: Graph) -> list[Ref]:
+        """The values that its passes, if it has any, leave as they are."""
+        return unchanged(graph, self.module)
+
+    def outputs(self, inputs: Inputs) -> dict[str, np.ndarray]:
+        """Its outputs by name; raises MissingError, UsageError, DataError."""
+        return _arrays(self.backend.prepare(self.module.graph, self.arrays(), self.way).run(inputs))
+
+    def values(self, graph: Graph, refs: Sequence[Ref], inputs: Inputs) -> dict[Ref, np.ndarray]:
+        """The values, as outputs of the network cut off after them."""
+        shown, named = showing(self.module.graph, refs)
+        found = _arrays(self.backend.prepare(shown, self.arrays(), self.way).run(inputs))
+        return {ref: found[name] for name, ref in named.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class OfFile:
+    """A model file."""
+
+    name: str
+    file: ModelFile
+    way: Way
+    graph: Graph
+    """What its inputs and outputs are called in the spec."""
+
+    @property
+    def dtype(self) -> str:
+        """The least exact type of its weights."""
+        return self.file.dtype
+
+    @property
+    def exact(self) -> bool:
+        """Whether netspec wrote it."""
+        return self.file.from_netspec
+
+    def known(self, graph: Graph) -> list[Ref]:
+        """The values that it has by its names."""
+        return [Ref.parse(text) for text in self.file.named(graph)]
+
+    def outputs(self, inputs: Inputs) -> dict[str, np.ndarray]:
+        """Its outputs, under the names of the spec's where these are others; raises MissingError, DataError."""
+        found = _arrays(self.file.prepare(self.way).run(self._fed(inputs)))
+        names = [name for name, output in self.graph.outputs.items() if not output.training_only]
+        if set(names) <= found.keys():
+            return {name: found[name] for name in names}
+        if len(found) != len(names):
+            said = f"{', '.join(found)} against {', '.join(names)}"
+            raise DataError("NS703", f"{self.name} has {len(found)} outputs, the network {len(names)}: {said}")
+        return dict(zip(names, found.values(), strict=True))
+
+    def values(self, graph: Graph, refs: Sequence[Ref], inputs: Inputs) -> dict[Ref, np.ndarray]:
+        """The values, as further outputs of the model."""
+        called = self.file.named(graph)
+        found = _arrays(self.file.prepare(self.way, [called[str(ref)] for ref in refs]).run(self._fed(inputs)))
+        return {ref: found[called[str(ref)]] for ref in refs}
+
+    def _fed(self, inputs: Inputs) -> dict[str, Value]:
+        """The inputs under the file's names: the same ones, or one after the other; raises DataError."""
+        names = [*self.file.inputs]
+        if {*names} == inputs.keys():
+            return {name: inputs[name] for name in names}
+        if len(names) != len(inputs):
+            raise DataError("NS701", f"{self.name} has {len(names)} inputs, the network {len(inputs)}")
+        return dict(zip(names, inputs.values(), strict=True))
+
+
+def unchanged(graph: Graph, module: Module) -> list[Ref]:
+    """The values of a graph that a module made of it has too, by what its steps say of themselves.
+
+    A step has its value still where its op, attributes, weights and shapes are the same, and it reads the same values
+    or what stands for values that are gone. A batch norm that was folded is gone, and its convolution has others.
+    """
+    if graph is module.graph:
+        return values(graph)
+    kept = list[Ref]()
+    after = module.graph.nodes
+    for path, node in graph.nodes.items():
+        now = after.get(path)
+        if now is None or node.op == "input":
+            continue
+        if now is not node:
+            if replace(now, inputs=node.inputs) != node:
+                continue
+            if any(new != old and old.node in after for old, new in zip(node.inputs, now.inputs, strict=False)):
+                continue
+        if not any(key in module.computed for key, _, _ in now.tensors()):
+            kept += [Ref(path, i) for i in range(len(node.shapes))]
+    return kept
+
+
+def _arrays(found: Mapping[str, Value]) -> dict[str, np.ndarray]:
+    """Outputs that are arrays; raises DataError for another."""
+    for name, value in found.items():
+        if not isinstance(value, np.ndarray):
+            raise DataError("NS703", f"the output '{name}' is not an array: it cannot be compared")
+    return {name: value for name, value in found.items() if isinstance(value, np.ndarray)}

@@ -1,0 +1,234 @@
+"""`netspec verify`: targets of a spec agree, and a fault that is planted in a file is found at its line."""
+
+from __future__ import annotations
+
+import doctest
+import json
+import re
+import shlex
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import onnx
+import planted
+import pytest
+from click.testing import CliRunner
+from conftest import sampled
+from run_harness import Netspec
+
+import netspec as api
+from netspec.cli.main import run
+from netspec.cli.verify import command
+from netspec.ir.graph import Graph
+from netspec.running.differences import TOLERANCES
+
+
+@pytest.fixture
+def netspec(folder: Path, capsys: pytest.CaptureFixture[str]) -> Netspec:
+    """The command line, in a folder of its own: the exit code, stdout and stderr."""
+
+    def call(*args: str) -> tuple[int, str, str]:
+        code = run([*args])
+        printed = capsys.readouterr()
+        assert "a bug of netspec" not in printed.err, printed.err
+        return code, printed.out, printed.err
+
+    return call
+
+
+ROOT = Path(__file__).resolve().parent.parent
+SMALL = ["-s", "aux=false", "--input", "3x64x64"]
+"""GoogLeNet with maps of a size at which a comparison takes a second; its auxiliary heads need larger ones."""
+
+Plant = Callable[[onnx.ModelProto, str], None]
+
+
+@cache
+def googlenet(variant: str) -> tuple[Graph, bytes]:
+    """Its graph and its flat model with the weights of seed 3."""
+    network = api.load("googlenet", variant, input=[3, 64, 64], aux=False)
+    path = Path("googlenet.onnx")
+    network.to_onnx(path, seed=3, functions="inline")
+    return network.inference, path.read_bytes()
+
+
+def verified(netspec: Netspec, variant: str, step: str, plant: Plant) -> dict[str, Any]:
+    """What `verify` says of a model with a fault at a step."""
+    model = onnx.load_model_from_string(googlenet(variant)[1])
+    plant(model, step)
+    Path("planted.onnx").write_bytes(model.SerializeToString())
+    code, out, err = netspec("verify", "googlenet", "planted.onnx", "--variant", variant, *SMALL, "-f", "json")
+    assert code == 1, err
+    row: dict[str, Any]
+    (row,) = json.loads(out)
+    assert row["result"] in ("differs", "differs inside")
+    return row
+
+
+def line_of(place: str) -> str:
+    """The text of a line FILE:LINE of the shipped specs."""
+    file, _, line = place.rpartition(":")
+    path = ROOT / file if (ROOT / file).is_file() else Path(file)
+    return path.read_text(encoding="utf-8").splitlines()[int(line) - 1].strip()
+
+
+FAULTS = [
+    ("googlenet", "3b.b3x3.conv_relu_2.conv", planted.weight, "conv: {out:", "3b = module"),
+    ("googlenet", "conv1.conv", planted.bias, "conv: {out:", "conv1 = unit"),
+    ("googlenet", "4c.b5x5.conv_relu_2.conv", planted.shifted_pads, "conv: {out:", "4c = module"),
+    ("googlenet", "norm1", planted.alpha, "norm1 = lrn: 5", ""),
+    ("googlenet", "4e.concat", planted.swapped, "concat:", "4e = module"),
+    ("googlenet", "5a.pool.max_pool", planted.shifted_pads, "max_pool: {kernel: 3, stride: 1, pad: 1}", "5a = module"),
+    ("googlenet", "conv2.reduce.relu", planted.leaky, "relu", "reduce = unit: [64, 1]"),
+    ("googlenet", "avgpool", planted.maximum, "avgpool = global_avg_pool", ""),
+    ("googlenet", "fc", planted.weight, "fc = linear: =classes", ""),
+    ("googlenet", "flatten", planted.scaled_after, "flatten", ""),
+    ("googlenet_torchvision", "3a.b1x1.basic_conv.bn", planted.epsilon, "bn = batch_norm", "3a = module"),
+]
+
+
+@pytest.mark.parametrize(("variant", "step", "plant", "line", "called"), FAULTS, ids=[f"{f[1]}" for f in FAULTS])
+@pytest.mark.slow
+def test_a_fault_of_each_kind_is_found_by_its_line(
+    variant: str, step: str, plant: Plant, line: str, called: str, netspec: Netspec, tmp_path: Path
+) -> None:
+    row = verified(netspec, variant, step, plant)
+    assert row["step"] == step
+    assert line_of(row["place"]).removeprefix("- ").startswith(line)
+    assert called in " ".join(map(line_of, (row["called_at"] or row["place"]).split(", ")))
+    assert row["step_relative"] > 10 * row["entering"]
+
+
+STEPS = [path for path in api.load("googlenet", input=[3, 64, 64], aux=False).inference.nodes if path != "input"]
+
+
+@pytest.mark.parametrize("step", sampled(STEPS, 1, lambda path: path.rpartition(".")[2], slow=3))
+@pytest.mark.slow
+def test_a_fault_in_any_step_is_found(step: str, netspec: Netspec) -> None:
+    """The value of the step is a hundredth larger; all steps with --full-size."""
+    assert verified(netspec, "googlenet", step, planted.scaled_after)["step"] == step
+
+
+def test_a_fault_is_found_in_a_small_network(netspec: Netspec) -> None:
+    text = (
+        "netspec: 1\nname: two\ninput: [3, 8, 8]\nbody:\n  - a = conv: [4, 3]\n  - b = lrn: 3\n  - c = conv: [2, 1]\n"
+    )
+    Path("two.yaml").write_text(text, encoding="utf-8")
+    assert netspec("compile", "two.yaml", "--to", "onnx", "--seed", "5", "-q")[0] == 0
+    code, out, _ = netspec("verify", "two.yaml", "two.onnx")
+    assert code == 0 and "random, seed 5" in out and "same" in out
+    model = onnx.load("two.onnx")
+    planted.attribute(model, "b", "beta", lambda beta: 0.5)
+    onnx.save(model, "two.onnx")
+    code, out, _ = netspec("verify", "two.yaml", "two.onnx")
+    assert code == 1 and "first differs at b (lrn), two.yaml:6" in out
+
+
+@pytest.mark.slow
+def test_targets_agree_and_every_form_is_one(netspec: Netspec) -> None:
+    text = "netspec: 1\nname: two\ninput: [3, 8, 8]\nbody: [conv: [4, 3], batch_norm: , relu: , max_pool: [2, 2]]\n"
+    Path("two.yaml").write_text(text, encoding="utf-8")
+    for b in ("onnx", "onnx:flat", "onnx:functions", "torch:source", "onnx+fold_batch_norm", "onnx+float16"):
+        code, out, _ = netspec("verify", "two.yaml", b, "-f", "json")
+        (row,) = json.loads(out)
+        assert (code, row["a"], row["b"], row["result"]) == (0, "torch", b, "same")
+    assert netspec("verify", "two.yaml", "torch+float16", "onnx+float16")[0] == 0
+    assert netspec("verify", "two.yaml", "torch+bfloat16")[0] == 0
+    code, out, _ = netspec("verify", "two.yaml", "onnx+float16", "--tolerance", "1e-7")
+    assert code == 1 and "differs" in out
+
+
+@pytest.mark.quick(1)
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["tourch"], "did you mean 'torch'?"),
+        (["onnx:flt"], "did you mean 'flat'?"),
+        (["onnx+flot16"], "did you mean 'float16'?"),
+        (["onnx+float16+float16"], "'float16' is given twice"),
+        (["absent.onnx"], "there is no file absent.onnx"),
+        (["torch", "onnx", "json"], "two targets are compared, got 3"),
+        (["torch", "--all"], "--all compares every target"),
+        (["json"], "cannot keep networks ready to run"),
+    ],
+)
+def test_a_wrong_target_is_said(args: list[str], said: str, netspec: Netspec) -> None:
+    code, out, err = netspec("verify", "squeezenet", *args)
+    assert code in (2, 3) and said in err and not out
+
+
+@pytest.mark.slow
+def test_a_file_of_another_exporter_is_looked_into(netspec: Netspec) -> None:
+    """PyTorch's exporter folds batch norms: values of convolutions differ, those after them agree up to the fault."""
+    import torch
+
+    network = api.load("googlenet", "googlenet_torchvision", input=[3, 64, 64], aux=False)
+    shape = torch.zeros(1, 3, 64, 64)
+    torch.onnx.export(
+        network.to_torch(),
+        (shape,),
+        "exported.onnx",
+        dynamo=False,
+        dynamic_axes={"input": {0: "N"}},
+        input_names=["input"],
+    )
+    arguments = ["verify", "googlenet", "exported.onnx", "--variant", "googlenet_torchvision", *SMALL, "-f", "json"]
+    code, out, _ = netspec(*arguments)
+    assert code == 0
+    model = onnx.load("exported.onnx")
+    node = next(n for n in model.graph.node if n.name == "/4c/concat/Concat" or n.name.startswith("/4c/Concat"))
+    node.input[0], node.input[1] = node.input[1], node.input[0]
+    onnx.save(model, "exported.onnx")
+    code, out, _ = netspec(*arguments)
+    assert code == 1 and json.loads(out)[0]["step"].startswith("4c")
+
+
+@pytest.mark.slow
+def test_a_file_without_names_of_steps_is_compared_by_its_outputs(netspec: Netspec) -> None:
+    text = "netspec: 1\nname: two\ninput: [3, 8, 8]\nbody:\n  - a = conv: [4, 3]\n  - b = relu\n"
+    Path("two.yaml").write_text(text, encoding="utf-8")
+    assert netspec("compile", "two.yaml", "--to", "onnx", "-q")[0] == 0
+    model = onnx.load("two.onnx")
+    model.producer_name = "another"
+    for i, node in enumerate(model.graph.node):
+        node.name = f"n{i}"
+        for names in (node.input, node.output):
+            names[:] = ["x" if name == "a" else name for name in names]
+    onnx.save(model, "two.onnx")
+    assert netspec("verify", "two.yaml", "two.onnx")[0] == 0
+    code, out, _ = netspec("verify", "two.yaml", "two.onnx", "--seed", "1")
+    assert code == 1 and "or at a step before it that has no value to compare: a" in out
+
+
+PAGE = (ROOT / "docs" / "verify.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_page_prints_what_it_says(netspec: Netspec) -> None:
+    for name, text in re.findall(r"^```yaml\n# (\w+\.yaml)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL):
+        Path(name).write_text(text, encoding="utf-8")
+    commands = re.findall(r"^\$ netspec (.*)\n((?:(?!```|\$ ).*\n)*)", PAGE, re.MULTILINE)
+    assert len(commands) == 6
+    for line, expected in commands:
+        _, out, err = netspec(*shlex.split(line))
+        flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+        printed = (out + err).strip() or "\n"
+        assert doctest.OutputChecker().check_output(expected.rstrip() or "\n", printed, flags), printed
+
+
+def test_the_page_and_the_help_say_the_tolerances() -> None:
+    for dtype, tolerance in TOLERANCES.items():
+        assert f"| {dtype} | {tolerance:g} |".replace("0.0001", "1e-4") in PAGE
+    text = " ".join(CliRunner().invoke(command, ["--help"]).output.split())
+    assert "1e-4 in float32, 0.02 in float16, 0.1 in bfloat16" in text
+
+
+@pytest.mark.slow
+def test_a_type_that_pytorch_lacks_is_exit_code_3(netspec: Netspec) -> None:
+    """LRN has no kernel in half precision on the CPU: with --all it is a row that was not run."""
+    text = "netspec: 1\nname: two\ninput: [3, 8, 8]\nbody: [conv: [4, 3], lrn: 3]\n"
+    Path("two.yaml").write_text(text, encoding="utf-8")
+    code, _, err = netspec("verify", "two.yaml", "torch+float16")
+    assert code == 3 and "not implemented for 'Half'" in err
