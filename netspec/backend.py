@@ -11,13 +11,14 @@ from contextlib import AbstractContextManager
 from dataclasses import MISSING, dataclass, field, fields
 from inspect import isfunction, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_args, runtime_checkable
 
 from netspec import optional, plugins
 from netspec.diagnostics.errors import MissingError, PluginError, UsageError, did_you_mean, nearest
 from netspec.files.atomic import write_text
 from netspec.ir.graph import Graph
 from netspec.ir.json import to_json
+from netspec.passes.base import Level
 from netspec.running.ways import LooksIntoModels, Prepares
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ class Backend(Protocol[O]):
     """Whether what it writes can be trained, and so keeps dropout and auxiliary heads apart."""
     holds_weights: bool = True
     """Whether what it writes has weights; where it has none, none are drawn, and a checkpoint is refused."""
+    level: Level = 0
+    """What `-O` is where it is not given: how much the graph is rewritten for a faster run."""
 
     def emit(self, graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, options: O) -> Written:
         """Writes a graph with its weights; raises UsageError, DataError, MissingError."""
@@ -230,7 +233,7 @@ def _load(name: str) -> object:
 
 
 _FACTS: dict[str, type] = dict.fromkeys(("name", "suffix", "summary", "product"), str)
-_FACTS |= dict.fromkeys(("trainable", "holds_weights"), bool)
+_FACTS |= {"trainable": bool, "holds_weights": bool, "level": int}
 
 
 def _mistake(name: str, found: object) -> str:
@@ -242,6 +245,8 @@ def _mistake(name: str, found: object) -> str:
             return f"it has no `{fact}`"
         if not isinstance(value := getattr(found, fact), kind):
             return f"its `{fact}` is {value!r}, not a {kind.__name__}"
+    if getattr(found, "level") not in get_args(Level):  # noqa: B009
+        return f"its `level` is {getattr(found, 'level')!r}, not {' or '.join(map(str, get_args(Level)))}"  # noqa: B009
     assert isinstance(suffix := getattr(found, "suffix"), str)  # noqa: B009 - of an object of any class
     if (own := getattr(found, "name")) != name:  # noqa: B009
         return f"its `name` is '{own}', but its entry point '{name}'"

@@ -29,7 +29,7 @@ from netspec.ir.selection import frozen_nodes, step_help
 from netspec.ir.titles import step_of
 from netspec.ops.base import show as shape_text
 from netspec.passes import of_stage
-from netspec.passes.base import Stage
+from netspec.passes.base import Level, Stage
 from netspec.passes.tap import tap
 from netspec.reports.explain import explained
 from netspec.reports.facts import facts_table
@@ -254,17 +254,19 @@ class Network(Compiled):
         seed: int = 0,
         weights: str | Path | None = None,
         passes: Sequence[str] = (),
+        level: Level | None = None,
         **options: object,
     ) -> list[Path]:
         """Writes the inference graph as an ONNX model; gives the files written.
 
-        `passes` are those of `after`; `options` are those of `arrays` too.
+        `passes` are those of `after`; `level` is that of `optimised`, 1 by default; `options` are those of
+        `arrays` too.
         """
         names = set(CheckpointChoices.__annotations__) & set(options)
         choices = CheckpointChoices(**{name: options.pop(name) for name in names})  # type: ignore[typeddict-item]
         backend = get("onnx")
         chosen = backend.options(origin=origin(seed, weights, _chosen(choices).partial), **options)
-        network = self.after(passes)
+        network = self.after(passes).optimised(backend.level if level is None else level)
         arrays = network.lazy_arrays(seed, weights, **choices)
         return write(backend, network.inference, arrays, Path(path), chosen).files
 

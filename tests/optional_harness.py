@@ -82,6 +82,7 @@ COMMANDS: list[tuple[str, list[str]]] = [
     ),
     ("compile net.yaml --to torch --no-weights -o made.py", []),
     ("compile net.yaml --to torch --training -o made.py", WRITES["torch"]),
+    *((f"compile net.yaml --to json -o a.json --explain-passes -f {kind}", needs) for kind, needs in TABLES.items()),
     *(
         (f"compile net.yaml --to onnx --external-data --functions {kind} --dtype float16 -o a.onnx", WRITES["onnx"])
         for kind in ("keep", "inline")
@@ -114,7 +115,6 @@ COMMANDS: list[tuple[str, list[str]]] = [
     ("explain net.yaml stem.conv", []),
     ("schema -o schema.json", []),
     ("new block mine -o mine.yaml", []),
-    ("new network mine -o own.yaml", []),
 ]
 
 
@@ -321,8 +321,7 @@ def main(hidden: Sequence[str], few: bool, part: int, parts: int) -> None:
     from netspec.cli.main import run
     from netspec.diagnostics.errors import MissingError
 
-    for made in ("mine.yaml", "own.yaml"):  # of the run before
-        Path(made).unlink(missing_ok=True)
+    Path("mine.yaml").unlink(missing_ok=True)  # of the run before
     real = sys.stdout
     for line, needs in COMMANDS[part::parts]:
         if few and not needs and "--to torch" not in line:

@@ -107,7 +107,7 @@ LEFT = {
     "  - add:\n    from: [a, b]\n",
     "the value is an output": "  - c = conv: [4, 1]\n  - bn = batch_norm\noutputs: {a: c, b: bn}\n",
     "something stands between": "  - c = conv: [4, 1]\n  - relu\n  - batch_norm\n",
-    "a norm alone": "  - batch_norm\n  - conv: [4, 1]\n",
+    "the layer behind it pads": "  - batch_norm\n  - conv: [4, 3, 1, 1]\n",
 }
 
 
@@ -115,6 +115,26 @@ LEFT = {
 def test_what_is_left_alone(why: str, tmp_path: Path) -> None:
     network = spec(tmp_path, f"input: [4, 5, 5]\nbody:\n{LEFT[why]}")
     assert network.after(FOLD).inference is network.unfolded
+
+
+BEHIND = {
+    "conv": "conv: [6, 3]",
+    "grouped conv": "conv: {out: 6, kernel: 3, groups: 2, stride: 2, bias: false}",
+    "linear": "linear: 5",
+}
+
+
+@pytest.mark.parametrize("backend", ["torch", "onnx"])
+@pytest.mark.parametrize("layer", BEHIND)
+@pytest.mark.quick(2)
+def test_a_layer_takes_the_norms_before_it(layer: str, backend: str, tmp_path: Path) -> None:
+    size = "[8]" if layer == "linear" else "[4, 9, 7]"
+    text = f"input: {size}\nbody:\n  - batch_norm\n  - b2 = batch_norm: {{eps: 0.1}}\n  - layer = {BEHIND[layer]}\n"
+    network = spec(tmp_path, text)
+    folded = network.after(FOLD)
+    (node,) = (n for n in folded.inference.nodes.values() if n.op != "input")
+    assert node.attrs["bias"] and node.folded == ("batch_norm", "b2")
+    equal(network.unfolded, folded.module, backend)
 
 
 def test_a_value_that_a_block_gives_by_name_is_left_alone(tmp_path: Path) -> None:

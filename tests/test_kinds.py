@@ -28,7 +28,6 @@ READERS = [
     "compile {} --to onnx",
     "compile {} --to torch",
     "compile {} --to json",
-    "show {}",
     "explain {}",
     "explain {} conv",
     "run {}",

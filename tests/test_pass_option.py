@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import re
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +13,10 @@ from conftest import agreement
 
 import netspec
 from netspec.backend import get
-from netspec.cli.main import COMMANDS, run
+from netspec.cli.main import run
 from netspec.passes import NAMED
-from netspec.passes.base import Stage
 from netspec.weights.initialise import draw
 
-PAGE = Path(__file__).parent.parent / "docs" / "language.md"
 FOLD = ["--pass", "fold_batch_norm"]
 NET = """\
 netspec: 1
@@ -131,25 +128,6 @@ def test_passes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     found = {row["name"]: (row["graph"], row["summary"]) for row in rows}
     assert found == {name: (p.stage.value, p.doc) for name, p in NAMED.items()} and list(found) == sorted(found)
     assert found["fc_to_conv"][0] == "training" and found["fold_batch_norm"][0] == "inference"
-
-
-def test_the_language_page_has_every_pass_and_every_command_that_takes_them(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """Its table, a row for each pass that may be named, and the sentence above it."""
-    page = PAGE.read_text(encoding="utf-8").partition("\n## Passes\n")[2].partition("\n## ")[0]
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line[:3] == "| `"]
-    trained = {stage: stage is Stage.TRAINING for stage in Stage}
-    assert {row[0].strip("`"): row[3] != "refused" for row in rows} == {n: trained[p.stage] for n, p in NAMED.items()}
-    assert len(rows) == len(NAMED) and all(len(row) == 4 and all(row) for row in rows)
-    listed = re.search(r"`--pass NAME` of (.*?), several times", page, re.DOTALL)
-    assert listed is not None
-    taking = []
-    for command in COMMANDS:
-        assert run([command, "--help"]) == 0
-        if "--pass NAME" in capsys.readouterr().out:
-            taking.append(command)
-    assert sorted(re.findall(r"`(\w+)`", listed[1])) == sorted(taking)
 
 
 def test_a_diff_shows_what_a_pass_does(net: Path) -> None:

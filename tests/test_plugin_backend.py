@@ -83,7 +83,7 @@ def test_help_shows_each_option_with_the_target_that_has_it(netspec: Said) -> No
     assert list(parts) == ["listing", "onnx", "torch", "json"]
     assert {name: re.findall(r"^  (--[\w-]+)", text, re.MULTILINE) for name, text in parts.items()} == {
         "listing": ["--no-shapes", "--first", "--comments"],
-        "onnx": ["--opset", "--dtype", "--io-dtype", "--functions", "--external-data"],
+        "onnx": ["--opset", "--dtype", "--functions", "--external-data"],
         "torch": ["--training", "--no-weights"],
         "json": ["--training"],
     }

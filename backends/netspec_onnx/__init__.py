@@ -29,6 +29,7 @@ class OnnxBackend(Backend[OnnxOptions], Runs, OpensModels, Prepares, LooksIntoMo
     product = "an ONNX model"
     forms = FORMS
     dtypes = ("float32", "float16", "bfloat16")
+    level = 1
 
     def emit(self, graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, options: OnnxOptions) -> Written:
         """Writes a checked model; raises DataError, UsageError, MissingError."""

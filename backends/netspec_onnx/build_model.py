@@ -35,6 +35,8 @@ DOMAIN = "netspec"
 OPSET = 18
 WEIGHTS_KEY = "netspec.weights"
 """The metadata of a model that says where its weights are from."""
+FOLDED_KEY = "netspec.folded"
+"""The metadata of a node that names the steps of the spec that passes have folded into its step."""
 IR_VERSION = 10
 """The lowest that has metadata on nodes, which carry the block's path and the line of the spec."""
 
@@ -54,6 +56,10 @@ class _Scope:
     def value(self, ref: Ref) -> str:
         """The name of a value here."""
         return self.values.get(ref) or self.region.relative(str(ref))
+
+    def step(self, path: str) -> str:
+        """The path of a step that is no node here any more, relative to the block where it stood in it."""
+        return self.region.relative(path) if path.startswith(f"{self.region.path}.") else path
 
     def tensor(self, key: str) -> str:
         """The name of a weight here: its key, relative to the block inside a function.
@@ -172,6 +178,8 @@ class Emitter:
             made = helper.make_node(row.op_type, inputs, [named(v) for v in row.outputs], name=name)
             made.attribute.extend(helper.make_attribute(key, row.attrs[key]) for key in sorted(row.attrs))
             self.annotate(made, home, str(node.span or ""))
+            if node.folded:
+                made.metadata_props.add(key=FOLDED_KEY, value=", ".join(map(scope.step, node.folded)))
             scope.nodes.append(made)
 
     def rows(self, node: Node, weights: set[str]) -> list[N]:

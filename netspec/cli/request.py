@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import wraps
 from os.path import exists
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import click
 
@@ -18,6 +18,7 @@ from netspec.diagnostics.errors import Diagnostic, Reporter, SpecError, UsageErr
 from netspec.elaborate.budget import MAX_NODES
 from netspec.elaborate.compiled import Compiled, compile_block, compile_variant
 from netspec.elaborate.configuration import InputSize
+from netspec.passes.base import Level
 from netspec.syntax.document import Document
 from netspec.syntax.library import Found, find
 from netspec.syntax.reader import read_document
@@ -32,6 +33,8 @@ class Request:
     settings: dict[str, str]
     input_size: InputSize | None
     passes: tuple[str, ...]
+    level: Level | None
+    """How much the network is rewritten for a faster run; None where -O is not given."""
     include: tuple[Path, ...]
     max_nodes: int
     strict: bool
@@ -54,6 +57,7 @@ class Request:
             settings,
             options.pop("input_size", None),
             options.pop("passes"),
+            options.pop("level"),
             tuple(map(Path, options.pop("include"))),
             options.pop("max_nodes"),
             options.pop("strict"),
@@ -102,7 +106,7 @@ class Request:
     def compile(self) -> Compiled:
         """Compiles it; warnings are printed; raises SpecError, UsageError."""
         try:
-            compiled = self._compiled().after(self.passes)
+            compiled = self._compiled().after(self.passes).optimised(self.level or 0)
         except SpecError as e:
             raise SpecError(d for d in e.diagnostics if d.severity == "error") from None if self.quiet else e
         warn(compiled.warnings, self)
@@ -156,6 +160,20 @@ def with_own_settings(request: Request) -> Request:
 
 _SETTING = re.compile(r",(?=\s*[A-Za-z_]\w*\s*=)")
 
+
+class LevelOfPasses(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """0, 1 or 2"""
+
+    name = "0|1|2"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Level:
+        """The level; fails for anything else."""
+        for level in get_args(Level):
+            if str(value) == str(level):
+                return cast(Level, level)
+        self.fail(f"'{value}' is no level; write -O0, -O1 or -O2", param, ctx)
+
+
 CHOICE = (
     click.argument("spec"),
     click.option("--variant", metavar="NAME", help="A variant of the spec; the first is the default."),
@@ -177,7 +195,14 @@ BUILD = (
         "passes",
         multiple=True,
         metavar="NAME",
-        help="Run a pass, such as fold_batch_norm; `netspec list passes` shows them.",
+        help="Run a pass, such as fold_batch_norm, or NAME@STEP at one step; `netspec list passes` shows them.",
+    ),
+    click.option(
+        "-O",
+        "level",
+        type=LevelOfPasses(),
+        help="0: every step as in SPEC; 1: fold what is exact; 2: what needs less work as well. 1 of a target that "
+        "runs the network as it is, as ONNX; else 0.",
     ),
     click.option(
         "-I",
@@ -258,4 +283,4 @@ def warn(warnings: Sequence[Diagnostic], request: Request) -> None:
 
 def load(spec: str) -> Compiled:
     """What a spec's name means, without options; raises SpecError, UsageError."""
-    return Request(spec, None, {}, None, (), (), MAX_NODES, False, True).compile()
+    return Request(spec, None, {}, None, (), 0, (), MAX_NODES, False, True).compile()

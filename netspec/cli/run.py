@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from netspec.backend import OpensModels, Result, Runs, able, gave
+from netspec.backend import OpensModels, Result, Runs, able, gave, get
 from netspec.cli.options import Sizes
 from netspec.cli.output import out, say
 from netspec.cli.output import size as bytes_text
@@ -212,7 +212,7 @@ def _opened(request: Request, weights: Weights, place: Place, given: GivenSizes)
     """A model file, with the sizes that the options give; raises UsageError, DataError, MissingError."""
     if place.backend != "onnx":
         raise UsageError("an .onnx file runs in onnxruntime", "--backend onnx")
-    if request.variant or request.settings or weights.file or request.include or request.passes:
+    if request.variant or request.settings or weights.file or request.include or request.passes or request.level:
         raise UsageError("an .onnx file has its weights and its layers already", "these options go with a spec")
     path = Path(request.spec)
     if not path.is_file():
@@ -236,7 +236,8 @@ def _compiled(request: Request, weights: Weights, place: Place, given: GivenSize
     if named or given.image:
         shapes = {str(n.path): n.shape for n in replace(request, quiet=True, strict=False).compile().inference.inputs}
         request = replace(request, input_size=_wanted(shapes, named, given.image, unnamed))
-    network = request.compile()
+    level = get(place.backend).level if request.level is None else request.level
+    network = replace(request, level=level).compile()
     graph = network.inference
     sizes = ModelSizes(
         {str(n.path): Port("tensor(float)", n.shape, n.attrs["sample"]) for n in graph.inputs}, "the network"

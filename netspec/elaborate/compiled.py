@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Self
 
-from netspec.diagnostics.errors import Diagnostic, Reporter, SpecError, UsageError
+from netspec.diagnostics.errors import Diagnostic, Reporter, SpecError, UsageError, did_you_mean
 from netspec.elaborate.block_alone import elaborate_block
 from netspec.elaborate.budget import MAX_NODES, Budget
 from netspec.elaborate.configuration import Configuration, InputSize
@@ -15,8 +15,8 @@ from netspec.elaborate.input_notes import note_inputs
 from netspec.elaborate.rewritten import rewritten, variant_passes
 from netspec.ir.graph import Graph, Node
 from netspec.ir.module import Module
-from netspec.passes import apply, inference, named, of_stage
-from netspec.passes.base import Pass, Stage
+from netspec.passes import apply, inference, named, of_level, of_stage
+from netspec.passes.base import Level, Pass, Stage, within
 from netspec.passes.rewriter import ShapeMismatch
 from netspec.syntax.document import Document
 from netspec.syntax.rules import check_rules
@@ -88,14 +88,25 @@ class Compiled:
         return self.inference if self.passes else self.graph
 
     def after(self, passes: Sequence[str]) -> Self:
-        """The same after further passes, by name; raises UsageError, SpecError where one does not fit."""
+        """The same after further passes, by name; raises UsageError, SpecError where one does not fit.
+
+        `NAME@PATH` is a pass at one step, or below one scope, alone.
+        """
         asked = [named(name) for name in passes]
+        paths = [*self.graph.nodes, *self.graph.scopes]
+        for name, path in ((p.name, path) for p in asked for path in p.only or ()):
+            if not any(within(node, [path]) for node in self.graph.nodes):
+                raise UsageError(f"{name}@{path}: '{self.name}' has no step '{path}'", did_you_mean(path, paths))
         graph, warnings = self.graph, self.warnings
         if of_stage(asked, Stage.TRAINING):
             graph = self._trained_after(asked)
             warnings = tuple(d for d in warnings if d.code != "NS406")  # weights that change with the input
         folding = of_stage([*self.passes, *asked], Stage.INFERENCE)
         return type(self)(self.document, self.variant, graph, warnings, self.settings, folding)
+
+    def optimised(self, level: Level) -> Self:
+        """The same after the passes of a level, for a faster run: 0, 1 or 2; it is not trained then, but for 0."""
+        return self.after([p.name for p in of_level(level)]) if level else self
 
     def _trained_after(self, passes: Sequence[Pass]) -> Graph:
         """The training graph after further passes, at the size that it has."""

@@ -49,6 +49,8 @@ class Node:
     doc: str = field(default="", compare=False)
     title: str = ""
     """What its paper calls it, which stands for its name where a reader asks for it."""
+    folded: tuple[Path, ...] = field(default=(), compare=False)
+    """The steps that passes have folded into it, which are nodes no more."""
 
     def __post_init__(self) -> None:
         _checked(self)

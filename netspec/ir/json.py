@@ -29,6 +29,7 @@ def as_data(graph: Graph) -> dict[str, object]:
                 "macs": n.result.macs,
                 "source": str(n.span or ""),
                 **({"title": n.title} if n.title else {}),
+                **({"folded": n.folded} if n.folded else {}),
             }
             for n in graph.nodes.values()
         ],

@@ -43,6 +43,8 @@ class Module:
 
     graph: Graph
     computed: Mapping[str, Weight] = field(default_factory=dict)
+    times: int = field(default=0, compare=False)
+    """How often the pass that made it found what it looks for."""
 
     def weight(self, key: str, shape: Shape) -> Weight:
         """The weight of a key of the graph, which has this shape there."""

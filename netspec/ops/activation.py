@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from netspec.ops.base import Applied, Attrs, OpError, OpResult, Tensor
-from netspec.ops.memory import OPERAND, RESULT, VIEW, Kept, Memory, elements, never, nothing, operand
+from netspec.ops.memory import OPERAND, RESULT, VIEW, Kept, Memory, always, elements, never, nothing, operand
 from netspec.ops.moments import Signal, elementwise, kept
 from netspec.ops.receptive_field import own_cell
 from netspec.ops.registry import Registers, Sample, op
@@ -175,6 +175,7 @@ def softmax(x: Tensor, /) -> OpResult:
     same_when_flattened=True,
     moments=kept,
     memory=VIEW,
+    does_nothing=always,
     aliases="noop passthrough linearactivation",
     samples=[Sample()],
 )
@@ -214,6 +215,7 @@ def _affine_label(attrs: Attrs) -> str:
     same_when_flattened=True,
     moments=elementwise(lambda x, attrs: attrs["scale"] * math.pow(x, attrs["power"]) + attrs["shift"]),
     memory=Memory(_affine_keeps, _affine_scratch, _affine_does_nothing, never),
+    does_nothing=_affine_does_nothing,
     label=_affine_label,
     aliases="rescaling rescale power pow",
     samples=[

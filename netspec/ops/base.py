@@ -94,6 +94,11 @@ class Applied(NamedTuple):
         return self.result.shapes[0]
 
 
+def keeps_shape(applied: Applied) -> bool:
+    """Whether the result has the shape of the first operand; an op that only moves cells does nothing then."""
+    return applied.shape == applied.operands[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Param:
     """An attribute of an op."""

@@ -6,7 +6,7 @@ from netspec.ops.base import Applied, Attrs, Offset, OpError, OpResult, Pad, Siz
 from netspec.ops.initialisers import input_first
 from netspec.ops.memory import OPERAND, WINDOW, Memory, operand, pads_alike
 from netspec.ops.moments import unit
-from netspec.ops.outputs import first_axis, second_axis
+from netspec.ops.outputs import first_axis, input_of_group, second_axis
 from netspec.ops.receptive_field import own_cell, sliding_window, transposed_window
 from netspec.ops.registry import Sample, Scaling, op
 from netspec.ops.window import check_area, four, window
@@ -24,6 +24,7 @@ def _conv_label(attrs: Attrs) -> str:
     moments=unit,
     memory=WINDOW,
     by_output=first_axis,
+    by_input=input_of_group,
     label=_conv_label,
     weights=("weight", "bias"),
     aliases="convolution convolution2d conv2dlayer cnn convlayer",
@@ -146,6 +147,7 @@ def conv_transpose(
     moments=unit,
     memory=OPERAND,
     by_output=first_axis,
+    by_input=input_of_group,
     weights=("weight", "bias"),
     aliases="dense fc fullyconnected innerproduct gemm lin lazylinear",
     told_channels={"linear": 0},

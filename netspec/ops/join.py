@@ -46,6 +46,7 @@ def join(
         receptive_field=own_cell,
         moments=moments,
         memory=memory,
+        does_nothing=_is_of_one,
         same_when_flattened=True,
         label=label,
         aliases=aliases,
@@ -53,6 +54,10 @@ def join(
         gates=gates,
         samples=[ONE, *(Sample({}, shapes) for shapes in samples)],
     )
+
+
+def _is_of_one(applied: Applied) -> bool:
+    return len(applied.operands) == 1
 
 
 def _sum_so_far(applied: Applied) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netspec.ops.base import Applied, OpError, OpResult, Pad, Size, Tensor
+from netspec.ops.base import Applied, OpError, OpResult, Pad, Size, Tensor, keeps_shape
 from netspec.ops.memory import (
     COPY,
     MOVED,
@@ -38,6 +38,10 @@ def _max_keeps(applied: Applied) -> Kept:
     return Kept(more=padded + _places(applied)) if padded else Kept((0,), more=_places(applied))
 
 
+def _of_single_cells(applied: Applied) -> bool:
+    return all(applied.attrs[name] == (1, 1) for name in ("kernel", "stride")) and not any(applied.attrs["pad"])
+
+
 MAX_POOL = Memory(_max_keeps, lambda a: _padded(a) + _places(a), layer=lambda a: not _padded(a))
 GLOBAL_MAX_POOL = Memory(lambda a: Kept((0,), more=_places(a)), _places)
 
@@ -47,6 +51,7 @@ GLOBAL_MAX_POOL = Memory(lambda a: Kept((0,), more=_places(a)), _places)
     receptive_field=sliding_window,
     moments=kept,
     memory=MAX_POOL,
+    does_nothing=_of_single_cells,
     aliases="maxpool2d maxpooling2d maxpooling mp",
     samples=[
         Sample({"kernel": 3, "stride": 2}),
@@ -89,6 +94,7 @@ def max_pool(
     receptive_field=sliding_window,
     moments=kept,
     memory=WINDOW,
+    does_nothing=_of_single_cells,
     label="average pool",
     aliases="avgpool2d averagepool averagepooling averagepooling2d meanpool",
     samples=[
@@ -124,6 +130,7 @@ def avg_pool(
     receptive_field=whole_map,
     moments=kept,
     memory=COPY,
+    does_nothing=keeps_shape,
     scaling=by_size,
     label="global average pool",
     aliases="gap globalaveragepool globalaveragepooling globalaveragepooling2d globalavgpool2d reducemean",
@@ -140,6 +147,7 @@ def global_avg_pool(x: Tensor, /) -> OpResult:
     receptive_field=whole_map,
     moments=kept,
     memory=GLOBAL_MAX_POOL,
+    does_nothing=keeps_shape,
     scaling=by_size,
     aliases="gmp globalmaxpooling globalmaxpooling2d globalmaxpool2d reducemax",
     samples=[Sample()],
@@ -155,6 +163,7 @@ def global_max_pool(x: Tensor, /) -> OpResult:
     receptive_field=whole_map,
     moments=kept,
     memory=OPERAND,
+    does_nothing=keeps_shape,
     scaling=by_size,
     aliases="adaptiveaveragepool adaptivepool",
     near_aliases={"adaptiveavgpool2d": "`global_avg_pool` is the one of size 1"},

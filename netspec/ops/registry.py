@@ -8,11 +8,11 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Literal, NamedTuple, ParamSpec, Protocol, TypeVar, get_args
 
 from netspec.diagnostics.errors import PluginError
-from netspec.ops.base import Attrs, OpError, OpResult, Param, ParamType, Shape, Tensor, freeze, normalise
+from netspec.ops.base import Applied, Attrs, OpError, OpResult, Param, ParamType, Shape, Tensor, freeze, normalise
 from netspec.ops.initialisers import Fans, output_first
-from netspec.ops.memory import Memory
+from netspec.ops.memory import Memory, never
 from netspec.ops.moments import Moments
-from netspec.ops.outputs import ByOutput
+from netspec.ops.outputs import ByInput, ByOutput
 from netspec.ops.receptive_field import ReceptiveField
 from netspec.plugins import load_ops
 
@@ -87,6 +87,10 @@ class Op:
     by_output: ByOutput | None = None
     """Of a layer whose `weight` and `bias` scale with each of its outputs: how the weight does; passes fold norms into
     it. None where a factor of an output is not one of its weight."""
+    by_input: ByInput | None = None
+    """Of a layer whose inputs scale its weight: how they do; None where that is not known."""
+    does_nothing: Callable[[Applied], bool] = never
+    """Whether it gives its only operand as it is, with these attributes and this operand; passes drop it."""
     aliases: str = ""
     """What other libraries call it, without case and underscores."""
     near_aliases: Mapping[str, str] = field(default_factory=dict)

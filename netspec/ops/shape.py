@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from netspec.expressions.identifiers import Kind, why_not
-from netspec.ops.base import OpError, OpResult, Parts, Tensor, show
+from netspec.ops.base import OpError, OpResult, Parts, Tensor, keeps_shape, show
 from netspec.ops.memory import COPY, CUT, MOVED, VIEW
 from netspec.ops.moments import kept, unit
 from netspec.ops.receptive_field import (
@@ -44,6 +44,7 @@ def input_(shape: list, *, sample: Literal["normal", "rois", "image_rois"] = "no
     receptive_field=whole_map,
     moments=kept,
     memory=VIEW,
+    does_nothing=keeps_shape,
     scaling=by_size,
     aliases="reshape view squeeze flat",
     samples=[Sample()],
@@ -60,6 +61,7 @@ def flatten(x: Tensor, /) -> OpResult:
     receptive_field=own_cell,
     moments=kept,
     memory=CUT,
+    does_nothing=lambda applied: len(applied.attrs["parts"]) == 1,
     gives_parts=True,
     aliases="chunk splitchannels slice",
     samples=[Sample({"parts": 3}), Sample({"parts": (1, 5)})],
@@ -89,6 +91,7 @@ def split(x: Tensor, /, parts: Parts) -> OpResult:
     receptive_field=own_cell,
     moments=kept,
     memory=MOVED,
+    does_nothing=lambda applied: applied.attrs["groups"] in (1, int(applied.shape[1])),
     aliases="shuffle shufflechannels",
     samples=[Sample({"groups": 3}, ((6, 4, 4),))],
 )

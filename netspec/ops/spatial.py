@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from netspec.ops.base import REQUIRED, Applied, Attrs, Offset, OpError, OpResult, Pad, Size, Tensor
+from netspec.ops.base import REQUIRED, Applied, Attrs, Offset, OpError, OpResult, Pad, Size, Tensor, keeps_shape
 from netspec.ops.memory import COPY, CUT, MOVED
 from netspec.ops.moments import kept, side_by_side
 from netspec.ops.receptive_field import (
@@ -27,6 +27,7 @@ from netspec.ops.window import check_padded, four
     receptive_field=sliding_window,
     moments=kept,
     memory=CUT,
+    does_nothing=keeps_shape,
     samples=[Sample({"stride": (2, 3)})],
 )
 def subsample(x: Tensor, /, stride: Size) -> OpResult:
@@ -40,6 +41,7 @@ def subsample(x: Tensor, /, stride: Size) -> OpResult:
     receptive_field=own_cell,
     moments=side_by_side,
     memory=MOVED,
+    does_nothing=keeps_shape,
     samples=[Sample({"out": 10})],
 )
 def pad_channels(x: Tensor, /, out: int) -> OpResult:
@@ -56,6 +58,7 @@ def pad_channels(x: Tensor, /, out: int) -> OpResult:
     receptive_field=cut,
     moments=kept,
     memory=CUT,
+    does_nothing=keeps_shape,
     scaling=by_size,
     aliases="cropping2d centercrop",
     samples=[Sample({"offset": (2, 1), "size": (5, 6)})],
@@ -97,6 +100,7 @@ def _enlarged(attrs: Attrs) -> Scaling | None:
     receptive_field=_resized,
     moments=kept,
     memory=MOVED,
+    does_nothing=keeps_shape,
     scaling=_enlarged,
     aliases="interpolate resize up upsampling upsampling2d upsample2d",
     samples=[
@@ -130,6 +134,7 @@ def upsample(
     receptive_field=repeated,
     moments=kept,
     memory=COPY,
+    does_nothing=lambda applied: applied.attrs["factor"] == 1,
     scaling=lambda attrs: Scaling(up=(attrs["factor"],) * 2),
     near_aliases={"depthtospace": "in the order of PyTorch (ONNX's mode CRD, not TensorFlow's)"},
     samples=[Sample({"factor": 2}, ((8, 5, 3),)), Sample({"factor": 3}, ((9, 2, 4),))],
@@ -152,6 +157,7 @@ def pixel_shuffle(x: Tensor, /, factor: int) -> OpResult:
     moments=kept,
     memory=COPY,
     scaling=by_size,
+    does_nothing=lambda applied: not any(applied.attrs["pad"]),
     label=lambda attrs: f"{attrs['pad_mode']} pad",
     aliases="padding",
     near_aliases=dict.fromkeys(

@@ -4,27 +4,54 @@ computes the same, or says that it does not."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from netspec.diagnostics.errors import Reporter, Span, UsageError, did_you_mean
 from netspec.ir.graph import Graph
 from netspec.ir.module import Module
-from netspec.passes.base import REGISTERED, Pass, Stage
+from netspec.passes import (
+    add_softmax,
+    drop_dead,
+    drop_dropout,
+    drop_heads,
+    drop_identities,
+    fc_to_conv,
+    fold_batch_norm,
+    fold_scale,
+    merge_pads,
+    share_duplicates,
+)
+from netspec.passes.base import Level, Pass, Stage
 
-# The files of the passes, in the order in which they run.
-from netspec.passes import fc_to_conv, drop_heads, drop_dropout, fold_batch_norm, add_softmax  # noqa: F401, E402  isort: skip
-
-PASSES: tuple[Pass, ...] = tuple(REGISTERED)
+PASSES: tuple[Pass, ...] = (
+    fc_to_conv.fc_to_conv,
+    drop_heads.drop_heads,
+    drop_dropout.drop_dropout,
+    drop_identities.drop_identities,
+    drop_dead.drop_dead,
+    share_duplicates.share_duplicates,
+    merge_pads.merge_pads,
+    fold_batch_norm.fold_batch_norm,
+    fold_scale.fold_scale,
+    add_softmax.add_softmax,
+)
 """Every pass, in the order in which they run."""
 
 NAMED: dict[str, Pass] = {p.name: p for p in PASSES if p.named}
 """What `--pass` and a variant's `passes` may name."""
 
 
-def named(name: str) -> Pass:
-    """The pass of that name; raises UsageError."""
+def named(text: str) -> Pass:
+    """The pass of a name, or of `NAME@PATH`, at the steps of a path alone; raises UsageError."""
+    name, at, path = text.partition("@")
     if name not in NAMED:
         raise UsageError(f"there is no pass '{name}'", did_you_mean(name, NAMED))
-    return NAMED[name]
+    return NAMED[name].at([path]) if at else NAMED[name]
+
+
+def of_level(level: Level) -> list[Pass]:
+    """The passes that a level of optimisation has, in the order in which they run."""
+    return [p for p in PASSES if 0 < p.level <= level]
 
 
 def resolve(names: Iterable[tuple[str, Span]], reporter: Reporter) -> list[Pass]:
@@ -41,10 +68,22 @@ def resolve(names: Iterable[tuple[str, Span]], reporter: Reporter) -> list[Pass]
 def of_stage(passes: Iterable[Pass], stage: Stage) -> list[Pass]:
     """Those of these passes that take the graph of a stage, once each, in the order in which they run.
 
-    One that was made for a single network, as `tap` makes them, is before all others.
+    One that was made for a single network, as `tap` makes them, is before all others; one that is asked for at several
+    places runs at all of them.
     """
-    asked = [p for p in dict.fromkeys(passes) if p.stage is stage]
-    return [p for p in asked if p not in PASSES] + [p for p in PASSES if p in asked]
+    known = {p.name for p in PASSES}
+    asked: dict[str, Pass] = {}
+    own: dict[Pass, None] = {}
+    for p in passes:
+        before = asked.get(p.name)
+        if p.name not in known:
+            own[p] = None
+        elif before is None:
+            asked[p.name] = p
+        else:
+            everywhere = None in (before.only, p.only)
+            asked[p.name] = replace(p, only=None) if everywhere else before.at(p.only or ())
+    return [p for p in (*own, *(asked[p.name] for p in PASSES if p.name in asked)) if p.stage is stage]
 
 
 def apply(passes: Sequence[Pass], module: Module) -> Module:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Literal
 
+from netspec.diagnostics.errors import UsageError
 from netspec.ir.graph import GraphError
 from netspec.ir.module import Module
 
@@ -20,40 +22,62 @@ class Stage(Enum):
     """The graph that is run; its weights may be computed of others, and it is not trained afterwards."""
 
 
+Level = Literal[0, 1, 2]
+"""How much a network is rewritten to run faster: not at all, by what is exact, by what needs less work as well."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pass:
     """A function of a module."""
 
     name: str
-    run: Callable[[Module], Module]
+    run: Callable[..., Module]
+    """Of a module; of one that is `placed` also of the paths below which it may change steps, None for all."""
     stage: Stage
     named: bool
     """Whether it runs where a variant or an option names it, rather than always."""
     keeps: bool = True
     """Whether the module afterwards computes what it did before."""
+    level: Level = 0
+    """The lowest of the levels from 1 on that it is part of; 0 for one that runs by its name, or by a profile."""
+    placed: bool = False
+    """Whether it takes the paths of the places where it may change steps."""
+    only: frozenset[str] | None = None
+    """These paths; None for all places."""
 
     @property
     def doc(self) -> str:
         """The first sentence of its docstring."""
         return inspect.cleandoc(self.run.__doc__ or "").split("\n\n")[0].replace("\n", " ")
 
+    def at(self, paths: Iterable[str]) -> Pass:
+        """The same at steps of these paths, or below these scopes, alone; raises UsageError."""
+        if not self.placed:
+            raise UsageError(
+                f"the pass '{self.name}' has no places", f"it changes all of a network: --pass {self.name}"
+            )
+        return replace(self, only=frozenset(paths) | (self.only or frozenset()))
+
     def __call__(self, module: Module) -> Module:
         """The module after the pass, which is proved; raises ShapeMismatch, and GraphError with the pass's name."""
         try:
-            return self.run(module).check(module)
+            after: Module = self.run(module, self.only) if self.placed else self.run(module)
+            return after.check(module)
         except GraphError as e:
             raise GraphError(f"the pass '{self.name}': {e}") from e
 
 
-REGISTERED: list[Pass] = []
-"""The passes whose files were imported, in order."""
+def graph_pass(
+    *, stage: Stage, named: bool, keeps: bool = True, level: Level = 0, placed: bool = False
+) -> Callable[[Callable[..., Module]], Pass]:
+    """Makes a function the pass of its name."""
+
+    def made(run: Callable[..., Module]) -> Pass:
+        return Pass(run.__name__, run, stage, named, keeps, level, placed)
+
+    return made
 
 
-def graph_pass(*, stage: Stage, named: bool, keeps: bool = True) -> Callable[[Callable[[Module], Module]], Pass]:
-    """Registers a function as the pass of its name."""
-
-    def register(run: Callable[[Module], Module]) -> Pass:
-        REGISTERED.append(Pass(run.__name__, run, stage, named, keeps))
-        return REGISTERED[-1]
-
-    return register
+def within(path: str, only: Collection[str] | None) -> bool:
+    """Whether a step is one of these, or below a scope of these paths; of None every one is."""
+    return only is None or path in only or any(path.startswith(f"{scope}.") for scope in only)

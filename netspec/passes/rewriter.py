@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 
+from netspec.expressions.identifiers import Path
 from netspec.ir.graph import Graph, GraphError, Node, Output, Ref, Scope, holders
 from netspec.ir.module import Module, Weight
-from netspec.ops import OpError, Tensor, lookup
+from netspec.ops import OpError, OpResult, Tensor, lookup
+from netspec.ops.base import Attrs
 
 Visit = Callable[[Node, Sequence[Tensor]], Node | Ref | None]
 """What becomes of a node, whose operands are those that it has now: a node, a value that replaces it, or nothing."""
@@ -29,20 +32,27 @@ def rewrite(
     visit: Visit,
     outputs: Mapping[str, Output] | None = None,
     weights: ByNode | None = None,
+    before: Mapping[str, Sequence[Node]] | None = None,
+    times: int | None = None,
 ) -> Module:
     """The module with every node, in source order, replaced by what `visit` gives; itself where nothing changes.
 
     Readers of a node follow to the value that replaces it, as do outputs and scopes; what is computed from a node that
     is dropped is dropped too, and so is a scope that holds nothing. Shapes are inferred again where operands or
     attributes changed. `outputs` are those that stay, all by default; `weights` are those that the pass computes, the
-    same object for each of the nodes that share one. Raises ShapeMismatch for a node that cannot take its operands.
+    same object for each of the nodes that share one. `before` are new nodes by the path of the one that they are put
+    before; one of them may have the path of a later node that a value replaces. `times` is how often the pass found
+    what it looks for, by default the count of nodes that go. Raises ShapeMismatch for a node that cannot take its
+    operands.
     """
-    graph, old = module.graph, module.graph.nodes
+    old = module.graph.nodes
     done: dict[str, Node] = {}
     values: dict[Ref, Ref] = {}
     dropped: set[str] = set()
     changed: set[str] = set()
     for node in old.values():
+        for new in before.get(node.path, ()) if before else ():
+            _put(replace(new, inputs=tuple(values.get(ref, ref) for ref in new.inputs)), done)
         current = node
         if values and any(ref in values for ref in node.inputs):
             current = replace(node, inputs=tuple(values.get(ref, ref) for ref in node.inputs))
@@ -62,23 +72,49 @@ def rewrite(
         else:
             if result.path != node.path:
                 raise GraphError(f"a pass cannot move {node.path} to {result.path}: weights have its name")
+            if result.path in done:
+                raise GraphError(f"a pass puts a second node at {result.path}")
             if result is not current or (changed and any(ref.node in changed for ref in node.inputs)):
-                result = _inferred(result, operands)
+                result = _inferred(result, operands if result.inputs == current.inputs else _operands(result, done))
             if result.shapes != node.shapes:
                 changed.add(node.path)
             done[node.path] = result
-    kept = graph.outputs if outputs is None else outputs
-    if not weights and kept == graph.outputs and len(done) == len(old):
+    kept = module.graph.outputs if outputs is None else outputs
+    named = {name: replace(output, ref=values.get(output.ref, output.ref)) for name, output in kept.items()}
+    if not weights and named == module.graph.outputs and len(done) == len(old):
         if all(a is b for a, b in zip(done.values(), old.values(), strict=True)):
             return module
-    named = {name: replace(output, ref=values.get(output.ref, output.ref)) for name, output in kept.items()}
-    scopes = live_scopes(graph.scopes.values(), done, values)
-    rewritten = Graph(graph.name, done, named, scopes, graph.title)
-    computed = {**module.computed, **_by_key(done, weights or {})}
+    found = len(values) + len(dropped) if times is None else times
+    scopes = live_scopes(module.graph.scopes.values(), done, values)
+    return _with_weights(module, Graph(module.graph.name, done, named, scopes, module.graph.title), weights, found)
+
+
+def _put(node: Node, done: dict[str, Node]) -> None:
+    """Puts a new node behind those that are done; raises GraphError for a second one of its path, ShapeMismatch."""
+    if node.path in done:
+        raise GraphError(f"a pass puts a second node at {node.path}")
+    done[node.path] = _inferred(node, _operands(node, done))
+
+
+def _with_weights(module: Module, graph: Graph, weights: ByNode | None, times: int) -> Module:
+    """A graph with those of the computed weights that it has, and further ones by path of a node."""
+    computed = {**module.computed, **_by_key(graph.nodes, weights or {})}
     if computed:
-        keys = rewritten.tensors().keys()
+        keys = graph.tensors().keys()
         computed = {key: weight for key, weight in computed.items() if key in keys}
-    return Module(rewritten, computed)
+    return Module(graph, computed, times)
+
+
+def new_node(path: str, op: str, inputs: Sequence[Ref], attrs: Attrs, instead: Sequence[Node]) -> Node:
+    """A node for `before` of `rewrite`, which infers its shapes; it stands instead of others, which it names."""
+    folded = tuple(step for node in instead for step in (node.path, *node.folded))
+    return Node(Path(path), op, tuple(inputs), attrs, OpResult(()), Path(path), span=instead[0].span, folded=folded)
+
+
+def free_path(graph: Graph, path: str) -> str:
+    """This path, or the first with a number that no node or scope of the graph has."""
+    taken = graph.scopes.keys() | graph.nodes.keys()
+    return next(p for i in count(1) if (p := f"{path}_{i}" if i > 1 else path) not in taken)
 
 
 def _by_key(nodes: Mapping[str, Node], weights: ByNode) -> dict[str, Weight]:

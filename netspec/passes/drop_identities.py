@@ -1,0 +1,28 @@
+"""Removes steps that give their operand as it is.
+
+Case 1: `identity`, and any op whose facts say that with these attributes and this operand it does nothing
+(`does_nothing`): a join of one value, a split into one part, a pool of single cells, a padding of no cells.
+Case 2: outputs and names that a block gives name the operand instead; a scope that held nothing else goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from netspec.ir.graph import Node, Ref
+from netspec.ir.module import Module
+from netspec.ops import OPS, Tensor
+from netspec.ops.base import Applied
+from netspec.passes.base import Stage, graph_pass
+from netspec.passes.rewriter import rewrite
+
+
+@graph_pass(stage=Stage.INFERENCE, named=True, level=1)
+def drop_identities(module: Module) -> Module:
+    """Leaves out steps that give their operand as it is: `identity`, joins of one value, pools of single cells."""
+
+    def visit(node: Node, operands: Sequence[Tensor]) -> Node | Ref:
+        applied = Applied(node.attrs, [tensor.shape for tensor in operands], node.result)
+        return node.inputs[0] if OPS[node.op].does_nothing(applied) else node
+
+    return rewrite(module, visit)

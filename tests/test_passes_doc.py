@@ -1,0 +1,77 @@
+"""docs/passes.md: its table, its command, and for each pass a spec with what it leaves, which computes the same."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from conftest import sampled
+from pass_harness import equal, spec
+
+from netspec.cli.main import COMMANDS, run
+from netspec.ir.module import Module
+from netspec.passes import NAMED, PASSES, of_level
+from netspec.passes.base import Stage
+
+DOCS = Path(__file__).parent.parent / "docs"
+PAGE = (DOCS / "passes.md").read_text(encoding="utf-8")
+SECTIONS = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##|\Z)", PAGE, re.MULTILINE | re.DOTALL))
+
+EXAMPLES = [name for name, text in SECTIONS.items() if "```yaml" in text]
+
+
+def fence(kind: str, text: str) -> str:
+    """The first fence of a kind."""
+    found = re.search(rf"^```{kind}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def test_the_table_has_every_pass_that_may_be_named() -> None:
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.splitlines() if line[:3] == "| `"]
+    trained = {stage: stage is Stage.TRAINING for stage in Stage}
+    assert [(row[0].strip("`"), row[2], row[4] != "refused") for row in rows] == [
+        (name, str(p.level or "-"), trained[p.stage]) for name, p in NAMED.items()
+    ]
+    assert all(len(row) == 5 and all(row) for row in rows)
+
+
+def test_every_pass_of_a_level_has_an_example() -> None:
+    assert list(SECTIONS) == [p.name for p in PASSES if p.named and p.stage is Stage.INFERENCE and p.keeps]
+    assert {p.name for p in of_level(2)} <= set(SECTIONS)
+    assert SECTIONS.keys() - set(EXAMPLES) == {"drop_dead"}  # a spec has none
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_pass_leaves_what_the_page_says(name: str, tmp_path: Path) -> None:
+    network = spec(tmp_path, fence("yaml", SECTIONS[name]))
+    after = NAMED[name](Module(network.unfolded))
+    lines = [f"{n.path} = {n.op}({', '.join(map(str, n.inputs))})" for n in after.graph.nodes.values()]
+    assert lines == fence("text", SECTIONS[name]).splitlines()
+    assert NAMED[name](after) is after and after.times
+
+
+@pytest.mark.parametrize("backend", ["torch", "onnx"])
+@pytest.mark.parametrize("name", sampled(EXAMPLES, 1))
+def test_what_the_page_shows_computes_the_same(name: str, backend: str, tmp_path: Path) -> None:
+    graph = spec(tmp_path, fence("yaml", SECTIONS[name])).unfolded
+    equal(graph, NAMED[name](Module(graph)), backend, 2e-5)
+
+
+def test_the_command_prints_what_the_page_says(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command, _, printed = fence("console", PAGE).partition("\n")
+    assert run(command.removeprefix("$ netspec ").split()) == 0
+    assert capsys.readouterr().out == printed
+
+
+def test_the_language_page_names_every_command_that_takes_passes(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (DOCS / "language.md").read_text(encoding="utf-8").partition("\n## Passes\n")[2].partition("\n## ")[0]
+    listed = re.search(r"`--pass NAME` of (.*?), several times", page, re.DOTALL)
+    assert listed is not None
+    taking = []
+    for command in COMMANDS:
+        assert run([command, "--help"]) == 0
+        if "--pass NAME" in capsys.readouterr().out:
+            taking.append(command)
+    assert sorted(re.findall(r"`(\w+)`", listed[1])) == sorted(taking)
