@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from functools import lru_cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from typing import NamedTuple
 
 from netspec.diagnostics.errors import MissingError, NetspecError
@@ -94,4 +95,10 @@ def culprit(error: BaseException) -> Culprit | None:
 
 
 def _points(group: str) -> list[EntryPoint]:
-    return list(entry_points(group=group))
+    return list(_all_points(tuple(sys.path)).select(group=group))
+
+
+@lru_cache(maxsize=1)
+def _all_points(path: tuple[str, ...]) -> EntryPoints:
+    """The entry points of every package on a path, each of whose files is read once."""
+    return entry_points()
