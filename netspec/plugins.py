@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from functools import lru_cache
-from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import NamedTuple
 
 from netspec.diagnostics.errors import MissingError, NetspecError
@@ -95,10 +95,11 @@ def culprit(error: BaseException) -> Culprit | None:
 
 
 def _points(group: str) -> list[EntryPoint]:
-    return list(_all_points(tuple(sys.path)).select(group=group))
+    return list(_by_group(tuple(sys.path))[group])
 
 
 @lru_cache(maxsize=1)
-def _all_points(path: tuple[str, ...]) -> EntryPoints:
-    """The entry points of every package on a path, each of whose files is read once."""
-    return entry_points()
+def _by_group(path: tuple[str, ...]) -> dict[str, list[EntryPoint]]:
+    """The entry points of the packages on a path, whose files are read once for all groups."""
+    found = entry_points()
+    return {group: list(found.select(group=group)) for group in GROUPS}

@@ -100,7 +100,7 @@ def test_a_process_that_is_ended_is_an_error(
 ) -> None:
     monkeypatch.setattr("netspec.check.many.outcome", lambda job: os._exit(9))
     assert run(["check", "good.yaml", "many.yaml", "-j", "2"]) == 2
-    assert "a process that checked a file was ended" in capsys.readouterr().err
+    assert "a process that worked on a spec was ended" in capsys.readouterr().err
 
 
 def test_progress_on_a_terminal(folder: Path) -> None:

@@ -88,7 +88,7 @@ def test_help_of_every_command_has_an_example(netspec_) -> None:
         (["summary", "tiny.yaml", "--max-nodes", "3"], 1, "NS404"),
         (["compile", "tiny.yaml"], 2, "--to"),
         (["compile", "tiny.yaml", "--to", "onx"], 2, "did you mean 'onnx'?"),
-        (["compile", "tiny.yaml", "--to", "onnx", "-o", "empty"], 2, "is a folder"),
+        (["draw", "tiny.yaml", "-o", "empty"], 2, "is a folder"),
         (["compile", "tiny.yaml", "--to", "onnx", "-o", "no/t.onnx"], 2, "cannot be written"),
         (["compile", "tiny.yaml", "--to", "onnx", "-o", "-"], 2, "name one with -o"),
         (["compile", "tiny.yaml", "--to", "onnx", "--opset", "3"], 2, "opset"),

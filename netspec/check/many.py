@@ -12,8 +12,6 @@ from netspec.check.printed import Held
 from netspec.diagnostics.errors import Diagnostic, Reporter, UsageError
 from netspec.syntax.library import Found
 
-MOST_PROCESSES = 64
-
 
 @dataclass(frozen=True, slots=True)
 class Job:

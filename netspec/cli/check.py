@@ -11,9 +11,9 @@ from typing import Any
 
 import click
 
-from netspec.check.many import MOST_PROCESSES, Job, Outcome, outcome
+from netspec.check.many import Job, Outcome, outcome, plain_outcome
 from netspec.check.printed import Held
-from netspec.cli.options import error_option
+from netspec.cli.options import error_option, jobs_option
 from netspec.cli.output import printer, say, show_error
 from netspec.cli.output_file import OutputFile
 from netspec.cli.progress import Progress
@@ -57,15 +57,7 @@ FORMS = ("text", "json", "github", *(form for form in TABLE_FORMS if form not in
 @click.option(
     "--max-nodes", type=click.IntRange(1), default=100_000, show_default=True, help="The largest graph that is built."
 )
-@click.option(
-    "-j",
-    "--jobs",
-    type=click.IntRange(1, MOST_PROCESSES),
-    default=1,
-    show_default=True,
-    metavar="N",
-    help="Files are checked in so many processes.",
-)
+@jobs_option
 @error_option
 @click.option("--strict", is_flag=True, help="Warnings are errors.")
 @click.option("-q", "--quiet", is_flag=True, help="No warnings and no summary line.")
@@ -153,9 +145,9 @@ def _check(specs: tuple[str, ...], asked: _Asked, most: int) -> _Done:
 def _outcomes(jobs: Sequence[Job], processes: int, tick: Callable[[Job], None]) -> list[Outcome]:
     """What was found in each file, in their order."""
     if (count := min(processes, len(jobs))) > 1:
-        from netspec.check.processes import in_processes
+        from netspec.processes import in_processes
 
-        return in_processes(jobs, count, tick)
+        return in_processes(jobs, plain_outcome, count, tick)
     found = []
     for job in jobs:
         found.append(outcome(job))

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from os.path import isdir
 from pathlib import Path
+from typing import Any
 
 import click
 
 from netspec.analysis.cost import totals
-from netspec.backend import AnyBackend, WritesText, Written, gave, get, write
+from netspec.backend import AnyBackend, Options, WritesText, Written, gave, get, write
+from netspec.cli.many import each
+from netspec.cli.options import jobs_option
 from netspec.cli.output import say, size
 from netspec.cli.output_file import OutputFile, write_result
-from netspec.cli.request import Request, spec_options
+from netspec.cli.request import Request, requests_options
 from netspec.cli.tables import write_table
 from netspec.cli.targets import BackendName, TargetCommand, chosen
 from netspec.cli.weights import Weights, with_weights
@@ -29,56 +35,108 @@ from netspec.reports.table import FORMS, Form
     epilog="\b\nExamples:\n  netspec compile specs/googlenet.yaml --to onnx\n"
     "  netspec compile resnet50 --weights r50.pth --to onnx -o r50.onnx\n"
     "  netspec compile resnet50 -s classes=10 --weights r50.pth --adapt --to onnx\n"
-    "  netspec compile squeezenet --to torch -o squeezenet.py",
+    "  netspec compile squeezenet --to torch -o squeezenet.py\n"
+    "  netspec compile resnet50 densenet121 mobilenet_v2 --to onnx -o models -j 2",
 )
-@spec_options
+@requests_options
 @click.option("--to", "target", required=True, type=BackendName(json=True), help="What to write.")
-@click.option("-o", "output", type=OutputFile(), help="Where to write; NAME and the target's suffix by default.")
+@click.option(
+    "-o",
+    "output",
+    type=OutputFile(folder=True),
+    help="Where to write; NAME and the target's suffix by default, and in a folder.",
+)
 @click.option(
     "--explain-passes",
     is_flag=True,
     help="Print what each pass changes: how often, MACs, parameters and bytes of weights before and after.",
 )
 @click.option("-f", "--format", "form", type=click.Choice(FORMS), help="The form of that table; text by default.")
+@jobs_option
 @with_weights
 def command(
-    request: Request,
-    weights: Weights,
-    target: str,
-    output: str | None,
-    explain_passes: bool,
-    form: Form | None,
-    **own: object,
+    requests: tuple[Request, ...], weights: Weights, target: str, output: str | None, jobs: int, **own: Any
 ) -> int:
-    """Compile SPEC to an ONNX model, a PyTorch source file, JSON, or what another backend writes.
+    """Compile each SPEC to an ONNX model, a PyTorch source file, JSON, or what another backend writes.
 
     The ONNX model has weights: seeded ones, or those of a checkpoint. The PyTorch file needs nothing of netspec;
     its state dict is written next to it as .pth, or as .safetensors where PyTorch is not installed.
     """
     backend = get(target)
-    asked = chosen(backend, own, weights.origin)
-    if weights.file and not asked.weights:
+    form = _form_of_passes(own.pop("explain_passes"), own.pop("form"), output)
+    options = chosen(backend, own, weights.origin)
+    if weights.file and not options.weights:
         raise UsageError("--weights and --no-weights exclude each other", "leave one of them out")
-    if form and not explain_passes:
-        raise UsageError("-f is the form of the table of --explain-passes", "add it, or leave out -f")
-    if explain_passes and output == "-":
-        raise UsageError("--explain-passes prints to stdout, and so does -o -", "name a file with -o")
+    file = None if output is not None and isdir(output) else output
     _check_weights(backend)
-    _check_output(backend, output)
+    _check_output(backend, file)
+    if len(requests) > 1:
+        _check_many(requests, weights, file)
+    return each(requests, partial(_compile, _Asked(target, options, weights, output, form)), jobs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is asked for each spec."""
+
+    target: str
+    options: Options
+    weights: Weights
+    output: str | None
+    """A file or a folder."""
+    form: Form | None
+    """Of the table of passes, where there is to be one."""
+
+    def path(self, name: str) -> Path:
+        """The file of a network of that name."""
+        folder = self.output if self.output is not None and isdir(self.output) else ""
+        return Path(self.output) if self.output and not folder else Path(folder, f"{name}{get(self.target).suffix}")
+
+
+def _compile(asked: _Asked, request: Request) -> None:
+    """Compiles a spec, and says what was written."""
+    backend, options = get(asked.target), asked.options
     network = replace(request, level=0).compile()
-    default: Level = 0 if asked.training else backend.level
+    default: Level = 0 if options.training else backend.level
     compiled = network.optimised(default if request.level is None else request.level)
-    graph = compiled.trained if asked.training else compiled.shown if backend.trainable else compiled.inference
-    if output == "-" and isinstance(backend, WritesText):
-        write_result(gave(backend, "text", backend.text(graph, asked), str), None)
-        return 0
-    arrays = weights.arrays(compiled, request, asked.training) if backend.holds_weights and asked.weights else {}
-    written = write(backend, graph, arrays, Path(output or f"{compiled.name}{backend.suffix}"), asked)
-    if explain_passes:
-        write_table(table_of_passes(compiled), form or "text")
+    graph = compiled.trained if options.training else compiled.shown if backend.trainable else compiled.inference
+    if asked.output == "-" and isinstance(backend, WritesText):
+        write_result(gave(backend, "text", backend.text(graph, options), str), None)
+        return
+    has_weights = backend.holds_weights and options.weights
+    arrays = asked.weights.arrays(compiled, request, options.training) if has_weights else {}
+    written = write(backend, graph, arrays, asked.path(compiled.name), options)
+    if asked.form is not None:
+        write_table(table_of_passes(compiled), asked.form)
     if not request.quiet:
         _say_written(network, written)
-    return 0
+
+
+def _form_of_passes(explained: bool, form: Form | None, output: str | None) -> Form | None:
+    """The form of the table of passes, None without one; raises UsageError for options that exclude each other."""
+    if form and not explained:
+        raise UsageError("-f is the form of the table of --explain-passes", "add it, or leave out -f")
+    if explained and output == "-":
+        raise UsageError("--explain-passes prints to stdout, and so does -o -", "name a file with -o")
+    return (form or "text") if explained else None
+
+
+def _check_many(requests: Sequence[Request], weights: Weights, output: str | None) -> None:
+    """Raises UsageError for what only one spec can have, and for two that would be written to one file."""
+    if output is not None:
+        raise UsageError(f"-o {output} is one file, of {len(requests)} networks", "name a folder that is there")
+    if weights.file is not None:
+        raise UsageError(f"--weights has the weights of one network, not of {len(requests)}")
+    named: dict[str, str] = {}
+    for request in requests:
+        if (name := request.network_name()) is None:
+            continue
+        if (other := named.get(name.casefold())) is not None:
+            raise UsageError(
+                f"'{other}' and '{request.label}' would both be written as {name}",
+                "compile each of them with its own -o",
+            )
+        named[name.casefold()] = request.label
 
 
 def _say_written(network: Compiled, written: Written) -> None:

@@ -60,3 +60,16 @@ INPUT = click.option(
     type=InputSizes(),
     help="Another input size, as 3x160x160; of several inputs by name, as image=3x160x160.",
 )
+
+MOST_PROCESSES = 64
+
+jobs_option = click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(1, MOST_PROCESSES),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Work on the specs in so many processes.",
+)
+"""The option of commands that take many specs, each by itself."""

@@ -13,15 +13,20 @@ from netspec.files.atomic import check_place, write_text
 
 
 class OutputFile(click.ParamType):  # type: ignore[type-arg, unused-ignore]
-    """A file to write, in a folder that is there; - is stdout where a command says so."""
+    """A file to write, in a folder that is there; - is stdout where a command says so, and some take a folder."""
 
     name = "FILE"
+
+    def __init__(self, folder: bool = False) -> None:
+        self.folder = folder
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The name as it is; fails for one that cannot be a file's, before any work is done."""
         text = str(value)
         if not text.strip():
             self.fail("an empty name is given", param, ctx)
+        if self.folder and os.path.isdir(text):
+            return text
         if text.endswith(("/", os.sep)):
             self.fail(f"'{text}' is the name of a folder; name a file in it", param, ctx)
         if text != "-":

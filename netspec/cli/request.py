@@ -14,7 +14,7 @@ import click
 
 from netspec.cli.options import INPUT, Sizes, error_option
 from netspec.cli.output import printer
-from netspec.diagnostics.errors import Diagnostic, Reporter, SpecError, UsageError
+from netspec.diagnostics.errors import Diagnostic, NetspecError, Reporter, SpecError, UsageError
 from netspec.elaborate.budget import MAX_NODES
 from netspec.elaborate.compiled import Compiled, compile_block, compile_variant
 from netspec.elaborate.configuration import InputSize
@@ -102,6 +102,14 @@ class Request:
         if document is None:
             raise SpecError(reporter.sorted())
         return found.among(document.blocks, document.variants), document, reporter
+
+    def network_name(self) -> str | None:
+        """What its network or block is called; None where that cannot be read, which compiling it says."""
+        try:
+            found, document, _ = self.read()
+        except NetspecError:
+            return None
+        return found.block or self.variant or found.variant or document.default_variant or document.name
 
     def compile(self) -> Compiled:
         """Compiles it; warnings are printed; raises SpecError, UsageError."""

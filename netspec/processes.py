@@ -1,4 +1,4 @@
-"""Checking several files in several processes; it is imported where that is asked for."""
+"""Work on several specs in several processes; it is imported where that is asked for."""
 
 from __future__ import annotations
 
@@ -10,13 +10,27 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from typing import Protocol, TypeVar
 
-from netspec.check.many import Job, Outcome, plain_outcome
 from netspec.diagnostics.errors import UsageError
 
 
-def in_processes(jobs: Sequence[Job], processes: int, tick: Callable[[Job], None]) -> list[Outcome]:
-    """Checks files, in their order; `tick` is told of each that is done.
+class Sized(Protocol):
+    """Work that can be sent to another process."""
+
+    @property
+    def size(self) -> int:
+        """How large it is, beside others: what is large is begun first."""
+
+
+Job = TypeVar("Job", bound=Sized)
+Outcome = TypeVar("Outcome")
+
+
+def in_processes(
+    jobs: Sequence[Job], work: Callable[[Job], Outcome], processes: int, tick: Callable[[Job], None]
+) -> list[Outcome]:
+    """What `work` gives of each job, in their order; `tick` is told of each that is done.
 
     However it ends, no process is left behind; raises UsageError where one was ended from outside.
     """
@@ -25,13 +39,15 @@ def in_processes(jobs: Sequence[Job], processes: int, tick: Callable[[Job], None
     try:
         order = sorted(range(len(jobs)), key=lambda place: -jobs[place].size)
         with _no_interrupt():  # of the keyboard, which is for this process alone
-            futures = {pool.submit(plain_outcome, jobs[place]): place for place in order}
+            futures = {pool.submit(work, jobs[place]): place for place in order}
         for future in as_completed(futures):
             future.result()
             tick(jobs[futures[future]])
         done = {place: future.result() for future, place in futures.items()}
     except BrokenProcessPool:
-        raise UsageError("a process that checked a file was ended", "with a smaller -j each has more memory") from None
+        raise UsageError(
+            "a process that worked on a spec was ended", "with a smaller -j each has more memory"
+        ) from None
     except BaseException:
         for child in set(multiprocessing.active_children()) - before:
             child.terminate()

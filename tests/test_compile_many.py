@@ -1,0 +1,84 @@
+"""`netspec compile A B C -j N`: each is compiled as by itself, and what is said comes in their order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from netspec.cli.main import run
+
+GOOD = (
+    "netspec: 1\nname: {name}\ninput: [3, 8, 8]\nbody: [conv: [4, 1]]\nvariants: {{ {name}: {{}}, {name}_2: {{}} }}\n"
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.yaml").write_text(GOOD.format(name=name))
+    (tmp_path / "bad.yaml").write_text("netspec: 1\nname: bad\ninput: [3, 8, 8]\nbody: [cnv: [4, 1]]\n")
+    (tmp_path / "out").mkdir()
+    return tmp_path
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((folder / "out").iterdir())}
+
+
+@pytest.mark.slow
+def test_each_is_what_it_is_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = []
+    for words in (["a.yaml", "b.yaml", "c.yaml"], ["a.yaml", "b.yaml", "c.yaml", "-j", "2"]):
+        assert run(["compile", *words, "--to", "onnx", "-o", "out", "--seed", "3"]) == 0
+        found.append((written(folder), capsys.readouterr()))
+    assert found[0] == found[1] and list(found[0][0]) == ["a.onnx", "b.onnx", "c.onnx"]
+    said = ""
+    for name in ("a", "b", "c"):
+        assert run(["compile", f"{name}.yaml", "--to", "onnx", "-o", f"out/{name}.onnx", "--seed", "3"]) == 0
+        said += capsys.readouterr().err
+    assert written(folder) == found[0][0] and said == found[0][1].err
+    (bias, weight) = sorted(onnx.load(folder / "out" / "a.onnx").graph.initializer, key=lambda t: t.name)
+    assert bias.name.endswith(".bias") and np.any(onnx.numpy_helper.to_array(weight))
+
+
+@pytest.mark.parametrize("jobs", ["1", pytest.param("2", marks=pytest.mark.slow)])
+def test_one_that_fails_hinders_no_other(folder: Path, jobs: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The exit code is the highest of those of each: here of a spec that is not there."""
+    assert run(["compile", "a.yaml", "bad.yaml", "none.yaml", "b.yaml", "--to", "json", "-o", "out", "-j", jobs]) == 2
+    assert list(written(folder)) == ["a.json", "b.json"]
+    err = capsys.readouterr().err
+    assert err.index("a: 16 parameters") < err.index("'cnv'") < err.index("none.yaml") < err.index("b: 16 parameters")
+    assert run(["compile", "a.yaml", "bad.yaml", "--to", "json", "-o", "out", "-q", "-j", jobs]) == 1
+
+
+@pytest.mark.slow
+def test_every_variant_goes_into_a_folder(folder: Path) -> None:
+    assert run(["compile", "a.yaml", "b.yaml", "--all", "--to", "json", "-o", "out", "-q"]) == 0
+    assert list(written(folder)) == ["a.json", "a_2.json", "b.json", "b_2.json"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["a.yaml", "a.yaml"], "'a.yaml' and 'a.yaml' would both be written as a"),
+        (["a.yaml", "a.yaml:a"], "'a.yaml' and 'a.yaml:a' would both be written as a"),
+        (["a.yaml", "a.yaml,input=3x4x4"], "would both be written as a"),
+        (["a.yaml", "b.yaml", "-o", "x.json"], "-o x.json is one file, of 2 networks"),
+        (["a.yaml", "b.yaml", "-o", "-"], "-o - is one file"),
+    ],
+)
+def test_what_only_one_can_have(folder: Path, words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(folder.rglob("*"))
+    assert run(["compile", *words, "--to", "json"]) == 2
+    assert said in capsys.readouterr().err and sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.slow
+def test_a_checkpoint_is_of_one_network(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["compile", "a.yaml", "b.yaml", "--to", "onnx", "--weights", "w.npz"]) == 2
+    assert "--weights has the weights of one network, not of 2" in capsys.readouterr().err
