@@ -31,12 +31,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def option(default: T, help: str) -> T:
-    """A field of a backend's options that the command line offers as `--field` under this help.
+def option(default: T, help: str, *short: str) -> T:
+    """A field of a backend's options that the command line offers as `--field` under this help, or as `short` (`-b`).
 
-    Its type is int, float, str, bool or a Literal of texts, or one of these and None.
+    Its type is int, float, str, bool or a Literal of texts, or one of these and None. A field whose name is a word
+    of Python is written with `_` at its end: `for_` is `--for`.
     """
-    return field(default=default, metadata={"help": help})
+    return field(default=default, metadata={"help": help, "short": short})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,9 @@ import onnxruntime as ort
 import pytest
 from conformance import ROIS, arrays_of, one_op
 from edges import MAX_ELEMENTS, RANKS, Edge, edges
-from netspec_onnx.build_model import build_model, versions
+from netspec_onnx.build_model import build_model
 from netspec_onnx.options import OnnxOptions
+from netspec_onnx.versions import lowest
 
 from netspec.backend import get
 from netspec.diagnostics.errors import SpecError
@@ -52,7 +53,7 @@ def small(graph: Graph) -> bool:
 def operator_sets(op: str) -> tuple[int, ...]:
     """The operator sets that onnx knows and in which onnxruntime runs an op, from the lowest on."""
     graph, found = one_op(op, dict(OPS[op].samples[0].attrs), OPS[op].samples[0].operands), []
-    for opset in range(versions(graph, OnnxOptions())[0], onnx.defs.onnx_opset_version() + 1):
+    for opset in range(lowest(graph), onnx.defs.onnx_opset_version() + 1):
         model = build_model(graph, draw(graph), OnnxOptions(opset=opset))
         try:
             ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])

@@ -174,7 +174,7 @@ def test_node_names_are_unique_in_every_function(graph: Graph, tmp_path: Path, f
 def test_model_says_what_it_is(tmp_path: Path) -> None:
     model = emit(load(tmp_path, NESTED), tmp_path)
     assert (model.producer_name, model.producer_version) == ("netspec", netspec.__version__)
-    assert (model.graph.name, model.doc_string, model.ir_version) == ("net", "A net of the tests", 10)
+    assert (model.graph.name, model.doc_string, model.ir_version) == ("net", "A net of the tests", 8)
     assert shapes(model.graph.input) == {"input": ("N", 4, 12, 12)}
 
 

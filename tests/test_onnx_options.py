@@ -12,7 +12,6 @@ import onnx
 import onnx.inliner
 import pytest
 from conftest import agreement
-from netspec_onnx.build_model import versions
 from netspec_onnx.options import OnnxOptions
 from onnx_harness import NESTED, ONNX, SPECS, emit, load, noise, ort_run
 
@@ -42,22 +41,15 @@ def test_an_opset_that_is_asked_for(tmp_path: Path, opset: int) -> None:
     agreement(ort_run(tmp_path / "net.onnx", x), ONNX.run(graph, draw(graph, 1), x).outputs)
 
 
-def test_the_versions_are_said(tmp_path: Path) -> None:
-    """Metadata of nodes came with IR version 10; opset 21 needs 10 and opset 23 needs 11 by ONNX's own table."""
-    graph = load(tmp_path, NESTED)
-    assert versions(graph, OnnxOptions()) == (18, 10)
-    assert versions(graph, OnnxOptions(opset=21)) == (21, 10)
-    if KNOWN >= 23:
-        assert versions(graph, OnnxOptions(opset=23)) == (23, 11)
-    gelu = load(tmp_path, "body: [conv: [2, 1], gelu]\n")
-    assert versions(gelu, OnnxOptions()) == (20, 10)
-
-
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"opset": 17}, "needs opset 18, not 17"),
+        ({"opset": 10}, "written from 11 on, not 10"),
         ({"opset": 999}, "knows opsets up to"),
+        ({"batch": 0}, "one image at least"),
+        ({"opset": 19, "ir_version": 8}, "opset 19 goes with IR versions 9 to"),
+        ({"opset": 13, "functions": "keep", "ir_version": 7}, "opset 13 with functions goes with IR versions 8 to"),
+        ({"ir_version": 99}, "not 99"),
         ({"training": True}, "written for inference"),
         ({"dtype": "int8"}, "float32, float16, bfloat16, not int8"),
     ],

@@ -81,9 +81,18 @@ def test_help_shows_each_option_with_the_target_that_has_it(netspec: Said) -> No
     assert "--to listing|onnx|torch|json" in out
     parts = dict(re.findall(r"^Options of --to (\w+):\n((?:  .*\n)+)", out, re.MULTILINE))
     assert list(parts) == ["listing", "onnx", "torch", "json"]
-    assert {name: re.findall(r"^  (--[\w-]+)", text, re.MULTILINE) for name, text in parts.items()} == {
+    assert {name: re.findall(r"^  (?:-\w, )?(--[\w-]+)", text, re.MULTILINE) for name, text in parts.items()} == {
         "listing": ["--no-shapes", "--first", "--comments"],
-        "onnx": ["--opset", "--dtype", "--functions", "--external-data"],
+        "onnx": [
+            "--for",
+            "--opset",
+            "--ir-version",
+            "--batch",
+            "--dtype",
+            "--io-dtype",
+            "--functions",
+            "--external-data",
+        ],
         "torch": ["--training", "--no-weights"],
         "json": ["--training"],
     }

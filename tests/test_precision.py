@@ -11,8 +11,9 @@ import pytest
 from click.testing import CliRunner
 from conformance import CASES as SAMPLES
 from conformance import IDS, one_op
-from netspec_onnx.build_model import build_model, structure, versions
+from netspec_onnx.build_model import build_model, structure
 from netspec_onnx.options import OnnxOptions
+from netspec_onnx.versions import versions
 from netspec_onnx.write import check
 from onnx.reference import ReferenceEvaluator
 from onnx_harness import NESTED, emit, load, noise, ort_run

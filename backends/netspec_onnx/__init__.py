@@ -34,10 +34,8 @@ class OnnxBackend(Backend[OnnxOptions], Runs, OpensModels, Prepares, LooksIntoMo
     def emit(self, graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, options: OnnxOptions) -> Written:
         """Writes a checked model; raises DataError, UsageError, MissingError."""
         with importing(self.name, "onnx"):
-            from netspec_onnx.build_model import versions
             from netspec_onnx.write import write_model
-        files = write_model(graph, arrays, Path(target), options)
-        return Written(files, "opset {}, IR version {}".format(*versions(graph, options)))
+        return write_model(graph, arrays, Path(target), options)
 
     def run(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import prod
 
@@ -16,29 +16,17 @@ from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.scope_tree import Region, tree
 from netspec.ops import Shape
 from netspec.weights.lazy import in_turn, shape_of
-from netspec_onnx.lowering import rows_of
-from netspec_onnx.nodes import N
 from netspec_onnx.options import OnnxOptions
-from netspec_onnx.precision import (
-    SINGLE,
-    check_variances,
-    element,
-    first_opset,
-    in_16_bits,
-    outer_element,
-    refusal,
-    rounded,
-    tensor_of,
-)
+from netspec_onnx.precision import check_variances, element, outer_element, rounded, tensor_of
+from netspec_onnx.versions import Lowered, lowered
 
 DOMAIN = "netspec"
-OPSET = 18
+BATCH = "N"
+"""The symbol of the batch, in every spec."""
 WEIGHTS_KEY = "netspec.weights"
 """The metadata of a model that says where its weights are from."""
 FOLDED_KEY = "netspec.folded"
 """The metadata of a node that names the steps of the spec that passes have folded into its step."""
-IR_VERSION = 10
-"""The lowest that has metadata on nodes, which carry the block's path and the line of the spec."""
 
 
 @dataclass(eq=False)
@@ -84,8 +72,8 @@ class _Scope:
 class Emitter:
     """Writes the nodes of one graph and collects the functions of its blocks."""
 
-    def __init__(self, graph: Graph, options: OnnxOptions) -> None:
-        self.graph, self.options = graph, options
+    def __init__(self, graph: Graph, options: OnnxOptions, lowered: Lowered) -> None:
+        self.graph, self.options, self.lowered = graph, options, lowered
         self.functions: dict[bytes, onnx.FunctionProto] = {}
         self.names: set[str] = set()
 
@@ -154,7 +142,7 @@ class Emitter:
         path = scope.region.relative(node.path)
         weights = {*node.result.weights, *node.result.stats}
         types: dict[str, int] = {}
-        rows = self.rows(node, weights)
+        rows = self.lowered.rows[node.path]
         home = path if len(rows) > 1 else path.rpartition(".")[0]
         for row in rows:
             types[row.op_type] = types.get(row.op_type, 0) + 1
@@ -181,12 +169,6 @@ class Emitter:
             if node.folded:
                 made.metadata_props.add(key=FOLDED_KEY, value=", ".join(map(scope.step, node.folded)))
             scope.nodes.append(made)
-
-    def rows(self, node: Node, weights: set[str]) -> list[N]:
-        """The ONNX nodes of an op, in the type of the model; raises SpecError, DataError."""
-        rows = rows_of(node, [self.graph.shape(r) for r in node.inputs])
-        dtype = element(self.options)
-        return rows if dtype is SINGLE else in_16_bits(node, rows, weights, dtype)
 
     def constant(self, array: np.ndarray, value: str, name: str, scope: _Scope, exact: bool = False) -> str:
         """Writes a constant; numbers take the type of the model, unless they are exact."""
@@ -261,13 +243,17 @@ def structure(graph: Graph, options: OnnxOptions) -> onnx.ModelProto:
     """The model without its weights; raises DataError, UsageError."""
     if options.training:
         raise UsageError("ONNX models are written for inference", "--training goes with --to torch")
+    if options.batch is not None and options.batch < 1:
+        raise UsageError(f"--batch {options.batch}: a batch has one image at least")
     kind, outer = element(options).kind, outer_element(options).kind
-    emitter = Emitter(graph, options)
+    made_of = lowered(graph, options)
+    emitter = Emitter(graph, options, made_of)
     scope = emitter.main()
-    opset, ir_version = versions(graph, options)
 
     def info(name: str, shape: Shape, kind: int = kind) -> onnx.ValueInfoProto:
-        return helper.make_tensor_value_info(name, kind, list(shape))
+        return helper.make_tensor_value_info(
+            name, kind, [options.batch if d == BATCH and options.batch else d for d in shape]
+        )
 
     made = {name for node in scope.nodes for name in node.output} - graph.outputs.keys()
     values = {
@@ -283,7 +269,7 @@ def structure(graph: Graph, options: OnnxOptions) -> onnx.ModelProto:
         [info(name, graph.shape(o.ref), outer) for name, o in graph.outputs.items()],
         value_info=[info(name, shape) for name, shape in values.items() if name in made],
     )
-    opsets = [helper.make_opsetid("", opset)]
+    opsets = [helper.make_opsetid("", made_of.opset)]
     for function in emitter.functions.values():
         function.opset_import.extend([*opsets, helper.make_opsetid(DOMAIN, 1)])
     model = helper.make_model(
@@ -294,43 +280,10 @@ def structure(graph: Graph, options: OnnxOptions) -> onnx.ModelProto:
         doc_string=utf8(graph.title),
         opset_imports=[*opsets, *([helper.make_opsetid(DOMAIN, 1)] if emitter.functions else [])],
     )
-    model.ir_version = ir_version
+    model.ir_version = made_of.ir_version
     if options.origin and graph.tensors():
         model.metadata_props.add(key=WEIGHTS_KEY, value=options.origin)
     return model
-
-
-def versions(graph: Graph, options: OnnxOptions) -> tuple[int, int]:
-    """Operator set and IR version: the lowest that have what the network needs, or as asked; raises UsageError."""
-    needed, known = OPSET, onnx.defs.onnx_opset_version()
-    written = [
-        (node, rows_of(node, [graph.shape(r) for r in node.inputs]))
-        for node in graph.nodes.values()
-        if node.op != "input"
-    ]
-    needed = max([needed, *(row.since for _, rows in written for row in rows)])
-    if options.opset is not None and options.opset < needed:
-        raise UsageError(f"this network needs opset {needed}, not {options.opset}")
-    if options.opset is not None and options.opset > known:
-        raise UsageError(f"the installed onnx knows opsets up to {known}, not {options.opset}")
-    opset = options.opset or needed
-    if element(options) is not SINGLE:
-        opset = _that_takes(written, options, opset)
-    return opset, max(IR_VERSION, helper.find_min_ir_version_for([helper.make_opsetid("", opset)]))
-
-
-def _that_takes(written: Sequence[tuple[Node, list[N]]], options: OnnxOptions, opset: int) -> int:
-    """The operator set that was asked for, or the first one from `opset` on that has every operator in 16 bits.
-
-    Raises SpecError for a step that needs another one.
-    """
-    for node, rows in written:
-        weights = {*node.result.weights, *node.result.stats}
-        takes = first_opset(node, rows, weights, element(options), opset)
-        if takes is None or options.opset is not None and takes > options.opset:
-            raise refusal(node, rows, weights, element(options), opset)
-        opset = takes
-    return opset
 
 
 def fitting(graph: Graph, arrays: Mapping[str, np.ndarray], options: OnnxOptions) -> dict[str, tuple[int, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -15,6 +15,11 @@ Value = str | np.ndarray
 Attr = int | float | str | Sequence[int]
 
 
+LOWEST = 11
+"""The oldest operator set that is written: what runtimes of today take at least, and the first with DepthToSpace as
+PyTorch has it."""
+
+
 @dataclass(frozen=True, slots=True)
 class N:
     """One ONNX node."""
@@ -23,10 +28,23 @@ class N:
     inputs: tuple[Value, ...]
     outputs: tuple[str, ...] = ("y0",)
     attrs: dict[str, Attr] = field(default_factory=dict)
-    since: int = 18
+    since: int = LOWEST
     """The operator set that first has it as used here."""
     exact: bool = False
     """Its constants are float32 whatever the model computes in."""
+    older: tuple[N, ...] = ()
+    """The nodes that stand in its place under an older operator set, where there are such."""
+
+    @property
+    def lowest(self) -> int:
+        """The oldest operator set that has it, in one of its forms."""
+        return min(self.since, max(each.lowest for each in self.older)) if self.older else self.since
+
+    def at(self, opset: int) -> list[N]:
+        """The nodes that it is under an operator set of its `lowest` or newer."""
+        if self.since <= opset or not self.older:
+            return [replace(self, older=())]
+        return [replace(node, exact=node.exact or self.exact) for each in self.older for node in each.at(opset)]
 
 
 Shapes = Sequence[Shape]
@@ -34,9 +52,29 @@ Row = Callable[[Node, Shapes], list[N]]
 """(node, shapes of its operands) -> ONNX nodes."""
 
 
-def n(op_type: str, *inputs: Value, out: str = "y0", since: int = 18, **attrs: Attr) -> N:
+def n(op_type: str, *inputs: Value, out: str = "y0", since: int = LOWEST, **attrs: Attr) -> N:
     """A node with one output."""
     return N(op_type, inputs, (out,), attrs, since)
+
+
+def newer(node: N, since: int, *older: N) -> N:
+    """A node that stands from an operator set on, and the nodes in its place before."""
+    return replace(node, since=since, older=older)
+
+
+def unsqueeze(value: Value, *axes: int, out: str) -> N:
+    """Sizes of 1 at these axes, which were an attribute before operator set 13."""
+    return newer(n("Unsqueeze", value, ints(*axes), out=out), 13, n("Unsqueeze", value, out=out, axes=list(axes)))
+
+
+def squeeze(value: Value, *axes: int, out: str) -> N:
+    """A value without its sizes of 1 at these axes, which were an attribute before operator set 13."""
+    return newer(n("Squeeze", value, ints(*axes), out=out), 13, n("Squeeze", value, out=out, axes=list(axes)))
+
+
+def reduce(op_type: str, value: Value, *axes: int, out: str = "y0") -> N:
+    """A mean or the like over axes, which were an attribute before operator set 18; they stay as sizes of 1."""
+    return newer(n(op_type, value, ints(*axes), out=out), 18, n(op_type, value, out=out, axes=list(axes)))
 
 
 def ints(*values: int) -> np.ndarray:
@@ -49,7 +87,7 @@ def floats(*values: float) -> np.ndarray:
     return np.array(values[0] if len(values) == 1 else values, np.float32)
 
 
-def simple(op_type: str, since: int = 18, **attrs: Attr) -> Row:
+def simple(op_type: str, since: int = LOWEST, **attrs: Attr) -> Row:
     """An op that is one ONNX operator on its operands."""
     return lambda node, shapes: [N(op_type, tuple(f"x{i}" for i in range(len(shapes))), attrs=attrs, since=since)]
 

@@ -93,7 +93,7 @@ def refused(node: Node, rows: Sequence[N], tensors: Set[str], dtype: Element, op
     gives the same type by its schema; that of a Cast, an index or a size is another.
     """
     values = {*(f"x{i}" for i in range(len(node.inputs))), *tensors}
-    for row in rows:
+    for row in (each for form in rows for each in form.at(opset)):
         try:
             schema = onnx.defs.get_schema(row.op_type, opset, "")
         except onnx.defs.SchemaError:  # of a row from outside: what is wrong with it, the checker says

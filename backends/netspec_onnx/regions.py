@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 
 from netspec.ir.graph import Node
-from netspec_onnx.nodes import N, Shapes, Value, floats, ints, n, onnx_pads
+from netspec_onnx.nodes import N, Shapes, Value, floats, ints, n, newer, onnx_pads, squeeze, unsqueeze
 
 
 def deform_conv(node: Node, shapes: Shapes) -> list[N]:
@@ -38,6 +38,7 @@ def _roi_boxes(index: Value, boxes: Value, node: Node, size: tuple[int, int], ou
         boxes,
         index,
         out=out,
+        since=16,
         mode="avg",
         coordinate_transformation_mode="half_pixel",
         output_height=size[0],
@@ -50,7 +51,7 @@ def _roi_boxes(index: Value, boxes: Value, node: Node, size: tuple[int, int], ou
 def roi_align(node: Node, shapes: Shapes) -> list[N]:
     return [
         n("Slice", "x1", ints(0), ints(1), ints(1), out="first"),
-        n("Squeeze", "first", ints(1), out="image"),
+        squeeze("first", 1, out="image"),
         n("Cast", "image", out="index", to=onnx.TensorProto.INT64),
         n("Slice", "x1", ints(1), ints(5), ints(1), out="boxes"),
         _roi_boxes("index", "boxes", node, node.attrs["size"], "y0"),
@@ -70,8 +71,8 @@ def deform_roi_pool(node: Node, shapes: Shapes) -> list[N]:
         n("Slice", "x1", ints(1), ints(3), ints(1), out="start"),
         n("Slice", "x1", ints(3), ints(5), ints(1), out="end"),
         n("Sub", "end", "start", out="span"),
-        n("Unsqueeze", "span", ints(1), out="spans"),
-        n("Unsqueeze", "start", ints(1), out="starts"),
+        unsqueeze("span", 1, out="spans"),
+        unsqueeze("start", 1, out="starts"),
         n("Reshape", "x2", ints(0, bins, 2), out="pairs"),
         n("Gather", "pairs", ints(1, 0), out="shifts", axis=2),  # (dy, dx) -> (dx, dy)
         n("Mul", "shifts", floats(node.attrs["gamma"]), out="scaled"),
@@ -112,12 +113,12 @@ def _cells(node: Node, shapes: Shapes, moves: list[N]) -> list[N]:
     bin = np.array([[j, i] for i in range(h) for j in range(w)], np.float32)[None]
     return [
         n("Slice", "x1", ints(0), ints(1), ints(1), out="first"),
-        n("Squeeze", "first", ints(1), out="image"),
+        squeeze("first", 1, out="image"),
         n("Cast", "image", out="index", to=onnx.TensorProto.INT64),
         n("Slice", "x1", ints(1), ints(5), ints(1), out="boxes"),
         n("Mul", "boxes", floats(node.attrs["scale"]), out="scaled_boxes"),
         n("Round", "scaled_boxes", out="ends"),
-        n("Unsqueeze", "ends", ints(1), out="corners"),
+        unsqueeze("ends", 1, out="corners"),
         n("Slice", "corners", ints(0), ints(2), ints(2), out="start"),
         n("Slice", "corners", ints(2), ints(4), ints(2), out="end"),
         n("Sub", "end", "start", out="between"),
@@ -130,8 +131,8 @@ def _cells(node: Node, shapes: Shapes, moves: list[N]) -> list[N]:
         *moves,
         *_parts("x", 0, width, bool(moves)),
         *_parts("y", 1, height, bool(moves)),
-        n("Unsqueeze", "parts_x", ints(2), out="across"),
-        n("Unsqueeze", "parts_y", ints(3), out="down"),
+        unsqueeze("parts_x", 2, out="across"),
+        unsqueeze("parts_y", 3, out="down"),
         n("Mul", "down", "across", out="parts"),
         n("Reshape", "parts", ints(0, h * w, height * width), out="by_cell"),
         n("Transpose", "by_cell", out="by_bin", perm=[0, 2, 1]),
@@ -163,7 +164,12 @@ def _parts(name: str, axis: int, cells: int, moved: bool) -> list[N]:
 
     def inside(low: str, high: str, out: str) -> list[N]:
         return [
-            n("GreaterOrEqual", cell, low, out=f"{out}_after"),
+            newer(
+                n("GreaterOrEqual", cell, low, out=f"{out}_after"),
+                12,
+                n("Less", cell, low, out=f"{out}_early"),
+                n("Not", f"{out}_early", out=f"{out}_after"),
+            ),
             n("Less", cell, high, out=f"{out}_before"),
             n("And", f"{out}_after", f"{out}_before", out=f"{out}_both"),
             n("Where", f"{out}_both", floats(1), floats(0), out=out),

@@ -9,7 +9,7 @@ import numpy as np
 from netspec.ir.graph import Node
 from netspec.ops import Shape
 from netspec.ops.window import Pads
-from netspec_onnx.nodes import Attr, N, Shapes, floats, ints, n, onnx_pads
+from netspec_onnx.nodes import Attr, N, Shapes, floats, ints, n, newer, onnx_pads
 
 
 def end_pads(node: Node, shape: Shape, dilation: tuple[int, int]) -> Pads:
@@ -42,10 +42,12 @@ def max_pool(node: Node, shapes: Shapes) -> list[N]:
 def pad(pads: Pads, value: float = 0.0, out: str = "padded") -> N:
     """Cells of a value around a map, with named axes: onnxruntime up to 1.21 merges a Pad without into a pool, wrongly.
 
-    It names all four, since ONNX's shape inference loses the batch's symbol otherwise.
+    It names all four, since ONNX's shape inference loses the batch's symbol otherwise; before operator set 18 none.
     """
     top, bottom, left, right = pads
-    return n("Pad", "x0", ints(0, 0, top, left, 0, 0, bottom, right), floats(value), ints(0, 1, 2, 3), out=out)
+    sides = ints(0, 0, top, left, 0, 0, bottom, right)
+    before = n("Pad", "x0", sides, floats(value), out=out)
+    return newer(n("Pad", "x0", sides, floats(value), ints(0, 1, 2, 3), out=out), 18, before)
 
 
 def avg_pool(node: Node, shapes: Shapes) -> list[N]:
@@ -100,4 +102,6 @@ def space(node: Node, shapes: Shapes) -> list[N]:
         return [pad(pads, out="y0")]
     top, bottom, left, right = pads
     sides = ints(0, 0, top, left, 0, 0, bottom, right)
-    return [n("Pad", "x0", sides, "", ints(0, 1, 2, 3), mode=modes[node.attrs["pad_mode"]])]
+    mode = modes[node.attrs["pad_mode"]]
+    before = n("Pad", "x0", sides, mode=mode)
+    return [newer(n("Pad", "x0", sides, "", ints(0, 1, 2, 3), mode=mode), 18, before)]

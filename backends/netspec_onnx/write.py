@@ -11,6 +11,7 @@ from typing import IO
 import numpy as np
 import onnx
 
+from netspec.backend import Written
 from netspec.diagnostics.errors import DataError, UsageError
 from netspec.files.atomic import together, writing
 from netspec.files.parts import Part
@@ -24,8 +25,8 @@ LIMIT = 2 * 10**9
 """Bytes of weights that fit next to the rest into one protobuf message (2 GiB)."""
 
 
-def write_model(graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, options: OnnxOptions) -> list[Path]:
-    """Writes a checked model; the main file appears last; raises DataError, UsageError."""
+def write_model(graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, options: OnnxOptions) -> Written:
+    """Writes a checked model; the main file appears last; raises DataError, UsageError, SpecError."""
     fits = weight_bytes(graph, options) <= LIMIT
     apart = options.external_data or (options.external_data is None and not fits)
     if not apart and not fits:
@@ -34,12 +35,13 @@ def write_model(graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, op
     with in_pieces(arrays, shapes) as take:  # they are drawn while the graph is built and checked
         model = structure(graph, options)
         check(model, graph, options)
+        note = f"opset {model.opset_import[0].version}, IR version {model.ir_version}"
         content = Content(model, shapes, take, options)
         if apart:
-            return _write_apart(content, target)
+            return Written(_write_apart(content, target), note)
         with writing(target) as f:
             _write_whole(content, f)
-    return [target]
+    return Written([target], note)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,22 +44,28 @@ class Declared:
     @classmethod
     def of(cls, found: Field[object], hint: object) -> Declared:
         """The option of a field by its type; raises TypeError for one that no option can have."""
-        flag, more = found.name.replace("_", "-"), {"help": found.metadata["help"], "default": found.default}
+        flag, more = (
+            found.name.rstrip("_").replace("_", "-"),
+            {"help": found.metadata["help"], "default": found.default},
+        )
+        short = found.metadata["short"]
         kinds = [k for k in get_args(hint) if k is not NoneType] if get_origin(hint) in (Union, UnionType) else [hint]
         kind = kinds[0] if len(kinds) == 1 else None
         if found.default is not None and not _fits(found.default, kind):
             raise TypeError(f"its option --{flag} is {hint}, and {found.default!r} is none")
         if kind is bool and found.default is None:
-            return cls(found.name, False, click.Option([f"--{flag}/--no-{flag}"], **more))
+            return cls(found.name, False, click.Option([*short, f"--{flag}/--no-{flag}"], **more))
         if kind is bool:
             more["default"] = False
             declaration = f"--no-{flag}" if found.default else f"--{flag}"
-            return cls(found.name, bool(found.default), click.Option([declaration], is_flag=True, **more))
+            return cls(found.name, bool(found.default), click.Option([*short, declaration], is_flag=True, **more))
         more["show_default"] = found.default is not None
         if get_origin(kind) is Literal:
-            return cls(found.name, False, click.Option([f"--{flag}"], type=click.Choice(get_args(kind)), **more))
+            return cls(
+                found.name, False, click.Option([*short, f"--{flag}"], type=click.Choice(get_args(kind)), **more)
+            )
         if kind in (int, float, str):
-            return cls(found.name, False, click.Option([f"--{flag}"], type=kind, **more))
+            return cls(found.name, False, click.Option([*short, f"--{flag}"], type=kind, **more))
         raise TypeError(f"its option --{flag} is {hint}, which no option can be")
 
     def take(self, given: dict[str, object]) -> object:
