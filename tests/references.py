@@ -270,7 +270,7 @@ REFERENCES: dict[str, Reference] = {
     "upsample": upsample,
     "concat": lambda *xs, w: torch.cat(xs, dim=1),
     "add": lambda *xs, w: sum(xs[1:], xs[0]),
-    "mean": lambda *xs, w: torch.stack(xs).mean(0),
+    "mean": lambda *xs, w, drop_paths=None: torch.stack(xs).mean(0),
     "max": lambda *xs, w: torch.stack(xs).amax(0),
     "mul": lambda *xs, w: math.prod(xs[1:], start=xs[0]),
 }

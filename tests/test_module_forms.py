@@ -207,7 +207,8 @@ def test_modules_of_which_nothing_is_alive_are_forgotten() -> None:
 @pytest.mark.quick(17)
 def test_every_op_scripts(op: str, attrs: dict[str, Any], shapes: Shapes, reference: Reference) -> None:
     graph = one_op(op, attrs, shapes)
-    modes = (False, True) if OPS[op].only_in_training or graph.nodes["step"].result.stats else (False,)
+    node = graph.nodes["step"]
+    modes = (False, True) if OPS[op].acts_in_training(node.attrs) or node.result.stats else (False,)
     for training in modes:
         module = get("torch").to_module(graph, draw(graph, seed=3), training=training)
         inputs = [torch.from_numpy(value) for value in arrays_of(shapes, 2).values()]

@@ -214,7 +214,7 @@ def test_a_factor_of_an_output_is_one_of_the_weight_as_is_said(op: str, attrs: d
 @pytest.mark.parametrize("op, attrs, shapes", sampled(EACH, 1, lambda case: case.values[0]))
 @pytest.mark.quick(28)
 def test_what_differs_in_training_says_so(op: str, attrs: dict[str, Any], shapes: Any) -> None:
-    """By statistics, or as what is the identity at inference."""
+    """By statistics, as what is the identity at inference, or by an attribute that leaves out paths."""
     graph = one_op(op, attrs, shapes)
     module = get("torch").to_module(graph, draw(graph, 3), training=True)
     xs = [torch.from_numpy(x) for x in arrays_of(shapes, 8).values()]
@@ -223,7 +223,8 @@ def test_what_differs_in_training_says_so(op: str, attrs: dict[str, Any], shapes
         trained, evaluated = (list(torch.utils._pytree.tree_leaves(m(*xs))) for m in (module.train(), module.eval()))
         trained = list(torch.utils._pytree.tree_leaves(module.train()(*xs)))
     differs = any(not torch.equal(a, b) for a, b in zip(trained, evaluated, strict=True))
-    assert differs == (OPS[op].only_in_training or bool(graph.nodes["step"].result.stats))
+    node = graph.nodes["step"]
+    assert differs == (OPS[op].acts_in_training(node.attrs) or bool(node.result.stats))
     if OPS[op].only_in_training:
         assert all(torch.equal(a, b) for a, b in zip(evaluated, xs, strict=True))
 

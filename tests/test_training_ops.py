@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 from conformance import in_a_chain, one_op
 
+import netspec
 from netspec.backend import get
 from netspec.ir.graph import Graph
 from netspec.ops import OPS
@@ -157,3 +159,39 @@ def test_bilinear_weights_are_interpolation(factor: int) -> None:
             wanted = torch.nn.functional.interpolate(data, scale_factor=factor, mode="bilinear", align_corners=False)
             cut = up[:, :, factor // 2 : -(factor // 2), factor // 2 : -(factor // 2)]
             assert torch.allclose(cut[:, :, inside, inside], wanted[:, :, inside, inside], atol=1e-5)
+
+
+@pytest.mark.parametrize("p", [0.15, 0.6])
+@pytest.mark.quick(1)
+def test_a_mean_leaves_out_paths_of_a_batch_but_never_all(p: float) -> None:
+    """Larsson et al. 2016, section 2.1, local: each input of a join goes with probability p, one survives.
+
+    Of three inputs k survive with C(3, k) (1 - p)^k p^(3 - k); where none would, one that is drawn does.
+    """
+    torch.manual_seed(0)
+    graph = one_op("mean", {"drop_paths": p}, ((2, 2, 2),) * 3)
+    module = trained(graph, {})
+    xs = [torch.full((4, 2, 2, 2), float(value)).requires_grad_() for value in (1, 10, 100)]
+    means = {sum(c) / len(c): len(c) for n in (1, 2, 3) for c in itertools.combinations((1.0, 10.0, 100.0), n)}
+    counts, rounds = [0, 0, 0, 0], 2000
+    for _ in range(rounds):
+        y = module(*xs)
+        (left,) = y.unique().tolist()  # one draw for the batch
+        counts[next(k for mean, k in means.items() if abs(mean - left) < 1e-3)] += 1
+    wanted = [0, 3 * (1 - p) * p**2 + p**3, 3 * (1 - p) ** 2 * p, (1 - p) ** 3]
+    assert all(abs(count / rounds - share) < 0.04 for count, share in zip(counts, wanted, strict=True))
+    y.sum().backward()
+    reached = [float(x.grad.abs().sum()) for x in xs if x.grad is not None]
+    assert len(reached) == 3 and abs(sum(reached) - y.numel()) < 1e-3 and len({r for r in reached if r}) == 1
+    assert torch.equal(module.eval()(*xs), torch.stack(xs).mean(0))
+
+
+def test_at_inference_a_join_takes_all_of_its_paths() -> None:
+    """FractalNet's inference graph and source are those of the plain mean."""
+    net = netspec.load("fractalnet", variant="fractalnet_drop_path")
+    joins = [node for node in net.graph.nodes.values() if node.op == "mean"]
+    assert len(joins) == 10 and all(node.attrs == {"drop_paths": 0.15} for node in joins)
+    assert sum(node.op == "dropout" for node in net.graph.nodes.values()) == 4 * 7
+    plain = netspec.load("fractalnet").inference
+    assert net.inference.nodes.keys() == plain.nodes.keys()
+    assert all(node.attrs == plain.nodes[path].attrs for path, node in net.inference.nodes.items())

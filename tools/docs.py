@@ -33,7 +33,9 @@ def language() -> str:
     """docs/language.md with the table of the ops."""
     rows = ["| op | arguments | |", "| --- | --- | --- |"]
     for row in ops():
-        arguments = "any number of values" if OPS[row["name"]].arity is None else row["arguments"].replace("|", "\\|")
+        arguments = row["arguments"].replace("|", "\\|")
+        if OPS[row["name"]].arity is None:
+            arguments = f"any number of values {arguments.strip()}".rstrip()
         rows.append(f"| `{row['name']}` | {arguments} | {row['manual'].replace('|', chr(92) + '|')} |")
     text = (DOCS / "language.md").read_text(encoding="utf-8")
     return MARKS.sub(lambda m: m[1] + "\n".join(rows) + "\n" + m[2], text)

@@ -36,6 +36,23 @@ class DropPath(nn.Module):
         keep = torch.rand([x.shape[0]] + [1] * (x.dim() - 1), device=x.device) >= self.p
         return x * keep / (1 - self.p)
 ''',
+    "MeanOfPaths": '''\
+class MeanOfPaths(nn.Module):
+    """The mean of paths; in training each is left out with probability p (drop-path), but never all of them."""
+
+    def __init__(self, p):
+        super().__init__()
+        self.p = p
+
+    def forward(self, paths: list[torch.Tensor]):
+        x = torch.stack(paths)
+        if not self.training:
+            return x.mean(0)
+        keep = torch.rand(len(paths), device=x.device) >= self.p
+        last = torch.arange(len(paths), device=x.device) == torch.randint(len(paths), [1], device=x.device)
+        keep = torch.where(keep.any(), keep, last).to(x.dtype)
+        return (x * keep.view([-1] + [1] * (x.dim() - 1))).sum(0) / keep.sum()
+''',
     "DeformConv2d": '''\
 class DeformConv2d(nn.Conv2d):
     """Deformable convolution (Dai et al. 2017): taps are read at their places plus offsets (dy, dx)."""

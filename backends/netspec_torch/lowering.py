@@ -55,6 +55,12 @@ def _operands(shapes: Shapes) -> str:
     return ", ".join(f"{{{i}}}" for i in range(len(shapes)))
 
 
+def _mean_of_paths(node: Node, shapes: Shapes) -> Layer | None:
+    """What leaves out paths in training; an expression does for a mean of all."""
+    p = node.attrs.get("drop_paths")
+    return Layer("MeanOfPaths", positional(("p", p))) if p else None
+
+
 def _affine(node: Node, shapes: Shapes) -> str:
     a, text = node.attrs, "{0}"
     text += f" ** {literal(a['power'])}" if a["power"] != 1 else ""
@@ -176,7 +182,11 @@ ROWS: dict[str, Row] = {
     "concat": Row(call=lambda node, shapes: f"torch.cat([{_operands(shapes)}], dim=1)"),
     "add": Row(call=lambda node, shapes: _operands(shapes).replace(", ", " + ")),
     "mul": Row(call=lambda node, shapes: _operands(shapes).replace(", ", " * ")),
-    "mean": Row(call=lambda node, shapes: f"({_operands(shapes).replace(', ', ' + ')}) / {len(shapes)}"),
+    "mean": Row(
+        _mean_of_paths,
+        lambda node, shapes: f"({_operands(shapes).replace(', ', ' + ')}) / {len(shapes)}",
+        before=lambda node, shapes: f"[{_operands(shapes)}]",
+    ),
     "max": Row(call=lambda node, shapes: f"torch.stack([{_operands(shapes)}]).amax(0)"),
 }
 

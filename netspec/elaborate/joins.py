@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netspec.diagnostics.errors import Hint, SemanticError
+from netspec.elaborate.arguments import argument
 from netspec.elaborate.bindings import TWO_JOINS, define, name_of, name_taken, read_from
 from netspec.elaborate.budget import WORK_OF_STEP
 from netspec.elaborate.context import Context
@@ -13,6 +14,7 @@ from netspec.elaborate.loops import each_branch
 from netspec.elaborate.mismatch import advice
 from netspec.elaborate.places import Site, Where
 from netspec.elaborate.symbols import ABSENT, ERROR, DependsOnError, Operand, Result, Symbol, SymbolTable, Tensors
+from netspec.expressions.values import Value
 from netspec.ops import OPS, OpError
 from netspec.ops.base import show
 from netspec.syntax.ast import PathNode, Paths, Source
@@ -36,7 +38,8 @@ def run_join(step: Step, ctx: Context, running: Tensors, where: Where, looped: b
     else:
         help_ = "give it branches, `{left: [...], right: [...]}`, or `from: [a, b]`"
         raise SemanticError("NS305", f"'{step.op}' has nothing to join", step.span, help_)
-    if step.broken or any(value.state for _, value in operands):
+    attrs = _attributes(step, ctx, running)
+    if step.broken or attrs is None or any(value.state for _, value in operands):
         return ERROR, children
     if not operands:
         raise SemanticError("NS305", f"'{step.op}' has nothing to join", step.span, "`from` names no value")
@@ -44,11 +47,32 @@ def run_join(step: Step, ctx: Context, running: Tensors, where: Where, looped: b
         return operands[0][1], children
     refs = tuple(value.refs[0] for _, value in operands)
     try:
-        value = ctx.state.graph.node(OPS[step.op], refs, {}, {}, ctx.site(where, step))
+        value = ctx.state.graph.node(OPS[step.op], refs, attrs, {}, ctx.site(where, step))
     except OpError as e:
+        given = step.action.args.get(e.arg) if isinstance(step.action, Join) and step.action.args is not None else None
+        if given is not None:
+            ctx.state.error(ctx.frame, e.code, str(e), given.span, e.help)
+            return ERROR, children
         _disagree(step, ctx, operands, e)
         return ERROR, children
     return value, children
+
+
+def _attributes(step: Step, ctx: Context, running: Tensors) -> dict[str, Value] | None:
+    """What is written next to the branches; None where an attribute is at fault, which is reported."""
+    args = step.action.args if isinstance(step.action, Join) else None
+    found: dict[str, Value] | None = {}
+    for key, node in args.entries if args is not None else ():
+        try:
+            param = OPS[step.op].param(key.text)
+            value = argument(ctx.env(running), node, param.type, key.text, param.one_of)
+            found = None if found is None else found | {key.text: value}
+        except SemanticError as e:
+            ctx.state.report(ctx.frame, e, node.span)
+            found = None
+        except DependsOnError:
+            found = None
+    return found
 
 
 def _read_operands(source: Source, running: Tensors) -> list[Operand]:

@@ -65,7 +65,7 @@ def _prefixes(path: str) -> list[str]:
 
 def _has_state(node: Node) -> bool:
     """Whether a node does something else when it is trained."""
-    return bool(node.result.weights or node.result.stats) or OPS[node.op].only_in_training
+    return bool(node.result.weights or node.result.stats) or OPS[node.op].acts_in_training(node.attrs)
 
 
 MAX_LISTED = 12

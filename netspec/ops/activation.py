@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from netspec.ops.base import Applied, Attrs, OpError, OpResult, Tensor
+from netspec.ops.base import Applied, Attrs, OpError, OpResult, Tensor, check_probability
 from netspec.ops.memory import OPERAND, RESULT, VIEW, Kept, Memory, always, elements, never, nothing, operand
 from netspec.ops.moments import Signal, elementwise, kept
 from netspec.ops.receptive_field import own_cell
@@ -252,7 +252,7 @@ def _mask(applied: Applied) -> Kept:
 )
 def dropout(x: Tensor, /, p: float) -> OpResult:
     """Zeroes elements with probability p in training and scales the rest by 1 / (1 - p); the identity at inference."""
-    _probability(p)
+    check_probability("p", p)
     return OpResult((x.shape,))
 
 
@@ -272,10 +272,5 @@ def drop_path(x: Tensor, /, p: float) -> OpResult:
 
     The scale is 1 / (1 - p); at inference it is the identity.
     """
-    _probability(p)
+    check_probability("p", p)
     return OpResult((x.shape,))
-
-
-def _probability(p: float) -> None:
-    if not 0 <= p < 1:
-        raise OpError(f"'p' is a probability below 1, got {p}", arg="p")

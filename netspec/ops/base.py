@@ -29,6 +29,12 @@ class OpError(Exception):
         self.help, self.arg = help, arg
 
 
+def check_probability(name: str, value: float) -> None:
+    """Raises OpError for an attribute that is no probability of leaving something out, in [0, 1)."""
+    if not 0 <= value < 1:
+        raise OpError(f"'{name}' is a probability below 1, got {value}", arg=name)
+
+
 @dataclass(frozen=True, slots=True)
 class Tensor:
     """A value as shape rules see it; the first dimension is a symbol such as N."""

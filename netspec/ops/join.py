@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from netspec.ops.base import Applied, OpError, OpResult, Tensor, show
+from netspec.ops.base import Applied, OpError, OpResult, Tensor, check_probability, show
 from netspec.ops.memory import MOVED, Kept, Memory, elements, never, nothing
 from netspec.ops.moments import Moments, added, averaged, kept, multiplied, side_by_side
 from netspec.ops.receptive_field import own_cell
@@ -146,16 +146,27 @@ def mul(*xs: Tensor) -> OpResult:
     return OpResult((shape,))
 
 
-@join(
-    averaged,
-    Memory(nothing, _sum_to_divide, layer=never),
-    ("", "average avg"),
-    "the mean over height and width is `global_avg_pool`; `mean` joins branches or the values of `from`",
-    (IMAGE,) * 3,
+@op(
+    kind="join",
+    receptive_field=own_cell,
+    moments=averaged,
+    memory=Memory(nothing, _sum_to_divide, layer=never),
+    same_when_flattened=True,
+    label=lambda attrs: f"mean, drop-path {attrs['drop_paths']:g}" if attrs.get("drop_paths") else "mean",
+    training_attrs=("drop_paths",),
+    aliases="average avg fractaljoin",
+    numbers_help="the mean over height and width is `global_avg_pool`; `mean` joins branches or the values of `from`",
+    samples=[ONE, Sample({}, (IMAGE,) * 3), Sample({"drop_paths": 0.7}, (IMAGE,) * 3)],
 )
-def mean(*xs: Tensor) -> OpResult:
-    """The mean of values of equal shape."""
-    return _equal("mean", xs)
+def mean(*xs: Tensor, drop_paths: float | None = None) -> OpResult:
+    """The mean of values of equal shape; in training `drop_paths` leaves out each with this probability, but never all.
+
+    This is the local drop-path of Larsson et al. 2016, section 2.1: one draw for a whole batch, and the mean of those
+    that are left; where none would be, one that is drawn. At inference it is the mean of all.
+    """
+    if drop_paths is not None:
+        check_probability("drop_paths", drop_paths)
+    return OpResult(_equal("mean", xs).shapes, attrs={"drop_paths": drop_paths or None})
 
 
 @join(

@@ -101,6 +101,8 @@ class Op:
     """Of a join: what may be meant where numbers are given to it."""
     only_in_training: bool = False
     """At inference it is the identity, and passes drop it."""
+    training_attrs: tuple[str, ...] = ()
+    """Attributes that act in training alone; passes take them from what runs."""
     same_when_flattened: bool = False
     """A flattened map gives the numbers of the map, flattened: passes may move `flatten` behind it."""
     in_tables: bool | None = None
@@ -161,6 +163,10 @@ class Op:
     def title(self) -> str:
         """What it is called in a text, whatever its attributes."""
         return self.label if self.label and isinstance(self.label, str) else self.name.replace("_", " ")
+
+    def acts_in_training(self, attrs: Attrs) -> bool:
+        """Whether it does something in training, by chance, that it does not do at inference."""
+        return self.only_in_training or any(attrs.get(name) for name in self.training_attrs)
 
     def words(self, attrs: Attrs) -> str:
         """What it is called in a picture."""
@@ -243,7 +249,7 @@ op = _decorator(Op)
 
 def _param(p: inspect.Parameter) -> Param:
     """`size: Size = 1` and `mode: Literal['a', 'b']`, written as text, as a Param; raises TypeError."""
-    written = str(p.annotation)
+    written = str(p.annotation).removesuffix(" | None")
     kind, _, rest = written.partition("[")
     one_of = tuple(s.strip(" '\"") for s in rest.rstrip("]").split(",")) if kind == "Literal" else ()
     least = 0 if kind == "Offset" else 1

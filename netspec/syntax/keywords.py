@@ -296,10 +296,17 @@ def arguments_of(op: str) -> Place:
     """The arguments of an op, after its colon; anything after that of a block, whose parameters nobody knows yet."""
     if op in GROUPS:
         return _SOME_STEPS
-    if op in JOINS:
-        return JOIN
     found = OPS.get(op)
+    if op in JOINS and found is not None:
+        return _join(found)
     return ANYTHING if found is None else _arguments(found)
+
+
+@lru_cache(maxsize=256)
+def _join(found: Op) -> Place:
+    """Branches by name, next to the attributes of the join."""
+    attributes = dict.fromkeys((p.name for p in found.params), ANYTHING)
+    return replace(JOIN, keys=attributes) if attributes else JOIN
 
 
 @lru_cache(maxsize=256)

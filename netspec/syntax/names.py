@@ -45,7 +45,7 @@ def bodies(doc: Document) -> Iterator[Step]:
 
 def arguments_in(step: Step) -> ValueNode | None:
     """The arguments of a step, where these are values."""
-    return step.action.args if isinstance(step.action, (OpCall, NoAction)) else None
+    return step.action.args if isinstance(step.action, (OpCall, Join, NoAction)) else None
 
 
 def iterated(element: Step | Branch) -> Iterator[ValueNode]:

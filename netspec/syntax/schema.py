@@ -164,7 +164,8 @@ def _step() -> Schema:
     plain = [op.name for op in _ops() if not op.params and not op.weights and op.name not in JOINS]
     others = [op.name for op in _ops() if op.name not in (*plain, *JOINS)]
     arguments = {_head_of([name]): _ref(f"op_{name}") for name in others}
-    for ops in (plain, JOINS, GROUPS):
+    by_place = [[name for name in JOINS if OPS[name].params], [name for name in JOINS if not OPS[name].params]]
+    for ops in (plain, *filter(None, by_place), GROUPS):
         arguments[_head_of(ops)] = of_place(arguments_of(ops[0]))
     head = {"pattern": _HEAD, "not": {"pattern": _BAD_HEAD}}
     return of_place(STEP) | {

@@ -9,12 +9,13 @@ from typing import TypeVar
 from netspec.diagnostics.errors import Hint, Reporter, SemanticError, Span
 from netspec.expressions.expression import Template, parse_template
 from netspec.expressions.identifiers import Kind, clipped, why_no_title, why_not, why_not_around
-from netspec.ops import lookup
+from netspec.ops import OPS, lookup
 from netspec.syntax import ast, values
 from netspec.syntax.ast import Each, Error, For, ListNode, Repeat, Rows, ShareLoop, ShareWith
 from netspec.syntax.common_mistakes import name_help, op_text_help, second_op_help
-from netspec.syntax.keywords import GROUPS, IS_OP, JOINS, KEYWORDS, MISPLACED, Head, split_name
+from netspec.syntax.keywords import GROUPS, IS_OP, JOINS, KEYWORDS, MISPLACED, Head, arguments_of, split_name
 from netspec.syntax.library import libraries_of
+from netspec.syntax.meant import argument_help, meant_argument
 from netspec.syntax.steps import Action, Branch, Group, Join, NoAction, OpCall, Siblings, Step, Tee
 from netspec.syntax.tree import Map, Scalar, Seq, Tree
 from netspec.syntax.validate import head_of
@@ -23,6 +24,8 @@ T = TypeVar("T")
 Keys = Mapping[str, tuple[Scalar, Tree]]
 Counts = dict[str, int]
 """How many steps of each op have no name so far."""
+JOIN_ATTRIBUTES = [param.name for join in JOINS for param in OPS[join].params]
+JOINED = "a join has branches: a list of steps each, or the name of a value"
 
 
 class StepReader:
@@ -210,8 +213,14 @@ class StepReader:
         """The branches of a join: a mapping of names, or a list that is counted."""
         branches: list[Branch] = []
         misplaced: list[Tree] = []
+        attributes: list[tuple[ast.Name, ast.ValueNode]] = []
+        known = arguments_of(op).keys
         for name, value in values.entries(args):
-            if name.text in KEYWORDS:
+            if name.text in known:
+                attributes.append((values.name(name), values.value(value)))
+            elif self._not_an_attribute(op, name, value, [*known]):
+                misplaced += [name, value]
+            elif name.text in KEYWORDS:
                 help_ = f"branches stand two columns further, `{name.text}: ...` at the column of `{key.text}`"
                 self._misplaced(name, value, help_)
                 misplaced += [name, value]
@@ -222,7 +231,21 @@ class StepReader:
         siblings = Siblings(found)
         for branch in found:
             branch.siblings = siblings
-        return Join(op, found, isinstance(args, Map), _error(*misplaced) if misplaced else None)
+        given = ast.MapNode(tuple(attributes), args.span) if attributes else None
+        return Join(op, found, isinstance(args, Map), _error(*misplaced) if misplaced else None, given)
+
+    def _not_an_attribute(self, op: str, name: Scalar, value: Tree, known: list[str]) -> bool:
+        """Reports `add: {drop_paths: 0.1}`: an expression is no branch, and a number is none under such a name."""
+        if not isinstance(value, Scalar):
+            return False
+        number = isinstance(value.value, (int, float)) and meant_argument(name.text, JOIN_ATTRIBUTES) is not None
+        if not number and not value.text.startswith("="):
+            return False
+        others = [join for join in JOINS if name.text in arguments_of(join).keys]
+        help_ = f"`{others[0]}` has it" if others else argument_help(name.text, known, op, JOINED)
+        self.reporter.error("NS206", f"'{op}' has no parameter '{clipped(name.text)}'", name.span, help_)
+        self.refused |= {name, value}
+        return True
 
     def _branch(self, tree: Tree, name: Template | Error | None, counted: str) -> Branch:
         """One branch: a path, a list of steps, or {do, from, each, only_if}."""

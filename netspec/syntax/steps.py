@@ -10,7 +10,7 @@ from typing import TypeAlias
 from netspec.diagnostics.errors import Span
 from netspec.expressions.expression import Template
 from netspec.expressions.name_pattern import ANYTHING, NamePattern
-from netspec.syntax.ast import Computed, Each, Error, Loop, Path, ShareLoop, ShareWith, Source, ValueNode
+from netspec.syntax.ast import Computed, Each, Error, Loop, MapNode, Path, ShareLoop, ShareWith, Source, ValueNode
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +47,8 @@ class Join:
     """Whether the branches are written with names."""
     misplaced: Error | None = None
     """The keywords among them."""
+    args: MapNode | None = None
+    """Attributes of the join, which stand next to the branches."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -57,4 +57,4 @@ class FractalNet(Reference):
         return self.classifier(x.flatten(1))
 
 
-NETS = {"fractalnet": FractalNet}
+NETS = {"fractalnet": FractalNet, "fractalnet_drop_path": FractalNet}
