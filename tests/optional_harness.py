@@ -115,6 +115,7 @@ COMMANDS: list[tuple[str, list[str]]] = [
     ("explain net.yaml stem.conv", []),
     ("schema -o schema.json", []),
     ("new block mine -o mine.yaml", []),
+    ("new network mine -o own.yaml", []),
 ]
 
 
@@ -321,7 +322,8 @@ def main(hidden: Sequence[str], few: bool, part: int, parts: int) -> None:
     from netspec.cli.main import run
     from netspec.diagnostics.errors import MissingError
 
-    Path("mine.yaml").unlink(missing_ok=True)  # of the run before
+    for made in ("mine.yaml", "own.yaml"):  # of the run before
+        Path(made).unlink(missing_ok=True)
     real = sys.stdout
     for line, needs in COMMANDS[part::parts]:
         if few and not needs and "--to torch" not in line:

@@ -244,6 +244,17 @@ def test_new_block_is_valid_and_overwrites_nothing(netspec_, folder: Path) -> No
     assert netspec_("new", "block", "ghost").code == 2
 
 
+def test_new_network_is_valid_and_runs(netspec_, folder: Path) -> None:
+    assert netspec_("new", "network", "mine").code == 0
+    said = netspec_("check", "mine.yaml", "--strict")
+    assert (said.code, said.err) == (0, "ok: 1 file, 1 network\n")
+    assert "256x14x14" in netspec_("summary", "mine.yaml", "--depth", "1").out
+    assert netspec_("run", "mine.yaml", "--input", "3x64x64").code == 0
+    assert netspec_("new", "network", "mine").code == 2
+    assert netspec_("new", "network", "no-name").code == 2
+    assert netspec_("new", "network", "other", "-o", "-").out.startswith("netspec: 1\nname: other\n")
+
+
 def test_schema_is_the_published_file(netspec_) -> None:
     assert netspec_("schema").out == (specs_root() / "netspec.schema.json").read_text("utf-8")
 

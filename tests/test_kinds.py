@@ -28,6 +28,7 @@ READERS = [
     "compile {} --to onnx",
     "compile {} --to torch",
     "compile {} --to json",
+    "show {}",
     "explain {}",
     "explain {} conv",
     "run {}",

@@ -1,4 +1,4 @@
-"""netspec new block"""
+"""netspec new block, netspec new network"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from netspec.files.atomic import write_text
 from netspec.files.kinds import SPEC_SUFFIXES, check_suffix
 from netspec.ops import lookup
 
-TEMPLATE = """\
+BLOCK = """\
 netspec: 1
 name: {name}
 use: [blocks/common]
@@ -35,27 +35,72 @@ blocks:
 """
 
 
-@click.group("new", epilog="\b\nExample:\n  netspec new block ghost\n  netspec draw ghost.yaml:ghost -o ghost.svg")
+NETWORK = """\
+netspec: 1
+name: {name}
+title: What people call it
+source: The paper with its year, and the table or figure that it is in
+use: [blocks/common, blocks/residual]
+params: {{classes: 1000, width: 64, layers: [2, 2, 2]}}
+input: [3, 224, 224]
+body:
+  - stem = conv_bn_relu: {{out: =width, kernel: 7, stride: 2}}
+  - pool1 = max_pool: {{kernel: 3, stride: 2, pad: 1}}
+  - stage{{k}} = basic: {{width: =factor * width, stride: =stride if i == 0 else 1}}
+    repeat: n                                # blocks of a stage, counted by i
+    for:
+      k, factor, stride, n:
+        - [1, 1, 1, "=layers[0]"]
+        - [2, 2, 2, "=layers[1]"]
+        - [3, 4, 2, "=layers[2]"]
+  - global_avg_pool
+  - flatten
+  - fc = linear: =classes
+# What the paper says of it, which `netspec check` verifies.
+expect:
+  shapes: {{stage1: [64, 56, 56], stage3: [256, 14, 14]}}
+"""
+
+
+@click.group("new", epilog="\b\nExamples:\n  netspec new network mynet\n  netspec new block ghost")
 def command() -> None:
     """Write the beginning of a spec."""
 
 
+_output = click.option("-o", "output", type=OutputFile(), help="Where to write; NAME.yaml by default, - is stdout.")
+
+
 @command.command("block", epilog="\b\nExample:\n  netspec new block ghost")
 @click.argument("name")
-@click.option("-o", "output", type=OutputFile(), help="Where to write; NAME.yaml by default, - is stdout.")
+@_output
 def block(name: str, output: str | None) -> int:
     """Write a library with one block to start from, NAME.yaml."""
-    if why := why_not(name, Kind.BLOCK):
-        raise UsageError(f"'{name[:60]}' cannot be the name of a block: {why}")
     if lookup(name) is not None:
         raise UsageError(f"'{name}' cannot be the name of a block: an op has it")
+    return _write(name, Kind.BLOCK, BLOCK, output, f":{name}")
+
+
+@command.command("network", epilog="\b\nExample:\n  netspec new network mynet\n  netspec summary mynet.yaml --depth 1")
+@click.argument("name")
+@_output
+def network(name: str, output: str | None) -> int:
+    """Write a small residual network to start from, NAME.yaml."""
+    return _write(name, Kind.DOCUMENT, NETWORK, output, "")
+
+
+def _write(name: str, kind: Kind, template: str, output: str | None, part: str) -> int:
+    """Writes a spec of that name where there is none yet; raises UsageError."""
+    if why := why_not(name, kind):
+        what = "block" if kind is Kind.BLOCK else "network"
+        raise UsageError(f"'{name[:60]}' cannot be the name of a {what}: {why}")
     check_suffix(output, "a spec", *SPEC_SUFFIXES)
+    text = template.format(name=name)
     if output == "-":
-        out(TEMPLATE.format(name=name))
+        out(text)
         return 0
     path = Path(output or f"{name}.yaml")
     if path.exists():
         raise UsageError(f"{path} is there already", "choose another name with -o")
-    write_text(path, TEMPLATE.format(name=name))
-    say(f"{path}: check it with `netspec check {path}`, see it with `netspec draw {path}:{name} -o {name}.svg`")
+    write_text(path, text)
+    say(f"{path}: check it with `netspec check {path}`, see it with `netspec draw {path}{part} -o {name}.svg`")
     return 0
