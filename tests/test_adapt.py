@@ -18,6 +18,7 @@ from netspec.cli.main import run
 from netspec.diagnostics.errors import DataError, UsageError
 from netspec.network import CheckpointWarning, Network
 
+pytestmark = pytest.mark.slow
 SIZE = (3, 64, 64)
 
 
@@ -47,7 +48,6 @@ def test_every_layer_but_the_classifier_comes_from_the_checkpoint(weights: Path)
     assert np.array_equal(arrays["fc.weight"], net.arrays(seed=4)["fc.weight"])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 4, 6, 7])
 def test_another_number_of_channels_is_what_timm_makes_of_it(count: int, weights: Path) -> None:
     old = netspec.load("resnet18").arrays(weights=weights)["conv1.conv.weight"]
@@ -59,7 +59,6 @@ def test_another_number_of_channels_is_what_timm_makes_of_it(count: int, weights
     assert "drawn, not from the checkpoint: nothing" in said
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 6])
 def test_a_grey_picture_gives_what_it_did(count: int, weights: Path) -> None:
     grey = images((1, 64, 64), 2, 5)
@@ -70,14 +69,12 @@ def test_a_grey_picture_gives_what_it_did(count: int, weights: Path) -> None:
     agreement(torch_run(whole, np.repeat(grey, 3, 1)), torch_run(module, np.repeat(grey, count, 1)))
 
 
-@pytest.mark.slow
 def test_a_layer_that_needs_another_size_is_drawn(torchvision: ModuleType, tmp_path: Path) -> None:
     save_file(torchvision.models.alexnet(weights=None).state_dict(), tmp_path / "w.safetensors")
     arrays, said = loaded(netspec.load("alexnet_torchvision", input=(3, 160, 160)), tmp_path / "w.safetensors")
     assert said == "drawn, not from the checkpoint: fc6" and arrays["fc6.weight"].shape[0] == 4096
 
 
-@pytest.mark.slow
 def test_the_option_says_what_was_made(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = ["compile", "resnet18", "-s", "classes=7", "--input", "1x64x64", "--weights", str(weights), "--adapt"]
     assert run([*line, "--to", "torch", "-o", str(tmp_path / "net.py")]) == 0
@@ -89,7 +86,6 @@ def test_the_option_says_what_was_made(weights: Path, tmp_path: Path, capsys: py
     assert "--adapt goes with --weights" in capsys.readouterr().err
 
 
-@pytest.mark.slow
 def test_a_file_of_another_network_is_refused_as_before(weights: Path) -> None:
     with pytest.raises(DataError, match="NS60|layer"):
         netspec.load("resnet34", classes=10).arrays(weights=weights, adapt=True)

@@ -49,6 +49,7 @@ def hooked(model: nn.Module, steps: list[str], x: torch.Tensor) -> dict[str, tor
     return {step: found[step] for step in steps}
 
 
+@pytest.mark.slow
 def test_features_are_what_torchvisions_layers_give(resnet18: nn.Module, weights: Path, tmp_path: Path) -> None:
     net = netspec.load("resnet18", input=SIZE)
     x = torch.from_numpy(images(SIZE, 2, 5))
