@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 import netspec
+from netspec.cli import list as list_command
 from netspec.cli.main import run
 from netspec.diagnostics import suggest
 from netspec.ir.selection import step_help
 from netspec.ir.titles import step_of
-from netspec.reports import listing
 from netspec.reports.listing import chosen
 from netspec.syntax.library import find, shipped, titles, variant_names
 
@@ -113,7 +113,7 @@ def test_every_title_finds_a_network_of_that_title() -> None:
         assert suggest.name(name.upper().replace("_", "-"), names) == name
 
 
-READ = listing.specs
+READ = list_command.specs
 
 
 @lru_cache(maxsize=1)
@@ -143,7 +143,7 @@ def test_list_finds(asked: list[str], first: str, count: int) -> None:
 def test_list_finds_blocks_and_ops_and_says_where_there_is_none(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "specs", specs)  # all are read once in this module
+    monkeypatch.setattr(list_command, "specs", specs)  # all are read once in this module
     rows = json.loads(said(capsys, "list", "ops", "batchnorm", "-f", "json")[1])
     assert [row["name"] for row in rows] == ["batch_norm"]
     for asked, op in (("bn", "batch_norm"), ("Conv2d", "conv"), ("swish", "silu"), ("gap", "global_avg_pool")):
