@@ -139,7 +139,6 @@ def test_list_finds(asked: list[str], first: str, count: int) -> None:
     assert all(suggest.key(asked[0]) in suggest.key(row["name"] + row["title"]) for row in rows[:count])
 
 
-@pytest.mark.slow
 def test_list_finds_blocks_and_ops_and_says_where_there_is_none(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
