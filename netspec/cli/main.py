@@ -36,7 +36,7 @@ COMMANDS = {
     "show": ("show", "Print what a spec offers: params, variants, outputs, blocks, checkpoints."),
     "explain": ("explain", "Explain an error code, a spec, or a step of it."),
     "schema": ("schema", "Print the JSON Schema of specs, for editors."),
-    "new": ("new", "Write the beginning of a network or of a block library."),
+    "new": ("new", "Write the beginning of a network or a block, or a training script."),
 }
 
 EPILOG = """\b

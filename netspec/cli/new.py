@@ -1,7 +1,9 @@
-"""netspec new block, netspec new network"""
+"""netspec new block, network, training"""
 
 from __future__ import annotations
 
+import json
+from importlib.resources import files
 from pathlib import Path
 
 import click
@@ -13,6 +15,7 @@ from netspec.expressions.identifiers import Kind, why_not
 from netspec.files.atomic import write_text
 from netspec.files.kinds import SPEC_SUFFIXES, check_suffix
 from netspec.ops import lookup
+from netspec.syntax.library import find
 
 BLOCK = """\
 netspec: 1
@@ -62,9 +65,13 @@ expect:
 """
 
 
-@click.group("new", epilog="\b\nExamples:\n  netspec new network mynet\n  netspec new block ghost")
+@click.group(
+    "new",
+    epilog="\b\nExamples:\n  netspec new network mynet\n  netspec new block ghost\n"
+    "  netspec new training --spec resnet18",
+)
 def command() -> None:
-    """Write the beginning of a spec."""
+    """Write the beginning of a spec, or a script that trains one."""
 
 
 _output = click.option("-o", "output", type=OutputFile(), help="Where to write; NAME.yaml by default, - is stdout.")
@@ -88,19 +95,37 @@ def network(name: str, output: str | None) -> int:
     return _write(name, Kind.DOCUMENT, NETWORK, output, "")
 
 
+@command.command("training", epilog="\b\nExample:\n  netspec new training --spec resnet18 -o train.py")
+@click.option("--spec", default="resnet18", show_default=True, help="The network that it trains without `--spec`.")
+@click.option("-o", "output", type=OutputFile(), help="Where to write; train.py by default, - is stdout.")
+def training(spec: str, output: str | None) -> int:
+    """Write a script of plain PyTorch that trains a network: a file to read, and to change."""
+    find(spec)
+    check_suffix(output, "a script", ".py")
+    script = (files("netspec.cli") / "assets" / "train.py.txt").read_text(encoding="utf-8")
+    text = script.replace('"resnet18"', json.dumps(spec), 1)
+    how = "`python {0} --synthetic` tries it on generated images, `python {0} --help` says what it takes"
+    return _place(text, output, "train.py", how)
+
+
 def _write(name: str, kind: Kind, template: str, output: str | None, part: str) -> int:
     """Writes a spec of that name where there is none yet; raises UsageError."""
     if why := why_not(name, kind):
         what = "block" if kind is Kind.BLOCK else "network"
         raise UsageError(f"'{name[:60]}' cannot be the name of a {what}: {why}")
     check_suffix(output, "a spec", *SPEC_SUFFIXES)
-    text = template.format(name=name)
+    how = f"check it with `netspec check {{0}}`, see it with `netspec draw {{0}}{part} -o {name}.svg`"
+    return _place(template.format(name=name), output, f"{name}.yaml", how)
+
+
+def _place(text: str, output: str | None, usual: str, how: str) -> int:
+    """Writes a text where there is no file yet, and says how it is used; raises UsageError."""
     if output == "-":
         out(text)
         return 0
-    path = Path(output or f"{name}.yaml")
+    path = Path(output or usual)
     if path.exists():
         raise UsageError(f"{path} is there already", "choose another name with -o")
     write_text(path, text)
-    say(f"{path}: check it with `netspec check {path}`, see it with `netspec draw {path}{part} -o {name}.svg`")
+    say(f"{path}: {how.format(path)}")
     return 0

@@ -1,0 +1,193 @@
+"""The script of `netspec new training`: what it reaches, and that how it is run does not change what comes out."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import import_torchvision
+from PIL import Image
+
+import netspec
+from netspec.cli.main import run
+
+pytestmark = pytest.mark.slow
+
+# torchvision without its compiled part refuses to be imported without the names of two operators.
+START = """
+import runpy, sys, torch
+sys.path.insert(0, {tests!r})
+from conftest import import_torchvision
+import_torchvision()
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+SMALL = ["--spec", "lenet5", "--synthetic", "--images", "400", "--epochs", "2", "--workers", "0"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with the script, and a file that starts it."""
+    path = tmp_path_factory.mktemp("training")
+    (path / "start.py").write_text(START.format(tests=str(Path(__file__).parent)))
+    before = Path.cwd()
+    os.chdir(path)
+    try:
+        assert run(["new", "training"]) == 0
+        assert run(["new", "training"]) == 2
+    finally:
+        os.chdir(before)
+    yield path
+
+
+def command(*args: str, processes: int = 1) -> list[str]:
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", "0"]
+    launcher += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0"]
+    return [sys.executable, *(launcher if processes > 1 else []), "start.py", "train.py", *args]
+
+
+def trained(folder: Path, name: str, *args: str, processes: int = 1) -> str:
+    """Runs the script to its end; gives what it says."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command(*args, "--out", name, processes=processes), cwd=folder, capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def weights(folder: Path, name: str) -> Mapping[str, torch.Tensor]:
+    found: dict[str, torch.Tensor] = torch.load(folder / name / "last.pt", weights_only=True)["model"]
+    return found
+
+
+def difference(a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor]) -> float:
+    assert list(a) == list(b)
+    return max(float((a[key] - b[key]).abs().max()) for key in a)
+
+
+@pytest.fixture(scope="module")
+def once(folder: Path) -> Mapping[str, torch.Tensor]:
+    """What one process makes of batches of 80."""
+    trained(folder, "once", *SMALL, "--batch", "80")
+    found = weights(folder, "once")
+    start = netspec.load("lenet5").to_torch(training=True, seed=0).state_dict()
+    assert difference(found, start) > 1e-3  # it learned something
+    return found
+
+
+def test_the_script_is_short_and_clean(folder: Path) -> None:
+    assert len((folder / "train.py").read_text().splitlines()) <= 250
+    options = ["--isolated", "--line-length", "120"]
+    for line in (["format", "--check"], ["check", "--select", "E,F,W,I,UP,B,C4"]):
+        done = subprocess.run([sys.executable, "-m", "ruff", *line, *options, "train.py"], cwd=folder)
+        assert done.returncode == 0
+
+
+def test_generated_classes_are_learned(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = trained(
+        folder,
+        "learned",
+        "--spec",
+        "resnet20_cifar",
+        "--synthetic",
+        "--images",
+        "2000",
+        "--epochs",
+        "1",
+        "--workers",
+        "0",
+    )
+    reached = re.search(r"accuracy ([\d.]+)%", said)
+    assert reached is not None and float(reached[1]) >= 95, said
+    monkeypatch.chdir(folder)
+    use = said.partition("; netspec ")[2].split()
+    assert use[:2] == ["compile", "resnet20_cifar"] and run([*use, "-o", "net.onnx"]) == 0
+
+
+def test_two_processes_make_what_one_makes_of_twice_the_batch(folder: Path, once: Mapping[str, torch.Tensor]) -> None:
+    trained(folder, "two", *SMALL, "--batch", "40", processes=2)
+    assert difference(weights(folder, "two"), once) < 1e-5
+
+
+def test_shards_make_the_same(folder: Path, once: Mapping[str, torch.Tensor]) -> None:
+    trained(folder, "shards", *SMALL, "--batch", "40", "--fsdp", processes=2)
+    assert difference(weights(folder, "shards"), once) < 1e-5
+
+
+def test_accumulated_gradients_make_the_same(folder: Path, once: Mapping[str, torch.Tensor]) -> None:
+    trained(folder, "parts", *SMALL, "--batch", "80", "--accumulate", "4")
+    assert difference(weights(folder, "parts"), once) < 1e-5
+
+
+def test_a_killed_run_ends_as_one_that_was_never_killed(folder: Path, once: Mapping[str, torch.Tensor]) -> None:
+    line = [*SMALL, "--batch", "80", "--save-every", "2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        command(*line, "--out", "killed"), cwd=folder, env=environment, stdout=subprocess.DEVNULL
+    )
+    checkpoint, limit = folder / "killed" / "last.pt", time.monotonic() + 120
+    while not checkpoint.exists() and process.poll() is None and time.monotonic() < limit:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert 0 < torch.load(checkpoint, weights_only=True)["step"] < 10
+    trained(folder, "killed", *line)
+    found = weights(folder, "killed")
+    assert all(torch.equal(found[key], once[key]) for key in once)
+
+
+def test_a_folder_of_images_weights_and_frozen_steps(folder: Path) -> None:
+    draw = np.random.default_rng(0)
+    for part in ("train", "val"):
+        for label, grey in (("dark", 60), ("light", 190)):
+            place = folder / "images" / part / label
+            place.mkdir(parents=True)
+            for i in range(16):
+                noise = draw.integers(-40, 40, (40, 50, 3))
+                Image.fromarray(np.clip(grey + noise, 0, 255).astype(np.uint8)).save(place / f"{i}.png")
+    first = netspec.load("lenet5").to_torch(seed=7).state_dict()
+    torch.save(first, folder / "first.pth")
+    line = ["--spec", "lenet5", "--data", "images", "--batch", "8", "--epochs", "2", "--workers", "0"]
+    said = trained(folder, "of_folder", *line, "--weights", "first.pth", "--freeze", "c1")
+    assert "classes=2" in said and "accuracy" in said
+    found = weights(folder, "of_folder")
+    frozen = [key for key in first if key.startswith("c1.")]
+    assert frozen and all(torch.equal(found[key], first[key]) for key in frozen)
+    assert any(not torch.equal(found[key], first[key]) for key in first if found[key].shape == first[key].shape)
+
+
+def loss_of(folder: Path) -> Any:
+    import runpy
+
+    import_torchvision()
+    return runpy.run_path(str(folder / "train.py"), run_name="train")["loss_of"]
+
+
+def test_the_loss_of_googlenet_is_that_of_its_paper(folder: Path) -> None:
+    """Szegedy et al. 2014, section 5: the losses of the auxiliary classifiers count 0.3."""
+    model = netspec.load("googlenet", input=(3, 224, 224)).to_torch(training=True, seed=1)
+    torch.manual_seed(0)
+    outputs, labels = model(torch.randn(2, 3, 224, 224)), torch.tensor([3, 5])
+    assert model.loss_weights == {"logits": 1.0, "aux1": 0.3, "aux2": 0.3}
+    each = {name: torch.nn.functional.cross_entropy(value, labels) for name, value in outputs.items()}
+    total = loss_of(folder)(outputs, labels, model.loss_weights, 0.0)
+    torch.testing.assert_close(total, each["logits"] + 0.3 * each["aux1"] + 0.3 * each["aux2"])
+    gradients = []
+    for part in (0.3 * each["aux1"], total):
+        model.zero_grad()
+        part.backward(retain_graph=True)
+        gradients.append(model.conv1.conv.weight.grad.abs().max().item())
+    assert all(gradient > 0 for gradient in gradients)
+    source = netspec.load("googlenet").to_torch()
+    assert not any("aux" in key for key in source.state_dict()) and not hasattr(source, "loss_weights")
