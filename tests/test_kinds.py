@@ -29,6 +29,7 @@ READERS = [
     "compile {} --to torch",
     "compile {} --to json",
     "show {}",
+    "verify {}",
     "explain {}",
     "explain {} conv",
     "run {}",
