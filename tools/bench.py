@@ -21,6 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from compare import exported
+from exporters import NETWORKS, export
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -34,23 +35,8 @@ Command = list[str]
 # What is timed beside netspec; each function is the whole work of one process.
 
 
-def export(dynamo: bool, target: str) -> None:
-    """Exports torchvision's GoogLeNet with one of PyTorch's two exporters."""
-    sys.path.insert(0, str(ROOT / "tests"))
-    import torch
-    from conftest import import_torchvision
-
-    models = import_torchvision().models
-    model = models.googlenet(weights=None, init_weights=False, aux_logits=False, transform_input=False).eval()
-    image = torch.zeros(2, 3, 224, 224)
-    if dynamo:
-        torch.onnx.export(model, (image,), target, dynamo=True, dynamic_shapes=({0: torch.export.Dim("N")},))
-    else:
-        torch.onnx.export(model, (image,), target, dynamo=False, input_names=["x"], dynamic_axes={"x": {0: "N"}})
-
-
 def plain_bytes(outline: str, target: str) -> None:
-    """Draws as many numbers as the model has and writes them: what no compiler can do without."""
+    """Draws as many numbers as the model has, writes and syncs them: what no compiler can do without."""
     import numpy as np
 
     shapes = [tensor["shape"] for tensor in json.loads(Path(outline).read_text(encoding="utf-8"))["tensors"]]
@@ -58,6 +44,8 @@ def plain_bytes(outline: str, target: str) -> None:
     with open(target, "wb") as file:
         for shape in shapes:
             file.write(draw.standard_normal(shape, np.float32).tobytes())
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def by_helper(outline: str, target: str) -> None:
@@ -213,47 +201,80 @@ def machine() -> str:
     )
 
 
-def measure(rounds: int, exports: int, folder: Path) -> str:
-    """Runs all comparisons; gives the Markdown."""
-    model, outline = folder / "g.onnx", folder / "outline.json"
-    compile_ = [str(NETSPEC), "compile", str(SPEC), "--to", "onnx", "-o", str(model)]
-    subprocess.run(compile_, check=True, stdout=subprocess.DEVNULL)
-    write_outline(model, outline)
-    small = compare(
-        {
-            f"python -c '{IMPORTS}'": [sys.executable, "-c", IMPORTS],
-            "netspec check specs/googlenet.yaml": [str(NETSPEC), "check", str(SPEC)],
-        },
-        rounds,
-        folder,
-    )
-    write = compare(
-        {
-            "netspec compile specs/googlenet.yaml --to onnx": compile_,
-            "numpy alone: draw and write the same bytes": [*WORKER, "numpy", str(outline), "plain.bin"],
-            "onnx.helper: the same nodes and bytes": [*WORKER, "helper", str(outline), "h.onnx"],
-        },
-        rounds,
-        folder,
-    )
-    against = compare(
-        {
-            "netspec compile specs/googlenet.yaml --to onnx": compile_,
-            "torch.onnx.export of torchvision's (TorchScript)": [*WORKER, "torchscript", "t.onnx"],
-            "torch.onnx.export of torchvision's (dynamo)": [*WORKER, "dynamo", "d.onnx"],
-        },
-        exports,
-        folder,
-    )
-    return "\n\n".join(
-        (
-            machine(),
-            table("Checking a spec", small),
-            table("Compiling to ONNX: the floor", write),
-            table("Compiling to ONNX: the exporters", against),
-            *drawing(rounds, folder),
-        )
-    )
+def pairs(
+    commands: dict[str, tuple[Command, Command]], rounds: int, folder: Path
+) -> dict[str, tuple[list[float], list[float]]]:
+    """Times of two commands for each network, which run one right after the other."""
+    flat = {f"{name} {which}": both[which] for name, both in commands.items() for which in (0, 1)}
+    times = compare(flat, rounds, folder)
+    return {name: (times[f"{name} 0"], times[f"{name} 1"]) for name in commands}
+
+
+def table_of_pairs(
+    title: str, columns: tuple[str, str, str], times: dict[str, tuple[list[float], list[float]]], faster: bool
+) -> str:
+    """A Markdown table of a row a network: both medians, and those of difference and ratio, taken round by round."""
+    count = len(next(iter(times.values()))[0])
+    rows = [
+        f"**{title}** ({count} round{'s' * (count > 1)}, medians)",
+        "",
+        f"| network | {' | '.join(columns)} |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    for name, (ours, theirs) in times.items():
+        rounds = list(zip(ours, theirs, strict=True))
+        more, ratio = (statistics.median(found) for found in ([a - b for a, b in rounds], [a / b for a, b in rounds]))
+        times_ = statistics.median(b / a for a, b in rounds)
+        said = f"{times_:.1f}" if faster else f"{more:+.2f} s, {ratio:.2f} times"
+        rows.append(f"| {name} | {statistics.median(ours):.2f} s | {statistics.median(theirs):.2f} s | {said} |")
+    return "\n".join(rows)
+
+
+def compiling(name: str) -> Command:
+    """Compiles a network to ONNX as a user does."""
+    return [str(NETSPEC), "compile", name, "--to", "onnx", "-o", f"{name}.onnx"]
+
+
+FLOOR = {"googlenet": "GoogLeNet", "resnet50": "ResNet-50", "vgg16": "VGG-16"}
+"""The networks that are compared with drawing and writing their bytes."""
+
+
+def against_floor(rounds: int, folder: Path) -> str:
+    """Compiling, and drawing and writing the same bytes with numpy alone."""
+    commands = {}
+    for name, title in FLOOR.items():
+        subprocess.run(compiling(name), check=True, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        write_outline(folder / f"{name}.onnx", folder / f"{name}.json")
+        commands[title] = compiling(name), [*WORKER, "numpy", f"{name}.json", "plain.bin"]
+    columns = ("netspec compile --to onnx", "numpy alone", "over it")
+    return table_of_pairs("Compiling to ONNX: the floor", columns, pairs(commands, rounds, folder), faster=False)
+
+
+def against_exporter(exports: int, folder: Path) -> str:
+    """Compiling, and PyTorch's TorchScript exporter."""
+    commands = {
+        network.title: (compiling(name), [*WORKER, "torchscript", name, "t.onnx"]) for name, network in NETWORKS.items()
+    }
+    columns = ("netspec compile --to onnx", "torch.onnx.export (TorchScript)", "times faster")
+    return table_of_pairs("Compiling to ONNX: the exporter", columns, pairs(commands, exports, folder), faster=True)
+
+
+def measure(rounds: int, exports: int, folder: Path) -> Iterator[str]:
+    """Runs all comparisons; gives the Markdown of each."""
+    small = {
+        f"python -c '{IMPORTS}'": [sys.executable, "-c", IMPORTS],
+        "netspec check specs/googlenet.yaml": [str(NETSPEC), "check", str(SPEC)],
+    }
+    yield table("Checking a spec", compare(small, rounds, folder))
+    yield against_floor(rounds, folder)
+    yield against_exporter(exports, folder)
+    others = {
+        "netspec compile googlenet --to onnx": compiling("googlenet"),
+        "onnx.helper: the same nodes and bytes": [*WORKER, "helper", "googlenet.json", "h.onnx"],
+        "torch.onnx.export of torchvision's (dynamo)": [*WORKER, "dynamo", "googlenet", "d.onnx"],
+    }
+    yield table("Compiling GoogLeNet to ONNX otherwise", compare(others, exports, folder))
+    yield from drawing(rounds, folder)
 
 
 LARGE = """\
@@ -342,17 +363,15 @@ def main() -> None:
     parser.add_argument("--exports", type=int, default=3, help="rounds of PyTorch's exporters (3)")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        if args.against:
-            parts = [machine() + " Processor time." * args.cpu]
-            for found in revisions(args.against, args.rounds, Path(folder)):
-                print(f"\n{found}", flush=True)
-                parts.append(found)
-            part, text = "against", "\n\n".join(parts)
-        else:
-            part, text = "measured", measure(args.rounds, args.exports, Path(folder))
-            print(text)
+        parts = []
+        measured = revisions(args.against, args.rounds, Path(folder)) if args.against else None
+        for found in measured or measure(args.rounds, args.exports, Path(folder)):
+            print(f"\n{found}", flush=True)
+            parts.append(found)
+    head = machine() + " Processor time." * args.cpu
+    print(f"\n{head}")
     if args.write:
-        write(part, text)
+        write("against" if args.against else "measured", "\n\n".join((head, *parts)))
 
 
 def write(part: str, text: str) -> None:
