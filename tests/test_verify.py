@@ -50,7 +50,7 @@ def googlenet(variant: str) -> tuple[Graph, bytes]:
     """Its graph and its flat model with the weights of seed 3."""
     network = api.load("googlenet", variant, input=[3, 64, 64], aux=False)
     path = Path("googlenet.onnx")
-    network.to_onnx(path, seed=3, functions="inline")
+    network.to_onnx(path, seed=3, functions="inline", level=0)
     return network.inference, path.read_bytes()
 
 
@@ -130,7 +130,16 @@ def test_a_fault_is_found_in_a_small_network(netspec: Netspec) -> None:
 def test_targets_agree_and_every_form_is_one(netspec: Netspec) -> None:
     text = "netspec: 1\nname: two\ninput: [3, 8, 8]\nbody: [conv: [4, 3], batch_norm: , relu: , max_pool: [2, 2]]\n"
     Path("two.yaml").write_text(text, encoding="utf-8")
-    for b in ("onnx", "onnx:flat", "onnx:functions", "torch:source", "onnx+fold_batch_norm", "onnx+float16"):
+    for b in (
+        "onnx",
+        "onnx:flat",
+        "onnx:functions",
+        "torch:source",
+        "onnx+O0",
+        "onnx+O2",
+        "onnx+O0+fold_batch_norm",
+        "onnx+float16",
+    ):
         code, out, _ = netspec("verify", "two.yaml", b, "-f", "json")
         (row,) = json.loads(out)
         assert (code, row["a"], row["b"], row["result"]) == (0, "torch", b, "same")
@@ -232,3 +241,18 @@ def test_a_type_that_pytorch_lacks_is_exit_code_3(netspec: Netspec) -> None:
     Path("two.yaml").write_text(text, encoding="utf-8")
     code, _, err = netspec("verify", "two.yaml", "torch+float16")
     assert code == 3 and "not implemented for 'Half'" in err
+
+
+@pytest.mark.parametrize("functions", ["inline", "keep"])
+@pytest.mark.slow
+def test_a_file_with_folded_steps_is_looked_into(functions: str, netspec: Netspec) -> None:
+    """A convolution that a batch norm was folded into has the value of the norm, whose line is the one that is said."""
+    api.load("resnet18", input=[3, 64, 64]).to_onnx("folded.onnx", functions=functions, level=1)
+    code, out, _ = netspec("verify", "resnet18", "folded.onnx", "--input", "3x64x64", "-f", "json")
+    assert code == 0 and json.loads(out)[0]["compared"] == 69 - 20  # of 20 convolutions that are now their norms
+    model = onnx.load("folded.onnx")
+    planted.weight(model, "layer2.1.residual.conv2.conv")
+    onnx.save(model, "folded.onnx")
+    code, out, _ = netspec("verify", "resnet18", "folded.onnx", "--input", "3x64x64", "-f", "json")
+    (row,) = json.loads(out)
+    assert (code, row["step"]) == (1, "layer2.1.residual.conv2.bn")

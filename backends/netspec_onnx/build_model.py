@@ -27,6 +27,8 @@ WEIGHTS_KEY = "netspec.weights"
 """The metadata of a model that says where its weights are from."""
 FOLDED_KEY = "netspec.folded"
 """The metadata of a node that names the steps of the spec that passes have folded into its step."""
+SOURCE_KEY = "netspec.source"
+"""The metadata of a node that says its line of the spec."""
 
 
 @dataclass(eq=False)
@@ -181,7 +183,7 @@ class Emitter:
 
     def annotate(self, made: onnx.NodeProto, path: str, source: str) -> None:
         """Adds where a node stands, as readers that fold blocks take it, and the line of the spec."""
-        for key, value in (("namespace", path.replace(".", "/")), ("netspec.source", source)):
+        for key, value in (("namespace", path.replace(".", "/")), (SOURCE_KEY, source)):
             if value:
                 made.metadata_props.add(key=key, value=utf8(value))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import onnx
@@ -12,6 +12,7 @@ from netspec.diagnostics.errors import DataError, UsageError
 from netspec.ir.graph import Graph, Ref
 from netspec.running.ports import Port
 from netspec.running.ways import Way
+from netspec_onnx.build_model import FOLDED_KEY, SOURCE_KEY
 from netspec_onnx.inlined import inlined
 from netspec_onnx.prepared import Ready, prepare_file
 from netspec_onnx.runtime import Opened
@@ -29,7 +30,7 @@ class Model:
         self.weights = opened.weights
         try:
             self.proto = inlined(onnx.load(path, load_external_data=False))
-            self.from_netspec = self.proto.producer_name == "netspec"
+            self.from_netspec = self.proto.producer_name == "netspec" and _says_its_steps(self.proto)
             self.dtype = _dtype(self.proto)
         except MemoryError:
             raise
@@ -48,7 +49,8 @@ class Model:
                 own = next((v for v in (ends.get(ref, ""), ref, f"{ref}:0") if v in made), "")
                 if step.op != "input" and (value := own or by_node.get(ref, "")):
                     found[ref] = value
-        return found if self.from_netspec else {**_by_op(graph, nodes, found), **found}
+        found = found if self.from_netspec else {**_by_op(graph, nodes, found), **found}
+        return _of_folded(graph, nodes, found)
 
     def prepare(self, way: Way, values: Sequence[str] = ()) -> Ready:
         """The model in a session, with further values as outputs; raises MissingError, DataError."""
@@ -63,6 +65,32 @@ class Model:
             onnx.ValueInfoProto(name=value) for value in dict.fromkeys(values) if value not in outputs
         )
         return prepare_file(shown, way, self.path.resolve().parent)
+
+
+def _says_its_steps(model: onnx.ModelProto) -> bool:
+    """Whether its nodes say where they are from, and so what was folded into them; old formats have no place for it."""
+    return any(prop.key == SOURCE_KEY for node in model.graph.node for prop in node.metadata_props)
+
+
+def _of_folded(graph: Graph, nodes: Sequence[onnx.NodeProto], named: Mapping[str, str]) -> dict[str, str]:
+    """The same values, where that of a layer with steps folded into it is the value of the last of them."""
+    found, order = dict(named), {str(path): i for i, path in enumerate(graph.nodes)}
+    for node in nodes:
+        folded = next((prop.value for prop in node.metadata_props if prop.key == FOLDED_KEY), "")
+        step = step_of(node.name)
+        steps = [step, *(_absolute(text, step, order) for text in folded.split(", "))] if folded else []
+        members = [path for path in steps if path in order]
+        if members:
+            value = next((found[path] for path in members if path in found), node.output[0])
+            found = {path: value_ for path, value_ in found.items() if path not in members}
+            found[max(members, key=order.__getitem__)] = value
+    return found
+
+
+def _absolute(path: str, step: str, known: Collection[str]) -> str:
+    """The path of a step that is written relative to one of the scopes around another step, or to none."""
+    scopes = [step[:i] for i, c in reversed([*enumerate(step)]) if c == "."]
+    return next((found for scope in scopes if (found := f"{scope}.{path}") in known), path)
 
 
 def _by_op(graph: Graph, nodes: Sequence[onnx.NodeProto], named: Mapping[str, str]) -> dict[str, str]:

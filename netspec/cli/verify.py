@@ -20,6 +20,7 @@ from netspec.cli.weights import Weights, with_weights
 from netspec.diagnostics.errors import MissingError, UsageError
 from netspec.elaborate.compiled import Compiled
 from netspec.ir.graph import Graph
+from netspec.passes.base import Level
 from netspec.reports.table import Form
 from netspec.reports.verification import NotRun, table_of_verdicts
 from netspec.running.subjects import OfFile, OfSpec, Subject
@@ -43,7 +44,7 @@ SEEDED = re.compile(r"random, seed (\d{1,20})")
     "  netspec verify resnet50 exported.onnx --weights r50.pth\n"
     "  netspec verify squeezenet --all -f md\n"
     "\n\b\nA target is BACKEND[:FORM][+WORD]...: torch, torch:source, torch:compile, onnx, onnx:flat, onnx:functions;\n"
-    "a word is float16, bfloat16, cuda, or the name of a pass.",
+    "a word is float16, bfloat16, cuda, O0, O1, O2, or the name of a pass.",
 )
 @spec_options
 @click.argument("targets", nargs=-1, metavar="[A] [B]")
@@ -77,7 +78,7 @@ def command(
     every tensor is drawn, biases and statistics too, so that no fault hides behind a zero.
     """
     chosen = form_of(form, output)
-    pairs = list(_pairs(targets, every))
+    pairs = list(_pairs(targets, every, request.level))
     comparison = Comparison(request, weights, batch, Asked(tolerance, not outputs_only))
     for a, b in pairs:
         comparison.files |= {t.name: _opened(t.name) for t in (a, b) if t.is_file}
@@ -91,19 +92,21 @@ def command(
     return int(bool(differing))
 
 
-def _pairs(targets: Sequence[str], every: bool) -> Iterator[tuple[Target, Target]]:
+def _pairs(targets: Sequence[str], every: bool, level: Level | None) -> Iterator[tuple[Target, Target]]:
     """What is compared with what; raises UsageError."""
     if every and targets:
         raise UsageError("--all compares every target with torch", "leave out --all, or the targets")
+    if every and level is not None:
+        raise UsageError("--all has every level", "leave out -O")
     if len(targets) > 2:
         raise UsageError(f"two targets are compared, got {len(targets)}: {', '.join(targets)}")
     reference = target_of(REFERENCE)
     if every:
         yield from ((reference, t) for t in every_target() if t.name != REFERENCE)
     elif len(targets) == 2:
-        yield target_of(targets[0]), target_of(targets[1])
+        yield target_of(targets[0], level), target_of(targets[1], level)
     else:
-        yield reference, target_of(targets[0] if targets else "onnx")
+        yield reference, target_of(targets[0] if targets else "onnx", level)
 
 
 def _opened(name: str) -> ModelFile:
@@ -123,14 +126,14 @@ class Comparison:
     files: dict[str, ModelFile] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.compiled = self.request.compile()
-        self.after: dict[tuple[str, ...], Compiled] = {(): self.compiled}
+        self.compiled = replace(self.request, level=0).compile()
+        self.after: dict[tuple[tuple[str, ...], Level], Compiled] = {((), 0): self.compiled}
 
     def of(self, a: Target, b: Target, forgiving: bool) -> Verdict | NotRun:
         """Compares two targets; with `forgiving` one that this machine lacks is not run, else it raises."""
         try:
-            same = not (a.is_file or b.is_file) and a.passes == b.passes
-            graph = (self.compiled_after(a.passes) if same else self.compiled).inference
+            same = not (a.is_file or b.is_file) and (a.passes, a.level) == (b.passes, b.level)
+            graph = (self.compiled_for(a) if same else self.compiled).inference
             return verify(self.subject(a), self.subject(b), graph, self.inputs(graph), self.asked)
         except MissingError as e:
             if not forgiving:
@@ -141,7 +144,7 @@ class Comparison:
         """A target with its weights."""
         if target.is_file:
             return OfFile(target.name, self.files[target.name], target.way, self.compiled.inference)
-        compiled = self.compiled_after(target.passes)
+        compiled = self.compiled_for(target)
         return OfSpec(
             target.name,
             able(target.backend, Prepares),
@@ -150,11 +153,12 @@ class Comparison:
             target.way,
         )
 
-    def compiled_after(self, passes: tuple[str, ...]) -> Compiled:
-        """The network after further passes."""
-        if passes not in self.after:
-            self.after[passes] = self.compiled.after(passes)
-        return self.after[passes]
+    def compiled_for(self, target: Target) -> Compiled:
+        """The network after the passes of a target."""
+        key = (target.passes, target.level)
+        if key not in self.after:
+            self.after[key] = self.compiled.after(target.passes).optimised(target.level)
+        return self.after[key]
 
     def arrays(self, compiled: Compiled) -> Mapping[str, np.ndarray]:
         """The weights of a network: of the checkpoint, seeded as those of a file are, or all of them random."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from netspec.backend import able, targets
+from netspec.backend import able, get, targets
 from netspec.diagnostics.errors import NetspecError, UsageError, did_you_mean
 from netspec.passes import NAMED, PASSES
-from netspec.passes.base import Stage
+from netspec.passes.base import Level, Stage
 from netspec.running.ways import Prepares, Way
 
 DEVICES = ("cpu", "cuda")
@@ -23,6 +23,8 @@ class Target:
     backend: str
     way: Way
     passes: tuple[str, ...] = ()
+    level: Level = 0
+    """How much it is rewritten for a faster run."""
 
     @property
     def is_file(self) -> bool:
@@ -30,10 +32,14 @@ class Target:
         return not self.backend
 
 
-def target_of(text: str, threads: int = 0) -> Target:
-    """Reads BACKEND[:FORM][+WORD]..., where a word is a type, a device or a pass; or the name of an .onnx file.
+LEVELS: dict[str, Level] = {"O0": 0, "O1": 1, "O2": 2}
 
-    Raises UsageError for another, MissingError for a backend that runs nothing.
+
+def target_of(text: str, level: Level | None = None, threads: int = 0) -> Target:
+    """Reads BACKEND[:FORM][+WORD]..., where a word is a type, a device, a level or a pass; or names an .onnx file.
+
+    `level` is that of a target that says none, by default the one that `compile` takes for the backend. Raises
+    UsageError for another, MissingError for a backend that runs nothing.
     """
     if text.lower().endswith(".onnx"):
         return Target(text, "", Way(threads=threads))
@@ -45,14 +51,15 @@ def target_of(text: str, threads: int = 0) -> Target:
     if form and form not in backend.forms:
         there = f"known: {', '.join(backend.forms)}"
         raise UsageError(f"'{name}' has no form '{form}'", did_you_mean(form, backend.forms) or there)
+    kinds = {"dtype": backend.dtypes, "device": DEVICES, "level": [*LEVELS]}
     given: dict[str, str] = {}
     passes = []
     for word in words:
-        kind = "dtype" if word in backend.dtypes else "device" if word in DEVICES else ""
-        if not kind and word in NAMED:
+        kind = next((kind for kind, known in kinds.items() if word in known), "")
+        if not kind and word.partition("@")[0] in NAMED:
             passes.append(word)
         elif not kind or kind in given:
-            known = [*backend.dtypes, *DEVICES, *NAMED]
+            known = [*backend.dtypes, *DEVICES, *LEVELS, *NAMED]
             raise UsageError(
                 f"'{text}': '{word}' is given twice" if kind else f"'{text}': there is no '{word}'",
                 did_you_mean(word, known) or f"after + stands any of {', '.join(known)}",
@@ -60,11 +67,12 @@ def target_of(text: str, threads: int = 0) -> Target:
         else:
             given[kind] = word
     way = Way(form, given.get("dtype", "float32"), given.get("device", "cpu"), threads)
-    return Target(text, name, way, tuple(passes))
+    usual = get(name).level if level is None else level
+    return Target(text, name, way, tuple(passes), LEVELS.get(given.get("level", ""), usual))
 
 
 def every_target() -> Iterator[Target]:
-    """Each form, type and device of each backend that runs networks, and each pass in the default form of onnx."""
+    """Each form, type, device and level of each backend that runs networks; and each pass alone, in onnx."""
     for name in targets():
         try:
             backend = able(name, Prepares)
@@ -75,5 +83,6 @@ def every_target() -> Iterator[Target]:
         yield from (target_of(f"{name}:{form}") for form in forms)
         yield from (target_of(f"{name}+{dtype}") for dtype in backend.dtypes[1:])
         yield target_of(f"{name}+cuda")
+        yield from (target_of(f"{name}+{text}") for text, level in LEVELS.items() if level != get(name).level)
     of_inference = (p for p in PASSES if p.stage is Stage.INFERENCE)  # others may give maps in place of vectors
-    yield from (target_of(f"onnx+{p.name}") for p in of_inference if p.named and p.keeps)
+    yield from (target_of(f"onnx+O0+{p.name}") for p in of_inference if p.named and p.keeps)

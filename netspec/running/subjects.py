@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from netspec.diagnostics.errors import DataError
-from netspec.ir.graph import Graph, Ref
+from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.module import Module
 from netspec.running.ports import Value
 from netspec.running.showing import showing, values
@@ -66,8 +66,8 @@ class OfSpec:
         return True
 
     def known(self, graph: Graph) -> list[Ref]:
-        """The values that its passes, if it has any, leave as they are."""
-        return unchanged(graph, self.module)
+        """The values that its passes, if it has any, leave."""
+        return [*left_by(self.module, graph)]
 
     def outputs(self, inputs: Inputs) -> dict[str, np.ndarray]:
         """Its outputs by name; raises MissingError, UsageError, DataError."""
@@ -75,9 +75,11 @@ class OfSpec:
 
     def values(self, graph: Graph, refs: Sequence[Ref], inputs: Inputs) -> dict[Ref, np.ndarray]:
         """The values, as outputs of the network cut off after them."""
-        shown, named = showing(self.module.graph, refs)
+        called = left_by(self.module, graph)
+        shown, named = showing(self.module.graph, list(dict.fromkeys(called[ref] for ref in refs)))
         found = _arrays(self.backend.prepare(shown, self.arrays(), self.way).run(inputs))
-        return {ref: found[name] for name, ref in named.items()}
+        names = {ref: name for name, ref in named.items()}
+        return {ref: found[names[called[ref]]] for ref in refs}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,28 +133,40 @@ class OfFile:
         return dict(zip(names, inputs.values(), strict=True))
 
 
-def unchanged(graph: Graph, module: Module) -> list[Ref]:
-    """The values of a graph that a module made of it has too, by what its steps say of themselves.
+def left_by(module: Module, graph: Graph) -> dict[Ref, Ref]:
+    """The values of a graph that a module made of it has too, and what they are called in that, by what its steps say.
 
     A step has its value still where its op, attributes, weights and shapes are the same, and it reads the same values
-    or what stands for values that are gone. A batch norm that was folded is gone, and its convolution has others.
+    or what stands for values that are gone. One that others were folded into has the value of the last of them.
     """
     if graph is module.graph:
-        return values(graph)
-    kept = list[Ref]()
-    after = module.graph.nodes
-    for path, node in graph.nodes.items():
-        now = after.get(path)
-        if now is None or node.op == "input":
+        return {ref: ref for ref in values(graph)}
+    left: dict[Ref, Ref] = {}
+    order = {path: i for i, path in enumerate(graph.nodes)}
+    before, after = graph.nodes, module.graph.nodes
+    for path, now in after.items():
+        if now.op == "input":
             continue
-        if now is not node:
-            if replace(now, inputs=node.inputs) != node:
-                continue
-            if any(new != old and old.node in after for old, new in zip(node.inputs, now.inputs, strict=False)):
-                continue
-        if not any(key in module.computed for key, _, _ in now.tensors()):
-            kept += [Ref(path, i) for i in range(len(node.shapes))]
-    return kept
+        if now.folded:
+            members = [step for step in (path, *now.folded) if step in order]
+            last = max(members, key=order.__getitem__, default=None)
+            if last is not None and before[last].shapes == now.shapes:
+                left[Ref(last)] = Ref(path)
+        elif path in before and _same(before[path], now, after) and not _computed(now, module):
+            left |= {Ref(path, i): Ref(path, i) for i in range(len(now.shapes))}
+    return left
+
+
+def _same(old: Node, now: Node, after: Mapping[str, Node]) -> bool:
+    """Whether a step computes what it did, of the same values or of those that stand for values that are gone."""
+    if now is old:
+        return True
+    moved = any(new != ref and ref.node in after for ref, new in zip(old.inputs, now.inputs, strict=False))
+    return not moved and replace(now, inputs=old.inputs) == old
+
+
+def _computed(node: Node, module: Module) -> bool:
+    return any(key in module.computed for key, _, _ in node.tensors())
 
 
 def _arrays(found: Mapping[str, Value]) -> dict[str, np.ndarray]:
