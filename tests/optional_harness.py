@@ -116,6 +116,7 @@ COMMANDS: list[tuple[str, list[str]]] = [
     ("schema -o schema.json", []),
     ("new block mine -o mine.yaml", []),
     ("new network mine -o own.yaml", []),
+    ("new training -o own.py", []),
 ]
 
 
@@ -322,7 +323,7 @@ def main(hidden: Sequence[str], few: bool, part: int, parts: int) -> None:
     from netspec.cli.main import run
     from netspec.diagnostics.errors import MissingError
 
-    for made in ("mine.yaml", "own.yaml"):  # of the run before
+    for made in ("mine.yaml", "own.yaml", "own.py"):  # of the run before
         Path(made).unlink(missing_ok=True)
     real = sys.stdout
     for line, needs in COMMANDS[part::parts]:

@@ -41,7 +41,7 @@ def rows(*args: str) -> list[dict[str, float]]:
 
 
 def request(spec: str) -> Request:
-    return Request(spec, None, {}, None, (), (), 1000, False, True)
+    return Request(spec, None, {}, None, (), None, (), 1000, False, True)
 
 
 def error(*args: str) -> UsageError:

@@ -114,7 +114,7 @@ WITH_INPUT = [
     for name in cli.list_commands(click.Context(cli))
     for command in [cli.get_command(click.Context(cli), name)]
     if command is not None
-    and any("--input" in p.opts and "variant" in {q.name for q in command.params} for p in command.params)
+    and any("--input" in p.opts and {"variant", "variants"} & {q.name for q in command.params} for p in command.params)
 ]
 
 

@@ -48,6 +48,8 @@ TARGETS = {
 }
 
 
+FOLDERS = ("folder", "folder/", "..")
+
 WRITERS = {
     "json": ["compile", "net.yaml", "--to", "json"],
     "summary": ["summary", "net.yaml", "-f", "csv"],
@@ -67,6 +69,8 @@ def test_odd_targets(call: Caller, writer: str) -> None:
     """Nothing that a command reads is overwritten by what it writes, and a name that is no file's is said."""
     for target, wanted in TARGETS.items():
         code, err = call(*WRITERS[writer], "-o", target)
+        if WRITERS[writer][0] == "compile" and target in FOLDERS:  # its file is one in there
+            wanted = 0
         apart = writer == "external" and target == "\udcff"  # the model would have to hold this name
         assert code == (2 if apart else wanted), f"{target!r}: {code} {err}"
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -61,7 +60,7 @@ def _code(request: Request, work: Work) -> int:
 class _Job:
     request: Request
     work: Work
-    options: dict[str, Any]
+    options: Mapping[str, object]
     """Those of the command line, which say how errors are printed."""
 
     @property
