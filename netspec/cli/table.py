@@ -17,6 +17,7 @@ from netspec.passes.drop_heads import without_heads
 from netspec.reports.configuration.by_row import table_of_blocks, table_of_layers
 from netspec.reports.configuration.by_stage import View, table_of_stages
 from netspec.reports.configuration.notation import CELLS, Cells
+from netspec.reports.configuration.transposed import transposed
 from netspec.reports.table import Form
 
 ROWS = ("stages", "sizes", "blocks", "layers")
@@ -32,6 +33,7 @@ def _names(ctx: click.Context, param: click.Parameter, values: Sequence[str]) ->
     cls=SpecCommand,
     epilog="\b\nExamples:\n  netspec table resnet18 resnet34 resnet50 resnet101 resnet152\n"
     "  netspec table vgg --all -f latex -o vgg.tex\n  netspec table densenet121 densenet264 --cells kernel\n"
+    "  netspec table cnn_f cnn_m cnn_s --cells filters --transpose\n"
     "  netspec table mobilenet_v1 --rows layers\n"
     "  netspec table mobilenet_v2 --rows blocks --columns input,operator,t,c,n,s",
 )
@@ -53,6 +55,7 @@ def _names(ctx: click.Context, param: click.Parameter, values: Sequence[str]) ->
 @click.option(
     "--hide", multiple=True, callback=_names, metavar="OP,...", help="Ops that this table leaves out, as lrn."
 )
+@click.option("--transpose", is_flag=True, help="A row for each SPEC, a column for each stage or size.")
 @table_options()
 def command(
     requests: tuple[Request, ...],
@@ -61,6 +64,7 @@ def command(
     columns: str,
     show: tuple[str, ...],
     hide: tuple[str, ...],
+    transpose: bool,
     form: Form | None,
     output: str | None,
 ) -> int:
@@ -71,6 +75,8 @@ def command(
     chosen = form_of(form, output)
     view = View(_ops(show), _ops(hide), cells)
     if rows in ("blocks", "layers"):
+        if transpose:
+            raise UsageError(f"a table of {rows} has no --transpose", "leave out --rows")
         if len(requests) > 1:
             raise UsageError(f"a table of {rows} is of one network", "leave out --rows, or name one SPEC")
         if cells:
@@ -81,6 +87,7 @@ def command(
         raise UsageError("--columns goes with --rows blocks or --rows layers")
     else:
         table = table_of_stages([_graph(request, show) for request in requests], view, rows == "sizes")
+        table = transposed(table) if transpose else table
     write_table(table, chosen, output)
     return 0
 
