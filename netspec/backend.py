@@ -44,13 +44,18 @@ def option(default: T, help: str, *short: str) -> T:
 class Options:
     """What every backend is told; one that has options adds fields to it, each made by `option`.
 
-    Where `training` or `weights` stand for something that a user may choose, they are declared again by `option`.
+    Where `training`, `weights` or `dynamic` stand for something that a user may choose, they are declared again by
+    `option`.
     """
 
     training: bool = False
     """Whether the graph is the training graph."""
     weights: bool = True
     """Whether the weights are written."""
+    dynamic: bool = False
+    """Whether the height and width of inputs stay free."""
+    resized: Callable[[int, int], Graph] | None = None
+    """With `dynamic`: the same network at an input of so many rows and columns more; raises SpecError for none."""
     origin: str = ""
     """Where the weights are from, such as `random, seed 0`; empty for those of a checkpoint."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
@@ -21,10 +22,10 @@ from netspec.draw import draw
 from netspec.draw.drawing import Drawing, ViewOptions, view_of
 from netspec.elaborate.budget import MAX_NODES, Budget
 from netspec.elaborate.compiled import Compiled, compile_block, compile_variant
-from netspec.elaborate.configuration import InputSize
+from netspec.elaborate.configuration import InputSize, larger
 from netspec.elaborate.document import values_of
 from netspec.expressions.identifiers import Kind, why_not
-from netspec.ir.graph import Ref
+from netspec.ir.graph import Graph, Ref
 from netspec.ir.selection import frozen_nodes, step_help
 from netspec.ir.titles import step_of
 from netspec.ops.base import show as shape_text
@@ -266,7 +267,16 @@ class Network(Compiled):
         choices = CheckpointChoices(**{name: options.pop(name) for name in names})  # type: ignore[typeddict-item]
         backend = get("onnx")
         chosen = backend.options(origin=origin(seed, weights, _chosen(choices).partial), **options)
-        network = self.after(passes).optimised(backend.level if level is None else level)
+        level = backend.level if level is None else level
+        network = self.after(passes).optimised(level)
+        if chosen.dynamic and not self.is_block:
+
+            def resized(rows: int, columns: int) -> Graph:
+                size = larger(network.inference.inputs, rows, columns)
+                other = build(self.document, self.variant, self.settings, Reporter(), size)
+                return other.after(passes).optimised(level).inference
+
+            chosen = replace(chosen, resized=resized)
         arrays = network.lazy_arrays(seed, weights, **choices)
         return write(backend, network.inference, arrays, Path(path), chosen).files
 

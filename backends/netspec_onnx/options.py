@@ -19,6 +19,7 @@ class OnnxOptions(Options):
     opset: int | None = option(None, "Operator set, from 11 on; 18, or the lowest that has every operator used.")
     ir_version: int | None = option(None, "Version of the format; the lowest that the operator set allows.")
     batch: int | None = option(None, "Fixes the batch, which is free otherwise.", "-b")
+    dynamic: bool = option(False, "Leaves height and width free, or names the step that does not allow it.")
     dtype: Literal["float32", "float16", "bfloat16"] = option(
         "float32", "What it computes in; constants that 16 bits would lose stay in float32."
     )

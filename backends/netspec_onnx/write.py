@@ -17,7 +17,7 @@ from netspec.files.atomic import together, writing
 from netspec.files.parts import Part
 from netspec.ir.graph import Graph
 from netspec.weights.lazy import in_pieces
-from netspec_onnx.build_model import converted, fitting, structure, weight_bytes
+from netspec_onnx.build_model import SIZES_KEY, converted, fitting, structure, weight_bytes
 from netspec_onnx.options import OnnxOptions
 from netspec_onnx.precision import element
 
@@ -36,12 +36,13 @@ def write_model(graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, op
         model = structure(graph, options)
         check(model, graph, options)
         note = f"opset {model.opset_import[0].version}, IR version {model.ir_version}"
+        remarks = [p.value for p in model.metadata_props if p.key == SIZES_KEY]
         content = Content(model, shapes, take, options)
         if apart:
-            return Written(_write_apart(content, target), note)
+            return Written(_write_apart(content, target), note, remarks)
         with writing(target) as f:
             _write_whole(content, f)
-    return Written([target], note)
+    return Written([target], note, remarks)
 
 
 @dataclass(frozen=True, slots=True)
