@@ -44,7 +44,8 @@ from netspec.syntax.document import Document
 from netspec.syntax.library import Found, find
 from netspec.syntax.reader import read_document
 from netspec.weights.checkpoints.choices import Choices
-from netspec.weights.checkpoints.load import drawn, weights_of
+from netspec.weights.checkpoints.load import weights_of
+from netspec.weights.initialise import seeded
 from netspec.weights.lazy import Arrays
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ class Network(Compiled):
     ) -> Arrays:
         """The same as `arrays`, each tensor made when it is asked for; raises DataError, UsageError."""
         if weights is None:
-            return drawn(self, seed, training)
+            return seeded(self, seed, training)
         found = weights_of(self, Path(weights), seed, training, _chosen(choices), read_checkpoint)
         for text in [*found.notes, *(d.message for d in found.warnings)]:
             warn(text, CheckpointWarning, stacklevel=3)
