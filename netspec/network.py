@@ -17,7 +17,7 @@ from netspec.analysis.measures import Measured
 from netspec.analysis.receptive_field import strides
 from netspec.backend import MakesModules, able, get, origin, read_checkpoint, write
 from netspec.check.expect import within_limits
-from netspec.diagnostics.errors import MissingError, Reporter, SpecError, UsageError
+from netspec.diagnostics.errors import MissingError, Reporter, SpecError, UsageError, did_you_mean
 from netspec.draw import draw
 from netspec.draw.drawing import Drawing, ViewOptions, view_of
 from netspec.elaborate.budget import MAX_NODES, Budget
@@ -32,6 +32,8 @@ from netspec.ops.base import show as shape_text
 from netspec.passes import of_stage
 from netspec.passes.base import Level, Stage
 from netspec.passes.tap import tap
+from netspec.reports.configuration.asked import Asked, configuration_table
+from netspec.reports.configuration.notation import Cells
 from netspec.reports.explain import explained
 from netspec.reports.facts import facts_table
 from netspec.reports.interface import block_interface, interface
@@ -74,6 +76,17 @@ class CheckpointChoices(TypedDict, total=False):
     adapt: bool
     """Whether the file is of the network with the classes and the input of its spec: what does not fit others is drawn,
     and the first convolution is made for another number of input channels."""
+
+
+class TableOptions(TypedDict, total=False):
+    """What a configuration table shows, as the options of `netspec table` say it."""
+
+    rows: str
+    cells: Cells | None
+    columns: str
+    show: Sequence[str]
+    hide: Sequence[str]
+    transpose: bool
 
 
 class Network(Compiled):
@@ -129,6 +142,16 @@ class Network(Compiled):
         graph = self.trained if training else self.inference
         asked = columns if isinstance(columns, str) else ",".join(columns)
         return table(graph, depth, columns_of(asked or None), Measured(graph, trained=self.shown))
+
+    def table(self, *others: Network, **asked: Unpack[TableOptions]) -> Table:
+        """The configuration table of `netspec table`, with a column for each of the others too; raises UsageError.
+
+        `asked` is what its options say: rows, cells, columns, show, hide, transpose.
+        """
+        if unknown := [name for name in asked if name not in TableOptions.__annotations__]:
+            help = did_you_mean(unknown[0], TableOptions.__annotations__)
+            raise UsageError(f"a configuration table has no option '{unknown[0]}'", help)
+        return configuration_table([(network, "") for network in (self, *others)], Asked(**asked))
 
     def draw(self, kind: str = "svg", inference: bool = False, **view: Unpack[ViewOptions]) -> Drawing:
         """The picture of `netspec draw`: svg, png, pdf, html, dot or mermaid; raises UsageError, MissingError.

@@ -144,6 +144,7 @@ def network_calls() -> Calls:
         "netspec.network.Network.params": (lambda: net.params, []),
         "netspec.network.Network.variants": (lambda: net.variants, []),
         "netspec.network.Network.summary": (lambda: str(net.summary(depth=1)), []),
+        "netspec.network.Network.table": (lambda: net.table(), []),
         "netspec.network.Network.draw": (lambda: net.draw(), DRAWS["svg"]),
         "netspec.network.Network.explain": (lambda: net.explain(), []),
         "netspec.network.Network.check": (lambda: net.check(), []),
