@@ -159,6 +159,8 @@ def _say_written(network: Compiled, written: Written) -> None:
     say(f"{network.name}: {counts.params:,} parameters, {counts.macs:,} MACs -> {files}{note}")
     for remark in written.remarks:
         say(f"note: {remark}")
+    if written.table is not None:
+        write_table(written.table, "text")
 
 
 def _check_output(backend: AnyBackend, output: str | None) -> None:
