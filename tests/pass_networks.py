@@ -142,6 +142,50 @@ def inside_a_classifier(made: Made, step: Step) -> Graph:
     return made.graph(fc, made.add("same", "linear", [flat], {"out": 3}, "fc"))
 
 
+def pointwise(made: Made, path: str, ref: Ref) -> Ref:
+    """A 1x1 convolution, in networks of convolutions and of one operand alone: more are not needed."""
+    if made.layer_of != "conv" or len(made.inputs) > 1:
+        raise OpError("a network with 1x1 convolutions has other convolutions")
+    return made.add(path, "conv", [ref], {"out": int(made.nodes[ref.node].shape[1]), "kernel": 1})
+
+
+def beside_a_dead_step(made: Made, step: Step) -> Graph:
+    """Nothing reads the op."""
+    step("step", made.layer("a", made.inputs[0]))
+    return made.graph(made.layer("b", made.inputs[0]))
+
+
+def after_a_pointwise_layer(made: Made, step: Step) -> Graph:
+    return made.graph(step("step", pointwise(made, "a", made.inputs[0])))
+
+
+def behind_siblings(made: Made, step: Step) -> Graph:
+    """Two layers read the same value, and the same op reads each of them; a third is an output."""
+    x = made.inputs[0]
+    first, second = (step(name, pointwise(made, f"{name}_a", x)) for name in ("one", "two"))
+    return made.graph(first, second, pointwise(made, "three", x))
+
+
+def added_to_layers(made: Made, step: Step) -> Graph:
+    """Two layers, the op and the value itself are added, which all read the same."""
+    x = made.inputs[0]
+    values = [pointwise(made, "a", x), step("step", x), made.layer("b", x), x]
+    return made.graph(made.add("sum", "add", values, {}))
+
+
+def in_added_branches(made: Made, step: Step) -> Graph:
+    """Two branches that are alike, of a layer, the op and another layer, and a third without the op."""
+    x = made.inputs[0]
+    ends = [made.layer(f"{n}_b", step(f"{n}_step", pointwise(made, f"{n}_a", x))) for n in ("one", "two")]
+    return made.graph(made.add("sum", "add", [*ends, made.layer("b", pointwise(made, "a", x))], {}))
+
+
+def in_concatenated_branches(made: Made, step: Step) -> Graph:
+    x = made.inputs[0]
+    ends = [step(f"{n}_step", made.layer(f"{n}_b", pointwise(made, f"{n}_a", x))) for n in ("one", "two", "three")]
+    return made.graph(made.add("joined", "concat", ends, {}))
+
+
 PLACES = (
     after_a_layer,
     between_layers,
@@ -157,6 +201,12 @@ PLACES = (
     above_a_head,
     before_a_classifier,
     inside_a_classifier,
+    beside_a_dead_step,
+    after_a_pointwise_layer,
+    behind_siblings,
+    added_to_layers,
+    in_added_branches,
+    in_concatenated_branches,
 )
 
 

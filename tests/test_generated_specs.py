@@ -13,6 +13,8 @@ from netspec.analysis.cost import activations
 from netspec.backend import get
 from netspec.diagnostics.errors import Reporter, SpecError
 from netspec.network import Network, build
+from netspec.passes import NAMED
+from netspec.passes.base import Stage
 from netspec.syntax.reader import read_document
 from netspec.weights.initialise import draw
 
@@ -58,7 +60,10 @@ simple = st.sampled_from(
         "upsample: [3, nearest]",
         "adaptive_avg_pool: {size: [3, 2]}",
         "affine: {scale: 0.5, shift: 1}",
+        "affine: {scale: 2}",
         "identity",
+        "pad: 1",
+        "avg_pool: [2, 2]",
         "pad_channels: 12",
         "conv: [8, 1]",
         "conv: {out: 8, kernel: 3, pad: half}",
@@ -126,7 +131,8 @@ def test_backends_agree(lines: list[str]) -> None:
 
 
 @given(steps(), st.data())
-def test_folding_keeps_what_a_network_computes(lines: list[str], data: st.DataObject) -> None:
+def test_passes_keep_what_a_network_computes(lines: list[str], data: st.DataObject) -> None:
+    """All of them, one after the other; batch norms follow some of the convolutions."""
     normed: list[str] = []
     for line, following in zip(lines, [*lines[1:], ""], strict=True):
         normed.append(line)
@@ -136,11 +142,15 @@ def test_folding_keeps_what_a_network_computes(lines: list[str], data: st.DataOb
     network = compiled(normed)
     if network is None or activations(network.unfolded.nodes.values()) > 2**26:
         return
-    folded, arrays = network.after(["fold_batch_norm"]), draw(network.unfolded, 0)
+    names = [p.name for p in NAMED.values() if p.keeps and p.stage is Stage.INFERENCE]
+    folded, arrays = network.after(names), draw(network.unfolded, 0)
     made = {key: weight.make(arrays.__getitem__) for key, weight in folded.module.computed.items()}
     inputs = {"input": np.random.default_rng(0).standard_normal((2, 4, 11, 12), np.float32)}
     before = get("torch").run(network.unfolded, arrays, inputs).outputs
     kept = {key: value for key, value in arrays.items() if key in folded.inference.tensors()}
     after = get("torch").run(folded.inference, kept | made, inputs).outputs
     for name, value in before.items():
-        assert np.abs(value - after[name]).max() <= 2e-5 * max(1.0, np.abs(value).max()), "\n".join(normed)
+        assert np.abs(value - after[name]).max() <= 5e-5 * max(1.0, np.abs(value).max()), "\n".join(normed)
+    for p in folded.passes:
+        if p is not folded.passes[0]:
+            assert p(p(folded.module)).graph == p(folded.module).graph

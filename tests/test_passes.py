@@ -17,7 +17,7 @@ from netspec.ir.module import Module, Weight
 from netspec.ir.text import to_text
 from netspec.network import build
 from netspec.ops import Tensor
-from netspec.passes import NAMED, PASSES
+from netspec.passes import NAMED, PASSES, of_level
 from netspec.passes.base import Pass, Stage
 from netspec.passes.resize import resize
 from netspec.passes.rewriter import ShapeMismatch, rewrite
@@ -34,6 +34,7 @@ def test_each_pass_is_a_file_of_its_name_and_says_what_it_does() -> None:
         "__init__",
         "base",
         "folding",
+        "merging",
         "rewriter",
         "resize",
         "tap",
@@ -148,6 +149,47 @@ body:
 """
     with pytest.raises(SpecError, match="read maps of different sizes"):
         spec(tmp_path, shared).after(["fc_to_conv"])
+
+
+def test_a_pass_runs_at_the_places_that_are_named(tmp_path: Path) -> None:
+    text = """\
+input: [4, 6, 6]
+blocks:
+  unit: {body: [hard_swish, c = conv: [4, 1], again = hard_swish]}
+body:
+  - a = unit
+  - b = unit
+"""
+    network = spec(tmp_path, text)
+    for asked, times in {
+        ("hard_swish_as_mul",): 4,
+        ("hard_swish_as_mul@a",): 2,
+        ("hard_swish_as_mul@b.again",): 1,
+        ("hard_swish_as_mul@a", "hard_swish_as_mul@b.again"): 3,
+        ("hard_swish_as_mul@a", "hard_swish_as_mul"): 4,
+    }.items():
+        after = network.after(asked)
+        assert after.module.times == times
+        equal(network.unfolded, after.module, "onnx")
+    with pytest.raises(UsageError, match="'net' has no step 'b.agian'") as caught:
+        network.after(["hard_swish_as_mul@b.agian"])
+    assert caught.value.help == "did you mean 'b.again'?"
+    with pytest.raises(UsageError, match="the pass 'fold_batch_norm' has no places"):
+        network.after(["fold_batch_norm@a"])
+
+
+def test_levels_have_the_passes_of_those_below() -> None:
+    levels = [[p.name for p in of_level(level)] for level in (0, 1, 2)]
+    assert levels[0] == [] and set(levels[1]) < set(levels[2])
+    assert not {p.name for p in PASSES if p.profiled} & set(levels[2])
+    network = netspec.load("resnet18")
+    assert network.optimised(0) is network and len(network.optimised(1).inference) == 50
+
+
+def test_a_layer_names_what_was_folded_into_it() -> None:
+    network = netspec.load("resnet18").optimised(1)
+    node = network.inference.nodes["conv1.conv"]
+    assert node.folded == ("conv1.bn",) and list(node.result.weights) == ["weight", "bias"]
 
 
 def bad(visit: object, **more: object) -> Pass:

@@ -177,6 +177,7 @@ SCRIPTS = {
     "faults": "write every output while the disk fails and processes are killed: --faults N, --kills N, --seed N, "
     "-j 2; --write updates docs/reliability.md",
     "parity": "compare with every model of torchvision and timm, or those of the networks named; write docs/parity.md",
+    "passes": "compare what every shipped network computes after each pass that changes it, or the networks named",
     "pictures": "draw the pictures of the docs again",
     "notebook": "run docs/notebook.ipynb and write what its cells show",
     "docs": "write the generated parts of the docs and the JSON Schema again",

@@ -101,12 +101,10 @@ class Weights:
 
     def arrays(self, compiled: Compiled, request: Request, training: bool = False) -> Arrays:
         """The weights; what was chosen is said, warnings are printed; raises DataError, UsageError, SpecError."""
+        from netspec.weights.checkpoints.load import drawn, weights_of
+
         if self.file is None:
-            from netspec.weights.initialise import seeded
-
-            return seeded(compiled, self.seed, training)
-        from netspec.weights.checkpoints.load import weights_of
-
+            return drawn(compiled, self.seed, training)
         found = weights_of(compiled, Path(self.file), self.seed, training, self.choices, read_checkpoint)
         warn(found.warnings, request)
         for note in found.notes if not request.quiet else ():

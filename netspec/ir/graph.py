@@ -265,6 +265,7 @@ class Graph:
         """
         held = holders(nodes)
         joins = {s.path.rpartition(".")[0] for s in self.scopes.values() if s.kind == "branch"}
+        joins |= {path.rpartition(".")[0] for path in joins & self.scopes.keys()}  # of branches made by `each`
         for path in held - self.scopes.keys() - {""}:
             if path not in nodes and path in joins:
                 continue  # a join of one branch is not a node

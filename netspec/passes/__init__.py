@@ -18,7 +18,13 @@ from netspec.passes import (
     fc_to_conv,
     fold_batch_norm,
     fold_scale,
+    group_branches,
+    hard_swish_as_mul,
+    lrn_as_conv,
+    merge_branches,
     merge_pads,
+    merge_siblings,
+    pool_first,
     share_duplicates,
 )
 from netspec.passes.base import Level, Pass, Stage
@@ -33,6 +39,12 @@ PASSES: tuple[Pass, ...] = (
     merge_pads.merge_pads,
     fold_batch_norm.fold_batch_norm,
     fold_scale.fold_scale,
+    merge_branches.merge_branches,
+    group_branches.group_branches,
+    pool_first.pool_first,
+    merge_siblings.merge_siblings,
+    lrn_as_conv.lrn_as_conv,
+    hard_swish_as_mul.hard_swish_as_mul,
     add_softmax.add_softmax,
 )
 """Every pass, in the order in which they run."""

@@ -46,6 +46,11 @@ class Pass:
     """These paths; None for all places."""
 
     @property
+    def profiled(self) -> bool:
+        """Whether it is for runtimes where a measurement has shown that it pays, and so in no level."""
+        return self.placed and not self.level
+
+    @property
     def doc(self) -> str:
         """The first sentence of its docstring."""
         return inspect.cleandoc(self.run.__doc__ or "").split("\n\n")[0].replace("\n", " ")

@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from netspec.expressions.identifiers import Path
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.module import Module, Stored, Weight
 from netspec.ops import OPS, Tensor
-from netspec.passes.rewriter import kept_values, readers, rewrite
+from netspec.passes.rewriter import kept_values, readers, rewrite, sharing, steps_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,9 +64,8 @@ def _without(
             return node.inputs[0]
         if node.path not in folds:
             return node
-        steps = tuple(path for step in folds[node.path][1] for path in (step.path, *step.folded))
         attrs = {**node.attrs, "bias": True} if "bias" in weights[node.path] else node.attrs
-        return replace(node, attrs=attrs, folded=(*node.folded, *map(Path, steps)))
+        return replace(node, attrs=attrs, folded=(*node.folded, *steps_of(folds[node.path][1])))
 
     return rewrite(module, visit, weights=weights)
 
@@ -75,13 +73,13 @@ def _without(
 def _following(graph: Graph, kinds: Kinds) -> dict[str, tuple[Node, Sequence[Node]]]:
     """The layers that steps behind them are folded into, by path, each with its steps in the order they run."""
     reading, kept = readers(graph), kept_values(graph)
-    sharing: dict[str, list[tuple[Node, list[Node]]]] = {}
+    alike: dict[str, list[tuple[Node, list[Node]]]] = {}
     for node in graph.nodes.values():
         if node.result.weights:
             steps = _steps_behind(node, reading, kept, kinds) if OPS[node.op].by_output is not None else ()
-            sharing.setdefault(node.weights_at, []).append((node, list(steps)))
+            alike.setdefault(node.weights_at, []).append((node, list(steps)))
     folds: dict[str, tuple[Node, Sequence[Node]]] = {}
-    for layers in sharing.values():
+    for layers in alike.values():
         after = zip(*(steps for _, steps in layers), strict=False)
         if count := sum(1 for _ in takewhile(lambda steps: len(set(map(_function, steps))) == 1, after)):
             folds |= {layer.path: (layer, steps[:count]) for layer, steps in layers}
@@ -112,7 +110,7 @@ def _scaled_outputs(module: Module, layer: Node, steps: Sequence[Node]) -> dict[
     shape = tensors["weight"]
     weight = module.weight(f"{at}.weight", shape)
     bias = module.weight(f"{at}.bias", tensors["bias"]) if "bias" in tensors else None
-    affine = [_Affine(module, step) for step in steps]
+    affine = [Affine(module, step) for step in steps]
     channels, sizes = int(layer.shape[1]), tuple(map(int, shape))
     by_output = OPS[layer.op].by_output
     assert by_output is not None  # as `_following` has seen
@@ -125,7 +123,7 @@ def _scaled_outputs(module: Module, layer: Node, steps: Sequence[Node]) -> dict[
         return result.reshape(sizes)
 
     def shifted(stored: Stored) -> np.ndarray:
-        value: np.ndarray = _zeros(channels) if bias is None else bias.make(stored).astype("float64")
+        value: np.ndarray = zeros(channels) if bias is None else bias.make(stored).astype("float64")
         for step in affine:
             value = step(value, stored)
         result: np.ndarray = value.astype("float32")
@@ -138,17 +136,17 @@ def _scaled_outputs(module: Module, layer: Node, steps: Sequence[Node]) -> dict[
 def _fold_before(module: Module, kinds: Kinds) -> Module:
     """Folds what a layer reads: a factor always, a term where no padding, which it does not reach, is read with it."""
     graph = module.graph
-    reading, kept, sharing = readers(graph), kept_values(graph), _sharing(graph)
+    reading, kept, owners = readers(graph), kept_values(graph), sharing(graph)
     folds: dict[str, tuple[Node, Sequence[Node]]] = {}
     weights: dict[str, dict[str, Weight]] = {}
     for layer in graph.nodes.values():
-        if OPS[layer.op].by_input is None or sharing[layer.weights_at] > 1:
+        if OPS[layer.op].by_input is None or owners[layer.weights_at] > 1:
             continue
         steps: list[Node] = []
         padded = any(layer.attrs.get("pad", ()))
         while (value := (steps[0] if steps else layer).inputs[0]) not in kept and len(reading[value]) == 1:
             step = graph.nodes[value.node]
-            if not kinds.has(step, at_layer=not steps) or (padded and _Affine(module, step).shifts):
+            if not kinds.has(step, at_layer=not steps) or (padded and Affine(module, step).shifts):
                 break
             steps.insert(0, step)
         if steps:
@@ -157,21 +155,13 @@ def _fold_before(module: Module, kinds: Kinds) -> Module:
     return _without(module, folds, weights)
 
 
-def _sharing(graph: Graph) -> dict[str, int]:
-    """How many nodes have the weights of each prefix."""
-    counts: dict[str, int] = {}
-    for node in graph.nodes.values():
-        counts[node.weights_at] = counts.get(node.weights_at, 0) + 1
-    return counts
-
-
 def _scaled_inputs(module: Module, layer: Node, steps: Sequence[Node]) -> dict[str, Weight]:
     """The weight of a layer that takes the steps before it, and its bias where it has or gets one, by name."""
     at, tensors = layer.weights_at, layer.result.weights
     shape = tensors["weight"]
     weight = module.weight(f"{at}.weight", shape)
     bias = module.weight(f"{at}.bias", tensors["bias"]) if "bias" in tensors else None
-    affine = [_Affine(module, step) for step in steps]
+    affine = [Affine(module, step) for step in steps]
     channels, outputs, sizes = int(steps[0].shape[1]), int(layer.shape[1]), tuple(map(int, shape))
     by_input = OPS[layer.op].by_input
     assert by_input is not None  # as `_fold_before` has seen
@@ -184,7 +174,7 @@ def _scaled_inputs(module: Module, layer: Node, steps: Sequence[Node]) -> dict[s
         return result.reshape(sizes)
 
     def shifted(stored: Stored) -> np.ndarray:
-        term: np.ndarray = _zeros(channels)
+        term: np.ndarray = zeros(channels)
         for step in affine:
             term = step(term, stored)
         rows = weight.make(stored).reshape(viewed)
@@ -200,22 +190,30 @@ def _scaled_inputs(module: Module, layer: Node, steps: Sequence[Node]) -> dict[s
     return made
 
 
-def _zeros(channels: int) -> np.ndarray:
+def zeros(channels: int) -> np.ndarray:
+    """Zeros for so many channels, in float64."""
     import numpy as np
 
     return np.zeros(channels)
 
 
-def _product(affine: Sequence[_Affine], channels: int, stored: Stored) -> np.ndarray:
+def _product(affine: Sequence[Affine], channels: int, stored: Stored) -> np.ndarray:
     """The factor of each channel of all steps, in float64."""
-    factor: np.ndarray = _zeros(channels) + 1
+    factor: np.ndarray = zeros(channels) + 1
     for step in affine:
         factor = factor * step.scale(stored)
     return factor
 
 
-class _Affine:
+class Affine:
     """A step of a factor and a term for each channel, in float64: a batch norm at inference, a scale, constants."""
+
+    OPS = ("batch_norm", "channel_scale", "affine")
+
+    @classmethod
+    def of(cls, module: Module, step: Node) -> Affine | None:
+        """What a step computes for each channel; None for any other op, and for a power."""
+        return cls(module, step) if step.op in cls.OPS and step.attrs.get("power", 1) == 1 else None
 
     def __init__(self, module: Module, step: Node) -> None:
         self.attrs, self.op = step.attrs, step.op

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
@@ -105,10 +106,20 @@ def _with_weights(module: Module, graph: Graph, weights: ByNode | None, times: i
     return Module(graph, computed, times)
 
 
-def new_node(path: str, op: str, inputs: Sequence[Ref], attrs: Attrs, instead: Sequence[Node]) -> Node:
-    """A node for `before` of `rewrite`, which infers its shapes; it stands instead of others, which it names."""
-    folded = tuple(step for node in instead for step in (node.path, *node.folded))
-    return Node(Path(path), op, tuple(inputs), attrs, OpResult(()), Path(path), span=instead[0].span, folded=folded)
+def new_node(path: str, op: str, inputs: Sequence[Ref], attrs: Attrs, like: Node) -> Node:
+    """A node for `before` of `rewrite`, which infers its shapes; it is of the line of the spec of another."""
+    return Node(Path(path), op, tuple(inputs), attrs, OpResult(()), Path(path), span=like.span)
+
+
+def without(module: Module, paths: Collection[str]) -> Module:
+    """A module without nodes that nothing reads any more; how often its pass found something stays."""
+    left = rewrite(module, lambda node, operands: None if node.path in paths else node)
+    return replace(left, times=module.times)
+
+
+def steps_of(nodes: Iterable[Node]) -> tuple[Path, ...]:
+    """The steps of the spec that some nodes stand for: their paths, and those of what was folded into them."""
+    return tuple(path for node in nodes for path in (node.path, *node.folded))
 
 
 def free_path(graph: Graph, path: str) -> str:
@@ -175,6 +186,11 @@ def live_scopes(
     return [
         replace(s, ins=named(s.ins), outs=named(s.outs)) if s.ins or s.outs else s for s in scopes if s.path in held
     ]
+
+
+def sharing(graph: Graph) -> dict[str, int]:
+    """How many nodes have the weights of each prefix."""
+    return Counter(str(node.weights_at) for node in graph.nodes.values())
 
 
 def readers(graph: Graph) -> dict[Ref, list[Node]]:

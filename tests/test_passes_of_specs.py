@@ -1,0 +1,130 @@
+"""Each pass computes what the network before it does: on shipped specs that it changes, at small inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from pass_harness import equal, keeps_weights
+from shipped_networks import firsts
+
+import netspec
+from netspec.diagnostics.errors import SpecError
+from netspec.ir.module import Module
+from netspec.network import Network
+from netspec.passes import NAMED, PASSES
+from netspec.passes.base import Pass, Stage
+from netspec.passes.rewriter import ShapeMismatch
+
+RUN = {p.name for p in PASSES if p.named and p.stage is Stage.INFERENCE}
+
+
+def smaller(name: str, **params: int) -> Network:
+    """A network at the least of some sizes that it takes; one of several inputs, or of no map, as it is."""
+    network = netspec.load(name, **params)
+    inputs = network.graph.inputs
+    if len(inputs) != 1 or len(inputs[0].shape) != 4:
+        return network
+    channels, height, width = map(int, inputs[0].shape[1:])
+    for size in (12, 32, 64, 96, 128, 160):
+        if size < min(height, width):
+            try:
+                return netspec.load(name, input=[channels, size, size], **params)
+            except SpecError:
+                continue
+    return network
+
+
+def after_each(network: Network) -> Iterator[tuple[Pass, Module, Module]]:
+    """Each pass that changes a network, with the module before it, behind all passes before it, and after it.
+
+    A pass of training is tried alone.
+    """
+    module = Module(network.unfolded)
+    for p in (p for p in PASSES if p.keeps):
+        if p.stage is Stage.TRAINING or not p.named:
+            before = Module(network.graph)
+        else:
+            before = module
+        try:
+            after = p(before)
+        except ShapeMismatch:
+            continue
+        if after is not before:
+            yield p, before, after
+            assert p(after) is after
+            module = after if before is module else module
+
+
+def hold(network: Network) -> list[str]:
+    """Asserts that a network computes the same after each pass, and after all of them; gives those that change it."""
+    found = []
+    for p, before, after in after_each(network):
+        found.append(p.name)
+        whole = network.graph if before.graph is network.graph else network.unfolded
+        try:
+            equal(whole, after, "onnx", 5e-5)
+        except AssertionError as e:
+            raise AssertionError(f"{p.name} on {network.name}: {e}") from e
+        if p.stage is Stage.TRAINING:
+            keeps_weights(before.graph, after)
+    equal(network.unfolded, network.after([name for name in found if name in RUN]).module, "torch", 5e-5)
+    return found
+
+
+NETWORKS = {
+    "repvgg:rep_block": ["fold_batch_norm", "merge_branches"],
+    "blocks/resnext:resnext_block_a": ["group_branches"],
+    "blocks/resnext:resnext_block_b": ["group_branches"],
+    "blocks/dense:transition": ["pool_first"],
+    "blocks/inception:inception": ["merge_siblings"],
+    "blocks/se:se": [],
+    "mobilenet_v3:bneck": ["hard_swish_as_mul"],
+}
+"""Networks and blocks, with passes that change them."""
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_of_each_pass_computes_the_same(name: str) -> None:
+    params = {"C": 4} if "resnext" in name else {}
+    assert set(NETWORKS[name]) <= set(hold(smaller(name, **params)))
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", firsts())
+def test_every_spec_computes_the_same_after_every_pass_that_changes_it(name: str) -> None:
+    hold(smaller(name))
+
+
+def grouped(name: str) -> dict[str, tuple[int, ...]]:
+    """The convolutions of a block after a pass: kernel, groups, and channels, by the step's last name."""
+    module = NAMED["group_branches"](Module(netspec.load(name).unfolded))
+    convs = (node for node in module.graph.nodes.values() if node.op == "conv")
+    return {
+        node.path.rpartition(".")[2]: (node.attrs["kernel"][0], node.attrs["groups"], node.attrs["out"])
+        for node in convs
+    }
+
+
+def test_the_forms_of_a_block_of_resnext_become_the_grouped_one() -> None:
+    """Figure 3 of the paper: with 32 paths of width 4 all are 1x1, 128; 3x3, 128 in 32 groups; 1x1, 256."""
+    form = {"reduce": (1, 1, 128), "transform": (3, 32, 128), "expand": (1, 1, 256)}
+    for name in ("a", "b", "c"):
+        assert grouped(f"blocks/resnext:resnext_block_{name}") == form
+
+
+def test_repvgg_becomes_its_merged_form() -> None:
+    """Ding et al. 2021, Table 4: RepVGG-A0 has 8.30 M parameters merged, as the variant that is written so."""
+    merged, written = netspec.load("repvgg_a0").optimised(2).inference, netspec.load("repvgg_a0_merged").inference
+    assert [n.op for n in merged.nodes.values()] == [n.op for n in written.nodes.values()]
+    sizes = [[n.result.weights for n in graph.nodes.values() if n.op == "conv"] for graph in (merged, written)]
+    assert sizes[0] == sizes[1]
+
+
+def test_a_transition_of_densenet_has_a_quarter_of_its_work() -> None:
+    """Its 1x1 convolution runs on a map of half the height and width."""
+    network = netspec.load("blocks/dense:transition")
+    macs = [n.result.macs for n in network.inference.nodes.values() if n.op == "conv"]
+    less = [n.result.macs for n in network.after(["pool_first"]).inference.nodes.values() if n.op == "conv"]
+    assert [4 * each for each in less] == macs  # type: ignore[operator]
+    assert [n.op for n in network.after(["pool_first"]).inference.nodes.values()][-2:] == ["avg_pool", "conv"]
