@@ -19,6 +19,7 @@ from netspec.files.atomic import write_text
 from netspec.ir.graph import Graph
 from netspec.ir.json import to_json
 from netspec.passes.base import Level
+from netspec.reports.table import Table
 from netspec.running.ways import LooksIntoModels, Prepares
 
 if TYPE_CHECKING:
@@ -31,26 +32,31 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def option(default: T, help: str, *short: str) -> T:
+def option(default: T, help: str, *short: str, metavar: str | None = None) -> T:
     """A field of a backend's options that the command line offers as `--field` under this help, or as `short` (`-b`).
 
     Its type is int, float, str, bool or a Literal of texts, or one of these and None. A field whose name is a word
-    of Python is written with `_` at its end: `for_` is `--for`.
+    of Python is written with `_` at its end: `for_` is `--for`. `metavar` is what the help calls its value.
     """
-    return field(default=default, metadata={"help": help, "short": short})
+    return field(default=default, metadata={"help": help, "short": short, "metavar": metavar})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """What every backend is told; one that has options adds fields to it, each made by `option`.
 
-    Where `training` or `weights` stand for something that a user may choose, they are declared again by `option`.
+    Where `training`, `weights` or `dynamic` stand for something that a user may choose, they are declared again by
+    `option`.
     """
 
     training: bool = False
     """Whether the graph is the training graph."""
     weights: bool = True
     """Whether the weights are written."""
+    dynamic: bool = False
+    """Whether the height and width of inputs stay free."""
+    resized: Callable[[int, int], Graph] | None = None
+    """With `dynamic`: the same network at an input of so many rows and columns more; raises SpecError for none."""
     origin: str = ""
     """Where the weights are from, such as `random, seed 0`; empty for those of a checkpoint."""
 
@@ -68,6 +74,8 @@ class Written:
     """What stands behind the names of the files, such as the version of the format."""
     remarks: list[str] = field(default_factory=list)
     """What stands in the way of using them, a line each."""
+    table: Table | None = None
+    """What was measured of them, which is printed."""
 
 
 @dataclass(frozen=True, slots=True)

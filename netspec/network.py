@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
@@ -16,21 +17,23 @@ from netspec.analysis.measures import Measured
 from netspec.analysis.receptive_field import strides
 from netspec.backend import MakesModules, able, get, origin, read_checkpoint, write
 from netspec.check.expect import within_limits
-from netspec.diagnostics.errors import MissingError, Reporter, SpecError, UsageError
+from netspec.diagnostics.errors import MissingError, Reporter, SpecError, UsageError, did_you_mean
 from netspec.draw import draw
 from netspec.draw.drawing import Drawing, ViewOptions, view_of
 from netspec.elaborate.budget import MAX_NODES, Budget
 from netspec.elaborate.compiled import Compiled, compile_block, compile_variant
-from netspec.elaborate.configuration import InputSize
+from netspec.elaborate.configuration import InputSize, larger
 from netspec.elaborate.document import values_of
 from netspec.expressions.identifiers import Kind, why_not
-from netspec.ir.graph import Ref
+from netspec.ir.graph import Graph, Ref
 from netspec.ir.selection import frozen_nodes, step_help
 from netspec.ir.titles import step_of
 from netspec.ops.base import show as shape_text
 from netspec.passes import of_stage
 from netspec.passes.base import Level, Stage
 from netspec.passes.tap import tap
+from netspec.reports.configuration.asked import Asked, configuration_table
+from netspec.reports.configuration.notation import Cells
 from netspec.reports.explain import explained
 from netspec.reports.facts import facts_table
 from netspec.reports.interface import block_interface, interface
@@ -43,7 +46,8 @@ from netspec.syntax.document import Document
 from netspec.syntax.library import Found, find
 from netspec.syntax.reader import read_document
 from netspec.weights.checkpoints.choices import Choices
-from netspec.weights.checkpoints.load import drawn, weights_of
+from netspec.weights.checkpoints.load import weights_of
+from netspec.weights.initialise import seeded
 from netspec.weights.lazy import Arrays
 
 if TYPE_CHECKING:
@@ -72,6 +76,17 @@ class CheckpointChoices(TypedDict, total=False):
     adapt: bool
     """Whether the file is of the network with the classes and the input of its spec: what does not fit others is drawn,
     and the first convolution is made for another number of input channels."""
+
+
+class TableOptions(TypedDict, total=False):
+    """What a configuration table shows, as the options of `netspec table` say it."""
+
+    rows: str
+    cells: Cells | None
+    columns: str
+    show: Sequence[str]
+    hide: Sequence[str]
+    transpose: bool
 
 
 class Network(Compiled):
@@ -128,6 +143,16 @@ class Network(Compiled):
         asked = columns if isinstance(columns, str) else ",".join(columns)
         return table(graph, depth, columns_of(asked or None), Measured(graph, trained=self.shown))
 
+    def table(self, *others: Network, **asked: Unpack[TableOptions]) -> Table:
+        """The configuration table of `netspec table`, with a column for each of the others too; raises UsageError.
+
+        `asked` is what its options say: rows, cells, columns, show, hide, transpose.
+        """
+        if unknown := [name for name in asked if name not in TableOptions.__annotations__]:
+            help = did_you_mean(unknown[0], TableOptions.__annotations__)
+            raise UsageError(f"a configuration table has no option '{unknown[0]}'", help)
+        return configuration_table([(network, "") for network in (self, *others)], Asked(**asked))
+
     def draw(self, kind: str = "svg", inference: bool = False, **view: Unpack[ViewOptions]) -> Drawing:
         """The picture of `netspec draw`: svg, png, pdf, html, dot or mermaid; raises UsageError, MissingError.
 
@@ -178,7 +203,7 @@ class Network(Compiled):
     ) -> Arrays:
         """The same as `arrays`, each tensor made when it is asked for; raises DataError, UsageError."""
         if weights is None:
-            return drawn(self, seed, training)
+            return seeded(self, seed, training)
         found = weights_of(self, Path(weights), seed, training, _chosen(choices), read_checkpoint)
         for text in [*found.notes, *(d.message for d in found.warnings)]:
             warn(text, CheckpointWarning, stacklevel=3)
@@ -266,7 +291,16 @@ class Network(Compiled):
         choices = CheckpointChoices(**{name: options.pop(name) for name in names})  # type: ignore[typeddict-item]
         backend = get("onnx")
         chosen = backend.options(origin=origin(seed, weights, _chosen(choices).partial), **options)
-        network = self.after(passes).optimised(backend.level if level is None else level)
+        level = backend.level if level is None else level
+        network = self.after(passes).optimised(level)
+        if chosen.dynamic and not self.is_block:
+
+            def resized(rows: int, columns: int) -> Graph:
+                size = larger(network.inference.inputs, rows, columns)
+                other = build(self.document, self.variant, self.settings, Reporter(), size)
+                return other.after(passes).optimised(level).inference
+
+            chosen = replace(chosen, resized=resized)
         arrays = network.lazy_arrays(seed, weights, **choices)
         return write(backend, network.inference, arrays, Path(path), chosen).files
 

@@ -87,7 +87,12 @@ COMMANDS: list[tuple[str, list[str]]] = [
         (f"compile net.yaml --to onnx --external-data --functions {kind} --dtype float16 -o a.onnx", WRITES["onnx"])
         for kind in ("keep", "inline")
     ),
-    ("compile net.yaml --to onnx --dtype float32 -o a.onnx", WRITES["onnx"]),
+    *((f"compile net.yaml --to onnx --dtype {kind} -o a.onnx", WRITES["onnx"]) for kind in ("float32", "float16")),
+    ("compile net.yaml --to onnx --dtype bfloat16 --io-dtype bfloat16 -o a.onnx", [*ONNX, "ml_dtypes"]),
+    (
+        "compile net.yaml --to onnx --dtype int8 --calibrate photos --keep-float stem --report r.csv -o a.onnx",
+        [*RUNS["onnx"], "PIL", "ml_dtypes"],
+    ),
     *((f"run net.yaml --backend {backend} --device cpu", needs) for backend, needs in RUNS.items()),
     *(
         (f"run net.yaml --backend {backend} --weights w{suffix}", [*needs, *READS[suffix]])
@@ -144,6 +149,7 @@ def network_calls() -> Calls:
         "netspec.network.Network.params": (lambda: net.params, []),
         "netspec.network.Network.variants": (lambda: net.variants, []),
         "netspec.network.Network.summary": (lambda: str(net.summary(depth=1)), []),
+        "netspec.network.Network.table": (lambda: net.table(), []),
         "netspec.network.Network.draw": (lambda: net.draw(), DRAWS["svg"]),
         "netspec.network.Network.explain": (lambda: net.explain(), []),
         "netspec.network.Network.check": (lambda: net.check(), []),
@@ -303,6 +309,9 @@ def prepare(folder: Path) -> None:
     (folder / "input_0.pb").write_bytes(numpy_helper.from_array(_numbers(1, 3, 8, 8)).SerializeToString())
     (folder / "labels.txt").write_text("a\nb\nc\nd\n", encoding="utf-8")
     Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(folder / "x.png")
+    (folder / "photos").mkdir()
+    for i, image in enumerate(np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), np.uint8)):
+        Image.fromarray(image).save(folder / "photos" / f"{i}.png")
 
 
 class Hidden:

@@ -141,6 +141,20 @@ def test_check_gives_what_papers_print_or_says_what_is_wrong(tmp_path: Path) -> 
         netspec.load("blocks/residual:basic").check()
 
 
+def test_the_configuration_table_is_that_of_the_command_line(
+    resnet50: netspec.Network, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["table", "resnet50", "resnet18", "--hide", "max_pool"]) == 0
+    said = capsys.readouterr().out
+    assert str(resnet50.table(netspec.load("resnet18"), hide=["max_pool"])).split() == said.split()
+    rows = netspec.load("mobilenet_v1").table(rows="layers", columns="filter,input").to_dict()
+    # Howard et al. 2017, Table 1
+    assert [tuple(row.values())[-2:] for row in rows[:2]] == [("3x3x3x32", "224x224x3"), ("3x3x32 dw", "112x112x32")]
+    for wrong, said in ({"row": "layers"}, "did you mean 'rows'"), ({"rows": "layer"}, "did you mean 'layers'"):
+        with pytest.raises(UsageError, match=said):
+            resnet50.table(**wrong)  # type: ignore[arg-type]
+
+
 def test_params_and_variants_are_those_of_the_spec(resnet50: netspec.Network) -> None:
     assert netspec.load("resnet18", classes=10).params["classes"] == 10
     assert resnet50.params["layers"] == [3, 4, 6, 3] and resnet50.params["block"] == "bottleneck"

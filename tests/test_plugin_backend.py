@@ -84,6 +84,7 @@ def test_help_shows_each_option_with_the_target_that_has_it(netspec: Said) -> No
     assert {name: re.findall(r"^  (?:-\w, )?(--[\w-]+)", text, re.MULTILINE) for name, text in parts.items()} == {
         "listing": ["--no-shapes", "--first", "--comments"],
         "onnx": [
+            "--dynamic",
             "--for",
             "--opset",
             "--ir-version",
@@ -92,6 +93,10 @@ def test_help_shows_each_option_with_the_target_that_has_it(netspec: Said) -> No
             "--io-dtype",
             "--functions",
             "--external-data",
+            "--calibrate",
+            "--keep-float",
+            "--reduce-range",
+            "--report",
         ],
         "torch": ["--training", "--no-weights"],
         "json": ["--training"],

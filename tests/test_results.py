@@ -79,7 +79,7 @@ def test_an_empty_source_is_none(source: str, tmp_path: Path) -> None:
     path.write_text(SPEC.replace("top5: 93.0, ", "").replace('"He et al., Table 3"', source), encoding="utf-8")
     reporter = Reporter()
     read_document(path, reporter)
-    assert [(d.code, d.span.line if d.span else 0) for d in reporter.sorted()] == [("NS302", 14)]
+    assert [(d.code, d.span.line if d.span else 0) for d in reporter.sorted()] == [("NS110", 14)]
 
 
 def test_a_variant_has_results_of_its_own(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from errata import errata
 from gallery import page
+from netspec_onnx.presets import PRESETS
 from python_page import page as python
 from tables import page as tables
 
@@ -26,6 +27,7 @@ from netspec.syntax.schema import published
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 MEASURE_MARKS = re.compile(r"(<!-- measures: .*? -->\n).*?(<!-- /measures -->)", re.DOTALL)
+PRESET_MARKS = re.compile(r"(<!-- presets: .*? -->\n).*?(<!-- /presets -->)", re.DOTALL)
 MARKS = re.compile(r"(<!-- ops: .*? -->\n).*?(<!-- /ops -->)", re.DOTALL)
 
 
@@ -70,6 +72,15 @@ def measures() -> str:
     return MEASURE_MARKS.sub(lambda m: m[1] + "\n".join(rows) + "\n" + m[2], text)
 
 
+def onnx() -> str:
+    """docs/onnx.md with the presets by runtime."""
+    rows = ["| `--for` | opset | IR version | batch | functions | read by | because it |", "| --- " * 7 + "|"]
+    for name, preset in PRESETS.items():
+        rows.append("| " + " | ".join([f"`{name}`", *preset.shown, preset.reads, preset.why]) + " |")
+    text = (DOCS / "onnx.md").read_text(encoding="utf-8")
+    return PRESET_MARKS.sub(lambda m: m[1] + "\n".join(rows) + "\n" + m[2], text)
+
+
 def readme() -> str:
     """README.md with the number of networks."""
     found = counted((entry.family, entry.alias) for entry in entries())
@@ -86,6 +97,7 @@ PAGES = {
     "docs/errata.md": errata,
     "docs/measures.md": measures,
     "docs/python.md": python,
+    "docs/onnx.md": onnx,
     "docs/tables.md": tables,
     "specs/netspec.schema.json": published,
 }

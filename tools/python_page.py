@@ -10,7 +10,7 @@ from pathlib import Path
 import netspec
 from netspec.draw.drawing import Drawing, ViewOptions
 from netspec.elaborate.compiled import Compiled
-from netspec.network import CheckpointChoices
+from netspec.network import CheckpointChoices, TableOptions
 from netspec.reports.table import Table
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "python.md"
@@ -37,8 +37,8 @@ def _names() -> Iterator[str]:
         yield f"### {cls.__name__}\n\n{_doc(cls)}\n"
         for name, member in _members(cls):
             yield from _entry("####", f"{cls.__name__}.{name}", member)
-    yield "### What pictures and checkpoints are asked for\n"
-    for options in (ViewOptions, CheckpointChoices):
+    yield "### What pictures, tables and checkpoints are asked for\n"
+    for options in (ViewOptions, TableOptions, CheckpointChoices):
         yield f"`{options.__name__}`: {_doc(options)} `{'`, `'.join(options.__annotations__)}`.\n"
     yield "### Errors\n\n| class | exit code | |\n| --- | ---: | --- |"
     for error in errors:

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netspec.backend import Backend, OpensModels, Result, Runs, Written, importing
+from netspec.diagnostics.errors import UsageError
 from netspec.ir.graph import Graph
 from netspec.running.ways import LooksIntoModels, Prepared, Prepares, Way
 from netspec_onnx.options import DEFAULTS, FORMS, OnnxOptions
+from netspec_onnx.presets import PRESETS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +37,16 @@ class OnnxBackend(Backend[OnnxOptions], Runs, OpensModels, Prepares, LooksIntoMo
         """Writes a checked model; raises DataError, UsageError, MissingError."""
         with importing(self.name, "onnx"):
             from netspec_onnx.write import write_model
+        if options.for_ is not None and options.dtype not in ("float32", *PRESETS[options.for_].dtypes):
+            taken = " and ".join(("float32", *PRESETS[options.for_].dtypes))
+            raise UsageError(f"--for {options.for_} has no {options.dtype}", f"it has {taken}")
+        if options.dtype == "int8":
+            with importing(self.name, "onnxruntime"):
+                from netspec_onnx.quantize import write_int8
+            return write_int8(graph, arrays, Path(target), options)
+        for name in ("calibrate", "keep_float", "reduce_range", "report"):
+            if getattr(options, name) not in (None, False):
+                raise UsageError(f"--{name.replace('_', '-')} goes with --dtype int8")
         return write_model(graph, arrays, Path(target), options)
 
     def run(

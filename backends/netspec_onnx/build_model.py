@@ -14,8 +14,8 @@ from netspec import __version__
 from netspec.diagnostics.errors import DataError, UsageError
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.scope_tree import Region, tree
-from netspec.ops import Shape
 from netspec.weights.lazy import in_turn, shape_of
+from netspec_onnx.dynamic import free_sizes
 from netspec_onnx.options import OnnxOptions
 from netspec_onnx.precision import check_variances, element, outer_element, rounded, tensor_of
 from netspec_onnx.versions import Lowered, lowered
@@ -25,6 +25,8 @@ BATCH = "N"
 """The symbol of the batch, in every spec."""
 WEIGHTS_KEY = "netspec.weights"
 """The metadata of a model that says where its weights are from."""
+SIZES_KEY = "netspec.sizes"
+"""The metadata of a model that says which heights and widths it takes, where they are free."""
 FOLDED_KEY = "netspec.folded"
 """The metadata of a node that names the steps of the spec that passes have folded into its step."""
 SOURCE_KEY = "netspec.source"
@@ -248,28 +250,25 @@ def structure(graph: Graph, options: OnnxOptions) -> onnx.ModelProto:
     if options.batch is not None and options.batch < 1:
         raise UsageError(f"--batch {options.batch}: a batch has one image at least")
     kind, outer = element(options).kind, outer_element(options).kind
-    made_of = lowered(graph, options)
+    sizes = free_sizes(graph, options) if options.dynamic else None
+    made_of = lowered(graph, options, sizes.shape if sizes else None)
     emitter = Emitter(graph, options, made_of)
     scope = emitter.main()
 
-    def info(name: str, shape: Shape, kind: int = kind) -> onnx.ValueInfoProto:
-        return helper.make_tensor_value_info(
-            name, kind, [options.batch if d == BATCH and options.batch else d for d in shape]
-        )
+    def info(name: str, ref: Ref, kind: int = kind) -> onnx.ValueInfoProto:
+        shape = sizes.declared(ref) if sizes else graph.shape(ref)
+        fixed = [options.batch if size == BATCH and options.batch else size for size in shape]
+        return helper.make_tensor_value_info(name, kind, fixed)
 
     made = {name for node in scope.nodes for name in node.output} - graph.outputs.keys()
-    values = {
-        scope.value(Ref(n.path, i)): shape
-        for n in graph.nodes.values()
-        if n.op != "input"
-        for i, shape in enumerate(n.shapes)
-    }
+    refs = [Ref(n.path, i) for n in graph.nodes.values() if n.op != "input" for i in range(len(n.shapes))]
+    values = {scope.value(ref): ref for ref in refs}
     proto = helper.make_graph(
         scope.nodes,
         graph.name,
-        [info(n.path, n.shape, outer) for n in graph.inputs],
-        [info(name, graph.shape(o.ref), outer) for name, o in graph.outputs.items()],
-        value_info=[info(name, shape) for name, shape in values.items() if name in made],
+        [info(n.path, Ref(n.path), outer) for n in graph.inputs],
+        [info(name, o.ref, outer) for name, o in graph.outputs.items()],
+        value_info=[info(name, ref) for name, ref in values.items() if name in made],
     )
     opsets = [helper.make_opsetid("", made_of.opset)]
     for function in emitter.functions.values():
@@ -283,6 +282,8 @@ def structure(graph: Graph, options: OnnxOptions) -> onnx.ModelProto:
         opset_imports=[*opsets, *([helper.make_opsetid(DOMAIN, 1)] if emitter.functions else [])],
     )
     model.ir_version = made_of.ir_version
+    if sizes:
+        model.metadata_props.add(key=SIZES_KEY, value=sizes.note)
     if options.origin and graph.tensors():
         model.metadata_props.add(key=WEIGHTS_KEY, value=options.origin)
     return model

@@ -10,8 +10,24 @@ from __future__ import annotations
 from netspec.backend import plugin_row, row_help, takes
 from netspec.diagnostics.errors import DataError, PluginError
 from netspec.ir.graph import Node
+from netspec.ops import Shape
 from netspec_onnx.activations import gelu, hard_swish, mish, softmax
-from netspec_onnx.nodes import N, Row, Shapes, floats, ints, n, newer, onnx_pads, reduce, simple, tensors, unsqueeze
+from netspec_onnx.nodes import (
+    Free,
+    N,
+    Row,
+    Shapes,
+    floats,
+    free,
+    ints,
+    n,
+    newer,
+    onnx_pads,
+    reduce,
+    simple,
+    tensors,
+    unsqueeze,
+)
 from netspec_onnx.norms import batch_norm, group_norm, instance_norm, l2_norm, layer_norm, lrn
 from netspec_onnx.regions import deform_conv, deform_roi_avg_pool, deform_roi_pool, roi_align, roi_avg_pool
 from netspec_onnx.resizing import upsample
@@ -76,6 +92,13 @@ def _affine(node: Node, shapes: Shapes) -> list[N]:
 def _channel_shuffle(node: Node, shapes: Shapes) -> list[N]:
     _, c, h, w = map(int, (0, *shapes[0][1:]))
     g = node.attrs["groups"]
+    if free(shapes[0]):
+        return [
+            n("Reshape", "x0", ints(0, g, c // g, -1), out="groups"),
+            n("Transpose", "groups", out="mixed", perm=[0, 2, 1, 3]),
+            n("Shape", "x0", out="shape"),
+            n("Reshape", "mixed", "shape"),
+        ]
     return [
         n("Reshape", "x0", ints(0, g, c // g, h, w), out="groups"),
         n("Transpose", "groups", out="mixed", perm=[0, 2, 1, 3, 4]),
@@ -84,13 +107,23 @@ def _channel_shuffle(node: Node, shapes: Shapes) -> list[N]:
 
 
 def _subsample(node: Node, shapes: Shapes) -> list[N]:
-    h, w = map(int, shapes[0][2:])
-    return [n("Slice", "x0", ints(0, 0), ints(h, w), ints(2, 3), ints(*node.attrs["stride"]))]
+    ends = _to_the_end(shapes[0], (0, 0))
+    return [n("Slice", "x0", ints(0, 0), ints(*ends), ints(2, 3), ints(*node.attrs["stride"]))]
 
 
 def _crop(node: Node, shapes: Shapes) -> list[N]:
     (top, left), (h, w) = node.attrs["offset"], node.attrs["size"]
-    return [n("Slice", "x0", ints(top, left), ints(top + h, left + w), ints(2, 3))]
+    rows, columns = map(int, shapes[0][2:])
+    ends = _to_the_end(shapes[0], (rows - top - h, columns - left - w))
+    return [n("Slice", "x0", ints(top, left), ints(*ends), ints(2, 3))]
+
+
+def _to_the_end(shape: Shape, but: tuple[int, int]) -> list[int]:
+    """Where a slice of rows and columns ends, so many before the end of a map; a free end is counted from there."""
+    return [
+        (-left_out if left_out else 2**31 - 1) if isinstance(size, Free) else int(size) - left_out
+        for size, left_out in zip(shape[2:], but, strict=True)
+    ]
 
 
 def _flip(node: Node, shapes: Shapes) -> list[N]:

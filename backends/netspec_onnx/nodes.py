@@ -52,6 +52,15 @@ Row = Callable[[Node, Shapes], list[N]]
 """(node, shapes of its operands) -> ONNX nodes."""
 
 
+class Free(int):
+    """A height or width that follows the input's, as it is at the size of the spec; a row may write it otherwise."""
+
+
+def free(shape: Shape) -> bool:
+    """Whether the height or width of a map is free."""
+    return any(isinstance(size, Free) for size in shape)
+
+
 def n(op_type: str, *inputs: Value, out: str = "y0", since: int = LOWEST, **attrs: Attr) -> N:
     """A node with one output."""
     return N(op_type, inputs, (out,), attrs, since)

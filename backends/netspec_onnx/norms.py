@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from netspec.ir.graph import Node
-from netspec_onnx.nodes import N, Shapes, Value, floats, ints, n, newer, reduce, unsqueeze
+from netspec_onnx.nodes import N, Shapes, Value, floats, free, ints, n, newer, reduce, unsqueeze
 
 
 def batch_norm(node: Node, shapes: Shapes) -> list[N]:
@@ -59,15 +59,17 @@ def group_norm(node: Node, shapes: Shapes) -> list[N]:
     """InstanceNormalization of the groups: GroupNormalization has a scale of each channel from operator set 21 on."""
     a, (c, h, w) = node.attrs, map(int, shapes[0][1:])
     ones, zeros = np.ones(a["groups"], np.float32), np.zeros(a["groups"], np.float32)
+    is_free = free(shapes[0])
     grouped = [
-        n("Reshape", "x0", ints(0, a["groups"], c // a["groups"] * h * w), out="groups"),
+        n("Reshape", "x0", ints(0, a["groups"], -1 if is_free else c // a["groups"] * h * w), out="groups"),
         n("InstanceNormalization", "groups", ones, zeros, out="normed", epsilon=a["eps"]),
+        *([n("Shape", "x0", out="shape")] if is_free else []),
+        n("Reshape", "normed", "shape" if is_free else ints(0, c, h, w), out="map" if a["affine"] else "y0"),
     ]
     if not a["affine"]:
-        return [*grouped, n("Reshape", "normed", ints(0, c, h, w))]
+        return grouped
     return [
         *grouped,
-        n("Reshape", "normed", ints(0, c, h, w), out="map"),
         unsqueeze("weight", 1, 2, out="scale"),
         n("Mul", "map", "scale", out="scaled"),
         unsqueeze("bias", 1, 2, out="shift"),
@@ -91,10 +93,10 @@ def lrn(node: Node, shapes: Shapes) -> list[N]:
     a, (_, c, h, w) = node.attrs, map(int, (0, *shapes[0][1:]))
     if a["alpha"] <= 0.1 * a["k"]:
         return [n("LRN", "x0", size=a["size"], alpha=a["alpha"], beta=a["beta"], bias=a["k"])]
-    half = a["size"] // 2
+    half, is_free = a["size"] // 2, free(shapes[0])
     return [
         n("Mul", "x0", "x0", out="squares"),
-        n("Reshape", "squares", ints(0, 1, c, h * w), out="rows"),
+        n("Reshape", "squares", ints(0, 1, c, -1 if is_free else h * w), out="rows"),
         n(
             "AveragePool",
             "rows",
@@ -103,7 +105,8 @@ def lrn(node: Node, shapes: Shapes) -> list[N]:
             pads=[half, 0, half, 0],
             count_include_pad=1,
         ),
-        n("Reshape", "means", ints(0, c, h, w), out="mean"),
+        *([n("Shape", "x0", out="shape")] if is_free else []),
+        n("Reshape", "means", "shape" if is_free else ints(0, c, h, w), out="mean"),
         n("Mul", "mean", floats(a["alpha"]), out="scaled"),
         n("Add", "scaled", floats(a["k"]), out="sum"),
         n("Pow", "sum", floats(a["beta"]), out="size"),

@@ -19,8 +19,9 @@ class OnnxOptions(Options):
     opset: int | None = option(None, "Operator set, from 11 on; 18, or the lowest that has every operator used.")
     ir_version: int | None = option(None, "Version of the format; the lowest that the operator set allows.")
     batch: int | None = option(None, "Fixes the batch, which is free otherwise.", "-b")
-    dtype: Literal["float32", "float16", "bfloat16"] = option(
-        "float32", "What it computes in; constants that 16 bits would lose stay in float32."
+    dynamic: bool = option(False, "Leaves height and width free, or names the step that does not allow it.")
+    dtype: Literal["float32", "float16", "bfloat16", "int8"] = option(
+        "float32", "What it computes in; constants that 16 bits would lose stay in float32; int8 needs --calibrate."
     )
     io_dtype: Literal["float32", "float16", "bfloat16"] = option(
         "float32", "The type of its inputs and outputs: float32, or the one that it computes in."
@@ -31,6 +32,21 @@ class OnnxOptions(Options):
         "them; OpenVINO, MNN and tract refuse those.",
     )
     external_data: bool | None = option(None, "Weights in a file next to the model; above 2 GB by default.")
+    calibrate: str | None = option(
+        None,
+        "Images for --dtype int8: a folder of them, or of one for each class; or arrays by input name, and `labels`.",
+        metavar="FOLDER|FILE.npz",
+    )
+    keep_float: str | None = option(
+        None,
+        "Steps that stay in float32 with --dtype int8 (`stem`, `layer*.0`; commas between several); by default the "
+        "first and last layers, where that helps.",
+        metavar="PATTERNS",
+    )
+    reduce_range: bool = option(False, "Weights of 7 bits with --dtype int8, for x86 processors without VNNI.")
+    report: str | None = option(
+        None, "Where the noise of each layer is written with --dtype int8: .csv, .json, .md, ...", metavar="FILE"
+    )
 
     def __post_init__(self) -> None:
         taken: dict[str, int | str | None] = {"functions": "inline"}

@@ -63,7 +63,7 @@ ELEMENTS = {
 def element(options: OnnxOptions) -> Element:
     """The type that a model computes in; raises UsageError."""
     if options.dtype not in ELEMENTS:
-        raise UsageError(f"the ONNX backend writes {', '.join(ELEMENTS)}, not {options.dtype}")
+        raise UsageError(f"the ONNX backend computes in {', '.join(ELEMENTS)}, not {options.dtype}")
     return ELEMENTS[options.dtype]
 
 
@@ -73,7 +73,7 @@ def outer_element(options: OnnxOptions) -> Element:
         raise UsageError(
             f"--io-dtype {options.io_dtype} goes with --dtype {options.io_dtype}",
             f"a model that computes in {options.dtype} takes and gives float32"
-            + (f" or {options.dtype}" if options.dtype != "float32" else ""),
+            + (f" or {options.dtype}" if options.dtype in ("float16", "bfloat16") else ""),
         )
     return ELEMENTS[options.io_dtype]
 

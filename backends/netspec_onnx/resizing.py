@@ -6,12 +6,19 @@ import numpy as np
 import onnx
 
 from netspec.ir.graph import Node
-from netspec_onnx.nodes import Attr, N, Shapes, floats, ints, n, newer
+from netspec_onnx.nodes import Attr, N, Shapes, floats, free, ints, n, newer
 
 
 def upsample(node: Node, shapes: Shapes) -> list[N]:
-    """To a size the nearest pixels are gathered: Resize rounds their places in other ways than PyTorch."""
-    a = node.attrs
+    """To a size the nearest pixels are gathered: Resize rounds their places in other ways than PyTorch.
+
+    Where the size of the map is free and the other one a multiple of it, this is a scale.
+    """
+    a, (before, after) = node.attrs, (shapes[0][2:], node.shape[2:])
+    multiple = all(int(new) % int(old) == 0 for old, new in zip(before, after, strict=True))
+    if "size" in a and free(shapes[0]) and multiple:
+        scales = [int(new) // int(old) for old, new in zip(before, after, strict=True)]
+        return [_resize(floats(1, 1, *scales), _NEAREST if a["mode"] == "nearest" else _LINEAR)]
     if "size" in a:
         if a["mode"] == "nearest":
             (high, wide), (h, w) = map(int, shapes[0][2:]), a["size"]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx
 from onnx import helper
 
 from netspec.diagnostics.errors import Diagnostic, SpecError, UsageError
-from netspec.ir.graph import Graph, Node
+from netspec.ir.graph import Graph, Node, Ref
+from netspec.ops import Shape
 from netspec_onnx.lowering import rows_of
 from netspec_onnx.nodes import LOWEST, N
 from netspec_onnx.options import OnnxOptions
@@ -31,9 +32,9 @@ class Lowered:
     """By the path of the step, in the type that the model computes in."""
 
 
-def lowered(graph: Graph, options: OnnxOptions) -> Lowered:
-    """The nodes of every step; raises SpecError for what an operator set lacks, UsageError, DataError."""
-    written = _written(graph)
+def lowered(graph: Graph, options: OnnxOptions, shape: Callable[[Ref], Shape] | None = None) -> Lowered:
+    """The nodes of every step, of operands of these shapes; raises SpecError for what a set lacks, UsageError."""
+    written = _written(graph, shape or graph.shape)
     opset = _opset(written, options)
     rows, dtype = {}, element(options)
     for node, forms in written:
@@ -52,14 +53,12 @@ def versions(graph: Graph, options: OnnxOptions) -> tuple[int, int]:
 
 def lowest(graph: Graph) -> int:
     """The oldest operator set that has every operator of a network, in one form or another."""
-    return _lowest(_written(graph))
+    return _lowest(_written(graph, graph.shape))
 
 
-def _written(graph: Graph) -> list[tuple[Node, list[N]]]:
+def _written(graph: Graph, shape: Callable[[Ref], Shape]) -> list[tuple[Node, list[N]]]:
     """Every step with its nodes, in all their forms."""
-    return [
-        (node, rows_of(node, [graph.shape(r) for r in node.inputs])) for node in graph.nodes.values() if node.inputs
-    ]
+    return [(node, rows_of(node, [shape(r) for r in node.inputs])) for node in graph.nodes.values() if node.inputs]
 
 
 def _lowest(written: Sequence[tuple[Node, list[N]]]) -> int:

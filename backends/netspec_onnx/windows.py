@@ -9,7 +9,7 @@ import numpy as np
 from netspec.ir.graph import Node
 from netspec.ops import Shape
 from netspec.ops.window import Pads
-from netspec_onnx.nodes import Attr, N, Shapes, floats, ints, n, newer, onnx_pads
+from netspec_onnx.nodes import Attr, N, Shapes, floats, free, ints, n, newer, onnx_pads
 
 
 def end_pads(node: Node, shape: Shape, dilation: tuple[int, int]) -> Pads:
@@ -77,6 +77,8 @@ def adaptive_avg_pool(node: Node, shapes: Shapes) -> list[N]:
     """Equal windows are an average pool; others a product with a matrix of means on each side."""
     sizes = [int(d) for d in shapes[0][2:]]
     out = list(node.attrs["size"])
+    if out == [1, 1] and free(shapes[0]):
+        return [n("GlobalAveragePool", "x0")]
     if all(s % o == 0 for s, o in zip(sizes, out, strict=True)):
         kernel = [s // o for s, o in zip(sizes, out, strict=True)]
         return [n("AveragePool", "x0", kernel_shape=kernel, strides=kernel)]

@@ -13,11 +13,11 @@ import onnx
 
 from netspec.backend import Written
 from netspec.diagnostics.errors import DataError, UsageError
-from netspec.files.atomic import together, writing
+from netspec.files.atomic import together, write_bytes, writing
 from netspec.files.parts import Part
 from netspec.ir.graph import Graph
 from netspec.weights.lazy import in_pieces
-from netspec_onnx.build_model import converted, fitting, structure, weight_bytes
+from netspec_onnx.build_model import SIZES_KEY, converted, fitting, structure, weight_bytes
 from netspec_onnx.options import OnnxOptions
 from netspec_onnx.precision import element
 
@@ -36,12 +36,13 @@ def write_model(graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, op
         model = structure(graph, options)
         check(model, graph, options)
         note = f"opset {model.opset_import[0].version}, IR version {model.ir_version}"
+        remarks = [p.value for p in model.metadata_props if p.key == SIZES_KEY]
         content = Content(model, shapes, take, options)
         if apart:
-            return Written(_write_apart(content, target), note)
+            return Written(_write_apart(content, target), note, remarks)
         with writing(target) as f:
             _write_whole(content, f)
-    return Written([target], note)
+    return Written([target], note, remarks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +115,7 @@ def _write_apart(content: Content, target: Path) -> list[Path]:
             f"{target}: a model cannot hold this name of its data, which is not UTF-8", "name another file with -o"
         ) from None
     with together(target) as new:
-        if not _is_utf8(new.target.name):
-            raise UsageError(
-                f"{str(target)!r} is not UTF-8, as the name of its data in the model must be",
-                "name another file with -o; --no-external-data needs no such name",
-            )
+        _check_name(new.target)
         data, offset = new.add("", hashed=True), 0
         for key, shape in content.shapes.items():
             content.write_next(key, data)
@@ -129,6 +126,48 @@ def _write_apart(content: Content, target: Path) -> list[Path]:
             tensor.external_data.add(key="location", value=name)
         new.add(new.target.name).write(model.SerializeToString())
     return [target, new.path(name)]
+
+
+def write_finished(model: onnx.ModelProto, target: Path, apart: bool) -> list[Path]:
+    """Writes a model with its weights, or these in a file next to it, whose name has their hash; raises UsageError."""
+    if not apart:
+        return [write_bytes(target, model.SerializeToString())]
+    with together(target) as new:
+        _check_name(new.target)
+        data, offset = new.add("", hashed=True), 0
+        for tensor in model.graph.initializer:
+            offset += _move(tensor, data, offset)
+        name = new.name_by_hash(data)
+        for tensor in model.graph.initializer:
+            if tensor.external_data:
+                tensor.external_data.add(key="location", value=name)
+        new.add(new.target.name).write(model.SerializeToString())
+    return [target, new.path(name)]
+
+
+def _move(tensor: onnx.TensorProto, data: Part, offset: int) -> int:
+    """Moves the bytes of a weight into the data file; gives how many; scales and the like stay."""
+    size = len(tensor.raw_data)
+    if size < SMALL:
+        return 0
+    data.write(tensor.raw_data)
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    for field, value in (("offset", offset), ("length", size)):
+        tensor.external_data.add(key=field, value=str(value))
+    return size
+
+
+SMALL = 1024
+"""Bytes of a tensor that stays in the model, as in onnx.save."""
+
+
+def _check_name(target: Path) -> None:
+    if not _is_utf8(target.name):
+        raise UsageError(
+            f"{str(target)!r} is not UTF-8, as the name of its data in the model must be",
+            "name another file with -o; --no-external-data needs no such name",
+        )
 
 
 def _is_utf8(name: str) -> bool:

@@ -23,7 +23,9 @@ from netspec.cli.targets import BackendName, TargetCommand, chosen
 from netspec.cli.weights import Weights, with_weights
 from netspec.diagnostics.errors import UsageError
 from netspec.elaborate.compiled import Compiled
+from netspec.elaborate.configuration import larger
 from netspec.files.kinds import OF_COMPILE, check_suffix
+from netspec.ir.graph import Graph
 from netspec.passes.base import Level
 from netspec.reports.passes import table_of_passes
 from netspec.reports.table import FORMS, Form
@@ -98,7 +100,10 @@ def _compile(asked: _Asked, request: Request) -> None:
     backend, options = get(asked.target), asked.options
     network = replace(request, level=0).compile()
     default: Level = 0 if options.training else backend.level
-    compiled = network.optimised(default if request.level is None else request.level)
+    level = default if request.level is None else request.level
+    compiled = network.optimised(level)
+    if options.dynamic:
+        options = replace(options, resized=partial(_resized, request, level, network))
     graph = compiled.trained if options.training else compiled.shown if backend.trainable else compiled.inference
     if asked.output == "-" and isinstance(backend, WritesText):
         write_result(gave(backend, "text", backend.text(graph, options), str), None)
@@ -110,6 +115,13 @@ def _compile(asked: _Asked, request: Request) -> None:
         write_table(table_of_passes(compiled), asked.form)
     if not request.quiet:
         _say_written(network, written)
+
+
+def _resized(request: Request, level: Level, network: Compiled, rows: int, columns: int) -> Graph:
+    """The inference graph at an input that is larger; raises SpecError where there is none."""
+    size = larger(network.inference.inputs, rows, columns)
+    other = replace(request, input_size=size, level=0, quiet=True, strict=False)
+    return other.compile().optimised(level).inference
 
 
 def _form_of_passes(explained: bool, form: Form | None, output: str | None) -> Form | None:
@@ -147,6 +159,8 @@ def _say_written(network: Compiled, written: Written) -> None:
     say(f"{network.name}: {counts.params:,} parameters, {counts.macs:,} MACs -> {files}{note}")
     for remark in written.remarks:
         say(f"note: {remark}")
+    if written.table is not None:
+        write_table(written.table, "text")
 
 
 def _check_output(backend: AnyBackend, output: str | None) -> None:

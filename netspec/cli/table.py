@@ -10,16 +10,9 @@ import click
 from netspec.cli.request import Request, requests_options
 from netspec.cli.spec_command import SpecCommand
 from netspec.cli.tables import form_of, table_options, write_table
-from netspec.diagnostics.errors import UsageError, did_you_mean
-from netspec.ir.graph import Graph
-from netspec.ops import OPS, lookup
-from netspec.passes.drop_heads import without_heads
-from netspec.reports.configuration.by_row import table_of_blocks, table_of_layers
-from netspec.reports.configuration.by_stage import View, table_of_stages
+from netspec.reports.configuration.asked import ROWS, Asked, configuration_table
 from netspec.reports.configuration.notation import CELLS, Cells
 from netspec.reports.table import Form
-
-ROWS = ("stages", "sizes", "blocks", "layers")
 
 
 def _names(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> tuple[str, ...]:
@@ -32,6 +25,7 @@ def _names(ctx: click.Context, param: click.Parameter, values: Sequence[str]) ->
     cls=SpecCommand,
     epilog="\b\nExamples:\n  netspec table resnet18 resnet34 resnet50 resnet101 resnet152\n"
     "  netspec table vgg --all -f latex -o vgg.tex\n  netspec table densenet121 densenet264 --cells kernel\n"
+    "  netspec table cnn_f cnn_m cnn_s --cells filters --transpose\n"
     "  netspec table mobilenet_v1 --rows layers\n"
     "  netspec table mobilenet_v2 --rows blocks --columns input,operator,t,c,n,s",
 )
@@ -53,6 +47,7 @@ def _names(ctx: click.Context, param: click.Parameter, values: Sequence[str]) ->
 @click.option(
     "--hide", multiple=True, callback=_names, metavar="OP,...", help="Ops that this table leaves out, as lrn."
 )
+@click.option("--transpose", is_flag=True, help="A row for each SPEC, a column for each stage or size.")
 @table_options()
 def command(
     requests: tuple[Request, ...],
@@ -61,6 +56,7 @@ def command(
     columns: str,
     show: tuple[str, ...],
     hide: tuple[str, ...],
+    transpose: bool,
     form: Form | None,
     output: str | None,
 ) -> int:
@@ -69,39 +65,8 @@ def command(
     It has layers with weights and poolings, not auxiliary heads and shortcuts. Stages are called by their titles.
     """
     chosen = form_of(form, output)
-    view = View(_ops(show), _ops(hide), cells)
-    if rows in ("blocks", "layers"):
-        if len(requests) > 1:
-            raise UsageError(f"a table of {rows} is of one network", "leave out --rows, or name one SPEC")
-        if cells:
-            raise UsageError(f"a table of {rows} has no --cells", "choose --columns")
-        make = table_of_blocks if rows == "blocks" else table_of_layers
-        table = make(_graph(requests[0], show), view, columns)
-    elif columns:
-        raise UsageError("--columns goes with --rows blocks or --rows layers")
-    else:
-        table = table_of_stages([_graph(request, show) for request in requests], view, rows == "sizes")
-    write_table(table, chosen, output)
+    asked = Asked(rows, cells, columns, show, hide, transpose)
+    asked.check(len(requests))
+    networks = [(request.compile(), request.own) for request in requests]
+    write_table(configuration_table(networks, asked), chosen, output)
     return 0
-
-
-def _graph(request: Request, show: Sequence[str]) -> Graph:
-    """The graph that is run, or where what is shown is in training alone, such as dropout, that without heads."""
-    compiled = request.compile()
-    if any(OPS[name].only_in_training for name in show):
-        graph = without_heads(compiled.trained)
-    else:
-        graph = compiled.inference
-    if request.own:
-        graph.title = f"{graph.title or graph.name} ({request.own})"
-    return graph
-
-
-def _ops(names: Sequence[str]) -> frozenset[str]:
-    """Names of ops; raises UsageError for another."""
-    for name in names:
-        if lookup(name) is None:
-            raise UsageError(
-                f"there is no op '{name[:80]}'", did_you_mean(name, OPS) or "`netspec list ops` shows them"
-            )
-    return frozenset(names)

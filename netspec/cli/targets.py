@@ -60,6 +60,8 @@ class Declared:
             declaration = f"--no-{flag}" if found.default else f"--{flag}"
             return cls(found.name, bool(found.default), click.Option([*short, declaration], is_flag=True, **more))
         more["show_default"] = found.default is not None
+        if found.metadata.get("metavar"):
+            more["metavar"] = found.metadata["metavar"]
         if get_origin(kind) is Literal:
             return cls(
                 found.name, False, click.Option([*short, f"--{flag}"], type=click.Choice(get_args(kind)), **more)

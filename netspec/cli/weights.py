@@ -101,10 +101,12 @@ class Weights:
 
     def arrays(self, compiled: Compiled, request: Request, training: bool = False) -> Arrays:
         """The weights; what was chosen is said, warnings are printed; raises DataError, UsageError, SpecError."""
-        from netspec.weights.checkpoints.load import drawn, weights_of
-
         if self.file is None:
-            return drawn(compiled, self.seed, training)
+            from netspec.weights.initialise import seeded
+
+            return seeded(compiled, self.seed, training)
+        from netspec.weights.checkpoints.load import weights_of
+
         found = weights_of(compiled, Path(self.file), self.seed, training, self.choices, read_checkpoint)
         warn(found.warnings, request)
         for note in found.notes if not request.quiet else ():

@@ -26,11 +26,13 @@ _AS_COUNTED: Mapping[str, Place | str] = {
     **dict.fromkeys(("biases", "norms", "statistics"), Place(types=("boolean",))),
 }
 """How a paper counts what it prints."""
+SOURCE = Place(types=TEXT, least=1, expected="the paper and its table, or who measured it")
+_SAID = Place(types=TEXT, least=1, expected="a text that says something")
 _EXPLAINED: Mapping[str, Place | str] = {
     "misprint": _DIGITS,
-    "why": Place(types=TEXT),
+    "why": _SAID,
     "differs": Place(types=TEXT),
-    "source": ANYTHING,
+    "source": SOURCE,
 }
 _PRINTED = Place(
     types=("number", "string", "object"),
@@ -72,7 +74,7 @@ _COLUMNS = Place(
 )
 _PRINTED_TABLE = mapping(
     {
-        "source": Place(types=TEXT),
+        "source": SOURCE,
         "variants": Place(
             types=("array",), item=Place(types=("string",)), least=1, expected="a list of variants that are alike"
         ),
@@ -115,9 +117,9 @@ EXPECT = mapping(
 TOPS = ("top1", "top5")
 _PERCENT = Place(types=("number",), within=(0, 100), expected="a percentage, 0 to 100")
 _ABOUT: Mapping[str, Place | str] = {
-    "source": Place(types=TEXT),
-    "data": Place(types=TEXT),
-    "setting": Place(types=TEXT),
+    "source": SOURCE,
+    "data": _SAID,
+    "setting": _SAID,
 }
 _EXPECTED = "{top1:, top5:, source:}, or with top1_error: and top5_error:"
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from netspec.expressions.identifiers import Kind
 from netspec.ops import OPS, Op
-from netspec.syntax.fact_places import EXPECT, FACT, RESULTS
+from netspec.syntax.fact_places import EXPECT, FACT, RESULTS, SOURCE
 from netspec.syntax.place import ANYTHING, TEXT, Place, mapping
 
 LANGUAGE_VERSION = 1
@@ -222,7 +222,7 @@ VARIANT = Place(
         "expect": "expect",
         "results": "results",
         "title": _TEXT,
-        "source": _TEXT,
+        "source": SOURCE,
         "passes": Place(types=("array",), expected="a list of passes"),
         "input": "input",
     },
@@ -236,7 +236,7 @@ DOCUMENT = mapping(
         "netspec": Place(types=("integer",), one_of=(LANGUAGE_VERSION,), expected="1, the version of the language"),
         "name": Place(types=TEXT, name=Kind.DOCUMENT),
         "title": _TEXT,
-        "source": _TEXT,
+        "source": SOURCE,
         "doc": _TEXT,
         "use": Place(
             types=("array",),

@@ -46,6 +46,7 @@ class Place:
     several: bool = False
     """Whether a key may be several names, with commas between them."""
     least: int = 0
+    """How many entries, are accepted at least; a text is then not empty."""
     most: int | None = None
     counts: bool = False
     """Whether messages say how many entries are wrong, and not what is expected."""

@@ -47,13 +47,7 @@ def _accepted(tree: Map, refused: set[Tree]) -> bool:
 
 
 def _check(tree: Map, reporter: Reporter) -> None:
-    """Reports an empty source, a fraction in place of percent, and five guesses that are right less often than one."""
-    source = tree.get("source")
-    if isinstance(source, Scalar) and not source.text.strip():
-        help_ = "the paper and its table, or who measured it"
-        reporter.error(
-            "NS302", "'source' expects where the accuracy is reported, got an empty text", source.span, help_
-        )
+    """Reports a fraction in place of percent, and five guesses that are right less often than one."""
     for top in TOPS:
         written = tree.get(top)
         if isinstance(written, Scalar) and isinstance(written.value, float) and 0 < written.value <= 1:

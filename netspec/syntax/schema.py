@@ -132,13 +132,15 @@ def _keys(at: Place) -> Schema:
 
 
 def _counts(at: Place) -> Schema:
-    """The number of entries of a list or a mapping."""
+    """The number of entries of a list or a mapping; a text that must say something has a letter."""
     found: Schema = {}
     for kind, entries in (("array", "Items"), ("object", "Properties")):
         if kind in at.types and at.least:
             found[f"min{entries}"] = at.least
         if kind in at.types and at.most is not None:
             found[f"max{entries}"] = at.most
+    if at.least and "string" in at.types:
+        found["pattern"] = r"\S"
     return found
 
 

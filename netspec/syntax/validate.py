@@ -74,6 +74,8 @@ class Validator:
             if at.item is not None:
                 for item in tree.items:
                     self.check(item, at.item)
+        elif at.least and isinstance(tree, Scalar) and isinstance(tree.value, str) and not tree.text.strip():
+            self.wrong(tree, at.expected, key)
         if at.name is not None and isinstance(tree, Scalar):
             self.name(tree, at.name, tree)
 
@@ -208,5 +210,7 @@ def _kind(node: Tree) -> str:
         return "a list" if node.items else "an empty list"
     if node.value is None:
         return "nothing"
+    if not node.text.strip():
+        return "an empty text"
     kind = {bool: "", int: "the number ", float: "the number "}.get(type(node.value), "the string ")
     return f"{kind}{clipped(node.text)}" if kind != "the string " else f"the string '{clipped(node.text)}'"

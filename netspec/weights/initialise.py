@@ -10,11 +10,12 @@ from zlib import crc32
 import numpy as np
 
 from netspec.analysis.moments import passed
+from netspec.elaborate.compiled import Compiled
 from netspec.ir.graph import Graph, Node
 from netspec.ops import OPS
 from netspec.ops.initialisers import Init, beginning
 from netspec.ops.moments import Signal
-from netspec.weights.lazy import PIECE, Arrays, Fill, Lazy
+from netspec.weights.lazy import PIECE, Arrays, Fill, Lazy, computed
 
 
 def initialise(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
@@ -34,6 +35,12 @@ def lazily(graph: Graph, seed: int = 0) -> Arrays:
             for key, (shape, _, node) in graph.tensors().items()
         }
     )
+
+
+def seeded(network: Compiled, seed: int, training: bool) -> Arrays:
+    """The weights of a network as it is written, drawn by a seed and made ready by its passes."""
+    stored = lazily(network.stored(training), seed)
+    return stored if training else computed(network.module, stored)
 
 
 def _lazy(node: Node, key: str, size: tuple[int, ...], seed: list[int]) -> Lazy:

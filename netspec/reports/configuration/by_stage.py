@@ -12,6 +12,7 @@ from netspec.ir.graph import Graph, Node
 from netspec.ir.titles import both_ends
 from netspec.ops import OPS
 from netspec.reports.configuration.align import aligned
+from netspec.reports.configuration.names import unique
 from netspec.reports.configuration.notation import Cells, Notation, inferred, varying_args
 from netspec.reports.configuration.series import size
 from netspec.reports.configuration.stages import Line, Stage, by_size, stages_of
@@ -100,15 +101,7 @@ def _are_alike(stages: Sequence[Sequence[Stage]]) -> bool:
 def _keys(graphs: Sequence[Graph]) -> list[str]:
     """A name for each column, numbered where one is named again."""
     taken = {"stage", "output"}
-    keys = []
-    for graph in graphs:
-        key, number = graph.name, 1
-        while key in taken:
-            number += 1
-            key = f"{graph.name}_{number}"
-        taken.add(key)
-        keys.append(key)
-    return keys
+    return [unique(graph.name, taken) for graph in graphs]
 
 
 def _repeated(rows: Sequence[Row], notation: Notation) -> list[Row]:

@@ -45,12 +45,6 @@ def load(network: Compiled, path: Path, training: bool, choices: Choices, read: 
     return fit(network, states, Target.of(graph, network.graph, only).with_spare(cut), choices)
 
 
-def drawn(network: Compiled, seed: int, training: bool) -> Arrays:
-    """The weights of a network, drawn by a seed."""
-    stored = lazily_drawn(network.stored(training), seed)
-    return stored if training else computed(network.module, stored)
-
-
 def weights_of(network: Compiled, path: Path, seed: int, training: bool, choices: Choices, read: Reads) -> Loaded:
     """The same, with the weights that are not to come from the checkpoint, or do not fit, drawn by the seed."""
     found = load(as_declared(network) if choices.adapt else network, path, training, choices, read)

@@ -1,0 +1,109 @@
+"""What is said of a model in int8: its noise at the output and by layer, right answers, what should stay float."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path
+
+from netspec.diagnostics.errors import UsageError
+from netspec.files.atomic import write_text
+from netspec.ir.graph import Graph
+from netspec.reports.table import SUFFIXES, Cell, Column, Form, Table, number
+from netspec_onnx.calibration import Calibration
+from netspec_onnx.float_layers import layers
+from netspec_onnx.noise import Answers, Noise
+
+ENOUGH = 20.0
+"""Decibels, centred, at the output: a noise of a tenth of what tells images apart."""
+MEASURED = 32
+"""Images at most that noise is measured on."""
+
+COLUMNS = (
+    Column("step", "step", wrap=False),
+    Column("op", "op"),
+    Column("dtype", "in"),
+    number("snr", "SNR (dB)", lambda value: _text(value)),
+    number("centred", "centred (dB)", lambda value: _text(value)),
+)
+
+
+def _text(value: Cell) -> str:
+    return "" if value is None else f"{value:.1f}" if isinstance(value, float) else str(value)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came out."""
+
+    graph: Graph
+    data: Calibration
+    kept: Set[str]
+    noise: Mapping[str, Noise]
+    output: Noise
+    answers: Answers | None
+    suggested: tuple[Sequence[str], float] | None
+    """The layers that should stay in float, and the centred ratio at the output with them."""
+
+    def lines(self) -> list[str]:
+        """What everybody should know, a line each."""
+        output = self.output
+        found = [
+            f"int8 by {self.data.count} images of {self.data.source}; signal to noise at the output "
+            f"{_decibels(output.ratio)}, centred over {output.count} images {_decibels(output.centred)}"
+        ]
+        if self.kept:
+            found.append(f"in float32: {', '.join(sorted(step for step in self.kept if step in self.noise))}")
+        if self.answers is not None:
+            found.append(f"{self.answers.text}, of {self.answers.images} images")
+        if self.suggested is not None:
+            steps, ratio = self.suggested
+            found.append(f"{_decibels(ratio)} with --keep-float {','.join(steps)}")
+        elif output.centred < ENOUGH:
+            found.append(
+                f"no choice of layers that was tried gives {ENOUGH:.0f} dB centred; "
+                "images that the network hardly tells apart say nothing of what int8 loses"
+            )
+        return found
+
+    def table(self) -> Table:
+        """A row for each layer."""
+        rows: list[dict[str, Cell]] = [
+            {
+                "step": node.path,
+                "op": node.op,
+                "dtype": "float32" if node.path in self.kept else "int8",
+                "snr": _cell(self.noise[node.path].ratio),
+                "centred": _cell(self.noise[node.path].centred),
+            }
+            for node in layers(self.graph)
+            if node.path in self.noise
+        ]
+        title = f"{self.graph.name} in int8: signal to noise after each layer"
+        notes = [
+            f"on {self.output.count} images; centred: signal and noise without their means over the images",
+            "an empty cell: no noise, or no signal",
+        ]
+        return Table(COLUMNS, rows, title, notes=notes, lead=1)
+
+
+def _cell(decibels: float) -> float | None:
+    return decibels if math.isfinite(decibels) else None
+
+
+def _decibels(value: float) -> str:
+    return f"{value:.1f} dB" if math.isfinite(value) else "no noise" if value > 0 else "no signal"
+
+
+def check_report(path: str) -> None:
+    """Raises UsageError for a suffix that is no form of tables."""
+    if Path(path).suffix.lower() not in (".txt", *(suffix for own in SUFFIXES.values() for suffix in own)):
+        known = ", ".join(["txt", *(own[0][1:] for own in SUFFIXES.values())])
+        raise UsageError(f"--report {path}: its suffix is not a form of tables", f"known: {known}")
+
+
+def write_report(table: Table, path: Path) -> Path:
+    """Writes the table in the form that the suffix says."""
+    form: Form = next((form for form, own in SUFFIXES.items() if path.suffix.lower() in own), "text")
+    return write_text(path, table.render(form).rstrip("\n") + "\n")
