@@ -74,7 +74,8 @@ def measures() -> str:
 
 def onnx() -> str:
     """docs/onnx.md with the presets by runtime."""
-    rows = ["| `--for` | opset | IR version | batch | functions | read by | because it |", "| --- " * 7 + "|"]
+    titles = ("`--for`", "opset", "IR version", "batch", "functions", "besides float32", "read by", "because it")
+    rows = [f"| {' | '.join(titles)} |", "| --- " * len(titles) + "|"]
     for name, preset in PRESETS.items():
         rows.append("| " + " | ".join([f"`{name}`", *preset.shown, preset.reads, preset.why]) + " |")
     text = (DOCS / "onnx.md").read_text(encoding="utf-8")
