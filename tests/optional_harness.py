@@ -107,6 +107,15 @@ COMMANDS: list[tuple[str, list[str]]] = [
     ("run net.onnx --pb . --save outputs.npz --labels labels.txt", RUNS["onnx"]),
     ("run net.yaml --backend torch --pb .", ["torch", *ONNX]),
     *((f"verify net.yaml onnx onnx -f {kind} -o table", [*RUNS["onnx"], *needs]) for kind, needs in TABLES.items()),
+    *(
+        (f"bench net.yaml --target onnx --repeat 1 -f {kind} -o table", [*RUNS["onnx"], *needs])
+        for kind, needs in TABLES.items()
+    ),
+    ("bench net.onnx --repeat 1", RUNS["onnx"]),
+    (
+        "bench net.yaml --target torch --repeat 1 --blocks --times t.json --weights w.npz --rules rules.yaml",
+        RUNS["torch"],
+    ),
     ("verify net.yaml torch torch --weights w.npz --rules rules.yaml", RUNS["torch"]),
     *((f"list {what}", []) for what in ("specs", "blocks", "ops", "passes", "backends")),
     *((f"list specs -f {kind}", []) for kind in ("text", "json", "csv")),

@@ -24,8 +24,8 @@ HERE = Path(__file__).parent
 SPECS = sorted(p for folder in ("bad", "cases", "good") for p in (HERE / folder).glob("*.yaml"))
 LINE = re.compile(r"^(.+?):(\d+):(\d+): (error|warning|note)\[(NS\d+)\]: ", re.MULTILINE)
 SLOW = ("run", "verify")
-ELSEWHERE = ("check", "plot")
-"""The command that all others are compared with, and the one that takes several specs."""
+ELSEWHERE = ("check", "plot", "bench")
+"""The command that all others are compared with, and those that take several specs."""
 LINES = {name: [word for word in line if word != "SPEC"] for name, line in spec_commands().items()}
 QUICK = [line[:1] if name == "explain" else line for name, line in LINES.items() if name not in (*SLOW, *ELSEWHERE)]
 COMMANDS = [*QUICK, *(LINES[name] for name in SLOW)]

@@ -15,7 +15,8 @@ from netspec.diagnostics.errors import UsageError
 from netspec.draw import View, beside, difference, draw, picture
 from netspec.draw.annotations import Annotations
 from netspec.draw.labels import first_sentence
-from netspec.draw.model import HEATS, Frame
+from netspec.draw.model import Frame
+from netspec.draw.numbers import HEATS
 from netspec.ir.graph import Graph
 
 ROOT = Path(__file__).parent.parent

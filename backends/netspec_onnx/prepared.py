@@ -88,7 +88,7 @@ class Ready:
     def time(self, inputs: Mapping[str, Value], warmup: int, repeat: int) -> list[float]:
         """The milliseconds of each run after those to warm up."""
         if warmup > 1:
-            self.opened.run(inputs, warmup - 1)  # it runs once more than it is timed
+            self.opened.run(inputs, warmup - 2)  # it runs once more than it is timed, as the next call does
         return self.opened.run(inputs, repeat).latency_ms
 
     def profile(self, inputs: Mapping[str, Value], repeat: int) -> dict[str, float]:

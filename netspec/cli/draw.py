@@ -13,7 +13,8 @@ from netspec.draw import View, beside, difference, draw
 from netspec.draw.formats.graphviz import shrunk
 from netspec.draw.formats.mermaid import too_large
 from netspec.draw.formats.render import FORMATS, SUFFIXES, TEXTS, render
-from netspec.draw.model import HEATS, SHOWN
+from netspec.draw.model import SHOWN
+from netspec.draw.numbers import HEATS, heat_of
 from netspec.files.atomic import write_bytes
 from netspec.files.kinds import check_suffix
 
@@ -59,7 +60,12 @@ class Shown(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 @click.option("--unfold", is_flag=True, help="Every node and every repeat for itself.")
 @click.option("--direct", is_flag=True, help="Concatenations as arrows from what they join to what reads them.")
 @click.option("--show", type=Shown(), default="names,shapes", show_default=True, help=f"Any of {', '.join(SHOWN)}.")
-@click.option("--heat", type=click.Choice(HEATS), help="Colour by a number.")
+@click.option(
+    "--heat",
+    metavar="|".join([*HEATS, "FILE"]),
+    help="Colour by a number, or by those of a .json or .csv file: of a step or scope by its path, as `bench --times` "
+    "writes them.",
+)
 @click.option(
     "--diff",
     "other",
@@ -105,7 +111,8 @@ def command(
         raise UsageError(
             f"--beside draws networks as they are, without {'--heat' if heat else '--diff'}", "ask for one"
         )
-    view = View(depth, collapse, expand, show, heat, unfold, direct)
+    by, numbers = heat_of(heat) if heat is not None else (None, None)
+    view = View(depth, collapse, expand, show, by, unfold, direct, numbers)
     compiled = request.compile()
     graph, name = compiled.inference if inference else compiled.shown, compiled.name
     if request.settings and "" not in graph.scopes:  # a block alone says all its arguments

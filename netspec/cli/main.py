@@ -31,6 +31,7 @@ COMMANDS = {
     "plot": ("plot", "Plot cost by stage, or networks by MACs and parameters."),
     "compile": ("compile", "Compile a spec to ONNX, PyTorch source or JSON."),
     "verify": ("verify", "Compare targets of a spec, and find the step where they differ."),
+    "bench": ("bench", "Time specs and ONNX files: latency, throughput, memory, by block."),
     "run": ("run", "Run a spec or an ONNX file in onnxruntime or torch."),
     "list": ("list", "List or find the shipped specs, blocks, ops, passes or backends."),
     "show": ("show", "Print what a spec offers: params, variants, outputs, blocks, checkpoints."),

@@ -31,6 +31,7 @@ class Annotations:
             if node.result.weights:
                 self.owners.setdefault(node.weights_at, node.path)
         self.fields = receptive_fields(graph) if "rf" in (*view.show, view.heat) else {}
+        self.scopes = view.numbers.scopes(graph) if view.numbers is not None else {}
         self.widest = max((max(field) for field in self.fields.values() if field), default=1)
 
     def facts(self, run: Sequence[Sequence[Node]], docs: Sequence[str]) -> tuple[str, ...]:
@@ -74,10 +75,12 @@ class Annotations:
         known = [field for field in fields if field]
         return (max(h for h, _ in known), max(w for _, w in known)) if len(known) == len(fields) else None
 
-    def value(self, nodes: Sequence[Node]) -> int:
+    def value(self, nodes: Sequence[Node]) -> float:
         """What a box that stands for these nodes is coloured by; 0 without colours."""
         if self.view.heat is None:
             return 0
+        if self.view.numbers is not None:
+            return self.view.numbers.of([node.path for node in nodes], self.scopes)
         if self.view.heat == "activations":
             return activations(nodes)
         if self.view.heat == "rf":
@@ -95,7 +98,7 @@ class Annotations:
         if self.view.heat is not None:
             values = {path: self.value([n for nodes in run for n in nodes]) for path, run in nodes_of.items()}
             largest = max(values.values(), default=0.0)
-            what, unit = QUANTITIES[self.view.heat]
+            what, unit = quantity(self.view)
             legend = f"heat: {what}, strongest {short(largest)}{unit}"
             values = {path: value / largest if largest else 0.0 for path, value in values.items()}
         for inner in (frame, *frame.frames()):
@@ -106,6 +109,20 @@ class Annotations:
                     facts, intensity = self.facts(run, [item.doc]), values.get(item.path)
                     inner.items[index] = replace(item, facts=facts, intensity=intensity, iterations=every)
         return legend
+
+
+def meaning(view: View) -> str:
+    """What a strong colour means; empty without colours."""
+    if view.numbers is not None:
+        return f"stronger is more by the numbers of {view.numbers.source}"
+    return f"stronger has more {QUANTITIES[view.heat][0]}" if view.heat else ""
+
+
+def quantity(view: View) -> tuple[str, str]:
+    """What the boxes of a view are coloured by, and its unit."""
+    if view.numbers is not None:
+        return f"numbers of {view.numbers.source}", ""
+    return QUANTITIES[view.heat or "macs"]
 
 
 def notes(doc: str) -> list[str]:

@@ -10,7 +10,8 @@ from typing import TypedDict
 
 from netspec.diagnostics.errors import UsageError, did_you_mean
 from netspec.draw.formats.render import TEXTS
-from netspec.draw.model import HEATS, SHOWN, View
+from netspec.draw.model import SHOWN, View
+from netspec.draw.numbers import heat_of
 from netspec.files.atomic import write_bytes
 
 HEIGHT = 640
@@ -37,18 +38,19 @@ def view_of(options: ViewOptions) -> View:
     depth, heat, show = options.get("depth"), options.get("heat"), options.get("show", View().show)
     if depth is not None and depth < 1:
         raise UsageError(f"depth is {depth}, and at least 1")
-    asked: list[tuple[str | None, Sequence[str]]] = [(heat, HEATS), *((part, SHOWN) for part in show)]
-    for value, known in asked:
-        if value is not None and value not in known:
-            raise UsageError(f"there is no '{value}' to show", did_you_mean(value, known))
+    for part in show:
+        if part not in SHOWN:
+            raise UsageError(f"there is no '{part}' to show", did_you_mean(part, SHOWN))
+    kind, numbers = heat_of(heat) if heat is not None else (None, None)
     return View(
         depth,
         _names(options, "collapse"),
         _names(options, "expand"),
         frozenset(show),
-        heat,
+        kind,
         options.get("unfold", False),
         options.get("direct", False),
+        numbers,
     )
 
 

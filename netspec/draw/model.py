@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from netspec.draw.numbers import Numbers
+
 SHOWN = ("names", "shapes", "params", "macs", "rf", "activations", "notes")
-HEATS = ("params", "macs", "rf", "activations")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +22,13 @@ class View:
     """Scopes that are expanded wherever they lie; one named by its path stands apart from its repeats."""
     show: frozenset[str] = frozenset(("names", "shapes"))
     heat: str | None = None
-    """The number that boxes are coloured by."""
+    """The number that boxes are coloured by: one of HEATS, or `numbers`."""
     unfold: bool = False
     """Every node and every repeat for itself."""
     direct: bool = False
     """Concatenations as arrows, from each value that one joins to each step that reads it."""
+    numbers: Numbers | None = None
+    """Those that boxes are coloured by where `heat` says so."""
 
 
 @dataclass(frozen=True, slots=True)

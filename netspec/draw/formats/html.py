@@ -9,7 +9,7 @@ from importlib.resources import files
 from netspec.analysis.cost import activations, totals
 from netspec.analysis.receptive_field import WHOLE_INPUT, receptive_fields
 from netspec.diagnostics.errors import MissingError, Span, UsageError
-from netspec.draw.annotations import QUANTITIES
+from netspec.draw.annotations import meaning
 from netspec.draw.arrows import Arrows, EveryPlace, Places
 from netspec.draw.colors import COLORS, SHADES, dark_css
 from netspec.draw.formats.crossings import TANGLED, TOO_LONG, fewest_crossings
@@ -191,7 +191,7 @@ class _Page:
             "activations": f"{activations(nodes):,} bytes",
             "nodes": str(len(nodes)),
             "training adds": f"{more:,} parameters" if more else "",
-            "colours": f"stronger has more {QUANTITIES[self.view.heat][0]}" if self.view.heat else "",
+            "colours": meaning(self.view),
         }
 
     def args(self) -> dict[str, str]:

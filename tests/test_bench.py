@@ -1,0 +1,229 @@
+"""`netspec bench`: what is timed is what was asked for, and its figures add up; `draw --heat FILE`."""
+
+from __future__ import annotations
+
+import csv
+import doctest
+import io
+import json
+import re
+import shlex
+import statistics
+from pathlib import Path
+
+import pytest
+from run_harness import Netspec
+
+import netspec as api
+from netspec.backend import able
+from netspec.cli.main import run
+from netspec.running.measure import Times, memory, peak
+from netspec.running.ways import Prepares, Way
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = (ROOT / "docs" / "bench.md").read_text(encoding="utf-8")
+SPEC = """\
+netspec: 1
+name: small
+input: [3, 16, 16]
+body:
+  - a = do:
+      - conv: {out: 16, kernel: 3, pad: 1}
+      - relu
+  - b = do:
+      - conv: {out: 16, kernel: 3, pad: 1}
+      - relu
+  - global_avg_pool
+  - flatten
+  - fc = linear: 10
+"""
+MACS = {"a": 3 * 16 * 9 * 256, "b": 16 * 16 * 9 * 256, "fc": 160}
+
+
+@pytest.fixture
+def netspec(folder: Path, capsys: pytest.CaptureFixture[str]) -> Netspec:
+    """The command line, in a folder with a small spec: the exit code, stdout and stderr."""
+    Path("small.yaml").write_text(SPEC, encoding="utf-8")
+
+    def call(*args: str) -> tuple[int, str, str]:
+        code = run([*args])
+        printed = capsys.readouterr()
+        assert "a bug of netspec" not in printed.err, printed.err
+        return code, printed.out, printed.err
+
+    return call
+
+
+@pytest.mark.slow
+def test_each_target_is_run_with_each_batch_and_number_of_threads(netspec: Netspec) -> None:
+    asked = ["--target", "onnx", "--target", "torch", "-b", "1", "-b", "3", "--threads", "1"]
+    code, out, _ = netspec("bench", "small.yaml", *asked, "--repeat", "4", "-f", "json")
+    rows = json.loads(out)
+    assert code == 0 and [(r["target"], r["batch"]) for r in rows] == [
+        ("onnx", 1),
+        ("onnx", 3),
+        ("torch", 1),
+        ("torch", 3),
+    ]
+    for row in rows:
+        assert row["threads"] == 1 and 0 < row["low_ms"] <= row["median_ms"] <= row["high_ms"]
+        assert row["per_second"] == pytest.approx(1000 * row["batch"] / row["median_ms"])
+        assert row["macs_per_second"] == pytest.approx(row["per_second"] * sum(MACS.values()))
+        assert row["share_of_peak"] > 0
+
+
+@pytest.mark.parametrize("target", ["onnx", "onnx:functions", "torch"])
+@pytest.mark.slow
+def test_blocks_have_their_macs_and_all_of_the_time(target: str, netspec: Netspec) -> None:
+    profiled = ["bench", "small.yaml", "--target", target, "--blocks", "--repeat", "3"]
+    code, out, _ = netspec(*profiled, "-f", "csv", "--times", "times.json")
+    rows = {row["part"]: row for row in csv.DictReader(io.StringIO(out))}
+    assert code == 0 and {part: int(rows[part]["macs"]) for part in MACS} == MACS
+    assert sum(float(row["share_of_time"]) for row in rows.values()) == pytest.approx(1)
+    assert sum(float(row["share_of_macs"] or 0) for row in rows.values()) == pytest.approx(1)
+    assert float(rows["a"]["ms"]) > 0 and float(rows["b"]["ms"]) > 0
+    times = json.loads(Path("times.json").read_text(encoding="utf-8"))
+    assert set(times) <= api.load("small.yaml").inference.nodes.keys()
+    inside = sum(ms for path, ms in times.items() if path.startswith("b."))
+    assert inside == pytest.approx(float(rows["b"]["ms"]))
+
+
+@pytest.mark.slow
+def test_a_file_is_timed(netspec: Netspec) -> None:
+    assert netspec("compile", "small.yaml", "--to", "onnx", "-q")[0] == 0
+    code, out, _ = netspec("bench", "small.onnx", "-b", "2", "--repeat", "2", "-f", "json")
+    (row,) = json.loads(out)
+    assert code == 0 and row["macs_per_second"] is None and row["median_ms"] > 0
+
+
+@pytest.mark.slow
+def test_what_the_machine_lacks_is_a_row(netspec: Netspec) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    asked = ["--target", "torch", "--target", "torch+cuda", "--repeat", "1"]
+    code, out, _ = netspec("bench", "small.yaml", *asked)
+    assert code == 0 and "torch+cuda was not run: this PyTorch cannot use CUDA" in out
+    assert netspec("bench", "small.yaml", *asked[2:])[0] == 3
+
+
+@pytest.mark.slow
+def test_the_peak_is_near_that_of_another_library() -> None:
+    """numpy's own product of such matrices is within a factor of 50, other programs on the machine included."""
+    import time
+
+    import numpy as np
+
+    a = np.ones((1024, 1024), np.float32)
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        a @ a
+        times.append(time.perf_counter() - start)
+    found = peak(able("onnx", Prepares), Way())
+    assert 1 / 50 < found / (1024**3 / min(times)) < 50
+
+
+def test_times_are_summed_up_by_their_quartiles() -> None:
+    times = Times([5.0, 1.0, 2.0, 4.0, 3.0])
+    assert (times.median, times.quartiles) == (3.0, (2.0, 4.0))
+    assert Times([7.0]).quartiles == (7.0, 7.0)
+    assert statistics.median(times.all) == times.median
+
+
+@pytest.mark.slow
+def test_memory_is_what_was_added() -> None:
+    with memory() as used:
+        held = bytearray(64 * 2**20)
+        held[::4096] = b"1" * len(held[::4096])
+        del held
+    if used.added is None:
+        pytest.skip("this system does not tell")
+    assert 60 * 2**20 < used.added < 96 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--blocks"], "a profile is of one network in one way, got 2"),
+        (["--target", "onnx", "-b", "1", "-b", "2", "--times", "t.json"], "got 2"),
+        (["--target", "other.onnx"], "name it in place of SPEC"),
+        (["--target", "onnx+int9"], "there is no 'int9'"),
+        (["absent.onnx"], "there is no file absent.onnx"),
+    ],
+)
+@pytest.mark.quick(1)
+def test_what_cannot_be_timed_is_said(args: list[str], said: str, netspec: Netspec) -> None:
+    code, out, err = netspec("bench", "small.yaml", *args)
+    assert code == 2 and said in err and not out
+
+
+HEAT = {"a.conv": 3.0, "b": 12.0}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("n.json", json.dumps(HEAT)),
+        ("n.csv", "part,ms,of\na.conv,3,x\nb,12,y\n(outside),1,z\n"),
+    ],
+)
+@pytest.mark.slow
+def test_boxes_are_coloured_by_the_numbers_of_a_file(name: str, text: str, netspec: Netspec) -> None:
+    Path(name).write_text(text, encoding="utf-8")
+    code, out, _ = netspec(
+        "draw",
+        "small.yaml",
+        "--depth",
+        "1",
+        "--collapse",
+        "a",
+        "--collapse",
+        "b",
+        "--heat",
+        name,
+        "-f",
+        "dot",
+        "-o",
+        "-",
+    )
+    assert code == 0 and f"numbers of {name}, strongest 12" in out
+    code, page, _ = netspec("draw", "small.yaml", "--heat", name, "-o", "page.html")
+    assert code == 0 and f"stronger is more by the numbers of {name}" in Path("page.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("n.json", '{"a.cnov": 1}', "did you mean 'a.conv'?"),
+        ("n.json", '{"a.conv": -1}', "expected one from 0 on"),
+        ("n.json", '{"a.conv": NaN}', "expected one from 0 on"),
+        ("n.json", '{"a.conv": 1, "a.conv": 2}', "two numbers for 'a.conv'"),
+        ("n.json", '{"a.conv": "1"}', "is not a number"),
+        ("n.json", '{"a.conv": 1' + "0" * 400 + "}", "is too large"),
+        ("n.json", "[" * 100_000, "is not JSON"),
+        ("n.json", "[1]", "expected a mapping of numbers by path"),
+        ("n.json", "{}", "has no numbers"),
+        ("n.csv", "a.conv\n", "n.csv:1: expected PATH,NUMBER"),
+        ("n.csv", "path,ms\na.conv,x\n", "n.csv:2: 'x' is not a number"),
+        ("n.txt", "", "there is no 'n.txt' to colour by"),
+    ],
+)
+@pytest.mark.quick(2)
+def test_a_file_without_numbers_is_refused(name: str, text: str, said: str, netspec: Netspec) -> None:
+    Path(name).write_text(text, encoding="utf-8")
+    code, out, err = netspec("draw", "small.yaml", "--heat", name, "-f", "dot", "-o", "-")
+    assert code in (1, 2) and said in err and not out
+
+
+@pytest.mark.slow
+def test_the_page_prints_what_it_says(netspec: Netspec) -> None:
+    pytest.importorskip("pygraphviz")
+    commands = re.findall(r"^\$ netspec (.*)\n((?:(?!```|\$ ).*\n)*)", PAGE, re.MULTILINE)
+    assert len(commands) == 4
+    for line, expected in commands:
+        _, out, err = netspec(*shlex.split(line))
+        flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+        printed = out + err
+        assert doctest.OutputChecker().check_output(expected, printed, flags), printed
