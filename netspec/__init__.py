@@ -1,8 +1,8 @@
 """Convolutional architectures as YAML specs, compiled to PyTorch and ONNX.
 
 `load` takes a spec by its path, by the name of a shipped one, or as `FILE.yaml:block`, and values of its params;
-it gives a `Network`: tables, pictures, weights as arrays, `to_torch` and `to_onnx`. All mistakes in a spec are raised
-as one `SpecError`. `list_specs` finds what is shipped, and `show` says what a spec offers.
+it gives a `Network`: tables, pictures, weights as arrays, `to_torch` and `to_onnx`; `Session` runs one. All mistakes
+in a spec are raised as one `SpecError`. `list_specs` finds what is shipped, and `show` says what a spec offers.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ __all__ = [
     "MissingError",
     "NetspecError",
     "Network",
+    "Session",
     "SpecError",
     "UsageError",
     "list_specs",
@@ -28,8 +29,13 @@ if TYPE_CHECKING:
     from netspec.diagnostics.errors import DataError, MissingError, NetspecError, SpecError, UsageError
     from netspec.ir.graph import Graph
     from netspec.network import Network, list_specs, load, show
+    from netspec.session import Session
 
-_HOMES = {"Graph": "ir.graph", **dict.fromkeys(("Network", "list_specs", "load", "show"), "network")}
+_HOMES = {
+    "Graph": "ir.graph",
+    "Session": "session",
+    **dict.fromkeys(("Network", "list_specs", "load", "show"), "network"),
+}
 
 
 def __getattr__(name: str) -> Any:

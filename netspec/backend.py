@@ -1,7 +1,8 @@
 """The contract of a backend: what each one does, what it may do as well, and how one is found.
 
 A backend is a package of its own. Its entry point in the group `netspec.backends` names an object of a class that is
-a `Backend`, and also `Runs`, `MakesModules`, `ReadsCheckpoints`, `OpensModels` or `WritesText` where it is able to.
+a `Backend`, and also `Runs`, `KeepsReady`, `MakesModules`, `ReadsCheckpoints`, `OpensModels` or `WritesText` where it
+is able to.
 """
 
 from __future__ import annotations
@@ -20,13 +21,17 @@ from netspec.ir.graph import Graph
 from netspec.ir.json import to_json
 from netspec.passes.base import Level
 from netspec.reports.table import Table
+from netspec.running.ready import KeepsReady as KeepsReady
+from netspec.running.ready import OpenedModel as OpenedModel
+from netspec.running.ready import OpensModels as OpensModels
+from netspec.running.ready import Result as Result
 from netspec.running.ways import LooksIntoModels, Prepares
 
 if TYPE_CHECKING:
     import numpy as np
     import torch  # noqa: TID251 - the type alone, never at run time
 
-    from netspec.running.ports import Port, Value
+    from netspec.running.ports import Value
     from netspec.weights.checkpoints.stored import Need, State
 
 T = TypeVar("T")
@@ -76,16 +81,6 @@ class Written:
     """What stands in the way of using them, a line each."""
     table: Table | None = None
     """What was measured of them, which is printed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a run gave."""
-
-    outputs: dict[str, Value]
-    provider: str
-    """The device or execution provider that really ran."""
-    latency_ms: list[float] = field(default_factory=list)
 
 
 @runtime_checkable
@@ -162,37 +157,12 @@ class ReadsCheckpoints(Protocol):
         """The mappings of tensors in a file, without running code; raises DataError, UsageError, MissingError."""
 
 
-class OpenedModel(Protocol):
-    """A model file, opened to be looked at and to be run."""
-
-    @property
-    def inputs(self) -> Mapping[str, Port]:
-        """Its inputs by name."""
-
-    @property
-    def weights(self) -> str:
-        """What it says of its weights, such as `random, seed 0`; empty where it says nothing."""
-
-    def run(self, inputs: Mapping[str, Value], repeat: int = 1) -> Result:
-        """Runs once to warm up, then `repeat` times; raises DataError."""
-
-
-@runtime_checkable
-class OpensModels(Protocol):
-    """A backend that runs the files that it writes, whoever wrote them."""
-
-    def open(self, path: Path, device: str = "cpu") -> OpenedModel:
-        """A model file; raises MissingError, UsageError, DataError."""
-
-    def read_pb(self, path: Path, type: str) -> Value:
-        """A value out of a file of test data, by the type of its input; raises MissingError, UsageError, DataError."""
-
-
 _ABILITIES: dict[type, str] = {
     Backend: "write files",
     Runs: "run networks",
     MakesModules: "make modules",
     ReadsCheckpoints: "read checkpoints",
+    KeepsReady: "keep networks ready to run",
     OpensModels: "run model files",
     Prepares: "keep networks ready to run",
     LooksIntoModels: "look into model files",

@@ -102,6 +102,11 @@ COMMANDS: list[tuple[str, list[str]]] = [
     ("compile net.yaml --to onnx --weights w.npz --rules rules.yaml -o a.onnx", WRITES["onnx"]),
     ("run net.yaml --weights w.npz --rules rules.yaml --labels labels.txt", RUNS["onnx"]),
     *((f"run net.yaml --backend {backend} --image x.png", [*needs, "PIL"]) for backend, needs in RUNS.items()),
+    *((f"run net.yaml --backend {backend} --images .", [*needs, "PIL"]) for backend, needs in RUNS.items()),
+    *(
+        (f"run net.yaml --images . -f {kind} -o table", [*RUNS["onnx"], "PIL", *needs])
+        for kind, needs in TABLES.items()
+    ),
     ("run net.yaml --npy x.npy", RUNS["onnx"]),
     ("run net.onnx", RUNS["onnx"]),
     ("run net.onnx --pb . --save outputs.npz --labels labels.txt", RUNS["onnx"]),
@@ -213,13 +218,24 @@ def backend_calls() -> Calls:
     """Both backends, and how they are found."""
     import netspec
     from netspec import backend, plugins
-    from netspec.backend import get
+    from netspec.backend import Result, get
+    from netspec.cli.run_folder import FolderRun
+    from netspec.running.place import Place
+    from netspec.running.ports import Port
+    from netspec.running.results import Style
+    from netspec.running.sizes import Sizes
     from netspec.running.ways import Way
     from netspec.weights.checkpoints.stored import Need
 
     net = netspec.load("net.yaml")
     graph, x, arrays = net.inference, {"input": _numbers(1, 3, 8, 8)}, net.arrays()
     torch, onnx, model = get("torch"), get("onnx"), Path("net.onnx")
+    session = partial(netspec.Session, "net.onnx")
+
+    def folder_run(made: Callable[[], Any]) -> FolderRun:
+        sizes = Sizes({"input": Port("tensor(float)", ("N", 3, 8, 8))})
+        return FolderRun(Path("."), sizes, lambda x: Result(made().run(**x), "it"), Style(1), str, True)
+
     calls: Calls = {
         "netspec.backend.get": (lambda: (get("torch"), get("onnx")), []),
         "netspec.backend.able": (lambda: backend.able("torch", backend.Runs), []),
@@ -232,6 +248,8 @@ def backend_calls() -> Calls:
         "netspec_torch.TorchBackend.source": (lambda: torch.source(graph), []),
         "netspec_torch.TorchBackend.to_module": (lambda: torch.to_module(graph, arrays), ["torch"]),
         "netspec_torch.TorchBackend.read_checkpoint": (lambda: torch.read_checkpoint(Path("w.pth"), Need()), ["torch"]),
+        "netspec.session.Session.images": (lambda: [*session().images(["x.png"])], [*RUNS["onnx"], "PIL"]),
+        "netspec.cli.run_folder.FolderRun.table": (lambda: folder_run(session).table(1, None), [*RUNS["onnx"], "PIL"]),
         "netspec_onnx.OnnxBackend.run_file": (lambda: onnx.run_file(model, x), RUNS["onnx"]),
         "netspec_onnx.OnnxBackend.open": (lambda: onnx.open(model), RUNS["onnx"]),
         "netspec_onnx.OnnxBackend.look": (lambda: onnx.look(model), RUNS["onnx"]),
@@ -241,6 +259,7 @@ def backend_calls() -> Calls:
         emit = partial(own.emit, graph, arrays, Path("made"), own.options())
         calls[f"netspec_{name}Backend.emit"] = (emit, WRITES[target])
         calls[f"netspec_{name}Backend.run"] = (partial(own.run, graph, arrays, x), RUNS[target])
+        calls[f"netspec_{name}Backend.ready"] = (partial(own.ready, graph, arrays, Place()), RUNS[target])
         calls[f"netspec_{name}Backend.prepare"] = (partial(own.prepare, graph, arrays, Way()), RUNS[target])
     return calls
 

@@ -30,6 +30,7 @@ LAYERS = (
     ("reports",),
     ("backend",),
     ("network",),
+    ("session",),
     ("",),  # `netspec` itself, with its version and the public names
     ("cli",),
     ("__main__",),

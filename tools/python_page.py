@@ -33,7 +33,7 @@ def _names() -> Iterator[str]:
     errors = [getattr(netspec, name) for name in netspec.__all__ if _is_error(getattr(netspec, name))]
     for name in functions:
         yield from _entry("###", f"netspec.{name}", getattr(netspec, name))
-    for cls in (netspec.Network, Table, Drawing):
+    for cls in (netspec.Network, netspec.Session, Table, Drawing):
         yield f"### {cls.__name__}\n\n{_doc(cls)}\n"
         for name, member in _members(cls):
             yield from _entry("####", f"{cls.__name__}.{name}", member)

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netspec.backend import Backend, OpensModels, Result, Runs, Written, importing
+from netspec.backend import Backend, KeepsReady, OpensModels, Result, Runs, Written, importing
 from netspec.diagnostics.errors import UsageError
 from netspec.ir.graph import Graph
+from netspec.running.place import Place
 from netspec.running.ways import LooksIntoModels, Prepared, Prepares, Way
 from netspec_onnx.options import DEFAULTS, FORMS, OnnxOptions
 from netspec_onnx.presets import PRESETS
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from netspec_onnx.runtime import Opened
 
 
-class OnnxBackend(Backend[OnnxOptions], Runs, OpensModels, Prepares, LooksIntoModels):
+class OnnxBackend(Backend[OnnxOptions], Runs, KeepsReady, OpensModels, Prepares, LooksIntoModels):
     """Writes and runs ONNX models; onnx and onnxruntime are imported where they are needed."""
 
     name = "onnx"
@@ -54,7 +55,7 @@ class OnnxBackend(Backend[OnnxOptions], Runs, OpensModels, Prepares, LooksIntoMo
         graph: Graph,
         arrays: Mapping[str, np.ndarray],
         inputs: Mapping[str, Value],
-        device: str = "cpu",
+        device: str | Place = "cpu",
         repeat: int = 1,
         options: OnnxOptions = DEFAULTS,
     ) -> Result:
@@ -63,11 +64,17 @@ class OnnxBackend(Backend[OnnxOptions], Runs, OpensModels, Prepares, LooksIntoMo
             from netspec_onnx.runtime import run_graph
         return run_graph(graph, arrays, inputs, device, repeat, options)
 
-    def run_file(self, path: Path, inputs: Mapping[str, Value], device: str = "cpu", repeat: int = 1) -> Result:
+    def ready(self, graph: Graph, arrays: Mapping[str, np.ndarray], place: Place) -> Opened:
+        """A graph in a session of onnxruntime; raises MissingError where the library or the device is not there."""
+        with importing(self.name, "onnxruntime"):
+            from netspec_onnx.runtime import opened
+        return opened(graph, arrays, place)
+
+    def run_file(self, path: Path, inputs: Mapping[str, Value], device: str | Place = "cpu", repeat: int = 1) -> Result:
         """Runs a model file in onnxruntime; raises MissingError, UsageError, DataError."""
         return self.open(path, device).run(inputs, repeat)
 
-    def open(self, path: Path, device: str = "cpu") -> Opened:
+    def open(self, path: Path, device: str | Place = "cpu") -> Opened:
         """A model file in onnxruntime, to look at and to run; raises MissingError, UsageError, DataError."""
         with importing(self.name, "onnxruntime"):
             from netspec_onnx.runtime import Opened

@@ -6,9 +6,11 @@ import io
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stdout
+from itertools import count
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import onnx
@@ -19,52 +21,66 @@ from netspec.diagnostics.errors import DataError, MissingError, NetspecError, Us
 from netspec.files.parts import scratch
 from netspec.ir.graph import Graph
 from netspec.running.convert import fit
-from netspec.running.ports import EXTENDED, Port, Value
+from netspec.running.place import Place, at
+from netspec.running.ports import EXTENDED, PLAIN, Port, Value
 from netspec.running.sizes import check
+from netspec_onnx.binding import Binding
 from netspec_onnx.build_model import WEIGHTS_KEY, build_model, weight_bytes
-from netspec_onnx.options import OnnxOptions
+from netspec_onnx.options import DEFAULTS, OnnxOptions
+from netspec_onnx.providers import PROVIDERS, chain, preload, provider_of, without
 from netspec_onnx.values import from_runtime, to_runtime
 from netspec_onnx.write import LIMIT, write_model
 
-PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 FATAL_ONLY = 4
+SHAPES = 8
+"""For how many sets of input shapes values are kept on a device."""
 
 Model = onnx.ModelProto | Path
 """A model, or its file."""
 
 
 def session(
-    model: Model, device: str = "cpu", options: ort.SessionOptions | None = None, exact: bool = False
+    model: Model, device: str | Place = "cpu", options: ort.SessionOptions | None = None
 ) -> ort.InferenceSession:
-    """A session of a ModelProto or a file on a device; raises MissingError instead of falling back to another.
-
-    With `exact` a GPU multiplies float32 as such, and not as TF32.
-    """
-    if device not in PROVIDERS:
-        raise UsageError(f"there is no device '{device}'", f"known: {', '.join(PROVIDERS)}")
-    wanted = PROVIDERS[device]
-    if wanted not in ort.get_available_providers():
-        raise MissingError(f"this onnxruntime has no {wanted}", "pip install onnxruntime-gpu, in place of onnxruntime")
+    """A session of a ModelProto or a file on a device; raises MissingError instead of falling back to another."""
+    place = at(device)
+    wanted = provider_of(place).name
     ort.set_default_logger_severity(FATAL_ONLY)  # its errors are raised, and said below
     options = options or ort.SessionOptions()
     options.log_severity_level = FATAL_ONLY
+    if place.threads:
+        options.intra_op_num_threads = place.threads
     source = _readable(model) if isinstance(model, Path) else model.SerializeToString()
     said = io.StringIO()
     try:
         with redirect_stdout(said):  # onnxruntime prints there which libraries it misses, and that it falls back
-            if device == "cuda" and hasattr(ort, "preload_dlls"):
-                ort.preload_dlls()  # takes CUDA's libraries from the wheels that PyTorch brings, where they are
-            provider = (wanted, {"use_tf32": "0"}) if exact and device == "cuda" else wanted
-            made = ort.InferenceSession(source, options, providers=[provider])
+            preload(place)
+            chosen = chain(place, place.kind == "tensorrt" and _is_half(model))
+            made = ort.InferenceSession(source, options, providers=chosen)
     except Exception as e:  # onnxruntime raises its own classes, which share no base but Exception
         if lacking := _kernel(str(e), wanted):
             raise lacking from None
-        if device == "cuda":
-            raise _without_cuda(said.getvalue(), str(e)) from None
-        raise DataError("NS703", f"onnxruntime refuses the model: {str(e)[:500]}") from None
+        if _REFUSED.search(str(e)) or place.kind == "cpu":
+            raise _refused(e, place) from None
+        raise without(place, said.getvalue(), str(e)) from None
     if made.get_providers()[0] != wanted:
-        raise _without_cuda(said.getvalue(), f"it fell back to {made.get_providers()[0]}")
+        raise without(place, said.getvalue(), f"it fell back to {made.get_providers()[0]}")
     return made
+
+
+_REFUSED = re.compile(r"INVALID_(?:GRAPH|PROTOBUF|ARGUMENT)|graph capture feature|NO_SUCHFILE|Load model .* failed")
+"""What onnxruntime says of a model, on whatever device."""
+
+
+def _refused(error: Exception, place: Place) -> DataError:
+    help = "some operators do not run on the GPU: leave out the CUDA graph" if place.cuda_graph else ""
+    return DataError("NS703", f"onnxruntime refuses the model: {str(error)[:500]}", help)
+
+
+def _is_half(model: Model) -> bool:
+    """Whether a model has weights in float16."""
+    found = onnx.load(model, load_external_data=False) if isinstance(model, Path) else model
+    return any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in found.graph.initializer)
 
 
 _KERNEL = re.compile(
@@ -92,34 +108,31 @@ def _readable(path: Path) -> str:
         raise UsageError(f"{path} cannot be read: {e.strerror}") from None
 
 
-def _without_cuda(said: str, otherwise: str) -> MissingError:
-    """The error of a CUDA provider that does not start; names the libraries that onnxruntime missed."""
-    missed = [line.split()[3].rstrip(":") for line in said.splitlines() if line.startswith("Failed to load ")]
-    why = f"{', '.join(missed)} cannot be loaded" if missed else otherwise[:300]
-    return MissingError(
-        f"onnxruntime cannot use CUDA: {why}",
-        "pip install 'onnxruntime-gpu[cuda,cudnn]' brings CUDA's libraries; the driver must be there",
-    )
-
-
 def run_graph(
     graph: Graph,
     arrays: Mapping[str, np.ndarray],
     inputs: Mapping[str, Value],
-    device: str,
+    device: str | Place,
     repeat: int,
     options: OnnxOptions,
 ) -> Result:
-    """Runs a graph, by way of a file where one message cannot hold the weights; raises MissingError, DataError."""
+    """Runs a graph once to warm up, then `repeat` times; raises MissingError, DataError."""
+    return opened(graph, arrays, device, options).run(inputs, repeat)
+
+
+def opened(
+    graph: Graph, arrays: Mapping[str, np.ndarray], device: str | Place = "cpu", options: OnnxOptions = DEFAULTS
+) -> Opened:
+    """A graph in a session, by way of a file where one message cannot hold the weights; raises as `session` does."""
     if weight_bytes(graph, options) <= LIMIT:
-        return run_model(build_model(graph, arrays, options), inputs, device, repeat)
+        return Opened(build_model(graph, arrays, options), device)
     with scratch() as folder:
         path = Path(folder, "model.onnx")
         write_model(graph, arrays, path, options)
-        return run_model(path, inputs, device, repeat)
+        return Opened(path, device)
 
 
-def run_model(model: Model, inputs: Mapping[str, Value], device: str = "cpu", repeat: int = 1) -> Result:
+def run_model(model: Model, inputs: Mapping[str, Value], device: str | Place = "cpu", repeat: int = 1) -> Result:
     """Runs a model once to warm up, then `repeat` times; raises MissingError, DataError."""
     return Opened(model, device).run(inputs, repeat)
 
@@ -127,10 +140,11 @@ def run_model(model: Model, inputs: Mapping[str, Value], device: str = "cpu", re
 class Opened:
     """A model in a session: what it takes and gives, and runs of it."""
 
-    def __init__(
-        self, model: Model, device: str = "cpu", options: ort.SessionOptions | None = None, exact: bool = False
-    ) -> None:
-        self.session = session(model, device, options, exact)
+    def __init__(self, model: Model, device: str | Place = "cpu", options: ort.SessionOptions | None = None) -> None:
+        self.place = at(device)
+        self.session = session(model, self.place, options)
+        self._bound: dict[tuple[object, ...], Binding] = {}
+        self._graphs, self._lock, self._memory = count(), Lock(), PROVIDERS[self.place.kind].memory
         try:
             self.inputs = {i.name: _port(i) for i in self.session.get_inputs()}
             self.outputs = {o.name: _port(o) for o in self.session.get_outputs()}
@@ -143,22 +157,57 @@ class Opened:
         """Runs once to warm up, then `repeat` times; raises DataError where an input does not fit, or a run fails."""
         check(self.inputs, inputs)
         try:
-            feed, through_values = self._feed(inputs)
-            call = self.session.run_with_ort_values if through_values else self.session.run
-            outputs = call(None, feed)
-            latency = []
-            for _ in range(repeat):
-                start = time.perf_counter()
-                outputs = call(None, feed)
-                latency.append((time.perf_counter() - start) * 1000)
-            found = {name: from_runtime(value) for name, value in zip(self.outputs, outputs, strict=True)}
+            found, latency = self._run(inputs, repeat)
         except NetspecError:
             raise
         except Exception as e:  # as above
-            if lacking := _kernel(str(e), self.session.get_providers()[0]):
+            if lacking := _kernel(str(e), self.provider):
                 raise lacking from None
             raise DataError("NS703", f"onnxruntime cannot run the model: {str(e)[:500]}") from None
-        return Result(found, self.session.get_providers()[0], latency)
+        return Result(found, self.provider, latency)
+
+    @property
+    def provider(self) -> str:
+        """The execution provider that runs it."""
+        return str(self.session.get_providers()[0])
+
+    def _run(self, inputs: Mapping[str, Value], repeat: int) -> tuple[dict[str, Value], list[float]]:
+        """The outputs, and the milliseconds of the runs after the first."""
+        feed, through_values = self._feed(inputs)
+        plain = {name: value for name, value in feed.items() if isinstance(value, np.ndarray) and value.size}
+        if self._memory and not through_values and len(plain) == len(feed) and self._numbers():
+            with self._lock:  # what lies on the device is of one run at a time
+                bound = self._binding(plain)
+                latency = list(_timed(bound.run, repeat))
+                return dict(bound.get()), latency
+        outputs = list[object]()
+
+        def call() -> None:
+            run = self.session.run_with_ort_values if through_values else self.session.run
+            outputs[:] = run(None, feed)
+
+        call()
+        latency = list(_timed(call, repeat))
+        return {name: from_runtime(value) for name, value in zip(self.outputs, outputs, strict=True)}, latency
+
+    def _numbers(self) -> bool:
+        """Whether all that enters and leaves is arrays of numbers that numpy has."""
+        ports = (*self.inputs.values(), *self.outputs.values())
+        return all(port.kind == "tensor" and port.element in PLAIN and port.element != "string" for port in ports)
+
+    def _binding(self, feed: Mapping[str, np.ndarray]) -> Binding:
+        """The values on the device for the shapes of these inputs, after a run with them."""
+        key = tuple(value.shape for value in feed.values())
+        if (found := self._bound.get(key)) is not None:
+            found.put(feed)
+            found.run()
+            return found
+        while len(self._bound) >= SHAPES:
+            del self._bound[next(iter(self._bound))]
+        graph = next(self._graphs) if self.place.cuda_graph else None
+        made = Binding(self.session, feed, self._memory, int(self.place.which or 0), graph)
+        self._bound[key] = made
+        return made
 
     def _feed(self, inputs: Mapping[str, Value]) -> tuple[dict[str, object], bool]:
         """The inputs as onnxruntime takes them, and whether results have to come as its own values."""
@@ -170,6 +219,14 @@ class Opened:
         return {
             name: to_runtime(value, self.inputs[name], through_values) for name, value in fitted.items()
         }, through_values
+
+
+def _timed(call: Callable[[], object], repeat: int) -> Iterator[float]:
+    """The milliseconds of each of `repeat` calls."""
+    for _ in range(repeat):
+        start = time.perf_counter()
+        call()
+        yield (time.perf_counter() - start) * 1000
 
 
 def _port(info: ort.NodeArg) -> Port:

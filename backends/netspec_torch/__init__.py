@@ -6,11 +6,12 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netspec.backend import Backend, MakesModules, ReadsCheckpoints, Result, Runs, Written, importing
+from netspec.backend import Backend, KeepsReady, MakesModules, ReadsCheckpoints, Result, Runs, Written, importing
 from netspec.diagnostics.errors import MissingError, UsageError
 from netspec.files.atomic import together, write_text
 from netspec.ir.graph import Graph
 from netspec.optional import importing as needing
+from netspec.running.place import Place
 from netspec.running.ways import Prepared, Prepares, Way
 from netspec_torch.codegen import source
 from netspec_torch.options import DEFAULTS, FORMS, TorchOptions, WeightsFile
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
 
     from netspec.running.ports import Value
     from netspec.weights.checkpoints.stored import Need, State
+    from netspec_torch.prepared import Kept
 
 
-class TorchBackend(Backend[TorchOptions], Runs, MakesModules, ReadsCheckpoints, Prepares):
+class TorchBackend(Backend[TorchOptions], Runs, KeepsReady, MakesModules, ReadsCheckpoints, Prepares):
     """Writes PyTorch source, and runs it; torch is imported where it is needed."""
 
     name = "torch"
@@ -108,6 +110,13 @@ class TorchBackend(Backend[TorchOptions], Runs, MakesModules, ReadsCheckpoints, 
             from netspec_torch.prepared import prepare
 
         return prepare(graph, arrays, way)
+
+    def ready(self, graph: Graph, arrays: Mapping[str, np.ndarray], place: Place) -> Kept:
+        """A graph as a module on a device; raises MissingError where it is not there, UsageError."""
+        with importing(self.name, "torch"):
+            from netspec_torch.prepared import Kept
+
+        return Kept(graph, arrays, place)
 
     def read_checkpoint(self, path: Path, need: Need) -> list[State]:
         """The mappings of tensors in a .pth file, without running code; raises DataError, UsageError, MissingError."""

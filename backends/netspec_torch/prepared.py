@@ -12,11 +12,13 @@ import numpy as np
 import torch
 
 from netspec import __version__
+from netspec.backend import Result
 from netspec.diagnostics.errors import DataError, MissingError, UsageError, did_you_mean
 from netspec.files.atomic import together
 from netspec.files.parts import scratch
 from netspec.ir.graph import Graph
 from netspec.running.convert import fit
+from netspec.running.place import Place
 from netspec.running.ports import Port, Value
 from netspec.running.sizes import check
 from netspec.running.ways import Way
@@ -159,3 +161,27 @@ class Module:
             raise DataError("NS703", f"PyTorch cannot run the network: {str(e)[:500]}") from None
         finally:
             torch.set_num_threads(before)
+
+
+class Kept:
+    """A module for many runs, whose results say what really ran and how long."""
+
+    weights = ""
+
+    def __init__(self, graph: Graph, arrays: Mapping[str, np.ndarray], place: Place) -> None:
+        if place.cuda_graph:
+            raise UsageError("the torch backend records no CUDA graphs", "--backend onnx")
+        self.module = prepare(graph, arrays, Way("", "float32", place.device, place.threads))
+        self.inputs: Mapping[str, Port] = self.module.ports
+        shown = {name: output.ref for name, output in graph.outputs.items() if not output.training_only}
+        self.outputs: Mapping[str, Port] = {n: Port("tensor(float)", graph.shape(ref)) for n, ref in shown.items()}
+
+    @property
+    def provider(self) -> str:
+        """`torch cpu`, or with the name of the GPU."""
+        return self.module.provider
+
+    def run(self, inputs: Mapping[str, Value], repeat: int = 1) -> Result:
+        """Runs once, then `repeat` times for their latency; raises DataError."""
+        found = self.module.run(inputs)
+        return Result(found, self.provider, self.module.time(inputs, 0, repeat) if repeat else [])

@@ -80,6 +80,8 @@ def _timed(module: torch.nn.Module, given: list[torch.Tensor], device: str, repe
     """What a module gives, and the milliseconds of each run after one to warm up."""
     with torch.inference_mode():
         result = module(*given)
+        if device == "cuda":
+            torch.cuda.synchronize()  # the run to warm up is no part of the first that is timed
         latency = []
         for _ in range(repeat):
             start = time.perf_counter()

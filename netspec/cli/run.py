@@ -5,26 +5,32 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import click
 import numpy as np
 
-from netspec.backend import OpensModels, Result, Runs, able, gave, get
+from netspec.backend import KeepsReady, OpenedModel, OpensModels, Result, Runs, able, gave, get
 from netspec.cli.options import Sizes
 from netspec.cli.output import out, say
 from netspec.cli.output import size as bytes_text
 from netspec.cli.output_file import OutputFile
 from netspec.cli.request import Request, spec_options
+from netspec.cli.run_folder import FolderRun
 from netspec.cli.spec_command import SpecCommand
+from netspec.cli.tables import form_of, table_options, write_table
 from netspec.cli.targets import BackendName
 from netspec.cli.weights import Weights, with_weights
 from netspec.diagnostics.errors import DataError, UsageError, did_you_mean
 from netspec.diagnostics.text import one_line
+from netspec.reports.table import Form
+from netspec.running.convert import Say
 from netspec.running.feeds import Feeds, take_folder
 from netspec.running.labels import read_labels
+from netspec.running.place import MAX_THREADS, Place
 from netspec.running.ports import Port, Value
-from netspec.running.results import Style, describe, finite, show
+from netspec.running.results import TOP, Style, describe, finite, show
 from netspec.running.save import check_target
 from netspec.running.save import save as save_outputs
 from netspec.running.sizes import Sizes as ModelSizes
@@ -67,12 +73,17 @@ class GivenSizes:
     image: list[int] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What runs a network, and where."""
+class DeviceName(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """cpu, cuda, tensorrt, openvino, and behind a colon which one."""
 
-    backend: str
-    device: str
+    name = "DEVICE"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name as it is; fails for one that is none."""
+        try:
+            return Place(str(value)).device
+        except UsageError as e:
+            self.fail(f"{e.message}; {e.help}", param, ctx)
 
 
 INPUT = click.option(
@@ -93,11 +104,21 @@ INPUT = click.option(
     "  netspec run detector.onnx --size 640x480 --image street.png --save found.npz\n"
     "  netspec run detector.onnx --input images=1x3x640x640\n"
     "  netspec run two.onnx --npy left=l.npy --npy right=r.npy\n"
-    "  netspec run model.onnx --pb test_data_set_0",
+    "  netspec run model.onnx --pb test_data_set_0\n"
+    "  netspec run resnet50 --weights r50.pth --images photos -b 16 --labels imagenet -o found.csv",
 )
 @lambda fn: spec_options(fn, INPUT)
 @click.option("--backend", type=BackendName(), default="onnx", show_default=True, help="What runs it.")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option(
+    "--device",
+    type=DeviceName(),
+    metavar="DEVICE",
+    default="cpu",
+    show_default=True,
+    help="cpu, cuda, tensorrt, openvino; cuda:1 is the second GPU, openvino:GPU Intel's.",
+)
+@click.option("--threads", type=click.IntRange(1, MAX_THREADS), help="Threads of the processor for one operator.")
+@click.option("--cuda-graph", is_flag=True, help="Record the kernels on the GPU once and replay them: sizes are fixed.")
 @click.option(
     "--size", type=HeightWidth(), metavar="HxW", help="Height and width of the images: the last two dimensions."
 )
@@ -117,6 +138,13 @@ INPUT = click.option(
     "is resized to 8/7 of the input, the centre is cut out and normalised as for ImageNet (uint8 inputs take bytes). "
     "Several are a batch.",
 )
+@click.option(
+    "--images",
+    "pictures",
+    metavar="FOLDER",
+    help="All images in a folder and its folders, -b at a time: a table of the classes of each (-f, -o), and by --save "
+    "the outputs.",
+)
 @click.option("--pb", "folder", metavar="FOLDER", help="Inputs as input_0.pb, input_1.pb, ... of ONNX's test sets.")
 @with_weights
 @click.option(
@@ -129,38 +157,55 @@ INPUT = click.option(
     "are integers or lie between 0 and 1 already.",
 )
 @click.option("--labels", metavar="FILE|imagenet", help="Names of the classes, one a line, or ImageNet's 1,000.")
+@click.option(
+    "--top", type=click.IntRange(1, 10_000), default=TOP, show_default=True, help="How many classes of each image."
+)
+@table_options()
 @click.option("--save", type=OutputFile(), metavar="FILE.npz", help="Keep the outputs, each under its name.")
 def command(
     request: Request,
     weights: Weights,
     backend: str,
     device: str,
+    threads: int | None,
+    cuda_graph: bool,
     inputs: tuple[NamedSize, ...],
     size: list[int] | None,
     batch: int | None,
     arrays: tuple[str, ...],
     images: tuple[str, ...],
+    pictures: str | None,
     folder: str | None,
     repeat: int,
     softmax: bool | None,
     labels: str | None,
+    top: int,
+    form: Form | None,
+    output: str | None,
     save: str | None,
 ) -> int:
     """Run SPEC, or an .onnx file: the outputs, latency, and what really ran.
 
     Types, shapes and symbols of the inputs are the model's. What is not given is random, by --seed. A vector of classes
     is printed as its five largest, everything else as a summary: shape, type, least, largest, mean, first values.
+    A device that is not there is an error. Latency is that of runs whose inputs and outputs lie on the device.
     """
-    names = read_labels(labels) if labels else []
+    if pictures is None and (form or output):
+        raise UsageError("-f and -o are of the table of --images", "--save FILE.npz keeps the outputs of a run")
+    if pictures is not None and (images or arrays or folder):
+        raise UsageError("--images gives the input its values already", "leave out --image, --npy and --pb")
+    kind, note = form_of(form, output), _notes(request)
+    style = Style(1, softmax, read_labels(labels) if labels else [], labels or "", top)
     target = check_target(save) if save else None
-
-    def note(text: str) -> None:
-        if not request.quiet:
-            say(f"note: {text}")
-
-    place, sizes = Place(backend, device), GivenSizes(inputs, size)
     opens = _opened if request.spec.lower().endswith(".onnx") else _compiled
-    model = opens(request, weights, place, sizes)
+    model = opens(request, weights, (backend, Place(device, threads or 0, cuda_graph)), GivenSizes(inputs, size))
+    if pictures is not None:
+        for line in [] if request.quiet else _of_weights(model):
+            say(line)
+        whole = FolderRun(Path(pictures), model.sizes, lambda made: model.run(made, 0), style, note, request.quiet)
+        if (table := whole.table(batch, target)).rows:
+            write_table(table, kind, output)
+        return 0
     feeds = Feeds(model.sizes, note)
     if folder:
         take_folder(feeds, Path(folder), model.sizes.ports, able("onnx", OpensModels).read_pb)
@@ -173,19 +218,38 @@ def command(
         note(f"{', '.join(chosen)}: {model.sizes.model} leaves these free; --size HxW or --input NAME=DIMS sets them")
     values = feeds.all(weights.seed)
     result = _run(model, values, repeat, chosen)
+    _save(result, target, note, request.quiet)
+    before = [*_entered(values, feeds.sources, weights.seed), *_of_weights(model)]
+    _print(before, result, replace(style, batch=_batch_of(values)))
+    return 0
+
+
+def _notes(request: Request) -> Say:
+    """What says a note on stderr, unless all is to be quiet."""
+    return (lambda text: None) if request.quiet else (lambda text: say(f"note: {text}"))
+
+
+def _save(result: Result, target: Path | None, note: Say, quiet: bool) -> None:
+    """Keeps the outputs, where that is asked for."""
     if target is not None:
         save_outputs(result.outputs, target, note)
-        if not request.quiet:
+        if not quiet:
             say(f"outputs -> {target} ({bytes_text(target.stat().st_size)})")
-    first = next((v.shape for v in values.values() if isinstance(v, np.ndarray) and v.shape), (1,))
-    lines = show(result.outputs, Style(first[0], softmax, names, labels or ""))
-    for line in [*_entered(values, feeds.sources, weights.seed), *_of_weights(model), *lines]:
+
+
+def _batch_of(values: Mapping[str, Value]) -> int:
+    """The first dimension of the first input that has one."""
+    return next((v.shape[0] for v in values.values() if isinstance(v, np.ndarray) and v.shape), 1)
+
+
+def _print(before: Sequence[str], result: Result, style: Style) -> None:
+    """What came of a run."""
+    for line in [*before, *show(result.outputs, style)]:
         out(line)
     out(f"latency: {statistics.median(result.latency_ms):.2f} ms (median of {len(result.latency_ms)})")
     out(f"ran on: {result.provider}")
     if not all(finite(v) for v in result.outputs.values()):
         say("warning: the outputs hold infinite values or NaN")
-    return 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,16 +272,17 @@ def _run(model: Model, inputs: Mapping[str, Value], repeat: int, chosen: Sequenc
         raise
 
 
-def _opened(request: Request, weights: Weights, place: Place, given: GivenSizes) -> Model:
+def _opened(request: Request, weights: Weights, at: tuple[str, Place], given: GivenSizes) -> Model:
     """A model file, with the sizes that the options give; raises UsageError, DataError, MissingError."""
-    if place.backend != "onnx":
+    backend, place = at
+    if backend != "onnx":
         raise UsageError("an .onnx file runs in onnxruntime", "--backend onnx")
     if request.variant or request.settings or weights.file or request.include or request.passes or request.level:
         raise UsageError("an .onnx file has its weights and its layers already", "these options go with a spec")
     path = Path(request.spec)
     if not path.is_file():
         raise UsageError(f"there is no file {request.spec}")
-    opened = able("onnx", OpensModels).open(path, place.device)
+    opened = able("onnx", OpensModels).open(path, place)
     sizes = ModelSizes(opened.inputs)
     for name, dims in given.inputs:
         sizes.input(name, dims)
@@ -226,9 +291,10 @@ def _opened(request: Request, weights: Weights, place: Place, given: GivenSizes)
     return Model(sizes, opened.run, opened.weights)
 
 
-def _compiled(request: Request, weights: Weights, place: Place, given: GivenSizes) -> Model:
+def _compiled(request: Request, weights: Weights, at: tuple[str, Place], given: GivenSizes) -> Model:
     """A network, at the size that the options ask for; raises SpecError, UsageError, DataError, MissingError."""
-    backend, named = able(place.backend, Runs), [(n, s) for n, s in given.inputs if n is not None]
+    place = at[1]
+    backend, named = able(at[0], Runs), [(n, s) for n, s in given.inputs if n is not None]
     unnamed = [s for n, s in given.inputs if n is None]
     if len(unnamed) > 1:
         raise UsageError("--input CxHxW is given twice", "--input NAME=DIMS says which input it is for")
@@ -236,7 +302,7 @@ def _compiled(request: Request, weights: Weights, place: Place, given: GivenSize
     if named or given.image:
         shapes = {str(n.path): n.shape for n in replace(request, quiet=True, strict=False).compile().inference.inputs}
         request = replace(request, input_size=_wanted(shapes, named, given.image, unnamed))
-    level = get(place.backend).level if request.level is None else request.level
+    level = get(at[0]).level if request.level is None else request.level
     network = replace(request, level=level).compile()
     graph = network.inference
     sizes = ModelSizes(
@@ -246,8 +312,19 @@ def _compiled(request: Request, weights: Weights, place: Place, given: GivenSize
         if len(dims) == len(sizes.ports[name].shape):  # its batch too
             sizes.input(name, dims)
 
+    if not isinstance(backend, KeepsReady) and place != Place(place.device):
+        raise UsageError(f"the backend '{at[0]}' takes a device, and no threads or CUDA graphs", "--backend onnx")
+
+    @cache
+    def ready() -> OpenedModel:
+        assert isinstance(backend, KeepsReady)
+        return backend.ready(graph, weights.arrays(network, request), place)
+
     def run(inputs: Mapping[str, Value], repeat: int) -> Result:
-        result = backend.run(graph, weights.arrays(network, request), inputs, place.device, repeat)
+        if isinstance(backend, KeepsReady):
+            result = ready().run(inputs, repeat)
+        else:
+            result = backend.run(graph, weights.arrays(network, request), inputs, place.device, repeat)
         return gave(backend, "run", result, Result)
 
     return Model(sizes, run, weights.origin if graph.tensors() else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image, ImageOps
 
 from netspec.diagnostics.errors import DataError, UsageError
 from netspec.running.convert import Say
-from netspec.running.ports import Port, dims
+from netspec.running.ports import Port, dims, dtype_of
 from netspec.running.sizes import spatial
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -32,6 +33,16 @@ def read_images(files: list[str], name: str, port: Port, shape: tuple[int, ...],
     made = [_prepared(Path(f), channels, (shape[axes[0]], shape[axes[1]]), port.element == "uint8", say) for f in files]
     stacked = np.stack(made)
     return stacked if axes == (1, 2) else stacked.transpose(0, 3, 1, 2)
+
+
+def reader(name: str, port: Port, shape: tuple[int, ...], say: Say) -> Callable[[Path], np.ndarray]:
+    """What reads one image as an input of that shape, of batch 1, in the type of the input."""
+    dtype = dtype_of(port.element)
+
+    def read(path: Path) -> np.ndarray:
+        return read_images([str(path)], name, port, shape, say).astype(dtype)
+
+    return read
 
 
 def _prepared(path: Path, channels: int, size: tuple[int, int], raw: bool, say: Say) -> np.ndarray:

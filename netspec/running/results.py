@@ -30,10 +30,12 @@ class Style:
     labels: Sequence[str] = ()
     source: str = ""
     """What --labels said."""
+    top: int = TOP
+    """How many classes of each image."""
 
 
-def show(outputs: Mapping[str, Value], style: Style) -> list[str]:
-    """The lines of all outputs; raises DataError where no output has as many classes as there are labels."""
+def check_labels(outputs: Mapping[str, Value], style: Style) -> None:
+    """Raises DataError where no output has as many classes as there are labels."""
     counts = {name: rows.shape[1] for name, value in outputs.items() if (rows := classes(value, style)) is not None}
     if style.labels and len(style.labels) not in counts.values():
         had = ", ".join(f"'{name}' has {count} classes" for name, count in counts.items())
@@ -41,6 +43,11 @@ def show(outputs: Mapping[str, Value], style: Style) -> list[str]:
             "NS701",
             f"--labels {style.source} has {len(style.labels):,} names, {had or 'no output is a vector of classes'}",
         )
+
+
+def show(outputs: Mapping[str, Value], style: Style) -> list[str]:
+    """The lines of all outputs; raises DataError where no output has as many classes as there are labels."""
+    check_labels(outputs, style)
     lines = []
     for name, value in outputs.items():
         lines.append(f"output {one_line(name)}: {describe(value)}")
@@ -95,16 +102,34 @@ def _value(value: Value, style: Style) -> Iterator[str]:
 
 def _ranking(row: np.ndarray, style: Style) -> str:
     """`top 5 by softmax: 285 Egyptian cat (0.71), ...`"""
-    values, name = row.astype(np.float64), ""
+    found, softmax = ranked(row, style)
+    names = [f"{one.number} {printable(clip(one.label, 60))}" if one.label else f"{one.number}" for one in found]
+    said = ", ".join(f"{name} ({one.score:.4g})" for name, one in zip(names, found, strict=True))
+    return f"top {len(found)}{' by softmax' if softmax else ''}: {said}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A class that is among the most likely ones."""
+
+    number: int
+    label: str
+    """Empty where nothing names it."""
+    score: float
+    """Its probability, or the value itself where softmax is not asked for."""
+
+
+def ranked(row: np.ndarray, style: Style) -> tuple[list[Ranked], bool]:
+    """The most likely classes of a vector, and whether their scores are softmax probabilities."""
+    values = row.astype(np.float64)
     probable = 0 <= values.min() and values.max() <= 1
-    if np.isfinite(values).all() and (style.softmax or (style.softmax is None and _is_float(row) and not probable)):
+    softmax = style.softmax or (style.softmax is None and _is_float(row) and not probable)
+    if softmax := softmax and bool(np.isfinite(values).all()):
         values = np.exp(values - values.max())
-        values, name = values / values.sum(), " by softmax"
-    largest = np.argsort(-values, kind="stable")[:TOP]
+        values /= values.sum()
     labels = style.labels if len(style.labels) == len(row) else ()
-    found = [f"{i} {printable(clip(labels[i], 60))}" if labels else f"{i}" for i in largest]
-    ranked = ", ".join(f"{label} ({values[i]:.4g})" for label, i in zip(found, largest, strict=True))
-    return f"top {len(largest)}{name}: {ranked}"
+    largest = np.argsort(-values, kind="stable")[: style.top]
+    return [Ranked(int(i), labels[i] if labels else "", float(values[i])) for i in largest], softmax
 
 
 def summary(value: np.ndarray) -> str:

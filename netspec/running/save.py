@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from netspec.diagnostics.errors import DataError, UsageError
 from netspec.files.atomic import writing
-from netspec.running.ports import Value, name_of
+from netspec.running.ports import Value, dims, name_of
 
 MAX_STRINGS = 4 * 2**30
+FILES = "files"
+"""The key of the names of the images, where outputs are of a folder of them."""
 
 
 def check_target(target: str) -> Path:
@@ -62,3 +65,48 @@ def _savable(key: str, value: np.ndarray, say: Callable[[str], None]) -> np.ndar
         say(f"'{key}' is {kind}, which a .npz cannot hold: saved as {wide}, exactly")
         return value.astype(wide)
     return value
+
+
+class Collected:
+    """The outputs of many batches, in files of a folder until all are there: memory holds one batch."""
+
+    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
+        self.folder, self.say = folder, say
+        self.kept: dict[str, tuple[Path, np.dtype[np.generic], tuple[int, ...]]] = {}
+        self.count = 0
+
+    def add(self, outputs: Mapping[str, np.ndarray]) -> None:
+        """Takes the outputs of a batch, whose first dimension is the images; raises DataError."""
+        for name, value in outputs.items():
+            made = np.ascontiguousarray(_savable(name, value, self.say if name not in self.kept else lambda said: None))
+            if made.dtype.kind in "US":
+                raise DataError("NS701", f"the output '{name}' is strings, which are not kept of a folder of images")
+            path, dtype, shape = self.kept.setdefault(
+                name, (self.folder / f"{len(self.kept)}.bin", made.dtype, made.shape[1:])
+            )
+            if (dtype, shape) != (made.dtype, made.shape[1:]):
+                raise DataError(
+                    "NS701",
+                    f"the output '{name}' is {dims(made.shape[1:])} for an image and {dims(shape)} for another",
+                    "arrays of one shape can be kept as one: leave out --save",
+                )
+            with path.open("ab") as f:
+                made.tofile(f)
+        self.count += len(next(iter(outputs.values()), ()))
+
+    def save(self, path: Path, files: Sequence[str]) -> None:
+        """Writes each output under its name, and `files`; the file takes its place when it is whole."""
+        if FILES in self.kept:
+            raise DataError("NS701", f"{path}: an output is called '{FILES}', as the names of the images are")
+        with writing(path) as f, zipfile.ZipFile(f, "w", allowZip64=True) as archive:
+            with archive.open(zipfile.ZipInfo(f"{FILES}.npy"), "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, np.array(files), allow_pickle=False)
+            for name, (kept, dtype, shape) in self.kept.items():
+                described = np.lib.format.dtype_to_descr(dtype)
+                header = {"descr": described, "fortran_order": False, "shape": (self.count, *shape)}
+                with (
+                    archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as entry,
+                    kept.open("rb") as data,
+                ):
+                    np.lib.format.write_array_header_1_0(entry, header)
+                    shutil.copyfileobj(data, entry, 1 << 20)
