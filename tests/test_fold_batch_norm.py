@@ -260,3 +260,16 @@ def test_one_tensor_is_made_at_a_time() -> None:
     assert asked == []
     module.computed["conv1.conv.weight"].make(stored)
     assert sorted(asked) == ["conv1.bn.running_var", "conv1.bn.weight", "conv1.conv.weight"]
+
+
+def test_a_folded_weight_is_made_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is whole, bit by bit, so that no more is in memory than of what is drawn; pieces end within a row."""
+    monkeypatch.setattr("netspec.weights.lazy.PIECE", 1000)
+    network = netspec.load("resnet20_cifar").after(FOLD)
+    arrays = network.lazy_arrays(0)
+    made = [key for key, weight in network.module.computed.items() if weight.scaled is not None]
+    assert len(made) == 19  # every convolution of 6n + 1, n = 3
+    for key in made:
+        pieces = list(arrays.lazy[key].pieces())
+        assert all(piece.size <= 1000 for piece in pieces)
+        assert np.array_equal(np.concatenate(pieces), arrays[key].ravel())

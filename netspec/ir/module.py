@@ -18,11 +18,22 @@ Stored = Callable[[str], "np.ndarray"]
 
 
 @dataclass(frozen=True, slots=True)
+class Scaled:
+    """A stored tensor with a factor for each part along its first axis."""
+
+    key: str
+    factors: Callable[[Stored], np.ndarray]
+    """All of them, as a vector of float32."""
+
+
+@dataclass(frozen=True, slots=True)
 class Weight:
     """A tensor that is not made yet: its shape, and what makes it of the stored ones (all are float32)."""
 
     shape: Shape
     make: Callable[[Stored], np.ndarray]
+    scaled: Scaled | None = None
+    """What it is, where it is one stored tensor that is scaled: it can be made piece by piece."""
 
     @classmethod
     def of(cls, key: str, shape: Shape) -> Weight:

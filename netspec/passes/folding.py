@@ -13,7 +13,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from netspec.ir.graph import Graph, Node, Ref
-from netspec.ir.module import Module, Stored, Weight
+from netspec.ir.module import Module, Scaled, Stored, Weight
 from netspec.ops import OPS, Tensor
 from netspec.passes.rewriter import kept_values, readers, rewrite, sharing, steps_of
 
@@ -129,7 +129,11 @@ def _scaled_outputs(module: Module, layer: Node, steps: Sequence[Node]) -> dict[
         result: np.ndarray = value.astype("float32")
         return result
 
-    made = {"weight": Weight(shape, scaled)}
+    def rows(stored: Stored) -> np.ndarray:
+        return _product(affine, channels, stored).astype("float32")
+
+    by_rows = viewed == sizes and factors[0] == sizes[0] and f"{at}.weight" not in module.computed
+    made = {"weight": Weight(shape, scaled, Scaled(f"{at}.weight", rows) if by_rows else None)}
     return made | {"bias": Weight((channels,), shifted)} if bias or any(step.shifts for step in affine) else made
 
 

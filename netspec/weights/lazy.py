@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from netspec.ir.module import Module
+from netspec.ir.module import Module, Scaled
 
 AHEAD = 128 * 2**20
 """Bytes of arrays that are made before their turn."""
@@ -95,11 +95,35 @@ def computed(module: Module, stored: Arrays) -> Arrays:
     lazy: dict[str, Lazy] = {}
     for key, (shape, _, _) in module.graph.tensors().items():
         if key in module.computed:
-            make = partial(module.computed[key].make, stored.__getitem__)
-            lazy[key] = Lazy(tuple(map(int, shape)), np.dtype(np.float32), make)
+            weight, sizes = module.computed[key], tuple(map(int, shape))
+            make = partial(weight.make, stored.__getitem__)
+            lazy[key] = Lazy(sizes, np.dtype(np.float32), make, _scaled(weight.scaled, sizes, stored))
         else:
             lazy[key] = stored.lazy[key]
     return Arrays(lazy)
+
+
+def _scaled(scaled: Scaled | None, sizes: tuple[int, ...], stored: Arrays) -> Callable[[], Fill] | None:
+    """What begins a stored array with its factors, where that can be made piece by piece."""
+    source = stored.lazy[scaled.key].filling if scaled is not None else None
+    if scaled is None or source is None:
+        return None
+    begin, factors_of, each = source, scaled.factors, prod(sizes[1:])
+
+    def begun() -> Fill:
+        fill, factors, at = begin(), factors_of(stored.__getitem__), 0
+
+        def scale(piece: np.ndarray) -> None:
+            nonlocal at
+            fill(piece)
+            first, end = at // each, at + piece.size
+            rows = np.repeat(factors[first : -(-end // each)], each)
+            piece *= rows[at - first * each : end - first * each]
+            at = end
+
+        return scale
+
+    return begun
 
 
 def shape_of(arrays: Mapping[str, np.ndarray], key: str) -> tuple[int, ...] | None:
