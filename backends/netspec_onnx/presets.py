@@ -40,9 +40,7 @@ PRESETS: dict[Target, Preset] = {
     ),
     "ncnn": Preset(11, 6, 1, "inline", (), "onnx2ncnn and pnnx", "has no batch axis"),
     "tract": Preset(13, 7, 1, "inline", ("int8",), "tract", "refuses functions, and a symbol in inner shapes"),
-    "opencv": Preset(
-        11, 6, 1, "inline", ("float16",), "OpenCV's dnn", "its importer follows opset 11, with fixed shapes"
-    ),
+    "opencv": Preset(11, 6, 1, "inline", ("float16",), "OpenCV's dnn", "plans its layers for fixed shapes"),
     "browser": Preset(13, 7, 1, "inline", ("float16", "int8"), "onnxruntime-web", "WebNN takes fixed shapes"),
 }
 
