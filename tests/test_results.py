@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from parity import SPECS
 from netspec.cli.main import run
 from netspec.diagnostics.errors import Reporter
 from netspec.reports.catalogue import documents
+from netspec.reports.overview import cited
 from netspec.syntax.document import Document
 from netspec.syntax.reader import read_document
 from netspec.syntax.results import reported
@@ -49,6 +51,40 @@ def test_an_error_is_shown_as_an_accuracy_in_the_digits_of_the_paper(tmp_path: P
     document = read(tmp_path, SPEC.replace("top5: 93.0", "top5_error: 7.46"))
     (result,) = document.results_for("first")
     assert (result.top1, result.top5, result.data, result.setting) == (75.48, 92.54, "ImageNet", "")
+
+
+@pytest.mark.parametrize(
+    "written, shown",
+    [
+        ("top1_error: 7.00", "top-1 93.00 %"),
+        ("top1_error: 24.5", "top-1 75.5 %"),
+        ("top1_error: 24.50", "top-1 75.50 %"),
+        ("top1: 93.0", "top-1 93.0 %"),
+        ("top1: 93", "top-1 93 %"),
+        ("top1_error: 0.100", "top-1 99.900 %"),
+        ("top1_error: 7.5e0", "top-1 92.5 %"),
+        ("top1_error: 75e-1", "top-1 92.5 %"),
+        ("top1: 80, top5: 94.50", "top-1 80 %, top-5 94.50 %"),
+    ],
+)
+def test_no_digit_of_a_paper_is_lost(written: str, shown: str, tmp_path: Path) -> None:
+    (result,) = read(tmp_path, SPEC.replace("top1_error: 24.52, top5: 93.0", written)).results_for("first")
+    assert cited(result).startswith(f"{shown} on ImageNet, cited from ")
+
+
+@pytest.mark.parametrize("written", [f"0.{'0' * 20}1", "1e-300"])
+def test_a_number_of_many_digits_is_short(written: str, tmp_path: Path) -> None:
+    text = SPEC.replace("top1_error: 24.52, top5: 93.0", f"top1_error: {written}")
+    (result,) = read(tmp_path, text).results_for("first")
+    assert len(str(result.top1)) < 20
+
+
+@pytest.mark.slow
+def test_lists_keep_the_digits_of_the_papers(capsys: pytest.CaptureFixture[str]) -> None:
+    """Huang et al. 2016, Table 2: an error of 4.10, and Tan and Le 2019, Table 2: accuracies of 84.3 and 97.0."""
+    assert run(["list", "specs", "--columns", "top1,top5", "-f", "md"]) == 0
+    cells = [re.findall(r"[\w.]+", line) for line in capsys.readouterr().out.splitlines()]
+    assert ["densenet100_k12", "95.90"] in cells and ["efficientnet_b7", "84.3", "97.0"] in cells
 
 
 def test_errors_and_accuracies_are_not_mixed(tmp_path: Path) -> None:

@@ -163,7 +163,7 @@ def _column(key: str, rows: Sequence[Row]) -> Column:
     if key in MEASURES and not any(isinstance(row[key], str) for row in rows):  # `params` of blocks are names
         return measure_column(key)
     if key in TOPS:
-        return number(key, key)
+        return number(key, key, lambda value: "" if value is None else str(value))
     return Column(key, key, wrap=key not in ("name", "input"))
 
 

@@ -115,7 +115,7 @@ def _blocks(network: Compiled) -> Iterator[str]:
 def cited(result: Result) -> str:
     """A result with its source, and that nobody verified it."""
     tops = {"top-1": result.top1, "top-5": result.top5}
-    said = ", ".join(f"{top} {value:g} %" for top, value in tops.items() if value is not None)
+    said = ", ".join(f"{top} {value} %" for top, value in tops.items() if value is not None)
     setting = f", {result.setting}" if result.setting else ""
     return f"{said} on {result.data}{setting}, cited from {result.source}, not verified"
 
