@@ -104,7 +104,7 @@ def test_a_fault_of_each_kind_is_found_by_its_line(
 STEPS = [path for path in api.load("googlenet", input=[3, 64, 64], aux=False).inference.nodes if path != "input"]
 
 
-@pytest.mark.parametrize("step", sampled(STEPS, 1, lambda path: path.rpartition(".")[2], slow=3))
+@pytest.mark.parametrize("step", sampled(STEPS, 1, lambda path: path.rpartition(".")[2], slow=1))
 @pytest.mark.slow
 def test_a_fault_in_any_step_is_found(step: str, netspec: Netspec) -> None:
     """The value of the step is a hundredth larger; all steps with --full-size."""
