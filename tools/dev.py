@@ -172,6 +172,8 @@ OWN = {
 SCRIPTS = {
     "compare": "compare what the working tree and a REVISION write, byte for byte: --quick, --expect FILE, --help",
     "fuzz": "check mutated specs: --seconds N, -j 2, --resume, --seed N",
+    "cuda": "measure on a GPU in eight minutes, without a network by --wheels DIR; writes docs/benchmarks-cuda.md; "
+    "--parts A,B, --device cpu --tiny for a rehearsal",
     "bench": "time netspec against the exporters of PyTorch, --against another REVISION, or with --memory measure what "
     "it takes; --write updates docs/benchmarks.md",
     "faults": "write every output while the disk fails and processes are killed: --faults N, --kills N, --seed N, "
@@ -202,6 +204,9 @@ def main() -> int:
         return 0
     if args.command == "test" and "--oldest" in rest:
         return oldest_tests([arg for arg in rest if arg != "--oldest"])
+    if args.command == "cuda":  # there may be no network to make an environment from
+        own = "--wheels" in rest or not PYTHON.exists()
+        return run(sys.executable if own else PYTHON, TOOLS / "cuda.py", *rest)
     ensure("dev")
     if args.command == "test":
         return tests(rest)
