@@ -180,6 +180,8 @@ SCRIPTS = {
     "-j 2; --write updates docs/reliability.md",
     "parity": "compare with every model of torchvision and timm, or those of the networks named; write docs/parity.md",
     "passes": "compare what every shipped network computes after each pass that changes it, or the networks named",
+    "interop": "compile a network of each family, or of those named, for five runtimes, run it there "
+    "and compare with PyTorch; write docs/interop.md",
     "pictures": "draw the pictures of the docs again",
     "notebook": "run docs/notebook.ipynb and write what its cells show",
     "docs": "write the generated parts of the docs and the JSON Schema again",
