@@ -175,7 +175,7 @@ def resized(sizes: Iterable[int]) -> Graph:
 def test_any_size_takes_the_pixels_that_torch_takes(dtype: str, evaluate: str) -> None:
     """All of 1 to 40 to all of 1 to 40; onnxruntime, which takes long to load them, some of them in the quick tests."""
     graph = resized(range(1, 21) if evaluate == "reference" else sampled(range(1, 21), 5))
-    model = build_model(graph, {}, OnnxOptions(dtype=dtype))
+    model = build_model(graph, {}, OnnxOptions(dtype=dtype, io_dtype=dtype))
     inputs = {
         node.path: np.arange(node.shape[2] * node.shape[3], dtype=dtype).reshape(1, *node.shape[1:])
         for node in graph.inputs
