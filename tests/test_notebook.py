@@ -39,6 +39,11 @@ def test_each_cell_shows_what_it_showed(cells: list[tuple[Any, Any]]) -> None:
         assert len(now.outputs) <= 1, then.source
 
 
+def test_the_notebook_names_no_place_of_a_machine() -> None:
+    text = (ROOT / "docs" / "notebook.ipynb").read_text(encoding="utf-8")
+    assert not re.search(r"/(home|root|work|tmp|Users)/", text) and str(ROOT) not in text
+
+
 def test_the_table_the_picture_the_error_and_the_features_are_there(cells: list[tuple[Any, Any]]) -> None:
     found = [now for _, now in cells]
     first = shown(found[0], "text/html")
