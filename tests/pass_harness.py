@@ -126,7 +126,7 @@ def changed(p: Pass, networks: Iterable[Small]) -> list[tuple[Small, Module]]:
 def prove(p: Pass, backend: str, networks: Iterable[Small]) -> None:
     """Asserts that a pass changes some of these networks, and none of what they compute."""
     quick = 2 if backend == "torch" else 1
-    found = sampled(changed(p, networks), quick, lambda pair: pair[0].place, slow=12)
+    found = sampled(changed(p, networks), quick, lambda pair: pair[0].place, slow=3)
     assert found, f"no small network has what {p.name} looks for: tests/pass_networks.py needs one"
     for network, module in found:
         try:

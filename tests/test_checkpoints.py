@@ -93,12 +93,15 @@ KINDS = {
     "lraspp_mobilenet_v3_large",
 }
 """Networks with other blocks than the first of their family."""
+LONG = {"nasnet_a_large", "pnasnet5_large", "inception_resnet_v2", "vgg_a", "inception_v4", "deeplabv3_resnet50"}
+"""Those that take ten seconds each."""
 
 
 def marks(variant: str) -> list[pytest.MarkDecorator]:
     """One of each kind is slow; what differs from it by numbers alone is left to parity, which compares all."""
     first = next(v for v in CHECKPOINTS if TARGETS[v]["family"] == TARGETS[variant]["family"])
-    return [pytest.mark.slow] * (variant != QUICK) + [pytest.mark.full] * (variant not in {QUICK, first, *KINDS})
+    full = variant not in {QUICK, first, *KINDS} or variant in LONG
+    return [pytest.mark.slow] * (variant != QUICK) + [pytest.mark.full] * full
 
 
 @pytest.mark.parametrize("variant", [pytest.param(v, marks=marks(v)) for v in CHECKPOINTS])

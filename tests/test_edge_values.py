@@ -90,7 +90,7 @@ def differs(edge: Edge, graph: Graph) -> str:
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize(
-    "count", [2, pytest.param(80, marks=pytest.mark.slow), pytest.param(10**9, id="all", marks=pytest.mark.full)]
+    "count", [2, pytest.param(40, marks=pytest.mark.slow), pytest.param(10**9, id="all", marks=pytest.mark.full)]
 )
 @pytest.mark.parametrize("name", sorted(set(OPS) - {"input"}))
 @pytest.mark.quick(10)

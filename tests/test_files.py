@@ -206,6 +206,8 @@ KNOWN = {
     ("netspec/draw/formats/graphviz.py", "write_bytes"),
     ("netspec/draw/formats/graphviz.py", "write_text"),  # in a folder of its own
     ("netspec/reports/plot.py", "savefig"),  # into memory
+    ("netspec/cli/run_folder.py", "save"),  # by `writing`
+    ("netspec/running/measure.py", "write_text"),  # to /proc
     ("netspec/running/save.py", "open"),  # an entry of the archive that `writing` gives
     ("backends/netspec_torch/weights.py", "save"),  # to a Part
 }

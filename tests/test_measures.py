@@ -106,7 +106,7 @@ QUICK = ["lenet5", "googlenet", "resnet18", "mobilenet_v2"]
 
 def marks(name: str) -> list[pytest.MarkDecorator]:
     """One network of each family is slow, all are run with --full-size."""
-    return [pytest.mark.slow] * (name not in QUICK) + [pytest.mark.full] * (name not in {*QUICK, *firsts()})
+    return [pytest.mark.slow] * (name not in QUICK) + [pytest.mark.full] * (name not in {*QUICK, *firsts()[::3]})
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=marks(n)) for n in networks()])
@@ -198,7 +198,7 @@ def test_a_measure_says_what_it_is(name: str) -> None:
     assert measure.of(empty) in (0, None)
 
 
-@pytest.mark.parametrize("name", sampled(networks(), 2))
+@pytest.mark.parametrize("name", sampled(networks(), 2, slow=60))
 def test_kept_measures_are_those_of_today(name: str) -> None:
     """What `netspec list specs` reads in place of building the networks; `tools/dev docs` writes it."""
     network = netspec.load(name)

@@ -132,7 +132,7 @@ def test_what_an_error_does_not_mention_is_still_unread(tmp_path: Path) -> None:
 
 
 SOME = [path for path in SHIPPED if path.stem in ("fire", "residual", "squeezenet", "fcn", "poly")]
-MORE = sampled([*GOOD, *SHIPPED], 1, lambda path: path.parent, slow=6)
+MORE = sampled([*GOOD, *SHIPPED], 1, lambda path: path.parent, slow=4)
 
 
 @pytest.mark.parametrize("changes", [broken, declared])

@@ -43,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 def test_every_entry_without_a_library(folder: Path, hidden: list[str]) -> None:
     """All without any library, and with all; without one of them a quarter, another one for each."""
-    parts = how_many(quick=4, slow=4, full=1) if len(hidden) == 1 else 1
+    parts = how_many(quick=8, slow=8, full=1) if len(hidden) == 1 else 1
     part = optional.LIBRARIES.index(hidden[0]) % parts if hidden else 0
     expected = len(COMMANDS[part::parts]) + len(python_calls_in(folder)[part::parts])
     assert len(check_calls(folder, hidden, "all", part, parts)) == expected

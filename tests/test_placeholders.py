@@ -74,7 +74,7 @@ def test_in_a_sample_of_all_positions(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_in_many_positions(tmp_path: Path) -> None:
-    for paths, slow, full in ((GOOD, 1000, 10**9), (SHIPPED, 150, 1500)):
+    for paths, slow, full in ((GOOD, 500, 10**9), (SHIPPED, 80, 1500)):
         found = positions(paths)
         count = min(len(found), how_many(quick=0, slow=slow, full=full))
         check_positions(random.Random(14).sample(found, count), tmp_path)

@@ -14,7 +14,7 @@ import onnx
 import onnx.inliner
 import pytest
 import torch
-from conftest import agreement, sampled
+from conftest import agreement, how_many, sampled
 from netspec_onnx.options import OnnxOptions
 from netspec_onnx.versions import lowest
 from onnx import helper
@@ -134,7 +134,9 @@ FIRST = {t["family"]: v for v, t in reversed(TARGETS.items()) if v not in ("poly
 """The first variant of each family, a third of which is counted in every run; but those of thousands of nodes."""
 
 
-@pytest.mark.parametrize("variant", variants(TARGETS, sampled(FIRST.values(), 15)))
+@pytest.mark.parametrize(
+    "variant", variants(sampled(TARGETS, 1, lambda v: TARGETS[v]["family"], slow=3), sampled(FIRST.values(), 15))
+)
 def test_counts_and_input(variant: str) -> None:
     target, net = TARGETS[variant], network(variant)
     graph = net.inference
@@ -239,8 +241,12 @@ def at_small(variant: str) -> Graph:
     return smaller if shapes[0] == shapes[1] else graph
 
 
-SMOOTH = sorted((v for v in REFERENCES if v not in ROUGH), key=lambda v: TARGETS[v]["params"] or 0)
-"""The smallest first, which stands for its family where not all are run.
+LONG = ["yolo_v1", "fcn8s_vgg16", "polynet", "openpose"]
+"""Those that take ten seconds each, which are run with --full-size."""
+SMOOTH = sorted(
+    (v for v in REFERENCES if v not in {*ROUGH, *LONG[how_many(0, 0, 4) :]}), key=lambda v: TARGETS[v]["params"] or 0
+)
+"""The smallest first, which stands for its family where not all are run; without those of LONG.
 
 What has a checkpoint is compared with its library, in both backends, by `test_checkpoints`.
 """

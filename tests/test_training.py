@@ -120,11 +120,13 @@ def test_two_processes_make_what_one_makes_of_twice_the_batch(folder: Path, once
     assert difference(weights(folder, "two"), once) < 1e-5
 
 
+@pytest.mark.full
 def test_shards_make_the_same(folder: Path, once: Mapping[str, torch.Tensor]) -> None:
     trained(folder, "shards", *SMALL, "--batch", "40", "--fsdp", processes=2)
     assert difference(weights(folder, "shards"), once) < 1e-5
 
 
+@pytest.mark.full
 def test_accumulated_gradients_make_the_same(folder: Path, once: Mapping[str, torch.Tensor]) -> None:
     trained(folder, "parts", *SMALL, "--batch", "80", "--accumulate", "4")
     assert difference(weights(folder, "parts"), once) < 1e-5

@@ -89,7 +89,9 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("variant", "step", "plant", "line", "called"), FAULTS, ids=[f"{f[1]}" for f in FAULTS])
+@pytest.mark.parametrize(
+    ("variant", "step", "plant", "line", "called"), sampled(FAULTS, 1, slow=5), ids=lambda value: str(value)[:40]
+)
 @pytest.mark.slow
 def test_a_fault_of_each_kind_is_found_by_its_line(
     variant: str, step: str, plant: Plant, line: str, called: str, netspec: Netspec, tmp_path: Path
