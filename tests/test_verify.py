@@ -90,7 +90,9 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(
-    ("variant", "step", "plant", "line", "called"), sampled(FAULTS, 1, slow=5), ids=lambda value: str(value)[:40]
+    ("variant", "step", "plant", "line", "called"),
+    sampled(FAULTS, 1, slow=5),
+    ids=lambda value: getattr(value, "__name__", value),
 )
 @pytest.mark.slow
 def test_a_fault_of_each_kind_is_found_by_its_line(
