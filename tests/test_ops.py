@@ -40,7 +40,7 @@ def values(param: Param) -> st.SearchStrategy[Any]:
 
 @pytest.mark.parametrize("name", sorted(OPS))
 @given(data=st.data())
-@pytest.mark.quick(25)
+@pytest.mark.quick(12)
 def test_a_rule_raises_nothing_but_op_errors(name: str, data: st.DataObject) -> None:
     op = OPS[name]
     count = op.arity if op.arity is not None else data.draw(st.integers(1, 3))

@@ -85,6 +85,7 @@ NETWORKS = {
 
 
 @pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.quick(3)
 def test_a_network_of_each_pass_computes_the_same(name: str) -> None:
     params = {"C": 4} if "resnext" in name else {}
     assert set(NETWORKS[name]) <= set(hold(smaller(name, **params)))
