@@ -161,6 +161,7 @@ def compare(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "variant, suffix",
     [

@@ -297,6 +297,7 @@ def test_the_rewriter_carries_values_shapes_and_scopes_along(tmp_path: Path) -> 
     assert resize(Module(after), {"input": ("N", 4, 6, 6)}).graph is after
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["torch", "onnx"])
 @pytest.mark.parametrize("name", ["lenet5", "resnet20_cifar"])
 def test_the_fully_convolutional_form_computes_the_same(name: str, backend: str) -> None:

@@ -27,13 +27,13 @@ BACKENDS = ("torch", "onnx")
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("p", [p for p in PASSES if p.keeps], ids=lambda p: p.name)
-@pytest.mark.quick(3)
+@pytest.mark.quick(2)
 def test_a_pass_changes_nothing_that_small_networks_compute(p: Pass, backend: str) -> None:
     prove(p, backend, small())
 
 
 @pytest.mark.parametrize("p", PASSES, ids=lambda p: p.name)
-@pytest.mark.quick(4)
+@pytest.mark.quick(2)
 def test_a_second_run_changes_nothing(p: Pass) -> None:
     for network, module in sampled(changed(p, small()), 2, lambda pair: pair[0].place, slow=3):
         again = p(module)
@@ -140,7 +140,7 @@ def test_a_pass_that_merges_weights_as_it_should_is_right(backend: str) -> None:
         ("says that it knows of sharing", "after_one_of_two_that_share"),
     ],
 )
-@pytest.mark.quick(3)
+@pytest.mark.quick(1)
 def test_a_pass_that_changes_what_is_computed_is_caught(bug: str, place: str) -> None:
     with pytest.raises(AssertionError, match=r"max\|a - b\|"):
         prove(merging(bug), "torch", [network for network in SCALED if network.place == place])

@@ -57,6 +57,7 @@ def test_many_steps_are_few_bars(tmp_path: Path) -> None:
     assert found[:2] == [("c0", 72), ("c1", 72)] and found[40:] == [("all others", 60 * 72)]
 
 
+@pytest.mark.slow
 def test_what_is_plotted(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     target = tmp_path / "p.svg"

@@ -39,6 +39,7 @@ def read(
     return read_images(["p"], "x", port, (1, channels, *size), (said if said is not None else []).append)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "shape, size",
     [
