@@ -255,9 +255,9 @@ def _mistake_in_methods(found: object) -> str:
             if not callable(made) or getattr(made, "__func__", None) is inherited:
                 near = nearest(method, [n for n in vars(type(found)) if n not in vars(ability)])
                 return f"it does not define `{method}`" + (f", but `{near}`" if near else "")
-            wanted = list(signature(inherited).parameters)[1:]
-            if not takes(made, *wanted):
-                return f"its `{method}` cannot be called as {method}({', '.join(wanted)})"
+            expected = list(signature(inherited).parameters)[1:]
+            if not takes(made, *expected):
+                return f"its `{method}` cannot be called as {method}({', '.join(expected)})"
     return ""
 
 

@@ -44,8 +44,8 @@ def importing(who: str, library: str = "", extra: str = "") -> Iterator[None]:
         absent = isinstance(e, ModuleNotFoundError)
         why = "is not installed" if absent else f"cannot be imported: {str(e)[:300]}"
         name = NAMES.get(found, found)
-        wanted = f"'netspec-compiler[{extra or EXTRAS[found]}]'" if found in EXTRAS else name
-        raise MissingError(f"{who} needs {name}, which {why}", f"pip install {wanted}") from None
+        package = f"'netspec-compiler[{extra or EXTRAS[found]}]'" if found in EXTRAS else name
+        raise MissingError(f"{who} needs {name}, which {why}", f"pip install {package}") from None
     except Exception:  # what a file that has the name of a library lacks, or does
         if error := hidden(library, who):
             raise error from None

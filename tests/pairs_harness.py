@@ -39,9 +39,9 @@ def emit(graph: Graph, path: Path, seed: int, external: bool = True) -> list[Pat
 
 def holds(graph: Graph, path: Path, seed: int) -> bool:
     """Whether a model is whole and has the weights of a seed."""
-    wanted = initialise(graph, seed)
+    expected = initialise(graph, seed)
     found = {t.name: onnx.numpy_helper.to_array(t) for t in onnx.load(path).graph.initializer}
-    return found.keys() == wanted.keys() and all(np.array_equal(found[k], wanted[k]) for k in wanted)
+    return found.keys() == expected.keys() and all(np.array_equal(found[k], expected[k]) for k in expected)
 
 
 def names(folder: Path) -> set[str]:

@@ -69,10 +69,10 @@ def equal(
     assert all(array.dtype == np.float32 for array in made.values())
     needed = {name for name, output in before.outputs.items() if not output.training_only}
     assert needed <= module.graph.outputs.keys() <= before.outputs.keys()
-    wanted, got = run(backend, watched(before), arrays, given), run(backend, watched(module.graph), made, given)
-    sizes = {name: np.abs(wanted[name]).max() if given else 1 for name in got}  # of what no signal was tuned for
-    fitted = {name: value.reshape(wanted[name].shape) / sizes[name] for name, value in got.items()}
-    agreement({name: wanted[name] / sizes[name] for name in got}, fitted, tol)
+    expected, got = run(backend, watched(before), arrays, given), run(backend, watched(module.graph), made, given)
+    sizes = {name: np.abs(expected[name]).max() if given else 1 for name in got}  # of what no signal was tuned for
+    fitted = {name: value.reshape(expected[name].shape) / sizes[name] for name, value in got.items()}
+    agreement({name: expected[name] / sizes[name] for name in got}, fitted, tol)
 
 
 def watched(graph: Graph) -> Graph:

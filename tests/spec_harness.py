@@ -36,18 +36,18 @@ def outcome(path: Path) -> Outcome:
 def verify(path: Path) -> None:
     """Compares what the compiler says with what the comments expect: exactly those diagnostics, at those lines."""
     text = path.read_text(encoding="utf-8")
-    wanted, shape = [], ""
+    expected, shape = [], ""
     for number, line in enumerate(text.split("\n"), 1):
         if found := EXPECTED.search(line):
-            wanted.append((number, found[2], (found[3] or "").strip()))
+            expected.append((number, found[2], (found[3] or "").strip()))
         if found := SHAPE.search(line):
             shape = found[1]
     result = outcome(path)
-    errors = [d for d in result.found if d.severity == "error" or any(d.code == code for _, code, _ in wanted)]
+    errors = [d for d in result.found if d.severity == "error" or any(d.code == code for _, code, _ in expected)]
     lines = [(d.span.line if d.span else 0, d.code) for d in errors]
     said = "\n".join(f"{d} | {d.help}" for d in errors)
-    assert lines == [(number, code) for number, code, _ in wanted], f"{path.name}:\n{text}\n{said}"
-    for d, (_, _, piece) in zip(errors, wanted, strict=True):
+    assert lines == [(number, code) for number, code, _ in expected], f"{path.name}:\n{text}\n{said}"
+    for d, (_, _, piece) in zip(errors, expected, strict=True):
         assert piece in d.message or piece in d.help, f"{path.name}: '{piece}' is not in: {d} | {d.help}"
     if shape:
         assert result.shape == shape, f"{path.name}: {result.shape}"

@@ -82,12 +82,12 @@ def test_checkpoints_by_suffix(tiny: Network, arrays: dict[str, np.ndarray], tmp
 def test_other_precisions_become_single(tiny: Network, arrays: dict[str, np.ndarray], tmp_path: Path) -> None:
     state = {key: torch.from_numpy(value) for key, value in arrays.items()}
     for dtype in (torch.float16, torch.bfloat16, torch.float64):
-        wanted = {key: value.to(dtype).to(torch.float32).numpy() for key, value in state.items()}
+        expected = {key: value.to(dtype).to(torch.float32).numpy() for key, value in state.items()}
         save_torch_file({key: value.to(dtype) for key, value in state.items()}, tmp_path / "w.safetensors")
         torch.save({key: value.to(dtype) for key, value in state.items()}, tmp_path / "w.pth")
         for name in ("w.safetensors", "w.pth"):
             read = tiny.arrays(weights=tmp_path / name)
-            assert equal(read, wanted) and {a.dtype for a in read.values()} == {np.dtype(np.float32)}, (dtype, name)
+            assert equal(read, expected) and {a.dtype for a in read.values()} == {np.dtype(np.float32)}, (dtype, name)
 
 
 def test_nan_and_infinity_stay(tiny: Network, arrays: dict[str, np.ndarray], tmp_path: Path) -> None:

@@ -86,12 +86,12 @@ CONVERTED: dict[str, tuple[object, str]] = {
 def conversions(folder: Path, net: Network, protocol: int, old: bool) -> dict[str, str]:
     """The code that is printed for each."""
     found = {}
-    for name, (value, wanted) in CONVERTED.items():
+    for name, (value, expected) in CONVERTED.items():
         torch.save(value, folder / f"{name}.pth", pickle_protocol=protocol, _use_new_zipfile_serialization=not old)
         with pytest.raises(DataError) as info:
             net.arrays(weights=folder / f"{name}.pth")
         command, option, found[name] = shlex.split(info.value.help.splitlines()[-1])
-        assert (command, option) == ("python", "-c") and wanted in found[name], found[name]
+        assert (command, option) == ("python", "-c") and expected in found[name], found[name]
     return found
 
 

@@ -43,6 +43,6 @@ def test_a_device_gives_what_the_processor_gives(name: str, backend: str, graph:
     (title,) = plain.inputs
     for batch, seed in ((2, 0), (2, 1), (3, 2), (2, 3)):  # other values and other shapes in the same memory
         value = noise(batch, seed)
-        found, wanted = opened.run({title: value}, 1).outputs["logits"], plain.run(value)["logits"]
-        assert isinstance(found, np.ndarray) and isinstance(wanted, np.ndarray)
-        assert np.abs(found - wanted).max() <= 1e-4 * np.abs(wanted).max()
+        found, expected = opened.run({title: value}, 1).outputs["logits"], plain.run(value)["logits"]
+        assert isinstance(found, np.ndarray) and isinstance(expected, np.ndarray)
+        assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()

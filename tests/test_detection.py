@@ -39,10 +39,10 @@ def test_ssd300_gives_torchvisions_heads(torchvision: ModuleType, tmp_path: Path
     with torch.inference_mode():
         maps = list(theirs.backbone(torch.from_numpy(x)).values())
         heads = (theirs.head.classification_head, theirs.head.regression_head)
-        wanted = [conv(m).numpy() for head in heads for conv, m in zip(head.module_list, maps, strict=True)]
-    agreement(wanted, torch_outputs(ours, x), tol=1e-4)
+        expected = [conv(m).numpy() for head in heads for conv, m in zip(head.module_list, maps, strict=True)]
+    agreement(expected, torch_outputs(ours, x), tol=1e-4)
     # the 8732 boxes of the paper's Figure 2
-    assert sum(scores.shape[1] // 91 * scores.shape[2] * scores.shape[3] for scores in wanted[:6]) == 8732
+    assert sum(scores.shape[1] // 91 * scores.shape[2] * scores.shape[3] for scores in expected[:6]) == 8732
 
 
 def published(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -85,5 +85,5 @@ def test_detectors_on_a_pyramid_give_torchvisions_heads(torchvision: ModuleType,
         heads = theirs.roi_heads
         regions = [heads.box_predictor(heads.box_head(region)) for region in bins(7)]
         masks = [heads.mask_predictor(heads.mask_head(m)) for m in bins(14)] if family == "mask_rcnn" else []
-    wanted = [*objectness, *proposals, *(r[0] for r in regions), *(r[1] for r in regions), *masks]
-    agreement(wanted, torch_outputs(ours, x, *boxes), tol=1e-4)
+    expected = [*objectness, *proposals, *(r[0] for r in regions), *(r[1] for r in regions), *masks]
+    agreement(expected, torch_outputs(ours, x, *boxes), tol=1e-4)

@@ -156,9 +156,9 @@ def test_windows_of_padding_alone_are_found_as_by_counting() -> None:
         half = (d * (k - 1) + 1) // 2
         before, after = rng.randint(0, half), rng.randint(0, half)
         if out := length(n, k, s, (before, after), d, rng.random() < 0.5):
-            wanted = any(not any(0 <= i * s - before + j * d < n for j in range(k)) for i in range(out))
-            assert only_padding(n, k, s, before, out, d) == wanted, (n, k, d, s, before, after)
-            hits += wanted
+            expected = any(not any(0 <= i * s - before + j * d < n for j in range(k)) for i in range(out))
+            assert only_padding(n, k, s, before, out, d) == expected, (n, k, d, s, before, after)
+            hits += expected
     assert hits > 100
     for m, a, b in ((7, 3, 5), (2, 9, 0), (11, 0, 40)):
         assert floor_sum(50, m, a, b) == sum((a * i + b) // m for i in range(50))
@@ -171,10 +171,10 @@ CASES = Path(__file__).parent / "cases"
 def test_a_split_into_one_part_is_the_whole(case: str) -> None:
     graph = load(CASES / f"{case}.yaml").inference
     x = np.random.default_rng(0).standard_normal((2, 6, 8, 8), np.float32)
-    wanted = x if case == "split_one_part" else np.maximum(x, 0)
+    expected = x if case == "split_one_part" else np.maximum(x, 0)
     for backend in ("torch", "onnx"):
         (got,) = get(backend).run(graph, {}, {"input": x}).outputs.values()
-        assert np.array_equal(got, wanted), backend
+        assert np.array_equal(got, expected), backend
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_a_strong_lrn_is_not_blurred_by_a_running_sum(attrs: dict[str, float]) -
     x[:, 0] = 100
     total = np.pad(x.astype(np.float64) ** 2, ((0, 0), (1, 1), (0, 0), (0, 0)))
     mean = (total[:, :-2] + total[:, 1:-1] + total[:, 2:]) / 3
-    wanted = x / (attrs.get("k", 1.0) + attrs["alpha"] * mean) ** attrs.get("beta", 0.75)
+    expected = x / (attrs.get("k", 1.0) + attrs["alpha"] * mean) ** attrs.get("beta", 0.75)
     for backend in ("torch", "onnx"):
         got = get(backend).run(graph, {}, {"x0": x}).outputs["y0"]
-        assert np.allclose(got, wanted, rtol=1e-5, atol=0), backend
+        assert np.allclose(got, expected, rtol=1e-5, atol=0), backend

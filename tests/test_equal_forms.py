@@ -60,8 +60,8 @@ def test_fcn_begins_with_bilinear_interpolation() -> None:
     weight = torch.from_numpy(arrays["upscore2.weight"])
     x = torch.randn(1, 21, 9, 9)
     up = torch.nn.functional.conv_transpose2d(x, weight, stride=2)[:, :, 1:-1, 1:-1]
-    wanted = torch.nn.functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-    assert torch.allclose(up[:, :, 1:-1, 1:-1], wanted[:, :, 1:-1, 1:-1], atol=1e-6)
+    expected = torch.nn.functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+    assert torch.allclose(up[:, :, 1:-1, 1:-1], expected[:, :, 1:-1, 1:-1], atol=1e-6)
 
 
 @pytest.mark.slow
@@ -77,6 +77,6 @@ def test_the_three_forms_of_a_resnext_block() -> None:
             arrays |= {f"{at}.reduce.weight": reduce[part], f"{at}.transform.weight": transform[part]}
         a[f"path.{path}.expand.weight"] = expand[:, part]
     x = images((256, 56, 56), 2, 1)
-    wanted = run(graphs["c"], c, x)
-    agreement(wanted, run(graphs["a"], a, x))
-    agreement(wanted, run(graphs["b"], b, x))
+    expected = run(graphs["c"], c, x)
+    agreement(expected, run(graphs["a"], a, x))
+    agreement(expected, run(graphs["b"], b, x))

@@ -50,7 +50,7 @@ def error(text: str) -> ExpressionError:
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "expected"),
     [
         ("a + 1", 4),
         ("-a ** 2", -9),
@@ -92,17 +92,17 @@ def error(text: str) -> ExpressionError:
         ("true and not false", True),
     ],
 )
-def test_values(text: str, wanted: Any) -> None:
+def test_values(text: str, expected: Any) -> None:
     found = value(text)
-    assert found == wanted and type(found) is type(wanted)
+    assert found == expected and type(found) is type(expected)
 
 
 # MobileNetV2's rounding of widths, as the language page defines it; values of torchvision's _make_divisible.
 @pytest.mark.parametrize(
-    ("width", "wanted"), [(44.8, 48), (22.4, 24), (33.6, 32), (134.4, 136), (3, 8), (8, 8), (11, 16), (1792, 1792)]
+    ("width", "expected"), [(44.8, 48), (22.4, 24), (33.6, 32), (134.4, 136), (3, 8), (8, 8), (11, 16), (1792, 1792)]
 )
-def test_divisible(width: float, wanted: int) -> None:
-    assert value(f"divisible({width})") == wanted == value(f"divisible({width}, by=8)")
+def test_divisible(width: float, expected: int) -> None:
+    assert value(f"divisible({width})") == expected == value(f"divisible({width}, by=8)")
 
 
 @pytest.mark.parametrize(
@@ -215,13 +215,13 @@ def arithmetic(draw: st.DrawFn, depth: int = 3) -> str:
 def test_arithmetic_is_pythons(left: str, sign: str, right: str) -> None:
     text = f"{left} {sign} {right}"
     try:
-        wanted = eval(text, {"__builtins__": {}}, {"a": 3})  # the text is this test's own
+        expected = eval(text, {"__builtins__": {}}, {"a": 3})  # the text is this test's own
     except ZeroDivisionError:
         assert error(text).code == "NS303"
         return
     found = value(text)
-    assert type(found) is type(wanted)
-    assert found == wanted or math.isclose(found, wanted)
+    assert type(found) is type(expected)
+    assert found == expected or math.isclose(found, expected)
 
 
 @given(st.text(alphabet="ab01.+-*/%<>=!()[]{},:' \"if else for in not and or range len", max_size=60))

@@ -239,12 +239,12 @@ def test_a_checkpoint_is_read_for_the_network_before_the_pass(tmp_path: Path) ->
 def test_weights_of_both_targets_are_the_folded_ones(tmp_path: Path) -> None:
     network = netspec.load("resnet20_cifar")
     x = np.random.default_rng(0).standard_normal((2, 3, 32, 32), np.float32)
-    wanted = network.to_torch(seed=2)(torch.from_numpy(x)).detach().numpy()
+    expected = network.to_torch(seed=2)(torch.from_numpy(x)).detach().numpy()
     module = network.to_torch(seed=2, passes=FOLD)
     assert not any("running" in key for key in module.state_dict())
-    agreement(wanted, module(torch.from_numpy(x)))
+    agreement(expected, module(torch.from_numpy(x)))
     network.to_onnx(tmp_path / "folded.onnx", seed=2, passes=FOLD)
-    agreement(wanted, get("onnx").run_file(tmp_path / "folded.onnx", {"input": x}).outputs["logits"])
+    agreement(expected, get("onnx").run_file(tmp_path / "folded.onnx", {"input": x}).outputs["logits"])
 
 
 def test_one_tensor_is_made_at_a_time() -> None:

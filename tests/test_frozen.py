@@ -286,11 +286,11 @@ def test_every_kind_of_layer_can_be_frozen(
         found = module(*inputs)
         return list(found.values()) if isinstance(found, dict) else [found]
 
-    wanted = outputs(torch_backend.to_module(graph, arrays))
+    expected = outputs(torch_backend.to_module(graph, arrays))
     frozen = torch_backend.to_module(graph, arrays, True, {"step"})
     before = {key: value.clone() for key, value in frozen.state_dict().items()}
-    assert all(map(torch.equal, outputs(frozen.train()), wanted)) and not moved(frozen, before)
+    assert all(map(torch.equal, outputs(frozen.train()), expected)) and not moved(frozen, before)
     assert not any(p.requires_grad for p in frozen.parameters())
     free = torch_backend.to_module(graph, arrays, training=True)
-    if not all(map(torch.equal, outputs(free), wanted)) or moved(free, before):
+    if not all(map(torch.equal, outputs(free), expected)) or moved(free, before):
         assert OPS[op].acts_in_training(graph.nodes["step"].attrs) or graph.nodes["step"].result.stats

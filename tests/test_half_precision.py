@@ -41,8 +41,8 @@ def test_a_small_eps_divides_by_no_zero() -> None:
     x[1] = -1  # relu makes zeros of it
     (got,) = get("onnx").run(graph, {}, {"input": x}, options=HALF).outputs.values()
     held = np.maximum(x.astype(np.float64), 0)
-    wanted = (held / np.maximum(np.sqrt((held**2).sum(1, keepdims=True)), 1e-12)).reshape(2, -1)
-    assert got.dtype == np.float16 and np.abs(got - wanted).max() < 1e-3
+    expected = (held / np.maximum(np.sqrt((held**2).sum(1, keepdims=True)), 1e-12)).reshape(2, -1)
+    assert got.dtype == np.float16 and np.abs(got - expected).max() < 1e-3
 
 
 def test_a_large_scale_is_refused_at_its_step(tmp_path: Path) -> None:
@@ -102,9 +102,9 @@ def test_constants_keep_their_values_and_results_are_near_single(name: str, coun
         ran += 1
         if edge.shapes[1:2] != (ROIS,):  # whether a sample is inside the map hangs on the last bit
             inputs = {k: v.astype(np.float16).astype(np.float32) for k, v in arrays_of(edge.shapes, 2).items()}
-            wanted = get("onnx").run(graph, weights, inputs).outputs
+            expected = get("onnx").run(graph, weights, inputs).outputs
             got = get("onnx").run(graph, weights, inputs, options=HALF).outputs
-            for key, value in wanted.items():
+            for key, value in expected.items():
                 size = np.abs(value).max()
                 if size < 6e4:  # float16 ends at 65504; inf and NaN are not below
                     assert np.abs(got[key] - value).max() <= 5e-3 * size + 1e-6, edge

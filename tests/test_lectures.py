@@ -107,9 +107,9 @@ def test_an_exercise_gives_what_it_says(
     for name, text in FILES.items():
         (folder / name).write_text(text, encoding="utf-8")
     found = printed(command, capsys, code=1 if "error[" in expected else 0)
-    wanted = re.sub(r"\s+", " ", expected)
+    printed_there = re.sub(r"\s+", " ", expected)
     options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-    assert doctest.OutputChecker().check_output(wanted, found, options), f"{wanted}\n---\n{found}"
+    assert doctest.OutputChecker().check_output(printed_there, found, options), f"{printed_there}\n---\n{found}"
 
 
 @pytest.mark.parametrize("text", PYTHON)

@@ -114,7 +114,7 @@ FRESH = """
 import inspect, pickle, torch, sys
 assert not any(name.startswith("netspec") for name in sys.modules)
 x, outputs = torch.load("data.pt")
-for name, wanted in outputs.items():
+for name, expected in outputs.items():
     if name.endswith(".pt"):
         model = torch.load(name, weights_only=False)
     else:
@@ -122,7 +122,7 @@ for name, wanted in outputs.items():
             model = pickle.load(file)
     frozen = model[0] if name == "part.pkl" else model.get_submodule("1a")
     assert model.train().training and not any(part.training for part in frozen.modules())
-    assert torch.equal(model.eval()(x), wanted), name
+    assert torch.equal(model.eval()(x), expected), name
     assert inspect.getsource(type(frozen)).startswith("class FrozenConvBnRelu")
 """
 
@@ -133,8 +133,8 @@ def test_a_pickle_loads_in_a_fresh_process(net: Network, tmp_path: Path) -> None
     module = net.to_torch(seed=3, freeze=["1a"])
     part = nn.Sequential(module.get_submodule("1a"))
     with torch.no_grad():
-        wanted = {"model.pkl": module(X), "model.pt": module(X), "part.pkl": part(X)}
-    torch.save((X, wanted), tmp_path / "data.pt")
+        expected = {"model.pkl": module(X), "model.pt": module(X), "part.pkl": part(X)}
+    torch.save((X, expected), tmp_path / "data.pt")
     torch.save(module, tmp_path / "model.pt")
     (tmp_path / "model.pkl").write_bytes(pickle.dumps(module))
     (tmp_path / "part.pkl").write_bytes(pickle.dumps(part))
@@ -214,9 +214,9 @@ def test_every_op_scripts(op: str, attrs: dict[str, Any], shapes: Shapes, refere
         inputs = [torch.from_numpy(value) for value in arrays_of(shapes, 2).values()]
         with torch.no_grad():
             torch.manual_seed(1)
-            wanted = copy.deepcopy(module)(*inputs)
+            expected = copy.deepcopy(module)(*inputs)
             torch.manual_seed(1)
-            assert equal(torch.jit.script(module)(*inputs), wanted)
+            assert equal(torch.jit.script(module)(*inputs), expected)
 
 
 FAMILIES = {

@@ -171,9 +171,9 @@ SETTINGS = {
 
 def test_odd_settings(call: Caller) -> None:
     """A value that is none for the parameter is a wrong command line; one that the network cannot have is an error."""
-    for setting, wanted in SETTINGS.items():
+    for setting, expected in SETTINGS.items():
         code, err = call("summary", "net.yaml", "-s", setting)
-        assert code == wanted, f"{setting!r}: {code} {err}"
+        assert code == expected, f"{setting!r}: {code} {err}"
         assert code != 1 or "net.yaml:" in err, f"{setting!r}: {err}"
     for setting in ("out", "out=", "=3", "out=x", "out=[1]", "out={a: 1}", "out='3", "out=\0", "out=1\nb: 2", "b=3"):
         assert call("summary", "net.yaml:cell", "-s", setting)[0] == 2, setting
@@ -203,7 +203,7 @@ OPTIONS = {
 
 
 def test_odd_options(call: Caller) -> None:
-    for option, wanted in OPTIONS.items():
+    for option, expected in OPTIONS.items():
         for command in (["summary", "net.yaml"], ["explain", "net.yaml"], ["draw", "net.yaml", "-f", "dot", "-o", "-"]):
             code, err = call(*command, *option)
-            assert code == wanted, f"{command} {option}: {code} {err}"
+            assert code == expected, f"{command} {option}: {code} {err}"

@@ -67,12 +67,12 @@ WRITERS = {
 )
 def test_odd_targets(call: Caller, writer: str) -> None:
     """Nothing that a command reads is overwritten by what it writes, and a name that is no file's is said."""
-    for target, wanted in TARGETS.items():
+    for target, expected in TARGETS.items():
         code, err = call(*WRITERS[writer], "-o", target)
         if WRITERS[writer][0] == "compile" and target in FOLDERS:  # its file is one in there
-            wanted = 0
+            expected = 0
         apart = writer == "external" and target == "\udcff"  # the model would have to hold this name
-        assert code == (2 if apart else wanted), f"{target!r}: {code} {err}"
+        assert code == (2 if apart else expected), f"{target!r}: {code} {err}"
 
 
 def test_no_input_is_overwritten(call: Caller, capsys: pytest.CaptureFixture[str]) -> None:
@@ -195,9 +195,9 @@ OTHERS = {
 
 
 def test_other_odd_command_lines(call: Caller) -> None:
-    for args, wanted in sampled(OTHERS.items(), 8, lambda item: item[1]):
+    for args, expected in sampled(OTHERS.items(), 8, lambda item: item[1]):
         code, err = call(*args)
-        assert code == wanted, f"{args}: {code} {err}"
+        assert code == expected, f"{args}: {code} {err}"
 
 
 def test_new_block_on_stdout_is_a_library(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -207,9 +207,11 @@ def test_an_op_gives_what_torch_gives_at_larger_sizes_or_is_refused(
     named = {key.removeprefix("step."): torch.from_numpy(value) for key, value in weights.items()}
     for rows, columns in ((0, 0), (3 * sizes.step, sizes.step), (5 * sizes.step, 9 * sizes.step)):
         inputs = arrays_of(grown(shapes, rows, columns), 2)
-        wanted = reference(*map(torch.from_numpy, inputs.values()), named)
+        expected = reference(*map(torch.from_numpy, inputs.values()), named)
         found = run_model(model, inputs, repeat=0).outputs
-        for mine, theirs in zip(found.values(), wanted if isinstance(wanted, tuple | list) else [wanted], strict=True):
+        for mine, theirs in zip(
+            found.values(), expected if isinstance(expected, tuple | list) else [expected], strict=True
+        ):
             assert mine.shape == tuple(theirs.shape)
             assert np.abs(mine - theirs.numpy()).max() <= OPS[op].tolerance * np.abs(theirs.numpy()).max()
 

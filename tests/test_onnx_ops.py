@@ -50,12 +50,12 @@ def test_onnxruntime_gives_what_torch_gives(
     named = {key.removeprefix("step."): torch.from_numpy(value) for key, value in weights.items()}
     for batch in sampled((2, 1, 7), 1):
         inputs = arrays_of(shapes, batch)
-        wanted = reference(*map(torch.from_numpy, inputs.values()), named)
-        wanted = list(wanted) if isinstance(wanted, tuple | list) else [wanted]
+        expected = reference(*map(torch.from_numpy, inputs.values()), named)
+        expected = list(expected) if isinstance(expected, tuple | list) else [expected]
         for optimised in (True, False):
             got = run(model, inputs, optimised)
-            assert len(got) == len(wanted)
-            for mine, theirs in zip(got, wanted, strict=True):
+            assert len(got) == len(expected)
+            for mine, theirs in zip(got, expected, strict=True):
                 assert mine.shape == tuple(theirs.shape)
                 error = np.abs(mine - theirs.numpy()).max()
                 assert error <= OPS[op].tolerance * np.abs(theirs.numpy()).max(), f"N = {batch}: {error}"
@@ -77,9 +77,9 @@ def test_the_reference_evaluator_of_onnx_gives_what_torch_gives(
     if WRONG_IN_THE_EVALUATOR & {node.op_type for node in model.graph.node}:
         pytest.skip("the evaluator is wrong")
     named = {key.removeprefix("step."): torch.from_numpy(value) for key, value in weights.items()}
-    wanted = reference(*map(torch.from_numpy, inputs.values()), named)
+    expected = reference(*map(torch.from_numpy, inputs.values()), named)
     got = ReferenceEvaluator(model).run(None, inputs)
-    for mine, theirs in zip(got, wanted if isinstance(wanted, tuple | list) else [wanted], strict=True):
+    for mine, theirs in zip(got, expected if isinstance(expected, tuple | list) else [expected], strict=True):
         assert mine.shape == tuple(theirs.shape)
         assert np.abs(mine - theirs.numpy()).max() <= OPS[op].tolerance * np.abs(theirs.numpy()).max()
 
@@ -208,6 +208,6 @@ def test_a_large_size_costs_no_bytes_and_takes_the_pixels_that_torch_takes(befor
     model = build_model(graph, {}, OnnxOptions())
     assert model.ByteSize() < 4000
     x = torch.arange(before, dtype=torch.int32).view(torch.float32).reshape(1, 1, before, 1)  # each another
-    wanted = F.interpolate(x, size=(after, 1), mode="nearest").numpy().view(np.int32)
+    expected = F.interpolate(x, size=(after, 1), mode="nearest").numpy().view(np.int32)
     for found in (run(model, {"x0": x.numpy()}), ReferenceEvaluator(model).run(None, {"x0": x.numpy()})):
-        assert (found[0].view(np.int32) == wanted).all()
+        assert (found[0].view(np.int32) == expected).all()

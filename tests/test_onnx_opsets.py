@@ -53,9 +53,9 @@ def opsets(graph: Graph) -> list[int]:
     def turns(row: N) -> set[int]:
         return {row.since - 1, row.since}.union(*map(turns, row.older))
 
-    wanted = {11, 13, 15, 18, newest()}.union(*map(turns, rows_of(step, [graph.shape(r) for r in step.inputs])))
+    expected = {11, 13, 15, 18, newest()}.union(*map(turns, rows_of(step, [graph.shape(r) for r in step.inputs])))
     end = WITHOUT_A_KERNEL.get(step.op, newest() + 1)
-    return sorted(opset for opset in wanted if lowest(graph) <= opset < end)
+    return sorted(opset for opset in expected if lowest(graph) <= opset < end)
 
 
 WITHOUT_A_KERNEL = {"roi_align": 22, "deform_roi_pool": 22}
@@ -70,7 +70,7 @@ def test_every_operator_set_gives_what_torch_gives(
     graph, inputs = one_op(op, attrs, shapes), arrays_of(shapes, 2)
     weights = draw(graph, seed=3)
     named = {key.removeprefix("step."): torch.from_numpy(value) for key, value in weights.items()}
-    wanted = reference(*map(torch.from_numpy, inputs.values()), named)
+    expected = reference(*map(torch.from_numpy, inputs.values()), named)
     for opset in opsets(graph):
         model = build_model(graph, weights, OnnxOptions(opset=opset))
         onnx.checker.check_model(model, full_check=True)
@@ -78,7 +78,7 @@ def test_every_operator_set_gives_what_torch_gives(
         settings.log_severity_level = 3
         session = ort.InferenceSession(model.SerializeToString(), settings, providers=["CPUExecutionProvider"])
         got = session.run(None, inputs)
-        for mine, theirs in zip(got, wanted if isinstance(wanted, tuple | list) else [wanted], strict=True):
+        for mine, theirs in zip(got, expected if isinstance(expected, tuple | list) else [expected], strict=True):
             assert mine.shape == tuple(theirs.shape), opset
             assert np.abs(mine - theirs.numpy()).max() <= OPS[op].tolerance * np.abs(theirs.numpy()).max(), opset
 

@@ -69,9 +69,9 @@ def test_half_precision_halves_the_file_and_keeps_the_outputs(graph: Graph, tmp_
     assert [2 * len(t.raw_data) for t in half.graph.initializer] == [len(t.raw_data) for t in single.graph.initializer]
     onnx.checker.check_model(str(tmp_path / "half.onnx"), full_check=True)
     x = noise(2, 4, 12, 12)
-    wanted = ort_run(tmp_path / "single.onnx", {"input": x})
+    expected = ort_run(tmp_path / "single.onnx", {"input": x})
     found = ort_run(tmp_path / "half.onnx", {"input": x.astype(np.float16)})
-    for name, value in wanted.items():
+    for name, value in expected.items():
         assert found[name].dtype == np.float16
         assert np.abs(found[name] - value).max() <= 1e-2 * np.abs(value).max()
 
@@ -107,12 +107,12 @@ def test_weights_beside_the_model(graph: Graph, tmp_path: Path) -> None:
 
 def test_more_weights_than_a_message_holds_go_beside_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     graph = load(tmp_path, NESTED)
-    wanted = ONNX.run(graph, draw(graph, 1), {"input": noise(2, 4, 12, 12)}).outputs
+    expected = ONNX.run(graph, draw(graph, 1), {"input": noise(2, 4, 12, 12)}).outputs
     monkeypatch.setattr("netspec_onnx.write.LIMIT", 1000)
     monkeypatch.setattr("netspec_onnx.runtime.LIMIT", 1000)
     assert len(ONNX.emit(graph, draw(graph, 1), tmp_path / "net.onnx", OnnxOptions()).files) == 2
-    agreement(ONNX.run_file(tmp_path / "net.onnx", {"input": noise(2, 4, 12, 12)}).outputs, wanted)
-    agreement(ONNX.run(graph, draw(graph, 1), {"input": noise(2, 4, 12, 12)}).outputs, wanted)
+    agreement(ONNX.run_file(tmp_path / "net.onnx", {"input": noise(2, 4, 12, 12)}).outputs, expected)
+    agreement(ONNX.run(graph, draw(graph, 1), {"input": noise(2, 4, 12, 12)}).outputs, expected)
     with pytest.raises(UsageError, match="do not fit into one file"):
         ONNX.emit(graph, draw(graph, 1), tmp_path / "one.onnx", OnnxOptions(external_data=False))
 

@@ -204,8 +204,8 @@ def test_a_factor_of_an_output_is_one_of_the_weight_as_is_said(op: str, attrs: d
         reference(op, attrs)(*xs, {name: torch.from_numpy(value) for name, value in tensors.items()})
         for tensors in (weights, changed)
     )
-    wanted = plain * torch.from_numpy(factors).reshape(-1, *(1 for _ in plain.shape[2:]))
-    assert torch.allclose(got, wanted, rtol=1e-4, atol=1e-5)
+    expected = plain * torch.from_numpy(factors).reshape(-1, *(1 for _ in plain.shape[2:]))
+    assert torch.allclose(got, expected, rtol=1e-4, atol=1e-5)
 
 
 # What is done in training

@@ -64,15 +64,15 @@ def test_max_pool_has_torchs_size(n: int, k: int, s: int, pad: int, d: int, ceil
     pad = min(pad, k // 2)
     try:
         pooled = F.max_pool2d(torch.zeros(1, 1, n, n), k, s, pad, d, ceil)
-        wanted = pooled.shape[2] if pooled.isfinite().all() else 0
+        expected = pooled.shape[2] if pooled.isfinite().all() else 0
     except RuntimeError:
-        wanted = 0
+        expected = 0
     attrs = {"kernel": k, "stride": s, "pad": pad, "dilation": d, "ceil": ceil}
     try:
         found = OPS["max_pool"].infer([Tensor(("N", 1, n, n))], attrs).shapes[0][2]
     except OpError:
         found = 0
-    assert found == wanted
+    assert found == expected
 
 
 @pytest.mark.parametrize(

@@ -38,11 +38,11 @@ def test_every_dependency_is_tested_at_a_version_that_the_manifest_allows() -> N
     pinned = pins()
     extras = PROJECT["optional-dependencies"].values()
     for text in [*PROJECT["dependencies"], *(item for extra in extras for item in extra)]:
-        wanted = Requirement(text)
-        if wanted.marker and not wanted.marker.evaluate({"sys_platform": "linux"}):
+        expected = Requirement(text)
+        if expected.marker and not expected.marker.evaluate({"sys_platform": "linux"}):
             continue
-        assert wanted.name.lower() in pinned, f"tools/constraints.txt does not pin {wanted.name}"
-        assert wanted.specifier.contains(pinned[wanted.name.lower()]), f"{text} is tested at another version"
+        assert expected.name.lower() in pinned, f"tools/constraints.txt does not pin {expected.name}"
+        assert expected.specifier.contains(pinned[expected.name.lower()]), f"{text} is tested at another version"
 
 
 def test_lower_bounds_are_the_versions_that_are_run() -> None:

@@ -149,9 +149,9 @@ def test_safetensors_are_written_as_the_library_reads_them(tmp_path: Path) -> No
     graph = netspec.load(spec).inference
     with together(tmp_path / "net.safetensors") as new:
         safetensors_file.save(graph, lazily(graph, 1), new.add("net.safetensors"))
-    found, wanted = load_file(tmp_path / "net.safetensors"), state_dict(graph, initialise(graph, 1))
-    assert found.keys() == wanted.keys()
-    assert all(torch.equal(found[key], wanted[key]) and found[key].dtype == wanted[key].dtype for key in wanted)
+    found, expected = load_file(tmp_path / "net.safetensors"), state_dict(graph, initialise(graph, 1))
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[key], expected[key]) and found[key].dtype == expected[key].dtype for key in expected)
     path = tmp_path / "net.py"
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "torch", None)

@@ -102,9 +102,9 @@ def test_passes_of_both_stages_go_together(tmp_path: Path) -> None:
     assert [n.op for n in both.inference.nodes.values()] == ["input", "conv", "conv"]
     arrays = draw(plain.unfolded, 1)
     fitted = {key: arrays[key].reshape(tuple(map(int, s))) for key, (s, _, _) in both.unfolded.tensors().items()}
-    wanted = run("torch", plain.inference, arrays)["scores"]
+    expected = run("torch", plain.inference, arrays)["scores"]
     got = run("torch", both.inference, computed(both.module, lazy(fitted)).all())["scores"]
-    agreement(wanted, got[:, :, 0, 0])
+    agreement(expected, got[:, :, 0, 0])
     assert plain.after(["fc_to_conv", *FOLD]).inference == replace_name(both.inference, "plain")
 
 

@@ -76,9 +76,9 @@ def test_a_network_used_as_a_block_has_the_passes_of_its_variant(variant: str, b
 
     arrays = draw(alone.inference, 4)
     eye = {"conv.weight": np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1), "conv.bias": np.zeros(3, np.float32)}
-    (wanted,) = run(backend, alone.inference, arrays).values()
+    (expected,) = run(backend, alone.inference, arrays).values()
     (got,) = run(backend, network.inference, eye | {f"net.{key}": a for key, a in arrays.items()}).values()
-    agreement(wanted.mean((2, 3)), got)
+    agreement(expected.mean((2, 3)), got)
     drawn = network.arrays(seed=1)["net.fc2.weight"]
     assert drawn.shape[:2] == (5, 6) and 0.3 < drawn.std() < 0.8  # as `init` says
 
@@ -89,8 +89,8 @@ def test_the_dense_evaluation_of_vgg_is_followed_by_an_average(tmp_path: Path) -
     network = spec(tmp_path, f"use: [vgg]\ninput: [3, 384, 384]\nbody:\n{body}")
     alone = netspec.load("vgg_d_dense")
     assert network.graph.shape(Ref("net.fc8")) == alone.graph.shape(Ref("fc8")) == ("N", 1000, 6, 6)
-    counted, wanted = (totals(n.inference.nodes.values()) for n in (network, alone))
-    assert (counted.params, counted.macs) == (wanted.params, wanted.macs) == (138_357_544, 49_551_114_240)
+    counted, expected = (totals(n.inference.nodes.values()) for n in (network, alone))
+    assert (counted.params, counted.macs) == (expected.params, expected.macs) == (138_357_544, 49_551_114_240)
 
 
 def test_names_inside_a_network_mean_what_passes_made_of_them(tmp_path: Path) -> None:

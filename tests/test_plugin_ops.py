@@ -151,16 +151,16 @@ for name in names:
         weights, inputs = draw(graph, 3), arrays_of(shapes, 2)
         x = inputs["x0"].astype(np.float64)
         if name == "hard_mish":
-            wanted = x * np.clip(x + 2, 0, 2) / 2
+            expected = x * np.clip(x + 2, 0, 2) / 2
         else:
             p = float(weights["step.weight"][0])
-            wanted = (np.maximum(x, attrs.get("eps", 1e-6)) ** p).mean((2, 3), keepdims=True) ** (1 / p)
+            expected = (np.maximum(x, attrs.get("eps", 1e-6)) ** p).mean((2, 3), keepdims=True) ** (1 / p)
             assert initialise(graph)["step.weight"].tolist() == [3.0]
         half = {{"options": OnnxOptions(dtype="float16", io_dtype="float16")}}
         for backend, options, near in (("torch", {{}}, 1e-5), ("onnx", {{}}, 1e-5), ("onnx", half, 5e-3)):
             got = get(backend).run(graph, weights, inputs, **options).outputs["y0"]
-            assert got.shape == wanted.shape
-            assert np.abs(got - wanted).max() <= near * np.abs(wanted).max(), (name, backend)
+            assert got.shape == expected.shape
+            assert np.abs(got - expected).max() <= near * np.abs(expected).max(), (name, backend)
 """
 
 

@@ -63,10 +63,10 @@ def test_bfloat16_computes_what_onnx_says(tmp_path: Path) -> None:
     graph = load(tmp_path, SMALL)
     emit(graph, tmp_path, "single.onnx"), emit(graph, tmp_path, "brain.onnx", dtype="bfloat16")
     x = {"input": noise(2, 4, 12, 12)}
-    (wanted,) = ort_run(tmp_path / "single.onnx", x).values()
+    (expected,) = ort_run(tmp_path / "single.onnx", x).values()
     (found,) = ReferenceEvaluator(str(tmp_path / "brain.onnx")).run(None, x)
     assert found.dtype == np.float32
-    assert 1e-4 < np.abs(found - wanted).max() / np.abs(wanted).max() < 5e-2
+    assert 1e-4 < np.abs(found - expected).max() / np.abs(expected).max() < 5e-2
 
 
 @new

@@ -62,8 +62,8 @@ def test_the_tour_runs_as_written(tmp_path: Path) -> None:
         done = subprocess.run(
             step.text, shell=True, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
-        wanted = 1 if "error[" in step.expected else 0
-        assert done.returncode == wanted, f"$ {step.text}\n{done.stdout}"
+        code = 1 if "error[" in step.expected else 0
+        assert done.returncode == code, f"$ {step.text}\n{done.stdout}"
         flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
         same = doctest.OutputChecker().check_output(comparable(step.expected), comparable(done.stdout), flags)
         assert same, f"$ {step.text}\nthe README says:\n{step.expected}\nit prints:\n{done.stdout}"

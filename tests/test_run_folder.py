@@ -57,15 +57,15 @@ def test_a_folder_gives_what_its_images_give(photos: Path, netspec_run: Netspec)
     assert code == 0 and not out, err
     assert "5 images in " in err and "ran on: CPUExecutionProvider" in err and "the outputs are not predictions" in err
     assert "1 files of photos are no images" in err
-    wanted = one_by_one(photos)
+    expected = one_by_one(photos)
     with np.load("found.npz") as kept:
         assert list(kept["files"]) == ["0.png", "1.png", "2.png", "more/3.PNG", "more/4.PNG"]
-        assert np.allclose(kept["output"], wanted, atol=1e-5) and kept["output"].dtype == np.float32
+        assert np.allclose(kept["output"], expected, atol=1e-5) and kept["output"].dtype == np.float32
     with Path("found.csv").open(encoding="utf-8", newline="") as f:
         rows = list(csv.DictReader(f))
     assert [row["image"] for row in rows[::2]] == ["0.png", "1.png", "2.png", "more/3.PNG", "more/4.PNG"]
     names = ["zero", "one", "two", "three", "four"]
-    for i, scores in enumerate(wanted.astype(np.float64)):
+    for i, scores in enumerate(expected.astype(np.float64)):
         probabilities = np.exp(scores) / np.exp(scores).sum()
         for rank, number in enumerate(np.argsort(-probabilities)[:2]):
             row = rows[2 * i + rank]
@@ -191,11 +191,11 @@ def test_what_is_no_folder_of_images(folder: Path) -> None:
 @pytest.mark.slow
 def test_the_example_of_the_page_runs(folder: Path, netspec_run: Netspec) -> None:
     page = (Path(__file__).parents[1] / "docs" / "running.md").read_text(encoding="utf-8")
-    command, *wanted = page.partition("```console\n$ netspec run ")[2].partition("```")[0].splitlines()
+    command, *expected = page.partition("```console\n$ netspec run ")[2].partition("```")[0].splitlines()
     Path("photos").mkdir()
     for name in ("a", "b"):
         Image.new("RGB", (240, 240), "red" if name == "a" else "blue").save(f"photos/{name}.png")
     code, out, err = netspec_run(*command.split())
     assert code == 0, err
-    for line, said in zip(wanted[:4], out.splitlines(), strict=False):
+    for line, said in zip(expected[:4], out.splitlines(), strict=False):
         assert said.startswith(line.removesuffix("...")) and len(out.splitlines()) == 5

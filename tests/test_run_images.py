@@ -78,7 +78,7 @@ def test_every_mode_gives_the_same_gray(mode: str) -> None:
     if mode not in ("1",):
         gray[10:30, 10:50] = 128
     plain = Image.fromarray(gray)
-    wanted = read(plain)
+    expected = read(plain)
     if mode.startswith("I;16"):
         made = Image.fromarray(gray.astype(np.uint16) * 257)
         data = io.BytesIO()
@@ -107,11 +107,11 @@ def test_every_mode_gives_the_same_gray(mode: str) -> None:
     notes: list[str] = []
     found = read(picture, said=notes)
     tolerance = 4 if mode in ("CMYK", "YCbCr") else 1.01  # of 255; JPEG loses some
-    assert np.abs(found - wanted).max() < tolerance / 255 / 0.224
+    assert np.abs(found - expected).max() < tolerance / 255 / 0.224
     assert bool(notes) == (mode[0] == "F")
     one = read(picture, GRAY)
     assert one.shape == (1, 1, 32, 32)
-    assert np.abs(one * 0.226 + 0.449 - (wanted[:, :1] * 0.229 + 0.485)).max() < tolerance / 255
+    assert np.abs(one * 0.226 + 0.449 - (expected[:, :1] * 0.229 + 0.485)).max() < tolerance / 255
 
 
 @pytest.mark.parametrize("highest, said", [(200, "integers of 32 bits up to 200"), (60_000, "")])

@@ -140,9 +140,9 @@ body:
     assert shapes == {"fc.weight": (5, 3, 4, 7)} | ({"fc.bias": (5,)} if bias == "true" else {})
     reshaped = {key: arrays[key].reshape(shape) for key, shape in shapes.items()}
     for backend in ("torch", "onnx"):
-        (wanted,) = get(backend).run(plain, arrays, {"input": x}).outputs.values()
+        (expected,) = get(backend).run(plain, arrays, {"input": x}).outputs.values()
         (got,) = get(backend).run(dense, reshaped, {"input": x}).outputs.values()
-        assert np.allclose(got[:, :, 0, 0], wanted, rtol=1e-5, atol=1e-5), backend
+        assert np.allclose(got[:, :, 0, 0], expected, rtol=1e-5, atol=1e-5), backend
 
 
 def test_a_head_runs_in_training_alone(tmp_path: Path) -> None:

@@ -33,11 +33,11 @@ def test_the_source_gives_what_torch_gives(
     named = {key.removeprefix("step."): torch.from_numpy(value) for key, value in weights.items()}
     for batch in sampled((2, 1, 7), 1):
         inputs = arrays_of(shapes, batch)
-        wanted = reference(*map(torch.from_numpy, inputs.values()), named)
-        wanted = list(wanted) if isinstance(wanted, tuple | list) else [wanted]
+        expected = reference(*map(torch.from_numpy, inputs.values()), named)
+        expected = list(expected) if isinstance(expected, tuple | list) else [expected]
         got = list(get("torch").run(graph, weights, inputs).outputs.values())
         assert [g.shape for g in got] == [(batch, *shape[1:]) for shape in graph.nodes["step"].shapes]
-        for mine, theirs in zip(got, wanted, strict=True):
+        for mine, theirs in zip(got, expected, strict=True):
             assert mine.shape == tuple(theirs.shape)
             assert np.abs(mine - theirs.numpy()).max() <= OPS[op].tolerance * np.abs(theirs.numpy()).max()
 
@@ -82,9 +82,9 @@ def test_the_layer_in_a_chain_gives_what_torch_gives(
     graph = in_a_chain(op, attrs, shapes[0])
     weights, inputs = draw(graph, seed=3), arrays_of(shapes, 2)
     named = {key.rpartition(".")[2]: torch.from_numpy(value) for key, value in weights.items()}
-    wanted = reference(torch.from_numpy(inputs["x0"]), named).numpy()
+    expected = reference(torch.from_numpy(inputs["x0"]), named).numpy()
     (got,) = get("torch").run(graph, weights, inputs).outputs.values()
-    assert got.shape == wanted.shape and np.abs(got - wanted).max() <= 1e-5 * np.abs(wanted).max()
+    assert got.shape == expected.shape and np.abs(got - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("op, attrs, shapes, reference", [c[1:] for c in CHAINS], ids=[c[0] for c in CHAINS])
@@ -127,12 +127,12 @@ def test_average_pools_with_uneven_pads(
     padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
     real = np.pad(np.ones(size), ((top, bottom), (left, right)), constant_values=float(count_pad))
     _, _, height, width = graph.nodes["step"].shape
-    wanted = np.empty((2, 2, int(height), int(width)))
+    expected = np.empty((2, 2, int(height), int(width)))
     for i in range(int(height)):
         for j in range(int(width)):
             rows = slice(i * stride[0], i * stride[0] + kernel[0])
             columns = slice(j * stride[1], j * stride[1] + kernel[1])
-            wanted[:, :, i, j] = padded[:, :, rows, columns].sum((2, 3)) / real[rows, columns].sum()
+            expected[:, :, i, j] = padded[:, :, rows, columns].sum((2, 3)) / real[rows, columns].sum()
     for backend in ("torch", "onnx"):
         got = get(backend).run(graph, {}, inputs).outputs["y0"]
-        assert np.abs(got - wanted).max() <= 1e-5 * np.abs(wanted).max(), backend
+        assert np.abs(got - expected).max() <= 1e-5 * np.abs(expected).max(), backend

@@ -61,11 +61,11 @@ def test_the_source_stands_alone(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     network = netspec.load("squeezenet_11")
     arrays = initialise(network.inference, 3)
-    wanted = (
+    expected = (
         get("onnx").run(network.inference, arrays, {"input": np.ones((1, 3, 224, 224), np.float32)}).outputs["logits"]
     )
     found = torch.load(tmp_path / "out.pt", weights_only=True).detach().numpy()
-    assert np.abs(found - wanted).max() <= 1e-5 * np.abs(wanted).max()
+    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
 def test_a_class_per_block() -> None:
@@ -119,13 +119,13 @@ def test_shared_blocks_that_differ_in_what_has_no_weights(tmp_path: Path) -> Non
     module = network.to_torch(seed=1)
     arrays = module.state_dict()
     assert sorted(arrays) == ["a.conv.bias", "a.conv.weight", "a.inner.conv.bias", "a.inner.conv.weight"]
-    x = wanted = torch.randn(2, 4, 6, 6, generator=torch.Generator().manual_seed(0))
+    x = expected = torch.randn(2, 4, 6, 6, generator=torch.Generator().manual_seed(0))
     for factor, deep in ((0.5, True), (2.0, True), (0.5, False), (0.5, True)):
-        wanted = factor * torch.conv2d(wanted, arrays["a.inner.conv.weight"], arrays["a.inner.conv.bias"])
+        expected = factor * torch.conv2d(expected, arrays["a.inner.conv.weight"], arrays["a.inner.conv.bias"])
         if deep:
-            wanted = torch.conv2d(wanted, arrays["a.conv.weight"], arrays["a.conv.bias"])
-        wanted = wanted.tanh()
-    assert torch.allclose(module(x), wanted, atol=1e-6)
+            expected = torch.conv2d(expected, arrays["a.conv.weight"], arrays["a.conv.bias"])
+        expected = expected.tanh()
+    assert torch.allclose(module(x), expected, atol=1e-6)
     assert get("torch").emit(network.inference, draw(network.inference), tmp_path / "net.py", TorchOptions())
     assert (tmp_path / "net.py").read_text(encoding="utf-8").count("= self.a(x)") == 2  # a and d are one call
 

@@ -156,9 +156,9 @@ def test_bilinear_weights_are_interpolation(factor: int) -> None:
             between = up[:, :, factor - 1 :: factor, factor - 1 + factor // 2 :: factor][..., :5, :4]
             assert torch.allclose(between, (data[..., :-1] + data[..., 1:]) / 2, atol=1e-5)
         else:
-            wanted = torch.nn.functional.interpolate(data, scale_factor=factor, mode="bilinear", align_corners=False)
+            expected = torch.nn.functional.interpolate(data, scale_factor=factor, mode="bilinear", align_corners=False)
             cut = up[:, :, factor // 2 : -(factor // 2), factor // 2 : -(factor // 2)]
-            assert torch.allclose(cut[:, :, inside, inside], wanted[:, :, inside, inside], atol=1e-5)
+            assert torch.allclose(cut[:, :, inside, inside], expected[:, :, inside, inside], atol=1e-5)
 
 
 @pytest.mark.parametrize("p", [0.15, 0.6])
@@ -178,8 +178,8 @@ def test_a_mean_leaves_out_paths_of_a_batch_but_never_all(p: float) -> None:
         y = module(*xs)
         (left,) = y.unique().tolist()  # one draw for the batch
         counts[next(k for mean, k in means.items() if abs(mean - left) < 1e-3)] += 1
-    wanted = [0, 3 * (1 - p) * p**2 + p**3, 3 * (1 - p) ** 2 * p, (1 - p) ** 3]
-    assert all(abs(count / rounds - share) < 0.04 for count, share in zip(counts, wanted, strict=True))
+    expected = [0, 3 * (1 - p) * p**2 + p**3, 3 * (1 - p) ** 2 * p, (1 - p) ** 3]
+    assert all(abs(count / rounds - share) < 0.04 for count, share in zip(counts, expected, strict=True))
     y.sum().backward()
     reached = [float(x.grad.abs().sum()) for x in xs if x.grad is not None]
     assert len(reached) == 3 and abs(sum(reached) - y.numel()) < 1e-3 and len({r for r in reached if r}) == 1

@@ -230,8 +230,8 @@ def digest(arrays: Mapping[str, np.ndarray]) -> str:
 def test_a_seed_gives_the_numbers_that_it_always_gave(tmp_path: Path) -> None:
     """Made by version 0.1 as of November 2026, when all weights were drawn at once, with numpy 2.4."""
     graph = load(tmp_path, KINDS).inference
-    for seed, wanted in ((0, "4580338baa75a267"), (7, "e6bc3deb3858fe9e"), (2**64 - 1, "d0794abb834f6b6b")):
-        assert digest(initialise(graph, seed)) == wanted
+    for seed, expected in ((0, "4580338baa75a267"), (7, "e6bc3deb3858fe9e"), (2**64 - 1, "d0794abb834f6b6b")):
+        assert digest(initialise(graph, seed)) == expected
     assert digest(draw(graph, 3)) == "b2872786483d5529"
     resnet = netspec.load("resnet18").inference
     assert digest(lazily(resnet, 7)) == "dfac455b0092ad7f"

@@ -20,7 +20,7 @@ WORDS = {
     r"twins?": "representative",
     r"untangled?": "reduce crossings",
     r"settled": "resolved",
-    r"wants?": "expects, needs",
+    r"wants?|wanted": "expects, needs, expected",
     r"hangs? on": "depends on",
     r"this is no|(?<![Tt]here )is no (?:number|YAML|list|mapping|text|file|spec|name|expression)": "is not a ...",
     r"here are (?=[\d{])": "got",

@@ -334,12 +334,12 @@ def environment(wheels: Path) -> Path:
     venv.create(place, with_pip=True, system_site_packages=True)
     python = place / "bin" / "python"
     pip = [str(python), "-m", "pip", "install", "--quiet", "--no-index", "--find-links", str(wheels)]
-    for wanted in (["hatchling", "editables"], ["--no-build-isolation", "--editable", f"{ROOT}[cuda]"]):
-        if subprocess.run([*pip, *wanted]).returncode:
+    for packages in (["hatchling", "editables"], ["--no-build-isolation", "--editable", f"{ROOT}[cuda]"]):
+        if subprocess.run([*pip, *packages]).returncode:
             sys.exit(f"tools/dev cuda: {wheels} does not hold what netspec needs; pip says above what")
-    for wanted in (["torch", "torchvision"], ["pytest", "hypothesis"], ["tensorrt"]):
-        if subprocess.run([*pip, *wanted]).returncode:
-            print(f"{' and '.join(wanted)}: not in {wheels}; what needs them is not run", file=sys.stderr)
+    for packages in (["torch", "torchvision"], ["pytest", "hypothesis"], ["tensorrt"]):
+        if subprocess.run([*pip, *packages]).returncode:
+            print(f"{' and '.join(packages)}: not in {wheels}; what needs them is not run", file=sys.stderr)
     return python
 
 

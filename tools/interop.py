@@ -60,14 +60,14 @@ RUNTIMES = {
 
 def python_of(name: str) -> Path:
     """The Python of a runtime's environment, which is made first where its packages are not there."""
-    folder, wanted = ENVS / name.lower().replace(" ", "-"), "\n".join(RUNTIMES[name].packages)
+    folder, packages = ENVS / name.lower().replace(" ", "-"), "\n".join(RUNTIMES[name].packages)
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     stamp = folder / "packages.txt"
-    if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != packages:
         venv.create(folder, clear=True, with_pip=True)
         pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, "numpy", *RUNTIMES[name].packages], check=True)
-        stamp.write_text(wanted, encoding="utf-8")
+        stamp.write_text(packages, encoding="utf-8")
     return python
 
 

@@ -44,10 +44,10 @@ def mnn(model: Path, inputs: Arrays) -> list[np.ndarray]:
         raise RuntimeError("the converter wrote no file")
     interpreter = MNN.Interpreter(str(converted))
     names = list(interpreter.getSessionOutputAll(interpreter.createSession()))
-    wanted = (model.parent / "outputs.txt").read_text(encoding="utf-8").split("\n")
-    if missing := set(wanted) - set(names):
+    expected = (model.parent / "outputs.txt").read_text(encoding="utf-8").split("\n")
+    if missing := set(expected) - set(names):
         raise RuntimeError(f"the converted model has no output {sorted(missing)[0]}")
-    module = MNN.nn.load_module_from_file(str(converted), list(inputs), wanted)
+    module = MNN.nn.load_module_from_file(str(converted), list(inputs), expected)
     fed = [MNN.expr.const(x, list(x.shape), MNN.expr.NCHW) for x in inputs.values()]
     found = module.forward(fed)
     return [np.array(MNN.expr.convert(v, MNN.expr.NCHW).read()) for v in found]

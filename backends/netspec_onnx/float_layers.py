@@ -119,15 +119,15 @@ _KEEPING = {
 def shortest(graph: Graph, steps: Set[str]) -> list[str]:
     """The fewest paths that stand for these steps and what is between them: that of a block where it has no others."""
     left = [path for path in graph.nodes if _multiplies(graph.nodes[path]) or path not in between(graph, steps)]
-    wanted = {path for path in steps if _multiplies(graph.nodes[path])}
-    wanted |= steps - between(graph, wanted)
+    chosen = {path for path in steps if _multiplies(graph.nodes[path])}
+    chosen |= steps - between(graph, chosen)
     found: dict[str, None] = {}
-    for path in (path for path in graph.nodes if path in wanted):
+    for path in (path for path in graph.nodes if path in chosen):
         ends_ = [i for i, c in enumerate(path) if c == "."] + [len(path)]
         tops = (path[:end] for end in ends_)
-        found[next(top for top in tops if _all_below(top, left, wanted))] = None
+        found[next(top for top in tops if _all_below(top, left, chosen))] = None
     return list(found)
 
 
-def _all_below(top: str, paths: Sequence[str], wanted: Set[str]) -> bool:
-    return all(path in wanted for path in paths if path == top or path.startswith(f"{top}."))
+def _all_below(top: str, paths: Sequence[str], chosen: Set[str]) -> bool:
+    return all(path in chosen for path in paths if path == top or path.startswith(f"{top}."))

@@ -223,6 +223,6 @@ def rows_of(node: Node, shapes: Shapes) -> list[N]:
         raise DataError("NS601", f"the ONNX backend has no row for '{node.op}' ({node.path})", row_help("onnx"))
     made = row(node, shapes) if callable(row) and takes(row, "node", "shapes") else None
     if not isinstance(made, list) or not all(isinstance(one, N) for one in made):
-        wanted = "a function of (node, shapes) that gives a list of netspec_onnx.nodes.N"
-        raise PluginError(f"the row of '{node.op}' for 'onnx' is not {wanted}")
+        expected = "a function of (node, shapes) that gives a list of netspec_onnx.nodes.N"
+        raise PluginError(f"the row of '{node.op}' for 'onnx' is not {expected}")
     return made

@@ -105,10 +105,10 @@ def answers(exact: onnx.ModelProto, quantised: onnx.ModelProto, output: str, dat
     labels, runs = iter(data.labels or ()), [session(model) for model in (exact, quantised)]
     images, right = 0, [0, 0]
     for feed, new in data.batches():
-        wanted = [next(labels) for _ in range(new)]
+        expected = [next(labels) for _ in range(new)]
         for i, run in enumerate(runs):
             (values,) = run.run([output], feed)
-            right[i] += _right(values[:new].reshape(new, -1), wanted)
+            right[i] += _right(values[:new].reshape(new, -1), expected)
         images += new
     return Answers(images, *right)
 

@@ -44,7 +44,7 @@ def session(
 ) -> ort.InferenceSession:
     """A session of a ModelProto or a file on a device; raises MissingError instead of falling back to another."""
     place = at(device)
-    wanted = provider_of(place).name
+    asked = provider_of(place).name
     ort.set_default_logger_severity(FATAL_ONLY)  # its errors are raised, and said below
     options = options or ort.SessionOptions()
     options.log_severity_level = FATAL_ONLY
@@ -58,12 +58,12 @@ def session(
             chosen = chain(place, place.kind == "tensorrt" and _is_half(model))
             made = ort.InferenceSession(source, options, providers=chosen)
     except Exception as e:  # onnxruntime raises its own classes, which share no base but Exception
-        if lacking := _kernel(str(e), wanted):
+        if lacking := _kernel(str(e), asked):
             raise lacking from None
         if _REFUSED.search(str(e)) or place.kind == "cpu":
             raise _refused(e, place) from None
         raise without(place, said.getvalue(), str(e)) from None
-    if made.get_providers()[0] != wanted:
+    if made.get_providers()[0] != asked:
         raise without(place, said.getvalue(), f"it fell back to {made.get_providers()[0]}")
     return made
 

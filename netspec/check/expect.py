@@ -318,19 +318,19 @@ class _Verifier:
     def value(self, fact: Fact, label: str, what: str, found: float) -> None:
         """A number that is exact, or within a tolerance."""
         written, within = fact.value, fact.within
-        wanted = quantity(written.value) if written is not None else None
+        expected = quantity(written.value) if written is not None else None
         slack = tolerance(within.value) if within is not None else 0.0
-        if wanted is None or slack is None:
-            bad = written if wanted is None else within
+        if expected is None or slack is None:
+            bad = written if expected is None else within
             message = f"'{what}' expects a number such as 6998552, 6.8M or a tolerance such as 4%"
             self.error("NS302", message, bad.span if bad is not None else fact.span)
             return
-        if abs(found - wanted) > slack * abs(wanted):
+        if abs(found - expected) > slack * abs(expected):
             around = f" within {within.text}" if within is not None else ""
-            off = f" ({(found - wanted) / wanted:+.2%})" if wanted else ""
+            off = f" ({(found - expected) / expected:+.2%})" if expected else ""
             self.error(
                 "NS501",
-                f"{label} is {found:,}, expected {wanted:,}{around}{off}",
+                f"{label} is {found:,}, expected {expected:,}{around}{off}",
                 written.span if written is not None else fact.span,
                 "correct the spec, or the number with its source",
             )
@@ -378,9 +378,9 @@ class _Verifier:
         part, fact = self.part(at), stated.fact
         found = part.measured.graph.shape(part.gives) if part.gives is not None else ()
         if stated.sizes is not None:
-            wanted = stated.sizes if isinstance(stated.sizes, list) else [stated.sizes]
-            if list(found[1:]) != wanted:
-                message = f"{self.shown(at)} is {show(found)}, expected {'x'.join(map(str, wanted[:8]))}"
+            expected = stated.sizes if isinstance(stated.sizes, list) else [stated.sizes]
+            if list(found[1:]) != expected:
+                message = f"{self.shown(at)} is {show(found)}, expected {'x'.join(map(str, expected[:8]))}"
                 self.error("NS501", message, stated.span)
         if fact is None:
             return

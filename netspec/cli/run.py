@@ -301,7 +301,7 @@ def _compiled(request: Request, weights: Weights, at: tuple[str, Place], given: 
     request = replace(request, input_size=unnamed[0] if unnamed else None)
     if named or given.image:
         shapes = {str(n.path): n.shape for n in replace(request, quiet=True, strict=False).compile().inference.inputs}
-        request = replace(request, input_size=_wanted(shapes, named, given.image, unnamed))
+        request = replace(request, input_size=_asked(shapes, named, given.image, unnamed))
     level = get(at[0]).level if request.level is None else request.level
     network = replace(request, level=level).compile()
     graph = network.inference
@@ -330,7 +330,7 @@ def _compiled(request: Request, weights: Weights, at: tuple[str, Place], given: 
     return Model(sizes, run, weights.origin if graph.tensors() else "")
 
 
-def _wanted(
+def _asked(
     shapes: Mapping[str, Sequence[int | str]],
     named: Sequence[tuple[str, list[int]]],
     size: list[int] | None,

@@ -21,14 +21,14 @@ def spellings(text: str) -> set[str]:
 
 def rank(asked: str, names: Sequence[str], prose: str = "") -> int | None:
     """How well a row fits a name that is asked for: 0 it is the name, 1 a part of it, 2 words of the prose; or None."""
-    wanted = key(asked)
-    if any(wanted in spellings(text) for text in names):
+    sought = key(asked)
+    if any(sought in spellings(text) for text in names):
         return 0
-    if any(whole.startswith(wanted) for text in names for whole in _runs(text)):
+    if any(whole.startswith(sought) for text in names for whole in _runs(text)):
         return 1
     words = {key(word) for word in re.split(r"[\W_]+", prose)}
     parts = [key(word) for word in re.split(r"[\W_]+", asked)]
-    return 2 if wanted in words or all(part in words for part in parts if part) else None
+    return 2 if sought in words or all(part in words for part in parts if part) else None
 
 
 def _runs(text: str) -> list[str]:
@@ -39,17 +39,17 @@ def _runs(text: str) -> list[str]:
 
 def name(asked: str, known: Mapping[str, Sequence[str]]) -> str | None:
     """The known name that is meant, by its spelling, by its further texts, or by likeness; None where none is near."""
-    wanted = key(asked)
-    if not wanted:
+    sought = key(asked)
+    if not sought:
         return None
     numbers = _NUMBER.findall(asked)
     for spelled in (
-        [(n, n) for n in known if key(n) == wanted],
-        [(n, t) for n, texts in known.items() for t in texts if key(t) == wanted],
-        [(n, t) for n, texts in known.items() for t in texts if wanted in spellings(t)],
+        [(n, n) for n in known if key(n) == sought],
+        [(n, t) for n, texts in known.items() for t in texts if key(t) == sought],
+        [(n, t) for n, texts in known.items() for t in texts if sought in spellings(t)],
     ):
         if spelled:  # RegNetX-1.6GF and RegNetX-16GF have the same letters and digits
             return min(spelled, key=lambda found: _NUMBER.findall(found[1]) != numbers)[0]
     keys = {key(n): n for n in reversed(list(known))}
-    near = get_close_matches(wanted[:80], list(keys), n=1, cutoff=0.7)
+    near = get_close_matches(sought[:80], list(keys), n=1, cutoff=0.7)
     return keys[near[0]] if near else None

@@ -76,7 +76,7 @@ def is_layer(region: Region) -> bool:
 
 
 def scope_title(run: Sequence[Region], parent: Region, names: bool = True) -> str:
-    """`3a: inception`, of a run `1 to 5: bottleneck`; the block alone where its name was counted or is not wanted.
+    """`3a: inception`, of a run `1 to 5: bottleneck`; the block alone where its name was counted or is left out.
 
     A title that begins with the block, as `Dense Block (1)` does with dense_block, says it already.
     """

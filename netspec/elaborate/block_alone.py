@@ -127,10 +127,10 @@ def _entering(decl: BlockDecl, chosen: Example | None, at: Span, env: Env, size:
     values = []
     for name in names:
         declared = written.get(name) if written is not None else None
-        wanted = size_of(name, size)
-        if declared is None and wanted is not None:
+        asked = size_of(name, size)
+        if declared is None and asked is not None:
             declared = InputDecl(Name(name, at), ListNode((), at))
-        values.append(ERROR if declared is None else input_value(name, declared, env, wanted))
+        values.append(ERROR if declared is None else input_value(name, declared, env, asked))
     refs = tuple(ref for value in values for ref in value.refs)
     return Tensors(refs, state="" if all(value.ok for value in values) else "error")
 

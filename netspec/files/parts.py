@@ -222,14 +222,14 @@ def own_data(target: Path) -> list[str]:
 
 def mentions(path: Path, name: str) -> bool:
     """Whether the bytes of a file hold a name; raises OSError for a file that cannot be read."""
-    wanted, kept = os.fsencode(name), b""
+    sought, kept = os.fsencode(name), b""
     try:
         with path.open("rb") as f:
             if os.fstat(f.fileno()).st_size > SMALL:
                 return False
             while chunk := f.read(CHUNK):
-                kept = kept[-len(wanted) :] + chunk
-                if wanted in kept:
+                kept = kept[-len(sought) :] + chunk
+                if sought in kept:
                     return True
     except FileNotFoundError:
         pass

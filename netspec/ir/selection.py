@@ -83,16 +83,16 @@ def step_help(path: str, graph: Graph) -> str:
 
 def _titled(path: str, known: Sequence[str], named: Mapping[str, str]) -> str:
     """The step whose title is spelled in another way, or begins with the words that are asked for: conv3_x of conv3."""
-    wanted = suggest.key(path)
-    if not wanted or not named:
+    sought = suggest.key(path)
+    if not sought or not named:
         return ""
     for step, title in named.items():
-        if suggest.key(title) == wanted:
+        if suggest.key(title) == sought:
             return f"did you mean '{title}', the title of '{step}'?"
-    if any(suggest.key(step) == wanted for step in known):
+    if any(suggest.key(step) == sought for step in known):
         return ""
     for step, title in named.items():
-        if any(suggest.key(title[: end.start()]) == wanted for end in re.finditer(r"[\W_]+", title)):
+        if any(suggest.key(title[: end.start()]) == sought for end in re.finditer(r"[\W_]+", title)):
             return f"did you mean '{title}', the title of '{step}'?"
     return ""
 

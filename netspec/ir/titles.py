@@ -36,13 +36,13 @@ def matching(pattern: str, paths: Iterable[str], titles: Mapping[str, str], ends
 
     Titles have no dots, so that a pattern has a part for each of a path.
     """
-    wanted = pattern.split(".")
+    sought = pattern.split(".")
     found = []
     for path in paths:
         parts = _parts(path, titles)
-        if len(parts) >= len(wanted) if ends else len(parts) == len(wanted):
-            last = parts[len(parts) - len(wanted) :]
-            if all(_fits(pair, part) for pair, part in zip(last, wanted, strict=True)):
+        if len(parts) >= len(sought) if ends else len(parts) == len(sought):
+            last = parts[len(parts) - len(sought) :]
+            if all(_fits(pair, part) for pair, part in zip(last, sought, strict=True)):
                 found.append(path)
     return found
 
@@ -73,15 +73,15 @@ class Steps:
         """The path that a text means, as `step_of` gives it."""
         if text in self.known:
             return text
-        wanted = text.split(".")
+        sought = text.split(".")
         below: list[str] = []
-        for path in self.ending.get(wanted[-1], ()):
+        for path in self.ending.get(sought[-1], ()):
             parts = _parts(path, self.named)
-            last = parts[max(0, len(parts) - len(wanted)) :]
-            if len(last) == len(wanted) and all(part in pair for pair, part in zip(last, wanted, strict=True)):
+            last = parts[max(0, len(parts) - len(sought)) :]
+            if len(last) == len(sought) and all(part in pair for pair, part in zip(last, sought, strict=True)):
                 if last == parts:
                     return path
-                below += [path] if last[0][0] != wanted[0] else []
+                below += [path] if last[0][0] != sought[0] else []
         return below[0] if len(below) == 1 else None
 
 

@@ -240,9 +240,11 @@ def _shifted(rule: OpResult, offset: Tensor, size: tuple[int, int], gamma: float
     """The rule of pooling whose bins are shifted, after the checks of what shifts them."""
     if not -1e6 < gamma < 1e6:
         raise OpError(f"'gamma' is a share of a region's size, got {gamma}", arg="gamma")
-    wanted = (rule.shapes[0][0], 2 * size[0] * size[1])
-    if offset.shape != wanted:
-        raise OpError(f"the offset is expected as {wanted[0]} x {wanted[1]}, got {' x '.join(map(str, offset.shape))}")
+    expected = (rule.shapes[0][0], 2 * size[0] * size[1])
+    if offset.shape != expected:
+        raise OpError(
+            f"the offset is expected as {expected[0]} x {expected[1]}, got {' x '.join(map(str, offset.shape))}"
+        )
     return rule
 
 

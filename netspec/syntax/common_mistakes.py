@@ -47,11 +47,11 @@ def missing_help(missing: Sequence[str]) -> str:
     return "a spec begins with `netspec: 1`, the version of the language" if missing[:1] == ["netspec"] else ""
 
 
-def value_help(node: Tree, key: str, wanted: str) -> str:
+def value_help(node: Tree, key: str, expected: str) -> str:
     """The help for a value of another kind than is expected."""
-    if isinstance(node, Map) and wanted.startswith("a list of") and "step" in wanted:
+    if isinstance(node, Map) and expected.startswith("a list of") and "step" in expected:
         return "each step begins with `- `"
-    if isinstance(node, Seq) and wanted.endswith("body, examples"):
+    if isinstance(node, Seq) and expected.endswith("body, examples"):
         return "the steps stand in a list under `body:`"
     if key == "for" and isinstance(node, Map):
         return "several names are one key, in quotes inside { }: `for: {'a, b': [[8, 1], [16, 3]]}`"
@@ -60,9 +60,9 @@ def value_help(node: Tree, key: str, wanted: str) -> str:
         return "the loop variable stands before what it goes over, `for: {k: [8, 16]}`" if listed else "`for: {k: 5}`"
     if not isinstance(node, Scalar):
         return ""
-    if node.value is None and wanted.startswith("a list of steps, a path"):
+    if node.value is None and expected.startswith("a list of steps, a path"):
         return "a branch that does nothing is `[]`"
-    if wanted.startswith("one of int") and node.text.lower() in TYPES:
+    if expected.startswith("one of int") and node.text.lower() in TYPES:
         return f"did you mean '{TYPES[node.text.lower()]}'?"
     if node.text.startswith("//"):
         return "a comment begins with #"
@@ -70,7 +70,7 @@ def value_help(node: Tree, key: str, wanted: str) -> str:
         return "a space after the dash, and the list two columns further"
     if node.plain and re.search(r"\n|\s\w+:", node.text):
         return "write `relu:` before keywords"
-    if "a list of" in wanted and re.fullmatch(r"[\w./]+", node.text) and isinstance(node.value, str):
+    if "a list of" in expected and re.fullmatch(r"[\w./]+", node.text) and isinstance(node.value, str):
         return f"write `[{node.text}]`"
     return ""
 

@@ -201,7 +201,7 @@ def variant_names(path: Path) -> Iterator[str]:
     return _keys(path, "variants")
 
 
-def _keys(path: Path, wanted: str) -> Iterator[str]:
+def _keys(path: Path, sought: str) -> Iterator[str]:
     """The keys of one section of a shipped file."""
     with path.open(encoding="utf-8") as f:
         depth, section, key_next = 0, "", True
@@ -212,11 +212,11 @@ def _keys(path: Path, wanted: str) -> Iterator[str]:
             elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
                 depth -= 1
                 key_next = True
-                if depth == 1 and section == wanted:
+                if depth == 1 and section == sought:
                     return
             elif isinstance(event, yaml.ScalarEvent) and depth in (1, 2):
                 if key_next and depth == 1:
                     section = event.value
-                elif key_next and section == wanted:
+                elif key_next and section == sought:
                     yield event.value
                 key_next = not key_next

@@ -229,7 +229,7 @@ class _Page:
         found: list[list[object]] = []
         for arrow, choices in Arrows(self.outline, places).all():
             once, apart = (
-                [first[number] for number, is_once in choices if is_once is wanted] for wanted in (True, False)
+                [first[number] for number, is_once in choices if is_once is chosen] for chosen in (True, False)
             )
             ends = self.parts[arrow.source], self.parts[arrow.target]
             row = [*ends, arrow.label, int(not arrow.main), arrow.outof, arrow.into, sorted(once), sorted(apart)]

@@ -100,12 +100,12 @@ class Misshapen(NamedTuple):
     key: str
     path: str
     tensor: Stored
-    wanted: Shape
+    expected: Shape
 
     def __str__(self) -> str:
         if not self.tensor.floating:
             return f"{self.key}: {self.tensor.dtype} in the file, a network's weights are floating-point"
-        return f"{self.key}: {shown(self.tensor.shape)} in the file, {shown(self.wanted)} in the network"
+        return f"{self.key}: {shown(self.tensor.shape)} in the file, {shown(self.expected)} in the network"
 
 
 @dataclass(slots=True)
@@ -150,16 +150,16 @@ def account(rules: RuleSet, target: Target, tensors: Mapping[str, Stored]) -> Ac
         if path in target.spare:
             result.aside.add(path)
             continue
-        wanted = target.shapes.get(path)
-        if wanted is None:
+        expected = target.shapes.get(path)
+        if expected is None:
             result.unexpected[key] = key if path == key else f"{key} (as {path})"
         elif path in result.found:
             result.twice.append(f"{key} (as {path})")
         else:
             result.found[path], result.keys[path] = tensor, key
-            same = tensor.shape == wanted or (reshape and math.prod(tensor.shape) == math.prod(wanted))
+            same = tensor.shape == expected or (reshape and math.prod(tensor.shape) == math.prod(expected))
             if not tensor.floating or not same:
-                result.misshapen.append(Misshapen(key, path, tensor, wanted))
+                result.misshapen.append(Misshapen(key, path, tensor, expected))
     result.missing = [path for path in target.shapes if path not in result.found]
     if result.unexpected and len(result.unexpected) == result.problems:
         _leave(result, target, tensors)

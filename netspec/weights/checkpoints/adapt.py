@@ -184,8 +184,13 @@ def _fitting(
     found: dict[str, str] = {}
     for key, path in made.items():
         if key in keys:
-            shape, wanted = keys[key], paths.get(path) if path is not None else None
-            if path is None or wanted is None or wanted != shape and not (reshape and prod(wanted) == prod(shape)):
+            shape, expected = keys[key], paths.get(path) if path is not None else None
+            if (
+                path is None
+                or expected is None
+                or expected != shape
+                and not (reshape and prod(expected) == prod(shape))
+            ):
                 return {}
             found[key] = path
     return found if len(set(found.values())) == len(found) else {}

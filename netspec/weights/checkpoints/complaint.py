@@ -149,10 +149,15 @@ def _classes(
     if not found.misshapen or found.problems > len(found.misshapen):
         return None
     heads: dict[str, tuple[int, int]] = {}
-    for _, path, tensor, wanted in found.misshapen:
-        if not tensor.floating or not wanted or len(tensor.shape) != len(wanted) or tensor.shape[1:] != wanted[1:]:
+    for _, path, tensor, expected in found.misshapen:
+        if (
+            not tensor.floating
+            or not expected
+            or len(tensor.shape) != len(expected)
+            or tensor.shape[1:] != expected[1:]
+        ):
             return None
-        if heads.setdefault(path.rpartition(".")[0], (tensor.shape[0], wanted[0])) != (tensor.shape[0], wanted[0]):
+        if heads.setdefault(path.rpartition(".")[0], (tensor.shape[0], expected[0])) != (tensor.shape[0], expected[0]):
             return None
     names = " and ".join(f"'{name}'" for name in heads)
     theirs, ours = next(iter(heads.values()))

@@ -10,7 +10,7 @@
   const isFirst = ({ expanded, unrolled }) => !unrolled.size && expanded.size === network.expanded.length && network.expanded.every((path) => expanded.has(path));
   const copy = ({ expanded, unrolled }) => ({ expanded: new Set(expanded), unrolled: new Set(unrolled) });
   // What is drawn, and what is on its way to be.
-  let state = first(), wanted = state, drawn = new Map(), chosen = null, at = { x: 0, y: 0, k: 1 };
+  let state = first(), goal = state, drawn = new Map(), chosen = null, at = { x: 0, y: 0, k: 1 };
 
   // Graphviz knows the widths of Helvetica; where the reader's font is wider, its text is made smaller.
   const pen = document.createElement("canvas").getContext("2d");
@@ -31,7 +31,7 @@
   }
   function failed(why) {
     stop();
-    wanted = state;
+    goal = state;
     status.textContent = `That could not be laid out: ${why}.`;
     if (!view.querySelector("svg") && !tried) { tried = true; collapsed(status.textContent); }
   }
@@ -53,7 +53,7 @@
 
   // Draws another state where it is not too large, then does what is to be done with it.
   function change(edit, then = () => {}) {
-    const next = copy(wanted);
+    const next = copy(goal);
     edit(next);
     const made = network.dot
       ? { arrows: Array(network.count), visible: new Map([...parts].map(([path, item]) => [path, { item, lines: item.lines }])) }
@@ -66,7 +66,7 @@
       return false;
     }
     stop();
-    wanted = next;
+    goal = next;
     // What crosses in source order is laid out at first as the SVG is, in an order that Python looked for.
     const text = network.dot || (isFirst(next) && network.first) || dot(made, network, rough);
     const atOnce = count <= AT_ONCE && passed <= ROWS_AT_ONCE;
@@ -226,10 +226,10 @@
     if (network.dot) details.append(...item.facts.map((fact) => make("p", fact)));
     if (item.output) details.append(table({ shape: item.output.shape, reads: [link(item.output.node)] }));
     if (item.items) {
-      details.append(button(wanted.expanded.has(item.path) ? "Collapse" : "Expand", () => toggle(item)));
+      details.append(button(goal.expanded.has(item.path) ? "Collapse" : "Expand", () => toggle(item)));
       if (item.run && network.unrolls) {
         const first = parts.get(item.run[1]), count = first.repeat.members.length;
-        details.append(" ", button(wanted.unrolled.has(first.path) ? `Fold ${count} to one` : `Draw all ${count}`, () => change(
+        details.append(" ", button(goal.unrolled.has(first.path) ? `Fold ${count} to one` : `Draw all ${count}`, () => change(
           ({ unrolled }) => { if (!unrolled.delete(first.path)) unrolled.add(first.path); }, () => choose(first))));
       }
       if (item.doc) details.append(make("p", item.doc));
@@ -390,8 +390,8 @@
   const collapsed = (why) => change(({ expanded }) => expanded.clear(), () => { status.textContent = `${why} Here all is collapsed.`; });
   function interrupt() {
     stop();
-    const some = wanted.expanded.size > 0 && !network.dot;
-    wanted = view.querySelector("svg") ? state : wanted;
+    const some = goal.expanded.size > 0 && !network.dot;
+    goal = view.querySelector("svg") ? state : goal;
     status.textContent = "Stopped.";
     if (chosen) explain(chosen);
     if (view.querySelector("svg")) return;
