@@ -18,9 +18,11 @@ from hypothesis import HealthCheck, settings
 
 from netspec.cli.main import run
 
-# The workers of pytest-xdist share the cores; torch and numpy read this when they are first imported.
-_workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // _workers)))
+# The workers of pytest-xdist share the cores; torch and numpy read this when they are first imported. The process that
+# starts the workers must not set it: they inherit its environment.
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    _workers = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // _workers)))
 
 _common = {"deadline": None, "print_blob": True, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("quick", max_examples=12, derandomize=True, **_common)

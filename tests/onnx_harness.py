@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx.inliner
-import onnxruntime as ort
 from netspec_onnx.options import OnnxOptions
+from parity import onnx_session
 
 import netspec
 from netspec.backend import get
@@ -129,7 +129,7 @@ def emit(graph: Graph, folder: Path, name: str = "net.onnx", **options: Any) -> 
 
 
 def ort_run(path: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = onnx_session(path)
     return dict(zip([o.name for o in session.get_outputs()], session.run(None, inputs), strict=True))
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import agreement
-from parity import SPECS, TARGETS, images, network, onnx_run, onnx_session, randomise, small, torch_run
+from parity import SPECS, TARGETS, images, network, onnx_run, onnx_session, randomise, smaller, torch_run
 from safetensors.torch import save_file
 from torch import nn
 
@@ -118,7 +118,7 @@ def test_a_checkpoint_gives_the_outputs_of_its_library(
     """
     size = TARGETS[variant]["input"]
     if not request.config.getoption("--full-size"):
-        size = small(size)
+        size = smaller(variant, size, **OPTIONS.get(variant, {}))
     theirs = randomise(model(torchvision, CHECKPOINTS[variant]), size, 0)
     weights = save(theirs.state_dict(), folder / "weights.safetensors")
     net, expected, by_torch, by_onnx = compare(variant, theirs, weights, size, folder)
@@ -135,8 +135,6 @@ def test_a_checkpoint_gives_the_outputs_of_its_library(
     if not rough:
         agreement(expected, by_onnx, tol=1e-4)
         return agreement(expected, by_torch, tol=1e-4)
-    size = (3, *(min(224, side) for side in size[1:]))
-    net, expected, _, by_onnx = compare(variant, theirs, weights, size, folder)
     x = images(size, 2, 5).astype(np.float64)
     double, ours = torch_run(theirs.double(), x), torch_run(net.to_torch(weights=weights).double(), x)
     mean, spread = double.mean(0), np.abs(double - double.mean(0)).max()
