@@ -1,359 +1,110 @@
-"""Times netspec as a user sees it: whole processes, run in turn, so that a slow minute is slow for all of them.
+"""Times netspec: whole processes as a user waits for them, its files in onnxruntime, its modules in PyTorch.
 
-`tools/dev bench` prints the tables; `--write` puts them into docs/benchmarks.md as well. `--against REVISION` times the
-working tree and another revision instead.
+What is compared runs in turn, so that a slow minute of the machine is slow for all of it. `tools/dev bench` prints the
+tables of all parts, of --parts alone; `--write` puts each into its place in docs/benchmarks.md. `--against REVISION`
+times the working tree and another revision instead.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
-import resource
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from importlib.metadata import version
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
-from compare import exported
-from exporters import NETWORKS, export
+import bench_int8
+import bench_models
+import bench_modules
+import bench_processes as processes
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "benchmarks.md"
-NETSPEC = Path(sys.executable).with_name("netspec")
-SPEC = ROOT / "specs" / "googlenet.yaml"
-WORKER = [sys.executable, str(Path(__file__).resolve()), "--worker"]
-IMPORTS = "import yaml, networkx, jsonschema, numpy"
-Command = list[str]
 
 
-# What is timed beside netspec; each function is the whole work of one process.
+@dataclass(frozen=True)
+class Asked:
+    """How often, and for how long, something is timed, and where files may stand."""
+
+    rounds: int
+    exports: int
+    seconds: float
+    folder: Path
 
 
-def plain_bytes(outline: str, target: str) -> None:
-    """Draws as many numbers as the model has, writes and syncs them: what no compiler can do without."""
-    import numpy as np
+@dataclass(frozen=True)
+class Part:
+    """What measures a part, and about how many minutes it takes on two cores."""
 
-    shapes = [tensor["shape"] for tensor in json.loads(Path(outline).read_text(encoding="utf-8"))["tensors"]]
-    draw = np.random.default_rng(0)
-    with open(target, "wb") as file:
-        for shape in shapes:
-            file.write(draw.standard_normal(shape, np.float32).tobytes())
-        file.flush()
-        os.fsync(file.fileno())
+    measure: Callable[[Asked], Iterable[str]]
+    minutes: float
 
 
-def by_helper(outline: str, target: str) -> None:
-    """The same, wrapped as a model with the same nodes by onnx.helper; no shape is inferred, nothing is checked."""
-    import numpy as np
-    import onnx
-    from onnx import TensorProto, helper
-
-    plan = json.loads(Path(outline).read_text(encoding="utf-8"))
-    draw = np.random.default_rng(0)
-    tensors = [
-        helper.make_tensor(
-            t["name"], TensorProto.FLOAT, t["shape"], draw.standard_normal(t["shape"], np.float32).tobytes(), raw=True
-        )
-        for t in plan["tensors"]
-    ]
-    nodes = [helper.make_node(n["op"], n["inputs"], n["outputs"], **n["attributes"]) for n in plan["nodes"]]
-    values = [
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in plan[side].items()]
-        for side in ("inputs", "outputs")
-    ]
-    onnx.save(helper.make_model(helper.make_graph(nodes, "googlenet", *values, tensors)), target)
+def _fast(measure: Callable[[int, Path], str]) -> Callable[[Asked], Iterable[str]]:
+    return lambda asked: (measure(asked.rounds, asked.folder) for _ in range(1))
 
 
-def draw_family(path: Path) -> int:
-    """Draws every network of a family as SVG and HTML; gives their number."""
-    from netspec.diagnostics.errors import Reporter
-    from netspec.draw import draw
-    from netspec.network import build
-    from netspec.syntax.reader import read_document
-
-    document = read_document(path, Reporter())
-    assert document is not None
-    graphs = [build(document, variant).graph for variant in document.variants or [None]]
-    return sum(bool(draw(graph, "svg") and draw(graph, "html")) for graph in graphs)
+def _slow(measure: Callable[[int, Path], str]) -> Callable[[Asked], Iterable[str]]:
+    return lambda asked: (measure(asked.exports, asked.folder) for _ in range(1))
 
 
-def catalogue() -> None:
-    """Draws every network of the catalogue as SVG and HTML, on two processes."""
-    from concurrent.futures import ProcessPoolExecutor
-
-    from netspec.syntax.library import shipped
-
-    with ProcessPoolExecutor(2) as pool:
-        print(sum(pool.map(draw_family, shipped())))
+def _calls(measure: Callable[[float, Path], Iterable[str]]) -> Callable[[Asked], Iterable[str]]:
+    return lambda asked: measure(asked.seconds, asked.folder)
 
 
-def write_outline(model: Path, target: Path) -> None:
-    """Writes what plain_bytes and by_helper need to know of a model as JSON."""
-    import onnx
-
-    graph = onnx.load(model).graph
-
-    def plain(value: object) -> object:
-        return value.decode() if isinstance(value, bytes) else value
-
-    def values(infos: object) -> dict[str, list[int | str]]:
-        return {v.name: [d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim] for v in infos}  # type: ignore
-
-    target.write_text(
-        json.dumps(
-            {
-                "tensors": [{"name": t.name, "shape": list(t.dims)} for t in graph.initializer],
-                "nodes": [
-                    {
-                        "op": n.op_type,
-                        "inputs": list(n.input),
-                        "outputs": list(n.output),
-                        "attributes": {a.name: plain(onnx.helper.get_attribute_value(a)) for a in n.attribute},
-                    }
-                    for n in graph.node
-                ],
-                "inputs": values(graph.input),
-                "outputs": values(graph.output),
-            },
-            default=list,
-        ),
-        encoding="utf-8",
-    )
-
-
-WORKERS = {
-    "torchscript": lambda *args: export(False, *args),
-    "dynamo": lambda *args: export(True, *args),
-    "numpy": plain_bytes,
-    "helper": by_helper,
-    "catalogue": catalogue,
+PARTS = {
+    "check": Part(_fast(processes.checking), 0.2),
+    "floor": Part(_fast(processes.against_floor), 1.5),
+    "exporter": Part(_slow(processes.against_exporter), 3),
+    "otherwise": Part(_slow(processes.otherwise), 1.5),
+    "sessions": Part(_calls(bench_models.sessions), 1),
+    "latency": Part(_calls(bench_models.latency), 3),
+    "levels": Part(_calls(bench_models.levels), 0.5),
+    "int8": Part(_calls(bench_int8.int8), 2),
+    "modules": Part(_calls(bench_modules.eager), 4),
+    "modules-O2": Part(_calls(bench_modules.optimised), 1),
+    "modules-compiled": Part(_calls(bench_modules.compiled), 8),
+    "drawing": Part(lambda asked: processes.drawing(asked.rounds, asked.folder), 3),
 }
+"""In the order of the page."""
+OF_FILES = ("sessions", "latency")
+"""Parts that share the files that they run."""
 
 
-# Timing.
+LIBRARIES = ("numpy", "onnx", "onnxruntime", "onnxscript", "torch", "torchvision", "timm")
 
 
-def clock() -> float:
-    """The wall clock, or with --cpu the processor time of all processes that have ended."""
-    if "--cpu" not in sys.argv:
-        return time.perf_counter()
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+def _version(package: str) -> str:
+    """Of an installed library, under whatever name it was installed: onnxruntime has several."""
+    (name,) = packages_distributions()[package][:1]
+    return version(name)
 
 
-def seconds(command: Command, cwd: Path) -> float:
-    """The time of a process; ends the benchmark if it fails."""
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}  # as pip leaves it
-    started = clock()
-    done = subprocess.run(command, cwd=cwd, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    elapsed = clock() - started
-    if done.returncode:
-        sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
-    return elapsed
-
-
-def compare(commands: dict[str, Command], rounds: int, folder: Path, warm: bool = True) -> dict[str, list[float]]:
-    """Times of each command; a round runs all of them one after the other, and one round goes before to warm up."""
-    times: dict[str, list[float]] = {name: [] for name in commands}
-    for number in range(0 if warm else 1, rounds + 1):
-        for name, command in commands.items():
-            elapsed = seconds(command, folder)
-            if number:
-                times[name].append(elapsed)
-    return times
-
-
-def table(title: str, times: dict[str, list[float]]) -> str:
-    """A Markdown table: median, range, and the median ratio to the first row, taken round by round."""
-    first = next(iter(times.values()))
-    count = f"{len(first)} round{'s' * (len(first) > 1)}"
-    rows = [
-        f"**{title}** ({count})",
-        "",
-        "| process | median | fastest to slowest | ratio |",
-        "| --- | ---: | ---: | ---: |",
-    ]
-    for name, mine in times.items():
-        ratio = statistics.median(a / b for a, b in zip(mine, first, strict=True))
-        spread = f"{min(mine):.2f} to {max(mine):.2f} s"
-        rows.append(f"| {name} | {statistics.median(mine):.2f} s | {spread} | {ratio:.2f} |")
-    return "\n".join(rows)
-
-
-def machine() -> str:
+def machine(cpu: bool = False) -> str:
     """The machine and the versions that the numbers hold for."""
-    cpu = platform.processor() or platform.machine()
+    name = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
         lines = info.read_text(encoding="utf-8").splitlines()
-        cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), cpu)
-    packages = ", ".join(f"{p} {version(p)}" for p in ("numpy", "onnx", "onnxscript", "torch", "torchvision"))
+        name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
+    packages = ", ".join(f"{package} {_version(package)}" for package in LIBRARIES)
     load = f", load average {os.getloadavg()[0]:.1f} at the end" if hasattr(os, "getloadavg") else ""
     return (
-        f"Measured {time.strftime('%Y-%m-%d')} on {cpu}, {os.cpu_count()} cores{load}, {platform.system()}, "
-        f"Python {platform.python_version()}, {packages}."
+        f"Measured {time.strftime('%Y-%m-%d')} on {name}, {os.cpu_count()} cores{load}, {platform.system()}, "
+        f"Python {platform.python_version()}, {packages}.{' Processor time.' * cpu}"
     )
-
-
-def pairs(
-    commands: dict[str, tuple[Command, Command]], rounds: int, folder: Path
-) -> dict[str, tuple[list[float], list[float]]]:
-    """Times of two commands for each network, which run one right after the other."""
-    flat = {f"{name} {which}": both[which] for name, both in commands.items() for which in (0, 1)}
-    times = compare(flat, rounds, folder)
-    return {name: (times[f"{name} 0"], times[f"{name} 1"]) for name in commands}
-
-
-def table_of_pairs(
-    title: str, columns: tuple[str, str, str], times: dict[str, tuple[list[float], list[float]]], faster: bool
-) -> str:
-    """A Markdown table of a row a network: both medians, and those of difference and ratio, taken round by round."""
-    count = len(next(iter(times.values()))[0])
-    rows = [
-        f"**{title}** ({count} round{'s' * (count > 1)}, medians)",
-        "",
-        f"| network | {' | '.join(columns)} |",
-        "| --- | ---: | ---: | ---: |",
-    ]
-    for name, (ours, theirs) in times.items():
-        rounds = list(zip(ours, theirs, strict=True))
-        more, ratio = (statistics.median(found) for found in ([a - b for a, b in rounds], [a / b for a, b in rounds]))
-        times_ = statistics.median(b / a for a, b in rounds)
-        said = f"{times_:.1f}" if faster else f"{more:+.2f} s, {ratio:.2f} times"
-        rows.append(f"| {name} | {statistics.median(ours):.2f} s | {statistics.median(theirs):.2f} s | {said} |")
-    return "\n".join(rows)
-
-
-def compiling(name: str) -> Command:
-    """Compiles a network to ONNX as a user does."""
-    return [str(NETSPEC), "compile", name, "--to", "onnx", "-o", f"{name}.onnx"]
-
-
-FLOOR = {"googlenet": "GoogLeNet", "resnet50": "ResNet-50", "vgg16": "VGG-16"}
-"""The networks that are compared with drawing and writing their bytes."""
-
-
-def against_floor(rounds: int, folder: Path) -> str:
-    """Compiling, and drawing and writing the same bytes with numpy alone."""
-    commands = {}
-    for name, title in FLOOR.items():
-        subprocess.run(compiling(name), check=True, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        write_outline(folder / f"{name}.onnx", folder / f"{name}.json")
-        commands[title] = compiling(name), [*WORKER, "numpy", f"{name}.json", "plain.bin"]
-    columns = ("netspec compile --to onnx", "numpy alone", "over it")
-    return table_of_pairs("Compiling to ONNX: the floor", columns, pairs(commands, rounds, folder), faster=False)
-
-
-def against_exporter(exports: int, folder: Path) -> str:
-    """Compiling, and PyTorch's TorchScript exporter."""
-    commands = {
-        network.title: (compiling(name), [*WORKER, "torchscript", name, "t.onnx"]) for name, network in NETWORKS.items()
-    }
-    columns = ("netspec compile --to onnx", "torch.onnx.export (TorchScript)", "times faster")
-    return table_of_pairs("Compiling to ONNX: the exporter", columns, pairs(commands, exports, folder), faster=True)
-
-
-def measure(rounds: int, exports: int, folder: Path) -> Iterator[str]:
-    """Runs all comparisons; gives the Markdown of each."""
-    small = {
-        f"python -c '{IMPORTS}'": [sys.executable, "-c", IMPORTS],
-        "netspec check specs/googlenet.yaml": [str(NETSPEC), "check", str(SPEC)],
-    }
-    yield table("Checking a spec", compare(small, rounds, folder))
-    yield against_floor(rounds, folder)
-    yield against_exporter(exports, folder)
-    others = {
-        "netspec compile googlenet --to onnx": compiling("googlenet"),
-        "onnx.helper: the same nodes and bytes": [*WORKER, "helper", "googlenet.json", "h.onnx"],
-        "torch.onnx.export of torchvision's (dynamo)": [*WORKER, "dynamo", "googlenet", "d.onnx"],
-    }
-    yield table("Compiling GoogLeNet to ONNX otherwise", compare(others, exports, folder))
-    yield from drawing(rounds, folder)
-
-
-LARGE = """\
-netspec: 1
-name: large
-input: [8, 8, 8]
-blocks:
-  unit:
-    body:
-      - add:
-          path: [{{conv: {{out: 8, kernel: 3, pad: half}}}}, batch_norm, relu, {{conv: [8, 1]}}, batch_norm]
-          shortcut: []
-      - relu
-body:
-  - unit:
-    repeat: {count}
-"""
-"""Residual blocks of 7 nodes each."""
-SHORT: dict[str, list[str | Path]] = {
-    "GoogLeNet to ONNX": ["compile", SPEC, "--to", "onnx", "-o", "m.onnx"],
-    "GoogLeNet to PyTorch": ["compile", SPEC, "--to", "torch", "--no-weights", "-o", "m.py"],
-    "GoogLeNet to JSON": ["compile", SPEC, "--to", "json", "-o", "m.json"],
-    "GoogLeNet as SVG": ["draw", SPEC, "-q", "-o", "g.svg"],
-    "The layer table of GoogLeNet": ["summary", SPEC, "-o", "g.txt"],
-}
-"""What a user waits for, by what it gives."""
-
-
-def revisions(revision: str, rounds: int, folder: Path) -> Iterator[str]:
-    """The tables of this revision and another, every command by both in turn."""
-    with exported(revision, folder / "before") as before, exported(".", folder / "after") as after:
-        trees = {revision: before, "now": after}
-        check = {f"check, {name}": by(tree, "check", SPEC) for name, tree in trees.items()}
-        bare = {"the four bare imports": [sys.executable, "-c", IMPORTS]}
-        yield table("Checking GoogLeNet", compare({**bare, **check}, rounds, folder))
-        for title, command in SHORT.items():
-            both = {name: by(tree, *command) for name, tree in trees.items()}
-            yield table(title, compare(both, rounds, folder))
-        for size in (25_000, 50_000, 100_000):
-            path = folder / "large.yaml"
-            path.write_text(LARGE.format(count=(size - 1) // 7), encoding="utf-8")
-            times = compare({name: by(tree, "check", path) for name, tree in trees.items()}, 3, folder, warm=False)
-            each = {name: statistics.median(mine) / size * 1e6 for name, mine in times.items()}
-            said = ", ".join(f"{name} {value:.0f} us a node" for name, value in each.items())
-            yield f"{table(f'Checking {size:,} nodes', times)}\n\n{said}"
-
-
-def by(tree: Path, *command: str | Path) -> Command:
-    """A command of the netspec of a tree, which is found before the one that is installed."""
-    paths = os.pathsep.join((str(tree), str(tree / "backends")))
-    return ["env", f"PYTHONPATH={paths}", sys.executable, "-m", "netspec", *map(str, command)]
-
-
-def drawing(rounds: int, folder: Path) -> list[str]:
-    """The tables of pictures: what a page shows, and once each, what takes long."""
-    page = [str(NETSPEC), "draw", "googlenet", "-q", "-o"]
-    pages = compare(
-        {
-            "netspec draw googlenet -o g.svg": [*page, "g.svg"],
-            "netspec draw googlenet -o g.html": [*page, "g.html"],
-            "netspec draw googlenet -o g.mmd": [*page, "g.mmd"],
-        },
-        rounds,
-        folder,
-    )
-    large = {
-        f"netspec draw {name} --unfold": [str(NETSPEC), "draw", name, "--unfold", "-q", "-o", "u.svg"]
-        for name in ("nasnet_a_large", "densenet264", "resnet1202_cifar")
-    }
-    once = compare({"the catalogue as SVG and HTML, two processes": [*WORKER, "catalogue"], **large}, 1, folder)
-    return [table("Drawing what fits a page", pages), table("Drawing the whole", once)]
 
 
 def main() -> None:
     """Reads the command line."""
-    if sys.argv[1:2] == ["--worker"]:
-        WORKERS[sys.argv[2]](*sys.argv[3:])
-        return
+    listed = "; ".join(f"{name} {part.minutes:g} min" for name, part in PARTS.items())
     parser = argparse.ArgumentParser(prog="tools/dev bench", description=__doc__)
+    parser.add_argument("--parts", metavar="A,B", help=f"these parts alone, in their order: {listed}")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
     parser.add_argument(
         "--against", metavar="REVISION", help="time this revision and that one in turn, and large specs"
@@ -361,25 +112,43 @@ def main() -> None:
     parser.add_argument("--cpu", action="store_true", help="processor time, where others use the machine too")
     parser.add_argument("--rounds", type=int, default=11, help="rounds of the fast processes (11)")
     parser.add_argument("--exports", type=int, default=3, help="rounds of PyTorch's exporters (3)")
+    parser.add_argument("--seconds", type=float, default=3, help="for each row of what is run in one process (3)")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        parts = []
-        measured = revisions(args.against, args.rounds, Path(folder)) if args.against else None
-        for found in measured or measure(args.rounds, args.exports, Path(folder)):
-            print(f"\n{found}", flush=True)
-            parts.append(found)
-    head = machine() + " Processor time." * args.cpu
-    print(f"\n{head}")
+    names = args.parts.split(",") if args.parts else list(PARTS)
+    if unknown := [name for name in names if name not in PARTS]:
+        parser.error(f"there is no part '{unknown[0]}'; known: {', '.join(PARTS)}")
+    with tempfile.TemporaryDirectory() as kept:
+        asked = Asked(args.rounds, args.exports, args.seconds, Path(kept))
+        if args.against:
+            report("against", processes.revisions(args.against, args.rounds, Path(kept)), args)
+            return
+        for name in (name for name in PARTS if name in names):
+            report(name, PARTS[name].measure(asked), args)
+            if name not in OF_FILES:
+                for path in Path(kept).iterdir():
+                    path.unlink()
+
+
+def report(name: str, found: Iterable[str], args: argparse.Namespace) -> None:
+    """Prints the tables of a part, as they are measured, and with --write puts them into the page."""
+    begun, tables = time.monotonic(), []
+    for table in found:
+        print(f"\n{table}", flush=True)
+        tables.append(table)
+    head = machine(args.cpu)
+    print(f"\n{name}: {(time.monotonic() - begun) / 60:.1f} minutes\n{head}", flush=True)
     if args.write:
-        write("against" if args.against else "measured", "\n\n".join((head, *parts)))
+        write(name, "\n\n".join((head, *tables)))
 
 
 def write(part: str, text: str) -> None:
     """Puts tables between the marks of a part of the page."""
     page = PAGE.read_text(encoding="utf-8")
-    head, rest = page.split(f"<!-- {part}: begin -->")
-    end = f"<!-- {part}: end -->"
-    PAGE.write_text(f"{head}<!-- {part}: begin -->\n\n{text}\n\n{end}{rest.split(end)[1]}", encoding="utf-8")
+    begin, end = f"<!-- {part}: begin -->", f"<!-- {part}: end -->"
+    if page.count(begin) != 1 or page.count(end) != 1:
+        sys.exit(f"{PAGE.name} has no place {begin} ... {end}")
+    head, rest = page.split(begin)
+    PAGE.write_text(f"{head}{begin}\n\n{text}\n\n{end}{rest.split(end)[1]}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -174,8 +174,8 @@ SCRIPTS = {
     "fuzz": "check mutated specs: --seconds N, -j 2, --resume, --seed N",
     "cuda": "measure on a GPU in eight minutes, without a network by --wheels DIR; writes docs/benchmarks-cuda.md; "
     "--parts A,B, --device cpu --tiny for a rehearsal",
-    "bench": "time netspec against the exporters of PyTorch, --against another REVISION, or with --memory measure what "
-    "it takes; --write updates docs/benchmarks.md",
+    "bench": "time netspec, its files and modules against those of PyTorch, --parts A,B; --against another REVISION, "
+    "or with --memory measure what it takes; --write updates docs/benchmarks.md",
     "faults": "write every output while the disk fails and processes are killed: --faults N, --kills N, --seed N, "
     "-j 2; --write updates docs/reliability.md",
     "parity": "compare with every model of torchvision and timm, or those of the networks named; write docs/parity.md",

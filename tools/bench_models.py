@@ -1,0 +1,124 @@
+"""Files in onnxruntime: ours, as written and rewritten, against those of PyTorch's exporter; of `tools/dev bench`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench_pairs import Call, Row, interleaved, table
+from exporters import SERVED, export_module, with_statistics
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+THEIRS, AGAIN = "exporter", "exporter again"
+BATCHES = (1, 8)
+TOLERANCE = 1e-3
+"""How far outputs of the same network may be apart, by the largest of them."""
+
+
+def files_of(name: str, folder: Path) -> dict[str, Path]:
+    """The file of PyTorch's exporter (TorchScript), and ours with the same weights, by -O1 and -O2."""
+    import torch
+
+    import netspec
+
+    found = {kind: folder / f"{name}.{kind}.onnx" for kind in (THEIRS, "-O1", "-O2")}
+    if not found["-O2"].exists():
+        network = SERVED[name]
+        model = with_statistics(network)
+        weights = folder / f"{name}.pth"
+        torch.save(model.state_dict(), weights)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+            export_module(False, model, network.size, str(found[THEIRS]))
+            for level in (1, 2):
+                netspec.load(name).to_onnx(found[f"-O{level}"], weights=weights, level=level)
+        weights.unlink()
+    return found
+
+
+def session(path: Path) -> onnxruntime.InferenceSession:
+    """A file in onnxruntime, on the processor."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", 0))  # as PyTorch reads it
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def runs(paths: dict[str, Path], batch: int, turn: int = 0, alike: float | None = TOLERANCE) -> dict[str, Call]:
+    """Runs of files on the same random images; raises SystemExit where their outputs differ by more than `alike`.
+
+    The sessions are made in an order that depends on `turn`.
+    """
+    import numpy as np
+
+    order = [*paths][turn % len(paths) :] + [*paths][: turn % len(paths)]
+    opened = {kind: session(paths[kind]) for kind in order}
+    calls: dict[str, Call] = {}
+    outputs = []
+    for kind in paths:
+        (value,) = opened[kind].get_inputs()
+        shape = (batch, *(int(d) for d in value.shape[1:]))
+        image = np.random.default_rng(0).standard_normal(shape, np.float32)
+        calls[kind] = partial(opened[kind].run, None, {value.name: image})
+        outputs.append(calls[kind]()[0])  # type: ignore[index]
+    for kind, output in zip(paths, outputs, strict=True):
+        apart = float(abs(output - outputs[0]).max() / abs(outputs[0]).max())
+        if alike is not None and not apart <= alike:
+            raise SystemExit(f"{kind} of {paths[kind].name} gives other outputs: {apart:.1e}")
+    return calls
+
+
+def row(title: str, paths: dict[str, Path], batch: int, seconds: float, alike: float | None = TOLERANCE) -> Row:
+    """The latency of files at a batch; the first is what the others are compared with."""
+    turns = count()
+    times = interleaved(lambda: runs(paths, batch, next(turns), alike), seconds)
+    return Row((title, str(batch)), times, next(iter(paths)))
+
+
+def sessions(seconds: float, folder: Path, names: tuple[str, ...] = tuple(SERVED)) -> Iterator[str]:
+    """How long it takes to make a session of our default file, and of the exporter's."""
+    rows = []
+    for name in names:
+        paths = files_of(name, folder)
+        calls = {
+            THEIRS: partial(session, paths[THEIRS]),
+            AGAIN: partial(session, paths[THEIRS]),
+            "-O1 (the default)": partial(session, paths["-O1"]),
+            "-O2": partial(session, paths["-O2"]),
+        }
+        rows.append(Row((SERVED[name].title,), interleaved(lambda made=calls: made, seconds, 9), THEIRS))  # type: ignore[misc]
+    yield table("Making a session in onnxruntime", ["network"], rows)
+
+
+def latency(seconds: float, folder: Path, names: tuple[str, ...] = tuple(SERVED)) -> Iterator[str]:
+    """The latency of our files in onnxruntime, and of the exporter's."""
+    rows = []
+    for name in names:
+        paths = files_of(name, folder)
+        asked = {THEIRS: paths[THEIRS], AGAIN: paths[THEIRS], "-O1": paths["-O1"], "-O2": paths["-O2"]}
+        rows += [row(SERVED[name].title, asked, batch, seconds) for batch in BATCHES]
+    yield table("Latency in onnxruntime", ["network", "batch"], rows)
+
+
+def levels(seconds: float, folder: Path) -> Iterator[str]:
+    """GoogLeNet with the normalisation of its paper, as its spec has it and rewritten."""
+    import netspec
+
+    ways = {"-O0": (0, ()), "-O1": (1, ()), "-O2": (2, ()), "-O2 with lrn_as_conv": (2, ("lrn_as_conv",))}
+    paths = {way: folder / f"googlenet.{number}.onnx" for number, way in enumerate(ways)}
+    for way, (level, passes) in ways.items():
+        netspec.load("googlenet").to_onnx(paths[way], level=level, passes=passes)
+    asked = {"-O0": paths["-O0"], "-O0 again": paths["-O0"], **paths}
+    rows = [row("GoogLeNet", asked, batch, seconds) for batch in BATCHES]
+    yield table("GoogLeNet with local response normalisation", ["network", "batch"], rows)
