@@ -55,6 +55,8 @@ MEANT = {
     "Network in Network (CIFAR-10)": "nin_cifar10",
     "WRN-28-10": "wrn_28_10",
     "resnet5": "resnet50",
+    "resnet51": "resnet50",  # one character from it, and more of its letters are in resnet50_v1
+    "resnet81": "resnet18",
 }
 
 

@@ -51,5 +51,31 @@ def name(asked: str, known: Mapping[str, Sequence[str]]) -> str | None:
         if spelled:  # RegNetX-1.6GF and RegNetX-16GF have the same letters and digits
             return min(spelled, key=lambda found: _NUMBER.findall(found[1]) != numbers)[0]
     keys = {key(n): n for n in reversed(list(known))}
-    near = get_close_matches(sought[:80], list(keys), n=1, cutoff=0.7)
+    near = nearest_first(sought[:80], get_close_matches(sought[:80], list(keys), n=8, cutoff=0.7))
     return keys[near[0]] if near else None
+
+
+def nearest_first(asked: str, found: Sequence[str]) -> list[str]:
+    """Names by how many edits make them of what was asked for; of as many, those that were found first.
+
+    What two names have in common, which difflib measures, favours long ones: resnet51 has more of resnet50_v1 than of
+    resnet50, and is one edit from the latter.
+    """
+    return sorted(found, key=lambda other: edits(asked[:100], other[:100]))
+
+
+def edits(one: str, other: str) -> int:
+    """The fewest characters changed, put in, left out or swapped with the next (Damerau 1964) that turn one into other.
+
+    A part of a text is swapped once (optimal string alignment).
+    """
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, a in enumerate(one, 1):
+        before, last, row = row, before, [i]
+        for j, b in enumerate(other, 1):
+            least = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
+                least = min(least, last[j - 2] + 1)
+            row.append(least)
+    return row[-1]

@@ -124,9 +124,9 @@ def _nearest_step(path: str, known: Sequence[str], named: Mapping[str, str]) -> 
     missing = path[len(prefix) :].split(".")[0]
     below = {named[prefix + child]: child for child in reversed(children) if prefix + child in named}
     alone = list(dict.fromkeys(islice(named.values(), MAX_KNOWN)))
-    for near in get_close_matches(missing, [*children, *below], n=1, cutoff=0.6):
+    for near in suggest.nearest_first(missing, get_close_matches(missing, [*children, *below], n=4, cutoff=0.6)):
         return f"did you mean '{prefix}{near}'?"
-    for near in get_close_matches(path, [*known, *alone], n=1, cutoff=0.6):
+    for near in suggest.nearest_first(path, get_close_matches(path, [*known, *alone], n=4, cutoff=0.6)):
         return f"did you mean '{near}'?"
     if not children:
         return f"'{above}' is one step, without parts"
