@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 from warnings import warn
 
 import numpy as np
 
-from netspec.analysis.cost import by_path, output_of, totals
+from netspec.analysis.cost import totals
+from netspec.analysis.features import features_of
 from netspec.analysis.measures import Measured
-from netspec.analysis.receptive_field import strides
 from netspec.backend import MakesModules, able, get, origin, read_checkpoint, write
 from netspec.check.expect import within_limits
 from netspec.diagnostics.errors import MissingError, Reporter, SpecError, UsageError, did_you_mean
@@ -24,14 +23,10 @@ from netspec.elaborate.budget import MAX_NODES, Budget
 from netspec.elaborate.compiled import Compiled, compile_block, compile_variant
 from netspec.elaborate.configuration import InputSize, larger
 from netspec.elaborate.document import values_of
-from netspec.expressions.identifiers import Kind, why_not
-from netspec.ir.graph import Graph, Ref
-from netspec.ir.selection import frozen_nodes, step_help
-from netspec.ir.titles import step_of
+from netspec.ir.graph import Graph
+from netspec.ir.selection import frozen_nodes
 from netspec.ops.base import show as shape_text
-from netspec.passes import of_stage
-from netspec.passes.base import Level, Stage
-from netspec.passes.tap import tap
+from netspec.passes.base import Level
 from netspec.reports.configuration.asked import Asked, configuration_table
 from netspec.reports.configuration.notation import Cells
 from netspec.reports.explain import explained
@@ -76,6 +71,13 @@ class CheckpointChoices(TypedDict, total=False):
     adapt: bool
     """Whether the file is of the network with the classes and the input of its spec: what does not fit others is drawn,
     and the first convolution is made for another number of input channels."""
+
+
+class ModuleChoices(CheckpointChoices, total=False):
+    """The same, and what of the module is not trained."""
+
+    freeze: Sequence[str]
+    """Patterns of steps that are frozen."""
 
 
 class TableOptions(TypedDict, total=False):
@@ -165,7 +167,7 @@ class Network(Compiled):
         """What `netspec explain` says of the network, or of one step, by its path or title; raises UsageError."""
         if not step:
             return Text(of_network(self, self.document.argument or self.name))
-        return Text(explained(self, step, facts=not (self.settings or self.passes)))
+        return Text(explained(self, step, facts=not (self.settings or self.passes or self.taps)))
 
     def check(self) -> Table:
         """The numbers that its paper prints beside the computed ones; raises SpecError where a fact does not hold.
@@ -238,39 +240,33 @@ class Network(Compiled):
 
         What serves no other value is left out; weights keep their keys, and checkpoints fit as before.
         """
-        graph, values, below = self.inference, dict[str, Ref](), by_path(self.inference)
         if isinstance(steps, str) or not steps:
             raise UsageError("the steps are to be a list of paths or titles", 'name at least one, as ["layer1"]')
-        for step in steps:
-            path = step_of(graph, step) or step
-            ref = output_of(graph, path, below.get(path, [])) if path else None
-            if ref is None:
-                raise UsageError(f"'{self.name}' has no step '{step[:80]}'", step_help(path, graph))
-            values[path if why_not(step, Kind.OUTPUT) else step] = ref
-        passes = of_stage([*self.passes, tap(values)], Stage.INFERENCE)
-        return Network(self.document, self.variant, self.graph, self.warnings, self.settings, passes)
+        return super().tapped(steps)
 
     def features(
         self,
         steps: Sequence[str],
+        training: bool = False,
         seed: int = 0,
         weights: str | Path | None = None,
         passes: Sequence[str] = (),
-        **choices: Unpack[CheckpointChoices],
+        **choices: Unpack[ModuleChoices],
     ) -> torch.nn.Module:
         """A module whose forward gives the values of steps as a dict, in the order asked; raises UsageError, DataError.
 
         Its `channels` and `strides` are those of each value by name: C of `(N, C, H, W)`, and how many cells of the
         input lie between two values in height and width; None after a step that sees the whole input, such as a
-        linear layer.
+        linear layer. `training` and `freeze` are those of `to_torch`.
         """
         network = self.tapped(steps).after(passes)
-        graph = network.inference
-        arrays = network.lazy_arrays(seed, weights, **choices)
-        module = able("torch", MakesModules).to_module(graph, arrays, by_name=True)
-        apart = strides(graph)
-        module.channels = {name: int(graph.shape(o.ref)[1]) for name, o in graph.outputs.items()}  # type: ignore[assignment]
-        module.strides = {name: _stride(apart[o.ref.node]) for name, o in graph.outputs.items()}  # type: ignore[assignment]
+        graph, freeze = network.trained if training else network.shown, choices.pop("freeze", ())
+        arrays = network.lazy_arrays(seed, weights, training, **choices)
+        frozen = frozen_nodes(graph, freeze)
+        module = able("torch", MakesModules).to_module(graph, arrays, training, frozen, by_name=True)
+        found = features_of(graph)
+        module.channels = {name: feature.channels for name, feature in found.items()}  # type: ignore[assignment]
+        module.strides = {name: feature.stride for name, feature in found.items()}  # type: ignore[assignment]
         return module
 
     def to_onnx(
@@ -298,19 +294,12 @@ class Network(Compiled):
             def resized(rows: int, columns: int) -> Graph:
                 size = larger(network.inference.inputs, rows, columns)
                 other = build(self.document, self.variant, self.settings, Reporter(), size)
+                other = other.tapped(self.taps) if self.taps else other
                 return other.after(passes).optimised(level).inference
 
             chosen = replace(chosen, resized=resized)
         arrays = network.lazy_arrays(seed, weights, **choices)
         return write(backend, network.inference, arrays, Path(path), chosen).files
-
-
-def _stride(apart: tuple[Fraction, Fraction] | None) -> int | float | tuple[float, float] | None:
-    """One number where height and width have the same, whole where it is whole."""
-    if apart is None:
-        return None
-    height, width = (int(side) if side.denominator == 1 else float(side) for side in apart)
-    return height if height == width else (height, width)
 
 
 def _chosen(choices: CheckpointChoices) -> Choices:

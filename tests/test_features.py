@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pickle
+import runpy
 from pathlib import Path
 from types import ModuleType
 
@@ -17,7 +18,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 import netspec
-from netspec.diagnostics.errors import UsageError
+from netspec.cli.main import run
+from netspec.diagnostics.errors import DataError, UsageError
 
 STEPS = ["layer3", "layer1", "layer4"]
 SIZE = (3, 96, 96)
@@ -115,6 +117,65 @@ def test_features_after_a_pass_are_the_same(weights: Path) -> None:
 def test_a_step_that_is_not_there_is_named(steps: list[str], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         netspec.load("resnet18").features(steps)
+
+
+@pytest.mark.slow
+def test_the_command_line_ends_a_network_at_steps(
+    resnet18: nn.Module, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same values by name in both targets, in the order asked; channels and strides as timm has them."""
+    x, line = torch.from_numpy(images(SIZE, 2, 5)), ["compile", "resnet18", "--input", "3x96x96"]
+    line += ["--features", "layer3,layer1", "--features", "layer4", "--weights", str(weights)]
+    expected = hooked(resnet18, STEPS, x)
+    assert run([*line, "--to", "torch", "-o", str(tmp_path / "net.py")]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert said[1:] == [
+        "layer3: 256 channels, stride 16",
+        "layer1: 64 channels, stride 4",
+        "layer4: 512 channels, stride 32",
+    ]
+    with torch.no_grad():
+        found = runpy.run_path(str(tmp_path / "net.py"))["load"]()(x)
+    assert list(found) == STEPS
+    agreement(expected, found)
+    assert run([*line, "--to", "onnx", "-o", str(tmp_path / "net.onnx")]) == 0
+    session = onnx_session(tmp_path / "net.onnx")
+    assert [o.name for o in session.get_outputs()] == STEPS
+    agreement(expected, dict(zip(STEPS, session.run(None, {session.get_inputs()[0].name: x.numpy()}), strict=True)))
+    assert run(["compile", "resnet18", "--features", "layer1,layr4", "--to", "onnx"]) == 2
+    assert "did you mean 'layer4'?" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_head_is_cut_off_and_the_rest_of_a_checkpoint_fits(
+    resnet18: nn.Module, weights: Path, tmp_path: Path
+) -> None:
+    """One step is a tensor; files of the whole, of other classes, and of the part alone are all taken."""
+    x = torch.from_numpy(images(SIZE, 2, 5))
+    expected = hooked(resnet18, ["avgpool"], x)["avgpool"]
+    net = netspec.load("resnet18", input=SIZE).tapped(["avgpool"])
+    state = resnet18.state_dict()
+    save_file({**state, "fc.weight": torch.ones(7, 512), "fc.bias": torch.ones(7)}, tmp_path / "seven.safetensors")
+    save_file({k: v for k, v in state.items() if not k.startswith("fc.")}, tmp_path / "part.safetensors")
+    for file in (weights, tmp_path / "seven.safetensors", tmp_path / "part.safetensors"):
+        with torch.no_grad():
+            agreement(expected, net.to_torch(weights=file)(x))
+    save_file({k: v for k, v in state.items() if not k.startswith("layer4.1.")}, tmp_path / "torn.safetensors")
+    with pytest.raises(DataError, match="layer4"):
+        net.arrays(weights=tmp_path / "torn.safetensors")
+
+
+@pytest.mark.slow
+def test_features_are_trained_with_what_the_network_drops() -> None:
+    """torchvision's EfficientNet-B0 drops paths in the blocks with a shortcut: 9 of 16."""
+    steps = ["stage3", "stage8"]
+    module = netspec.load("efficientnet_b0", input=(3, 64, 64)).features(steps, training=True, freeze=["stage1"])
+    drops = [part for part in module.modules() if type(part).__name__ == "DropPath"]
+    assert len(drops) == 9 and module.training and not module.stage1.training  # type: ignore[union-attr]
+    found = module(torch.zeros(2, 3, 64, 64))
+    assert list(found) == steps and found["stage8"].requires_grad
+    heads = netspec.load("googlenet").tapped(["aux1", "3b"])
+    assert [str(o.ref.node) for o in heads.trained.outputs.values()][1].startswith("3b.")
 
 
 @pytest.mark.slow

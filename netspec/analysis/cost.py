@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from netspec.ir.graph import Graph, Node, Ref
+from netspec.ir.graph import Graph, Node
 from netspec.ops import OPS
 from netspec.ops.base import Applied
 
@@ -72,31 +72,6 @@ def mac_factors(node: Node) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
     macs, weight = node.result.macs, node.result.weights.get("weight", ())
     outputs, each = tuple(map(int, node.shape[1:])), tuple(map(int, weight[1:]))
     return (outputs, each) if macs and each and macs == math.prod(outputs) * math.prod(each) else None
-
-
-def by_path(graph: Graph) -> dict[str, list[Node]]:
-    """The nodes at every path or below it, and all of them at the empty one."""
-    found: dict[str, list[Node]] = {"": list(graph.nodes.values())}
-    for path, node in graph.nodes.items():
-        found.setdefault(path, []).append(node)
-        at = path.rfind(".")
-        while at >= 0:
-            found.setdefault(path[:at], []).append(node)
-            at = path.rfind(".", 0, at)
-    return found
-
-
-def output_of(graph: Graph, path: str, nodes: Sequence[Node]) -> Ref | None:
-    """What a step of these nodes gives: the last value that others read, tees apart; None without such a step."""
-    if path in graph:
-        return Ref(path)
-    paths = {n.path for n in nodes}
-    read = {r for n in graph.nodes.values() if n.path not in paths for r in n.inputs}
-    read |= {o.ref for o in graph.outputs.values()}
-    tees = tuple(f"{p}." for p, s in graph.scopes.items() if s.kind == "tee" and p.startswith(f"{path}."))
-    main = [n for n in nodes if not n.path.startswith(tees)]
-    seen = [Ref(n.path, i) for n in main for i in range(len(n.shapes)) if Ref(n.path, i) in read]
-    return seen[-1] if seen else Ref(nodes[-1].path) if nodes else None
 
 
 def neurons(nodes: Iterable[Node]) -> int:

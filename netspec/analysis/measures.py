@@ -13,6 +13,7 @@ from netspec.analysis.depth import layers_deep
 from netspec.analysis.memory import alive, homes, kept, learning
 from netspec.analysis.receptive_field import receptive_fields
 from netspec.ir.graph import Graph, Node, Ref
+from netspec.ir.selection import by_path, output_of
 
 Number: TypeAlias = int | float | None
 """What a measure gives; None where it has no value: the receptive field is the whole input, no rule counts the MACs."""
@@ -38,12 +39,12 @@ class Measured:
     def at(self, path: str) -> Part:
         """What stands at a path or below it; it holds no node where nothing does."""
         nodes = self._at.get(path, [])
-        return Part(self, nodes, cost.output_of(self.graph, path, nodes), path)
+        return Part(self, nodes, output_of(self.graph, path, nodes), path)
 
     @cached_property
     def _at(self) -> dict[str, list[Node]]:
         """The nodes at every path, of a node or of a scope, and of all at the empty one."""
-        return cost.by_path(self.graph)
+        return by_path(self.graph)
 
     def part(self, path: str, nodes: Iterable[Node], gives: Ref | None) -> Part:
         """The same where the nodes at a path, in the order of the graph, and the value that they give are known."""
@@ -76,7 +77,7 @@ class Measured:
     @cached_property
     def _trained_at(self) -> dict[str, list[Node]]:
         """The nodes of the training graph at every path, of a node or of a scope, and of all at the empty one."""
-        return cost.by_path(self.trained)
+        return by_path(self.trained)
 
     @cached_property
     def receptive_fields(self) -> dict[str, tuple[int, int] | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from functools import cached_property
 
-from netspec.analysis.cost import by_path, output_of, params, totals
+from netspec.analysis.cost import params, totals
 from netspec.analysis.measures import MEASURES, Measured, Part
 from netspec.check.arithmetic import arithmetic, other_counts
 from netspec.check.printed import Computed, Held, Problem, Verdict, contradiction, how_counted, judged, number, size
@@ -15,7 +15,7 @@ from netspec.elaborate.budget import RAISE_LIMITS, WORK_OF_NODE, Budget, OverBud
 from netspec.elaborate.compiled import Compiled, compile_variant
 from netspec.expressions.identifiers import clipped
 from netspec.ir.graph import Graph, Node
-from netspec.ir.selection import step_help
+from netspec.ir.selection import by_path, output_of, step_help
 from netspec.ir.titles import Steps, labelled
 from netspec.ops.base import show
 from netspec.syntax.ast import Name

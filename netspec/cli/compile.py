@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from netspec.analysis.cost import totals
+from netspec.analysis.features import features_of
 from netspec.backend import AnyBackend, Options, WritesText, Written, gave, get, write
 from netspec.cli.many import each
 from netspec.cli.options import jobs_option
@@ -37,6 +38,7 @@ from netspec.reports.table import FORMS, Form
     epilog="\b\nExamples:\n  netspec compile specs/googlenet.yaml --to onnx\n"
     "  netspec compile resnet50 --weights r50.pth --to onnx -o r50.onnx\n"
     "  netspec compile resnet50 -s classes=10 --weights r50.pth --adapt --to onnx\n"
+    "  netspec compile resnet50 --features layer2,layer4 --weights r50.pth --to onnx\n"
     "  netspec compile squeezenet --to torch -o squeezenet.py\n"
     "  netspec compile resnet50 densenet121 mobilenet_v2 --to onnx -o models -j 2",
 )
@@ -157,6 +159,8 @@ def _say_written(network: Compiled, written: Written) -> None:
     files = ", ".join(f"{p} ({size(p.stat().st_size)})" for p in written.files)
     note = f", {written.note}" if written.note else ""
     say(f"{network.name}: {counts.params:,} parameters, {counts.macs:,} MACs -> {files}{note}")
+    for name, feature in features_of(network.inference).items() if network.taps else ():
+        say(f"{name}: {feature}")
     for remark in written.remarks:
         say(f"note: {remark}")
     if written.table is not None:

@@ -47,7 +47,7 @@ def command(request: Request, step: str | None) -> int:
     if step is None:
         out(explain_spec(request))
         return 0
-    changed = request.settings or request.input_size is not None or request.passes
+    changed = request.settings or request.input_size is not None or request.passes or request.features
     out(explained(request.compile(), step, not changed, request.max_nodes))
     return 0
 

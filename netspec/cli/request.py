@@ -39,6 +39,8 @@ class Request:
     max_nodes: int
     strict: bool
     quiet: bool
+    features: tuple[str, ...] = ()
+    """The steps whose values become the outputs."""
     own: str = ""
     """The settings that are written with the spec, as they are written."""
 
@@ -62,6 +64,7 @@ class Request:
             options.pop("max_nodes"),
             options.pop("strict"),
             options.pop("quiet"),
+            options.pop("features"),
         )
 
     def other(self, spec: str, compiled: Compiled) -> Request:
@@ -69,7 +72,7 @@ class Request:
 
         A block next to a block takes what enters that, and those of its settings that it has.
         """
-        given = replace(self, spec=spec, variant=None, settings={}, input_size=None, passes=())
+        given = replace(self, spec=spec, variant=None, settings={}, input_size=None, passes=(), features=())
         other = with_own_settings(given)
         return other.beside(compiled, self.settings) if compiled.is_block else other
 
@@ -114,7 +117,9 @@ class Request:
     def compile(self) -> Compiled:
         """Compiles it; warnings are printed; raises SpecError, UsageError."""
         try:
-            compiled = self._compiled().after(self.passes).optimised(self.level or 0)
+            compiled = self._compiled()
+            compiled = compiled.tapped(self.features) if self.features else compiled
+            compiled = compiled.after(self.passes).optimised(self.level or 0)
         except SpecError as e:
             raise SpecError(d for d in e.diagnostics if d.severity == "error") from None if self.quiet else e
         warn(compiled.warnings, self)
@@ -197,7 +202,20 @@ CHOICE_OF_MANY = (
 )
 """What is compiled by a command for several networks."""
 
+
+def names_in(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> tuple[str, ...]:
+    """Names between commas, of an option that may be repeated."""
+    return tuple(name.strip() for value in values for name in value.split(",") if name.strip())
+
+
 BUILD = (
+    click.option(
+        "--features",
+        multiple=True,
+        callback=names_in,
+        metavar="STEP,...",
+        help="End the network at these steps: their values, by path or title, are its outputs, in this order.",
+    ),
     click.option(
         "--pass",
         "passes",

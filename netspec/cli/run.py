@@ -277,7 +277,8 @@ def _opened(request: Request, weights: Weights, at: tuple[str, Place], given: Gi
     backend, place = at
     if backend != "onnx":
         raise UsageError("an .onnx file runs in onnxruntime", "--backend onnx")
-    if request.variant or request.settings or weights.file or request.include or request.passes or request.level:
+    r = request
+    if any((r.variant, r.settings, weights.file, r.include, r.passes, r.level, r.features)):
         raise UsageError("an .onnx file has its weights and its layers already", "these options go with a spec")
     path = Path(request.spec)
     if not path.is_file():

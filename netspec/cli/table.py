@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import get_args
 
 import click
 
-from netspec.cli.request import Request, requests_options
+from netspec.cli.request import Request, names_in, requests_options
 from netspec.cli.spec_command import SpecCommand
 from netspec.cli.tables import form_of, table_options, write_table
 from netspec.reports.configuration.asked import ROWS, Asked, configuration_table
 from netspec.reports.configuration.notation import CELLS, Cells
 from netspec.reports.table import Form
-
-
-def _names(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> tuple[str, ...]:
-    """Names between commas, of an option that may be repeated."""
-    return tuple(name.strip() for value in values for name in value.split(",") if name.strip())
 
 
 @click.command(
@@ -43,9 +37,9 @@ def _names(ctx: click.Context, param: click.Parameter, values: Sequence[str]) ->
     help="How cells are written: " + "; ".join(f"{name}: {text}" for name, text in CELLS.items()) + ".",
 )
 @click.option("--columns", default="", metavar="NAMES", help="Columns of blocks or layers; +NAMES adds some.")
-@click.option("--show", multiple=True, callback=_names, metavar="OP,...", help="Ops that tables leave out, as relu.")
+@click.option("--show", multiple=True, callback=names_in, metavar="OP,...", help="Ops that tables leave out, as relu.")
 @click.option(
-    "--hide", multiple=True, callback=_names, metavar="OP,...", help="Ops that this table leaves out, as lrn."
+    "--hide", multiple=True, callback=names_in, metavar="OP,...", help="Ops that this table leaves out, as lrn."
 )
 @click.option("--transpose", is_flag=True, help="A row for each SPEC, a column for each stage or size.")
 @table_options()

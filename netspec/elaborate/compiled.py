@@ -13,11 +13,15 @@ from netspec.elaborate.configuration import Configuration, InputSize
 from netspec.elaborate.document import elaborate
 from netspec.elaborate.input_notes import note_inputs
 from netspec.elaborate.rewritten import rewritten, variant_passes
-from netspec.ir.graph import Graph, Node
+from netspec.expressions.identifiers import Kind, why_not
+from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.module import Module
+from netspec.ir.selection import by_path, output_of, step_help
+from netspec.ir.titles import step_of
 from netspec.passes import apply, inference, named, of_level, of_stage
 from netspec.passes.base import Level, Pass, Stage, within
 from netspec.passes.rewriter import ShapeMismatch
+from netspec.passes.tap import tap
 from netspec.syntax.document import Document
 from netspec.syntax.rules import check_rules
 
@@ -36,6 +40,8 @@ class Compiled:
     ) -> None:
         self.document, self.variant, self.graph = document, variant, graph
         self.warnings, self.settings, self.passes = tuple(warnings), dict(settings or {}), tuple(passes)
+        self.whole, self.taps = graph, tuple[str, ...]()
+        """The training graph before steps of it, `taps`, became its outputs: a checkpoint may have all its weights."""
 
     @property
     def name(self) -> str:
@@ -49,7 +55,7 @@ class Compiled:
 
     def forget(self) -> None:
         """Lets go of the graphs; the name and the warnings stay."""
-        self.graph = Graph(self.graph.name, [], {})
+        self.graph = self.whole = Graph(self.graph.name, [], {})
         for kept in ("unfolded", "module"):
             self.__dict__.pop(kept, None)
 
@@ -97,12 +103,30 @@ class Compiled:
         for name, path in ((p.name, path) for p in asked for path in p.only or ()):
             if not any(within(node, [path]) for node in self.graph.nodes):
                 raise UsageError(f"{name}@{path}: '{self.name}' has no step '{path}'", did_you_mean(path, paths))
-        graph, warnings = self.graph, self.warnings
+        graph, warnings = self.whole, self.warnings
         if of_stage(asked, Stage.TRAINING):
             graph = self._trained_after(asked)
             warnings = tuple(d for d in warnings if d.code != "NS406")  # weights that change with the input
         folding = of_stage([*self.passes, *asked], Stage.INFERENCE)
-        return type(self)(self.document, self.variant, graph, warnings, self.settings, folding)
+        made = type(self)(self.document, self.variant, graph, warnings, self.settings, folding)
+        return made.tapped(self.taps) if self.taps else made
+
+    def tapped(self, steps: Sequence[str]) -> Self:
+        """The same with the values of these steps, by path or title, as its outputs; raises UsageError.
+
+        What serves no other value is left out; weights keep their keys, and checkpoints of the whole fit as before.
+        """
+        values, below = dict[str, Ref](), by_path(self.whole)
+        for step in steps:
+            path = step_of(self.whole, step) or step
+            ref = output_of(self.whole, path, below.get(path, [])) if path else None
+            if ref is None:
+                raise UsageError(f"'{self.name}' has no step '{step[:80]}'", step_help(path, self.whole))
+            values[path if why_not(step, Kind.OUTPUT) else step] = ref
+        graph = apply([tap(values)], Module(self.whole)).graph
+        made = type(self)(self.document, self.variant, graph, self.warnings, self.settings, self.passes)
+        made.whole, made.taps = self.whole, tuple(steps)
+        return made
 
     def optimised(self, level: Level) -> Self:
         """The same after the passes of a level, for a faster run: 0, 1 or 2; it is not trained then, but for 0."""
@@ -110,14 +134,14 @@ class Compiled:
 
     def _trained_after(self, passes: Sequence[Pass]) -> Graph:
         """The training graph after further passes, at the size that it has."""
-        reporter, before = Reporter(), self.graph
-        if "" not in self.graph.scopes:  # a block alone has the size of its example
+        reporter, before = Reporter(), self.whole
+        if "" not in self.whole.scopes:  # a block alone has the size of its example
             passes = [*_passes(self.document, self.variant, reporter), *passes]
-            limit = max(MAX_NODES, len(self.graph))
+            limit = max(MAX_NODES, len(self.whole))
             configuration = Configuration(self.variant, self.settings, declared_input=True)
             declared = elaborate(self.document, configuration, reporter, limit)
             before = _checked(declared, reporter)
-        return _checked(_rewritten(before, passes, self.graph.inputs, reporter), reporter)
+        return _checked(_rewritten(before, passes, self.whole.inputs, reporter), reporter)
 
     def stored(self, training: bool = False) -> Graph:
         """The graph whose weights are drawn, or read from a checkpoint; raises UsageError as `trained` does."""

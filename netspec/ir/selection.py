@@ -1,4 +1,4 @@
-"""Which steps of a graph a pattern means, and which one a path that is not a step."""
+"""Which steps of a graph a pattern means, what a step gives, and which one a path that is not a step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import islice
 
 from netspec.diagnostics import suggest
 from netspec.diagnostics.errors import MAX_KNOWN, UsageError, did_you_mean
-from netspec.ir.graph import Graph, Node
+from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.titles import labelled, matching, titles
 from netspec.ops import OPS
 
@@ -46,6 +46,31 @@ def frozen_nodes(graph: Graph, patterns: Sequence[str]) -> set[str]:
             raise _unknown(graph, pattern)
         frozen |= below
     return frozen
+
+
+def by_path(graph: Graph) -> dict[str, list[Node]]:
+    """The nodes at every path or below it, and all of them at the empty one."""
+    found: dict[str, list[Node]] = {"": list(graph.nodes.values())}
+    for path, node in graph.nodes.items():
+        found.setdefault(path, []).append(node)
+        at = path.rfind(".")
+        while at >= 0:
+            found.setdefault(path[:at], []).append(node)
+            at = path.rfind(".", 0, at)
+    return found
+
+
+def output_of(graph: Graph, path: str, nodes: Sequence[Node]) -> Ref | None:
+    """What a step of these nodes gives: the last value that others read, tees apart; None without such a step."""
+    if path in graph:
+        return Ref(path)
+    paths = {n.path for n in nodes}
+    read = {r for n in graph.nodes.values() if n.path not in paths for r in n.inputs}
+    read |= {o.ref for o in graph.outputs.values()}
+    tees = tuple(f"{p}." for p, s in graph.scopes.items() if s.kind == "tee" and p.startswith(f"{path}."))
+    main = [n for n in nodes if not n.path.startswith(tees)]
+    seen = [Ref(n.path, i) for n in main for i in range(len(n.shapes)) if Ref(n.path, i) in read]
+    return seen[-1] if seen else Ref(nodes[-1].path) if nodes else None
 
 
 def _with_weights(graph: Graph) -> list[str]:

@@ -23,4 +23,4 @@ def tap(values: Mapping[str, Ref]) -> Pass:
 
         return rewrite(module, visit, {name: Output(ref) for name, ref in values.items()})
 
-    return Pass("tap", run, Stage.INFERENCE, named=False, keeps=False)
+    return Pass("tap", run, Stage.TRAINING, named=False, keeps=False)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from math import prod
 
-from netspec.analysis.cost import by_path, mac_factors, output_of, totals
+from netspec.analysis.cost import mac_factors, totals
 from netspec.check.expect import within_limits
 from netspec.diagnostics.errors import Reporter, UsageError
 from netspec.elaborate.budget import MAX_NODES, Budget
 from netspec.elaborate.compiled import Compiled
 from netspec.ir.graph import Graph
-from netspec.ir.selection import step_help
+from netspec.ir.selection import by_path, output_of, step_help
 from netspec.ir.titles import labelled, step_of, titles
 from netspec.ops import OPS
 from netspec.ops.base import show

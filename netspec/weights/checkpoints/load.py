@@ -38,11 +38,11 @@ def load(network: Compiled, path: Path, training: bool, choices: Choices, read: 
     """The weights of a network out of a checkpoint; raises DataError, UsageError, SpecError (of rules)."""
     graph = network.stored(training)
     only = selected(graph, choices)
-    shapes = network.graph.tensors()
+    shapes = network.whole.tensors()
     need = Need(4 * sum(_count(shape) for shape, _, _ in shapes.values()), len(shapes))
     states = [translated(state) for state in states_of(path, need, read)]
     cut = {key for inner in inner_networks(network, Reporter()) for key in inner.keys()}
-    return fit(network, states, Target.of(graph, network.graph, only).with_spare(cut), choices)
+    return fit(network, states, Target.of(graph, network.whole, only).with_spare(cut), choices)
 
 
 def weights_of(network: Compiled, path: Path, seed: int, training: bool, choices: Choices, read: Reads) -> Loaded:

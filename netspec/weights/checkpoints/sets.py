@@ -116,7 +116,7 @@ def inner_networks(network: Compiled, reporter: Reporter) -> list[Inner]:
 def _inner(network: Compiled, reporter: Reporter) -> Iterator[Inner]:
     documents: dict[str, Document] = {}
     _used(network.document, documents, set())
-    for scope in network.graph.scopes.values():
+    for scope in network.whole.scopes.values():
         document = documents.get(scope.block) if scope.kind == "block" else None
         if document is None or set(scope.args) != {p.name for p in document.params}:
             continue

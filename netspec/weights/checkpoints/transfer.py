@@ -20,7 +20,8 @@ def as_declared(network: Compiled) -> Compiled:
     if network.is_block:
         raise UsageError("--adapt is for networks, not for blocks", "name a network of the spec")
     settings = {name: value for name, value in network.settings.items() if name != CLASSES}
-    return compile_variant(network.document, network.variant, settings)
+    declared = compile_variant(network.document, network.variant, settings)
+    return declared.tapped(network.taps) if network.taps else declared
 
 
 def fitted(own: Graph, found: Arrays) -> tuple[Arrays, list[str]]:
