@@ -136,14 +136,22 @@ class Network(Compiled):
         """The names of all variants of its spec."""
         return list(self.document.variants)
 
-    def summary(self, columns: str | Sequence[str] = (), depth: int | None = None, training: bool = False) -> Table:
+    def summary(
+        self,
+        columns: str | Sequence[str] = (),
+        depth: int | None = None,
+        training: bool = False,
+        freeze: Sequence[str] = (),
+    ) -> Table:
         """The layer table of `netspec summary`, of the training graph with `training`; raises UsageError.
 
-        `columns` are those of its `--columns`: `["depth", "memory"]`, or `"+depth,memory"` next to the usual ones.
+        `columns` are those of its `--columns`: `["depth", "memory"]`, or `"+depth,memory"` next to the usual ones. With
+        `freeze`, patterns of steps as in `to_torch`, it counts what is trained too.
         """
         graph = self.trained if training else self.inference
         asked = columns if isinstance(columns, str) else ",".join(columns)
-        return table(graph, depth, columns_of(asked or None), Measured(graph, trained=self.shown))
+        measured = Measured(graph, trained=self.shown, frozen=frozen_nodes(graph, freeze))
+        return table(graph, depth, columns_of(asked or None), measured)
 
     def table(self, *others: Network, **asked: Unpack[TableOptions]) -> Table:
         """The configuration table of `netspec table`, with a column for each of the others too; raises UsageError.
@@ -261,7 +269,7 @@ class Network(Compiled):
         """
         network = self.tapped(steps).after(passes)
         graph, freeze = network.trained if training else network.shown, choices.pop("freeze", ())
-        arrays = network.lazy_arrays(seed, weights, training, **choices)
+        arrays = network.lazy_arrays(seed, weights, training, **choices)  # type: ignore[misc]
         frozen = frozen_nodes(graph, freeze)
         module = able("torch", MakesModules).to_module(graph, arrays, training, frozen, by_name=True)
         found = features_of(graph)

@@ -93,6 +93,8 @@ class Group:
     parameters: list[str] = field(default_factory=list)
     taken: set[str] = field(default_factory=set)
     """Names of the classes of the file, which no parameter may hide."""
+    frozen: list[str] = field(default_factory=list)
+    """The modules that are not trained, of the class of the network."""
 
     def leaves(self, body: Body) -> list[Member]:
         """The layers and instances of one of its instances, in order."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from netspec import __version__
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.scope_tree import Region, tree
+from netspec.ir.selection import frozen_nodes, has_state
 from netspec.ir.titles import titles
 from netspec.passes.drop_heads import without_heads
 from netspec_torch.classes import Body, Group, Line, Member
+from netspec_torch.held import held, outermost
 from netspec_torch.helpers import HELPERS
 from netspec_torch.lowering import row_of
 from netspec_torch.options import DEFAULTS, TorchOptions, WeightsFile
@@ -27,7 +29,7 @@ def source(graph: Graph, options: TorchOptions = DEFAULTS, weights: WeightsFile 
     `weights` is the file of weights next to it, which its function `load` takes; without one there is none.
     """
     kept = graph if options.training else without_heads(graph)
-    return Emitter(kept).source(__version__, weights)
+    return Emitter(kept).source(__version__, weights, frozen_nodes(kept, options.freeze))
 
 
 def class_name(block: str) -> str:
@@ -62,14 +64,26 @@ class Emitter:
         self.again: dict[str, str] = {}
         """Regions that call an instance which another has made, and where it is."""
 
-    def source(self, version: str, weights: WeightsFile | None = None) -> str:
-        """The whole file."""
+    def source(self, version: str, weights: WeightsFile | None = None, frozen: Collection[str] = ()) -> str:
+        """The whole file; its network holds the nodes of `frozen` in eval mode, and does not train their weights."""
         root = tree(self.graph)
         body = Writer(self, root).network()
         body.group = Group(self.main, [body], taken=self.taken)
         for group in self.groups.values():
             group.lift()
+        body.group.frozen = self.frozen(frozen)
         return render(self.graph, list(self.groups.values()), body.group, version, weights, self.helpers)
+
+    def frozen(self, nodes: Collection[str]) -> list[str]:
+        """The outermost modules in which training would change these nodes alone, in the order of the source."""
+        layers, frozen = dict[str, None](), dict[str, None]()
+        for path, node in self.graph.nodes.items():
+            if has_state(node) and (place := self.place(path)) is not None:
+                layers[place] = None
+                frozen |= {place: None} if path in nodes else {}
+        parts = held(layers, frozen)
+        around = (place[:i] for place in frozen for i, c in enumerate(f"{place}.") if c == ".")
+        return outermost(dict.fromkeys(path for path in around if path in parts))
 
     def place(self, path: str) -> str | None:
         """Where the layer of a node is in the network, once the source is written; None for an expression."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 import torch
 
+from netspec_torch.held import held
 from netspec_torch.modules import classes_of, module_of
 
 
@@ -18,7 +19,7 @@ def build(text: str, main: str, layers: Collection[str], frozen: Collection[str]
     module = classes_of(module_of(text))[main]()
     if not frozen:
         return module
-    whole = _above(frozen) - _above(layer for layer in layers if layer not in frozen)
+    whole = held(layers, frozen)
     parts = {path: part for path, part in module.named_modules() if path in whole}
     taken = {*vars(module_of(text))}
     mixin, names = _unique("Frozen", taken), {}
@@ -30,11 +31,6 @@ def build(text: str, main: str, layers: Collection[str], frozen: Collection[str]
     for path, part in parts.items():
         module.get_submodule(path).__class__ = getattr(space, names[type(part)])
     return module
-
-
-def _above(layers: Iterable[str]) -> set[str]:
-    """The layers, and the paths that they are below."""
-    return {path[:i] for path in layers for i, c in enumerate(f"{path}.") if c == "."}
 
 
 def _unique(name: str, taken: set[str]) -> str:

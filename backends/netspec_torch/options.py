@@ -13,6 +13,11 @@ class TorchOptions(Options):
 
     training: bool = option(False, "Auxiliary heads too.")
     weights: bool = option(True, "The source alone.")
+    freeze: tuple[str, ...] = option(
+        (),
+        "Do not train these steps (`layer1`, `conv1..conv3`; commas between several): no gradients, in eval mode.",
+        metavar="PATTERN",
+    )
 
 
 DEFAULTS = TorchOptions()

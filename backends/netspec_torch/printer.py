@@ -37,7 +37,8 @@ def render(
 ) -> str:
     """The whole file: imports, helpers that are used, classes innermost first, the network."""
     classes = [Class(g, _doc(g)) for g in groups]
-    classes.append(Class(network, [graph.title or graph.name], _loss_weights(graph)))
+    frozen = [f"    frozen = {literal(tuple(network.frozen))}"] if network.frozen else []
+    classes.append(Class(network, [graph.title or graph.name], [*_loss_weights(graph), *frozen]))
     code = "\n\n".join("\n".join(c.code) for c in classes)
     used = _names(code)
     helpers = _helpers(used, known)
@@ -64,6 +65,16 @@ def render(
     return "\n\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
+FROZEN = """\
+        for name in self.frozen:
+            self.get_submodule(name).requires_grad_(False)
+
+    def train(self, mode=True):
+        \"""Frozen parts stay in eval mode: their statistics do not change, and nothing in them is dropped.\"""
+        super().train(mode)
+        for name in self.frozen:
+            self.get_submodule(name).eval()
+        return self""".splitlines()
 LOAD = """\
 def load(path=None):
     \"""The network with its weights, in eval mode; another file than the one written with this source is refused.\"""
@@ -146,6 +157,8 @@ class Class:
         self.code += [*_wrapped(f"    def __init__(self{parameters}):"), "        super().__init__()"]
         for name, member in _nested(body.members).items():
             self.code += _register(name, member, group, numbers)
+        if group.frozen:
+            self.code += FROZEN
         returns = f" -> {body.returns}" if body.returns else ""
         self.code += ["", f"    def forward(self, {body.parameters}){returns}:"]
         for i, line in enumerate(body.lines):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
@@ -22,13 +22,19 @@ Number: TypeAlias = int | float | None
 class Measured:
     """A graph with what several measures of it share, each worked out once; `take` is told of the work.
 
-    `trained` is the graph that is trained, where that is another one: it has auxiliary heads and dropout too.
+    `trained` is the graph that is trained, where that is another one: it has auxiliary heads and dropout too. The nodes
+    of `frozen` are not trained.
     """
 
     def __init__(
-        self, graph: Graph, take: Callable[[int], None] = lambda work: None, trained: Graph | None = None
+        self,
+        graph: Graph,
+        take: Callable[[int], None] = lambda work: None,
+        trained: Graph | None = None,
+        frozen: Collection[str] = (),
     ) -> None:
         self.graph, self.trained, self.take = graph, graph if trained is None else trained, take
+        self.frozen = frozen
 
     @property
     def whole(self) -> Part:

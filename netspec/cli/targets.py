@@ -12,6 +12,7 @@ import click
 
 from netspec import plugins
 from netspec.backend import AnyBackend, Options, get, targets
+from netspec.cli.request import names_in
 from netspec.cli.spec_command import SpecCommand
 from netspec.diagnostics.errors import MissingError, NetspecError, UsageError
 
@@ -66,6 +67,9 @@ class Declared:
             return cls(
                 found.name, False, click.Option([*short, f"--{flag}"], type=click.Choice(get_args(kind)), **more)
             )
+        if get_origin(hint) is tuple and get_args(hint) == (str, ...):
+            more |= {"multiple": True, "callback": names_in, "show_default": False}
+            return cls(found.name, False, click.Option([*short, f"--{flag}"], **more))
         if kind in (int, float, str):
             return cls(found.name, False, click.Option([*short, f"--{flag}"], type=kind, **more))
         raise TypeError(f"its option --{flag} is {hint}, which no option can be")

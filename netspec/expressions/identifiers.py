@@ -47,6 +47,9 @@ graph_for inlined_graph meta original_name print_readable recompile save save_to
 """.split()
 )
 
+# The attributes that generated source gives to the class of a network.
+OWN_ATTRIBUTES = frozenset({"frozen", "loss_weights"})
+
 LANGUAGE = frozenset("from when only_if else repeat for each share doc title do tee x in i input".split())
 
 MAX_TITLE = 80
@@ -95,6 +98,8 @@ def why_no_part(text: str) -> str:
         return "names are letters, digits and _, 200 at most"
     if text in MODULE_ATTRIBUTES or text in FORM_ATTRIBUTES:
         return "it is an attribute of PyTorch's modules"
+    if text in OWN_ATTRIBUTES:
+        return "it is an attribute of the class of a network"
     return _python(text) or _private(text)
 
 

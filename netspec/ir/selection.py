@@ -18,11 +18,14 @@ def keys_of(graph: Graph, patterns: Sequence[str]) -> set[str]:
     """The state-dict keys of the steps that match; raises UsageError for a pattern that is for no step with weights.
 
     A pattern is a path, in which `*` and `?` stand for parts of one of its names, and a step may have its title; all
-    below the path is meant too.
+    below the path is meant too. `FIRST..LAST` is all from one step to another, in the order of the spec.
     """
     keys, steps, named = graph.tensors(), _with_weights(graph), titles(graph)
     selected: set[str] = set()
     for pattern in patterns:
+        if RANGE in pattern:
+            selected |= {key for path in _between(graph, pattern) for key, _, _ in graph.nodes[path].tensors()}
+            continue
         below = tuple(f"{path}." for path in matching(pattern, steps, named))
         if not below:
             raise _unknown(graph, pattern)
@@ -33,19 +36,54 @@ def keys_of(graph: Graph, patterns: Sequence[str]) -> set[str]:
 def frozen_nodes(graph: Graph, patterns: Sequence[str]) -> set[str]:
     """The nodes at and below the steps that match; raises UsageError for a pattern in which nothing can be frozen.
 
-    A step is also where shared weights are: the nodes that read them are meant.
+    A step is also where shared weights are: the nodes that read them are meant. Patterns are those of `keys_of`.
     """
-    above = {path: {*_prefixes(path), *_prefixes(node.weights_at)} for path, node in graph.nodes.items()}
+    above = _above(graph)
     known = dict.fromkeys(step for steps in above.values() for step in sorted(steps))
     frozen: set[str] = set()
     nodes, named = graph.nodes, titles(graph)
     for pattern in patterns:
-        steps = {*matching(pattern, known, named)}
-        below = {path for path in above if above[path] & steps}
-        if not any(_has_state(nodes[path]) for path in below):
+        if RANGE in pattern:
+            shared = {nodes[path].weights_at for path in _between(graph, pattern)}
+            below = {path for path, node in nodes.items() if node.weights_at in shared}
+        else:
+            steps = {*matching(pattern, known, named)}
+            below = {path for path in above if above[path] & steps}
+        if not any(has_state(nodes[path]) for path in below):
             raise _unknown(graph, pattern)
         frozen |= below
     return frozen
+
+
+RANGE = ".."
+"""Between the first and the last step of a pattern; no path has it."""
+
+
+def _between(graph: Graph, pattern: str) -> list[str]:
+    """The nodes of `FIRST..LAST` in the order of the spec, from its beginning or to its end where one is left out.
+
+    Raises UsageError for a step that is not there, and for a last one that stands before the first.
+    """
+    above, named, ends = _above(graph), titles(graph), pattern.split(RANGE)
+    known = dict.fromkeys(step for steps in above.values() for step in sorted(steps))
+    if len(ends) != 2:
+        raise UsageError(f"'{pattern[:80]}' is no range of steps", "write FIRST..LAST")
+    paths, places = list(above), list[list[int]]()
+    for end, alone in zip(ends, (0, len(above) - 1), strict=True):
+        steps = {*matching(end, known, named)}
+        found = [i for i, path in enumerate(paths) if above[path] & steps] if end else [alone]
+        if not found:
+            raise UsageError(f"'{graph.name}' has no step '{end[:80]}'", step_help(end, graph))
+        places.append(found)
+    first, last = min(places[0]), max(places[1])
+    if last < first:
+        raise UsageError(f"'{pattern[:80]}' ends before it begins", f"write {ends[1]}..{ends[0]}"[:200])
+    return paths[first : last + 1]
+
+
+def _above(graph: Graph) -> dict[str, set[str]]:
+    """Of every node the steps that it is, or lies below, by its own path or where its weights are."""
+    return {path: {*_prefixes(path), *_prefixes(node.weights_at)} for path, node in graph.nodes.items()}
 
 
 def by_path(graph: Graph) -> dict[str, list[Node]]:
@@ -88,7 +126,7 @@ def _prefixes(path: str) -> list[str]:
     return [path[:i] for i, c in enumerate(path) if c == "."] + [path]
 
 
-def _has_state(node: Node) -> bool:
+def has_state(node: Node) -> bool:
     """Whether a node does something else when it is trained."""
     return bool(node.result.weights or node.result.stats) or OPS[node.op].acts_in_training(node.attrs)
 

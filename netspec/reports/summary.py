@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from netspec.analysis.cost import Totals, totals
@@ -15,7 +15,7 @@ from netspec.ops import Shape
 from netspec.ops.base import show
 from netspec.reports.attributes import ATTRIBUTES
 from netspec.reports.columns import measure_column, named_columns, notes_of
-from netspec.reports.table import Cell, Column, Table
+from netspec.reports.table import Cell, Column, Table, number, shown
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +29,8 @@ class Row:
     shape: Shape
     params: int
     """Those that no line above has counted: shared weights count where they stand first."""
+    trainable: int
+    """Those of them that are not frozen."""
     macs: int | None
     source: str
     level: int
@@ -61,6 +63,7 @@ def rows(graph: Graph, depth: int | None = None, measured: Measured | None = Non
                 op,
                 graph.shape(gives),
                 totals(fresh).params,
+                totals(_not_frozen(fresh, measured)).params,
                 macs,
                 str(source or ""),
                 level,
@@ -81,6 +84,10 @@ def rows(graph: Graph, depth: int | None = None, measured: Measured | None = Non
 
     walk(tree(graph), 1)
     return found
+
+
+def _not_frozen(nodes: Iterable[Node], measured: Measured) -> list[Node]:
+    return [node for node in nodes if node.path not in measured.frozen]
 
 
 def _title_of(path: str, named: Mapping[str, str]) -> str:
@@ -105,6 +112,7 @@ def as_json(
         "totals": {
             "params": all_.params,
             "macs": all_.macs,
+            **({TRAINABLE: totals(_not_frozen(graph.nodes.values(), measured)).params} if TRAINABLE in more else {}),
             "running_statistics": all_.stats,
             "uncounted": list(all_.uncounted),
             **{name: MEASURES[name].of(measured.whole) for name in more if name in MEASURES},
@@ -140,8 +148,11 @@ _OWN: Mapping[str, Callable[[Row], Cell]] = {
     "title": lambda row: row.title,
     "op": lambda row: row.op,
     "shape": lambda row: row.shape,
+    "trainable": lambda row: row.trainable,
     "source": lambda row: row.source,
 }
+TRAINABLE = "trainable"
+"""The parameters that are not frozen."""
 COLUMNS = (*_OWN, *MEASURES, *ATTRIBUTES)
 """All columns next to the path of a step."""
 
@@ -165,20 +176,33 @@ def table(
     found = rows(graph, depth, measured)
     usual = (*(["title"] if any(row.title for row in found) else []), *_SHOWN) if people else _WRITTEN
     chosen = [*(columns if columns is not None else usual)]
+    more = [TRAINABLE] if measured.frozen and TRAINABLE not in chosen else []
+    if more:
+        chosen.insert(chosen.index("params") + 1 if "params" in chosen else len(chosen), TRAINABLE)
     lines: list[dict[str, Cell]] = [{"path": row.path, **{name: _value(row, name) for name in chosen}} for row in found]
     if people and "title" in chosen:
         for before, row, line in zip(found, found[1:], lines[1:], strict=False):
             line["title"] = row.title if row.title != before.title else ""
     all_ = totals(graph.nodes.values())
-    sums: dict[str, Cell] = {name: MEASURES[name].of(measured.whole) for name in chosen if name in MEASURES}
+    trained = totals(_not_frozen(graph.nodes.values(), measured)).params
+    sums: dict[str, Cell] = {
+        name: trained if name == TRAINABLE else MEASURES[name].of(measured.whole)
+        for name in chosen
+        if name in MEASURES or name == TRAINABLE
+    }
     return Table(
         [Column("path", "step"), *map(_column, chosen)],
         lines,
         graph.title or graph.name,
         {"path": "total", **sums} if sums else {},
-        notes_of(chosen, _apart(all_, chosen)),
-        data=as_json(graph, depth, columns or (), measured) if not people else None,
+        [*notes_of(chosen, _apart(all_, chosen)), *_frozen_text(all_.params, trained, measured)],
+        data=as_json(graph, depth, [*(columns or ()), *more], measured) if not people else None,
     )
+
+
+def _frozen_text(params: int, trained: int, measured: Measured) -> list[str]:
+    """What is frozen, where that was asked for."""
+    return [f"Frozen: {params - trained:,} parameters; trainable: {trained:,}."] if measured.frozen else []
 
 
 def _apart(all_: Totals, names: Sequence[str]) -> str:
@@ -201,6 +225,8 @@ def _value(row: Row, name: str) -> Cell:
 
 
 def _column(name: str) -> Column:
+    if name == TRAINABLE:
+        return number(name, name, lambda value: shown(value) if value else "")
     if name == "shape":
         return Column(name, name, right=True, text=lambda value: show(value) if isinstance(value, tuple) else "")
     if name in _OWN:
