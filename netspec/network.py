@@ -69,8 +69,8 @@ class CheckpointChoices(TypedDict, total=False):
     rules: str | Path
     """A file of rules, which come before those of the spec."""
     adapt: bool
-    """Whether the file is of the network with the classes and the input of its spec: what does not fit others is drawn,
-    and the first convolution is made for another number of input channels."""
+    """Whether the file is of the network with the classes and the input of its spec, or of one used as a block: what
+    does not fit is drawn, and the first convolution is made for another number of input channels."""
 
 
 class ModuleChoices(CheckpointChoices, total=False):

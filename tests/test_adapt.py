@@ -91,3 +91,66 @@ def test_a_file_of_another_network_is_refused_as_before(weights: Path) -> None:
         netspec.load("resnet34", classes=10).arrays(weights=weights, adapt=True)
     with pytest.raises(UsageError, match="not for blocks"):
         netspec.load("blocks/residual:basic").arrays(weights=weights, adapt=True)
+
+
+BACKBONE = """\
+netspec: 1
+name: two_boxes
+use: [resnet]
+input: [3, 64, 64]
+params: {{classes: 4}}
+body:
+  - backbone = resnet: {{variant: resnet18, until: layer4}}
+{more}  - boxes = conv: {{out: 4, kernel: 1}}
+  - global_avg_pool
+  - flatten
+  - fc = linear: =classes
+"""
+
+
+def test_a_backbone_takes_the_checkpoint_of_its_network(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """torchvision's classifier gives all of the backbone by the rules of its spec; what is left and drawn is said."""
+    (tmp_path / "net.yaml").write_text(BACKBONE.format(more=""))
+    whole = netspec.load("resnet18").arrays(weights=weights)
+    net = netspec.load(tmp_path / "net.yaml")
+    with pytest.raises(DataError):
+        net.arrays(weights=weights)
+    arrays, said = loaded(net, weights, seed=4)
+    assert "the weights of resnet are those of backbone; left of the file: backbone.fc" in said
+    assert "drawn, not from the checkpoint: boxes, fc" in said
+    for key, value in arrays.items():
+        inner = key.removeprefix("backbone.")
+        assert np.array_equal(value, whole[inner] if inner != key else net.arrays(seed=4)[key]), key
+    line = ["compile", str(tmp_path / "net.yaml"), "--input", "1x64x64", "--weights", str(weights), "--adapt"]
+    assert run([*line, "--to", "onnx", "-o", str(tmp_path / "net.onnx")]) == 0
+    printed = capsys.readouterr().err
+    assert "left of the file: backbone.fc" in printed and "3 input channels become 1" in printed
+
+
+def test_a_shipped_segmenter_takes_the_classifier(torchvision: ModuleType, tmp_path: Path) -> None:
+    state = torchvision.models.resnet50(weights=None).state_dict()
+    save_file(state, tmp_path / "r50.safetensors")
+    arrays, said = loaded(netspec.load("fcn_resnet50", input=(3, 64, 64)), tmp_path / "r50.safetensors")
+    assert "the weights of resnet are those of backbone" in said
+    whole = netspec.load("resnet50").arrays(weights=tmp_path / "r50.safetensors")
+    below = {key.removeprefix("backbone."): value for key, value in arrays.items() if key.startswith("backbone.")}
+    assert whole.keys() - below.keys() == {"fc.weight", "fc.bias"}
+    assert all(np.array_equal(whole[key], value) for key, value in below.items())
+    del state["layer3.5.conv3.weight"]
+    save_file(state, tmp_path / "torn.safetensors")
+    with pytest.raises(DataError, match="does not fit"):
+        netspec.load("fcn_resnet50", input=(3, 64, 64)).arrays(weights=tmp_path / "torn.safetensors", adapt=True)
+
+
+def test_of_two_backbones_one_is_to_be_named(weights: Path, tmp_path: Path) -> None:
+    second = "  - upsample: {size: [64, 64], mode: nearest}\n  - conv: {out: 3, kernel: 1}\n"
+    second += "  - other = resnet: {variant: resnet18, until: layer4}\n"
+    (tmp_path / "net.yaml").write_text(BACKBONE.format(more=second))
+    net = netspec.load(tmp_path / "net.yaml")
+    with pytest.raises(DataError, match="is of 2 parts of 'two_boxes': backbone, other"):
+        net.arrays(weights=weights, adapt=True)
+    arrays, _ = loaded(net, weights, layers=["other"])
+    whole = netspec.load("resnet18").arrays(weights=weights)
+    assert np.array_equal(arrays["other.conv1.conv.weight"], whole["conv1.conv.weight"])

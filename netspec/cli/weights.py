@@ -43,8 +43,8 @@ weight_options = (
     click.option(
         "--adapt",
         is_flag=True,
-        help="The checkpoint has the classes and the input of the spec: draw what does not fit those asked for, and "
-        "sum or repeat the first weights for other input channels.",
+        help="The checkpoint has the classes and the input of the spec, or is of a network used as a block in it: draw "
+        "what does not fit or is not there, and sum or repeat the first weights for other input channels.",
     ),
     click.option(
         "--seed",

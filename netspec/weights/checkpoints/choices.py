@@ -21,7 +21,7 @@ class Choices:
     """A file of rules, which come before those of the spec."""
 
     adapt: bool = False
-    """Whether it is of the network as its spec has it, and what does not fit other classes or inputs is drawn."""
+    """Whether it is of the network as its spec has it, or of one used as a block; what does not fit is drawn."""
 
     @property
     def partial(self) -> bool:
