@@ -10,7 +10,7 @@ from pathlib import Path
 import netspec
 from netspec.draw.drawing import Drawing, ViewOptions
 from netspec.elaborate.compiled import Compiled
-from netspec.network import CheckpointChoices, TableOptions
+from netspec.network import CheckpointChoices, ModuleChoices, TableOptions
 from netspec.reports.table import Table
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "python.md"
@@ -38,7 +38,7 @@ def _names() -> Iterator[str]:
         for name, member in _members(cls):
             yield from _entry("####", f"{cls.__name__}.{name}", member)
     yield "### What pictures, tables and checkpoints are asked for\n"
-    for options in (ViewOptions, TableOptions, CheckpointChoices):
+    for options in (ViewOptions, TableOptions, CheckpointChoices, ModuleChoices):
         yield f"`{options.__name__}`: {_doc(options)} `{'`, `'.join(options.__annotations__)}`.\n"
     yield "### Errors\n\n| class | exit code | |\n| --- | ---: | --- |"
     for error in errors:
