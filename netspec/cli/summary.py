@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypedDict, Unpack
 
 import click
 
@@ -13,6 +13,13 @@ from netspec.cli.tables import form_of, table_options, write_table
 from netspec.ir.selection import frozen_nodes
 from netspec.reports.summary import COLUMNS, columns_of, table
 from netspec.reports.table import Form
+
+
+class _Of(TypedDict):
+    """Which graph is shown, and which of its steps are not trained."""
+
+    training: bool
+    freeze: tuple[str, ...]
 
 
 @click.command(
@@ -38,12 +45,12 @@ from netspec.reports.table import Form
 )
 @click.option("--training", is_flag=True, help="With auxiliary heads and dropout.")
 def command(
-    request: Request, depth: int | None, columns: str | None, form: Form | None, output: str | None, **shown: Any
+    request: Request, depth: int | None, columns: str | None, form: Form | None, output: str | None, **of: Unpack[_Of]
 ) -> int:
     """Print the layer table of SPEC: shapes, parameters, MACs, and any of the measures and attributes of layers."""
     chosen, kind = columns_of(columns), form_of(form, output)
     compiled = request.compile()
-    graph = compiled.trained if shown["training"] else compiled.inference
-    measured = Measured(graph, trained=compiled.shown, frozen=frozen_nodes(graph, shown["freeze"]))
+    graph = compiled.trained if of["training"] else compiled.inference
+    measured = Measured(graph, trained=compiled.shown, frozen=frozen_nodes(graph, of["freeze"]))
     write_table(table(graph, depth, chosen, measured, people=kind not in ("csv", "json")), kind, output)
     return 0
