@@ -55,24 +55,43 @@ def run(
     return outputs
 
 
+class Reference:
+    """What a graph computes before any pass, with drawn weights and statistics; run once for all that is compared."""
+
+    def __init__(self, graph: Graph, backend: str, given: Mapping[str, np.ndarray] | None = None) -> None:
+        self.graph, self.backend, self.given = graph, backend, given
+        self.arrays = draw(graph, 3)
+        self.outputs = run(backend, watched(graph), self.arrays, given)
+
+    def against(self, module: Module, tol: float = 1e-5) -> float:
+        """Asserts that a module computes the same; gives the largest error, as a share of the largest value.
+
+        Outputs are compared by name, whatever their shapes, and so is what leaves a scope by name; those of training
+        may go. Where operands are given, errors are shares of the largest value, which may have any size.
+        """
+        made = made_of(module, self.arrays)
+        tensors = module.graph.tensors()
+        assert {key: made[key].shape for key in made} == {key: tuple(shape) for key, (shape, _, _) in tensors.items()}
+        assert all(array.dtype == np.float32 for array in made.values())
+        needed = {name for name, output in self.graph.outputs.items() if not output.training_only}
+        assert needed <= module.graph.outputs.keys() <= self.graph.outputs.keys()
+        got = run(self.backend, watched(module.graph), made, self.given)
+        expected = {name: self.outputs[name] for name in got}
+        # of what no signal was tuned for, nothing is known of the size
+        sizes = {name: np.abs(value).max() if self.given else 1 for name, value in expected.items()}
+        fitted = {name: value.reshape(expected[name].shape) / sizes[name] for name, value in got.items()}
+        agreement({name: value / sizes[name] for name, value in expected.items()}, fitted, tol)
+        return max(
+            float(np.abs(value - got[name].reshape(value.shape)).max() / np.abs(value).max())
+            for name, value in expected.items()
+        )
+
+
 def equal(
     before: Graph, module: Module, backend: str, tol: float = 1e-5, given: Mapping[str, np.ndarray] | None = None
 ) -> None:
-    """Asserts that a module computes what the graph before its passes does, with drawn weights and statistics.
-
-    Outputs are compared by name, whatever their shapes, and so is what leaves a scope by name; those of training may
-    go. Where operands are given, errors are shares of the largest value, which may have any size.
-    """
-    arrays = draw(before, 3)
-    made = made_of(module, arrays)
-    assert {key: made[key].shape for key in made} == {k: tuple(s) for k, (s, _, _) in module.graph.tensors().items()}
-    assert all(array.dtype == np.float32 for array in made.values())
-    needed = {name for name, output in before.outputs.items() if not output.training_only}
-    assert needed <= module.graph.outputs.keys() <= before.outputs.keys()
-    expected, got = run(backend, watched(before), arrays, given), run(backend, watched(module.graph), made, given)
-    sizes = {name: np.abs(expected[name]).max() if given else 1 for name in got}  # of what no signal was tuned for
-    fitted = {name: value.reshape(expected[name].shape) / sizes[name] for name, value in got.items()}
-    agreement({name: expected[name] / sizes[name] for name in got}, fitted, tol)
+    """Asserts that a module computes what the graph before its passes does, as `Reference` does."""
+    Reference(before, backend, given).against(module, tol)
 
 
 def watched(graph: Graph) -> Graph:
