@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
 from conformance import arrays_of
 from conftest import agreement, sampled
 from pass_networks import small_networks
 
 import netspec
 from netspec.analysis.cost import totals
-from netspec.backend import get
+from netspec.backend import MakesModules, able, get
 from netspec.ir.graph import Graph, Output
 from netspec.ir.module import Module
 from netspec.network import Network
@@ -25,6 +26,8 @@ from netspec.weights.initialise import draw
 from netspec.weights.lazy import Arrays, Lazy, computed
 
 FOLD = ["fold_batch_norm"]
+TOLERANCE = 5e-5
+"""What a pass may change in a whole network, as a share of the largest number: its weights are rounded otherwise."""
 
 
 def spec(tmp_path: Path, text: str, variant: str | None = None, **more: object) -> Network:
@@ -44,13 +47,25 @@ def made_of(module: Module, arrays: Mapping[str, np.ndarray]) -> dict[str, np.nd
     return {key: made[key] for key in module.graph.tensors()}
 
 
+def images(graph: Graph) -> dict[str, np.ndarray]:
+    """Two of each input, the same for every graph with these inputs."""
+    rng = np.random.default_rng(7)
+    return {str(n.path): 2 * rng.standard_normal((2, *map(int, n.shape[1:])), np.float32) for n in graph.inputs}
+
+
+def in_float64(graph: Graph, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What a graph gives for `images`, computed in float64 by PyTorch."""
+    module = able("torch", MakesModules).to_module(graph, arrays, by_name=True).double()
+    given = [torch.from_numpy(value.astype(np.float64)) for value in images(graph).values()]
+    with torch.no_grad():
+        return {name: value.numpy() for name, value in module(*given).items()}
+
+
 def run(
     backend: str, graph: Graph, arrays: Mapping[str, np.ndarray], given: Mapping[str, np.ndarray] | None = None
 ) -> dict[str, np.ndarray]:
     """What a graph gives for these images, or for two that are the same for every graph with these inputs."""
-    if given is None:
-        rng = np.random.default_rng(7)
-        given = {str(n.path): 2 * rng.standard_normal((2, *map(int, n.shape[1:])), np.float32) for n in graph.inputs}
+    given = images(graph) if given is None else given
     outputs: dict[str, np.ndarray] = get(backend).run(graph, arrays, given).outputs
     return outputs
 
@@ -81,10 +96,26 @@ class Reference:
         sizes = {name: np.abs(value).max() if self.given else 1 for name, value in expected.items()}
         fitted = {name: value.reshape(expected[name].shape) / sizes[name] for name, value in got.items()}
         agreement({name: value / sizes[name] for name, value in expected.items()}, fitted, tol)
-        return max(
-            float(np.abs(value - got[name].reshape(value.shape)).max() / np.abs(value).max())
-            for name, value in expected.items()
-        )
+        return max(share(value, got[name]) for name, value in expected.items())
+
+    @cached_property
+    def rough(self) -> bool:
+        """Whether the graph makes so much of rounding that float32 says nothing: two runtimes differ on it."""
+        other = run({"torch": "onnx", "onnx": "torch"}[self.backend], watched(self.graph), self.arrays, self.given)
+        return max(share(self.outputs[name], other[name]) for name in self.outputs) > TOLERANCE
+
+    def exactly(self, module: Module) -> float:
+        """As `against`, of a rough graph: in float64, where weights that are folded are those of float32."""
+        expected = in_float64(self.graph, self.arrays)
+        got = in_float64(module.graph, made_of(module, self.arrays))
+        worst = max(share(expected[name], value) for name, value in got.items())
+        assert worst <= TOLERANCE, f"in float64 outputs differ by {worst:.2g}"
+        return worst
+
+
+def share(a: np.ndarray, b: np.ndarray) -> float:
+    """How far b is from a, whatever its shape, as a share of the largest number of a."""
+    return float(np.abs(a - b.reshape(a.shape)).max() / np.abs(a).max())
 
 
 def equal(

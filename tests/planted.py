@@ -9,6 +9,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 Model = onnx.ModelProto
+Plant = Callable[[Model, str], None]
 
 
 def node_of(model: Model, path: str, kind: str = "") -> onnx.NodeProto:
@@ -78,3 +79,17 @@ def leaky(model: Model, path: str) -> None:
 def maximum(model: Model, path: str) -> None:
     """A global pooling takes the largest instead of the mean."""
     node_of(model, path).op_type = "GlobalMaxPool"
+
+
+KINDS = {
+    "scaled_after": "its value times 1.01",
+    "weight": "the weights of one output",
+    "bias": "the bias of one output",
+    "shifted_pads": "the padding on the other side",
+    "alpha": "`alpha` times 10",
+    "epsilon": "`epsilon` times 100",
+    "swapped": "two operands of a concatenation changed",
+    "leaky": "a ReLU that lets a tenth through",
+    "maximum": "the largest in place of the mean",
+}
+"""What the faults are called in tables."""

@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from pass_harness import equal, spec
+from pass_harness import TOLERANCE, equal, spec
+from shipped_networks import firsts
 
 from netspec.cli.main import run
 from netspec.ir.module import Module
@@ -34,6 +35,17 @@ def test_the_table_has_every_pass_that_may_be_named() -> None:
         (name, str(p.level or ("profile" if p.profiled else "-")), trained[p.stage]) for name, p in NAMED.items()
     ]
     assert all(len(row) == 5 and all(row) for row in rows)
+
+
+def test_the_table_of_what_was_compared_has_every_pass_that_keeps_what_is_computed() -> None:
+    """Differences are below the tolerance of the comparison, and every pass that changes a network has one."""
+    table = PAGE.partition("<!-- proved: begin -->")[2].partition("<!-- proved: end -->")[0]
+    rows = re.findall(r"^\| (\w+) \| (\d+) \| (\d+) \| (\S+) \| (\S+) \|$", table, re.MULTILINE)
+    assert [row[0] for row in rows] == [p.name for p in PASSES if p.keeps]
+    for _, networks, places, error, where in rows:
+        assert (error == "-") == (networks == places == "0")
+        assert where == "-" or 0 < float(error) <= TOLERANCE and where.strip("`") in firsts()
+    assert f"{len(firsts())} networks" in table
 
 
 def test_every_pass_of_a_level_has_an_example() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from pass_harness import Reference, equal, keeps_weights
+from pass_harness import TOLERANCE, Reference, keeps_weights
 from shipped_networks import firsts
 
 import netspec
@@ -17,7 +17,6 @@ from netspec.passes import NAMED, PASSES
 from netspec.passes.base import Pass, Stage
 from netspec.passes.rewriter import ShapeMismatch
 
-TOLERANCE = 5e-5
 RUN = {p.name for p in PASSES if p.named and p.stage is Stage.INFERENCE}
 
 
@@ -79,14 +78,23 @@ def hold(network: Network) -> dict[str, Held]:
         whole = network.graph if before.graph is network.graph else network.unfolded
         reference = references.get(id(whole)) or references.setdefault(id(whole), Reference(whole, "onnx"))
         try:
-            found[p.name] = Held(after.times, reference.against(after, TOLERANCE))
+            found[p.name] = Held(after.times, holds(reference, after))
         except AssertionError as e:
             raise AssertionError(f"{p.name} on {network.name}: {e}") from e
         if p.stage is Stage.TRAINING:
             keeps_weights(before.graph, after)
-    together = network.after([name for name in found if name in RUN]).module
-    equal(network.unfolded, together, "torch", TOLERANCE)
+    holds(Reference(network.unfolded, "torch"), network.after([name for name in found if name in RUN]).module)
     return found
+
+
+def holds(reference: Reference, after: Module) -> float:
+    """The largest difference after a pass; of a network that makes much of rounding that in float64."""
+    try:
+        return reference.against(after, TOLERANCE)
+    except AssertionError:
+        if not reference.rough:
+            raise
+        return reference.exactly(after)
 
 
 NETWORKS = {

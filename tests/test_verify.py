@@ -6,7 +6,6 @@ import doctest
 import json
 import re
 import shlex
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -42,8 +41,6 @@ ROOT = Path(__file__).resolve().parent.parent
 SMALL = ["-s", "aux=false", "--input", "3x64x64"]
 """GoogLeNet with maps of a size at which a comparison takes a second; its auxiliary heads need larger ones."""
 
-Plant = Callable[[onnx.ModelProto, str], None]
-
 
 @cache
 def googlenet(variant: str) -> tuple[Graph, bytes]:
@@ -54,7 +51,7 @@ def googlenet(variant: str) -> tuple[Graph, bytes]:
     return network.inference, path.read_bytes()
 
 
-def verified(netspec: Netspec, variant: str, step: str, plant: Plant) -> dict[str, Any]:
+def verified(netspec: Netspec, variant: str, step: str, plant: planted.Plant) -> dict[str, Any]:
     """What `verify` says of a model with a fault at a step."""
     model = onnx.load_model_from_string(googlenet(variant)[1])
     plant(model, step)
@@ -96,7 +93,7 @@ FAULTS = [
 )
 @pytest.mark.slow
 def test_a_fault_of_each_kind_is_found_by_its_line(
-    variant: str, step: str, plant: Plant, line: str, called: str, netspec: Netspec, tmp_path: Path
+    variant: str, step: str, plant: planted.Plant, line: str, called: str, netspec: Netspec, tmp_path: Path
 ) -> None:
     row = verified(netspec, variant, step, plant)
     assert row["step"] == step

@@ -179,7 +179,8 @@ SCRIPTS = {
     "faults": "write every output while the disk fails and processes are killed: --faults N, --kills N, --seed N, "
     "-j 2; --write updates docs/reliability.md",
     "parity": "compare with every model of torchvision and timm, or those of the networks named; write docs/parity.md",
-    "passes": "compare what every shipped network computes after each pass that changes it, or the networks named",
+    "passes": "compare what a network of each family, --all of them, or those named compute after each pass that "
+    "changes it; goes on where it was cut off; --write updates docs/passes.md",
     "interop": "compile a network of each family, or of those named, for five runtimes, run it there "
     "and compare with PyTorch; write docs/interop.md",
     "pictures": "draw the pictures of the docs again",
