@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import planted
 import pytest
@@ -22,6 +23,7 @@ from netspec.cli.main import run
 from netspec.cli.verify import command
 from netspec.ir.graph import Graph
 from netspec.running.differences import TOLERANCES
+from netspec.weights.sample_inputs import contrasting
 
 
 @pytest.fixture
@@ -140,6 +142,7 @@ def test_targets_agree_and_every_form_is_one(netspec: Netspec) -> None:
         "onnx+O2",
         "onnx+O0+fold_batch_norm",
         "onnx+float16",
+        "onnx+int8",
     ):
         code, out, _ = netspec("verify", "two.yaml", b, "-f", "json")
         (row,) = json.loads(out)
@@ -167,6 +170,32 @@ def test_targets_agree_and_every_form_is_one(netspec: Netspec) -> None:
 def test_a_wrong_target_is_said(args: list[str], said: str, netspec: Netspec) -> None:
     code, out, err = netspec("verify", "squeezenet", *args)
     assert code in (2, 3) and said in err and not out
+
+
+@pytest.mark.slow
+def test_a_file_in_int8_has_a_tolerance_of_its_own(netspec: Netspec) -> None:
+    text = "netspec: 1\nname: two\ninput: [3, 16, 16]\nbody: [conv: [8, 3], relu: , a = conv: [4, 1]]\n"
+    Path("two.yaml").write_text(text, encoding="utf-8")
+    images = contrasting({"input": ("N", 3, 16, 16)}, {}, 32, 5)
+    np.savez("images.npz", **images)
+    made = [
+        "compile",
+        "two.yaml",
+        "--to",
+        "onnx",
+        "--dtype",
+        "int8",
+        "--calibrate",
+        "images.npz",
+        "-o",
+        "two.onnx",
+        "-q",
+    ]
+    assert netspec(*made)[0] == 0
+    code, out, _ = netspec("verify", "two.yaml", "two.onnx", "-f", "json")
+    (row,) = json.loads(out)
+    assert (code, row["result"], row["tolerance"]) == (0, "same", 0.1) and row["relative"] > 1e-3
+    assert netspec("verify", "two.yaml", "two.onnx", "--seed", "1")[0] == 1
 
 
 @pytest.mark.slow
@@ -232,7 +261,7 @@ def test_the_page_and_the_help_say_the_tolerances() -> None:
     for dtype, tolerance in TOLERANCES.items():
         assert f"| {dtype} | {tolerance:g} |".replace("0.0001", "1e-4") in PAGE
     text = " ".join(CliRunner().invoke(command, ["--help"]).output.split())
-    assert "1e-4 in float32, 0.02 in float16, 0.1 in bfloat16" in text
+    assert "1e-4 in float32, 0.02 in float16, 0.1 in bfloat16 and int8" in text
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ import hashlib
 import json
 import multiprocessing
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -82,8 +83,9 @@ def by_work(names: Sequence[str]) -> list[str]:
     return sorted(names, key=lambda name: macs.get(name, float("inf")))
 
 
-def rows(names: Sequence[str], jobs: int) -> Iterator[Row]:
-    """What each network gave, now or before; printed as it is found."""
+def rows(names: Sequence[str], jobs: int, seconds: float) -> Iterator[Row]:
+    """What each network gave, now or before; none is waited for after so many seconds."""
+    until = time.monotonic() + seconds
     at, before = key(), kept()
     done = {name: before[name] for name in names if name in before and before[name]["key"] == at}
     done = {name: row for name, row in done.items() if not row["wrong"]}
@@ -91,7 +93,12 @@ def rows(names: Sequence[str], jobs: int) -> Iterator[Row]:
     KEPT.parent.mkdir(exist_ok=True)
     tasks = [(name, at) for name in by_work([name for name in names if name not in done])]
     with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=16) as pool:
-        for row in pool.imap_unordered(measured, tasks):
+        coming = pool.imap_unordered(measured, tasks)
+        for _ in tasks:
+            try:
+                row = coming.next(max(0.0, min(until - time.monotonic(), threading.TIMEOUT_MAX)))
+            except multiprocessing.TimeoutError:
+                return
             with KEPT.open("a", encoding="utf-8") as file:
                 print(json.dumps(row), file=file)
             yield row
@@ -126,6 +133,7 @@ def main() -> int:
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help="the default of each family otherwise")
     parser.add_argument("--all", action="store_true", help="every network of every family")
     parser.add_argument("-j", "--jobs", type=int, default=1, help="how many processes")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop then; 0: what was measured before")
     parser.add_argument("--write", action="store_true", help="put the table into docs/passes.md")
     args = parser.parse_args()
     if unknown := set(args.networks) - set(networks()):
@@ -133,7 +141,7 @@ def main() -> int:
     if args.write and args.networks:
         parser.error("--write needs a network of each family")
     found: list[Row] = []
-    for row in rows(args.networks or (networks() if args.all else firsts()), args.jobs):
+    for row in rows(args.networks or (networks() if args.all else firsts()), args.jobs, args.seconds):
         found.append(row)
         print(said(row), flush=True)
     text = table(found)

@@ -31,7 +31,7 @@ class OnnxBackend(Backend[OnnxOptions], Runs, KeepsReady, OpensModels, Prepares,
     options = OnnxOptions
     product = "an ONNX model"
     forms = FORMS
-    dtypes = ("float32", "float16", "bfloat16")
+    dtypes = ("float32", "float16", "bfloat16", "int8")
     level = 1
 
     def emit(self, graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, options: OnnxOptions) -> Written:
@@ -84,7 +84,8 @@ class OnnxBackend(Backend[OnnxOptions], Runs, KeepsReady, OpensModels, Prepares,
         """A graph in a session; raises MissingError, UsageError, DataError."""
         with importing(self.name, "onnxruntime"):
             from netspec_onnx.prepared import prepare
-        return prepare(graph, arrays, way)
+            from netspec_onnx.quantize import prepare_int8
+        return (prepare_int8 if way.dtype == "int8" else prepare)(graph, arrays, way)
 
     def look(self, path: Path) -> Model:
         """A model file, whose values between the steps can be looked at; raises MissingError, UsageError, DataError."""

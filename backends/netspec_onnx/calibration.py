@@ -11,13 +11,14 @@ from typing import IO, Protocol
 
 import numpy as np
 
-from netspec.diagnostics.errors import DataError, UsageError, did_you_mean
+from netspec.diagnostics.errors import DataError, MissingError, UsageError, did_you_mean
 from netspec.ir.graph import Graph, Ref
 from netspec.ops import Shape
 from netspec.optional import importing
 from netspec.running.ports import Port, dims
 from netspec.weights.checkpoints.archives import BROKEN, read_npz
 from netspec.weights.checkpoints.stored import Need, Stored
+from netspec.weights.sample_inputs import contrasting
 from netspec_onnx.build_model import BATCH
 
 LABELS = "labels"
@@ -70,6 +71,32 @@ class Calibration:
                 feed[name] = np.stack(taken + taken[-1:] * (each - new))
             left -= new
             yield feed, new
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Images that are in memory."""
+
+    values: np.ndarray
+
+    @property
+    def count(self) -> int:
+        """How many images there are."""
+        return len(self.values)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Each image without a batch, float32."""
+        return iter(self.values)
+
+
+def drawn(graph: Graph, count: int) -> Calibration:
+    """So many random images for each input, which differ in the large; raises MissingError for what is none."""
+    shapes: dict[str, Shape] = {str(node.path): node.shape for node in graph.inputs}
+    if len({shape[0] for shape in shapes.values()}) != 1:
+        raise MissingError(f"'{graph.name}' is not run in int8: the first axes of its inputs are not the same images")
+    kinds = {str(node.path): node.attrs["sample"] for node in graph.inputs}
+    made = contrasting(shapes, kinds, count, 1)
+    return Calibration("random inputs", {name: Drawn(value) for name, value in made.items()}, shapes)
 
 
 def read_calibration(path: Path, graph: Graph, batch: int | None = None) -> Calibration:

@@ -119,7 +119,13 @@ def _plain(op: str) -> str:
 
 
 def _dtype(model: onnx.ModelProto) -> str:
-    """The least exact type of its weights: float32, bfloat16 or float16."""
+    """The least exact type of its weights: float32, int8, bfloat16 or float16."""
+    if any(node.op_type in QUANTISED for node in model.graph.node):
+        return "int8"
     kinds = {tensor.data_type for tensor in model.graph.initializer}
     named = {onnx.TensorProto.BFLOAT16: "bfloat16", onnx.TensorProto.FLOAT16: "float16"}
     return next((name for kind, name in named.items() if kind in kinds), "float32")
+
+
+QUANTISED = {"QuantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"}
+"""The operators of a model in int8."""

@@ -48,11 +48,11 @@ def prepare(graph: Graph, arrays: Mapping[str, np.ndarray], way: Way) -> Ready:
     def opened(settings: ort.SessionOptions, profiled: bool) -> Opened:
         chosen = replace(options, functions="inline") if profiled else options
         if weight_bytes(graph, options) <= LARGE:
-            return Opened(build_model(graph, arrays, chosen), _place(way), settings)
+            return Opened(build_model(graph, arrays, chosen), place_of(way), settings)
         with scratch() as folder:
             path = Path(folder, "model.onnx")
             write_model(graph, arrays, path, replace(chosen, external_data=True))
-            return Opened(path, _place(way), settings)
+            return Opened(path, place_of(way), settings)
 
     return Ready(opened, way)
 
@@ -65,12 +65,12 @@ def prepare_file(model: onnx.ModelProto | Path, way: Way, folder: Path) -> Ready
         if profiled and isinstance(model, Path):
             source = inlined(onnx.load(model, load_external_data=False))
         settings.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
-        return Opened(source, _place(way), settings)
+        return Opened(source, place_of(way), settings)
 
     return Ready(opened, way)
 
 
-def _place(way: Way) -> Place:
+def place_of(way: Way) -> Place:
     """Where it runs: float32 is multiplied as such, so that results can be compared."""
     return Place(way.device, way.threads, exact=True)
 

@@ -22,21 +22,23 @@ from onnxruntime.quantization.quant_utils import load_model_with_shape_infer
 from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
 from netspec.backend import Written
-from netspec.diagnostics.errors import DataError, UsageError
+from netspec.diagnostics.errors import DataError, MissingError, UsageError
 from netspec.files.atomic import check_place
 from netspec.files.parts import scratch
 from netspec.ir.graph import Graph
 from netspec.ir.module import Module
 from netspec.passes.fold_batch_norm import fold_batch_norm
+from netspec.running.ways import Way
 from netspec.weights.lazy import Arrays, Lazy, computed
 from netspec_onnx.build_model import weight_bytes
-from netspec_onnx.calibration import Calibration, class_output, read_calibration
+from netspec_onnx.calibration import Calibration, class_output, drawn, read_calibration
 from netspec_onnx.float_layers import asked, between, candidates, ends, layers, names_of, shortest, shown_tensors
 from netspec_onnx.noise import Answers, Noise, answers, compare, values
-from netspec_onnx.options import OnnxOptions
+from netspec_onnx.options import DEFAULTS, OnnxOptions
 from netspec_onnx.precision import outer_element
+from netspec_onnx.prepared import Ready, place_of
 from netspec_onnx.quantize_report import ENOUGH, MEASURED, Report, check_report, write_report
-from netspec_onnx.runtime import FATAL_ONLY
+from netspec_onnx.runtime import FATAL_ONLY, Opened
 from netspec_onnx.write import LIMIT, write_finished, write_model
 
 FIRST_OPSET = 13
@@ -73,6 +75,19 @@ def write_int8(graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, opt
     if options.report:
         files.append(write_report(report.table(), Path(options.report)))
     return Written(files, note + ", int8", report.lines(), report.table())
+
+
+def prepare_int8(graph: Graph, arrays: Mapping[str, np.ndarray], way: Way) -> Ready:
+    """A graph in int8 in a session, by the ranges of random images; raises MissingError where nothing of it is."""
+    if not any(step.result.weights for step in layers(graph)):
+        raise MissingError(f"'{graph.name}' has no layer with weights that int8 is for")
+    graph, arrays = _folded(graph, arrays)
+    with scratch() as folder:
+        path = Path(folder, "float.onnx")
+        write_model(graph, arrays, path, DEFAULTS)
+        work = Quantizer(graph, path, drawn(graph, AT_ONCE), reduce_range=False)
+        model = _finished(work.best_ends().model, work.exact)
+    return Ready(lambda settings, _: Opened(model, place_of(way), settings), way)
 
 
 def _said(graph: Graph, suggested: Quantized | None) -> tuple[Sequence[str], float] | None:

@@ -44,7 +44,7 @@ SEEDED = re.compile(r"random, seed (\d{1,20})")
     "  netspec verify resnet50 exported.onnx --weights r50.pth\n"
     "  netspec verify squeezenet --all -f md\n"
     "\n\b\nA target is BACKEND[:FORM][+WORD]...: torch, torch:source, torch:compile, onnx, onnx:flat, onnx:functions;\n"
-    "a word is float16, bfloat16, cuda, O0, O1, O2, or the name of a pass.",
+    "a word is float16, bfloat16, int8, cuda, O0, O1, O2, or the name of a pass.",
 )
 @spec_options
 @click.argument("targets", nargs=-1, metavar="[A] [B]")
@@ -56,7 +56,7 @@ SEEDED = re.compile(r"random, seed (\d{1,20})")
 @click.option(
     "--tolerance",
     type=click.FloatRange(0, 1),
-    help="What max|a - b| / max|a| may be; 1e-4 in float32, 0.02 in float16, 0.1 in bfloat16 by default.",
+    help="What max|a - b| / max|a| may be; 1e-4 in float32, 0.02 in float16, 0.1 in bfloat16 and int8 by default.",
 )
 @click.option("--outputs-only", is_flag=True, help="Compare values between the steps only where the outputs differ.")
 @table_options()
@@ -143,15 +143,12 @@ class Comparison:
     def subject(self, target: Target) -> Subject:
         """A target with its weights."""
         if target.is_file:
-            return OfFile(target.name, self.files[target.name], target.way, self.compiled.inference)
+            file = self.files[target.name]
+            return OfFile(target.name, target.way, file.dtype, file.from_netspec, file, self.compiled.inference)
         compiled = self.compiled_for(target)
-        return OfSpec(
-            target.name,
-            able(target.backend, Prepares),
-            compiled.module,
-            lambda: self.arrays(compiled),
-            target.way,
-        )
+        backend, way = able(target.backend, Prepares), target.way
+        # its values are those of the graph
+        return OfSpec(target.name, way, way.dtype, True, backend, compiled.module, lambda: self.arrays(compiled))
 
     def compiled_for(self, target: Target) -> Compiled:
         """The network after the passes of a target."""

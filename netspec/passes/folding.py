@@ -7,7 +7,7 @@ behind it w' = s w and b' = s b + t, of one before it w' = w s for each input an
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -116,12 +116,6 @@ def _scaled_outputs(module: Module, layer: Node, steps: Sequence[Node]) -> dict[
     assert by_output is not None  # as `_following` has seen
     viewed, factors = by_output(sizes, layer.attrs)
 
-    def scaled(stored: Stored) -> np.ndarray:
-        factor = _product(affine, channels, stored)
-        rows = weight.make(stored).reshape(viewed)
-        result: np.ndarray = rows * factor.reshape(factors).astype("float32")
-        return result.reshape(sizes)
-
     def shifted(stored: Stored) -> np.ndarray:
         value: np.ndarray = zeros(channels) if bias is None else bias.make(stored).astype("float64")
         for step in affine:
@@ -132,6 +126,7 @@ def _scaled_outputs(module: Module, layer: Node, steps: Sequence[Node]) -> dict[
     def rows(stored: Stored) -> np.ndarray:
         return _product(affine, channels, stored).astype("float32")
 
+    scaled = _scaled(weight, affine, channels, viewed, factors)
     by_rows = viewed == sizes and factors[0] == sizes[0] and f"{at}.weight" not in module.computed
     made = {"weight": Weight(shape, scaled, Scaled(f"{at}.weight", rows) if by_rows else None)}
     return made | {"bias": Weight((channels,), shifted)} if bias or any(step.shifts for step in affine) else made
@@ -171,12 +166,6 @@ def _scaled_inputs(module: Module, layer: Node, steps: Sequence[Node]) -> dict[s
     assert by_input is not None  # as `_fold_before` has seen
     viewed, factors = by_input(sizes, layer.attrs)
 
-    def scaled(stored: Stored) -> np.ndarray:
-        factor = _product(affine, channels, stored)
-        rows = weight.make(stored).reshape(viewed)
-        result: np.ndarray = rows * factor.reshape(factors).astype("float32")
-        return result.reshape(sizes)
-
     def shifted(stored: Stored) -> np.ndarray:
         term: np.ndarray = zeros(channels)
         for step in affine:
@@ -186,12 +175,27 @@ def _scaled_inputs(module: Module, layer: Node, steps: Sequence[Node]) -> dict[s
         result: np.ndarray = (each if bias is None else each + bias.make(stored)).astype("float32")
         return result
 
-    made = {"weight": Weight(shape, scaled)}
+    made = {"weight": Weight(shape, _scaled(weight, affine, channels, viewed, factors))}
     if any(step.shifts for step in affine):
         made["bias"] = Weight((outputs,), shifted)
     elif bias:
         made["bias"] = bias
     return made
+
+
+def _scaled(
+    weight: Weight, affine: Sequence[Affine], channels: int, viewed: Sequence[int], factors: Sequence[int]
+) -> Callable[[Stored], np.ndarray]:
+    """Makes a weight, viewed by outputs or inputs, times the factor of each channel."""
+    shape = tuple(map(int, weight.shape))
+
+    def scaled(stored: Stored) -> np.ndarray:
+        factor = _product(affine, channels, stored)
+        rows = weight.make(stored).reshape(viewed)
+        result: np.ndarray = rows * factor.reshape(factors).astype("float32")
+        return result.reshape(shape)
+
+    return scaled
 
 
 def zeros(channels: int) -> np.ndarray:

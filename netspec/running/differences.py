@@ -9,7 +9,7 @@ import numpy as np
 
 from netspec.ir.graph import Graph, Ref
 
-TOLERANCES = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
+TOLERANCES = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1, "int8": 1e-1}
 """What results may differ by, as max|a - b| / max|a|, by the less exact of the two types."""
 FLOOR = 0.01
 """The share of the tolerance below which an error is rounding."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 
@@ -20,50 +20,38 @@ Made = Callable[[], Mapping[str, np.ndarray]]
 """Gives the weights of a graph."""
 
 
-class Subject(Protocol):
+@dataclass(frozen=True, slots=True)
+class Subject(ABC):
     """One side of a comparison; its values are called as those of a graph that both sides know."""
 
-    @property
-    def name(self) -> str:
-        """What it is called in reports."""
+    name: str
+    """What it is called in reports."""
+    way: Way
+    dtype: str
+    """What it computes in; of a file the least exact type of its weights."""
+    exact: bool
+    """Whether a value of the same name is the same value, rather than probably so."""
 
-    @property
-    def dtype(self) -> str:
-        """What it computes in."""
-
-    @property
-    def exact(self) -> bool:
-        """Whether a value of the same name is the same value, rather than probably so."""
-
+    @abstractmethod
     def known(self, graph: Graph) -> list[Ref]:
         """The values of the graph that it can show."""
 
+    @abstractmethod
     def outputs(self, inputs: Inputs) -> dict[str, np.ndarray]:
         """Its outputs by name."""
 
+    @abstractmethod
     def values(self, graph: Graph, refs: Sequence[Ref], inputs: Inputs) -> dict[Ref, np.ndarray]:
         """These of the values that it knows."""
 
 
 @dataclass(frozen=True, slots=True)
-class OfSpec:
+class OfSpec(Subject):
     """A network in a backend, made anew for each run so that no two are in memory."""
 
-    name: str
     backend: Prepares
     module: Module
     arrays: Made
-    way: Way
-
-    @property
-    def dtype(self) -> str:
-        """What it computes in."""
-        return self.way.dtype
-
-    @property
-    def exact(self) -> bool:
-        """That it is: its values are those of the graph."""
-        return True
 
     def known(self, graph: Graph) -> list[Ref]:
         """The values that its passes, if it has any, leave."""
@@ -83,24 +71,12 @@ class OfSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class OfFile:
+class OfFile(Subject):
     """A model file."""
 
-    name: str
     file: ModelFile
-    way: Way
     graph: Graph
     """What its inputs and outputs are called in the spec."""
-
-    @property
-    def dtype(self) -> str:
-        """The least exact type of its weights."""
-        return self.file.dtype
-
-    @property
-    def exact(self) -> bool:
-        """Whether netspec wrote it."""
-        return self.file.from_netspec
 
     def known(self, graph: Graph) -> list[Ref]:
         """The values that it has by its names."""
