@@ -33,6 +33,10 @@ SOURCE_KEY = "netspec.source"
 """The metadata of a node that says its line of the spec."""
 
 
+SHARED = 1024
+"""Bytes of a constant at most that is looked for among others."""
+
+
 @dataclass(eq=False)
 class _Scope:
     """Where nodes are being written: the main graph, or the body of a function."""
@@ -43,6 +47,8 @@ class _Scope:
     """Names of values made outside."""
     tensors: dict[str, str] = field(default_factory=dict)
     """State-dict keys that are read inside, in order, and their names here."""
+    constants: dict[tuple[str, tuple[int, ...], bytes], str] = field(default_factory=dict)
+    """The names of constants here, by what they hold: equal ones are one node."""
     is_function: bool = False
 
     def value(self, ref: Ref) -> str:
@@ -175,9 +181,14 @@ class Emitter:
             scope.nodes.append(made)
 
     def constant(self, array: np.ndarray, value: str, name: str, scope: _Scope, exact: bool = False) -> str:
-        """Writes a constant; numbers take the type of the model, unless they are exact."""
+        """Writes a constant, or finds its equal; numbers take the type of the model, unless they are exact."""
         if array.dtype == np.float32 and not exact:
             array = array.astype(element(self.options).numpy)
+        if array.nbytes <= SHARED:
+            key = (array.dtype.name, array.shape, array.tobytes())
+            if key in scope.constants:
+                return scope.constants[key]
+            scope.constants[key] = value
         tensor = tensor_of(array, value)
         name = f"{name}.{value.rpartition('.')[2]}"
         scope.nodes.append(helper.make_node("Constant", [], [value], name=name, value=tensor))

@@ -25,6 +25,7 @@ from netspec_onnx.nodes import (
     onnx_pads,
     reduce,
     simple,
+    spread,
     tensors,
     unsqueeze,
 )
@@ -44,8 +45,7 @@ def _conv(node: Node, shapes: Shapes) -> list[N]:
             kernel_shape=list(a["kernel"]),
             strides=list(a["stride"]),
             pads=onnx_pads(a["pad"]),
-            dilations=list(a["dilation"]),
-            group=a["groups"],
+            **spread(a["dilation"], a["groups"]),
         )
     ]
 
@@ -60,8 +60,7 @@ def _conv_transpose(node: Node, shapes: Shapes) -> list[N]:
             kernel_shape=list(a["kernel"]),
             strides=list(a["stride"]),
             pads=onnx_pads(a["pad"]),
-            dilations=list(a["dilation"]),
-            group=a["groups"],
+            **spread(a["dilation"], a["groups"]),
             output_padding=list(a["output_pad"]),
         )
     ]

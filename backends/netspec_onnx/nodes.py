@@ -108,3 +108,13 @@ def tensors(node: Node) -> list[str]:
 def onnx_pads(pads: Pads) -> list[int]:
     """top, bottom, left, right -> all begins, then all ends."""
     return [pads[0], pads[2], pads[1], pads[3]]
+
+
+def spread(dilation: Sequence[int], groups: int = 1) -> dict[str, Attr]:
+    """`dilations` and `group` where they are not the 1 that a node has without them: a runtime has less to read."""
+    found: dict[str, Attr] = {}
+    if any(step != 1 for step in dilation):
+        found["dilations"] = list(dilation)
+    if groups != 1:
+        found["group"] = groups
+    return found

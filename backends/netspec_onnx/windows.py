@@ -9,7 +9,7 @@ import numpy as np
 from netspec.ir.graph import Node
 from netspec.ops import Shape
 from netspec.ops.window import Pads
-from netspec_onnx.nodes import Attr, N, Shapes, floats, free, ints, n, newer, onnx_pads
+from netspec_onnx.nodes import Attr, N, Shapes, floats, free, ints, n, newer, onnx_pads, spread
 
 
 def end_pads(node: Node, shape: Shape, dilation: tuple[int, int]) -> Pads:
@@ -33,7 +33,7 @@ def max_pool(node: Node, shapes: Shapes) -> list[N]:
     a = node.attrs
     pads = end_pads(node, shapes[0], a["dilation"])
     (kh, kw), (top, bottom, left, right) = a["kernel"], pads
-    sizes: dict[str, Attr] = {"kernel_shape": [kh, kw], "strides": list(a["stride"]), "dilations": list(a["dilation"])}
+    sizes: dict[str, Attr] = {"kernel_shape": [kh, kw], "strides": list(a["stride"]), **spread(a["dilation"])}
     if max(top, bottom) < kh and max(left, right) < kw:
         return [N("MaxPool", ("x0",), attrs={**sizes, "pads": onnx_pads(pads)})]
     return [pad(pads, -np.inf), N("MaxPool", ("padded",), attrs=sizes)]
