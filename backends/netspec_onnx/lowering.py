@@ -13,6 +13,7 @@ from netspec.ir.graph import Node
 from netspec.ops import Shape
 from netspec_onnx.activations import gelu, hard_swish, mish, softmax
 from netspec_onnx.nodes import (
+    Attr,
     Free,
     N,
     Row,
@@ -36,34 +37,19 @@ from netspec_onnx.windows import adaptive_avg_pool, avg_pool, max_pool, space
 
 
 def _conv(node: Node, shapes: Shapes) -> list[N]:
-    a = node.attrs
-    return [
-        n(
-            "Conv",
-            "x0",
-            *tensors(node),
-            kernel_shape=list(a["kernel"]),
-            strides=list(a["stride"]),
-            pads=onnx_pads(a["pad"]),
-            **spread(a["dilation"], a["groups"]),
-        )
-    ]
+    return [N("Conv", ("x0", *tensors(node)), attrs=_sliding(node))]
 
 
 def _conv_transpose(node: Node, shapes: Shapes) -> list[N]:
+    attrs = {**_sliding(node), "output_padding": list(node.attrs["output_pad"])}
+    return [N("ConvTranspose", ("x0", *tensors(node)), attrs=attrs)]
+
+
+def _sliding(node: Node) -> dict[str, Attr]:
+    """How the kernel of a convolution goes over a map."""
     a = node.attrs
-    return [
-        n(
-            "ConvTranspose",
-            "x0",
-            *tensors(node),
-            kernel_shape=list(a["kernel"]),
-            strides=list(a["stride"]),
-            pads=onnx_pads(a["pad"]),
-            **spread(a["dilation"], a["groups"]),
-            output_padding=list(a["output_pad"]),
-        )
-    ]
+    sizes: dict[str, Attr] = {"kernel_shape": list(a["kernel"]), "strides": list(a["stride"])}
+    return {**sizes, "pads": onnx_pads(a["pad"]), **spread(a["dilation"], a["groups"])}
 
 
 def _prelu(node: Node, shapes: Shapes) -> list[N]:
