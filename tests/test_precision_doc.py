@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from netspec_onnx.presets import PRESETS
+from netspec_onnx.presets import PRESETS, SMALLER
 
 from netspec.cli.main import run
 
@@ -42,9 +42,15 @@ def test_a_preset_has_the_types_that_were_run_there() -> None:
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.splitlines() if line.startswith("| ")
     ]
-    named = {preset.reads.removesuffix("'s converter").removesuffix("'s dnn"): preset for preset in PRESETS.values()}
-    found = {row[0]: row[1:] for row in rows if row[0] in named and len(row) == 4}
-    assert len(found) == 5
+    named = {name: at for at, preset in PRESETS.items() for name in (at, preset.reads)}
+    found = {row[0].lower(): row[1:] for row in rows if row[0].lower() in named and len(row) == 4}
+    assert {named[name] for name in found} == {*PRESETS} - {"tensorrt"}
     for name, cells in found.items():
         ran = tuple(d for d, cell in zip(("float16", "bfloat16", "int8"), cells, strict=True) if "refused" not in cell)
-        assert named[name].dtypes == ran
+        assert PRESETS[named[name]].dtypes == ran
+
+
+def test_a_preset_says_of_each_type_whether_or_why_not() -> None:
+    for preset in PRESETS.values():
+        assert preset.lacks.keys() <= set(SMALLER) and all(preset.lacks.values())
+        assert set(preset.dtypes) == set(SMALLER) - preset.lacks.keys()

@@ -24,6 +24,8 @@ OLDEST_ENV = ROOT / ".venv-oldest"
 OLDEST_PYTHON = OLDEST_ENV / PYTHON.relative_to(ENV)
 CONFORMANCE = (
     "onnx_ops",
+    "onnx_opsets",
+    "onnx_options",
     "torch_ops",
     "edge_values",
     "half_precision",

@@ -38,9 +38,9 @@ class OnnxBackend(Backend[OnnxOptions], Runs, KeepsReady, OpensModels, Prepares,
         """Writes a checked model; raises DataError, UsageError, MissingError."""
         with importing(self.name, "onnx"):
             from netspec_onnx.write import write_model
-        if options.for_ is not None and options.dtype not in ("float32", *PRESETS[options.for_].dtypes):
+        if options.for_ is not None and (why := PRESETS[options.for_].lacks.get(options.dtype)):
             taken = " and ".join(("float32", *PRESETS[options.for_].dtypes))
-            raise UsageError(f"--for {options.for_} has no {options.dtype}", f"it has {taken}")
+            raise UsageError(f"--for {options.for_} has no {options.dtype}: {why}", f"it has {taken}")
         if options.dtype == "int8":
             with importing(self.name, "onnxruntime"):
                 from netspec_onnx.quantize import write_int8

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 Functions = Literal["keep", "inline"]
 Target = Literal["onnxruntime", "openvino", "tensorrt", "mnn", "ncnn", "tract", "opencv", "browser"]
+
+
+SMALLER = ("float16", "bfloat16", "int8")
+"""What models compute in besides float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +23,16 @@ class Preset:
     batch: int | None
     """The batch, fixed; None leaves it free."""
     functions: Functions
-    dtypes: tuple[str, ...]
-    """What a model may compute in there, besides float32; what was run stands in docs/precision.md."""
+    lacks: Mapping[str, str]
+    """What no model computes in there, each with the reason; what was run stands in docs/precision.md."""
     reads: str
     """What reads the model."""
     why: str
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        """What a model may compute in there, besides float32."""
+        return tuple(dtype for dtype in SMALLER if dtype not in self.lacks)
 
     @property
     def shown(self) -> tuple[str, str, str, str, str]:
@@ -31,17 +41,70 @@ class Preset:
         return opset, ir_version, batch, self.functions, ",".join(self.dtypes) or "-"
 
 
+SYMMETRIC = "its scales have no zero point, those of onnxruntime.quantization have"
 PRESETS: dict[Target, Preset] = {
-    "onnxruntime": Preset(20, 9, None, "inline", ("float16", "int8"), "onnxruntime", "has GELU as one operator"),
-    "openvino": Preset(18, 8, None, "inline", ("float16", "bfloat16", "int8"), "OpenVINO", "refuses functions"),
-    "tensorrt": Preset(17, 8, None, "inline", ("float16",), "TensorRT", "the parser of 8.6 ends at opset 17"),
-    "mnn": Preset(
-        13, 7, 1, "inline", ("float16",), "MNN's converter", "refuses functions; plans its memory for fixed shapes"
+    "onnxruntime": Preset(
+        20, 9, None, "inline", {"bfloat16": "its CPU has no kernel for Conv"}, "onnxruntime", "has GELU as one operator"
     ),
-    "ncnn": Preset(11, 6, 1, "inline", (), "onnx2ncnn and pnnx", "has no batch axis"),
-    "tract": Preset(13, 7, 1, "inline", ("int8",), "tract", "refuses functions, and a symbol in inner shapes"),
-    "opencv": Preset(11, 6, 1, "inline", ("float16",), "OpenCV's dnn", "plans its layers for fixed shapes"),
-    "browser": Preset(13, 7, 1, "inline", ("float16", "int8"), "onnxruntime-web", "WebNN takes fixed shapes"),
+    "openvino": Preset(18, 8, None, "inline", {}, "OpenVINO", "refuses functions"),
+    "tensorrt": Preset(
+        17,
+        8,
+        None,
+        "inline",
+        {"bfloat16": "Conv takes it from opset 22 on, its parser of 8.6 ends at 17", "int8": SYMMETRIC},
+        "TensorRT",
+        "the parser of 8.6 ends at opset 17",
+    ),
+    "mnn": Preset(
+        13,
+        7,
+        1,
+        "inline",
+        {"bfloat16": "its converter loses the outputs", "int8": "its converter dies of QuantizeLinear"},
+        "MNN's converter",
+        "refuses functions; plans its memory for fixed shapes",
+    ),
+    "ncnn": Preset(
+        11,
+        6,
+        1,
+        "inline",
+        {
+            "float16": "pnnx leaves a Cast that ncnn has no layer for; it makes 16 bits of float32 itself",
+            "bfloat16": "pnnx dies of it",
+            "int8": "pnnx leaves QuantizeLinear as it is; ncnn2table and ncnn2int8 make int8 of float32",
+        },
+        "onnx2ncnn and pnnx",
+        "has no batch axis",
+    ),
+    "tract": Preset(
+        13,
+        7,
+        1,
+        "inline",
+        {"float16": "its Gemm gives float32", "bfloat16": "it does not know the type"},
+        "tract",
+        "refuses functions, and a symbol in inner shapes",
+    ),
+    "opencv": Preset(
+        11,
+        6,
+        1,
+        "inline",
+        {"bfloat16": "its convolutions take weights in float32", "int8": "its graph ends with an assertion"},
+        "OpenCV's dnn",
+        "plans its layers for fixed shapes",
+    ),
+    "browser": Preset(
+        13,
+        7,
+        1,
+        "inline",
+        {"bfloat16": "its WebAssembly has no kernel for Conv, and WebGPU and WebNN have no such tensors"},
+        "onnxruntime-web",
+        "WebNN takes fixed shapes",
+    ),
 }
 
 
