@@ -37,6 +37,26 @@ def test_names_of_the_package_are_listed_and_lead_to_something() -> None:
     assert all(getattr(netspec, name).__doc__ for name in netspec.__all__)
 
 
+def test_completion_offers_the_public_names_alone() -> None:
+    """What a shell or a notebook shows after `netspec.` is `__all__`, and what Python itself gives a module."""
+    assert [name for name in dir(netspec) if not name.startswith("__")] == sorted(netspec.__all__)
+
+
+def test_a_shell_completes_commands_and_networks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for line, expected in (
+        ("netspec summ", {"summary"}),
+        ("netspec summary resnet1", {"resnet18", "resnet101", "resnet152"}),
+    ):
+        monkeypatch.setenv("_NETSPEC_COMPLETE", "bash_complete")
+        monkeypatch.setenv("COMP_WORDS", line)
+        monkeypatch.setenv("COMP_CWORD", str(len(line.split()) - 1))
+        assert run([]) == 0
+        streams = capsys.readouterr()
+        assert expected <= {item.partition(",")[2] for item in streams.out.split()} and streams.err == ""
+
+
 def test_repr_has_two_lines(resnet50: netspec.Network) -> None:
     assert repr(resnet50) == (
         "resnet50: ResNet-50 (input 3x224x224 -> logits 1000)\n25,557,032 parameters, 4,089,184,256 MACs"

@@ -150,9 +150,10 @@ def run(args: list[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         tell("stopped")
         return 130
-    except SystemExit as e:  # by a signal, while a file was written
-        tell("stopped")
-        return e.code if isinstance(e.code, int) else 1
+    except SystemExit as e:  # by a signal, while a file was written; or after what a shell asked to complete a line
+        if e.code:
+            tell("stopped")
+        return e.code if isinstance(e.code, int) else 1 if e.code else 0
     except (ReaderGone, BrokenPipeError):
         silence(sys.stdout)  # nothing is wrong
         return 0

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 import click
+from click.shell_completion import CompletionItem
 
 from netspec.cli.options import INPUT, Sizes, error_option
 from netspec.cli.output import printer
@@ -20,7 +21,7 @@ from netspec.elaborate.compiled import Compiled, compile_block, compile_variant
 from netspec.elaborate.configuration import InputSize
 from netspec.passes.base import Level
 from netspec.syntax.document import Document
-from netspec.syntax.library import Found, find
+from netspec.syntax.library import Found, find, shipped, variant_names
 from netspec.syntax.reader import read_document
 
 
@@ -187,15 +188,22 @@ class LevelOfPasses(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         self.fail(f"'{value}' is no level; write -O0, -O1 or -O2", param, ctx)
 
 
+def names_like(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The shipped networks whose names begin so, for a shell that completes a line; or else files."""
+    names = sorted({name for path in shipped() for name in (path.stem, *variant_names(path))})
+    found = [CompletionItem(name) for name in names if name.startswith(incomplete)]
+    return found or [CompletionItem(incomplete, type="file")]
+
+
 CHOICE = (
-    click.argument("spec"),
+    click.argument("spec", shell_complete=names_like),
     click.option("--variant", metavar="NAME", help="A variant of the spec; the first is the default."),
     click.option("-s", "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a param."),
 )
 """What is compiled."""
 
 CHOICE_OF_MANY = (
-    click.argument("specs", nargs=-1, required=True, metavar="SPEC[,NAME=VALUE]..."),
+    click.argument("specs", nargs=-1, required=True, metavar="SPEC[,NAME=VALUE]...", shell_complete=names_like),
     click.option("--variant", "variants", multiple=True, metavar="NAME", help="A variant of each SPEC; repeatable."),
     click.option("--all", "every", is_flag=True, help="Every variant of each SPEC, other names of one left out."),
     click.option("-s", "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a param of each."),
