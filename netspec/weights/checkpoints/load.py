@@ -85,7 +85,8 @@ def _of_block(
     Raises DataError where it is of several.
     """
     found: dict[str, tuple[Choice, list[str], Target]] = {}
-    for inner in reversed(inner_networks(network, Reporter())):  # those around others first
+    outermost_first = sorted(inner_networks(network, Reporter()), key=lambda inner: inner.path.count("."))
+    for inner in outermost_first:
         own = {path for path in target.shapes if path.startswith(inner.path)}
         if not own or inner.path.startswith(tuple(found)):
             continue
