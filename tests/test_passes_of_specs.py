@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from pass_harness import TOLERANCE, Reference, keeps_weights
@@ -16,6 +18,10 @@ from netspec.network import Network
 from netspec.passes import NAMED, PASSES
 from netspec.passes.base import Pass, Stage
 from netspec.passes.rewriter import ShapeMismatch
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
+
+import passes  # noqa: E402
 
 RUN = {p.name for p in PASSES if p.named and p.stage is Stage.INFERENCE}
 
@@ -154,3 +160,18 @@ def test_a_transition_of_densenet_has_a_quarter_of_its_work() -> None:
     less = [n.result.macs for n in network.after(["pool_first"]).inference.nodes.values() if n.op == "conv"]
     assert [4 * each for each in less] == macs  # type: ignore[operator]
     assert [n.op for n in network.after(["pool_first"]).inference.nodes.values()][-2:] == ["avg_pool", "conv"]
+
+
+def test_the_command_that_compares_passes_says_what_each_changed() -> None:
+    row = passes.measured(("lenet5", "key"))
+    assert (row["network"], row["size"], row["wrong"]) == ("lenet5", "1x32x32", "")
+    assert {*row["passes"]} == {"fc_to_conv"} and row["passes"]["fc_to_conv"][1] < TOLERANCE
+    other: passes.Row = {**row, "network": "other", "passes": {"fc_to_conv": (2, 3e-7)}}
+    assert "| fc_to_conv | 2 | 3 | 3e-07 | `other` |" in passes.table(
+        [{**row, "passes": {"fc_to_conv": (1, 0.0)}}, other]
+    )
+    assert passes.measured(("absent", "key"))["wrong"]
+
+
+def test_networks_with_the_least_work_are_compared_first() -> None:
+    assert passes.by_work(["vgg_d", "lenet5", "resnet50"]) == ["lenet5", "resnet50", "vgg_d"]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import doctest
+import itertools
 import json
 import re
 import shlex
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,10 @@ from netspec.cli.verify import command
 from netspec.ir.graph import Graph
 from netspec.running.differences import TOLERANCES
 from netspec.weights.sample_inputs import contrasting
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
+
+import plant  # noqa: E402
 
 
 @pytest.fixture
@@ -286,3 +292,16 @@ def test_a_file_with_folded_steps_is_looked_into(functions: str, netspec: Netspe
     code, out, _ = netspec("verify", "resnet18", "folded.onnx", "--input", "3x64x64", "-f", "json")
     (row,) = json.loads(out)
     assert (code, row["step"]) == (1, "layer2.1.residual.conv2.bn")
+
+
+@pytest.mark.slow
+def test_the_command_that_plants_differences_names_each_step(folder: Path) -> None:
+    """Each fault of its first steps, a convolution, a bias, an activation and a pool, is named."""
+    found = list(itertools.islice(plant.trials("lenet5", 32, kinds=True), 6))
+    assert [(trial.kind, trial.named) for trial in found] == [(trial.kind, trial.step) for trial in found]
+    assert {"scaled_after", "weight", "bias"} <= {trial.kind for trial in found} <= planted.KINDS.keys()
+    right, wrong = found[0], plant.Trial("weight", "c1", "s2")
+    assert plant.table({"lenet5": [right, wrong]}).splitlines()[2:] == [
+        "| lenet5 | its value times 1.01 | 1 | 1 |",
+        "| lenet5 | the weights of one output | 1 | 0 |",
+    ]

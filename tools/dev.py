@@ -183,7 +183,7 @@ SCRIPTS = {
     "parity": "compare with every model of torchvision and timm, or those of the networks named; write docs/parity.md",
     "passes": "compare what a network of each family, --all of them, or those named compute after each pass that "
     "changes it; goes on where it was cut off; --write updates docs/passes.md",
-    "planted": "plant a difference in every step of GoogLeNet, or of the networks named: does verify name it? "
+    "plant": "plant a difference in every step of GoogLeNet, or of the networks named: does verify name it? "
     "--kinds for what may go wrong in each op; --write updates docs/verify.md",
     "interop": "compile a network of each family, or of those named, for five runtimes, run it there "
     "and compare with PyTorch; write docs/interop.md",

@@ -1,6 +1,6 @@
 """Plants a difference in every step of a network's ONNX file, one at a time: does `netspec verify` name that step?
 
-`tools/dev planted` does so with GoogLeNet at a small input, or with the networks that are named, and prints which were
+`tools/dev plant` does so with GoogLeNet at a small input, or with the networks that are named, and prints which were
 missed; `--write` puts the figures into docs/verify.md. In every step the value is a hundredth larger; `--kinds` plants
 what may go wrong in its op too: the weights or the bias of one output, a padding on the other side, another `alpha`,
 two operands that change places.
@@ -30,7 +30,6 @@ import planted  # noqa: E402
 import netspec  # noqa: E402
 from netspec.cli.main import run  # noqa: E402
 from netspec.ir.graph import Node  # noqa: E402
-from netspec.network import Network  # noqa: E402
 
 PAGE = ROOT / "docs" / "verify.md"
 BEGIN, END = "<!-- planted: begin -->", "<!-- planted: end -->"
@@ -69,8 +68,9 @@ def kinds_of(node: Node) -> Iterator[planted.Plant]:
 def trials(name: str, size: int, kinds: bool) -> Iterator[Trial]:
     """Every step of a network in its flat file, in the current folder; its auxiliary heads are left out."""
     settings = ["-s", "aux=false"] if name.startswith("googlenet") else []
-    options = [*settings, "--input", f"3x{size}x{size}"]
-    network: Network = netspec.load(name, input=[3, size, size], **({"aux": False} if settings else {}))
+    channels = netspec.load(name).graph.inputs[0].shape[1]
+    options = [*settings, "--input", f"{channels}x{size}x{size}"]
+    network = netspec.load(name, input=[int(channels), size, size], **({"aux": False} if settings else {}))
     network.to_onnx("right.onnx", seed=SEED, functions="inline", level=0)
     text = Path("right.onnx").read_bytes()
     for node in network.inference.nodes.values():
@@ -104,7 +104,7 @@ def table(found: dict[str, list[Trial]]) -> str:
 
 def main() -> int:
     """Reads the command line; gives 1 where a step was missed."""
-    parser = argparse.ArgumentParser(prog="tools/dev planted", description=__doc__)
+    parser = argparse.ArgumentParser(prog="tools/dev plant", description=__doc__)
     parser.add_argument("networks", nargs="*", metavar="NETWORK", default=["googlenet"])
     parser.add_argument("--size", type=int, default=64, help="height and width of the input")
     parser.add_argument("--kinds", action="store_true", help="plant what may go wrong in each op too")
