@@ -162,6 +162,7 @@ def test_a_transition_of_densenet_has_a_quarter_of_its_work() -> None:
     assert [n.op for n in network.after(["pool_first"]).inference.nodes.values()][-2:] == ["avg_pool", "conv"]
 
 
+@pytest.mark.slow
 def test_the_command_that_compares_passes_says_what_each_changed() -> None:
     row = passes.measured(("lenet5", "key"))
     assert (row["network"], row["size"], row["wrong"]) == ("lenet5", "1x32x32", "")
