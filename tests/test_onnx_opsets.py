@@ -112,6 +112,37 @@ def test_a_step_that_an_operator_set_lacks_is_named(tmp_path: Path) -> None:
     assert emit(load(tmp_path, DEFORMED), tmp_path).opset_import[0].version == 19
 
 
+def test_the_steps_of_a_line_that_an_operator_set_lacks_are_one_error(tmp_path: Path) -> None:
+    """Three deformable convolutions by a loop: the line is printed once."""
+    text = """\
+blocks:
+  bend:
+    examples: [{input: [4, 12, 12]}]
+    body:
+      - o = conv: {out: 18, kernel: 3, pad: 1}
+      - deform_conv: {out: 4, kernel: 3, pad: 1}
+        from: [x, o]
+body:
+  - bend:
+    repeat: 3
+"""
+    with pytest.raises(SpecError) as info:
+        emit(load(tmp_path, text), tmp_path, opset=17)
+    (found,) = info.value.diagnostics
+    assert "and 2 more of this line become DeformConv" in found.message
+
+
+def test_a_preset_leaves_the_operator_set_to_a_type_that_needs_a_newer_one(tmp_path: Path) -> None:
+    """bfloat16 of a convolution came with opset 22, and OpenVINO runs it."""
+    if onnx.defs.onnx_opset_version() < 22:
+        pytest.skip("opset 22 is the first in which Conv takes bfloat16")
+    model = emit(load(tmp_path, "body: [conv: [2, 1], relu]\n"), tmp_path, for_="openvino", dtype="bfloat16")
+    assert model.opset_import[0].version == 22
+    with pytest.raises(SpecError) as info:
+        emit(load(tmp_path, "body: [conv: [2, 1], relu]\n"), tmp_path, for_="openvino", dtype="bfloat16", opset=18)
+    assert "takes no bfloat16 in opset 18" in info.value.diagnostics[0].message
+
+
 def test_the_ir_version_is_the_lowest_of_the_operator_set(tmp_path: Path) -> None:
     graph = load(tmp_path, "body: [conv: [2, 1], relu]\n")
     assert {opset: versions(graph, OnnxOptions(opset=opset))[1] for opset in NEWEST_IR} == NEWEST_IR

@@ -52,12 +52,11 @@ class OnnxOptions(Options):
         taken: dict[str, int | str | None] = {"functions": "inline"}
         if self.for_ is not None:
             preset = PRESETS[self.for_]
-            taken = {"opset": preset.opset, "batch": preset.batch, "functions": preset.functions}
-            if self.opset is None and self.functions in (
-                None,
-                preset.functions,
-            ):  # another one may need a newer version
-                taken["ir_version"] = preset.ir_version
+            taken = {"batch": preset.batch, "functions": preset.functions}
+            if self.dtype != "bfloat16":  # which needs a newer operator set than any preset has
+                taken["opset"] = preset.opset
+                if self.opset is None and self.functions in (None, preset.functions):  # others may need a newer version
+                    taken["ir_version"] = preset.ir_version
         for name, value in taken.items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)

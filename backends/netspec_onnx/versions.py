@@ -71,17 +71,22 @@ def _opset(written: Sequence[tuple[Node, list[N]]], options: OnnxOptions) -> int
         raise UsageError(f"the installed onnx knows opsets up to {known}, not {options.opset}")
     if opset < LOWEST:
         raise UsageError(f"operator sets are written from {LOWEST} on, not {opset}", f"--opset {LOWEST}")
-    if lacking := [_lacks(node, rows, opset) for node, rows in written if any(row.lowest > opset for row in rows)]:
-        raise SpecError(lacking)
+    lacking = [(node, rows) for node, rows in written if any(row.lowest > opset for row in rows)]
+    if lacking:
+        same: dict[object, list[tuple[Node, list[N]]]] = {}
+        for node, rows in lacking:  # the steps of one line are one error
+            same.setdefault(node.span or node.path, []).append((node, rows))
+        raise SpecError([_lacks(*steps[0], len(steps) - 1, opset) for steps in same.values()])
     return opset if element(options) is SINGLE else _that_takes(written, options, opset)
 
 
-def _lacks(node: Node, rows: Sequence[N], opset: int) -> Diagnostic:
-    """What is said of a step that an operator set has no operator for."""
+def _lacks(node: Node, rows: Sequence[N], more: int, opset: int) -> Diagnostic:
+    """What is said of a step that an operator set has no operator for, and of so many more of its line."""
+    steps = f"'{node.path}' ('{node.op}')" + (f" and {more} more of this line" if more else "")
     operators = " and ".join(dict.fromkeys(row.op_type for row in rows if row.lowest > opset))
     return Diagnostic(
         "NS603",
-        f"'{node.path}' ('{node.op}') becomes {operators}, which opset {opset} lacks, or has in another form",
+        f"{steps} {'become' if more else 'becomes'} {operators}, which opset {opset} lacks, or has in another form",
         node.span,
         f"--opset {max(row.lowest for row in rows)} is the first that has it",
     )
