@@ -65,6 +65,13 @@ class Options:
     """With `dynamic`: the same network at an input of so many rows and columns more; raises SpecError for none."""
     origin: str = ""
     """Where the weights are from, such as `random, seed 0`; empty for those of a checkpoint."""
+    profile: str = ""
+    """What is said of the profile that chose the passes; empty without one."""
+
+    @property
+    def runtime(self) -> str:
+        """What is to run it, by the table of `netspec.passes.runtimes`; empty for what that does not have."""
+        return ""
 
 
 O = TypeVar("O", bound=Options)  # noqa: E741

@@ -27,6 +27,7 @@ from netspec.ir.graph import Graph
 from netspec.ir.selection import frozen_nodes
 from netspec.ops.base import show as shape_text
 from netspec.passes.base import Level
+from netspec.passes.profile import read_profile
 from netspec.reports.configuration.asked import Asked, configuration_table
 from netspec.reports.configuration.notation import Cells
 from netspec.reports.explain import explained
@@ -284,26 +285,30 @@ class Network(Compiled):
         weights: str | Path | None = None,
         passes: Sequence[str] = (),
         level: Level | None = None,
+        profile: str | Path | None = None,
         **options: object,
     ) -> list[Path]:
         """Writes the inference graph as an ONNX model; gives the files written.
 
-        `passes` are those of `after`; `level` is that of `optimised`, 1 by default; `options` are those of
-        `arrays` too.
+        `passes` are those of `after`; `level` is that of `optimised`, 1 by default, 2 with a `profile`, a file that
+        `netspec tune` wrote; `options` are those of `arrays` too.
         """
         names = set(CheckpointChoices.__annotations__) & set(options)
         choices = CheckpointChoices(**{name: options.pop(name) for name in names})  # type: ignore[typeddict-item]
         backend = get("onnx")
         chosen = backend.options(origin=origin(seed, weights, _chosen(choices).partial), **options)
+        found = None if profile is None else read_profile(profile)
+        if found is not None:
+            chosen, level = replace(chosen, profile=found.said), 2 if level is None else level
         level = backend.level if level is None else level
-        network = self.after(passes).optimised(level)
+        network = self.after(passes).optimised(level, chosen.runtime, found)
         if chosen.dynamic and not self.is_block:
 
             def resized(rows: int, columns: int) -> Graph:
                 size = larger(network.inference.inputs, rows, columns)
                 other = build(self.document, self.variant, self.settings, Reporter(), size)
                 other = other.tapped(self.taps) if self.taps else other
-                return other.after(passes).optimised(level).inference
+                return other.after(passes).rewritten_as(network).inference
 
             chosen = replace(chosen, resized=resized)
         arrays = network.lazy_arrays(seed, weights, **choices)

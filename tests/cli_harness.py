@@ -11,6 +11,7 @@ TAKES = {
     "draw": ["SPEC", "-f", "dot", "-o", "-"],
     "explain": ["SPEC", "relu"],
     "run": ["SPEC", "--repeat", "1"],
+    "tune": ["SPEC", "--target", "onnxruntime", "--seconds", "0"],
     "bench": ["SPEC", "--target", "onnx", "--repeat", "1", "--warmup", "1"],
     "verify": ["SPEC", "torch", "torch", "--outputs-only"],
     "compare": ["SPEC", "SPEC"],

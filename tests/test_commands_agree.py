@@ -23,7 +23,7 @@ from netspec.syntax.reader import read_document
 HERE = Path(__file__).parent
 SPECS = sorted(p for folder in ("bad", "cases", "good") for p in (HERE / folder).glob("*.yaml"))
 LINE = re.compile(r"^(.+?):(\d+):(\d+): (error|warning|note)\[(NS\d+)\]: ", re.MULTILINE)
-SLOW = ("run", "verify")
+SLOW = ("run", "verify", "tune")
 ELSEWHERE = ("check", "plot", "bench")
 """The command that all others are compared with, and those that take several specs."""
 LINES = {name: [word for word in line if word != "SPEC"] for name, line in spec_commands().items()}

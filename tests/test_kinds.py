@@ -31,6 +31,7 @@ READERS = [
     "show {}",
     "verify {}",
     "bench {}",
+    "tune {} --target onnxruntime",
     "explain {}",
     "explain {} conv",
     "run {}",

@@ -143,6 +143,7 @@ def test_targets_agree_and_every_form_is_one(netspec: Netspec) -> None:
         "onnx",
         "onnx:flat",
         "onnx:functions",
+        "torch:channels_last",
         "torch:source",
         "onnx+O0",
         "onnx+O2",

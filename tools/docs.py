@@ -19,6 +19,7 @@ from netspec.analysis.measures import MEASURES
 from netspec.diagnostics.codes import CODES
 from netspec.diagnostics.errors import MAX_ERRORS, SHOWN_ERRORS
 from netspec.ops import OPS
+from netspec.passes.runtimes import MEASURED as PAYS
 from netspec.reports.attributes import ATTRIBUTES
 from netspec.reports.catalogue import MEASURED, counted, entries, measured_text
 from netspec.reports.listing import ops
@@ -28,6 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 MEASURE_MARKS = re.compile(r"(<!-- measures: .*? -->\n).*?(<!-- /measures -->)", re.DOTALL)
 PRESET_MARKS = re.compile(r"(<!-- presets: .*? -->\n).*?(<!-- /presets -->)", re.DOTALL)
+PAYS_MARKS = re.compile(r"(<!-- pays: .*? -->\n).*?(<!-- /pays -->)", re.DOTALL)
 MARKS = re.compile(r"(<!-- ops: .*? -->\n).*?(<!-- /ops -->)", re.DOTALL)
 
 
@@ -82,6 +84,24 @@ def onnx() -> str:
     return PRESET_MARKS.sub(lambda m: m[1] + "\n".join(rows) + "\n" + m[2], text)
 
 
+def tune() -> str:
+    """docs/tune.md with what -O2 has by runtime."""
+    rows = ["| target | pass | ratio | noise | network | in `-O2` |", "| --- | --- | --- | --- | --- | --- |"]
+    for runtime, figures in PAYS.items():
+        for name, f in figures.items():
+            cells = (
+                f"`{runtime}`",
+                f"`{name}`",
+                f"{f.ratio:.3f}",
+                f"{f.noise:.3f}",
+                f.network,
+                "no yes".split()[f.pays],
+            )
+            rows.append(f"| {' | '.join(cells)} |")
+    text = (DOCS / "tune.md").read_text(encoding="utf-8")
+    return PAYS_MARKS.sub(lambda m: m[1] + "\n".join(rows) + "\n" + m[2], text)
+
+
 def readme() -> str:
     """README.md with the number of networks."""
     found = counted((entry.family, entry.alias) for entry in entries())
@@ -100,6 +120,7 @@ PAGES = {
     "docs/python.md": python,
     "docs/onnx.md": onnx,
     "docs/tables.md": tables,
+    "docs/tune.md": tune,
     "specs/netspec.schema.json": published,
 }
 

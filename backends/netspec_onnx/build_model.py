@@ -25,6 +25,8 @@ BATCH = "N"
 """The symbol of the batch, in every spec."""
 WEIGHTS_KEY = "netspec.weights"
 """The metadata of a model that says where its weights are from."""
+PROFILE_KEY = "netspec.profile"
+"""The metadata of a model that says which profile chose its passes, and which these are."""
 SIZES_KEY = "netspec.sizes"
 """The metadata of a model that says which heights and widths it takes, where they are free."""
 FOLDED_KEY = "netspec.folded"
@@ -295,6 +297,8 @@ def structure(graph: Graph, options: OnnxOptions) -> onnx.ModelProto:
     model.ir_version = made_of.ir_version
     if sizes:
         model.metadata_props.add(key=SIZES_KEY, value=sizes.note)
+    if options.profile:
+        model.metadata_props.add(key=PROFILE_KEY, value=utf8(options.profile))
     if options.origin and graph.tensors():
         model.metadata_props.add(key=WEIGHTS_KEY, value=options.origin)
     return model

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from netspec.backend import Options, option
+from netspec.passes.runtimes import runtime_of
 from netspec_onnx.presets import PRESETS, Functions, Target, presets_help
 
 
@@ -47,6 +48,11 @@ class OnnxOptions(Options):
     report: str | None = option(
         None, "Where the noise of each layer is written with --dtype int8: .csv, .json, .md, ...", metavar="FILE"
     )
+
+    @property
+    def runtime(self) -> str:
+        """onnxruntime, unless the model is for something else."""
+        return runtime_of("onnx") if self.for_ in (None, "onnxruntime") else ""
 
     def __post_init__(self) -> None:
         taken: dict[str, int | str | None] = {"functions": "inline"}

@@ -48,6 +48,11 @@ class TorchBackend(Backend[TorchOptions], Runs, KeepsReady, MakesModules, ReadsC
         The weights are a .pth; without torch, which the source does not need to be written, a .safetensors.
         """
         target, note = Path(target), ""
+        if options.channels_last and not options.weights:
+            raise UsageError(
+                "--channels-last is how load() makes the network, which comes with the weights",
+                "leave out --no-weights, or call .to(memory_format=torch.channels_last)",
+            )
         if not options.weights:
             text = source(graph, options)
             check_name(target, text)
@@ -69,7 +74,7 @@ class TorchBackend(Backend[TorchOptions], Runs, KeepsReady, MakesModules, ReadsC
             check_name(target, source(graph, options, WeightsFile(place.name, "0" * 64)))
             weights = new.add(place.name, hashed=True)
             save(graph, arrays, weights)
-            text = source(graph, options, WeightsFile(place.name, weights.sha256()))
+            text = source(graph, options, WeightsFile(place.name, weights.sha256(), options.channels_last))
             new.add(new.target.name).write(text.encode("utf-8"))
         return Written([target, new.path(place.name)], note, remarks(target))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from netspec.backend import Options, option
+from netspec.passes.runtimes import runtime_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +19,14 @@ class TorchOptions(Options):
         "Do not train these steps (`layer1`, `conv1..conv3`; commas between several): no gradients, in eval mode.",
         metavar="PATTERN",
     )
+    channels_last: bool = option(
+        False, "Channels are the innermost axis of weights and maps in memory, which is faster on most processors."
+    )
+
+    @property
+    def runtime(self) -> str:
+        """PyTorch, eager."""
+        return runtime_of("torch", "channels_last" if self.channels_last else "")
 
 
 DEFAULTS = TorchOptions()
@@ -26,6 +35,7 @@ FORMS = {
     "eager": "the module of netspec.load(...).to_torch()",
     "source": "the file that `compile --to torch` writes, executed, with the weights that its load() reads",
     "compile": "that module after torch.compile, which needs a C++ compiler on a CPU",
+    "channels_last": "that module with the channels innermost in memory",
 }
 """How a network may run in PyTorch, the first where nothing else is said."""
 
@@ -36,3 +46,5 @@ class WeightsFile:
 
     name: str
     sha256: str
+    channels_last: bool = False
+    """Whether the network keeps channels innermost in memory."""

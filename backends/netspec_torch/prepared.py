@@ -43,6 +43,8 @@ def prepare(graph: Graph, arrays: Mapping[str, np.ndarray], way: Way) -> Module:
         raise MissingError("this PyTorch cannot use CUDA", "install a CUDA build of torch, and a driver")
     made = from_file(graph, arrays) if form == "source" else to_module(graph, arrays)
     made = made.eval().to(way.device, DTYPES[way.dtype])
+    if form == "channels_last":
+        made = made.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Module(graph, made, way, form == "compile")
 
 

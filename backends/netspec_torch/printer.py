@@ -89,7 +89,7 @@ def load(path=None):
         {state}
     model = {network}()
     model.load_state_dict(state)
-    return model.eval()
+    return model.eval(){layout}
 """
 STATES = {
     ".pth": """file.seek(0)
@@ -103,7 +103,9 @@ STATES = {
 def _load(network: str, weights: WeightsFile) -> str:
     """The function that makes the network with the weights next to the file."""
     name, digest = string(weights.name), string(weights.sha256)
-    return LOAD.format(name=name, digest=digest, network=network, state=STATES[Path(weights.name).suffix])
+    layout = ".to(memory_format=torch.channels_last)" if weights.channels_last else ""
+    state = STATES[Path(weights.name).suffix]
+    return LOAD.format(name=name, digest=digest, network=network, state=state, layout=layout)
 
 
 def _names(code: str) -> set[str]:

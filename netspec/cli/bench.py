@@ -183,9 +183,10 @@ class Bench:
 
     def network(self, request: Request) -> Compiled:
         """The network of a request, as its spec has it."""
-        key = repr(replace(request, level=0))  # a request holds a mapping, and is no key
+        key = repr(request.plain)  # a request holds a mapping, and is no key
         if key not in self.compiled:
-            self.compiled[key] = replace(request, level=0).compile()
+            self.compiled[key] = request.plain.compile()
+            request.say_profile()
         return self.compiled[key]
 
     def prepared(self, job: Job) -> tuple[Prepared, dict[str, Value]]:
@@ -193,7 +194,8 @@ class Bench:
         if job.target.is_file:
             file = able("onnx", LooksIntoModels).look(Path(job.target.name))
             return file.prepare(job.target.way), self.inputs(Sizes(file.inputs), job.batch)
-        compiled = self.network(job.request).after(job.target.passes).optimised(job.target.level)
+        target, profile = job.target, job.request.profile_at(job.target.level)
+        compiled = self.network(job.request).after(target.passes).optimised(target.level, target.runtime, profile)
         graph = compiled.inference
         ports = {str(n.path): Port("tensor(float)", n.shape, n.attrs["sample"]) for n in graph.inputs}
         arrays = self.weights.arrays(compiled, replace(job.request, quiet=True))

@@ -27,7 +27,6 @@ from netspec.elaborate.compiled import Compiled
 from netspec.elaborate.configuration import larger
 from netspec.files.kinds import OF_COMPILE, check_suffix
 from netspec.ir.graph import Graph
-from netspec.passes.base import Level
 from netspec.reports.passes import table_of_passes
 from netspec.reports.table import FORMS, Form
 
@@ -100,12 +99,12 @@ class _Asked:
 def _compile(asked: _Asked, request: Request) -> None:
     """Compiles a spec, and says what was written."""
     backend, options = get(asked.target), asked.options
-    network = replace(request, level=0).compile()
-    default: Level = 0 if options.training else backend.level
-    level = default if request.level is None else request.level
-    compiled = network.optimised(level)
+    network = request.plain.compile()
+    compiled = request.optimised(network, options.runtime, 0 if options.training else backend.level)
+    if request.profile is not None:
+        options = replace(options, profile=request.profile.said)
     if options.dynamic:
-        options = replace(options, resized=partial(_resized, request, level, network))
+        options = replace(options, resized=partial(_resized, request, compiled))
     graph = compiled.trained if options.training else compiled.shown if backend.trainable else compiled.inference
     if asked.output == "-" and isinstance(backend, WritesText):
         write_result(gave(backend, "text", backend.text(graph, options), str), None)
@@ -119,11 +118,11 @@ def _compile(asked: _Asked, request: Request) -> None:
         _say_written(network, written)
 
 
-def _resized(request: Request, level: Level, network: Compiled, rows: int, columns: int) -> Graph:
+def _resized(request: Request, network: Compiled, rows: int, columns: int) -> Graph:
     """The inference graph at an input that is larger; raises SpecError where there is none."""
     size = larger(network.inference.inputs, rows, columns)
-    other = replace(request, input_size=size, level=0, quiet=True, strict=False)
-    return other.compile().optimised(level).inference
+    other = replace(request.plain, input_size=size, quiet=True, strict=False)
+    return other.compile().rewritten_as(network).inference
 
 
 def _form_of_passes(explained: bool, form: Form | None, output: str | None) -> Form | None:

@@ -32,6 +32,7 @@ COMMANDS = {
     "compile": ("compile", "Compile a spec to ONNX, PyTorch source or JSON."),
     "verify": ("verify", "Compare targets of a spec, and find the step where they differ."),
     "bench": ("bench", "Time specs and ONNX files: latency, throughput, memory, by block."),
+    "tune": ("tune", "Measure which passes make a spec faster on this machine."),
     "run": ("run", "Run a spec or an ONNX file in onnxruntime or torch."),
     "list": ("list", "List or find the shipped specs, blocks, ops, passes or backends."),
     "show": ("show", "Print what a spec offers: params, variants, outputs, blocks, checkpoints."),

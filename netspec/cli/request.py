@@ -14,12 +14,13 @@ import click
 from click.shell_completion import CompletionItem
 
 from netspec.cli.options import INPUT, Sizes, error_option
-from netspec.cli.output import printer
+from netspec.cli.output import printer, say
 from netspec.diagnostics.errors import Diagnostic, NetspecError, Reporter, SpecError, UsageError
 from netspec.elaborate.budget import MAX_NODES
 from netspec.elaborate.compiled import Compiled, compile_block, compile_variant
 from netspec.elaborate.configuration import InputSize
 from netspec.passes.base import Level
+from netspec.passes.profile import Profile, read_profile
 from netspec.syntax.document import Document
 from netspec.syntax.library import Found, find, shipped, variant_names
 from netspec.syntax.reader import read_document
@@ -44,6 +45,8 @@ class Request:
     """The steps whose values become the outputs."""
     own: str = ""
     """The settings that are written with the spec, as they are written."""
+    profile: Profile | None = None
+    """What -O2 is to have in place of its own table."""
 
     @property
     def label(self) -> str:
@@ -54,6 +57,9 @@ class Request:
     def of(cls, options: dict[str, Any]) -> Request:
         """Takes its options out of a command's; raises UsageError."""
         settings = settings_of(options.pop("settings"))
+        file = options.pop("profile")
+        if file is not None and options["level"] not in (2, None):
+            raise UsageError(f"--profile goes with -O2, not with -O{options['level']}")
         return cls(
             options.pop("spec"),
             options.pop("variant"),
@@ -66,6 +72,7 @@ class Request:
             options.pop("strict"),
             options.pop("quiet"),
             options.pop("features"),
+            profile=read_profile(file) if file is not None else None,
         )
 
     def other(self, spec: str, compiled: Compiled) -> Request:
@@ -120,11 +127,37 @@ class Request:
         try:
             compiled = self._compiled()
             compiled = compiled.tapped(self.features) if self.features else compiled
-            compiled = compiled.after(self.passes).optimised(self.level or 0)
+            compiled = self.optimised(compiled.after(self.passes), "", 0)
         except SpecError as e:
             raise SpecError(d for d in e.diagnostics if d.severity == "error") from None if self.quiet else e
         warn(compiled.warnings, self)
         return compiled
+
+    def optimised(self, network: Compiled, runtime: str, usual: Level) -> Compiled:
+        """A network after the passes of -O, or of a level where it is not given, for a runtime; a profile is said.
+
+        Raises UsageError for a profile without -O2, SpecError for one of another network or runtime.
+        """
+        level = usual if self.level is None else self.level
+        found = network.optimised(level, runtime, self.profile_at(level))
+        self.say_profile()
+        return found
+
+    def profile_at(self, level: Level) -> Profile | None:
+        """The profile, of what is run at level 2; raises UsageError for one without -O2."""
+        if self.profile is not None and self.level != 2:
+            raise UsageError("--profile goes with -O2", f"-O2 --profile {self.profile.file}")
+        return self.profile if level == 2 else None
+
+    def say_profile(self) -> None:
+        """Says which profile is used."""
+        if self.profile is not None and not self.quiet:
+            say(f"note: -O2 as measured in {self.profile.said}")
+
+    @property
+    def plain(self) -> Request:
+        """The same without passes of a level."""
+        return replace(self, level=0, profile=None)
 
     def _compiled(self) -> Compiled:
         found, document, reporter = self.read()
@@ -237,6 +270,12 @@ BUILD = (
         type=LevelOfPasses(),
         help="0: every step as in SPEC; 1: fold what is exact; 2: what needs less work as well. 1 of a target that "
         "runs the network as it is, as ONNX; else 0.",
+    ),
+    click.option(
+        "--profile",
+        type=click.Path(),
+        metavar="FILE",
+        help="With -O2: the passes that `netspec tune` found to pay for this SPEC, in place of the built-in ones.",
     ),
     click.option(
         "-I",

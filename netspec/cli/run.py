@@ -24,6 +24,7 @@ from netspec.cli.targets import BackendName
 from netspec.cli.weights import Weights, with_weights
 from netspec.diagnostics.errors import DataError, UsageError, did_you_mean
 from netspec.diagnostics.text import one_line
+from netspec.passes.runtimes import runtime_of
 from netspec.reports.table import Form
 from netspec.running.convert import Say
 from netspec.running.feeds import Feeds, take_folder
@@ -278,7 +279,7 @@ def _opened(request: Request, weights: Weights, at: tuple[str, Place], given: Gi
     if backend != "onnx":
         raise UsageError("an .onnx file runs in onnxruntime", "--backend onnx")
     r = request
-    if any((r.variant, r.settings, weights.file, r.include, r.passes, r.level, r.features)):
+    if any((r.variant, r.settings, weights.file, r.include, r.passes, r.level, r.profile, r.features)):
         raise UsageError("an .onnx file has its weights and its layers already", "these options go with a spec")
     path = Path(request.spec)
     if not path.is_file():
@@ -301,10 +302,10 @@ def _compiled(request: Request, weights: Weights, at: tuple[str, Place], given: 
         raise UsageError("--input CxHxW is given twice", "--input NAME=DIMS says which input it is for")
     request = replace(request, input_size=unnamed[0] if unnamed else None)
     if named or given.image:
-        shapes = {str(n.path): n.shape for n in replace(request, quiet=True, strict=False).compile().inference.inputs}
+        sized = replace(request.plain, quiet=True, strict=False).compile().inference.inputs
+        shapes = {str(n.path): n.shape for n in sized}
         request = replace(request, input_size=_asked(shapes, named, given.image, unnamed))
-    level = get(at[0]).level if request.level is None else request.level
-    network = replace(request, level=level).compile()
+    network = request.optimised(request.plain.compile(), runtime_of(at[0]), get(at[0]).level)
     graph = network.inference
     sizes = ModelSizes(
         {str(n.path): Port("tensor(float)", n.shape, n.attrs["sample"]) for n in graph.inputs}, "the network"

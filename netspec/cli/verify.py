@@ -126,8 +126,9 @@ class Comparison:
     files: dict[str, ModelFile] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.compiled = replace(self.request, level=0).compile()
-        self.after: dict[tuple[tuple[str, ...], Level], Compiled] = {((), 0): self.compiled}
+        self.compiled = self.request.plain.compile()
+        self.request.say_profile()
+        self.after: dict[tuple[tuple[str, ...], Level, str], Compiled] = {((), 0, ""): self.compiled}
 
     def of(self, a: Target, b: Target, forgiving: bool) -> Verdict | NotRun:
         """Compares two targets; with `forgiving` one that this machine lacks is not run, else it raises."""
@@ -152,9 +153,11 @@ class Comparison:
 
     def compiled_for(self, target: Target) -> Compiled:
         """The network after the passes of a target."""
-        key = (target.passes, target.level)
+        key = (target.passes, target.level, target.runtime if target.level == 2 else "")
         if key not in self.after:
-            self.after[key] = self.compiled.after(target.passes).optimised(target.level)
+            profile = self.request.profile_at(target.level)
+            after = self.compiled.after(target.passes)
+            self.after[key] = after.optimised(target.level, target.runtime, profile)
         return self.after[key]
 
     def arrays(self, compiled: Compiled) -> Mapping[str, np.ndarray]:

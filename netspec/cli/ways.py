@@ -9,6 +9,7 @@ from netspec.backend import able, get, targets
 from netspec.diagnostics.errors import NetspecError, UsageError, did_you_mean
 from netspec.passes import NAMED, PASSES
 from netspec.passes.base import Level, Stage
+from netspec.passes.runtimes import runtime_of
 from netspec.running.ways import Prepares, Way
 
 DEVICES = ("cpu", "cuda")
@@ -25,6 +26,11 @@ class Target:
     passes: tuple[str, ...] = ()
     level: Level = 0
     """How much it is rewritten for a faster run."""
+
+    @property
+    def runtime(self) -> str:
+        """What runs it, by the table of what pays where."""
+        return runtime_of(self.backend, self.way.form)
 
     @property
     def is_file(self) -> bool:

@@ -201,6 +201,11 @@ CODES: dict[str, Code] = {
         "NaN, infinite values or negative variances, as of a training that has diverged. A warning; an error with "
         "--strict.",
     ),
+    "NS605": Code(
+        "a profile that does not fit",
+        "`-O2 --profile FILE` takes what `netspec tune` measured of the same network, with its params, size and "
+        "passes, for the same target; a pass of it changes something at each step that it names.",
+    ),
     "NS701": Code(
         "input data that does not fit",
         "An input of `netspec run` is missing, has another shape than the model says, or a type in which its values "

@@ -12,6 +12,7 @@ from netspec.elaborate.budget import MAX_NODES, Budget
 from netspec.elaborate.configuration import Configuration, InputSize
 from netspec.elaborate.document import elaborate
 from netspec.elaborate.input_notes import note_inputs
+from netspec.elaborate.profiled import check_profile
 from netspec.elaborate.rewritten import rewritten, variant_passes
 from netspec.expressions.identifiers import Kind, why_not
 from netspec.ir.graph import Graph, Node, Ref
@@ -20,6 +21,7 @@ from netspec.ir.selection import by_path, output_of, step_help
 from netspec.ir.titles import step_of
 from netspec.passes import apply, inference, named, of_level, of_stage
 from netspec.passes.base import Level, Pass, Stage, within
+from netspec.passes.profile import Profile, digest
 from netspec.passes.rewriter import ShapeMismatch
 from netspec.passes.tap import tap
 from netspec.syntax.document import Document
@@ -128,9 +130,30 @@ class Compiled:
         made.whole, made.taps = self.whole, tuple(steps)
         return made
 
-    def optimised(self, level: Level) -> Self:
-        """The same after the passes of a level, for a faster run: 0, 1 or 2; it is not trained then, but for 0."""
-        return self.after([p.name for p in of_level(level)]) if level else self
+    def optimised(self, level: Level, runtime: str = "", profile: Profile | None = None) -> Self:
+        """The same after the passes of a level, for a faster run: 0, 1 or 2; it is not trained then, but for 0.
+
+        Level 2 has what is known to pay in a runtime of the table of `netspec.passes.runtimes`, or with a profile what
+        was measured of this network; raises UsageError, and SpecError for a profile of another network or runtime.
+        """
+        if profile is None:
+            return self.after([p.name for p in of_level(level, runtime)]) if level else self
+        if level != 2:
+            raise UsageError(f"a profile goes with -O2, not with -O{level}", "-O2 --profile FILE")
+        exact = [p.name for p in of_level(1)]
+        check_profile(profile, self.graph, self.digest, self.after(exact).module, runtime)
+        return self.after([*exact, *profile.texts])
+
+    @property
+    def digest(self) -> str:
+        """The hash of what it is, by which a profile knows its network."""
+        return digest(self.unfolded, self.passes)
+
+    def rewritten_as(self, other: Compiled) -> Self:
+        """The same after the passes for inference that another, of another input size, has run through."""
+        made = type(self)(self.document, self.variant, self.graph, self.warnings, self.settings, other.passes)
+        made.whole, made.taps = self.whole, self.taps
+        return made
 
     def _trained_after(self, passes: Sequence[Pass]) -> Graph:
         """The training graph after further passes, at the size that it has."""

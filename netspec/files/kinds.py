@@ -33,7 +33,7 @@ def _bytes(pattern: bytes) -> re.Pattern[bytes]:
 _WEIGHTS = "`netspec compile SPEC --weights {}` and `netspec run SPEC --weights {}` take one"
 _DRAWN = "`netspec draw SPEC -o {}` writes one, and no command reads one"
 _NONE = "no command of netspec takes one"
-_JSON = "`netspec compile SPEC --to json` writes one, and no command reads one"
+_JSON = "`netspec compile SPEC --to json` writes one; `-O2 --profile {}` takes one that `netspec tune` has written"
 _YAML = "a spec is YAML: `netspec: 1`, ..."
 
 KINDS = (

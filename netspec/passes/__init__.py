@@ -28,6 +28,7 @@ from netspec.passes import (
     share_duplicates,
 )
 from netspec.passes.base import Level, Pass, Stage
+from netspec.passes.runtimes import MEASURED
 
 PASSES: tuple[Pass, ...] = (
     fc_to_conv.fc_to_conv,
@@ -61,9 +62,17 @@ def named(text: str) -> Pass:
     return NAMED[name].at([path]) if at else NAMED[name]
 
 
-def of_level(level: Level) -> list[Pass]:
-    """The passes that a level of optimisation has, in the order in which they run."""
-    return [p for p in PASSES if 0 < p.level <= level]
+CHOSEN: dict[str, Pass] = {p.name: p for p in PASSES if p.placed}
+"""Those of which a measurement decides: what `netspec tune` tries, and a profile may name."""
+
+
+def of_level(level: Level, runtime: str = "") -> list[Pass]:
+    """The passes that a level of optimisation has, in the order in which they run.
+
+    Level 2 has for a runtime of the table of `runtimes` what pays there, and does not have what was found not to.
+    """
+    found = MEASURED.get(runtime, {}) if level == 2 else {}
+    return [p for p in PASSES if (found[p.name].pays if p.name in found else 0 < p.level <= level)]
 
 
 def resolve(names: Iterable[tuple[str, Span]], reporter: Reporter) -> list[Pass]:

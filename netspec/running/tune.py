@@ -1,0 +1,231 @@
+"""Which passes make a network faster where it runs: each is tried, everywhere and by places, and kept if it pays."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import sqrt
+
+import numpy as np
+
+from netspec.elaborate.compiled import Compiled
+from netspec.passes import CHOSEN, of_level
+from netspec.passes.places import Place, places
+from netspec.running.differences import TOLERANCES, difference
+from netspec.running.ports import Value
+from netspec.running.ways import Prepared
+
+ROUNDS = (5, 60)
+"""The fewest and the most rounds of a trial; in each round every network runs."""
+SLICE = 0.03
+"""The seconds that a network runs for in a round."""
+RUNS = (2, 20)
+"""The fewest and the most runs of a network in a round, of which the fastest counts."""
+WHOLE = 0.6
+"""The share of the time that is for passes everywhere."""
+PART = 0.2
+"""The share of the time that is left which a trial of some places may take."""
+LAST = 0.15
+"""The share of the time that is for the last comparison, of all that is kept."""
+
+Prepare = Callable[[Sequence[str]], Prepared]
+"""Makes the network ready to run after passes, as `--pass` takes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """The latency of a network by that of another, over rounds in which both ran."""
+
+    value: float
+    """The median over the rounds."""
+    noise: float
+    """How far the same figure strays from 1 where both are the same network: see `compared`."""
+    rounds: int
+
+    @property
+    def faster(self) -> bool:
+        """Whether it is faster beyond the noise."""
+        return self.value + self.noise < 1
+
+    @property
+    def slower(self) -> bool:
+        """Whether it is slower beyond the noise."""
+        return self.value - self.noise > 1
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is tried: a pass at some of its places, which is added there, or left out."""
+
+    name: str
+    at: Sequence[Place]
+    adds: bool = True
+    everywhere: bool = False
+
+    @property
+    def halves(self) -> list[Change]:
+        """The same at the first and at the second half of its places, no more everywhere; none of one place."""
+        middle = len(self.at) // 2
+        parts = [self.at[:middle], self.at[middle:]] if middle else []
+        return [replace(self, at=part, everywhere=False) for part in parts]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A change that was tried."""
+
+    change: Change
+    ratio: Ratio | None
+    kept: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """What was found."""
+
+    chosen: Mapping[str, Sequence[Place]]
+    """The places of each pass that is kept; one empty place is everywhere."""
+    trials: Sequence[Trial]
+    whole: Ratio | None
+    """Of the network with all that is kept by the one without; None where nothing is kept."""
+
+
+def compared(a: Prepared, again: Prepared, b: Prepared, inputs: Mapping[str, Value], until: float) -> Ratio:
+    """The ratio of b to a, whose second copy `again` tells the noise; ends when it is clear, or about `until`.
+
+    In each round the three run one after the other, in another order, so that what else the machine does meets all of
+    them. The noise is the larger of the median of `again` by `a`, as it strays from 1, and the half-width of the 95%
+    interval of a median of so many rounds: 1.96 * 1.2533 * s / sqrt(n), with s = 1.4826 times the median absolute
+    deviation of the ratios of the rounds, the larger of both.
+    """
+    slowest = max(max(one.time(inputs, 1, 2)) for one in (a, again, b))
+    runs = min(RUNS[1], max(RUNS[0], round(1000 * SLICE / slowest)))
+    same, ratios = list[float](), list[float]()
+    found = Ratio(1.0, 1.0, 0)
+    for i in range(ROUNDS[1]):
+        three = [a, again, b]
+        order = [(i + j) % 3 for j in range(3)][:: -1 if i % 2 else 1]
+        times = {j: min(three[j].time(inputs, 0, runs)) for j in order}
+        same.append(times[1] / times[0])
+        ratios.append(2 * times[2] / (times[0] + times[1]))
+        found = _ratio(ratios, same)
+        if i + 1 >= ROUNDS[0] and (time.monotonic() > until or _clear(found, i + 1)):
+            break
+    return found
+
+
+def _clear(found: Ratio, rounds: int) -> bool:
+    """Whether more rounds would hardly change what is found: three times beyond the noise, or it is below 0.5%."""
+    if rounds < 2 * ROUNDS[0]:
+        return False
+    return abs(found.value - 1) > 3 * found.noise or found.noise < 0.005
+
+
+def _ratio(ratios: Sequence[float], same: Sequence[float]) -> Ratio:
+    spread = max(map(_spread, (ratios, same)))
+    noise = max(abs(statistics.median(same) - 1), 1.96 * 1.2533 * spread / sqrt(len(ratios)))
+    return Ratio(statistics.median(ratios), noise, len(ratios))
+
+
+def _spread(values: Sequence[float]) -> float:
+    """The standard deviation by the median absolute deviation, which single slow rounds do not move."""
+    middle = statistics.median(values)
+    return 1.4826 * statistics.median(abs(value - middle) for value in values)
+
+
+@dataclass
+class Search:
+    """Tries passes on top of what is kept already: each everywhere, and then by halves of its places."""
+
+    network: Compiled
+    prepare: Prepare
+    inputs: Mapping[str, Value]
+    seconds: float
+    say: Callable[[str], None]
+    only: Collection[str] = ()
+    """The passes that are tried; empty for all."""
+    chosen: dict[str, list[Place]] = field(default_factory=dict)
+    trials: list[Trial] = field(default_factory=list)
+    known: dict[str, Sequence[Place]] = field(default_factory=dict)
+    """All places of each pass that is tried."""
+
+    def run(self) -> Tuned:
+        """Tries all; no trial is made of a network in which no pass changes anything."""
+        last = time.monotonic() + self.seconds
+        self.end = last - LAST * self.seconds
+        self.exact = [p.name for p in of_level(1)]
+        exact = self.network.after(self.exact).module
+        names = [name for name in CHOSEN if name in (self.only or CHOSEN) and CHOSEN[name](exact) is not exact]
+        if not names:
+            return Tuned({}, [], None)
+        start, self.base = (self.prepare(self.exact) for _ in range(2))
+        self.again, self.outputs = start, start.run(self.inputs)
+        self._all(names)
+        if not self.chosen:
+            return Tuned({}, self.trials, None)
+        self.say("all that is kept")
+        whole = compared(start, self.prepare(self.exact), self.base, self.inputs, last)
+        found = {name: [()] if len(at) == len(self.known[name]) else at for name, at in self.chosen.items()}
+        return Tuned(found if whole.value < 1 else {}, self.trials, whole)
+
+    def _all(self, names: Sequence[str]) -> None:
+        """Each pass everywhere, in turn; then halves of places, which are added, or left out of what is kept.
+
+        A half that makes the network faster is done with; one that does not is tried in halves again.
+        """
+        queue: list[Change] = []
+        for i, name in enumerate(names):
+            if found := places(CHOSEN[name], self.network.after([*self.exact, *self.texts()]).module):
+                self.known[name], whole = found, Change(name, found, everywhere=True)
+                kept = self.tried(whole, WHOLE / (len(names) - i))
+                queue += replace(whole, adds=not kept).halves
+        while queue and time.monotonic() < self.end:
+            change = queue.pop(0)
+            if not self.tried(change, PART):
+                queue += change.halves
+
+    def tried(self, change: Change, share: float) -> bool:
+        """Tries a change for a share of the time that is left, and keeps it if it pays; gives whether."""
+        left = self.end - time.monotonic()
+        if left <= 0:
+            self.trials.append(Trial(change, None, False, "the time is over"))
+            return False
+        before, name = dict(self.chosen), change.name
+        places = [place for place in self.chosen.pop(name, []) if place not in change.at]
+        if change.adds or places:
+            self.chosen[name] = [*places, *change.at] if change.adds else places
+        self.say(f"{name}, {len(change.at)} place{'s' * (len(change.at) != 1)}")
+        other = self.prepare([*self.exact, *self.texts()])
+        differs = largest_difference(self.outputs, other.run(self.inputs))
+        ratio = None
+        if differs <= TOLERANCES["float32"]:
+            ratio = compared(self.base, self.again, other, self.inputs, time.monotonic() + share * left)
+            why = "faster" if ratio.faster else "slower" if ratio.slower else "within the noise"
+        else:
+            why = f"the outputs differ by {differs:.1e}"
+        kept = ratio is not None and ratio.faster
+        if kept:
+            self.base, self.again = other, self.prepare([*self.exact, *self.texts()])
+        else:
+            self.chosen = before
+        self.trials.append(Trial(change, ratio, kept, why))
+        return kept
+
+    def texts(self) -> list[str]:
+        """What is kept, as `--pass` takes it."""
+        return list(texts_of(self.chosen))
+
+
+def texts_of(chosen: Mapping[str, Sequence[Place]]) -> Iterator[str]:
+    """Passes at their places as `--pass` takes them."""
+    for name, found in chosen.items():
+        for place in found:
+            yield from [f"{name}@{path}" for path in place] or [name]
+
+
+def largest_difference(a: Mapping[str, Value], b: Mapping[str, Value]) -> float:
+    """The largest max|a - b| / max|a| of outputs by the same names."""
+    return max((difference(np.asarray(value), np.asarray(b[name])).relative for name, value in a.items()), default=0.0)
