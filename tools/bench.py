@@ -66,9 +66,10 @@ PARTS = {
     "latency": Part(_calls(bench_models.latency), 3),
     "levels": Part(_calls(bench_models.levels), 0.5),
     "int8": Part(_calls(bench_int8.int8), 2),
-    "modules": Part(_calls(bench_modules.eager), 4),
+    "modules": Part(_calls(bench_modules.eager), 2),
+    "training": Part(_calls(bench_modules.training), 4),
     "modules-O2": Part(_calls(bench_modules.optimised), 1),
-    "modules-compiled": Part(_calls(bench_modules.compiled), 8),
+    "modules-compiled": Part(_calls(bench_modules.compiled), 5),
     "drawing": Part(lambda asked: processes.drawing(asked.rounds, asked.folder), 3),
 }
 """In the order of the page."""

@@ -124,20 +124,26 @@ def runs(modules: dict[str, nn.Module], images: torch.Tensor) -> dict[str, Call]
 
 
 def eager(seconds: float, folder: Path, names: Sequence[str] = NAMES) -> Iterator[str]:
-    """Runs and training steps of our modules, and of torchvision's."""
-    for training, title in ((False, "Modules in eager mode"), (True, "A training step in eager mode")):
-        rows = []
-        for pair, kind, batch in product((Pair(name, folder) for name in names), FORMATS, BATCHES):
-            images = _images(batch, kind)
+    """Runs of our modules, and of torchvision's."""
+    yield _in_eager_mode("Modules in eager mode", False, seconds, folder, names)
 
-            def calls(
-                pair: Pair = pair, kind: str = kind, images: torch.Tensor = images, training: bool = training
-            ) -> dict[str, Call]:
-                modules = formatted(pair.modules(training), kind)
-                return steps(modules, images) if training else runs(modules, images)
 
-            rows.append(Row((pair.title, kind, str(batch)), interleaved(calls, seconds), THEIRS))
-        yield table(title, ["network", "format", "batch"], rows)
+def training(seconds: float, folder: Path, names: Sequence[str] = NAMES) -> Iterator[str]:
+    """Training steps of our modules, and of torchvision's."""
+    yield _in_eager_mode("A training step in eager mode", True, seconds, folder, names)
+
+
+def _in_eager_mode(title: str, trained: bool, seconds: float, folder: Path, names: Sequence[str]) -> str:
+    rows = []
+    for pair, kind, batch in product((Pair(name, folder) for name in names), FORMATS, BATCHES):
+        images = _images(batch, kind)
+
+        def calls(pair: Pair = pair, kind: str = kind, images: torch.Tensor = images) -> dict[str, Call]:
+            modules = formatted(pair.modules(trained), kind)
+            return steps(modules, images) if trained else runs(modules, images)
+
+        rows.append(Row((pair.title, kind, str(batch)), interleaved(calls, seconds), THEIRS))
+    return table(title, ["network", "format", "batch"], rows)
 
 
 def optimised(seconds: float, folder: Path, names: Sequence[str] = NAMES) -> Iterator[str]:
@@ -172,7 +178,7 @@ def compiled(seconds: float, folder: Path, names: Sequence[str] = NAMES) -> Iter
             made = {name: torch.compile(module, dynamic=False) for name, module in modules.items()}
             return runs(made, _images(1, kind))
 
-        rows.append(Row((pair.title, kind, "1"), interleaved(calls, seconds), THEIRS))
+        rows.append(Row((pair.title, kind, "1"), interleaved(calls, seconds, sittings=1), THEIRS))
     yield table("Modules by torch.compile", ["network", "format", "batch"], rows)
 
 

@@ -17,6 +17,8 @@ SHORT = 0.05
 """Seconds of a call below which each turn begins with an untimed one: threads of the call before may still spin."""
 MOST = 41
 """Rounds at most."""
+LONG = 0.5
+"""Seconds of a call above which once is enough to warm up."""
 SITTINGS = 3
 """How often what is called is made anew: where its memory lies makes it some percent faster or slower for good."""
 
@@ -26,25 +28,33 @@ def clock() -> float:
     return time.process_time() if "--cpu" in sys.argv else time.perf_counter()
 
 
-def interleaved(make: Callable[[], Mapping[str, Call]], seconds: float, least: int = 6) -> dict[str, list[float]]:
+def interleaved(
+    make: Callable[[], Mapping[str, Call]], seconds: float, least: int = 3, sittings: int = SITTINGS
+) -> dict[str, list[float]]:
     """The seconds of each call, round by round, for about so many seconds in all, `least` rounds at least.
 
     `make` gives the calls, and does so for each sitting.
     """
     times: dict[str, list[float]] = {}
-    for sitting in range(SITTINGS):
+    for sitting in range(sittings):
         calls = make()
-        first = {name: (_timed(call), _timed(call))[1] for name, call in calls.items()}  # the first of all warms up
+        first = {name: _warm(call) for name, call in calls.items()}
         short = max(first.values()) < SHORT
-        rounds = int(seconds / SITTINGS / (sum(first.values()) * (1 + short)))
+        rounds = int(seconds / sittings / (sum(first.values()) * (1 + short)))
         names = list(calls)
-        for number in range(max(-(-least // SITTINGS), min(-(-MOST // SITTINGS), rounds))):
+        for number in range(max(-(-least // sittings), min(-(-MOST // sittings), rounds))):
             turn = (number + sitting) % len(names)
             for name in names[turn:] + names[:turn]:
                 if short:
                     calls[name]()
                 times.setdefault(name, []).append(_timed(calls[name]))
     return times
+
+
+def _warm(call: Call) -> float:
+    """The seconds of a call that has run before, or takes so long that the first says enough."""
+    once = _timed(call)
+    return once if once > LONG else _timed(call)
 
 
 def _timed(call: Call) -> float:
