@@ -82,6 +82,8 @@ COMMANDS: list[tuple[str, list[str]]] = [
     ),
     ("compile net.yaml --to torch --no-weights -o made.py", []),
     ("compile net.yaml --to torch --training -o made.py", WRITES["torch"]),
+    ("compile net.yaml --to torch --no-weights --features stem --freeze stem -o made.py", []),
+    ("summary net.yaml --features stem --freeze stem", []),
     *((f"compile net.yaml --to json -o a.json --explain-passes -f {kind}", needs) for kind, needs in TABLES.items()),
     *(
         (f"compile net.yaml --to onnx --external-data --functions {kind} --dtype float16 -o a.onnx", WRITES["onnx"])

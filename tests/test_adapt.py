@@ -115,7 +115,7 @@ def test_a_backbone_takes_the_checkpoint_of_its_network(
     (tmp_path / "net.yaml").write_text(BACKBONE.format(more=""))
     whole = netspec.load("resnet18").arrays(weights=weights)
     net = netspec.load(tmp_path / "net.yaml")
-    with pytest.raises(DataError):
+    with pytest.raises(DataError, match="`--exclude boxes --exclude fc` loads all else"):
         net.arrays(weights=weights)
     arrays, said = loaded(net, weights, seed=4)
     assert "the weights of resnet are those of backbone; left of the file: backbone.fc" in said
@@ -132,7 +132,10 @@ def test_a_backbone_takes_the_checkpoint_of_its_network(
 def test_a_shipped_segmenter_takes_the_classifier(torchvision: ModuleType, tmp_path: Path) -> None:
     state = torchvision.models.resnet50(weights=None).state_dict()
     save_file(state, tmp_path / "r50.safetensors")
-    arrays, said = loaded(netspec.load("fcn_resnet50", input=(3, 64, 64)), tmp_path / "r50.safetensors")
+    net = netspec.load("deeplabv3_resnet50", input=(3, 64, 64))
+    with pytest.raises(DataError, match="`--adapt` loads backbone and draws the rest"):
+        net.arrays(weights=tmp_path / "r50.safetensors")
+    arrays, said = loaded(net, tmp_path / "r50.safetensors")
     assert "the weights of resnet are those of backbone" in said
     whole = netspec.load("resnet50").arrays(weights=tmp_path / "r50.safetensors")
     below = {key.removeprefix("backbone."): value for key, value in arrays.items() if key.startswith("backbone.")}
@@ -141,7 +144,7 @@ def test_a_shipped_segmenter_takes_the_classifier(torchvision: ModuleType, tmp_p
     del state["layer3.5.conv3.weight"]
     save_file(state, tmp_path / "torn.safetensors")
     with pytest.raises(DataError, match="does not fit"):
-        netspec.load("fcn_resnet50", input=(3, 64, 64)).arrays(weights=tmp_path / "torn.safetensors", adapt=True)
+        net.arrays(weights=tmp_path / "torn.safetensors", adapt=True)
 
 
 def test_of_two_backbones_one_is_to_be_named(weights: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from netspec.diagnostics.errors import DataError, SpecError, UsageError
 from netspec.elaborate.compiled import Compiled, compile_variant
 from netspec.elaborate.document import values_of
 from netspec.weights.checkpoints.account import FEW, Account, RuleSet, Target, account
+from netspec.weights.checkpoints.blocks import of_block
 from netspec.weights.checkpoints.choose import Choice, choose, contents
 from netspec.weights.checkpoints.heads import renamed_heads
 from netspec.weights.checkpoints.stored import State
@@ -47,6 +48,9 @@ def complaint(
     if absent and fits(target.without({p for p in target.shapes if p.rpartition(".")[0] in absent})):
         options = " ".join(f"--exclude {name}" for name in absent)
         return DataError("NS602", "\n".join(lines), f"`{options}` loads all else and draws {' and '.join(absent)}")
+    if (block := of_block(network, states, target, sets, key)) is not None:
+        lines.insert(1, f"  {block.text}")
+        return DataError("NS602", "\n".join(lines), f"`--adapt` loads {block.path} and draws the rest")
     suggestion = suggest(sets, target, choice.view.tensors, found)
     if len(found.unexpected) == found.problems and (suggestion is None or suggestion.left.problems):
         layers = list(dict.fromkeys(k.rpartition(".")[0] or k for k in found.unexpected))
@@ -72,11 +76,7 @@ def complaint(
     lines += [f"  by shapes and names, {what}:", *(f"    {line}" for line in suggestion.lines[:_RULES])]
     if many > 0:
         lines.append(f"    ... and {many} more, when these are written")
-    where = (
-        "before the others under `checkpoints:` of the spec"
-        if network.document.checkpoints
-        else ("under `checkpoints:` of the spec")
-    )
+    where = f"{'before the others ' if network.document.checkpoints else ''}under `checkpoints:` of the spec"
     return DataError("NS602", "\n".join(lines), f"check the rules; write them to a file for `--rules FILE`, or {where}")
 
 

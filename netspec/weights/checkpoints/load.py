@@ -7,13 +7,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from netspec.diagnostics.errors import DataError, Diagnostic, Reporter
+from netspec.diagnostics.errors import Diagnostic, Reporter
 from netspec.elaborate.compiled import Compiled
 from netspec.ir.graph import Graph
 from netspec.ir.selection import keys_of
-from netspec.weights.checkpoints.account import RuleSet, Target
+from netspec.weights.checkpoints.account import Target
+from netspec.weights.checkpoints.blocks import of_block
 from netspec.weights.checkpoints.choices import Choices
-from netspec.weights.checkpoints.choose import Choice, choose
+from netspec.weights.checkpoints.choose import choose
 from netspec.weights.checkpoints.complaint import complaint
 from netspec.weights.checkpoints.files import states_of
 from netspec.weights.checkpoints.sets import inner_networks, rule_sets
@@ -65,7 +66,8 @@ def fit(network: Compiled, states: Sequence[State], target: Target, choices: Cho
     sets = rule_sets(network, choices.rules)
     choice, notes = choose(states, target, sets, choices.key)
     if choice.account.problems and choices.adapt:
-        choice, notes, target = _of_block(network, states, target, sets, choices.key) or (choice, notes, target)
+        if (part := of_block(network, states, target, sets, choices.key)) is not None:
+            choice, notes, target = part.choice, [*part.notes, part.text], part.target
     if choice.account.problems:
         raise complaint(network, states, target, sets, choice, choices.key)
     found, tensors = choice.account, choice.account.found
@@ -75,38 +77,6 @@ def fit(network: Compiled, states: Sequence[State], target: Target, choices: Cho
     warnings = examine(tensors, found.keys)
     arrays = Arrays({path: lazily(tensors[path], shape) for path, shape in target.shapes.items()})
     return Loaded(arrays, notes, warnings)
-
-
-def _of_block(
-    network: Compiled, states: Sequence[State], target: Target, sets: Sequence[RuleSet], key: str | None
-) -> tuple[Choice, list[str], Target] | None:
-    """The weights of a file that is of a network used as a block, all of whose tensors it has; None where it is not.
-
-    Raises DataError where it is of several.
-    """
-    found: dict[str, tuple[Choice, list[str], Target]] = {}
-    outermost_first = sorted(inner_networks(network, Reporter()), key=lambda inner: inner.path.count("."))
-    for inner in outermost_first:
-        own = {path for path in target.shapes if path.startswith(inner.path)}
-        if not own or inner.path.startswith(tuple(found)):
-            continue
-        part = target.without(target.shapes.keys() - own)
-        try:
-            choice, notes = choose(states, part, sets, key)
-        except DataError:  # several sets of tensors fit it: --checkpoint-key names one
-            continue
-        if not choice.account.problems:
-            left = dict.fromkeys(path.rpartition(".")[0] for path in sorted(choice.account.aside))
-            more = f"; left of the file: {', '.join(left)}" if left else ""
-            notes = [*notes, f"the weights of {inner.name} are those of {inner.path[:-1]}{more}"]
-            found[inner.path] = choice, notes, part
-    if len(found) > 1:
-        names = [path[:-1] for path in found]
-        help = f"say which: {' or '.join(f'--layers {name}' for name in names)}"
-        raise DataError(
-            "NS602", f"the checkpoint is of {len(found)} parts of '{target.name}': {', '.join(names)}", help
-        )
-    return next(iter(found.values()), None)
 
 
 def selected(graph: Graph, choices: Choices) -> Collection[str] | None:
