@@ -24,6 +24,7 @@ from netspec.passes.base import Pass, Stage
 from netspec.passes.rewriter import ShapeMismatch
 from netspec.weights.initialise import draw
 from netspec.weights.lazy import Arrays, Lazy, computed
+from netspec.weights.sample_inputs import sample
 
 FOLD = ["fold_batch_norm"]
 TOLERANCE = 5e-5
@@ -48,9 +49,10 @@ def made_of(module: Module, arrays: Mapping[str, np.ndarray]) -> dict[str, np.nd
 
 
 def images(graph: Graph) -> dict[str, np.ndarray]:
-    """Two of each input, the same for every graph with these inputs."""
-    rng = np.random.default_rng(7)
-    return {str(n.path): 2 * rng.standard_normal((2, *map(int, n.shape[1:])), np.float32) for n in graph.inputs}
+    """Two of each input, the same for every graph with these inputs: what it takes, images of twice the contrast."""
+    kinds = {str(node.path): node.attrs.get("sample", "normal") for node in graph.inputs}
+    drawn = sample({str(node.path): node.shape for node in graph.inputs}, kinds, 2, 7)
+    return {name: 2 * value if kinds[name] == "normal" else value for name, value in drawn.items()}
 
 
 def in_float64(graph: Graph, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

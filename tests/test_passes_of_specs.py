@@ -27,16 +27,17 @@ RUN = {p.name for p in PASSES if p.named and p.stage is Stage.INFERENCE}
 
 
 def smaller(name: str, **params: int) -> Network:
-    """A network at the least of some sizes that it takes; one of several inputs, or of no map, as it is."""
+    """A network at the least of some sizes that it takes; one without an image, or with several, as it is."""
     network = netspec.load(name, **params)
-    inputs = network.graph.inputs
-    if len(inputs) != 1 or len(inputs[0].shape) != 4:
+    maps = [node for node in network.graph.inputs if len(node.shape) == 4]
+    if len(maps) != 1:
         return network
-    channels, height, width = map(int, inputs[0].shape[1:])
-    for size in (12, 32) if network.is_block else (64, 96, 128, 160):  # below, all images give nearly the same
+    channels, height, width = map(int, maps[0].shape[1:])
+    # below 64, all images give nearly the same; of a U-Net without padding 188 is the least
+    for size in (12, 32) if network.is_block else (64, 96, 128, 160, 188):
         if size < min(height, width):
             try:
-                return netspec.load(name, input=[channels, size, size], **params)
+                return netspec.load(name, input={str(maps[0].path): [channels, size, size]}, **params)
             except SpecError:
                 continue
     return network
