@@ -34,6 +34,7 @@ class Asked:
     rounds: int
     exports: int
     seconds: float
+    tuning: float
     folder: Path
 
 
@@ -63,8 +64,8 @@ PARTS = {
     "exporter": Part(_slow(processes.against_exporter), 3),
     "otherwise": Part(_slow(processes.otherwise), 1.5),
     "sessions": Part(_calls(bench_models.sessions), 1),
-    "latency": Part(_calls(bench_models.latency), 3),
-    "levels": Part(_calls(bench_models.levels), 0.5),
+    "latency": Part(lambda asked: bench_models.latency(asked.seconds, asked.folder, asked.tuning), 9),
+    "levels": Part(lambda asked: bench_models.levels(asked.seconds, asked.folder, asked.tuning), 1),
     "int8": Part(_calls(bench_int8.int8), 2),
     "modules": Part(_calls(bench_modules.eager), 2),
     "training": Part(_calls(bench_modules.training), 4),
@@ -114,12 +115,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=11, help="rounds of the fast processes (11)")
     parser.add_argument("--exports", type=int, default=3, help="rounds of PyTorch's exporters (3)")
     parser.add_argument("--seconds", type=float, default=3, help="for each row of what is run in one process (3)")
+    parser.add_argument("--tune", type=float, default=10, help="for each `netspec tune` of a latency (10); 0: none")
     args = parser.parse_args()
     names = args.parts.split(",") if args.parts else list(PARTS)
     if unknown := [name for name in names if name not in PARTS]:
         parser.error(f"there is no part '{unknown[0]}'; known: {', '.join(PARTS)}")
     with tempfile.TemporaryDirectory() as kept:
-        asked = Asked(args.rounds, args.exports, args.seconds, Path(kept))
+        asked = Asked(args.rounds, args.exports, args.seconds, args.tune, Path(kept))
         if args.against:
             report("against", processes.revisions(args.against, args.rounds, Path(kept)), args)
             return

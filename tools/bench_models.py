@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from functools import partial
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 THEIRS, AGAIN = "exporter", "exporter again"
 BATCHES = (1, 8)
+THREADS = int(os.environ.get("OMP_NUM_THREADS", 0))
+"""Of the processor, as PyTorch reads it too; 0 is all of them."""
 TOLERANCE = 1e-3
 """How far outputs of the same network may be apart, by the largest of them."""
 
@@ -39,10 +43,25 @@ def files_of(name: str, folder: Path) -> dict[str, Path]:
             warnings.simplefilter("ignore")
             logging.getLogger("torch.onnx").setLevel(logging.ERROR)
             export_module(False, model, network.size, str(found[THEIRS]))
-            for level in (1, 2):
-                netspec.load(name).to_onnx(found[f"-O{level}"], weights=weights, level=level)
-        weights.unlink()
+        for level in (1, 2):
+            netspec.load(name).to_onnx(found[f"-O{level}"], weights=weights, level=level)
     return found
+
+
+def tuned(name: str, folder: Path, batch: int, seconds: float, weights: Path | None = None) -> dict[str, Path]:
+    """The same by -O2 with the profile that `netspec tune` measures here in so many seconds; nothing for none."""
+    import netspec
+
+    if not seconds:
+        return {}
+    profile, path = folder / f"{name}.{batch}.json", folder / f"{name}.tuned.onnx"
+    asked = ["-b", str(batch), "--seconds", str(seconds), "--threads", str(THREADS), "-o", str(profile)]
+    command = [sys.executable, "-m", "netspec", "tune", name, "--target", "onnxruntime", *asked]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"netspec tune {name} failed:\n{done.stderr[-2000:]}")
+    netspec.load(name).to_onnx(path, profile=profile, weights=weights)
+    return {"-O2 tuned": path}
 
 
 def session(path: Path) -> onnxruntime.InferenceSession:
@@ -51,7 +70,7 @@ def session(path: Path) -> onnxruntime.InferenceSession:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", 0))  # as PyTorch reads it
+    options.intra_op_num_threads = THREADS
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
@@ -101,24 +120,26 @@ def sessions(seconds: float, folder: Path, names: tuple[str, ...] = tuple(SERVED
     yield table("Making a session in onnxruntime", ["network"], rows)
 
 
-def latency(seconds: float, folder: Path, names: tuple[str, ...] = tuple(SERVED)) -> Iterator[str]:
-    """The latency of our files in onnxruntime, and of the exporter's."""
+def latency(seconds: float, folder: Path, tuning: float = 0, names: tuple[str, ...] = tuple(SERVED)) -> Iterator[str]:
+    """The latency of our files in onnxruntime, and of the exporter's; tuned for so many seconds at each batch."""
     rows = []
-    for name in names:
+    for name, batch in product(names, BATCHES):
         paths = files_of(name, folder)
         asked = {THEIRS: paths[THEIRS], AGAIN: paths[THEIRS], "-O1": paths["-O1"], "-O2": paths["-O2"]}
-        rows += [row(SERVED[name].title, asked, batch, seconds) for batch in BATCHES]
+        asked |= tuned(name, folder, batch, tuning, folder / f"{name}.pth")
+        rows.append(row(SERVED[name].title, asked, batch, seconds))
     yield table("Latency in onnxruntime", ["network", "batch"], rows)
 
 
-def levels(seconds: float, folder: Path) -> Iterator[str]:
+def levels(seconds: float, folder: Path, tuning: float = 0) -> Iterator[str]:
     """GoogLeNet with the normalisation of its paper, as its spec has it and rewritten."""
     import netspec
 
-    ways = {"-O0": (0, ()), "-O1": (1, ()), "-O2": (2, ()), "-O2 with lrn_as_conv": (2, ("lrn_as_conv",))}
-    paths = {way: folder / f"googlenet.{number}.onnx" for number, way in enumerate(ways)}
-    for way, (level, passes) in ways.items():
-        netspec.load("googlenet").to_onnx(paths[way], level=level, passes=passes)
-    asked = {"-O0": paths["-O0"], "-O0 again": paths["-O0"], **paths}
-    rows = [row("GoogLeNet", asked, batch, seconds) for batch in BATCHES]
+    paths = {f"-O{level}": folder / f"googlenet.{level}.onnx" for level in (0, 1, 2)}
+    for level, path in enumerate(paths.values()):
+        netspec.load("googlenet").to_onnx(path, level=level)  # type: ignore[arg-type]
+    rows = []
+    for batch in BATCHES:
+        asked = {"-O0": paths["-O0"], "-O0 again": paths["-O0"], **paths, **tuned("googlenet", folder, batch, tuning)}
+        rows.append(row("GoogLeNet", asked, batch, seconds))
     yield table("GoogLeNet with local response normalisation", ["network", "batch"], rows)

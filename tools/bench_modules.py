@@ -51,14 +51,14 @@ class Pair:
         module.load_state_dict(torch.load(weights, weights_only=True))
         return module.eval()
 
-    def ours(self, training: bool = False, level: int = 0) -> nn.Module:
-        """Ours, rewritten by a level."""
+    def ours(self, training: bool = False, level: int = 0, runtime: str = "torch") -> nn.Module:
+        """Ours, rewritten by a level for a runtime."""
         import netspec
 
         self.theirs()
         network = netspec.load(self.name)
         if level:
-            network = network.optimised(level)  # type: ignore[arg-type]
+            network = network.optimised(level, runtime)  # type: ignore[arg-type]
         return network.to_torch(training, weights=self.folder / f"{self.name}.pth").train(training)
 
     def modules(self, training: bool) -> dict[str, nn.Module]:
@@ -153,7 +153,10 @@ def optimised(seconds: float, folder: Path, names: Sequence[str] = NAMES) -> Ite
 
         def calls(pair: Pair = pair, batch: int = batch) -> dict[str, Call]:
             plain = {THEIRS: pair.theirs(), AGAIN: pair.theirs(), "-O2": pair.ours(level=2)}
-            last = {"-O0 channels_last": pair.ours(), "-O2 channels_last": pair.ours(level=2)}
+            last = {
+                "-O0 channels_last": pair.ours(),
+                "-O2 channels_last": pair.ours(level=2, runtime="torch:channels_last"),
+            }
             both = {"contiguous": plain, "channels_last": last}
             return {
                 name: call
