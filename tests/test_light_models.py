@@ -342,6 +342,7 @@ def test_a_file_with_the_weights_of_a_network_gives_its_outputs(name: str) -> No
     agreement({key: np.concatenate(theirs)}, {key: ours})
 
 
+@pytest.mark.slow
 def test_a_step_that_differs_is_seen() -> None:
     theirs, (ours, last) = steps_of_file(light("squeezenet")), steps_of_graph(netspec.load("squeezenet").inference)
     with pytest.raises(AssertionError, match="lacks is conv1.conv"):

@@ -138,6 +138,7 @@ def test_each_pass_and_all_of_them_keep_what_random_networks_compute(tmp_path: P
             assert np.isfinite(value).all() and share(expected[name], value) <= 5e-5, text
 
 
+@pytest.mark.slow
 def test_random_networks_hold_what_every_pass_looks_for(tmp_path: Path) -> None:
     """Else that it keeps what they compute says nothing; no spec has a step that is dead."""
     hits = Counter[str]()
