@@ -188,6 +188,7 @@ SCRIPTS = {
     "--kinds for what may go wrong in each op; --write updates docs/verify.md",
     "interop": "compile a network of each family, or of those named, for five runtimes, run it there "
     "and compare with PyTorch; write docs/interop.md",
+    "keys": "compare the keys of a network of each family with tests/data/keys.txt; --write changes this file",
     "pictures": "draw the pictures of the docs again",
     "notebook": "run docs/notebook.ipynb and write what its cells show",
     "docs": "write the generated parts of the docs and the JSON Schema again",
