@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import keyword
-import re
 from collections.abc import Collection, Sequence
 
 from netspec import __version__
@@ -12,14 +11,18 @@ from netspec.ir.scope_tree import Region, tree
 from netspec.ir.selection import frozen_nodes, has_state
 from netspec.ir.titles import titles
 from netspec.passes.drop_heads import without_heads
-from netspec_torch.classes import Body, Group, Line, Member
+from netspec_torch.classes import Body, Line, Member
+from netspec_torch.forward import Forward
+from netspec_torch.groups import Group, grouped
 from netspec_torch.held import held, outermost
 from netspec_torch.helpers import HELPERS
+from netspec_torch.in_place import InPlace
 from netspec_torch.lowering import row_of
+from netspec_torch.merging import ADDED, itself
 from netspec_torch.options import DEFAULTS, TorchOptions, WeightsFile
 from netspec_torch.printer import call_of, render
-from netspec_torch.quote import GLOBAL_NAMES, identifier, string
-from netspec_torch.rows import Row, Shapes
+from netspec_torch.quote import GLOBAL_NAMES
+from netspec_torch.rows import Arg, Layer, Row, Shapes
 from netspec_torch.same import computes
 
 
@@ -38,15 +41,22 @@ def class_name(block: str) -> str:
     return f"Net{name}" if name[0].isdigit() or keyword.iskeyword(name) else name
 
 
+def _in_place(layer: Layer, over: bool) -> Layer:
+    """The layer, which overwrites its operand or not."""
+    return Layer(layer.cls, (*layer.args, Arg("inplace", True, False))) if over else layer
+
+
 class Emitter:
     """Collects the classes of one graph, innermost first."""
 
     def __init__(self, graph: Graph, by_name: bool = False) -> None:
         self.graph, self.by_name = graph, by_name
-        self.groups: dict[tuple[object, ...], Group] = {}
+        self.bodies: list[Body] = []
+        """Of the instances of blocks, as they are written."""
         self.taken: set[str] = set()
         self.homes: dict[str, str | None] = {}
         self.titles = titles(graph)
+        self.in_place = InPlace(graph)
         self.helpers = dict(HELPERS)
         """What the source may need that PyTorch lacks, by name."""
         for node in graph.nodes.values():
@@ -68,11 +78,14 @@ class Emitter:
         """The whole file; its network holds the nodes of `frozen` in eval mode, and does not train their weights."""
         root = tree(self.graph)
         body = Writer(self, root).network()
-        body.group = Group(self.main, [body], taken=self.taken)
-        for group in self.groups.values():
-            group.lift()
-        body.group.frozen = self.frozen(frozen)
-        return render(self.graph, list(self.groups.values()), body.group, version, weights, self.helpers)
+        groups = grouped(self.bodies, self.taken)
+        self.taken |= {name for group in groups for name in group.parameters}
+        for group in groups:
+            group.name = self.unique(class_name(group.full.region.scope.block))
+        whole = Group([(body, itself(body), [body])], self.taken, self.main)
+        whole.lift()
+        whole.frozen = self.frozen(frozen)
+        return render(self.graph, groups, whole, version, weights, self.helpers)
 
     def frozen(self, nodes: Collection[str]) -> list[str]:
         """The outermost modules in which training would change these nodes alone, in the order of the source."""
@@ -132,14 +145,8 @@ class Emitter:
         """The body of a block as an instance of its class."""
         self.written[self.home(region) or ""] = region.path
         self.regions[region.path] = region
-        body = Writer(self, region).block()
-        key = body.key()
-        if key not in self.groups:
-            name = self.unique(class_name(region.scope.block))
-            self.groups[key] = Group(name, taken=self.taken)
-        body.group = self.groups[key]
-        body.group.bodies.append(body)
-        return body
+        self.bodies.append(Writer(self, region).block())
+        return self.bodies[-1]
 
 
 class Writer:
@@ -150,45 +157,39 @@ class Writer:
         self.body = Body(region)
         self.home = emitter.home(region) or ""
         self.members: dict[str, Member] = {}
-        self.names: dict[Ref, str] = {}
-        self.used = {"x"}
-        self.steps: list[tuple[list[Ref], list[Ref], str]] = []
-        """What each line makes, what it reads, and its text over {0}, {1}, ..."""
+        self.forward = Forward(self.graph, region, emitter.titles, emitter.by_name)
 
     def block(self) -> Body:
         """The body of a block's class."""
         inputs = list(self.region.inputs)
         names = ["x"] if len(inputs) == 1 else [f"x{i}" for i in range(len(inputs))]
-        self.body.parameters = ", ".join(names)
-        self._bind(inputs, names)
+        self.body.parameters = tuple(names)
+        self.forward.bind(inputs, names)
         if len(inputs) == 1:
             shape = self.graph.shape(inputs[0])
             self.body.in_channels = int(shape[1]) if len(shape) > 1 else None
         self.items(self.region.items)
-        self._lines(self.region.outputs)
-        self.body.lines.append(Line(f"return {', '.join(self.names[r] for r in self.region.outputs)}"))
-        return self._done()
+        self.forward.write(self.region.outputs)
+        self.body.steps = self.forward.numbered(inputs)
+        self.body.results = tuple(self.forward.numbers[ref] for ref in self.region.outputs)
+        return self._done(", ".join(self.forward.names[r] for r in self.region.outputs))
 
     def network(self) -> Body:
         """The body of the network's class; heads run in training alone."""
         inputs = [Ref(n.path) for n in self.graph.inputs]
-        names = ["x"] if len(inputs) == 1 else [self.fresh(r.node) for r in inputs]
-        self.body.parameters = ", ".join(names)
-        self._bind(inputs, names)
-        final = {name: o.ref for name, o in self.graph.outputs.items() if not o.training_only}
-        heads = {name: o.ref for name, o in self.graph.outputs.items() if o.training_only}
-        needed = self._needed(list(final.values()))
-        first = [i for i in self.region.items if self._paths(i) & needed]
-        self.items(first)
+        names = ["x"] if len(inputs) == 1 else [self.forward.fresh(r.node) for r in inputs]
+        self.body.parameters = tuple(names)
+        self.forward.bind(inputs, names)
+        final = [(name, o.ref) for name, o in self.graph.outputs.items() if not o.training_only]
+        heads = [(name, o.ref) for name, o in self.graph.outputs.items() if o.training_only]
+        needed = self._needed([ref for _, ref in final])
+        self.items([i for i in self.region.items if self._paths(i) & needed])
         if heads and len(final) == 1:
             self.body.returns = "torch.Tensor | dict[str, torch.Tensor]"
-        mark = len(self.steps)
+        mark = len(self.forward.steps)
         self.items([i for i in self.region.items if not self._paths(i) & needed])
-        self._lines([*final.values(), *heads.values()], mark if heads else None, self._result(final))
-        self.body.lines.append(
-            Line(f"return {self._filled(self._result({**final, **heads}) if heads else self._result(final))}")
-        )
-        return self._done()
+        self.forward.write([ref for _, ref in (*final, *heads)], mark if heads else None, final)
+        return self._done(self.forward.filled([*final, *heads]))
 
     def _needed(self, refs: Sequence[Ref]) -> set[str]:
         return self.graph.above(r.node for r in refs)
@@ -197,23 +198,10 @@ class Writer:
     def _paths(item: Region | Node) -> set[str]:
         return {item.path} if isinstance(item, Node) else {n.path for n in item.nodes()}
 
-    def _result(self, outputs: dict[str, Ref]) -> list[tuple[str, Ref]]:
-        return list(outputs.items())
-
-    def _filled(self, outputs: list[tuple[str, Ref]]) -> str:
-        """One output is a tensor unless all are asked for by name, several are a dict."""
-        if len(outputs) == 1 and not self.emitter.by_name:
-            return self.names[outputs[0][1]]
-        return "{" + ", ".join(f"{string(name)}: {self.names[ref]}" for name, ref in outputs) + "}"
-
-    def _done(self) -> Body:
+    def _done(self, result: str) -> Body:
         self.body.members = list(self.members.values())
+        self.body.lines = [*self.forward.lines, Line(f"return {result}")]
         return self.body
-
-    def _bind(self, refs: Sequence[Ref], names: Sequence[str]) -> None:
-        for ref, name in zip(refs, names, strict=True):
-            self.names[ref] = name
-            self.used.add(name)
 
     # Statements
 
@@ -231,7 +219,7 @@ class Writer:
                 self.members[chain.name] = chain
                 layers = [path for path, member in chain.paths(self.region.path) if member.body is None]
                 self.emitter.modules |= dict(zip(layers, layers, strict=True))  # a chain is where its steps are
-                self.step(list(item.outputs), list(item.inputs), f"{call_of(chain.name)}({{0}})")
+                self.forward.steps.append((list(item.outputs), list(item.inputs), f"{call_of(chain.name)}({{0}})"))
             else:
                 self.items(item.items)
 
@@ -248,7 +236,7 @@ class Writer:
         else:
             self.emitter.again[region.path] = self.emitter.home(region) or ""
         arguments = ", ".join(f"{{{i}}}" for i in range(len(region.inputs)))
-        self.step(list(region.outputs), list(region.inputs), f"{call_of(name)}({arguments})")
+        self.forward.steps.append((list(region.outputs), list(region.inputs), f"{call_of(name)}({arguments})"))
 
     def registered(self, name: str) -> bool:
         """Whether a member of that name is there, or inside one that is."""
@@ -262,28 +250,29 @@ class Writer:
         """One op by its row: a layer that is a member, or an expression."""
         row, shapes = self._row(node)
         layer = row.layer(node, shapes) if row.layer is not None else None
+        over = self.emitter.in_place.allowed(node, self.region) if row.in_place or node.op == "add" else False
         made = [Ref(node.path, i) for i in range(len(node.shapes))]
         weighted = bool(node.result.weights or node.result.stats)
         short = row.call is not None and not weighted
         if layer is None or (short and (layer.args == () or row.layer_in_chains_alone)):
             assert row.call is not None
-            return self.step(made, list(node.inputs), row.call(node, shapes))
+            text = row.call(node, shapes)
+            if over:
+                text = f"{text[:-1]}, inplace=True)" if row.in_place else text if text != "{0} + {1}" else ADDED
+            self.forward.steps.append((made, list(node.inputs), text))
+            return
         name = self.relative(node.weights_at) if weighted else self.region.relative(node.path)
         if not self.registered(name):
-            self.members[name] = Member(name, layer.cls, layer.args)
+            self.members[name] = Member(name, layer.cls, _in_place(layer, over).args)
         self.emitter.modules[node.path] = f"{self.home}.{name}" if self.home else name
         before = row.before(node, shapes) if row.before is not None else "{0}"
         text = f"{call_of(name)}({before})"
         if row.after is not None:
             text = row.after(node, shapes).replace("{0}", text)
-        return self.step(made, list(node.inputs), text)
+        self.forward.steps.append((made, list(node.inputs), text))
 
     def _row(self, node: Node) -> tuple[Row, Shapes]:
         return row_of(node), [self.graph.shape(r) for r in node.inputs]
-
-    def step(self, made: list[Ref], reads: list[Ref], text: str) -> None:
-        """Records a line; names are chosen when all readers are known."""
-        self.steps.append((made, reads, text))
 
     def chain(self, region: Region) -> Member | None:
         """A scope in which each item takes what the one before gave, as nn.Sequential; None where it is not a chain."""
@@ -305,7 +294,8 @@ class Writer:
                     or item.weights_at != item.path
                 ):
                     return None
-                items.append(Member(region.relative(item.path), layer.cls, layer.args))
+                over = row.in_place and self.emitter.in_place.allowed(item, region)
+                items.append(Member(region.relative(item.path), layer.cls, _in_place(layer, over).args))
                 now = Ref(item.path)
             else:
                 if item.inputs != (now,) or len(item.outputs) != 1 or self.emitter.home(item) != item.path:
@@ -319,52 +309,3 @@ class Writer:
         if now != region.outputs[0] or any("." in m.name for m in items):
             return None
         return Member(self.region.relative(region.path), items=items)
-
-    # Names of values
-
-    def _lines(
-        self, results: Sequence[Ref], mark: int | None = None, early: list[tuple[str, Ref]] | None = None
-    ) -> None:
-        """The lines of forward: a value is called x where the x before it is not read again."""
-        last: dict[Ref, int] = {ref: len(self.steps) for ref in results}
-        for index, (_, reads, _) in enumerate(self.steps):
-            for ref in reads:
-                last[ref] = max(last.get(ref, -1), index)
-        holder = next((r for r, n in self.names.items() if n == "x"), None)
-        for index, (made, reads, text) in enumerate(self.steps):
-            if index == mark and early is not None:
-                self._early(early)
-            filled = re.sub(r"\{(\d+)\}", lambda m, r=reads: self.names[r[int(m[1])]], text)  # type: ignore[misc]
-            follows = self.steps[index + 1][1] if index + 1 < len(self.steps) else list(results[:1])
-            free = holder is None or last.get(holder, -1) <= index
-            if len(made) == 1 and free and follows[:1] == made and index + 1 != mark:
-                self.names[made[0]], holder = "x", made[0]
-            else:
-                for ref in made:
-                    self.names[ref] = self.fresh(self._short(ref))
-            if filled == self.names[made[0]] and len(made) == 1:
-                continue
-            line = f"{', '.join(self.names[r] for r in made)} = {filled}"
-            self.body.lines.append(Line(line, self.graph.shape(made[0]), self._title(filled)))
-        if mark == len(self.steps) and early is not None:
-            self._early(early)
-
-    def _title(self, call: str) -> str:
-        """The title of what a line calls, `conv2_x` of `self.layer1(x)`."""
-        name = call.partition("(")[0].removeprefix("self.")
-        return self.emitter.titles.get(f"{self.region.path}.{name}" if self.region.path else name, "")
-
-    def _early(self, early: list[tuple[str, Ref]]) -> None:
-        self.body.lines.append(Line("if not self.training:"))
-        self.body.lines.append(Line(f"    return {self._filled(early)}"))
-
-    def _short(self, ref: Ref) -> str:
-        """A short name for a value: the step or branch directly below this class that made it."""
-        path = self.region.relative(ref.node)
-        return path.split(".")[0] + (f"_{ref.out}" if ref.out or len(self.graph.nodes[ref.node].shapes) > 1 else "")
-
-    def fresh(self, name: str) -> str:
-        """A local name that is not taken."""
-        unique = identifier(name, self.used)
-        self.used.add(unique)
-        return unique

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 HELPERS: dict[str, str] = {
+    "chain": '''\
+def chain(**steps):
+    """Layers by name, each of which takes what the one before it gives."""
+    return nn.Sequential(OrderedDict(steps))
+''',
     "LayerNorm2d": '''\
 class LayerNorm2d(nn.LayerNorm):
     """Layer normalisation over the channels of each pixel: (N, C, H, W) -> (N, C, H, W)."""
 
     def forward(self, x):
-        x = F.layer_norm(x.permute(0, 2, 3, 1), self.normalized_shape, self.weight, self.bias, self.eps)
+        x = F.layer_norm(
+            x.permute(0, 2, 3, 1),
+            self.normalized_shape,
+            self.weight,
+            self.bias,
+            self.eps,
+        )
         return x.permute(0, 3, 1, 2)
 ''',
     "ChannelScale": '''\
@@ -49,7 +60,9 @@ class MeanOfPaths(nn.Module):
         if not self.training:
             return x.mean(0)
         keep = torch.rand(len(paths), device=x.device) >= self.p
-        last = torch.arange(len(paths), device=x.device) == torch.randint(len(paths), [1], device=x.device)
+        last = torch.arange(len(paths), device=x.device) == torch.randint(
+            len(paths), [1], device=x.device
+        )
         keep = torch.where(keep.any(), keep, last).to(x.dtype)
         return (x * keep.view([-1] + [1] * (x.dim() - 1))).sum(0) / keep.sum()
 ''',
@@ -58,18 +71,30 @@ class DeformConv2d(nn.Conv2d):
     """Deformable convolution (Dai et al. 2017): taps are read at their places plus offsets (dy, dx)."""
 
     def forward(self, x, offset):
-        n, c, h, w = x.shape
+        n, _, h, w = x.shape
         rows, columns = offset.shape[2], offset.shape[3]
         kh, kw = self.kernel_size
         parts = n * offset.shape[1] // (2 * kh * kw)
         offset = offset.reshape(parts, kh, kw, 2, rows, columns)
-        y = taps(x, kh, rows, self.stride[0], self.dilation[0], self.padding[0])[:, None, :, None] + offset[:, :, :, 0]
-        x_ = taps(x, kw, columns, self.stride[1], self.dilation[1], self.padding[1])[:, None, :] + offset[:, :, :, 1]
+        y = (
+            taps(x, kh, rows, self.stride[0], self.dilation[0], self.padding[0])[
+                :, None, :, None
+            ]
+            + offset[:, :, :, 0]
+        )
+        x_ = (
+            taps(x, kw, columns, self.stride[1], self.dilation[1], self.padding[1])[
+                :, None, :
+            ]
+            + offset[:, :, :, 1]
+        )
         part = torch.arange(parts, device=x.device).view(-1, 1, 1, 1, 1)
         read = bilinear(x.reshape(parts, -1, h, w), part, y, x_).transpose(0, 1)
         read = read.reshape(n, self.groups, -1, rows * columns)
         weight = self.weight.view(self.groups, self.out_channels // self.groups, -1)
-        out = torch.einsum("gok,ngkp->ngop", [weight, read]).reshape(n, -1, rows, columns)
+        out = torch.einsum("gok,ngkp->ngop", [weight, read]).reshape(
+            n, -1, rows, columns
+        )
         bias = self.bias
         return out if bias is None else out + bias.view(-1, 1, 1)
 ''',
@@ -80,9 +105,13 @@ def taps(x, kernel: int, out: int, stride: int, dilation: int, pad: int):
     return tap[:, None] + torch.arange(out, device=x.device) * stride - pad
 ''',
     "deform_roi_pool": '''\
-def deform_roi_pool(maps, rois, offset, gamma: float, size: list[int], scale: float, samples: int):
+def deform_roi_pool(
+    maps, rois, offset, gamma: float, size: list[int], scale: float, samples: int
+):
     """RoI pooling whose bins are shifted by gamma * (dy, dx) of the height and width of their region."""
-    return shifted_roi_align(maps, rois, gamma * offset.view(-1, size[0], size[1], 2), size, scale, samples)
+    return shifted_roi_align(
+        maps, rois, gamma * offset.view(-1, size[0], size[1], 2), size, scale, samples
+    )
 ''',
     "roi_align": '''\
 def roi_align(maps, rois, size: list[int], scale: float, samples: int):
@@ -94,8 +123,12 @@ def roi_align(maps, rois, size: list[int], scale: float, samples: int):
 def shifted_roi_align(maps, rois, shift, size: list[int], scale: float, samples: int):
     """The mean of the points in each bin; bins are shifted by (dy, dx) of the height and width of their region."""
     left, top, right, bottom = (rois[:, 1:] * scale).unbind(1)
-    y, in_y = roi_axis(top, bottom, shift[:, :, :, 0], [-1, size[0], 1, samples, 1], maps.shape[2])
-    x, in_x = roi_axis(left, right, shift[:, :, :, 1], [-1, 1, size[1], 1, samples], maps.shape[3])
+    y, in_y = roi_axis(
+        top, bottom, shift[:, :, :, 0], [-1, size[0], 1, samples, 1], maps.shape[2]
+    )
+    x, in_x = roi_axis(
+        left, right, shift[:, :, :, 1], [-1, 1, size[1], 1, samples], maps.shape[3]
+    )
     read = bilinear(maps, rois[:, 0].long().view(-1, 1, 1, 1, 1), y, x) * (in_y & in_x)
     return read.mean([-1, -2]).transpose(0, 1)
 ''',
@@ -115,9 +148,13 @@ def roi_avg_pool(maps, rois, size: list[int], scale: float):
     return shifted_cells(maps, rois, none, size, scale)
 ''',
     "deform_roi_avg_pool": '''\
-def deform_roi_avg_pool(maps, rois, offset, gamma: float, size: list[int], scale: float):
+def deform_roi_avg_pool(
+    maps, rois, offset, gamma: float, size: list[int], scale: float
+):
     """The mean of the cells of each bin, read gamma * (dy, dx) of the height and width of their region further."""
-    return shifted_cells(maps, rois, gamma * offset.view(-1, size[0], size[1], 2), size, scale)
+    return shifted_cells(
+        maps, rois, gamma * offset.view(-1, size[0], size[1], 2), size, scale
+    )
 ''',
     "shifted_cells": '''\
 def shifted_cells(maps, rois, shift, size: list[int], scale: float):
@@ -135,19 +172,30 @@ def cells_of_bins(first, last, shift, shape: list[int], reach: int):
     bins, span = shape[1] * shape[2], (last - first + 1).clamp(min=1)[:, None]
     bin = torch.arange(bins, device=first.device, dtype=first.dtype)
     low = (first[:, None] + (bin * span / bins).floor()).clamp(0, reach).view(shape)
-    high = (first[:, None] + ((bin + 1) * span / bins).ceil()).clamp(0, reach).view(shape)
+    high = (
+        (first[:, None] + ((bin + 1) * span / bins).ceil()).clamp(0, reach).view(shape)
+    )
     move = shift * span[:, :, None]
     whole = move.floor()
-    cell, part = torch.arange(reach, device=first.device, dtype=first.dtype), (move - whole)[:, :, :, None]
+    cell, part = (
+        torch.arange(reach, device=first.device, dtype=first.dtype),
+        (move - whole)[:, :, :, None],
+    )
     low_, high_ = (low + whole)[:, :, :, None], (high + whole)[:, :, :, None]
-    near, next = (cell >= low_) & (cell < high_), (cell >= low_ + 1) & (cell < high_ + 1)
+    near, next = (
+        (cell >= low_) & (cell < high_),
+        (cell >= low_ + 1) & (cell < high_ + 1),
+    )
     return ((1 - part) * near + part * next) / (high - low).clamp(min=1)[:, :, :, None]
 ''',
     "bilinear": '''\
 def bilinear(maps, index, y, x):
     """Values of maps[index] between their pixels at y, x, which are 0 outside: (N, C, H, W) -> (C, *points)."""
-    n, c, h, w = maps.shape
-    flat, total = maps.transpose(0, 1).reshape(c, -1), torch.zeros([], device=maps.device, dtype=maps.dtype)
+    _, c, h, w = maps.shape
+    flat, total = (
+        maps.transpose(0, 1).reshape(c, -1),
+        torch.zeros([], device=maps.device, dtype=maps.dtype),
+    )
     for down in range(2):
         near_y = y.floor() + down
         part_y = y - y.floor() if down == 1 else 1 - y + y.floor()
@@ -155,12 +203,21 @@ def bilinear(maps, index, y, x):
             near_x = x.floor() + right
             part_x = x - x.floor() if right == 1 else 1 - x + x.floor()
             inside = (near_y >= 0) & (near_y < h) & (near_x >= 0) & (near_x < w)
-            place = (index * h + near_y.clamp(0, h - 1).long()) * w + near_x.clamp(0, w - 1).long()
+            place = (index * h + near_y.clamp(0, h - 1).long()) * w + near_x.clamp(
+                0, w - 1
+            ).long()
             total = total + flat[:, place] * (part_y * part_x * inside)
     return total
 ''',
     "avg_pool_uneven": '''\
-def avg_pool_uneven(x, kernel: list[int], stride: list[int], pad: list[int], reach: list[int], count_pad: bool):
+def avg_pool_uneven(
+    x,
+    kernel: list[int],
+    stride: list[int],
+    pad: list[int],
+    reach: list[int],
+    count_pad: bool,
+):
     """Average pooling whose sides are padded unlike; `reach` pads as far as the last window goes."""
     cells = torch.ones_like(x[:1, :1])
     if count_pad:

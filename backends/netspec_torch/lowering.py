@@ -63,7 +63,7 @@ def _mean_of_paths(node: Node, shapes: Shapes) -> Layer | None:
 
 def _affine(node: Node, shapes: Shapes) -> str:
     a, text = node.attrs, "{0}"
-    text += f" ** {literal(a['power'])}" if a["power"] != 1 else ""
+    text += f"**{literal(a['power'])}" if a["power"] != 1 else ""
     text = f"{literal(a['scale'])} * {text}" if a["scale"] != 1 else text
     return f"{text} + {literal(a['shift'])}" if a["shift"] != 0 else text
 
@@ -135,23 +135,25 @@ ROWS: dict[str, Row] = {
     ),
     "channel_mean": Row(call=lambda node, shapes: "{0}.mean(1, keepdim=True)"),
     "channel_max": Row(call=lambda node, shapes: "{0}.amax(1, keepdim=True)"),
-    "relu": act("nn.ReLU", "F.relu({0})"),
-    "relu6": act("nn.ReLU6", "F.relu6({0})"),
+    "relu": act("nn.ReLU", "F.relu({0})", in_place=True),
+    "relu6": act("nn.ReLU6", "F.relu6({0})", in_place=True),
     "sigmoid": act("nn.Sigmoid", "torch.sigmoid({0})"),
     "tanh": act("nn.Tanh", "torch.tanh({0})"),
-    "silu": act("nn.SiLU", "F.silu({0})"),
+    "silu": act("nn.SiLU", "F.silu({0})", in_place=True),
     "gelu": act("nn.GELU", "F.gelu({0})"),
     "mish": act("nn.Mish", "F.mish({0})"),
     "softplus": act("nn.Softplus", "F.softplus({0})"),
     "elu": Row(lambda node, shapes: Layer("nn.ELU", (Arg("alpha", node.attrs["alpha"], 1.0),))),
     "hard_sigmoid": act("nn.Hardsigmoid", "F.hardsigmoid({0})"),
-    "hard_swish": act("nn.Hardswish", "F.hardswish({0})"),
+    "hard_swish": act("nn.Hardswish", "F.hardswish({0})", in_place=True),
     "softmax": Row(
         lambda node, shapes: Layer("nn.Softmax", (Arg("dim", 1),)),
         lambda node, shapes: "F.softmax({0}, dim=1)",
         layer_in_chains_alone=True,
     ),
-    "leaky_relu": Row(lambda node, shapes: Layer("nn.LeakyReLU", (Arg("negative_slope", node.attrs["slope"], 0.01),))),
+    "leaky_relu": Row(
+        lambda node, shapes: Layer("nn.LeakyReLU", (Arg("negative_slope", node.attrs["slope"], 0.01),)), in_place=True
+    ),
     "prelu": Row(lambda node, shapes: Layer("nn.PReLU", positional(("num_parameters", shapes[0][1])))),
     "roi_align": Row(call=_roi_pool("roi_align")),
     "deform_roi_pool": Row(call=_roi_pool("deform_roi_pool")),

@@ -7,16 +7,17 @@ import re
 import textwrap
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import TypeAlias
 
 from netspec.analysis.cost import totals
 from netspec.ir.graph import Graph
-from netspec_torch.classes import Body, Group, Line, Member
+from netspec_torch.classes import Line, Member
+from netspec_torch.groups import FIRST, Group
+from netspec_torch.layout import WIDTH, Expr, after, call, collection, flat, lines, repeated, statement
 from netspec_torch.options import WeightsFile
-from netspec_torch.quote import comment, docstring, is_identifier, literal, string
-
-WIDTH = 120
+from netspec_torch.quote import comment, docstring, identifier, is_identifier, literal, string
 
 
 def call_of(name: str) -> str:
@@ -37,26 +38,27 @@ def render(
 ) -> str:
     """The whole file: imports, helpers that are used, classes innermost first, the network."""
     classes = [Class(g, _doc(g)) for g in groups]
-    frozen = [f"    frozen = {literal(tuple(network.frozen))}"] if network.frozen else []
-    classes.append(Class(network, [graph.title or graph.name], [*_loss_weights(graph), *frozen]))
+    constants = [*_loss_weights(graph), *_frozen(network)]
+    classes.append(Class(network, [(graph.title or graph.name).strip()], constants))
     code = "\n\n".join("\n".join(c.code) for c in classes)
     used = _names(code)
     helpers = _helpers(used, known)
     counts = totals(graph.nodes.values())
     outputs = ", ".join(f"{name} ({', '.join(map(str, graph.shape(o.ref)))})" for name, o in graph.outputs.items())
     inputs = ", ".join(f"{n.path} ({', '.join(map(str, n.shape))})" for n in graph.inputs)
+    said = f"{inputs} -> {outputs}; {counts.params:,} parameters, {counts.macs:,} multiply-accumulates."
     head = docstring(
         [
-            graph.title or graph.name,
+            (graph.title or graph.name).strip(),
             "",
-            f"{inputs} -> {outputs}; {counts.params:,} parameters, {counts.macs:,} multiply-accumulates.",
+            *textwrap.wrap(said, WIDTH),
             f"Written by netspec {version}; it needs PyTorch alone."
             + " The weights are in a file next to this one:" * bool(weights),
             *(["    model = load()"] if weights else []),
         ]
     )
     imports = ["import hashlib", "import os"] if weights else []
-    imports += ["from collections import OrderedDict"] if "OrderedDict" in used else []
+    imports += ["from collections import OrderedDict"] if "chain" in used else []
     imports += [""] if imports else []
     functional = ["import torch.nn.functional as F"] if "F" in used or re.search(r"\bF\.", "".join(helpers)) else []
     top = "\n".join([*head, "", *imports, "import torch", *functional, "from torch import nn"])
@@ -70,22 +72,23 @@ FROZEN = """\
             self.get_submodule(name).requires_grad_(False)
 
     def train(self, mode=True):
-        \"""Frozen parts stay in eval mode: their statistics do not change, and nothing in them is dropped.\"""
+        \"""What is frozen stays in eval mode: no statistics change, nothing is dropped.\"""
         super().train(mode)
         for name in self.frozen:
             self.get_submodule(name).eval()
         return self""".splitlines()
 LOAD = """\
 def load(path=None):
-    \"""The network with its weights, in eval mode; another file than the one written with this source is refused.\"""
+    \"""The network with its weights, in eval mode; a file of others is refused.\"""
     if path is None:
-        path = os.path.join(os.path.dirname(os.path.realpath(__file__)), {name})
+{path}
+    expected = {digest}
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while chunk := file.read(2**20):
             digest.update(chunk)
-        if digest.hexdigest() != {digest}:
-            raise ValueError(f"{{path}} does not hold the weights that were written with {{__file__}}")
+        if digest.hexdigest() != expected:
+            raise ValueError(f"{{path}} does not hold the weights of {{__file__}}")
         {state}
     model = {network}()
     model.load_state_dict(state)
@@ -103,9 +106,11 @@ STATES = {
 def _load(network: str, weights: WeightsFile) -> str:
     """The function that makes the network with the weights next to the file."""
     name, digest = string(weights.name), string(weights.sha256)
+    path = f"path = os.path.join(os.path.dirname(os.path.realpath(__file__)), {name})"
+    path = "\n".join(statement(path, 8))
     layout = ".to(memory_format=torch.channels_last)" if weights.channels_last else ""
     state = STATES[Path(weights.name).suffix]
-    return LOAD.format(name=name, digest=digest, network=network, state=state, layout=layout)
+    return LOAD.format(path=path, digest=digest, network=network, state=state, layout=layout)
 
 
 def _names(code: str) -> set[str]:
@@ -129,7 +134,15 @@ def _loss_weights(graph: Graph) -> list[str]:
     if not any(output.training_only for output in graph.outputs.values()):
         return []
     weights = {name: 1.0 if o.loss_weight is None else o.loss_weight for name, o in graph.outputs.items()}
-    return [f"    loss_weights = {{{', '.join(f'{string(name)}: {literal(w)}' for name, w in weights.items())}}}"]
+    given = ", ".join(f"{string(name)}: {literal(w)}" for name, w in weights.items())
+    return statement(f"self.loss_weights = {{{given}}}", 8)
+
+
+def _frozen(network: Group) -> list[str]:
+    """The names of what is not trained."""
+    if len(network.frozen) < 2:
+        return [f"        self.frozen = {literal(tuple(network.frozen))}"] if network.frozen else []
+    return lines(collection("(", [string(name) for name in network.frozen], ")"), 8, "self.frozen = ")
 
 
 def _doc(group: Group) -> list[str]:
@@ -137,7 +150,7 @@ def _doc(group: Group) -> list[str]:
     scope = group.bodies[0].region.scope
     places = [b.region.path for b in group.bodies]
     shown = ", ".join(places[:4]) + (f", ... ({len(places)} in all)" if len(places) > 4 else "")
-    first = f"{scope.doc}." if scope.doc else f"The block {scope.block}."
+    first = f"{scope.doc.rstrip('. ')}." if scope.doc else f"The block {scope.block}."
     called = f"; first called at {scope.span}" if scope.span else ""
     return [first, "", f"Here as {shown}{called}."]
 
@@ -152,31 +165,27 @@ class Class:
     code: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        group, body = self.group, self.group.bodies[0]
-        numbers = {id(leaf): i for i, leaf in enumerate(group.leaves(body))}
-        parameters = "".join(f", {p}" for p in group.parameters)
-        self.code = [*self.constants, *([""] if self.constants else [])]
-        self.code += [*_wrapped(f"    def __init__(self{parameters}):"), "        super().__init__()"]
+        group, body = self.group, self.group.full
+        numbers = {id(leaf): i for i, leaf in enumerate(body.leaves())}
+        parameters = [f"{p}={literal(group.defaults[p])}" if p in group.defaults else p for p in group.parameters]
+        self.code = lines(call("def __init__", ["self", *parameters]), 4, "", ":")
+        self.code += ["        super().__init__()", *self.constants]
         for name, member in _nested(body.members).items():
             self.code += _register(name, member, group, numbers)
-        if group.frozen:
-            self.code += FROZEN
+        self.code += FROZEN if group.frozen else []
+        self.code += [f"        self.{name} = {said}" for name, said in dict(map(_flag, group.flags.values())).items()]
         returns = f" -> {body.returns}" if body.returns else ""
-        self.code += ["", f"    def forward(self, {body.parameters}){returns}:"]
+        self.code += ["", *lines(call("def forward", ["self", *body.parameters]), 4, "", f"{returns}:")]
         for i, line in enumerate(body.lines):
-            self.code.append(f"        {_commented(line, [b.lines[i] for b in group.bodies])}")
+            shown, note = _conditional(line, i, group), _comment(line, group.lines(i))
+            for text in shown:
+                indent = 8 + len(text) - len(text.lstrip())
+                self.code += statement(text.lstrip(), indent, note if text is shown[-1] else "")
 
     def text(self) -> str:
         """The whole class."""
-        shown = [line for part in self.doc for line in textwrap.wrap(part, WIDTH - 10) or [""]]
+        shown = [line for part in self.doc for line in textwrap.wrap(part, WIDTH - 7) or [""]]
         return "\n".join([f"class {self.group.name}(nn.Module):", *docstring(shown, 4), "", *self.code]) + "\n"
-
-
-def _wrapped(line: str) -> list[str]:
-    """A long signature over several lines."""
-    if len(line) <= WIDTH:
-        return [line]
-    return textwrap.wrap(line, WIDTH, subsequent_indent=" " * 17, break_long_words=False)
 
 
 Nested: TypeAlias = "dict[str, Member | Nested]"
@@ -198,35 +207,80 @@ def _nested(members: Sequence[Member]) -> Nested:
 
 def _register(name: str, member: Member | Nested, group: Group, numbers: dict[int, int]) -> list[str]:
     """The lines that register one member."""
-    left, right, indent = (
-        (f"self.{name} = ", "", 8) if is_identifier(name) else (f"self.add_module({string(name)}, ", ")", 8)
-    )
-    value = _value(member, group, numbers, indent)
-    return (" " * indent + left + value + right).split("\n")
+    if isinstance(member, Member) and any(f"{name}.{item.name}" in group.optional for item in member.items or ()):
+        return _step_by_step(member, group, numbers)
+    value = _value(member, group, numbers)
+    if not is_identifier(name):
+        return lines(call("self.add_module", [string(name), value]), 8)
+    if name in group.optional:
+        head = [f"        self.{name} = None", f"        if {group.optional[name]}:"]
+        return [*head, *lines(value, 12, f"self.{name} = ")]
+    return lines(value, 8, f"self.{name} = ")
 
 
-def _value(member: Member | Nested, group: Group, numbers: dict[int, int], indent: int) -> str:
-    """The constructor of a member, over several lines where it is long."""
+def _step_by_step(member: Member, group: Group, numbers: dict[int, int]) -> list[str]:
+    """A sequence of which some instances lack a step."""
+    steps = identifier("steps", {*group.parameters, *group.taken})
+    shown = [f"        {steps} = {{}}"]
+    for item in member.items or ():
+        condition = group.optional.get(f"{member.name}.{item.name}")
+        shown += [f"        if {condition}:"] if condition else []
+        value = _value(item, group, numbers)
+        shown += lines(value, 12 if condition else 8, f"{steps}[{string(item.name)}] = ")
+    return [*shown, f"        self.{member.name} = chain(**{steps})"]
+
+
+def _flag(flag: tuple[str, str]) -> tuple[str, str]:
+    """An attribute and what it is set to: the parameter of its name, or the condition itself."""
+    name, condition = flag
+    return name, name if condition == f"not {name}" else condition
+
+
+def _conditional(line: Line, number: int, group: Group) -> list[str]:
+    """A line of `forward` that some instances may lack: what it reads stands there for what it gives."""
+    target, _, value = line.text.partition(" = ")
+    stand, condition = line.reads[0] if line.reads else "", ""
+    if number in group.flags:
+        name, condition = group.flags[number]
+        condition = f"not self.{name}" if condition == f"not {name}" else f"self.{name}"
+    elif (name := value.removeprefix("self.").partition("(")[0]) in group.optional and value.startswith("self."):
+        if target != stand:
+            return [f"{target} = {stand} if self.{name} is None else {value}"]
+        condition = f"self.{name} is not None"
+    if not condition:
+        return [line.text]
+    if not value or target == stand:
+        return [f"if {condition}:", f"    {line.text}"]
+    return [f"{target} = {value} if {condition} else {stand}"]
+
+
+def _value(member: Member | Nested, group: Group, numbers: dict[int, int]) -> Expr:
+    """The constructor of a member."""
     if isinstance(member, dict):
-        entries = [f"{string(k)}: {_value(v, group, numbers, indent + 4)}" for k, v in member.items()]
-        return _broken("nn.ModuleDict({", entries, "})", indent)
-    if member.items is not None:
-        parts = [(m.name, _value(m, group, numbers, indent + 4)) for m in member.items]
-        if [n for n, _ in parts] == [str(i) for i in range(len(parts))]:
-            return _broken("nn.Sequential(", [v for _, v in parts], ")", indent)
-        return _broken("nn.Sequential(OrderedDict([", [f"({string(n)}, {v})" for n, v in parts], "]))", indent)
-    return _constructor(member, group, numbers[id(member)])
+        entries = [after(f"{string(k)}: ", _value(v, group, numbers)) for k, v in member.items()]
+        return call("nn.ModuleDict", [collection("{", entries, "}", len(entries) > 2)])
+    if member.items is None:
+        return _constructor(member, group, numbers[id(member)])
+    parts = {m.name: _value(m, group, numbers) for m in member.items}
+    if list(parts) == [str(i) for i in range(len(parts))]:
+        shown = _runs([*parts.values()])
+        return call("nn.Sequential", shown, len(shown) > 2)
+    if all(map(is_identifier, parts)):
+        return call("chain", [after(f"{name}=", part) for name, part in parts.items()], len(parts) > 2)
+    pairs = [after(f"{string(name)}: ", part) for name, part in parts.items()]
+    return call("chain", [collection("**{", pairs, "}", len(parts) > 2)])
 
 
-def _broken(start: str, parts: list[str], end: str, indent: int) -> str:
-    flat = start + ", ".join(parts) + end
-    if len(flat) + indent <= 88 and "\n" not in flat and len(parts) < 3:
-        return flat
-    pad = " " * (indent + 4)
-    return start + "\n" + "".join(f"{pad}{part},\n" for part in parts) + " " * indent + end
+def _runs(parts: Sequence[Expr]) -> list[Expr]:
+    """Three and more that are alike, one after another, as one that is repeated."""
+    found: list[Expr] = []
+    for _, group in groupby(parts, flat):
+        run = list(group)
+        found += run if len(run) < 3 else [repeated(run[0], str(len(run)))]
+    return found
 
 
-def _constructor(leaf: Member, group: Group, number: int) -> str:
+def _constructor(leaf: Member, group: Group, number: int) -> Expr:
     """A layer or an instance with its arguments; what differs between instances is a parameter."""
 
     def value(key: str, default: object) -> str:
@@ -235,21 +289,30 @@ def _constructor(leaf: Member, group: Group, number: int) -> str:
     if leaf.body is not None:
         assert leaf.body.group is not None
         inner = leaf.body.group
-        return f"{inner.name}({', '.join(f'{p}={value(p, leaf.body.values[p])}' for p in inner.parameters)})"
-    shown = []
+        shown = [(p, value(p, leaf.body.values[p])) for p in inner.parameters]
+        placed = inner.parameters[: next((i for i, p in enumerate(inner.parameters) if p not in FIRST), None)]
+        return call(
+            inner.name,
+            [
+                text if p in placed else f"{p}={text}"
+                for p, text in shown
+                if p not in inner.defaults or text != literal(inner.defaults[p])
+            ],
+        )
+    given = []
     for arg in leaf.args:
         text = value(arg.key, arg.value)
         if arg.positional:
-            shown.append(text)
+            given.append(text)
         elif (number, arg.key) in group.lifted or arg.value != arg.default:
-            shown.append(f"{arg.key}={text}")
-    return f"{leaf.cls}({', '.join(shown)})"
+            given.append(f"{arg.key}={text}")
+    return call(leaf.cls, given)
 
 
-def _commented(line: Line, same: Sequence[Line]) -> str:
-    """A line with the title of what it calls and the shape that it makes; where instances differ a size is a letter."""
+def _comment(line: Line, same: Sequence[Line]) -> str:
+    """The title of what a line calls and the shape that it makes; where instances differ a size is a letter."""
     if line.shape is None:
-        return line.text
+        return ""
     letters = "NCHW" if len(line.shape) == 4 else "NF"
     dims = []
     for i, dim in enumerate(line.shape):
@@ -259,7 +322,4 @@ def _commented(line: Line, same: Sequence[Line]) -> str:
         dims.append(str(dim) if equal or i >= len(letters) else letters[i])
     shape = comment(", ".join(dims))
     title = f"{line.title}: " if all(other.title == line.title for other in same) and line.title else ""
-    return f"{line.text}  # {comment(title)}({shape})"
-
-
-__all__ = ["Body", "call_of", "render"]
+    return f"# {comment(title)}({shape})"

@@ -31,8 +31,9 @@ def literal(value: object) -> str:
 
 
 def string(text: str) -> str:
-    """A text as a literal in double quotes."""
-    return '"' + text.encode("unicode_escape").decode("ascii").replace('"', '\\"') + '"'
+    """A text as a literal in double quotes, or in single ones where it has more of the others, as formatters choose."""
+    quote = "'" if text.count('"') > text.count("'") else '"'
+    return quote + text.encode("unicode_escape").decode("ascii").replace(quote, f"\\{quote}") + quote
 
 
 def is_identifier(text: str) -> bool:

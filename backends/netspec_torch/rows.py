@@ -42,6 +42,8 @@ class Row:
     """What is done to the layer's result."""
     layer_in_chains_alone: bool = False
     """Whether `forward` has the expression although the layer takes arguments; without arguments it always has."""
+    in_place: bool = False
+    """Whether the layer and the function of the expression take `inplace=True`."""
     counters: tuple[str, ...] = ()
     """Integers that the layer keeps in its state dict next to the statistics of the op, after the last of these."""
     helpers: Mapping[str, str] = field(default_factory=dict)
@@ -54,9 +56,9 @@ class Row:
                 raise TypeError(f"`{name}` of a Row is a function of (node, shapes), not {made!r}")
 
 
-def act(cls: str, call: str) -> Row:
+def act(cls: str, call: str, in_place: bool = False) -> Row:
     """An elementwise function: a layer without arguments, and its expression."""
-    return Row(lambda node, shapes: Layer(cls), lambda node, shapes: call)
+    return Row(lambda node, shapes: Layer(cls), lambda node, shapes: call, in_place=in_place)
 
 
 def one(pair: tuple[int, int]) -> int | tuple[int, int]:

@@ -108,7 +108,7 @@ def max_pool(node: Node, shapes: Shapes) -> Layer:
 def max_pool_pad(node: Node, shapes: Shapes) -> str:
     if max_pool_pads(node):
         return "{0}"
-    return f"F.pad({{0}}, {four_sides(_end_pads(node, shapes[0]))}, value=float('-inf'))"
+    return f'F.pad({{0}}, {four_sides(_end_pads(node, shapes[0]))}, value=float("-inf"))'
 
 
 def avg_pool(node: Node, shapes: Shapes) -> Layer | None:
