@@ -239,10 +239,10 @@ def _expressions(values: Mapping[str, Sequence[object]], channels: Collection[st
         if all(isinstance(v, bool) for v in column):
             yield name, [bool(v) for v in column]
             yield f"not {name}", [not v for v in column]
-    stride, before = values.get("stride"), values.get("in_channels")
+    stride, before = values.get("stride"), values.get("in_channels", ())
     pairs = [("out", values["out"])] if "out" in values else []
     pairs += [(name, column) for name, column in values.items() if name in channels and name not in FIRST]
-    for name, column in pairs if before is not None else []:
+    for name, column in pairs if before else []:
         differs = [a != b for a, b in zip(before, column, strict=True)]
         if stride is not None and name == "out":
             either = [s != 1 or d for s, d in zip(stride, differs, strict=True)]
