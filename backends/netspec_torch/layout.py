@@ -103,8 +103,8 @@ def lines(expr: Expr, indent: int, before: str = "", end: str = "") -> list[str]
     shared = inner + _joined(expr)
     if not expr.collection and not _spread(expr) and width(shared) <= WIDTH:
         return [start, shared, stop]
-    first = expr.items[0] if expr.items else ""
-    alone = not expr.collection and len(expr.items) == 1 and isinstance(first, Bracketed) and first.collection
+    sole = [item for item in expr.items if isinstance(item, Bracketed) and item.collection]
+    alone = not expr.collection and len(sole) == len(expr.items) == 1
     end = "" if alone else expr.separator
     return [start, *(line for item in expr.items for line in lines(item, indent + STEP, "", end)), stop]
 

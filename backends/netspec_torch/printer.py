@@ -172,8 +172,8 @@ class Class:
         self.code += ["        super().__init__()", *self.constants]
         for name, member in _nested(body.members).items():
             self.code += _register(name, member, group, numbers)
-        self.code += FROZEN if group.frozen else []
         self.code += [f"        self.{name} = {said}" for name, said in dict(map(_flag, group.flags.values())).items()]
+        self.code += FROZEN if group.frozen else []
         returns = f" -> {body.returns}" if body.returns else ""
         self.code += ["", *lines(call("def forward", ["self", *body.parameters]), 4, "", f"{returns}:")]
         for i, line in enumerate(body.lines):
