@@ -60,18 +60,18 @@ def _calls(measure: Callable[[float, Path], Iterable[str]]) -> Callable[[Asked],
 
 PARTS = {
     "check": Part(_fast(processes.checking), 0.2),
-    "floor": Part(_fast(processes.against_floor), 1.5),
+    "floor": Part(_fast(processes.against_floor), 1),
     "exporter": Part(_slow(processes.against_exporter), 3),
-    "otherwise": Part(_slow(processes.otherwise), 1.5),
-    "sessions": Part(_calls(bench_models.sessions), 1),
-    "latency": Part(lambda asked: bench_models.latency(asked.seconds, asked.folder, asked.tuning), 9),
+    "otherwise": Part(_slow(processes.otherwise), 1),
+    "sessions": Part(_calls(bench_models.sessions), 2),
+    "latency": Part(lambda asked: bench_models.latency(asked.seconds, asked.folder, asked.tuning), 6),
     "levels": Part(lambda asked: bench_models.levels(asked.seconds, asked.folder, asked.tuning), 1),
-    "int8": Part(_calls(bench_int8.int8), 2),
+    "int8": Part(_calls(bench_int8.int8), 2.5),
     "modules": Part(_calls(bench_modules.eager), 2),
     "training": Part(_calls(bench_modules.training), 4),
-    "modules-O2": Part(_calls(bench_modules.optimised), 1),
+    "modules-O2": Part(_calls(bench_modules.optimised), 1.5),
     "modules-compiled": Part(_calls(bench_modules.compiled), 5),
-    "drawing": Part(lambda asked: processes.drawing(asked.rounds, asked.folder), 3),
+    "drawing": Part(lambda asked: processes.drawing(asked.rounds, asked.folder), 2.5),
 }
 """In the order of the page."""
 OF_FILES = ("sessions", "latency")
@@ -114,8 +114,8 @@ def main() -> None:
     parser.add_argument("--cpu", action="store_true", help="processor time, where others use the machine too")
     parser.add_argument("--rounds", type=int, default=11, help="rounds of the fast processes (11)")
     parser.add_argument("--exports", type=int, default=3, help="rounds of PyTorch's exporters (3)")
-    parser.add_argument("--seconds", type=float, default=3, help="for each row of what is run in one process (3)")
-    parser.add_argument("--tune", type=float, default=10, help="for each `netspec tune` of a latency (10); 0: none")
+    parser.add_argument("--seconds", type=float, default=2, help="for each row of what is run in one process (2)")
+    parser.add_argument("--tune", type=float, default=6, help="for each `netspec tune` of a latency (6); 0: none")
     args = parser.parse_args()
     names = args.parts.split(",") if args.parts else list(PARTS)
     if unknown := [name for name in names if name not in PARTS]:

@@ -101,7 +101,7 @@ def runs(paths: dict[str, Path], batch: int, turn: int = 0, alike: float | None 
 def row(title: str, paths: dict[str, Path], batch: int, seconds: float, alike: float | None = TOLERANCE) -> Row:
     """The latency of files at a batch; the first is what the others are compared with."""
     turns = count()
-    times = interleaved(lambda: runs(paths, batch, next(turns), alike), seconds)
+    times = interleaved(lambda: runs(paths, batch, next(turns), alike), seconds, 6)
     return Row((title, str(batch)), times, next(iter(paths)))
 
 

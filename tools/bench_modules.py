@@ -142,7 +142,8 @@ def _in_eager_mode(title: str, trained: bool, seconds: float, folder: Path, name
             modules = formatted(pair.modules(trained), kind)
             return steps(modules, images) if trained else runs(modules, images)
 
-        rows.append(Row((pair.title, kind, str(batch)), interleaved(calls, seconds), THEIRS))
+        least, sittings = (4, 1) if trained else (4, 2)
+        rows.append(Row((pair.title, kind, str(batch)), interleaved(calls, seconds, least, sittings), THEIRS))
     return table(title, ["network", "format", "batch"], rows)
 
 
@@ -164,7 +165,7 @@ def optimised(seconds: float, folder: Path, names: Sequence[str] = NAMES) -> Ite
                 for name, call in runs(formatted(modules, kind), _images(batch, kind)).items()
             }
 
-        rows.append(Row((pair.title, str(batch)), interleaved(calls, seconds), THEIRS))
+        rows.append(Row((pair.title, str(batch)), interleaved(calls, seconds, 4, 2), THEIRS))
     yield table("Modules after -O2 in eager mode", ["network", "batch"], rows)
 
 

@@ -178,11 +178,11 @@ def table(title: str, times: dict[str, list[float]]) -> str:
 
 
 def pairs(
-    commands: dict[str, tuple[Command, Command]], rounds: int, folder: Path
+    commands: dict[str, tuple[Command, Command]], rounds: int, folder: Path, warm: bool = True
 ) -> dict[str, tuple[list[float], list[float]]]:
     """Times of two commands for each network, which run one right after the other."""
     flat = {f"{name} {which}": both[which] for name, both in commands.items() for which in (0, 1)}
-    times = compare(flat, rounds, folder)
+    times = compare(flat, rounds, folder, warm)
     return {name: (times[f"{name} 0"], times[f"{name} 1"]) for name in commands}
 
 
@@ -232,7 +232,9 @@ def against_exporter(exports: int, folder: Path) -> str:
         network.title: (compiling(name), [*WORKER, "torchscript", name, "t.onnx"]) for name, network in NETWORKS.items()
     }
     columns = ("netspec compile --to onnx", "torch.onnx.export (TorchScript)", "times faster")
-    return table_of_pairs("Compiling to ONNX: the exporter", columns, pairs(commands, exports, folder), faster=True)
+    return table_of_pairs(
+        "Compiling to ONNX: the exporter", columns, pairs(commands, exports, folder, warm=False), faster=True
+    )
 
 
 def checking(rounds: int, folder: Path) -> str:
