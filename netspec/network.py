@@ -152,7 +152,7 @@ class Network(Compiled):
         graph = self.trained if training else self.inference
         asked = columns if isinstance(columns, str) else ",".join(columns)
         measured = Measured(graph, trained=self.shown, frozen=frozen_nodes(graph, freeze))
-        return table(graph, depth, columns_of(asked or None), measured)
+        return table(graph, depth, columns_of(asked or None), measured, doc="" if self.is_block else self.document.doc)
 
     def table(self, *others: Network, **asked: Unpack[TableOptions]) -> Table:
         """The configuration table of `netspec table`, with a column for each of the others too; raises UsageError.

@@ -19,7 +19,7 @@ from torch import nn
 
 import netspec
 from netspec.cli.main import run
-from netspec.diagnostics.errors import DataError, UsageError
+from netspec.diagnostics.errors import UsageError
 
 STEPS = ["layer3", "layer1", "layer4"]
 SIZE = (3, 96, 96)
@@ -160,9 +160,6 @@ def test_a_head_is_cut_off_and_the_rest_of_a_checkpoint_fits(
     for file in (weights, tmp_path / "seven.safetensors", tmp_path / "part.safetensors"):
         with torch.no_grad():
             agreement(expected, net.to_torch(weights=file)(x))
-    save_file({k: v for k, v in state.items() if not k.startswith("layer4.1.")}, tmp_path / "torn.safetensors")
-    with pytest.raises(DataError, match="layer4"):
-        net.arrays(weights=tmp_path / "torn.safetensors")
 
 
 @pytest.mark.slow

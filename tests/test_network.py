@@ -186,7 +186,7 @@ def test_params_and_variants_are_those_of_the_spec(resnet50: netspec.Network) ->
 def test_show_has_a_row_for_all_that_a_spec_offers(capsys: pytest.CaptureFixture[str]) -> None:
     rows = netspec.show("googlenet").to_dict()
     of = {what: [row for row in rows if row["what"] == what] for what in {row["what"] for row in rows}}
-    assert [row["name"] for row in of["variant"]] == ["googlenet", "googlenet_torchvision"]
+    assert [row["name"] for row in of["variant"]] == ["googlenet", "googlenet_torchvision", "googlenet_caffe2"]
     assert [(row["name"], row["type"], row["value"]) for row in of["output"]] == [
         ("logits", "1000", "fc"),
         ("aux1", "1000", "aux1.aux_head.fc2"),

@@ -52,5 +52,6 @@ def command(
     compiled = request.compile()
     graph = compiled.trained if of["training"] else compiled.inference
     measured = Measured(graph, trained=compiled.shown, frozen=frozen_nodes(graph, of["freeze"]))
-    write_table(table(graph, depth, chosen, measured, people=kind not in ("csv", "json")), kind, output)
+    doc = "" if compiled.is_block else compiled.document.doc
+    write_table(table(graph, depth, chosen, measured, kind not in ("csv", "json"), doc), kind, output)
     return 0

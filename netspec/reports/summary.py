@@ -170,8 +170,12 @@ def table(
     columns: Sequence[str] | None = None,
     measured: Measured | None = None,
     people: bool = True,
+    doc: str = "",
 ) -> Table:
-    """The table with its sums; without `columns` those of every table, and for programs where each step is written."""
+    """The table with its sums; without `columns` those of every table, and for programs where each step is written.
+
+    `doc` is what the spec says of the whole.
+    """
     measured = measured or Measured(graph)
     found = rows(graph, depth, measured)
     usual = (*(["title"] if any(row.title for row in found) else []), *_SHOWN) if people else _WRITTEN
@@ -195,7 +199,11 @@ def table(
         lines,
         graph.title or graph.name,
         {"path": "total", **sums} if sums else {},
-        [*notes_of(chosen, _apart(all_, chosen)), *_frozen_text(all_.params, trained, measured)],
+        [
+            *([doc] if doc else []),
+            *notes_of(chosen, _apart(all_, chosen)),
+            *_frozen_text(all_.params, trained, measured),
+        ],
         data=as_json(graph, depth, [*(columns or ()), *more], measured) if not people else None,
     )
 
