@@ -123,11 +123,13 @@ COMMANDS: list[tuple[str, list[str]]] = [
         "bench net.yaml --target torch --repeat 1 --blocks --times t.json --weights w.npz --rules rules.yaml",
         RUNS["torch"],
     ),
+    ("compile net.yaml --to json -O2 --profile tuned.json -o a.json", []),
+    ("run net.yaml -O2 --profile tuned.json", RUNS["onnx"]),
+    ("bench net.yaml --target onnx --repeat 1 -O2 --profile tuned.json", RUNS["onnx"]),
+    ("verify net.yaml onnx onnx -O2 --profile tuned.json", RUNS["onnx"]),
     ("verify net.yaml torch torch --weights w.npz --rules rules.yaml", RUNS["torch"]),
     *((f"tune net.yaml --target onnxruntime --seconds 0 -f {kind}", [*RUNS["onnx"], *n]) for kind, n in TABLES.items()),
-    ("tune net.yaml --target torch --seconds 0", RUNS["torch"]),
-    ("tune net.yaml --target torch:channels_last --seconds 0 --weights w.npz --rules rules.yaml", RUNS["torch"]),
-    ("compile net.yaml --to torch --channels-last -o made.py", WRITES["torch"]),
+    ("tune net.yaml --target torch --seconds 0 --weights w.npz --rules rules.yaml -o t.json", RUNS["torch"]),
     *((f"list {what}", []) for what in ("specs", "blocks", "ops", "passes", "backends")),
     *((f"list specs -f {kind}", []) for kind in ("text", "json", "csv")),
     *((f"list passes -f {kind} -o table", needs) for kind, needs in TABLES.items()),
@@ -138,8 +140,7 @@ COMMANDS: list[tuple[str, list[str]]] = [
     *((f"show net.yaml -f {kind} -o table", needs) for kind, needs in TABLES.items()),
     ("explain NS402", []),
     ("explain net.yaml stem.conv", []),
-    ("schema -o schema.json", []),
-    ("schema --profile -o profile.json", []),
+    *((f"schema{which} -o schema.json", []) for which in ("", " --profile")),
     ("new block mine -o mine.yaml", []),
     ("new network mine -o own.yaml", []),
     ("new training -o own.py", []),
@@ -338,6 +339,8 @@ def prepare(folder: Path) -> None:
     (folder / "w.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
     net.to_onnx(folder / "net.onnx")
     (folder / "rules.yaml").write_text('- {from: "nothing.{t}", to: "stem.{t}"}\n', encoding="utf-8")
+    tuned = {"netspec_profile": 1, "network": net.name, "graph": net.digest, "target": "onnxruntime", "passes": []}
+    (folder / "tuned.json").write_text(json.dumps(tuned), encoding="utf-8")
     np.save(folder / "x.npy", _numbers(1, 3, 8, 8))
     from onnx import numpy_helper
 

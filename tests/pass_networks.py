@@ -186,6 +186,12 @@ def in_concatenated_branches(made: Made, step: Step) -> Graph:
     return made.graph(made.add("joined", "concat", ends, {}))
 
 
+def between_a_concatenation_and_a_layer(made: Made, step: Step) -> Graph:
+    x = made.inputs[0]
+    joined = made.add("joined", "concat", [made.layer("a", x), x], {})
+    return made.graph(made.layer("b", joined), made.layer("c", step("step", joined)))
+
+
 PLACES = (
     after_a_layer,
     between_layers,
@@ -207,6 +213,7 @@ PLACES = (
     added_to_layers,
     in_added_branches,
     in_concatenated_branches,
+    between_a_concatenation_and_a_layer,
 )
 
 

@@ -110,6 +110,7 @@ NETWORKS = {
     "blocks/resnext:resnext_block_b": ["group_branches"],
     "blocks/dense:transition": ["pool_first"],
     "blocks/inception:inception": ["merge_siblings"],
+    "squeezenet": ["concat_as_sum"],
     "blocks/se:se": [],
     "mobilenet_v3:bneck": ["hard_swish_as_mul"],
 }

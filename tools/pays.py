@@ -20,6 +20,7 @@ NETWORKS = {
     "merge_branches": "repvgg_a0",
     "pool_first": "densenet121",
     "merge_siblings": "googlenet",
+    "concat_as_sum": "squeezenet",
     "lrn_as_conv": "googlenet",
     "hard_swish_as_mul": "mobilenet_v3_large",
 }

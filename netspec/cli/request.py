@@ -57,7 +57,7 @@ class Request:
     def of(cls, options: dict[str, Any]) -> Request:
         """Takes its options out of a command's; raises UsageError."""
         settings = settings_of(options.pop("settings"))
-        file = options.pop("profile")
+        file = options.pop("profile", None)
         if file is not None and options["level"] not in (2, None):
             raise UsageError(f"--profile goes with -O2, not with -O{options['level']}")
         return cls(
@@ -272,12 +272,6 @@ BUILD = (
         "runs the network as it is, as ONNX; else 0.",
     ),
     click.option(
-        "--profile",
-        type=click.Path(),
-        metavar="FILE",
-        help="With -O2: the passes that `netspec tune` found to pay for this SPEC, in place of the built-in ones.",
-    ),
-    click.option(
         "-I",
         "include",
         multiple=True,
@@ -297,6 +291,14 @@ BUILD = (
     click.option("-q", "--quiet", is_flag=True, help="No warnings and no summary line."),
 )
 """How it is compiled, and what is said."""
+
+
+profile_option = click.option(
+    "--profile",
+    metavar="FILE",
+    help="With -O2: the passes that `netspec tune` found to pay for SPEC, in place of the built-in ones.",
+)
+"""The option of every command that writes or runs networks; it stands below those of the spec."""
 
 
 def spec_options(command: Callable[..., int], input: Callable[..., Callable[..., int]] = INPUT) -> Callable[..., int]:

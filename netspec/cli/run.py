@@ -16,7 +16,7 @@ from netspec.cli.options import Sizes
 from netspec.cli.output import out, say
 from netspec.cli.output import size as bytes_text
 from netspec.cli.output_file import OutputFile
-from netspec.cli.request import Request, spec_options
+from netspec.cli.request import Request, profile_option, spec_options
 from netspec.cli.run_folder import FolderRun
 from netspec.cli.spec_command import SpecCommand
 from netspec.cli.tables import form_of, table_options, write_table
@@ -109,6 +109,7 @@ INPUT = click.option(
     "  netspec run resnet50 --weights r50.pth --images photos -b 16 --labels imagenet -o found.csv",
 )
 @lambda fn: spec_options(fn, INPUT)
+@profile_option
 @click.option("--backend", type=BackendName(), default="onnx", show_default=True, help="What runs it.")
 @click.option(
     "--device",

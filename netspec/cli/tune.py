@@ -29,7 +29,7 @@ from netspec.passes.runtimes import MEASURED, backend_of
 from netspec.reports.table import FORMS, Cell, Form, Table
 from netspec.reports.tuning import table_of_tuning
 from netspec.running.ports import Value
-from netspec.running.tune import Search, Tuned
+from netspec.running.tune import Clock, Search, Tuned, elapsed, worked
 from netspec.running.ways import Prepared, Way
 
 ALIASES = {"onnx": "onnxruntime", "torch:eager": "torch"}
@@ -105,8 +105,8 @@ def command(
     Each pass is tried everywhere, then by halves of its places, on top of what is kept already; it is kept where the
     network is faster beyond the noise, which the same network run against itself tells.
     """
-    if request.level is not None or request.profile is not None:
-        raise UsageError("what is tuned is the network after -O1", "leave out -O and --profile")
+    if request.level is not None:
+        raise UsageError("what is tuned is the network after -O1", "leave out -O")
     if unknown := [name for name in only if name not in CHOSEN]:
         there = f"known: {', '.join(CHOSEN)}"
         raise UsageError(f"there is no pass '{unknown[0]}' to try", did_you_mean(unknown[0], CHOSEN, there))
@@ -151,7 +151,12 @@ class Tuning:
         """Tries what may pay; what is tried is said on stderr."""
         say_ = (lambda text: None) if self.request.quiet else (lambda text: say(f"trying {text}"))
         self.prepare(())
-        return Search(self.network, self.prepare, self.inputs, seconds, say_, only).run()
+        return Search(self.network, self.prepare, self.inputs, seconds, say_, only, self.clock).run()
+
+    @property
+    def clock(self) -> Clock:
+        """On one thread the time of the processor, which other programs disturb less."""
+        return worked if self.target.way.threads == 1 else elapsed
 
     def said(self) -> list[str]:
         """On what it was measured."""
@@ -160,7 +165,7 @@ class Tuning:
         threads = f"{count} thread{'s' * (count != 1)}" if count else "all threads"
         return [
             f"{self.network.name} in {self.runtime}, {known['library']}, batch {self.batch}, {threads}, "
-            f"on {known['machine']}"
+            f"{known['clock']}, on {known['machine']}"
         ]
 
     def measured(self) -> dict[str, Cell]:
@@ -171,6 +176,7 @@ class Tuning:
             "library": f"{library} {getattr(sys.modules.get(library), '__version__', '')}".strip(),
             "batch": self.batch,
             "threads": self.target.way.threads,
+            "clock": "processor time" if self.clock is worked else "elapsed time",
         }
 
     def profile(self, found: Tuned, table: Table) -> dict[str, object]:

@@ -11,6 +11,7 @@ from netspec.ir.graph import Graph
 from netspec.ir.module import Module
 from netspec.passes import (
     add_softmax,
+    concat_as_sum,
     drop_dead,
     drop_dropout,
     drop_heads,
@@ -44,6 +45,7 @@ PASSES: tuple[Pass, ...] = (
     group_branches.group_branches,
     pool_first.pool_first,
     merge_siblings.merge_siblings,
+    concat_as_sum.concat_as_sum,
     lrn_as_conv.lrn_as_conv,
     hard_swish_as_mul.hard_swish_as_mul,
     add_softmax.add_softmax,

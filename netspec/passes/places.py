@@ -56,15 +56,14 @@ def places(p: Pass, module: Module) -> list[Place]:
 
 
 def _at(p: Pass, module: Module, group: list[str]) -> Place:
-    """The scope around some steps if the pass changes these alone in it, else the steps; nothing where none change."""
-    after = p.at(group)(module)
-    if after is module:
+    """One step, or the scope around the steps, if the pass changes these alone there; nothing where it changes none."""
+    nodes = p.at(group)(module).graph.nodes
+    if nodes == module.graph.nodes:
         return ()
-    if len(group) == 1:
-        return tuple(group)
-    scope = _common(group)
-    alone = scope and p.at([scope])(module).graph.nodes == after.graph.nodes
-    return (scope,) if alone else tuple(group)
+    for path in (group[0], group[-1], _common(group)):
+        if path and p.at([path])(module).graph.nodes == nodes:
+            return (path,)
+    return tuple(group)
 
 
 def _common(paths: Collection[str]) -> str:

@@ -93,22 +93,42 @@ class Tuned:
     """Of the network with all that is kept by the one without; None where nothing is kept."""
 
 
-def compared(a: Prepared, again: Prepared, b: Prepared, inputs: Mapping[str, Value], until: float) -> Ratio:
-    """The ratio of b to a, whose second copy `again` tells the noise; ends when it is clear, or about `until`.
+Clock = Callable[[Prepared, Mapping[str, Value], int], float]
+"""Gives the milliseconds of the fastest of so many runs of a network."""
+
+
+def elapsed(one: Prepared, inputs: Mapping[str, Value], runs: int) -> float:
+    """As a user waits for it."""
+    return min(one.time(inputs, 0, runs))
+
+
+def worked(one: Prepared, inputs: Mapping[str, Value], runs: int) -> float:
+    """As this thread works for it: of a network on one thread that is the same, but for what other programs do."""
+    times = []
+    for _ in range(runs):
+        start = time.thread_time()
+        one.run(inputs)
+        times.append(1000 * (time.thread_time() - start))
+    return min(times)
+
+
+def compared(
+    three: tuple[Prepared, Prepared, Prepared], inputs: Mapping[str, Value], until: float, clock: Clock = elapsed
+) -> Ratio:
+    """The ratio of the third to the first, of which the second is a copy; ends when it is clear, or about `until`.
 
     In each round the three run one after the other, in another order, so that what else the machine does meets all of
-    them. The noise is the larger of the median of `again` by `a`, as it strays from 1, and the half-width of the 95%
-    interval of a median of so many rounds: 1.96 * 1.2533 * s / sqrt(n), with s = 1.4826 times the median absolute
+    them. The noise is the larger of the median of the copy by the first, as it strays from 1, and the half-width of the
+    95% interval of a median of so many rounds: 1.96 * 1.2533 * s / sqrt(n), with s = 1.4826 times the median absolute
     deviation of the ratios of the rounds, the larger of both.
     """
-    slowest = max(max(one.time(inputs, 1, 2)) for one in (a, again, b))
+    slowest = max(clock(one, inputs, 2) for one in three) or 1.0
     runs = min(RUNS[1], max(RUNS[0], round(1000 * SLICE / slowest)))
     same, ratios = list[float](), list[float]()
     found = Ratio(1.0, 1.0, 0)
     for i in range(ROUNDS[1]):
-        three = [a, again, b]
         order = [(i + j) % 3 for j in range(3)][:: -1 if i % 2 else 1]
-        times = {j: min(three[j].time(inputs, 0, runs)) for j in order}
+        times = {j: clock(three[j], inputs, runs) for j in order}
         same.append(times[1] / times[0])
         ratios.append(2 * times[2] / (times[0] + times[1]))
         found = _ratio(ratios, same)
@@ -147,6 +167,7 @@ class Search:
     say: Callable[[str], None]
     only: Collection[str] = ()
     """The passes that are tried; empty for all."""
+    clock: Clock = elapsed
     chosen: dict[str, list[Place]] = field(default_factory=dict)
     trials: list[Trial] = field(default_factory=list)
     known: dict[str, Sequence[Place]] = field(default_factory=dict)
@@ -167,7 +188,7 @@ class Search:
         if not self.chosen:
             return Tuned({}, self.trials, None)
         self.say("all that is kept")
-        whole = compared(start, self.prepare(self.exact), self.base, self.inputs, last)
+        whole = compared((start, self.prepare(self.exact), self.base), self.inputs, last, self.clock)
         found = {name: [()] if len(at) == len(self.known[name]) else at for name, at in self.chosen.items()}
         return Tuned(found if whole.value < 1 else {}, self.trials, whole)
 
@@ -202,7 +223,7 @@ class Search:
         differs = largest_difference(self.outputs, other.run(self.inputs))
         ratio = None
         if differs <= TOLERANCES["float32"]:
-            ratio = compared(self.base, self.again, other, self.inputs, time.monotonic() + share * left)
+            ratio = compared((self.base, self.again, other), self.inputs, time.monotonic() + share * left, self.clock)
             why = "faster" if ratio.faster else "slower" if ratio.slower else "within the noise"
         else:
             why = f"the outputs differ by {differs:.1e}"
