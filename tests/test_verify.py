@@ -306,3 +306,10 @@ def test_the_command_that_plants_differences_names_each_step(folder: Path) -> No
         "| lenet5 | its value times 1.01 | 1 | 1 |",
         "| lenet5 | the weights of one output | 1 | 0 |",
     ]
+
+
+def test_the_page_says_of_every_step_of_googlenet_that_it_was_named() -> None:
+    table = PAGE.partition("<!-- planted: begin -->")[2].partition("<!-- planted: end -->")[0]
+    rows = re.findall(r"^\| (\w+) \| (.+) \| (\d+) \| (\d+) \|$", table, re.MULTILINE)
+    assert {what for _, what, _, _ in rows} <= {*planted.KINDS.values()}
+    assert ("googlenet", planted.KINDS["scaled_after"], str(len(STEPS)), str(len(STEPS))) in rows
