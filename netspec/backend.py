@@ -165,11 +165,20 @@ class ReadsCheckpoints(Protocol):
         """The mappings of tensors in a file, without running code; raises DataError, UsageError, MissingError."""
 
 
+@runtime_checkable
+class ReadsModules(Protocol):
+    """A backend that reads the tensors of its library's modules."""
+
+    def read_module(self, weights: object) -> list[State]:
+        """The mappings of tensors in a module, a state dict or what holds one; raises UsageError, MissingError."""
+
+
 _ABILITIES: dict[type, str] = {
     Backend: "write files",
     Runs: "run networks",
     MakesModules: "make modules",
     ReadsCheckpoints: "read checkpoints",
+    ReadsModules: "read modules",
     KeepsReady: "keep networks ready to run",
     OpensModels: "run model files",
     Prepares: "keep networks ready to run",
@@ -305,6 +314,11 @@ def importing(name: str, library: str = "") -> AbstractContextManager[None]:
 def read_checkpoint(path: Path, need: Need) -> list[State]:
     """The mappings of tensors in a file of PyTorch's; raises MissingError without it, DataError, UsageError."""
     return able("torch", ReadsCheckpoints).read_checkpoint(path, need)
+
+
+def read_module(weights: object) -> list[State]:
+    """The mappings of tensors in a module or a state dict of PyTorch's; raises MissingError without it, UsageError."""
+    return able("torch", ReadsModules).read_module(weights)
 
 
 def origin(seed: int, weights: object, partial: bool = False) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, TypeAlias, TypedDict, Unpack
 from warnings import warn
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from netspec.analysis.cost import totals
 from netspec.analysis.features import features_of
 from netspec.analysis.measures import Measured
-from netspec.backend import MakesModules, able, get, origin, read_checkpoint, write
+from netspec.backend import MakesModules, able, get, origin, read_checkpoint, read_module, write
 from netspec.check.expect import within_limits
 from netspec.diagnostics.errors import MissingError, Reporter, SpecError, UsageError, did_you_mean
 from netspec.draw import draw
@@ -45,6 +45,7 @@ from netspec.weights.checkpoints.choices import Choices
 from netspec.weights.checkpoints.load import weights_of
 from netspec.weights.initialise import seeded
 from netspec.weights.lazy import Arrays
+from netspec.weights.published.fetch import source_of
 
 if TYPE_CHECKING:
     import torch  # noqa: TID251 - the type alone, never at run time
@@ -56,6 +57,11 @@ PLAIN = (bool, int, float, str, list, tuple, type(None))
 
 class CheckpointWarning(UserWarning):
     """What was taken of a checkpoint where there was a choice, and values in it that are not numbers."""
+
+
+Weights: TypeAlias = "str | Path | Mapping[str, object] | torch.nn.Module"
+"""A checkpoint's file, `default` or another name of published weights, hf:ORG/NAME, a URL with its sha256, a state dict
+or a module."""
 
 
 class CheckpointChoices(TypedDict, total=False):
@@ -194,11 +200,14 @@ class Network(Compiled):
     def arrays(
         self,
         seed: int = 0,
-        weights: str | Path | None = None,
+        weights: Weights | None = None,
         training: bool = False,
         **choices: Unpack[CheckpointChoices],
     ) -> dict[str, np.ndarray]:
-        """Every weight by its state-dict key: seeded, or from a checkpoint; raises DataError, UsageError.
+        """Every weight by its state-dict key: seeded, or from `weights`; raises DataError, UsageError, MissingError.
+
+        `weights` is a checkpoint's file; `default`, `torchvision` or another name of weights that the spec knows,
+        `hf:ORG/NAME` or a URL with `#sha256=`, which are downloaded; a state dict; or a module.
 
         With `layers`, patterns of steps (`layer1`, `layer*.0`), those alone come from the checkpoint, without those of
         `exclude`, and all others are seeded. What was chosen of the file is said as a CheckpointWarning.
@@ -208,14 +217,16 @@ class Network(Compiled):
     def lazy_arrays(
         self,
         seed: int = 0,
-        weights: str | Path | None = None,
+        weights: Weights | None = None,
         training: bool = False,
         **choices: Unpack[CheckpointChoices],
     ) -> Arrays:
         """The same as `arrays`, each tensor made when it is asked for; raises DataError, UsageError."""
         if weights is None:
             return seeded(self, seed, training)
-        found = weights_of(self, Path(weights), seed, training, _chosen(choices), read_checkpoint)
+        found = weights_of(
+            self, source_of(weights, self, read_module), seed, training, _chosen(choices), read_checkpoint
+        )
         for text in [*found.notes, *(d.message for d in found.warnings)]:
             warn(text, CheckpointWarning, stacklevel=3)
         return found.arrays
@@ -224,7 +235,7 @@ class Network(Compiled):
         self,
         training: bool = False,
         seed: int = 0,
-        weights: str | Path | None = None,
+        weights: Weights | None = None,
         freeze: Sequence[str] = (),
         passes: Sequence[str] = (),
         **choices: Unpack[CheckpointChoices],
@@ -258,7 +269,7 @@ class Network(Compiled):
         steps: Sequence[str],
         training: bool = False,
         seed: int = 0,
-        weights: str | Path | None = None,
+        weights: Weights | None = None,
         passes: Sequence[str] = (),
         **choices: Unpack[ModuleChoices],
     ) -> torch.nn.Module:
@@ -282,7 +293,7 @@ class Network(Compiled):
         self,
         path: str | Path,
         seed: int = 0,
-        weights: str | Path | None = None,
+        weights: Weights | None = None,
         passes: Sequence[str] = (),
         level: Level | None = None,
         profile: str | Path | None = None,

@@ -10,7 +10,14 @@ from pathlib import Path
 
 from netspec.diagnostics.errors import MissingError
 
-EXTRAS = {"torch": "torch", "onnxruntime": "run", "PIL": "run", "pygraphviz": "draw", "matplotlib": "draw"}
+EXTRAS = {
+    "torch": "torch",
+    "onnxruntime": "run",
+    "PIL": "run",
+    "pygraphviz": "draw",
+    "matplotlib": "draw",
+    "huggingface_hub": "hub",
+}
 """Libraries that the distribution installs only when asked for, by the extra that brings them."""
 
 LIBRARIES = (*EXTRAS, "onnx", "ml_dtypes", "pandas", "safetensors", "tabulate")

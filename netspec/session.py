@@ -7,12 +7,14 @@ from pathlib import Path
 
 from netspec.backend import KeepsReady, OpenedModel, OpensModels, able, get
 from netspec.diagnostics.errors import UsageError
-from netspec.network import Network, load
+from netspec.network import Network, Weights, load
 from netspec.optional import importing
 from netspec.running.folder import Batch, batch_size, image_files, image_input, run_batches
 from netspec.running.place import Place
 from netspec.running.ports import Value
 from netspec.running.sizes import Sizes
+from netspec.syntax.published import Preprocessing
+from netspec.weights.published.meant import meant
 
 
 def _silent(said: str) -> None:
@@ -36,8 +38,9 @@ class Session:
         threads: int = 0,
         cuda_graph: bool = False,
         seed: int = 0,
-        weights: str | Path | None = None,
+        weights: Weights | None = None,
     ) -> None:
+        self._preprocessing: Preprocessing | None = None
         place = Place(device, threads, cuda_graph)
         if not isinstance(model, Network) and str(model).lower().endswith(".onnx"):
             if seed or weights is not None:
@@ -47,6 +50,8 @@ class Session:
             backend = able("onnx", KeepsReady)
             network = (model if isinstance(model, Network) else load(model)).optimised(get("onnx").level)
             arrays = network.lazy_arrays(seed, weights)
+            if isinstance(weights, (str, Path)):
+                self._preprocessing = meant(str(weights), network).preprocessing
             self.name, self._model = network.name, backend.ready(network.inference, arrays, place)
         self.device = device
 
@@ -90,7 +95,8 @@ class Session:
     def images(self, files: str | Path | Iterable[str | Path], batch: int | None = None) -> Iterator[Batch]:
         """Runs a folder of images, or the images named, in batches: `files` and `outputs` of each; raises DataError.
 
-        Images are cut and normalised as for ImageNet, as `netspec run --images` does, while another batch runs. `batch`
+        Images are cut and normalised as for ImageNet, or as the published weights of the network were trained, as
+        `netspec run --images` does, while another batch runs. `batch`
         is 1 unless the model has another.
         """
         paths = image_files(Path(files))[0] if isinstance(files, str | Path) else [Path(file) for file in files]
@@ -100,7 +106,7 @@ class Session:
         sizes.complete()
         with importing("reading images", "PIL", "run"):
             from netspec.running.images import reader  # noqa: PLC0415 - pillow may be absent
-        read = reader(name, port, sizes.shape(name), _silent)
+        read = reader(name, port, sizes.shape(name), _silent, self._preprocessing)
         return run_batches(paths, size, read, lambda made: self._model.run({name: made}, 0).outputs)
 
     def _inputs(self, values: tuple[Value, ...], named: dict[str, Value]) -> dict[str, Value]:

@@ -105,7 +105,7 @@ def ensure(level: str) -> None:
     print(f"making the environment {ENV} ({level}); the first time this downloads some hundred MB", file=sys.stderr)
     if run(PYTHON, "-c", "", quiet=True) if PYTHON.exists() else True:
         venv.create(ENV, clear=True, with_pip=True)
-    steps = [lambda: pip("--editable", ".[run]" if level == "run" else ".[run,draw,dev]")]
+    steps = [lambda: pip("--editable", ".[run]" if level == "run" else ".[run,draw,hub,dev]")]
     if level == "dev":
         # torchvision and timm are what the tests compare with; their own requirements would bring a CUDA build.
         steps += [install_torch, lambda: pip("--no-deps", "torchvision", "timm")]
@@ -181,6 +181,7 @@ SCRIPTS = {
     "faults": "write every output while the disk fails and processes are killed: --faults N, --kills N, --seed N, "
     "-j 2; --write updates docs/reliability.md",
     "parity": "compare with every model of torchvision and timm, or those of the networks named; write docs/parity.md",
+    "published": "write the table of published weights in docs/parity.md",
     "pays": "measure which passes pay in which runtime, --seconds N for each; --write updates the table of -O2",
     "passes": "compare what a network of each family, --all of them, or those named compute after each pass that "
     "changes it; goes on where it was cut off; --write updates docs/passes.md",

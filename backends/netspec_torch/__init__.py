@@ -130,5 +130,12 @@ class TorchBackend(Backend[TorchOptions], Runs, KeepsReady, MakesModules, ReadsC
 
         return read(Path(path), need)
 
+    def read_module(self, weights: object) -> list[State]:
+        """The mappings of tensors in a module, a state dict or what holds one; raises UsageError, MissingError."""
+        with needing("reading a state dict", "torch"):
+            from netspec_torch.checkpoint import read_module
+
+        return read_module(weights)
+
 
 BACKEND = TorchBackend()

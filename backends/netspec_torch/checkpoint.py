@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from netspec.diagnostics.errors import DataError
+from netspec.diagnostics.errors import DataError, UsageError
 from netspec.weights.checkpoints.archives import BROKEN, open_archive
 from netspec.weights.checkpoints.stored import Need, State, Stored, reading, refuse
 from netspec_torch.mapped import Mapped
@@ -55,6 +55,28 @@ def read(path: Path, need: Need) -> list[State]:
         raise refuse(path, "holds no state dict: there is no mapping of names to tensors in it", _AGAIN)
     _honest(path, states)
     return states
+
+
+def read_module(weights: object) -> list[State]:
+    """The mappings of tensors in a module, a state dict or what holds one; raises UsageError.
+
+    Values are copied when they are read, so that nothing shares memory with the module.
+    """
+    held = weights.state_dict() if isinstance(weights, torch.nn.Module) else weights
+    states = [State(at, tensors) for at, tensors in _states(held, (), set(), _Held())]
+    if not states:
+        raise UsageError(
+            f"weights={type(weights).__name__} holds no tensors by name", "a file, a state dict or an nn.Module"
+        )
+    return states
+
+
+class _Held:
+    """Reads tensors that are in memory already."""
+
+    def read(self, tensor: torch.Tensor) -> np.ndarray:
+        """The values, copied."""
+        return np.array(tensor.cpu().numpy())
 
 
 def _stopped(path: Path, name: str, why: str, line: str = "") -> DataError:
@@ -112,7 +134,7 @@ def _most(need: Need) -> int:
 
 
 def _states(
-    value: object, at: tuple[str, ...], seen: set[int], file: Mapped
+    value: object, at: tuple[str, ...], seen: set[int], file: Mapped | _Held
 ) -> Iterator[tuple[tuple[str, ...], dict[str, Stored]]]:
     """Every mapping that holds tensors by name, once, the outer ones first."""
     if not isinstance(value, (Mapping, list, tuple)) or id(value) in seen or len(at) > _DEPTH:
@@ -138,7 +160,7 @@ class Token(NamedTuple):
     dtype: str
 
 
-def _stored(tensor: torch.Tensor, file: Mapped) -> Stored:
+def _stored(tensor: torch.Tensor, file: Mapped | _Held) -> Stored:
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
         return Stored(tuple(tensor.shape), "none", lambda: np.empty(0))
     name = str(tensor.dtype).removeprefix("torch.")
@@ -155,7 +177,7 @@ def _stored(tensor: torch.Tensor, file: Mapped) -> Stored:
         plain = tensor.detach()
         if name in ("float16", "float32", "float64"):
             return file.read(plain)
-        return np.asarray((plain.float() if plain.is_floating_point() else plain).numpy())
+        return np.asarray((plain.float() if plain.is_floating_point() else plain).cpu().numpy())
 
     return Stored(tuple(tensor.shape), name, values, token)
 

@@ -12,12 +12,12 @@ import click
 import numpy as np
 
 from netspec.backend import KeepsReady, OpenedModel, OpensModels, Result, Runs, able, gave, get
-from netspec.cli.options import Sizes
 from netspec.cli.output import out, say
 from netspec.cli.output import size as bytes_text
 from netspec.cli.output_file import OutputFile
 from netspec.cli.request import Request, profile_option, spec_options
 from netspec.cli.run_folder import FolderRun
+from netspec.cli.run_options import DeviceName, GivenSizes, HeightWidth, NamedSize, NamedSizes
 from netspec.cli.spec_command import SpecCommand
 from netspec.cli.tables import form_of, table_options, write_table
 from netspec.cli.targets import BackendName
@@ -28,64 +28,15 @@ from netspec.passes.runtimes import runtime_of
 from netspec.reports.table import Form
 from netspec.running.convert import Say
 from netspec.running.feeds import Feeds, take_folder
-from netspec.running.labels import read_labels
+from netspec.running.labels import labels_of, read_labels
 from netspec.running.place import MAX_THREADS, Place
 from netspec.running.ports import Port, Value
 from netspec.running.results import TOP, Style, describe, finite, show
 from netspec.running.save import check_target
 from netspec.running.save import save as save_outputs
 from netspec.running.sizes import Sizes as ModelSizes
-
-NamedSize = tuple[str | None, list[int]]
-"""The sizes of an input, whose name is None where they are for the only one."""
-
-
-class NamedSizes(click.ParamType):  # type: ignore[type-arg, unused-ignore]
-    """3x224x224, or images=1x3x224x224"""
-
-    name = "[NAME=]DIMS"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> NamedSize:
-        """The name, or None, and the sizes; fails for anything else."""
-        name, equals, sizes = str(value).rpartition("=")
-        return (name if equals else None), Sizes().convert(sizes, param, ctx)
-
-
-class HeightWidth(Sizes):
-    """640x480"""
-
-    name = "HxW"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
-        """The two sizes; fails for anything else."""
-        if isinstance(value, list):
-            return value
-        found = super().convert(value, param, ctx)
-        if len(found) != 2:
-            self.fail(f"'{value}' is not a height and a width; write 224x224", param, ctx)
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class GivenSizes:
-    """What --input and --size say."""
-
-    inputs: Sequence[NamedSize]
-    image: list[int] | None
-
-
-class DeviceName(click.ParamType):  # type: ignore[type-arg, unused-ignore]
-    """cpu, cuda, tensorrt, openvino, and behind a colon which one."""
-
-    name = "DEVICE"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The name as it is; fails for one that is none."""
-        try:
-            return Place(str(value)).device
-        except UsageError as e:
-            self.fail(f"{e.message}; {e.help}", param, ctx)
-
+from netspec.syntax.published import Preprocessing
+from netspec.weights.published.meant import Meant
 
 INPUT = click.option(
     "--input",
@@ -100,6 +51,7 @@ INPUT = click.option(
     "run",
     cls=SpecCommand,
     epilog="\b\nExamples:\n  netspec run googlenet.onnx\n"
+    "  netspec run resnet50 --weights default --image cat.jpg\n"
     "  netspec run resnet50 --weights r50.pth --image cat.jpg --labels imagenet\n"
     "  netspec run squeezenet --backend torch -b 8 --repeat 20\n"
     "  netspec run detector.onnx --size 640x480 --image street.png --save found.npz\n"
@@ -137,8 +89,8 @@ INPUT = click.option(
     multiple=True,
     metavar="[NAME=]FILE",
     help="An image, of any depth and mode, upright by its EXIF data, on white where it is transparent: its short side "
-    "is resized to 8/7 of the input, the centre is cut out and normalised as for ImageNet (uint8 inputs take bytes). "
-    "Several are a batch.",
+    "is resized to 8/7 of the input, the centre is cut out and normalised as for ImageNet (uint8 inputs take bytes), "
+    "or as published --weights were trained. Several are a batch.",
 )
 @click.option(
     "--images",
@@ -158,7 +110,11 @@ INPUT = click.option(
     help="Rank classes by their softmax probabilities, or by the values themselves; by default the values where they "
     "are integers or lie between 0 and 1 already.",
 )
-@click.option("--labels", metavar="FILE|imagenet", help="Names of the classes, one a line, or ImageNet's 1,000.")
+@click.option(
+    "--labels",
+    metavar="FILE|imagenet",
+    help="Names of the classes, one a line, or ImageNet's 1,000; published weights have theirs.",
+)
 @click.option(
     "--top", type=click.IntRange(1, 10_000), default=TOP, show_default=True, help="How many classes of each image."
 )
@@ -196,32 +152,32 @@ def command(
         raise UsageError("-f and -o are of the table of --images", "--save FILE.npz keeps the outputs of a run")
     if pictures is not None and (images or arrays or folder):
         raise UsageError("--images gives the input its values already", "leave out --image, --npy and --pb")
-    kind, note = form_of(form, output), _notes(request)
+    kind, note, target = form_of(form, output), _notes(request), check_target(save) if save else None
     style = Style(1, softmax, read_labels(labels) if labels else [], labels or "", top)
-    target = check_target(save) if save else None
+    given = GivenSizes(inputs, size, bool(images) or pictures is not None)
     opens = _opened if request.spec.lower().endswith(".onnx") else _compiled
-    model = opens(request, weights, (backend, Place(device, threads or 0, cuda_graph)), GivenSizes(inputs, size))
+    model = opens(request, weights, (backend, Place(device, threads or 0, cuda_graph)), given)
+    style = replace(style, labels=style.labels or model.labels)
     if pictures is not None:
-        for line in [] if request.quiet else _of_weights(model):
+        for line in [] if request.quiet else _of_weights(model, True):
             say(line)
-        whole = FolderRun(Path(pictures), model.sizes, lambda made: model.run(made, 0), style, note, request.quiet)
+        whole = FolderRun(Path(pictures), model.sizes, model.run_once, style, note, request.quiet, model.preprocessing)
         if (table := whole.table(batch, target)).rows:
             write_table(table, kind, output)
         return 0
-    feeds = Feeds(model.sizes, note)
+    feeds = Feeds(model.sizes, note, preprocessing=model.preprocessing)
     if folder:
         take_folder(feeds, Path(folder), model.sizes.ports, able("onnx", OpensModels).read_pb)
     feeds.arrays(arrays)
     feeds.pictures(images)
     if batch is not None:
         model.sizes.batch(batch)
-    chosen = model.sizes.complete()
-    if chosen:
+    if chosen := model.sizes.complete():
         note(f"{', '.join(chosen)}: {model.sizes.model} leaves these free; --size HxW or --input NAME=DIMS sets them")
     values = feeds.all(weights.seed)
     result = _run(model, values, repeat, chosen)
     _save(result, target, note, request.quiet)
-    before = [*_entered(values, feeds.sources, weights.seed), *_of_weights(model)]
+    before = [*_entered(values, feeds.sources, weights.seed), *_of_weights(model, bool(images))]
     _print(before, result, replace(style, batch=_batch_of(values)))
     return 0
 
@@ -262,6 +218,22 @@ class Model:
     run: Callable[[Mapping[str, Value], int], Result]
     weights: str
     """Where the weights are from, if they are random."""
+    known: Meant | None = None
+    """What is published of the weights."""
+
+    def run_once(self, inputs: Mapping[str, Value]) -> Result:
+        """The outputs, without timed runs."""
+        return self.run(inputs, 0)
+
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """How images are made for the weights; None where nobody says it."""
+        return self.known.preprocessing if self.known is not None else None
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """The names of the classes that the weights were trained for."""
+        return labels_of(self.known.labels) if self.known is not None else []
 
 
 def _run(model: Model, inputs: Mapping[str, Value], repeat: int, chosen: Sequence[str]) -> Result:
@@ -306,6 +278,8 @@ def _compiled(request: Request, weights: Weights, at: tuple[str, Place], given: 
         sized = replace(request.plain, quiet=True, strict=False).compile().inference.inputs
         shapes = {str(n.path): n.shape for n in sized}
         request = replace(request, input_size=_asked(shapes, named, given.image, unnamed))
+    if given.pictures and request.input_size is None:
+        request = replace(request, input_size=_published_size(request, weights))
     network = request.optimised(request.plain.compile(), runtime_of(at[0]), get(at[0]).level)
     graph = network.inference
     sizes = ModelSizes(
@@ -330,7 +304,19 @@ def _compiled(request: Request, weights: Weights, at: tuple[str, Place], given: 
             result = backend.run(graph, weights.arrays(network, request), inputs, place.device, repeat)
         return gave(backend, "run", result, Result)
 
-    return Model(sizes, run, weights.origin if graph.tensors() else "")
+    return Model(sizes, run, weights.origin if graph.tensors() else "", weights.meant(network))
+
+
+def _published_size(request: Request, weights: Weights) -> list[int] | None:
+    """The size of pictures that published weights of this very variant were tested at; None for the network's own."""
+    network = replace(request.plain, quiet=True, strict=False).compile()
+    known, inputs = weights.meant(network), network.inference.inputs
+    crop = known.preprocessing.crop if known is not None and known.preprocessing is not None else None
+    if crop is None or len(inputs) != 1 or len(inputs[0].shape) != 4:
+        return None
+    if known is None or known.published is None or known.published.variant not in (network.variant, network.name):
+        return None
+    return [int(inputs[0].shape[1]), *crop]
 
 
 def _asked(
@@ -372,5 +358,7 @@ def _entered(inputs: Mapping[str, Value], sources: Mapping[str, str], seed: int)
     ]
 
 
-def _of_weights(model: Model) -> list[str]:
-    return [f"weights: {one_line(model.weights)}: the outputs are not predictions"] if model.weights else []
+def _of_weights(model: Model, images: bool) -> list[str]:
+    """What is said of the weights: that they are random, or how images are made for them."""
+    random = [f"weights: {one_line(model.weights)}: the outputs are not predictions"] if model.weights else []
+    return [*random, *([f"images: {model.preprocessing}"] if images and model.preprocessing is not None else [])]

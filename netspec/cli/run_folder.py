@@ -27,6 +27,7 @@ from netspec.running.ports import Value, dims
 from netspec.running.results import Style, check_labels, classes, finite, ranked
 from netspec.running.save import Collected
 from netspec.running.sizes import Sizes
+from netspec.syntax.published import Preprocessing
 
 COLUMNS = (
     Column("image", "image"),
@@ -48,6 +49,7 @@ class FolderRun:
     style: Style
     note: Say
     quiet: bool
+    preprocessing: Preprocessing | None = None
     rows: list[Mapping[str, Cell]] = field(default_factory=list)
     provider: str = ""
     finite: bool = True
@@ -64,7 +66,7 @@ class FolderRun:
             self.note(f"{', '.join(chosen)}: {self.sizes.model} leaves these free; --size HxW sets them")
         with importing("reading images", "PIL", "run"):
             from netspec.running.images import reader  # noqa: PLC0415 - pillow may be absent
-        read = reader(name, port, self.sizes.shape(name), self.note)
+        read = reader(name, port, self.sizes.shape(name), self.note, self.preprocessing)
         started = time.perf_counter()
         with scratch() as place, _progress(len(files), self.quiet) as done:
             kept = Collected(place, self.note) if target is not None else None

@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netspec.backend import origin, read_checkpoint
+from netspec.cli.download_bar import DownloadBar
 from netspec.cli.output import say
 from netspec.cli.request import Request, warn
 from netspec.diagnostics.errors import UsageError
 from netspec.elaborate.compiled import Compiled
 from netspec.weights.checkpoints.choices import Choices
+from netspec.weights.published.meant import Meant, meant
 
 weight_options = (
     click.option(
         "--weights",
-        metavar="FILE",
-        help="A checkpoint: .safetensors, .npz, .pth, .ckpt, .bin, or the .index.json of shards.",
+        metavar="FILE|NAME",
+        help="A checkpoint: .safetensors, .npz, .pth, .ckpt, .bin, or the .index.json of shards; or published weights, "
+        "which are downloaded: `default`, `torchvision`, `timm`, hf:ORG/NAME, or a URL with #sha256=.",
     ),
     click.option(
         "--checkpoint-key",
@@ -99,6 +102,10 @@ class Weights:
         """What is said of them: that they are random, in part where the checkpoint does not give all."""
         return origin(self.seed, self.file, self.choices.partial)
 
+    def meant(self, compiled: Compiled) -> Meant | None:
+        """What is known of the weights that are asked for, before anything is read; raises UsageError."""
+        return None if self.file is None else meant(self.file, compiled)
+
     def arrays(self, compiled: Compiled, request: Request, training: bool = False) -> Arrays:
         """The weights; what was chosen is said, warnings are printed; raises DataError, UsageError, SpecError."""
         if self.file is None:
@@ -106,9 +113,13 @@ class Weights:
 
             return seeded(compiled, self.seed, training)
         from netspec.weights.checkpoints.load import weights_of
+        from netspec.weights.published.fetch import fetch
 
-        found = weights_of(compiled, Path(self.file), self.seed, training, self.choices, read_checkpoint)
+        wanted = meant(self.file, compiled)
+        path = fetch(wanted, compiled, DownloadBar(request.quiet))
+        found = weights_of(compiled, path, self.seed, training, self.choices, read_checkpoint)
         warn(found.warnings, request)
-        for note in found.notes if not request.quiet else ():
+        notes = [*([f"{wanted.title}, {path}"] if wanted.remote else ()), *found.notes]
+        for note in notes if not request.quiet else ():
             say(f"{self.file}: {note}")
         return found.arrays

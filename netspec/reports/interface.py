@@ -13,6 +13,7 @@ from netspec.reports.overview import written
 from netspec.reports.table import Cell, Column, Table
 from netspec.syntax.ast import Literal, ValueNode
 from netspec.syntax.document import BlockDecl, Document, ParamDecl, Variant
+from netspec.syntax.published import Published
 
 Row: TypeAlias = Mapping[str, Cell]
 LONGEST = 80
@@ -25,8 +26,13 @@ def interface(document: Document, network: Compiled | None) -> Table:
         *(_of_network(document, network) if network is not None else ()),
         *(row for block in document.blocks.values() for row in _of_block(block)),
         *(_row("checkpoint", source) for source, _ in (document.checkpoints.sources if document.checkpoints else ())),
+        *map(_of_weights, document.published),
     ]
     notes = ["checkpoint: names of tensors that it has rules for, under `checkpoints`."] if document.checkpoints else []
+    if document.published:
+        notes.append(
+            "weights: published ones, by their variant: `--weights default` is the first, `--weights NAME` any of them."
+        )
     columns = (
         Column("what", "what", wrap=False),
         Column("name", "name", wrap=False),
@@ -57,6 +63,14 @@ def _of_network(document: Document, network: Compiled) -> Iterator[Row]:
     yield from _ends(network)
     for variant in document.variants.values():
         yield _row("variant", variant.name, "", _settings(variant), document.title_of(variant.name))
+
+
+def _of_weights(weights: Published) -> Row:
+    """Published weights: their variant, where they are, and what their pictures and classes are."""
+    labels = weights.labels if isinstance(weights.labels, str) else f"{len(weights.labels)} classes"
+    params = ", ".join(f"{name}={value}" for name, value in weights.params.items())
+    said = [params, str(weights.preprocessing or ""), labels, weights.license]
+    return _row("weights", weights.title, weights.variant, weights.file, "; ".join(filter(None, said)))
 
 
 def _ends(network: Compiled) -> Iterator[Row]:

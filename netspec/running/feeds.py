@@ -15,6 +15,7 @@ from netspec.optional import importing
 from netspec.running.convert import Say, fit
 from netspec.running.ports import Port, Value, dtype_of
 from netspec.running.sizes import Sizes
+from netspec.syntax.published import Preprocessing
 from netspec.weights.sample_inputs import ROI_STRIDES, noise, rois
 
 MAX_DRAWN = 16 * 2**30
@@ -31,6 +32,8 @@ class Feeds:
     values: dict[str, Value] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     images: dict[str, list[str]] = field(default_factory=dict)
+    preprocessing: Preprocessing | None = None
+    """How pictures are made, where the weights say it."""
 
     def arrays(self, texts: Iterable[str]) -> None:
         """Takes `--npy [NAME=]FILE`; raises UsageError, DataError."""
@@ -72,7 +75,7 @@ class Feeds:
                 from netspec.running.images import read_images  # noqa: PLC0415 - pillow may be absent
         for name, files in self.images.items():
             port = self.sizes.ports[name]
-            made = read_images(files, name, port, self.sizes.shape(name), self.say)
+            made = read_images(files, name, port, self.sizes.shape(name), self.say, self.preprocessing)
             self.values[name] = made.astype(dtype_of(port.element))
         return self._drawn(seed) | self.values
 

@@ -1,4 +1,6 @@
-"""Pictures as inputs: any kind that Pillow reads, upright, cut to the centre and normalised as for ImageNet."""
+"""Pictures as inputs: any kind that Pillow reads, upright, cut to the centre and normalised, as for ImageNet or as
+the weights say that they were trained.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +15,27 @@ from netspec.diagnostics.errors import DataError, UsageError
 from netspec.running.convert import Say
 from netspec.running.ports import Port, dims, dtype_of
 from netspec.running.sizes import spatial
+from netspec.syntax.published import Preprocessing
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 GRAY_MEAN, GRAY_STD = 0.449, 0.226
 """What one channel is normalised with: the averages of the three."""
 
+FILTERS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+WHOLE = 2**26
+"""Pixels up to which a plane is resized as a whole, as torchvision does; of a larger one what is cut out alone."""
 WIDE = ("I", "F")
 """Pillow's modes of more than 8 bits, I;16 and its like too."""
 
 
-def read_images(files: list[str], name: str, port: Port, shape: tuple[int, ...], say: Say) -> np.ndarray:
+def read_images(
+    files: list[str], name: str, port: Port, shape: tuple[int, ...], say: Say, how: Preprocessing | None = None
+) -> np.ndarray:
     """The pictures as one input of that shape, its batch apart; raises UsageError, DataError."""
     axes = spatial(port) if len(port.shape) == 4 else (2, 3)
     channels = shape[6 - sum(axes)] if len(shape) == 4 else 0
@@ -30,30 +43,34 @@ def read_images(files: list[str], name: str, port: Port, shape: tuple[int, ...],
         raise UsageError(f"--image needs an input of 3 or 1 x H x W, '{name}' is {dims(port.shape)}")
     if port.element not in ("float", "double", "float16", "bfloat16", "uint8"):
         raise UsageError(f"--image makes values of float or uint8, but the input '{name}' takes {port.type}")
-    made = [_prepared(Path(f), channels, (shape[axes[0]], shape[axes[1]]), port.element == "uint8", say) for f in files]
+    size = (shape[axes[0]], shape[axes[1]])
+    made = [_prepared(Path(f), channels, size, how, say) for f in files]
+    made = [_bytes(cells) if port.element == "uint8" else normalised(cells, how) for cells in made]
     stacked = np.stack(made)
     return stacked if axes == (1, 2) else stacked.transpose(0, 3, 1, 2)
 
 
-def reader(name: str, port: Port, shape: tuple[int, ...], say: Say) -> Callable[[Path], np.ndarray]:
+def reader(
+    name: str, port: Port, shape: tuple[int, ...], say: Say, how: Preprocessing | None = None
+) -> Callable[[Path], np.ndarray]:
     """What reads one image as an input of that shape, of batch 1, in the type of the input."""
     dtype = dtype_of(port.element)
 
     def read(path: Path) -> np.ndarray:
-        return read_images([str(path)], name, port, shape, say).astype(dtype)
+        return read_images([str(path)], name, port, shape, say, how).astype(dtype)
 
     return read
 
 
-def _prepared(path: Path, channels: int, size: tuple[int, int], raw: bool, say: Say) -> np.ndarray:
-    """A picture as (H, W, C): short side to 8/7 of the input, centre cut out, normalised unless `raw` bytes are due."""
+def _prepared(path: Path, channels: int, size: tuple[int, int], how: Preprocessing | None, say: Say) -> np.ndarray:
+    """A picture as (H, W, C) from 0 to 255: resized, by default its short side to 8/7 of the input, and cut."""
     if not path.is_file():
         raise UsageError(f"there is no file {path}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of large or unusual files; what cannot be read is an error below
             planes = _planes(path, channels, say)
-            cells = np.stack([np.asarray(_cut(plane, *size), np.float32) for plane in planes], axis=-1)
+            cells: np.ndarray = np.stack([np.asarray(_cut(plane, size, how), np.float32) for plane in planes], axis=-1)
     except (DataError, MemoryError):
         raise
     except OSError as e:
@@ -62,11 +79,25 @@ def _prepared(path: Path, channels: int, size: tuple[int, int], raw: bool, say: 
         raise _unreadable(path, e) from None
     except Exception as e:  # a damaged file fails in as many ways as Pillow has readers
         raise _unreadable(path, e) from None
-    if raw:
-        return np.clip(np.rint(cells), 0, 255).astype(np.uint8)
-    mean, std = (MEAN, STD) if channels == 3 else ((GRAY_MEAN,), (GRAY_STD,))
+    return cells
+
+
+def _bytes(cells: np.ndarray) -> np.ndarray:
+    whole: np.ndarray = np.clip(np.rint(cells), 0, 255).astype(np.uint8)
+    return whole
+
+
+def normalised(cells: np.ndarray, how: Preprocessing | None) -> np.ndarray:
+    """`(H, W, C)` from 0 to 255 as (x / 255 - mean) / std; a single channel has the averages of the three."""
+    mean, std = (how.mean, how.std) if how is not None else (MEAN, STD)
+    if cells.shape[-1] == 1 and len(mean) > 1:
+        mean, std = ((GRAY_MEAN,), (GRAY_STD,)) if (mean, std) == (MEAN, STD) else (_average(mean), _average(std))
     normal: np.ndarray = (cells / 255 - np.array(mean, np.float32)) / np.array(std, np.float32)
     return normal
+
+
+def _average(numbers: tuple[float, ...]) -> tuple[float]:
+    return (sum(numbers) / len(numbers),)
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
@@ -111,12 +142,39 @@ def _scaled(picture: Image.Image, path: Path, say: Say) -> Image.Image:
     return Image.fromarray(values * np.float32(255 / white))
 
 
-def _cut(plane: Image.Image, height: int, width: int) -> Image.Image:
-    """The centre of a plane whose short side is resized to 8/7 of what is cut out."""
-    scale = max(height * 8 / 7 / plane.height, width * 8 / 7 / plane.width)
-    wide, high = max(width, round(plane.width * scale)), max(height, round(plane.height * scale))
-    left, top = (wide - width) // 2, (high - height) // 2
+def _cut(plane: Image.Image, size: tuple[int, int], how: Preprocessing | None) -> Image.Image:
+    """The centre of a plane whose sides are resized first, by default so that the short one is 8/7 of what is cut."""
+    height, width = size
+    wide, high = _resized(plane, size, how)
+    left, top = _middle(wide - width, how), _middle(high - height, how)
     across, down = plane.width / wide, plane.height / high
+    if how is not None and not how.antialias and how.interpolation in ("bilinear", "bicubic"):
+        matrix = (across, 0, left * across, 0, down, top * down)
+        return plane.transform((width, height), Image.Transform.AFFINE, matrix, FILTERS[how.interpolation])
+    if how is not None and wide * high <= WHOLE:
+        kind = FILTERS[how.interpolation]
+        return plane.resize((wide, high), kind).crop((left, top, left + width, top + height))
     # the whole resized picture is never made: a strip of one pixel by 65,000 would take gigabytes
     box = (left * across, top * down, (left + width) * across, (top + height) * down)
-    return plane.resize((width, height), Image.Resampling.BILINEAR, box)
+    return plane.resize((width, height), FILTERS[how.interpolation if how is not None else "bilinear"], box)
+
+
+def _resized(plane: Image.Image, size: tuple[int, int], how: Preprocessing | None) -> tuple[int, int]:
+    """Width and height before the cut; as torchvision has them, the long side of weights' presets is cut to whole."""
+    height, width = size
+    if how is None:
+        scale = max(height * 8 / 7 / plane.height, width * 8 / 7 / plane.width)
+        return max(width, round(plane.width * scale)), max(height, round(plane.height * scale))
+    crop = how.crop or size
+    larger = max(height / crop[0], width / crop[1])
+    short, side = round((how.resize or min(crop)) * larger), min(plane.width, plane.height)
+    wide, high = (short if d == side else int(short * d / side) for d in (plane.width, plane.height))
+    if wide < width or high < height:  # a picture with other sides than what is cut out
+        scale = max(width / plane.width, height / plane.height)
+        wide, high = (max(s, round(d * scale)) for s, d in ((width, plane.width), (height, plane.height)))
+    return wide, high
+
+
+def _middle(left: int, how: Preprocessing | None) -> int:
+    """Where the cut begins, of so many pixels that are left out; torchvision rounds a half to even."""
+    return left // 2 if how is None else round(left / 2)

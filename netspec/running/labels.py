@@ -7,6 +7,7 @@ from pathlib import Path
 
 from netspec.diagnostics.errors import DataError, UsageError
 from netspec.files.pipes import is_read
+from netspec.syntax.published import IMAGENET
 
 MAX_BYTES = 16 * 2**20
 
@@ -17,9 +18,14 @@ def imagenet() -> list[str]:
     return [line for line in text.splitlines() if not line.startswith("#")]
 
 
+def labels_of(weights: str | tuple[str, ...]) -> list[str]:
+    """The labels that come with weights: `imagenet`, or the names themselves."""
+    return imagenet() if weights == IMAGENET else list(weights)
+
+
 def read_labels(source: str) -> list[str]:
     """`imagenet`, or the lines of a file; raises UsageError, DataError."""
-    if source == "imagenet":
+    if source == IMAGENET:
         return imagenet()
     path = Path(source)
     if not path.is_file():

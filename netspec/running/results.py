@@ -29,7 +29,7 @@ class Style:
     """None: where the values are not probabilities already."""
     labels: Sequence[str] = ()
     source: str = ""
-    """What --labels said."""
+    """What --labels said; empty for labels that came with the weights, which are used where they fit."""
     top: int = TOP
     """How many classes of each image."""
 
@@ -37,7 +37,7 @@ class Style:
 def check_labels(outputs: Mapping[str, Value], style: Style) -> None:
     """Raises DataError where no output has as many classes as there are labels."""
     counts = {name: rows.shape[1] for name, value in outputs.items() if (rows := classes(value, style)) is not None}
-    if style.labels and len(style.labels) not in counts.values():
+    if style.labels and style.source and len(style.labels) not in counts.values():
         had = ", ".join(f"'{name}' has {count} classes" for name, count in counts.items())
         raise DataError(
             "NS701",

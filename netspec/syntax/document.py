@@ -10,6 +10,7 @@ from netspec.diagnostics.errors import Reporter, Span, did_you_mean
 from netspec.expressions.identifiers import clipped
 from netspec.syntax import ast
 from netspec.syntax.ast import Computed, Error, Literal, Name, ValueNode
+from netspec.syntax.published import Published
 from netspec.syntax.results import Result
 from netspec.syntax.rules import RuleSets
 from netspec.syntax.steps import Step
@@ -278,6 +279,7 @@ class Document:
     expect: Expect | None = None
     results: tuple[Result, ...] = ()
     checkpoints: RuleSets | None = None
+    published: tuple[Published, ...] = ()
     refused: set[str] = field(default_factory=set)
     """Names of variants that cannot be read, which is reported: they are known."""
     open: frozenset[str] = frozenset()
@@ -343,6 +345,14 @@ class Document:
         chain = list(self._chain(variant, aliases=True))
         first = variant is None or self.default_variant in {v.name for v in chain}
         return next((v.results for v in chain if v.results), self.results if first else ())
+
+    def published_for(self, variant: str | None) -> list[Published]:
+        """The published weights of a variant: its own, or, where it has the same params, those of what it is `of`."""
+        for found in self._chain(variant or self.default_variant):
+            own = [weights for weights in self.published if weights.variant == found.name]
+            if own or found.settings:
+                return own
+        return [weights for weights in self.published if not self.variants and weights.variant == self.name]
 
     def source_of(self, variant: str | None) -> str:
         """The paper of a variant: its own, that of what it is `of`, or the document's."""

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from netspec.expressions.identifiers import Kind
 from netspec.ops import OPS, Op
+from netspec.syntax.checkpoint_places import CHECKPOINTS
 from netspec.syntax.fact_places import EXPECT, FACT, RESULTS, SOURCE
 from netspec.syntax.place import ANYTHING, TEXT, Place, mapping
 
@@ -228,9 +229,6 @@ VARIANT = Place(
     },
     expected="a mapping of params to values",
 )
-_RULE = mapping(
-    {"from": _TEXT, "to": Place(types=("string", "null", "number")), "reshape": Place(types=("boolean",))}, "from", "to"
-)
 DOCUMENT = mapping(
     {
         "netspec": Place(types=("integer",), one_of=(LANGUAGE_VERSION,), expected="1, the version of the language"),
@@ -262,11 +260,7 @@ DOCUMENT = mapping(
         ),
         "expect": "expect",
         "results": "results",
-        "checkpoints": Place(
-            types=("object",),
-            others=Place(types=("array",), item=_RULE, expected="a list of rules"),
-            expected="a mapping of sources to rules",
-        ),
+        "checkpoints": CHECKPOINTS,
     },
     "netspec",
 )

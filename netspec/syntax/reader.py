@@ -17,6 +17,7 @@ from netspec.syntax.declarations import DeclarationReader
 from netspec.syntax.document import BlockDecl, Document
 from netspec.syntax.keywords import GROUPS, RESERVED_VARIANT_KEYS, SECTIONS
 from netspec.syntax.library import Found, shown, specs_root
+from netspec.syntax.published import read_published
 from netspec.syntax.results import read_results
 from netspec.syntax.rules import RuleSets
 from netspec.syntax.step_reader import StepReader
@@ -73,6 +74,7 @@ class Reader:
         doc.results = read_results(part.get("results"), refused, self.reporter)
         if (rules := part.get("checkpoints")) is not None:
             doc.checkpoints = RuleSets(tuple((key.text, value) for key, value in values.entries(rules)))
+            self._published(doc, rules, refused)
         doc.body, doc.body_span = steps.body(part.get("body")), body.span if body is not None else None
         for key, value in values.entries(part.get("blocks")):
             self._unique(doc, key)
@@ -82,6 +84,16 @@ class Reader:
             self._use(doc, item)
         doc.dropped = tuple(read.dropped)
         return doc
+
+    def _published(self, doc: Document, tree: Tree, refused: set[Tree]) -> None:
+        """The weights under `checkpoints`; where a section is refused, any of its names may be there."""
+        said = Reporter()
+        variants, params = (*doc.variants, *doc.refused) or (doc.name,), [param.name for param in doc.params]
+        doc.published = read_published(tree, variants, params, refused, said)
+        hidden = doc.open & {"variants", "params"}
+        for diagnostic in said.diagnostics:
+            if not (hidden and diagnostic.code == "NS202"):
+                self.reporter.report(diagnostic)
 
     def _check_sections(self, tree: Map) -> None:
         """A document has a body and inputs, or blocks alone."""

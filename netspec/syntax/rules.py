@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from netspec.diagnostics.errors import Reporter, SemanticError, Span, did_you_mean
 from netspec.expressions.expression import Template, parse_template
 from netspec.expressions.values import Value
+from netspec.syntax.published import rules_tree
 from netspec.syntax.tree import Map, Scalar, Seq, Tree
 
 KEYS = ("from", "to", "reshape")
@@ -75,7 +76,8 @@ class RuleSets:
 def names_read(checkpoints: RuleSets) -> set[str]:
     """The names in the targets of the rules: placeholders of `from`, and values of the document."""
     found: set[str] = set()
-    for _, listed in checkpoints.sources:
+    for _, said in checkpoints.sources:
+        listed = rules_tree(said)
         for item in listed.items if isinstance(listed, Seq) else ():
             target = item.get("to") if isinstance(item, Map) else None
             if isinstance(target, Scalar):
@@ -87,7 +89,11 @@ def names_read(checkpoints: RuleSets) -> set[str]:
 def rules_of(checkpoints: RuleSets | None, reporter: Reporter, values: Collection[str] = ()) -> dict[str, list[Rule]]:
     """The rule sets by source, which may read `values`; errors in them go to the reporter."""
     sources = checkpoints.sources if checkpoints is not None else ()
-    return {source: _listed(listed, reporter, values) for source, listed in sources}
+    return {
+        source: _listed(listed, reporter, values)
+        for source, said in sources
+        if (listed := rules_tree(said)) is not None
+    }
 
 
 def rules_in(tree: Tree, name: str, reporter: Reporter, values: Collection[str] = ()) -> dict[str, list[Rule]]:
@@ -96,7 +102,8 @@ def rules_in(tree: Tree, name: str, reporter: Reporter, values: Collection[str] 
         tree = inner
     if not isinstance(tree, Map):
         return {name: _listed(tree, reporter, values, strict=True)}
-    return {source.text: _listed(listed, reporter, values, strict=True) for source, listed in tree.entries}
+    sources = ((source.text, rules_tree(said)) for source, said in tree.entries)
+    return {source: _listed(listed, reporter, values, strict=True) for source, listed in sources if listed is not None}
 
 
 def _listed(tree: Tree, reporter: Reporter, values: Collection[str], strict: bool = False) -> list[Rule]:

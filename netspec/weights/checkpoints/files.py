@@ -57,9 +57,7 @@ def _sharded(path: Path, need: Need, read: Reads) -> dict[str, Stored]:
     """The tensors of all the files that an index names; raises DataError, UsageError."""
     where = _index(path, need)
     found: dict[str, Stored] = {}
-    for name in sorted(set(where.values())):
-        if Path(name).name != name or name in (".", "..") or name.lower().endswith(INDEX) or "\\" in name:
-            raise refuse(path, f"names the shard '{name[:100]}', which is not a file next to it")
+    for name in shards_of(path, need):
         states = states_of(path.with_name(name), need, read)
         if len(states) != 1:
             raise refuse(path.with_name(name), f"is not a shard: it has {len(states)} state dicts")
@@ -70,6 +68,15 @@ def _sharded(path: Path, need: Need, read: Reads) -> dict[str, Stored]:
                 raise refuse(path, f"does not fit its shard {name}: {what} {_some(keys)}")
         found |= tensors
     return {key: found[key] for key in where}
+
+
+def shards_of(path: Path, need: Need) -> list[str]:
+    """The files that an index of shards names, all of them next to it; raises DataError, UsageError."""
+    names = sorted(set(_index(path, need).values()))
+    for name in names:
+        if Path(name).name != name or name in (".", "..") or name.lower().endswith(INDEX) or "\\" in name:
+            raise refuse(path, f"names the shard '{name[:100]}', which is not a file next to it")
+    return names
 
 
 def _index(path: Path, need: Need) -> dict[str, str]:

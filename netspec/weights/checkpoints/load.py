@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from netspec.diagnostics.errors import Diagnostic, Reporter
 from netspec.elaborate.compiled import Compiled
@@ -35,20 +35,23 @@ class Loaded:
     warnings: list[Diagnostic] = field(default_factory=list)
 
 
-def load(network: Compiled, path: Path, training: bool, choices: Choices, read: Reads) -> Loaded:
+Source: TypeAlias = Path | Sequence[State]
+"""Where weights are from: a file, or mappings of tensors that are at hand."""
+
+
+def load(network: Compiled, source: Source, training: bool, choices: Choices, read: Reads) -> Loaded:
     """The weights of a network out of a checkpoint; raises DataError, UsageError, SpecError (of rules)."""
     graph = network.stored(training)
     only = selected(graph, choices)
-    shapes = network.whole.tensors()
-    need = Need(4 * sum(_count(shape) for shape, _, _ in shapes.values()), len(shapes))
-    states = [translated(state) for state in states_of(path, need, read)]
+    given = states_of(source, Need.of(network.whole), read) if isinstance(source, Path) else source
+    states = [translated(state) for state in given]
     cut = {key for inner in inner_networks(network, Reporter()) for key in inner.keys()}
     return fit(network, states, Target.of(graph, network.whole, only).with_spare(cut), choices)
 
 
-def weights_of(network: Compiled, path: Path, seed: int, training: bool, choices: Choices, read: Reads) -> Loaded:
+def weights_of(network: Compiled, source: Source, seed: int, training: bool, choices: Choices, read: Reads) -> Loaded:
     """The same, with the weights that are not to come from the checkpoint, or do not fit, drawn by the seed."""
-    found = load(as_declared(network) if choices.adapt else network, path, training, choices, read)
+    found = load(as_declared(network) if choices.adapt else network, source, training, choices, read)
     if choices.adapt:
         found.arrays, notes = fitted(network.stored(training), found.arrays)
         found.notes += notes
@@ -92,7 +95,3 @@ def drawn_text(keys: Collection[str], arrays: Collection[str]) -> str:
     steps = list(dict.fromkeys(key.rpartition(".")[0] for key in keys if key not in arrays))
     more = f", and {len(steps) - 8:,} more" if len(steps) > 8 else ""
     return f"drawn, not from the checkpoint: {', '.join(steps[:8]) or 'nothing'}{more}"
-
-
-def _count(shape: Sequence[object]) -> int:
-    return math.prod(int(str(d)) for d in shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ import numpy as np
 
 from netspec.diagnostics.errors import DataError, UsageError
 from netspec.files.pipes import is_read
+from netspec.ir.graph import Graph
 
 FLOATS = ("float16", "bfloat16", "float32", "float64", "float128", "longdouble", "float8_e4m3fn", "float8_e5m2")
 """What becomes float32; all else in a file is not a weight."""
@@ -65,6 +67,12 @@ class Need:
     bytes: int = 2**31
     """Of all its weights in float32."""
     tensors: int = 20_000
+
+    @classmethod
+    def of(cls, graph: Graph) -> Need:
+        """What a graph needs, its weights in float32."""
+        shapes = [shape for shape, _, _ in graph.tensors().values()]
+        return cls(4 * sum(math.prod(int(str(d)) for d in shape) for shape in shapes), len(shapes))
 
     @property
     def directory(self) -> int:

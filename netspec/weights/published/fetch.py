@@ -1,0 +1,50 @@
+"""The file of the weights that are meant: where it is, or downloaded into the cache of its publisher's library."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from netspec.elaborate.compiled import Compiled
+from netspec.optional import importing
+from netspec.syntax.published import hub_file
+from netspec.weights.checkpoints.stored import Need, State, Stored
+from netspec.weights.published.download import download, hub_folder
+from netspec.weights.published.meant import Meant, meant
+from netspec.weights.published.progress import Bar, Silent
+
+_TRUE = ("1", "ON", "YES", "TRUE")
+"""What sets a variable of huggingface_hub."""
+
+
+def fetch(wanted: Meant, network: Compiled, bar: Bar | None = None) -> Path:
+    """The file of some weights; raises UsageError, DataError, MissingError.
+
+    A download may be as large as the network in float64 and its gradients' average, and 256 MiB of anything else.
+    """
+    if wanted.file is not None:
+        return wanted.file
+    need, bar = Need.of(network.whole), bar or Silent()
+    most = 2 * need.bytes + 2**28
+    if (on_hub := hub_file(wanted.remote)) is not None:
+        with importing(wanted.remote, "huggingface_hub"):
+            from netspec.weights.published.hub import fetch as fetch_of_hub  # noqa: PLC0415 - which may be absent
+
+        return fetch_of_hub(on_hub, need, most, bar)
+    offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in _TRUE
+    return download(wanted.remote, hub_folder(os.environ), most, offline, bar)
+
+
+def source_of(weights: object, network: Compiled, read: Callable[[object], list[State]]) -> Path | list[State]:
+    """A file, which is downloaded where that is asked for, or tensors that are at hand; raises as `fetch` does.
+
+    `read` reads what is neither the name of something nor arrays: a module, or a state dict of tensors.
+    """
+    if isinstance(weights, (str, Path)):
+        return fetch(meant(str(weights), network), network)
+    if isinstance(weights, Mapping) and all(isinstance(value, np.ndarray) for value in weights.values()):
+        return [State((), {str(key): Stored.of(np.array(value)) for key, value in weights.items()})]
+    return read(weights)
