@@ -161,12 +161,15 @@ def test_a_folder_of_images_weights_and_frozen_steps(folder: Path) -> None:
     first = netspec.load("lenet5").to_torch(seed=7).state_dict()
     torch.save(first, folder / "first.pth")
     line = ["--spec", "lenet5", "--data", "images", "--batch", "8", "--epochs", "2", "--workers", "0"]
-    said = trained(folder, "of_folder", *line, "--weights", "first.pth", "--freeze", "c1")
+    taken = ["--weights", "first.pth", "--layers", "c1..c3", "--freeze", "c1", "--freeze", "f6"]
+    said = trained(folder, "of_folder", *line, *taken)
     assert "classes=2" in said and "accuracy" in said
     found = weights(folder, "of_folder")
     frozen = [key for key in first if key.startswith("c1.")]
     assert frozen and all(torch.equal(found[key], first[key]) for key in frozen)
     assert any(not torch.equal(found[key], first[key]) for key in first if found[key].shape == first[key].shape)
+    drawn = netspec.load("lenet5", classes=2).to_torch(seed=0).state_dict()["f6.weight"]
+    assert torch.equal(found["f6.weight"], drawn) and not torch.equal(drawn, first["f6.weight"])
 
 
 def loss_of(folder: Path) -> Any:
