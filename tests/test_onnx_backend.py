@@ -287,3 +287,19 @@ def test_what_onnx_takes_by_default_and_equal_constants_are_not_written_again(tm
     assert attributes["/b/Conv"]["dilations"] == [2, 2] and attributes["/b/Conv"]["group"] == 2
     held = [attributes[n.name]["value"] for n in model.graph.node if n.op_type == "Constant"]
     assert sorted(float(onnx.numpy_helper.to_array(tensor)) for tensor in held) == [0, 6]
+
+
+def test_a_sum_of_three_is_additions_that_onnxruntime_fuses(tmp_path: Path) -> None:
+    """It takes an Add and what follows into the convolution before it; a Sum of three operands stays as it is."""
+    ort = pytest.importorskip("onnxruntime")
+    branches = "a: [conv: {out: 8, kernel: 3, pad: 1}], b: [conv: [8, 1]], c: [conv: [8, 1]]"
+    spec = f"body:\n  - add: {{{branches}}}\n  - relu\n"
+    model = emit(load(tmp_path, spec), tmp_path)
+    assert Counter(n.op_type for n in model.graph.node) == {"Conv": 3, "Add": 2, "Relu": 1}
+    settings = ort.SessionOptions()
+    settings.optimized_model_filepath = str(tmp_path / "fused.onnx")
+    settings.log_severity_level = 3
+    ort.InferenceSession(model.SerializeToString(), settings, providers=["CPUExecutionProvider"])
+    fused = onnx.load(tmp_path / "fused.onnx").graph.node
+    if any(n.domain == "com.microsoft.nchwc" for n in fused):  # its kernels for x86, which take what is added
+        assert not {"Add", "Sum", "Relu"} & {n.op_type for n in fused}

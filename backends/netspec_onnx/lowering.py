@@ -127,19 +127,20 @@ def _split(node: Node, shapes: Shapes) -> list[N]:
     return [newer(N("Split", ("x0", ints(*parts)), results, {"axis": 1}), 13, before)]
 
 
-def _mul(node: Node, shapes: Shapes) -> list[N]:
-    if len(shapes) == 1:
-        return [n("Identity", "x0")]
-    steps, value = [], "x0"
-    for i in range(1, len(shapes)):
-        last = i == len(shapes) - 1
-        steps.append(n("Mul", value, f"x{i}", out="y0" if last else f"product{i}"))
-        value = f"product{i}"
-    return steps
+def _in_turn(op_type: str, partial: str) -> Row:
+    """An operator on two operands after the other: onnxruntime fuses an Add into a convolution, but no Sum of three."""
 
+    def row(node: Node, shapes: Shapes) -> list[N]:
+        if len(shapes) == 1:
+            return [n("Identity", "x0")]
+        steps, value = [], "x0"
+        for i in range(1, len(shapes)):
+            last = i == len(shapes) - 1
+            steps.append(n(op_type, value, f"x{i}", out="y0" if last else f"{partial}{i}"))
+            value = f"{partial}{i}"
+        return steps
 
-def _sum(node: Node, shapes: Shapes) -> list[N]:
-    return [n("Add" if len(shapes) == 2 else "Sum", *(f"x{i}" for i in range(len(shapes))))]
+    return row
 
 
 ROWS: dict[str, Row] = {
@@ -194,10 +195,10 @@ ROWS: dict[str, Row] = {
     "pixel_shuffle": lambda node, shapes: [n("DepthToSpace", "x0", blocksize=node.attrs["factor"], mode="CRD")],
     "pad": space,
     "concat": simple("Concat", axis=1),
-    "add": _sum,
+    "add": _in_turn("Add", "sum"),
     "mean": simple("Mean"),
     "max": simple("Max"),
-    "mul": _mul,
+    "mul": _in_turn("Mul", "product"),
 }
 
 
