@@ -1,46 +1,139 @@
-"""tools/dev interop: what a runner gives, and that one which fails or crashes is a reason and not an end."""
+"""tools/dev interop: what a runner gives, that one which fails or crashes is a reason and not an end, what is kept."""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conformance import CASES, IDS, Shapes, arrays_of, one_op
+from netspec_onnx.build_model import build_model
+from netspec_onnx.options import OnnxOptions
+from netspec_onnx.presets import PRESETS, Target
+from netspec_onnx.workarounds import WORKAROUNDS
+from onnx.reference import ReferenceEvaluator
+
+from netspec.weights.initialise import draw
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
 
 import interop
+import interop_cells
+import interop_runtimes
 
 EXPECTED = [np.ones((1, 2), np.float32)]
+SAVE = "import numpy as np; np.savez(sys.argv[1], **{'0': np.full((1, 2), %s, np.float32)})"
 
 
-def ran(tmp_path: Path, code: str, limit: float = 60) -> str:
+def ran(tmp_path: Path, code: str, limit: float = 60) -> interop_cells.Cell:
     """The outcome of a runner of this code, whose argument is the file of the outputs."""
     out = tmp_path / "out.npz"
-    return interop.outcome([sys.executable, "-c", f"import os, sys\n{code}", out], out, EXPECTED, limit)
-
-
-@pytest.mark.slow
-def test_a_network_in_onnxruntime_is_within_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interop, "python_of", lambda _: Path(sys.executable))
-    pairs = interop.measured("lenet", ["onnxruntime 1.32.0"])
-    assert all(interop.good(cell) for pair in pairs for cell in pair), pairs
+    return interop_cells.outcome(
+        [sys.executable, "-c", f"import os, sys, time\n{code}", out], out, EXPECTED, limit=limit
+    )
 
 
 @pytest.mark.slow
 def test_a_runner_that_fails_is_a_reason(tmp_path: Path) -> None:
-    assert ran(tmp_path, "raise RuntimeError('No rule | for `netspec`')") == "RuntimeError: No rule ' for 'netspec'"
-    assert ran(tmp_path, "import time; time.sleep(9)", 0.1) == "no result within 0.1 s"
+    said = ran(tmp_path, "raise RuntimeError('No rule | for `netspec`')")
+    assert (said.kind, said.text) == ("refused", "RuntimeError: No rule ' for 'netspec'")
+    assert ran(tmp_path, "time.sleep(9)", 0.1).text == "no result within 0.1 s"
     if os.name != "nt":
-        assert ran(tmp_path, "os.kill(os.getpid(), 11)") == "crashed with signal 11"
+        assert ran(tmp_path, "os.kill(os.getpid(), 11)").text == "crashed with signal 11"
+        assert ran(tmp_path, "os.kill(os.getpid(), 24)").text.startswith(interop_cells.LATE)
 
 
 @pytest.mark.slow
-def test_what_differs_is_no_number_that_passes(tmp_path: Path) -> None:
-    save = "import numpy as np; np.savez(sys.argv[1], **{'0': np.full((1, 2), %s, np.float32)})"
-    assert interop.good(ran(tmp_path, save % "1.00001"))
-    assert ran(tmp_path, save % "1.01") == "differs by 1e-02"
-    assert ran(tmp_path, save % "np.nan") == "differs by nan"
-    assert ran(tmp_path, "import numpy as np; np.savez(sys.argv[1])") == "gives 0 outputs, not 1"
+def test_a_runner_that_hangs_after_its_outputs_has_given_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interop_cells, "TO_END", 0.1)
+    assert ran(tmp_path, f"{SAVE % '1'}; time.sleep(30)", 20) == interop_cells.Cell("ok", "0e+00")
+
+
+def test_what_differs_is_no_number_that_passes() -> None:
+    def kind(value: np.ndarray, expected: np.ndarray = EXPECTED[0]) -> str:
+        return interop_cells.compared([value], [expected], 1e-4).kind
+
+    assert kind(EXPECTED[0] * np.float32(1.00001)) == "ok"
+    assert kind(np.ones(2, np.float32)) == "ok"  # a runtime without a batch axis
+    assert kind(EXPECTED[0] * np.float32(1.01)) == "differs"
+    assert kind(EXPECTED[0] * np.float32(np.nan)) == "differs"
+    assert kind(np.ones((2, 3), np.float32), np.ones((3, 2), np.float32)) == "differs"
+    assert interop_cells.compared([], EXPECTED, 1e-4).text == "gives 0 outputs, not 1"
+
+
+FAKE = """
+import sys, numpy as np
+name, model, given, out = sys.argv[1:]
+np.savez(out, **{"0": np.load(model.replace("model.onnx", "../answer.npy"))})
+"""
+
+
+@pytest.mark.slow
+def test_a_cell_is_run_once_for_a_file_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runner, runs = tmp_path / "runner.py", []
+    runner.write_text(FAKE, encoding="utf-8")
+    monkeypatch.setattr(interop, "RUNNER", runner)
+    monkeypatch.setattr(interop, "python_of", lambda name: runs.append(name) or Path(sys.executable))
+    monkeypatch.setattr(interop, "RESULTS", tmp_path / "results.json")
+    monkeypatch.setattr(interop, "PAGE", tmp_path / "page.md")
+    (tmp_path / "page.md").write_text("before <!-- interop: made -->\nold<!-- /interop --> after", encoding="utf-8")
+    fake = {"fake 1": interop_runtimes.Runtime("fake", (), {"opset": 13})}
+    monkeypatch.setattr(interop, "RUNTIMES", fake)
+    made = interop.Comparison.expected.func
+
+    def expected(self: interop.Comparison) -> list[np.ndarray]:
+        found = made(self)
+        np.save(self.folder / "answer.npy", found[0])
+        return found
+
+    monkeypatch.setattr(interop.Comparison, "expected", property(expected))
+    results: interop.Results = {}
+    interop.compare("espcn", ["fake 1"], results, ("preset", "default"), again=False)
+    assert runs == ["fake 1"] * 2 and results["fake 1"]["espcn"]["preset"]["kind"] == "ok"
+    interop.compare("espcn", ["fake 1"], results, ("preset", "default"), again=False)
+    assert runs == ["fake 1"] * 2
+    assert json.loads((tmp_path / "results.json").read_text(encoding="utf-8")) == results
+    page = (tmp_path / "page.md").read_text(encoding="utf-8")
+    assert "| fake 1 | `--opset 13` | 1 | 0 | 0 | 1 | 1 | 0 | 0 |" in page
+    assert page.startswith("before <!-- interop") and page.endswith("<!-- /interop --> after")
+
+
+def test_the_page_says_what_is_kept() -> None:
+    results = json.loads(interop.RESULTS.read_text(encoding="utf-8"))
+    text = interop.PAGE.read_text(encoding="utf-8")
+    assert interop.page(text, results) == text
+    assert set(results) <= set(interop.RUNTIMES)
+    assert {family for cells in results.values() for family in cells} <= set(interop.families())
+
+
+def test_every_runtime_has_a_runner_and_ci_names_some_of_them() -> None:
+    import interop_runner
+
+    assert {row.runner for row in interop.RUNTIMES.values()} == set(interop_runner.RUNNERS)
+    assert {row.options["for_"] for row in interop.RUNTIMES.values() if "for_" in row.options} <= set(PRESETS)
+    runtimes, families = interop.CI
+    assert len(runtimes) == 3 and set(runtimes) <= set(interop.RUNTIMES)
+    assert len(families) == 6 and set(families) <= set(interop.families())
+
+
+OTHERWISE = [
+    pytest.param(target, op, attrs, shapes, id=f"{target}-{id}")
+    for target, rows in WORKAROUNDS.items()
+    for (op, attrs, shapes, _), id in zip(CASES, IDS, strict=True)
+    if op in rows
+]
+
+
+@pytest.mark.quick(3)
+@pytest.mark.parametrize(("target", "op", "attrs", "shapes"), OTHERWISE)
+def test_a_row_for_a_runtime_computes_what_the_usual_one_does(
+    target: Target, op: str, attrs: dict[str, object], shapes: Shapes
+) -> None:
+    graph, inputs = one_op(op, attrs, shapes), arrays_of(shapes, 1)
+    models = [build_model(graph, draw(graph, 3), options) for options in (OnnxOptions(), OnnxOptions(for_=target))]
+    usual, own = (ReferenceEvaluator(model).run(None, inputs) for model in models)
+    for right, value in zip(usual, own, strict=True):
+        np.testing.assert_allclose(value, right, rtol=1e-5, atol=1e-6)

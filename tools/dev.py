@@ -187,8 +187,8 @@ SCRIPTS = {
     "changes it; goes on where it was cut off; --write updates docs/passes.md",
     "plant": "plant a difference in every step of GoogLeNet, or of the networks named: does verify name it? "
     "--kinds for what may go wrong in each op; --write updates docs/verify.md",
-    "interop": "compile a network of each family, or of those named, for five runtimes, run it there "
-    "and compare with PyTorch; write docs/interop.md",
+    "interop": "compile a network of each family, or of those named, for the runtimes of a table, run it there "
+    "and compare with PyTorch; write docs/interop.md; --ci for three runtimes on six networks",
     "keys": "compare the keys of a network of each family with tests/data/keys.txt; --write changes this file",
     "pictures": "draw the pictures of the docs again",
     "notebook": "run docs/notebook.ipynb and write what its cells show",

@@ -1,184 +1,282 @@
-"""Compiles a network of each family for the runtimes of its table, runs it there, compares; writes docs/interop.md.
+"""Compiles the default network of each family for every runtime of a table, runs it there, compares it with PyTorch.
 
-Each runtime has an environment of its own in .interop, which is made when it is missing. With names of families as
-arguments these alone are compared, and the other rows of the page stay; `--runtime NAME` chooses runtimes, and then
-prints and writes nothing. A run that fails or crashes is a row with its reason.
+Each runtime has an environment of its own in .interop, which is made when it is missing, and each run is a process of
+its own. What became of a file is kept in docs/interop.json by the file's hash, so that a run that was stopped goes on
+where it was, and a file that is written otherwise than before is run again. docs/interop.md is written from there.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
-import os
 import re
 import subprocess
 import sys
 import tempfile
-import venv
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-ENVS = ROOT / ".interop"
 RUNNER = ROOT / "tools" / "interop_runner.py"
 PAGE = ROOT / "docs" / "interop.md"
+RESULTS = ROOT / "docs" / "interop.json"
 sys.path.insert(0, str(ROOT / "tests"))
 
-from parity import TARGETS, network, small, torch_outputs  # noqa: E402
+from interop_cells import LATE, Cell, outcome, quoted, relative_error  # noqa: E402
+from interop_runtimes import RUNTIMES, Runtime, python_of  # noqa: E402
+from parity import small, torch_outputs  # noqa: E402
+from shipped_networks import documents  # noqa: E402
 
+import netspec  # noqa: E402
+from netspec.diagnostics.errors import SpecError  # noqa: E402
+from netspec.files.atomic import write_text  # noqa: E402
+from netspec.network import Network  # noqa: E402
 from netspec.weights.sample_inputs import contrasting  # noqa: E402
 
-BOUND = 1e-4
-"""Largest difference from torch that passes, of the largest value of an output."""
-SECONDS = 60
-"""After so long a run is ended."""
 MARKS = re.compile(r"(<!-- interop: .*? -->\n).*?(<!-- /interop -->)", re.DOTALL)
-DATA = re.compile(r"^\| `([\w/]+)` \| (.*) \|$", re.MULTILINE)
+FILES = ("preset", "default")
+"""The files of a runtime: that of its options, and that of the default ones."""
+CI = (
+    ("OpenVINO 2026.4.1", "tract 0.23.9", "OpenCV 5.0.0.93"),
+    ("lenet", "resnet_cifar", "squeezenet", "mobilenet_v2", "shufflenet_v2", "ghostnet"),
+)
+"""Runtimes and families of --ci: those that install within seconds, and what is small and of many operators."""
+
+Entry: TypeAlias = dict[str, str]
+"""A cell as it is kept: the hash of the file and its inputs, the kind of the cell, its text."""
+Results: TypeAlias = dict[str, dict[str, dict[str, Entry]]]
+"""By runtime, family and file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Runtime:
-    """A runtime: its preset of `--for`, and what pip installs for it."""
-
-    preset: str
-    packages: tuple[str, ...]
-    runner: str
+def families() -> dict[str, str]:
+    """The families of the shipped specs, with the name of the default network of each."""
+    return {each.name: next(iter(each.variants), each.name) for each in documents()}
 
 
-RUNTIMES = {
-    "onnxruntime 1.32.0": Runtime("onnxruntime", ("onnxruntime==1.32.0",), "onnxruntime"),
-    "OpenVINO 2026.4.1": Runtime("openvino", ("openvino==2026.4.1",), "openvino"),
-    "MNN 3.6.1": Runtime("mnn", ("mnn==3.6.1",), "mnn"),
-    "tract 0.23.9": Runtime("tract", ("tract==0.23.9",), "tract"),
-    "OpenCV 5.0.0.93": Runtime("opencv", ("opencv-python-headless==5.0.0.93",), "opencv"),
-}
-"""By name and version, in the order of the columns."""
-
-
-def python_of(name: str) -> Path:
-    """The Python of a runtime's environment, which is made first where its packages are not there."""
-    folder, packages = ENVS / name.lower().replace(" ", "-"), "\n".join(RUNTIMES[name].packages)
-    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    stamp = folder / "packages.txt"
-    if not stamp.exists() or stamp.read_text(encoding="utf-8") != packages:
-        venv.create(folder, clear=True, with_pip=True)
-        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "numpy", *RUNTIMES[name].packages], check=True)
-        stamp.write_text(packages, encoding="utf-8")
-    return python
-
-
-def quoted(text: str) -> str:
-    """A message as one line of a table: printable ASCII without marks of Markdown, nor folders of this machine."""
-    line = re.sub(r"(/[\w.+-]+){2,}/", "", " ".join(text.split()))
-    return re.sub(r"[^ -~]|[`|<>\\]", "'", line)[:160]
-
-
-def reason(stderr: str, code: int) -> str:
-    """Why a process failed: the last line that it wrote, or the signal that ended it."""
-    lines = [line for line in stderr.splitlines() if line.strip()]
-    if code < 0:
-        return f"crashed with signal {-code}" + (f": {quoted(lines[-1])}" if lines else "")
-    start = max((i for i, line in enumerate(lines) if re.match(r"[\w.]+: ", line)), default=-1)
-    return quoted(" ".join(lines[start:])) if lines else f"ended with {code}"
-
-
-def outcome(command: Sequence[str | Path], out: Path, expected: Sequence[np.ndarray], limit: float = SECONDS) -> str:
-    """Runs a command that writes outputs; gives the largest error as a number, or the reason of its failure."""
+def smaller(name: str) -> Network:
+    """A network at a smaller input where its own is large, and where the spec allows it."""
+    net = netspec.load(name)
+    sizes = {str(n.path): [int(size) for size in n.shape[1:]] for n in net.inference.inputs if len(n.shape) == 4}
     try:
-        done = subprocess.run(
-            [str(part) for part in command], capture_output=True, text=True, errors="replace", timeout=limit
-        )
-    except subprocess.TimeoutExpired:
-        return f"no result within {limit:g} s"
-    if done.returncode or not out.exists():
-        return reason(done.stderr, done.returncode)
-    with np.load(out) as file:
-        found = [file[str(i)] for i in range(len(file.files))]
-    if len(found) != len(expected):
-        return f"gives {len(found)} outputs, not {len(expected)}"
-    worst = 0.0
-    for value, right in zip(found, expected, strict=True):
-        if value.size != right.size:
-            return f"gives the shape {value.shape}, not {right.shape}"
-        error = float(np.abs(value.reshape(right.shape) - right).max() / max(float(np.abs(right).max()), 1e-12))
-        worst = error if not error <= worst else worst
-    return f"{worst:.0e}" if worst <= BOUND else f"differs by {worst:.0e}"
+        return netspec.load(name, input={path: small(size) for path, size in sizes.items()})
+    except SpecError:
+        return net
 
 
-def measured(family: str, runtimes: Sequence[str]) -> list[tuple[str, str]]:
-    """For each runtime what the file of its preset and the one of the default options give."""
-    variant = next(name for name, target in TARGETS.items() if target["family"] == family)
-    size = small(TARGETS[variant]["input"])
-    net = network(variant) if "/" in family else network(variant, input=size)
-    inputs = net.inference.inputs
-    given = contrasting({n.path: n.shape for n in inputs}, {n.path: n.attrs.get("sample", "") for n in inputs}, 1, 0)
-    expected = torch_outputs(net.to_torch(), *given.values())
-    rows = []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        np.savez(folder / "inputs.npz", **given)
-        (folder / "outputs.txt").write_text("\n".join(net.inference.outputs), encoding="utf-8")
+@dataclass
+class Comparison:
+    """A network, its files in a folder, and what PyTorch gives."""
+
+    name: str
+    folder: Path
+    written: dict[str, tuple[Path, str] | Cell] = field(default_factory=dict)
+
+    @cached_property
+    def net(self) -> Network:
+        """The network, read when it is needed."""
+        return smaller(self.name)
+
+    @cached_property
+    def inputs(self) -> dict[str, np.ndarray]:
+        """Its inputs at a batch of 1, which stand in the folder too, with the names of its outputs."""
+        nodes = self.net.inference.inputs
+        shapes = {str(n.path): n.shape for n in nodes}
+        given = contrasting(shapes, {str(n.path): n.attrs.get("sample", "") for n in nodes}, 1, 0)
+        np.savez(self.folder / "inputs.npz", **given)
+        (self.folder / "outputs.txt").write_text("\n".join(self.net.inference.outputs), encoding="utf-8")
+        return given
+
+    @cached_property
+    def rounding(self) -> float:
+        """How far PyTorch's own float32 is off its float64, of the largest value of an output."""
+        module = self.net.to_torch().double()
+        exact = torch_outputs(module, *(value.astype(np.float64) for value in self.inputs.values()))
+        return max(relative_error(own, right) for own, right in zip(self.expected, exact, strict=True))
+
+    @cached_property
+    def expected(self) -> list[np.ndarray]:
+        """What PyTorch gives of them."""
+        return torch_outputs(self.net.to_torch(), *self.inputs.values())
+
+    def file(self, options: Mapping[str, object]) -> tuple[Path, str] | Cell:
+        """A file with these options and its hash, each written once; or a cell that says why there is none."""
+        key = json.dumps(dict(options))
+        if key not in self.written:
+            path = self.folder / f"file{len(self.written)}" / "model.onnx"
+            path.parent.mkdir()
+            try:
+                self.net.to_onnx(path, **options)  # type: ignore[arg-type]
+            except ValueError as e:
+                self.written[key] = Cell("refused", f"not compiled: {quoted(str(e))}")
+            else:
+                digest = hashlib.sha256(path.read_bytes())
+                for value in self.inputs.values():
+                    digest.update(np.ascontiguousarray(value))
+                self.written[key] = path, digest.hexdigest()[:16]
+        return self.written[key]
+
+    def run(self, runtime: str, file: Path) -> Cell:
+        """What a file gives in a runtime."""
+        row = RUNTIMES[runtime]
+        with tempfile.TemporaryDirectory(dir=self.folder) as own:
+            model, out = Path(own, "model.onnx"), Path(own, "out.npz")
+            model.hardlink_to(file)
+            names = self.folder / "outputs.txt"
+            Path(own, "outputs.txt").write_bytes(names.read_bytes())
+            command = (python_of(runtime), RUNNER, row.runner, model, self.folder / "inputs.npz", out)
+            found = outcome(command, out, self.expected, row.bound)
+            if found.kind == "differs" and found.error <= 10 * self.rounding:
+                return Cell("ok", found.text)
+            return found
+
+
+@contextmanager
+def comparison(family: str) -> Iterator[Comparison]:
+    """The comparison of a family's default network, in a folder that goes with it."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Comparison(families()[family], Path(folder))
+
+
+def cell(of: Comparison, runtime: str, options: Mapping[str, object], kept: Sequence[Entry]) -> tuple[Entry, bool]:
+    """The cell of a file in a runtime, out of those that are kept where one is of this file; whether it was run."""
+    made = of.file(options)
+    if isinstance(made, Cell):
+        return {"file": "", "kind": made.kind, "text": made.text}, False
+    path, digest = made
+    if found := next((entry for entry in kept if entry["file"] == digest), None):
+        return found, False
+    result = of.run(runtime, path)
+    return {"file": digest, "kind": result.kind, "text": result.text}, True
+
+
+def compare(family: str, runtimes: Sequence[str], results: Results, files: Sequence[str], again: bool) -> None:
+    """Fills in the cells of a family, and keeps each as soon as it is there."""
+    with comparison(family) as of:
         for runtime in runtimes:
-            chosen, cells = RUNTIMES[runtime], []
-            for options in ({"for_": chosen.preset}, {}):
-                model, out = folder / "model.onnx", folder / "out.npz"
-                for old in (*folder.glob("model.*"), out):
-                    old.unlink(missing_ok=True)
-                try:
-                    net.to_onnx(model, **options)
-                except ValueError as e:
-                    cells.append(f"not compiled: {quoted(str(e))}")
-                    continue
-                command = (python_of(runtime), RUNNER, chosen.runner, model, folder / "inputs.npz", out)
-                cells.append(outcome(command, out, expected))
-            rows.append((cells[0], cells[1]))
-    return rows
+            row = results.setdefault(runtime, {}).setdefault(family, {})
+            kept = [] if again else [entry for entry in row.values() if not entry["text"].startswith(LATE)]
+            for file in files:
+                options = RUNTIMES[runtime].options if file == "preset" else {}
+                row[file], ran = cell(of, runtime, options, kept)
+                kept.append(row[file])
+                print(family, runtime, file, row[file]["kind"], row[file]["text"], sep=" | ", flush=True)
+                if ran:
+                    keep(results)
 
 
-def good(cell: str) -> bool:
-    """Whether a cell is an error within the bound."""
-    return bool(re.fullmatch(r"\de[-+]\d+", cell))
+def keep(results: Results) -> None:
+    """Writes the results and the page of them."""
+    ordered = {name: dict(sorted(results[name].items())) for name in RUNTIMES if name in results}
+    write_text(RESULTS, json.dumps(ordered, indent=1) + "\n")
+    write_text(PAGE, page(PAGE.read_text(encoding="utf-8"), ordered))
 
 
-def rendered(rows: dict[str, str]) -> str:
-    """The tables of the page, from the cells of each family, `preset; default` for each runtime."""
-    lines = ["| family | " + " | ".join(RUNTIMES) + " |", "| --- |" + " --- |" * len(RUNTIMES)]
-    lines += [f"| `{family}` | {cells} |" for family, cells in sorted(rows.items())]
+def page(text: str, results: Results) -> str:
+    """The page with its tables written anew."""
+    found = MARKS.search(text)
+    if found is None:
+        raise ValueError("docs/interop.md has lost the marks of its tables")
+    return text[: found.start()] + found[1] + tables(results) + found[2] + text[found.end() :]
+
+
+def tables(results: Results) -> str:
+    """The counts, the cells of all families, and the reasons of each runtime."""
+    names = [name for name in RUNTIMES if name in results]
+    rows = sorted({family for name in names for family in results[name]})
+    lines = ["| runtime | files | ok | differ | refused | default files | ok | differ | refused |", "|" + " --- |" * 9]
+    lines += [f"| {name} | {counts(RUNTIMES[name], results[name])} |" for name in names]
+    lines += ["", "| family | " + " | ".join(names) + " |", "| --- |" + " --- |" * len(names)]
+    for family in rows:
+        cells = (shown(results[name].get(family, {}).get("preset")) for name in names)
+        lines.append(f"| `{family}` | {' | '.join(cells)} |")
+    for name in names:
+        lines += reasons(name, results[name])
     return "\n".join(lines) + "\n"
 
 
-def cell(pair: tuple[str, str]) -> str:
-    """A cell of the table: the two errors, or the reasons."""
-    both = [text if good(text) else f"**no**: {text}" for text in pair]
-    return both[0] if both[0] == both[1] else f"{both[0]}; default: {both[1]}"
+def counts(runtime: Runtime, cells: Mapping[str, Mapping[str, Entry]]) -> str:
+    """How many files of each kind of a runtime, those of its options and the default ones."""
+    parts = [f"`{runtime.called}`"]
+    for file in FILES:
+        kinds = Counter(row[file]["kind"] for row in cells.values() if file in row)
+        parts += [str(kinds.total())] if file == "default" else []
+        parts += [str(kinds[kind]) for kind in ("ok", "differs", "refused")]
+    return " | ".join(parts)
 
 
-def main() -> None:
-    """Reads the command line; writes the page after each family, so that what was measured stays."""
-    families = sorted({target["family"] for target in TARGETS.values()})
+def shown(entry: Entry | None) -> str:
+    """A cell of the table of families; the reason of a failure stands below."""
+    if entry is None:
+        return ""
+    return entry["text"] if entry["kind"] == "ok" else f"**{entry['kind']}**"
+
+
+def reasons(name: str, cells: Mapping[str, Mapping[str, Entry]]) -> list[str]:
+    """What a runtime said of the files that it did not run as PyTorch does, with the families of each."""
+    lines = []
+    for file in FILES:
+        by_text: dict[str, list[str]] = {}
+        for family, row in cells.items():
+            entry = row.get(file)
+            if entry and entry["kind"] != "ok" and (file == "preset" or entry != row.get("preset")):
+                by_text.setdefault(f"{entry['kind']}: {entry['text']}", []).append(f"`{family}`")
+        about = "" if file == "preset" else "default file of "
+        lines += [f"- {about}{', '.join(those)}: {text}" for text, those in by_text.items()]
+    return [f"\n{name}:\n", *lines] if lines else []
+
+
+def check(results: Results) -> int:
+    """Compares the cells of --ci with those of the page, and writes nothing; 1 where one that was good is not."""
+    worse, skipped = [], []
+    runtimes, chosen = CI
+    for runtime in runtimes:
+        try:
+            python_of(runtime)
+        except (subprocess.CalledProcessError, OSError) as e:
+            skipped.append(f"{runtime} ({quoted(str(e))})")
+    for family in chosen:
+        with comparison(family) as of:
+            for runtime in (name for name in runtimes if not any(each.startswith(name) for each in skipped)):
+                found, _ = cell(of, runtime, RUNTIMES[runtime].options, [])
+                print(family, runtime, found["kind"], found["text"], sep=" | ", flush=True)
+                before = results.get(runtime, {}).get(family, {}).get("preset", {}).get("kind", "none")
+                if found["kind"] != "ok" and before == "ok":
+                    worse.append(f"{family} in {runtime}")
+    if skipped:
+        print(f"not run, since it could not be installed: {'; '.join(skipped)}")
+    if worse:
+        print(f"no longer as docs/interop.md says: {'; '.join(worse)}")
+    return 1 if worse else 0
+
+
+def main() -> int:
+    """Reads the command line; gives the exit status."""
+    known = families()
     parser = argparse.ArgumentParser(prog="tools/dev interop", description=__doc__)
     parser.add_argument("families", nargs="*", metavar="FAMILY", help="those to compare; all by default")
-    parser.add_argument("--runtime", action="append", choices=RUNTIMES, help="try this one and write nothing")
+    parser.add_argument("--runtime", action="append", choices=RUNTIMES, metavar="NAME", help="this one; all by default")
+    parser.add_argument("--default", action="store_true", help="run the files of the default options too")
+    parser.add_argument("--again", action="store_true", help="run what is kept again")
+    parser.add_argument("--ci", action="store_true", help="run what CI does, compare it with the page, write nothing")
     args = parser.parse_args()
-    if unknown := sorted(set(args.families) - set(families)):
+    if unknown := sorted(set(args.families) - set(known)):
         parser.error(f"no family {json.dumps(unknown[0])}")
-    text = PAGE.read_text(encoding="utf-8")
-    rows = dict(DATA.findall(text))
-    for family in args.families or families:
-        found = measured(family, args.runtime or list(RUNTIMES))
-        print(family, *map(cell, found), sep=" | ", flush=True)
-        if not args.runtime:
-            rows[family] = " | ".join(map(cell, found))
-            table = rendered(rows)
-            page = PAGE.read_text(encoding="utf-8")
-            start, end = MARKS.search(page).span()
-            opening, closing = MARKS.search(page).groups()
-            PAGE.write_text(page[:start] + opening + table + closing + page[end:], encoding="utf-8")
+    results: Results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    if args.ci:
+        return check(results)
+    for family in args.families or known:
+        compare(family, args.runtime or list(RUNTIMES), results, FILES[: 2 if args.default else 1], args.again)
+    keep(results)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

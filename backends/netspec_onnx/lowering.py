@@ -31,9 +31,11 @@ from netspec_onnx.nodes import (
     unsqueeze,
 )
 from netspec_onnx.norms import batch_norm, group_norm, instance_norm, l2_norm, layer_norm, lrn
+from netspec_onnx.presets import Target
 from netspec_onnx.regions import deform_conv, deform_roi_avg_pool, deform_roi_pool, roi_align, roi_avg_pool
 from netspec_onnx.resizing import upsample
 from netspec_onnx.windows import adaptive_avg_pool, avg_pool, max_pool, space
+from netspec_onnx.workarounds import WORKAROUNDS
 
 
 def _conv(node: Node, shapes: Shapes) -> list[N]:
@@ -143,6 +145,11 @@ def _in_turn(op_type: str, partial: str) -> Row:
     return row
 
 
+def _joined(op_type: str) -> Row:
+    """A join as one operator, of one operand the identity: MNN 3.6 and pnnx crash on a sum of one."""
+    return lambda node, shapes: [n(op_type if len(shapes) > 1 else "Identity", *(f"x{i}" for i in range(len(shapes))))]
+
+
 ROWS: dict[str, Row] = {
     "conv": _conv,
     "conv_transpose": _conv_transpose,
@@ -196,15 +203,19 @@ ROWS: dict[str, Row] = {
     "pad": space,
     "concat": simple("Concat", axis=1),
     "add": _in_turn("Add", "sum"),
-    "mean": simple("Mean"),
-    "max": simple("Max"),
+    "mean": _joined("Mean"),
+    "max": _joined("Max"),
     "mul": _in_turn("Mul", "product"),
 }
 
 
-def rows_of(node: Node, shapes: Shapes) -> list[N]:
-    """The ONNX nodes of an op, of the core or of a plug-in; raises DataError for one that has no row, PluginError."""
-    row = ROWS.get(node.op) or plugin_row("onnx", node.op)
+def rows_of(node: Node, shapes: Shapes, target: Target | None = None) -> list[N]:
+    """The ONNX nodes of an op, of the core or of a plug-in, for a runtime of `--for` where it needs others.
+
+    Raises DataError for an op that has no row, PluginError.
+    """
+    own = WORKAROUNDS.get(target, {}).get(node.op) if target else None
+    row = own or ROWS.get(node.op) or plugin_row("onnx", node.op)
     if row is None:
         raise DataError("NS601", f"the ONNX backend has no row for '{node.op}' ({node.path})", row_help("onnx"))
     made = row(node, shapes) if callable(row) and takes(row, "node", "shapes") else None

@@ -15,6 +15,7 @@ from netspec_onnx.lowering import rows_of
 from netspec_onnx.nodes import LOWEST, N
 from netspec_onnx.options import OnnxOptions
 from netspec_onnx.precision import SINGLE, element, first_opset, in_16_bits, refusal
+from netspec_onnx.presets import Target
 
 OPSET = 18
 """The operator set where none is asked for and every operator is there: what runtimes of the last years take."""
@@ -34,7 +35,7 @@ class Lowered:
 
 def lowered(graph: Graph, options: OnnxOptions, shape: Callable[[Ref], Shape] | None = None) -> Lowered:
     """The nodes of every step, of operands of these shapes; raises SpecError for what a set lacks, UsageError."""
-    written = _written(graph, shape or graph.shape)
+    written = _written(graph, shape or graph.shape, options.for_)
     opset = _opset(written, options)
     rows, dtype = {}, element(options)
     for node, forms in written:
@@ -56,9 +57,10 @@ def lowest(graph: Graph) -> int:
     return _lowest(_written(graph, graph.shape))
 
 
-def _written(graph: Graph, shape: Callable[[Ref], Shape]) -> list[tuple[Node, list[N]]]:
+def _written(graph: Graph, shape: Callable[[Ref], Shape], target: Target | None = None) -> list[tuple[Node, list[N]]]:
     """Every step with its nodes, in all their forms."""
-    return [(node, rows_of(node, [shape(r) for r in node.inputs])) for node in graph.nodes.values() if node.inputs]
+    steps = [node for node in graph.nodes.values() if node.inputs]
+    return [(node, rows_of(node, [shape(ref) for ref in node.inputs], target)) for node in steps]
 
 
 def _lowest(written: Sequence[tuple[Node, list[N]]]) -> int:
