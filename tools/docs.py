@@ -19,6 +19,7 @@ from netspec.analysis.measures import MEASURES
 from netspec.diagnostics.codes import CODES
 from netspec.diagnostics.errors import MAX_ERRORS, SHOWN_ERRORS
 from netspec.ops import OPS
+from netspec.passes import of_level
 from netspec.passes.runtimes import MEASURED as PAYS
 from netspec.reports.attributes import ATTRIBUTES
 from netspec.reports.catalogue import MEASURED, counted, entries, measured_text
@@ -87,17 +88,12 @@ def onnx() -> str:
 def tune() -> str:
     """docs/tune.md with what -O2 has by runtime."""
     rows = ["| target | pass | ratio | noise | network | in `-O2` |", "| --- | --- | --- | --- | --- | --- |"]
-    for runtime, figures in PAYS.items():
-        for name, f in figures.items():
-            cells = (
-                f"`{runtime}`",
-                f"`{name}`",
-                f"{f.ratio:.3f}",
-                f"{f.noise:.3f}",
-                f.network,
-                "no yes".split()[f.pays],
-            )
-            rows.append(f"| {' | '.join(cells)} |")
+    for runtime, passes in PAYS.items():
+        within = {p.name for p in of_level(2, runtime)}
+        for name, figures in passes.items():
+            for f in figures:
+                cells = (f"`{runtime}`", f"`{name}`", f"{f.ratio:.3f}", f"{f.noise:.3f}", f.network)
+                rows.append(f"| {' | '.join(cells)} | {'yes' if name in within else 'no'} |")
     text = (DOCS / "tune.md").read_text(encoding="utf-8")
     return PAYS_MARKS.sub(lambda m: m[1] + "\n".join(rows) + "\n" + m[2], text)
 

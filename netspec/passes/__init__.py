@@ -29,7 +29,7 @@ from netspec.passes import (
     share_duplicates,
 )
 from netspec.passes.base import Level, Pass, Stage
-from netspec.passes.runtimes import MEASURED
+from netspec.passes.runtimes import costs, pays
 
 PASSES: tuple[Pass, ...] = (
     fc_to_conv.fc_to_conv,
@@ -71,10 +71,11 @@ CHOSEN: dict[str, Pass] = {p.name: p for p in PASSES if p.placed}
 def of_level(level: Level, runtime: str = "") -> list[Pass]:
     """The passes that a level of optimisation has, in the order in which they run.
 
-    Level 2 has for a runtime of the table of `runtimes` what pays there, and does not have what was found not to.
+    Level 2 has for a runtime of the table of `runtimes` what pays there as well, and does not have what is slower.
     """
-    found = MEASURED.get(runtime, {}) if level == 2 else {}
-    return [p for p in PASSES if (found[p.name].pays if p.name in found else 0 < p.level <= level)]
+    if level < 2:
+        return [p for p in PASSES if 0 < p.level <= level]
+    return [p for p in PASSES if pays(runtime, p.name) or (p.level and not costs(runtime, p.name))]
 
 
 def resolve(names: Iterable[tuple[str, Span]], reporter: Reporter) -> list[Pass]:

@@ -26,25 +26,52 @@ class Figure:
         """Whether it is faster beyond the noise."""
         return self.ratio + self.noise < 1
 
+    @property
+    def costs(self) -> bool:
+        """Whether it is slower beyond the noise."""
+        return self.ratio - self.noise > 1
 
-MEASURED: dict[str, dict[str, Figure]] = {
+
+MEASURED: dict[str, dict[str, tuple[Figure, ...]]] = {
     "onnxruntime": {
-        "pool_first": Figure(0.964, 0.015, "densenet121"),
-        "merge_siblings": Figure(1.004, 0.024, "googlenet"),
-        "concat_as_sum": Figure(0.903, 0.029, "squeezenet"),
-        "lrn_as_conv": Figure(0.718, 0.024, "googlenet"),
-        "hard_swish_as_mul": Figure(0.981, 0.047, "mobilenet_v3_large"),
+        "merge_branches": (Figure(0.840, 0.021, "repvgg_a0"),),
+        "pool_first": (Figure(0.937, 0.047, "densenet121"),),
+        "merge_siblings": (Figure(1.022, 0.044, "googlenet"),),
+        "concat_as_sum": (Figure(0.920, 0.026, "squeezenet"), Figure(1.050, 0.024, "googlenet")),
+        "lrn_as_conv": (Figure(0.712, 0.019, "googlenet"), Figure(0.775, 0.032, "alexnet")),
+        "hard_swish_as_mul": (Figure(1.000, 0.029, "mobilenet_v3_large"),),
     },
-    "torch": {},
+    "torch": {
+        "merge_branches": (Figure(0.712, 0.032, "repvgg_a0"),),
+        "pool_first": (Figure(1.000, 0.051, "densenet121"),),
+        "merge_siblings": (Figure(1.002, 0.035, "googlenet"),),
+        "concat_as_sum": (Figure(1.050, 0.038, "squeezenet"), Figure(1.044, 0.022, "googlenet")),
+        "lrn_as_conv": (Figure(0.913, 0.035, "googlenet"),),
+        "hard_swish_as_mul": (Figure(1.037, 0.060, "mobilenet_v3_large"),),
+    },
     "torch:channels_last": {
-        "pool_first": Figure(0.971, 0.008, "densenet121"),
-        "merge_siblings": Figure(0.970, 0.075, "googlenet"),
-        "lrn_as_conv": Figure(0.825, 0.075, "googlenet"),
-        "hard_swish_as_mul": Figure(1.119, 0.024, "mobilenet_v3_large"),
+        "merge_branches": (Figure(0.722, 0.027, "repvgg_a0"),),
+        "pool_first": (Figure(0.965, 0.031, "densenet121"),),
+        "merge_siblings": (Figure(1.013, 0.028, "googlenet"),),
+        "concat_as_sum": (Figure(0.974, 0.014, "squeezenet"), Figure(1.080, 0.037, "googlenet")),
+        "lrn_as_conv": (Figure(0.802, 0.079, "googlenet"),),
+        "hard_swish_as_mul": (Figure(1.072, 0.037, "mobilenet_v3_large"),),
     },
     "torch:compile": {},
 }
 """By runtime and name of a pass; a pass that is not here was not measured there."""
+
+
+def pays(runtime: str, name: str) -> bool:
+    """Whether a pass was measured to be faster in a runtime, and slower for no network."""
+    figures = MEASURED.get(runtime, {}).get(name, ())
+    return any(figure.pays for figure in figures) and not costs(runtime, name)
+
+
+def costs(runtime: str, name: str) -> bool:
+    """Whether a pass was measured to be slower for some network in a runtime."""
+    return any(figure.costs for figure in MEASURED.get(runtime, {}).get(name, ()))
+
 
 _FORMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "onnxruntime": ("onnx", ("", "flat", "functions")),
