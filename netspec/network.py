@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypedDict, Unpack
 from warnings import warn
@@ -16,7 +16,7 @@ from netspec.analysis.features import features_of
 from netspec.analysis.measures import Measured
 from netspec.backend import MakesModules, able, get, origin, read_checkpoint, read_module, write
 from netspec.check.expect import within_limits
-from netspec.diagnostics.errors import MissingError, Reporter, SpecError, UsageError, did_you_mean
+from netspec.diagnostics.errors import MissingError, Reporter, SpecError, UsageError, check_options
 from netspec.draw import draw
 from netspec.draw.drawing import Drawing, ViewOptions, view_of
 from netspec.elaborate.budget import MAX_NODES, Budget
@@ -165,9 +165,7 @@ class Network(Compiled):
 
         `asked` is what its options say: rows, cells, columns, show, hide, transpose.
         """
-        if unknown := [name for name in asked if name not in TableOptions.__annotations__]:
-            help = did_you_mean(unknown[0], TableOptions.__annotations__)
-            raise UsageError(f"a configuration table has no option '{unknown[0]}'", help)
+        check_options(asked, TableOptions.__annotations__, "a configuration table")
         return configuration_table([(network, "") for network in (self, *others)], Asked(**asked))
 
     def draw(self, kind: str = "svg", inference: bool = False, **view: Unpack[ViewOptions]) -> Drawing:
@@ -222,11 +220,12 @@ class Network(Compiled):
         **choices: Unpack[CheckpointChoices],
     ) -> Arrays:
         """The same as `arrays`, each tensor made when it is asked for; raises DataError, UsageError."""
+        chosen = _chosen(choices)
         if weights is None:
+            if given := next((name for name, value in choices.items() if value), None):
+                raise UsageError(f"'{given}' goes with weights", "name a checkpoint: weights=...")
             return seeded(self, seed, training)
-        found = weights_of(
-            self, source_of(weights, self, read_module), seed, training, _chosen(choices), read_checkpoint
-        )
+        found = weights_of(self, source_of(weights, self, read_module), seed, training, chosen, read_checkpoint)
         for text in [*found.notes, *(d.message for d in found.warnings)]:
             warn(text, CheckpointWarning, stacklevel=3)
         return found.arrays
@@ -307,6 +306,7 @@ class Network(Compiled):
         names = set(CheckpointChoices.__annotations__) & set(options)
         choices = CheckpointChoices(**{name: options.pop(name) for name in names})  # type: ignore[typeddict-item]
         backend = get("onnx")
+        check_options(options, [f.name for f in fields(backend.options)], "an ONNX model", _OTHERS)
         chosen = backend.options(origin=origin(seed, weights, _chosen(choices).partial), **options)
         found = None if profile is None else read_profile(profile)
         if found is not None:
@@ -326,7 +326,11 @@ class Network(Compiled):
         return write(backend, network.inference, arrays, Path(path), chosen).files
 
 
+_OTHERS = ("weights", "seed", "training", "freeze", "passes", "level", "profile", *CheckpointChoices.__annotations__)
+
+
 def _chosen(choices: CheckpointChoices) -> Choices:
+    check_options(choices, CheckpointChoices.__annotations__, "the choice of weights", _OTHERS)
     rules = choices.get("rules")
     return Choices(
         choices.get("layers"),

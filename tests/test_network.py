@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pandas
 import pytest
@@ -206,3 +207,27 @@ def test_show_has_a_row_for_all_that_a_spec_offers(capsys: pytest.CaptureFixture
 def test_specs_are_found_by_words() -> None:
     assert "vgg16" in {row["name"] for row in netspec.list_specs("VGG-16", columns=["params"]).to_dict()}
     assert len(netspec.list_specs().to_dict()) > 280
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"freez": ["c1"]}, "did you mean 'freeze'"),
+        ({"wieghts": "a.pth"}, "did you mean 'weights'"),
+        ({"laers": ["c1"]}, "did you mean 'layers'"),
+        ({"layers": ["c1"]}, "'layers' goes with weights"),
+        ({"adapt": True}, "'adapt' goes with weights"),
+    ],
+)
+def test_an_option_of_python_that_does_nothing_is_an_error(options: dict[str, Any], said: str, tmp_path: Path) -> None:
+    """As on the command line: a slip in a name does not leave a model untouched without a word."""
+    net = netspec.load("lenet5")
+    for made in (
+        net.arrays,
+        net.to_torch,
+        lambda **o: net.features(["c1"], **o),
+        lambda **o: net.to_onnx(tmp_path / "n.onnx", **o),
+    ):
+        with pytest.raises(UsageError, match=said):
+            made(**options)
+    assert not [*tmp_path.iterdir()]

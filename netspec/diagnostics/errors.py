@@ -228,6 +228,14 @@ def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> Hint:
     return Hint(help)
 
 
+def check_options(given: Iterable[str], known: Iterable[str], what: str, meant: Iterable[str] = ()) -> None:
+    """Raises UsageError for an option that `what` does not have; `meant` are others that may have been meant."""
+    names = list(known)
+    for name in given:
+        if name not in names:
+            raise UsageError(f"{what} has no option '{name[:80]}'", did_you_mean(name, [*names, *meant]))
+
+
 __all__ = [
     "MAX_ERRORS",
     "SHOWN_ERRORS",
@@ -246,6 +254,7 @@ __all__ = [
     "SpecError",
     "TooManyErrors",
     "UsageError",
+    "check_options",
     "did_you_mean",
     "latest",
     "listed",

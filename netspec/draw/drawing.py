@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import TypedDict
 
-from netspec.diagnostics.errors import UsageError, did_you_mean
+from netspec.diagnostics.errors import UsageError, check_options, did_you_mean
 from netspec.draw.formats.render import TEXTS
 from netspec.draw.model import SHOWN, View
 from netspec.draw.numbers import heat_of
@@ -32,9 +32,7 @@ class ViewOptions(TypedDict, total=False):
 
 def view_of(options: ViewOptions) -> View:
     """The view with these options; raises UsageError for one, or for a value, that there is not."""
-    for name in options:
-        if name not in ViewOptions.__annotations__:
-            raise UsageError(f"a picture has no option '{name}'", did_you_mean(name, ViewOptions.__annotations__))
+    check_options(options, ViewOptions.__annotations__, "a picture")
     depth, heat, show = options.get("depth"), options.get("heat"), options.get("show", View().show)
     if depth is not None and depth < 1:
         raise UsageError(f"depth is {depth}, and at least 1")
