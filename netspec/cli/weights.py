@@ -115,11 +115,11 @@ class Weights:
         from netspec.weights.checkpoints.load import weights_of
         from netspec.weights.published.fetch import fetch
 
-        wanted = meant(self.file, compiled)
-        path = fetch(wanted, compiled, DownloadBar(request.quiet))
+        asked = meant(self.file, compiled)
+        path = fetch(asked, compiled, DownloadBar(request.quiet))
         found = weights_of(compiled, path, self.seed, training, self.choices, read_checkpoint)
         warn(found.warnings, request)
-        notes = [*([f"{wanted.title}, {path}"] if wanted.remote else ()), *found.notes]
+        notes = [*([f"{asked.title}, {path}"] if asked.remote else ()), *found.notes]
         for note in notes if not request.quiet else ():
             say(f"{self.file}: {note}")
         return found.arrays

@@ -20,22 +20,22 @@ _TRUE = ("1", "ON", "YES", "TRUE")
 """What sets a variable of huggingface_hub."""
 
 
-def fetch(wanted: Meant, network: Compiled, bar: Bar | None = None) -> Path:
+def fetch(asked: Meant, network: Compiled, bar: Bar | None = None) -> Path:
     """The file of some weights; raises UsageError, DataError, MissingError.
 
     A download may be as large as the network in float64 and its gradients' average, and 256 MiB of anything else.
     """
-    if wanted.file is not None:
-        return wanted.file
+    if asked.file is not None:
+        return asked.file
     need, bar = Need.of(network.whole), bar or Silent()
     most = 2 * need.bytes + 2**28
-    if (on_hub := hub_file(wanted.remote)) is not None:
-        with importing(wanted.remote, "huggingface_hub"):
+    if (on_hub := hub_file(asked.remote)) is not None:
+        with importing(asked.remote, "huggingface_hub"):
             from netspec.weights.published.hub import fetch as fetch_of_hub  # noqa: PLC0415 - which may be absent
 
         return fetch_of_hub(on_hub, need, most, bar)
     offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in _TRUE
-    return download(wanted.remote, hub_folder(os.environ), most, offline, bar)
+    return download(asked.remote, hub_folder(os.environ), most, offline, bar)
 
 
 def source_of(weights: object, network: Compiled, read: Callable[[object], list[State]]) -> Path | list[State]:

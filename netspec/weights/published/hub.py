@@ -33,41 +33,41 @@ _CAUSES: Mapping[str, tuple[str, str]] = {
 Fetch: TypeAlias = Callable[[str], Path]
 
 
-def fetch(wanted: HubFile, need: Need, most: int, bar: Bar) -> Path:
+def fetch(asked: HubFile, need: Need, most: int, bar: Bar) -> Path:
     """The file of a repository: out of the cache, or downloaded; raises UsageError, DataError.
 
     What is in the cache is not asked for again, so that no network is needed where a run had it before.
     """
     if not is_safe(constants.ENDPOINT):
         raise UsageError(f"HF_ENDPOINT is {constants.ENDPOINT[:200]}, which is not https", "https://HOST")
-    revision = wanted.revision or None
+    revision = asked.revision or None
 
     def one(name: str) -> Path:
-        found = try_to_load_from_cache(wanted.repo, name, revision=revision)
-        with _said(wanted, name):
+        found = try_to_load_from_cache(asked.repo, name, revision=revision)
+        with _said(asked, name):
             if not isinstance(found, str):
-                _check(wanted, name, most)
+                _check(asked, name, most)
                 bars = {} if bar.visible else {"tqdm_class": _Silent}
-                found = hf_hub_download(wanted.repo, name, revision=revision, library_name="netspec", **bars)
-        return _verified(Path(found), wanted, name)
+                found = hf_hub_download(asked.repo, name, revision=revision, library_name="netspec", **bars)
+        return _verified(Path(found), asked, name)
 
-    path = one(wanted.file) if wanted.file else _first(wanted, one)
+    path = one(asked.file) if asked.file else _first(asked, one)
     if path.name.endswith(INDEX):
         for shard in shards_of(path, need):
-            one(f"{(wanted.file or path.name).rpartition('/')[0]}/{shard}".lstrip("/"))
+            one(f"{(asked.file or path.name).rpartition('/')[0]}/{shard}".lstrip("/"))
     return path
 
 
-def _first(wanted: HubFile, one: Fetch) -> Path:
+def _first(asked: HubFile, one: Fetch) -> Path:
     """The first of the usual files that the repository has; raises UsageError where it has none."""
-    revision = wanted.revision or None
-    cached = [n for n in USUAL if isinstance(try_to_load_from_cache(wanted.repo, n, revision=revision), str)]
+    revision = asked.revision or None
+    cached = [n for n in USUAL if isinstance(try_to_load_from_cache(asked.repo, n, revision=revision), str)]
     for name in cached or USUAL:
         try:
             return one(name)
         except _Absent:
             continue
-    raise UsageError(f"hf:{wanted.repo} has none of {', '.join(USUAL)}", f"hf:{wanted.repo}:FILE names another file")
+    raise UsageError(f"hf:{asked.repo} has none of {', '.join(USUAL)}", f"hf:{asked.repo}:FILE names another file")
 
 
 class _Absent(UsageError):
@@ -75,9 +75,9 @@ class _Absent(UsageError):
 
 
 @contextmanager
-def _said(wanted: HubFile, name: str) -> Iterator[None]:
+def _said(asked: HubFile, name: str) -> Iterator[None]:
     """Errors of the library and of the network, in our words."""
-    what = f"hf:{wanted.repo}:{name}"
+    what = f"hf:{asked.repo}:{name}"
     try:
         yield
     except NetspecError:
@@ -86,7 +86,7 @@ def _said(wanted: HubFile, name: str) -> Iterator[None]:
         kinds = [kind.__name__ for kind in type(e).__mro__]
         if "EntryNotFoundError" in kinds and "LocalEntryNotFoundError" not in kinds:
             raise _Absent(
-                f"hf:{wanted.repo} has no file {name}", "look at its page for the names of its files"
+                f"hf:{asked.repo} has no file {name}", "look at its page for the names of its files"
             ) from None
         causes = [cause for kind, cause in _CAUSES.items() if kind in (*kinds, *_below(e))]
         if causes:
@@ -103,19 +103,19 @@ def _below(error: BaseException) -> Iterator[str]:
         yield from (kind.__name__ for kind in type(error).__mro__)
 
 
-def _check(wanted: HubFile, name: str, most: int) -> None:
+def _check(asked: HubFile, name: str, most: int) -> None:
     """Raises DataError, UsageError for a file that is too large for the network or the disk."""
     if constants.HF_HUB_OFFLINE:
         return
-    found = get_hf_file_metadata(hf_hub_url(wanted.repo, name, revision=wanted.revision or None))
+    found = get_hf_file_metadata(hf_hub_url(asked.repo, name, revision=asked.revision or None))
     if found.size is not None:
-        check_size(f"hf:{wanted.repo}:{name}", found.size, most)
+        check_size(f"hf:{asked.repo}:{name}", found.size, most)
         folder = Path(constants.HF_HUB_CACHE)
         folder.mkdir(parents=True, exist_ok=True)
         check_space(folder, found.size, CACHE)
 
 
-def _verified(path: Path, wanted: HubFile, name: str) -> Path:
+def _verified(path: Path, asked: HubFile, name: str) -> Path:
     """A file of the cache, whose name there is its sha256, or that of git; raises DataError and removes another."""
     blob = path.resolve()
     if _SHA256.match(blob.name):
@@ -130,7 +130,7 @@ def _verified(path: Path, wanted: HubFile, name: str) -> Path:
     if digest.hexdigest() != blob.name:
         path.unlink(missing_ok=True)
         blob.unlink(missing_ok=True)
-        message = f"hf:{wanted.repo}:{name} has another checksum than the hub says of it"
+        message = f"hf:{asked.repo}:{name} has another checksum than the hub says of it"
         raise DataError("NS602", message, "it was changed on its way or on the disk: it is removed, try again")
     return path
 
