@@ -98,7 +98,7 @@ def test_help_shows_each_option_with_the_target_that_has_it(netspec: Said) -> No
             "--reduce-range",
             "--report",
         ],
-        "torch": ["--training", "--no-weights"],
+        "torch": ["--training", "--no-weights", "--freeze", "--channels-last"],
         "json": ["--training"],
     }
     assert "[default: #]" in parts["listing"]
