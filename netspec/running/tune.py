@@ -11,8 +11,9 @@ from math import sqrt
 import numpy as np
 
 from netspec.elaborate.compiled import Compiled
+from netspec.ir.module import Module
 from netspec.passes import CHOSEN, of_level
-from netspec.passes.places import Place, places
+from netspec.passes.places import Place, changed, places, scopes_of
 from netspec.running.differences import TOLERANCES, difference
 from netspec.running.ports import Value
 from netspec.running.ways import Prepared
@@ -170,8 +171,6 @@ class Search:
     clock: Clock = elapsed
     chosen: dict[str, list[Place]] = field(default_factory=dict)
     trials: list[Trial] = field(default_factory=list)
-    known: dict[str, Sequence[Place]] = field(default_factory=dict)
-    """All places of each pass that is tried."""
 
     def run(self) -> Tuned:
         """Tries all; no trial is made of a network in which no pass changes anything."""
@@ -189,8 +188,21 @@ class Search:
             return Tuned({}, self.trials, None)
         self.say("all that is kept")
         whole = compared((start, self.prepare(self.exact), self.base), self.inputs, last, self.clock)
-        found = {name: [()] if len(at) == len(self.known[name]) else at for name, at in self.chosen.items()}
-        return Tuned(found if whole.value < 1 else {}, self.trials, whole)
+        return Tuned(self._lasting(exact) if whole.value < 1 else {}, self.trials, whole)
+
+    def _lasting(self, module: Module) -> dict[str, Sequence[Place]]:
+        """What is kept, without the places at which passes that were kept later leave nothing to change."""
+        found: dict[str, Sequence[Place]] = {}
+        for p in (CHOSEN[name] for name in CHOSEN if name in self.chosen):
+            paths = [path for place in self.chosen[p.name] for path in place]
+            after = (p.at(paths) if paths else p)(module)
+            reached = scopes_of(changed(module.graph, after.graph))
+            if after is not module and p(module).graph.nodes == after.graph.nodes:
+                found[p.name] = [()]
+            elif left := [place for place in self.chosen[p.name] if place and reached.issuperset(place)]:
+                found[p.name] = left
+            module = after
+        return found
 
     def _all(self, names: Sequence[str]) -> None:
         """Each pass everywhere, in turn; then halves of places, which are added, or left out of what is kept.
@@ -200,7 +212,7 @@ class Search:
         queue: list[Change] = []
         for i, name in enumerate(names):
             if found := places(CHOSEN[name], self.network.after([*self.exact, *self.texts()]).module):
-                self.known[name], whole = found, Change(name, found, everywhere=True)
+                whole = Change(name, found, everywhere=True)
                 kept = self.tried(whole, WHOLE / (len(names) - i))
                 queue += replace(whole, adds=not kept).halves
         while queue and time.monotonic() < self.end:

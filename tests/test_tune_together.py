@@ -1,0 +1,59 @@
+"""`netspec tune` where one pass takes what another would change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import netspec as api
+from netspec.passes.profile import read_profile
+from netspec.running.tune import Search
+
+SIBLINGS = """\
+netspec: 1
+name: net
+input: [8, 12, 12]
+body:
+  - one = concat:
+      a: [a = conv: [8, 1], avg_pool: [2, 2]]
+      b: [b = conv: [8, 1], max_pool: [2, 2]]
+  - c = conv: [8, 1]
+  - avg_pool: [2, 2]
+"""
+GAINS = {"one.a.a": -2.0, "c": 2.0, "one": -2.0}
+"""The milliseconds that each place adds."""
+
+
+class Fake:
+    """A network that takes a time."""
+
+    def __init__(self, ms: float) -> None:
+        self.ms = ms
+
+    def run(self, inputs: object) -> dict[str, np.ndarray]:
+        return {"output": np.ones(3, np.float32)}
+
+    def time(self, inputs: object, warmup: int, repeat: int) -> list[float]:
+        return [self.ms] * repeat
+
+
+@pytest.mark.slow
+def test_what_another_pass_leaves_nothing_of_is_not_in_the_profile(folder: Path) -> None:
+    """With the pool before it, `a` reads another value than `b`, with which it was merged; the profile is taken."""
+    Path("net.yaml").write_text(SIBLINGS, encoding="utf-8")
+    network = api.load("net.yaml")
+
+    def prepare(passes: Sequence[str]) -> Fake:
+        return Fake(10.0 + sum(GAINS.get(text.rpartition("@")[2], 0.0) for text in passes))
+
+    found = Search(network, prepare, {}, 60, lambda text: None, ("pool_first", "merge_siblings")).run()
+    assert [t.change.name for t in found.trials if t.kept] == ["merge_siblings", "pool_first"]
+    assert dict(found.chosen) == {"pool_first": [("one.a.a",)]}
+    passes = [{"name": "pool_first", "at": ["one.a.a"]}]
+    profile = {"netspec_profile": 1, "network": "net", "graph": network.digest, "target": "onnxruntime"}
+    Path("p.json").write_text(json.dumps({**profile, "passes": passes}), encoding="utf-8")
+    network.optimised(2, "onnxruntime", read_profile("p.json"))
