@@ -125,6 +125,7 @@ CLASSES = {
     # as many classes as torchvision has for these blocks
     "resnet50": ["ConvBnRelu", "ConvBn", "Bottleneck", "Resnet50"],
     "mobilenet_v2": ["ConvBnAct", "ConvBn", "InvertedResidual", "MobilenetV2"],
+    "densenet121": ["DenseLayer", "Transition", "DenseBlock", "Densenet121"],
     "efficientnet_b0": ["DropPath", "ConvBnSilu", "SqueezeExcite", "Mbconv", "EfficientnetB0"],
 }
 
@@ -155,6 +156,19 @@ blocks:
       - relu:
         when: not plain
 body: [BODY]
+"""
+LOOPS = """\
+netspec: 1
+name: net
+input: [4, 6, 6]
+blocks:
+  grow:
+    params: {by: 3}
+    body: [concat: {a: [], b: [conv: {out: =by, kernel: 3, pad: 1}, relu]}]
+  stack:
+    params: {last: 3}
+    body: [l0 = grow, l1 = grow, l2 = grow: =last]
+body: [a = stack: ARGS, b = stack]
 """
 FIT = "if stride != 1 or in_channels != out:"
 FORMS = {
@@ -189,6 +203,26 @@ def test_what_says_that_a_step_is_there(body: str, tmp_path: Path) -> None:
 
 ORDER = ("googlenet", "densenet121", "nasnet_a_large", "resnet50", "mobilenet_v2", "efficientnet_b0")
 """The one with auxiliary heads first; --full-size takes all."""
+
+
+@pytest.mark.parametrize("last, base", [(3, "nn.Sequential"), (4, "nn.Module")])
+def test_numbered_blocks_are_a_loop_where_they_grow_evenly(last: int, base: str, tmp_path: Path) -> None:
+    """By the definition: three times x -> (x, relu(conv(x))), twice."""
+    path = tmp_path / "net.yaml"
+    path.write_text(LOOPS.replace("ARGS", str(last)), encoding="utf-8")
+    net = netspec.load(path)
+    text = get("torch").source(net.graph)
+    assert f"class Stack({base}):" in text and text.count("for i in range(3):") == 1
+    assert text.count("class Stack") == (1 if last == 3 else 2)  # the other of them grows evenly
+    module = net.to_torch(seed=2)
+    arrays = module.state_dict()
+    assert list(arrays) == list(net.inference.tensors())
+    x = value = torch.randn(2, 4, 6, 6, generator=torch.Generator().manual_seed(0))
+    for key in list(arrays)[::2]:
+        more = torch.conv2d(value, arrays[key], arrays[f"{key.removesuffix('weight')}bias"], padding=1)
+        value = torch.cat([value, more.relu()], dim=1)
+    assert value.shape[1] == 19 + last and torch.allclose(module(x), value, atol=1e-6)
+    assert torch.allclose(torch.jit.script(module)(x), value, atol=1e-6)
 
 
 def built(name: str) -> tuple[nn.Module, torch.Tensor]:

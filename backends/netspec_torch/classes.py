@@ -11,6 +11,24 @@ from netspec.ops import Shape
 from netspec_torch.rows import Arg
 
 
+class Repeated(Protocol):
+    """A loop that a body is."""
+
+    @property
+    def stem(self) -> str: ...
+
+    @property
+    def start(self) -> int: ...
+
+    @property
+    def first(self) -> Member: ...
+
+    @property
+    def counter(self) -> Member: ...
+
+    def growth(self, parameter: str) -> int: ...
+
+
 class Named(Protocol):
     """A class that bodies share, as those see it which have one of it as a member."""
 
@@ -114,12 +132,16 @@ class Body:
     returns: str = ""
     """What `forward` gives, where that is not of one type."""
     in_channels: int | None = None
+    loop: Repeated | None = None
+    """What it is in place of its members and lines."""
     group: Named | None = None
     values: dict[str, object] = field(default_factory=dict)
     """Of the class's parameters, for this instance."""
 
     def leaves(self) -> list[Member]:
-        """The layers and instances in it, in order."""
+        """The layers and instances in it, in order; of a loop its first, and how it goes on."""
+        if self.loop is not None:
+            return [self.loop.first, self.loop.counter]
         return [leaf for member in self.members for leaf in member.leaves()]
 
     def height(self) -> int:
@@ -128,6 +150,9 @@ class Body:
 
     def key(self) -> tuple[object, ...]:
         """Equal for instances that can share a class."""
+        if self.loop is not None:
+            grows = tuple(a.key for a in self.loop.counter.args)
+            return self.region.scope.block, self.loop.stem, self.loop.start, self.loop.first.key(), grows
         return (
             self.region.scope.block,
             self.parameters,

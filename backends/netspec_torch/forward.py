@@ -29,6 +29,8 @@ class Forward:
         """The line of a step, by its number."""
         self.holder: Ref | None = None
         """The value that is called x."""
+        self.short = self.fresh("y")
+        """The name of a value that the next step alone reads, where x is kept."""
 
     def bind(self, refs: Sequence[Ref], names: Sequence[str]) -> None:
         """Names what enters."""
@@ -56,12 +58,14 @@ class Forward:
                 self._early(early)
             follows = self.steps[index + 1][1] if index + 1 < len(self.steps) else list(results[:1])
             free = self.holder is None or last.get(self.holder, -1) <= index
-            self._step(index, len(made) == 1 and free and follows[:1] == made and index + 1 != mark)
+            takes_x = len(made) == 1 and free and follows[:1] == made and index + 1 != mark
+            passes = len(made) == 1 and follows == made and last.get(made[0]) == index + 1 < len(self.steps)
+            self._step(index, "x" if takes_x else self.short if passes else "")
         if mark == len(self.steps) and early is not None:
             self._early(early)
 
-    def _step(self, index: int, takes_x: bool) -> None:
-        """The line of a step, which names what it gives."""
+    def _step(self, index: int, name: str) -> None:
+        """The line of a step, which names what it gives: as it is told, or after the step."""
         made, reads, text = self.steps[index]
         names = tuple(self.names[ref] for ref in reads)
         shape = self.graph.shape(made[0])
@@ -71,8 +75,9 @@ class Forward:
             self._line(index, Line(f"{names[0]} += {names[1]}", shape, "", names))
             return
         filled = re.sub(r"\{(\d+)\}", lambda m: names[int(m[1])], text.replace(" += ", " + "))
-        if takes_x:
-            self.names[made[0]], self.holder = "x", made[0]
+        if name:
+            self.names[made[0]] = name
+            self.holder = made[0] if name == "x" else self.holder
         elif len(made) > MANY:
             name = self.fresh(self._first(made[0]))
             self.names |= {ref: f"{name}[{i}]" for i, ref in enumerate(made)}

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from netspec.expressions.identifiers import MODULE_ATTRIBUTES
 from netspec_torch.classes import Body, Line, Member
+from netspec_torch.loops import loop_of
 from netspec_torch.merging import Alignment, align, itself
 from netspec_torch.quote import identifier, literal
 
@@ -192,7 +193,7 @@ class Group:
                 return False
             self.optional[name] = condition
         calls = {f"self.{name}(" for name in names}
-        for number, line in enumerate(self.full.lines):
+        for number, line in enumerate(self.full.lines if self.full.loop is None else ()):
             there = [number not in a.skipped for _, a, bodies in self.forms for _ in bodies]
             if all(there) or any(call in line.text for call in calls):
                 continue
@@ -264,6 +265,7 @@ def grouped(bodies: Sequence[Body], taken: set[str]) -> list[Group]:
     for _, level in sorted(levels.items()):
         forms: dict[tuple[object, ...], list[Body]] = {}
         for body in level:
+            body.loop = loop_of(body)
             forms.setdefault(body.key(), []).append(body)
         found += _merged(list(forms.values()), taken)
     return found

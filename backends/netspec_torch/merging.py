@@ -32,6 +32,8 @@ def itself(body: Body) -> Alignment:
 
 def align(full: Body, other: Body) -> Alignment | None:
     """How a body is the fuller one without some steps; None where it is not."""
+    if full.loop is not None or other.loop is not None:
+        return None
     more = len(full.steps) - len(other.steps)
     if full.parameters != other.parameters or not 0 <= more <= MOST_SKIPPED or len(full.steps) > MOST_STEPS:
         return None

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from netspec.analysis.cost import totals
 from netspec.ir.graph import Graph
-from netspec_torch.classes import Line, Member
+from netspec_torch.classes import Line, Member, Repeated
 from netspec_torch.groups import FIRST, Group
 from netspec_torch.layout import WIDTH, Expr, after, call, collection, flat, lines, repeated, statement
 from netspec_torch.options import WeightsFile
@@ -170,6 +170,9 @@ class Class:
         parameters = [f"{p}={literal(group.defaults[p])}" if p in group.defaults else p for p in group.parameters]
         self.code = lines(call("def __init__", ["self", *parameters]), 4, "", ":")
         self.code += ["        super().__init__()", *self.constants]
+        if body.loop is not None:
+            self.code += _looped(body.loop, group)
+            return
         for name, member in _nested(body.members).items():
             self.code += _register(name, member, group, numbers)
         self.code += [f"        self.{name} = {said}" for name, said in dict(map(_flag, group.flags.values())).items()]
@@ -185,7 +188,8 @@ class Class:
     def text(self) -> str:
         """The whole class."""
         shown = [line for part in self.doc for line in textwrap.wrap(part, WIDTH - 7) or [""]]
-        return "\n".join([f"class {self.group.name}(nn.Module):", *docstring(shown, 4), "", *self.code]) + "\n"
+        base = "nn.Module" if self.group.full.loop is None else "nn.Sequential"
+        return "\n".join([f"class {self.group.name}({base}):", *docstring(shown, 4), "", *self.code]) + "\n"
 
 
 Nested: TypeAlias = "dict[str, Member | Nested]"
@@ -216,6 +220,23 @@ def _register(name: str, member: Member | Nested, group: Group, numbers: dict[in
         head = [f"        self.{name} = None", f"        if {group.optional[name]}:"]
         return [*head, *lines(value, 12, f"self.{name} = ")]
     return lines(value, 8, f"self.{name} = ")
+
+
+def _looped(loop: Repeated, group: Group) -> list[str]:
+    """The lines that register the members of a loop."""
+    i = identifier("i", {*group.parameters, *group.taken})
+    count = group.lifted.get((1, "count")) or literal(loop.counter.given()["count"])
+    number = f"{{{i} + {loop.start}}}" if loop.start else f"{{{i}}}"
+    growth = {
+        name: group.lifted.get((1, f"{name}_step")) or literal(step)
+        for name in loop.first.given()
+        if (step := loop.growth(name))
+    }
+    made = _constructor(loop.first, group, 0, {name: f" + {step} * {i}" for name, step in growth.items()})
+    return [
+        f"        for {i} in range({count}):",
+        *lines(call("self.add_module", [f'f"{loop.stem}{number}"', made]), 12),
+    ]
 
 
 def _step_by_step(member: Member, group: Group, numbers: dict[int, int]) -> list[str]:
@@ -280,11 +301,11 @@ def _runs(parts: Sequence[Expr]) -> list[Expr]:
     return found
 
 
-def _constructor(leaf: Member, group: Group, number: int) -> Expr:
+def _constructor(leaf: Member, group: Group, number: int, more: Mapping[str, str] | None = None) -> Expr:
     """A layer or an instance with its arguments; what differs between instances is a parameter."""
 
     def value(key: str, default: object) -> str:
-        return group.lifted.get((number, key)) or literal(default)
+        return (group.lifted.get((number, key)) or literal(default)) + (more or {}).get(key, "")
 
     if leaf.body is not None:
         assert leaf.body.group is not None
