@@ -137,7 +137,7 @@ class Emitter:
         found, count = name, 1
         while found in self.taken or found in GLOBAL_NAMES:
             count += 1
-            found = f"{name}{count}"
+            found = f"{name}_{count}" if name[-1].isdigit() else f"{name}{count}"
         self.taken.add(found)
         return found
 

@@ -38,6 +38,8 @@ class Group:
     """The parameters that are numbers of channels."""
     frozen: list[str] = field(default_factory=list)
     """The modules that are not trained, of the class of the network."""
+    columns: dict[tuple[int, str], list[object]] = field(default_factory=dict)
+    """(number of the leaf, argument) -> its value in each instance."""
     optional: dict[str, str] = field(default_factory=dict)
     """The condition under which a member is there."""
     flags: dict[int, tuple[str, str]] = field(default_factory=dict)
@@ -75,7 +77,7 @@ class Group:
         self.lifted, self.parameters, self.defaults = {}, [], {}
         for body in self.bodies:
             body.values, body.group = {}, self
-        columns = self._columns()
+        self.columns = columns = self._columns()
         by_column: dict[str, str] = {}
         for partial in (False, True):
             for (number, key), column in columns.items():
@@ -122,7 +124,7 @@ class Group:
 
     def _maker(self, column: Sequence[object]) -> tuple[int, str] | None:
         """The first layer that makes so many channels, after which the layers that take them are named."""
-        for (number, key), other in self._columns().items():
+        for (number, key), other in self.columns.items():
             if key in ("out", "out_channels") and all(
                 b is ABSENT or _same(a, b) for a, b in zip(column, other, strict=True)
             ):
