@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from netspec.cli.main import cli
@@ -11,7 +13,7 @@ TAKES = {
     "draw": ["SPEC", "-f", "dot", "-o", "-"],
     "explain": ["SPEC", "relu"],
     "run": ["SPEC", "--repeat", "1"],
-    "tune": ["SPEC", "--target", "onnxruntime", "--seconds", "0"],
+    "tune": ["SPEC", "--target", "onnxruntime", "--seconds", "0", "-o", os.devnull],
     "bench": ["SPEC", "--target", "onnx", "--repeat", "1", "--warmup", "1"],
     "verify": ["SPEC", "torch", "torch", "--outputs-only"],
     "compare": ["SPEC", "SPEC"],
