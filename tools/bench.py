@@ -95,10 +95,11 @@ def machine(cpu: bool = False) -> str:
         lines = info.read_text(encoding="utf-8").splitlines()
         name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
     packages = ", ".join(f"{package} {_version(package)}" for package in LIBRARIES)
+    threads = f" OMP_NUM_THREADS={os.environ['OMP_NUM_THREADS']}." if "OMP_NUM_THREADS" in os.environ else ""
     load = f", load average {os.getloadavg()[0]:.1f} at the end" if hasattr(os, "getloadavg") else ""
     return (
         f"Measured {time.strftime('%Y-%m-%d')} on {name}, {os.cpu_count()} cores{load}, {platform.system()}, "
-        f"Python {platform.python_version()}, {packages}.{' Processor time.' * cpu}"
+        f"Python {platform.python_version()}, {packages}.{threads}{' Processor time.' * cpu}"
     )
 
 
