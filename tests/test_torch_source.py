@@ -187,3 +187,15 @@ def test_text_of_a_spec_cannot_leave_its_docstring(tmp_path: Path) -> None:
 def test_deterministic(name: str) -> None:
     network = netspec.load(name)
     assert get("torch").source(network.graph) == get("torch").source(netspec.load(name).graph)
+
+
+@pytest.mark.slow
+def test_a_step_that_instances_lack_may_have_a_name_as_long_as_names_are(tmp_path: Path) -> None:
+    """Names have 200 letters at most: the `if` of one is wider than a line, and is written as it is."""
+    for name in ("on", "o" * 200):
+        text = "netspec: 1\nname: net\ninput: [8, 4, 4]\nblocks:\n  part:\n    params: {NAME: bool}\n    body:\n"
+        text += "      - c = conv: [8, 1]\n      - relu: {}\n        when: =NAME\n      - d = conv: [8, 1]\n"
+        text += "body:\n  - one = part: {NAME: true}\n  - two = part: {NAME: false}\n"
+        module = compiled(tmp_path, text.replace("NAME", name)).to_torch()
+        keys = [f"{part}.{layer}.{key}" for part in ("one", "two") for layer in "cd" for key in ("weight", "bias")]
+        assert list(module.state_dict()) == keys

@@ -123,7 +123,9 @@ def statement(text: str, indent: int, comment: str = "") -> list[str]:
 
 
 def _broken(text: str, indent: int) -> list[str]:
-    """An assignment, `return` or expression over several lines."""
+    """An assignment, `return` or expression over several lines; the head of an `if`, which is one name, stays."""
+    if text.endswith(":"):
+        return [" " * indent + text]
     start = len("return ") if text.startswith("return ") else 0
     if not start:
         made = ast.parse(text).body[0]
