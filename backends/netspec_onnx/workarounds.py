@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from netspec.ir.graph import Node
 from netspec.ops.window import Pads
-from netspec_onnx.nodes import Attr, N, Row, Shapes, floats, free, n
+from netspec_onnx.nodes import N, Row, Shapes, floats, n
 from netspec_onnx.presets import Target
-from netspec_onnx.windows import avg_pool, end_pads, max_pool, pad
+from netspec_onnx.windows import end_pads, max_pool, pad
 
 
 def hard_sigmoid_by_clip(node: Node, shapes: Shapes) -> list[N]:
@@ -51,43 +51,19 @@ def max_pool_of_padded(node: Node, shapes: Shapes) -> list[N]:
     return [pad(pads, -np.inf), N("MaxPool", ("padded",), attrs={**sizes, "dilations": list(node.attrs["dilation"])})]
 
 
-def avg_pool_of_padded(node: Node, shapes: Shapes) -> list[N]:
-    """Pads that differ by side are zeros around the map, and the means then those of the cells that count."""
-    (kh, kw), (sh, sw) = node.attrs["kernel"], node.attrs["stride"]
-    pads = end_pads(node, shapes[0], (1, 1))
-    if free(shapes[0]) or _even(pads):
-        return avg_pool(node, shapes)
-    (top, _, left, _), (h, w), (oh, ow) = pads, map(int, shapes[0][2:]), map(int, node.shape[2:])
-    before = node.attrs["pad"] if node.attrs["count_pad"] else (0, 0, 0, 0)
-    rows = _counted(top, h, kh, sh, oh, before[:2])
-    columns = _counted(left, w, kw, sw, ow, before[2:])
-    factors = (kh * kw / (rows[:, None] * columns))[None, None].astype(np.float32)
-    attrs: dict[str, Attr] = {"kernel_shape": [kh, kw], "strides": [sh, sw], "pads": [0] * 4, "count_include_pad": 0}
-    pool = N("AveragePool", ("padded",), ("means",), attrs)
-    return [pad(pads), pool, n("Mul", "means", factors)]
-
-
 def _even(pads: Pads) -> bool:
     return pads[0] == pads[1] and pads[2] == pads[3]
-
-
-def _counted(begin: int, size: int, kernel: int, stride: int, out: int, pads: Sequence[int]) -> np.ndarray:
-    """How many cells of each window along an axis count: those of the map, and of the pads beside it that do."""
-    cells = np.zeros(max(begin + size + pads[1], begin + (out - 1) * stride + kernel))
-    cells[begin - pads[0] : begin + size + pads[1]] = 1
-    return np.array([cells[i * stride : i * stride + kernel].sum() for i in range(out)])
 
 
 WORKAROUNDS: Mapping[Target, Mapping[str, Row]] = {
     # OpenCV 5.0.0 takes Mul(x, HardSigmoid(y)), the gate of squeeze-and-excitation, for HardSwish(y).
     "opencv": {"hard_sigmoid": hard_sigmoid_by_clip},
-    # pnnx 20261020 has no words of ncnn for a Slice with steps, a Mean, a Max of three, a pool with unlike pads.
+    # pnnx 20261020 has no words of ncnn for a Slice with steps, a Mean, a Max of three; it misreads unlike pads of MaxPool.
     "ncnn": {
         "subsample": subsample_by_pool,
         "mean": mean_by_sum,
         "max": max_by_pairs,
         "max_pool": max_pool_of_padded,
-        "avg_pool": avg_pool_of_padded,
     },
 }
 """By the runtime of `--for` and by op; what was wrong without stands above each."""
