@@ -58,7 +58,7 @@ def _even(pads: Pads) -> bool:
 WORKAROUNDS: Mapping[Target, Mapping[str, Row]] = {
     # OpenCV 5.0.0 takes Mul(x, HardSigmoid(y)), the gate of squeeze-and-excitation, for HardSwish(y).
     "opencv": {"hard_sigmoid": hard_sigmoid_by_clip},
-    # pnnx 20261020 has no words of ncnn for a Slice with steps, a Mean, a Max of three; it misreads unlike pads of MaxPool.
+    # pnnx 20261020 has no words of ncnn for a Slice with steps, a Mean, a Max of three; it misreads unlike pads.
     "ncnn": {
         "subsample": subsample_by_pool,
         "mean": mean_by_sum,
