@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from netspec_torch import merging
 from netspec_torch.options import TorchOptions
 
 import netspec
@@ -199,3 +200,18 @@ def test_a_step_that_instances_lack_may_have_a_name_as_long_as_names_are(tmp_pat
         module = compiled(tmp_path, text.replace("NAME", name)).to_torch()
         keys = [f"{part}.{layer}.{key}" for part in ("one", "two") for layer in "cd" for key in ("weight", "bias")]
         assert list(module.state_dict()) == keys
+
+
+@pytest.mark.slow
+def test_steps_that_are_alike_are_not_left_out_in_all_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 90 steps any three may be the ones that another block lacks, which are 117,480 ways: not all are tried."""
+    tried = []
+    stands = merging._stands
+    monkeypatch.setattr(merging, "_stands", lambda *given: tried.append(given) or stands(*given))
+    text = "netspec: 1\nname: net\ninput: [8, 4, 4]\nblocks:\n  part:\n    params: {n: int}\n    body:\n"
+    text += "".join(f"      - relu6: {{}}\n        when: =n > {i}\n" for i in range(90))
+    text += "      - sigmoid: {}\n        when: =n == 90\n        else:\n          - tanh: {}\n"
+    text += "body:\n  - one = part: {n: 90}\n  - two = part: {n: 87}\n"
+    written = get("torch").source(compiled(tmp_path, text).graph)
+    assert written.count("F.relu6(") == 90 + 87
+    assert 1000 < len(tried) <= 10_100

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 
 from netspec_torch.classes import Body, Member, Step
 from netspec_torch.quote import is_identifier
 
 ADDED = "{0} += {1}"
 """A step that overwrites its first operand by a sum."""
-MOST_STEPS, MOST_SKIPPED = 100, 3
+MOST_STEPS, MOST_SKIPPED, MOST_TRIED = 100, 3, 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +81,14 @@ def _places(
 
 
 def _skipped(full: Body, other: Body, missing: set[str], more: int) -> dict[int, int] | None:
-    """The steps that the other lacks, with the operand that stands for each; None where it does something else."""
+    """The steps that the other lacks, with the operand that stands for each; None where it does something else.
+
+    Also None where that takes too long to tell: of 100 steps that are alike any three may be left out.
+    """
+    tried = count()
 
     def search(i: int, j: int, values: dict[int, int]) -> dict[int, int] | None:
-        if i - j > more:
+        if i - j > more or next(tried) >= MOST_TRIED:
             return None
         if i == len(full.steps):
             same = tuple(values[r] for r in full.results) == other.results
