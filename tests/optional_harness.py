@@ -234,6 +234,8 @@ def backend_calls() -> Calls:
     from netspec.running.sizes import Sizes
     from netspec.running.ways import Way
     from netspec.weights.checkpoints.stored import Need
+    from netspec.weights.published.fetch import fetch, source_of
+    from netspec.weights.published.meant import meant
 
     net = netspec.load("net.yaml")
     graph, x, arrays = net.inference, {"input": _numbers(1, 3, 8, 8)}, net.arrays()
@@ -251,6 +253,10 @@ def backend_calls() -> Calls:
         "netspec.plugins.load_ops": (plugins.load_ops, []),
         "netspec.plugins.load_lowerings": (lambda: plugins.load_lowerings("onnx"), []),
         "netspec.backend.plugin_row": (lambda: backend.plugin_row("onnx", "none"), []),
+        "netspec.backend.read_module": (lambda: backend.read_module(net.to_torch()), ["torch"]),
+        "netspec_torch.TorchBackend.read_module": (lambda: torch.read_module(net.to_torch()), ["torch"]),
+        "netspec.weights.published.fetch.fetch": (lambda: fetch(meant("w.npz", net), net), []),
+        "netspec.weights.published.fetch.source_of": (lambda: source_of(arrays, net, backend.read_module), []),
         "netspec.backend.read_checkpoint": (lambda: backend.read_checkpoint(Path("w.pth"), Need()), ["torch"]),
         "netspec.backend.importing": (lambda: backend.importing("torch"), []),
         "netspec_torch.TorchBackend.source": (lambda: torch.source(graph), []),
