@@ -15,18 +15,7 @@ from importlib.metadata import EntryPoint, requires
 from pathlib import Path
 from typing import Any
 
-SPEC = """\
-netspec: 1
-name: net
-use: [blocks/common]
-input: [3, 8, 8]
-body:
-  - stem = conv_bn_relu: [8, 3]
-  - drop = dropout: 0.5
-  - global_avg_pool
-  - flatten
-  - linear: 4
-"""
+from optional_spec import SPEC
 
 READS = {
     ".npz": [],
