@@ -236,7 +236,12 @@ def test_patterns_of_layers(tmp_path: Path) -> None:
     assert taken(layers=["layer?.*.residual"]) == convs(r"layer\d\.\d\.residual")
     assert taken(exclude=["fc"]) == everything - convs("fc")
     assert taken(layers=["layer*"], exclude=["layer4", "layer*.1"]) == convs(r"layer[123]\.0")
-    for pattern, help_ in (("layer5", "layer"), ("layer*.7", ""), ("fcc", "did you mean 'fc'?")):
+    for pattern, help_ in (
+        ("layer5", "layer"),
+        ("layer*.7", ""),
+        ("zzz", "these have some"),
+        ("fcc", "did you mean 'fc'?"),
+    ):
         with pytest.raises(UsageError, match=f"no step '{re.escape(pattern)}' with weights") as info:
             taken(layers=[pattern])
         assert help_ in info.value.help

@@ -117,8 +117,11 @@ def _with_weights(graph: Graph) -> list[str]:
 
 def _unknown(graph: Graph, pattern: str) -> UsageError:
     known, named = _with_weights(graph), titles(graph)
-    message = f"'{graph.name}' has no step '{pattern}' with weights"
-    return UsageError(message, _titled(pattern, known, named) or did_you_mean(pattern, [*named.values(), *known]))
+    message = f"'{graph.name}' has no step '{pattern[:80]}' with weights"
+    outermost = [path for path in known if "." not in path]
+    there = f"these have some: {', '.join(outermost[:10])}" if outermost else ""
+    help_ = _titled(pattern, known, named) or did_you_mean(pattern, [*named.values(), *known], there)
+    return UsageError(message, help_)
 
 
 def _prefixes(path: str) -> list[str]:
