@@ -210,6 +210,8 @@ KNOWN = {
     ("netspec/running/measure.py", "write_text"),  # to /proc
     ("netspec/running/save.py", "open"),  # an entry of the archive that `writing` gives
     ("backends/netspec_torch/weights.py", "save"),  # to a Part
+    ("netspec/weights/published/download.py", "open"),  # what came is kept in torch.hub's cache, to go on from
+    ("netspec/weights/published/download.py", "replace"),
 }
 
 

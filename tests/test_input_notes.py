@@ -129,6 +129,7 @@ def test_every_command_that_takes_an_input_says_it(name: str, strict: list[str],
         "compile": ["--to", "onnx", "-o", str(tmp_path / "x.onnx")],
         "draw": ["-o", str(tmp_path / "x.mmd")],
         "explain": ["fc1"],
+        "tune": ["--target", "onnxruntime", "--seconds", "1", "-o", str(tmp_path / "x.json")],
     }.get(name, [])
     result = CliRunner().invoke(cli, [name, str(spec), *more, "--input", "3x32x32", *strict], standalone_mode=False)
     assert result.exception is None, (result.exception, result.output)

@@ -215,6 +215,21 @@ def test_two_that_want_the_same_file_download_it_once(hub: Hub) -> None:
 
 
 @pytest.mark.slow
+def test_what_another_process_brought_meanwhile_is_compared(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def brought(_: int) -> bool:
+        (tmp_path / "torch" / "hub" / "checkpoints" / "small.safetensors").write_bytes(b"of another address")
+        return True
+
+    hub.files[PATH] = Hosted(DATA)
+    monkeypatch.setattr("netspec.weights.published.download.lock", brought)
+    with pytest.raises(DataError, match="its sha256 is another"):
+        small().arrays(weights=URL)
+    assert hub.asked == []
+
+
+@pytest.mark.slow
 def test_redirects_are_followed_but_not_to_http(hub: Hub, tmp_path: Path) -> None:
     hub.redirects[PATH] = f"{hub.url}/elsewhere"
     hub.files["/elsewhere"] = Hosted(DATA)

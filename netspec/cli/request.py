@@ -20,9 +20,10 @@ from netspec.elaborate.budget import MAX_NODES
 from netspec.elaborate.compiled import Compiled, compile_block, compile_variant
 from netspec.elaborate.configuration import InputSize
 from netspec.passes.base import Level
-from netspec.passes.profile import Profile, read_profile
+from netspec.passes.profile import read_profile
 from netspec.syntax.document import Document
 from netspec.syntax.library import Found, find, shipped, variant_names
+from netspec.syntax.profile_reader import Profile
 from netspec.syntax.reader import read_document
 
 

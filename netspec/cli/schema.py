@@ -8,8 +8,9 @@ import click
 
 from netspec.cli.output_file import OutputFile, write_result
 from netspec.files.kinds import check_suffix
-from netspec.passes.profile import profile_schema
+from netspec.passes.runtimes import MEASURED
 from netspec.plugins import load_ops
+from netspec.syntax.profile_reader import profile_schema
 from netspec.syntax.schema import published
 
 
@@ -24,7 +25,7 @@ def command(profile: bool, output: str | None) -> int:
     """Print the JSON Schema of specs: completion and checks in editors."""
     check_suffix(output, "JSON", ".json")
     if profile:
-        write_result(json.dumps(profile_schema(), indent=1), output)
+        write_result(json.dumps(profile_schema(MEASURED), indent=1), output)
         return 0
     for error in load_ops().values():
         raise error

@@ -24,13 +24,13 @@ from netspec.elaborate.compiled import Compiled
 from netspec.files.atomic import check_place, write_text
 from netspec.files.kinds import check_suffix
 from netspec.passes import CHOSEN
-from netspec.passes.profile import KEY, SUFFIX, VERSION
 from netspec.passes.runtimes import MEASURED, backend_of
 from netspec.reports.table import FORMS, Cell, Form, Table
 from netspec.reports.tuning import table_of_tuning
 from netspec.running.ports import Value
 from netspec.running.tune import Clock, Search, Tuned, elapsed, worked
 from netspec.running.ways import Prepared, Way
+from netspec.syntax.profile_reader import KEY, SUFFIX, VERSION
 
 ALIASES = {"onnx": "onnxruntime", "torch:eager": "torch"}
 LIBRARIES = {"onnx": "onnxruntime", "torch": "torch"}

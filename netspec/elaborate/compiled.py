@@ -21,10 +21,11 @@ from netspec.ir.selection import by_path, output_of, step_help
 from netspec.ir.titles import step_of
 from netspec.passes import apply, inference, named, of_level, of_stage
 from netspec.passes.base import Level, Pass, Stage, within
-from netspec.passes.profile import Profile, digest
+from netspec.passes.profile import digest
 from netspec.passes.rewriter import ShapeMismatch
 from netspec.passes.tap import tap
 from netspec.syntax.document import Document
+from netspec.syntax.profile_reader import Profile
 from netspec.syntax.rules import check_rules
 
 

@@ -9,7 +9,7 @@ from netspec.ir.module import Module
 from netspec.passes import CHOSEN, PASSES
 from netspec.passes.base import within
 from netspec.passes.places import changed, scopes_of
-from netspec.passes.profile import Chosen, Profile
+from netspec.syntax.profile_reader import Chosen, Profile
 
 
 def check_profile(profile: Profile, graph: Graph, digest: str, module: Module, runtime: str) -> None:

@@ -86,11 +86,11 @@ class Reader:
         return doc
 
     def _published(self, doc: Document, tree: Tree, refused: set[Tree]) -> None:
-        """The weights under `checkpoints`; where a section is refused, any of its names may be there."""
+        """The weights under `checkpoints`; where a section or a name of it is refused, any name may be there."""
         said = Reporter()
         variants, params = (*doc.variants, *doc.refused) or (doc.name,), [param.name for param in doc.params]
         doc.published = read_published(tree, variants, params, refused, said)
-        hidden = doc.open & {"variants", "params"}
+        hidden = doc.refused or doc.open & {"variants", "params"}
         for diagnostic in said.diagnostics:
             if not (hidden and diagnostic.code == "NS202"):
                 self.reporter.report(diagnostic)

@@ -55,10 +55,16 @@ def download(url: str, folder: Path, most: int, offline: bool, bar: Bar) -> Path
             _Download(_mirrored(address), target, digits.lower(), most, bar).run()
         except OSError as e:
             raise _failed(address, target, e) from None
-    elif not sha256_of(target).startswith(digits.lower()):
+    else:
+        _check_digest(target, address, digits.lower())
+    return target
+
+
+def _check_digest(target: Path, address: str, digits: str) -> None:
+    """Raises DataError for a file of the cache that is another one than that of an address."""
+    if not sha256_of(target).startswith(digits):
         help_ = f"remove it, and it is downloaded again: {target}"
         raise DataError("NS602", f"{target} is not the file of {address}: its sha256 is another", help_)
-    return target
 
 
 def sha256_of(path: Path) -> str:
@@ -88,7 +94,7 @@ def check_size(what: str, size: int, most: int) -> None:
 def _file_name(address: str) -> str:
     """The name in the cache; raises UsageError for one that would not be a file of its folder."""
     name = unquote(urlsplit(address).path.rpartition("/")[2])
-    if name in ("", ".", "..") or "/" in name or "\\" in name or "\0" in name or len(os.fsencode(name)) > 200:
+    if name in ("", ".", "..") or {"/", "\\"} & set(name) or not name.isprintable() or len(os.fsencode(name)) > 200:
         raise UsageError(f"the file of {address} has no name that a folder can hold")
     return name
 
@@ -144,7 +150,7 @@ class _Download:
                 time.sleep(0.2)
             if self.target.is_file():
                 part.unlink(missing_ok=True)
-                return
+                return _check_digest(self.target, self.url, self.digits)
             try:
                 self._fill(f)
                 f.flush()
