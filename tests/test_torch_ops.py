@@ -136,3 +136,18 @@ def test_average_pools_with_uneven_pads(
     for backend in ("torch", "onnx"):
         got = get(backend).run(graph, {}, inputs).outputs["y0"]
         assert np.abs(got - expected).max() <= 1e-5 * np.abs(expected).max(), backend
+
+
+@pytest.mark.parametrize("op, expected", [("add", 99_999 * 3), ("mul", 3), ("mean", 3)])
+def test_python_compiles_a_join_of_many_operands(op: str, expected: int) -> None:
+    """Python nests each sign in the one before, and compiles about a thousand."""
+    shapes = [(3, 1, 1)] * 99_999
+    graph = one_op(op, {}, [shapes[0]] * 2)
+    node = next(node for node in graph.nodes.values() if node.op == op)
+    row = ROWS[op]
+    assert row.call is not None
+    text = row.call(node, shapes)
+    terms = [int(term) for term in re.findall(r"\{(\d+)\}", text)]
+    assert terms == list(range(99_999))
+    values = {f"x{i}": 3 if op != "mul" or i == 0 else 1 for i in terms}
+    assert eval(compile(re.sub(r"\{(\d+)\}", r"x\1", text), "sum", "eval"), values) == expected

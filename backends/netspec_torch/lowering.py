@@ -31,6 +31,10 @@ from netspec_torch.windows import (
 )
 
 
+MOST_TERMS = 500
+"""Terms of a sum or product that are written side by side: Python compiles about a thousand."""
+
+
 def _roi_pool(name: str) -> Callable[[Node, Shapes], str]:
     def call(node: Node, shapes: Shapes) -> str:
         a = node.attrs
@@ -53,6 +57,15 @@ def _linear(node: Node, shapes: Shapes) -> Layer:
 
 def _operands(shapes: Shapes) -> str:
     return ", ".join(f"{{{i}}}" for i in range(len(shapes)))
+
+
+def _joined(shapes: Shapes, sign: str) -> str:
+    """The operands with a sign between them; of many, parts are joined, as Python nests each sign in the one before."""
+    terms = _operands(shapes).split(", ")
+    while len(terms) > MOST_TERMS:
+        parts = [terms[i : i + MOST_TERMS] for i in range(0, len(terms), MOST_TERMS)]
+        terms = [f"({f' {sign} '.join(part)})" if len(part) > 1 else part[0] for part in parts]
+    return f" {sign} ".join(terms)
 
 
 def _mean_of_paths(node: Node, shapes: Shapes) -> Layer | None:
@@ -182,11 +195,11 @@ ROWS: dict[str, Row] = {
     ),
     "pad": Row(_pad),
     "concat": Row(call=lambda node, shapes: f"torch.cat([{_operands(shapes)}], dim=1)"),
-    "add": Row(call=lambda node, shapes: _operands(shapes).replace(", ", " + ")),
-    "mul": Row(call=lambda node, shapes: _operands(shapes).replace(", ", " * ")),
+    "add": Row(call=lambda node, shapes: _joined(shapes, "+")),
+    "mul": Row(call=lambda node, shapes: _joined(shapes, "*")),
     "mean": Row(
         _mean_of_paths,
-        lambda node, shapes: f"({_operands(shapes).replace(', ', ' + ')}) / {len(shapes)}",
+        lambda node, shapes: f"({_joined(shapes, '+')}) / {len(shapes)}",
         before=lambda node, shapes: f"[{_operands(shapes)}]",
     ),
     "max": Row(call=lambda node, shapes: f"torch.stack([{_operands(shapes)}]).amax(0)"),
