@@ -30,7 +30,6 @@ from netspec_torch.windows import (
     torch_pads,
 )
 
-
 MOST_TERMS = 500
 """Terms of a sum or product that are written side by side: Python compiles about a thousand."""
 
