@@ -112,7 +112,13 @@ def test_features_after_a_pass_are_the_same(weights: Path) -> None:
 
 @pytest.mark.parametrize(
     ("steps", "said"),
-    [(["layer9"], "did you mean 'layer"), ([], "list of paths"), ("layer1", "list of paths"), ([""], "no step ''")],
+    [
+        (["layer9"], "did you mean 'layer"),
+        ([], "list of paths"),
+        ("layer1", "list of paths"),
+        ([""], "no step ''"),
+        (["layer1", "layer2", "layer1"], "the step 'layer1' is named twice"),
+    ],
 )
 def test_a_step_that_is_not_there_is_named(steps: list[str], said: str) -> None:
     with pytest.raises(UsageError, match=said):

@@ -14,7 +14,7 @@ from netspec.elaborate.document import elaborate
 from netspec.elaborate.input_notes import note_inputs
 from netspec.elaborate.profiled import check_profile
 from netspec.elaborate.rewritten import rewritten, variant_passes
-from netspec.expressions.identifiers import Kind, why_not
+from netspec.expressions.identifiers import Kind, clipped, why_not
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.module import Module
 from netspec.ir.selection import by_path, output_of, step_help
@@ -125,7 +125,10 @@ class Compiled:
             ref = output_of(self.whole, path, below.get(path, [])) if path else None
             if ref is None:
                 raise UsageError(f"'{self.name}' has no step '{step[:80]}'", step_help(path, self.whole))
-            values[path if why_not(step, Kind.OUTPUT) else step] = ref
+            name = path if why_not(step, Kind.OUTPUT) else step
+            if name in values:
+                raise UsageError(f"the step '{clipped(step)}' is named twice", "name each step once")
+            values[name] = ref
         graph = apply([tap(values)], Module(self.whole)).graph
         made = type(self)(self.document, self.variant, graph, self.warnings, self.settings, self.passes)
         made.whole, made.taps = self.whole, tuple(steps)
