@@ -172,7 +172,7 @@ def test_no_parameter_hides_a_class(tmp_path: Path) -> None:
         "  outer: {params: {Inner: int}, body: [inner: =Inner, conv: [3, 1]]}\n"
         "body: [a = outer: 4, b = outer: 5]\n"
     )
-    assert "Inner_2" in get("torch").source(netspec.load(path).graph)
+    assert "self.inner = Inner2(Inner)" in get("torch").source(netspec.load(path).graph)
     assert netspec.load(path).to_torch() is not None
 
 

@@ -218,9 +218,9 @@ def test_shapes_equal_those_of_onnx(variant: str) -> None:
     if variant not in FIRST.values():  # the others of a family are made of the same blocks
         return
     kept = onnx.inliner.inline_local_functions(structure(graph, OnnxOptions(functions="keep")))
-    kept_shapes = inferred(kept, graph)
-    assert [(n.op_type, [kept_shapes[o] for o in n.output]) for n in kept.graph.node] == [
-        (n.op_type, [shapes[o] for o in n.output]) for n in flat.graph.node
+    kept_shapes = inferred(kept, graph)  # equal constants are there once in the flat file, and once in each function
+    assert [(n.op_type, [kept_shapes[o] for o in n.output]) for n in kept.graph.node if n.op_type != "Constant"] == [
+        (n.op_type, [shapes[o] for o in n.output]) for n in flat.graph.node if n.op_type != "Constant"
     ]
 
 

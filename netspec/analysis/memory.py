@@ -60,21 +60,29 @@ class _Run:
         last = {ref: index for index, (_, reads, _) in enumerate(lines) for ref in reads}
         last |= dict.fromkeys(gives, len(lines))
         main = region.inputs[0] if len(region.inputs) == 1 else None  # what the variable of the main path holds
+        short: Ref | None = None  # what the variable beside it holds, which the next step alone reads
         held: dict[Ref, None] = {}
         for index, (step, reads, made) in enumerate(lines):
             self.run(step, reads)
             follows = lines[index + 1][1] if index + 1 < len(lines) else gives
             free = main is None or last.get(main, -1) <= index
             if len(made) == 1 and free and list(follows[:1]) == list(made):
-                if main is not None and main in held:
-                    del held[main]
-                    self.drop(main)
+                self.replace(main, held)
                 main = made[0]
+            elif len(made) == 1 and list(follows) == list(made) and last.get(made[0]) == index + 1 < len(lines):
+                self.replace(short, held)
+                short = made[0]
             held |= dict.fromkeys(made)
         for ref in gives:
             self.hold(ref)
         for ref in held:
             self.drop(ref)
+
+    def replace(self, old: Ref | None, held: dict[Ref, None]) -> None:
+        """Lets go of what a variable held, as another value takes it."""
+        if old is not None and old in held:
+            del held[old]
+            self.drop(old)
 
     def run(self, step: Node | Region, reads: Sequence[Ref]) -> None:
         """Runs a step; what it gives is held once."""

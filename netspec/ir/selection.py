@@ -192,7 +192,8 @@ def _nearest_step(path: str, known: Sequence[str], named: Mapping[str, str]) -> 
     alone = list(dict.fromkeys(islice(named.values(), MAX_KNOWN)))
     for near in suggest.nearest_first(missing, get_close_matches(missing, [*children, *below], n=4, cutoff=0.6)):
         return f"did you mean '{prefix}{near}'?"
-    for near in suggest.nearest_first(path, get_close_matches(path, [*known, *alone], n=4, cutoff=0.6)):
+    elsewhere = [p for p in known if not prefix or not p.startswith(prefix)]  # whose last part alone is unlike
+    for near in suggest.nearest_first(path, get_close_matches(path, [*elsewhere, *alone], n=4, cutoff=0.6)):
         return f"did you mean '{near}'?"
     if not children:
         return f"'{above}' is one step, without parts"

@@ -102,8 +102,14 @@ def rules_in(tree: Tree, name: str, reporter: Reporter, values: Collection[str] 
         tree = inner
     if not isinstance(tree, Map):
         return {name: _listed(tree, reporter, values, strict=True)}
-    sources = ((source.text, rules_tree(said)) for source, said in tree.entries)
-    return {source: _listed(listed, reporter, values, strict=True) for source, listed in sources if listed is not None}
+    found = {}
+    for source, said in tree.entries:
+        listed = rules_tree(said)
+        if listed is None and isinstance(said, Map) and said.get("weights") is None:
+            listed = said  # neither rules nor published weights
+        if listed is not None:
+            found[source.text] = _listed(listed, reporter, values, strict=True)
+    return found
 
 
 def _listed(tree: Tree, reporter: Reporter, values: Collection[str], strict: bool = False) -> list[Rule]:
