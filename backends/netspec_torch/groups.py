@@ -231,7 +231,7 @@ class Group:
                 return name if bool(column[0]) == there[0] else f"not {name}"
             without = [v for v, t in zip(column, there, strict=True) if not t]
             plain = isinstance(first, str) or without[0] in (0, 1)
-            if plain and [not _same(v, without[0]) for v in column] == list(there):
+            if plain and [v != without[0] for v in column] == list(there):
                 return f"{self._add(param, column)} != {literal(without[0])}"
         return ""
 
