@@ -36,7 +36,7 @@ from parity import small, torch_outputs  # noqa: E402
 from shipped_networks import documents  # noqa: E402
 
 import netspec  # noqa: E402
-from netspec.diagnostics.errors import SpecError  # noqa: E402
+from netspec.diagnostics.errors import NetspecError, SpecError  # noqa: E402
 from netspec.files.atomic import write_text  # noqa: E402
 from netspec.network import Network  # noqa: E402
 from netspec.weights.sample_inputs import contrasting  # noqa: E402
@@ -114,8 +114,9 @@ class Comparison:
             path.parent.mkdir()
             try:
                 self.net.to_onnx(path, **options)  # type: ignore[arg-type]
-            except ValueError as e:
-                self.written[key] = Cell("refused", f"not compiled: {quoted(str(e))}")
+            except NetspecError as e:
+                said = e.diagnostics[0].message if isinstance(e, SpecError) else e.message
+                self.written[key] = Cell("refused", f"not compiled: {quoted(said)}")
             else:
                 digest = hashlib.sha256(path.read_bytes())
                 for value in self.inputs.values():
