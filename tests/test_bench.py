@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import csv
-import doctest
 import io
 import json
-import re
-import shlex
 import statistics
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from docs_harness import run_page
 from run_harness import Netspec
 
 import netspec as api
@@ -228,10 +226,4 @@ def test_a_file_without_numbers_is_refused(name: str, text: str, said: str, nets
 @pytest.mark.slow
 def test_the_page_prints_what_it_says(netspec: Netspec) -> None:
     pytest.importorskip("pygraphviz")
-    commands = re.findall(r"^\$ netspec (.*)\n((?:(?!```|\$ ).*\n)*)", PAGE, re.MULTILINE)
-    assert len(commands) == 4
-    for line, expected in commands:
-        _, out, err = netspec(*shlex.split(line))
-        flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-        printed = out + err
-        assert doctest.OutputChecker().check_output(expected, printed, flags), printed
+    assert run_page(PAGE, netspec) == 4

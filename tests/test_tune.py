@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import doctest
 import itertools
 import json
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import jsonschema
 import numpy as np
 import onnx
 import pytest
+from docs_harness import run_page
 from pass_harness import equal
 from run_harness import Netspec
 
@@ -371,14 +370,7 @@ def test_level_two_has_what_was_measured_to_pay() -> None:
 
 @pytest.mark.slow
 def test_the_page_shows_what_the_commands_print(netspec: Netspec) -> None:
-    for name, text in re.findall(r"^```yaml\n# (\w+\.yaml)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL):
-        Path(name).write_text(text, encoding="utf-8")
-    commands = re.findall(r"^\$ netspec (.*)\n((?:(?!```|\$ ).*\n)*)", PAGE, re.MULTILINE)
-    assert len(commands) == 3
-    for line, expected in commands:
-        _, out, err = netspec(*shlex.split(line))
-        flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-        assert doctest.OutputChecker().check_output(expected, out + err, flags), out + err
+    assert run_page(PAGE, netspec) == 3
     shown = re.search(r"^```json\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     assert shown is not None
     Path("shown.json").write_text(shown[1], encoding="utf-8")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import doctest
 import itertools
 import json
 import re
-import shlex
 import sys
 from functools import cache
 from pathlib import Path
@@ -18,6 +16,7 @@ import planted
 import pytest
 from click.testing import CliRunner
 from conftest import sampled
+from docs_harness import run_page
 from run_harness import Netspec
 
 import netspec as api
@@ -253,15 +252,7 @@ PAGE = (ROOT / "docs" / "verify.md").read_text(encoding="utf-8")
 
 @pytest.mark.slow
 def test_the_page_prints_what_it_says(netspec: Netspec) -> None:
-    for name, text in re.findall(r"^```yaml\n# (\w+\.yaml)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL):
-        Path(name).write_text(text, encoding="utf-8")
-    commands = re.findall(r"^\$ netspec (.*)\n((?:(?!```|\$ ).*\n)*)", PAGE, re.MULTILINE)
-    assert len(commands) == 6
-    for line, expected in commands:
-        _, out, err = netspec(*shlex.split(line))
-        flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-        printed = (out + err).strip() or "\n"
-        assert doctest.OutputChecker().check_output(expected.rstrip() or "\n", printed, flags), printed
+    assert run_page(PAGE, netspec) == 6
 
 
 def test_the_page_and_the_help_say_the_tolerances() -> None:
