@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.context import BaseContext
 from typing import Protocol, TypeVar
 
 from netspec.diagnostics.errors import UsageError
@@ -35,7 +36,7 @@ def in_processes(
     However it ends, no process is left behind; raises UsageError where one was ended from outside.
     """
     before = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(processes, initializer=_end_with_parent)
+    pool = ProcessPoolExecutor(processes, _context(work), initializer=_end_with_parent)
     try:
         order = sorted(range(len(jobs)), key=lambda place: -jobs[place].size)
         with _no_interrupt():  # of the keyboard, which is for this process alone
@@ -55,6 +56,26 @@ def in_processes(
     finally:
         pool.shutdown(cancel_futures=True)
     return [done[place] for place in range(len(jobs))]
+
+
+def _context(work: Callable[[Job], Outcome]) -> BaseContext | None:
+    """How processes begin: as this system does it, but never as a fork of a process that has other threads.
+
+    A lock that one of them holds would never be let go in the fork, which then waits for ever.
+    """
+    if multiprocessing.get_start_method() != "fork" or _threads() == 1:
+        return None
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([work.__module__])
+    return context
+
+
+def _threads() -> int:
+    """How many threads this process has, those of libraries too where the system says it."""
+    try:
+        return len(os.listdir("/proc/self/task"))
+    except OSError:
+        return threading.active_count()
 
 
 @contextmanager

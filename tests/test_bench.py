@@ -143,7 +143,9 @@ with memory() as used:
     del held
 print(used.added)
 """
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300
+    ).stdout.strip()
     if said == "None":
         pytest.skip("this system does not tell")
     assert 60 * 2**20 < int(said) < 96 * 2**20

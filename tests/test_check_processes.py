@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from terminal_harness import shown_on
 
 from netspec.cli.main import run
 
@@ -95,12 +96,18 @@ def _until(done: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
-def test_a_process_that_is_ended_is_an_error(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("netspec.check.many.outcome", lambda job: os._exit(9))
-    assert run(["check", "good.yaml", "many.yaml", "-j", "2"]) == 2
-    assert "a process that worked on a spec was ended" in capsys.readouterr().err
+ENDED = """
+import os, sys, netspec.check.many
+netspec.check.many.outcome = lambda job: os._exit(9)
+from netspec.cli.main import main
+sys.exit(main())
+"""
+
+
+def test_a_process_that_is_ended_is_an_error(folder: Path) -> None:
+    command = [sys.executable, "-c", ENDED, "check", "good.yaml", "many.yaml", "-j", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "a process that worked on a spec was ended" in done.stderr
 
 
 def test_progress_on_a_terminal(folder: Path) -> None:
@@ -109,9 +116,9 @@ def test_progress_on_a_terminal(folder: Path) -> None:
     program = "import netspec.cli.progress as p, sys; p.AFTER = 0\nfrom netspec.cli.main import main\nsys.exit(main())"
     env = {**os.environ, "COLUMNS": "30", "TERM": "xterm"}
     command = [sys.executable, "-c", program, "check", "good.yaml", "many.yaml", "warned.yaml"]
-    done = subprocess.run(command, env=env, stderr=theirs, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(command, env=env, stderr=theirs, stdout=subprocess.PIPE, text=True, timeout=300)
     os.close(theirs)
-    said = os.read(ours, 4096).decode()
+    said = shown_on(ours).decode()
     os.close(ours)
     assert done.returncode == 0 and done.stdout == ""
     lines = re.split(r"\r\x1b\[K", said)

@@ -252,11 +252,11 @@ def test_it_is_said_by_the_command_and_not_with_quiet(net: Network, theirs: torc
         "--seed",
         "4",
     ]
-    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "took `state_dict_ema`; `--checkpoint-key state_dict` takes the raw weights" in done.stderr
     assert "stripped `module.`" in done.stderr and "drawn, not from the checkpoint: conv10.conv\n" in done.stderr
-    quiet = subprocess.run([*line, "-q"], cwd=tmp_path, capture_output=True, text=True)
+    quiet = subprocess.run([*line, "-q"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert quiet.returncode == 0 and not quiet.stderr
 
 

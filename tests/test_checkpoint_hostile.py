@@ -169,7 +169,9 @@ def test_a_checkpoint_with_other_large_tensors_takes_what_the_network_needs(net:
     state = {k: torch.from_numpy(v) for k, v in net.arrays(seed=1).items()}
     torch.save({"model": state, "optimizer": {"state": {0: {"exp_avg": torch.zeros(2**28)}}}}, tmp_path / "w.pth")
     program = MEASURE.replace('    else:\n        raise SystemExit(f"{name} was read")\n', "")
-    done = subprocess.run([sys.executable, "-c", program, "w.pth"], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program, "w.pth"], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.splitlines()[-1]) < 300
     (tmp_path / "w.pth").unlink()

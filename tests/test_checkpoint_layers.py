@@ -29,6 +29,7 @@ def compiled(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
         cwd=folder,
         capture_output=True,
         text=True,
+        timeout=300,
     )
 
 

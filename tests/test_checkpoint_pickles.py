@@ -104,7 +104,7 @@ def test_the_line_that_is_printed_for_a_trusted_file_takes_its_tensors_out(
         f"{code}\nimport os; os.replace('weights.pth', {str(tmp_path / f'{name}.new')!r})"
         for name, code in codes.items()
     ]
-    subprocess.run([sys.executable, "-c", "\n".join(lines)], cwd=tmp_path, check=True)
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], cwd=tmp_path, check=True, timeout=300)
     for name in CONVERTED:
         os.replace(tmp_path / f"{name}.new", tmp_path / "new.pth")
         states = states_of(tmp_path / "new.pth", Need(), read_checkpoint)

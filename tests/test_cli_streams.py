@@ -38,13 +38,13 @@ def test_reader_that_leaves_is_no_mistake() -> None:
     assert child.stdout is not None and child.stderr is not None
     child.stdout.readline()
     child.stdout.close()
-    assert (child.stderr.read(), child.wait()) == (b"", 0)
+    assert (child.stderr.read(), child.wait(timeout=60)) == (b"", 0)
     child.stderr.close()
 
 
 def test_stdout_that_holds_ascii_only(folder: Path) -> None:
     (folder / "tiny.yaml").write_text(TINY + "title: Gr\u00f6\u00dfe \u7db2\n", encoding="utf-8")
-    out, err = process("summary", "tiny.yaml", env={**os.environ, "PYTHONIOENCODING": "ascii"}).communicate()
+    out, err = process("summary", "tiny.yaml", env={**os.environ, "PYTHONIOENCODING": "ascii"}).communicate(timeout=60)
     assert out.startswith(b"Gr\\xf6\\xdfe \\u7db2") and err == b""
 
 
@@ -114,7 +114,7 @@ def test_streams_that_cannot_be_written(folder: Path, which: str) -> None:
 
     def shell(redirect: str) -> tuple[int, str]:
         command = ["bash", "-c", f'exec "$0" -m netspec "$@" {redirect}', sys.executable, *CLOSED[which]]
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
         (folder / "ghost.yaml").unlink(missing_ok=True)
         assert "Exception" not in done.stderr and "a bug of" not in done.stderr, done.stderr
         return done.returncode, done.stderr
@@ -133,5 +133,5 @@ def test_streams_that_cannot_be_written(folder: Path, which: str) -> None:
 def test_files_do_not_take_the_place_of_closed_streams(folder: Path) -> None:
     """A file opened where stderr was closed would have its number, and get what libraries print there."""
     command = f'exec "{sys.executable}" -m netspec compile tiny.yaml --to json -o t.json 2>&- <&-'
-    assert subprocess.run(["bash", "-c", command], stdout=subprocess.PIPE).returncode == 0
+    assert subprocess.run(["bash", "-c", command], stdout=subprocess.PIPE, timeout=300).returncode == 0
     assert json.loads((folder / "t.json").read_text())["name"] == "tiny"

@@ -43,5 +43,5 @@ def test_every_code_in_the_source_is_in_the_table() -> None:
 )
 def test_generated_pages_are_fresh(pages: list[str]) -> None:
     command = [sys.executable, ROOT / "tools" / "docs.py", "--check", *pages]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr

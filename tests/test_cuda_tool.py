@@ -14,7 +14,7 @@ TOOLS = Path(__file__).resolve().parent.parent / "tools"
 def rehearse(*arguments: str) -> subprocess.CompletedProcess[str]:
     """The tool on the processor, with tiny sizes."""
     command = [sys.executable, str(TOOLS / "cuda.py"), "--device", "cpu", "--tiny", *arguments]
-    return subprocess.run(command, capture_output=True, text=True)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 @pytest.mark.slow

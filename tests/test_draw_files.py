@@ -99,7 +99,7 @@ def test_dot_needs_no_graphviz(googlenet: Graph, monkeypatch: pytest.MonkeyPatch
 def test_nothing_is_printed_by_c_libraries(tmp_path: Path) -> None:
     pytest.importorskip("pygraphviz")
     code = "import netspec; from netspec.draw import draw; draw(netspec.load('squeezenet').graph, 'png')"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=300)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 

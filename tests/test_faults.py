@@ -16,7 +16,7 @@ FAULTS = Path(__file__).resolve().parent.parent / "tools" / "faults.py"
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="trials are forked")
 def test_nothing_is_torn_lost_or_left() -> None:
     command = [sys.executable, str(FAULTS), "--faults", "20", "--kills", "20", "--seed", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr[-4000:]
     (total,) = [line for line in done.stdout.splitlines() if line.startswith("| all |")]
     faults, kills, kept, written, refused, wrong = map(int, total.split("|")[2:-1])

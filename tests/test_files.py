@@ -106,7 +106,9 @@ def test_a_full_disk_is_a_usage_error_and_changes_nothing(tmp_path: Path) -> Non
     """A limit on the size of files stands for a full disk: the write fails in the same place."""
     path = tmp_path / "a.txt"
     path.write_text("old")
-    done = subprocess.run([sys.executable, "-c", LIMITED, str(path)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(path)], capture_output=True, text=True, check=True, timeout=300
+    )
     assert "cannot be written: File too large" in done.stdout
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["a.txt"]
@@ -170,7 +172,9 @@ def test_a_link_to_the_output_of_the_process_is_written_through(tmp_path: Path) 
     """As `-o /dev/stdout` is, which is a link as well."""
     (tmp_path / "link").symlink_to("/dev/stdout")
     program = "import sys; from netspec.files.atomic import write_text; write_text(sys.argv[1], 'through the link')"
-    done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "link")], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "link")], capture_output=True, text=True, timeout=300
+    )
     assert (done.stdout, done.stderr) == ("through the link", "")
     assert (tmp_path / "link").is_symlink()
 
@@ -191,7 +195,8 @@ def test_files_are_written_from_other_threads_too(tmp_path: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(timeout=60)
+        assert not thread.is_alive()
     assert sorted(p.read_text() for p in tmp_path.iterdir()) == [str(i) for i in range(8)]
 
 

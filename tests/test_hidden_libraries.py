@@ -44,7 +44,9 @@ HIDING = [*(("torch", text) for text in TEXTS), *((library, TEXTS[i % 4]) for i,
 @pytest.mark.parametrize("library, text", sampled(HIDING, 1))
 def test_the_file_that_hides_a_library_is_named(library: str, text: str) -> None:
     Path(f"{library}.py").write_text(text)
-    done = subprocess.run([sys.executable, "-m", "netspec", *CALLS[library].split()], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "netspec", *CALLS[library].split()], capture_output=True, text=True, timeout=300
+    )
     assert f"./{library}.py hides" in done.stderr and "Traceback" not in done.stderr, done.stderr
     assert "not installed" not in done.stderr and done.returncode == 3 and f"rename ./{library}.py" in done.stderr
 

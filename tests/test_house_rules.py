@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -90,6 +92,45 @@ def uses_of_any(modules: dict[str, str]) -> list[str]:
     return [f"{path}:{name.lineno}" for path, found in names.items() for name in found if name.id == "Any"]
 
 
+def unbounded_waits(modules: dict[str, str]) -> list[str]:
+    """Where something waits for another process or thread however long that takes.
+
+    A function between fork and exec (`preexec_fn`) is one: it may wait for a lock of a thread that is not there.
+    """
+    found = []
+    may = {p: text for p, text in modules.items() if re.search(r"subprocess|preexec_fn|\.(wait|join|result)\(\)", text)}
+    for path, text in may.items():
+        for call in [n for n in ast.walk(tree(text)) if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)]:
+            assert isinstance(call.func, ast.Attribute)
+            name, given = call.func.attr, {k.arg for k in call.keywords}
+            runs = ast.unparse(call.func.value) == "subprocess" and name in (
+                "run",
+                "call",
+                "check_call",
+                "check_output",
+            )
+            waits = name in ("wait", "join", "communicate", "result") and not call.args
+            if "preexec_fn" in given or (runs or waits) and "timeout" not in given:
+                found.append(f"{path}:{call.lineno} {name}")
+    return found
+
+
+def test_no_test_waits_for_ever() -> None:
+    assert unbounded_waits(texts("tests")) == []
+
+
+@pytest.mark.slow
+def test_a_test_that_hangs_is_ended_and_named(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(
+        "import threading\n\n\ndef test_it():\n    lock = threading.Lock()\n    lock.acquire()\n    lock.acquire()\n"
+    )
+    settings = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path), "-o", "faulthandler_timeout=1"]
+    command = [sys.executable, "-m", "pytest", *settings, "-p", "no:cacheprovider", "-n", "1", "test_it.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and 'test_it.py", line 7 in test_it' in done.stderr
+    assert "crashed while running 'test_it.py::test_it'" in done.stdout
+
+
 def test_no_module_is_too_long() -> None:
     assert long_modules(texts(*CODE)) == []
 
@@ -118,6 +159,9 @@ def test_what_breaks_a_rule_is_found() -> None:
     many = "a, b, c, d, e, f, g"
     text = f"from typing import Any\ndef long(x: Any) -> 'int':\n{body}\ndef many({many}): ...\n"
     text += f"@op(kind='norm')\ndef free({many}): ...\nclass A:\n    def method(self, {many[:-3]}): ...\n"
+    waiting = "import subprocess\nsubprocess.run(['a'])\nsubprocess.run(['a'], timeout=1)\nthread.join()\n"
+    waiting += "','.join(parts)\nsubprocess.Popen(['a'], preexec_fn=f)\n"
+    assert unbounded_waits({"w.py": waiting}) == ["w.py:2 run", "w.py:4 join", "w.py:6 Popen"]
     planted = {"m.py": text, "n.py": "\n" * (LINES_OF_A_MODULE + 1)}
     assert long_modules(planted) == ["n.py: 401 lines, 400 are allowed: split it"]
     assert long_functions(planted) == ["m.py:2 long: 61 lines"]

@@ -34,7 +34,7 @@ def imported(folder: Path, *lines: list[str]) -> set[str]:
     """The top-level modules that command lines import, one after the other; with none, those of `import netspec`."""
     target = folder / "modules.json"
     command = [sys.executable, "-c", PROGRAM, str(target), json.dumps(lines)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return {name.partition(".")[0] for name in json.loads(target.read_text(encoding="utf-8"))}
 

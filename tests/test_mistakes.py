@@ -88,5 +88,7 @@ def test_three_together(compiled: Compiled) -> None:
 
 
 def test_the_spec_itself_is_fine() -> None:
-    done = subprocess.run([sys.executable, "-m", "netspec", "check", "resnet18"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "netspec", "check", "resnet18"], capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr

@@ -138,7 +138,7 @@ def test_a_pickle_loads_in_a_fresh_process(net: Network, tmp_path: Path) -> None
     torch.save(module, tmp_path / "model.pt")
     (tmp_path / "model.pkl").write_bytes(pickle.dumps(module))
     (tmp_path / "part.pkl").write_bytes(pickle.dumps(part))
-    done = subprocess.run([sys.executable, "-c", FRESH], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", FRESH], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
 
 

@@ -263,7 +263,7 @@ def test_the_same_network_gives_the_same_bytes(folder: Path) -> None:
     (folder / "net.yaml").write_text(HEAD + NESTED, encoding="utf-8")
     # Another process, because sets of strings are in another order there.
     command = [sys.executable, "-c", program, "net.yaml", "1.onnx"]
-    subprocess.run(command, cwd=folder, check=True, env=os.environ | {"PYTHONHASHSEED": "1"})
+    subprocess.run(command, cwd=folder, check=True, env=os.environ | {"PYTHONHASHSEED": "1"}, timeout=300)
     graph = netspec.load("net.yaml").inference
     get("onnx").emit(graph, initialise(graph, 3), folder / "2.onnx", OnnxOptions())
     assert (folder / "1.onnx").read_bytes() == (folder / "2.onnx").read_bytes()

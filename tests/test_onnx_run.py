@@ -99,7 +99,7 @@ def test_a_missing_library_is_named_with_what_to_install(tmp_path: Path, library
         f"from netspec.diagnostics.errors import MissingError\ntry:\n    {call}\n"
         "except MissingError as e:\n    print(e, e.help, e.exit_code)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, timeout=300)
     assert f"needs {library}, which is not installed" in done.stdout, done.stderr
     assert help in done.stdout and done.stdout.endswith("3\n")
 

@@ -57,7 +57,7 @@ def test_what_needs_a_library_names_it_without_any(folder: Path) -> None:
 
 def check_calls(folder: Path, hidden: list[str], which: str, part: int = 0, parts: int = 1) -> list[list[object]]:
     command = [sys.executable, str(HARNESS), ",".join(hidden), which, str(part), str(parts)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-4000:]
     wrong = []
     results = [json.loads(line) for line in done.stdout.splitlines()]
@@ -254,7 +254,9 @@ def test_the_source_is_written_without_torch_and_its_weights_load_with_it(
         "import sys; sys.modules['torch'] = None\nfrom netspec.cli.main import main\nsys.argv[0] = 'netspec'; main()\n"
     )
     command = ["compile", str(folder / "net.yaml"), "--to", "torch", "-o", "x.py", "--seed", "5", *more]
-    done = subprocess.run([sys.executable, "-c", program, *command], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program, *command], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     assert {p.name for p in tmp_path.iterdir()} == files
     assert ("torch, which is not installed" in done.stderr) == (not more)

@@ -67,7 +67,7 @@ def test_both_backends_are_found_by_name() -> None:
 def command(*args: str | Path, cwd: Path, status: int = 0) -> subprocess.CompletedProcess[str]:
     """Runs a command that knows nothing of this checkout; asserts its exit status."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
-    done = subprocess.run([str(a) for a in args], cwd=cwd, capture_output=True, text=True, env=clean)
+    done = subprocess.run([str(a) for a in args], cwd=cwd, capture_output=True, text=True, env=clean, timeout=300)
     assert done.returncode == status, f"{args}: {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
     return done
 

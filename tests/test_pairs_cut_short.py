@@ -170,7 +170,7 @@ def test_a_kill_at_any_operation_leaves_a_pair_and_the_next_run_cleans_up(tmp_pa
             data = new.add("", hashed=True)
             data.write(b"old weights")
             new.add("net.onnx").write(b"old model of " + new.name_by_hash(data).encode())
-        done = subprocess.run([sys.executable, "-c", KILLED, str(path), str(number)], capture_output=True)
+        done = subprocess.run([sys.executable, "-c", KILLED, str(path), str(number)], capture_output=True, timeout=300)
         age, _, name = path.read_text().partition(" model of ")
         assert (tmp_path / name).read_text() == f"{age} weights"
         if done.returncode == 0:
@@ -260,7 +260,9 @@ def test_folders_of_killed_processes_are_removed(tmp_path: Path, monkeypatch: py
     kill = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     for end, count in (("pass", 0), (kill, 1)):
-        done = subprocess.run([sys.executable, "-c", program.format(end)], env=environment, stdout=subprocess.PIPE)
+        done = subprocess.run(
+            [sys.executable, "-c", program.format(end)], env=environment, stdout=subprocess.PIPE, timeout=300
+        )
         assert done.stdout and len(names(tmp_path)) == count
     for name in ("netspec-mine", "netspec-empty", "other"):
         (tmp_path / name).mkdir()

@@ -29,7 +29,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder into which pip has installed the backend."""
     folder = tmp_path_factory.mktemp("plugin")
     options = ["-q", "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
-    subprocess.run([sys.executable, "-m", "pip", "install", *options, "--target", folder, PACKAGE], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", *options, "--target", folder, PACKAGE], check=True, timeout=300
+    )
     return folder
 
 
@@ -56,7 +58,9 @@ def test_it_is_found_by_its_entry_point(installed: Path, tmp_path: Path) -> None
     """In a process of its own, as a user runs it."""
     path = os.pathsep.join([str(installed), os.environ.get("PYTHONPATH", "")])
     command = [sys.executable, "-m", "netspec", "compile", "lenet5", "--to", "listing", "--first", "2", "-o", "-"]
-    done = subprocess.run(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     assert [line.partition("(")[0] for line in done.stdout.splitlines()] == ["x0 = Input", "x1 = Conv"]
 

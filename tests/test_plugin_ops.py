@@ -39,6 +39,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [sys.executable, "-m", "pip", "install", *flags, str(folder / "site"), str(PACKAGE)],
         capture_output=True,
         text=True,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     (folder / "gem.yaml").write_text(SPEC, encoding="utf-8")
@@ -49,7 +50,7 @@ def python(folder: Path, *args: str, plugin: bool = True) -> subprocess.Complete
     """A fresh Python in the folder, which finds the package or does not."""
     paths = [str(folder / "site")] * plugin + [str(ROOT), str(ROOT / "backends")]
     env = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
-    return subprocess.run([sys.executable, *args], cwd=folder, env=env, capture_output=True, text=True)
+    return subprocess.run([sys.executable, *args], cwd=folder, env=env, capture_output=True, text=True, timeout=300)
 
 
 CALLS = """\

@@ -60,7 +60,14 @@ def test_the_tour_runs_as_written(tmp_path: Path) -> None:
             (tmp_path / step[0]).write_text(step[1], encoding="utf-8")
             continue
         done = subprocess.run(
-            step.text, shell=True, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            step.text,
+            shell=True,
+            cwd=tmp_path,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
         )
         code = 1 if "error[" in step.expected else 0
         assert done.returncode == code, f"$ {step.text}\n{done.stdout}"
@@ -98,7 +105,7 @@ PLOTS = {"figures/accuracy.svg", "figures/macs.svg", "figures/pareto.svg"}
 def test_the_pictures_are_fresh(kind: str, names: set[str], tmp_path: Path) -> None:
     """Those of the README and of all pages; the figures of single blocks are the golden pictures."""
     pytest.importorskip("pygraphviz")
-    subprocess.run([sys.executable, str(ROOT / "tools" / "pictures.py"), str(tmp_path), kind], check=True)
+    subprocess.run([sys.executable, str(ROOT / "tools" / "pictures.py"), str(tmp_path), kind], check=True, timeout=300)
     assert names == {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.svg")}
     for name in sorted(names):
         assert (tmp_path / name).read_bytes() == (IMAGES / name).read_bytes(), f"{name}: run tools/dev pictures"

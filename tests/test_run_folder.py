@@ -15,6 +15,7 @@ import pytest
 from onnx import TensorProto
 from PIL import Image
 from run_harness import Netspec, model
+from terminal_harness import shown_on
 
 import netspec
 from netspec.diagnostics.errors import DataError, UsageError
@@ -133,20 +134,12 @@ def test_the_bar_is_shown_on_a_terminal_alone(photos: Path) -> None:
     environment = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=end, env=environment) as process:
         os.close(end)
-        said = b""
-        while True:
-            try:
-                piece = os.read(main, 4096)
-            except OSError:  # the other end is closed
-                break
-            if not piece:
-                break
-            said += piece
+        said = shown_on(main)
         assert process.stdout is not None
         rows = process.stdout.read().decode().splitlines()
     assert process.returncode == 0 and rows[0] == "image,rank,class,score" and len(rows) == 1 + 5 * COUNT
     assert f"{COUNT}/{COUNT}" in said.decode() and "━" in said.decode()
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.stdout.splitlines() == rows and "━" not in done.stderr and "\x1b" not in done.stderr
 
 

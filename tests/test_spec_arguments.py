@@ -170,7 +170,8 @@ def test_pipes(folder: Path, command: str, capsys: pytest.CaptureFixture[str]) -
         writer.start()
         code, _, err = called(capsys, command, spec)
         assert code == 0, err
-        writer.join()
+        writer.join(timeout=60)
+        assert not writer.is_alive()
 
 
 @pytest.mark.slow
@@ -184,7 +185,7 @@ def test_process_substitution_and_a_real_stdin(folder: Path) -> None:
         netspec explain - relu < net.yaml || exit 3
         cat lib.yaml | netspec summary /dev/stdin:widen || exit 4
     '''
-    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True)
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "ok: 2 files, 1 network" in done.stderr
 

@@ -92,6 +92,7 @@ def test_ruff_has_nothing_to_change(tmp_path: Path) -> None:
             [sys.executable, "-m", "ruff", *command, "--isolated", "--no-cache", str(tmp_path)],
             capture_output=True,
             text=True,
+            timeout=300,
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -117,7 +118,7 @@ def test_long_statements_are_broken_as_ruff_does(tmp_path: Path) -> None:
     path = tmp_path / "long.py"
     path.write_text("\n".join(shown) + "\n", encoding="utf-8")
     command = [sys.executable, "-m", "ruff", "format", "--isolated", "--no-cache", "--diff", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout
 
 

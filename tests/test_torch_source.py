@@ -50,6 +50,7 @@ def test_the_source_stands_alone(tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     code = (
@@ -58,7 +59,7 @@ def test_the_source_stands_alone(tmp_path: Path) -> None:
         "torch.save(model(torch.ones(1, 3, 224, 224)), 'out.pt')\n"
         "assert not [m for m in sys.modules if m.startswith('netspec')]\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     network = netspec.load("squeezenet_11")
     arrays = initialise(network.inference, 3)

@@ -60,7 +60,12 @@ def trained(folder: Path, name: str, *args: str, processes: int = 1) -> str:
     """Runs the script to its end; gives what it says."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        command(*args, "--out", name, processes=processes), cwd=folder, capture_output=True, text=True, env=environment
+        command(*args, "--out", name, processes=processes),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
@@ -90,7 +95,7 @@ def test_the_script_is_short_and_clean(folder: Path) -> None:
     assert len((folder / "train.py").read_text().splitlines()) <= 250
     options = ["--isolated", "--line-length", "120"]
     for line in (["format", "--check"], ["check", "--select", "E,F,W,I,UP,B,C4"]):
-        done = subprocess.run([sys.executable, "-m", "ruff", *line, *options, "train.py"], cwd=folder)
+        done = subprocess.run([sys.executable, "-m", "ruff", *line, *options, "train.py"], cwd=folder, timeout=300)
         assert done.returncode == 0
 
 
@@ -142,7 +147,7 @@ def test_a_killed_run_ends_as_one_that_was_never_killed(folder: Path, once: Mapp
     while not checkpoint.exists() and process.poll() is None and time.monotonic() < limit:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.wait(timeout=60)
     assert 0 < torch.load(checkpoint, weights_only=True)["step"] < 10
     trained(folder, "killed", *line)
     found = weights(folder, "killed")

@@ -210,7 +210,7 @@ def test_two_that_want_the_same_file_download_it_once(hub: Hub) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(timeout=60)
     assert found == [True] * 3 and len(hub.asked) == 1
 
 
