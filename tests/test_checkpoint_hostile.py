@@ -193,6 +193,7 @@ def test_a_file_that_is_made_to_hurt_is_refused(net: Network, name: str, tmp_pat
     (tmp_path / name).unlink()
 
 
+@pytest.mark.slow
 def test_pipes_devices_folders_and_locked_files(net: Network, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.pth")
     (tmp_path / "folder.pth").mkdir()

@@ -84,6 +84,7 @@ def test_values_that_are_no_weights_are_warned_of(
         assert not (tmp_path / "strict.onnx").exists()
 
 
+@pytest.mark.slow
 def test_the_first_tensors_are_named(tmp_path: Path) -> None:
     net = netspec.load("resnet18")
     np.savez(

@@ -307,6 +307,7 @@ def test_the_comparison_sees_a_lost_and_a_swapped_tensor(
         agreement(torch_run(resnet18, x), onnx_run(onnx_session(folder / "net.onnx"), x), tol=1e-4)
 
 
+@pytest.mark.slow
 def test_auxiliary_heads_are_loaded_for_training_and_may_be_missing_otherwise(
     torchvision: ModuleType, folder: Path
 ) -> None:

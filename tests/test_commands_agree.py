@@ -113,6 +113,7 @@ def test_other_commands_say_what_summary_says(capsys: pytest.CaptureFixture[str]
                     ]
 
 
+@pytest.mark.slow
 def test_the_list_of_what_only_check_looks_at_is_closed(capsys: pytest.CaptureFixture[str]) -> None:
     """Without its parts, `check` says exactly what `summary` says, over all specs."""
     assert list(ONLY_CHECK) == [

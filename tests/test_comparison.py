@@ -136,6 +136,7 @@ def test_resnext_has_one_cost_for_all_its_widths() -> None:
     assert all(0.97 < row["params_ratio"] < 1.03 for row in found)
 
 
+@pytest.mark.slow
 def test_networks_have_their_own_sizes_or_the_one_asked_for() -> None:
     own = json.loads(run("resnet18", "inception_v3", "--columns", "params", "-f", "json"))
     assert [row["input"] for row in own] == [[3, 224, 224], [3, 299, 299]]
@@ -232,6 +233,7 @@ def test_a_difference_of_blocks_is_drawn_at_one_input(tmp_path: Path) -> None:
     assert "24x56x56" not in drawn.stdout
 
 
+@pytest.mark.slow
 def test_a_receptive_field_without_bound_is_said_alike() -> None:
     """In `compare`, `summary`, and the boxes of pictures."""
     lines = (

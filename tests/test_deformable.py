@@ -41,6 +41,7 @@ def test_zero_offsets_are_the_plain_network() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["deformable_resnet50", "deformable_roi_pooling"])
 def test_offsets_begin_at_zero(variant: str) -> None:
     arrays = initialise(network(variant).inference)

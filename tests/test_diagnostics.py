@@ -193,6 +193,7 @@ def run_check(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, *op
     return capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_eight_thousand_wrong_steps(tmp_path: Path, capsys: pytest.CaptureFixture[str], looked_for: list[str]) -> None:
     """Checking stops at 1,000 errors, 100 of them are printed, and only for those a nearest name is looked for."""
     text = WRONG + "".join(f"- rel{n}x: 1\n" for n in range(8000))

@@ -98,6 +98,7 @@ def test_notes_are_written(tmp_path: Path) -> None:
     assert [b.tooltip for b in picture(graph).root.boxes() if b.tooltip.endswith(". keeps the size")]
 
 
+@pytest.mark.slow
 def test_what_two_networks_share_and_what_not() -> None:
     resnet, resnext = (netspec.load(name).graph for name in ("resnet50", "resnext50_32x4d"))
     marks = {b.path: b.mark for b in difference(resnet, resnext).root.boxes()}
@@ -131,6 +132,7 @@ def test_networks_stand_next_to_each_other() -> None:
     assert marks == {"added", "removed", "changed", "same"}
 
 
+@pytest.mark.slow
 def test_what_changed_is_found_wherever_it_lies() -> None:
     """Zeiler and Fergus 2013, section 4.1: 7 x 7 with stride 2 in place of 11 x 11 with stride 4; Tan and Le 2019."""
     alexnet, zfnet = netspec.load("alexnet").graph, netspec.load("zfnet").graph
@@ -148,6 +150,7 @@ def test_what_changed_is_found_wherever_it_lies() -> None:
     assert (box.mark, box.facts) == ("changed", ("1000 \u2192 10",))
 
 
+@pytest.mark.slow
 def test_whatever_changed_says_how() -> None:
     pairs = (("resnet50", "resnet101", 3), ("all_cnn_a", "all_cnn_b", 1), ("all_cnn_a", "all_cnn_b", 2))
     for before, after, depth in pairs:
@@ -273,6 +276,7 @@ def test_direct_draws_every_layer_of_a_dense_block_to_all_later_ones() -> None:
     assert len(page["arrows"]) > 6 * 7 // 2
 
 
+@pytest.mark.slow
 def test_direct_refuses_more_arrows_than_anyone_can_see() -> None:
     graph = netspec.load(ROOT / "specs" / "blocks" / "dense.yaml:dense_block", layers=460).graph
     with pytest.raises(UsageError, match="more than 100,000 arrows"):

@@ -133,6 +133,7 @@ def test_an_svg_carries_paths_and_lines_of_the_spec(googlenet: Graph) -> None:
     assert "prefers-color-scheme:dark" in svg.findtext(f"{SVG}style", "")
 
 
+@pytest.mark.slow
 def test_it_says_where_a_mermaid_chart_is_larger_than_github_draws(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -144,6 +145,7 @@ def test_it_says_where_a_mermaid_chart_is_larger_than_github_draws(
     assert "GitHub" not in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_tangle_is_drawn_roughly_or_refused() -> None:
     pytest.importorskip("pygraphviz")
     spec, view = ROOT / "specs" / "blocks" / "dense.yaml:dense_block", View(depth=1, unfold=True, direct=True)
@@ -200,6 +202,7 @@ def test_shipped_blocks_are_drawn_by_name(tmp_path: Path, capsys: pytest.Capture
     assert not (tmp_path / "c.mmd").exists()
 
 
+@pytest.mark.slow
 def test_a_crash_of_graphviz_is_an_error(googlenet: Graph, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Its process may end at any time; what is drawn next is drawn by a new one, and one that always ends is exit 3."""
     svg = graphviz.graphviz(DOT, "svg")

@@ -116,6 +116,7 @@ def test_a_network_is_compiled_once_for_each_size(tmp_path: Path, monkeypatch: p
     assert built == [(3, 9, 9)]
 
 
+@pytest.mark.slow
 def test_networks_of_many_sizes_are_too_much_work(tmp_path: Path) -> None:
     path = tmp_path / "big.yaml"
     path.write_text(resized(120, 100, 1), encoding="utf-8")

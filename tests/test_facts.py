@@ -157,6 +157,7 @@ def test_the_arithmetic_of_a_misprint_is_written_out(tmp_path: Path) -> None:
     assert eval(product.replace("x", "*")) == 388096
 
 
+@pytest.mark.slow
 def test_explain_says_where_facts_are_too_much_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each row of a scope looks through the graph: so many of them are beyond the limits."""
     steps = [f"  - s{i} = do: [relu, relu, relu, relu]" for i in range(500)]

@@ -257,6 +257,7 @@ UNKNOWN = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body_text", sampled(UNKNOWN, 1))
 def test_a_thousand_unknown_steps_look_for_none_of_them(
     body_text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 GOOGLENET = str(ROOT / "specs" / "googlenet.yaml")
 FRAMEWORKS = {"torch", "onnx", "onnx_ir", "onnxruntime", "netspec_torch", "netspec_onnx"}
@@ -50,6 +52,7 @@ def test_check_imports_no_framework_and_no_arrays(tmp_path: Path) -> None:
     assert {"netspec", "yaml", "click"} <= found  # the command did its work in the process that was looked at
 
 
+@pytest.mark.slow
 def test_looking_at_a_spec_imports_no_framework(tmp_path: Path) -> None:
     """Commands in one process: what none of them leaves in sys.modules, each leaves out."""
     looks = [
@@ -64,6 +67,7 @@ def test_looking_at_a_spec_imports_no_framework(tmp_path: Path) -> None:
     assert not found & FRAMEWORKS and "pygraphviz" in found
 
 
+@pytest.mark.slow
 def test_compile_to_onnx_never_imports_torch(tmp_path: Path) -> None:
     found = imported(tmp_path, ["compile", GOOGLENET, "--to", "onnx", "-o", "g.onnx"])
     assert not found & {"torch", "netspec_torch", "onnxruntime", "networkx"}
@@ -76,11 +80,13 @@ def test_help_imports_no_command(tmp_path: Path) -> None:
     assert "click" in found and not found & {"numpy", "networkx", "yaml", "jsonschema", "rich", *FRAMEWORKS}
 
 
+@pytest.mark.slow
 def test_json_needs_no_arrays_and_no_backend(tmp_path: Path) -> None:
     found = imported(tmp_path, ["compile", GOOGLENET, "--to", "json", "-o", "g.json"])
     assert (tmp_path / "g.json").exists() and not found & {"numpy", *FRAMEWORKS}
 
 
+@pytest.mark.slow
 def test_source_without_weights_needs_no_arrays(tmp_path: Path) -> None:
     found = imported(tmp_path, ["compile", GOOGLENET, "--to", "torch", "--no-weights", "-o", "g.py"])
     assert "netspec_torch" in found and not found & {"numpy", "torch", "netspec_onnx"}

@@ -124,6 +124,7 @@ def test_these_commands_take_an_input() -> None:
 
 @pytest.mark.parametrize("strict", [[], ["--strict"]])
 @pytest.mark.parametrize("name", WITH_INPUT)
+@pytest.mark.quick(6)
 def test_every_command_that_takes_an_input_says_it(name: str, strict: list[str], spec: Path, tmp_path: Path) -> None:
     more = {
         "compile": ["--to", "onnx", "-o", str(tmp_path / "x.onnx")],

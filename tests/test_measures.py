@@ -109,8 +109,8 @@ def marks(name: str) -> list[pytest.MarkDecorator]:
     return [pytest.mark.slow] * (name not in QUICK) + [pytest.mark.full] * (name not in {*QUICK, *firsts()[::3]})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [pytest.param(n, marks=marks(n)) for n in networks()])
-@pytest.mark.quick(2)
 def test_memory_is_what_the_module_allocates(name: str) -> None:
     from memory_harness import allocated, saved
 

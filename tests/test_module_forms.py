@@ -185,6 +185,7 @@ def registered() -> int:
     return sum(name.startswith(modules.PREFIX) for name in sys.modules)
 
 
+@pytest.mark.slow
 def test_modules_of_which_nothing_is_alive_are_forgotten() -> None:
     def source(k: int) -> str:
         return f"from torch import nn\n\n\nclass Net(nn.Module):\n    def forward(self, x):\n        return x + {k}\n"

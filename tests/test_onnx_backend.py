@@ -253,6 +253,7 @@ def test_several_inputs_with_their_own_leading_sizes(tmp_path: Path) -> None:
     assert {name: value.shape for name, value in out.items()} == {"a": (2, 2, 12, 12), "b": (9, 3)}
 
 
+@pytest.mark.slow
 def test_the_same_network_gives_the_same_bytes(folder: Path) -> None:
     program = (
         "import sys, netspec; from netspec.weights.initialise import initialise\nfrom pathlib import Path\n"

@@ -169,9 +169,9 @@ def resized(sizes: Iterable[int]) -> Graph:
     return Graph("sizes", nodes, outputs).check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.parametrize("evaluate", ["onnxruntime", "reference"])
-@pytest.mark.quick(1)
 def test_any_size_takes_the_pixels_that_torch_takes(dtype: str, evaluate: str) -> None:
     """All of 1 to 40 to all of 1 to 40; onnxruntime, which takes long to load them, some of them in the quick tests."""
     graph = resized(range(1, 21) if evaluate == "reference" else sampled(range(1, 21), 5))

@@ -105,6 +105,7 @@ def test_weights_beside_the_model(graph: Graph, tmp_path: Path) -> None:
     agreement(ort_run(path, x), ort_run(tmp_path / "whole.onnx", x))
 
 
+@pytest.mark.slow
 def test_more_weights_than_a_message_holds_go_beside_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     graph = load(tmp_path, NESTED)
     expected = ONNX.run(graph, draw(graph, 1), {"input": noise(2, 4, 12, 12)}).outputs

@@ -86,6 +86,7 @@ def test_a_device_that_does_not_start_is_an_error_and_no_silent_fallback(path: P
         ONNX.run_file(path, {"input": noise(1, 4, 12, 12)}, device="tpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "library, help, call",
     [

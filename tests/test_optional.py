@@ -160,6 +160,7 @@ def reaching(source: Path) -> Iterator[str]:
     )
 
 
+@pytest.mark.slow
 def test_every_public_function_that_leads_to_such_an_import_is_called(folder: Path) -> None:
     called = {name.partition(" ")[0] for name in python_calls_in(folder)}
     public = {f"netspec.draw.{name}" for name in draw.__all__ if inspect.isfunction(getattr(draw, name))}
@@ -196,6 +197,7 @@ def imports(tree: ast.AST, guarded: bool = False) -> Iterator[tuple[str, bool, b
             yield from ((m, g, False) for m, g, _ in imports(node, guarded or held))
 
 
+@pytest.mark.slow
 def test_every_import_of_an_optional_library_is_guarded() -> None:
     """Where a module imports one at its top, its own import is guarded in turn."""
     found = {}

@@ -86,6 +86,7 @@ def ops(graph: Graph) -> list[str]:
     return [node.op for node in graph.nodes.values()]
 
 
+@pytest.mark.slow
 def test_the_sigmoid_network_of_batch_normalization() -> None:
     """Ioffe and Szegedy 2015, section 4.2.1: BN-x5-Sigmoid, the same network with sigmoids."""
     plain, sigmoids = (netspec.load("bn_inception", v) for v in ("bn_inception", "bn_inception_sigmoid"))

@@ -72,6 +72,7 @@ def test_what_the_page_shows_computes_the_same(name: str, backend: str, tmp_path
     equal(graph, NAMED[name](Module(graph)), backend, 2e-5)
 
 
+@pytest.mark.slow
 def test_the_command_prints_what_the_page_says(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command, _, printed = fence("console", PAGE).partition("\n")
     assert run(command.removeprefix("$ netspec ").split()) == 0

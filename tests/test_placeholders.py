@@ -68,6 +68,7 @@ def check_positions(mutated: list[tuple[str, str]], tmp_path: Path) -> None:
         assert all(d.span is not None and d.help is not None for d in found), name
 
 
+@pytest.mark.slow
 def test_in_a_sample_of_all_positions(tmp_path: Path) -> None:
     check_positions(random.Random(14).sample(positions(GOOD), 150), tmp_path)
 

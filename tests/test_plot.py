@@ -29,6 +29,7 @@ def texts(path: Path) -> list[str]:
         ("nasnet_a_mobile", 5_289_978, 568_234_858),
     ],
 )
+@pytest.mark.quick(1)
 def test_bars_sum_to_the_counts_of_the_targets(name: str, params: int, macs: int) -> None:
     graph = netspec.load(name).inference
     for depth in (None, 1, 2, 3):
@@ -71,6 +72,7 @@ def test_what_is_plotted(tmp_path: Path) -> None:
     assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_networks_by_any_two_measures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
     target = tmp_path / "p.svg"

@@ -54,6 +54,7 @@ def netspec(
     cached.cache_clear()
 
 
+@pytest.mark.slow
 def test_it_is_found_by_its_entry_point(installed: Path, tmp_path: Path) -> None:
     """In a process of its own, as a user runs it."""
     path = os.pathsep.join([str(installed), os.environ.get("PYTHONPATH", "")])

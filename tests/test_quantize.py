@@ -198,6 +198,7 @@ def test_folders_that_are_numbers_are_these_classes(net: Path) -> None:
     assert read_calibration(Path("photos"), load("net.yaml").inference).labels == [0, 3]
 
 
+@pytest.mark.slow
 def test_many_images_are_read_one_at_a_time(net: Path) -> None:
     """3000 images are 9.2 MB: less than a tenth of them is in memory at once, in a compressed file too."""
     np.savez_compressed("many.npz", input=np.zeros((3000, 3, 16, 16), np.float32))

@@ -172,6 +172,7 @@ def sweep(cases: Iterator[Case], target: Path) -> Counter[str]:
     return counts
 
 
+@pytest.mark.slow
 def test_models_with_sequences_and_strings(tmp_path: Path) -> None:
     counts = sweep(on_disk("simple/*"), tmp_path / "o.npz")
     assert counts["models"] >= 20 and counts["equal"] >= 15, counts

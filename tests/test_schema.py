@@ -114,6 +114,7 @@ def test_refuses_every_structural_error_by_itself(path: Path, schema: Draft7Vali
             assert accepts(schema, alone) is False, lines[n]
 
 
+@pytest.mark.slow
 def test_agrees_with_the_reader_over_mutated_specs(schema: Draft7Validator) -> None:
     """It refuses what the reader calls structurally wrong, and nothing in which `check` finds no error."""
     sys.path.insert(0, str(HERE.parent / "tools"))

@@ -101,6 +101,7 @@ def test_shipped_name_beside_a_folder_of_its_name(folder: Path) -> None:
 
 @pytest.mark.parametrize("spec", ["-", "/dev/stdin", "/dev/fd/0"])
 @pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.quick(12)
 def test_stdin(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, spec: str) -> None:
     """Every command reads it, twice if it is named twice; its `use` looks into the current folder."""
     stdin(monkeypatch, NET)

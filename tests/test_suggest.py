@@ -225,6 +225,7 @@ def test_titles_are_suggested_under_expect(
     assert code == 1 and f"there is no step '{step}'" in err and meant in err
 
 
+@pytest.mark.slow
 def test_explain_a_network(capsys: pytest.CaptureFixture[str]) -> None:
     """Numbers of torchvision's resnet50; the facts are those of the papers that stand in the spec."""
     code, out, err = said(capsys, "explain", "resnet50")
@@ -252,6 +253,7 @@ def test_explain_a_network(capsys: pytest.CaptureFixture[str]) -> None:
     assert "6,379,728 more in training" in said(capsys, "explain", "googlenet")[1]
 
 
+@pytest.mark.slow
 def test_explain_every_shipped_family_and_block(capsys: pytest.CaptureFixture[str]) -> None:
     for path in sorted(path for path in shipped() if path.stem in ("lenet", "deformable", "highway", "nin", "vgg")):
         code, out, err = said(capsys, "explain", str(path))

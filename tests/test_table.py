@@ -177,6 +177,7 @@ def test_a_cell_of_several_lines_is_stacked_where_a_terminal_is_narrow() -> None
     assert any(line.endswith("\u23a23x3, 64      \u23a5 x 3") for line in lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("environ, styled", [({}, True), ({"NO_COLOR": "1"}, False)])
 def test_a_terminal_has_styles_and_no_other_commands(environ: dict[str, str], styled: bool, tmp_path: Path) -> None:
     pty = pytest.importorskip("pty")

@@ -138,6 +138,7 @@ def test_average_pools_with_uneven_pads(
         assert np.abs(got - expected).max() <= 1e-5 * np.abs(expected).max(), backend
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("op, expected", [("add", 99_999 * 3), ("mul", 3), ("mean", 3)])
 def test_python_compiles_a_join_of_many_operands(op: str, expected: int) -> None:
     """Python nests each sign in the one before, and compiles about a thousand."""

@@ -130,6 +130,8 @@ def tests(args: list[str], python: Path = PYTHON) -> int:
     # a test that compares a large network. So it keeps up to 4 GiB; other C libraries do not read these.
     os.environ.setdefault("MALLOC_MMAP_MAX_", "0")
     os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**32))
+    # Without compiled files each worker, and each of the processes that tests start, compiles all modules again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     return run(python, "-m", "pytest", "-n", workers, "--dist", "worksteal", *map(absolute, args))
 
 
