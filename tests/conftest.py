@@ -87,9 +87,6 @@ def _beyond_quick(items: list[pytest.Item]) -> set[pytest.Item]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     missing = {"slow": not config.getoption("--slow"), "full": not config.getoption("--full-size")}
     beyond = _beyond_quick(items)
-    if config.getoption("--full-size"):  # whole networks at the sizes of their papers
-        for item in items:
-            item.add_marker(pytest.mark.timeout(3600), append=False)
     left = [i for i in items if i in beyond or any(out and i.get_closest_marker(mark) for mark, out in missing.items())]
     if left:
         config.hook.pytest_deselected(items=left)

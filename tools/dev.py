@@ -86,7 +86,7 @@ def ensure_oldest() -> None:
     merged = OLDEST_ENV / "constraints.txt"
     merged.write_text("\n".join((pins(CONSTRAINTS) | pins(OLDEST)).values()) + "\n", encoding="utf-8")
     into: dict[str, Path] = {"python": OLDEST_PYTHON, "constraints": merged}
-    tools = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "packaging")
+    tools = ("pytest", "pytest-xdist", "hypothesis", "packaging")
     if status := install_torch(**into) or pip("--editable", ".[run,draw]", *tools, **into):
         print("tools/dev: the environment could not be made; pip says why above", file=sys.stderr)
         sys.exit(status)
