@@ -23,6 +23,8 @@ class Hosted:
     status: int = 200
     said: int | None = None
     """The length that the server says, if that is not the file's."""
+    ranges: bool = True
+    """Whether the server gives a part of it, or always the whole."""
     damaged: bool = False
     """Whether the last byte is another than the one whose checksum is said."""
 
@@ -56,6 +58,8 @@ class Hub:
 class _Handler(BaseHTTPRequestHandler):
     hub: Hub
     protocol_version = "HTTP/1.1"
+    timeout = 30
+    """Seconds without a byte after which a connection is closed."""
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing is printed."""
@@ -82,6 +86,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._end(404 if known or repo is None else 401, code)
         if found.status != 200:
             return self._end(found.status, {})
+        if not found.ranges:
+            wanted = ""
         headers = {"X-Repo-Commit": COMMIT, "ETag": f'"{hashlib.sha256(found.data).hexdigest()}"'}
         start = int(wanted.removeprefix("bytes=").partition("-")[0] or 0) if wanted else 0
         data = found.sent[start:]
@@ -122,5 +128,5 @@ def serving() -> Iterator[Hub]:
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(timeout=60)
-        assert not thread.is_alive()
+        thread.join(10)
+        assert not thread.is_alive(), "the server does not end"

@@ -32,6 +32,8 @@ import_torchvision()
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
+SECONDS = 300
+"""How long a run may take: the longest takes 40 on two cores."""
 SMALL = ["--spec", "lenet5", "--synthetic", "--images", "400", "--epochs", "2", "--workers", "0"]
 
 
@@ -57,18 +59,30 @@ def command(*args: str, processes: int = 1) -> list[str]:
 
 
 def trained(folder: Path, name: str, *args: str, processes: int = 1) -> str:
-    """Runs the script to its end; gives what it says."""
+    """Runs the script to its end; gives what it says. What is not done in time is ended, with all its processes."""
+    with started(folder, *args, "--out", name, processes=processes) as process:
+        try:
+            said, errors = process.communicate(timeout=SECONDS)
+        except subprocess.TimeoutExpired as e:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise AssertionError(f"not done in {SECONDS} s: {(e.stderr or b'')[-3000:].decode()}") from None
+    assert process.returncode == 0, errors[-3000:]
+    return said
+
+
+def started(folder: Path, *args: str, processes: int = 1) -> subprocess.Popen[str]:
+    """The script in a group of processes of its own."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        command(*args, "--out", name, processes=processes),
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        command(*args, processes=processes),
         cwd=folder,
-        capture_output=True,
+        stdout=pipe,
+        stderr=pipe,
         text=True,
         env=environment,
-        timeout=300,
+        start_new_session=True,
     )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
 
 
 def weights(folder: Path, name: str) -> Mapping[str, torch.Tensor]:
@@ -139,15 +153,11 @@ def test_accumulated_gradients_make_the_same(folder: Path, once: Mapping[str, to
 
 def test_a_killed_run_ends_as_one_that_was_never_killed(folder: Path, once: Mapping[str, torch.Tensor]) -> None:
     line = [*SMALL, "--batch", "80", "--save-every", "2"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        command(*line, "--out", "killed"), cwd=folder, env=environment, stdout=subprocess.DEVNULL
-    )
-    checkpoint, limit = folder / "killed" / "last.pt", time.monotonic() + 120
-    while not checkpoint.exists() and process.poll() is None and time.monotonic() < limit:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait(timeout=60)
+    with started(folder, *line, "--out", "killed") as process:
+        checkpoint, limit = folder / "killed" / "last.pt", time.monotonic() + SECONDS
+        while not checkpoint.exists() and process.poll() is None and time.monotonic() < limit:
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGKILL)
     assert 0 < torch.load(checkpoint, weights_only=True)["step"] < 10
     trained(folder, "killed", *line)
     found = weights(folder, "killed")

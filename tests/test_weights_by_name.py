@@ -2,102 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import os
+import errno
 import resource
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
-from hub_server import Hosted, Hub, serving
-from safetensors.numpy import save
+from hub_server import Hosted, Hub
+from published_harness import ARRAYS, DATA, DIGITS, PATH, URL, cached, loaded, small, small_hub
 
-import netspec
 from netspec.cli.main import run
-from netspec.diagnostics.errors import DataError, MissingError, NetspecError, UsageError
-from netspec.network import Network
+from netspec.diagnostics.errors import DataError, NetspecError, UsageError
+from netspec.files.parts import lock
 from netspec.weights.published import download
-
-SPEC = """\
-netspec: 1
-name: small
-params: {act: {type: block, default: relu}}
-variants: {small: {}, other: {act: relu6}, dense: {of: small, title: The same}}
-input: [3, 8, 8]
-body:
-  - stem = conv: [64, 3]
-  - act
-  - flatten
-  - fc = linear: 40
-checkpoints:
-  lab:
-    labels: [cat, dog]
-    weights:
-      small:
-        - {name: V2, file: "https://lab.org/models/small.safetensors#sha256=DIGITS", preprocess: {resize: 9, crop: 8}}
-        - {name: hub, file: "hf:lab/small"}
-        - {name: six, file: "hf:lab/small", params: {act: relu6}}
-"""
-ARRAYS = {
-    key: np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    for key, shape in {
-        "stem.weight": (64, 3, 3, 3),
-        "stem.bias": (64,),
-        "fc.weight": (40, 64 * 36),
-        "fc.bias": (40,),
-    }.items()
-}
-DATA = save(ARRAYS)
-DIGITS = hashlib.sha256(DATA).hexdigest()
-URL = f"https://lab.org/models/small.safetensors#sha256={DIGITS[:8]}"
-PATH = "/lab.org/models/small.safetensors"
 
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """A server, whose files URLs and names of the hub lead to, and empty caches."""
-    with serving() as made:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setenv("NETSPEC_MIRROR", made.url)
-        monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-        Path("small.yaml").write_text(SPEC.replace("DIGITS", DIGITS[:8]))
+    with small_hub(tmp_path, monkeypatch) as made:
         yield made
-
-
-@pytest.fixture
-def repositories(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
-    """The same, as what HF_ENDPOINT and HF_HOME name, which huggingface_hub reads when it is imported."""
-    constants = pytest.importorskip("huggingface_hub.constants")
-    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
-    template = "{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", f"{hub.url}/{template}")
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hf"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    return hub
-
-
-def small(variant: str | None = None, **params: object) -> Network:
-    return netspec.load("small.yaml", variant, **params)
-
-
-def loaded(weights: str) -> bool:
-    """Whether the small network takes its weights from there."""
-    found = small().arrays(weights=weights)
-    return all(np.array_equal(found[key], value) for key, value in ARRAYS.items())
-
-
-def cached(folder: Path) -> list[str]:
-    """The files of torch.hub's cache."""
-    return sorted(path.name for path in (folder / "torch").rglob("*") if path.is_file())
 
 
 def test_weights_by_url_are_downloaded_once_into_the_cache_of_torch_hub(hub: Hub, tmp_path: Path) -> None:
@@ -206,7 +133,7 @@ def test_a_disk_that_is_full_in_the_middle_is_an_error_that_leaves_nothing(hub: 
 def test_two_that_want_the_same_file_download_it_once(hub: Hub) -> None:
     hub.files[PATH] = Hosted(DATA)
     found: list[bool] = []
-    threads = [threading.Thread(target=lambda: found.append(loaded(URL))) for _ in range(3)]
+    threads = [threading.Thread(target=lambda: found.append(loaded(URL)), daemon=True) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -216,14 +143,82 @@ def test_two_that_want_the_same_file_download_it_once(hub: Hub) -> None:
 
 @pytest.mark.slow
 def test_what_another_process_brought_is_compared(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def brought(_: int) -> bool:
+    def brought(_: int, patient: object) -> bool:
         return bool(
             (tmp_path / "torch" / "hub" / "checkpoints" / "small.safetensors").write_bytes(b"of another address")
         )
 
-    monkeypatch.setattr("netspec.weights.published.download.lock", brought)
+    monkeypatch.setattr("netspec.weights.published.download.wait_for_lock", brought)
     with pytest.raises(DataError, match="its sha256 is another"):
         small().arrays(weights=URL)
+
+
+@pytest.mark.slow
+def test_a_server_that_begins_anew_and_breaks_off_is_given_up(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than the time before is no progress where an earlier connection had as much."""
+    monkeypatch.setattr(download, "ATTEMPTS", 3)
+    hub.files[PATH] = Hosted(DATA, cuts=[2000, 1000] * 50, ranges=False)
+    with pytest.raises(UsageError, match="ended after 2,000 of"):
+        small().arrays(weights=URL)
+    assert len(hub.asked) == 3
+
+
+@pytest.mark.slow
+def test_a_server_that_gives_byte_by_byte_is_given_up(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "CONNECTIONS", 4)
+    monkeypatch.setattr("netspec.weights.published.download.time.sleep", lambda seconds: None)
+    hub.files[PATH] = Hosted(DATA, cuts=[1] * 50)
+    with pytest.raises(UsageError, match="ended after 4 of .* bytes"):
+        small().arrays(weights=URL)
+
+
+def part(folder: Path) -> Path:
+    """Where what comes is written."""
+    found = folder / "torch" / "hub" / "checkpoints" / f"small.safetensors.{DIGITS[:8]}.netspec-part"
+    found.parent.mkdir(parents=True)
+    return found
+
+
+@pytest.mark.slow
+def test_another_process_that_stands_still_is_not_waited_for(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "STILL", 0.2)
+    hub.files[PATH] = Hosted(DATA)
+    with part(tmp_path).open("wb") as f:
+        assert lock(f.fileno())
+        with pytest.raises(UsageError, match="another process downloads .*small.safetensors, and got nothing for"):
+            small().arrays(weights=URL)
+        assert hub.asked == []
+    assert loaded(URL)
+
+
+@pytest.mark.slow
+def test_a_folder_without_locks_is_none_to_wait_in(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As some network file systems are."""
+
+    def refuse(handle: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    hub.files[PATH] = Hosted(DATA)
+    monkeypatch.setattr("fcntl.flock", refuse)
+    assert loaded(URL)
+
+
+@pytest.mark.slow
+def test_what_another_process_gave_up_is_begun_anew(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It removes its file, which this one waited for: what is written there would be nobody's."""
+    calls = []
+
+    def removed(handle: int, patient: object) -> bool:
+        calls.append(handle)
+        if len(calls) == 1:
+            (tmp_path / "torch" / "hub" / "checkpoints" / f"small.safetensors.{DIGITS[:8]}.netspec-part").unlink()
+        return True
+
+    monkeypatch.setattr(download, "wait_for_lock", removed)
+    hub.files[PATH] = Hosted(DATA)
+    assert loaded(URL) and len(calls) == 2 and cached(tmp_path) == ["small.safetensors"]
 
 
 @pytest.mark.slow
@@ -296,105 +291,3 @@ def test_a_mirror_is_https_or_this_machine(hub: Hub, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("NETSPEC_MIRROR", "http://mirror.org/files")
     with pytest.raises(UsageError, match="NETSPEC_MIRROR is http://mirror.org/files, which is not https"):
         small().arrays(weights=URL)
-
-
-# The hub.
-
-
-@pytest.mark.slow
-def test_weights_of_a_repository_are_downloaded_once(repositories: Hub, tmp_path: Path) -> None:
-    repositories.add("lab/small", "model.safetensors", DATA)
-    assert loaded("hf:lab/small") and loaded("lab:hub") and loaded("hf:lab/small:model.safetensors")
-    assert len([path for method, path, _ in repositories.asked if method == "GET" and "resolve" in path]) == 1
-    assert len(list((tmp_path / "hf" / "models--lab--small" / "snapshots").rglob("model.safetensors"))) == 1
-
-
-@pytest.mark.slow
-def test_a_download_of_the_hub_that_breaks_off_goes_on(
-    repositories: Hub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1024)
-    repositories.add("lab/small", "model.safetensors", DATA).cuts = [5000, 7000]
-    assert loaded("hf:lab/small")
-    assert len([r for r in repositories.ranges() if r]) == 2
-
-
-@pytest.mark.slow
-def test_shards_of_a_repository_and_other_names_of_files(repositories: Hub) -> None:
-    import json
-
-    halves = [{k: v for k, v in ARRAYS.items() if k.startswith(part)} for part in ("stem", "fc")]
-    names = [f"model-{i + 1:05}-of-00002.safetensors" for i in range(2)]
-    for name, half in zip(names, halves, strict=True):
-        repositories.add("lab/shards", name, save(half))
-    where = {key: name for name, half in zip(names, halves, strict=True) for key in half}
-    index = json.dumps({"weight_map": where}).encode()
-    repositories.add("lab/shards", "model.safetensors.index.json", index)
-    assert loaded("hf:lab/shards")
-    buffer = io.BytesIO()
-    torch.save({key: torch.from_numpy(value) for key, value in ARRAYS.items()}, buffer)
-    repositories.add("lab/pickle", "pytorch_model.bin", buffer.getvalue())
-    assert loaded("hf:lab/pickle")
-    index = json.dumps({"weight_map": dict.fromkeys(where, "../../x.safetensors")}).encode()
-    repositories.add("lab/attack", "model.safetensors.index.json", index)
-    with pytest.raises(DataError, match="which is not a file next to it"):
-        small().arrays(weights="hf:lab/attack")
-
-
-@pytest.mark.slow
-def test_what_a_repository_does_not_have_is_an_error(repositories: Hub, tmp_path: Path) -> None:
-    repositories.add("lab/small", "model.safetensors", DATA).damaged = True
-    with pytest.raises(DataError, match="has another checksum than the hub says"):
-        small().arrays(weights="hf:lab/small")
-    assert not list((tmp_path / "hf").rglob("*.safetensors"))
-    assert not [p for p in (tmp_path / "hf").rglob("blobs/*") if p.is_file()]
-    repositories.add("lab/large", "model.safetensors", DATA).said = 2**40
-    repositories.add("lab/empty", "README.md", b"nothing")
-    for weights, kind, said in (
-        ("hf:lab/large", DataError, "MiB, and a checkpoint of this network at most"),
-        ("hf:lab/empty", UsageError, "has none of model.safetensors"),
-        ("hf:lab/small:a.bin", UsageError, "has no file a.bin"),
-        ("hf:lab/none", UsageError, "there is no such repository, or it is private"),
-    ):
-        with pytest.raises(kind, match=said):
-            small().arrays(weights=weights)
-
-
-@pytest.mark.slow
-def test_the_hub_offline_reads_the_cache_alone(repositories: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    from huggingface_hub import constants
-
-    repositories.add("lab/small", "model.safetensors", DATA)
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(UsageError, match="HF_HUB_OFFLINE forbids it"):
-        small().arrays(weights="hf:lab/small")
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    assert loaded("hf:lab/small")
-    repositories.files.clear()
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    assert loaded("hf:lab/small")
-    monkeypatch.setattr(constants, "ENDPOINT", "http://hub.org")
-    with pytest.raises(UsageError, match="HF_ENDPOINT is http://hub.org, which is not https"):
-        small().arrays(weights="hf:lab/small")
-
-
-@pytest.mark.slow
-def test_the_hub_by_its_variables_in_a_process_of_its_own(hub: Hub, tmp_path: Path) -> None:
-    pytest.importorskip("huggingface_hub")
-    hub.add("lab/small", "model.safetensors", DATA)
-    line = [sys.executable, "-m", "netspec", "compile", "small.yaml", "--to", "onnx", "--weights", "hf:lab/small"]
-    home = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0"}
-    done = subprocess.run([*line, "-o", "made.onnx"], env=home, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert "hf:lab/small: lab:hub, " in done.stderr and "%" not in done.stderr  # no bar where stderr is no terminal
-    assert len(list((tmp_path / "home").rglob("*.safetensors"))) == 1 and Path("made.onnx").exists()
-
-
-def test_without_its_library_the_hub_is_an_error_with_its_extra(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    monkeypatch.delitem(sys.modules, "netspec.weights.published.hub", raising=False)
-    with pytest.raises(MissingError) as error:
-        small().arrays(weights="hf:lab/small")
-    assert "netspec-compiler[hub]" in str(error.value) and hub.asked == []

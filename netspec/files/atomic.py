@@ -13,7 +13,7 @@ from types import FrameType
 from typing import IO
 
 from netspec.diagnostics.errors import UsageError
-from netspec.files.parts import Part, data_name, lock, own_data, remove_unused, spare, sweep, unfinished
+from netspec.files.parts import Part, data_name, own_data, remove_unused, spare, sweep, unfinished, wait_for_lock
 from netspec.files.pipes import keep_inputs
 
 
@@ -219,8 +219,7 @@ def _turn(folder: Path) -> Iterator[None]:
     try:
         if handle is not None:
             end = time.monotonic() + 10
-            while not lock(handle) and time.monotonic() < end:
-                time.sleep(0.01)
+            wait_for_lock(handle, lambda: time.monotonic() < end)
         yield
     finally:
         if handle is not None:

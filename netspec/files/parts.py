@@ -12,8 +12,9 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from errno import ENOLCK, ENOSYS, ENOTSUP, EOPNOTSUPP
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,10 @@ SECONDS = 60
 SMALL = 64 * 2**20
 """Bytes of a model next to its data; larger ones hold their weights and mention no data file."""
 CHUNK = 2**20
+PAUSE = 0.02
+"""Seconds between two looks at a lock that another process holds."""
+NO_LOCKS = {ENOLCK, ENOSYS, ENOTSUP, EOPNOTSUPP}
+"""What a file system says that has no locks."""
 UNFINISHED = b"netspec: unfinished\n"
 """What the note of an unfinished change begins with."""
 
@@ -112,6 +117,23 @@ def spare(folder: Path) -> Path:
 
 def lock(handle: int) -> bool:
     """Locks an open file without waiting; False where another process holds it, or the file system has no locks."""
+    return _refused(handle) is None
+
+
+def wait_for_lock(handle: int, patient: Callable[[], bool]) -> bool:
+    """Locks an open file as soon as no other process holds it; False where the patience ends before.
+
+    Nobody is waited for where the file system has no locks.
+    """
+    while (error := _refused(handle)) is not None and error.errno not in NO_LOCKS:
+        if not patient():
+            return False
+        time.sleep(PAUSE)
+    return True
+
+
+def _refused(handle: int) -> OSError | None:
+    """Why an open file is not locked; None where it is."""
     try:
         if sys.platform == "win32":
             before = os.lseek(handle, 0, os.SEEK_CUR)
@@ -122,9 +144,9 @@ def lock(handle: int) -> bool:
                 os.lseek(handle, before, os.SEEK_SET)
         else:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+    except OSError as e:
+        return e
+    return None
 
 
 def sweep(folder: Path) -> None:

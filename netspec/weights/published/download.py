@@ -23,7 +23,7 @@ from typing import IO
 from urllib.parse import unquote, urlsplit
 
 from netspec.diagnostics.errors import DataError, UsageError
-from netspec.files.parts import lock
+from netspec.files.parts import wait_for_lock
 from netspec.weights.published.meant import is_loopback
 from netspec.weights.published.progress import Bar
 
@@ -33,7 +33,11 @@ CHUNK = 2**18
 TIMEOUT = 30
 """Seconds without a byte after which a connection is given up."""
 ATTEMPTS = 5
-"""Connections in a row that may end early."""
+"""Connections in a row that may end before they bring more than ever before."""
+CONNECTIONS = 100
+"""Connections of one download, at most: the next run goes on."""
+STILL = ATTEMPTS * TIMEOUT
+"""Seconds without a byte after which another process that downloads the same file is not waited for."""
 MIB = 2**20
 
 
@@ -132,6 +136,18 @@ class _Early(OSError):
     """A connection that ended before the file did."""
 
 
+class _Growing:
+    """Whether a file that another process writes has grown of late."""
+
+    def __init__(self, handle: int) -> None:
+        self.handle, self.size, self.since = handle, -1, 0.0
+
+    def __call__(self) -> bool:
+        if (size := os.fstat(self.handle).st_size) != self.size:
+            self.size, self.since = size, time.monotonic()
+        return time.monotonic() - self.since < STILL
+
+
 @dataclass
 class _Download:
     """A file on its way into the cache; what came is kept where a connection ends, so that a later run goes on."""
@@ -145,9 +161,7 @@ class _Download:
     def run(self) -> None:
         """Downloads the file; raises OSError, UsageError, DataError."""
         part = self.target.with_name(f"{self.target.name}.{self.digits[:8]}.netspec-part")
-        with part.open("a+b") as f:
-            while not lock(f.fileno()):  # another process downloads it
-                time.sleep(0.2)
+        with self._own(part) as f:
             if self.target.is_file():
                 part.unlink(missing_ok=True)
                 return _check_digest(self.target, self.url, self.digits)
@@ -166,18 +180,38 @@ class _Download:
                     part.unlink(missing_ok=True)
                 raise
 
+    def _own(self, part: Path) -> BufferedRandom:
+        """The file for what comes, which no other process writes; raises UsageError where one has it and stands still.
+
+        What was waited for is gone where the other has renamed or removed it.
+        """
+        while True:
+            f = part.open("a+b")
+            try:
+                if not wait_for_lock(f.fileno(), _Growing(f.fileno())):
+                    message = f"another process downloads {self.target}, and got nothing for {STILL} s"
+                    raise UsageError(message, "end it, and the same command goes on from there")
+                if part.exists() and os.path.samestat(os.fstat(f.fileno()), part.stat()):
+                    return f
+            except BaseException:
+                f.close()
+                raise
+            f.close()
+
     def _fill(self, f: BufferedRandom) -> None:
         """Reads until the file is whole and has its sha256; what an earlier run left and does not fit is left out."""
-        old, failures, whole = f.seek(0, os.SEEK_END), 0, False
+        old = most = f.seek(0, os.SEEK_END)
+        failures = connections = 0
+        whole = False
         while not whole:
-            before = f.seek(0, os.SEEK_END)
             try:
                 self._connect(f)
                 whole = True
             except OSError as e:
-                here = f.seek(0, os.SEEK_END)
-                failures = 1 if here > before else failures + 1
-                if not here or failures >= ATTEMPTS or not _passes(e):
+                here, connections = f.seek(0, os.SEEK_END), connections + 1
+                failures = 1 if here > most else failures + 1
+                most = max(most, here)
+                if not here or failures >= ATTEMPTS or connections >= CONNECTIONS or not _passes(e):
                     raise
                 time.sleep(0.2 * failures)
         f.seek(0)

@@ -98,8 +98,10 @@ def _said(asked: HubFile, name: str) -> Iterator[None]:
 
 
 def _below(error: BaseException) -> Iterator[str]:
-    """The names of the errors that led to one."""
-    while (error := error.__cause__ or error.__context__) is not None:  # type: ignore[assignment]
+    """The names of the errors that led to one, which may lead to each other."""
+    seen: set[int] = set()
+    while (error := error.__cause__ or error.__context__) is not None and id(error) not in seen:  # type: ignore[assignment]
+        seen.add(id(error))
         yield from (kind.__name__ for kind in type(error).__mro__)
 
 
