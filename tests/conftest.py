@@ -104,6 +104,11 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
+def pytest_sessionfinish() -> None:
+    """What is left is not looked through again either: pytest collects five times before it ends."""
+    gc.freeze()
+
+
 def _arrays(outputs: Any) -> dict[str, np.ndarray]:
     """Outputs by name as float64 arrays; takes one array or tensor, a sequence or a mapping of them."""
     if isinstance(outputs, Mapping):

@@ -246,10 +246,10 @@ def test_lists_do_not_nest_for_ever(line: str, tmp_path: Path, work: list[int]) 
     assert work[0] < 20_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line", ["=[a]", "[=a, [=1]]", "[[[1, =a]]]", "=a + []", "=[a for i in range(1)]", "=[a][0:1]"]
 )
-@pytest.mark.quick(2)
 def test_going_through_the_lists_in_a_list_is_work(line: str, tmp_path: Path) -> None:
     """Every line goes through 40,000 lists, which takes milliseconds: far below 6,000 lines are too many."""
     lets = "".join(f"  a{n}: {line}\n" for n in range(40))

@@ -68,6 +68,7 @@ def equal(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
     return a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
 
 
+@pytest.mark.slow
 def test_checkpoints_by_suffix(tiny: Network, arrays: dict[str, np.ndarray], tmp_path: Path) -> None:
     save_file(arrays, tmp_path / "w.safetensors")
     np.savez(tmp_path / "w.npz", **arrays)

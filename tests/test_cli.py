@@ -112,6 +112,7 @@ def test_help_of_every_command_has_an_example(netspec_) -> None:
         (["draw", "blocks.yaml"], 2, "blocks.yaml:widen"),
     ],
 )
+@pytest.mark.quick(20)
 def test_bad_command_lines(netspec_, folder: Path, args: list[str], code: int, piece: str) -> None:
     (folder / "empty").mkdir()
     (folder / "fake.onnx").write_text(TINY)

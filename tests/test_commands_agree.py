@@ -93,6 +93,7 @@ def compare(capsys: pytest.CaptureFixture[str], path: Path, commands: list[list[
 
 
 @pytest.mark.parametrize("path", sampled(SPECS, 12, lambda p: p.parent), ids=lambda p: f"{p.parent.name}/{p.stem}")
+@pytest.mark.quick(12)
 def test_commands_agree(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     compare(capsys, path, COMMANDS if path.parent.name == "cases" else COMMANDS[:1])
 
@@ -184,6 +185,7 @@ WHOLE = {
 @pytest.mark.parametrize(
     "which", sampled([*BODIES, *(f"{i} & {b}" for i in INPUTS for b in WHOLE)], 12, lambda which: which in BODIES)
 )
+@pytest.mark.quick(8)
 def test_odd_bodies_and_inputs(which: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing, emptiness or nonsense where a body or an input belongs: the same errors from every command."""
     first, _, second = which.partition(" & ")

@@ -161,6 +161,7 @@ def test_settings_are_for_all_and_own_ones_come_first() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_variants_are_rows_of_their_own() -> None:
     found = rows("resnet,classes=10", "--variant", "resnet18", "--variant", "resnet34", "--columns", "params")
     assert [row["network"] for row in found] == ["resnet18,classes=10", "resnet34,classes=10"]

@@ -245,6 +245,7 @@ def test_arrows_end_at_the_inputs_of_a_collapsed_block_that_they_feed(tmp_path: 
     assert [b.ins for b in picture(network.graph, View(depth=2)).root.boxes() if b.ins] == []
 
 
+@pytest.mark.slow
 def test_cells_of_nasnet_read_the_two_before_them() -> None:
     """`cur` is the cell before; in the large network `prev` of a reduction and of what follows is one further back."""
     arrows = picture(netspec.load("nasnet_a_large").graph, View(depth=1)).arrows

@@ -31,6 +31,7 @@ def googlenet() -> Graph:
     return netspec.load("googlenet").graph
 
 
+@pytest.mark.slow
 def test_same_bytes_each_time(googlenet: Graph) -> None:
     for kind in ("dot", "svg", "png"):
         assert draw(googlenet, kind) == draw(googlenet, kind)

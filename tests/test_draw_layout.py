@@ -95,7 +95,7 @@ def test_the_count_of_crossings_counts() -> None:
 
 
 @pytest.mark.parametrize("name", BLOCKS)
-@pytest.mark.quick(20)
+@pytest.mark.quick(4)
 def test_arrows_of_a_single_block_do_not_cross(name: str) -> None:
     lines = curves(drawn(name))
     assert len(lines) > 1 and crossings(lines) == CROSSED.get(name, 0)
@@ -145,6 +145,7 @@ def check_texts(root: ET.Element) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.quick(12)
 def test_texts_lie_inside_the_page_and_not_on_each_other(name: str) -> None:
     check_texts(drawn(name))
 

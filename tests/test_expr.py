@@ -211,6 +211,7 @@ def arithmetic(draw: st.DrawFn, depth: int = 3) -> str:
     return f"({left} {sign} {right})" if draw(st.booleans()) else f"{left} {sign} {right}"
 
 
+@pytest.mark.slow
 @given(arithmetic(), operators, arithmetic())
 def test_arithmetic_is_pythons(left: str, sign: str, right: str) -> None:
     text = f"{left} {sign} {right}"

@@ -66,7 +66,7 @@ LAYERS = {
 @pytest.mark.parametrize("backend", ["torch", "onnx"])
 @pytest.mark.parametrize("norms", ["batch_norm", "batch_norm: {eps: 0.3}", "batch_norm: {affine: false}", "three"])
 @pytest.mark.parametrize("layer", LAYERS)
-@pytest.mark.quick(13)
+@pytest.mark.quick(5)
 def test_a_layer_takes_the_norms_after_it(layer: str, norms: str, backend: str, tmp_path: Path) -> None:
     chain = ["batch_norm", "batch_norm: {affine: false, eps: 1e-3}", "batch_norm"] if norms == "three" else [norms]
     body = "".join(f"  - n{i} = {norm}\n" for i, norm in enumerate(chain))

@@ -272,7 +272,7 @@ def test_a_pattern_in_which_nothing_can_be_frozen_is_an_error(load: Any, pattern
 
 
 @pytest.mark.parametrize("op, attrs, shapes, reference", EACH_OP)
-@pytest.mark.quick(20)
+@pytest.mark.quick(6)
 def test_every_kind_of_layer_can_be_frozen(
     op: str, attrs: dict[str, Any], shapes: Shapes, reference: Reference
 ) -> None:

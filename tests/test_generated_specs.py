@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -130,6 +131,7 @@ def test_backends_agree(lines: list[str]) -> None:
         assert np.abs(ours[name] - theirs[name]).max() <= 2e-5 * max(1.0, np.abs(ours[name]).max()), "\n".join(lines)
 
 
+@pytest.mark.slow
 @given(steps(), st.data())
 def test_passes_keep_what_a_network_computes(lines: list[str], data: st.DataObject) -> None:
     """All of them, one after the other; batch norms follow some of the convolutions."""

@@ -46,6 +46,7 @@ def with_value(text: str, name: str, value: object) -> str:
 
 
 @pytest.mark.parametrize("op", GRAPHS)
+@pytest.mark.quick(15)
 def test_no_attribute_of_a_text_form_is_code(op: str) -> None:
     text = to_text(GRAPHS[op])
     assert read(text) is not None

@@ -93,6 +93,7 @@ MADE = {
 
 
 @pytest.mark.parametrize("name", MADE)
+@pytest.mark.quick(4)
 def test_a_file_that_is_no_spec_is_called_what_it_is(capsys: pytest.CaptureFixture[str], name: str) -> None:
     make, what, help = MADE[name]
     make(name)
@@ -123,7 +124,7 @@ def test_the_readers_are_all_commands_that_read_specs() -> None:
 
 
 @pytest.mark.parametrize("suffix", [s for kind in KINDS for s in kind.suffixes])
-@pytest.mark.quick(10)
+@pytest.mark.quick(4)
 def test_a_file_that_is_not_there_is_said_not_to_be_there(capsys: pytest.CaptureFixture[str], suffix: str) -> None:
     for line in READERS:
         code, text = said(capsys, line.format(f"mine{suffix}"))

@@ -101,6 +101,7 @@ def exercises() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("command, expected", exercises())
+@pytest.mark.quick(6)
 def test_an_exercise_gives_what_it_says(
     command: str, expected: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -87,6 +87,7 @@ def test_three_together(compiled: Compiled) -> None:
         assert all(s in err for s in said), err
 
 
+@pytest.mark.slow
 def test_the_spec_itself_is_fine() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "netspec", "check", "resnet18"], capture_output=True, text=True, timeout=300

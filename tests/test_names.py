@@ -92,6 +92,7 @@ def diagnostics(text: str, folder: File, name: str = "net.yaml") -> list[Diagnos
 
 
 @pytest.mark.parametrize("position", POSITIONS)
+@pytest.mark.quick(8)
 def test_nothing_else_is_a_name(position: str, tmp_path: File) -> None:
     for text in NO_NAMES:
         if text in ("", "__init__") and position in AFTER_A_LETTER:
@@ -199,6 +200,7 @@ COMMANDS = (
 
 
 @pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.quick(3)
 def test_every_command_says_a_derived_name(command: str, tmp_path: File, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     name, *rest = command.split()

@@ -162,6 +162,7 @@ def test_check_gives_what_papers_print_or_says_what_is_wrong(tmp_path: Path) -> 
         netspec.load("blocks/residual:basic").check()
 
 
+@pytest.mark.slow
 def test_the_configuration_table_is_that_of_the_command_line(
     resnet50: netspec.Network, capsys: pytest.CaptureFixture[str]
 ) -> None:

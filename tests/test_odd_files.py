@@ -194,6 +194,7 @@ OTHERS = {
 }
 
 
+@pytest.mark.slow
 def test_other_odd_command_lines(call: Caller) -> None:
     for args, expected in sampled(OTHERS.items(), 8, lambda item: item[1]):
         code, err = call(*args)

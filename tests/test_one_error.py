@@ -43,6 +43,7 @@ CAUSES = {
 
 
 @pytest.mark.parametrize("cause", CAUSES)
+@pytest.mark.quick(6)
 def test_a_neck_of_yolo(cause: str, tmp_path: Path) -> None:
     old, new = CAUSES[cause]
     assert old in NECK

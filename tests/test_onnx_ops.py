@@ -125,7 +125,7 @@ def test_the_operator_set_is_the_lowest_that_has_all_operators(
 
 
 @pytest.mark.parametrize("op, attrs, shapes, reference", CASES, ids=IDS)
-@pytest.mark.quick(30)
+@pytest.mark.quick(10)
 def test_half_precision_is_near_single(op: str, attrs: dict[str, Any], shapes: Shapes, reference: Reference) -> None:
     graph = one_op(op, attrs, shapes)
     weights = draw(graph, seed=3)

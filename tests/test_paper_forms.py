@@ -120,6 +120,7 @@ TABLE_1 = {
 
 
 @pytest.mark.parametrize("variant", TABLE_1)
+@pytest.mark.quick(3)
 def test_the_eleven_rows_of_the_table_of_shortcuts(variant: str) -> None:
     """Constants are in the order F, shortcut; that of a gate is the -1 of 1 - g."""
     constants, bias = TABLE_1[variant]

@@ -54,7 +54,7 @@ def variants() -> list[tuple[str, str | None]]:
 
 
 @pytest.mark.parametrize(("family", "variant"), sampled(sampled(variants(), 1, lambda v: v[0], slow=3), 15))
-@pytest.mark.quick(8)
+@pytest.mark.quick(3)
 def test_every_pass_leaves_every_shipped_network_whole(family: str, variant: str | None) -> None:
     """The graph, its scopes and its weights are proved after each pass; nothing but the heads of training goes."""
     document = read_document(SPECS / f"{family}.yaml", Reporter())

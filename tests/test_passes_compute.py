@@ -27,7 +27,7 @@ BACKENDS = ("torch", "onnx")
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("p", [p for p in PASSES if p.keeps], ids=lambda p: p.name)
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 def test_a_pass_changes_nothing_that_small_networks_compute(p: Pass, backend: str) -> None:
     prove(p, backend, small())
 

@@ -264,6 +264,7 @@ nan[2, 0, 3, 3], far[1] = np.nan, np.inf
         (bad_arrays(labels=np.array([0, 1, -1, 2])), "has the class -1"),
     ],
 )
+@pytest.mark.quick(6)
 def test_what_cannot_be_calibrated_with_is_refused_and_nothing_written(
     net: Path, make: Callable[[], str], message: str
 ) -> None:

@@ -122,6 +122,7 @@ def test_a_picture_of_32_bits_that_holds_bytes_is_said_to_be_dark(highest: int, 
     assert len(notes) == bool(said) and all(said in note for note in notes)
 
 
+@pytest.mark.slow
 def test_the_two_cases_have_the_same_classes(netspec_run: Netspec) -> None:
     """Of 16 and of 8 bits: through a network, and as pixels within two steps of 8 bits: one of each rounding."""
     found = [read_images([str(CASES / name)], "x", RGB, (1, 3, 24, 24), print) for name in ("gray16.png", "gray8.png")]
@@ -229,6 +230,7 @@ def test_images_are_a_batch_and_other_inputs_are_refused(netspec_run: Netspec) -
 # Names of classes.
 
 
+@pytest.mark.slow
 def test_the_names_of_imagenet_are_those_of_torchvision(torchvision: ModuleType) -> None:
     from torchvision.models._meta import _IMAGENET_CATEGORIES
 

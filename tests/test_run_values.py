@@ -40,6 +40,7 @@ HARD = {
 
 
 @pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.quick(4)
 def test_values_keep_their_type_from_the_file_to_the_model_and_back(netspec_run: Netspec, name: str) -> None:
     path = identity(helper.np_dtype_to_tensor_dtype(np.dtype(name)))
     value = np.array([HARD.get(name, [1, 0, 1])], name)
@@ -139,6 +140,7 @@ def logits(values: Any) -> list[str]:
     return [identity(helper.np_dtype_to_tensor_dtype(array.dtype), array.shape), "--npy", "a.npy"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "values, args, said",
     [
@@ -305,6 +307,7 @@ def header(text: str) -> bytes:
         header("(" * 5000),
     ],
 )
+@pytest.mark.quick(4)
 def test_files_that_are_no_arrays_and_no_protos(netspec_run: Netspec, data: bytes) -> None:
     Path("a.npy").write_bytes(data)
     Path("input_0.pb").write_bytes(data or b"\xff")

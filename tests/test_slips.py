@@ -21,6 +21,7 @@ def document(text: str, slip: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("slip", SLIPS, ids=lambda s: s["slip"].replace("\n", " / ")[-60:])
+@pytest.mark.quick(25)
 def test_a_slip(slip: dict[str, Any], tmp_path: Path) -> None:
     found = errors(document(slip["slip"], slip), tmp_path)
     said = "\n".join(f"{d} | {d.help}" for d in found)

@@ -84,6 +84,7 @@ def test_path_that_exists_is_a_path(folder: Path, name: str, capsys: pytest.Capt
         ("C:", "C: is a folder"),
     ],
 )
+@pytest.mark.quick(6)
 def test_what_is_no_spec(folder: Path, name: str, piece: str, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "folder").mkdir()
     (folder / "C:").mkdir()

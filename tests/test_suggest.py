@@ -67,7 +67,7 @@ def said(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]
 
 
 @pytest.mark.parametrize("name", MEANT)
-@pytest.mark.quick(12)
+@pytest.mark.quick(4)
 def test_shipped_names_in_other_spellings(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Wherever a spec is named: the suggestion is one that works."""
     with pytest.raises(netspec.UsageError) as caught:
@@ -76,6 +76,7 @@ def test_shipped_names_in_other_spellings(name: str, capsys: pytest.CaptureFixtu
     assert find(MEANT[name]).path.is_file()
 
 
+@pytest.mark.slow
 def test_every_command_suggests(capsys: pytest.CaptureFixture[str]) -> None:
     for args in (
         ["summary", "VGG16"],
@@ -141,6 +142,7 @@ def test_list_finds(asked: list[str], first: str, count: int) -> None:
     assert all(suggest.key(asked[0]) in suggest.key(row["name"] + row["title"]) for row in rows[:count])
 
 
+@pytest.mark.slow
 def test_list_finds_blocks_and_ops_and_says_where_there_is_none(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,7 +186,7 @@ def test_list_finds_blocks_and_ops_and_says_where_there_is_none(
         ("layer1.0.zzz", "did you mean 'layer1.0'?"),
     ],
 )
-@pytest.mark.quick(6)
+@pytest.mark.quick(3)
 def test_unknown_step(step: str, help: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = said(capsys, "explain", "resnet50", step)
     assert (code, out) == (2, "") and f"'resnet50' has no step '{step}'" in err and help in err

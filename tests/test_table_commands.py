@@ -31,7 +31,7 @@ def _name(command: list[str]) -> str:
     return " ".join(command[:2])
 
 
-@pytest.mark.quick(3)
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [60, 80, 120])
 @pytest.mark.parametrize("command", COMMANDS, ids=_name)
 def test_a_table_fits_the_terminal(

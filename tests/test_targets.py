@@ -137,6 +137,7 @@ FIRST = {t["family"]: v for v, t in reversed(TARGETS.items()) if v not in ("poly
 @pytest.mark.parametrize(
     "variant", variants(sampled(TARGETS, 1, lambda v: TARGETS[v]["family"], slow=3), sampled(FIRST.values(), 15))
 )
+@pytest.mark.quick(5)
 def test_counts_and_input(variant: str) -> None:
     target, net = TARGETS[variant], network(variant)
     graph = net.inference
@@ -164,6 +165,7 @@ def test_counts_and_input(variant: str) -> None:
         ("resnet", "layer4.0", (512, 7, 7)),
     ],
 )
+@pytest.mark.quick(3)
 def test_a_base_network_ends_at_a_step_or_at_a_round(
     spec: str, until: str, shape: tuple[int, ...], tmp_path: Path
 ) -> None:

@@ -227,6 +227,7 @@ def digest(arrays: Mapping[str, np.ndarray]) -> str:
     return found.hexdigest()[:16]
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_numbers_that_it_always_gave(tmp_path: Path) -> None:
     """Made by version 0.1 as of November 2026, when all weights were drawn at once, with numpy 2.4."""
     graph = load(tmp_path, KINDS).inference

@@ -24,6 +24,7 @@ from netspec.reports.window_size import size_of_window
         ("cyclegan_generator net.u128.conv_transpose", []),
     ],
 )
+@pytest.mark.quick(3)
 def test_a_size_is_written_as_arithmetic(step: str, lines: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["explain", *step.split()]) == 0
     said = capsys.readouterr().out

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import islice
 from pathlib import Path
 
@@ -100,7 +100,7 @@ def _find(spec: str) -> Found:
         return Found(family, argument=spec)
     known: list[str] = []
     for file in shipped():
-        names = list(variant_names(file))
+        names = variant_names(file)
         if spec in names:
             return Found(file, variant=spec)
         known += names
@@ -196,27 +196,38 @@ def family_of(name: str) -> str | None:
     return next((path.stem for path in shipped() if name == path.stem or name in variant_names(path)), None)
 
 
-def variant_names(path: Path) -> Iterator[str]:
+def variant_names(path: Path) -> tuple[str, ...]:
     """The keys of a shipped file's `variants`, read from its events without the front end."""
     return _keys(path, "variants")
 
 
-def _keys(path: Path, sought: str) -> Iterator[str]:
-    """The keys of one section of a shipped file."""
+def _keys(path: Path, sought: str) -> tuple[str, ...]:
+    """The keys of one section of a shipped file, which is read again only where it was changed."""
+    return _keys_of(path, sought, path.stat().st_mtime_ns)
+
+
+@cache
+def _keys_of(path: Path, sought: str, changed: int) -> tuple[str, ...]:
+    """What `_keys` gives, for the file as it was changed last."""
     with path.open(encoding="utf-8") as f:
-        depth, section, key_next = 0, "", True
-        for event in yaml.parse(f, Loader):
-            if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
-                depth += 1
-                key_next = True
-            elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
-                depth -= 1
-                key_next = True
-                if depth == 1 and section == sought:
-                    return
-            elif isinstance(event, yaml.ScalarEvent) and depth in (1, 2):
-                if key_next and depth == 1:
-                    section = event.value
-                elif key_next and section == sought:
-                    yield event.value
-                key_next = not key_next
+        return tuple(_events_keys(yaml.parse(f, Loader), sought))
+
+
+def _events_keys(events: Iterable[yaml.Event], sought: str) -> Iterator[str]:
+    """The keys of one section, from the events of a document up to its end."""
+    depth, section, key_next = 0, "", True
+    for event in events:
+        if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+            depth += 1
+            key_next = True
+        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+            depth -= 1
+            key_next = True
+            if depth == 1 and section == sought:
+                return
+        elif isinstance(event, yaml.ScalarEvent) and depth in (1, 2):
+            if key_next and depth == 1:
+                section = event.value
+            elif key_next and section == sought:
+                yield event.value
+            key_next = not key_next
