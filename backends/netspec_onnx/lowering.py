@@ -67,10 +67,17 @@ def _channel_scale(node: Node, shapes: Shapes) -> list[N]:
     return [unsqueeze("weight", 1, 2, out="scale"), n("Mul", "x0", "scale")]
 
 
+_ROOTS = {0.5: ("Sqrt",), -0.5: ("Sqrt", "Reciprocal"), -1.0: ("Reciprocal",)}
+"""Powers that have operators of their own, which take a fraction of the time of Pow in onnxruntime."""
+
+
 def _affine(node: Node, shapes: Shapes) -> list[N]:
     a, steps, value = node.attrs, [], "x0"
+    for op_type in _ROOTS.get(a["power"], ()):
+        steps.append(n(op_type, value, out=op_type.lower()))
+        value = op_type.lower()
     for op_type, key, neutral in (("Pow", "power", 1), ("Mul", "scale", 1), ("Add", "shift", 0)):
-        if a[key] != neutral:
+        if a[key] != neutral and not (key == "power" and steps):
             steps.append(n(op_type, value, floats(a[key]), out=key))
             value = key
     return [*steps, n("Identity", value)]

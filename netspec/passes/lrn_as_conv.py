@@ -4,6 +4,8 @@ x / (k + alpha / size * sum of x^2 over `size` channels)^beta: the sum is a 1x1 
 band, and k its bias, so that the runtime's matrix product does what its LRN does channel by channel.
 Case 1: each `lrn` is a `mul` of the same name, which reads its operand and the new steps: the squares, the
 convolution with the band, and the power. The convolution has C^2 weights and C^2 multiply-accumulates for each pixel.
+Case 2: beta is 0.75, as in all papers: the power is s^-0.75 = 1 / (r r^0.5) with r = s^0.5, since runtimes have fast
+square roots, while a power takes longer than the convolution. No step of it is larger than s, which float16 holds.
 """
 
 from __future__ import annotations
@@ -21,6 +23,9 @@ from netspec.passes.rewriter import free_path, new_node, rewrite
 
 if TYPE_CHECKING:
     import numpy as np
+
+THREE_QUARTERS = 0.75
+"""The power of Krizhevsky et al. 2012 (section 3.3)."""
 
 
 @graph_pass(stage=Stage.INFERENCE, named=True, placed=True)
@@ -43,12 +48,21 @@ def lrn_as_conv(module: Module, only: Collection[str] | None = None) -> Module:
 
 def _factor(graph: Graph, node: Node) -> list[Node]:
     """The squares, what they are divided by, and its power."""
-    paths = [free_path(graph, f"{node.path}_{name}") for name in ("squares", "sum", "power")]
-    (x,), channels = node.inputs, int(node.shape[1])
+    names = ("squares", "sum", "power", "root", "fourth_root", "product")
+    squares, total, power, root, fourth, product = (free_path(graph, f"{node.path}_{name}") for name in names)
+    (x,), channels, beta = node.inputs, int(node.shape[1]), node.attrs["beta"]
+    new = [
+        new_node(squares, "mul", [x, x], {}, node),
+        new_node(total, "conv", [Ref(squares)], {"out": channels, "kernel": 1}, node),
+    ]
+    if beta != THREE_QUARTERS:
+        return [*new, new_node(power, "affine", [Ref(total)], {"power": -beta}, node)]
     return [
-        new_node(paths[0], "mul", [x, x], {}, node),
-        new_node(paths[1], "conv", [Ref(paths[0])], {"out": channels, "kernel": 1}, node),
-        new_node(paths[2], "affine", [Ref(paths[1])], {"power": -node.attrs["beta"]}, node),
+        *new,
+        new_node(root, "affine", [Ref(total)], {"power": 0.5}, node),
+        new_node(fourth, "affine", [Ref(root)], {"power": 0.5}, node),
+        new_node(product, "mul", [Ref(root), Ref(fourth)], {}, node),
+        new_node(power, "affine", [Ref(product)], {"power": -1.0}, node),
     ]
 
 
