@@ -87,6 +87,8 @@ def test_ruff_has_nothing_to_change(tmp_path: Path) -> None:
         graph = compile_variant(FIRST[name], next(iter(FIRST[name].variants), None)).graph
         weights = WeightsFile(f"{name}{('.pth', '.safetensors')[i % 2]}", "0" * 64)
         (tmp_path / f"{name}.py").write_text(source(graph, TorchOptions(training=True), weights), encoding="utf-8")
+    (tmp_path / "linear.yaml").write_text("netspec: 1\nname: net\ninput: [4]\nbody: [linear: 2]\n", encoding="utf-8")
+    (tmp_path / "linear.py").write_text(source(netspec.load(tmp_path / "linear.yaml").graph), encoding="utf-8")
     for command in (["format", "--check", "--diff"], ["check"]):
         done = subprocess.run(
             [sys.executable, "-m", "ruff", *command, "--isolated", "--no-cache", str(tmp_path)],
@@ -105,6 +107,7 @@ STATEMENTS = [
     f"x = {' + '.join([LONG] * 3)}",
     f"x = {LONG} + {LONG[:35]} + {LONG[:3]}",
     f"x = ({' + '.join([LONG] * 3)}) / 3",
+    f"x = (({' + '.join([LONG] * 3)}) + ({LONG[:20]} + {LONG[:20]}) + {LONG[:5]}) / 6",
     f'return {{"a": {LONG}, "b": {LONG}}}',
     f"return {LONG}, {LONG}, {LONG}",
     f"x = F.interpolate({LONG}, scale_factor=(2.0, 2.0), mode={LONG!r})".replace("'", '"'),
@@ -143,10 +146,14 @@ name: net
 input: [4, 6, 6]
 blocks:
   unit:
-    params: {out: int, stride: 1, plain: false, twice: 1}
+    params: {out: int, stride: 1, plain: false, twice: 1, mid: 0}
     body:
       - add:
           a:
+            - narrow = conv: {out: =2 * mid + 1, kernel: 1}
+              when: mid != 0
+            - wide = conv: {out: 4, kernel: 1}
+              when: mid != 0
             - first = conv: {out: =out, kernel: 3, pad: 1}
               when: twice != 1
             - last = conv: {out: =out, kernel: 3, pad: 1, stride: =stride}
@@ -177,6 +184,7 @@ FORMS = {
     "unit: 4, unit: [4, 1, true]": (1, "if not self.plain"),
     "unit: {out: 4, twice: 2}, unit: 4": (1, "if twice != 1:"),
     "unit: {out: 4, twice: 2}, unit: {out: 8, plain: true}": (2, ""),
+    "unit: {out: 4, mid: 1}, unit: {out: 4, mid: 2}, unit: 4": (1, "is not None:"),
 }
 
 
@@ -224,6 +232,28 @@ def test_numbered_blocks_are_a_loop_where_they_grow_evenly(last: int, base: str,
         value = torch.cat([value, more.relu()], dim=1)
     assert value.shape[1] == 19 + last and torch.allclose(module(x), value, atol=1e-6)
     assert torch.allclose(torch.jit.script(module)(x), value, atol=1e-6)
+
+
+CUT = """\
+netspec: 1
+name: net
+input: [1, 6, 9]
+blocks:
+  cut:
+    body:
+      - crop: {offset: [1, 2], size: ["=x.height - 1", "=x.width - 3"]}
+body: [a = cut, b = cut]
+"""
+
+
+def test_a_crop_to_the_edge_says_no_size(tmp_path: Path) -> None:
+    """So that maps of two sizes share the class; NASNet's path through every second pixel is such a one."""
+    path = tmp_path / "net.yaml"
+    path.write_text(CUT, encoding="utf-8")
+    net = netspec.load(path)
+    assert "x[:, :, 1:, 2:" in get("torch").source(net.graph)
+    x = torch.arange(54.0).reshape(1, 1, 6, 9)
+    assert torch.equal(net.to_torch()(x), x[:, :, 2:6, 4:7])
 
 
 def built(name: str) -> tuple[nn.Module, torch.Tensor]:

@@ -137,6 +137,8 @@ class Body:
     group: Named | None = None
     values: dict[str, object] = field(default_factory=dict)
     """Of the class's parameters, for this instance."""
+    order: int = 0
+    """Its place among all, in the order of the spec."""
 
     def leaves(self) -> list[Member]:
         """The layers and instances in it, in order; of a loop its first, and how it goes on."""

@@ -10,14 +10,16 @@ from dataclasses import dataclass, field
 
 from netspec.expressions.identifiers import MODULE_ATTRIBUTES
 from netspec_torch.classes import Body, Line, Member
+from netspec_torch.columns import ABSENT, NOTHING, Known, keys, same
 from netspec_torch.loops import loop_of
 from netspec_torch.merging import Alignment, align, itself
 from netspec_torch.quote import identifier, literal
 
 FIRST = ("in_channels", "out")
 """The parameters that stand first and are given by their place, as in nn.Conv2d."""
+TAKEN = ("in_channels", "num_features")
+"""What a layer takes, which is what something else gives."""
 MOST_FORMS = 8
-ABSENT = object()
 
 
 @dataclass(eq=False)
@@ -38,8 +40,8 @@ class Group:
     """The parameters that are numbers of channels."""
     frozen: list[str] = field(default_factory=list)
     """The modules that are not trained, of the class of the network."""
-    columns: dict[tuple[int, str], list[object]] = field(default_factory=dict)
-    """(number of the leaf, argument) -> its value in each instance."""
+    known: Known = field(default_factory=Known)
+    """What has been called by which name."""
     optional: dict[str, str] = field(default_factory=dict)
     """The condition under which a member is there."""
     flags: dict[int, tuple[str, str]] = field(default_factory=dict)
@@ -77,19 +79,23 @@ class Group:
         self.lifted, self.parameters, self.defaults = {}, [], {}
         for body in self.bodies:
             body.values, body.group = {}, self
-        self.columns = columns = self._columns()
-        by_column: dict[str, str] = {}
+        columns = self._columns()
+        known = self.known = self._known(columns)
         for partial in (False, True):
-            for (number, key), column in columns.items():
+            for order, ((number, key), column) in enumerate(columns.items()):
                 present = [v for v in column if v is not ABSENT]
-                if (len(present) < len(column)) != partial or all(_same(v, present[0]) for v in present):
+                if (len(present) < len(column)) != partial:
                     continue
-                shown = repr(column)
-                found = by_column.get(shown) or self._half(column, columns)
-                found = found or (self._partial(key, column) if partial else self._named(number, key, column))
+                if all(same(v, present[0]) for v in present):
+                    if partial and key in TAKEN and (taken := known.parameters.find(keys(column))):
+                        self.lifted[number, key] = taken
+                    continue
+                found = known.texts.get(keys(column)) or known.halves.find(keys(column))
+                found = found or (self._partial(number, key, column) if partial else self._named(number, key, column))
                 if not found:
                     return False
-                self.lifted[number, key] = by_column[shown] = found
+                self.lifted[number, key] = found
+                known.called(order, column, found)
         leaves = self.full.leaves()
         self.channels = {text for (number, key), text in self.lifted.items() if key in leaves[number].channels()}
         if not self._conditions():
@@ -110,64 +116,63 @@ class Group:
                 columns[number, key] = [ABSENT if values is None else values[key] for values in given]
         return columns
 
+    def _known(self, columns: Mapping[tuple[int, str], list[object]]) -> Known:
+        """What is known before anything has a name: the block's own parameters, and what makes channels."""
+        known = Known(set(self.taken))
+        for order, param in enumerate(self.bodies[0].region.scope.args):
+            given = [_flat(body.region.scope.args.get(param, ABSENT)) for body in self.bodies]
+            if ABSENT not in given:
+                known.own.add(order, keys(given), param)
+        for order, ((number, key), column) in enumerate(columns.items()):
+            if key in ("out", "out_channels"):
+                known.makers.add(order, keys(column), (number, key))
+        return known
+
     def _named(self, number: int, key: str, column: Sequence[object]) -> str:
         """A parameter for a column: the block's own where it explains it, in_channels, or the layer's."""
-        name = self._own(column)
+        name = self.known.own.find(keys(column))
         if not name and all(b.in_channels == v and v is not None for b, v in zip(self.bodies, column, strict=True)):
             name = "in_channels"
         if not name:
-            number, key = self._maker(column) or (number, key)
-            leaf = self.full.leaves()[number]
-            base = "_".join(s for s in leaf.name.split(".") if not s.isdigit()) or "layer"
-            name = f"{base}_{key}"
+            name = self._after_layer(*(self.known.makers.find(keys(column)) or (number, key)))
         return self._add(name, column)
 
-    def _maker(self, column: Sequence[object]) -> tuple[int, str] | None:
-        """The first layer that makes so many channels, after which the layers that take them are named."""
-        for (number, key), other in self.columns.items():
-            if key in ("out", "out_channels") and all(
-                b is ABSENT or _same(a, b) for a, b in zip(column, other, strict=True)
-            ):
-                return number, key
-        return None
-
-    def _own(self, column: Sequence[object]) -> str:
-        """The parameter of the block that explains a column, as far as it says anything."""
-        for param in self.bodies[0].region.scope.args:
-            known = [_flat(body.region.scope.args.get(param, ABSENT)) for body in self.bodies]
-            if ABSENT not in known and all(v is ABSENT or _same(k, v) for k, v in zip(known, column, strict=True)):
-                return param
-        return ""
+    def _after_layer(self, number: int, key: str) -> str:
+        """The name of a parameter: the argument of a layer, after the layer where others have such a one."""
+        leaves = self.full.leaves()
+        if key not in FIRST and sum(key in leaf.given() for leaf in leaves) == 1:
+            return key
+        base = "_".join(s for s in leaves[number].name.split(".") if not s.isdigit()) or "layer"
+        return f"{base}_{key}"
 
     def _add(self, name: str, column: Sequence[object]) -> str:
         """A new parameter with a value for each instance."""
-        unique = identifier(name, {*self.parameters, *self.taken})
+        unique = identifier(name, self.known.names)
         self.parameters.append(unique)
+        self.known.add(unique, column)
         for body, value in zip(self.bodies, column, strict=True):
             body.values[unique] = value
         return unique
 
-    def _partial(self, key: str, column: Sequence[object]) -> str:
-        """The parameter for a layer that some instances lack: one that is there, or one of the block."""
-        for name in sorted(self.parameters, key=lambda p: p != key):
-            values = [body.values[name] for body in self.bodies]
-            if all(v is ABSENT or _same(k, v) for k, v in zip(values, column, strict=True)):
-                return name
+    def _partial(self, number: int, key: str, column: Sequence[object]) -> str:
+        """The parameter for a layer that some instances lack: one that is there, one of the block, or None for those.
+
+        One parameter at most is None where its layer is not there.
+        """
+        mine = self.known.columns.get(key)
+        if mine and all(v in (NOTHING, k) for k, v in zip(mine, keys(column), strict=True)):
+            return key
+        if found := self.known.parameters.find(keys(column)):
+            return found
         before = [body.in_channels for body in self.bodies]
         if None not in before and all(v is ABSENT or v == b for b, v in zip(before, column, strict=True)):
             return self._add("in_channels", before)
-        own = self._own(column)
-        return self._add(own, [_flat(body.region.scope.args[own]) for body in self.bodies]) if own else ""
-
-    def _half(self, column: Sequence[object], columns: Mapping[tuple[int, str], list[object]]) -> str:
-        """`kernel // 2` for the padding that keeps the size, where the kernel is a parameter."""
-        for place, other in columns.items():
-            if place in self.lifted and all(
-                v is ABSENT or (isinstance(k, int) and k % 2 and v == k // 2)
-                for k, v in zip(other, column, strict=True)
-            ):
-                return f"{self.lifted[place]} // 2"
-        return ""
+        own = self.known.own.find(keys(column))
+        if own:
+            return self._add(own, [_flat(body.region.scope.args[own]) for body in self.bodies])
+        if None in column or any(None in body.values.values() for body in self.bodies):
+            return ""
+        return self._add(self._after_layer(number, key), [None if v is ABSENT else v for v in column])
 
     def _choose_defaults(self) -> None:
         """Gives a parameter the default of the layers that take it, or a switch False, where an instance has it."""
@@ -177,10 +182,13 @@ class Group:
             known.setdefault(text, []).append(leaves[number].defaults().get(key, ABSENT))
         for name in self.parameters:
             found = known.get(name, [ABSENT])
+            if any(body.values[name] is None for body in self.bodies):
+                self.defaults[name] = None
+                continue
             if all(isinstance(body.values[name], bool) for body in self.bodies) and found == [ABSENT]:
                 found = [False]
-            usual = all(_same(f, found[0]) for f in found) and isinstance(found[0], bool | int | float)
-            if usual and any(_same(body.values[name], found[0]) for body in self.bodies):
+            usual = all(same(f, found[0]) for f in found) and isinstance(found[0], bool | int | float)
+            if usual and any(same(body.values[name], found[0]) for body in self.bodies):
                 self.defaults[name] = found[0]
 
     # What some instances lack
@@ -190,7 +198,8 @@ class Group:
         self.optional, self.flags = {}, {}
         names = {name for _, alignment, _ in self.forms for name in alignment.members}
         for name in sorted(names):
-            condition = self._condition([name not in a.members for _, a, bodies in self.forms for _ in bodies])
+            there = [name not in a.members for _, a, bodies in self.forms for _ in bodies]
+            condition = self._is_given(there) or self._condition(there)
             if not condition:
                 return False
             self.optional[name] = condition
@@ -204,6 +213,13 @@ class Group:
                 return False
             self.flags[number] = (self._flag(number, condition), condition)
         return True
+
+    def _is_given(self, there: Sequence[bool]) -> str:
+        """The parameter that is None for all instances but these; empty without one."""
+        for name in self.parameters:
+            if [body.values[name] is not None for body in self.bodies] == list(there):
+                return f"{name} is not None"
+        return ""
 
     def _flag(self, number: int, condition: str) -> str:
         """The name of an attribute that says whether a line is there."""
@@ -261,7 +277,8 @@ def _expressions(values: Mapping[str, Sequence[object]], channels: Collection[st
 def grouped(bodies: Sequence[Body], taken: set[str]) -> list[Group]:
     """The classes of bodies, innermost first, lifted and without names."""
     levels: dict[int, list[Body]] = {}
-    for body in bodies:
+    for order, body in enumerate(bodies):
+        body.order = order
         levels.setdefault(body.height(), []).append(body)
     found: list[Group] = []
     for _, level in sorted(levels.items()):
@@ -291,10 +308,6 @@ def _merged(forms: Sequence[list[Body]], taken: set[str]) -> list[Group]:
             groups[-1].lift()
     found = [group for groups in by_block.values() for group in groups]
     return sorted(found, key=lambda group: min(first[id(bodies[0])] for _, _, bodies in group.forms))
-
-
-def _same(a: object, b: object) -> bool:
-    return type(a) is type(b) and bool(a == b)
 
 
 def _flat(value: object) -> object:

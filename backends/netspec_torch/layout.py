@@ -32,9 +32,12 @@ class Bracketed:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Operands with one operator, `a + b + c`, or with what is done to all, `(a + b + c) / 3`."""
+    """Operands with one operator, `a + b + c`, or with what is done to all, `(a + b + c) / 3`.
 
-    operands: tuple[str, ...]
+    An operand that is a chain stands in brackets.
+    """
+
+    operands: tuple[str | Chain, ...]
     operator: str
     end: str = ""
 
@@ -69,7 +72,7 @@ def flat(expr: Expr) -> str:
     if isinstance(expr, str):
         return expr
     if isinstance(expr, Chain):
-        inner = f" {expr.operator} ".join(expr.operands)
+        inner = f" {expr.operator} ".join(o if isinstance(o, str) else f"({flat(o)})" for o in expr.operands)
         return f"({inner}){expr.end}" if expr.end else inner
     return f"{expr.head}{_joined(expr)}{expr.tail}"
 
@@ -96,9 +99,8 @@ def lines(expr: Expr, indent: int, before: str = "", end: str = "") -> list[str]
         return [whole]
     if isinstance(expr, Chain):
         one = inner + flat(replace(expr, end=""))
-        first, *others = expr.operands
-        several = [inner + first, *(f"{inner}{expr.operator} {operand}" for operand in others)]
-        return [f"{pad}{before}(", *([one] if width(one) <= WIDTH else several), f"{pad}){expr.end}{end}"]
+        several = [one] if width(one) <= WIDTH else _operands(expr, indent + STEP)
+        return [f"{pad}{before}(", *several, f"{pad}){expr.end}{end}"]
     start, stop = f"{pad}{before}{expr.head}", f"{pad}{expr.tail}{end}"
     shared = inner + _joined(expr)
     if not expr.collection and not _spread(expr) and width(shared) <= WIDTH:
@@ -107,6 +109,19 @@ def lines(expr: Expr, indent: int, before: str = "", end: str = "") -> list[str]
     alone = not expr.collection and len(sole) == len(expr.items) == 1
     end = "" if alone else expr.separator
     return [start, *(line for item in expr.items for line in lines(item, indent + STEP, "", end)), stop]
+
+
+def _operands(chain: Chain, indent: int) -> list[str]:
+    """The operands of a chain, each in a line; one in brackets that is too long has lines of its own."""
+    shown: list[str] = []
+    for i, operand in enumerate(chain.operands):
+        start = " " * indent + (f"{chain.operator} " if i else "")
+        one = start + (operand if isinstance(operand, str) else f"({flat(operand)})")
+        if isinstance(operand, str) or width(one) <= WIDTH:
+            shown.append(one)
+        else:
+            shown += [f"{start}(", *_operands(operand, indent + STEP), f"{' ' * indent})"]
+    return shown
 
 
 def statement(text: str, indent: int, comment: str = "") -> list[str]:
@@ -159,12 +174,18 @@ def _expression(node: ast.expr, text: str) -> Expr:
         if isinstance(inner, Chain):
             return replace(inner, end=text[(node.left.end_col_offset or 0) + 1 : node.end_col_offset])
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Mult):
-        operands: list[str] = []
+        rights: list[ast.expr] = []
         left: ast.expr = node
-        while isinstance(left, ast.BinOp) and type(left.op) is type(node.op):
-            operands.insert(0, text[left.right.col_offset : left.right.end_col_offset])
+        while isinstance(left, ast.BinOp) and type(left.op) is type(node.op) and left.col_offset == node.col_offset:
+            rights.append(left.right)
             left = left.left
-        operands.insert(0, text[left.col_offset : left.end_col_offset])
-        chain = Chain(tuple(operands), "+" if isinstance(node.op, ast.Add) else "*")
+        operands = tuple(_operand(operand, text) for operand in (left, *reversed(rights)))
+        chain = Chain(operands, "+" if isinstance(node.op, ast.Add) else "*")
         return chain if flat(chain) == own else own
     return own
+
+
+def _operand(node: ast.expr, text: str) -> str | Chain:
+    """An operand: a chain where it is one in brackets."""
+    found = _expression(node, text) if isinstance(node, ast.BinOp) else None
+    return found if isinstance(found, Chain) and not found.end else text[node.col_offset : node.end_col_offset]

@@ -59,10 +59,14 @@ def _operands(shapes: Shapes) -> str:
 
 
 def _joined(shapes: Shapes, sign: str) -> str:
-    """The operands with a sign between them; of many, parts are joined, as Python nests each sign in the one before."""
+    """The operands with a sign between them; of many, parts are joined, as Python nests each sign in the one before.
+
+    There are three parts at least: a formatter breaks two brackets otherwise.
+    """
     terms = _operands(shapes).split(", ")
     while len(terms) > MOST_TERMS:
-        parts = [terms[i : i + MOST_TERMS] for i in range(0, len(terms), MOST_TERMS)]
+        size = min(MOST_TERMS, -(-len(terms) // 3))
+        parts = [terms[i : i + size] for i in range(0, len(terms), size)]
         terms = [f"({f' {sign} '.join(part)})" if len(part) > 1 else part[0] for part in parts]
     return f" {sign} ".join(terms)
 
@@ -114,8 +118,9 @@ def _pad(node: Node, shapes: Shapes) -> Layer:
 
 
 def _crop(node: Node, shapes: Shapes) -> str:
-    (top, left), (h, w) = node.attrs["offset"], node.attrs["size"]
-    return f"{{0}}[:, :, {literal(top)}:{literal(top + h)}, {literal(left)}:{literal(left + w)}]"
+    places = zip(node.attrs["offset"], node.attrs["size"], shapes[0][2:], strict=True)
+    parts = [f"{literal(at) if at else ''}:{literal(at + n) if at + n != whole else ''}" for at, n, whole in places]
+    return f"{{0}}[:, :, {', '.join(parts)}]"
 
 
 ROWS: dict[str, Row] = {

@@ -7,7 +7,7 @@ import re
 import textwrap
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, takewhile
 from pathlib import Path
 from typing import TypeAlias
 
@@ -61,8 +61,10 @@ def render(
     imports += ["from collections import OrderedDict"] if "chain" in used else []
     imports += [""] if imports else []
     functional = ["import torch.nn.functional as F"] if "F" in used or re.search(r"\bF\.", "".join(helpers)) else []
-    top = "\n".join([*head, "", *imports, "import torch", *functional, "from torch import nn"])
     loading = [_load(network.name, weights)] if weights else []
+    plain = "torch" in used or re.search(r"\btorch\.(?!nn\b)", "".join([*helpers, *loading]))
+    imports += ["import torch"] if plain else []
+    top = "\n".join([*head, "", *imports, *functional, "from torch import nn"])
     parts = [top, *helpers, *(c.text() for c in classes), *loading]
     return "\n\n\n".join(part.strip("\n") for part in parts) + "\n"
 
@@ -147,8 +149,8 @@ def _frozen(network: Group) -> list[str]:
 
 def _doc(group: Group) -> list[str]:
     """The docstring of a class: what the spec says, and where it stands."""
-    scope = group.bodies[0].region.scope
-    places = [b.region.path for b in group.bodies]
+    bodies = sorted(group.bodies, key=lambda body: body.order)
+    scope, places = bodies[0].region.scope, [body.region.path for body in bodies]
     shown = ", ".join(places[:4]) + (f", ... ({len(places)} in all)" if len(places) > 4 else "")
     first = f"{scope.doc.rstrip('. ')}." if scope.doc else f"The block {scope.block}."
     called = f"; first called at {scope.span}" if scope.span else ""
@@ -242,9 +244,11 @@ def _looped(loop: Repeated, group: Group) -> list[str]:
 def _step_by_step(member: Member, group: Group, numbers: dict[int, int]) -> list[str]:
     """A sequence of which some instances lack a step."""
     steps = identifier("steps", {*group.parameters, *group.taken})
-    shown = [f"        {steps} = {{}}"]
-    for item in member.items or ():
-        condition = group.optional.get(f"{member.name}.{item.name}")
+    items = [(item, group.optional.get(f"{member.name}.{item.name}")) for item in member.items or ()]
+    first = [item for item, _ in takewhile(lambda pair: not pair[1], items)]
+    given = [after(f"{string(item.name)}: ", _value(item, group, numbers)) for item in first]
+    shown = lines(collection("{", given, "}"), 8, f"{steps} = ")
+    for item, condition in items[len(first) :]:
         shown += [f"        if {condition}:"] if condition else []
         value = _value(item, group, numbers)
         shown += lines(value, 12 if condition else 8, f"{steps}[{string(item.name)}] = ")

@@ -9,6 +9,7 @@ import builtins
 import keyword
 import re
 from collections.abc import Container, Sequence
+from math import ulp
 
 from netspec_torch.helpers import HELPERS
 
@@ -26,8 +27,14 @@ def literal(value: object) -> str:
     if value is None or isinstance(value, (bool, int)):
         return repr(value)
     if isinstance(value, float):
-        return repr(value) if value == value and abs(value) != float("inf") else f'float("{value!r}")'
+        return _number(value) if value == value and abs(value) != float("inf") else f'float("{value!r}")'
     raise TypeError(f"a {type(value).__name__} is not a literal")
+
+
+def _number(value: float) -> str:
+    """A number as a person writes it: 0.0375, where a product came out as 0.037500000000000006."""
+    short = float(f"{value:.12g}")
+    return repr(short if abs(short - value) <= 4 * ulp(value) else value)
 
 
 def string(text: str) -> str:
