@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import agreement
-from parity import TARGETS, images, network, randomise, torch_run
+from parity import TARGETS, images, network, randomise, smaller, torch_run
 from test_checkpoints import CHECKPOINTS, OPTIONS, model
 from torch import nn
 
@@ -39,8 +39,7 @@ def full(variant: str) -> list[pytest.MarkDecorator]:
 @pytest.mark.parametrize("variant", [pytest.param(v, marks=full(v)) for v in CHECKPOINTS])
 def test_weights_go_into_ours_and_back_into_a_model_of_theirs(torchvision: ModuleType, variant: str) -> None:
     """Both ways with nothing missing and nothing left over, and all three give the same, in float64."""
-    size = tuple(TARGETS[variant]["input"])  # a head of Inception-v3 and the layers of VGG take no smaller ones
-    size = size if max(size) <= 299 else (3, 160, 160)
+    size = smaller(variant, TARGETS[variant]["input"], **OPTIONS.get(variant, {}))
     theirs = randomise(model(torchvision, CHECKPOINTS[variant]), size, 0)
     net = network(variant, input=size, **OPTIONS.get(variant, {}))
     keys, own = their_keys(net, theirs), net.arrays(weights=theirs, training=True)

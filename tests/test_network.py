@@ -205,6 +205,21 @@ def test_show_has_a_row_for_all_that_a_spec_offers(capsys: pytest.CaptureFixture
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("width", [80, 100])
+def test_show_is_one_table_on_a_terminal(width: int) -> None:
+    """Each thing has its row: nothing is cut into parts below each other, and published weights are named by files."""
+    text = netspec.show("resnet50").render("text", width)
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= width and sum(line.split()[:2] == ["what", "name"] for line in lines) == 1
+    words = " ".join(text.split())
+    assert "weights torchvision:IMAGENET1K_V2 resnet50: resnet50-11ad3fa6.pth; resize 232 (bilinear)," in words
+    assert "param option str, one of [A, B, C, none] = B; the shortcuts of section 3.3" in words
+    assert "https://" not in text and words.count("mean 0.485") == 1
+    files = [row["value"] for row in netspec.show("resnet50").to_dict() if row["what"] == "weights"]
+    assert len(files) == 12 and all(str(file).startswith("https://download.pytorch.org/models/") for file in files)
+
+
+@pytest.mark.slow
 def test_specs_are_found_by_words() -> None:
     assert "vgg16" in {row["name"] for row in netspec.list_specs("VGG-16", columns=["params"]).to_dict()}
     assert len(netspec.list_specs().to_dict()) > 280

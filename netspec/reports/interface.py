@@ -13,9 +13,11 @@ from netspec.reports.overview import written
 from netspec.reports.table import Cell, Column, Table
 from netspec.syntax.ast import Literal, ValueNode
 from netspec.syntax.document import BlockDecl, Document, ParamDecl, Variant
-from netspec.syntax.published import Published
+from netspec.syntax.published import Preprocessing, Published
 
 Row: TypeAlias = Mapping[str, Cell]
+_NORMAL = str(Preprocessing())
+"""How pictures are normalised where a spec says nothing: with the mean and the deviation of ImageNet."""
 LONGEST = 80
 """Letters of a value; of a longer one the beginning is shown."""
 
@@ -33,16 +35,18 @@ def interface(document: Document, network: Compiled | None) -> Table:
         notes.append(
             "weights: published ones, by their variant: `--weights default` is the first, `--weights NAME` any of them."
         )
-    columns = (
-        Column("what", "what", wrap=False),
-        Column("name", "name", wrap=False),
-        Column("type", "type"),
-        Column("value", "value"),
-        Column("doc", "doc"),
-    )
+        notes.append(f"pictures: with {_NORMAL}, where nothing else is said. The whole addresses are in `-f json`.")
     name = network.name if network is not None else document.name
     title = document.title_of(network.variant) if network is not None else document.title
-    return Table(columns, rows, f"{name}: {title}" if title else name, notes=notes, lead=2)
+    return _table(rows, f"{name}: {title}" if title else name, notes)
+
+
+def _table(rows: Sequence[Row], title: str, notes: Sequence[str] = ()) -> Table:
+    """The rows side by side, or where a terminal is narrow with one text for all that is said of each."""
+    names = [Column(key, key, wrap=False) for key in ("what", "name")]
+    columns = [Column("type", "type"), Column("value", "value", text=_short), Column("doc", "doc", text=_without_usual)]
+    merged = Column("said", "type = value; doc")
+    return Table([*names, *columns], rows, title, notes=notes, lead=2, narrow=[*names, merged])
 
 
 def block_interface(block: BlockDecl, network: Compiled) -> Table:
@@ -52,8 +56,7 @@ def block_interface(block: BlockDecl, network: Compiled) -> Table:
         *(_of_param(param, args.get(param.name)) for param in block.params),
         *_ends(network),
     ]
-    columns = [Column(key, key, wrap=key == "doc") for key in ("what", "name", "type", "value", "doc")]
-    return Table(columns, rows, f"{block.name}: {block.doc}" if block.doc else block.name, lead=2)
+    return _table(rows, f"{block.name}: {block.doc}" if block.doc else block.name)
 
 
 def _of_network(document: Document, network: Compiled) -> Iterator[Row]:
@@ -70,7 +73,18 @@ def _of_weights(weights: Published) -> Row:
     labels = weights.labels if isinstance(weights.labels, str) else f"{len(weights.labels)} classes"
     params = ", ".join(f"{name}={value}" for name, value in weights.params.items())
     said = [params, str(weights.preprocessing or ""), labels, weights.license]
-    return _row("weights", weights.title, weights.variant, weights.file, "; ".join(filter(None, said)))
+    return _row("weights", weights.title, weights.variant, weights.file, "; ".join(filter(None, said)), ": ")
+
+
+def _short(value: Cell) -> str:
+    """A value; of an address the name of the file, which has the digits of its sha256 where publishers put them."""
+    text = str(value or "")
+    return text.partition("#sha256=")[0].rpartition("/")[2] if text.startswith("https://") else text
+
+
+def _without_usual(doc: Cell) -> str:
+    """What is said, without how most pictures are normalised."""
+    return str(doc or "").replace(f", {_NORMAL}", "")
 
 
 def _ends(network: Compiled) -> Iterator[Row]:
@@ -80,7 +94,7 @@ def _ends(network: Compiled) -> Iterator[Row]:
         yield _row("input", node.path, show(node.shape))
     for name, output in graph.outputs.items():
         more = f"in training alone, loss weight {output.loss_weight:g}" if output.training_only else ""
-        yield _row("output", name, show(graph.shape(output.ref)), output.ref.node, more)
+        yield _row("output", name, show(graph.shape(output.ref)), output.ref.node, more, " from ")
 
 
 def _of_block(block: BlockDecl) -> Iterator[Row]:
@@ -106,8 +120,11 @@ def _settings(variant: Variant) -> str:
     return ", ".join([*of, *(f"{name}={text_of(value)}" for name, (_, value) in variant.settings.items())])
 
 
-def _row(what: str, name: str, type: str = "", value: str = "", doc: str = "") -> Row:
-    return {"what": what, "name": name, "type": type, "value": value, "doc": doc}
+def _row(what: str, name: str, type: str = "", value: str = "", doc: str = "", between: str = " = ") -> Row:
+    """A row; where all that is said of a thing is one text, `between` stands between its type and its value."""
+    valued = between.join(filter(None, (type, _short(value))))
+    said = "; ".join(filter(None, (valued, _without_usual(doc))))
+    return {"what": what, "name": name, "type": type, "value": value, "doc": doc, "said": said}
 
 
 def text_of(node: ValueNode) -> str:

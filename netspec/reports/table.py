@@ -112,6 +112,8 @@ class Table:
     """How many columns say what a row is; they stand in each part of a text that is cut where a terminal is narrow."""
     data: object = None
     """What JSON has in place of the list of rows; None for that list."""
+    narrow: Sequence[Column] = ()
+    """The columns of a text where the others do not fit a terminal side by side; each row has their cells too."""
 
     def render(self, form: Form = "text", width: int | None = None, color: bool = False) -> str:
         """The table in one of the forms; `width` is a terminal's, which a text fits."""
@@ -164,6 +166,8 @@ class Table:
         """Lines as wide as they need to be, or folded to a width; columns that do not fit beside others stand below."""
         if not self.rows and self.notes:
             return "\n".join(self.notes)
+        if width is not None and self.narrow and sum(self._widths(False)) > width:
+            return replace(self, columns=self.narrow, narrow=())._text(width, color)
         stacked = width is not None and sum(self._widths(False)) > width and any(map(self._stacks, self.rows))
         groups = self._columns_that_fit(width, stacked) if width else [self.columns]
         parts = [
