@@ -63,6 +63,8 @@ class Options:
     """Whether the height and width of inputs stay free."""
     resized: Callable[[int, int], Graph] | None = None
     """With `dynamic`: the same network at an input of so many rows and columns more; raises SpecError for none."""
+    features: bool = False
+    """Whether the outputs are the values of steps that were asked for, which have channels and strides."""
     origin: str = ""
     """Where the weights are from, such as `random, seed 0`; empty for those of a checkpoint."""
     profile: str = ""
@@ -153,7 +155,7 @@ class MakesModules(Protocol):
     ) -> torch.nn.Module:
         """The module with its weights, in eval mode or ready to be trained, but for the nodes at the paths `frozen`.
 
-        With `by_name` a single output is a dict too.
+        With `by_name` a single output is a dict too, and the module has the `channels` and `strides` of each by name.
         """
 
 

@@ -12,7 +12,6 @@ from warnings import warn
 import numpy as np
 
 from netspec.analysis.cost import totals
-from netspec.analysis.features import features_of
 from netspec.analysis.measures import Measured
 from netspec.backend import MakesModules, able, get, origin, read_checkpoint, read_module, write
 from netspec.check.expect import within_limits
@@ -282,11 +281,7 @@ class Network(Compiled):
         graph, freeze = network.trained if training else network.shown, choices.pop("freeze", ())
         arrays = network.lazy_arrays(seed, weights, training, **choices)  # type: ignore[misc]
         frozen = frozen_nodes(graph, freeze)
-        module = able("torch", MakesModules).to_module(graph, arrays, training, frozen, by_name=True)
-        found = features_of(graph)
-        module.channels = {name: feature.channels for name, feature in found.items()}  # type: ignore[assignment]
-        module.strides = {name: feature.stride for name, feature in found.items()}  # type: ignore[assignment]
-        return module
+        return able("torch", MakesModules).to_module(graph, arrays, training, frozen, by_name=True)
 
     def to_onnx(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from types import ModuleType
 
@@ -47,6 +48,8 @@ def test_weights_go_into_ours_and_back_into_a_model_of_theirs(torchvision: Modul
     before = theirs.state_dict()
     back = {key: torch.from_numpy(own[path]).reshape(before[key].shape) for path, key in keys.items()}
     back |= {key: value for key, value in before.items() if key.endswith(IGNORED)}
+    back = OrderedDict(back)
+    back._metadata = before._metadata  # type: ignore[attr-defined]  # MNASNet reads its version there
     again = model(torchvision, CHECKPOINTS[variant])
     again.load_state_dict(back, strict=True)
     assert all(torch.equal(value, before[key]) for key, value in again.state_dict().items())

@@ -140,8 +140,11 @@ def test_the_command_line_ends_a_network_at_steps(
         "layer1: 64 channels, stride 4",
         "layer4: 512 channels, stride 32",
     ]
+    module = runpy.run_path(str(tmp_path / "net.py"))["load"]()
+    assert list(module.channels.items()) == [("layer3", 256), ("layer1", 64), ("layer4", 512)]
+    assert module.strides == {"layer3": 16, "layer1": 4, "layer4": 32}
     with torch.no_grad():
-        found = runpy.run_path(str(tmp_path / "net.py"))["load"]()(x)
+        found = module(x)
     assert list(found) == STEPS
     agreement(expected, found)
     assert run([*line, "--to", "onnx", "-o", str(tmp_path / "net.onnx")]) == 0

@@ -130,8 +130,8 @@ def test_a_range_that_is_none_is_an_error(pattern: str, said: str, capsys: pytes
 
 
 def test_no_step_has_the_name_of_an_attribute_of_the_source() -> None:
-    """A step `frozen` would be hidden by the list of what is frozen, `loss_weights` by those of the losses."""
-    assert all(why_not(name, Kind.STEP) for name in ("frozen", "loss_weights"))
+    """A step `frozen` would be hidden by the list of what is frozen, `channels` by those of features."""
+    assert all(why_not(name, Kind.STEP) for name in ("channels", "frozen", "loss_weights", "strides"))
 
 
 @pytest.mark.slow

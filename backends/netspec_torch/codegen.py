@@ -6,6 +6,7 @@ import keyword
 from collections.abc import Collection, Sequence
 
 from netspec import __version__
+from netspec.analysis.features import features_of
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.scope_tree import Region, tree
 from netspec.ir.selection import frozen_nodes, has_state
@@ -32,7 +33,8 @@ def source(graph: Graph, options: TorchOptions = DEFAULTS, weights: WeightsFile 
     `weights` is the file of weights next to it, which its function `load` takes; without one there is none.
     """
     kept = graph if options.training else without_heads(graph)
-    return Emitter(kept).source(__version__, weights, frozen_nodes(kept, options.freeze))
+    emitter = Emitter(kept, features=options.features)
+    return emitter.source(__version__, weights, frozen_nodes(kept, options.freeze))
 
 
 def class_name(block: str) -> str:
@@ -49,8 +51,10 @@ def _in_place(layer: Layer, over: bool) -> Layer:
 class Emitter:
     """Collects the classes of one graph, innermost first."""
 
-    def __init__(self, graph: Graph, by_name: bool = False) -> None:
+    def __init__(self, graph: Graph, by_name: bool = False, features: bool = False) -> None:
         self.graph, self.by_name = graph, by_name
+        self.features = features_of(graph) if features else {}
+        """What the class of the network says of its outputs."""
         self.bodies: list[Body] = []
         """Of the instances of blocks, as they are written."""
         self.taken: set[str] = set()
@@ -84,7 +88,7 @@ class Emitter:
             group.name = self.unique(class_name(group.full.region.scope.block))
         whole = Group([(body, itself(body), [body])], self.taken, self.main)
         whole.lift()
-        whole.frozen = self.frozen(frozen)
+        whole.frozen, whole.features = self.frozen(frozen), self.features
         return render(self.graph, groups, whole, version, weights, self.helpers)
 
     def frozen(self, nodes: Collection[str]) -> list[str]:

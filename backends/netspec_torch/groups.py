@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from netspec.analysis.features import Feature
 from netspec.expressions.identifiers import MODULE_ATTRIBUTES
 from netspec_torch.classes import Body, Line, Member
 from netspec_torch.columns import ABSENT, NOTHING, Known, keys, same
@@ -38,6 +39,8 @@ class Group:
     """Of parameters that need not be given."""
     channels: set[str] = field(default_factory=set)
     """The parameters that are numbers of channels."""
+    features: Mapping[str, Feature] = field(default_factory=dict)
+    """Of a network whose outputs are values of steps."""
     frozen: list[str] = field(default_factory=list)
     """The modules that are not trained, of the class of the network."""
     known: Known = field(default_factory=Known)

@@ -39,7 +39,7 @@ def render(
     """The whole file: imports, helpers that are used, classes innermost first, the network."""
     classes = [Class(g, _doc(g)) for g in groups]
     constants = [*_loss_weights(graph), *_frozen(network)]
-    classes.append(Class(network, [(graph.title or graph.name).strip()], constants))
+    classes.append(Class(network, [(graph.title or graph.name).strip()], constants, _features(network)))
     code = "\n\n".join("\n".join(c.code) for c in classes)
     used = _names(code)
     helpers = _helpers(used, known)
@@ -147,6 +147,15 @@ def _frozen(network: Group) -> list[str]:
     return lines(collection("(", [string(name) for name in network.frozen], ")"), 8, "self.frozen = ")
 
 
+def _features(network: Group) -> list[str]:
+    """The channels and strides of what a network gives, where these are values of its steps."""
+    found = network.features
+    channels = [f"{string(name)}: {feature.channels}" for name, feature in found.items()]
+    strides = [f"{string(name)}: {literal(feature.stride)}" for name, feature in found.items()]
+    said = {"channels": channels, "strides": strides} if found else {}
+    return [line for name, items in said.items() for line in lines(collection("{", items, "}"), 4, f"{name} = ")]
+
+
 def _doc(group: Group) -> list[str]:
     """The docstring of a class: what the spec says, and where it stands."""
     bodies = sorted(group.bodies, key=lambda body: body.order)
@@ -164,13 +173,15 @@ class Class:
     group: Group
     doc: list[str]
     constants: Sequence[str] = ()
+    attributes: Sequence[str] = ()
     code: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
         group, body = self.group, self.group.full
         numbers = {id(leaf): i for i, leaf in enumerate(body.leaves())}
         parameters = [f"{p}={literal(group.defaults[p])}" if p in group.defaults else p for p in group.parameters]
-        self.code = lines(call("def __init__", ["self", *parameters]), 4, "", ":")
+        self.code = [*self.attributes, ""] if self.attributes else []
+        self.code += lines(call("def __init__", ["self", *parameters]), 4, "", ":")
         self.code += ["        super().__init__()", *self.constants]
         if body.loop is not None:
             self.code += _looped(body.loop, group)

@@ -32,10 +32,10 @@ def to_module(
     """The module with its weights; in eval mode, or ready to be trained with `training`.
 
     The nodes at the paths of `frozen` are not trained: neither their parameters nor their statistics change.
-    With `by_name` a single output is a dict too.
+    With `by_name` a single output is a dict too, and the module has the `channels` and `strides` of each.
     """
     kept = graph if training else without_heads(graph)
-    emitter = Emitter(kept, by_name)
+    emitter = Emitter(kept, by_name, features=by_name)
     text = emitter.source(__version__)
     nodes = kept.nodes
     held = [nodes[path] for path in frozen if path in nodes]

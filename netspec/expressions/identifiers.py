@@ -48,7 +48,7 @@ graph_for inlined_graph meta original_name print_readable recompile save save_to
 )
 
 # The attributes that generated source gives to the class of a network.
-OWN_ATTRIBUTES = frozenset({"frozen", "loss_weights"})
+OWN_ATTRIBUTES = frozenset({"channels", "frozen", "loss_weights", "strides"})
 
 LANGUAGE = frozenset("from when only_if else repeat for each share doc title do tee x in i input".split())
 
