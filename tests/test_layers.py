@@ -30,7 +30,7 @@ LAYERS = (
     ("reports",),
     ("backend",),
     ("network",),
-    ("session",),
+    ("session", "shipped"),
     ("",),  # `netspec` itself, with its version and the public names
     ("cli",),
     ("__main__",),

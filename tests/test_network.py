@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas
@@ -41,6 +42,34 @@ def test_names_of_the_package_are_listed_and_lead_to_something() -> None:
 def test_completion_offers_the_public_names_alone() -> None:
     """What a shell or a notebook shows after `netspec.` is `__all__`, and what Python itself gives a module."""
     assert [name for name in dir(netspec) if not name.startswith("__")] == sorted(netspec.__all__)
+
+
+@pytest.mark.slow
+def test_networks_are_a_mapping_of_what_is_listed() -> None:
+    listed = [row["name"] for row in netspec.list_specs().to_dict()]
+    assert sorted(netspec.networks) == sorted(map(str, listed)) and len(netspec.networks) == len(listed) > 280
+    assert repr(netspec.networks["lenet5"]) == repr(netspec.load("lenet5"))
+    assert "resnet50" in netspec.networks and netspec.networks.get("resnett50") is None
+    for kind in (KeyError, UsageError):
+        with pytest.raises(kind, match="did you mean 'resnet50'"):
+            netspec.networks["resnett50"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "text", ['netspec.networks["resnet1', 'netspec.load("resnet1', "x = netspec.Session( 'resnet1"]
+)
+def test_ipython_completes_names_of_networks(text: str) -> None:
+    """Each as IPython itself does it, with jedi as it has it by default."""
+    completer = pytest.importorskip("IPython.core.completer")
+    made = completer.IPCompleter(namespace={"netspec": netspec})
+    netspec.load_ipython_extension(SimpleNamespace(Completer=made))
+    with completer.provisionalcompleter():
+        found = {text[: c.start] + c.text + text[c.end :] for c in made.completions(text, len(text))}
+        others = {c.text for c in made.completions('open("resnet1', 13)}
+    begun = text.removesuffix("resnet1")
+    assert {f"{begun}{name}" for name in ("resnet18", "resnet101", "resnet152")} <= found
+    assert all(one.startswith(text) for one in found) and not others & {"resnet18", "resnet101"}
 
 
 def test_a_shell_completes_commands_and_networks(
