@@ -113,6 +113,7 @@ NETWORKS = {
     "squeezenet": ["concat_as_sum"],
     "blocks/se:se": [],
     "mobilenet_v3:bneck": ["hard_swish_as_mul"],
+    "blocks/resnext:resnext_block_c": ["widen_groups"],
 }
 """Networks and blocks, with passes that change them."""
 

@@ -23,6 +23,7 @@ NETWORKS = {
     "concat_as_sum": ("squeezenet", "googlenet"),
     "lrn_as_conv": ("googlenet", "alexnet"),
     "hard_swish_as_mul": ("mobilenet_v3_large",),
+    "widen_groups": ("resnext50_32x4d", "regnet_y_400mf"),
 }
 """Networks of each pass; of the forms of ResNeXt that `group_branches` turns into the third, none is shipped."""
 RUNTIMES = ("onnxruntime", "torch", "torch:channels_last")

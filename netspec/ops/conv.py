@@ -36,6 +36,7 @@ def _conv_label(attrs: Attrs) -> str:
         Sample({"out": 12, "kernel": 3, "pad": (1, 2, 0, 3), "dilation": 2, "groups": 3}),
         Sample({"out": 6, "kernel": 3, "stride": 2, "pad": "same_upper"}, ((6, 8, 9),)),
         Sample({"out": 6, "kernel": 3, "pad": "same_upper", "stride": 2, "dilation": 2, "groups": 6}, ((6, 8, 9),)),
+        Sample({"out": 32, "kernel": 2, "groups": 4}, ((32, 3, 4),)),
         Sample({"out": 4, "kernel": (2, 4), "pad": "same_upper"}),
         Sample({"out": 4, "kernel": 3, "pad": "valid"}),
         # Both sides unlike, so that no axis can stand for the other.

@@ -27,6 +27,7 @@ from netspec.passes import (
     merge_siblings,
     pool_first,
     share_duplicates,
+    widen_groups,
 )
 from netspec.passes.base import Level, Pass, Stage
 from netspec.passes.runtimes import costs, pays
@@ -48,6 +49,7 @@ PASSES: tuple[Pass, ...] = (
     concat_as_sum.concat_as_sum,
     lrn_as_conv.lrn_as_conv,
     hard_swish_as_mul.hard_swish_as_mul,
+    widen_groups.widen_groups,
     add_softmax.add_softmax,
 )
 """Every pass, in the order in which they run."""

@@ -40,6 +40,7 @@ MEASURED: dict[str, dict[str, tuple[Figure, ...]]] = {
         "concat_as_sum": (Figure(0.920, 0.026, "squeezenet"), Figure(1.050, 0.024, "googlenet")),
         "lrn_as_conv": (Figure(0.712, 0.019, "googlenet"), Figure(0.775, 0.032, "alexnet")),
         "hard_swish_as_mul": (Figure(1.000, 0.029, "mobilenet_v3_large"),),
+        "widen_groups": (Figure(0.871, 0.059, "resnext50_32x4d"), Figure(0.840, 0.046, "regnet_y_400mf")),
     },
     "torch": {
         "merge_branches": (Figure(0.712, 0.032, "repvgg_a0"),),
@@ -48,6 +49,7 @@ MEASURED: dict[str, dict[str, tuple[Figure, ...]]] = {
         "concat_as_sum": (Figure(1.050, 0.038, "squeezenet"), Figure(1.044, 0.022, "googlenet")),
         "lrn_as_conv": (Figure(0.913, 0.035, "googlenet"),),
         "hard_swish_as_mul": (Figure(1.037, 0.060, "mobilenet_v3_large"),),
+        "widen_groups": (Figure(1.045, 0.101, "resnext50_32x4d"), Figure(1.027, 0.082, "regnet_y_400mf")),
     },
     "torch:channels_last": {
         "merge_branches": (Figure(0.722, 0.027, "repvgg_a0"),),
@@ -56,6 +58,7 @@ MEASURED: dict[str, dict[str, tuple[Figure, ...]]] = {
         "concat_as_sum": (Figure(0.974, 0.014, "squeezenet"), Figure(1.080, 0.037, "googlenet")),
         "lrn_as_conv": (Figure(0.802, 0.079, "googlenet"),),
         "hard_swish_as_mul": (Figure(1.072, 0.037, "mobilenet_v3_large"),),
+        "widen_groups": (Figure(1.019, 0.053, "resnext50_32x4d"), Figure(0.970, 0.052, "regnet_y_400mf")),
     },
     "torch:compile": {},
 }
@@ -71,6 +74,12 @@ def pays(runtime: str, name: str) -> bool:
 def costs(runtime: str, name: str) -> bool:
     """Whether a pass was measured to be slower for some network in a runtime."""
     return any(figure.costs for figure in MEASURED.get(runtime, {}).get(name, ()))
+
+
+def by_gain(runtime: str) -> list[str]:
+    """The passes that were measured in a runtime, the one that gave most before the others."""
+    figures = MEASURED.get(runtime, {})
+    return sorted(figures, key=lambda name: min(figure.ratio for figure in figures[name]))
 
 
 _FORMS: dict[str, tuple[str, tuple[str, ...]]] = {
