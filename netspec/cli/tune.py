@@ -7,6 +7,7 @@ import platform
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 
 import click
@@ -24,7 +25,7 @@ from netspec.elaborate.compiled import Compiled
 from netspec.files.atomic import check_place, write_text
 from netspec.files.kinds import check_suffix
 from netspec.passes import CHOSEN
-from netspec.passes.runtimes import MEASURED, backend_of
+from netspec.passes.runtimes import MEASURED, backend_of, by_gain
 from netspec.reports.table import FORMS, Cell, Form, Table
 from netspec.reports.tuning import table_of_tuning
 from netspec.running.ports import Value
@@ -32,6 +33,8 @@ from netspec.running.tune import Clock, Search, Tuned, elapsed, worked
 from netspec.running.ways import Prepared, Way
 from netspec.syntax.profile_reader import KEY, SUFFIX, VERSION
 
+LONGEST = 86_400
+"""The seconds that it may take at most."""
 ALIASES = {"onnx": "onnxruntime", "torch:eager": "torch"}
 LIBRARIES = {"onnx": "onnxruntime", "torch": "torch"}
 """The library that runs the networks of a backend."""
@@ -74,7 +77,7 @@ class RuntimeName(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(0, 86_400),
+    type=click.FloatRange(0, LONGEST),
     default=60,
     show_default=True,
     help="About how long it may take; each trial that is begun takes five rounds at least.",
@@ -117,7 +120,7 @@ def command(
     path = Path(output or f"{tuning.network.name}.{runtime.replace(':', '-')}{SUFFIX}")
     check_place(path)
     found = tuning.search(seconds, only)
-    table = table_of_tuning(found, tuning.said())
+    table = table_of_tuning(found, tuning.said(found))
     write_text(path, json.dumps(tuning.profile(found, table), indent=1) + "\n")
     write_table(table, form)
     if not request.quiet:
@@ -151,22 +154,28 @@ class Tuning:
         """Tries what may pay; what is tried is said on stderr."""
         say_ = (lambda text: None) if self.request.quiet else (lambda text: say(f"trying {text}"))
         self.prepare(())
-        return Search(self.network, self.prepare, self.inputs, seconds, say_, only, self.clock).run()
+        order = by_gain(self.runtime)
+        return Search(self.network, self.prepare, self.inputs, seconds, say_, only, self.clock, order).run()
 
     @property
     def clock(self) -> Clock:
         """On one thread the time of the processor, which other programs disturb less."""
         return worked if self.target.way.threads == 1 else elapsed
 
-    def said(self) -> list[str]:
-        """On what it was measured."""
+    def said(self, found: Tuned) -> list[str]:
+        """On what it was measured, and what it would take to know more."""
         known = self.measured()
         count = self.target.way.threads
         threads = f"{count} thread{'s' * (count != 1)}" if count else "all threads"
-        return [
+        notes = [
             f"{self.network.name} in {self.runtime}, {known['library']}, batch {self.batch}, {threads}, "
             f"{known['clock']}, on {known['machine']}"
         ]
+        if found.needs:
+            quieter = "" if count == 1 else ", or `--threads 1`, whose times other programs disturb less"
+            seconds = min(ceil(found.needs), LONGEST)
+            notes.append(f"undecided: {', '.join(found.undecided)}; about `--seconds {seconds}` decides{quieter}")
+        return notes
 
     def measured(self) -> dict[str, Cell]:
         """On what it was measured, as the profile says it."""

@@ -22,7 +22,7 @@ ROUNDS = (5, 60)
 """The fewest and the most rounds of a trial; in each round every network runs."""
 SLICE = 0.03
 """The seconds that a network runs for in a round."""
-RUNS = (2, 20)
+RUNS = (1, 20)
 """The fewest and the most runs of a network in a round, of which the fastest counts."""
 WHOLE = 0.6
 """The share of the time that is for passes everywhere."""
@@ -30,6 +30,9 @@ PART = 0.2
 """The share of the time that is left which a trial of some places may take."""
 LAST = 0.15
 """The share of the time that is for the last comparison, of all that is kept."""
+
+OVER = "the time is over"
+"""Why a change was not tried."""
 
 Prepare = Callable[[Sequence[str]], Prepared]
 """Makes the network ready to run after passes, as `--pass` takes them."""
@@ -49,6 +52,11 @@ class Ratio:
     def faster(self) -> bool:
         """Whether it is faster beyond the noise."""
         return self.value + self.noise < 1
+
+    @property
+    def may_gain(self) -> bool:
+        """Whether it is faster by 1% or more, but within the noise."""
+        return self.value <= 0.99 and not self.faster
 
     @property
     def slower(self) -> bool:
@@ -92,6 +100,14 @@ class Tuned:
     trials: Sequence[Trial]
     whole: Ratio | None
     """Of the network with all that is kept by the one without; None where nothing is kept."""
+    needs: float = 0.0
+    """The seconds in which every pass would be tried and told from the noise, about; 0 where this was so."""
+
+    @property
+    def undecided(self) -> list[str]:
+        """The passes that were not tried everywhere, or may gain something within the noise."""
+        whole = [trial for trial in self.trials if trial.change.everywhere]
+        return [t.change.name for t in whole if t.why == OVER or (t.ratio is not None and t.ratio.may_gain)]
 
 
 Clock = Callable[[Prepared, Mapping[str, Value], int], float]
@@ -169,26 +185,31 @@ class Search:
     only: Collection[str] = ()
     """The passes that are tried; empty for all."""
     clock: Clock = elapsed
+    order: Sequence[str] = ()
+    """Passes that are tried before the others, so that there is time for them: those of which most is expected."""
     chosen: dict[str, list[Place]] = field(default_factory=dict)
     trials: list[Trial] = field(default_factory=list)
 
     def run(self) -> Tuned:
         """Tries all; no trial is made of a network in which no pass changes anything."""
-        last = time.monotonic() + self.seconds
+        self.begun = time.monotonic()
+        last = self.begun + self.seconds
         self.end = last - LAST * self.seconds
         self.exact = [p.name for p in of_level(1)]
         exact = self.network.after(self.exact).module
         names = [name for name in CHOSEN if name in (self.only or CHOSEN) and CHOSEN[name](exact) is not exact]
         if not names:
             return Tuned({}, [], None)
-        start, self.base = (self.prepare(self.exact) for _ in range(2))
-        self.again, self.outputs = start, start.run(self.inputs)
-        self._all(names)
+        names.sort(key=[*self.order, *names].index)
+        start, copy = (self.prepare(self.exact) for _ in range(2))
+        self.again, self.base, self.outputs = start, copy, start.run(self.inputs)
+        self.ready = time.monotonic() - self.begun
+        needs = self._all(names)
         if not self.chosen:
-            return Tuned({}, self.trials, None)
+            return Tuned({}, self.trials, None, needs)
         self.say("all that is kept")
-        whole = compared((start, self.prepare(self.exact), self.base), self.inputs, last, self.clock)
-        return Tuned(self._lasting(exact) if whole.value < 1 else {}, self.trials, whole)
+        whole = compared((start, copy, self.base), self.inputs, last, self.clock)
+        return Tuned(self._lasting(exact) if whole.value < 1 else {}, self.trials, whole, needs)
 
     def _lasting(self, module: Module) -> dict[str, Sequence[Place]]:
         """What is kept, without the places at which passes that were kept later leave nothing to change."""
@@ -204,10 +225,11 @@ class Search:
             module = after
         return found
 
-    def _all(self, names: Sequence[str]) -> None:
+    def _all(self, names: Sequence[str]) -> float:
         """Each pass everywhere, in turn; then halves of places, which are added, or left out of what is kept.
 
-        A half that makes the network faster is done with; one that does not is tried in halves again.
+        A half that makes the network faster is done with; one that does not is tried in halves again. Gives what
+        `Tuned` says that all would need.
         """
         queue: list[Change] = []
         for i, name in enumerate(names):
@@ -215,16 +237,30 @@ class Search:
                 whole = Change(name, found, everywhere=True)
                 kept = self.tried(whole, WHOLE / (len(names) - i))
                 queue += replace(whole, adds=not kept).halves
+        needs = self._needs(names)
         while queue and time.monotonic() < self.end:
             change = queue.pop(0)
             if not self.tried(change, PART):
                 queue += change.halves
+        return needs
+
+    def _needs(self, names: Sequence[str]) -> float:
+        """The seconds in which all of these would be tried everywhere, and be told from the noise; 0 where they are.
+
+        The noise falls with the root of the rounds.
+        """
+        made = [trial for trial in self.trials if trial.why != OVER]
+        each = (time.monotonic() - self.begun - self.ready) / len(made) if made else self.ready
+        all_tried = (self.ready + each * len(names)) / (1 - LAST) if len(made) < len(names) else 0.0
+        may_gain = [trial.ratio for trial in made if trial.ratio is not None and trial.ratio.may_gain]
+        factors = [(ratio.noise / (1 - ratio.value)) ** 2 for ratio in may_gain]
+        return max(all_tried, *(factor * self.seconds for factor in factors), 0.0)
 
     def tried(self, change: Change, share: float) -> bool:
         """Tries a change for a share of the time that is left, and keeps it if it pays; gives whether."""
         left = self.end - time.monotonic()
         if left <= 0:
-            self.trials.append(Trial(change, None, False, "the time is over"))
+            self.trials.append(Trial(change, None, False, OVER))
             return False
         before, name = dict(self.chosen), change.name
         places = [place for place in self.chosen.pop(name, []) if place not in change.at]
