@@ -126,11 +126,13 @@ def test_long_statements_are_broken_as_ruff_does(tmp_path: Path) -> None:
 
 
 CLASSES = {
-    # as many classes as torchvision has for these blocks
+    # as many classes as torchvision has for these blocks; two where it chooses an activation or branches by a number
     "resnet50": ["ConvBnRelu", "ConvBn", "Bottleneck", "Resnet50"],
     "mobilenet_v2": ["ConvBnAct", "ConvBn", "InvertedResidual", "MobilenetV2"],
     "densenet121": ["DenseLayer", "Transition", "DenseBlock", "Densenet121"],
     "efficientnet_b0": ["DropPath", "ConvBnSilu", "SqueezeExcite", "Mbconv", "EfficientnetB0"],
+    "shufflenet_v2_x1_0": ["ConvBnRelu", "ConvBn", "Branch", "UnitDown", "Unit", "ShufflenetV2X10"],
+    "mobilenet_v3_large": ["ConvBnAct", "ConvBnAct2", "ConvBn", "SeLayer", "Bneck", "Bneck2", "MobilenetV3Large"],
 }
 
 
@@ -254,6 +256,34 @@ def test_a_crop_to_the_edge_says_no_size(tmp_path: Path) -> None:
     assert "x[:, :, 1:, 2:" in get("torch").source(net.graph)
     x = torch.arange(54.0).reshape(1, 1, 6, 9)
     assert torch.equal(net.to_torch()(x), x[:, :, 2:6, 4:7])
+
+
+PILES = """\
+netspec: 1
+name: net
+input: [4, 6, 6]
+blocks:
+  pile:
+    body:
+      - one = concat: {a: [], b: [conv: [3, 1]]}
+      - two = concat: {a: [], b: [conv: [3, 1]]}
+body: [first = pile, second = pile]
+"""
+
+
+def test_what_takes_more_channels_by_a_constant_says_so(tmp_path: Path) -> None:
+    """By the definition: four times x -> (x, conv(x)), of 4, 7, 10 and 13 channels."""
+    path = tmp_path / "net.yaml"
+    path.write_text(PILES, encoding="utf-8")
+    net = netspec.load(path)
+    text = get("torch").source(net.graph)
+    assert "nn.Conv2d(in_channels + 3, 3, kernel_size=1)" in text and text.count("class Pile") == 1
+    module = net.to_torch(seed=2)
+    arrays = module.state_dict()
+    x = value = torch.randn(2, 4, 6, 6, generator=torch.Generator().manual_seed(0))
+    for key in list(arrays)[::2]:
+        value = torch.cat([value, torch.conv2d(value, arrays[key], arrays[f"{key.removesuffix('weight')}bias"])], 1)
+    assert value.shape[1] == 16 and torch.allclose(module(x), value, atol=1e-6)
 
 
 def built(name: str) -> tuple[nn.Module, torch.Tensor]:

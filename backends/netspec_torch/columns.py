@@ -93,6 +93,8 @@ class Known:
     def called(self, order: int, column: Column, text: str) -> None:
         """Says what a column is written as; `order` is its place among all."""
         self.texts[keys(column)] = text
+        if not text.isidentifier():
+            return
         halves = [k // 2 if isinstance(k, int) and k % 2 else k if k is ABSENT else object() for k in column]
         self.halves.add(order, keys(halves), f"{text} // 2")
 

@@ -132,13 +132,24 @@ class Group:
         return known
 
     def _named(self, number: int, key: str, column: Sequence[object]) -> str:
-        """A parameter for a column: the block's own where it explains it, in_channels, or the layer's."""
+        """A parameter for a column: the block's own where it explains it, in_channels and so many, or the layer's."""
         name = self.known.own.find(keys(column))
         if not name and all(b.in_channels == v and v is not None for b, v in zip(self.bodies, column, strict=True)):
             name = "in_channels"
         if not name:
+            if key in TAKEN and (sum_ := self._more_channels(column)):
+                return sum_
             name = self._after_layer(*(self.known.makers.find(keys(column)) or (number, key)))
         return self._add(name, column)
+
+    def _more_channels(self, column: Sequence[object]) -> str:
+        """`in_channels + 32` where that is what the layer takes in each instance; empty elsewhere."""
+        before = [body.in_channels for body in self.bodies]
+        more = {b - a for a, b in zip(before, column, strict=True) if isinstance(a, int) and isinstance(b, int)}
+        if None in before or len(more) != 1 or (count := more.pop()) <= 0:
+            return ""
+        known = self.known.texts.get(keys(before)) or self.known.parameters.find(keys(before))
+        return f"{known or self._add('in_channels', before)} + {literal(count)}"
 
     def _after_layer(self, number: int, key: str) -> str:
         """The name of a parameter: the argument of a layer, after the layer where others have such a one."""

@@ -85,9 +85,15 @@ def _affine(node: Node, shapes: Shapes) -> str:
 
 
 def _split(node: Node, shapes: Shapes) -> str:
-    """torch.split gives a tuple whatever the count; one part is the whole."""
+    """torch.split gives a tuple whatever the count; one part is the whole, and parts that are alike say how many."""
     parts = list(node.attrs["parts"])
-    return f"torch.split({{0}}, {literal(parts)}, dim=1)" if len(parts) > 1 else "{0}"
+    if len(parts) == 1:
+        return "{0}"
+    return (
+        f"torch.chunk({{0}}, {len(parts)}, dim=1)"
+        if len({*parts}) == 1
+        else f"torch.split({{0}}, {literal(parts)}, dim=1)"
+    )
 
 
 def _repeats_exactly(scale: int) -> bool:
