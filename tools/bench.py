@@ -68,7 +68,7 @@ PARTS = {
     "levels": Part(lambda asked: bench_models.levels(asked.seconds, asked.folder, asked.tuning), 1),
     "int8": Part(_calls(bench_int8.int8), 2.5),
     "modules": Part(_calls(bench_modules.eager), 2),
-    "training": Part(_calls(bench_modules.training), 4),
+    "training": Part(_calls(bench_modules.training), 8),
     "modules-O2": Part(_calls(bench_modules.optimised), 1.5),
     "modules-compiled": Part(_calls(bench_modules.compiled), 5),
     "drawing": Part(lambda asked: processes.drawing(asked.rounds, asked.folder), 2.5),

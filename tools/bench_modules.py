@@ -142,7 +142,7 @@ def _in_eager_mode(title: str, trained: bool, seconds: float, folder: Path, name
             modules = formatted(pair.modules(trained), kind)
             return steps(modules, images) if trained else runs(modules, images)
 
-        least, sittings = (4, 1) if trained else (4, 2)
+        least, sittings = (8, 2) if trained else (4, 2)
         rows.append(Row((pair.title, kind, str(batch)), interleaved(calls, seconds, least, sittings), THEIRS))
     return table(title, ["network", "format", "batch"], rows)
 
@@ -182,7 +182,7 @@ def compiled(seconds: float, folder: Path, names: Sequence[str] = NAMES) -> Iter
             made = {name: torch.compile(module, dynamic=False) for name, module in modules.items()}
             return runs(made, _images(1, kind))
 
-        rows.append(Row((pair.title, kind, "1"), interleaved(calls, seconds, sittings=1), THEIRS))
+        rows.append(Row((pair.title, kind, "1"), interleaved(calls, seconds, 4, 2), THEIRS))
     yield table("Modules by torch.compile", ["network", "format", "batch"], rows)
 
 
