@@ -42,7 +42,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     # The public names load on first use, so that `import netspec` costs nothing.
     if name in __all__:
         return getattr(import_module(f"netspec.{_HOMES.get(name, 'diagnostics.errors')}"), name)
