@@ -97,6 +97,8 @@ def test_repr_has_two_lines(resnet50: netspec.Network) -> None:
 def test_a_notebook_shows_the_table_and_the_picture(resnet50: netspec.Network) -> None:
     bundle = resnet50._repr_mimebundle_()
     assert bundle["text/plain"] == repr(resnet50) and bundle["text/html"] == resnet50._repr_html_()
+    cells = set(re.findall(r"<t[dh]\b[^>]*>", bundle["text/html"]))  # a notebook aligns on the right what says nothing
+    assert cells == {f'<{tag} style="text-align: {side};">' for tag in ("th", "td") for side in ("left", "right")}
     tags = Tags(bundle["text/html"]).seen
     assert tags.count("table") == 1 and tags.count("svg") == 1
     assert "25,557,032" in bundle["text/html"] and "layer3" in bundle["text/html"]

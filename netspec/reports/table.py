@@ -131,10 +131,11 @@ class Table:
         printer.text(str(self))
 
     def _repr_html_(self) -> str:
-        """The table with its title and notes, for a notebook."""
+        """The table with its title and notes, for a notebook, which aligns on the right what says nothing else."""
         head = f"<b>{html_text(self.title)}</b>\n" if self.title else ""
         notes = "".join(f"<p>{html_text(note)}</p>\n" for note in self.notes)
-        return f"{head}{self._html()}\n{notes}"
+        table = re.sub(r"<(t[dh])>", r'<\1 style="text-align: left;">', self._html())
+        return f"{head}{table}\n{notes}"
 
     def to_dict(self) -> list[dict[str, object]]:
         """The rows, each as its values by column."""
