@@ -61,7 +61,7 @@ def _decibels(signal: float, noise: float) -> float:
 
 def values(model: onnx.ModelProto, names: Sequence[str], data: Calibration, most: int) -> Iterator[list[np.ndarray]]:
     """The values of tensors for the images of each run, of so many images at most."""
-    run = _showing(model, names)
+    run = showing(model, names)
     for feed, new in data.batches(most):
         yield [value[:new] for value in run.run(list(names), feed)]
 
@@ -77,7 +77,7 @@ def compare(
     return found
 
 
-def _showing(model: onnx.ModelProto, names: Sequence[str]) -> ort.InferenceSession:
+def showing(model: onnx.ModelProto, names: Sequence[str]) -> ort.InferenceSession:
     """A session that gives these tensors as outputs too."""
     more = onnx.ModelProto()
     more.CopyFrom(model)

@@ -32,6 +32,7 @@ from netspec.running.ways import Way
 from netspec.weights.lazy import Arrays, Lazy, computed
 from netspec_onnx.build_model import weight_bytes
 from netspec_onnx.calibration import Calibration, class_output, drawn, read_calibration
+from netspec_onnx.channels import Equaliser, correct_biases, in_float, look
 from netspec_onnx.float_layers import asked, between, candidates, ends, layers, names_of, shortest, shown_tensors
 from netspec_onnx.noise import Answers, Noise, answers, compare, values
 from netspec_onnx.options import DEFAULTS, OnnxOptions
@@ -147,6 +148,9 @@ class Quantizer:
         ort.set_default_logger_severity(FATAL_ONLY)
         self.ops = sorted({*QDQRegistry, *QLinearOpsRegistry})
         self.exact = load_model_with_shape_infer(path)
+        self.seen = look(self.exact, data)
+        Equaliser(self.exact, self.seen).equalise()
+        onnx.save(self.exact, path)
         self.ranges = self._ranges(path)
 
     def _ranges(self, path: Path) -> object:
@@ -202,6 +206,8 @@ class Quantizer:
         quantizer.quantize_model()
         quantizer.model.topological_sort()
         made: onnx.ModelProto = quantizer.model.model
+        correct_biases(made, self.exact, self.seen)
+        in_float(made, self.graph.outputs)
         return made
 
     def best_ends(self) -> Quantized:
