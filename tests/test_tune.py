@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
 import json
 import re
@@ -91,6 +92,26 @@ def test_a_profile_changes_exactly_what_it_names(netspec: Netspec) -> None:
     assert nodes.count("LRN") == 0 and nodes.count("Split") == 1
 
 
+@pytest.mark.slow
+def test_tables_and_pictures_have_the_steps_that_a_profile_leaves(netspec: Netspec) -> None:
+    network = api.load("net.yaml")
+    Path("p.json").write_text(profile(network, SOME), encoding="utf-8")
+    left = {*network.optimised(2, "onnxruntime", read_profile("p.json")).inference.nodes}
+    asked = ["net.yaml", "-O2", "--profile", "p.json"]
+    code, out, err = netspec("summary", *asked, "-f", "csv")
+    assert code == 0 and "as measured in p.json" in err
+    assert left <= {row["path"] for row in csv.DictReader(out.splitlines())}
+
+
+@pytest.mark.slow
+def test_what_is_as_shipped_in_a_difference_is_not_rewritten(netspec: Netspec) -> None:
+    Path("p.json").write_text(profile(api.load("net.yaml"), SOME), encoding="utf-8")
+    asked = ["draw", "--diff", "net.yaml", "net.yaml", "--inference", "-f", "mermaid", "-o", "-"]
+    tuned = netspec(*asked, "-O2", "--profile", "p.json")[1]
+    named = netspec(*asked, "--pass", "lrn_as_conv", "--pass", "merge_siblings@two")[1]
+    assert tuned == named != netspec(*asked)[1]
+
+
 @pytest.mark.parametrize("backend", ["onnx", "torch"])
 @pytest.mark.slow
 def test_outputs_are_those_without_it(backend: str, netspec: Netspec) -> None:
@@ -178,6 +199,8 @@ def test_another_network_is_another_hash(netspec: Netspec) -> None:
         (["compile", "net.yaml", "--to", "torch", "--no-weights", "--channels-last"], "--channels-last is how load()"),
         (["tune", "net.yaml", "--target", "onnxrunteim"], "did you mean 'onnxruntime'?"),
         (["tune", "net.yaml", "--target", "onnx", "-O2"], "leave out -O"),
+        (["summary", "net.yaml", "--profile", "p.json"], "--profile goes with -O2"),
+        (["draw", "net.yaml", "-O1", "--profile", "p.json"], "not with -O1"),
         (["tune", "net.yaml", "--target", "onnx", "--try", "lrn"], "there is no pass 'lrn' to try"),
         (["tune", "net.yaml", "--target", "onnx", "-o", "-"], "the profile to a file"),
         (["tune", "net.yaml", "--target", "onnx", "-o", "net.yaml"], "the suffix of a spec"),
@@ -370,7 +393,7 @@ def test_level_two_has_what_was_measured_to_pay() -> None:
 
 @pytest.mark.slow
 def test_the_page_shows_what_the_commands_print(netspec: Netspec) -> None:
-    assert run_page(PAGE, netspec) == 3
+    assert run_page(PAGE, netspec) == 4
     shown = re.search(r"^```json\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     assert shown is not None
     Path("shown.json").write_text(shown[1], encoding="utf-8")

@@ -16,7 +16,7 @@ from netspec.analysis.cost import totals
 from netspec.backend import able
 from netspec.cli.output import say
 from netspec.cli.output_file import OutputFile
-from netspec.cli.request import Request, profile_option, requests_options
+from netspec.cli.request import Request, requests_options
 from netspec.cli.spec_command import SpecCommand
 from netspec.cli.tables import form_of, table_options, write_table
 from netspec.cli.ways import Target, target_of
@@ -47,7 +47,6 @@ DEFAULT_TARGETS = ("onnx", "torch")
     "  netspec bench resnet50 --target torch+float16+cuda --target torch:compile+cuda -b 64",
 )
 @requests_options
-@profile_option
 @click.option(
     "--target",
     "targets",

@@ -18,7 +18,7 @@ from netspec.cli.many import each
 from netspec.cli.options import jobs_option
 from netspec.cli.output import say, size
 from netspec.cli.output_file import OutputFile, write_result
-from netspec.cli.request import Request, profile_option, requests_options
+from netspec.cli.request import Request, requests_options
 from netspec.cli.tables import write_table
 from netspec.cli.targets import BackendName, TargetCommand, chosen
 from netspec.cli.weights import Weights, with_weights
@@ -42,7 +42,6 @@ from netspec.reports.table import FORMS, Form
     "  netspec compile resnet50 densenet121 mobilenet_v2 --to onnx -o models -j 2",
 )
 @requests_options
-@profile_option
 @click.option("--to", "target", required=True, type=BackendName(json=True), help="What to write.")
 @click.option(
     "-o",

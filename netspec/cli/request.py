@@ -58,7 +58,7 @@ class Request:
     def of(cls, options: dict[str, Any]) -> Request:
         """Takes its options out of a command's; raises UsageError."""
         settings = settings_of(options.pop("settings"))
-        file = options.pop("profile", None)
+        file = options.pop("profile")
         if file is not None and options["level"] not in (2, None):
             raise UsageError(f"--profile goes with -O2, not with -O{options['level']}")
         return cls(
@@ -81,8 +81,8 @@ class Request:
 
         A block next to a block takes what enters that, and those of its settings that it has.
         """
-        given = replace(self, spec=spec, variant=None, settings={}, input_size=None, passes=(), features=())
-        other = with_own_settings(given)
+        shipped = replace(self.plain, spec=spec, variant=None, settings={}, input_size=None, passes=(), features=())
+        other = with_own_settings(shipped)
         return other.beside(compiled, self.settings) if compiled.is_block else other
 
     def beside(self, first: Compiled, settings: Mapping[str, str] | None = None) -> Request:
@@ -273,6 +273,11 @@ BUILD = (
         "runs the network as it is, as ONNX; else 0.",
     ),
     click.option(
+        "--profile",
+        metavar="FILE",
+        help="With -O2: the passes that `netspec tune` found to pay for SPEC, in place of the built-in ones.",
+    ),
+    click.option(
         "-I",
         "include",
         multiple=True,
@@ -292,14 +297,6 @@ BUILD = (
     click.option("-q", "--quiet", is_flag=True, help="No warnings and no summary line."),
 )
 """How it is compiled, and what is said."""
-
-
-profile_option = click.option(
-    "--profile",
-    metavar="FILE",
-    help="With -O2: the passes that `netspec tune` found to pay for SPEC, in place of the built-in ones.",
-)
-"""The option of every command that writes or runs networks; it stands below those of the spec."""
 
 
 def spec_options(command: Callable[..., int], input: Callable[..., Callable[..., int]] = INPUT) -> Callable[..., int]:

@@ -15,7 +15,7 @@ from netspec.backend import KeepsReady, OpenedModel, OpensModels, Result, Runs, 
 from netspec.cli.output import out, say
 from netspec.cli.output import size as bytes_text
 from netspec.cli.output_file import OutputFile
-from netspec.cli.request import Request, profile_option, spec_options
+from netspec.cli.request import Request, spec_options
 from netspec.cli.run_folder import FolderRun
 from netspec.cli.run_options import DeviceName, GivenSizes, HeightWidth, NamedSize, NamedSizes
 from netspec.cli.spec_command import SpecCommand
@@ -61,7 +61,6 @@ INPUT = click.option(
     "  netspec run resnet50 --weights r50.pth --images photos -b 16 --labels imagenet -o found.csv",
 )
 @lambda fn: spec_options(fn, INPUT)
-@profile_option
 @click.option("--backend", type=BackendName(), default="onnx", show_default=True, help="What runs it.")
 @click.option(
     "--device",

@@ -108,8 +108,8 @@ def command(
     Each pass is tried everywhere, then by halves of its places, on top of what is kept already; it is kept where the
     network is faster beyond the noise, which the same network run against itself tells.
     """
-    if request.level is not None:
-        raise UsageError("what is tuned is the network after -O1", "leave out -O")
+    if request.level is not None or request.profile is not None:
+        raise UsageError("what is tuned is the network after -O1", "leave out -O and --profile")
     if unknown := [name for name in only if name not in CHOSEN]:
         there = f"known: {', '.join(CHOSEN)}"
         raise UsageError(f"there is no pass '{unknown[0]}' to try", did_you_mean(unknown[0], CHOSEN, there))

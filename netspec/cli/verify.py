@@ -12,7 +12,7 @@ import numpy as np
 
 from netspec.backend import able
 from netspec.cli.output import say
-from netspec.cli.request import Request, profile_option, spec_options
+from netspec.cli.request import Request, spec_options
 from netspec.cli.spec_command import SpecCommand
 from netspec.cli.tables import form_of, table_options, write_table
 from netspec.cli.ways import Target, every_target, target_of
@@ -47,7 +47,6 @@ SEEDED = re.compile(r"random, seed (\d{1,20})")
     "a word is float16, bfloat16, int8, cuda, O0, O1, O2, or the name of a pass.",
 )
 @spec_options
-@profile_option
 @click.argument("targets", nargs=-1, metavar="[A] [B]")
 @click.option("--all", "every", is_flag=True, help="Every target against torch; what this machine lacks is not run.")
 @with_weights
