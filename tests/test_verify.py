@@ -24,6 +24,7 @@ from netspec.cli.main import run
 from netspec.cli.verify import command
 from netspec.ir.graph import Graph
 from netspec.running.differences import TOLERANCES
+from netspec.running.subjects import OfSpec
 from netspec.weights.sample_inputs import contrasting
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
@@ -260,6 +261,23 @@ def test_the_page_and_the_help_say_the_tolerances() -> None:
         assert f"| {dtype} | {tolerance:g} |".replace("0.0001", "1e-4") in PAGE
     text = " ".join(CliRunner().invoke(command, ["--help"]).output.split())
     assert "1e-4 in float32, 0.02 in float16, 0.1 in bfloat16 and int8" in text
+
+
+@pytest.mark.slow
+def test_what_all_targets_are_compared_with_is_run_once(netspec: Netspec, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "netspec: 1\nname: two\ninput: [3, 8, 8]\nbody:\n  - a = conv: [4, 3]\n  - b = batch_norm\n  - c = relu\n"
+    Path("two.yaml").write_text(text, encoding="utf-8")
+    asked: list[str] = []
+    shown: list[str] = []
+    outputs, values = OfSpec.outputs, OfSpec.values
+    monkeypatch.setattr(OfSpec, "outputs", lambda self, x: asked.append(self.name) or outputs(self, x))
+    monkeypatch.setattr(
+        OfSpec, "values", lambda self, g, refs, x: shown.extend([self.name] * len(refs)) or values(self, g, refs, x)
+    )
+    code, out, err = netspec("verify", "two.yaml", "--all", "-f", "json")
+    rows = json.loads(out)
+    assert code == 0 and len(rows) > 8 and {row["a"] for row in rows} == {"torch"}, err
+    assert asked.count("torch") == 1 and shown.count("torch") == 3
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ from netspec.ir.graph import Graph
 from netspec.passes.base import Level
 from netspec.reports.table import Form
 from netspec.reports.verification import NotRun, table_of_verdicts
-from netspec.running.subjects import OfFile, OfSpec, Subject
+from netspec.running.subjects import OfFile, OfSpec, Remembering, Subject
 from netspec.running.verify import Asked, Verdict, verify
 from netspec.running.ways import LooksIntoModels, ModelFile, Prepares
 from netspec.weights.initialise import lazily_for_comparison
@@ -124,6 +124,8 @@ class Comparison:
     batch: int
     asked: Asked
     files: dict[str, ModelFile] = field(default_factory=dict)
+    references: dict[str, Subject] = field(default_factory=dict)
+    drawn: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.compiled = self.request.plain.compile()
@@ -135,11 +137,18 @@ class Comparison:
         try:
             same = not (a.is_file or b.is_file) and (a.passes, a.level) == (b.passes, b.level)
             graph = (self.compiled_for(a) if same else self.compiled).inference
-            return verify(self.subject(a), self.subject(b), graph, self.inputs(graph), self.asked)
+            first = self.reference(a) if forgiving else self.subject(a)
+            return verify(first, self.subject(b), graph, self.inputs(graph), self.asked)
         except MissingError as e:
             if not forgiving:
                 raise
             return NotRun(a.name, b.name, str(e).partition("\n")[0])
+
+    def reference(self, target: Target) -> Subject:
+        """A target that others are compared with, which is run once for all of them."""
+        if target.name not in self.references:
+            self.references[target.name] = Remembering.of(self.subject(target))
+        return self.references[target.name]
 
     def subject(self, target: Target) -> Subject:
         """A target with its weights."""
@@ -167,11 +176,12 @@ class Comparison:
         return computed(compiled.module, lazily_for_comparison(compiled.stored(), self.seed))
 
     def inputs(self, graph: Graph) -> dict[str, np.ndarray]:
-        """Images that differ in the large; of other inputs what the spec says."""
+        """Images that differ in the large; of other inputs what the spec says; the same for the same inputs."""
         shapes = {str(node.path): node.shape for node in graph.inputs}
-        return contrasting(
-            shapes, {str(n.path): n.attrs["sample"] for n in graph.inputs}, self.batch, self.weights.seed
-        )
+        if str(shapes) not in self.drawn:
+            kinds = {str(node.path): node.attrs["sample"] for node in graph.inputs}
+            self.drawn[str(shapes)] = contrasting(shapes, kinds, self.batch, self.weights.seed)
+        return self.drawn[str(shapes)]
 
     @property
     def seed(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from netspec.running.ways import ModelFile, Prepares, Way
 Inputs = Mapping[str, np.ndarray]
 Made = Callable[[], Mapping[str, np.ndarray]]
 """Gives the weights of a graph."""
+REMEMBERED = 256 * 2**20
+"""Bytes of values between the steps that a subject keeps for the next comparison."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,59 @@ class OfFile(Subject):
         if len(names) != len(inputs):
             raise DataError("NS701", f"{self.name} has {len(names)} inputs, the network {len(inputs)}")
         return dict(zip(names, inputs.values(), strict=True))
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What a subject gave for some inputs."""
+
+    inputs: Inputs | None = None
+    outputs: dict[str, np.ndarray] | None = None
+    values: dict[Ref, np.ndarray] = field(default_factory=dict)
+    left: int = REMEMBERED
+
+
+@dataclass(frozen=True, slots=True)
+class Remembering(Subject):
+    """A subject that others are compared with in turn: it is run once, as far as its values fit in memory."""
+
+    subject: Subject
+    memory: _Memory = field(default_factory=_Memory)
+
+    @classmethod
+    def of(cls, subject: Subject) -> Remembering:
+        """The same as a subject, which is asked again for the same inputs."""
+        return cls(subject.name, subject.way, subject.dtype, subject.exact, subject)
+
+    def known(self, graph: Graph) -> list[Ref]:
+        """The values of the graph that the subject can show."""
+        return self.subject.known(graph)
+
+    def outputs(self, inputs: Inputs) -> dict[str, np.ndarray]:
+        """Its outputs by name; raises MissingError, UsageError, DataError."""
+        memory = self._memory(inputs)
+        if memory.outputs is None:
+            memory.outputs = self.subject.outputs(inputs)
+        return memory.outputs
+
+    def values(self, graph: Graph, refs: Sequence[Ref], inputs: Inputs) -> dict[Ref, np.ndarray]:
+        """These of the values that it knows, of one graph."""
+        known = self._memory(inputs).values
+        further = [ref for ref in refs if ref not in known]
+        found = self.subject.values(graph, further, inputs) if further else {}
+        given = {ref: known[ref] if ref in known else found[ref] for ref in refs}
+        for ref, value in found.items():
+            if value.nbytes <= self.memory.left:
+                known[ref] = value
+                self.memory.left -= value.nbytes
+        return given
+
+    def _memory(self, inputs: Inputs) -> _Memory:
+        memory = self.memory
+        if memory.inputs is not inputs:
+            memory.inputs, memory.outputs, memory.left = inputs, None, REMEMBERED
+            memory.values.clear()
+        return memory
 
 
 def left_by(module: Module, graph: Graph) -> dict[Ref, Ref]:
