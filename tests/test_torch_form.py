@@ -286,6 +286,30 @@ def test_what_takes_more_channels_by_a_constant_says_so(tmp_path: Path) -> None:
     assert value.shape[1] == 16 and torch.allclose(module(x), value, atol=1e-6)
 
 
+LEVELS = """\
+netspec: 1
+name: net
+input: [1, 3, 5]
+blocks:
+  level:
+    params: {size: list}
+    body: [upsample: {size: =size, mode: nearest}]
+body: [a = level: [[6, 20]], b = level: [[12, 80]], c = level: [[36, 90]]]
+"""
+
+
+def test_levels_that_are_enlarged_by_a_power_of_two_share_a_class(tmp_path: Path) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text(LEVELS, encoding="utf-8")
+    net = netspec.load(path)
+    text = get("torch").source(net.graph)
+    assert text.count("class Level") == 2 and "scale_factor=(2.0, 4.0)" in text and "size=(36, 90)" in text
+    x = value = torch.arange(15.0).reshape(1, 1, 3, 5)
+    for size in ((6, 20), (12, 80), (36, 90)):
+        value = torch.nn.functional.interpolate(value, size=size, mode="nearest")
+    assert torch.equal(net.to_torch()(x), value)
+
+
 def built(name: str) -> tuple[nn.Module, torch.Tensor]:
     """A network with heads on the meta device, whose tensors have no memory, and an input."""
     graph = netspec.load(name).graph

@@ -8,11 +8,12 @@ written into the source where used.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from netspec.backend import plugin_row, row_help
 from netspec.diagnostics.errors import DataError, PluginError
 from netspec.ir.graph import Node
+from netspec.ops import Shape
 from netspec_torch.norms import batch_norm, group_norm, instance_norm, layer_norm, lrn
 from netspec_torch.quote import literal
 from netspec_torch.rows import Arg, Layer, Row, Shapes, act, one, positional
@@ -111,8 +112,19 @@ def _upsample(node: Node, shapes: Shapes) -> str:
         high, wide = (literal(int(scale)) for scale in a["scale"])
         return f"{{0}}.repeat_interleave({high}, 2).repeat_interleave({wide}, 3)"
     more = ", align_corners=False" if a["mode"] == "bilinear" else ""
-    to = f"size={literal(a['size'])}" if "size" in a else f"scale_factor={literal(tuple(map(float, a['scale'])))}"
+    scale = a["scale"] if "size" not in a else _doubled(a["size"], shapes[0]) if a["mode"] == "nearest" else None
+    to = f"scale_factor={literal(tuple(map(float, scale)))}" if scale else f"size={literal(a['size'])}"
     return f"F.interpolate({{0}}, {to}, mode={literal(a['mode'])}{more})"
+
+
+def _doubled(size: Sequence[int], shape: Shape) -> tuple[int, ...] | None:
+    """How often each pixel is repeated to a size, where that is a power of two, which PyTorch counts exactly.
+
+    None elsewhere. The levels of a pyramid so share a class: they differ in nothing but their sizes.
+    """
+    scale = [n // int(before) for n, before in zip(size, shape[2:], strict=True)]
+    exact = all(n == s * int(before) for n, s, before in zip(size, scale, shape[2:], strict=True))
+    return tuple(scale) if exact and all(s and not s & (s - 1) for s in scale) else None
 
 
 PADS = {"zeros": "nn.ZeroPad2d", "reflect": "nn.ReflectionPad2d", "replicate": "nn.ReplicationPad2d"}
