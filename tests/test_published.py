@@ -15,7 +15,7 @@ import pytest
 import torch
 from hub_server import Hosted, serving
 from parity import SPECS, TARGETS, randomise
-from PIL import Image
+from PIL import Image, ImageOps
 from test_checkpoints import CHECKPOINTS, OPTIONS, model
 
 import netspec
@@ -204,19 +204,20 @@ def test_run_prints_five_names_with_probabilities_without_network(
         assert run(line) == 0, capsys.readouterr().err
         assert len(hub.asked) == 1
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    capsys.readouterr()
-    assert run(line) == 0
-    said = capsys.readouterr().out
-    with torch.no_grad():
-        chances = theirs(preset(picture)[None]).softmax(1)[0]
-    best = chances.topk(5)
-    found = re.findall(r"[:,] (\d+) ([^(]+) \(([\d.e-]+)\)", said.partition("top 5 by softmax")[2])
-    expected = list(zip(best.indices.tolist(), best.values.tolist(), strict=True))
-    assert [(int(number), label) for number, label, _ in found] == [
-        (n, weights.meta["categories"][n]) for n, _ in expected
-    ]
-    assert [float(chance) for _, _, chance in found] == pytest.approx([chance for _, chance in expected], rel=2e-3)
-    assert "predictions" not in said and f"crop {preset.crop_size[0]}x{preset.crop_size[0]}" in said
+    exif = Image.Exif()
+    exif[0x0112] = 6  # as a telephone that was held upright says it
+    picture.transpose(Image.Transpose.ROTATE_90).save("turned.jpg", exif=exif)
+    for file in ("cat.png", "turned.jpg"):
+        capsys.readouterr()
+        assert run([file if word == "cat.png" else word for word in line]) == 0
+        said = capsys.readouterr().out
+        with torch.no_grad():
+            best = theirs(preset(ImageOps.exif_transpose(Image.open(file)))[None]).softmax(1)[0].topk(5)
+        found = re.findall(r"[:,] (\d+) ([^(]+) \(([\d.e-]+)\)", said.partition("top 5 by softmax")[2])
+        names = [(n, weights.meta["categories"][n]) for n in best.indices.tolist()]
+        assert [(int(number), label) for number, label, _ in found] == names, file
+        assert [float(chance) for _, _, chance in found] == pytest.approx(best.values.tolist(), rel=2e-3), file
+        assert "predictions" not in said and f"crop {preset.crop_size[0]}x{preset.crop_size[0]}" in said
 
 
 @pytest.mark.slow
