@@ -219,6 +219,21 @@ def test_a_crash_of_graphviz_is_an_error(googlenet: Graph, monkeypatch: pytest.M
     assert '"first": ""' in page or '"first":""' in page
 
 
+@pytest.mark.slow
+def test_a_picture_that_takes_too_long_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """And the next one is drawn, by a new process."""
+    expected = graphviz.graphviz(DOT, "svg")
+    (tmp_path / "layout_process.py").write_text("import sys, time\nsys.stdin.readline()\ntime.sleep(100)\n")
+    with monkeypatch.context() as patched:
+        patched.setattr(graphviz, "files", lambda _: tmp_path)
+        patched.setattr(graphviz, "SECONDS", 0.5)
+        graphviz._process.cache_clear()
+        with pytest.raises(MissingError, match="took more than 0.5 seconds") as error:
+            graphviz.graphviz(DOT, "svg")
+    assert error.value.exit_code == 3 and "-f html" in error.value.help
+    assert graphviz.graphviz(DOT, "svg") == expected
+
+
 def test_graphviz_draws_after_an_interrupted_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer to a request that nobody waited for is not the answer to the next one."""
     other = "digraph {c -> d}"

@@ -13,7 +13,7 @@ from functools import cache
 from html import escape
 from importlib.resources import files
 from io import BytesIO
-from threading import Lock
+from threading import Lock, Timer
 from typing import TYPE_CHECKING
 
 from netspec.diagnostics.errors import MissingError
@@ -57,10 +57,13 @@ def graphviz(dot: str, kind: str) -> bytes:
                     _process.cache_clear()
             if made is not None:
                 return made
-    raise MissingError("Graphviz crashed on this picture", "draw it less deep, or with -f html, -f mermaid or -f dot")
+    raise MissingError("Graphviz crashed on this picture", LESS)
 
 
 _LOCK = Lock()
+SECONDS = 300
+"""How long Graphviz may take over a picture: there are graphs that it does not lay out in a day."""
+LESS = "draw it less deep, or with -f html, -f mermaid or -f dot"
 
 
 class _Process:
@@ -79,7 +82,25 @@ class _Process:
         weakref.finalize(self, _end, self.process)
 
     def answer(self, request: Mapping[str, str]) -> bytes | None:
-        """What Graphviz made; None where its process has ended."""
+        """What Graphviz made; None where its process has ended; raises MissingError where it takes too long."""
+        slow: list[bool] = []
+
+        def give_up() -> None:
+            slow.append(True)
+            self.process.kill()
+
+        timer = Timer(SECONDS, give_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            made = self._answer(request)
+        finally:
+            timer.cancel()
+        if slow:
+            raise MissingError(f"Graphviz took more than {SECONDS:g} seconds over this picture", LESS)
+        return made
+
+    def _answer(self, request: Mapping[str, str]) -> bytes | None:
         to, of = self.process.stdin, self.process.stdout
         assert to is not None and of is not None
         with suppress(OSError):
