@@ -101,6 +101,10 @@ class Tally:
             setattr(self, key, getattr(self, key) + getattr(other, key))
 
 
+HANGS = 240
+"""Seconds after which a command is said to hang."""
+
+
 class Trials:
     """Runs trials of the outputs in processes that are forked from this one, which has everything imported."""
 
@@ -162,6 +166,8 @@ class Trials:
         with os.fdopen(reading) as pipe:
             told = pipe.read().split()
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if status == -signal.SIGALRM:
+            raise RuntimeError(f"{output.name}: {command} hangs after {HANGS} s with {plan}")
         self.kinds.update(told)
         return status, log.read_text(encoding="utf-8", errors="replace"), told
 
@@ -169,6 +175,7 @@ class Trials:
     def _child(output: Output, place: Path, command: str, plan: Plan, log: Path, pipe: int) -> None:
         """What the fork does; it never returns."""
         code = 99
+        signal.alarm(HANGS)
         try:
             handle = os.open(log, os.O_WRONLY)
             os.dup2(handle, 1)
