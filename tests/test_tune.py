@@ -6,6 +6,7 @@ import csv
 import itertools
 import json
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -27,6 +28,10 @@ from netspec.passes.profile import read_profile
 from netspec.passes.runtimes import MEASURED, Figure, backend_of, runtime_of
 from netspec.running.tune import Search, compared
 from netspec.syntax.profile_reader import VERSION, profile_schema
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
+
+import pays  # noqa: E402 - of a folder that is no package
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "tune.md").read_text(encoding="utf-8")
 SPEC = """\
@@ -389,6 +394,19 @@ def test_level_two_has_what_was_measured_to_pay() -> None:
     names = {p.name for p in of_level(2, "onnxruntime")}  # of GoogLeNet, whose joins four read, a sum is slower
     assert "lrn_as_conv" in names and not {"concat_as_sum", "merge_siblings"} & names
     assert of_level(2, "of nobody") == of_level(2)
+
+
+def test_the_tool_keeps_the_figures_of_runtimes_that_it_does_not_measure() -> None:
+    table = pays.TABLE.read_text(encoding="utf-8")
+    assert {*pays.RUNTIMES} == {*MEASURED}
+    for runtime, figures in MEASURED.items():
+        kept = "\n".join(pays.as_before(table, runtime))
+        assert kept in table
+        assert eval(f"{{{kept}}}", {"Figure": Figure}) == {runtime: figures}
+    made = {"a": ['Figure(0.500, 0.010, "x")'], "b": []}
+    assert eval("\n".join(["{", *pays.lines_of("r", made), "}"]), {"Figure": Figure}) == {
+        "r": {"a": (Figure(0.5, 0.01, "x"),)}
+    }
 
 
 @pytest.mark.slow

@@ -184,7 +184,8 @@ SCRIPTS = {
     "-j 2; --write updates docs/reliability.md",
     "parity": "compare with every model of torchvision and timm, or those of the networks named; write docs/parity.md",
     "published": "write the table of published weights in docs/parity.md",
-    "pays": "measure which passes pay in which runtime, --seconds N for each; --write updates the table of -O2",
+    "pays": "measure which passes pay in which runtime, --seconds N for each, --runtimes A,B; --write updates the "
+    "table of -O2",
     "passes": "compare what a network of each family, --all of them, or those named compute after each pass that "
     "changes it; goes on where it was cut off; --write updates docs/passes.md",
     "plant": "plant a difference in every step of GoogLeNet, or of the networks named: does verify name it? "

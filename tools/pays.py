@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,16 +27,34 @@ NETWORKS = {
     "widen_groups": ("resnext50_32x4d", "regnet_y_400mf"),
 }
 """Networks of each pass; of the forms of ResNeXt that `group_branches` turns into the third, none is shipped."""
-RUNTIMES = ("onnxruntime", "torch", "torch:channels_last")
+RUNTIMES = ("onnxruntime", "torch", "torch:channels_last", "torch:compile")
+SLOWER = {"torch:compile": 4}
+"""How many times as long a runtime gets, which compiles each network that it runs three times."""
 
 
-def measured(runtime: str, name: str, network: str, seconds: float, folder: Path) -> str:
-    """The figure of a pass and a network in the table."""
+def measured(runtime: str, name: str, network: str, seconds: float, folder: Path) -> str | None:
+    """The figure of a pass and a network in the table; None where the time is over before there is one."""
     command = [sys.executable, "-m", "netspec", "tune", network, "--target", runtime, "--try", name, "--threads", "1"]
-    more = ["--seconds", str(seconds), "-f", "json", "-q", "-o", str(folder / "profile.json")]
+    longer = str(seconds * SLOWER.get(runtime, 1))
+    more = ["--seconds", longer, "-f", "json", "-q", "-o", str(folder / "profile.json")]
     found = subprocess.run([*command, *more], cwd=ROOT, capture_output=True, text=True, check=True)
     row = next(row for row in json.loads(found.stdout) if row["where"] == "everywhere")
+    if row["ratio"] is None:
+        print(f"{runtime} {name} {network}: {row['why']}", flush=True)
+        return None
     return f'Figure({row["ratio"]:.3f}, {row["noise"]:.3f}, "{network}")'
+
+
+def lines_of(runtime: str, figures: Mapping[str, Sequence[str]]) -> list[str]:
+    """The lines of a runtime in the table."""
+    rows = [f'        "{name}": ({", ".join(own)}{"," * (len(own) == 1)}),' for name, own in figures.items() if own]
+    return [f'    "{runtime}": {{', *rows, "    },"] if rows else [f'    "{runtime}": {{}},']
+
+
+def as_before(table: str, runtime: str) -> list[str]:
+    """The lines of a runtime that is not measured now."""
+    found = re.search(rf'^    "{re.escape(runtime)}": \{{(?:\}},|.*?^    \}},)$', table, re.MULTILINE | re.DOTALL)
+    return found[0].splitlines() if found else lines_of(runtime, {})
 
 
 def main() -> int:
@@ -43,19 +62,27 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tools/dev pays", description=__doc__)
     parser.add_argument("--seconds", type=float, default=40, help="for each pass and network in each runtime")
     parser.add_argument("--write", action="store_true", help="put the table into its module")
+    parser.add_argument(
+        "--runtimes", default=",".join(RUNTIMES), help="these alone, with commas; others stay as they are"
+    )
     asked = parser.parse_args()
+    chosen = asked.runtimes.split(",")
+    if unknown := [name for name in chosen if name not in RUNTIMES]:
+        parser.error(f"there is no runtime {unknown[0]}; known: {', '.join(RUNTIMES)}")
+    before = TABLE.read_text(encoding="utf-8")
     lines = []
     with tempfile.TemporaryDirectory() as folder:
         for runtime in RUNTIMES:
-            lines.append(f'    "{runtime}": {{')
+            if runtime not in chosen:
+                lines += as_before(before, runtime)
+                continue
+            figures: dict[str, list[str]] = {}
             for name, networks in NETWORKS.items():
-                found = [measured(runtime, name, network, asked.seconds, Path(folder)) for network in networks]
-                lines.append(f'        "{name}": ({", ".join(found)}{"," * (len(found) == 1)}),')
-                print(runtime, lines[-1].strip(), flush=True)
-            lines.append("    },")
-    lines.append('    "torch:compile": {},')
+                each = (measured(runtime, name, network, asked.seconds, Path(folder)) for network in networks)
+                figures[name] = [figure for figure in each if figure is not None]
+                print(runtime, name, *figures[name], flush=True)
+            lines += lines_of(runtime, figures)
     if asked.write:
-        before = TABLE.read_text(encoding="utf-8")
         head = "MEASURED: dict[str, dict[str, tuple[Figure, ...]]] = {\n"
         after = re.sub(
             rf"(?<={re.escape(head)}).*?(?=^\}}$)", "\n".join(lines) + "\n", before, count=1, flags=re.S | re.M
