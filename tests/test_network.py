@@ -193,6 +193,15 @@ def test_check_gives_what_papers_print_or_says_what_is_wrong(tmp_path: Path) -> 
         netspec.load("blocks/residual:basic").check()
 
 
+@pytest.mark.parametrize("text", ["body: [cnv: [4, 1]]", "body: [conv: [4, 30]]", "body: [conv: ["])
+def test_an_error_stands_below_the_line_that_made_it(tmp_path: Path, text: str) -> None:
+    """A notebook shows ten lines of each frame: of netspec there is one, which is the public function."""
+    (tmp_path / "net.yaml").write_text(f"netspec: 1\nname: net\ninput: [3, 8, 8]\n{text}\n")
+    with pytest.raises(SpecError) as error:
+        netspec.load(tmp_path / "net.yaml")
+    assert [frame.name for frame in error.traceback][1:] == ["load"] and error.value.__suppress_context__
+
+
 @pytest.mark.slow
 def test_the_configuration_table_is_that_of_the_command_line(
     resnet50: netspec.Network, capsys: pytest.CaptureFixture[str]
