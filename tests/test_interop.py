@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -22,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
 
 import interop
 import interop_cells
+import interop_reasons
 import interop_runtimes
 
 EXPECTED = [np.ones((1, 2), np.float32)]
@@ -91,9 +93,9 @@ def test_a_cell_is_run_once_for_a_file_and_kept(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(interop.Comparison, "expected", property(expected))
     results: interop.Results = {}
-    interop.compare("espcn", ["fake 1"], results, ("preset", "default"), again=False)
+    interop.compare("espcn", ["fake 1"], results, ("preset", "default"))
     assert runs == ["fake 1"] * 2 and results["fake 1"]["espcn"]["preset"]["kind"] == "ok"
-    interop.compare("espcn", ["fake 1"], results, ("preset", "default"), again=False)
+    interop.compare("espcn", ["fake 1"], results, ("preset", "default"))
     assert runs == ["fake 1"] * 2
     assert json.loads((tmp_path / "results.json").read_text(encoding="utf-8")) == results
     page = (tmp_path / "page.md").read_text(encoding="utf-8")
@@ -107,6 +109,34 @@ def test_the_page_says_what_is_kept() -> None:
     assert interop.page(text, results) == text
     assert set(results) <= set(interop.RUNTIMES)
     assert {family for cells in results.values() for family in cells} <= set(interop.families())
+
+
+def test_a_failure_is_said_with_what_was_found_of_it() -> None:
+    cells = {
+        "deformable": {"preset": {"file": "", "kind": "refused", "text": "becomes DeformConv, which opset 13 lacks"}}
+    }
+    (_, line) = interop.reasons("tract 0.23.9", cells)
+    assert line == (
+        "- `deformable`: it has no DeformConv, which is of opset 19 (refused: becomes DeformConv, which opset 13 lacks)"
+    )
+    for reason in interop_reasons.REASONS:
+        assert any(re.match(reason.runtime, name) for name in interop.RUNTIMES), reason
+        assert any(re.fullmatch(reason.family, name) for name in interop.families()), reason
+
+
+def test_what_has_no_result_is_run_first_and_what_failed_again_where_asked() -> None:
+    cell = {"preset": {"file": "1", "kind": "ok", "text": "0e+00"}}
+    results = {"MNN": {"lenet": cell}, "tract": {"lenet": cell, "vgg": cell}}
+    assert interop.in_turn(["lenet", "vgg", "zfnet"], ["MNN", "tract"], results) == ["zfnet", "vgg", "lenet"]
+    good, bad, late = (
+        {"file": "1", "kind": k, "text": t}
+        for k, t in (("ok", "0e+00"), ("differs", "1e+00"), ("refused", interop_cells.LATE))
+    )
+    assert [[interop.worth_keeping(e, again) for e in (good, bad, late)] for again in ("", "failed", "all")] == [
+        [True, True, False],
+        [True, False, False],
+        [False, False, False],
+    ]
 
 
 def test_every_runtime_has_a_runner_and_ci_names_some_of_them() -> None:

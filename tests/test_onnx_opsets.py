@@ -182,6 +182,35 @@ def test_what_is_asked_for_overrules_a_preset(tmp_path: Path) -> None:
     assert shapes(model.graph.input) == {"input": (4, 4, 12, 12)}
 
 
+REGIONS = "netspec: 1\nname: net\ninput: {map: [4, 12, 12], rois: {shape: [R, 5]}}\n"
+ALIGNED = "body:\n  - roi_align: {size: 2}\n    from: [map, rois]\n"
+
+
+@pytest.mark.parametrize("target", ["mnn", "opencv", pytest.param("browser", marks=pytest.mark.slow)])
+def test_a_network_that_needs_more_than_a_preset_gets_what_the_runtime_takes(tmp_path: Path, target: Target) -> None:
+    graph = load(tmp_path, ALIGNED, REGIONS)
+    assert versions(graph, OnnxOptions(for_=target)) == (16, 8), "RoiAlign has its half pixels from opset 16 on"
+    with pytest.raises(SpecError):
+        versions(graph, OnnxOptions(for_=target, opset=PRESETS[target].opset))
+
+
+def test_a_model_for_tract_has_no_symbol_in_inner_shapes(tmp_path: Path) -> None:
+    body = "body:\n  - roi_avg_pool: {size: 2}\n    from: [map, rois]\n  - relu\n"
+    model = emit(load(tmp_path, body, REGIONS), tmp_path, for_="tract")
+    onnx.checker.check_model(str(tmp_path / "net.onnx"), full_check=True)
+    assert shapes(model.graph.output) == {"output": ("R", 4, 2, 2)}
+    assert all(isinstance(size, int) for shape in shapes(model.graph.value_info).values() for size in shape)
+    usual = emit(load(tmp_path, body, REGIONS), tmp_path, for_="browser")
+    assert any("R" in shape for shape in shapes(usual.graph.value_info).values())
+
+
+@pytest.mark.parametrize("target", ["ncnn", "tract"])
+def test_a_network_that_needs_more_than_its_runtime_takes_is_refused(tmp_path: Path, target: Target) -> None:
+    with pytest.raises(SpecError) as error:
+        versions(load(tmp_path, ALIGNED, REGIONS), OnnxOptions(for_=target))
+    assert "RoiAlign" in error.value.diagnostics[0].message
+
+
 def test_the_help_shows_the_presets() -> None:
     text = CliRunner().invoke(cli, ["compile", "--help"]).output
     lines = [line.split() for line in text.splitlines()]

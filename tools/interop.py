@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -31,6 +31,7 @@ RESULTS = ROOT / "docs" / "interop.json"
 sys.path.insert(0, str(ROOT / "tests"))
 
 from interop_cells import LATE, Cell, outcome, quoted, relative_error  # noqa: E402
+from interop_reasons import named  # noqa: E402
 from interop_runtimes import RUNTIMES, Runtime, python_of  # noqa: E402
 from parity import small, torch_outputs  # noqa: E402
 from shipped_networks import documents  # noqa: E402
@@ -158,12 +159,23 @@ def cell(of: Comparison, runtime: str, options: Mapping[str, object], kept: Sequ
     return {"file": digest, "kind": result.kind, "text": result.text}, True
 
 
-def compare(family: str, runtimes: Sequence[str], results: Results, files: Sequence[str], again: bool) -> None:
+def worth_keeping(entry: Entry, again: str) -> bool:
+    """Whether a kept cell of a file stays: not with --again, nor a failure with --failed, nor one for lack of time."""
+    return again != "all" and not (again == "failed" and entry["kind"] != "ok") and not entry["text"].startswith(LATE)
+
+
+def in_turn(known: Iterable[str], runtimes: Sequence[str], results: Results) -> list[str]:
+    """Families in the order that a run takes them: those first that lack the most results."""
+    lacking = {name: sum(name not in results.get(runtime, {}) for runtime in runtimes) for name in known}
+    return sorted(lacking, key=lambda name: -lacking[name])
+
+
+def compare(family: str, runtimes: Sequence[str], results: Results, files: Sequence[str], again: str = "") -> None:
     """Fills in the cells of a family, and keeps each as soon as it is there."""
     with comparison(family) as of:
         for runtime in runtimes:
             row = results.setdefault(runtime, {}).setdefault(family, {})
-            kept = [] if again else [entry for entry in row.values() if not entry["text"].startswith(LATE)]
+            kept = [entry for entry in row.values() if worth_keeping(entry, again)]
             for file in files:
                 options = RUNTIMES[runtime].options if file == "preset" else {}
                 row[file], ran = cell(of, runtime, options, kept)
@@ -228,7 +240,9 @@ def reasons(name: str, cells: Mapping[str, Mapping[str, Entry]]) -> list[str]:
         for family, row in cells.items():
             entry = row.get(file)
             if entry and entry["kind"] != "ok" and (file == "preset" or entry != row.get("preset")):
-                by_text.setdefault(f"{entry['kind']}: {entry['text']}", []).append(f"`{family}`")
+                said = f"{entry['kind']}: {entry['text']}"
+                found = named(name, family, said)
+                by_text.setdefault(f"{found} ({said})" if found else said, []).append(f"`{family}`")
         about = "" if file == "preset" else "default file of "
         lines += [f"- {about}{', '.join(those)}: {text}" for text, those in by_text.items()]
     return [f"\n{name}:\n", *lines] if lines else []
@@ -265,7 +279,9 @@ def main() -> int:
     parser.add_argument("families", nargs="*", metavar="FAMILY", help="those to compare; all by default")
     parser.add_argument("--runtime", action="append", choices=RUNTIMES, metavar="NAME", help="this one; all by default")
     parser.add_argument("--default", action="store_true", help="run the files of the default options too")
-    parser.add_argument("--again", action="store_true", help="run what is kept again")
+    again = parser.add_mutually_exclusive_group()
+    again.add_argument("--again", dest="again", action="store_const", const="all", help="run what is kept again")
+    again.add_argument("--failed", dest="again", action="store_const", const="failed", help="run what failed again")
     parser.add_argument("--ci", action="store_true", help="run what CI does, compare it with the page, write nothing")
     args = parser.parse_args()
     if unknown := sorted(set(args.families) - set(known)):
@@ -273,8 +289,9 @@ def main() -> int:
     results: Results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     if args.ci:
         return check(results)
-    for family in args.families or known:
-        compare(family, args.runtime or list(RUNTIMES), results, FILES[: 2 if args.default else 1], args.again)
+    runtimes = args.runtime or list(RUNTIMES)
+    for family in args.families or in_turn(known, runtimes, results):
+        compare(family, runtimes, results, FILES[: 2 if args.default else 1], args.again or "")
     keep(results)
     return 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
@@ -18,6 +18,7 @@ from netspec.weights.lazy import in_turn, shape_of
 from netspec_onnx.dynamic import free_sizes
 from netspec_onnx.options import OnnxOptions
 from netspec_onnx.precision import check_variances, element, outer_element, rounded, tensor_of
+from netspec_onnx.presets import PRESETS
 from netspec_onnx.versions import Lowered, lowered
 
 DOMAIN = "netspec"
@@ -256,6 +257,13 @@ def build_model(graph: Graph, arrays: Mapping[str, np.ndarray], options: OnnxOpt
     return model
 
 
+def _told(infos: Sequence[onnx.ValueInfoProto], options: OnnxOptions) -> Sequence[onnx.ValueInfoProto]:
+    """The inner shapes that a model says: all, or those of numbers alone where its reader takes no symbol there."""
+    if options.for_ is None or PRESETS[options.for_].inner_symbols:
+        return infos
+    return [each for each in infos if all(size.HasField("dim_value") for size in each.type.tensor_type.shape.dim)]
+
+
 def structure(graph: Graph, options: OnnxOptions) -> onnx.ModelProto:
     """The model without its weights; raises DataError, UsageError."""
     if options.training:
@@ -281,7 +289,7 @@ def structure(graph: Graph, options: OnnxOptions) -> onnx.ModelProto:
         graph.name,
         [info(n.path, Ref(n.path), outer) for n in graph.inputs],
         [info(name, o.ref, outer) for name, o in graph.outputs.items()],
-        value_info=[info(name, ref) for name, ref in values.items() if name in made],
+        value_info=_told([info(name, ref) for name, ref in values.items() if name in made], options),
     )
     opsets = [helper.make_opsetid("", made_of.opset)]
     for function in emitter.functions.values():

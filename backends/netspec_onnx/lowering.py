@@ -35,7 +35,7 @@ from netspec_onnx.presets import Target
 from netspec_onnx.regions import deform_conv, deform_roi_avg_pool, deform_roi_pool, roi_align, roi_avg_pool
 from netspec_onnx.resizing import upsample
 from netspec_onnx.windows import adaptive_avg_pool, avg_pool, max_pool, space
-from netspec_onnx.workarounds import WORKAROUNDS
+from netspec_onnx.workarounds import NODES, WORKAROUNDS
 
 
 def _conv(node: Node, shapes: Shapes) -> list[N]:
@@ -229,4 +229,4 @@ def rows_of(node: Node, shapes: Shapes, target: Target | None = None) -> list[N]
     if not isinstance(made, list) or not all(isinstance(one, N) for one in made):
         expected = "a function of (node, shapes) that gives a list of netspec_onnx.nodes.N"
         raise PluginError(f"the row of '{node.op}' for 'onnx' is not {expected}")
-    return made
+    return [NODES[target](one) for one in made] if target and target in NODES else made

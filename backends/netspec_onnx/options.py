@@ -12,7 +12,10 @@ from netspec_onnx.presets import PRESETS, Functions, Target, presets_help
 
 @dataclass(frozen=True, kw_only=True)
 class OnnxOptions(Options):
-    """How a model is written; what a preset says stands in the fields that were left open."""
+    """How a model is written; batch and functions of a preset stand in the fields that were left open.
+
+    Its operator set and IR version depend on what the network needs too (`netspec_onnx.versions`).
+    """
 
     for_: Target | None = option(
         None, f"A preset for what reads the model; other options overrule it.\n\n\b\n{presets_help()}"
@@ -59,10 +62,6 @@ class OnnxOptions(Options):
         if self.for_ is not None:
             preset = PRESETS[self.for_]
             taken = {"batch": preset.batch, "functions": preset.functions}
-            if self.dtype != "bfloat16":  # which needs a newer operator set than any preset has
-                taken["opset"] = preset.opset
-                if self.opset is None and self.functions in (None, preset.functions):  # others may need a newer version
-                    taken["ir_version"] = preset.ir_version
         for name, value in taken.items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)

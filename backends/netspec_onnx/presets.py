@@ -28,6 +28,10 @@ class Preset:
     reads: str
     """What reads the model."""
     why: str
+    newest: int = 0
+    """The newest operator set that it was seen to run, which a network gets that needs more than `opset`."""
+    inner_symbols: bool = True
+    """Whether the shapes of values between its steps may have symbols; those of inputs and outputs may anyway."""
 
     @property
     def dtypes(self) -> tuple[str, ...]:
@@ -37,7 +41,8 @@ class Preset:
     @property
     def shown(self) -> tuple[str, str, str, str, str]:
         """Opset, IR version, batch, blocks and types besides float32 as people read them."""
-        opset, ir_version, batch = str(self.opset), str(self.ir_version), str(self.batch or "free")
+        opset = f"{self.opset}-{self.newest}" if self.newest else str(self.opset)
+        ir_version, batch = str(self.ir_version), str(self.batch or "free")
         return opset, ir_version, batch, self.functions, ",".join(self.dtypes) or "-"
 
 
@@ -64,6 +69,7 @@ PRESETS: dict[Target, Preset] = {
         {"bfloat16": "its converter loses the outputs", "int8": "its converter dies of QuantizeLinear"},
         "MNN's converter",
         "refuses functions; plans its memory for fixed shapes",
+        newest=16,
     ),
     "ncnn": Preset(
         11,
@@ -86,6 +92,7 @@ PRESETS: dict[Target, Preset] = {
         {"float16": "its Gemm gives float32", "bfloat16": "it does not know the type"},
         "tract",
         "refuses functions, and a symbol in inner shapes",
+        inner_symbols=False,
     ),
     "opencv": Preset(
         11,
@@ -95,6 +102,7 @@ PRESETS: dict[Target, Preset] = {
         {"bfloat16": "its convolutions take weights in float32", "int8": "its graph ends with an assertion"},
         "OpenCV's dnn",
         "plans its layers for fixed shapes",
+        newest=16,
     ),
     "browser": Preset(
         13,
@@ -104,6 +112,7 @@ PRESETS: dict[Target, Preset] = {
         {"bfloat16": "its WebAssembly has no kernel for Conv, and WebGPU and WebNN have no such tensors"},
         "onnxruntime-web",
         "WebNN takes fixed shapes",
+        newest=19,
     ),
 }
 

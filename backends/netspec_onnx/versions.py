@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx
 from onnx import helper
@@ -15,7 +15,7 @@ from netspec_onnx.lowering import rows_of
 from netspec_onnx.nodes import LOWEST, N
 from netspec_onnx.options import OnnxOptions
 from netspec_onnx.precision import SINGLE, element, first_opset, in_16_bits, refusal
-from netspec_onnx.presets import Target
+from netspec_onnx.presets import PRESETS, Target
 
 OPSET = 18
 """The operator set where none is asked for and every operator is there: what runtimes of the last years take."""
@@ -36,6 +36,7 @@ class Lowered:
 def lowered(graph: Graph, options: OnnxOptions, shape: Callable[[Ref], Shape] | None = None) -> Lowered:
     """The nodes of every step, of operands of these shapes; raises SpecError for what a set lacks, UsageError."""
     written = _written(graph, shape or graph.shape, options.for_)
+    options = _with_preset(written, options)
     opset = _opset(written, options)
     rows, dtype = {}, element(options)
     for node, forms in written:
@@ -65,6 +66,22 @@ def _written(graph: Graph, shape: Callable[[Ref], Shape], target: Target | None 
 
 def _lowest(written: Sequence[tuple[Node, list[N]]]) -> int:
     return max([LOWEST, *(row.lowest for _, rows in written for row in rows)])
+
+
+def _with_preset(written: Sequence[tuple[Node, list[N]]], options: OnnxOptions) -> OnnxOptions:
+    """Options with the operator set and IR version of their preset, where neither these nor others were asked for.
+
+    A network that needs more than this set gets the lowest that has all of it, where the runtime takes that one. One in
+    bfloat16 needs a newer set than any preset has.
+    """
+    if options.for_ is None or options.opset is not None or options.dtype == "bfloat16":
+        return options
+    preset, needs = PRESETS[options.for_], _lowest(written)
+    opset = needs if preset.opset < needs <= preset.newest else preset.opset
+    ir_version = options.ir_version
+    if ir_version is None and (opset, options.functions) == (preset.opset, preset.functions):
+        ir_version = preset.ir_version
+    return replace(options, opset=opset, ir_version=ir_version)
 
 
 def _opset(written: Sequence[tuple[Node, list[N]]], options: OnnxOptions) -> int:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from netspec.ir.graph import Node
 from netspec.ops.window import Pads
-from netspec_onnx.nodes import N, Row, Shapes, floats, n
+from netspec_onnx.nodes import Attr, N, Row, Shapes, floats, free, n
 from netspec_onnx.presets import Target
-from netspec_onnx.windows import end_pads, max_pool, pad
+from netspec_onnx.windows import avg_pool, end_pads, max_pool, pad
 
 
 def hard_sigmoid_by_clip(node: Node, shapes: Shapes) -> list[N]:
@@ -51,19 +52,70 @@ def max_pool_of_padded(node: Node, shapes: Shapes) -> list[N]:
     return [pad(pads, -np.inf), N("MaxPool", ("padded",), attrs={**sizes, "dilations": list(node.attrs["dilation"])})]
 
 
+def avg_pool_of_padded(node: Node, shapes: Shapes) -> list[N]:
+    """Pads that differ by side are zeros around the map; the mean of a window is scaled to that of what counts of it.
+
+    What counts is the map, and the written pads where padding does.
+    """
+    pads = end_pads(node, shapes[0], (1, 1))
+    if free(shapes[0]) or _even(pads) and not (node.attrs["count_pad"] and pads != node.attrs["pad"]):
+        return avg_pool(node, shapes)
+    (kh, kw), (sh, sw) = node.attrs["kernel"], node.attrs["stride"]
+    written: Pads = node.attrs["pad"] if node.attrs["count_pad"] else (0, 0, 0, 0)
+    (h, w), (rows, columns) = map(int, shapes[0][2:]), map(int, node.shape[2:])
+    down = _counted(rows, kh, sh, pads[0], (-written[0], h + written[1]))
+    across = _counted(columns, kw, sw, pads[2], (-written[2], w + written[3]))
+    scale = (kh * kw / np.outer(down, across)).astype(np.float32)
+    sizes: dict[str, Attr] = {"kernel_shape": [kh, kw], "strides": [sh, sw]}
+    if (scale == 1).all():
+        return [pad(pads), N("AveragePool", ("padded",), attrs=sizes)]
+    return [pad(pads), N("AveragePool", ("padded",), ("means",), sizes), n("Mul", "means", scale[None])]
+
+
+def _counted(windows: int, kernel: int, stride: int, before: int, counts: tuple[int, int]) -> np.ndarray:
+    """How many cells of each window of an axis lie within bounds; the first window begins so many cells `before` 0."""
+    starts = np.arange(windows) * stride - before
+    return np.minimum(starts + kernel, counts[1]) - np.maximum(starts, counts[0])
+
+
+def spelled_out(node: N) -> N:
+    """A Pad with its mode, without which pnnx leaves it as it is, and with a number in place of -inf."""
+    if node.op_type != "Pad":
+        return node
+    inputs = tuple(
+        np.asarray(np.maximum(x, LOWEST_FLOAT)) if isinstance(x, np.ndarray) and x.dtype == np.float32 else x
+        for x in node.inputs
+    )
+    return replace(
+        node, inputs=inputs, attrs={"mode": "constant", **node.attrs}, older=tuple(map(spelled_out, node.older))
+    )
+
+
+LOWEST_FLOAT = np.finfo(np.float32).min
+"""In place of -inf, which ncnn's files do not have as a number."""
+
+
 def _even(pads: Pads) -> bool:
     return pads[0] == pads[1] and pads[2] == pads[3]
 
 
 WORKAROUNDS: Mapping[Target, Mapping[str, Row]] = {
     # OpenCV 5.0.0 takes Mul(x, HardSigmoid(y)), the gate of squeeze-and-excitation, for HardSwish(y).
-    "opencv": {"hard_sigmoid": hard_sigmoid_by_clip},
-    # pnnx 20261020 has no words of ncnn for a Slice with steps, a Mean, a Max of three; it misreads unlike pads.
+    # It gives wrong numbers for a Mean of four and more.
+    "opencv": {"hard_sigmoid": hard_sigmoid_by_clip, "mean": mean_by_sum},
+    # MNN 3.6 loses the output of a Mean of several.
+    "mnn": {"mean": mean_by_sum},
+    # pnnx 20261020 has no words of ncnn for a Slice with steps, a Mean, a Max of three; it misreads unlike pads of a
+    # MaxPool, and has no words for those of an AveragePool.
     "ncnn": {
         "subsample": subsample_by_pool,
         "mean": mean_by_sum,
         "max": max_by_pairs,
         "max_pool": max_pool_of_padded,
+        "avg_pool": avg_pool_of_padded,
     },
 }
 """By the runtime of `--for` and by op; what was wrong without stands above each."""
+
+NODES: Mapping[Target, Callable[[N], N]] = {"ncnn": spelled_out}
+"""By the runtime of `--for`: what becomes of each node of a row, whichever op it is of."""
