@@ -155,6 +155,10 @@ OTHERWISE = [
     for (op, attrs, shapes, _), id in zip(CASES, IDS, strict=True)
     if op in rows
 ]
+OTHERWISE += [
+    pytest.param("opencv", "upsample", attrs, ((3, 1, 1),), id=f"opencv-upsample-one-cell-{i}")
+    for i, attrs in enumerate(({"size": (5, 7), "mode": "bilinear"}, {"scale": (2, 3), "mode": "bilinear"}))
+]
 
 
 @pytest.mark.quick(3)
@@ -163,7 +167,8 @@ def test_a_row_for_a_runtime_computes_what_the_usual_one_does(
     target: Target, op: str, attrs: dict[str, object], shapes: Shapes
 ) -> None:
     graph, inputs = one_op(op, attrs, shapes), arrays_of(shapes, 1)
-    models = [build_model(graph, draw(graph, 3), options) for options in (OnnxOptions(), OnnxOptions(for_=target))]
+    both = OnnxOptions(opset=PRESETS[target].opset), OnnxOptions(for_=target)
+    models = [build_model(graph, draw(graph, 3), options) for options in both]
     usual, own = (ReferenceEvaluator(model).run(None, inputs) for model in models)
     for right, value in zip(usual, own, strict=True):
         np.testing.assert_allclose(value, right, rtol=1e-5, atol=1e-6)

@@ -36,13 +36,6 @@ REASONS = (
         "differs",
         "with weights of seed 0 it multiplies what is rounded: PyTorch's own float32 is several 1e-4 off its float64",
     ),
-    Reason(
-        "OpenCV",
-        "deeplab_v3",
-        "differs",
-        "it reads memory that nothing was written to: each run gives other numbers, and the last Resize alone, or with "
-        "the steps since layer3, the right ones",
-    ),
 )
 """The first that fits is said."""
 

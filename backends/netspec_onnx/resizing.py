@@ -40,6 +40,13 @@ def upsample(node: Node, shapes: Shapes) -> list[N]:
     return [_resize(floats(1, 1, *a["scale"]), _NEAREST if a["mode"] == "nearest" else _LINEAR)]
 
 
+def upsample_without_lines(node: Node, shapes: Shapes) -> list[N]:
+    """A map of one cell is repeated, which is what linear interpolation makes of it; others as usual."""
+    if free(shapes[0]) or [int(size) for size in shapes[0][2:]] != [1, 1]:
+        return upsample(node, shapes)
+    return [_resize(floats(1, 1, *map(float, node.shape[2:])), _NEAREST)]
+
+
 _LINEAR: dict[str, Attr] = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
 _NEAREST: dict[str, Attr] = {
     "mode": "nearest",

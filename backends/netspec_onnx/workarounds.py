@@ -11,6 +11,7 @@ from netspec.ir.graph import Node
 from netspec.ops.window import Pads
 from netspec_onnx.nodes import Attr, N, Row, Shapes, floats, free, n
 from netspec_onnx.presets import Target
+from netspec_onnx.resizing import upsample_without_lines
 from netspec_onnx.windows import avg_pool, end_pads, max_pool, pad
 
 
@@ -101,8 +102,9 @@ def _even(pads: Pads) -> bool:
 
 WORKAROUNDS: Mapping[Target, Mapping[str, Row]] = {
     # OpenCV 5.0.0 takes Mul(x, HardSigmoid(y)), the gate of squeeze-and-excitation, for HardSwish(y).
-    # It gives wrong numbers for a Mean of four and more.
-    "opencv": {"hard_sigmoid": hard_sigmoid_by_clip, "mean": mean_by_sum},
+    # It gives wrong numbers for a Mean of four and more, and for a linear Resize of a map of one cell that a Conv gives
+    # what its memory held before.
+    "opencv": {"hard_sigmoid": hard_sigmoid_by_clip, "mean": mean_by_sum, "upsample": upsample_without_lines},
     # MNN 3.6 loses the output of a Mean of several.
     "mnn": {"mean": mean_by_sum},
     # pnnx 20261020 has no words of ncnn for a Slice with steps, a Mean, a Max of three; it misreads unlike pads of a
