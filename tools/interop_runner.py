@@ -82,6 +82,7 @@ def mnn(model: Path, inputs: Arrays) -> list[np.ndarray]:
     import _tools  # isort: skip
 
     converted = model.with_suffix(".mnn")
+    os.chdir(model.parent)  # where the converter leaves a file of its own
     _tools.mnnconvert(["mnnconvert", "-f", "ONNX", "--modelFile", str(model), "--MNNModel", str(converted)])
     if not converted.exists():
         raise RuntimeError("the converter wrote no file")
