@@ -66,15 +66,10 @@ class Seen:
 
 def look(model: onnx.ModelProto, data: Calibration) -> dict[str, Seen]:
     """What is in each value that a layer reads or gives, or that is on the way between two, over all images."""
-    names = list(
-        dict.fromkeys(
-            name
-            for node in model.graph.node
-            if node.op_type in (*LAYERS, *HOMOGENEOUS, "Add")
-            for name in (*node.input, node.output[0])
-            if name and name not in _constants(model)
-        )
-    )
+    constants = _constants(model)
+    near = (n for n in model.graph.node if n.op_type in (*LAYERS, *HOMOGENEOUS, "Add"))
+    read = (name for node in near for name in (*node.input, node.output[0]))
+    names = list(dict.fromkeys(name for name in read if name and name not in constants))
     found: dict[str, Seen] = {}
     run = showing(model, names)
     with np.errstate(all="ignore"):  # of values that are not finite, which is an error of the ranges
@@ -246,13 +241,13 @@ def correct_biases(made: onnx.ModelProto, exact: onnx.ModelProto, seen: Mapping[
     right = {tensor.name: tensor for tensor in exact.graph.initializer}
     decoded = {n.output[0]: n for n in made.graph.node if n.op_type == "DequantizeLinear" and n.input[0] in stored}
     layers = {node.name: node for node in made.graph.node if node.op_type in LAYERS}
-    read = [name for node in exact.graph.node for name in node.input]
+    read = Counter(name for node in exact.graph.node for name in node.input)
     for node in exact.graph.node:
         layer = layers.get(node.name)
         if layer is None or len(layer.input) < 3 or node.input[0] not in seen:
             continue
         weight, bias = (decoded.get(name) for name in layer.input[1:3])
-        if weight is None or bias is None or max(read.count(name) for name in node.input[1:3]) > 1:
+        if weight is None or bias is None or max(read[name] for name in node.input[1:3]) > 1:
             continue
         rounded, step = (numpy_helper.to_array(stored[name]) for name in weight.input[:2])
         added = rounded * _column(step, rounded) - numpy_helper.to_array(right[node.input[1]])
