@@ -188,6 +188,8 @@ SCRIPTS = {
     "table of -O2",
     "passes": "compare what a network of each family, --all of them, or those named compute after each pass that "
     "changes it; goes on where it was cut off; --write updates docs/passes.md",
+    "forms": "take a network of each family, or those named, through torch.jit.script, torch.compile as one graph and "
+    "torch.export, and compare; goes on where it was cut off; --write updates docs/pytorch.md",
     "plant": "plant a difference in every step of GoogLeNet, or of the networks named: does verify name it? "
     "--kinds for what may go wrong in each op; --write updates docs/verify.md",
     "interop": "compile a network of each family, or of those named, for the runtimes of a table, run it there "
