@@ -73,9 +73,9 @@ def theirs(name: str) -> str:
 
 
 @pytest.mark.parametrize("name", [n if n == "googlenet" else pytest.param(n, marks=pytest.mark.slow) for n in THEIRS])
-def test_the_source_is_at_most_half_as_long_again(name: str) -> None:
+def test_the_source_is_no_longer_than_theirs(name: str) -> None:
     ours, others = code_lines(get("torch").source(netspec.load(name).graph)), code_lines(theirs(name))
-    assert others > 100 and ours <= 1.5 * others, f"{ours} lines against {others}"
+    assert others > 100 and ours <= others, f"{ours} lines against {others}"
 
 
 FIRST = {next(iter(d.variants), d.name): d for d in documents()}
