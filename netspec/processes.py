@@ -5,15 +5,21 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
 from typing import Protocol, TypeVar
 
 from netspec.diagnostics.errors import UsageError
+
+GRACE = 10.0
+"""Seconds that a process which is told to end has until it is killed."""
 
 
 class Sized(Protocol):
@@ -33,29 +39,70 @@ def in_processes(
 ) -> list[Outcome]:
     """What `work` gives of each job, in their order; `tick` is told of each that is done.
 
-    However it ends, no process is left behind; raises UsageError where one was ended from outside.
+    However it ends, none that works is left behind; raises UsageError where one was ended from outside.
     """
+    context = _context(work)
+    if context is not None and not _main_can_be_imported():
+        return [_alone(job, work, tick) for job in jobs]
     before = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(processes, _context(work), initializer=_end_with_parent)
+    pool = ProcessPoolExecutor(processes, context, initializer=_end_with_parent)
     try:
         order = sorted(range(len(jobs)), key=lambda place: -jobs[place].size)
         with _no_interrupt():  # of the keyboard, which is for this process alone
-            futures = {pool.submit(work, jobs[place]): place for place in order}
+            futures = {pool.submit(_work, work, jobs[place]): place for place in order}
         for future in as_completed(futures):
             future.result()
             tick(jobs[futures[future]])
         done = {place: future.result() for future, place in futures.items()}
     except BrokenProcessPool:
-        raise UsageError(
-            "a process that worked on a spec was ended", "with a smaller -j each has more memory"
-        ) from None
+        raise UsageError("a process that worked on a spec was ended", _help(context)) from None
     except BaseException:
-        for child in set(multiprocessing.active_children()) - before:
-            child.terminate()
+        _end(set(multiprocessing.active_children()) - before)
         raise
     finally:
         pool.shutdown(cancel_futures=True)
     return [done[place] for place in range(len(jobs))]
+
+
+def _alone(job: Job, work: Callable[[Job], Outcome], tick: Callable[[Job], None]) -> Outcome:
+    outcome = work(job)
+    tick(job)
+    return outcome
+
+
+def _work(work: Callable[[Job], Outcome], job: Job) -> Outcome:
+    """Does the work; a process that is told to end while it writes ends, once that is cleaned up.
+
+    The pool takes the SystemExit of `files.atomic` for the outcome of the job and asks for the next, of a queue whose
+    lock went with the process that held it.
+    """
+    try:
+        return work(job)
+    except SystemExit:
+        os._exit(1)
+
+
+def _end(children: Collection[BaseProcess]) -> None:
+    """Ends processes, which have some seconds to remove what they have half written."""
+    for child in children:
+        child.terminate()
+    last = time.monotonic() + GRACE
+    for child in children:
+        child.join(max(0.0, last - time.monotonic()))
+    for child in children:
+        child.kill()
+
+
+def _help(context: BaseContext | None) -> str:
+    if context is None:
+        return "with a smaller -j each has more memory"
+    return "with a smaller -j each has more memory; a script needs `if __name__ == '__main__':` around its call"
+
+
+def _main_can_be_imported() -> bool:
+    """Whether a process that is no fork finds the program again: it is none that was read from stdin."""
+    path = getattr(sys.modules["__main__"], "__file__", None)
+    return path is None or os.path.exists(path)
 
 
 def _context(work: Callable[[Job], Outcome]) -> BaseContext | None:

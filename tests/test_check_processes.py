@@ -110,6 +110,77 @@ def test_a_process_that_is_ended_is_an_error(folder: Path) -> None:
     assert done.returncode == 2 and "a process that worked on a spec was ended" in done.stderr
 
 
+HELD = """
+import os, sys, threading, time
+from dataclasses import dataclass
+from pathlib import Path
+from netspec.diagnostics.errors import UsageError
+from netspec.files.atomic import writing
+from netspec.processes import in_processes
+
+@dataclass
+class Job:
+    size: int
+
+def work(job):
+    if job.size == 1:
+        return Path("idle").write_text(str(os.getpid()))
+    with writing(Path("held.bin")) as part:
+        Path("begun").touch()
+        time.sleep(300)
+
+try:
+    in_processes([Job(1), Job(2)], work, 2, lambda job: Path("done").touch())
+except KeyboardInterrupt:
+    sys.exit(130)
+except UsageError as e:
+    sys.exit(2)
+"""
+
+
+@pytest.mark.parametrize("how, code", [("interrupt", 130), ("kill the idle one", 2)])
+def test_one_that_writes_while_another_waits_is_ended_too(how: str, code: int, tmp_path: Path) -> None:
+    """It is told to end inside a write, and would then wait for the lock that the idle one held."""
+    child = subprocess.Popen([sys.executable, "-c", HELD], cwd=tmp_path, start_new_session=True)
+    _until(lambda: all((tmp_path / name).exists() for name in ("begun", "done")))
+    workers = _children(child.pid)
+    time.sleep(0.3)  # until the idle one waits
+    if how == "interrupt":
+        os.killpg(child.pid, signal.SIGINT)
+    else:
+        os.kill(int((tmp_path / "idle").read_text()), signal.SIGKILL)
+    try:
+        assert child.wait(timeout=30) == code
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+    _until(lambda: not [pid for pid in workers if Path(f"/proc/{pid}").exists()])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["begun", "done", "idle"]
+
+
+def test_a_process_with_threads_is_never_forked() -> None:
+    """A lock that another thread holds is never let go in the fork."""
+    program = (
+        "import threading, netspec.processes as p\n"
+        "p.in_processes\nprint(p._context(print))\n"
+        "threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+        "print(p._context(print).get_start_method())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["None", "forkserver"], done.stderr
+
+
+def test_a_program_on_stdin_with_threads_works_alone(folder: Path) -> None:
+    """A process that is no fork would import the program again."""
+    program = (
+        "import sys, threading\nfrom netspec.cli.main import run\n"
+        "threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+        "sys.exit(run(['check', 'good.yaml', 'many.yaml', '-j', '2']))"
+    )
+    done = subprocess.run([sys.executable], input=program, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "ok: 2 files, 2 networks\n")
+
+
 def test_progress_on_a_terminal(folder: Path) -> None:
     """A line that is written over, no wider than the terminal, and gone at the end."""
     ours, theirs = pty.openpty()
