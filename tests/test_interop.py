@@ -139,6 +139,18 @@ def test_what_has_no_result_is_run_first_and_what_failed_again_where_asked() -> 
     ]
 
 
+def test_the_oldest_onnxruntime_that_is_allowed_is_one_of_them() -> None:
+    oldest = re.findall(
+        r"^onnxruntime==([\d.]+)", (Path(interop.ROOT) / "tools" / "oldest.txt").read_text(encoding="utf-8"), re.M
+    )
+    assert [f"onnxruntime {version}" in interop.RUNTIMES for version in oldest] == [True]
+
+
+def test_the_end_of_a_run_says_who_agrees() -> None:
+    cells = {name: {"preset": {"kind": kind}} for name, kind in (("lenet", "ok"), ("vgg", "differs"))}
+    assert interop.summary("MNN 3", cells, 73) == "MNN 3: 1 of 73 families agree, 2 were run; not vgg"
+
+
 def test_every_runtime_has_a_runner_and_ci_names_some_of_them() -> None:
     import interop_runner
 

@@ -293,7 +293,16 @@ def main() -> int:
     for family in args.families or in_turn(known, runtimes, results):
         compare(family, runtimes, results, FILES[: 2 if args.default else 1], args.again or "")
     keep(results)
+    for runtime in runtimes:
+        print(summary(runtime, results.get(runtime, {}), len(known)))
     return 0
+
+
+def summary(runtime: str, cells: Mapping[str, Mapping[str, Entry]], families: int) -> str:
+    """How many families agree with PyTorch in a runtime, and which of those that were run do not."""
+    failed = [name for name, row in cells.items() if row["preset"]["kind"] != "ok"]
+    beside = f"; not {', '.join(failed)}" if failed else ""
+    return f"{runtime}: {len(cells) - len(failed)} of {families} families agree, {len(cells)} were run{beside}"
 
 
 if __name__ == "__main__":

@@ -45,6 +45,8 @@ def preset(name: str, *packages: str, **more: object) -> Runtime:
 
 RUNTIMES = {
     "onnxruntime 1.32.0": preset("onnxruntime", "onnxruntime==1.32.0"),
+    # The oldest that netspec itself asks for.
+    "onnxruntime 1.25.0": preset("onnxruntime", "onnxruntime==1.25.0"),
     # 1.14 was the first with opset 18, which files have by default; of it there is no wheel for Python 3.11.
     "onnxruntime 1.15.0": Runtime("onnxruntime", ("onnxruntime==1.15.0", "numpy<2"), {}),
     "OpenVINO 2026.4.1": preset("openvino", "openvino==2026.4.1"),
