@@ -7,6 +7,7 @@ from pathlib import Path
 
 from netspec.backend import KeepsReady, OpenedModel, OpensModels, able, get
 from netspec.diagnostics.errors import UsageError
+from netspec.files.pipes import check_file
 from netspec.network import Network, Weights, load
 from netspec.optional import importing
 from netspec.running.folder import Batch, batch_size, image_files, image_input, run_batches
@@ -57,8 +58,7 @@ class Session:
 
     @staticmethod
     def _of_file(path: Path, place: Place) -> OpenedModel:
-        if not path.is_file():
-            raise UsageError(f"there is no file {path}")
+        check_file(path)
         return able("onnx", OpensModels).open(path, place)
 
     def __repr__(self) -> str:

@@ -24,6 +24,7 @@ from netspec.cli.weights import Weights, with_weights
 from netspec.diagnostics.errors import MissingError, UsageError
 from netspec.elaborate.compiled import Compiled
 from netspec.files.atomic import write_text
+from netspec.files.pipes import check_file
 from netspec.ir.graph import Graph
 from netspec.reports.table import Form, Table
 from netspec.reports.timing import NotRun, Run, step_in, table_of_parts, table_of_runs
@@ -129,8 +130,8 @@ def _jobs(
     """Each network in each way; raises UsageError."""
     for request in requests:
         is_file = request.spec.lower().endswith(".onnx")
-        if is_file and not Path(request.spec).is_file():
-            raise UsageError(f"there is no file {request.spec}")
+        if is_file:
+            check_file(request.spec)
         for name in (request.spec,) if is_file else targets or DEFAULT_TARGETS:
             for count in threads:
                 target = target_of(name, request.level, count)

@@ -24,6 +24,7 @@ from netspec.cli.targets import BackendName
 from netspec.cli.weights import Weights, with_weights
 from netspec.diagnostics.errors import DataError, UsageError, did_you_mean
 from netspec.diagnostics.text import one_line
+from netspec.files.pipes import check_file
 from netspec.passes.runtimes import runtime_of
 from netspec.reports.table import Form
 from netspec.running.convert import Say
@@ -254,8 +255,7 @@ def _opened(request: Request, weights: Weights, at: tuple[str, Place], given: Gi
     if any((r.variant, r.settings, weights.file, r.include, r.passes, r.level, r.profile, r.features)):
         raise UsageError("an .onnx file has its weights and its layers already", "these options go with a spec")
     path = Path(request.spec)
-    if not path.is_file():
-        raise UsageError(f"there is no file {request.spec}")
+    check_file(path)
     opened = able("onnx", OpensModels).open(path, place)
     sizes = ModelSizes(opened.inputs)
     for name, dims in given.inputs:

@@ -58,7 +58,7 @@ class FolderRun:
         """The most likely classes of each image, all outputs being kept in `target`; raises UsageError, DataError."""
         files, others = image_files(self.folder)
         if others:
-            self.note(f"{others:,} files of {self.folder} are no images by their suffix")
+            self.note(f"{others:,} files of {self.folder} are no images: by their suffix, or no regular files")
         name, port = image_input(self.sizes.ports)
         size = batch_size(port, batch, len(files))
         self.sizes.batch(size)

@@ -19,6 +19,7 @@ from netspec.cli.ways import Target, every_target, target_of
 from netspec.cli.weights import Weights, with_weights
 from netspec.diagnostics.errors import MissingError, UsageError
 from netspec.elaborate.compiled import Compiled
+from netspec.files.pipes import check_file
 from netspec.ir.graph import Graph
 from netspec.passes.base import Level
 from netspec.reports.table import Form
@@ -110,8 +111,7 @@ def _pairs(targets: Sequence[str], every: bool, level: Level | None) -> Iterator
 
 
 def _opened(name: str) -> ModelFile:
-    if not Path(name).is_file():
-        raise UsageError(f"there is no file {name}")
+    check_file(name)
     return able("onnx", LooksIntoModels).look(Path(name))
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from netspec.diagnostics.errors import DataError, UsageError, did_you_mean
-from netspec.files.pipes import is_read
+from netspec.files.pipes import check_file, is_read
 from netspec.ir.graph import Graph
 from netspec.ir.selection import step_help
 
@@ -54,8 +54,7 @@ def heat_of(text: str) -> tuple[str, Numbers | None]:
     if text in HEATS:
         return text, None
     if text.lower().endswith(SUFFIXES):
-        if not Path(text).is_file():
-            raise UsageError(f"there is no file {text}")
+        check_file(text)
         return "numbers", read_numbers(Path(text))
     raise UsageError(
         f"there is no '{text}' to colour by", did_you_mean(text, HEATS) or f"or name a {' or '.join(SUFFIXES)} file"

@@ -1,4 +1,4 @@
-"""The bytes of specs: from files, and from stdin and pipes, which can be read only once."""
+"""The bytes of specs: from files, and from stdin and pipes, which can be read only once; where a pipe is none."""
 
 from __future__ import annotations
 
@@ -51,11 +51,21 @@ def keep_inputs(target: Path) -> None:
                 raise UsageError(f"{target} is read by this command, and would be overwritten", "name another with -o")
 
 
+def check_file(path: str | Path, help: str = "", name: str = "") -> None:
+    """Raises UsageError for what is not a regular file; a pipe would be waited for without end when it is opened."""
+    path, shown = Path(path), name or str(path)
+    try:
+        if not path.is_file():
+            why = f"{shown} is not a file, but {'a folder' if path.is_dir() else 'a pipe or a device'}"
+            raise UsageError(why if path.exists() else f"there is no file {shown}", help)
+    except (OSError, ValueError) as e:  # a name that is too long, or with a NUL
+        raise UsageError(f"{shown} cannot be read: {getattr(e, 'strerror', None) or e}", help) from None
+
+
 def from_file(path: Path, name: str) -> bytes:
     """What a file holds, as far as a spec may be large; raises UsageError."""
     try:
-        if not path.is_file():
-            raise UsageError(f"there is no file {name}" if not path.exists() else f"{name} is not a file")
+        check_file(path, name=name)
         is_read(path)
         with path.open("rb") as f:
             return f.read(MAX_BYTES + 1)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from netspec.diagnostics.errors import DataError, UsageError, did_you_mean
-from netspec.files.pipes import is_read
+from netspec.files.pipes import check_file, is_read
 from netspec.optional import importing
 from netspec.running.convert import Say, fit
 from netspec.running.ports import Port, Value, dtype_of
@@ -125,8 +125,7 @@ class Feeds:
 
 def _array(path: Path) -> np.ndarray:
     """A .npy file of numbers, bools or strings; what its header says is not more than it holds."""
-    if not path.is_file():
-        raise UsageError(f"there is no file {path}")
+    check_file(path)
     try:
         is_read(path)
         loaded = np.load(path, mmap_mode="r" if path.stat().st_size else None, allow_pickle=False)
@@ -166,5 +165,6 @@ def take_folder(feeds: Feeds, folder: Path, ports: Mapping[str, Port], read: Cal
         raise UsageError(f"{folder} holds no input_0.pb")
     for i, name in enumerate(names):
         path = folder / f"input_{i}.pb"
-        if path.is_file():
+        if path.exists():
+            check_file(path)
             feeds.give(name, read(path, ports[name].type), str(path))

@@ -27,15 +27,19 @@ Run = Callable[[np.ndarray], Mapping[str, Value]]
 
 
 def image_files(folder: Path) -> tuple[list[Path], int]:
-    """The images in a folder and its folders, by name, and how many other files; raises UsageError."""
+    """The images in a folder and its folders, by name, and how many others; raises UsageError.
+
+    What has the suffix of an image and is a pipe, a device or a link to nothing is one of the others.
+    """
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}", "a single image is given by --image")
     found, others = list[Path](), 0
     for base, folders, names in os.walk(folder, onerror=_unreadable):
         folders.sort()
         for name in sorted(names):
-            if Path(name).suffix.lower() in SUFFIXES:
-                found.append(Path(base, name))
+            path = Path(base, name)
+            if path.suffix.lower() in SUFFIXES and path.is_file():
+                found.append(path)
             elif not name.startswith("."):
                 others += 1
         if len(found) > MAX_FILES:

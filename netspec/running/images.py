@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from netspec.diagnostics.errors import DataError, UsageError
+from netspec.files.pipes import check_file
 from netspec.running.convert import Say
 from netspec.running.ports import Port, dims, dtype_of
 from netspec.running.sizes import spatial
@@ -64,8 +65,7 @@ def reader(
 
 def _prepared(path: Path, channels: int, size: tuple[int, int], how: Preprocessing | None, say: Say) -> np.ndarray:
     """A picture as (H, W, C) from 0 to 255: resized, by default its short side to 8/7 of the input, and cut."""
-    if not path.is_file():
-        raise UsageError(f"there is no file {path}")
+    check_file(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of large or unusual files; what cannot be read is an error below

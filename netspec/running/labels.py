@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from netspec.diagnostics.errors import DataError, UsageError
-from netspec.files.pipes import is_read
+from netspec.files.pipes import check_file, is_read
 from netspec.syntax.published import IMAGENET
 
 MAX_BYTES = 16 * 2**20
@@ -28,8 +28,7 @@ def read_labels(source: str) -> list[str]:
     if source == IMAGENET:
         return imagenet()
     path = Path(source)
-    if not path.is_file():
-        raise UsageError(f"there is no file {source}", "--labels takes a file of one name a line, or imagenet")
+    check_file(path, "--labels takes a file of one name a line, or imagenet")
     try:
         if path.stat().st_size > MAX_BYTES:
             raise DataError(
