@@ -173,6 +173,23 @@ def added_to_layers(made: Made, step: Step) -> Graph:
     return made.graph(made.add("sum", "add", values, {}))
 
 
+def added_to_the_value_twice(made: Made, step: Step) -> Graph:
+    """A layer, the op and the value itself, which is there twice, are added."""
+    x = made.inputs[0]
+    if made.layer_of != "conv":
+        raise OpError("only convolutions are merged with what they read")
+    return made.graph(made.add("sum", "add", [made.layer("a", x), step("step", x), x, x], {}))
+
+
+def added_in_turn(made: Made, step: Step) -> Graph:
+    """Two layers are added, and their sum to a third one with a larger kernel and to the op: all read the same."""
+    x = made.inputs[0]
+    inner = made.add("inner", "add", [made.layer("a", x), pointwise(made, "b", x)], {})
+    channels = int(made.nodes[x.node].shape[1])
+    large = made.add("c", "conv", [x], {"out": channels, "kernel": 5, "pad": 2})
+    return made.graph(made.add("sum", "add", [inner, large, step("step", x)], {}))
+
+
 def in_added_branches(made: Made, step: Step) -> Graph:
     """Two branches that are alike, of a layer, the op and another layer, and a third without the op."""
     x = made.inputs[0]
@@ -211,6 +228,8 @@ PLACES = (
     after_a_pointwise_layer,
     behind_siblings,
     added_to_layers,
+    added_to_the_value_twice,
+    added_in_turn,
     in_added_branches,
     in_concatenated_branches,
     between_a_concatenation_and_a_layer,

@@ -6,6 +6,7 @@ the value itself is a 1x1 kernel of ones for each channel, and a batch norm of i
 Case 1: of the values that an `add` joins, convolutions of one value that it alone reads; the one with the largest
 kernel stays, with its name, and takes the others.
 Case 2: the same with the value itself, or a batch norm or scale of it, where the convolution keeps its size.
+Case 3: what is one convolution then may be one of the values of a further `add`.
 Left alone: layers that share weights, and values that are outputs or that a block gives by name.
 """
 
@@ -43,7 +44,14 @@ class Merged:
 @graph_pass(stage=Stage.INFERENCE, named=True, level=2, placed=True)
 def merge_branches(module: Module, only: Collection[str] | None = None) -> Module:
     """Merges convolutions of one value that are added, and the value itself, into one (RepVGG)."""
-    found = _found(module.graph, only)
+    times = 0
+    while found := _found(module.graph, only):
+        module, times = _merged(module, found), times + len(found)
+    return replace(module, times=times) if times else module
+
+
+def _merged(module: Module, found: dict[str, Merged]) -> Module:
+    """The module with one convolution in place of some that are added, by path of the `add`."""
     hosts: dict[str, Merged] = {merged.host.path: merged for merged in found.values()}
     weights: dict[str, dict[str, Weight]] = {path: _weights(module, merged) for path, merged in hosts.items()}
 
@@ -58,11 +66,11 @@ def merge_branches(module: Module, only: Collection[str] | None = None) -> Modul
         return replace(node, inputs=tuple(left)) if len(left) > 1 else left[0]
 
     gone = {other.path for merged in hosts.values() for other, _ in merged.others.values() if other is not None}
-    return without(rewrite(module, visit, weights=weights, times=len(found)), gone) if found else module
+    return without(rewrite(module, visit, weights=weights), gone)
 
 
 def _found(graph: Graph, only: Collection[str] | None) -> dict[str, Merged]:
-    """What is merged, by path of the `add`."""
+    """What is merged, by path of the `add`; of each the convolutions of one value, the others in a further round."""
     reading, kept, owners = readers(graph), kept_values(graph), sharing(graph)
     found: dict[str, Merged] = {}
 
@@ -85,15 +93,13 @@ def _found(graph: Graph, only: Collection[str] | None) -> dict[str, Merged]:
 def _others(host: Node, values: Sequence[Ref], steps: Sequence[Node | None]) -> dict[int, tuple[Node | None, Taps]]:
     """What a convolution takes of the values that are added, by place."""
     others: dict[int, tuple[Node | None, Taps]] = {}
-    same_value = False
     for place, (ref, step) in enumerate(zip(values, steps, strict=True)):
         own = step is None or step.path != host.path
-        itself = ref == host.inputs[0] and not same_value
+        itself = ref == host.inputs[0]
         if own and (itself or (step is not None and step.inputs == host.inputs)):
             taps = _taps(host, None if itself else step)
             if taps is not None:
                 others[place] = (None if itself else step), taps
-                same_value |= itself
     return others
 
 
