@@ -86,11 +86,20 @@ def twice(rng: Rng) -> Lines:
     return branches(rng.choice(("add", "mul")), [step], [step, *rng.choice(([], ["tanh"]))])
 
 
+def grouped(rng: Rng) -> Lines:
+    """A convolution of four groups of four channels, fewer than the 16 of a vector of AVX-512."""
+    return [
+        "- conv: [16, 1]",
+        f"- conv: {{out: 16, kernel: {rng.choice((1, 3))}, pad: half, groups: 4}}",
+        "- conv: [8, 1]",
+    ]
+
+
 def alone(rng: Rng) -> Lines:
     return [f"- {rng.choice(('lrn: 3', 'hard_swish', 'identity', 'relu', 'avg_pool: [1, 1]'))}"]
 
 
-MOTIFS = (layer_and_norms, norms_and_layer, added_layers, siblings, alike, pooled, padded, twice, alone)
+MOTIFS = (layer_and_norms, norms_and_layer, added_layers, siblings, alike, pooled, padded, twice, grouped, alone)
 
 
 def text_of(seed: int) -> str:
