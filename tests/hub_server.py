@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ class Hosted:
     """The length that the server says, if that is not the file's."""
     ranges: bool = True
     """Whether the server gives a part of it, or always the whole."""
+    drip: tuple[int, float] | None = None
+    """So many bytes at a time, with so many seconds between them; None for all at once."""
     damaged: bool = False
     """Whether the last byte is another than the one whose checksum is said."""
 
@@ -105,7 +108,13 @@ class _Handler(BaseHTTPRequestHandler):
         if found.cuts:
             data = data[: found.cuts.pop(0)]
             self.close_connection = True
-        self.wfile.write(data)
+        step, seconds = found.drip or (len(data) or 1, 0.0)
+        for i in range(0, len(data), step):
+            try:
+                self.wfile.write(data[i : i + step])
+            except OSError:
+                break  # nobody reads on
+            time.sleep(seconds)
         return None
 
     def _end(self, status: int, headers: dict[str, str]) -> None:

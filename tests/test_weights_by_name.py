@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import re
 import resource
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -170,6 +172,48 @@ def test_a_server_that_gives_byte_by_byte_is_given_up(hub: Hub, monkeypatch: pyt
     hub.files[PATH] = Hosted(DATA, cuts=[1] * 50)
     with pytest.raises(UsageError, match="ended after 4 of .* bytes"):
         small().arrays(weights=URL)
+
+
+@pytest.mark.slow
+def test_a_server_that_drips_is_given_up_and_others_see_what_came(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each byte comes long before the time-out of a connection; what other processes look at is the file's size."""
+    for name, value in {"TIMEOUT": 1, "STILL": 1.5, "FLUSH": 0.2}.items():
+        monkeypatch.setattr(download, name, value)
+    hub.files[PATH] = Hosted(DATA[:300], drip=(1, 0.05), said=len(DATA))
+    where, found, sizes = part(tmp_path), list[BaseException](), set[int]()
+
+    def load() -> None:
+        try:
+            small().arrays(weights=URL)
+        except BaseException as e:  # noqa: BLE001 - looked at below
+            found.append(e)
+
+    thread = threading.Thread(target=load, daemon=True)
+    thread.start()
+    end = time.monotonic() + 20
+    while thread.is_alive() and time.monotonic() < end:
+        sizes.add(where.stat().st_size if where.exists() else 0)
+        time.sleep(0.05)
+    thread.join(0)
+    assert not thread.is_alive(), "the download does not end"
+    assert len(sizes - {0}) >= 3, sizes
+    assert isinstance(found[0], UsageError) and re.search(r"the server gave \d+ bytes in \d s", str(found[0]))
+    assert "goes on from there" in str(found[0]) and "NETSPEC_MIRROR" in str(found[0])
+    assert len(hub.asked) == 1 and where.read_bytes() == DATA[: where.stat().st_size]
+    hub.files[PATH] = Hosted(DATA)
+    assert loaded(URL) and hub.ranges()[1].startswith("bytes=")
+
+
+@pytest.mark.slow
+def test_a_slow_server_that_gives_enough_is_waited_for(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What counts is what comes in each stretch of time, however long it all takes."""
+    monkeypatch.setattr(download, "STILL", 0.2)
+    monkeypatch.setattr(download, "LEAST", 1000)
+    hub.files[PATH] = Hosted(DATA, drip=(25_000, 0.05))
+    started = time.monotonic()
+    assert loaded(URL) and time.monotonic() - started > 0.4 and len(hub.asked) == 1
 
 
 def part(folder: Path) -> Path:

@@ -38,6 +38,10 @@ CONNECTIONS = 100
 """Connections of one download, at most: the next run goes on."""
 STILL = ATTEMPTS * TIMEOUT
 """Seconds without a byte after which another process that downloads the same file is not waited for."""
+LEAST = 2**18
+"""Bytes that come in STILL seconds, at least; with less the largest checkpoints would take weeks."""
+FLUSH = 5
+"""Seconds after which what came is in the file, where other processes see it grow."""
 MIB = 2**20
 
 
@@ -136,6 +140,29 @@ class _Early(OSError):
     """A connection that ended before the file did."""
 
 
+class _Slow(OSError):
+    """A server that gives too little."""
+
+
+class _Pace:
+    """How much comes in the connections of a download, and when it is seen by others; `f` is where it goes."""
+
+    def __init__(self, f: BufferedRandom) -> None:
+        self.file, self.bytes, self.since = f, 0, time.monotonic()
+        self.flushed = self.since
+
+    def came(self, count: int) -> None:
+        """Takes so many bytes; raises _Slow where those of the last STILL seconds are too few."""
+        self.bytes, now = self.bytes + count, time.monotonic()
+        if now - self.flushed >= FLUSH:
+            self.file.flush()
+            self.flushed = now
+        if now - self.since >= STILL:
+            if self.bytes < LEAST:
+                raise _Slow(f"the server gave {self.bytes:,} bytes in {now - self.since:.0f} s, which is too little")
+            self.bytes, self.since = 0, now
+
+
 class _Growing:
     """Whether a file that another process writes has grown of late."""
 
@@ -201,11 +228,12 @@ class _Download:
     def _fill(self, f: BufferedRandom) -> None:
         """Reads until the file is whole and has its sha256; what an earlier run left and does not fit is left out."""
         old = most = f.seek(0, os.SEEK_END)
+        pace = _Pace(f)
         failures = connections = 0
         whole = False
         while not whole:
             try:
-                self._connect(f)
+                self._connect(f, pace)
                 whole = True
             except OSError as e:
                 here, connections = f.seek(0, os.SEEK_END), connections + 1
@@ -223,8 +251,8 @@ class _Download:
             message = f"the file of {self.url} has another sha256: {found[: len(self.digits)]}, not {self.digits}"
             raise DataError("NS602", message, "it was changed on its way, or is another version: nothing is kept")
 
-    def _connect(self, f: BufferedRandom) -> None:
-        """Appends what the server sends; raises _Early where that is less than it said."""
+    def _connect(self, f: BufferedRandom, pace: _Pace) -> None:
+        """Appends what the server sends; raises _Early where that is less than it said, _Slow."""
         have = f.seek(0, os.SEEK_END)
         headers = {"User-Agent": "netspec", "Accept-Encoding": "identity"}
         if have:
@@ -255,15 +283,16 @@ class _Download:
                     have += len(chunk)
                     check_size(f"the file of {self.url}", have, self.most)
                     shown(have)
+                    pace.came(len(chunk))
             f.flush()
         if total is not None and have < total:
             raise _Early(f"the connection ended after {have:,} of {total:,} bytes")
 
 
-def _read(answer: IO[bytes]) -> bytes:
-    """The next bytes of an answer; raises OSError."""
+def _read(answer: http.client.HTTPResponse) -> bytes:
+    """The next bytes of an answer, as soon as there are some; raises OSError."""
     try:
-        return answer.read(CHUNK)
+        return answer.read1(CHUNK)
     except http.client.HTTPException as e:
         raise _Early(f"the answer is broken: {e or type(e).__name__}") from None
 
@@ -289,6 +318,7 @@ def _failed(address: str, target: Path, error: OSError) -> UsageError:
         return UsageError(message, "TORCH_HOME names another folder")
     reason = getattr(error, "reason", None) or error.strerror or error
     why = " ".join(str(reason).split())[:300]
-    return UsageError(
-        f"{address} cannot be downloaded: {why}", "what came is kept: the same command goes on from there"
-    )
+    kept = "what came is kept: the same command goes on from there"
+    if isinstance(error, _Slow):
+        kept += f", later or with {MIRROR}, the URL of a faster server"
+    return UsageError(f"{address} cannot be downloaded: {why}", kept)
