@@ -116,6 +116,7 @@ COMMANDS: list[tuple[str, list[str]]] = [
     ("run net.yaml -O2 --profile tuned.json", RUNS["onnx"]),
     ("bench net.yaml --target onnx --repeat 1 -O2 --profile tuned.json", RUNS["onnx"]),
     ("verify net.yaml onnx onnx -O2 --profile tuned.json", RUNS["onnx"]),
+    ("verify net.yaml onnx onnx --calibrate photos", [*RUNS["onnx"], "PIL"]),
     ("verify net.yaml torch torch --weights w.npz --rules rules.yaml", RUNS["torch"]),
     *((f"tune net.yaml --target onnxruntime --seconds 0 -f {kind}", [*RUNS["onnx"], *n]) for kind, n in TABLES.items()),
     ("tune net.yaml --target torch --seconds 0 --weights w.npz --rules rules.yaml -o t.json", RUNS["torch"]),

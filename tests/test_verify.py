@@ -206,6 +206,51 @@ def test_a_file_in_int8_has_a_tolerance_of_its_own(netspec: Netspec) -> None:
 
 
 @pytest.mark.slow
+def test_a_file_in_int8_is_judged_on_what_it_was_calibrated_with(netspec: Netspec) -> None:
+    """Images a tenth as large: random inputs saturate, which is said; with the images noise is that of root squares."""
+    text = "netspec: 1\nname: two\ninput: [3, 16, 16]\nbody: [conv: [8, 3], relu: , a = conv: [4, 1]]\n"
+    Path("two.yaml").write_text(text, encoding="utf-8")
+    images = {name: 0.1 * value for name, value in contrasting({"input": ("N", 3, 16, 16)}, {}, 5, 5).items()}
+    np.savez("images.npz", **images)
+    made = "compile two.yaml --to onnx --dtype int8 --calibrate images.npz -o two.onnx -q".split()
+    assert netspec(*made)[0] == 0
+    code, out, _ = netspec("verify", "two.yaml", "two.onnx")
+    assert code == 1 and "two.onnx was calibrated: inputs beyond its ranges saturate" in out and "--calibrate" in out
+    given = ["verify", "two.yaml", "two.onnx", "--calibrate", "images.npz", "-b", "8"]
+    code, out, _ = netspec(*given)
+    assert code == 0 and "inputs: the first 5 of images.npz" in out and "saturate" not in out
+    code, out, _ = netspec(*given, "-f", "json")
+    (row,) = json.loads(out)
+    assert netspec("compile", "two.yaml", "--to", "onnx", "-o", "float.onnx", "-q")[0] == 0
+    image = images["input"].astype(np.float32)
+    x, q = (next(iter(api.Session(f).run(image).values())) for f in ("float.onnx", "two.onnx"))
+    assert row["relative"] == pytest.approx(np.sqrt(((q - x) ** 2).sum() / (x**2).sum()), rel=0.02)
+    for wrong in ("absent", "two.yaml"):
+        code, _, err = netspec("verify", "two.yaml", "two.onnx", "--calibrate", wrong)
+        assert code == 2 and wrong in err
+
+
+@pytest.mark.slow
+def test_outputs_that_do_not_depend_on_the_fault_are_the_same(netspec: Netspec) -> None:
+    """NaN in the bias of the last layer: the output before it is right."""
+    text = (
+        "netspec: 1\nname: two\ninput: [3, 8, 8]\nbody:\n  - a = conv: [4, 3]\n  - b = relu\n"
+        "  - flat = flatten\n  - fc = linear: 5\noutputs: {early: b, late: fc}\n"
+    )
+    Path("two.yaml").write_text(text, encoding="utf-8")
+    assert netspec("compile", "two.yaml", "--to", "onnx", "-q")[0] == 0
+    model = onnx.load("two.onnx")
+    tensor = next(t for t in model.graph.initializer if t.name == "fc.bias")
+    tensor.CopyFrom(onnx.numpy_helper.from_array(np.full(5, np.nan, np.float32), tensor.name))
+    onnx.save(model, "two.onnx")
+    code, out, _ = netspec("verify", "two.yaml", "two.onnx", "-f", "json")
+    found = {row["output"]: (row["result"], row.get("step")) for row in json.loads(out)}
+    assert code == 1 and found == {"early": ("same", None), "late": ("differs", "fc")}
+    _, out, _ = netspec("verify", "two.yaml", "two.onnx", "-f", "csv")
+    assert [line.split(",")[2:4] for line in out.splitlines()[1:]] == [["early", "same"], ["late", "differs"]]
+
+
+@pytest.mark.slow
 def test_a_file_of_another_exporter_is_looked_into(netspec: Netspec) -> None:
     """PyTorch's exporter folds batch norms: values of convolutions differ, those after them agree up to the fault."""
     import torch
@@ -253,7 +298,8 @@ PAGE = (ROOT / "docs" / "verify.md").read_text(encoding="utf-8")
 
 @pytest.mark.slow
 def test_the_page_prints_what_it_says(netspec: Netspec) -> None:
-    assert run_page(PAGE, netspec) == 6
+    np.savez("images.npz", input=0.1 * contrasting({"input": ("N", 3, 16, 16)}, {}, 16, 5)["input"])
+    assert run_page(PAGE, netspec) == 8
 
 
 def test_the_page_and_the_help_say_the_tolerances() -> None:

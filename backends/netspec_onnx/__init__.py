@@ -10,7 +10,7 @@ from netspec.backend import Backend, KeepsReady, OpensModels, Result, Runs, Writ
 from netspec.diagnostics.errors import UsageError
 from netspec.ir.graph import Graph
 from netspec.running.place import Place
-from netspec.running.ways import LooksIntoModels, Prepared, Prepares, Way
+from netspec.running.ways import LooksIntoModels, Prepared, Prepares, ReadsImages, Way
 from netspec_onnx.options import DEFAULTS, FORMS, OnnxOptions
 from netspec_onnx.presets import PRESETS
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from netspec_onnx.runtime import Opened
 
 
-class OnnxBackend(Backend[OnnxOptions], Runs, KeepsReady, OpensModels, Prepares, LooksIntoModels):
+class OnnxBackend(Backend[OnnxOptions], Runs, KeepsReady, OpensModels, Prepares, LooksIntoModels, ReadsImages):
     """Writes and runs ONNX models; onnx and onnxruntime are imported where they are needed."""
 
     name = "onnx"
@@ -92,6 +92,12 @@ class OnnxBackend(Backend[OnnxOptions], Runs, KeepsReady, OpensModels, Prepares,
         with importing(self.name, "onnxruntime"):
             from netspec_onnx.model_file import Model
         return Model(Path(path))
+
+    def read_images(self, path: Path, graph: Graph, count: int) -> dict[str, np.ndarray]:
+        """The first images of what `--calibrate` names; raises MissingError, UsageError, DataError."""
+        with importing(self.name, "onnx"):
+            from netspec_onnx.calibration import first_images
+        return first_images(Path(path), graph, count)
 
     def read_pb(self, path: Path, type: str) -> Value:
         """A value out of an input_N.pb by the type of its input; raises MissingError, UsageError, DataError."""

@@ -132,6 +132,13 @@ def read_calibration(path: Path, graph: Graph, batch: int | None = None) -> Cali
     return found
 
 
+def first_images(path: Path, graph: Graph, count: int) -> dict[str, np.ndarray]:
+    """The first images of what `--calibrate` names, at most so many, as one batch; raises UsageError, DataError."""
+    found = read_calibration(path, graph)
+    taken = [feed for feed, _ in found.batches(count)]
+    return {name: np.concatenate([feed[name] for feed in taken]) for name in found.shapes}
+
+
 def _finite(image: np.ndarray, name: str, source: str) -> np.ndarray:
     if not np.isfinite(image).all():
         raise DataError("NS701", f"{source}: an image of the input '{name}' holds infinite values or NaN")

@@ -32,6 +32,7 @@ class Model:
             self.proto = inlined(onnx.load(path, load_external_data=False))
             self.from_netspec = self.proto.producer_name == "netspec" and _says_its_steps(self.proto)
             self.dtype = _dtype(self.proto)
+            self.saturates = any(node.op_type in CALIBRATED for node in self.proto.graph.node)
         except MemoryError:
             raise
         except Exception as e:  # protobuf and onnx fail in many ways, and share no base but Exception
@@ -127,5 +128,7 @@ def _dtype(model: onnx.ModelProto) -> str:
     return next((name for kind, name in named.items() if kind in kinds), "float32")
 
 
-QUANTISED = {"QuantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"}
+CALIBRATED = {"QuantizeLinear", "QLinearConv", "QLinearMatMul"}
+"""The operators whose results have a range that was chosen before; what is beyond it saturates."""
+QUANTISED = {*CALIBRATED, "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"}
 """The operators of a model in int8."""

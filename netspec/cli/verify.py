@@ -26,7 +26,7 @@ from netspec.reports.table import Form
 from netspec.reports.verification import NotRun, table_of_verdicts
 from netspec.running.subjects import OfFile, OfSpec, Remembering, Subject
 from netspec.running.verify import Asked, Verdict, verify
-from netspec.running.ways import LooksIntoModels, ModelFile, Prepares
+from netspec.running.ways import LooksIntoModels, ModelFile, Prepares, ReadsImages
 from netspec.weights.initialise import lazily_for_comparison
 from netspec.weights.lazy import computed
 from netspec.weights.sample_inputs import contrasting
@@ -43,6 +43,7 @@ SEEDED = re.compile(r"random, seed (\d{1,20})")
     "  netspec verify resnet50 torch:eager torch:compile\n"
     "  netspec verify googlenet googlenet.onnx\n"
     "  netspec verify resnet50 exported.onnx --weights r50.pth\n"
+    "  netspec verify resnet50 int8.onnx --calibrate photos -b 8\n"
     "  netspec verify squeezenet --all -f md\n"
     "\n\b\nA target is BACKEND[:FORM][+WORD]...: torch, torch:source, torch:compile, onnx, onnx:flat, onnx:functions;\n"
     "a word is float16, bfloat16, int8, cuda, O0, O1, O2, or the name of a pass.",
@@ -55,9 +56,16 @@ SEEDED = re.compile(r"random, seed (\d{1,20})")
     "-b", "--batch", type=click.IntRange(1, 1024), default=2, show_default=True, help="How many inputs are compared."
 )
 @click.option(
+    "--calibrate",
+    "images",
+    metavar="FOLDER|FILE.npz",
+    help="The first images of it are the inputs, as of `compile --dtype int8`; random ones by default.",
+)
+@click.option(
     "--tolerance",
     type=click.FloatRange(0, 1),
-    help="What max|a - b| / max|a| may be; 1e-4 in float32, 0.02 in float16, 0.1 in bfloat16 and int8 by default.",
+    help="What max|a - b| / max|a| may be; 1e-4 in float32, 0.02 in float16, 0.1 in bfloat16 and int8 by default. "
+    "Of int8 it is rms(a - b) / rms(a): 0.1 is a signal-to-noise ratio of 20 dB.",
 )
 @click.option("--outputs-only", is_flag=True, help="Compare values between the steps only where the outputs differ.")
 @table_options()
@@ -67,6 +75,7 @@ def command(
     targets: tuple[str, ...],
     every: bool,
     batch: int,
+    images: str | None,
     tolerance: float | None,
     outputs_only: bool,
     form: Form | None,
@@ -80,7 +89,7 @@ def command(
     """
     chosen = form_of(form, output)
     pairs = list(_pairs(targets, every, request.level))
-    comparison = Comparison(request, weights, batch, Asked(tolerance, not outputs_only))
+    comparison = Comparison(request, weights, batch, Asked(tolerance, not outputs_only), images)
     for a, b in pairs:
         comparison.files |= {t.name: _opened(t.name) for t in (a, b) if t.is_file}
     verdicts = [comparison.of(a, b, every) for a, b in pairs]
@@ -123,6 +132,8 @@ class Comparison:
     weights: Weights
     batch: int
     asked: Asked
+    images: str | None = None
+    """What --calibrate names."""
     files: dict[str, ModelFile] = field(default_factory=dict)
     references: dict[str, Subject] = field(default_factory=dict)
     drawn: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
@@ -176,11 +187,15 @@ class Comparison:
         return computed(compiled.module, lazily_for_comparison(compiled.stored(), self.seed))
 
     def inputs(self, graph: Graph) -> dict[str, np.ndarray]:
-        """Images that differ in the large; of other inputs what the spec says; the same for the same inputs."""
+        """The given images, or ones that differ in the large; of other inputs what the spec says; drawn once."""
         shapes = {str(node.path): node.shape for node in graph.inputs}
         if str(shapes) not in self.drawn:
             kinds = {str(node.path): node.attrs["sample"] for node in graph.inputs}
-            self.drawn[str(shapes)] = contrasting(shapes, kinds, self.batch, self.weights.seed)
+            if self.images is not None:
+                found = able("onnx", ReadsImages).read_images(Path(self.images), graph, self.batch)
+            else:
+                found = contrasting(shapes, kinds, self.batch, self.weights.seed)
+            self.drawn[str(shapes)] = found
         return self.drawn[str(shapes)]
 
     @property
@@ -197,4 +212,14 @@ class Comparison:
         kind = f"of {self.weights.file}" if self.weights.file else f"random, seed {self.seed}"
         if not self.weights.file and not self.files:
             kind += ", biases and statistics of norms too"
-        return [f"weights: {kind}; inputs: {self.batch} of each, random, seed {self.weights.seed}"]
+        counts = {len(value) for drawn in self.drawn.values() for value in drawn.values()}
+        inputs = f"{self.batch} of each, random, seed {self.weights.seed}"
+        if self.images is not None and counts:
+            inputs = f"the first {max(counts)} of {self.images}"
+        said = [f"weights: {kind}; inputs: {inputs}"]
+        if self.images is None and (saturating := [name for name, file in self.files.items() if file.saturates]):
+            said.append(
+                f"{', '.join(saturating)} was calibrated: inputs beyond its ranges saturate, as random ones may; "
+                "`--calibrate FOLDER|FILE.npz` gives those that it was calibrated with"
+            )
+        return said

@@ -53,6 +53,8 @@ def table_of_verdicts(verdicts: Sequence[Verdict | NotRun], graph: Graph, said: 
             continue
         rows += _rows(verdict, graph)
         notes += _notes(verdict, graph)
+    if any(isinstance(verdict, Verdict) and verdict.noisy for verdict in verdicts):
+        notes.append("of int8 relative is rms(a - b) / rms(a), of root mean squares: 0.1 is a signal to noise of 20 dB")
     meaning = (
         "absolute: max|a - b|; relative: max|a - b| / max|a|, which is to be within the tolerance; "
         "values: of those between the steps, so many were compared."
@@ -62,19 +64,20 @@ def table_of_verdicts(verdicts: Sequence[Verdict | NotRun], graph: Graph, said: 
 
 def _rows(verdict: Verdict, graph: Graph) -> list[dict[str, Cell]]:
     rows = list[dict[str, Cell]]()
+    culprit = verdict.culprit
     for name, found in verdict.outputs.items():
         differs = found.exceeds(verdict.tolerance)
         row: dict[str, Cell] = {"a": verdict.a, "b": verdict.b, "output": name, "why": found.why or None}
-        inside = verdict.culprit is not None and not differs
+        below = culprit is not None and culprit.node.path in graph.above([graph.outputs[name].ref.node])
         row |= {
-            "result": "differs" if differs else "differs inside" if inside else "same",
+            "result": "differs" if differs else "differs inside" if below else "same",
             "tolerance": verdict.tolerance,
         }
         row |= {"absolute": found.absolute, "relative": found.relative}
         if verdict.compared:
             row |= {"compared": verdict.compared, "of": verdict.of}
-        if verdict.culprit is not None:
-            row |= _step(verdict.culprit, graph)
+        if culprit is not None and below:
+            row |= _step(culprit, graph)
         rows.append(row)
     return rows
 

@@ -22,7 +22,7 @@ class Difference:
     absolute: float
     """max|a - b|; infinite where one is not a number and the other is, or where the shapes differ."""
     relative: float
-    """max|a - b| / max|a|."""
+    """max|a - b| / max|a|; of int8 the root mean square of a - b by that of a."""
     why: str = ""
     """What cannot be said in numbers: two shapes."""
 
@@ -31,8 +31,11 @@ class Difference:
         return not self.relative <= tolerance
 
 
-def difference(a: np.ndarray, b: np.ndarray) -> Difference:
-    """How far b is from a; numbers that are infinite or NaN in both in the same places are equal."""
+def difference(a: np.ndarray, b: np.ndarray, noise: bool = False) -> Difference:
+    """How far b is from a; numbers that are infinite or NaN in both in the same places are equal.
+
+    With `noise` the relative one is that of root mean squares, 10^(-d / 20) for a signal-to-noise ratio of d decibels.
+    """
     if a.shape != b.shape:
         shapes = " against ".join("x".join(map(str, v.shape)) or "a scalar" for v in (a, b))
         return Difference(float("inf"), float("inf"), shapes)
@@ -48,6 +51,9 @@ def difference(a: np.ndarray, b: np.ndarray) -> Difference:
         return Difference(0.0, 0.0)
     size = float(np.abs(a).max())
     apart = float(np.abs(a.astype(np.float64) - b).max()) if a.size < 2**20 else float(np.abs(a - b).max())
+    if noise:
+        apart_by, size = (float(np.sqrt(np.mean(np.square(v, dtype=np.float64)))) for v in (a - b, a))
+        return Difference(apart, apart_by / size if size else (float("inf") if apart_by else 0.0))
     return Difference(apart, apart / size if size else (float("inf") if apart else 0.0))
 
 

@@ -39,6 +39,10 @@ class Asked:
     """Whether values between the steps are compared where the outputs agree."""
 
 
+NOISY = "int8"
+"""The type whose error is noise: root mean squares are compared, as a signal-to-noise ratio is made of them."""
+
+
 @dataclass(slots=True)
 class Verdict:
     """What the comparison of two subjects gave."""
@@ -53,6 +57,8 @@ class Verdict:
     """How many values between the steps were compared, where the outputs differ."""
     of: int = 0
     culprit: Culprit | None = None
+    noisy: bool = False
+    """Whether one of them is in int8, so that relative errors are those of root mean squares."""
 
     @property
     def differs(self) -> bool:
@@ -70,8 +76,10 @@ def verify(a: Subject, b: Subject, graph: Graph, inputs: Inputs, asked: Asked) -
     left, right = a.outputs(inputs), b.outputs(inputs)
     if left.keys() != right.keys():
         raise DataError("NS703", f"{a.name} gives {', '.join(left)}, {b.name} gives {', '.join(right)}")
-    found = {name: difference(left[name], right[name]) for name in left}
-    verdict = Verdict(a.name, b.name, tolerance, found, [w for name, value in left.items() for w in weak(name, value)])
+    noisy = NOISY in (a.dtype, b.dtype)
+    found = {name: difference(left[name], right[name], noisy) for name in left}
+    said = [w for name, value in left.items() for w in weak(name, value)]
+    verdict = Verdict(a.name, b.name, tolerance, found, said, noisy=noisy)
     differing = [graph.outputs[name].ref for name, d in found.items() if d.exceeds(tolerance)]
     certain = a.exact and b.exact and a.dtype == b.dtype == "float32"
     if differing or (certain and asked.steps):
@@ -92,7 +100,7 @@ def _locate(
     errors: dict[Ref, Difference] = {}
     for portion in in_portions(graph, refs, batch, PORTION):
         ours, theirs = a.values(graph, portion, inputs), b.values(graph, portion, inputs)
-        compared = {ref: difference(ours[ref], theirs[ref]) for ref in portion}
+        compared = {ref: difference(ours[ref], theirs[ref], verdict.noisy) for ref in portion}
         exact = a.exact and b.exact
         errors |= {ref: d for ref, d in compared.items() if exact or ours[ref].shape == theirs[ref].shape}
     verdict.compared, verdict.of = len(errors), sum(ref.node in needed for ref in order)

@@ -78,6 +78,10 @@ class ModelFile(Protocol):
         """The least exact type of its weights."""
 
     @property
+    def saturates(self) -> bool:
+        """Whether inputs beyond the ranges that it was calibrated with saturate, as in int8."""
+
+    @property
     def from_netspec(self) -> bool:
         """Whether netspec wrote it, so that a value of the same name is the same value."""
 
@@ -94,3 +98,11 @@ class LooksIntoModels(Protocol):
 
     def look(self, path: Path) -> ModelFile:
         """A model file; raises MissingError, UsageError, DataError."""
+
+
+@runtime_checkable
+class ReadsImages(Protocol):
+    """A backend that reads what `--calibrate` names, as inputs to be run."""
+
+    def read_images(self, path: Path, graph: Graph, count: int) -> dict[str, np.ndarray]:
+        """The first images of a folder or a .npz file, at most so many; raises MissingError, UsageError, DataError."""
