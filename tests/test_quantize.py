@@ -10,47 +10,21 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
+from int8_harness import INT8, SPEC, outputs, pictures, written
 from netspec_onnx.calibration import read_calibration
 from netspec_onnx.float_layers import asked, between, ends, shortest
 from netspec_onnx.noise import Noise
 from netspec_onnx.options import OnnxOptions
 from PIL import Image
 
-from netspec.backend import Written, get
+from netspec.backend import get
 from netspec.cli.main import run
 from netspec.diagnostics.errors import DataError, NetspecError, UsageError
 from netspec.network import load
 from netspec.weights.initialise import draw
 
-SPEC = """\
-netspec: 1
-name: net
-use: [blocks/common]
-input: [3, 16, 16]
-body:
-  - stem = conv_bn_relu: [8, 3]
-  - body = conv_bn_relu: [12, 3]
-  - join = add:
-      deep:
-        - one = conv_bn_relu: [12, 3]
-        - two = conv_bn: [12, 3]
-      side: []
-  - global_avg_pool
-  - flatten
-  - fc = linear: 4
-"""
-INT8 = OnnxOptions(dtype="int8", calibrate="images.npz")
 ELEMENT = onnx.TensorProto
-
-
-def pictures(count: int, size: int = 16, seed: int = 0) -> np.ndarray:
-    """Images that are unlike each other, as photographs are: each has its colour, its contrast and a slope."""
-    rng = np.random.default_rng(seed)
-    slope = np.linspace(-1, 1, size)[:, None] * rng.standard_normal((count, 3, 1, 1))
-    detail = rng.standard_normal((count, 3, size, size)) * rng.uniform(0.2, 1, (count, 1, 1, 1))
-    return np.asarray(rng.standard_normal((count, 3, 1, 1)) + slope + detail, np.float32)
 
 
 @pytest.fixture
@@ -58,17 +32,6 @@ def net(folder: Path) -> Path:
     (folder / "net.yaml").write_text(SPEC)
     np.savez(folder / "images.npz", input=pictures(12))
     return folder
-
-
-def written(options: OnnxOptions, name: str = "q.onnx", spec: str = "net.yaml") -> tuple[Written, onnx.ModelProto]:
-    graph = load(spec).inference
-    done = get("onnx").emit(graph, draw(graph, 1), Path(name), options)
-    return done, onnx.load(name)
-
-
-def outputs(name: str, images: np.ndarray) -> np.ndarray:
-    run = ort.InferenceSession(name, providers=["CPUExecutionProvider"])
-    return np.concatenate([run.run(None, {"input": image[None]})[0] for image in images]).astype(np.float64)
 
 
 def test_a_model_in_int8_is_said_to_be_what_it_is(net: Path) -> None:
@@ -162,7 +125,7 @@ def test_noise_is_what_numpy_finds() -> None:
     assert noise.centred == pytest.approx(10 * np.log10(x.var(0).sum() / (q - x).var(0).sum()), abs=1e-3)
     same = Noise()
     same.add(np.ones((3, 4), np.float32), np.ones((3, 4), np.float32))
-    assert same.ratio == np.inf
+    assert same.ratio == same.deciding == np.inf
 
 
 # Where images come from

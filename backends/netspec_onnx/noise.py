@@ -43,14 +43,30 @@ class Noise:
 
     @property
     def centred(self) -> float:
-        """The same without the mean over the images, of signal and noise: what tells one image from another."""
-        signal, noise = (
-            max(0.0, square - float((sums**2).sum()) / self.count)
-            for square, sums in zip(self._squares, self._sums, strict=True)
-        )
-        if signal <= 1e-12 * self._squares[0]:  # what is left is the rounding of these sums
-            return -math.inf if noise > 1e-12 * self._squares[1] else math.inf
-        return _decibels(signal, noise)
+        """The same without the mean over the images, of signal and noise: what tells one image from another.
+
+        NaN where nothing does.
+        """
+        return math.nan if self.alike else _decibels(*(self._varying(i) for i in (0, 1)))
+
+    @property
+    def deciding(self) -> float:
+        """The ratio that says whether a model is good enough: the centred one, the plain one of images all alike."""
+        return self.ratio if self.alike else self.centred
+
+    @property
+    def alike(self) -> bool:
+        """Whether the signal is the same for all images."""
+        return self._varying(0) <= 1e-12 * self._squares[0]  # what is left is the rounding of the sums
+
+    @property
+    def silent(self) -> bool:
+        """Whether the signal is zero everywhere."""
+        return self._squares[0] == 0
+
+    def _varying(self, i: int) -> float:
+        """The squares of the signal, or of the noise, about its mean over the images."""
+        return max(0.0, self._squares[i] - float((self._sums[i] ** 2).sum()) / self.count)
 
 
 def _decibels(signal: float, noise: float) -> float:

@@ -66,7 +66,7 @@ def write_int8(graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, opt
         note = write_model(graph, arrays, path, single).note
         work = Quantizer(graph, path, data, options.reduce_range)
         made = work.kept(kept) if kept is not None else work.best_ends()
-        poor = made.output.centred < ENOUGH and math.isfinite(made.output.centred)
+        poor = made.output.deciding < ENOUGH and math.isfinite(made.output.deciding)
         suggested = work.suggestion(made) if poor else None
         report = Report(
             graph, data, made.steps, made.noise, made.output, work.answers(made.model), _said(graph, suggested)
@@ -92,7 +92,7 @@ def prepare_int8(graph: Graph, arrays: Mapping[str, np.ndarray], way: Way) -> Re
 
 
 def _said(graph: Graph, suggested: Quantized | None) -> tuple[Sequence[str], float] | None:
-    return None if suggested is None else (shortest(graph, suggested.steps), suggested.output.centred)
+    return None if suggested is None else (shortest(graph, suggested.steps), suggested.output.deciding)
 
 
 def _check(graph: Graph, target: Path, options: OnnxOptions) -> None:
@@ -137,7 +137,7 @@ class Quantized:
     @property
     def output(self) -> Noise:
         """The noise of the output that has most of it."""
-        return min(self.outputs.values(), key=lambda noise: noise.centred)
+        return min(self.outputs.values(), key=lambda noise: noise.deciding)
 
 
 class Quantizer:
@@ -213,10 +213,10 @@ class Quantizer:
     def best_ends(self) -> Quantized:
         """All in int8 where that is good enough, or where it loses nothing to the ends in float."""
         whole = self.kept(frozenset())
-        if whole.output.centred >= ENOUGH:
+        if whole.output.deciding >= ENOUGH:
             return whole
         without = self.kept(ends(self.graph))
-        return without if without.output.centred >= whole.output.centred + GAIN else whole
+        return without if without.output.deciding >= whole.output.deciding + GAIN else whole
 
     def suggestion(self, made: Quantized) -> Quantized | None:
         """The model with more in float, so that its output is good enough; None where none is.
@@ -232,7 +232,7 @@ class Quantizer:
         count = max(1, guess)
         for _ in range(TRIES):
             found = self.kept(made.steps.union(*order[:count]))
-            if found.output.centred >= ENOUGH:
+            if found.output.deciding >= ENOUGH:
                 best, high = found, count
             else:
                 low = count
@@ -250,7 +250,7 @@ class Quantizer:
         for group in (tuple(steps[i : i + each]) for i in range(0, len(steps), each)):
             made = self._quantised(only=names_of(self.exact, set(group)))
             noise = compare(outputs, exact, values(made, outputs, self.data, TRIED))
-            found[group] = max(10 ** (-one.centred / 10) for one in noise.values())
+            found[group] = max(10 ** (-one.deciding / 10) for one in noise.values())
         return found
 
     def answers(self, model: onnx.ModelProto) -> Answers | None:

@@ -16,7 +16,7 @@ from netspec_onnx.float_layers import layers
 from netspec_onnx.noise import Answers, Noise
 
 ENOUGH = 20.0
-"""Decibels, centred, at the output: a noise of a tenth of what tells images apart."""
+"""Decibels at the output, centred: a noise of a tenth of what tells images apart; not so of images all alike."""
 MEASURED = 32
 """Images at most that noise is measured on."""
 
@@ -44,14 +44,13 @@ class Report:
     output: Noise
     answers: Answers | None
     suggested: tuple[Sequence[str], float] | None
-    """The layers that should stay in float, and the centred ratio at the output with them."""
+    """The layers that should stay in float, and the ratio at the output with them."""
 
     def lines(self) -> list[str]:
         """What everybody should know, a line each."""
         output = self.output
         found = [
-            f"int8 by {self.data.count} images of {self.data.source}; signal to noise at the output "
-            f"{_decibels(output.ratio)}, centred over {output.count} images {_decibels(output.centred)}"
+            f"int8 by {self.data.count} images of {self.data.source}; signal to noise at the output {_said(output)}"
         ]
         if self.kept:
             found.append(f"in float32: {', '.join(sorted(step for step in self.kept if step in self.noise))}")
@@ -60,9 +59,10 @@ class Report:
         if self.suggested is not None:
             steps, ratio = self.suggested
             found.append(f"{_decibels(ratio)} with --keep-float {','.join(steps)}")
-        elif output.centred < ENOUGH:
+        elif output.deciding < ENOUGH and not output.silent:
+            centred = "" if output.alike else " centred"
             found.append(
-                f"no choice of layers that was tried gives {ENOUGH:.0f} dB centred; "
+                f"no choice of layers that was tried gives {ENOUGH:.0f} dB{centred}; "
                 "images that the network hardly tells apart say nothing of what int8 loses"
             )
         return found
@@ -83,13 +83,23 @@ class Report:
         title = f"{self.graph.name} in int8: signal to noise after each layer"
         notes = [
             f"on {self.output.count} images; centred: signal and noise without their means over the images",
-            "an empty cell: no noise, or no signal",
+            "an empty cell: no noise, no signal, or one that is the same for all images",
         ]
         return Table(COLUMNS, rows, title, notes=notes, lead=1)
 
 
 def _cell(decibels: float) -> float | None:
     return decibels if math.isfinite(decibels) else None
+
+
+def _said(output: Noise) -> str:
+    """The ratios at an output, as far as its images tell them."""
+    if output.silent:
+        return "is not known, the images give zeros there: give images of what the network is for"
+    if output.alike:
+        said = "the images give one answer: give some that differ, to know what int8 loses of what tells them apart"
+        return f"{_decibels(output.ratio)}; {said}"
+    return f"{_decibels(output.ratio)}, centred over {output.count} images {_decibels(output.centred)}"
 
 
 def _decibels(value: float) -> str:
