@@ -20,7 +20,8 @@ from netspec.ir.module import Module
 from netspec.ir.selection import by_path, output_of, step_help
 from netspec.ir.titles import step_of
 from netspec.passes import apply, inference, named, of_level, of_stage
-from netspec.passes.base import Level, Pass, Stage, within
+from netspec.passes.base import Level, Pass, Stage
+from netspec.passes.places import scopes_of
 from netspec.passes.profile import digest
 from netspec.passes.rewriter import ShapeMismatch
 from netspec.passes.tap import tap
@@ -102,9 +103,9 @@ class Compiled:
         `NAME@PATH` is a pass at one step, or below one scope, alone.
         """
         asked = [named(name) for name in passes]
-        paths = [*self.graph.nodes, *self.graph.scopes]
+        paths, there = [*self.graph.nodes, *self.graph.scopes], scopes_of(self.graph.nodes)
         for name, path in ((p.name, path) for p in asked for path in p.only or ()):
-            if not any(within(node, [path]) for node in self.graph.nodes):
+            if path not in there:
                 raise UsageError(f"{name}@{path}: '{self.name}' has no step '{path}'", did_you_mean(path, paths))
         graph, warnings = self.whole, self.warnings
         if of_stage(asked, Stage.TRAINING):

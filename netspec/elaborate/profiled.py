@@ -7,7 +7,6 @@ from netspec.expressions.identifiers import clipped
 from netspec.ir.graph import Graph
 from netspec.ir.module import Module
 from netspec.passes import CHOSEN, PASSES
-from netspec.passes.base import within
 from netspec.passes.places import changed, scopes_of
 from netspec.syntax.profile_reader import Chosen, Profile
 
@@ -27,9 +26,9 @@ def check_profile(profile: Profile, graph: Graph, digest: str, module: Module, r
             what = f"is of another state of '{clipped(name)}': its spec, a param, its size or a --pass is another"
         reporter.error("NS605", f"this profile {what}", profile.graph.span, again)
     reporter.check()
-    known = [*graph.nodes, *graph.scopes]
+    known, there = [*graph.nodes, *graph.scopes], scopes_of(graph.nodes)
     for place in (place for chosen in profile.passes for place in chosen.at):
-        if not any(within(node, [place.text]) for node in graph.nodes):
+        if place.text not in there:
             help = did_you_mean(place.text, known)
             reporter.error("NS203", f"'{clipped(name)}' has no step '{clipped(place.text)}'", place.span, help)
     reporter.check()
@@ -47,9 +46,11 @@ def _changed(chosen: Chosen, module: Module, reporter: Reporter) -> Module:
     if not paths and after is module:
         reporter.error("NS605", f"'{p.name}' finds nothing in the network", chosen.name.span, "leave it out")
     found = scopes_of(changed(module.graph, after.graph)) if paths else set()
-    for i, place in enumerate(chosen.at):
-        if place.text not in found or place.text in paths[:i]:
+    seen = set[str]()
+    for place in chosen.at:
+        if place.text not in found or place.text in seen:
             message = f"'{p.name}' finds nothing at '{clipped(place.text)}'"
             again = "it is there twice" if place.text in found else "leave it out"
             reporter.error("NS605", message, place.span, again)
+        seen.add(place.text)
     return after

@@ -68,12 +68,13 @@ class Module:
         """
         if self is before:
             return self
-        nodes, known = before.graph.nodes, dict[str, Shape]()
+        nodes, known = before.graph.nodes, None
         for node in self.graph.check().nodes.values():
             old = nodes.get(node.path)
             if old is not None and (old.weights_at, old.result) == (node.weights_at, node.result) and not self.computed:
                 continue
-            known = known or {key: shape for key, (shape, _, _) in before.graph.tensors().items()}
+            if known is None:
+                known = {key: shape for key, (shape, _, _) in before.graph.tensors().items()}
             for key, shape, _ in node.tensors():
                 actual = self.computed[key].shape if key in self.computed else known.get(key)
                 if actual != shape:

@@ -98,18 +98,20 @@ def of_stage(passes: Iterable[Pass], stage: Stage) -> list[Pass]:
     places runs at all of them.
     """
     known = {p.name for p in PASSES}
-    asked: dict[str, Pass] = {}
+    asked: dict[str, list[Pass]] = {}
     own: dict[Pass, None] = {}
     for p in passes:
-        before = asked.get(p.name)
         if p.name not in known:
             own[p] = None
-        elif before is None:
-            asked[p.name] = p
         else:
-            everywhere = None in (before.only, p.only)
-            asked[p.name] = replace(p, only=None) if everywhere else before.at(p.only or ())
-    return [p for p in (*own, *(asked[p.name] for p in PASSES if p.name in asked)) if p.stage is stage]
+            asked.setdefault(p.name, []).append(p)
+    return [p for p in (*own, *(_joined(asked[p.name]) for p in PASSES if p.name in asked)) if p.stage is stage]
+
+
+def _joined(same: Sequence[Pass]) -> Pass:
+    """One pass at all the places of these, which are the same pass."""
+    each = [p.only for p in same if p.only is not None]
+    return replace(same[0], only=frozenset().union(*each) if len(each) == len(same) else None)
 
 
 def apply(passes: Sequence[Pass], module: Module) -> Module:

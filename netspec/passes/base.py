@@ -84,5 +84,14 @@ def graph_pass(
 
 
 def within(path: str, only: Collection[str] | None) -> bool:
-    """Whether a step is one of these, or below a scope of these paths; of None every one is."""
-    return only is None or path in only or any(path.startswith(f"{scope}.") for scope in only)
+    """Whether a step is one of these, or below a scope of these paths; of None every one is.
+
+    What it costs does not grow with the paths where these are a set: the scopes around the step are looked up.
+    """
+    if only is None or path in only:
+        return True
+    while (end := path.rfind(".")) >= 0:
+        path = path[:end]
+        if path in only:
+            return True
+    return False

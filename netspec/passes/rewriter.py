@@ -124,8 +124,8 @@ def steps_of(nodes: Iterable[Node]) -> tuple[Path, ...]:
 
 def free_path(graph: Graph, path: str) -> str:
     """This path, or the first with a number that no node or scope of the graph has."""
-    taken = graph.scopes.keys() | graph.nodes.keys()
-    return next(p for i in count(1) if (p := f"{path}_{i}" if i > 1 else path) not in taken)
+    names = (f"{path}_{i}" if i > 1 else path for i in count(1))
+    return next(name for name in names if name not in graph and name not in graph.scopes)
 
 
 def _by_key(nodes: Mapping[str, Node], weights: ByNode) -> dict[str, Weight]:
