@@ -1,4 +1,4 @@
-"""What a profile costs that names hundreds of places."""
+"""What many places of a pass cost: to find them within the time of `tune`, and to check a profile that names them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pass_harness import spec
 
 from netspec.network import Network
+from netspec.passes import CHOSEN
+from netspec.passes.places import places
 from netspec.passes.profile import read_profile
+from netspec.running.tune import Search
 
 MANY = """\
 input: [4, 8, 8]
@@ -55,3 +59,31 @@ def test_a_profile_of_many_places_costs_what_one_of_few_does_for_each(tmp_path: 
         assert len(optimise().inference) == 1 + 3 * count
         took.append(seconds(optimise))
     assert took[1] < 8 * took[0]
+
+
+class Same:
+    """What takes a hundredth of a second and gives one, whatever its passes are."""
+
+    provider = "same"
+
+    def run(self, inputs: object) -> dict[str, np.ndarray]:
+        return {"output": np.ones(1, np.float32)}
+
+    def time(self, inputs: object, warmup: int, repeat: int) -> list[float]:
+        return [10.0] * repeat
+
+
+def test_places_that_there_is_no_time_to_tell_apart_are_one(tmp_path: Path) -> None:
+    module, p = many(tmp_path, 12).module, CHOSEN["hard_swish_as_mul"]
+    assert places(p, module) == [(f"a.{i}.hard_swish",) for i in range(12)]
+    assert places(p, module, time.monotonic() - 1) == [()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("limit", [0.1, 60])
+def test_tune_tells_places_apart_as_long_as_there_is_time(limit: float, tmp_path: Path) -> None:
+    """200 places take more than a tenth of 0.1 s, and much less than a tenth of a minute."""
+    network = many(tmp_path, 200)
+    found = Search(network, lambda passes: Same(), {}, limit, lambda text: None, ["hard_swish_as_mul"]).run()
+    first = found.trials[0].change
+    assert first.everywhere and len(first.at) == (1 if limit < 1 else 200)

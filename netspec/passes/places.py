@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import time
+from collections.abc import Collection, Iterable, Mapping
+from math import inf
 
-from netspec.ir.graph import Graph, Ref
+from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.module import Module
 from netspec.passes.base import Pass
 
@@ -37,19 +39,21 @@ def scopes_of(paths: Iterable[str]) -> set[str]:
     return found
 
 
-def places(p: Pass, module: Module) -> list[Place]:
-    """Where a pass changes a module, each a place of its own; as one where they cannot be told apart.
+def places(p: Pass, module: Module, until: float = inf) -> list[Place]:
+    """Where a pass changes a module, each a place of its own; as one where they cannot be told apart in time.
 
-    Steps that the pass changes belong together where one reads another, or both read the same value.
+    Steps that the pass changes belong together where one reads another, or both read the same value. The pass runs
+    for each place, so that all take time with the square of a network; `until` is of `time.monotonic`.
     """
     after = p(module)
     if after is module:
         return []
-    found = [
-        place
-        for group in _together(module.graph, changed(module.graph, after.graph))
-        if (place := _at(p, module, group))
-    ]
+    found = []
+    for group in _together(module.graph, changed(module.graph, after.graph)):
+        if time.monotonic() > until:
+            return [()]
+        if place := _at(p, module, group):
+            found.append(place)
     if found and p.at(path for place in found for path in place)(module).graph.nodes == after.graph.nodes:
         return found
     return [()]
@@ -57,11 +61,16 @@ def places(p: Pass, module: Module) -> list[Place]:
 
 def _at(p: Pass, module: Module, group: list[str]) -> Place:
     """One step, or the scope around the steps, if the pass changes these alone there; nothing where it changes none."""
-    nodes = p.at(group)(module).graph.nodes
+
+    def changed_at(paths: Collection[str]) -> Mapping[str, Node]:
+        after: Module = p.run(module, frozenset(paths))  # all places together are proved
+        return after.graph.nodes
+
+    nodes = changed_at(group)
     if nodes == module.graph.nodes:
         return ()
-    for path in (group[0], group[-1], _common(group)):
-        if path and p.at([path])(module).graph.nodes == nodes:
+    for path in (group[0], group[-1], _common(group)) if len(group) > 1 else ():
+        if path and changed_at([path]) == nodes:
             return (path,)
     return tuple(group)
 

@@ -28,6 +28,8 @@ WHOLE = 0.6
 """The share of the time that is for passes everywhere."""
 PART = 0.2
 """The share of the time that is left which a trial of some places may take."""
+LOOK = 0.1
+"""The share of the time that is left in which the places of a pass are told apart; else they are tried as one."""
 LAST = 0.15
 """The share of the time that is for the last comparison, of all that is kept."""
 
@@ -233,7 +235,8 @@ class Search:
         """
         queue: list[Change] = []
         for i, name in enumerate(names):
-            if found := places(CHOSEN[name], self.network.after([*self.exact, *self.texts()]).module):
+            module, now = self.network.after([*self.exact, *self.texts()]).module, time.monotonic()
+            if found := places(CHOSEN[name], module, now + LOOK * (self.end - now)):
                 whole = Change(name, found, everywhere=True)
                 kept = self.tried(whole, WHOLE / (len(names) - i))
                 queue += replace(whole, adds=not kept).halves
@@ -263,7 +266,8 @@ class Search:
             self.trials.append(Trial(change, None, False, OVER))
             return False
         before, name = dict(self.chosen), change.name
-        places = [place for place in self.chosen.pop(name, []) if place not in change.at]
+        tried = set(change.at)
+        places = [place for place in self.chosen.pop(name, []) if place not in tried]
         if change.adds or places:
             self.chosen[name] = [*places, *change.at] if change.adds else places
         self.say(f"{name}, {len(change.at)} place{'s' * (len(change.at) != 1)}")
