@@ -72,7 +72,7 @@ class Options:
 
     @property
     def runtime(self) -> str:
-        """What is to run it, by the table of `netspec.passes.runtimes`; empty for what that does not have."""
+        """What is to run it, by the table of `netspec.passes.runtimes`, or by a name of its own; empty for anything."""
         return ""
 
 

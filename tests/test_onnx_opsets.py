@@ -24,7 +24,7 @@ from onnx_harness import NESTED, SPECS, emit, load, noise, ort_run, shapes
 
 from netspec.backend import get
 from netspec.cli.main import cli
-from netspec.diagnostics.errors import SpecError
+from netspec.diagnostics.errors import SpecError, UsageError
 from netspec.ir.graph import Graph
 from netspec.ops import OPS
 from netspec.weights.initialise import draw
@@ -174,6 +174,22 @@ def test_a_preset_gives_the_network(tmp_path: Path, target: Target, spec: str) -
     assert shapes(model.graph.input) == {"input": (preset.batch or "N", 4, 12, 12)}
     x = {"input": noise(preset.batch or 3, 4, 12, 12)}
     agreement(ort_run(tmp_path / "net.onnx", x), get("torch").run(graph, draw(graph, 1), x).outputs)
+
+
+@pytest.mark.slow
+def test_functions_are_refused_for_what_refuses_them(tmp_path: Path) -> None:
+    """OpenVINO 2026.4, MNN 3.6 and tract 0.23 end with an error at a call of a function."""
+    graph = load(tmp_path, "blocks: {b: {body: [conv: [4, 3], relu: ]}}\nbody: [b, b]\n")
+    for target in ("openvino", "mnn", "tract"):
+        with pytest.raises(UsageError, match=f"--functions keep is not for {target}"):
+            emit(graph, tmp_path, for_=target, functions="keep")
+    said = {}
+    for target in (None, "onnxruntime", "browser", "opencv"):
+        options = OnnxOptions(for_=target, functions="keep")  # type: ignore[arg-type]
+        said[target] = get("onnx").emit(graph, draw(graph, 1), tmp_path / "net.onnx", options).remarks
+    assert not said["onnxruntime"] and not said["browser"]
+    assert "OpenVINO, MNN's converter, tract refuse" in said[None][0] and said["opencv"] == said[None]
+    assert not get("onnx").emit(graph, draw(graph, 1), tmp_path / "net.onnx", OnnxOptions()).remarks
 
 
 def test_what_is_asked_for_overrules_a_preset(tmp_path: Path) -> None:

@@ -41,6 +41,9 @@ class OnnxBackend(Backend[OnnxOptions], Runs, KeepsReady, OpensModels, Prepares,
         if options.for_ is not None and (why := PRESETS[options.for_].lacks.get(options.dtype)):
             taken = " and ".join(("float32", *PRESETS[options.for_].dtypes))
             raise UsageError(f"--for {options.for_} has no {options.dtype}: {why}", f"it has {taken}")
+        if options.for_ is not None and options.functions == "keep" and PRESETS[options.for_].refuses_functions:
+            reads = PRESETS[options.for_].reads
+            raise UsageError(f"--functions keep is not for {options.for_}: {reads} refuses functions", "leave it out")
         if options.dtype == "int8":
             with importing(self.name, "onnxruntime"):
                 from netspec_onnx.quantize import write_int8

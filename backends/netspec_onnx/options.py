@@ -54,8 +54,8 @@ class OnnxOptions(Options):
 
     @property
     def runtime(self) -> str:
-        """onnxruntime, unless the model is for something else."""
-        return runtime_of("onnx") if self.for_ in (None, "onnxruntime") else ""
+        """onnxruntime, unless the model is for something else, which no profile is measured in."""
+        return runtime_of("onnx") if self.for_ in (None, "onnxruntime") else self.for_
 
     def __post_init__(self) -> None:
         taken: dict[str, int | str | None] = {"functions": "inline"}

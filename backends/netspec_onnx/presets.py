@@ -30,6 +30,8 @@ class Preset:
     why: str
     newest: int = 0
     """The newest operator set that it was seen to run, which a network gets that needs more than `opset`."""
+    refuses_functions: bool = False
+    """Whether it was seen to refuse a model whose blocks are functions."""
     inner_symbols: bool = True
     """Whether the shapes of values between its steps may have symbols; those of inputs and outputs may anyway."""
 
@@ -51,7 +53,7 @@ PRESETS: dict[Target, Preset] = {
     "onnxruntime": Preset(
         20, 9, None, "inline", {"bfloat16": "its CPU has no kernel for Conv"}, "onnxruntime", "has GELU as one operator"
     ),
-    "openvino": Preset(18, 8, None, "inline", {}, "OpenVINO", "refuses functions"),
+    "openvino": Preset(18, 8, None, "inline", {}, "OpenVINO", "refuses functions", refuses_functions=True),
     "tensorrt": Preset(
         17,
         8,
@@ -70,6 +72,7 @@ PRESETS: dict[Target, Preset] = {
         "MNN's converter",
         "refuses functions; plans its memory for fixed shapes",
         newest=16,
+        refuses_functions=True,
     ),
     "ncnn": Preset(
         11,
@@ -92,6 +95,7 @@ PRESETS: dict[Target, Preset] = {
         {"float16": "its Gemm gives float32", "bfloat16": "it does not know the type"},
         "tract",
         "refuses functions, and a symbol in inner shapes",
+        refuses_functions=True,
         inner_symbols=False,
     ),
     "opencv": Preset(
@@ -115,6 +119,11 @@ PRESETS: dict[Target, Preset] = {
         newest=19,
     ),
 }
+
+
+def refusing_functions() -> list[str]:
+    """What was seen to refuse a model whose blocks are functions."""
+    return [preset.reads for preset in PRESETS.values() if preset.refuses_functions]
 
 
 def presets_help() -> str:

@@ -20,7 +20,10 @@ from netspec.weights.lazy import in_pieces
 from netspec_onnx.build_model import SIZES_KEY, converted, fitting, structure, weight_bytes
 from netspec_onnx.options import OnnxOptions
 from netspec_onnx.precision import element
+from netspec_onnx.presets import refusing_functions
 
+TAKING_FUNCTIONS = ("onnxruntime", "browser")
+"""What is known to run blocks as functions."""
 LIMIT = 2 * 10**9
 """Bytes of weights that fit next to the rest into one protobuf message (2 GiB)."""
 
@@ -37,6 +40,9 @@ def write_model(graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, op
         check(model, graph, options)
         note = f"opset {model.opset_import[0].version}, IR version {model.ir_version}"
         remarks = [p.value for p in model.metadata_props if p.key == SIZES_KEY]
+        if model.functions and options.for_ not in TAKING_FUNCTIONS:
+            named = ", ".join(refusing_functions())
+            remarks.append(f"blocks are functions, which {named} refuse; without --functions keep they take the file")
         content = Content(model, shapes, take, options)
         if apart:
             return Written(_write_apart(content, target), note, remarks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -148,12 +149,25 @@ class Request:
         """The profile, of what is run at level 2; raises UsageError for one without -O2."""
         if self.profile is not None and self.level != 2:
             raise UsageError("--profile goes with -O2", f"-O2 --profile {self.profile.file}")
-        return self.profile if level == 2 else None
+        return replace(self.profile, asked=self.words) if self.profile is not None and level == 2 else None
 
     def say_profile(self) -> None:
         """Says which profile is used."""
         if self.profile is not None and not self.quiet:
             say(f"note: -O2 as measured in {self.profile.said}")
+
+    @property
+    def words(self) -> str:
+        """SPEC and the options that say what its network is, quoted for a shell, for a command of one SPEC."""
+        words = [self.spec, *(["--variant", self.variant] if self.variant is not None else [])]
+        words += [word for name, value in self.settings.items() for word in ("-s", f"{name}={value}")]
+        sizes = self.input_size if isinstance(self.input_size, Mapping) else {"": self.input_size or []}
+        texts = [f"{name}={'x'.join(map(str, dims))}".removeprefix("=") for name, dims in sizes.items() if dims]
+        words += ["--input", ",".join(texts)] if texts else []
+        words += [word for name in self.passes for word in ("--pass", name)]
+        words += ["--features", ",".join(self.features)] if self.features else []
+        words += [word for folder in self.include for word in ("-I", str(folder))]
+        return shlex.join(words)
 
     @property
     def plain(self) -> Request:

@@ -8,6 +8,7 @@ from netspec.ir.graph import Graph
 from netspec.ir.module import Module
 from netspec.passes import CHOSEN, PASSES
 from netspec.passes.places import changed, scopes_of
+from netspec.passes.runtimes import MEASURED
 from netspec.syntax.profile_reader import Chosen, Profile
 
 
@@ -17,7 +18,9 @@ def check_profile(profile: Profile, graph: Graph, digest: str, module: Module, r
     An empty runtime is any.
     """
     reporter, target, name = Reporter(), profile.target, graph.name
-    again = f"measure it: `netspec tune {clipped(name)} --target {runtime or target.text}`"
+    again = f"measure it: `netspec tune {profile.asked or 'SPEC'} --target {runtime or target.text}`"
+    if runtime and runtime not in MEASURED:
+        again = f"leave out --profile: `netspec tune` measures in {', '.join(MEASURED)}"
     if runtime not in ("", target.text):
         reporter.error("NS605", f"this is a profile for {target.text}, not for {runtime}", target.span, again)
     if profile.graph.text != digest:

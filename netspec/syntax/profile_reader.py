@@ -71,6 +71,8 @@ class Profile:
     graph: Name
     target: Name
     passes: tuple[Chosen, ...] = field(default=())
+    asked: str = ""
+    """How its network was asked for on a command line, quoted for a shell; empty where it was not."""
 
     @property
     def texts(self) -> list[str]:
