@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from netspec.cli.main import run
 from netspec.diagnostics.errors import UsageError
 from netspec.files.atomic import write_bytes, write_text, writing
 
@@ -90,6 +91,7 @@ def test_a_process_that_is_killed_leaves_the_old_file(tmp_path: Path) -> None:
 
 LIMITED = """
 import resource, signal, sys
+from netspec.cli.main import run
 from netspec.diagnostics.errors import UsageError
 from netspec.files.atomic import write_bytes
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -212,6 +214,7 @@ KNOWN = {
     ("netspec/draw/formats/graphviz.py", "write_text"),  # in a folder of its own
     ("netspec/reports/plot.py", "savefig"),  # into memory
     ("netspec/cli/run_folder.py", "save"),  # by `writing`
+    ("backends/netspec_onnx/quantize.py", "save"),  # in a folder of its own
     ("netspec/running/measure.py", "write_text"),  # to /proc
     ("netspec/running/save.py", "open"),  # an entry of the archive that `writing` gives
     ("backends/netspec_torch/weights.py", "save"),  # to a Part
@@ -238,6 +241,23 @@ def writes(tree: ast.AST) -> Iterator[str]:
                 or (name == "open" and writing and not nowhere)
             ):
                 yield name
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder in which nobody can make a file")
+@pytest.mark.parametrize(
+    "line", ["tune {} --target onnx", "bench {}", "bench {} --blocks --target onnx", "verify {}", "run {}"]
+)
+@pytest.mark.quick(1)
+def test_what_cannot_be_written_is_said_before_it_is_measured(
+    line: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Root too makes no file in /proc."""
+    Path("tiny.yaml").write_text("netspec: 1\nname: tiny\ninput: [3, 8, 8]\nbody: [conv: [4, 3]]\n", encoding="utf-8")
+    monkeypatch.setattr("netspec.cli.request.Request.compile", lambda self: pytest.fail("it began"))
+    option = {"tune": "-o /proc/x.json", "run": "--save /proc/x.npz"}.get(line.split()[0], "-o /proc/x.csv")
+    option = "--times /proc/x.json" if "--blocks" in line else option
+    assert run([*line.format("tiny.yaml").split(), *option.split()]) == 2
+    assert "'/proc/x." in capsys.readouterr().err and os.listdir() == ["tiny.yaml"]
 
 
 def test_every_output_goes_through_one_module() -> None:

@@ -23,7 +23,7 @@ from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
 from netspec.backend import Written
 from netspec.diagnostics.errors import DataError, MissingError, UsageError
-from netspec.files.atomic import check_place
+from netspec.files.atomic import check_writable
 from netspec.files.parts import scratch
 from netspec.ir.graph import Graph
 from netspec.ir.module import Module
@@ -97,10 +97,10 @@ def _said(graph: Graph, suggested: Quantized | None) -> tuple[Sequence[str], flo
 
 def _check(graph: Graph, target: Path, options: OnnxOptions) -> None:
     """Raises UsageError for what cannot be, before anything is read."""
-    check_place(target)
+    check_writable(target)
     if options.report:
         check_report(options.report)
-        check_place(options.report)
+        check_writable(options.report)
     outer_element(options)
     if options.calibrate is None:
         raise UsageError("--dtype int8 needs images of what the network is for", "--calibrate FOLDER or FILE.npz")

@@ -9,7 +9,7 @@ import click
 
 from netspec.diagnostics.streams import put
 from netspec.diagnostics.text import printable
-from netspec.files.atomic import check_place, write_text
+from netspec.files.atomic import check_writable, write_text
 
 
 class OutputFile(click.ParamType):  # type: ignore[type-arg, unused-ignore]
@@ -30,7 +30,7 @@ class OutputFile(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         if text.endswith(("/", os.sep)):
             self.fail(f"'{text}' is the name of a folder; name a file in it", param, ctx)
         if text != "-":
-            check_place(text)
+            check_writable(text)
         return text
 
 

@@ -22,7 +22,7 @@ from netspec.cli.ways import Target
 from netspec.cli.weights import Weights, with_weights
 from netspec.diagnostics.errors import UsageError, did_you_mean
 from netspec.elaborate.compiled import Compiled
-from netspec.files.atomic import check_place, write_text
+from netspec.files.atomic import check_writable, write_text
 from netspec.files.kinds import check_suffix
 from netspec.passes import CHOSEN
 from netspec.passes.runtimes import MEASURED, backend_of, by_gain
@@ -118,7 +118,7 @@ def command(
         raise UsageError("the table goes to stdout, and the profile to a file", "name a file with -o")
     tuning = Tuning(request, weights, runtime, batch, threads)
     path = Path(output or f"{tuning.network.name}.{runtime.replace(':', '-')}{SUFFIX}")
-    check_place(path)
+    check_writable(path)
     found = tuning.search(seconds, only)
     table = table_of_tuning(found, tuning.said(found))
     write_text(path, json.dumps(tuning.profile(found, table), indent=1) + "\n")

@@ -158,6 +158,20 @@ def check_place(target: str | Path) -> None:
         raise _cannot(target, e) from None
 
 
+def check_writable(target: str | Path) -> None:
+    """Raises UsageError where no file can be made in the folder of a target: before what is to be written is measured.
+
+    A device or a pipe is not tried.
+    """
+    check_place(target)
+    try:
+        real = Path(os.path.realpath(target))
+        if real.is_file() or not real.exists():
+            Part(real.parent).drop()
+    except (OSError, ValueError) as e:
+        raise _cannot(target, e) from None
+
+
 def _place(target: str | Path) -> tuple[Path, bool]:
     """Where a target really is, and whether it is a device or a pipe; raises UsageError."""
     try:
