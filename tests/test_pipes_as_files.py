@@ -51,6 +51,7 @@ GIVEN = [
     ("draw", "tiny.yaml", "--heat", "p.csv", "-o", "a.svg"),
     ("compile", "tiny.yaml", "--to", "onnx", "-O2", "--profile", "p.tune.json", "-o", "a.onnx"),
     (*INT8, "p.npz"),
+    ("verify", "tiny.yaml", "--calibrate", "p.npz"),
 ]
 """Command lines, of which one name is that of a pipe."""
 
