@@ -101,7 +101,7 @@ def test_every_command_and_every_option_that_reads_a_file_or_chooses_a_kind_is_c
                     assert any(str(kind) in line for line in own), f"no call of 'netspec {name}' with {kind}"
             shown = param.metavar or "" if isinstance(param, click.Option) else ""
             files = "FILE" in shown or "FOLDER" in shown
-            if files and not kinds:
+            if files and not kinds and (name, param.name) != ("tune", "profile"):  # which tune refuses
                 assert any(set(param.opts) & set(line) for line in own), f"no call of {name} with {param.opts}"
 
 
