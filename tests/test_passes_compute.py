@@ -13,14 +13,16 @@ from functools import partial
 import numpy as np
 import pytest
 from conftest import sampled
-from pass_harness import changed, prove, small
+from pass_harness import changed, made_of, prove, small
+from pass_networks import Made
 
 from netspec.ir.graph import Graph, GraphError, Node, Ref
 from netspec.ir.module import Module, Stored, Weight
 from netspec.ops import OPS, Tensor
-from netspec.passes import PASSES
+from netspec.passes import NAMED, PASSES
 from netspec.passes.base import Pass, Stage
 from netspec.passes.rewriter import kept_values, readers, rewrite
+from netspec.weights.initialise import draw
 
 BACKENDS = ("torch", "onnx")
 
@@ -39,6 +41,21 @@ def test_a_second_run_changes_nothing(p: Pass) -> None:
         again = p(module)
         assert again.graph == module.graph, f"{p.name}, {network.op} {network.place}"
         assert again is module or p.stage is Stage.TRAINING or not p.keeps
+
+
+@pytest.mark.slow
+def test_a_thousand_sums_within_each_other_are_one_convolution() -> None:
+    """In one run, whose weights are not made of each other a thousand deep."""
+    made = Made([(2, 4, 4)], "conv")
+    sums = made.layer("c", made.inputs[0])
+    for i in range(1000):
+        sums = made.add(f"sum{i}", "add", [sums, made.layer(f"c{i}", made.inputs[0])], {})
+    graph = made.graph(sums)
+    merged = NAMED["merge_branches"](Module(graph))
+    assert list(merged.graph.nodes) == ["x0", "c"]
+    arrays = draw(graph, 3)
+    expected = sum(value for key, value in arrays.items() if key.endswith("weight"))
+    np.testing.assert_allclose(made_of(merged, arrays)["c.weight"], expected, rtol=1e-4, atol=1e-4)
 
 
 def test_small_networks_hold_every_op_in_what_a_pass_may_stumble_over() -> None:

@@ -6,7 +6,7 @@ the value itself is a 1x1 kernel of ones for each channel, and a batch norm of i
 Case 1: of the values that an `add` joins, convolutions of one value that it alone reads; the one with the largest
 kernel stays, with its name, and takes the others.
 Case 2: the same with the value itself, or a batch norm or scale of it, where the convolution keeps its size.
-Case 3: what is one convolution then may be one of the values of a further `add`.
+Case 3: an `add` that a further `add` alone reads is one sum with that.
 Left alone: layers that share weights, and values that are outputs or that a block gives by name.
 """
 
@@ -31,14 +31,17 @@ if TYPE_CHECKING:
 Taps = tuple[tuple[int, int], tuple[int, int]]
 """Where the first tap of a kernel lies in a larger one, and how many taps apart its own are, both as (h, w)."""
 
+Place = tuple[str, int]
+"""The path of an `add`, and which of its values."""
+
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """A convolution that takes others, and which of the values of its `add` these are."""
+    """A convolution that takes others, and which values of the sum these are."""
 
     host: Node
-    others: Mapping[int, tuple[Node | None, Taps]]
-    """By place in the `add`: a layer or step with its taps in the kernel of the host; None is the value itself."""
+    others: Mapping[Place, tuple[Node | None, Taps]]
+    """By place: a layer or step with its taps in the kernel of the host; None is the value itself."""
 
 
 @graph_pass(stage=Stage.INFERENCE, named=True, level=2, placed=True)
@@ -50,50 +53,76 @@ def merge_branches(module: Module, only: Collection[str] | None = None) -> Modul
     return replace(module, times=times) if times else module
 
 
-def _merged(module: Module, found: dict[str, Merged]) -> Module:
-    """The module with one convolution in place of some that are added, by path of the `add`."""
-    hosts: dict[str, Merged] = {merged.host.path: merged for merged in found.values()}
+def _merged(module: Module, found: Sequence[Merged]) -> Module:
+    """The module with one convolution in place of some that are added."""
+    hosts: dict[str, Merged] = {merged.host.path: merged for merged in found}
     weights: dict[str, dict[str, Weight]] = {path: _weights(module, merged) for path, merged in hosts.items()}
+    taken = {place for merged in found for place in merged.others}
+    gone = {other.path for merged in found for other, _ in merged.others.values() if other is not None}
+    left: dict[str, list[int]] = {}
+    for node in module.graph.nodes.values():
+        if node.op == "add":
+            places = [i for i, ref in enumerate(node.inputs) if (node.path, i) not in taken and ref.node not in gone]
+            left[node.path] = places
+            if not places:
+                gone.add(node.path)
 
     def visit(node: Node, operands: Sequence[Tensor]) -> Node | Ref:
         if node.path in hosts:
-            gone = [other for other, _ in hosts[node.path].others.values() if other is not None]
+            steps = [other for other, _ in hosts[node.path].others.values() if other is not None]
             attrs = {**node.attrs, "bias": "bias" in weights[node.path]}
-            return replace(node, attrs=attrs, folded=(*node.folded, *steps_of(gone)))
-        if node.path not in found:
+            return replace(node, attrs=attrs, folded=(*node.folded, *steps_of(steps)))
+        places = left.get(node.path, ())
+        if not places or len(places) == len(node.inputs):
             return node
-        left = [ref for place, ref in enumerate(node.inputs) if place not in found[node.path].others]
-        return replace(node, inputs=tuple(left)) if len(left) > 1 else left[0]
+        refs = tuple(node.inputs[i] for i in places)
+        return replace(node, inputs=refs) if len(refs) > 1 else refs[0]
 
-    gone = {other.path for merged in hosts.values() for other, _ in merged.others.values() if other is not None}
     return without(rewrite(module, visit, weights=weights), gone)
 
 
-def _found(graph: Graph, only: Collection[str] | None) -> dict[str, Merged]:
-    """What is merged, by path of the `add`; of each the convolutions of one value, the others in a further round."""
+def _found(graph: Graph, only: Collection[str] | None) -> list[Merged]:
+    """What is merged."""
     reading, kept, owners = readers(graph), kept_values(graph), sharing(graph)
-    found: dict[str, Merged] = {}
+    found: list[Merged] = []
 
     def free(ref: Ref) -> bool:
         node = graph.nodes[ref.node]
         own = not node.result.weights or owners[node.weights_at] == 1
         return own and ref not in kept and len(reading[ref]) == 1 and len(node.inputs) == 1
 
-    for node in graph.nodes.values():
-        if node.op == "add" and within(node.path, only):
-            steps = [graph.nodes[ref.node] if free(ref) else None for ref in node.inputs]
-            convs = [step for step in steps if step is not None and step.op == "conv"]
-            for host in sorted(convs, key=lambda conv: -conv.attrs["kernel"][0] * conv.attrs["kernel"][1]):
-                if others := _others(host, node.inputs, steps):
-                    found[node.path] = Merged(host, others)
-                    break
+    for values in _sums(graph, {ref for ref, nodes in reading.items() if len(nodes) == 1 and ref not in kept}, only):
+        steps = {place: graph.nodes[ref.node] if free(ref) else None for place, ref in values.items()}
+        convs = [(place, step) for place, step in steps.items() if step is not None and step.op == "conv"]
+        taken: set[Place] = set()
+        for place, host in sorted(convs, key=lambda conv: -conv[1].attrs["kernel"][0] * conv[1].attrs["kernel"][1]):
+            if place not in taken:
+                left = [(at, ref, steps[at]) for at, ref in values.items() if at not in taken]
+                if others := _others(host, left):
+                    found.append(Merged(host, others))
+                    taken |= {place, *others}
     return found
 
 
-def _others(host: Node, values: Sequence[Ref], steps: Sequence[Node | None]) -> dict[int, tuple[Node | None, Taps]]:
+def _sums(graph: Graph, once: Collection[Ref], only: Collection[str] | None) -> list[dict[Place, Ref]]:
+    """What each sum adds; a sum that another alone reads, which is one of the values read `once`, is part of that."""
+    sums: dict[str, dict[Place, Ref]] = {}
+    for node in graph.nodes.values():
+        if node.op == "add" and within(node.path, only):
+            parts: list[dict[Place, Ref]] = [
+                sums.pop(ref.node) if ref in once and ref.node in sums else {(node.path, i): ref}
+                for i, ref in enumerate(node.inputs)
+            ]
+            sums[node.path] = parts[0]
+            for part in parts[1:]:
+                sums[node.path].update(part)
+    return list(sums.values())
+
+
+def _others(host: Node, values: Sequence[tuple[Place, Ref, Node | None]]) -> dict[Place, tuple[Node | None, Taps]]:
     """What a convolution takes of the values that are added, by place."""
-    others: dict[int, tuple[Node | None, Taps]] = {}
-    for place, (ref, step) in enumerate(zip(values, steps, strict=True)):
+    others: dict[Place, tuple[Node | None, Taps]] = {}
+    for place, ref, step in values:
         own = step is None or step.path != host.path
         itself = ref == host.inputs[0]
         if own and (itself or (step is not None and step.inputs == host.inputs)):
