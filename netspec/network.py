@@ -13,6 +13,7 @@ import numpy as np
 
 from netspec.analysis.cost import totals
 from netspec.analysis.measures import Measured
+from netspec.arguments import check_fields, checked, outside
 from netspec.backend import MakesModules, able, get, origin, read_checkpoint, read_module, write
 from netspec.check.expect import within_limits
 from netspec.diagnostics.errors import MissingError, Reporter, SpecError, UsageError, check_options
@@ -27,6 +28,7 @@ from netspec.ir.selection import frozen_nodes
 from netspec.ops.base import show as shape_text
 from netspec.passes.base import Level
 from netspec.passes.profile import read_profile
+from netspec.passes.runtimes import MEASURED
 from netspec.reports.configuration.asked import Asked, configuration_table
 from netspec.reports.configuration.notation import Cells
 from netspec.reports.explain import explained
@@ -39,8 +41,9 @@ from netspec.reports.table import Table
 from netspec.reports.text import Text
 from netspec.syntax.document import Document
 from netspec.syntax.library import Found, find
+from netspec.syntax.profile_reader import Profile
 from netspec.syntax.reader import read_document
-from netspec.weights.checkpoints.choices import Choices
+from netspec.weights.checkpoints.choices import OF_OTHERS, CheckpointChoices, Choices, ModuleChoices
 from netspec.weights.checkpoints.load import weights_of
 from netspec.weights.initialise import seeded
 from netspec.weights.lazy import Arrays
@@ -61,29 +64,6 @@ class CheckpointWarning(UserWarning):
 Weights: TypeAlias = "str | Path | Mapping[str, object] | torch.nn.Module"
 """A checkpoint's file, `default` or another name of published weights, hf:ORG/NAME, a URL with its sha256, a state dict
 or a module."""
-
-
-class CheckpointChoices(TypedDict, total=False):
-    """What of a checkpoint is taken, and how its names are read."""
-
-    layers: Sequence[str] | None
-    """Patterns of steps (`layer1`, `layer*.0`): their weights alone are taken, all others are seeded."""
-    exclude: Sequence[str]
-    """Patterns of steps whose weights are not taken."""
-    checkpoint_key: str
-    """Which of the mappings of the file, or which prefix of its names."""
-    rules: str | Path
-    """A file of rules, which come before those of the spec."""
-    adapt: bool
-    """Whether the file is of the network with the classes and the input of its spec, or of one used as a block: what
-    does not fit is drawn, and the first convolution is made for another number of input channels."""
-
-
-class ModuleChoices(CheckpointChoices, total=False):
-    """The same, and what of the module is not trained."""
-
-    freeze: Sequence[str]
-    """Patterns of steps that are frozen."""
 
 
 class TableOptions(TypedDict, total=False):
@@ -142,9 +122,10 @@ class Network(Compiled):
         """The names of all variants of its spec."""
         return list(self.document.variants)
 
+    @checked
     def summary(
         self,
-        columns: str | Sequence[str] = (),
+        columns: str | Sequence[str] = "",
         depth: int | None = None,
         training: bool = False,
         freeze: Sequence[str] = (),
@@ -155,18 +136,23 @@ class Network(Compiled):
         `freeze`, patterns of steps as in `to_torch`, it counts what is trained too.
         """
         graph = self.trained if training else self.inference
-        asked = columns if isinstance(columns, str) else ",".join(columns)
         measured = Measured(graph, trained=self.shown, frozen=frozen_nodes(graph, freeze))
-        return table(graph, depth, columns_of(asked or None), measured, doc="" if self.is_block else self.document.doc)
+        return table(
+            graph, depth, columns_of(str(columns) or None), measured, doc="" if self.is_block else self.document.doc
+        )
 
-    def table(self, *others: Network, **asked: Unpack[TableOptions]) -> Table:
+    @checked
+    def table(self, *others: Network | str | Path, **asked: Unpack[TableOptions]) -> Table:
         """The configuration table of `netspec table`, with a column for each of the others too; raises UsageError.
 
+        The others are networks, or what `load` takes.
         `asked` is what its options say: rows, cells, columns, show, hide, transpose.
         """
         check_options(asked, TableOptions.__annotations__, "a configuration table")
-        return configuration_table([(network, "") for network in (self, *others)], Asked(**asked))
+        networks = [other if isinstance(other, Network) else load(other) for other in others]
+        return configuration_table([(network, "") for network in (self, *networks)], Asked(**asked))
 
+    @checked
     def draw(self, kind: str = "svg", inference: bool = False, **view: Unpack[ViewOptions]) -> Drawing:
         """The picture of `netspec draw`: svg, png, pdf, html, dot or mermaid; raises UsageError, MissingError.
 
@@ -175,6 +161,7 @@ class Network(Compiled):
         graph = self.inference if inference else self.shown
         return Drawing(self.name, kind, draw(graph, kind, view_of(view)))
 
+    @checked
     def explain(self, step: str = "") -> Text:
         """What `netspec explain` says of the network, or of one step, by its path or title; raises UsageError."""
         if not step:
@@ -194,6 +181,7 @@ class Network(Compiled):
         reporter.check()
         return facts_table(held)
 
+    @checked
     def arrays(
         self,
         seed: int = 0,
@@ -211,6 +199,7 @@ class Network(Compiled):
         """
         return self.lazy_arrays(seed, weights, training, **choices).all()
 
+    @checked
     def lazy_arrays(
         self,
         seed: int = 0,
@@ -219,16 +208,17 @@ class Network(Compiled):
         **choices: Unpack[CheckpointChoices],
     ) -> Arrays:
         """The same as `arrays`, each tensor made when it is asked for; raises DataError, UsageError."""
-        chosen = _chosen(choices)
+        chosen = Choices.of(choices)
         if weights is None:
             if given := next((name for name, value in choices.items() if value), None):
                 raise UsageError(f"'{given}' goes with weights", "name a checkpoint: weights=...")
             return seeded(self, seed, training)
         found = weights_of(self, source_of(weights, self, read_module), seed, training, chosen, read_checkpoint)
         for text in [*found.notes, *(d.message for d in found.warnings)]:
-            warn(text, CheckpointWarning, stacklevel=3)
+            warn(text, CheckpointWarning, stacklevel=outside())
         return found.arrays
 
+    @checked
     def to_torch(
         self,
         training: bool = False,
@@ -253,15 +243,36 @@ class Network(Compiled):
             frozen_nodes(graph, freeze),
         )
 
+    @checked
+    def after(self, passes: Sequence[str]) -> Network:
+        """The same after further passes, by name; raises UsageError, SpecError where one does not fit.
+
+        `NAME@PATH` is a pass at one step, or below one scope, alone.
+        """
+        return super().after(passes)
+
+    @checked
+    def optimised(self, level: Level, runtime: str = "", profile: Profile | None = None) -> Network:
+        """The same after the passes of a level, for a faster run: 0, 1 or 2; raises UsageError, SpecError.
+
+        It is not trained then, but for 0. Level 2 has what is known to pay in a `runtime` such as onnxruntime, or with
+        a profile, which `netspec.passes.profile.read_profile` reads, what was measured of this network.
+        """
+        if runtime and runtime not in MEASURED:
+            raise UsageError(f"runtime is '{runtime[:80]}'", f"measured are {', '.join(MEASURED)}")
+        return super().optimised(level, runtime, profile)
+
+    @checked
     def tapped(self, steps: Sequence[str]) -> Network:
         """The same with the values of these steps, by path or title, as its outputs; raises UsageError.
 
         What serves no other value is left out; weights keep their keys, and checkpoints fit as before.
         """
-        if isinstance(steps, str) or not steps:
-            raise UsageError("the steps are to be a list of paths or titles", 'name at least one, as ["layer1"]')
+        if not steps:
+            raise UsageError("no step is named", 'name at least one, as ["layer1"]')
         return super().tapped(steps)
 
+    @checked
     def features(
         self,
         steps: Sequence[str],
@@ -283,6 +294,7 @@ class Network(Compiled):
         frozen = frozen_nodes(graph, freeze)
         return able("torch", MakesModules).to_module(graph, arrays, training, frozen, by_name=True)
 
+    @checked
     def to_onnx(
         self,
         path: str | Path,
@@ -301,8 +313,9 @@ class Network(Compiled):
         names = set(CheckpointChoices.__annotations__) & set(options)
         choices = CheckpointChoices(**{name: options.pop(name) for name in names})  # type: ignore[typeddict-item]
         backend = get("onnx")
-        check_options(options, [f.name for f in fields(backend.options)], "an ONNX model", _OTHERS)
-        chosen = backend.options(origin=origin(seed, weights, _chosen(choices).partial), **options)
+        check_options(options, [f.name for f in fields(backend.options)], "an ONNX model", OF_OTHERS)
+        options = check_fields(backend.options, options)
+        chosen = backend.options(origin=origin(seed, weights, Choices.of(choices).partial), **options)
         found = None if profile is None else read_profile(profile)
         if found is not None:
             chosen, level = replace(chosen, profile=found.said), 2 if level is None else level
@@ -321,21 +334,6 @@ class Network(Compiled):
         return write(backend, network.inference, arrays, Path(path), chosen).files
 
 
-_OTHERS = ("weights", "seed", "training", "freeze", "passes", "level", "profile", *CheckpointChoices.__annotations__)
-
-
-def _chosen(choices: CheckpointChoices) -> Choices:
-    check_options(choices, CheckpointChoices.__annotations__, "the choice of weights", _OTHERS)
-    rules = choices.get("rules")
-    return Choices(
-        choices.get("layers"),
-        choices.get("exclude", ()),
-        choices.get("checkpoint_key"),
-        Path(rules) if rules else None,
-        choices.get("adapt", False),
-    )
-
-
 def build(
     document: Document,
     variant: str | None = None,
@@ -348,6 +346,7 @@ def build(
     return Network.of(compile_variant(document, variant, settings, reporter, input, max_nodes))
 
 
+@checked
 def load(
     spec: str | Path,
     variant: str | None = None,
@@ -369,12 +368,13 @@ def load(
         raise e.with_traceback(None) from None
 
 
-def list_specs(*words: str, columns: str | Sequence[str] = ()) -> Table:
+@checked
+def list_specs(*words: str, columns: str | Sequence[str] = "") -> Table:
     """The shipped networks, or those that words may mean, the nearest first; raises UsageError."""
-    asked = columns if isinstance(columns, str) else ",".join(columns)
-    return listed("specs", list(specs()), words, asked or None)
+    return listed("specs", list(specs()), words, str(columns) or None)
 
 
+@checked
 def show(spec: str | Path, variant: str | None = None, *, include: Sequence[str | Path] = ()) -> Table:
     """What a spec offers: params, inputs, outputs, variants, blocks, checkpoints; raises SpecError, UsageError."""
     found, document, reporter = _read(spec, include)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from netspec.arguments import checked
 from netspec.backend import KeepsReady, OpenedModel, OpensModels, able, get
 from netspec.diagnostics.errors import UsageError
 from netspec.files.pipes import check_file
 from netspec.network import Network, Weights, load
 from netspec.optional import importing
+from netspec.running.convert import at_hand
 from netspec.running.folder import Batch, batch_size, image_files, image_input, run_batches
 from netspec.running.place import Place
 from netspec.running.ports import Value
@@ -31,6 +33,7 @@ class Session:
     own number. With `cuda_graph` the kernels of each shape of the inputs are recorded once and then replayed.
     """
 
+    @checked
     def __init__(
         self,
         model: str | Path | Network,
@@ -79,6 +82,7 @@ class Session:
         """The shape of each output."""
         return {name: port.shape for name, port in self._model.outputs.items()}
 
+    @checked
     def run(self, *values: Value, **named: Value) -> dict[str, Value]:
         """The outputs by name, for the inputs in their order or by name; raises DataError, UsageError.
 
@@ -86,12 +90,12 @@ class Session:
         """
         return self._model.run(self._inputs(values, named), 0).outputs
 
+    @checked
     def latency(self, *values: Value, repeat: int = 10, **named: Value) -> list[float]:
         """The milliseconds of each of `repeat` runs, after one to warm up, with inputs and outputs on the device."""
-        if repeat < 1:
-            raise UsageError(f"repeat is {repeat}", "at least one run is timed")
         return self._model.run(self._inputs(values, named), repeat).latency_ms
 
+    @checked
     def images(self, files: str | Path | Iterable[str | Path], batch: int | None = None) -> Iterator[Batch]:
         """Runs a folder of images, or the images named, in batches: `files` and `outputs` of each; raises DataError.
 
@@ -116,4 +120,4 @@ class Session:
         given = dict(zip(known, values, strict=False))
         if twice := given.keys() & named.keys():
             raise UsageError(f"the input '{min(twice)}' is given twice")
-        return given | named
+        return {name: at_hand(name, value) for name, value in (given | named).items()}

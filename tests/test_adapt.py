@@ -56,7 +56,7 @@ def test_another_number_of_channels_is_what_timm_makes_of_it(count: int, weights
     np.testing.assert_allclose(arrays["conv1.conv.weight"], theirs.numpy(), rtol=1e-6)
     how = "summed" if count == 1 else "repeated and scaled"
     assert f"conv1.conv.weight: 3 input channels become {count}, its weights are {how}" in said
-    assert "drawn, not from the checkpoint: nothing" in said
+    assert "drawn" not in said
 
 
 @pytest.mark.parametrize("count", [1, 6])

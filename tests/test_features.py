@@ -114,8 +114,8 @@ def test_features_after_a_pass_are_the_same(weights: Path) -> None:
     ("steps", "said"),
     [
         (["layer9"], "did you mean 'layer"),
-        ([], "list of paths"),
-        ("layer1", "list of paths"),
+        ([], "no step is named"),
+        ("layer9", "did you mean 'layer"),
         ([""], "no step ''"),
         (["layer1", "layer2", "layer1"], "the step 'layer1' is named twice"),
     ],

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 LAYERS = (
     ("diagnostics",),
-    ("optional", "plugins", "files", "collector", "processes"),
+    ("arguments", "optional", "plugins", "files", "collector", "processes"),
     ("expressions",),
     ("ops",),
     ("syntax",),
@@ -154,7 +154,7 @@ def test_a_folder_says_what_enters_and_what_leaves_it(folder: str) -> None:
 def test_the_architecture_page_draws_the_folders_in_this_order() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     drawn = re.findall(r"^  (\w+)(?:/|\.py) ", page[page.index("\nnetspec/\n") : page.index("\nbackends/\n")], re.M)
-    single = {"optional", "plugins", "collector", "processes", "", "__main__"}
+    single = {"arguments", "optional", "plugins", "collector", "processes", "", "__main__"}
     assert drawn == [part for parts in LAYERS for part in parts if part not in single]
     assert all(re.search(rf"^  {name} ", page, re.M) for name in BACKENDS)
-    assert all(f"{name}.py" in page for name in ("optional", "plugins", "collector"))
+    assert all(f"{name}.py" in page for name in ("arguments", "optional", "plugins", "collector"))

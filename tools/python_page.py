@@ -10,14 +10,15 @@ from pathlib import Path
 import netspec
 from netspec.draw.drawing import Drawing, ViewOptions
 from netspec.elaborate.compiled import Compiled
-from netspec.network import CheckpointChoices, ModuleChoices, TableOptions
+from netspec.network import TableOptions
 from netspec.reports.table import Table
+from netspec.weights.checkpoints.choices import CheckpointChoices, ModuleChoices
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "python.md"
 MARKS = re.compile(r"(<!-- names: .*? -->\n).*?(<!-- /names -->)", re.DOTALL)
 WRAPPED = 100
 """Letters of a signature on one line."""
-OF_COMPILED = ("name", "inference", "trained", "after")
+OF_COMPILED = ("name", "inference", "trained")
 """What a network has of its base class that users of Python need."""
 INNER = ("cells",)
 """Methods for other modules of netspec."""

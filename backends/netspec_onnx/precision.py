@@ -63,7 +63,7 @@ ELEMENTS = {
 def element(options: OnnxOptions) -> Element:
     """The type that a model computes in; raises UsageError."""
     if options.dtype not in ELEMENTS:
-        raise UsageError(f"the ONNX backend computes in {', '.join(ELEMENTS)}, not {options.dtype}")
+        raise UsageError(f"the ONNX backend computes in {', '.join(ELEMENTS)} and int8, not {options.dtype}")
     return ELEMENTS[options.dtype]
 
 

@@ -230,10 +230,11 @@ def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> Hint:
 
 def check_options(given: Iterable[str], known: Iterable[str], what: str, meant: Iterable[str] = ()) -> None:
     """Raises UsageError for an option that `what` does not have; `meant` are others that may have been meant."""
-    names = list(known)
+    names, others = list(known), list(meant)
     for name in given:
         if name not in names:
-            raise UsageError(f"{what} has no option '{name[:80]}'", did_you_mean(name, [*names, *meant]))
+            help = f"'{name}' is an option of other functions" if name in others else ""
+            raise UsageError(f"{what} has no option '{name[:80]}'", help or did_you_mean(name, [*names, *others]))
 
 
 __all__ = [

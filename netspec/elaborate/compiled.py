@@ -29,6 +29,9 @@ from netspec.syntax.document import Document
 from netspec.syntax.profile_reader import Profile
 from netspec.syntax.rules import check_rules
 
+_FOUND = ("unfolded", "module")
+"""What a network finds once, of its graph and passes."""
+
 
 class Compiled:
     """A graph and its document: `graph` is the training graph, `inference` the one that is run and counted."""
@@ -47,6 +50,10 @@ class Compiled:
         self.whole, self.taps = graph, tuple[str, ...]()
         """The training graph before steps of it, `taps`, became its outputs: a checkpoint may have all its weights."""
 
+    def __getstate__(self) -> dict[str, object]:
+        """What is pickled: what follows from the graph and the passes is found again."""
+        return {name: value for name, value in vars(self).items() if name not in _FOUND}
+
     @property
     def name(self) -> str:
         """The name of the variant, or of the document."""
@@ -60,7 +67,7 @@ class Compiled:
     def forget(self) -> None:
         """Lets go of the graphs; the name and the warnings stay."""
         self.graph = self.whole = Graph(self.graph.name, [], {})
-        for kept in ("unfolded", "module"):
+        for kept in _FOUND:
             self.__dict__.pop(kept, None)
 
     @cached_property

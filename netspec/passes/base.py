@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
+from importlib import import_module
 from typing import Literal
 
 from netspec.diagnostics.errors import UsageError
@@ -55,6 +56,10 @@ class Pass:
         """The first sentence of its docstring."""
         return inspect.cleandoc(self.run.__doc__ or "").split("\n\n")[0].replace("\n", " ")
 
+    def __reduce__(self) -> tuple[Callable[..., Pass], tuple[str, str, frozenset[str] | None]]:
+        """How it is pickled: by its name in its module, where the pass stands in place of its function."""
+        return _found, (self.run.__module__, self.run.__name__, self.only)
+
     def at(self, paths: Iterable[str]) -> Pass:
         """The same at steps of these paths, or below these scopes, alone; raises UsageError."""
         if not self.placed:
@@ -70,6 +75,11 @@ class Pass:
             return after.check(module)
         except GraphError as e:
             raise GraphError(f"the pass '{self.name}': {e}") from e
+
+
+def _found(module: str, name: str, only: frozenset[str] | None) -> Pass:
+    found: Pass = getattr(import_module(module), name)
+    return replace(found, only=only)
 
 
 def graph_pass(

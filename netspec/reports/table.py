@@ -126,6 +126,9 @@ class Table:
     def __str__(self) -> str:
         return self.render()
 
+    __repr__ = __str__
+    """What the prompt of Python shows of a value."""
+
     def _repr_pretty_(self, printer: Printer, cycle: bool) -> None:
         """The table where a notebook or IPython shows the value of a line."""
         printer.text(str(self))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 
-from netspec.diagnostics.errors import DataError
+from netspec.diagnostics.errors import DataError, UsageError
 from netspec.running.ports import PLAIN, Port, Value, dtype_of, name_of
 
 Say = Callable[[str], None]
@@ -25,7 +26,7 @@ def fit(value: Value, port: Port, where: str, say: Say) -> Value:
     if port.kind != "tensor":
         raise DataError("NS701", f"{where}: netspec cannot feed {port.type}")
     if not isinstance(value, np.ndarray):
-        raise DataError("NS701", f"{where} is a sequence, the model expects {port.type}")
+        raise DataError("NS701", f"{where} is {_called(value)}, the model expects {port.type}")
     return _tensor(value, port.element, where, say)
 
 
@@ -91,3 +92,18 @@ def _is_float(dtype: np.dtype[np.generic]) -> bool:
 
 def _other(value: np.ndarray, target: np.dtype[np.generic], where: str) -> DataError:
     return DataError("NS701", f"{where} is {name_of(value.dtype)}, the model expects {name_of(target)}")
+
+
+def _called(value: object) -> str:
+    return "a text" if isinstance(value, str) else f"a {type(value).__name__ if value is not None else 'missing value'}"
+
+
+def at_hand(name: str, value: object) -> Value:
+    """A value as arrays: a tensor of another library (`__array__`) too, wherever it lies; raises UsageError."""
+    if isinstance(value, np.ndarray) or not hasattr(value, "__array__"):
+        return cast(Value, value)  # what it is not, `fit` says
+    try:
+        return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+    except (TypeError, RuntimeError, ValueError) as e:
+        message = f"the input '{name}' is a {type(value).__name__} that is no array of numpy: {str(e)[:200]}"
+        raise UsageError(message, "give an array of numpy") from None

@@ -27,6 +27,9 @@ class Percent(float):
         made.decimals = decimals
         return made
 
+    def __reduce__(self) -> tuple[type[Self], tuple[float, int]]:
+        return type(self), (float(self), self.decimals)
+
     def __str__(self) -> str:
         """The value in its decimals, without a sign of percent."""
         return f"{float(self):.{self.decimals}f}"

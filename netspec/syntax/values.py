@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from netspec.diagnostics.errors import Hint, Reporter, SemanticError, Source, Span
 from netspec.expressions.expression import parse_expr, parse_template
 from netspec.syntax import ast
@@ -39,11 +41,22 @@ def literal(tree: Scalar) -> Literal:
     return Literal(tree.value, tree.text, not tree.plain, tree.span)
 
 
+@dataclass(frozen=True, slots=True)
+class _Within:
+    """Where letters of an expression stand, which begins at `start` of a scalar."""
+
+    tree: Scalar
+    start: int
+
+    def __call__(self, first: int, last: int) -> Span:
+        return self.tree.at(first + self.start, last + self.start)
+
+
 def expression(tree: Scalar) -> Computed:
     """A scalar that is an expression, with `=` or without."""
     start = 1 if tree.text.startswith("=") else 0
     try:
-        expr = parse_expr(tree.text[start:], lambda i, j: tree.at(i + start, j + start))
+        expr = parse_expr(tree.text[start:], _Within(tree, start))
     except SemanticError as e:
         return Unevaluable(tree.text, tree.span, e.code, e.message, e.span or tree.span, e.help, not tree.plain)
     return Expression(expr, tree.text, not tree.plain, tree.span)

@@ -57,7 +57,8 @@ def weights_of(network: Compiled, source: Source, seed: int, training: bool, cho
         found.notes += notes
     if choices.partial:
         seeded = lazily_drawn(network.stored(training), seed)
-        found.notes.append(drawn_text(seeded, found.arrays))
+        if any(key not in found.arrays for key in seeded):
+            found.notes.append(drawn_text(seeded, found.arrays))
         found.arrays = seeded | found.arrays
     if not training:
         found.arrays = computed(network.module, found.arrays)
@@ -94,4 +95,4 @@ def drawn_text(keys: Collection[str], arrays: Collection[str]) -> str:
     """What is said of the weights that are drawn, as the checkpoint is not to give them."""
     steps = list(dict.fromkeys(key.rpartition(".")[0] for key in keys if key not in arrays))
     more = f", and {len(steps) - 8:,} more" if len(steps) > 8 else ""
-    return f"drawn, not from the checkpoint: {', '.join(steps[:8]) or 'nothing'}{more}"
+    return f"drawn, not from the checkpoint: {', '.join(steps[:8])}{more}"
