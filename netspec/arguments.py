@@ -256,10 +256,18 @@ def in_python(message: str) -> str:
             return f'{name}={{"{size[1]}": {sides}}}' if size[1] else f"{name}={sides}"
         return f"{name}={value}" if value.isdigit() or _PLACEHOLDER.match(value) else f'{name}="{value}"'
 
-    if "--" not in message and "-O" not in message:
+    if not re.search(r"--|-[Os]", message):
         return message
-    found = re.sub(r"-O([012])\b", r"level=\1", message)
-    return _OPTION.sub(said, found)
+    found = re.sub(r"-s (?=\w+=)", "", re.sub(r"-O([012])\b", r"level=\1", message))
+    return _REPEATED.sub(_listed, _OPTION.sub(said, found))
+
+
+_REPEATED = re.compile(r'(\w+)=("[^"]*")((?: \1="[^"]*")+)')
+
+
+def _listed(found: re.Match[str]) -> str:
+    """An option that is given several times as the list that Python takes."""
+    return f"{found[1]}=[{found[2]}{found[3].replace(f' {found[1]}=', ', ')}]"
 
 
 def outside() -> int:

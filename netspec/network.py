@@ -13,7 +13,7 @@ import numpy as np
 
 from netspec.analysis.cost import totals
 from netspec.analysis.measures import Measured
-from netspec.arguments import check_fields, checked, outside
+from netspec.arguments import check_fields, checked, in_python, outside
 from netspec.backend import MakesModules, able, get, origin, read_checkpoint, read_module, write
 from netspec.check.expect import within_limits
 from netspec.diagnostics.errors import MissingError, Reporter, SpecError, UsageError, check_options
@@ -215,7 +215,7 @@ class Network(Compiled):
             return seeded(self, seed, training)
         found = weights_of(self, source_of(weights, self, read_module), seed, training, chosen, read_checkpoint)
         for text in [*found.notes, *(d.message for d in found.warnings)]:
-            warn(text, CheckpointWarning, stacklevel=outside())
+            warn(in_python(text), CheckpointWarning, stacklevel=outside())
         return found.arrays
 
     @checked

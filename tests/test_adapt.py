@@ -115,7 +115,7 @@ def test_a_backbone_takes_the_checkpoint_of_its_network(
     (tmp_path / "net.yaml").write_text(BACKBONE.format(more=""))
     whole = netspec.load("resnet18").arrays(weights=weights)
     net = netspec.load(tmp_path / "net.yaml")
-    with pytest.raises(DataError, match="`--exclude boxes --exclude fc` loads all else"):
+    with pytest.raises(DataError, match=r'`exclude=\["boxes", "fc"\]` loads all else'):
         net.arrays(weights=weights)
     arrays, said = loaded(net, weights, seed=4)
     assert "the weights of resnet are those of backbone; left of the file: backbone.fc" in said
@@ -133,7 +133,7 @@ def test_a_shipped_segmenter_takes_the_classifier(torchvision: ModuleType, tmp_p
     state = torchvision.models.resnet50(weights=None).state_dict()
     save_file(state, tmp_path / "r50.safetensors")
     net = netspec.load("deeplabv3_resnet50", input=(3, 64, 64))
-    with pytest.raises(DataError, match="`--adapt` loads backbone and draws the rest"):
+    with pytest.raises(DataError, match="`adapt=True` loads backbone and draws the rest"):
         net.arrays(weights=tmp_path / "r50.safetensors")
     arrays, said = loaded(net, tmp_path / "r50.safetensors")
     assert "the weights of resnet are those of backbone" in said

@@ -186,7 +186,7 @@ def test_a_session_takes_tensors() -> None:
         ("as in: --input 1x32x32", "as in: input=[1, 32, 32]"),
         ("two: --input NAME=CxHxW", 'two: input={"NAME": [C, H, W]}'),
         ("--device cuda", 'device="cuda"'),
-        ("--exclude fc --exclude aux1.fc", 'exclude="fc" exclude="aux1.fc"'),
+        ("--exclude fc --exclude aux1.fc", 'exclude=["fc", "aux1.fc"]'),
         ("--adapt --layers mid", 'adapt=True layers="mid"'),
         ("ask for one of --collapse and --expand", "ask for one of collapse and expand"),
         ("leave out --no-external-data", "leave out external_data=False"),

@@ -129,14 +129,14 @@ CONTAINERS: dict[str, tuple[Callable[[State], Any], list[str]]] = {
     "detectron": (lambda s: {"model": s, "__author__": "Facebook", "iteration": 3}, ["took `model`"]),
     "timm average": (
         lambda s: {"arch": "a", "state_dict": noise(s), "state_dict_ema": s, "optimizer": optimizer(s)},
-        ["took `state_dict_ema`; `--checkpoint-key state_dict` takes the raw weights"],
+        ['took `state_dict_ema`; `checkpoint_key="state_dict"` takes the raw weights'],
     ),
     "torchvision average": (
         lambda s: {
             "model": below("module.", noise(s)),
             "model_ema": {"n_averaged": torch.tensor(5), **below("module.", s)},
         },
-        ["took `model_ema`; `--checkpoint-key model.module` takes the raw weights", "stripped `module.`"],
+        ['took `model_ema`; `checkpoint_key="model.module"` takes the raw weights', "stripped `module.`"],
     ),
     "params and their average": (lambda s: {"params": noise(s), "params_ema": s}, ["took `params_ema`"]),
     "an average that lacks tensors": (lambda s: {"model": s, "ema": dict(list(s.items())[:5])}, ["took `model`"]),
@@ -178,7 +178,7 @@ def test_a_key_chooses_among_mappings_and_prefixes(
         net.arrays(weights=path)
     assert "3 sets of tensors" in str(info.value)  # those of flat.a are the teacher's
     for key in ("student", "teacher.module", "flat.b"):
-        assert f"--checkpoint-key {key}" in info.value.help
+        assert f'checkpoint_key="{key}"' in info.value.help
     for key, state_is_right in (
         ("teacher", True),
         ("teacher.module", True),

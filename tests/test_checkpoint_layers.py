@@ -65,7 +65,7 @@ def test_other_classes_of_several_heads(torchvision: Any, tmp_path: Path) -> Non
     net = network("googlenet_torchvision", classes=7)
     with pytest.raises(DataError, match="the classifiers 'aux1.aux_head.fc2' and 'aux2.aux_head.fc2' and 'fc'") as info:
         net.arrays(weights=tmp_path / "w.pth", training=True)
-    heads = re.findall(r"--exclude (\S+?)`? ", info.value.help)
+    heads = re.findall(r'"(\S+?)"', re.findall(r"exclude=(\[.+?\])", info.value.help)[0])
     assert heads == ["aux1.aux_head.fc2", "aux2.aux_head.fc2", "fc"]
     with pytest.warns(netspec.network.CheckpointWarning, match="not from the checkpoint: aux1.aux_head.fc2, aux2"):
         net.arrays(weights=tmp_path / "w.pth", training=True, exclude=heads)
@@ -108,8 +108,8 @@ def test_a_renamed_classifier_of_other_classes(
     assert printed(info.value) == [f'- {{from: "{head}.{{t}}", to: "fc.{{t}}"}}']
     yours = " in place of yours" if settings else ""
     assert info.value.help == (
-        f"`-s classes=10 --rules FILE`{yours} makes the network with the checkpoint's; "
-        "`--exclude fc` loads all else and draws fc"
+        f"`classes=10 rules=FILE`{yours} makes the network with the checkpoint's; "
+        '`exclude="fc"` loads all else and draws fc'
     )
     (tmp_path / "rules.yaml").write_text("\n".join(printed(info.value)), encoding="utf-8")
     found = network("resnet18", classes=10).arrays(weights=tmp_path / "w.pth", rules=tmp_path / "rules.yaml")
@@ -179,7 +179,7 @@ def test_no_rules_are_made_up_for_what_the_specs_own_map(
     with pytest.raises(DataError, match=rf"by torchvision\)\n  missing in the file \({len(gone)}\)") as info:
         network("resnet18").arrays(weights=tmp_path / "w.pth")
     assert not printed(info.value)
-    option = re.search(r"`--exclude (\S+)` loads all else", info.value.help)
+    option = re.search(r'`exclude="(\S+)"` loads all else', info.value.help)
     assert bool(option) == (gone == ["layer3.0.conv1.weight"])
     if option:
         with pytest.warns(netspec.network.CheckpointWarning, match=f"drawn, not from the checkpoint: {option[1]}$"):

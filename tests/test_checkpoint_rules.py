@@ -167,7 +167,7 @@ def test_the_option_that_draws_what_a_file_lacks(tmp_path: Path) -> None:
     np.savez(tmp_path / "w.npz", **{k: v for k, v in arrays.items() if k.split(".")[0] not in ("f6", "output")})
     with pytest.raises(DataError) as info:
         net.arrays(weights=tmp_path / "w.npz")
-    assert info.value.help == "`--exclude f6 --exclude output` loads all else and draws f6 and output"
+    assert info.value.help == '`exclude=["f6", "output"]` loads all else and draws f6 and output'
     found = net.arrays(weights=tmp_path / "w.npz", exclude=["f6", "output"])
     assert np.array_equal(found["c5.weight"], arrays["c5.weight"]) and found["f6.weight"].shape == (84, 120)
     np.savez(tmp_path / "w.npz", **{k: v for k, v in arrays.items() if k != "output.bias"})
