@@ -121,8 +121,11 @@ COMMANDS: list[tuple[str, list[str]]] = [
     ("verify net.yaml onnx onnx -O2 --profile tuned.json", RUNS["onnx"]),
     ("verify net.yaml onnx onnx --calibrate photos", [*RUNS["onnx"], "PIL"]),
     ("verify net.yaml torch torch --weights w.npz --rules rules.yaml", RUNS["torch"]),
-    *((f"tune net.yaml --target onnxruntime --seconds 0 -f {kind}", [*RUNS["onnx"], *n]) for kind, n in TABLES.items()),
-    ("tune net.yaml --target torch --seconds 0 --weights w.npz --rules rules.yaml -o t.json", RUNS["torch"]),
+    *(
+        (f"tune net.yaml --target onnxruntime --try merge_branches -f {kind}", [*RUNS["onnx"], *n])
+        for kind, n in TABLES.items()
+    ),
+    ("tune net.yaml --target torch --try merge_branches --weights w.npz --rules rules.yaml -o t.json", RUNS["torch"]),
     *((f"list {what}", []) for what in ("specs", "blocks", "ops", "passes", "backends")),
     *((f"list specs -f {kind}", []) for kind in ("text", "json", "csv")),
     *((f"list passes -f {kind} -o table", needs) for kind, needs in TABLES.items()),

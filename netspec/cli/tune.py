@@ -106,7 +106,8 @@ def command(
     """Measure which passes make SPEC faster here, and write them as a profile for `-O2 --profile FILE`.
 
     Each pass is tried everywhere, then by halves of its places, on top of what is kept already; it is kept where the
-    network is faster beyond the noise, which the same network run against itself tells.
+    network is faster beyond the noise, which the same network run against itself tells; so is all together at the end.
+    Where there was no time for any of them it is exit code 1, and no profile is written.
     """
     if request.level is not None or request.profile is not None:
         raise UsageError("what is tuned is the network after -O1", "leave out -O and --profile")
@@ -121,6 +122,10 @@ def command(
     check_writable(path)
     found = tuning.search(seconds, only)
     table = table_of_tuning(found, tuning.said(found))
+    if not found.decided:
+        write_table(table, form)
+        say(f"error: nothing was decided, and no profile is written: no pass could be tried in {seconds:g} s")
+        return 1
     write_text(path, json.dumps(tuning.profile(found, table), indent=1) + "\n")
     write_table(table, form)
     if not request.quiet:

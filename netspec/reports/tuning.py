@@ -31,13 +31,8 @@ def table_of_tuning(found: Tuned, said: Sequence[str]) -> Table:
     rows = [_row(trial) for trial in found.trials]
     if found.whole is not None:
         whole = found.whole
-        why = (
-            "faster"
-            if whole.faster
-            else "faster, within the noise"
-            if whole.value < 1
-            else "not faster: nothing is kept"
-        )
+        seen = "slower" if whole.slower else "within the noise"
+        why = "faster" if whole.faster else f"{seen}: nothing is kept"
         rows.append({"pass": ALL, "kept": bool(found.chosen), "why": why, **_ratio(whole)})
     meaning = (
         "ratio: of the latency to that of the network as it was kept up to there, the median of rounds in which both "

@@ -106,10 +106,16 @@ class Tuned:
     """The seconds in which every pass would be tried and told from the noise, about; 0 where this was so."""
 
     @property
+    def decided(self) -> bool:
+        """Whether a pass was tried, or there was none to try."""
+        return not self.trials or any(trial.why != OVER for trial in self.trials)
+
+    @property
     def undecided(self) -> list[str]:
         """The passes that were not tried everywhere, or may gain something within the noise."""
         whole = [trial for trial in self.trials if trial.change.everywhere]
-        return [t.change.name for t in whole if t.why == OVER or (t.ratio is not None and t.ratio.may_gain)]
+        found = [t.change.name for t in whole if t.why == OVER or (t.ratio is not None and t.ratio.may_gain)]
+        return [*found, "all together"] if self.whole is not None and self.whole.may_gain else found
 
 
 Clock = Callable[[Prepared, Mapping[str, Value], int], float]
@@ -211,7 +217,9 @@ class Search:
             return Tuned({}, self.trials, None, needs)
         self.say("all that is kept")
         whole = compared((start, copy, self.base), self.inputs, last, self.clock)
-        return Tuned(self._lasting(exact) if whole.value < 1 else {}, self.trials, whole, needs)
+        if whole.may_gain:
+            needs = max(needs, self._until_told(whole))
+        return Tuned(self._lasting(exact) if whole.faster else {}, self.trials, whole, needs)
 
     def _lasting(self, module: Module) -> dict[str, Sequence[Place]]:
         """What is kept, without the places at which passes that were kept later leave nothing to change."""
@@ -248,16 +256,16 @@ class Search:
         return needs
 
     def _needs(self, names: Sequence[str]) -> float:
-        """The seconds in which all of these would be tried everywhere, and be told from the noise; 0 where they are.
-
-        The noise falls with the root of the rounds.
-        """
+        """The seconds in which all of these would be tried everywhere, and be told from the noise; 0 where they are."""
         made = [trial for trial in self.trials if trial.why != OVER]
         each = (time.monotonic() - self.begun - self.ready) / len(made) if made else self.ready
         all_tried = (self.ready + each * len(names)) / (1 - LAST) if len(made) < len(names) else 0.0
         may_gain = [trial.ratio for trial in made if trial.ratio is not None and trial.ratio.may_gain]
-        factors = [(ratio.noise / (1 - ratio.value)) ** 2 for ratio in may_gain]
-        return max(all_tried, *(factor * self.seconds for factor in factors), 0.0)
+        return max(all_tried, *map(self._until_told, may_gain), 0.0)
+
+    def _until_told(self, ratio: Ratio) -> float:
+        """The seconds in which a gain would be told from the noise, which falls with the root of the rounds."""
+        return self.seconds * (ratio.noise / (1 - ratio.value)) ** 2
 
     def tried(self, change: Change, share: float) -> bool:
         """Tries a change for a share of the time that is left, and keeps it if it pays; gives whether."""
