@@ -321,17 +321,22 @@ class Network(Compiled):
             chosen, level = replace(chosen, profile=found.said), 2 if level is None else level
         level = backend.level if level is None else level
         network = self.after(passes).optimised(level, chosen.runtime, found)
-        if chosen.dynamic and not self.is_block:
+        if chosen.dynamic:
 
             def resized(rows: int, columns: int) -> Graph:
                 size = larger(network.inference.inputs, rows, columns)
-                other = build(self.document, self.variant, self.settings, Reporter(), size)
-                other = other.tapped(self.taps) if self.taps else other
+                other = self._at(size).tapped(self.taps) if self.taps else self._at(size)
                 return other.after(passes).rewritten_as(network).inference
 
             chosen = replace(chosen, resized=resized)
         arrays = network.lazy_arrays(seed, weights, **choices)
         return write(backend, network.inference, arrays, Path(path), chosen).files
+
+    def _at(self, size: InputSize) -> Network:
+        """The same network or block at another size of its inputs; raises SpecError."""
+        if (block := self.graph.scopes.get("")) is not None:
+            return Network.of(compile_block(self.document, block.block, block.args, Reporter(), size))
+        return build(self.document, self.variant, self.settings, Reporter(), size)
 
 
 def build(

@@ -121,11 +121,8 @@ COMMANDS: list[tuple[str, list[str]]] = [
     ("verify net.yaml onnx onnx -O2 --profile tuned.json", RUNS["onnx"]),
     ("verify net.yaml onnx onnx --calibrate photos", [*RUNS["onnx"], "PIL"]),
     ("verify net.yaml torch torch --weights w.npz --rules rules.yaml", RUNS["torch"]),
-    *(
-        (f"tune net.yaml --target onnxruntime --try merge_branches -f {kind}", [*RUNS["onnx"], *n])
-        for kind, n in TABLES.items()
-    ),
-    ("tune net.yaml --target torch --try merge_branches --weights w.npz --rules rules.yaml -o t.json", RUNS["torch"]),
+    *((f"tune net.yaml --target onnx --try pool_first -f {kind}", [*RUNS["onnx"], *n]) for kind, n in TABLES.items()),
+    ("tune net.yaml --target torch --try pool_first --weights w.npz --rules rules.yaml -o t.json", RUNS["torch"]),
     *((f"list {what}", []) for what in ("specs", "blocks", "ops", "passes", "backends")),
     *((f"list specs -f {kind}", []) for kind in ("text", "json", "csv")),
     *((f"list passes -f {kind} -o table", needs) for kind, needs in TABLES.items()),

@@ -13,6 +13,7 @@ from netspec.cli.main import run
 from netspec.ir.module import Module
 from netspec.passes import NAMED, PASSES, of_level
 from netspec.passes.base import Stage
+from netspec.reports.listing import passes
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE = (DOCS / "passes.md").read_text(encoding="utf-8")
@@ -28,13 +29,15 @@ def fence(kind: str, text: str) -> str:
     return found[1]
 
 
-def test_the_table_has_every_pass_that_may_be_named() -> None:
+def test_the_table_has_every_pass_in_the_order_in_which_they_run() -> None:
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.splitlines() if line[:3] == "| `"]
     trained = {stage: stage is Stage.TRAINING for stage in Stage}
     assert [(row[0].strip("`"), row[2], row[4] != "refused") for row in rows] == [
-        (name, str(p.level or ("profile" if p.profiled else "-")), trained[p.stage]) for name, p in NAMED.items()
+        (p.name, str(p.level or ("profile" if p.profiled else "-" if p.named else "always")), trained[p.stage])
+        for p in PASSES
     ]
     assert all(len(row) == 5 and all(row) for row in rows)
+    assert [row["name"] for row in passes()] == [row[0].strip("`") for row in rows if row[2] != "always"]
 
 
 def test_the_table_of_what_was_compared_has_passes_in_their_order() -> None:

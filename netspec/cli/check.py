@@ -13,7 +13,7 @@ import click
 
 from netspec.check.many import Job, Outcome, outcome, plain_outcome
 from netspec.check.printed import Held
-from netspec.cli.options import error_option, jobs_option
+from netspec.cli.options import Choice, error_option, jobs_option
 from netspec.cli.output import printer, say, show_error
 from netspec.cli.output_file import OutputFile
 from netspec.cli.progress import Progress
@@ -42,7 +42,7 @@ FORMS = ("text", "json", "github", *(form for form in TABLE_FORMS if form not in
     "-f",
     "--format",
     "style",
-    type=click.Choice(FORMS),
+    type=Choice(FORMS),
     help="How diagnostics are printed: text, json or github; with --facts how its table is.",
 )
 @click.option("-o", "output", type=OutputFile(), help="With --facts: write the table there; - is stdout.")

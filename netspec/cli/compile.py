@@ -15,7 +15,7 @@ from netspec.analysis.cost import totals
 from netspec.analysis.features import features_of
 from netspec.backend import AnyBackend, Options, WritesText, Written, gave, get, write
 from netspec.cli.many import each
-from netspec.cli.options import jobs_option
+from netspec.cli.options import Choice, jobs_option
 from netspec.cli.output import say, size
 from netspec.cli.output_file import OutputFile, write_result
 from netspec.cli.request import Request, requests_options
@@ -54,7 +54,7 @@ from netspec.reports.table import FORMS, Form
     is_flag=True,
     help="Print what each pass changes: how often, MACs, parameters and bytes of weights before and after.",
 )
-@click.option("-f", "--format", "form", type=click.Choice(FORMS), help="The form of that table; text by default.")
+@click.option("-f", "--format", "form", type=Choice(FORMS), help="The form of that table; text by default.")
 @jobs_option
 @with_weights
 def command(
@@ -117,7 +117,7 @@ def _compile(asked: _Asked, request: Request) -> None:
     if asked.form is not None:
         write_table(table_of_passes(compiled), asked.form)
     if not request.quiet:
-        _say_written(network, written)
+        _say_written(network, compiled, written)
 
 
 def _resized(request: Request, network: Compiled, rows: int, columns: int) -> Graph:
@@ -154,12 +154,14 @@ def _check_many(requests: Sequence[Request], weights: Weights, output: str | Non
         named[name.casefold()] = request.label
 
 
-def _say_written(network: Compiled, written: Written) -> None:
-    """What was written, and the cost of the network as its spec has it, whatever its level is."""
-    counts = totals(network.inference.nodes.values())
+def _say_written(network: Compiled, compiled: Compiled, written: Written) -> None:
+    """What was written, and the cost of the network as its spec has it, and after the passes where that is another."""
+    counts, left = (totals(one.inference.nodes.values()) for one in (network, compiled))
+    changed = (left.params, left.macs) != (counts.params, counts.macs)
+    after = f" ({left.params:,} and {left.macs:,} after passes)" if changed else ""
     files = ", ".join(f"{p} ({size(p.stat().st_size)})" for p in written.files)
     note = f", {written.note}" if written.note else ""
-    say(f"{network.name}: {counts.params:,} parameters, {counts.macs:,} MACs -> {files}{note}")
+    say(f"{network.name}: {counts.params:,} parameters, {counts.macs:,} MACs{after} -> {files}{note}")
     for name, feature in features_of(network.inference).items() if network.taps else ():
         say(f"{name}: {feature}")
     for remark in written.remarks:

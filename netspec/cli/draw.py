@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from netspec.cli.options import Choice
 from netspec.cli.output import say
 from netspec.cli.output_file import OutputFile, suffix_of, write_result
 from netspec.cli.request import Request, spec_options
@@ -49,7 +50,7 @@ class Shown(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 )
 @spec_options
 @click.option("-o", "output", type=OutputFile(), help="Where to draw; NAME.svg here by default; - is stdout.")
-@click.option("-f", "--format", "kind", type=click.Choice(FORMATS), help="By the suffix of -o, or svg.")
+@click.option("-f", "--format", "kind", type=Choice(FORMATS), help="By the suffix of -o, or svg.")
 @click.option(
     "-d", "--depth", type=click.IntRange(1), help="Expand scopes down to here; by default as deep as fits a page."
 )

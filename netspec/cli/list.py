@@ -10,6 +10,7 @@ from netspec import plugins
 from netspec.analysis.measures import MEASURES
 from netspec.backend import get
 from netspec.cli.compile import command as compile_command
+from netspec.cli.options import Choice
 from netspec.cli.tables import form_of, table_options, write_table
 from netspec.cli.targets import TargetCommand, declared
 from netspec.diagnostics.errors import NetspecError
@@ -22,7 +23,7 @@ from netspec.reports.table import Form
     epilog="\b\nExamples:\n  netspec list specs\n  netspec list specs VGG16\n  netspec list ops\n"
     "  netspec list specs -f json\n  netspec list specs resnet --columns depth,memory,receptive_field",
 )
-@click.argument("what", type=click.Choice(["specs", "blocks", "ops", "passes", "backends"]), default="specs")
+@click.argument("what", type=Choice(["specs", "blocks", "ops", "passes", "backends"]), default="specs")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option(
     "--columns",

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import click
 
-from netspec.diagnostics.errors import SHOWN_ERRORS
+from netspec.diagnostics.errors import SHOWN_ERRORS, did_you_mean
 from netspec.elaborate.configuration import InputSize
+
+
+class Choice(click.Choice):  # type: ignore[type-arg, unused-ignore]
+    """One of several words; of another the one that is near is said."""
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The word; fails for another."""
+        try:
+            return str(super().convert(value, param, ctx))
+        except click.BadParameter as e:
+            near = str(did_you_mean(str(value), [str(known) for known in self.choices], " "))
+            self.fail(f"{e.message} {near}".rstrip(), param, ctx)
 
 
 class Sizes(click.ParamType):  # type: ignore[type-arg, unused-ignore]

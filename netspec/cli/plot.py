@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 from netspec.analysis.measures import MEASURES, Measured, Number
-from netspec.cli.options import error_option
+from netspec.cli.options import Choice, error_option
 from netspec.cli.output import printer, say
 from netspec.cli.output_file import OutputFile, suffix_of, write_result
 from netspec.cli.request import load
@@ -28,15 +28,13 @@ KINDS = (*METRICS, "pareto")
     "  netspec plot pareto -o pareto.png\n  netspec plot pareto resnet50 mobilenet_v2 efficientnet_b0\n"
     "  netspec plot pareto --x macs --y top1 -o accuracy.svg",
 )
-@click.argument("what", type=click.Choice(KINDS))
+@click.argument("what", type=Choice(KINDS))
 @click.argument("specs", nargs=-1, metavar="SPEC...")
 @click.option("-o", "output", type=OutputFile(), help="Where to plot; WHAT.svg here by default, - is stdout (SVG).")
-@click.option("-f", "--format", "kind", type=click.Choice(["svg", "png"]), help="By the suffix of -o, or svg.")
+@click.option("-f", "--format", "kind", type=Choice(["svg", "png"]), help="By the suffix of -o, or svg.")
 @click.option("-d", "--depth", type=click.IntRange(1), help="Bars for scopes down to here; by default for each step.")
-@click.option(
-    "--x", type=click.Choice(list(SCALES)), help="Of pareto, what networks are by from left to right [params]."
-)
-@click.option("--y", type=click.Choice(list(SCALES)), help="And upwards [macs]; top1 and top5 are what papers report.")
+@click.option("--x", type=Choice(list(SCALES)), help="Of pareto, what networks are by from left to right [params].")
+@click.option("--y", type=Choice(list(SCALES)), help="And upwards [macs]; top1 and top5 are what papers report.")
 @click.option("--data", help=f"What the accuracies of --x and --y are on [{DATA}].")
 @error_option
 @click.option("-q", "--quiet", is_flag=True, help="No summary line.")

@@ -6,6 +6,7 @@ from typing import get_args
 
 import click
 
+from netspec.cli.options import Choice
 from netspec.cli.request import Request, names_in, requests_options
 from netspec.cli.spec_command import SpecCommand
 from netspec.cli.tables import form_of, table_options, write_table
@@ -26,14 +27,14 @@ from netspec.reports.table import Form
 @requests_options
 @click.option(
     "--rows",
-    type=click.Choice(ROWS),
+    type=Choice(ROWS),
     default="stages",
     show_default=True,
     help="What a row is. With stages, or sizes of the map, a SPEC is a column; blocks and layers are of one SPEC.",
 )
 @click.option(
     "--cells",
-    type=click.Choice(list(get_args(Cells))),
+    type=Choice(list(get_args(Cells))),
     help="How cells are written: " + "; ".join(f"{name}: {text}" for name, text in CELLS.items()) + ".",
 )
 @click.option("--columns", default="", metavar="NAMES", help="Columns of blocks or layers; +NAMES adds some.")

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import click
 
+from netspec.cli.options import Choice
 from netspec.cli.output import colored, shown
 from netspec.cli.output_file import OutputFile, suffix_of, write_result
 from netspec.diagnostics.errors import UsageError
@@ -28,7 +29,7 @@ def table_options(forms: Sequence[Form] = FORMS) -> Callable[[C], C]:
 
     def add(command: C) -> C:
         kind = click.option(
-            "-f", "--format", "form", type=click.Choice(forms), help="text by default, or what the suffix of -o says."
+            "-f", "--format", "form", type=Choice(forms), help="text by default, or what the suffix of -o says."
         )
         return kind(click.option("-o", "output", type=OutputFile(), help="Write there; - is stdout.")(command))
 

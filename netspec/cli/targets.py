@@ -12,6 +12,7 @@ import click
 
 from netspec import plugins
 from netspec.backend import AnyBackend, Options, get, targets
+from netspec.cli.options import Choice
 from netspec.cli.request import names_in
 from netspec.cli.spec_command import SpecCommand
 from netspec.diagnostics.errors import MissingError, NetspecError, UsageError
@@ -64,9 +65,7 @@ class Declared:
         if found.metadata.get("metavar"):
             more["metavar"] = found.metadata["metavar"]
         if get_origin(kind) is Literal:
-            return cls(
-                found.name, False, click.Option([*short, f"--{flag}"], type=click.Choice(get_args(kind)), **more)
-            )
+            return cls(found.name, False, click.Option([*short, f"--{flag}"], type=Choice(get_args(kind)), **more))
         if get_origin(hint) is tuple and get_args(hint) == (str, ...):
             more |= {"multiple": True, "callback": names_in, "show_default": False}
             return cls(found.name, False, click.Option([*short, f"--{flag}"], **more))

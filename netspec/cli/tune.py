@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from netspec.cli.bench import Bench, Job, processor
+from netspec.cli.options import Choice
 from netspec.cli.output import say
 from netspec.cli.output_file import OutputFile
 from netspec.cli.request import Request, spec_options
@@ -91,7 +92,7 @@ class RuntimeName(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     metavar="FILE.json",
     help=f"The profile; NAME.TARGET{SUFFIX} in the working folder by default.",
 )
-@click.option("-f", "--format", "form", type=click.Choice(FORMS), default="text", help="The form of the table.")
+@click.option("-f", "--format", "form", type=Choice(FORMS), default="text", help="The form of the table.")
 def command(
     request: Request,
     weights: Weights,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from netspec.backend import able, get, targets
@@ -52,7 +53,9 @@ def target_of(text: str, level: Level | None = None, threads: int = 0) -> Target
     head, *words = text.split("+")
     name, _, form = head.partition(":")
     if name not in targets():
-        raise UsageError(f"there is no target '{text}'", did_you_mean(name, targets()) or "or name an .onnx file")
+        running = [name for name, _ in running_backends()]
+        near = str(did_you_mean(name, running)) or f"known: {', '.join(running)}"
+        raise UsageError(f"there is no target '{text}'", near if "?" in near else f"{near}; or an .onnx file")
     backend = able(name, Prepares)
     if form and form not in backend.forms:
         there = f"known: {', '.join(backend.forms)}"
@@ -66,6 +69,12 @@ def target_of(text: str, level: Level | None = None, threads: int = 0) -> Target
             passes.append(word)
         elif not kind or kind in given:
             known = [*backend.dtypes, *DEVICES, *LEVELS, *NAMED]
+            others = [other for other, able_ in running_backends() if word in able_.dtypes] if not kind else []
+            if others:
+                one = "+".join([others[0], *words])
+                raise UsageError(
+                    f"'{text}': {word} is of {' and '.join(others)} alone, not of {name}", f"such as {one}"
+                )
             raise UsageError(
                 f"'{text}': '{word}' is given twice" if kind else f"'{text}': there is no '{word}'",
                 did_you_mean(word, known) or f"after + stands any of {', '.join(known)}",
@@ -77,13 +86,16 @@ def target_of(text: str, level: Level | None = None, threads: int = 0) -> Target
     return Target(text, name, way, tuple(passes), LEVELS.get(given.get("level", ""), usual))
 
 
+def running_backends() -> Iterator[tuple[str, Prepares]]:
+    """The backends that run networks, by name; json runs nothing."""
+    for name in targets():
+        with suppress(NetspecError):
+            yield name, able(name, Prepares)
+
+
 def every_target() -> Iterator[Target]:
     """Each form, type, device and level of each backend that runs networks; and each pass alone, in onnx."""
-    for name in targets():
-        try:
-            backend = able(name, Prepares)
-        except NetspecError:
-            continue
+    for name, backend in running_backends():
         _, *forms = backend.forms
         yield target_of(name)
         yield from (target_of(f"{name}:{form}") for form in forms)

@@ -123,8 +123,8 @@ def ops() -> Iterator[Row]:
 
 
 def passes() -> Iterator[Row]:
-    """A row for every pass that `--pass` and a variant may name."""
-    for name in sorted(NAMED):
+    """A row for every pass that `--pass` and a variant may name, in the order in which they run."""
+    for name in NAMED:
         yield {"name": name, "graph": NAMED[name].stage.value, "summary": NAMED[name].doc}
 
 

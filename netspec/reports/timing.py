@@ -74,6 +74,7 @@ COLUMNS = (
 def table_of_runs(runs: Sequence[Run | NotRun], said: Sequence[str]) -> Table:
     """A row for each way; `said` are notes on the machine and on how it was measured."""
     rows, notes = list[dict[str, Cell]](), list[str]()
+    beyond = False
     for run in runs:
         if isinstance(run, NotRun):
             rows.append({"network": run.network, "target": run.target, "provider": "not run"})
@@ -81,6 +82,7 @@ def table_of_runs(runs: Sequence[Run | NotRun], said: Sequence[str]) -> Table:
             continue
         low, high = run.times.quartiles
         share = run.rate / run.peak if run.rate is not None and run.peak else None
+        beyond = beyond or (share is not None and share > 1)
         rows.append(
             {
                 "network": run.network,
@@ -97,12 +99,18 @@ def table_of_runs(runs: Sequence[Run | NotRun], said: Sequence[str]) -> Table:
                 "memory": run.memory,
             }
         )
+    if beyond:
+        notes.append(BEYOND)
     return Table(COLUMNS, rows, notes=[*notes, *said], lead=2)
 
 
+BEYOND = (
+    "above 100% of peak: MACs are those of the spec, of which passes or an algorithm such as Winograd's leave fewer; "
+    "or the product of matrices was slow, as while the machine does something else"
+)
 PARTS = (
     Column("part", "part", wrap=False),
-    number("ms", "ms"),
+    number("ms", "ms", lambda value: digits(value) if isinstance(value, float) else "-"),
     number("share_of_time", "of time", _percent),
     number("macs", "MACs"),
     number("share_of_macs", "of MACs", _percent),
@@ -112,27 +120,33 @@ OUTSIDE = "(outside of the steps)"
 
 
 def table_of_parts(graph: Graph, spent: Mapping[str, float], depth: int, batch: int, said: Sequence[str]) -> Table:
-    """A row for each part of a network down to a depth of scopes, with its share of the time and of the MACs."""
+    """A row for each part of a network down to a depth of scopes, with its share of the time and of the MACs.
+
+    A part in which no step was seen has no time: it was fused into another, or a profiler does not show it.
+    """
     nodes: dict[str, list[Node]] = {}
     for node in graph.nodes.values():
         if node.op != "input":
             nodes.setdefault(part_of(graph, node.path, depth), []).append(node)
-    times = dict.fromkeys(nodes, 0.0)
-    for path, ms in spent.items():
+    times = dict[str, float | None].fromkeys(nodes)
+    for path, measured in spent.items():
         step = step_in(graph, path)
         part = part_of(graph, step, depth) if step else OUTSIDE
-        times[part] = times.get(part, 0.0) + ms
+        times[part] = (times.get(part) or 0.0) + measured
     macs = {part: totals(held).macs for part, held in nodes.items()}
-    all_macs, all_ms = sum(macs.values()), sum(times.values())
+    all_macs, all_ms = sum(macs.values()), sum(ms for ms in times.values() if ms is not None)
     rows: list[dict[str, Cell]] = []
     for part, ms in times.items():
         count = macs.get(part)
-        row: dict[str, Cell] = {"part": part, "ms": ms, "share_of_time": ms / all_ms if all_ms else None, "macs": count}
+        row: dict[str, Cell] = {"part": part, "ms": ms, "macs": count}
+        row["share_of_time"] = ms / all_ms if all_ms and ms is not None else None
         row["share_of_macs"] = count / all_macs if count and all_macs else None
         row["macs_per_second"] = count * batch / ms * 1000 if count and ms else None
         rows.append(row)
     footer: dict[str, Cell] = {"part": "all", "ms": all_ms, "macs": all_macs}
-    return Table(PARTS, rows, footer=footer, notes=said, lead=1)
+    unseen = ["-: not measured, as what is fused into another step, or what the library's profile does not show"]
+    notes = [*said, *(unseen if None in times.values() else [])]
+    return Table(PARTS, rows, footer=footer, notes=notes, lead=1)
 
 
 def step_in(graph: Graph, path: str) -> str:

@@ -53,6 +53,8 @@ class Feeds:
                 name = next((n for n, p in self.sizes.ports.items() if len(p.shape) == 4), None)
             if name is None:
                 raise UsageError("--image needs an input of 3 or 1 x H x W", "no input has four dimensions")
+            if Path(file).is_dir():
+                raise UsageError(f"--image {file} is a folder", f"--images {file} takes all images in it")
             self.images.setdefault(name, []).append(file)
         for name, files in self.images.items():
             source = files[0] if len(files) == 1 else f"{len(files)} images"

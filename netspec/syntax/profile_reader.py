@@ -103,6 +103,10 @@ def parse_profile(path: str | Path, targets: Collection[str], reporter: Reporter
         reporter.error("NS110", "a profile is a mapping", begins, "`netspec tune SPEC --target TARGET` writes one")
         reporter.check()
     assert isinstance(tree, Map)
+    if tree.get(KEY) is None:
+        help = f'it begins with "{KEY}": `netspec tune SPEC --target TARGET` writes one'
+        reporter.error("NS112", f"{clipped(Path(name).name)} is not a profile", tree.span, help)
+        reporter.check()
     Validator(reporter).mapping(tree, _places(targets), None)
     reporter.check()
     listed = tree.get("passes")
