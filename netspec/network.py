@@ -260,6 +260,10 @@ class Network(Compiled):
         """
         if runtime and runtime not in MEASURED:
             raise UsageError(f"runtime is '{runtime[:80]}'", f"measured are {', '.join(MEASURED)}")
+        return self._rewritten(level, runtime, profile)
+
+    def _rewritten(self, level: Level, runtime: str, profile: Profile | None) -> Network:
+        """What `optimised` gives, for a runtime in which nothing was measured too."""
         return super().optimised(level, runtime, profile)
 
     @checked
@@ -320,7 +324,7 @@ class Network(Compiled):
         if found is not None:
             chosen, level = replace(chosen, profile=found.said), 2 if level is None else level
         level = backend.level if level is None else level
-        network = self.after(passes).optimised(level, chosen.runtime, found)
+        network = self.after(passes)._rewritten(level, chosen.runtime, found)
         if chosen.dynamic:
 
             def resized(rows: int, columns: int) -> Graph:

@@ -22,11 +22,13 @@ from netspec_onnx.presets import PRESETS, Target
 from netspec_onnx.versions import lowest, versions
 from onnx_harness import NESTED, SPECS, emit, load, noise, ort_run, shapes
 
+import netspec
 from netspec.backend import get
 from netspec.cli.main import cli
 from netspec.diagnostics.errors import SpecError, UsageError
 from netspec.ir.graph import Graph
 from netspec.ops import OPS
+from netspec.passes.base import Level
 from netspec.weights.initialise import draw
 
 NEWEST_IR = {11: 6, 12: 7, 13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10}
@@ -174,6 +176,18 @@ def test_a_preset_gives_the_network(tmp_path: Path, target: Target, spec: str) -
     assert shapes(model.graph.input) == {"input": (preset.batch or "N", 4, 12, 12)}
     x = {"input": noise(preset.batch or 3, 4, 12, 12)}
     agreement(ort_run(tmp_path / "net.onnx", x), get("torch").run(graph, draw(graph, 1), x).outputs)
+
+
+@pytest.mark.parametrize("level", [None, 2])
+@pytest.mark.parametrize("target", PRESETS)
+@pytest.mark.quick(2)
+def test_python_writes_for_every_preset_what_the_command_line_does(
+    tmp_path: Path, target: Target, level: Level | None
+) -> None:
+    netspec.load("lenet5").to_onnx(tmp_path / "python.onnx", for_=target, level=level, seed=3)
+    more = ["--for", target, *(["-O2"] if level else []), "--seed", "3", "-o", str(tmp_path / "line.onnx")]
+    assert CliRunner().invoke(cli, ["compile", "lenet5", "--to", "onnx", *more]).exit_code == 0
+    assert (tmp_path / "python.onnx").read_bytes() == (tmp_path / "line.onnx").read_bytes()
 
 
 @pytest.mark.slow
