@@ -8,7 +8,10 @@ import signal
 import subprocess
 import sys
 import time
+from argparse import Namespace
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +114,49 @@ def test_the_script_is_short_and_clean(folder: Path) -> None:
     for line in (["format", "--check"], ["check", "--select", "E,F,W,I,UP,B,C4"]):
         done = subprocess.run([sys.executable, "-m", "ruff", *line, *options, "train.py"], cwd=folder, timeout=300)
         assert done.returncode == 0
+
+
+@pytest.mark.slow
+def test_a_torchvision_of_another_torch_is_named(folder: Path, tmp_path: Path) -> None:
+    """As torchvision 0.20 fails at its import beside another torch: RuntimeError, operator does not exist."""
+    (tmp_path / "torchvision").mkdir()
+    (tmp_path / "torchvision" / "__init__.py").write_text(
+        "raise RuntimeError('operator torchvision::nms does not exist')"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    line = [sys.executable, folder / "train.py", "--synthetic"]
+    done = subprocess.run(line, capture_output=True, text=True, env=environment, timeout=100)
+    assert done.returncode == 1 and "Traceback" not in done.stderr and "nms does not exist" in done.stderr
+    assert f"torch {version('torch')}" in done.stderr and f"torchvision {version('torchvision')}" in done.stderr
+    assert "pip install -U torch torchvision --index-url" in done.stderr
+
+
+@pytest.mark.slow
+def test_classes_of_validation_are_those_of_training(folder: Path, tmp_path: Path) -> None:
+    """A class that val/ lacks does not shift the numbers of those after it; one that train/ lacks is an error."""
+    for name in ("train/a", "train/b", "train/c", "val/a", "val/c"):
+        (tmp_path / name).mkdir(parents=True)
+        Image.new("L", (32, 32)).save(tmp_path / name / "0.png")
+    import_torchvision()
+    spec = spec_from_file_location("written_training", folder / "train.py")
+    assert spec is not None and spec.loader is not None
+    script = module_from_spec(spec)
+    spec.loader.exec_module(script)
+    args = Namespace(synthetic=False, data=tmp_path, scale=(0.35, 1.0), seed=0)
+    _, val, classes = script.data(args, (1, 32, 32))
+    assert classes == ["a", "b", "c"] and [val[i][1] for i in range(len(val))] == [0, 2]
+    (tmp_path / "val/d").mkdir()
+    Image.new("L", (32, 32)).save(tmp_path / "val/d/0.png")
+    with pytest.raises(SystemExit, match="has classes that train/ has not: d"):
+        script.data(args, (1, 32, 32))
+
+
+@pytest.mark.slow
+def test_a_network_of_several_inputs_is_refused_when_the_script_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["new", "training", "--spec", "siamese", "-o", str(tmp_path / "t.py")]) == 2
+    assert "'siamese' has the inputs left, right" in capsys.readouterr().err and not list(tmp_path.iterdir())
 
 
 def test_generated_classes_are_learned(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

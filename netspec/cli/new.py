@@ -10,12 +10,13 @@ import click
 
 from netspec.cli.output import out, say
 from netspec.cli.output_file import OutputFile
-from netspec.diagnostics.errors import UsageError
-from netspec.expressions.identifiers import Kind, why_not
+from netspec.diagnostics.errors import Reporter, UsageError
+from netspec.expressions.identifiers import Kind, clipped, why_not
 from netspec.files.atomic import write_text
 from netspec.files.kinds import SPEC_SUFFIXES, check_suffix
 from netspec.ops import lookup
 from netspec.syntax.library import find
+from netspec.syntax.reader import read_document
 
 BLOCK = """\
 netspec: 1
@@ -100,12 +101,24 @@ def network(name: str, output: str | None) -> int:
 @click.option("-o", "output", type=OutputFile(), help="Where to write; train.py by default, - is stdout.")
 def training(spec: str, output: str | None) -> int:
     """Write a script of plain PyTorch that trains a network: a file to read, and to change."""
-    find(spec)
+    _check_trained(spec)
     check_suffix(output, "a script", ".py")
     script = (files("netspec.cli") / "assets" / "train.py.txt").read_text(encoding="utf-8")
     text = script.replace('"resnet18"', json.dumps(spec), 1)
     how = "`python {0} --synthetic` tries it on generated images, `python {0} --help` says what it takes"
     return _place(text, output, "train.py", how)
+
+
+def _check_trained(spec: str) -> None:
+    """Raises UsageError, SpecError for what the script cannot train: it gives one batch of images to a network."""
+    found, reporter = find(spec), Reporter()
+    document = read_document(found, reporter)
+    reporter.check()
+    if document is not None and document.input is not None and len(document.input.items) > 1:
+        names = ", ".join(clipped(item.name.text) for item in document.input.items)
+        raise UsageError(
+            f"'{spec}' has the inputs {names}, and the script trains on one image each", "name another network"
+        )
 
 
 def _write(name: str, kind: Kind, template: str, output: str | None, part: str) -> int:
