@@ -6,6 +6,7 @@ import errno
 import re
 import resource
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -294,7 +295,11 @@ def test_offline_reads_the_cache_alone(hub: Hub, monkeypatch: pytest.MonkeyPatch
     "weights, message, help",
     [
         ("https://lab.org/a.pth", "has no sha256", "#sha256="),
-        ("https://lab.org/a.pth#sha256=1234567", "has no sha256", "8 to 64"),
+        ("https://lab.org/a.pth#sha256=1234567", "ends in '#sha256=1234567', which is no sha256", "8 to 64"),
+        ("https://lab.org/a.pth#sha25=12345678", "ends in '#sha25=12345678', which is no sha256", "8 to 64"),
+        ("https://lab.org/a.h5#sha256=12345678", "a.h5: checkpoints are .safetensors", ""),
+        ("torchvison", "there is no file 'torchvison'", "did you mean 'torchvision'"),
+        ("defalt", "there is no file 'defalt'", "did you mean 'default'"),
         ("http://lab.org/a.pth#sha256=12345678", "over http", "https://"),
         ("ftp://lab.org/a.pth", "ftp is neither a file nor https", "hf:ORG/NAME"),
         ("https://lab.org/#sha256=12345678", "does not name a file", ""),
@@ -319,6 +324,20 @@ def test_what_names_no_weights_is_an_error_before_anything_is_downloaded(
         error = capsys.readouterr().err
         assert message in error and help in error
     assert hub.asked == [] and not Path("made").exists() and "word" not in error.replace("word@", "")
+
+
+@pytest.mark.slow
+def test_nothing_is_said_to_be_kept_where_nothing_came(
+    hub: Hub, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A port of this machine at which nobody listens."""
+    monkeypatch.delenv("NETSPEC_MIRROR", raising=False)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/a.pth#sha256=12345678"
+        assert run(["compile", "small.yaml", "--to", "onnx", "--weights", url, "-o", "made"]) == 2
+    error = capsys.readouterr().err
+    assert "cannot be downloaded" in error and "nothing came" in error and "kept" not in error
 
 
 @pytest.mark.slow

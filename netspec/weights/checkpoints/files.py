@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from netspec.diagnostics.errors import DataError, UsageError
+from netspec.diagnostics.errors import DataError
 from netspec.weights.checkpoints.archives import read_npz
 from netspec.weights.checkpoints.safetensors import read_safetensors
 from netspec.weights.checkpoints.stored import Need, Reads, State, Stored, reading, refuse
+from netspec.weights.checkpoints.suffixes import BEGINNINGS, INDEX, check_name
 
-_TORCH = re.compile(rb"PK|\x80")
-_ANY = re.compile(rb"PK|\x80|.{8}\{", re.DOTALL)
-BEGINNINGS = {
-    ".safetensors": re.compile(rb".{8}\{", re.DOTALL),
-    ".npz": re.compile(rb"PK"),
-    **dict.fromkeys((".pth", ".pt", ".tar", ".pkl"), _TORCH),
-    **dict.fromkeys((".bin", ".ckpt"), _ANY),
-}
-"""Checkpoints by suffix, and how each begins: a header of JSON, a zip, a zip or a pickle, any of them."""
-INDEX = ".index.json"
 _FOREIGN = {b"\x89HDF": "an HDF5 file of Keras", b"\x08": "an ONNX model"}
 
 
@@ -36,8 +26,7 @@ def states_of(path: Path, need: Need, read: Reads) -> list[State]:
     if path.name.lower().endswith(INDEX):
         return [State((), _sharded(path, need, read))]
     suffix = path.suffix.lower()
-    if suffix not in BEGINNINGS:
-        raise UsageError(f"{path}: checkpoints are {', '.join(BEGINNINGS)}, or an index of shards, *{INDEX}")
+    check_name(str(path))
     if not BEGINNINGS[suffix].match(head):
         kinds = [s for s, beginning in BEGINNINGS.items() if beginning.match(head)]
         foreign = [text for start, text in _FOREIGN.items() if head.startswith(start)]

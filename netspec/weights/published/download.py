@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import Message
 from errno import EDQUOT, EFBIG, ENOSPC
+from glob import escape
 from io import BufferedRandom
 from pathlib import Path
 from typing import IO
@@ -318,6 +319,8 @@ def _failed(address: str, target: Path, error: OSError) -> UsageError:
         return UsageError(message, "TORCH_HOME names another folder")
     reason = getattr(error, "reason", None) or error.strerror or error
     why = " ".join(str(reason).split())[:300]
+    if not any(part.stat().st_size for part in target.parent.glob(f"{escape(target.name)}.*.netspec-part")):
+        return UsageError(f"{address} cannot be downloaded: {why}", "nothing came: is this its host?")
     kept = "what came is kept: the same command goes on from there"
     if isinstance(error, _Slow):
         kept += f", later or with {MIRROR}, the URL of a faster server"

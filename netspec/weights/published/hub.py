@@ -14,8 +14,9 @@ from huggingface_hub.utils import tqdm
 
 from netspec.diagnostics.errors import DataError, NetspecError, UsageError
 from netspec.syntax.published import HubFile
-from netspec.weights.checkpoints.files import INDEX, shards_of
+from netspec.weights.checkpoints.files import shards_of
 from netspec.weights.checkpoints.stored import Need
+from netspec.weights.checkpoints.suffixes import INDEX
 from netspec.weights.published.download import CHUNK, check_size, check_space, is_safe
 from netspec.weights.published.progress import Bar
 

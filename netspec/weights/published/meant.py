@@ -9,11 +9,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from netspec.diagnostics.errors import UsageError, did_you_mean
+from netspec.diagnostics.errors import UsageError, did_you_mean, nearest
 from netspec.elaborate.compiled import Compiled
 from netspec.elaborate.document import values_of
 from netspec.expressions.identifiers import clipped
 from netspec.syntax.published import DIGITS, FILE_HELP, MAX_URL, Preprocessing, Published, hub_file
+from netspec.weights.checkpoints.suffixes import check_name
 
 DEFAULT = "default"
 """The name of the first weights of a variant."""
@@ -58,9 +59,13 @@ def meant(text: str, network: Compiled) -> Meant:
         return Meant(text, remote=text, published=_of_file(text, network))
     if scheme := _SCHEME.match(text):
         _check_url(text, scheme[1].lower())
+        check_name(text.partition("#")[0].partition("?")[0])  # before it is downloaded
         return Meant(text, remote=text, published=_of_file(text, network))
     named = _NAMED.match(text)
     known = {DEFAULT, *SOURCES, *(weights.source for weights in network.document.published)}
+    if named is not None and named[1] not in known and not Path(text).exists():
+        if (near := nearest(named[1], sorted(known))) is not None:
+            raise UsageError(f"there is no file '{clipped(text)}'", f"did you mean '{near}'?")
     if named is None or named[1] not in known or Path(text).exists():
         return Meant(text, Path(text))
     found = _chosen(named[1], named[2] or "", network)
@@ -89,8 +94,9 @@ def _check_url(text: str, scheme: str) -> None:
         raise UsageError(f"'{shown}' does not name a file on a host", FILE_HELP)
     if not _SHA.match(parts.fragment):
         few, all_ = DIGITS
+        end = f"ends in '#{clipped(parts.fragment)}', which is no sha256" if parts.fragment else "has no sha256"
         raise UsageError(
-            f"'{shown}' has no sha256, so that nobody would see another file in its place",
+            f"'{shown}' {end}, so that nobody would see another file in its place",
             f"behind the URL: #sha256= and {few} to {all_} of its hexadecimal digits, as the publisher prints them",
         )
 
