@@ -259,6 +259,7 @@ def backend_calls() -> Calls:
         "netspec.cli.run_folder.FolderRun.table": (lambda: folder_run(session).table(1, None), [*RUNS["onnx"], "PIL"]),
         "netspec_onnx.OnnxBackend.run_file": (lambda: onnx.run_file(model, x), RUNS["onnx"]),
         "netspec_onnx.OnnxBackend.open": (lambda: onnx.open(model), RUNS["onnx"]),
+        "netspec_onnx.OnnxBackend.read_images": (lambda: onnx.read_images(Path("photos"), graph, 2), [*ONNX, "PIL"]),
         "netspec_onnx.OnnxBackend.look": (lambda: onnx.look(model), RUNS["onnx"]),
         "netspec_onnx.OnnxBackend.read_pb": (lambda: onnx.read_pb(Path("input_0.pb"), "tensor(float)"), ONNX),
     }

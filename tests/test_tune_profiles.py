@@ -13,6 +13,7 @@ from run_harness import Netspec
 
 import netspec as api
 from netspec.cli.main import run
+from netspec.diagnostics.errors import SpecError
 from netspec.reports.tuning import table_of_tuning
 from netspec.running import tune
 from netspec.running.tune import Ratio, Search
@@ -59,6 +60,9 @@ def test_a_profile_is_refused_for_what_it_was_not_measured_in(target: str, netsp
     assert status == 1 and f"this is a profile for onnxruntime, not for {target}" in err and "leave out" in err
     assert not Path("net.onnx").exists() and f"--target {target}" not in err
     assert netspec(*asked, "onnxruntime")[0] == 0
+    api.load("net.yaml").to_onnx("python.onnx", for_=target)
+    with pytest.raises(SpecError, match=f"not for {target}"):
+        api.load("net.yaml").to_onnx("tuned.onnx", for_=target, profile="p.json")
 
 
 @pytest.mark.slow
