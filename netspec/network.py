@@ -20,7 +20,7 @@ from netspec.diagnostics.errors import MissingError, Reporter, SpecError, UsageE
 from netspec.draw import draw
 from netspec.draw.drawing import Drawing, ViewOptions, view_of
 from netspec.elaborate.budget import MAX_NODES, Budget
-from netspec.elaborate.compiled import Compiled, compile_block, compile_variant
+from netspec.elaborate.compiled import Compiled, at_size, compile_block, compile_variant
 from netspec.elaborate.configuration import InputSize, larger
 from netspec.elaborate.document import values_of
 from netspec.ir.graph import Graph
@@ -329,18 +329,13 @@ class Network(Compiled):
 
             def resized(rows: int, columns: int) -> Graph:
                 size = larger(network.inference.inputs, rows, columns)
-                other = self._at(size).tapped(self.taps) if self.taps else self._at(size)
+                other = Network.of(at_size(self, size))
+                other = other.tapped(self.taps) if self.taps else other
                 return other.after(passes).rewritten_as(network).inference
 
             chosen = replace(chosen, resized=resized)
         arrays = network.lazy_arrays(seed, weights, **choices)
         return write(backend, network.inference, arrays, Path(path), chosen).files
-
-    def _at(self, size: InputSize) -> Network:
-        """The same network or block at another size of its inputs; raises SpecError."""
-        if (block := self.graph.scopes.get("")) is not None:
-            return Network.of(compile_block(self.document, block.block, block.args, Reporter(), size))
-        return build(self.document, self.variant, self.settings, Reporter(), size)
 
 
 def build(

@@ -270,6 +270,13 @@ def compile_block(
     return Compiled(document, None, _checked(graph, reporter), _warnings(reporter))
 
 
+def at_size(network: Compiled, input: InputSize) -> Compiled:
+    """A network or block, as its document has it, at another size of its inputs; raises SpecError."""
+    if (block := network.graph.scopes.get("")) is not None:
+        return compile_block(network.document, block.block, block.args, Reporter(), input)
+    return compile_variant(network.document, network.variant, network.settings, Reporter(), input)
+
+
 def _passes(document: Document, variant: str | None, reporter: Reporter) -> list[Pass]:
     """What the variant, or what it is `of`, asks for under `passes`."""
     return variant_passes(document.lineage(variant, reporter), reporter)
