@@ -44,7 +44,7 @@ from netspec.syntax.library import Found, find
 from netspec.syntax.profile_reader import Profile
 from netspec.syntax.reader import read_document
 from netspec.weights.checkpoints.choices import OF_OTHERS, CheckpointChoices, Choices, ModuleChoices
-from netspec.weights.checkpoints.load import weights_of
+from netspec.weights.checkpoints.load import CheckpointWarning, weights_of
 from netspec.weights.initialise import seeded
 from netspec.weights.lazy import Arrays
 from netspec.weights.published.fetch import source_of
@@ -55,10 +55,6 @@ if TYPE_CHECKING:
 
 PLAIN = (bool, int, float, str, list, tuple, type(None))
 """Values of params that are values of Python; a block is shown by its name."""
-
-
-class CheckpointWarning(UserWarning):
-    """What was taken of a checkpoint where there was a choice, and values in it that are not numbers."""
 
 
 Weights: TypeAlias = "str | Path | Mapping[str, object] | torch.nn.Module"

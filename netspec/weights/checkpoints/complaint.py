@@ -93,7 +93,8 @@ def _lists(found: Account) -> list[str]:
     for title, keys in (
         ("missing in the file", found.missing),
         ("unexpected in the file", list(found.unexpected.values())),
-        ("of another shape", list(map(str, found.misshapen))),
+        ("of another shape", [str(one) for one in found.misshapen if one.tensor.floating]),
+        ("of another type", [str(one) for one in found.misshapen if not one.tensor.floating]),
         ("mapped twice", found.twice),
     ):
         if keys:

@@ -26,6 +26,10 @@ from netspec.weights.initialise import lazily as lazily_drawn
 from netspec.weights.lazy import Arrays, computed
 
 
+class CheckpointWarning(UserWarning):
+    """What was taken of a checkpoint where there was a choice, and values in it that are not numbers."""
+
+
 @dataclass(slots=True)
 class Loaded:
     """The weights that a checkpoint has for a network."""
