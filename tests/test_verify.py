@@ -368,3 +368,12 @@ def test_the_page_says_of_every_step_of_googlenet_that_it_was_named() -> None:
     rows = re.findall(r"^\| (\w+) \| (.+) \| (\d+) \| (\d+) \|$", table, re.MULTILINE)
     assert {what for _, what, _, _ in rows} <= {*planted.KINDS.values()}
     assert ("googlenet", planted.KINDS["scaled_after"], str(len(STEPS)), str(len(STEPS))) in rows
+
+
+@pytest.mark.slow
+def test_what_is_odd_in_a_checkpoint_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arrays = api.load("lenet5").arrays()
+    arrays["c1.bias"][0] = np.nan
+    np.savez(tmp_path / "nan.npz", **arrays)
+    run(["verify", "lenet5", "--weights", str(tmp_path / "nan.npz")])
+    assert capsys.readouterr().err.count("NaN in c1.bias") == 1

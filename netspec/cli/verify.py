@@ -136,6 +136,7 @@ class Comparison:
     """What --calibrate names."""
     files: dict[str, ModelFile] = field(default_factory=dict)
     references: dict[str, Subject] = field(default_factory=dict)
+    told: bool = False
     drawn: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -183,7 +184,9 @@ class Comparison:
     def arrays(self, compiled: Compiled) -> Mapping[str, np.ndarray]:
         """The weights of a network: of the checkpoint, seeded as those of a file are, or all of them random."""
         if self.weights.file or self.files:
-            return replace(self.weights, seed=self.seed).arrays(compiled, replace(self.request, quiet=True))
+            request = replace(self.request, quiet=self.request.quiet or self.told)
+            self.told = True  # of one checkpoint, what is odd is said once
+            return replace(self.weights, seed=self.seed).arrays(compiled, request)
         return computed(compiled.module, lazily_for_comparison(compiled.stored(), self.seed))
 
     def inputs(self, graph: Graph) -> dict[str, np.ndarray]:
