@@ -14,9 +14,19 @@ from inspect import Parameter, signature
 from operator import index
 from os import PathLike, fspath
 from types import NoneType, UnionType
-from typing import Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Literal, ParamSpec, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints, runtime_checkable
 
 from netspec.diagnostics.errors import DataError, UsageError, did_you_mean
+
+
+@runtime_checkable
+class Read(Protocol):
+    """What was read of a file, which it names."""
+
+    @property
+    def file(self) -> str:
+        """The name of the file."""
+
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -82,6 +92,11 @@ def file(name: str, value: object) -> object:
     if not found:
         raise wrong(name, value, "the name of a file")
     return value
+
+
+def profile(name: str, value: object) -> object:
+    """The name of the file of a profile, or what was read of one."""
+    return value if isinstance(value, Read) else file(name, value)
 
 
 def files(name: str, value: object) -> object:
@@ -153,7 +168,8 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("checkpoint_key", "heat", "variant", "cells"), optional(text)),
     **dict.fromkeys(("kind", "step", "device", "runtime"), text),
     **dict.fromkeys(("spec", "path"), file),
-    **dict.fromkeys(("rules", "profile"), optional(file)),
+    "rules": optional(file),
+    "profile": optional(profile),
     "layers": optional(names),
     "columns": columns,
     "rows": choice("stages", "sizes", "blocks", "layers"),

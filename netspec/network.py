@@ -248,15 +248,15 @@ class Network(Compiled):
         return super().after(passes)
 
     @checked
-    def optimised(self, level: Level, runtime: str = "", profile: Profile | None = None) -> Network:
+    def optimised(self, level: Level, runtime: str = "", profile: str | Path | Profile | None = None) -> Network:
         """The same after the passes of a level, for a faster run: 0, 1 or 2; raises UsageError, SpecError.
 
         It is not trained then, but for 0. Level 2 has what is known to pay in a `runtime` such as onnxruntime, or with
-        a profile, which `netspec.passes.profile.read_profile` reads, what was measured of this network.
+        a `profile`, a file that `netspec tune` wrote, what was measured of this network.
         """
         if runtime and runtime not in MEASURED:
             raise UsageError(f"runtime is '{runtime[:80]}'", f"measured are {', '.join(MEASURED)}")
-        return self._rewritten(level, runtime, profile)
+        return self._rewritten(level, runtime, _profile(profile))
 
     def _rewritten(self, level: Level, runtime: str, profile: Profile | None) -> Network:
         """What `optimised` gives, for a runtime in which nothing was measured too."""
@@ -316,7 +316,7 @@ class Network(Compiled):
         check_options(options, [f.name for f in fields(backend.options)], "an ONNX model", OF_OTHERS)
         options = check_fields(backend.options, options)
         chosen = backend.options(origin=origin(seed, weights, Choices.of(choices).partial), **options)
-        found = None if profile is None else read_profile(profile)
+        found = _profile(profile)
         if found is not None:
             chosen, level = replace(chosen, profile=found.said), 2 if level is None else level
         level = backend.level if level is None else level
@@ -344,6 +344,10 @@ def build(
 ) -> Network:
     """The network of one variant of a document; raises SpecError with all errors, UsageError."""
     return Network.of(compile_variant(document, variant, settings, reporter, input, max_nodes))
+
+
+def _profile(given: str | Path | Profile | None) -> Profile | None:
+    return read_profile(given) if isinstance(given, str | Path) else given
 
 
 @checked

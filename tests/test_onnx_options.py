@@ -51,7 +51,7 @@ def test_an_opset_that_is_asked_for(tmp_path: Path, opset: int) -> None:
         ({"opset": 13, "functions": "keep", "ir_version": 7}, "opset 13 with functions goes with IR versions 8 to"),
         ({"ir_version": 99}, "not 99"),
         ({"training": True}, "written for inference"),
-        ({"dtype": "int4"}, "float32, float16, bfloat16, not int4"),
+        ({"dtype": "int4"}, "float32, float16, bfloat16 and int8, not int4"),
     ],
 )
 def test_options_that_cannot_be_followed_are_usage_errors(tmp_path: Path, options: Any, message: str) -> None:

@@ -96,7 +96,7 @@ def test_a_profile_changes_exactly_what_it_names(netspec: Netspec) -> None:
 def test_tables_and_pictures_have_the_steps_that_a_profile_leaves(netspec: Netspec) -> None:
     network = api.load("net.yaml")
     Path("p.json").write_text(profile(network, SOME), encoding="utf-8")
-    left = {*network.optimised(2, "onnxruntime", read_profile("p.json")).inference.nodes}
+    left = {*network.optimised(2, "onnxruntime", "p.json").inference.nodes}
     asked = ["net.yaml", "-O2", "--profile", "p.json"]
     code, out, err = netspec("summary", *asked, "-f", "csv")
     assert code == 0 and "as measured in p.json" in err
@@ -385,7 +385,7 @@ def test_the_page_shows_what_the_commands_print(netspec: Netspec) -> None:
     network = api.load("two.yaml")
     assert json.loads(shown[1])["graph"] == network.digest
     network.optimised(2, "onnxruntime", read_profile("shown.json"))
-    with pytest.raises(UsageError, match="goes with -O2"):
+    with pytest.raises(UsageError, match="goes with level=2"):
         network.optimised(1, "onnxruntime", read_profile("shown.json"))
     with pytest.raises(SpecError, match="another network"):
         api.load("googlenet").to_onnx("g.onnx", profile="shown.json")
