@@ -81,7 +81,7 @@ def test_a_param_that_does_not_load_it_is_not_printed(tmp_path: Path) -> None:
     np.savez(tmp_path / "w.npz", **netspec.load(spec, classes=9).arrays())
     with pytest.raises(DataError, match="'fc' has 9 classes in the file and 4") as info:
         netspec.load(spec).arrays(weights=tmp_path / "w.npz")
-    assert "-s classes=9" in info.value.help and "width" not in info.value.help
+    assert "`classes=9`" in info.value.help and "width" not in info.value.help
 
 
 @pytest.mark.parametrize(
