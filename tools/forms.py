@@ -12,10 +12,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import inspect
-import json
-import multiprocessing
 import sys
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from passes import by_work
+from resumed import kept, worked
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
@@ -155,29 +153,13 @@ def tried(name: str) -> Row:
     return row
 
 
-def kept() -> dict[str, Row]:
-    """What was found before, by network."""
-    lines = KEPT.read_text(encoding="utf-8").splitlines() if KEPT.exists() else []
-    return {row["network"]: row for row in map(json.loads, lines)}
-
-
 def rows(names: Sequence[str], jobs: int, seconds: float) -> Iterator[Row]:
     """What each network gave, now or before; none is waited for after so many seconds."""
-    until, before = time.monotonic() + seconds, kept()
+    until, before = time.monotonic() + seconds, kept(KEPT)
     done = {n: before[n] for n in names if n in before and not before[n]["wrong"] and before[n]["key"] == key(n)}
     yield from done.values()
-    KEPT.parent.mkdir(exist_ok=True)
     tasks = by_work([name for name in names if name not in done])
-    with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=8) as pool:
-        coming = pool.imap_unordered(tried, tasks)
-        for _ in tasks:
-            try:
-                row = coming.next(max(0.0, min(until - time.monotonic(), threading.TIMEOUT_MAX)))
-            except multiprocessing.TimeoutError:
-                return
-            with KEPT.open("a", encoding="utf-8") as file:
-                print(json.dumps(row), file=file)
-            yield row
+    yield from worked(tried, tasks, jobs, until, KEPT)
 
 
 def table(found: Sequence[Row]) -> str:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import multiprocessing
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypedDict
+
+from resumed import kept, worked
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
@@ -70,12 +70,6 @@ def measured(task: tuple[str, str]) -> Row:
     return row
 
 
-def kept() -> dict[str, Row]:
-    """What was measured before, by network."""
-    lines = KEPT.read_text(encoding="utf-8").splitlines() if KEPT.exists() else []
-    return {row["network"]: row for row in map(json.loads, lines)}
-
-
 def by_work(names: Sequence[str]) -> list[str]:
     """Networks with the least work first, by specs/measures.json; those that it lacks last."""
     known = json.loads((ROOT / "specs" / "measures.json").read_text(encoding="utf-8"))
@@ -86,22 +80,12 @@ def by_work(names: Sequence[str]) -> list[str]:
 def rows(names: Sequence[str], jobs: int, seconds: float) -> Iterator[Row]:
     """What each network gave, now or before; none is waited for after so many seconds."""
     until = time.monotonic() + seconds
-    at, before = key(), kept()
+    at, before = key(), kept(KEPT)
     done = {name: before[name] for name in names if name in before and before[name]["key"] == at}
     done = {name: row for name, row in done.items() if not row["wrong"]}
     yield from done.values()
-    KEPT.parent.mkdir(exist_ok=True)
     tasks = [(name, at) for name in by_work([name for name in names if name not in done])]
-    with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=16) as pool:
-        coming = pool.imap_unordered(measured, tasks)
-        for _ in tasks:
-            try:
-                row = coming.next(max(0.0, min(until - time.monotonic(), threading.TIMEOUT_MAX)))
-            except multiprocessing.TimeoutError:
-                return
-            with KEPT.open("a", encoding="utf-8") as file:
-                print(json.dumps(row), file=file)
-            yield row
+    yield from worked(measured, tasks, jobs, until, KEPT)
 
 
 def said(row: Row) -> str:
