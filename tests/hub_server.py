@@ -28,6 +28,9 @@ class Hosted:
     """Whether the server gives a part of it, or always the whole."""
     drip: tuple[int, float] | None = None
     """So many bytes at a time, with so many seconds between them; None for all at once."""
+    slow_head: str = ""
+    """How the server goes on where headers are to end: `drip` gives a header byte by byte, `flood` one line after
+    another, `chunks` the length of a first chunk byte by byte."""
     damaged: bool = False
     """Whether the last byte is another than the one whose checksum is said."""
 
@@ -46,6 +49,7 @@ class Hub:
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     """Method, path and range of each request."""
     redirects: dict[str, str] = field(default_factory=dict)
+    closed: bool = False
 
     def add(self, repo: str, name: str, data: bytes) -> Hosted:
         """Puts a file into a repository."""
@@ -89,6 +93,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._end(404 if known or repo is None else 401, code)
         if found.status != 200:
             return self._end(found.status, {})
+        if found.slow_head:
+            return self._drag(found.slow_head)
         if not found.ranges:
             wanted = ""
         headers = {"X-Repo-Commit": COMMIT, "ETag": f'"{hashlib.sha256(found.data).hexdigest()}"'}
@@ -115,7 +121,21 @@ class _Handler(BaseHTTPRequestHandler):
             except OSError:
                 break  # nobody reads on
             time.sleep(seconds)
+            if hub.closed:
+                break
         return None
+
+    def _drag(self, kind: str) -> None:
+        """An answer that never gets to its file, until nobody reads on, or for half a minute."""
+        self.close_connection = True
+        self.wfile.write(b"HTTP/1.1 200 OK\r\n" + b"Transfer-Encoding: chunked\r\n\r\n" * (kind == "chunks"))
+        end = time.monotonic() + 30
+        while time.monotonic() < end and not self.hub.closed:
+            try:
+                self.wfile.write(b"X-More: %s\r\n" % (b"x" * 60_000) if kind == "flood" else b"0")
+            except OSError:
+                return
+            time.sleep(0 if kind == "flood" else 0.02)
 
     def _end(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)
@@ -135,6 +155,7 @@ def serving() -> Iterator[Hub]:
     try:
         yield hub
     finally:
+        hub.closed = True
         server.shutdown()
         server.server_close()
         thread.join(10)

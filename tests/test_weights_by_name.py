@@ -21,7 +21,7 @@ from published_harness import ARRAYS, DATA, DIGITS, PATH, URL, cached, loaded, s
 from netspec.cli.main import run
 from netspec.diagnostics.errors import DataError, NetspecError, UsageError
 from netspec.files.parts import lock
-from netspec.weights.published import download
+from netspec.weights.published import connect, download
 
 
 @pytest.fixture
@@ -208,6 +208,32 @@ def test_a_server_that_drips_is_given_up_and_others_see_what_came(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "kind, said",
+    [
+        ("drip", "the server's answer does not begin in 0.3 s"),
+        ("flood", "the server's answer does not begin within 300,000 bytes"),
+        ("chunks", r"the server gave 0 bytes in \d s"),
+    ],
+)
+@pytest.mark.parametrize("redirected", [False, True])
+def test_a_server_whose_answer_never_gets_to_the_file_is_given_up(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, said: str, redirected: bool
+) -> None:
+    """Each byte comes long before the time-out of a connection."""
+    monkeypatch.setattr(connect, "BEGIN", 0.3)
+    monkeypatch.setattr(connect, "HEAD", 300_000)
+    monkeypatch.setattr(download, "STILL", 0.3)
+    hub.files["/elsewhere" if redirected else PATH] = Hosted(DATA, slow_head=kind)
+    if redirected:
+        hub.redirects[PATH] = f"{hub.url}/elsewhere"
+    started = time.monotonic()
+    with pytest.raises(UsageError, match=said):
+        small().arrays(weights=URL)
+    assert time.monotonic() - started < 5 and cached(tmp_path) == []
+
+
+@pytest.mark.slow
 def test_a_slow_server_that_gives_enough_is_waited_for(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     """What counts is what comes in each stretch of time, however long it all takes."""
     monkeypatch.setattr(download, "STILL", 0.2)
@@ -305,10 +331,19 @@ def test_offline_reads_the_cache_alone(hub: Hub, monkeypatch: pytest.MonkeyPatch
         ("https://lab.org/#sha256=12345678", "does not name a file", ""),
         ("https://me:word@lab.org/a.pth#sha256=12345678", "does not name a file", ""),
         ("https://lab.org/a%1b[2J.pth#sha256=12345678", "has no name that a folder can hold", ""),
+        (
+            "https://lab.org/a.safetensors.index.json#sha256=12345678",
+            "a.safetensors.index.json: checkpoints are",
+            ".ckpt\n",
+        ),
+        ("hf:lab/small:tf_model.h5", "hf:lab/small:tf_model.h5: checkpoints are .safetensors", "index of shards"),
+        ("hf:lab/small@main:onnx/model.onnx", "hf:lab/small@main:onnx/model.onnx: checkpoints are", ".npz"),
+        ("hf:lab/small:pytorch_model", "hf:lab/small:pytorch_model: checkpoints are", ".pth"),
+        ("lab:keras", "hf:lab/small:model.h5: checkpoints are", ".pth"),
         ("hf:small", "is not hf:ORG/NAME", "REVISION"),
         ("hf:lab/../small", "is not hf:ORG/NAME", ""),
         ("hf:lab/small:../../x", "is not hf:ORG/NAME", ""),
-        ("lab:V3", "lab has no weights 'V3' for 'small'", "known: V2, hub, six"),
+        ("lab:V3", "lab has no weights 'V3' for 'small'", "known: V2, hub, keras, six"),
         ("torchvision", "no weights of torchvision are published for 'small'", "it has lab:V2, lab:hub"),
         ("lab:six", "lab:six is for another network: this one has act=relu", "-s act=relu6"),
         ("missing.pth", "missing.pth cannot be read", ""),

@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from published_harness import ARRAYS, DATA, loaded, small, small_hub
 from safetensors.numpy import save
 
 from netspec.diagnostics.errors import DataError, MissingError, UsageError
+from netspec.weights.published import download
 
 
 @pytest.fixture
@@ -76,6 +78,26 @@ def test_shards_of_a_repository_and_other_names_of_files(repositories: Hub) -> N
     repositories.add("lab/attack", "model.safetensors.index.json", index)
     with pytest.raises(DataError, match="which is not a file next to it"):
         small().arrays(weights="hf:lab/attack")
+    index = json.dumps({"weight_map": dict.fromkeys(where, "model.msgpack")}).encode()
+    repositories.add("lab/flax", "model.safetensors.index.json", index)
+    repositories.add("lab/flax", "model.msgpack", DATA)
+    with pytest.raises(DataError, match="the shard 'model.msgpack', which is no checkpoint"):
+        small().arrays(weights="hf:lab/flax")
+    assert not [path for _, path, _ in repositories.asked if path.endswith(".msgpack")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["drip", "body"])
+def test_a_hub_that_drips_is_given_up(repositories: Hub, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """Its headers, or its file, a byte now and then."""
+    monkeypatch.setattr(download, "STILL", 0.4)
+    made = repositories.add("lab/small", "model.safetensors", DATA)
+    made.slow_head = kind if kind == "drip" else ""
+    made.drip = (1, 0.02) if kind == "body" else None
+    started = time.monotonic()
+    with pytest.raises(UsageError, match=r"hf:lab/small:model.safetensors cannot .* bytes came in 0.4 s"):
+        small().arrays(weights="hf:lab/small")
+    assert time.monotonic() - started < 8
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from netspec.diagnostics.errors import DataError
 from netspec.weights.checkpoints.archives import read_npz
 from netspec.weights.checkpoints.safetensors import read_safetensors
 from netspec.weights.checkpoints.stored import Need, Reads, State, Stored, reading, refuse
-from netspec.weights.checkpoints.suffixes import BEGINNINGS, INDEX, check_name
+from netspec.weights.checkpoints.suffixes import BEGINNINGS, INDEX, check_name, is_checkpoint
 
 _FOREIGN = {b"\x89HDF": "an HDF5 file of Keras", b"\x08": "an ONNX model"}
 
@@ -65,6 +65,8 @@ def shards_of(path: Path, need: Need) -> list[str]:
     for name in names:
         if Path(name).name != name or name in (".", "..") or name.lower().endswith(INDEX) or "\\" in name:
             raise refuse(path, f"names the shard '{name[:100]}', which is not a file next to it")
+        if not is_checkpoint(name):  # before it is downloaded
+            raise refuse(path, f"names the shard '{name[:100]}', which is no checkpoint by its suffix")
     return names
 
 

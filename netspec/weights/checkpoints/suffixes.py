@@ -19,7 +19,17 @@ BEGINNINGS = {
 INDEX = ".index.json"
 
 
-def check_name(name: str) -> None:
-    """Raises UsageError for the name of a file that is no checkpoint by its suffix."""
-    if Path(name).suffix.lower() not in BEGINNINGS:
-        raise UsageError(f"{name}: checkpoints are {', '.join(BEGINNINGS)}, or an index of shards, *{INDEX}")
+def check_name(name: str, said: str = "", sharded: bool = True) -> None:
+    """Raises UsageError for the name of a file that is no checkpoint by its suffix; `said` is what was given.
+
+    With `sharded` it may be an index of shards, which lie next to it.
+    """
+    if is_checkpoint(name) or sharded and name.lower().endswith(INDEX):
+        return
+    index = f", or an index of shards, *{INDEX}" if sharded else ""
+    raise UsageError(f"{said or name}: checkpoints are {', '.join(BEGINNINGS)}{index}")
+
+
+def is_checkpoint(name: str) -> bool:
+    """Whether a file holds tensors, by its suffix."""
+    return Path(name).suffix.lower() in BEGINNINGS

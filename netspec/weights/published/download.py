@@ -15,17 +15,15 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.message import Message
 from errno import EDQUOT, EFBIG, ENOSPC
 from glob import escape
 from io import BufferedRandom
 from pathlib import Path
-from typing import IO
 from urllib.parse import unquote, urlsplit
 
 from netspec.diagnostics.errors import DataError, UsageError
 from netspec.files.parts import wait_for_lock
-from netspec.weights.published.meant import is_loopback
+from netspec.weights.published.connect import Slow, connected, is_safe
 from netspec.weights.published.progress import Bar
 
 MIRROR = "NETSPEC_MIRROR"
@@ -119,30 +117,8 @@ def _mirrored(address: str) -> str:
     return f"{mirror}/{parts.netloc}{parts.path}"
 
 
-def is_safe(url: str) -> bool:
-    """Whether nobody on the way can change what is read."""
-    parts = urlsplit(url)
-    return parts.scheme == "https" or parts.scheme == "http" and is_loopback(parts.hostname)
-
-
-class _SafeRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows https alone, and http on this machine."""
-
-    def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
-    ) -> urllib.request.Request | None:
-        """The request of a redirection; raises URLError for one to http."""
-        if not is_safe(newurl):
-            raise urllib.error.URLError(f"it leads to {newurl[:200]}, which is not https")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
-
-
 class _Early(OSError):
     """A connection that ended before the file did."""
-
-
-class _Slow(OSError):
-    """A server that gives too little."""
 
 
 class _Pace:
@@ -153,14 +129,14 @@ class _Pace:
         self.flushed = self.since
 
     def came(self, count: int) -> None:
-        """Takes so many bytes; raises _Slow where those of the last STILL seconds are too few."""
+        """Takes so many bytes; raises Slow where those of the last STILL seconds are too few."""
         self.bytes, now = self.bytes + count, time.monotonic()
         if now - self.flushed >= FLUSH:
             self.file.flush()
             self.flushed = now
         if now - self.since >= STILL:
             if self.bytes < LEAST:
-                raise _Slow(f"the server gave {self.bytes:,} bytes in {now - self.since:.0f} s, which is too little")
+                raise Slow(f"the server gave {self.bytes:,} bytes in {now - self.since:.0f} s, which is too little")
             self.bytes, self.since = 0, now
 
 
@@ -253,15 +229,13 @@ class _Download:
             raise DataError("NS602", message, "it was changed on its way, or is another version: nothing is kept")
 
     def _connect(self, f: BufferedRandom, pace: _Pace) -> None:
-        """Appends what the server sends; raises _Early where that is less than it said, _Slow."""
+        """Appends what the server sends; raises _Early where that is less than it said, Slow."""
         have = f.seek(0, os.SEEK_END)
         headers = {"User-Agent": "netspec", "Accept-Encoding": "identity"}
         if have:
             headers["Range"] = f"bytes={have}-"
-        proxies = [urllib.request.ProxyHandler({})] if is_loopback(urlsplit(self.url).hostname) else []
-        opener = urllib.request.build_opener(_SafeRedirects, *proxies)
         try:
-            answer = opener.open(urllib.request.Request(self.url, headers=headers), timeout=TIMEOUT)
+            answer = connected(urllib.request.Request(self.url, headers=headers), TIMEOUT, lambda: pace.came(0))
         except urllib.error.HTTPError as e:
             if e.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and have:
                 return  # it is whole, or its sha256 says that it is another
@@ -322,6 +296,6 @@ def _failed(address: str, target: Path, error: OSError) -> UsageError:
     if not any(part.stat().st_size for part in target.parent.glob(f"{escape(target.name)}.*.netspec-part")):
         return UsageError(f"{address} cannot be downloaded: {why}", "nothing came: is this its host?")
     kept = "what came is kept: the same command goes on from there"
-    if isinstance(error, _Slow):
+    if isinstance(reason, Slow):
         kept += f", later or with {MIRROR}, the URL of a faster server"
     return UsageError(f"{address} cannot be downloaded: {why}", kept)

@@ -6,10 +6,12 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
+from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import tqdm
 
 from netspec.diagnostics.errors import DataError, NetspecError, UsageError
@@ -17,7 +19,9 @@ from netspec.syntax.published import HubFile
 from netspec.weights.checkpoints.files import shards_of
 from netspec.weights.checkpoints.stored import Need
 from netspec.weights.checkpoints.suffixes import INDEX
-from netspec.weights.published.download import CHUNK, check_size, check_space, is_safe
+from netspec.weights.published.connect import is_safe
+from netspec.weights.published.download import CHUNK, check_size, check_space
+from netspec.weights.published.patience import in_time
 from netspec.weights.published.progress import Bar
 
 USUAL = ("model.safetensors", f"model.safetensors{INDEX}", "pytorch_model.bin", f"pytorch_model.bin{INDEX}")
@@ -47,9 +51,11 @@ def fetch(asked: HubFile, need: Need, most: int, bar: Bar) -> Path:
         found = try_to_load_from_cache(asked.repo, name, revision=revision)
         with _said(asked, name):
             if not isinstance(found, str):
-                _check(asked, name, most)
+                folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=asked.repo, repo_type="model")
                 bars = {} if bar.visible else {"tqdm_class": _Silent}
-                found = hf_hub_download(asked.repo, name, revision=revision, library_name="netspec", **bars)
+                get = partial(hf_hub_download, asked.repo, name, revision=revision, library_name="netspec", **bars)
+                in_time(lambda: _check(asked, name, most), folder)
+                found = in_time(get, folder)
         return _verified(Path(found), asked, name)
 
     path = one(asked.file) if asked.file else _first(asked, one)

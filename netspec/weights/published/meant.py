@@ -56,10 +56,11 @@ def meant(text: str, network: Compiled) -> Meant:
     if text.startswith("hf:"):
         if hub_file(text) is None:
             raise UsageError(f"'{clipped(text)}' is not hf:ORG/NAME", "hf:ORG/NAME@REVISION:FILE says more")
+        _check_suffix(text)
         return Meant(text, remote=text, published=_of_file(text, network))
     if scheme := _SCHEME.match(text):
         _check_url(text, scheme[1].lower())
-        check_name(text.partition("#")[0].partition("?")[0])  # before it is downloaded
+        _check_suffix(text)
         return Meant(text, remote=text, published=_of_file(text, network))
     named = _NAMED.match(text)
     known = {DEFAULT, *SOURCES, *(weights.source for weights in network.document.published)}
@@ -70,12 +71,21 @@ def meant(text: str, network: Compiled) -> Meant:
         return Meant(text, Path(text))
     found = _chosen(named[1], named[2] or "", network)
     _check_params(found, network)
+    _check_suffix(found.file)
     return Meant(text, remote=found.file, published=found)
 
 
 def is_loopback(host: str | None) -> bool:
     """Whether a host is this machine itself."""
     return host in _LOOPBACK
+
+
+def _check_suffix(remote: str) -> None:
+    """Raises UsageError, before it is downloaded, for a file on the net that is no checkpoint by its suffix."""
+    if (on_hub := hub_file(remote)) is None:
+        check_name(remote.partition("#")[0].partition("?")[0], sharded=False)  # its shards would have no sha256
+    elif on_hub.file:
+        check_name(on_hub.file, remote)
 
 
 def _check_url(text: str, scheme: str) -> None:
