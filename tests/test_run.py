@@ -12,7 +12,7 @@ from onnx import TensorProto
 from run_harness import CASES, IMAGE, Netspec, identity, model
 
 from netspec.backend import get
-from netspec.diagnostics.errors import DataError
+from netspec.diagnostics.errors import DataError, UsageError
 from netspec.network import load
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -194,7 +194,6 @@ def test_inputs_from_python_are_held_against_each_other_too(target: str) -> None
     two, three = np.ones((2, 1, 4, 4), np.float32), np.ones((3, 1, 4, 4), np.float32)
     assert np.array_equal(backend.run(graph, {}, {"left": two, "right": two}).outputs["output"], two + two)
     for inputs, said in (
-        ({"left": two, "right": three}, "N is 2 for left and 3 for right"),
         ({"left": two}, "the input 'right' is missing"),
         ({"left": two, "right": two, "x": two}, "the input 'x' is none of the"),
         ({"left": two, "right": two[0]}, "'right' is 1x4x4, the (model|network) expects Nx1x4x4"),
@@ -203,6 +202,8 @@ def test_inputs_from_python_are_held_against_each_other_too(target: str) -> None
         with pytest.raises(DataError, match=said) as info:
             backend.run(graph, {}, inputs)
         assert info.value.code == "NS701"
+    with pytest.raises(UsageError, match=r"N is 2 in 'left' \(2x1x4x4\) and 3 in 'right' \(3x1x4x4\)"):
+        backend.run(graph, {}, {"left": two, "right": three})
 
 
 @pytest.mark.parametrize("backend", ["onnx", "torch"])

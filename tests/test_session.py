@@ -84,6 +84,25 @@ def test_what_a_session_refuses(path: Path) -> None:
         netspec.Session(path, weights="w.pth")
 
 
+@pytest.mark.slow
+def test_inputs_of_a_session_are_of_one_batch(tmp_path: Path) -> None:
+    """In each of its ways, and by the file that is written of it; regions are as many as one likes."""
+    network = netspec.load("siamese")
+    network.to_onnx(tmp_path / "s.onnx")
+    two, three = np.zeros((2, 1, 105, 105), np.float32), np.zeros((3, 1, 105, 105), np.float32)
+    said = r"N is 2 in 'left' \(2x1x105x105\) and 3 in 'right' \(3x1x105x105\)"
+    for session in (netspec.Session(network, threads=1), netspec.Session(tmp_path / "s.onnx", threads=1)):
+        with pytest.raises(UsageError, match=said):
+            session.run(two, three)
+        with pytest.raises(UsageError, match=said):
+            session.latency(right=three, left=two)
+        assert session.run(two, two)["same"].shape == (2, 1)
+    heads = netspec.load("deformable_roi_pooling")
+    rois = np.float32([[0, 0, 0, 50, 50]] * 5)
+    maps = np.zeros((1, *map(int, heads.inference.inputs[0].shape[1:])), np.float32)
+    assert netspec.Session(heads, threads=1).run(maps, rois)["output"].shape[0] == 5
+
+
 @pytest.mark.parametrize(
     "device, message",
     [

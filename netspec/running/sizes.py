@@ -182,17 +182,29 @@ class Sizes:
 
 
 def check(ports: Mapping[str, Port], values: Mapping[str, object], model: str = "the model") -> None:
-    """Raises DataError where an input is missing, unknown, of another shape, or has another size for a symbol."""
+    """Raises DataError where an input is missing, unknown or of another shape, UsageError where a symbol has two sizes.
+
+    What is said of those names every input that has the symbol, with its shape.
+    """
     for what, names in (
         ("is missing", ports.keys() - values.keys()),
         (f"is none of {model}'s", values.keys() - ports.keys()),
     ):
         if names:
             raise DataError("NS701", f"the input '{min(names)}' {what}", f"{model} has {', '.join(ports)}")
-    sizes = Sizes(ports, model)
-    for name, value in values.items():
-        if isinstance(value, np.ndarray):
-            sizes.array(name, value.shape)
+    arrays = {name: value for name in ports if isinstance(value := values[name], np.ndarray)}
+    shapes = {name: value.shape for name, value in arrays.items()}
+    for name, shape in shapes.items():
+        Sizes(ports, model).array(name, shape)
+    given: dict[str, dict[str, int]] = {}
+    for name, shape in shapes.items():
+        for symbol, size in zip(ports[name].shape, shape, strict=False):
+            if isinstance(symbol, str):
+                given.setdefault(symbol, {})[name] = size
+    for symbol, found in given.items():
+        if len(set(found.values())) > 1:
+            said = " and ".join(f"{size} in '{name}' ({dims(shapes[name])})" for name, size in found.items())
+            raise UsageError(f"{symbol} is {said}", f"inputs that have {symbol} have it in one size")
 
 
 def spatial(port: Port) -> tuple[int, int]:
