@@ -266,7 +266,7 @@ class Network(Compiled):
     def tapped(self, steps: Sequence[str]) -> Network:
         """The same with the values of these steps, by path or title, as its outputs; raises UsageError.
 
-        What serves no other value is left out; weights keep their keys, and checkpoints fit as before.
+        What serves no other value is left out, inputs too; weights keep their keys, and checkpoints fit as before.
         """
         if not steps:
             raise UsageError("no step is named", 'name at least one, as ["layer1"]')

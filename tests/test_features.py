@@ -196,3 +196,41 @@ def test_the_weights_are_those_of_the_whole_network() -> None:
     net = netspec.load("resnet18")
     whole, part = net.arrays(seed=3), net.tapped(["layer2"]).arrays(seed=3)
     assert part and all(np.array_equal(whole[key], value) for key, value in part.items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("spec", "step", "taken", "left"),
+    [
+        ("faster_rcnn", "base.layer1", "image", ["rois"]),
+        ("faster_rcnn_fpn", "base.layer1", "image", ["rois2", "rois3", "rois4", "rois5"]),
+        ("light_head_rcnn", "base.layer1", "image", ["rois"]),
+        ("siamese", "second", "right", ["left"]),
+    ],
+)
+def test_an_input_that_nothing_is_computed_of_any_more_goes(
+    spec: str, step: str, taken: str, left: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the module, the source, the file and the session; the second branch of two reads the weights of the first."""
+    size = {"image": [3, 64, 64]} if taken == "image" else None
+    net = netspec.load(spec, input=size)
+    assert [str(node.path) for node in net.graph.inputs if node.path != taken] == left
+    part = net.tapped([step])
+    assert [str(node.path) for node in part.graph.inputs] == [taken] == [*netspec.Session(part, threads=1).inputs]
+    x = torch.randn(2, *map(int, part.graph.inputs[0].shape[1:]), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = net.features([step])(x)
+        args = [str(tmp_path / "made.py"), "--input", "image=3x64x64"][: 3 if size else 1]
+        assert run(["compile", spec, "--features", step, "--to", "torch", "-o", *args]) == 0
+        assert f"{', '.join(left)}: no input, as nothing that is left is computed of it" in capsys.readouterr().err
+        source = runpy.run_path(str(tmp_path / "made.py"))["load"]()
+        agreement(expected, {step: source(x)})
+    part.to_onnx(tmp_path / "made.onnx")
+    session = onnx_session(tmp_path / "made.onnx")
+    assert [value.name for value in session.get_inputs()] == [taken]
+    agreement(expected, {step: session.run(None, {taken: x.numpy()})[0]})
+
+
+def test_an_input_that_is_read_stays() -> None:
+    net = netspec.load("siamese")
+    assert [str(node.path) for node in net.tapped(["first", "second"]).graph.inputs] == ["left", "right"]

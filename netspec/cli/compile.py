@@ -164,6 +164,8 @@ def _say_written(network: Compiled, compiled: Compiled, written: Written) -> Non
     say(f"{network.name}: {counts.params:,} parameters, {counts.macs:,} MACs{after} -> {files}{note}")
     for name, feature in features_of(network.inference).items() if network.taps else ():
         say(f"{name}: {feature}")
+    if unread := [str(node.path) for node in network.whole.inputs if node.path not in network.graph.nodes]:
+        say(f"{', '.join(unread)}: no input, as nothing that is left is computed of it")
     for remark in written.remarks:
         say(f"note: {remark}")
     if written.table is not None:

@@ -125,7 +125,8 @@ class Compiled:
     def tapped(self, steps: Sequence[str]) -> Self:
         """The same with the values of these steps, by path or title, as its outputs; raises UsageError.
 
-        What serves no other value is left out; weights keep their keys, and checkpoints of the whole fit as before.
+        What serves no other value is left out, inputs too; weights keep their keys, and checkpoints of the
+        whole fit as before.
         """
         values, below = dict[str, Ref](), by_path(self.whole)
         for step in steps:

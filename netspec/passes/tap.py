@@ -12,14 +12,17 @@ from netspec.passes.rewriter import rewrite
 
 
 def tap(values: Mapping[str, Ref]) -> Pass:
-    """The pass that makes these values the outputs, in this order; weights keep their keys."""
+    """The pass that makes these values the outputs, in this order; weights keep their keys.
+
+    An input of which none of them is computed goes too.
+    """
 
     def run(module: Module) -> Module:
         """Makes the values of some steps the outputs."""
         needed = module.graph.above(ref.node for ref in values.values())
 
         def visit(node: Node, operands: Sequence[Tensor]) -> Node | None:
-            return node if node.path in needed or node.op == "input" else None
+            return node if node.path in needed else None
 
         return rewrite(module, visit, {name: Output(ref) for name, ref in values.items()})
 
