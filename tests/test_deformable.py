@@ -5,12 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime as ort
 import pytest
+from conformance import one_op
 from conftest import agreement
+from netspec_onnx.build_model import build_model
+from netspec_onnx.options import OnnxOptions
+from netspec_onnx.presets import Target
 from parity import images, network, torch_run
 
 import netspec
 from netspec.backend import get
+from netspec.ops.registry import ROIS
 from netspec.weights.initialise import draw, initialise
 
 
@@ -82,3 +89,33 @@ def test_regions_are_pooled_by_the_mean_of_their_cells(backend: str, tmp_path: P
     assert not found["plain"][2].any()
     between = (two[:, 1:5] + two[:, 2:6])[:, :3] / 2
     assert np.allclose(found["moved"][0, 0, 0], [two[:, 1:4].mean(), between.mean(), rows[4:6, 4:7].mean()], rtol=1e-5)
+
+
+def quotients(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with a product by 1 / d, rounded to the number above, in place of each division by a constant d."""
+    graph = model.graph
+    constants = {node.output[0]: node.attribute[0].t for node in graph.node if node.op_type == "Constant"}
+    constants |= {each.name: each for each in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Div" and node.input[1] in constants:
+            inverse = np.nextafter(1 / onnx.numpy_helper.to_array(constants[node.input[1]]), np.float32(1))
+            name = f"{node.output[0]}_inverse"
+            graph.initializer.append(onnx.numpy_helper.from_array(inverse, name))
+            node.op_type, node.input[1] = "Mul", name
+    return model
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target, right", [("mnn", True), ("browser", False)])
+def test_bins_of_regions_for_mnn_hold_where_a_division_is_a_product(target: Target, right: bool) -> None:
+    """MNN 3.6 multiplies by 1 / 7 for a division by 7: 21 / 7 is 3.0000002, and its ceiling 4."""
+    graph = one_op("roi_avg_pool", {"size": (1, 7), "scale": 1.0}, ((1, 1, 60), ROIS))
+    model = quotients(build_model(graph, {}, OnnxOptions(for_=target)))
+    spans = range(1, 61)
+    rois = np.array([[0, 0, 0, span - 1, 0] for span in spans], np.float32)
+    maps = np.arange(60, dtype=np.float32).reshape(1, 1, 1, 60)
+    session = ort.InferenceSession(model.SerializeToString())
+    found = np.concatenate([session.run(None, {"x0": maps, "x1": row[None]})[0] for row in rois])
+    ends = [[(i * span // 7, -(-(i + 1) * span // 7)) for i in range(7)] for span in spans]
+    expected = [[(low + high - 1) / 2 for low, high in row] for row in ends]
+    assert np.allclose(found[:, 0, 0], expected, rtol=1e-5) == right

@@ -89,11 +89,12 @@ def deform_roi_pool(node: Node, shapes: Shapes) -> list[N]:
     ]
 
 
-def roi_avg_pool(node: Node, shapes: Shapes) -> list[N]:
-    return _cells(node, shapes, [])
+def roi_avg_pool(node: Node, shapes: Shapes, slack: float = 0) -> list[N]:
+    """With a slack between 0 and 1 it is the same where a runtime multiplies by 1 / bins in place of a division."""
+    return _cells(node, shapes, [], slack)
 
 
-def deform_roi_avg_pool(node: Node, shapes: Shapes) -> list[N]:
+def deform_roi_avg_pool(node: Node, shapes: Shapes, slack: float = 0) -> list[N]:
     bins = node.attrs["size"][0] * node.attrs["size"][1]
     moves = [
         n("Reshape", "x2", ints(0, bins, 2), out="pairs"),
@@ -103,10 +104,10 @@ def deform_roi_avg_pool(node: Node, shapes: Shapes) -> list[N]:
         n("Floor", "move", out="whole"),
         n("Sub", "move", "whole", out="part"),
     ]
-    return _cells(node, shapes, moves)
+    return _cells(node, shapes, moves, slack)
 
 
-def _cells(node: Node, shapes: Shapes, moves: list[N]) -> list[N]:
+def _cells(node: Node, shapes: Shapes, moves: list[N], slack: float) -> list[N]:
     """The mean of the cells of each bin is a matrix product: each cell of a map by its part in each bin."""
     (h, w), (c, height, width) = node.attrs["size"], map(int, shapes[0][1:])
     bins, sides = np.array([w, h], np.float32), np.array([width, height], np.float32)
@@ -124,8 +125,8 @@ def _cells(node: Node, shapes: Shapes, moves: list[N]) -> list[N]:
         n("Sub", "end", "start", out="between"),
         n("Add", "between", floats(1), out="sides"),
         n("Max", "sides", floats(1), out="spans"),
-        *_bounds("low", bin, "Floor", bins, sides),
-        *_bounds("high", bin + 1, "Ceil", bins, sides),
+        *_bounds("low", bin, "Floor", bins, sides, slack),
+        *_bounds("high", bin + 1, "Ceil", bins, sides, -slack),
         n("Sub", "high", "low", out="cells"),
         n("Max", "cells", floats(1), out="counts"),
         *moves,
@@ -143,11 +144,16 @@ def _cells(node: Node, shapes: Shapes, moves: list[N]) -> list[N]:
     ]
 
 
-def _bounds(name: str, bin: np.ndarray, rounding: str, bins: np.ndarray, sides: np.ndarray) -> list[N]:
-    """Where the bins of all regions begin or end, in cells of the map: (R, bins, 2)."""
+def _bounds(name: str, bin: np.ndarray, rounding: str, bins: np.ndarray, sides: np.ndarray, slack: float) -> list[N]:
+    """Where the bins of all regions begin or end, in cells of the map: (R, bins, 2).
+
+    What is divided is whole numbers: with less than 1 more, floor gives the same, and ceil with less than 1 less.
+    """
+    product, whole = f"{name}_0", f"{name}_whole"
     return [
-        n("Mul", "spans", bin, out=f"{name}_0"),
-        n("Div", f"{name}_0", bins, out=f"{name}_1"),
+        n("Mul", "spans", bin, out=whole if slack else product),
+        *([n("Add", whole, floats(slack), out=product)] if slack else []),
+        n("Div", product, bins, out=f"{name}_1"),
         n(rounding, f"{name}_1", out=f"{name}_2"),
         n("Add", f"{name}_2", "start", out=f"{name}_3"),
         n("Max", f"{name}_3", floats(0), out=f"{name}_4"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from netspec.ir.graph import Node
 from netspec.ops.window import Pads
 from netspec_onnx.nodes import Attr, N, Row, Shapes, floats, free, n
 from netspec_onnx.presets import Target
+from netspec_onnx.regions import deform_roi_avg_pool, roi_avg_pool
 from netspec_onnx.resizing import upsample_without_lines
 from netspec_onnx.windows import avg_pool, end_pads, max_pool, pad
 
@@ -105,8 +107,13 @@ WORKAROUNDS: Mapping[Target, Mapping[str, Row]] = {
     # It gives wrong numbers for a Mean of four and more, and for a linear Resize of a map of one cell that a Conv gives
     # what its memory held before.
     "opencv": {"hard_sigmoid": hard_sigmoid_by_clip, "mean": mean_by_sum, "upsample": upsample_without_lines},
-    # MNN 3.6 loses the output of a Mean of several.
-    "mnn": {"mean": mean_by_sum},
+    # MNN 3.6 loses the output of a Mean of several, and multiplies by 1 / 7 for a division by 7, so that 21 / 7 is
+    # 3.0000002, and its ceiling 4.
+    "mnn": {
+        "mean": mean_by_sum,
+        "roi_avg_pool": partial(roi_avg_pool, slack=0.5),
+        "deform_roi_avg_pool": partial(deform_roi_avg_pool, slack=0.5),
+    },
     # pnnx 20261020 has no words of ncnn for a Slice with steps, a Mean, a Max of three; it misreads unlike pads of a
     # MaxPool, and has no words for those of an AveragePool.
     "ncnn": {
