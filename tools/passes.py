@@ -1,5 +1,7 @@
 """Compares what shipped networks compute before and after each pass that changes them, at small inputs.
 
+A pass that finds something at a network's own input alone is compared there.
+
 `tools/dev passes` takes the default of each family, or the networks that are named; `--write` puts the table into
 docs/passes.md. What a network gave stands in build/passes.jsonl as soon as it is measured, and is not measured again
 until its specs, the passes, the ops or these tests are others, so that a run that was cut off goes on.
@@ -55,15 +57,14 @@ def key() -> str:
 
 def measured(task: tuple[str, str]) -> Row:
     """Runs every pass on a network, in a process that may have done so before."""
-    from test_passes_of_specs import hold, smaller
+    from test_passes_of_specs import hold_at_both_sizes, smaller
 
     name, at = task
     started = time.perf_counter()
     row: Row = {"network": name, "key": at, "seconds": 0, "size": "", "passes": {}, "wrong": ""}
     try:
-        network = smaller(name)
-        row["size"] = ", ".join("x".join(map(str, node.shape[1:])) for node in network.graph.inputs)
-        row["passes"] = {p: (held.times, held.error) for p, held in hold(network).items()}
+        row["size"] = ", ".join("x".join(map(str, node.shape[1:])) for node in smaller(name).graph.inputs)
+        row["passes"] = {p: (held.times, held.error) for p, held in hold_at_both_sizes(name).items()}
     except Exception as e:  # noqa: BLE001 - whatever it is, it is what the row says
         row["wrong"] = f"{type(e).__name__}: {e}"
     row["seconds"] = round(time.perf_counter() - started, 1)

@@ -25,6 +25,7 @@ NETWORKS = {
     "lrn_as_conv": ("googlenet", "alexnet"),
     "hard_swish_as_mul": ("mobilenet_v3_large",),
     "widen_groups": ("resnext50_32x4d", "regnet_y_400mf"),
+    "winograd": ("vgg16",),
 }
 """Networks of each pass; of the forms of ResNeXt that `group_branches` turns into the third, none is shipped."""
 RUNTIMES = ("onnxruntime", "torch", "torch:channels_last", "torch:compile")

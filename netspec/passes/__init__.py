@@ -28,6 +28,7 @@ from netspec.passes import (
     pool_first,
     share_duplicates,
     widen_groups,
+    winograd,
 )
 from netspec.passes.base import Level, Pass, Stage
 from netspec.passes.runtimes import costs, pays
@@ -50,6 +51,7 @@ PASSES: tuple[Pass, ...] = (
     lrn_as_conv.lrn_as_conv,
     hard_swish_as_mul.hard_swish_as_mul,
     widen_groups.widen_groups,
+    winograd.winograd,
     add_softmax.add_softmax,
 )
 """Every pass, in the order in which they run."""
