@@ -72,6 +72,7 @@ def session(path: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = THREADS
+    options.add_session_config_entry("session.force_spinning_stop", "1")  # its threads leave the cores to the next one
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 

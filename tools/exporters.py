@@ -61,6 +61,7 @@ NETWORKS = {
 }
 """Those whose export is timed."""
 SERVED = {name: network for name, network in NETWORKS.items() if name != "resnet1202_cifar"} | {
+    "vgg16": Exported("VGG-16", partial(torchvision_module, "vgg16")),
     "mobilenet_v3_large": Exported("MobileNetV3-large", partial(torchvision_module, "mobilenet_v3_large")),
     "shufflenet_v2_x1_0": Exported("ShuffleNetV2 1.0x", partial(torchvision_module, "shufflenet_v2_x1_0")),
     "squeezenet_11": Exported("SqueezeNet 1.1", partial(torchvision_module, "squeezenet1_1")),

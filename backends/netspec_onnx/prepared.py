@@ -119,6 +119,8 @@ class Ready:
         return spent
 
     def _options(self) -> ort.SessionOptions:
+        """Several models are timed in turn: threads of one that wait for more work would take the others' cores."""
         options = ort.SessionOptions()
         options.intra_op_num_threads = self.way.threads
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         return options
