@@ -41,6 +41,7 @@ MEASURED: dict[str, dict[str, tuple[Figure, ...]]] = {
         "lrn_as_conv": (Figure(0.712, 0.019, "googlenet"), Figure(0.775, 0.032, "alexnet")),
         "hard_swish_as_mul": (Figure(1.000, 0.029, "mobilenet_v3_large"),),
         "widen_groups": (Figure(0.871, 0.059, "resnext50_32x4d"), Figure(0.840, 0.046, "regnet_y_400mf")),
+        "winograd": (Figure(0.850, 0.044, "vgg16"),),
     },
     "torch": {
         "merge_branches": (Figure(0.712, 0.032, "repvgg_a0"),),
