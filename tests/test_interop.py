@@ -81,7 +81,8 @@ def test_a_cell_is_run_once_for_a_file_and_kept(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(interop, "python_of", lambda name: runs.append(name) or Path(sys.executable))
     monkeypatch.setattr(interop, "RESULTS", tmp_path / "results.json")
     monkeypatch.setattr(interop, "PAGE", tmp_path / "page.md")
-    (tmp_path / "page.md").write_text("before <!-- interop: made -->\nold<!-- /interop --> after", encoding="utf-8")
+    marks = [f"<!-- interop: {name} -->\nold<!-- /interop -->" for name in ("runtimes", "failures", "families")]
+    (tmp_path / "page.md").write_text(f"before {' between '.join(marks)} after", encoding="utf-8")
     fake = {"fake 1": interop_runtimes.Runtime("fake", (), {"opset": 13})}
     monkeypatch.setattr(interop, "RUNTIMES", fake)
     made = interop.Comparison.expected.func
@@ -99,8 +100,8 @@ def test_a_cell_is_run_once_for_a_file_and_kept(tmp_path: Path, monkeypatch: pyt
     assert runs == ["fake 1"] * 2
     assert json.loads((tmp_path / "results.json").read_text(encoding="utf-8")) == results
     page = (tmp_path / "page.md").read_text(encoding="utf-8")
-    assert "| fake 1 | `--opset 13` | 1 | 0 | 0 | 1 | 1 | 0 | 0 |" in page
-    assert page.startswith("before <!-- interop") and page.endswith("<!-- /interop --> after")
+    assert "| fake 1 | `--opset 13` | 1 of 1 |  |  | 1 of 1 |\n" in page and "| `espcn` | 0e+00 |\n" in page
+    assert page.startswith("before <!-- interop") and page.endswith("<!-- /interop --> after") and "old" not in page
 
 
 def test_the_page_says_what_is_kept() -> None:
@@ -115,10 +116,16 @@ def test_a_failure_is_said_with_what_was_found_of_it() -> None:
     cells = {
         "deformable": {"preset": {"file": "", "kind": "refused", "text": "becomes DeformConv, which opset 13 lacks"}}
     }
-    (_, line) = interop.reasons("tract 0.23.9", cells)
-    assert line == (
-        "- `deformable`: it has no DeformConv, which is of opset 19 (refused: becomes DeformConv, which opset 13 lacks)"
-    )
+    assert interop.reasons("tract 0.23.9", cells) == [
+        "- `deformable`: it has no DeformConv, which is of opset 19 "
+        "(refused, `becomes DeformConv, which opset 13 lacks`)"
+    ]
+    pooled = {"preset": {"file": "", "kind": "refused", "text": "bins become RoiAlign"}}
+    off = {"preset": {"file": "1", "kind": "differs", "text": "2e-01"}}
+    assert interop.reasons("tract 0.23.9", {"mask_rcnn": pooled, "faster_rcnn": pooled, "vgg": off}) == [
+        "- `faster_rcnn`, `mask_rcnn`: it has no RoiAlign, in any operator set (refused, `bins become RoiAlign`)",
+        "- `vgg`: differs by 2e-01",
+    ]
     for reason in interop_reasons.REASONS:
         assert any(re.match(reason.runtime, name) for name in interop.RUNTIMES), reason
         assert any(re.fullmatch(reason.family, name) for name in interop.families()), reason

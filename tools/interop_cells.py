@@ -41,10 +41,10 @@ class Cell:
 
 
 def quoted(text: str) -> str:
-    """A message as one line of a page: printable ASCII without marks of Markdown, nor folders of this machine."""
+    """A message as one line that stands as code in a page: printable ASCII without folders of this machine."""
     line = re.sub(r"\x1b\[[\d;]*m", "", " ".join(text.split()))
     line = re.sub(r"(/[\w.+-]+){2,}/", "", line)
-    return re.sub(r"[^ -~]|[`|<>\\*_\[\]]", "'", line)[:160]
+    return re.sub(r"[^ -~]|[`|]", "'", line)[:160]
 
 
 def reason(stderr: str, code: int) -> str:

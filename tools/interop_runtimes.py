@@ -33,9 +33,9 @@ class Runtime:
 
     @property
     def called(self) -> str:
-        """The options as the command line has them."""
+        """The options as the command line has them; nothing where there are none."""
         words = {"for_": "--for", "batch": "-b", "opset": "--opset"}
-        return " ".join(f"{words[name]} {value}" for name, value in self.options.items()) or "-"
+        return " ".join(f"{words[name]} {value}" for name, value in self.options.items())
 
 
 def preset(name: str, *packages: str, **more: object) -> Runtime:
@@ -54,7 +54,7 @@ RUNTIMES = {
     "ncnn 1.0.20261020": preset("ncnn", "ncnn==1.0.20261020", bare=("pnnx==20261020",)),
     "tract 0.23.9": preset("tract", "tract==0.23.9"),
     "OpenCV 5.0.0.93": preset("opencv", "opencv-python-headless==5.0.0.93"),
-    "onnx2torch 1.5.15": Runtime("onnx2torch", (), {"opset": 13}, bare=("onnx2torch==1.5.15",), shares=True),
+    "onnx2torch 1.5.15": Runtime("onnx2torch", (), {"for_": "browser"}, bare=("onnx2torch==1.5.15",), shares=True),
     "onnxruntime-web 1.30.0": Runtime("web", (), {"for_": "browser"}, npm=("onnxruntime-web@1.30.0",)),
     "IREE 3.13.0": Runtime("iree", ("iree-base-compiler[onnx]==3.13.0", "iree-base-runtime==3.13.0"), {"batch": 1}),
     "TVM 0.27.0": Runtime("tvm", ("apache-tvm==0.27.0.post1", "onnx==1.23.2"), {"batch": 1}),
