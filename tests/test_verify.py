@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import itertools
 import json
 import re
@@ -216,11 +218,17 @@ def test_a_file_in_int8_is_judged_on_what_it_was_calibrated_with(netspec: Netspe
     assert netspec(*made)[0] == 0
     code, out, _ = netspec("verify", "two.yaml", "two.onnx")
     assert code == 1 and "two.onnx was calibrated: inputs beyond its ranges saturate" in out and "--calibrate" in out
+    code, out, _ = netspec("verify", "two.yaml", "two.onnx", "-f", "json")
+    assert json.loads(out)[0]["note"].startswith("two.onnx was calibrated: inputs beyond its ranges saturate")
+    code, out, _ = netspec("verify", "two.yaml", "two.onnx", "-f", "csv")
+    (row,) = csv.DictReader(io.StringIO(out))
+    assert row["note"].startswith("two.onnx was calibrated: inputs beyond its ranges saturate")
     given = ["verify", "two.yaml", "two.onnx", "--calibrate", "images.npz", "-b", "8"]
     code, out, _ = netspec(*given)
     assert code == 0 and "inputs: the first 5 of images.npz" in out and "saturate" not in out
     code, out, _ = netspec(*given, "-f", "json")
     (row,) = json.loads(out)
+    assert "note" not in row or not row["note"]
     assert netspec("compile", "two.yaml", "--to", "onnx", "-o", "float.onnx", "-q")[0] == 0
     image = images["input"].astype(np.float32)
     x, q = (next(iter(api.Session(f).run(image).values())) for f in ("float.onnx", "two.onnx"))
@@ -228,6 +236,18 @@ def test_a_file_in_int8_is_judged_on_what_it_was_calibrated_with(netspec: Netspe
     for wrong in ("absent", "two.yaml"):
         code, _, err = netspec("verify", "two.yaml", "two.onnx", "--calibrate", wrong)
         assert code == 2 and wrong in err
+
+
+@pytest.mark.slow
+def test_where_agreement_says_little_programs_read_it_too(netspec: Netspec) -> None:
+    """The softmax of one number is 1, whatever enters."""
+    text = "netspec: 1\nname: two\ninput: [3, 4, 4]\nbody: [flatten: , a = linear: 1, b = softmax: ]\n"
+    Path("two.yaml").write_text(f"{text}outputs: {{one: b, other: a}}\n", encoding="utf-8")
+    code, out, _ = netspec("verify", "two.yaml", "-f", "json")
+    one, other = json.loads(out)
+    assert code == 0 and one["note"] == "one differs by 0% between two inputs: that they agree says little"
+    assert not other.get("note")
+    assert "torch against onnx: one differs by 0% between two inputs" in netspec("verify", "two.yaml")[1]
 
 
 @pytest.mark.slow

@@ -93,7 +93,8 @@ def command(
     for a, b in pairs:
         comparison.files |= {t.name: _opened(t.name) for t in (a, b) if t.is_file}
     verdicts = [comparison.of(a, b, every) for a, b in pairs]
-    table = table_of_verdicts(verdicts, comparison.compiled.inference, comparison.said(), chosen == "text")
+    graph = comparison.compiled.inference
+    table = table_of_verdicts(verdicts, graph, comparison.said(), chosen, comparison.saturating())
     write_table(table, chosen, output)
     differing = [verdict for verdict in verdicts if isinstance(verdict, Verdict) and verdict.differs]
     for verdict in differing:
@@ -219,10 +220,8 @@ class Comparison:
         inputs = f"{self.batch} of each, random, seed {self.weights.seed}"
         if self.images is not None and counts:
             inputs = f"the first {max(counts)} of {self.images}"
-        said = [f"weights: {kind}; inputs: {inputs}"]
-        if self.images is None and (saturating := [name for name, file in self.files.items() if file.saturates]):
-            said.append(
-                f"{', '.join(saturating)} was calibrated: inputs beyond its ranges saturate, as random ones may; "
-                "`--calibrate FOLDER|FILE.npz` gives those that it was calibrated with"
-            )
-        return said
+        return [f"weights: {kind}; inputs: {inputs}"]
+
+    def saturating(self) -> list[str]:
+        """The files that were calibrated with inputs other than those of the comparison."""
+        return [name for name, file in self.files.items() if file.saturates and self.images is None]

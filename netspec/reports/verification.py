@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from netspec.diagnostics.errors import Span
 from netspec.ir.graph import Graph
-from netspec.reports.table import Cell, Column, Table, number
+from netspec.reports.table import Cell, Column, Form, Table, number
 from netspec.running.verify import Culprit, Verdict
 
 
@@ -41,17 +41,25 @@ OF_STEP = (
     number("entering", "entering"),
     Column("why", "why"),
 )
+NOTE = Column("note", "note")
+"""What other forms say below the table, of a row."""
+SATURATES = "was calibrated: inputs beyond its ranges saturate, as random ones may"
 
 
-def table_of_verdicts(verdicts: Sequence[Verdict | NotRun], graph: Graph, said: Sequence[str], people: bool) -> Table:
-    """The table; for people the steps are notes below it, else columns. `said` are notes on weights and inputs."""
+def table_of_verdicts(
+    verdicts: Sequence[Verdict | NotRun], graph: Graph, said: Sequence[str], form: Form, saturating: Sequence[str] = ()
+) -> Table:
+    """The table; as text the steps are notes below it, else columns, and where no notes stand below it those too.
+
+    `said` are notes on weights and inputs; `saturating` are what was calibrated with inputs other than these.
+    """
     rows, notes = list[dict[str, Cell]](), list[str]()
     for verdict in verdicts:
         if isinstance(verdict, NotRun):
             rows.append({"a": verdict.a, "b": verdict.b, "result": "not run", "why": verdict.why})
             notes.append(f"{verdict.b} was not run: {verdict.why}")
             continue
-        rows += _rows(verdict, graph)
+        rows += _rows(verdict, graph, [f"{name} {SATURATES}" for name in saturating if name in (verdict.a, verdict.b)])
         notes += _notes(verdict, graph)
     if any(isinstance(verdict, Verdict) and verdict.noisy for verdict in verdicts):
         notes.append("of int8 relative is rms(a - b) / rms(a), of root mean squares: 0.1 is a signal to noise of 20 dB")
@@ -59,10 +67,16 @@ def table_of_verdicts(verdicts: Sequence[Verdict | NotRun], graph: Graph, said: 
         "absolute: max|a - b|; relative: max|a - b| / max|a|, which is to be within the tolerance; "
         "values: of those between the steps, so many were compared."
     )
-    return Table(COLUMNS if people else (*COLUMNS, *OF_STEP), rows, notes=[*notes, meaning, *said], lead=3)
+    if saturating:
+        given = "`--calibrate FOLDER|FILE.npz` gives those that it was calibrated with"
+        said = [*said, f"{', '.join(saturating)} {SATURATES}; {given}"]
+    columns = COLUMNS if form == "text" else (*COLUMNS, *OF_STEP)
+    columns = (*columns, NOTE) if form in ("csv", "json") else columns
+    return Table(columns, rows, notes=[*notes, meaning, *said], lead=3)
 
 
-def _rows(verdict: Verdict, graph: Graph) -> list[dict[str, Cell]]:
+def _rows(verdict: Verdict, graph: Graph, more: Sequence[str]) -> list[dict[str, Cell]]:
+    """A row for each output; `more` is said of all of them."""
     rows = list[dict[str, Cell]]()
     culprit = verdict.culprit
     for name, found in verdict.outputs.items():
@@ -73,6 +87,7 @@ def _rows(verdict: Verdict, graph: Graph) -> list[dict[str, Cell]]:
             "result": "differs" if differs else "differs inside" if below else "same",
             "tolerance": verdict.tolerance,
         }
+        row["note"] = "; ".join([*_little(verdict, name), *more]) or None
         row |= {"absolute": found.absolute, "relative": found.relative}
         if verdict.compared:
             row |= {"compared": verdict.compared, "of": verdict.of}
@@ -80,6 +95,11 @@ def _rows(verdict: Verdict, graph: Graph) -> list[dict[str, Cell]]:
             row |= _step(culprit, graph)
         rows.append(row)
     return rows
+
+
+def _little(verdict: Verdict, name: str) -> list[str]:
+    """That agreement of an output says little, where it does."""
+    return [f"{verdict.weak[name]}: that they agree says little"] if name in verdict.weak else []
 
 
 def _step(culprit: Culprit, graph: Graph) -> dict[str, Cell]:
@@ -96,7 +116,7 @@ def _step(culprit: Culprit, graph: Graph) -> dict[str, Cell]:
 
 
 def _notes(verdict: Verdict, graph: Graph) -> list[str]:
-    found = [f"{verdict.a} against {verdict.b}: {text}: that they agree says little" for text in verdict.weak]
+    found = [f"{verdict.a} against {verdict.b}: {text}" for name in verdict.outputs for text in _little(verdict, name)]
     seen = f"{verdict.compared:,} of {verdict.of:,} values were compared"
     if not verdict.differs:
         return found

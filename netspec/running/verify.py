@@ -51,7 +51,7 @@ class Verdict:
     b: str
     tolerance: float
     outputs: dict[str, Difference]
-    weak: list[str] = field(default_factory=list)
+    weak: dict[str, str] = field(default_factory=dict)
     """Outputs of which agreement says little, and why."""
     compared: int = 0
     """How many values between the steps were compared, where the outputs differ."""
@@ -78,7 +78,7 @@ def verify(a: Subject, b: Subject, graph: Graph, inputs: Inputs, asked: Asked) -
         raise DataError("NS703", f"{a.name} gives {', '.join(left)}, {b.name} gives {', '.join(right)}")
     noisy = NOISY in (a.dtype, b.dtype)
     found = {name: difference(left[name], right[name], noisy) for name in left}
-    said = [w for name, value in left.items() for w in weak(name, value)]
+    said = {name: why for name, value in left.items() if (why := weak(name, value))}
     verdict = Verdict(a.name, b.name, tolerance, found, said, noisy=noisy)
     differing = [graph.outputs[name].ref for name, d in found.items() if d.exceeds(tolerance)]
     certain = a.exact and b.exact and a.dtype == b.dtype == "float32"
@@ -110,17 +110,17 @@ def _locate(
         verdict.culprit = Culprit(graph.nodes[ref.node], errors[ref], entering(graph, errors, ref), before)
 
 
-def weak(name: str, value: np.ndarray) -> list[str]:
+def weak(name: str, value: np.ndarray) -> str:
     """Why agreement of an output would say little: it is all but zero, or takes no notice of its input."""
     if not value.size:
-        return [f"{name} is empty"]
+        return f"{name} is empty"
     size = float(np.abs(value).max())
     if not np.isfinite(size):
-        return [f"{name} holds numbers that are not finite"]
+        return f"{name} holds numbers that are not finite"
     if size < 1e-6:
-        return [f"{name} is at most {size:.2g}"]
+        return f"{name} is at most {size:.2g}"
     if value.ndim and len(value) > 1:
         spread = float(np.abs(value[0] - value[1]).max()) / size
         if spread < 0.01:
-            return [f"{name} differs by {100 * spread:.2g}% between two inputs"]
-    return []
+            return f"{name} differs by {100 * spread:.2g}% between two inputs"
+    return ""
