@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import wraps
 from inspect import Parameter, signature
 from operator import index
@@ -16,7 +17,7 @@ from os import PathLike, fspath
 from types import NoneType, UnionType
 from typing import Literal, ParamSpec, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints, runtime_checkable
 
-from netspec.diagnostics.errors import DataError, UsageError, did_you_mean
+from netspec.diagnostics.errors import SHOWN_ERRORS, DataError, SpecError, UsageError, did_you_mean
 
 
 @runtime_checkable
@@ -207,6 +208,11 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
         except (UsageError, DataError) as e:
             e.message, e.help = in_python(e.message), in_python(e.help)
             raise
+        except SpecError as e:
+            shown = [replace(d, hint=in_python(d.help)) for d in e.diagnostics[:SHOWN_ERRORS]]
+            if [d.help for d in shown] == [d.help for d in e.diagnostics[:SHOWN_ERRORS]]:
+                raise
+            raise type(e)([*shown, *e.diagnostics[SHOWN_ERRORS:]]) from None
 
     return call
 
@@ -274,8 +280,16 @@ def in_python(message: str) -> str:
 
     if not re.search(r"--|-[Os]", message):
         return message
+    message = re.sub(r"load it with -O([12])(?: for ([\w:]+))?", _loaded, message)
+    message = re.sub(r"-s (\w+)=(true|false)\b", lambda m: f"{m[1]}={m[2].title()}", message)
     found = re.sub(r"-s (?=\w+=)", "", re.sub(r"-O([012])\b", r"level=\1", message))
     return _REPEATED.sub(_listed, _OPTION.sub(said, found))
+
+
+def _loaded(found: re.Match[str]) -> str:
+    """How a network comes to a level before it is given weights, for a runtime where one is named."""
+    runtime = f', "{found[2]}"' if found[2] else ""
+    return f"load it with .optimised({found[1]}{runtime})"
 
 
 _REPEATED = re.compile(r'(\w+)=("[^"]*")((?: \1="[^"]*")+)')

@@ -67,6 +67,8 @@ class Options:
     """Whether the outputs are the values of steps that were asked for, which have channels and strides."""
     origin: str = ""
     """Where the weights are from, such as `random, seed 0`; empty for those of a checkpoint."""
+    folding: tuple[str, ...] = ()
+    """The passes that changed the weights, as `--pass` takes them."""
     profile: str = ""
     """What is said of the profile that chose the passes; empty without one."""
 

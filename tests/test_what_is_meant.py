@@ -81,6 +81,20 @@ def test_what_helps_where_a_part_does_not_fit_works(netspec: Netspec) -> None:
 
 
 @pytest.mark.slow
+def test_python_names_the_switch_too_in_its_own_words() -> None:
+    """As `load` takes it; where one is given already, or none helps, none is named."""
+    for name, size in (("googlenet", [3, 64, 64]), ("inception_v3", [3, 75, 75])):
+        with pytest.raises(api.SpecError, match="or `aux=False`: without that part it fits") as error:
+            api.load(name, input=size)
+        assert "-s " not in str(error.value) and error.value.diagnostics[0].span is not None
+        assert api.load(name, input=size, aux=False).inference.outputs.keys() == {"logits"}
+    for given in ({"aux": True, "input": [3, 64, 64]}, {"aux": False, "input": [3, 2, 2]}):
+        with pytest.raises(api.SpecError) as error:
+            api.load("googlenet", **given)  # type: ignore[arg-type]
+        assert "aux=" not in str(error.value)
+
+
+@pytest.mark.slow
 def test_the_line_after_compile_has_the_numbers_of_the_spec_and_of_the_file(netspec: Netspec) -> None:
     """Of RepVGG-A0, 9.11 M in training and 8.31 M merged (Ding et al. 2021, table 2 and the code of its authors)."""
     code, _, err = netspec("compile", "repvgg_a0", "--to", "onnx", "-O2", "-o", "r.onnx")

@@ -73,7 +73,7 @@ class TorchBackend(Backend[TorchOptions], Runs, KeepsReady, MakesModules, ReadsC
                 )
             check_name(target, source(graph, options, WeightsFile(place.name, "0" * 64)))
             weights = new.add(place.name, hashed=True)
-            save(graph, arrays, weights)
+            save(graph, arrays, weights, options.folding)
             text = source(graph, options, WeightsFile(place.name, weights.sha256(), options.channels_last))
             new.add(new.target.name).write(text.encode("utf-8"))
         return Written([target, new.path(place.name)], note, remarks(target))

@@ -15,7 +15,7 @@ import torch
 
 from netspec.diagnostics.errors import DataError, UsageError
 from netspec.weights.checkpoints.archives import BROKEN, open_archive
-from netspec.weights.checkpoints.stored import Need, State, Stored, reading, refuse
+from netspec.weights.checkpoints.stored import PASSES, Need, State, Stored, passes_in, reading, refuse
 from netspec_torch.mapped import Mapped
 from netspec_torch.outline import conversion
 from netspec_torch.pickles import Stopped, screen
@@ -50,7 +50,7 @@ def read(path: Path, need: Need) -> list[State]:
         # PyTorch's own text advises to load with less safety, which must not be passed on.
         found = re.search(r"(?:GLOBAL|class) ([\w.]+)", str(e))
         raise _stopped(path, found[1] if found else "", type(e).__name__) from None
-    states = [State(at, tensors) for at, tensors in _states(loaded, (), set(), Mapped(path))]
+    states = [*_states(loaded, (), set(), Mapped(path))]
     if not states:
         raise refuse(path, "holds no state dict: there is no mapping of names to tensors in it", _AGAIN)
     _honest(path, states)
@@ -63,7 +63,7 @@ def read_module(weights: object) -> list[State]:
     Values are copied when they are read, so that nothing shares memory with the module.
     """
     held = weights.state_dict() if isinstance(weights, torch.nn.Module) else weights
-    states = [State(at, tensors) for at, tensors in _states(held, (), set(), _Held())]
+    states = [*_states(held, (), set(), _Held())]
     if not states:
         raise UsageError(
             f"weights={type(weights).__name__} holds no tensors by name", "a file, a state dict or an nn.Module"
@@ -133,9 +133,7 @@ def _most(need: Need) -> int:
     return 200_000 + 500 * need.tensors
 
 
-def _states(
-    value: object, at: tuple[str, ...], seen: set[int], file: Mapped | _Held
-) -> Iterator[tuple[tuple[str, ...], dict[str, Stored]]]:
+def _states(value: object, at: tuple[str, ...], seen: set[int], file: Mapped | _Held) -> Iterator[State]:
     """Every mapping that holds tensors by name, once, the outer ones first."""
     if not isinstance(value, (Mapping, list, tuple)) or id(value) in seen or len(at) > _DEPTH:
         return
@@ -144,9 +142,16 @@ def _states(
     if isinstance(value, Mapping):
         tensors = {k: _stored(v, file) for k, v in pairs if isinstance(k, str) and isinstance(v, torch.Tensor)}
         if any(t.dtype != "none" for t in tensors.values()):
-            yield at, tensors
+            yield State(at, tensors, passes=_passes(value))
     for key, inner in pairs:
         yield from _states(inner, (*at, str(key)[:100]), seen, file)
+
+
+def _passes(value: Mapping[object, object]) -> tuple[str, ...] | None:
+    """What `save` of netspec said of the passes that changed the weights; None where nothing is said."""
+    said = getattr(value, "_metadata", None)
+    of_root = said.get("") if isinstance(said, Mapping) else None
+    return passes_in(of_root.get(PASSES)) if isinstance(of_root, Mapping) else None
 
 
 class Token(NamedTuple):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from typing import IO, cast
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 from netspec.files.parts import Part
 from netspec.ir.graph import Graph
+from netspec.weights.checkpoints.stored import PASSES
 from netspec_torch.entries import entries, held
 
 
@@ -18,10 +20,15 @@ def state_dict(graph: Graph, arrays: Mapping[str, np.ndarray], copied: bool = Tr
     return {key: torch.from_numpy(array) for key, array in entries(graph, arrays, copied)}
 
 
-def save(graph: Graph, arrays: Mapping[str, np.ndarray], file: Part) -> None:
-    """Writes the weights as .pth; only those that are given; raises DataError."""
+def save(graph: Graph, arrays: Mapping[str, np.ndarray], file: Part, passes: Sequence[str] = ()) -> None:
+    """Writes the weights as .pth, only those that are given, and which passes changed them; raises DataError.
+
+    That stands where PyTorch puts what it has to say of a state dict, in an attribute that it hands on to modules.
+    """
+    state = OrderedDict(state_dict(held(graph, arrays), arrays, copied=False))
+    vars(state)["_metadata"] = {"": {PASSES: ",".join(passes)}}
     try:
-        torch.save(state_dict(held(graph, arrays), arrays, copied=False), cast(IO[bytes], file))
+        torch.save(state, cast(IO[bytes], file))
     except RuntimeError:
         if file.failure is not None:  # torch has an error of its own for a disk that is full
             raise file.failure from None

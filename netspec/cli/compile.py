@@ -103,8 +103,7 @@ def _compile(asked: _Asked, request: Request) -> None:
     compiled = request.optimised(network, options.runtime, 0 if options.training else backend.level)
     if request.profile is not None:
         options = replace(options, profile=request.profile.said)
-    if network.taps:
-        options = replace(options, features=True)
+    options = replace(options, features=bool(network.taps), folding=() if options.training else compiled.folding)
     if options.dynamic:
         options = replace(options, resized=partial(_resized, request, compiled))
     graph = compiled.trained if options.training else compiled.shown if backend.trainable else compiled.inference

@@ -16,7 +16,6 @@ from click.shell_completion import CompletionItem
 
 from netspec.cli.options import INPUT, Sizes, error_option
 from netspec.cli.output import printer, say
-from netspec.cli.parts_to_leave_out import with_switch
 from netspec.diagnostics.errors import Diagnostic, NetspecError, Reporter, SpecError, UsageError
 from netspec.elaborate.budget import MAX_NODES
 from netspec.elaborate.compiled import Compiled, compile_block, compile_variant
@@ -132,18 +131,9 @@ class Request:
             compiled = compiled.tapped(self.features) if self.features else compiled
             compiled = self.optimised(compiled.after(self.passes), "", 0)
         except SpecError as e:
-            found = self._with_switch(e) if self.input_size is not None else e
-            raise SpecError(d for d in found.diagnostics if d.severity == "error") from None if self.quiet else found
+            raise SpecError(d for d in e.diagnostics if d.severity == "error") from None if self.quiet else e
         warn(compiled.warnings, self)
         return compiled
-
-    def _with_switch(self, error: SpecError) -> SpecError:
-        """An error of a size that a network is built at, with the switch of the part that it is too small for."""
-
-        def build(name: str) -> Compiled:
-            return replace(self, settings={**self.settings, name: "false"})._compiled()
-
-        return with_switch(error, self.read()[1], self.settings, build)
 
     def optimised(self, network: Compiled, runtime: str, usual: Level) -> Compiled:
         """A network after the passes of -O, or of a level where it is not given, for a runtime; a profile is said.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Self
 
@@ -12,6 +13,7 @@ from netspec.elaborate.budget import MAX_NODES, Budget
 from netspec.elaborate.configuration import Configuration, InputSize
 from netspec.elaborate.document import elaborate
 from netspec.elaborate.input_notes import note_inputs
+from netspec.elaborate.parts_to_leave_out import with_switch
 from netspec.elaborate.profiled import check_profile
 from netspec.elaborate.rewritten import rewritten, variant_passes
 from netspec.expressions.identifiers import Kind, clipped, why_not
@@ -19,7 +21,7 @@ from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.module import Module
 from netspec.ir.selection import by_path, output_of, step_help
 from netspec.ir.titles import step_of
-from netspec.passes import apply, inference, named, of_level, of_stage
+from netspec.passes import apply, apply_and_tell, inference, named, of_level, of_stage
 from netspec.passes.base import Level, Pass, Stage
 from netspec.passes.places import scopes_of
 from netspec.passes.profile import digest
@@ -29,7 +31,7 @@ from netspec.syntax.document import Document
 from netspec.syntax.profile_reader import Profile
 from netspec.syntax.rules import check_rules
 
-_FOUND = ("unfolded", "module")
+_FOUND = ("unfolded", "_run")
 """What a network finds once, of its graph and passes."""
 
 
@@ -76,15 +78,40 @@ class Compiled:
         return inference(self.graph)
 
     @cached_property
+    def _run(self) -> tuple[Module, tuple[str, ...]]:
+        """The module, and the passes that changed its weights."""
+        try:
+            module, changing = apply_and_tell(self.passes, Module(self.unfolded))
+        except ShapeMismatch as e:
+            raise SpecError([_mismatch(e)]) from None
+        return module, tuple(changing)
+
+    @property
     def module(self) -> Module:
         """The inference graph after the passes that were named, and how its weights are made of the stored ones.
 
         Raises SpecError where one does not fit.
         """
-        try:
-            return apply(self.passes, Module(self.unfolded))
-        except ShapeMismatch as e:
-            raise SpecError([_mismatch(e)]) from None
+        return self._run[0]
+
+    @property
+    def folding(self) -> tuple[str, ...]:
+        """The passes that were named and changed its weights, in order, as `--pass` takes them."""
+        return self._run[1]
+
+    @property
+    def plain(self) -> Self:
+        """The same after the passes alone that its variant asks for."""
+        passes = [] if self.is_block else _passes(self.document, self.variant, Reporter())
+        found = of_stage(passes, Stage.INFERENCE)
+        made = type(self)(self.document, self.variant, self.graph, self.warnings, self.settings, found)
+        made.whole, made.taps = self.whole, self.taps
+        return made
+
+    @property
+    def untapped(self) -> Self:
+        """The same with the outputs of its spec."""
+        return type(self)(self.document, self.variant, self.whole, self.warnings, self.settings, self.passes)
 
     @property
     def inference(self) -> Graph:
@@ -192,26 +219,48 @@ def compile_variant(
     input: InputSize | None = None,
     max_nodes: int | Budget = MAX_NODES,
 ) -> Compiled:
-    """Compiles one variant of a document; raises SpecError with all errors, UsageError."""
-    reporter = Reporter() if reporter is None else reporter
+    """Compiles one variant of a document; raises SpecError with all errors, UsageError.
+
+    Where it does not fit an input that was asked for, they name the switch of the part without which it does.
+    """
+
+    def without(part: str) -> None:
+        asked = Configuration(variant, {**(settings or {}), part: "false"}, input)
+        _compiled(document, asked, Reporter(), max_nodes)
+
+    try:
+        configuration = Configuration(variant, settings or {}, input)
+        return _compiled(document, configuration, Reporter() if reporter is None else reporter, max_nodes)
+    except SpecError as e:
+        if input is None or (found := with_switch(e, document, settings or {}, without)) is e:
+            raise
+        raise found from None
+
+
+def _compiled(document: Document, asked: Configuration, reporter: Reporter, max_nodes: int | Budget) -> Compiled:
+    """Compiles one variant at the size that is asked for; raises SpecError, UsageError."""
     if document.checkpoints is not None and not document.open & {"params", "let"}:
         check_rules(document.checkpoints, reporter, document.values)
     try:
-        graph = elaborate(document, Configuration(variant, settings or {}, input), reporter, max_nodes)
+        graph = elaborate(document, asked, reporter, max_nodes)
     except UsageError:
         reporter.check()  # an error of the document is not hidden by an option that may not fit because of it
         raise
-    variant = variant or document.default_variant
+    variant = asked.variant or document.default_variant
     passes = _passes(document, variant, reporter)
     if graph is not None and of_stage(passes, Stage.TRAINING):
         inputs, graph = graph.inputs, None  # two large graphs at once are more than a check may take
-        graph = elaborate(document, Configuration(variant, settings or {}, declared_input=True), reporter, max_nodes)
+        graph = elaborate(
+            document, replace(asked, variant=variant, input=None, declared_input=True), reporter, max_nodes
+        )
         if graph is not None:
             graph = _rewritten(graph, passes, inputs, reporter)
     checked = _checked(graph, reporter)
-    if input is not None or settings:
-        note_inputs(document, variant, settings or {}, checked, reporter, max_nodes)
-    compiled = Compiled(document, variant, checked, _warnings(reporter), settings, of_stage(passes, Stage.INFERENCE))
+    if asked.input is not None or asked.settings:
+        note_inputs(document, variant, asked.settings, checked, reporter, max_nodes)
+    compiled = Compiled(
+        document, variant, checked, _warnings(reporter), asked.settings, of_stage(passes, Stage.INFERENCE)
+    )
     if compiled.passes:
         try:
             _ = compiled.module

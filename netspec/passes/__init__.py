@@ -9,6 +9,7 @@ from dataclasses import replace
 from netspec.diagnostics.errors import Reporter, Span, UsageError, did_you_mean
 from netspec.ir.graph import Graph
 from netspec.ir.module import Module
+from netspec.ops import Shape
 from netspec.passes import (
     add_softmax,
     concat_as_sum,
@@ -121,6 +122,20 @@ def apply(passes: Sequence[Pass], module: Module) -> Module:
     for p in passes:
         module = p(module)
     return module
+
+
+def apply_and_tell(passes: Sequence[Pass], module: Module) -> tuple[Module, list[str]]:
+    """The same, and which of the passes changed weights or left some out, as `--pass` takes them."""
+    changing = []
+    for p in passes:
+        before, module = module, p(module)
+        if module is not before and (module.computed != before.computed or _shapes(module) != _shapes(before)):
+            changing += p.texts
+    return module, changing
+
+
+def _shapes(module: Module) -> dict[str, Shape]:
+    return {key: shape for key, (shape, _, _) in module.graph.tensors().items()}
 
 
 def inference(graph: Graph) -> Graph:

@@ -52,6 +52,11 @@ class Pass:
         return self.placed and not self.level
 
     @property
+    def texts(self) -> list[str]:
+        """As `--pass` takes it: its name, or `NAME@PATH` for each of its places."""
+        return [self.name] if self.only is None else [f"{self.name}@{path}" for path in sorted(self.only)]
+
+    @property
     def doc(self) -> str:
         """The first sentence of its docstring."""
         return inspect.cleandoc(self.run.__doc__ or "").split("\n\n")[0].replace("\n", " ")

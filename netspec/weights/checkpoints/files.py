@@ -36,7 +36,7 @@ def states_of(path: Path, need: Need, read: Reads) -> list[State]:
             f"it looks like {' or '.join(kinds or foreign)}" if kinds or foreign else "",
         )
     if suffix == ".safetensors" or BEGINNINGS[".safetensors"].match(head):
-        return [State((), read_safetensors(path, need))]
+        return [read_safetensors(path, need)]
     if suffix == ".npz":
         return [State((), read_npz(path, need))]
     return read(path, need)

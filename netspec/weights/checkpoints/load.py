@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -11,12 +11,13 @@ from netspec.diagnostics.errors import Diagnostic, Reporter
 from netspec.elaborate.compiled import Compiled
 from netspec.ir.graph import Graph
 from netspec.ir.selection import keys_of
-from netspec.weights.checkpoints.account import Target
+from netspec.weights.checkpoints.account import RuleSet, Target
 from netspec.weights.checkpoints.blocks import of_block
 from netspec.weights.checkpoints.choices import Choices
-from netspec.weights.checkpoints.choose import choose
+from netspec.weights.checkpoints.choose import Choice, choose
 from netspec.weights.checkpoints.complaint import complaint
 from netspec.weights.checkpoints.files import states_of
+from netspec.weights.checkpoints.rewritten import guessed, passes_of, target_after
 from netspec.weights.checkpoints.sets import inner_networks, rule_sets
 from netspec.weights.checkpoints.stored import Need, Reads, State
 from netspec.weights.checkpoints.tensorflow import reordered, translated
@@ -37,6 +38,8 @@ class Loaded:
     arrays: Arrays
     notes: list[str] = field(default_factory=list)
     warnings: list[Diagnostic] = field(default_factory=list)
+    computed: bool = False
+    """Whether the passes of the network have made them already."""
 
 
 Source: TypeAlias = Path | Sequence[State]
@@ -49,8 +52,29 @@ def load(network: Compiled, source: Source, training: bool, choices: Choices, re
     only = selected(graph, choices)
     given = states_of(source, Need.of(network.whole), read) if isinstance(source, Path) else source
     states = [translated(state) for state in given]
+    told = passes_of(states)
+    if told:
+        return _after(network, states, told, training, choices)
     cut = {key for inner in inner_networks(network, Reporter()) for key in inner.keys()}
-    return fit(network, states, Target.of(graph, network.whole, only).with_spare(cut), choices)
+
+    def otherwise() -> Loaded | None:
+        passes = guessed(network, states) if told is None else ()
+        return _after(network, states, passes, training, choices) if passes else None
+
+    return fit(network, states, Target.of(graph, network.whole, only).with_spare(cut), choices, otherwise)
+
+
+def _after(
+    network: Compiled, states: Sequence[State], passes: Sequence[str], training: bool, choices: Choices
+) -> Loaded:
+    """The weights of a file that was written after passes; raises DataError where the network has not the same."""
+    target = target_after(network, passes, training, choices)
+    choice, notes = choose(states, target, [RuleSet(f"its own names, after {', '.join(passes[:4])}")], choices.key)
+    if choice.account.problems:
+        raise complaint(network, states, target, [RuleSet(choice.account.source)], choice, choices.key)
+    found = _taken(network, choice, target, notes)
+    found.computed = True
+    return found
 
 
 def weights_of(network: Compiled, source: Source, seed: int, training: bool, choices: Choices, read: Reads) -> Loaded:
@@ -64,20 +88,36 @@ def weights_of(network: Compiled, source: Source, seed: int, training: bool, cho
         if any(key not in found.arrays for key in seeded):
             found.notes.append(drawn_text(seeded, found.arrays))
         found.arrays = seeded | found.arrays
-    if not training:
+    if not training and not found.computed:
         found.arrays = computed(network.module, found.arrays)
     return found
 
 
-def fit(network: Compiled, states: Sequence[State], target: Target, choices: Choices) -> Loaded:
-    """The weights that a target takes of a file's tensors; raises DataError, SpecError (of rules)."""
+def fit(
+    network: Compiled,
+    states: Sequence[State],
+    target: Target,
+    choices: Choices,
+    otherwise: Callable[[], Loaded | None] = lambda: None,
+) -> Loaded:
+    """The weights that a target takes of a file's tensors; raises DataError, SpecError (of rules).
+
+    Where they do not fit it is what `otherwise` gives, if that is anything.
+    """
     sets = rule_sets(network, choices.rules)
     choice, notes = choose(states, target, sets, choices.key)
     if choice.account.problems and choices.adapt:
         if (part := of_block(network, states, target, sets, choices.key)) is not None:
             choice, notes, target = part.choice, [*part.notes, part.text], part.target
     if choice.account.problems:
+        if (other := otherwise()) is not None:
+            return other
         raise complaint(network, states, target, sets, choice, choices.key)
+    return _taken(network, choice, target, notes)
+
+
+def _taken(network: Compiled, choice: Choice, target: Target, notes: list[str]) -> Loaded:
+    """The tensors of a choice that fits."""
     found, tensors = choice.account, choice.account.found
     if choice.view.state.transforms:
         tensors = reordered(found, network.graph, target.shapes)

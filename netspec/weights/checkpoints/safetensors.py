@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from netspec.optional import importing
-from netspec.weights.checkpoints.stored import Need, Stored, reading, refuse
+from netspec.weights.checkpoints.stored import PASSES, Need, State, Stored, passes_in, reading, refuse
 
 TYPES = {
     "F64": ("float64", "<f8"),
@@ -38,8 +38,8 @@ class _Twice(Exception):
     """A key of the header is there twice."""
 
 
-def read_safetensors(path: Path, need: Need) -> dict[str, Stored]:
-    """The tensors by key, not read yet; raises DataError, UsageError."""
+def read_safetensors(path: Path, need: Need) -> State:
+    """The tensors by key, not read yet, and what the file says of its passes; raises DataError, UsageError."""
     with importing(f"reading {path}", "safetensors"):
         from safetensors import SafetensorError, safe_open  # noqa: PLC0415 - may be absent
     with reading(path) as f:
@@ -58,8 +58,9 @@ def read_safetensors(path: Path, need: Need) -> dict[str, Stored]:
         raise refuse(path, f"has two tensors of one name: {e}") from None
     except (SafetensorError, TypeError, OSError, ValueError, RecursionError, OverflowError) as e:
         raise refuse(path, f"is not a safetensors file that can be read: {str(e)[:200]}") from None
-    entries.pop("__metadata__", None)
-    return {key: _stored(path, 8 + length, entry) for key, entry in entries.items()}
+    said = entries.pop("__metadata__", None)
+    tensors = {key: _stored(path, 8 + length, entry) for key, entry in entries.items()}
+    return State((), tensors, passes=passes_in(said.get(PASSES) if isinstance(said, Mapping) else None))
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -58,6 +58,17 @@ class State:
     tensors: Mapping[str, Stored]
     transforms: tuple[str, ...] = field(default=())
     """What was done to names and layouts on reading, to be said."""
+    passes: tuple[str, ...] | None = None
+    """The passes that changed the weights before they were written, as `--pass` takes them; None: nobody says it."""
+
+
+PASSES = "netspec.passes"
+"""The key of what a file that netspec wrote says of the passes that changed its weights, with commas between them."""
+
+
+def passes_in(said: object) -> tuple[str, ...] | None:
+    """What stands below PASSES in a file; None where that is no text."""
+    return tuple(filter(None, said.split(","))) if isinstance(said, str) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ def translated(state: State) -> State:
         if name in found:
             return state
         found[name] = _kernel(tensor, end.startswith("depthwise")) if end in KERNELS else tensor
-    return State(state.path, found, (NOTE,))
+    return State(state.path, found, (NOTE,), state.passes)
 
 
 def _kernel(tensor: Stored, depthwise: bool) -> Stored:

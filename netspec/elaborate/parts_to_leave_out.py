@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from netspec.diagnostics.errors import NetspecError, SpecError
@@ -15,7 +15,7 @@ MOST = 4
 
 
 def with_switch(
-    error: SpecError, document: Document, given: Mapping[str, str], build: Callable[[str], object]
+    error: SpecError, document: Document, given: Collection[str], build: Callable[[str], object]
 ) -> SpecError:
     """The same errors, with the switch in their help; themselves where none helps. `build` builds without a part."""
     if {d.code for d in error.diagnostics if d.severity == "error"} != {DOES_NOT_FIT}:
