@@ -67,7 +67,7 @@ PASSES = "netspec.passes"
 
 
 def passes_in(said: object) -> tuple[str, ...] | None:
-    """What stands below PASSES in a file; None where that is no text."""
+    """What stands below PASSES in a file; None where nothing stands there that could be read."""
     return tuple(filter(None, said.split(","))) if isinstance(said, str) else None
 
 
