@@ -40,7 +40,7 @@ def test_the_examples_give_what_the_page_says(
     spec = spec_of("squeezenet_11", buffer.getvalue())
     picture_of_stripes().save("cat.png")
     monkeypatch.setenv("TORCH_HOME", str(folder / "torch"))
-    assert len(examples()) == 6
+    assert len(examples()) == 9
     with serving() as hub:
         monkeypatch.setenv("NETSPEC_MIRROR", hub.url)
         hub.files["/download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth"] = Hosted(buffer.getvalue())
