@@ -24,6 +24,7 @@ NETWORKS = {
     "concat_as_sum": ("squeezenet", "googlenet"),
     "lrn_as_conv": ("googlenet", "alexnet"),
     "hard_swish_as_mul": ("mobilenet_v3_large",),
+    "fill_blocks": ("shufflenet_v2_x1_0", "regnet_y_400mf"),
     "widen_groups": ("resnext50_32x4d", "regnet_y_400mf"),
     "winograd": ("vgg16",),
 }

@@ -40,6 +40,7 @@ MEASURED: dict[str, dict[str, tuple[Figure, ...]]] = {
         "concat_as_sum": (Figure(0.920, 0.026, "squeezenet"), Figure(1.050, 0.024, "googlenet")),
         "lrn_as_conv": (Figure(0.712, 0.019, "googlenet"), Figure(0.775, 0.032, "alexnet")),
         "hard_swish_as_mul": (Figure(1.000, 0.029, "mobilenet_v3_large"),),
+        "fill_blocks": (Figure(0.881, 0.038, "shufflenet_v2_x1_0"), Figure(0.985, 0.025, "regnet_y_400mf")),
         "widen_groups": (Figure(0.871, 0.059, "resnext50_32x4d"), Figure(0.840, 0.046, "regnet_y_400mf")),
         "winograd": (Figure(0.850, 0.044, "vgg16"),),
     },
