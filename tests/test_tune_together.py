@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import netspec as api
+from netspec.passes.places import scopes_of
 from netspec.passes.profile import read_profile
 from netspec.running.tune import Search
 
@@ -57,3 +58,38 @@ def test_what_another_pass_leaves_nothing_of_is_not_in_the_profile(folder: Path)
     profile = {"netspec_profile": 1, "network": "net", "graph": network.digest, "target": "onnxruntime"}
     Path("p.json").write_text(json.dumps({**profile, "passes": passes}), encoding="utf-8")
     network.optimised(2, "onnxruntime", read_profile("p.json"))
+
+
+MADE = """\
+netspec: 1
+name: net
+input: [8, 12, 12]
+body:
+  - one = do:
+      - j = concat:
+          a: [conv: [8, 1], relu]
+          b: [conv: [8, 3, 1, 1], relu]
+      - k = concat:
+          c: [c = conv: [8, 1], relu]
+          d: [d = conv: [8, 1], relu]
+"""
+
+
+@pytest.mark.parametrize("first", ["concat_as_sum", "merge_siblings"])
+def test_a_pass_is_tried_at_steps_of_the_network_alone(first: str, folder: Path) -> None:
+    """What an earlier pass has made has names that neither `--pass` nor a profile takes: whatever is kept, all runs."""
+    Path("net.yaml").write_text(MADE, encoding="utf-8")
+    network = api.load("net.yaml")
+    own = scopes_of(network.graph.nodes)
+    prepared: list[Sequence[str]] = []
+
+    def prepare(passes: Sequence[str]) -> Fake:
+        network.after(passes)  # raises for a step that the network does not have
+        prepared.append(passes)
+        return Fake(10.0 - len([text for text in passes if "@" in text]))
+
+    both = ("concat_as_sum", "merge_siblings")
+    found = Search(network, prepare, {}, 60, lambda text: None, both, order=(first,)).run()
+    assert {t.change.name for t in found.trials if t.kept} == set(both)
+    asked = {text.partition("@")[2] for passes in prepared for text in passes if "@" in text}
+    assert asked and asked <= own

@@ -243,8 +243,7 @@ class Search:
         """
         queue: list[Change] = []
         for i, name in enumerate(names):
-            module, now = self.network.after([*self.exact, *self.texts()]).module, time.monotonic()
-            if found := places(CHOSEN[name], module, now + LOOK * (self.end - now)):
+            if found := self._places(name):
                 whole = Change(name, found, everywhere=True)
                 kept = self.tried(whole, WHOLE / (len(names) - i))
                 queue += replace(whole, adds=not kept).halves
@@ -254,6 +253,16 @@ class Search:
             if not self.tried(change, PART):
                 queue += change.halves
         return needs
+
+    def _places(self, name: str) -> list[Place]:
+        """Where a pass changes what those that are kept and run before it leave, by steps and scopes of the network."""
+        order, now = [*CHOSEN], time.monotonic()
+        before = {p: self.chosen[p] for p in order[: order.index(name)] if p in self.chosen}
+        module = self.network.after([*self.exact, *texts_of(before)]).module
+        found = places(CHOSEN[name], module, now + LOOK * (self.end - now))
+        own = scopes_of(self.network.graph.nodes)
+        lifted = [tuple(dict.fromkeys(_nearest(path, own) for path in place)) for place in found]
+        return [()] if any("" in place for place in lifted) else list(dict.fromkeys(lifted))
 
     def _needs(self, names: Sequence[str]) -> float:
         """The seconds in which all of these would be tried everywhere, and be told from the noise; 0 where they are."""
@@ -298,6 +307,13 @@ class Search:
     def texts(self) -> list[str]:
         """What is kept, as `--pass` takes it."""
         return list(texts_of(self.chosen))
+
+
+def _nearest(path: str, own: Collection[str]) -> str:
+    """A path, or where a pass has made the step the innermost scope around it that the network has; else empty."""
+    while path and path not in own:
+        path = path.rpartition(".")[0]
+    return path
 
 
 def texts_of(chosen: Mapping[str, Sequence[Place]]) -> Iterator[str]:
