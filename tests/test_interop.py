@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime as ort
 import pytest
 from conformance import CASES, IDS, Shapes, arrays_of, one_op
 from netspec_onnx.build_model import build_model
@@ -102,6 +104,20 @@ def test_a_cell_is_run_once_for_a_file_and_kept(tmp_path: Path, monkeypatch: pyt
     page = (tmp_path / "page.md").read_text(encoding="utf-8")
     assert "| fake 1 | `--opset 13` | 1 of 1 |  |  | 1 of 1 |\n" in page and "| `espcn` | 0e+00 |\n" in page
     assert page.startswith("before <!-- interop") and page.endswith("<!-- /interop --> after") and "old" not in page
+
+
+@pytest.mark.slow
+def test_drawn_weights_are_those_of_the_file() -> None:
+    with interop.comparison("espcn") as seeded, interop.comparison("espcn", drawn=True) as drawn:
+        biases = []
+        for of in (seeded, drawn):
+            made = of.file({})
+            assert isinstance(made, tuple)
+            values = {each.name: onnx.numpy_helper.to_array(each) for each in onnx.load(made[0]).graph.initializer}
+            biases.append(values["conv1.bias"])
+            found = ort.InferenceSession(made[0]).run(None, of.inputs)
+            assert interop_cells.compared(found, of.expected, 1e-5).kind == "ok"
+    assert not biases[0].any() and biases[1].all()
 
 
 def test_the_page_says_what_is_kept() -> None:

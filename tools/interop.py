@@ -84,6 +84,8 @@ class Comparison:
     family: str
     name: str
     folder: Path
+    drawn: bool = False
+    """Whether its weights are those of `draw`, with biases and statistics of norms that are random too."""
     written: dict[str, tuple[Path, str] | Cell] = field(default_factory=dict)
 
     @cached_property
@@ -104,7 +106,7 @@ class Comparison:
     @cached_property
     def weights(self) -> dict[str, np.ndarray] | None:
         """Its weights; none where they are those of seed 0."""
-        return draw(self.net.inference) if self.family in ROUNDS else None
+        return draw(self.net.inference) if self.drawn or self.family in ROUNDS else None
 
     @cached_property
     def rounding(self) -> float:
@@ -152,10 +154,10 @@ class Comparison:
 
 
 @contextmanager
-def comparison(family: str) -> Iterator[Comparison]:
+def comparison(family: str, drawn: bool = False) -> Iterator[Comparison]:
     """The comparison of a family's default network, in a folder that goes with it."""
     with tempfile.TemporaryDirectory() as folder:
-        yield Comparison(family, families()[family], Path(folder))
+        yield Comparison(family, families()[family], Path(folder), drawn)
 
 
 def cell(of: Comparison, runtime: str, options: Mapping[str, object], kept: Sequence[Entry]) -> tuple[Entry, bool]:
@@ -307,6 +309,18 @@ def check(results: Results) -> int:
     return 1 if worse else 0
 
 
+def with_drawn_weights(chosen: Iterable[str], runtimes: Sequence[str]) -> int:
+    """Compares families with weights in which no bias is 0 and no norm is the identity; 1 where one is not ok."""
+    bad = 0
+    for family in chosen:
+        with comparison(family, drawn=True) as of:
+            for runtime in runtimes:
+                found, _ = cell(of, runtime, RUNTIMES[runtime].options, [])
+                print(family, runtime, found["kind"], found["text"], sep=" | ", flush=True)
+                bad += found["kind"] != "ok"
+    return 1 if bad else 0
+
+
 def main() -> int:
     """Reads the command line; gives the exit status."""
     known = families()
@@ -318,6 +332,7 @@ def main() -> int:
     again.add_argument("--again", dest="again", action="store_const", const="all", help="run what is kept again")
     again.add_argument("--failed", dest="again", action="store_const", const="failed", help="run what failed again")
     parser.add_argument("--ci", action="store_true", help="run what CI does, compare it with the page, write nothing")
+    parser.add_argument("--drawn", action="store_true", help="draw biases and statistics of norms too; write nothing")
     args = parser.parse_args()
     if unknown := sorted(set(args.families) - set(known)):
         parser.error(f"no family {json.dumps(unknown[0])}")
@@ -325,6 +340,8 @@ def main() -> int:
     if args.ci:
         return check(results)
     runtimes = args.runtime or list(RUNTIMES)
+    if args.drawn:
+        return with_drawn_weights(args.families or known, runtimes)
     for family in args.families or in_turn(known, runtimes, results):
         compare(family, runtimes, results, FILES[: 2 if args.default else 1], args.again or "")
     keep(results)

@@ -20,6 +20,8 @@ class Reason:
 
 
 REASONS = (
+    Reason("onnxruntime 1.15", "deformable", "DeformConv", "it has no kernel for DeformConv, which 1.25 has"),
+    Reason("tract", "lenet", "Failed analyse", "it takes no symbol, the free batch, in the shapes between steps"),
     Reason("OpenVINO", "deformable", "DeformConv", "it has no conversion rule for DeformConv, which is of opset 19"),
     Reason("MNN|ncnn|tract|OpenCV", "deformable", "DeformConv", "it has no DeformConv, which is of opset 19"),
     Reason("ncnn|tract", ".*rcnn.*", "RoiAlign", "it has no RoiAlign, in any operator set"),
