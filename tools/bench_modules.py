@@ -41,7 +41,7 @@ class Pair:
         """A new module of torchvision; of GoogLeNet with the auxiliary heads, which it needs in training."""
         import torch
 
-        weights = self.folder / f"{self.name}.pth"
+        weights = self.folder / f"{self.name}.heads.pth"  # files of other parts have none
         network = NETWORKS[self.name]
         if self.name == "googlenet_torchvision":
             network = replace(network, make=partial(torchvision_module, "googlenet", init_weights=False))
@@ -59,7 +59,7 @@ class Pair:
         network = netspec.load(self.name)
         if level:
             network = network.optimised(level, runtime)  # type: ignore[arg-type]
-        return network.to_torch(training, weights=self.folder / f"{self.name}.pth").train(training)
+        return network.to_torch(training, weights=self.folder / f"{self.name}.heads.pth").train(training)
 
     def modules(self, training: bool) -> dict[str, nn.Module]:
         """The three, in the mode."""
