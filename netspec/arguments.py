@@ -167,7 +167,7 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("training", "inference", "adapt", "transpose", "unfold", "direct", "cuda_graph"), flag),
     **dict.fromkeys(("passes", "freeze", "exclude", "steps", "show", "hide", "collapse", "expand"), names),
     **dict.fromkeys(("checkpoint_key", "heat", "variant", "cells"), optional(text)),
-    **dict.fromkeys(("kind", "step", "device", "runtime"), text),
+    **dict.fromkeys(("kind", "step", "device", "runtime", "words"), text),
     **dict.fromkeys(("spec", "path"), file),
     "rules": optional(file),
     "profile": optional(profile),
@@ -200,6 +200,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
         try:
             for place, parameter in enumerate(list(parameters.values())[: len(args)]):
                 if parameter.kind is Parameter.VAR_POSITIONAL:
+                    positional[place:] = [_checked(parameter.name, value) for value in args[place:]]
                     break
                 positional[place] = _checked(parameter.name, args[place])
             for name, value in kwargs.items():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import re
+import warnings
 from pathlib import Path
 from types import ModuleType
 
@@ -11,6 +13,7 @@ import pytest
 import torch
 from conftest import agreement
 from parity import images, randomise, torch_run
+from safetensors.numpy import save_file as save_numpy
 from safetensors.torch import save_file
 
 import netspec
@@ -73,6 +76,65 @@ def test_a_layer_that_needs_another_size_is_drawn(torchvision: ModuleType, tmp_p
     save_file(torchvision.models.alexnet(weights=None).state_dict(), tmp_path / "w.safetensors")
     arrays, said = loaded(netspec.load("alexnet_torchvision", input=(3, 160, 160)), tmp_path / "w.safetensors")
     assert said == "drawn, not from the checkpoint: fc6" and arrays["fc6.weight"].shape[0] == 4096
+
+
+FIRST = {"classes": 6, "input": (3, 40, 40)}
+"""The own checkpoint that is fine-tuned again: of a network of other classes and size than the spec has by itself."""
+
+
+@pytest.mark.parametrize(
+    ("spec", "second", "drawn"),
+    [
+        ("resnet18", {"classes": 4, "input": (3, 40, 40)}, {"fc"}),
+        ("resnet18", {"classes": 6, "input": (3, 64, 64)}, set()),
+        ("resnet18", {}, {"fc"}),
+        ("resnet18", {"classes": 4, "input": (1, 40, 40)}, {"fc"}),
+        ("resnet20_cifar", {"classes": 4}, {"fc"}),
+    ],
+)
+@pytest.mark.quick(1)
+def test_an_own_checkpoint_is_adapted_again(spec: str, second: dict[str, object], drawn: set[str]) -> None:
+    """Only what follows from the classes and the size is drawn, whatever of both the file has."""
+    first = netspec.load(spec, **FIRST)  # type: ignore[arg-type]
+    stored = first.arrays(seed=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CheckpointWarning)
+        arrays = netspec.load(spec, **second).arrays(weights=stored, adapt=True, seed=2)  # type: ignore[arg-type]
+    grey = {"conv1.conv.weight"} if second.get("input") == (1, 40, 40) else set()
+    other = {key for key, value in arrays.items() if not np.array_equal(value, stored[key])} - grey
+    heads = [head for head in drawn if not any(key.startswith(head) for key in other)]
+    assert not heads and all(key.startswith(tuple(drawn)) for key in other), sorted(other)
+
+
+def test_a_layer_of_another_size_is_said_of_this_network() -> None:
+    """The numbers are those of the network that was asked for, and what follows from its size is drawn alone."""
+    stored = netspec.load("alexnet", input=(3, 224, 224), classes=9).arrays()
+    net = netspec.load("alexnet", input=(3, 160, 160), classes=3)
+    with pytest.warns(CheckpointWarning, match="drawn, not from the checkpoint: fc6, fc8"):
+        net.lazy_arrays(weights=stored, adapt=True)
+    stored["fc7.weight"] = stored["fc7.weight"][:, :5]
+    with pytest.raises(DataError) as caught:
+        net.lazy_arrays(weights=stored, adapt=True)
+    assert re.findall(r"(\w+)\.weight: (\S+) in the file, (\S+) in", str(caught.value)) == [
+        ("fc7", "4096x5", "4096x4096")
+    ]
+
+
+def test_a_wider_network_is_not_adapted() -> None:
+    stored = netspec.load("resnet20_cifar").arrays()
+    layers = [key for key in stored if key.startswith("layer2") and key.endswith("conv.weight")]
+    for key in layers:
+        stored[key] = np.repeat(stored[key], 2, 0)
+    with pytest.raises(DataError, match=rf"of another shape \({len(layers)}\)"):
+        netspec.load("resnet20_cifar", classes=5).lazy_arrays(weights=stored, adapt=True)
+
+
+def test_an_own_checkpoint_is_adapted_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_numpy(netspec.load("resnet18", **FIRST).arrays(), tmp_path / "own.safetensors")  # type: ignore[arg-type]
+    line = ["compile", "resnet18", "-s", "classes=4", "--input", "3x40x40", "--to", "torch"]
+    given = ["--weights", str(tmp_path / "own.safetensors"), "--adapt", "-o", str(tmp_path / "net.py")]
+    assert run([*line, *given]) == 0
+    assert "drawn, not from the checkpoint: fc" in capsys.readouterr().err
 
 
 def test_the_option_says_what_was_made(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

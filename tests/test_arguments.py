@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import pickle
 from collections.abc import Callable, Iterator
@@ -195,3 +196,50 @@ def test_a_session_takes_tensors() -> None:
 )
 def test_errors_speak_of_keywords(option: str, keyword: str) -> None:
     assert in_python(option) == keyword
+
+
+RESULTS: dict[str, Callable[[netspec.Network], object]] = {
+    "summary": lambda net: net.summary(),
+    "summary with every column": lambda net: net.summary(columns="+depth,memory,shape,type,kernel", freeze="c1"),
+    "table": lambda net: net.table("lenet5"),
+    "table by layer": lambda net: net.table(rows="layers"),
+    "check": lambda net: net.check(),
+    "explain": lambda net: net.explain(),
+    "explain a step": lambda net: net.explain("c1"),
+    "draw": lambda net: net.draw("dot"),
+    "list_specs": lambda net: netspec.list_specs("lenet", columns="+year,top1,memory,params"),
+    "show": lambda net: netspec.show("lenet5"),
+    "lazy_arrays": lambda net: net.lazy_arrays(),
+    "networks": lambda net: netspec.networks,
+}
+
+
+@pytest.mark.parametrize("result", RESULTS)
+@pytest.mark.quick(1)
+@pytest.mark.slow
+def test_every_result_is_pickled(result: str) -> None:
+    """What a worker process gives back: the same text, and of a table the same forms."""
+    made = RESULTS[result](netspec.load("lenet5"))
+    again = pickle.loads(pickle.dumps(made))
+    assert type(again) is type(made)
+    if result != "lazy_arrays":
+        assert str(again) == str(made)
+
+
+def test_no_column_is_shown_by_a_function_without_a_name() -> None:
+    """Such a function has no name by which another process finds it."""
+    folder = Path(netspec.__file__).parent
+    found = []
+    for path in (*folder.glob("reports/**/*.py"), *folder.glob("cli/*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Column", "number"):
+                given = [*node.args, *(keyword.value for keyword in node.keywords)]
+                found += [f"{path.name}:{node.lineno}" for value in given if isinstance(value, ast.Lambda)]
+    assert not found
+
+
+@pytest.mark.parametrize("word", [5, None, ["lenet"], b"lenet"])
+@pytest.mark.slow
+def test_a_word_to_search_for_is_a_text(word: Any) -> None:
+    with pytest.raises(netspec.UsageError, match="words is .*, expected a text"):
+        netspec.list_specs("lenet", word)

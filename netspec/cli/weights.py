@@ -46,8 +46,8 @@ weight_options = (
     click.option(
         "--adapt",
         is_flag=True,
-        help="The checkpoint has the classes and the input of the spec, or is of a network used as a block in it: draw "
-        "what does not fit or is not there, and sum or repeat the first weights for other input channels.",
+        help="The checkpoint may have other classes and another input, or be of a network used as a block in it: draw "
+        "what does not fit for that or is not there, and sum or repeat the first weights for other input channels.",
     ),
     click.option(
         "--seed",

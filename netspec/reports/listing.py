@@ -159,12 +159,20 @@ def _table(rows: Sequence[Row], keys: Sequence[str]) -> Table:
 def _column(key: str, rows: Sequence[Row]) -> Column:
     """A column of measures, of texts, or of years, which are names."""
     if key == "year":
-        return number(key, key, lambda year: str(year or ""))
+        return number(key, key, _year)
     if key in MEASURES and not any(isinstance(row[key], str) for row in rows):  # `params` of blocks are names
         return measure_column(key)
     if key in TOPS:
-        return number(key, key, lambda value: "" if value is None else str(value))
+        return number(key, key, _said)
     return Column(key, key, wrap=key not in ("name", "input"))
+
+
+def _year(value: Cell) -> str:
+    return str(value or "")
+
+
+def _said(value: Cell) -> str:
+    return "" if value is None else str(value)
 
 
 def _notes(keys: Sequence[str]) -> list[str]:

@@ -234,11 +234,19 @@ def _value(row: Row, name: str) -> Cell:
 
 def _column(name: str) -> Column:
     if name == TRAINABLE:
-        return number(name, name, lambda value: shown(value) if value else "")
+        return number(name, name, _trainable)
     if name == "shape":
-        return Column(name, name, right=True, text=lambda value: show(value) if isinstance(value, tuple) else "")
+        return Column(name, name, right=True, text=_shape)
     if name in _OWN:
         return Column(name, name, wrap=name != "op")
     if name in ATTRIBUTES:
         return Column(name, name, right=True, wrap=False)
     return measure_column(name)
+
+
+def _trainable(value: Cell) -> str:
+    return shown(value) if value else ""
+
+
+def _shape(value: Cell) -> str:
+    return show(value) if isinstance(value, tuple) else ""

@@ -43,6 +43,10 @@ class NotRun:
     why: str
 
 
+def _milliseconds(value: Cell) -> str:
+    return digits(value) if isinstance(value, float) else "-"
+
+
 def _percent(value: Cell) -> str:
     return f"{100 * value:.1f}%" if isinstance(value, float) else ""
 
@@ -110,7 +114,7 @@ BEYOND = (
 )
 PARTS = (
     Column("part", "part", wrap=False),
-    number("ms", "ms", lambda value: digits(value) if isinstance(value, float) else "-"),
+    number("ms", "ms", _milliseconds),
     number("share_of_time", "of time", _percent),
     number("macs", "MACs"),
     number("share_of_macs", "of MACs", _percent),

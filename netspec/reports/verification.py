@@ -20,6 +20,10 @@ class NotRun:
     why: str
 
 
+def _tolerance(value: Cell) -> str:
+    return f"{value:g}" if isinstance(value, float) else ""
+
+
 COLUMNS = (
     Column("a", "", wrap=False),
     Column("b", "against", wrap=False),
@@ -27,7 +31,7 @@ COLUMNS = (
     Column("result", "", wrap=False),
     number("absolute", "absolute"),
     number("relative", "relative"),
-    number("tolerance", "tolerance", lambda value: f"{value:g}" if isinstance(value, float) else ""),
+    number("tolerance", "tolerance", _tolerance),
     number("compared", "values"),
     number("of", "of"),
 )

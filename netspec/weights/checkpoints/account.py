@@ -43,6 +43,15 @@ class Target:
         """The same, where these keys may be in the file too."""
         return replace(self, spare={**dict.fromkeys((k for k in keys if k not in self.shapes), ()), **self.spare})
 
+    def like(self, account: Account, keys: Collection[str]) -> Target:
+        """The same with the shapes that a file has for some keys, if it has weights of as many axes for them."""
+        others = {
+            one.path: one.tensor.shape
+            for one in account.misshapen
+            if one.path in keys and one.tensor.floating and len(one.tensor.shape) == len(one.expected)
+        }
+        return replace(self, shapes={**self.shapes, **others})
+
     def without(self, keys: Collection[str]) -> Target:
         """The same, where these keys are not taken."""
         left = {k: s for k, s in self.shapes.items() if k not in keys}

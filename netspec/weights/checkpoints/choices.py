@@ -22,8 +22,8 @@ class CheckpointChoices(TypedDict, total=False):
     rules: str | Path
     """A file of rules, which come before those of the spec."""
     adapt: bool
-    """Whether the file is of the network with the classes and the input of its spec, or of one used as a block: what
-    does not fit is drawn, and the first convolution is made for another number of input channels."""
+    """Whether the file is of the network with other classes or another input, or of one used as a block: what follows
+    from these and does not fit is drawn, and the first convolution is made for another number of input channels."""
 
 
 class ModuleChoices(CheckpointChoices, total=False):
@@ -47,7 +47,7 @@ class Choices:
     """A file of rules, which come before those of the spec."""
 
     adapt: bool = False
-    """Whether it is of the network as its spec has it, or of one used as a block; what does not fit is drawn."""
+    """Whether it may be of other classes or another input, or of a network used as a block; the rest is drawn."""
 
     @classmethod
     def of(cls, given: CheckpointChoices) -> Self:

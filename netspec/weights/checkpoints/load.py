@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from netspec.diagnostics.errors import Diagnostic, Reporter
+from netspec.diagnostics.errors import DataError, Diagnostic, Reporter, SpecError, UsageError
 from netspec.elaborate.compiled import Compiled
 from netspec.ir.graph import Graph
 from netspec.ir.selection import keys_of
@@ -21,7 +22,7 @@ from netspec.weights.checkpoints.rewritten import guessed, passes_of, target_aft
 from netspec.weights.checkpoints.sets import inner_networks, rule_sets
 from netspec.weights.checkpoints.stored import Need, Reads, State
 from netspec.weights.checkpoints.tensorflow import reordered, translated
-from netspec.weights.checkpoints.transfer import as_declared, fitted
+from netspec.weights.checkpoints.transfer import adaptable, as_declared, fitted
 from netspec.weights.checkpoints.values import examine, lazily
 from netspec.weights.initialise import lazily as lazily_drawn
 from netspec.weights.lazy import Arrays, computed
@@ -77,9 +78,21 @@ def _after(
     return found
 
 
+def _adapted(network: Compiled, source: Source, training: bool, choices: Choices, read: Reads) -> Loaded:
+    """The weights of a file of the network with the classes and input of its spec, or any others; raises as `load`.
+
+    What does not fit is said of the network itself.
+    """
+    if network.is_block:
+        raise UsageError("--adapt is for networks, not for blocks", "name a network of the spec")
+    with suppress(DataError, SpecError, UsageError):
+        return load(as_declared(network), source, training, choices, read)
+    return load(network, source, training, choices, read)
+
+
 def weights_of(network: Compiled, source: Source, seed: int, training: bool, choices: Choices, read: Reads) -> Loaded:
     """The same, with the weights that are not to come from the checkpoint, or do not fit, drawn by the seed."""
-    found = load(as_declared(network) if choices.adapt else network, source, training, choices, read)
+    found = (_adapted if choices.adapt else load)(network, source, training, choices, read)
     if choices.adapt:
         found.arrays, notes = fitted(network.stored(training), found.arrays)
         found.notes += notes
@@ -106,6 +119,9 @@ def fit(
     """
     sets = rule_sets(network, choices.rules)
     choice, notes = choose(states, target, sets, choices.key)
+    if choice.account.problems and choices.adapt:
+        target = target.like(choice.account, adaptable(network))
+        choice, notes = choose(states, target, sets, choices.key)
     if choice.account.problems and choices.adapt:
         if (part := of_block(network, states, target, sets, choices.key)) is not None:
             choice, notes, target = part.choice, [*part.notes, part.text], part.target
