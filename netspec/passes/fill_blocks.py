@@ -98,13 +98,11 @@ def _alike(module: Module, only: Collection[str] | None) -> list[Values]:
             of[ref] = Values(int(shape[1]) if len(shape) > 1 else 0, {ref})
         for values in _together(node, of):
             _merge(values, of)
-        result = of[Ref(node.path)]
         if node.op == "conv" and owners[node.weights_at] == 1:
             _read(node, of[node.inputs[0]], within(node.path, only))
         elif node.op not in JOINS and not _acts_on_each(node):
             for ref in (*node.inputs, *(Ref(node.path, out) for out in range(len(node.shapes)))):
                 of[ref].fixed = True
-        result.fixed = result.fixed or node in graph.inputs
     for ref in kept_values(graph):
         of[ref].fixed = True
     return list({id(values): values for values in of.values()}.values())
@@ -120,9 +118,9 @@ def _together(node: Node, of: Mapping[Ref, Values]) -> Iterator[list[Values]]:
 
 
 def _merge(several: Sequence[Values], of: dict[Ref, Values]) -> None:
-    """Makes values one."""
-    first = several[0]
-    for other in several[1:]:
+    """Makes values one: the most of them take the others, so that no value is taken often."""
+    first = max(several, key=lambda values: len(values.refs))
+    for other in several:
         if other is not first:
             first.refs |= other.refs
             first.unit = lcm(first.unit, other.unit)
