@@ -34,7 +34,6 @@ checkpoints:
         - {name: V2, file: "https://lab.org/models/small.safetensors#sha256=DIGITS", preprocess: {resize: 9, crop: 8}}
         - {name: hub, file: "hf:lab/small"}
         - {name: six, file: "hf:lab/small", params: {act: relu6}}
-        - {name: keras, file: "hf:lab/small:model.h5"}
 """
 ARRAYS = {
     key: np.random.default_rng(0).normal(size=shape).astype(np.float32)

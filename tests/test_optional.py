@@ -107,7 +107,7 @@ def test_every_command_and_every_option_that_reads_a_file_or_chooses_a_kind_is_c
 
 def test_every_kind_is_in_the_tables() -> None:
     from netspec.draw.formats.render import FORMATS
-    from netspec.weights.checkpoints.suffixes import BEGINNINGS, INDEX
+    from netspec.files.checkpoints import BEGINNINGS, INDEX
 
     assert set(READS) == {*BEGINNINGS, f".safetensors{INDEX}"}
     assert set(DRAWS) == set(FORMATS)

@@ -16,6 +16,7 @@ import torch
 from hub_server import Hosted, serving
 from parity import SPECS, TARGETS, randomise
 from PIL import Image, ImageOps
+from published_harness import SPEC as SMALL
 from test_checkpoints import CHECKPOINTS, OPTIONS, model
 
 import netspec
@@ -249,3 +250,28 @@ def test_labels_and_sizes_of_weights_give_way_to_what_is_asked(
         (batch,) = session.images("photos")
         best = np.argsort(-next(iter(batch.outputs.values())).ravel(), kind="stable")[:5]
         assert [row.split(",")[2] for row in rows[1:]] == [str(i) for i in best]
+
+
+@pytest.mark.parametrize(
+    "file, good",
+    [
+        ("hf:lab/small:model.h5", False),
+        ("hf:lab/small@main:onnx/model.onnx", False),
+        ("https://lab.org/a.zip#sha256=12345678", False),
+        ("https://lab.org/a.safetensors.index.json#sha256=12345678", False),  # its shards would have no sha256
+        ("https://lab.org/a.pth?of=b.zip#sha256=12345678", True),
+        ("hf:lab/small:a.safetensors.index.json", True),
+        ("hf:lab/small", True),
+    ],
+)
+def test_check_reports_a_file_that_is_no_checkpoint_by_its_suffix(
+    file: str, good: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = SMALL.replace("DIGITS", "12345678").replace('"hf:lab/small"', f'"{file}"', 1)
+    at = next(i for i, line in enumerate(text.splitlines(), 1) if file in line)
+    column = text.splitlines()[at - 1].index(f'"{file}"') + 1
+    (path := tmp_path / "suffix.yaml").write_text(text)
+    assert run(["check", str(path)]) == (0 if good else 1)
+    error = capsys.readouterr().err
+    assert good or f"suffix.yaml:{at}:{column}: error[NS307]: 'file' is no checkpoint by its suffix" in error
+    assert good or "checkpoints are .safetensors, .npz, .pth" in error

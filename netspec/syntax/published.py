@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from netspec.diagnostics.errors import Reporter, Span, did_you_mean
 from netspec.expressions.identifiers import clipped
+from netspec.files.checkpoints import SUFFIXES_HELP, is_readable
 from netspec.syntax import values
 from netspec.syntax.tree import Map, Plain, Scalar, Seq, Tree
 
@@ -38,6 +39,16 @@ def hub_file(text: str) -> HubFile | None:
     if found is None or any(part in ("", ".", "..") for part in re.split("[/@:]", text.removeprefix("hf:"))):
         return None
     return HubFile(found["repo"], found["revision"] or "", found["file"] or "")
+
+
+def file_name(text: str) -> tuple[str, bool] | None:
+    """The path of a file on the net, and whether it may be an index of shards; None for the usual names of the hub.
+
+    By URL it may not: the index would have a sha256 and its shards none.
+    """
+    if (on_hub := hub_file(text)) is None:
+        return text.partition("#")[0].partition("?")[0], False
+    return (on_hub.file, True) if on_hub.file else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +153,8 @@ def _published(variant: str, item: Map, shared: _Shared) -> Published:
     assert isinstance(file, Scalar)
     if why := why_no_file(file.text):
         reporter.error("NS307", f"'file' {why}", file.span, FILE_HELP)
+    elif (named := file_name(file.text)) is not None and not is_readable(*named):
+        reporter.error("NS307", "'file' is no checkpoint by its suffix", file.span, SUFFIXES_HELP)
     for key, _ in values.entries(item.get("params")):
         if key.text not in shared.params:
             help_ = did_you_mean(key.text, shared.params)

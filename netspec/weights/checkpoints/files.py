@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from netspec.diagnostics.errors import DataError
+from netspec.files.checkpoints import BEGINNINGS, INDEX, check_name, is_checkpoint
 from netspec.weights.checkpoints.archives import read_npz
 from netspec.weights.checkpoints.safetensors import read_safetensors
 from netspec.weights.checkpoints.stored import Need, Reads, State, Stored, reading, refuse
-from netspec.weights.checkpoints.suffixes import BEGINNINGS, INDEX, check_name, is_checkpoint
 
 _FOREIGN = {b"\x89HDF": "an HDF5 file of Keras", b"\x08": "an ONNX model"}
 

@@ -15,10 +15,10 @@ from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import tqdm
 
 from netspec.diagnostics.errors import DataError, NetspecError, UsageError
+from netspec.files.checkpoints import INDEX
 from netspec.syntax.published import HubFile
 from netspec.weights.checkpoints.files import shards_of
 from netspec.weights.checkpoints.stored import Need
-from netspec.weights.checkpoints.suffixes import INDEX
 from netspec.weights.published.connect import is_safe
 from netspec.weights.published.download import CHUNK, check_size, check_space
 from netspec.weights.published.patience import in_time

@@ -13,8 +13,8 @@ from netspec.diagnostics.errors import UsageError, did_you_mean, nearest
 from netspec.elaborate.compiled import Compiled
 from netspec.elaborate.document import values_of
 from netspec.expressions.identifiers import clipped
-from netspec.syntax.published import DIGITS, FILE_HELP, MAX_URL, Preprocessing, Published, hub_file
-from netspec.weights.checkpoints.suffixes import check_name
+from netspec.files.checkpoints import check_name
+from netspec.syntax.published import DIGITS, FILE_HELP, MAX_URL, Preprocessing, Published, file_name, hub_file
 
 DEFAULT = "default"
 """The name of the first weights of a variant."""
@@ -82,10 +82,9 @@ def is_loopback(host: str | None) -> bool:
 
 def _check_suffix(remote: str) -> None:
     """Raises UsageError, before it is downloaded, for a file on the net that is no checkpoint by its suffix."""
-    if (on_hub := hub_file(remote)) is None:
-        check_name(remote.partition("#")[0].partition("?")[0], sharded=False)  # its shards would have no sha256
-    elif on_hub.file:
-        check_name(on_hub.file, remote)
+    if (named := file_name(remote)) is not None:
+        name, sharded = named
+        check_name(name, remote if sharded else "", sharded)
 
 
 def _check_url(text: str, scheme: str) -> None:

@@ -17,6 +17,7 @@ BEGINNINGS = {
 }
 """Checkpoints by suffix, and how each begins: a header of JSON, a zip, a zip or a pickle, any of them."""
 INDEX = ".index.json"
+SUFFIXES_HELP = f"checkpoints are {', '.join(BEGINNINGS)}"
 
 
 def check_name(name: str, said: str = "", sharded: bool = True) -> None:
@@ -24,10 +25,15 @@ def check_name(name: str, said: str = "", sharded: bool = True) -> None:
 
     With `sharded` it may be an index of shards, which lie next to it.
     """
-    if is_checkpoint(name) or sharded and name.lower().endswith(INDEX):
+    if is_readable(name, sharded):
         return
     index = f", or an index of shards, *{INDEX}" if sharded else ""
-    raise UsageError(f"{said or name}: checkpoints are {', '.join(BEGINNINGS)}{index}")
+    raise UsageError(f"{said or name}: {SUFFIXES_HELP}{index}")
+
+
+def is_readable(name: str, sharded: bool = True) -> bool:
+    """Whether a file is a checkpoint by its suffix, or with `sharded` an index of shards."""
+    return is_checkpoint(name) or sharded and name.lower().endswith(INDEX)
 
 
 def is_checkpoint(name: str) -> bool:
