@@ -51,7 +51,9 @@ MEASURED: dict[str, dict[str, tuple[Figure, ...]]] = {
         "concat_as_sum": (Figure(1.050, 0.038, "squeezenet"), Figure(1.044, 0.022, "googlenet")),
         "lrn_as_conv": (Figure(0.913, 0.035, "googlenet"),),
         "hard_swish_as_mul": (Figure(1.037, 0.060, "mobilenet_v3_large"),),
+        "fill_blocks": (Figure(0.994, 0.011, "shufflenet_v2_x1_0"), Figure(1.025, 0.008, "regnet_y_400mf")),
         "widen_groups": (Figure(1.045, 0.101, "resnext50_32x4d"), Figure(1.027, 0.082, "regnet_y_400mf")),
+        "winograd": (Figure(0.993, 0.015, "vgg16"),),
     },
     "torch:channels_last": {
         "merge_branches": (Figure(0.722, 0.027, "repvgg_a0"),),
@@ -60,7 +62,9 @@ MEASURED: dict[str, dict[str, tuple[Figure, ...]]] = {
         "concat_as_sum": (Figure(0.974, 0.014, "squeezenet"), Figure(1.080, 0.037, "googlenet")),
         "lrn_as_conv": (Figure(0.802, 0.079, "googlenet"),),
         "hard_swish_as_mul": (Figure(1.072, 0.037, "mobilenet_v3_large"),),
+        "fill_blocks": (Figure(0.998, 0.011, "shufflenet_v2_x1_0"), Figure(1.014, 0.005, "regnet_y_400mf")),
         "widen_groups": (Figure(1.019, 0.053, "resnext50_32x4d"), Figure(0.970, 0.052, "regnet_y_400mf")),
+        "winograd": (Figure(1.422, 0.020, "vgg16"),),
     },
     "torch:compile": {},
 }
