@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -124,11 +125,13 @@ def test_a_torchvision_of_another_torch_is_named(folder: Path, tmp_path: Path) -
         "raise RuntimeError('operator torchvision::nms does not exist')"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
-    line = [sys.executable, folder / "train.py", "--synthetic"]
+    line = [sys.executable, folder / "train.py", "--synthetic", "--spec", "lenet5"]
     done = subprocess.run(line, capture_output=True, text=True, env=environment, timeout=100)
-    assert done.returncode == 1 and "Traceback" not in done.stderr and "nms does not exist" in done.stderr
-    assert f"torch {version('torch')}" in done.stderr and f"torchvision {version('torchvision')}" in done.stderr
+    assert done.returncode == 3 and "Traceback" not in done.stderr and "nms does not exist" in done.stderr
+    assert f"with torch {version('torch')}: " in done.stderr
     assert "pip install -U torch torchvision --index-url" in done.stderr
+    done = subprocess.run([*line, "--help"], capture_output=True, text=True, env=environment, timeout=100)
+    assert done.returncode == 0 and "--data" in done.stdout
 
 
 @pytest.mark.slow
@@ -147,7 +150,7 @@ def test_classes_of_validation_are_those_of_training(folder: Path, tmp_path: Pat
     assert classes == ["a", "b", "c"] and [val[i][1] for i in range(len(val))] == [0, 2]
     (tmp_path / "val/d").mkdir()
     Image.new("L", (32, 32)).save(tmp_path / "val/d/0.png")
-    with pytest.raises(SystemExit, match="has classes that train/ has not: d"):
+    with pytest.raises(netspec.UsageError, match="has classes that train/ has not: d"):
         script.data(args, (1, 32, 32))
 
 
@@ -157,6 +160,49 @@ def test_a_network_of_several_inputs_is_refused_when_the_script_is_written(
 ) -> None:
     assert run(["new", "training", "--spec", "siamese", "-o", str(tmp_path / "t.py")]) == 2
     assert "'siamese' has the inputs left, right" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "line, message, code",
+    [
+        (["--data", "nowhere"], "there is no folder nowhere/train: --data holds train/CLASS/*.jpg", 2),
+        (["--data", "empty"], "Found no valid file for the classes a", 2),
+        (["--synthetic", "--spec", "resnett18"], "did you mean 'resnet18'?", 2),
+        (["--synthetic", "--spec", "wrong.yaml"], "wrong.yaml:4:8: error[", 1),
+        (["--synthetic", "--spec", "unet"], "unet does not give the classes of one image", 2),
+        (["--synthetic", "--spec", "siamese"], "siamese does not give the classes of one image", 2),
+        (["--synthetic", "--weights", "nothing.pth"], "error: nothing.pth cannot be read", 2),
+        (["--synthetic", "--layers", "c1"], "--layers are those of --weights: give both", 2),
+        (["--synthetic", "--freeze", "zz"], "'lenet5' has no step 'zz' with weights", 2),
+        (["--synthetic", "--device", "tpu"], "invalid choice: 'tpu'", 2),
+        (["--synthetic", "--accumulate", "0"], "begin at 1", 2),
+        (["--synthetic", "--images", "3"], "3 images are fewer than the 64 of a step", 2),
+        (["--synthetic", "--out", "garbage"], "is no checkpoint of this run", 2),
+        (["--synthetic", "--out", "other"], "its epochs have 7 steps, and those of this run 62", 2),
+        (["--synthetic", "--out", "train.py"], "File exists", 2),
+    ],
+)
+@pytest.mark.slow
+def test_a_wrong_input_is_one_error_and_no_traceback(
+    folder: Path,
+    line: list[str],
+    message: str,
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    import_torchvision()
+    monkeypatch.chdir(folder)
+    for name in ("empty/train/a", "garbage", "other"):
+        Path(name).mkdir(parents=True, exist_ok=True)
+    Path("wrong.yaml").write_text("netspec: 1\nname: wrong\ninput: [1, 32, 32]\nbody: [nothing]\n")
+    Path("garbage/last.pt").write_text("no tensors")
+    torch.save({"each": 7}, "other/last.pt")
+    monkeypatch.setattr(sys, "argv", ["train.py", *(line if "--spec" in line else ["--spec", "lenet5", *line])])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path("train.py", run_name="__main__")
+    error = capsys.readouterr().err
+    assert end.value.code == code and message in error and error.count("error") == 1
 
 
 def test_generated_classes_are_learned(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,7 +222,7 @@ def test_generated_classes_are_learned(folder: Path, monkeypatch: pytest.MonkeyP
     reached = re.search(r"accuracy ([\d.]+)%", said)
     assert reached is not None and float(reached[1]) >= 95, said
     monkeypatch.chdir(folder)
-    use = said.partition("; netspec ")[2].split()
+    use = said.rpartition("netspec ")[2].split()
     assert use[:2] == ["compile", "resnet20_cifar"] and run([*use, "-o", "net.onnx"]) == 0
 
 
@@ -234,8 +280,6 @@ def test_a_folder_of_images_weights_and_frozen_steps(folder: Path) -> None:
 
 
 def loss_of(folder: Path) -> Any:
-    import runpy
-
     import_torchvision()
     return runpy.run_path(str(folder / "train.py"), run_name="train")["loss_of"]
 
