@@ -12,8 +12,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import wraps
 from inspect import Parameter, signature
+from itertools import islice
 from operator import index
 from os import PathLike, fspath
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Literal, ParamSpec, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints, runtime_checkable
 
@@ -39,7 +41,31 @@ Kind = Callable[[str, object], object]
 def wrong(name: str, value: object, expected: str, help: str = "") -> UsageError:
     """The error that a keyword has a value of another kind."""
     shown = repr(value) if isinstance(value, str | int | float | bool | NoneType) else f"a {type(value).__name__}"
-    return UsageError(f"{name} is {shown[:80]}, expected {expected}", help)
+    return UsageError(f"{name} is {shown[:80]}, expected {expected}", help or _example(name, expected))
+
+
+_STEPS = "paths of steps, which `network.summary()` lists"
+_EXAMPLES = {
+    **dict.fromkeys(("step", "steps", "freeze", "layers", "exclude", "collapse", "expand"), _STEPS),
+    "spec": "the path of a file, or a name that `netspec.list_specs()` shows",
+    "passes": "`netspec list passes` shows the passes that there are",
+    "input": "[C, H, W] of the only input, or {name: [C, H, W]}, all from 1 on",
+}
+"""What is given for keywords that few examples would explain."""
+
+
+def _example(name: str, expected: str) -> str:
+    """How a keyword is given, for who gave something else."""
+    word = name.removeprefix("one of ").partition("[")[0]
+    if word in _EXAMPLES:
+        return _EXAMPLES[word]
+    least = re.search(r"whole number(?: from (\d+) on)?\Z", expected)
+    if least is not None:
+        return f"as in {word}={max(1, int(least[1] or 1))}"
+    if expected.startswith("one of "):
+        first = expected.removeprefix("one of ").partition(",")[0]
+        return f"as in {word}={first if first.isdigit() else repr(first)}"
+    return f"as in {word}=True" if expected == "True or False" else f"give {expected} as {word}"
 
 
 def whole(least: int | None = None) -> Kind:
@@ -107,6 +133,17 @@ def files(name: str, value: object) -> object:
     if not isinstance(value, Iterable) or isinstance(value, (bytes, Mapping)):
         raise wrong(name, value, "a list of paths")
     return tuple(file(f"one of {name}", one) for one in value)
+
+
+def folders(given: Iterable[str | PathLike[str]]) -> tuple[Path, ...]:
+    """The folders of `include`; raises UsageError for one that is not there."""
+    found = tuple(map(Path, given))
+    for folder in found:
+        if not folder.is_dir():
+            message = f"include: there is no folder '{str(folder)[:80]}'"
+            near = [path.name for path in islice(folder.parent.glob("*/"), 200)] if folder.parent.is_dir() else []
+            raise UsageError(message, did_you_mean(folder.name, near, "a folder in which the files of `use` lie"))
+    return found
 
 
 def names(name: str, value: object) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from netspec.analysis.cost import totals
 from netspec.analysis.measures import Measured
-from netspec.arguments import check_fields, checked, in_python, outside
+from netspec.arguments import check_fields, checked, folders, in_python, outside
 from netspec.backend import MakesModules, able, get, origin, read_checkpoint, read_module, write
 from netspec.check.expect import within_limits
 from netspec.diagnostics.errors import MissingError, Reporter, SpecError, UsageError, check_options
@@ -393,7 +393,7 @@ def show(spec: str | Path, variant: str | None = None, *, include: Sequence[str 
 def _read(spec: str | Path, include: Sequence[str | Path]) -> tuple[Found, Document, Reporter]:
     """A document by the name of its file or of a network; raises SpecError, UsageError."""
     found, reporter = find(str(spec)), Reporter()
-    document = read_document(found, reporter, tuple(map(Path, include)))
+    document = read_document(found, reporter, folders(include))
     if document is None:
         raise SpecError(reporter.sorted())
     return found.among(document.blocks, document.variants), document, reporter

@@ -217,13 +217,18 @@ def listed(names: Sequence[str], most: int = 20) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> Hint:
-    """A help line with the nearest known name, or the list of them when it is short, or something else."""
+    """A help line with the nearest known name, or the list of them, or something else."""
     names = latest(known)
 
     def help() -> str:
         if found := _nearest(name, names):
             return f"did you mean '{found}'?"
-        return otherwise or (f"known: {', '.join(sorted(names))}" if 0 < len(names) <= 12 else "")
+        if otherwise or len(names) <= 12:
+            return otherwise or (f"known: {', '.join(sorted(names))}" if names else "")
+        begin = [known for known in sorted(set(names)) if len(name) > 2 and known.startswith(name)]
+        if 0 < len(begin) <= 4:
+            return f"did you mean {' or '.join(repr(known) for known in begin)}?"
+        return f"known: {listed(sorted(set(names)), 12)}"
 
     return Hint(help)
 

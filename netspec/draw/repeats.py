@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TypeAlias
 
-from netspec.diagnostics.errors import UsageError, did_you_mean
+from netspec.diagnostics.errors import UsageError, did_you_mean, listed
 from netspec.draw.labels import is_layer, kind_of
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.scope_tree import Region
@@ -77,6 +77,9 @@ def _upwards(path: str) -> Iterator[str]:
         path = path.rpartition(".")[0]
 
 
+_NONE = "this network has no blocks and scopes"
+
+
 def _named(root: Region, regions: list[Region], name: str) -> list[Region]:
     """The scopes of a block, at a path, or at the end of one: `denseblock1` is `features.denseblock1`; or by titles."""
     found = [r for r in regions if name == r.scope.block or fnmatchcase(r.path, name)]
@@ -85,10 +88,15 @@ def _named(root: Region, regions: list[Region], name: str) -> list[Region]:
     paths = {*matching(name, (r.path for r in regions), named, ends=True)} if named and not found else ()
     found = found or [r for r in regions if r.path in paths]
     if not found and any(name == node.path for node in root.nodes()):
-        raise UsageError(f"'{name}' is a single step: only blocks and scopes are collapsed or expanded")
+        paths_of = [r.path for r in regions if r.path]
+        help = f"there are {listed(paths_of, 12)}" if paths_of else _NONE
+        raise UsageError(f"'{name}' is a single step: only blocks and scopes are collapsed or expanded", help)
     if not found:
         known = {*named.values(), *(r.path for r in regions)} | {r.scope.block for r in regions if r.scope.block}
-        raise UsageError(f"there is no block or scope '{name}' to collapse or expand", did_you_mean(name, known))
+        raise UsageError(
+            f"there is no block or scope '{name}' to collapse or expand",
+            did_you_mean(name, known, "" if known else _NONE),
+        )
     return found
 
 

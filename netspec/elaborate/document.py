@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -172,16 +173,28 @@ def _setting(p: ParamDecl, value: object, env: Env) -> ParamDecl:
     written = value if isinstance(value, str) else as_yaml(value)
     given = read_setting(f"--set {p.name}", written)
     if given is None:
+        if re.fullmatch(r"[-+]?\d{19,}", written):
+            help = "whole numbers are at most 2^63 - 1, and sizes 2^31 - 1"
+            raise UsageError(f"--set {p.name}: {written[:80]} is out of range", help)
         raise UsageError(f"--set {p.name}: '{written}' is not a value", "numbers, strings, true, false, [lists]")
     resolved = replace_default(p, given)
     try:
         kind = resolved.type or _type_of_default(p, env)
         argument(env, given, kind, p.name)
     except SemanticError as e:
-        raise UsageError(f"--set {p.name}: {e.message}", e.help) from None
+        raise UsageError(f"--set {p.name}: {e.message}", str(e.help) or _as_by_default(p, env)) from None
     except DependsOnError:
         pass
     return resolved
+
+
+def _as_by_default(p: ParamDecl, env: Env) -> str:
+    """How a param is set, by its default or its type."""
+    try:
+        value = literal(env, p.default) if p.default is not None else None
+    except (SemanticError, DependsOnError):
+        value = None
+    return f"as in --set {p.name}={as_yaml(value)}" if value is not None else f"it is of the type {p.type}"
 
 
 def _type_of_default(p: ParamDecl, env: Env) -> str:
@@ -194,6 +207,10 @@ def _type_of_default(p: ParamDecl, env: Env) -> str:
 
 def as_yaml(value: object) -> str:
     """A Python value as a setting is written."""
+    if callable(as_list := getattr(value, "tolist", None)):  # an array, or a number of numpy
+        value = as_list()
+    if value is None:
+        return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (list, tuple)):

@@ -28,7 +28,7 @@ def check_name(name: str, said: str = "", sharded: bool = True) -> None:
     if is_readable(name, sharded):
         return
     index = f", or an index of shards, *{INDEX}" if sharded else ""
-    raise UsageError(f"{said or name}: {SUFFIXES_HELP}{index}")
+    raise UsageError(f"{said or name}: {SUFFIXES_HELP}{index}", "is it a checkpoint?")
 
 
 def is_readable(name: str, sharded: bool = True) -> bool:

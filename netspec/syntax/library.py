@@ -172,8 +172,17 @@ def _no_file(path: Path, spec: str) -> UsageError:
     suffixes = SPEC_SUFFIXES if path.suffix in SPEC_SUFFIXES else (path.suffix,)
     files = path.parent.iterdir() if path.parent.is_dir() else iter(())
     siblings = [p.name for p in islice((p for p in files if p.suffix in suffixes), 200) if p.is_file()]
-    near = did_you_mean(path.name, siblings)
+    if spec.startswith("hf:"):
+        return UsageError(f"there is no file {spec}", f'weights are not a spec: load a spec, with weights="{spec}"')
+    if path.stem in shipped_names():
+        return UsageError(f"there is no file {spec}", f"did you mean '{path.stem}', which is shipped?")
+    near = did_you_mean(path.name, siblings, "`netspec list specs` shows what is shipped, by name")
     return UsageError(f"there is no file {spec}", near)
+
+
+def shipped_names() -> set[str]:
+    """All names of shipped networks: families and variants."""
+    return {name for path in shipped() for name in (path.stem, *variant_names(path))}
 
 
 @lru_cache(maxsize=1)

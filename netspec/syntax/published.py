@@ -22,6 +22,8 @@ MAX_URL = 2000
 _URL = re.compile(r"https://[^\s/@#?]+/[^\s#]*[^\s#/]#sha256=([0-9a-f]*)\Z")
 _HUB = re.compile(r"hf:(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?(?::(?P<file>[\w./-]+))?\Z", re.ASCII)
 FILE_HELP = "hf:ORG/NAME for a repository of the Hugging Face hub, or https://HOST/FILE.pth#sha256=DIGITS"
+PLACES = f"a file, `default` for what the spec names, torchvision or timm, {FILE_HELP}"
+"""What weights may be given as."""
 
 
 class HubFile(NamedTuple):

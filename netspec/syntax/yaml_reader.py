@@ -70,7 +70,10 @@ def parse(source: Source, reporter: Reporter) -> Map | None:
         return tree
     if reporter.errors == failed:
         reporter.error(
-            "NS110", "a spec is a mapping: `netspec: 1`, `name: ...`", tree.span if tree else Span(source, 1, 1, 1, 1)
+            "NS110",
+            "a spec is a mapping: `netspec: 1`, `name: ...`",
+            tree.span if tree else Span(source, 1, 1, 1, 1),
+            "`netspec new network` writes one to begin with; is this a spec?",
         )
     return None
 

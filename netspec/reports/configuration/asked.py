@@ -42,7 +42,9 @@ class Asked:
                 raise UsageError(f"there is no op '{name[:80]}'", help)
         if self.rows not in ("blocks", "layers"):
             if self.columns:
-                raise UsageError("--columns goes with --rows blocks or --rows layers")
+                raise UsageError(
+                    "--columns goes with --rows blocks or --rows layers", "leave out --columns, or ask for these rows"
+                )
             return
         if self.transpose:
             raise UsageError(f"a table of {self.rows} has no --transpose", "leave out --rows")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from netspec.diagnostics.errors import DataError
 from netspec.files.checkpoints import BEGINNINGS, INDEX, check_name, is_checkpoint
+from netspec.syntax.published import PLACES
 from netspec.weights.checkpoints.archives import read_npz
 from netspec.weights.checkpoints.safetensors import read_safetensors
 from netspec.weights.checkpoints.stored import Need, Reads, State, Stored, reading, refuse
@@ -21,7 +22,7 @@ def states_of(path: Path, need: Need, read: Reads) -> list[State]:
     Nothing in the file is executed. Raises UsageError where it cannot be read, DataError where it is not a checkpoint,
     MissingError where a library is needed and missing.
     """
-    with reading(path) as f:
+    with reading(path, PLACES) as f:
         head = f.read(9)
     if path.name.lower().endswith(INDEX):
         return [State((), _sharded(path, need, read))]

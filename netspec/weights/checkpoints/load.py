@@ -144,11 +144,15 @@ def _taken(network: Compiled, choice: Choice, target: Target, notes: list[str]) 
 
 
 def selected(graph: Graph, choices: Choices) -> Collection[str] | None:
-    """The keys that come from the checkpoint; None: all; raises UsageError for a pattern that is for no step."""
+    """The keys that come from the checkpoint; None: all; raises UsageError for a pattern of no step."""
     if not choices.partial:
         return None
     keys = set(graph.tensors()) if choices.layers is None else keys_of(graph, choices.layers)
-    return keys - keys_of(graph, choices.exclude)
+    keys -= keys_of(graph, choices.exclude)
+    if not keys and (choices.layers is not None or choices.exclude):
+        help = "leave out --weights, or name other steps"
+        raise UsageError("of the checkpoint nothing would be loaded: all steps are excluded, or none is named", help)
+    return keys
 
 
 def drawn_text(keys: Collection[str], arrays: Collection[str]) -> str:

@@ -106,7 +106,7 @@ def refuse(path: Path, why: str, help: str = "") -> DataError:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[IO[bytes]]:
+def reading(path: Path, help: str = "") -> Iterator[IO[bytes]]:
     """A regular file, opened without ever waiting for one who writes to it; raises UsageError.
 
     A checkpoint is read at many places, so that pipes and devices cannot hold one.
@@ -116,7 +116,7 @@ def reading(path: Path) -> Iterator[IO[bytes]]:
     except (OSError, ValueError) as e:  # ValueError: a name with a NUL
         if os.path.isdir(path):  # what Windows says of folders is that permission is denied
             raise _folder(path) from None
-        raise UsageError(f"{path} cannot be read: {getattr(e, 'strerror', None) or e}") from None
+        raise UsageError(f"{path} cannot be read: {getattr(e, 'strerror', None) or e}", help) from None
     mode = os.fstat(fd).st_mode
     if not stat.S_ISREG(mode):
         os.close(fd)
@@ -136,4 +136,6 @@ def reading(path: Path) -> Iterator[IO[bytes]]:
 def _folder(path: Path) -> UsageError:
     names: Sequence[str] = sorted(p.name for p in path.iterdir())[:2000] if os.access(path, os.R_OK) else ()
     index = [n for n in names if n.endswith(".index.json")] or [n for n in names if n.endswith(".safetensors")]
-    return UsageError(f"{path} cannot be read: it is a folder", f"name the file: {path / index[0]}" if index else "")
+    return UsageError(
+        f"{path} cannot be read: it is a folder", f"name the file: {path / index[0]}" if index else "name a file in it"
+    )

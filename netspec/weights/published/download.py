@@ -56,7 +56,10 @@ def download(url: str, folder: Path, most: int, offline: bool, bar: Bar) -> Path
     target = folder / _file_name(address)
     if not target.is_file():
         if offline:
-            raise UsageError(f"{target} is not there, and HF_HUB_OFFLINE forbids to download it", address)
+            raise UsageError(
+                f"{target} is not there, and HF_HUB_OFFLINE forbids to download it",
+                f"unset it, or put the file there from {address}",
+            )
         try:
             folder.mkdir(parents=True, exist_ok=True)
             _Download(_mirrored(address), target, digits.lower(), most, bar).run()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from netspec.diagnostics.errors import UsageError
 from netspec.elaborate.compiled import Compiled
 from netspec.optional import importing
 from netspec.syntax.published import hub_file
@@ -45,6 +46,20 @@ def source_of(weights: object, network: Compiled, read: Callable[[object], list[
     """
     if isinstance(weights, (str, Path)):
         return fetch(meant(str(weights), network), network)
+    if isinstance(weights, Compiled):
+        raise UsageError(f"weights=Network('{weights.name[:80]}') is a network", "its module has tensors: .to_torch()")
     if isinstance(weights, Mapping) and all(isinstance(value, np.ndarray) for value in weights.values()):
         return [State((), {str(key): Stored.of(np.array(value)) for key, value in weights.items()})]
+    if isinstance(weights, Mapping):
+        _check_dense(weights)
     return read(weights)
+
+
+def _check_dense(weights: Mapping[object, object]) -> None:
+    """Raises UsageError for a tensor whose values are not there, or not in the layout of arrays."""
+    for name, value in weights.items():
+        for kind, way in (("meta", "load the checkpoint to the CPU"), ("sparse", "give its .to_dense()")):
+            if getattr(value, f"is_{kind}", False) is True:
+                raise UsageError(
+                    f"the tensor '{str(name)[:80]}' of weights is {kind}: it is not read as arrays are", way
+                )

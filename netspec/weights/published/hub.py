@@ -32,7 +32,10 @@ _CAUSES: Mapping[str, tuple[str, str]] = {
     "GatedRepoError": ("its owner lets in those alone who asked for it", "ask on its page, then `hf auth login`"),
     "RepositoryNotFoundError": ("there is no such repository, or it is private", "hf:ORG/NAME; `hf auth login`"),
     "RevisionNotFoundError": ("it has no such revision", "hf:ORG/NAME@REVISION"),
-    "OfflineModeIsEnabled": ("HF_HUB_OFFLINE forbids it, and the cache does not have it", ""),
+    "OfflineModeIsEnabled": (
+        "HF_HUB_OFFLINE forbids it, and the cache does not have it",
+        f"unset it, or fill the cache where the network is: {CACHE} is its place",
+    ),
 }
 """What errors of the library mean, by the names of their classes."""
 Fetch: TypeAlias = Callable[[str], Path]

@@ -14,7 +14,7 @@ from netspec.elaborate.compiled import Compiled
 from netspec.elaborate.document import values_of
 from netspec.expressions.identifiers import clipped
 from netspec.files.checkpoints import check_name
-from netspec.syntax.published import DIGITS, FILE_HELP, MAX_URL, Preprocessing, Published, file_name, hub_file
+from netspec.syntax.published import DIGITS, FILE_HELP, MAX_URL, PLACES, Preprocessing, Published, file_name, hub_file
 
 DEFAULT = "default"
 """The name of the first weights of a variant."""
@@ -62,6 +62,8 @@ def meant(text: str, network: Compiled) -> Meant:
         _check_url(text, scheme[1].lower())
         _check_suffix(text)
         return Meant(text, remote=text, published=_of_file(text, network))
+    if not text:
+        raise UsageError("--weights is '', which names no file", PLACES)
     named = _NAMED.match(text)
     known = {DEFAULT, *SOURCES, *(weights.source for weights in network.document.published)}
     if named is not None and named[1] not in known and not Path(text).exists():
