@@ -178,7 +178,7 @@ def test_a_network_of_several_inputs_is_refused_when_the_script_is_written(
         (["--synthetic", "--accumulate", "0"], "begin at 1", 2),
         (["--synthetic", "--images", "3"], "3 images are fewer than the 64 of a step", 2),
         (["--synthetic", "--out", "garbage"], "is no checkpoint of this run", 2),
-        (["--synthetic", "--out", "other"], "its epochs have 7 steps, and those of this run 62", 2),
+        (["--synthetic", "--out", "other"], "it was made with batch 7, not 64; seed 3, not 0; classes 0", 2),
         (["--synthetic", "--out", "train.py"], "File exists", 2),
     ],
 )
@@ -197,7 +197,8 @@ def test_a_wrong_input_is_one_error_and_no_traceback(
         Path(name).mkdir(parents=True, exist_ok=True)
     Path("wrong.yaml").write_text("netspec: 1\nname: wrong\ninput: [1, 32, 32]\nbody: [nothing]\n")
     Path("garbage/last.pt").write_text("no tensors")
-    torch.save({"each": 7}, "other/last.pt")
+    made = {"spec": "lenet5", "data": "None", "freeze": "[]", "batch": "7", "accumulate": "1", "seed": "3"}
+    torch.save({"made": made | {"classes": "0"}}, "other/last.pt")
     monkeypatch.setattr(sys, "argv", ["train.py", *(line if "--spec" in line else ["--spec", "lenet5", *line])])
     with pytest.raises(SystemExit) as end:
         runpy.run_path("train.py", run_name="__main__")
@@ -251,7 +252,8 @@ def test_a_killed_run_ends_as_one_that_was_never_killed(folder: Path, once: Mapp
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGKILL)
     assert 0 < torch.load(checkpoint, weights_only=True)["step"] < 10
-    trained(folder, "killed", *line)
+    said = trained(folder, "killed", *line)
+    assert re.search(r"last\.pt: goes on after [2468] steps", said)
     found = weights(folder, "killed")
     assert all(torch.equal(found[key], once[key]) for key in once)
 
