@@ -63,6 +63,11 @@ LEFT = {
     "  - d = conv: [8, 1]\n",
     "groups that give more than they read": "- a = conv: [62, 1]\n  - b = conv: {out: 124, kernel: 1, groups: 31}\n"
     "  - c = conv: [8, 1]\n",
+    "a multiple of depthwise": "- a = conv: [29, 1]\n  - b = conv: {out: 58, kernel: 1, groups: 29}\n  - relu\n"
+    "  - c = conv: [8, 1]\n",
+    "groups that give fewer, and are read by some that give more": "- a = conv: [78, 1]\n"
+    "  - b = conv: {out: 26, kernel: 1, groups: 13}\n  - c = conv: {out: 78, kernel: 1, groups: 13}\n"
+    "  - d = conv: [8, 1]\n",
     "whole blocks": "- a = conv: [64, 1]\n  - b = conv: {out: 64, kernel: 3, groups: 8}\n  - c = conv: [8, 1]\n",
 }
 

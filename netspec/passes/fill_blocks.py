@@ -8,7 +8,8 @@ of the weights before it give the new channels, the columns of zeros of those be
 has 58 channels in its second stage, which become 64.
 Case 2: a grouped convolution with as many channels in as out gets further groups: 13 groups of 8 become 14 (RegNetY).
 Left alone: what would grow by more than a quarter; values that are outputs or that a block gives by name; what a
-concatenation, a split or a linear layer reads; layers that share weights.
+concatenation, a split or a linear layer reads; groups that give more or fewer channels than they read; layers that
+share weights.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from netspec.ir.graph import Node, Ref
 from netspec.ir.module import Module, Stored, Weight
-from netspec.ops import OPS, Shape, Tensor
+from netspec.ops import Shape, Tensor
 from netspec.passes.base import Stage, graph_pass, within
 from netspec.passes.merging import weight_of
 from netspec.passes.rewriter import kept_values, rewrite, sharing
@@ -38,9 +39,10 @@ MORE = 1.25
 JOINS = ("add", "mul", "mean", "max")
 """Steps whose operands have the channels of their result, or one for all of them."""
 EACH = (
-    "max_pool avg_pool adaptive_avg_pool global_avg_pool global_max_pool upsample pad crop flip subsample identity"
+    "max_pool avg_pool adaptive_avg_pool global_avg_pool global_max_pool upsample pad crop flip subsample identity "
+    "relu relu6 sigmoid tanh silu gelu mish softplus elu hard_sigmoid hard_swish leaky_relu affine"
 ).split()
-"""Steps that act on each channel by itself, besides elementwise ones."""
+"""Steps that act on each channel by itself, and give numbers for zeros, but for powers below 0 of `affine`."""
 
 
 @dataclass(slots=True)
@@ -98,7 +100,7 @@ def _alike(module: Module, only: Collection[str] | None) -> list[Values]:
             of[ref] = Values(int(shape[1]) if len(shape) > 1 else 0, {ref})
         for values in _together(node, of):
             _merge(values, of)
-        if node.op == "conv" and owners[node.weights_at] == 1:
+        if node.op == "conv" and owners[node.weights_at] == 1 and (node.attrs["groups"] == 1 or _groups_alike(node)):
             _read(node, of[node.inputs[0]], within(node.path, only))
         elif node.op not in JOINS and not _acts_on_each(node):
             for ref in (*node.inputs, *(Ref(node.path, out) for out in range(len(node.shapes)))):
@@ -131,9 +133,7 @@ def _merge(several: Sequence[Values], of: dict[Ref, Values]) -> None:
 def _read(node: Node, values: Values, asked: bool) -> None:
     """Notes what a convolution is with the channels that it reads."""
     groups, width = node.attrs["groups"], int(node.result.weights["weight"][1])
-    if groups > 1 and not _groups_alike(node):
-        values.fixed = True
-    elif groups > 1:
+    if groups > 1:
         values.unit = lcm(values.unit, width)
     blocks = groups > 1 and width > 1 and values.channels % values.unit != 0
     values.slow = values.slow or asked and (blocks or values.channels % READ != 0)
@@ -149,9 +149,7 @@ def _groups_alike(node: Node) -> bool:
 
 def _acts_on_each(node: Node) -> bool:
     """Whether a step acts on each channel by itself, and gives numbers for zeros."""
-    op = OPS[node.op]
-    elementwise = op.same_when_flattened and op.arity == 1 and not op.weights
-    return (node.op in EACH or elementwise) and node.attrs.get("power", 1) > 0
+    return node.op in EACH and node.attrs.get("power", 1) > 0
 
 
 def _attrs(node: Node, sizes: Mapping[Ref, int]) -> dict[str, object]:

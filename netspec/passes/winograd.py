@@ -34,6 +34,8 @@ TILE, SQUARE = 4, 6
 NUMBERS, PIXELS = SQUARE * SQUARE, TILE * TILE
 KERNELS, SIDE = 256 * 512, 24
 """The fewest kernels, channels in times channels out, and the smallest side of a map."""
+ROWS = 16
+"""Of how many channels kernels are made at once: those of 2,048 x 2,048 would take 1.2 GB."""
 H, R = 2**-0.5, 2**0.5
 OF_MAP = (
     (1, 0, -2.5, 0, 1, 0),
@@ -134,13 +136,16 @@ def _of_map(channels: int, stored: Stored) -> np.ndarray:
 
 
 def _of_kernels(kernels: Weight, stored: Stored) -> np.ndarray:
-    """G g G' of each kernel, in float64, as 36 matrices of out x C one below the other."""
+    """G g G' of each kernel, in float64, as 36 matrices of out x C one below the other; some rows at a time."""
     import numpy as np
 
-    rows, small = np.array(OF_KERNEL), kernels.make(stored).astype(np.float64)
-    numbers = np.einsum("ai,kcij,bj->abkc", rows, small, rows, optimize=True)
-    matrices: np.ndarray = numbers.astype(np.float32).reshape(-1, small.shape[1], 1, 1)
-    return matrices
+    rows, small = np.array(OF_KERNEL), kernels.make(stored)
+    out, into = small.shape[:2]
+    found = np.empty((SQUARE, SQUARE, out, into), np.float32)
+    for start in range(0, out, ROWS):
+        part = slice(start, start + ROWS)
+        found[:, :, part] = np.einsum("ai,kcij,bj->abkc", rows, small[part].astype(np.float64), rows, optimize=True)
+    return found.reshape(-1, into, 1, 1)
 
 
 def _of_products(channels: int, stored: Stored) -> np.ndarray:
