@@ -298,8 +298,16 @@ _KEYWORDS = {"pass": "passes", "for": "for_", "image": "images", "pb": "the inpu
 _PLACEHOLDER = re.compile(r"[A-Z]+\Z|.*CxHxW|DIMS")
 
 
+_COMMAND = re.compile(r"(`netspec [a-z][^`]*`)")
+
+
 def in_python(message: str) -> str:
-    """A message with the keywords of Python in place of the options of the command line."""
+    """A message with the keywords of Python in place of the options of the command line, but for whole commands."""
+    return "".join(part if _COMMAND.fullmatch(part) else _with_keywords(part) for part in _COMMAND.split(message))
+
+
+def _with_keywords(message: str) -> str:
+    """A message in which every option is a keyword."""
 
     def said(found: re.Match[str]) -> str:
         if found["param"]:

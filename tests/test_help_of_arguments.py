@@ -32,6 +32,7 @@ def resnet(**params: Any) -> netspec.Network:
 CASES: dict[str, tuple[Callable[[], object], str]] = {
     "a pass": (lambda: net().after(["zz"]), "known: add_softmax, "),
     "the beginning of passes": (lambda: net().after("fold"), "did you mean 'fold_batch_norm' or 'fold_scale'?"),
+    "a profile": (lambda: net().to_onnx("x.onnx", profile="no.json"), "`netspec tune SPEC --target TARGET` measures"),
     "an option of ONNX": (lambda: net().to_onnx("x.onnx", zz=3), "known: adapt, "),
     "a slip in an option of ONNX": (lambda: net().to_onnx("x.onnx", opse=3), "did you mean 'opset'?"),
     "a shipped name with a suffix": (lambda: netspec.load("resnet18.yaml"), "did you mean 'resnet18'"),

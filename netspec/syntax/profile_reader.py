@@ -88,7 +88,10 @@ class Profile:
 def parse_profile(path: str | Path, targets: Collection[str], reporter: Reporter) -> Profile:
     """The profile in a file for one of the targets; raises SpecError, and UsageError where it cannot be read."""
     name = str(path)
-    data = from_file(Path(path), name)
+    try:
+        data = from_file(Path(path), name)
+    except UsageError as e:
+        raise UsageError(e.message, e.help or "`netspec tune SPEC --target TARGET` measures a profile") from None
     if len(data) > MAX_BYTES:
         reporter.error("NS105", "the file is larger than 4 MiB", Span(Source(name, ""), 1, 1, 1, 1))
         reporter.check()
