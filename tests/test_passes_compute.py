@@ -19,12 +19,20 @@ from pass_networks import Made
 from netspec.ir.graph import Graph, GraphError, Node, Ref
 from netspec.ir.module import Module, Stored, Weight
 from netspec.ops import OPS, Tensor
-from netspec.passes import NAMED, PASSES
+from netspec.passes import NAMED, PASSES, fill_blocks, winograd
 from netspec.passes.base import Pass, Stage
 from netspec.passes.rewriter import kept_values, readers, rewrite
 from netspec.weights.initialise import draw
 
 BACKENDS = ("torch", "onnx")
+
+
+@pytest.fixture(autouse=True)
+def every_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passes that take large layers alone take small ones here, and fill any block."""
+    monkeypatch.setattr(winograd, "KERNELS", 1)
+    monkeypatch.setattr(winograd, "SIDE", 1)
+    monkeypatch.setattr(fill_blocks, "MORE", 16)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

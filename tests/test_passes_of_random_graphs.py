@@ -14,7 +14,7 @@ from pass_harness import made_of, run, share, spec, watched
 
 from netspec.ir.module import Module
 from netspec.network import Network
-from netspec.passes import NAMED
+from netspec.passes import NAMED, winograd
 from netspec.passes.base import Pass, Stage
 from netspec.weights.initialise import draw
 
@@ -95,11 +95,43 @@ def grouped(rng: Rng) -> Lines:
     ]
 
 
+def narrow(rng: Rng) -> Lines:
+    """Layers of 30 channels, no multiple of 4, some of groups, which may give as many channels as they read or not."""
+    between = rng.choice(
+        (
+            [],
+            ["conv: {out: 30, kernel: 3, pad: 1, groups: 30}", "silu"],
+            ["conv: {out: 60, kernel: 1, groups: 30, bias: false}"],
+            ["conv: {out: 30, kernel: 1, groups: 5}", "hard_swish"],
+        )
+    )
+    return [f"- {step}" for step in ("conv: [30, 1]", "relu", *between, "conv: [8, 1]")]
+
+
 def alone(rng: Rng) -> Lines:
     return [f"- {rng.choice(('lrn: 3', 'hard_swish', 'identity', 'relu', 'avg_pool: [1, 1]'))}"]
 
 
-MOTIFS = (layer_and_norms, norms_and_layer, added_layers, siblings, alike, pooled, padded, twice, grouped, alone)
+MOTIFS = (
+    layer_and_norms,
+    norms_and_layer,
+    added_layers,
+    siblings,
+    alike,
+    pooled,
+    padded,
+    twice,
+    grouped,
+    narrow,
+    alone,
+)
+
+
+@pytest.fixture(autouse=True)
+def every_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pass for large layers takes all of 3x3 here."""
+    monkeypatch.setattr(winograd, "KERNELS", 1)
+    monkeypatch.setattr(winograd, "SIDE", 1)
 
 
 def text_of(seed: int) -> str:
@@ -139,7 +171,8 @@ def test_each_pass_and_all_of_them_keep_what_random_networks_compute(tmp_path: P
         for p in PASSES:
             after = p(plain)
             if after is not plain:
-                assert keeps(p, plain, after) <= 2e-5, f"{p.name}\n{text}"
+                rounded = 5e-5 if p.name == "winograd" else 2e-5  # its transforms round, most where channels are few
+                assert keeps(p, plain, after) <= rounded, f"{p.name}\n{text}"
         together = network.after([p.name for p in PASSES]).module
         arrays = draw(network.unfolded, 3)
         expected = run("onnx", watched(network.unfolded), arrays)
