@@ -69,6 +69,8 @@ class Options:
     """Where the weights are from, such as `random, seed 0`; empty for those of a checkpoint."""
     folding: tuple[str, ...] = ()
     """The passes that changed the weights, as `--pass` takes them."""
+    passes: tuple[str, ...] = ()
+    """The passes after which the graph is no longer that of `-O1`, as `--pass` takes them; empty where it is."""
     profile: str = ""
     """What is said of the profile that chose the passes; empty without one."""
 

@@ -321,6 +321,7 @@ class Network(Compiled):
             chosen, level = replace(chosen, profile=found.said), 2 if level is None else level
         level = backend.level if level is None else level
         network = self.after(passes)._rewritten(level, chosen.runtime, found)
+        chosen = replace(chosen, passes=network.rewriting)
         if chosen.dynamic:
 
             def resized(rows: int, columns: int) -> Graph:

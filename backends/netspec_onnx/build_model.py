@@ -14,6 +14,7 @@ from netspec import __version__
 from netspec.diagnostics.errors import DataError, UsageError
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.scope_tree import Region, tree
+from netspec.weights.checkpoints.stored import PASSES
 from netspec.weights.lazy import in_turn, shape_of
 from netspec_onnx.dynamic import free_sizes
 from netspec_onnx.options import OnnxOptions
@@ -305,6 +306,8 @@ def structure(graph: Graph, options: OnnxOptions) -> onnx.ModelProto:
     model.ir_version = made_of.ir_version
     if sizes:
         model.metadata_props.add(key=SIZES_KEY, value=sizes.note)
+    if options.passes:
+        model.metadata_props.add(key=PASSES, value=utf8(",".join(options.passes)))
     if options.profile:
         model.metadata_props.add(key=PROFILE_KEY, value=utf8(options.profile))
     if options.origin and graph.tensors():

@@ -12,6 +12,7 @@ from netspec.diagnostics.errors import DataError, UsageError
 from netspec.ir.graph import Graph, Ref
 from netspec.running.ports import Port
 from netspec.running.ways import Way
+from netspec.weights.checkpoints.stored import PASSES, passes_in
 from netspec_onnx.build_model import FOLDED_KEY, SOURCE_KEY
 from netspec_onnx.inlined import inlined
 from netspec_onnx.prepared import Ready, prepare_file
@@ -31,6 +32,7 @@ class Model:
         try:
             self.proto = inlined(onnx.load(path, load_external_data=False))
             self.from_netspec = self.proto.producer_name == "netspec" and _says_its_steps(self.proto)
+            self.passes = _passes(self.proto) if self.from_netspec else ()
             self.dtype = _dtype(self.proto)
             self.saturates = any(node.op_type in CALIBRATED for node in self.proto.graph.node)
         except MemoryError:
@@ -71,6 +73,12 @@ class Model:
 def _says_its_steps(model: onnx.ModelProto) -> bool:
     """Whether its nodes say where they are from, and so what was folded into them; old formats have no place for it."""
     return any(prop.key == SOURCE_KEY for node in model.graph.node for prop in node.metadata_props)
+
+
+def _passes(model: onnx.ModelProto) -> tuple[str, ...]:
+    """What it says of the passes that rewrote its graph, as far as the longest text that netspec may have written."""
+    said = next((prop.value for prop in model.metadata_props if prop.key == PASSES), "")
+    return passes_in(said[:LONGEST]) or ()
 
 
 def _of_folded(graph: Graph, nodes: Sequence[onnx.NodeProto], named: Mapping[str, str]) -> dict[str, str]:
@@ -128,6 +136,8 @@ def _dtype(model: onnx.ModelProto) -> str:
     return next((name for kind, name in named.items() if kind in kinds), "float32")
 
 
+LONGEST = 4 * 2**20
+"""Characters of the names of passes that are read of a file: those of the largest profile."""
 CALIBRATED = {"QuantizeLinear", "QLinearConv", "QLinearMatMul"}
 """The operators whose results have a range that was chosen before; what is beyond it saturates."""
 QUANTISED = {*CALIBRATED, "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"}

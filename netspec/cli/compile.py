@@ -103,7 +103,9 @@ def _compile(asked: _Asked, request: Request) -> None:
     compiled = request.optimised(network, options.runtime, 0 if options.training else backend.level)
     if request.profile is not None:
         options = replace(options, profile=request.profile.said)
-    options = replace(options, features=bool(network.taps), folding=() if options.training else compiled.folding)
+    options = replace(options, features=bool(network.taps))
+    if not options.training:
+        options = replace(options, folding=compiled.folding, passes=compiled.rewriting)
     if options.dynamic:
         options = replace(options, resized=partial(_resized, request, compiled))
     graph = compiled.trained if options.training else compiled.shown if backend.trainable else compiled.inference

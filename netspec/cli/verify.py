@@ -24,6 +24,7 @@ from netspec.ir.graph import Graph
 from netspec.passes.base import Level
 from netspec.reports.table import Form
 from netspec.reports.verification import NotRun, table_of_verdicts
+from netspec.running.said_passes import after_said
 from netspec.running.subjects import OfFile, OfSpec, Remembering, Subject
 from netspec.running.verify import Asked, Verdict, verify
 from netspec.running.ways import LooksIntoModels, ModelFile, Prepares, ReadsImages
@@ -139,6 +140,8 @@ class Comparison:
     references: dict[str, Subject] = field(default_factory=dict)
     told: bool = False
     drawn: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    odd: dict[str, str] = field(default_factory=dict)
+    """What is odd in what a file says of its passes."""
 
     def __post_init__(self) -> None:
         self.compiled = self.request.plain.compile()
@@ -167,7 +170,8 @@ class Comparison:
         """A target with its weights."""
         if target.is_file:
             file = self.files[target.name]
-            return OfFile(target.name, target.way, file.dtype, file.from_netspec, file, self.compiled.inference)
+            module = self.compiled_for_file(target.name, file.passes).module
+            return OfFile(target.name, target.way, file.dtype, file.from_netspec, file, module)
         compiled = self.compiled_for(target)
         backend, way = able(target.backend, Prepares), target.way
         # its values are those of the graph
@@ -181,6 +185,13 @@ class Comparison:
             after = self.compiled.after(target.passes)
             self.after[key] = after.optimised(target.level, target.runtime, profile)
         return self.after[key]
+
+    def compiled_for_file(self, name: str, passes: Sequence[str]) -> Compiled:
+        """The network after the passes that a file names; one that does not fit it is said, and is not run."""
+        found, odd = after_said(self.compiled, passes)
+        if odd:
+            self.odd[name] = odd
+        return found
 
     def arrays(self, compiled: Compiled) -> Mapping[str, np.ndarray]:
         """The weights of a network: of the checkpoint, seeded as those of a file are, or all of them random."""
@@ -220,7 +231,7 @@ class Comparison:
         inputs = f"{self.batch} of each, random, seed {self.weights.seed}"
         if self.images is not None and counts:
             inputs = f"the first {max(counts)} of {self.images}"
-        return [f"weights: {kind}; inputs: {inputs}"]
+        return [*(f"{file} {odd}" for file, odd in self.odd.items()), f"weights: {kind}; inputs: {inputs}"]
 
     def saturating(self) -> list[str]:
         """The files that were calibrated with inputs other than those of the comparison."""

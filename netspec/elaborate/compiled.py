@@ -78,13 +78,18 @@ class Compiled:
         return inference(self.graph)
 
     @cached_property
-    def _run(self) -> tuple[Module, tuple[str, ...]]:
-        """The module, and the passes that changed its weights."""
-        try:
-            module, changing = apply_and_tell(self.passes, Module(self.unfolded))
-        except ShapeMismatch as e:
-            raise SpecError([_mismatch(e)]) from None
-        return module, tuple(changing)
+    def _run(self) -> tuple[Module, tuple[str, ...], tuple[Pass, ...]]:
+        """The module, the passes that changed its weights, and those that changed anything."""
+        module, folding, changing = Module(self.unfolded), list[str](), list[Pass]()
+        for each in self.passes:
+            before = module
+            try:
+                module, told = apply_and_tell([each], module)
+            except ShapeMismatch as e:
+                raise SpecError([_mismatch(e)]) from None
+            folding += told
+            changing += [each] if module is not before else []
+        return module, tuple(folding), tuple(changing)
 
     @property
     def module(self) -> Module:
@@ -98,6 +103,14 @@ class Compiled:
     def folding(self) -> tuple[str, ...]:
         """The passes that were named and changed its weights, in order, as `--pass` takes them."""
         return self._run[1]
+
+    @property
+    def rewriting(self) -> tuple[str, ...]:
+        """The passes, as `--pass` takes them, that changed more than its variant and -O1 say; empty where none did."""
+        own = self.plain.passes
+        asked = [p for p in self._run[2] if p not in own]
+        beyond = [p for p in asked if p.only is not None or p not in of_level(1)]
+        return tuple(text for p in asked for text in p.texts) if beyond else ()
 
     @property
     def plain(self) -> Self:

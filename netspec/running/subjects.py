@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -77,17 +77,17 @@ class OfFile(Subject):
     """A model file."""
 
     file: ModelFile
-    graph: Graph
-    """What its inputs and outputs are called in the spec."""
+    module: Module
+    """The network after the passes that the file names: what its inputs, outputs and values are called."""
 
     def known(self, graph: Graph) -> list[Ref]:
-        """The values that it has by its names."""
-        return [Ref.parse(text) for text in self.file.named(graph)]
+        """The values that it has by its names, of those that its passes leave."""
+        return [*self._called(graph)]
 
     def outputs(self, inputs: Inputs) -> dict[str, np.ndarray]:
         """Its outputs, under the names of the spec's where these are others; raises MissingError, DataError."""
         found = _arrays(self.file.prepare(self.way).run(self._fed(inputs)))
-        names = [name for name, output in self.graph.outputs.items() if not output.training_only]
+        names = [name for name, output in self.module.graph.outputs.items() if not output.training_only]
         if set(names) <= found.keys():
             return {name: found[name] for name in names}
         if len(found) != len(names):
@@ -97,9 +97,15 @@ class OfFile(Subject):
 
     def values(self, graph: Graph, refs: Sequence[Ref], inputs: Inputs) -> dict[Ref, np.ndarray]:
         """The values, as further outputs of the model."""
-        called = self.file.named(graph)
-        found = _arrays(self.file.prepare(self.way, [called[str(ref)] for ref in refs]).run(self._fed(inputs)))
-        return {ref: found[called[str(ref)]] for ref in refs}
+        called = self._called(graph)
+        found = _arrays(self.file.prepare(self.way, [called[ref] for ref in refs]).run(self._fed(inputs)))
+        return {ref: found[called[ref]] for ref in refs}
+
+    def _called(self, graph: Graph) -> dict[Ref, str]:
+        """The values that it has, and what it calls them."""
+        named = self.file.named(self.module.graph)
+        left = left_by(self.module, graph)
+        return {ref: named[str(now)] for ref, now in left.items() if str(now) in named}
 
     def _fed(self, inputs: Inputs) -> dict[str, Value]:
         """The inputs under the file's names: the same ones, or one after the other; raises DataError."""
@@ -168,7 +174,8 @@ def left_by(module: Module, graph: Graph) -> dict[Ref, Ref]:
     """The values of a graph that a module made of it has too, and what they are called in that, by what its steps say.
 
     A step has its value still where its op, attributes, weights and shapes are the same, and it reads the same values
-    or what stands for values that are gone. One that others were folded into has the value of the last of them.
+    or what stands for values that are gone. One that others were folded into has the value of the last of them, where
+    that is computed of all the others: of branches that became one step, none is what that gives.
     """
     if graph is module.graph:
         return {ref: ref for ref in values(graph)}
@@ -181,11 +188,22 @@ def left_by(module: Module, graph: Graph) -> dict[Ref, Ref]:
         if now.folded:
             members = [step for step in (path, *now.folded) if step in order]
             last = max(members, key=order.__getitem__, default=None)
-            if last is not None and before[last].shapes == now.shapes:
+            if last is not None and before[last].shapes == now.shapes and _chain(members, last, before, after):
                 left[Ref(last)] = Ref(path)
         elif path in before and _same(before[path], now, after) and not _computed(now, module):
             left |= {Ref(path, i): Ref(path, i) for i in range(len(now.shapes))}
     return left
+
+
+def _chain(members: Collection[str], last: str, before: Mapping[str, Node], after: Mapping[str, Node]) -> bool:
+    """Whether a step was computed of all these, by way of them and of steps that are gone."""
+    seen, todo = {last}, [last]
+    while todo:
+        for ref in before[todo.pop()].inputs:
+            if ref.node not in seen and (ref.node in members or ref.node not in after):
+                seen.add(ref.node)
+                todo.append(ref.node)
+    return seen.issuperset(members)
 
 
 def _same(old: Node, now: Node, after: Mapping[str, Node]) -> bool:

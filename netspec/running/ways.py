@@ -85,6 +85,10 @@ class ModelFile(Protocol):
     def from_netspec(self) -> bool:
         """Whether netspec wrote it, so that a value of the same name is the same value."""
 
+    @property
+    def passes(self) -> Sequence[str]:
+        """What it says of the passes that rewrote its graph beyond -O1, as `--pass` takes them; nobody checked it."""
+
     def named(self, graph: Graph) -> dict[str, str]:
         """The values of a graph, as a Ref is printed, that the file has by its names, and what it calls them."""
 
