@@ -201,7 +201,7 @@ def optional(kind: Kind) -> Kind:
 
 
 KINDS: Mapping[str, Kind] = {
-    **dict.fromkeys(("training", "inference", "adapt", "transpose", "unfold", "direct", "cuda_graph"), flag),
+    **dict.fromkeys(("training", "inference", "adapt", "transpose", "unfold", "direct", "dynamic", "cuda_graph"), flag),
     **dict.fromkeys(("passes", "freeze", "exclude", "steps", "show", "hide", "collapse", "expand"), names),
     **dict.fromkeys(("checkpoint_key", "heat", "variant", "cells"), optional(text)),
     **dict.fromkeys(("kind", "step", "device", "runtime", "words"), text),
@@ -213,6 +213,7 @@ KINDS: Mapping[str, Kind] = {
     "rows": choice("stages", "sizes", "blocks", "layers"),
     "depth": optional(whole(1)),
     "level": optional(choice(0, 1, 2)),
+    "dtype": choice("float32", "float16", "bfloat16", "int8"),
     "seed": whole(0),
     "threads": whole(0),
     "repeat": whole(1),

@@ -75,6 +75,11 @@ class Options:
     """What is said of the profile that chose the passes; empty without one."""
 
     @property
+    def dtype(self) -> str:
+        """What the network computes in, of which an option of this name may be made."""
+        return "float32"
+
+    @property
     def runtime(self) -> str:
         """What is to run it, by the table of `netspec.passes.runtimes`, or by a name of its own; empty for anything."""
         return ""

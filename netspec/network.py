@@ -60,6 +60,8 @@ PLAIN = (bool, int, float, str, list, tuple, type(None))
 Weights: TypeAlias = "str | Path | Mapping[str, object] | torch.nn.Module"
 """A checkpoint's file, `default` or another name of published weights, hf:ORG/NAME, a URL with its sha256, a state dict
 or a module."""
+AnyProfile: TypeAlias = str | Path | Profile | None
+"""A file that `netspec tune` wrote, or what one says."""
 
 
 class TableOptions(TypedDict, total=False):
@@ -248,19 +250,17 @@ class Network(Compiled):
         return super().after(passes)
 
     @checked
-    def optimised(self, level: Level, runtime: str = "", profile: str | Path | Profile | None = None) -> Network:
+    def optimised(
+        self, level: Level, runtime: str = "", profile: AnyProfile = None, dtype: str = "float32", dynamic: bool = False
+    ) -> Network:
         """The same after the passes of a level, for a faster run: 0, 1 or 2; raises UsageError, SpecError.
 
         It is not trained then, but for 0. Level 2 has what is known to pay in a `runtime` such as onnxruntime, or with
-        a `profile`, a file that `netspec tune` wrote, what was measured of this network.
+        a `profile`, a file of `netspec tune`, what was measured of it; `dtype` and `dynamic` are of a later `to_onnx`.
         """
         if runtime and runtime not in MEASURED:
             raise UsageError(f"runtime is '{runtime[:80]}'", f"measured are {', '.join(MEASURED)}")
-        return self._rewritten(level, runtime, _profile(profile))
-
-    def _rewritten(self, level: Level, runtime: str, profile: Profile | None) -> Network:
-        """What `optimised` gives, for a runtime in which nothing was measured too."""
-        return super().optimised(level, runtime, profile)
+        return super().optimised(level, runtime, _profile(profile), dtype, dynamic)
 
     @checked
     def tapped(self, steps: Sequence[str]) -> Network:
@@ -320,7 +320,7 @@ class Network(Compiled):
         if found is not None:
             chosen, level = replace(chosen, profile=found.said), 2 if level is None else level
         level = backend.level if level is None else level
-        network = self.after(passes)._rewritten(level, chosen.runtime, found)
+        network = Compiled.optimised(self.after(passes), level, chosen.runtime, found, chosen.dtype, chosen.dynamic)
         chosen = replace(chosen, passes=network.rewriting)
         if chosen.dynamic:
 
@@ -347,7 +347,7 @@ def build(
     return Network.of(compile_variant(document, variant, settings, reporter, input, max_nodes))
 
 
-def _profile(given: str | Path | Profile | None) -> Profile | None:
+def _profile(given: AnyProfile) -> Profile | None:
     return read_profile(given) if isinstance(given, str | Path) else given
 
 

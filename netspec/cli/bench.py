@@ -196,7 +196,8 @@ class Bench:
             file = able("onnx", LooksIntoModels).look(Path(job.target.name))
             return file.prepare(job.target.way), self.inputs(Sizes(file.inputs), job.batch)
         target, profile = job.target, job.request.profile_at(job.target.level)
-        compiled = self.network(job.request).after(target.passes).optimised(target.level, target.runtime, profile)
+        compiled = self.network(job.request).after(target.passes)
+        compiled = compiled.optimised(target.level, target.runtime, profile, target.way.dtype)
         graph = compiled.inference
         ports = {str(n.path): Port("tensor(float)", n.shape, n.attrs["sample"]) for n in graph.inputs}
         arrays = self.weights.arrays(compiled, replace(job.request, quiet=True))

@@ -27,6 +27,7 @@ from netspec.elaborate.compiled import Compiled
 from netspec.elaborate.configuration import larger
 from netspec.files.kinds import OF_COMPILE, check_suffix
 from netspec.ir.graph import Graph
+from netspec.passes.base import Level
 from netspec.reports.passes import table_of_passes
 from netspec.reports.table import FORMS, Form
 
@@ -100,7 +101,8 @@ def _compile(asked: _Asked, request: Request) -> None:
     """Compiles a spec, and says what was written."""
     backend, options = get(asked.target), asked.options
     network = request.plain.compile()
-    compiled = request.optimised(network, options.runtime, 0 if options.training else backend.level)
+    usual: Level = 0 if options.training else backend.level
+    compiled = request.optimised(network, options.runtime, usual, options.dtype, options.dynamic)
     if request.profile is not None:
         options = replace(options, profile=request.profile.said)
     options = replace(options, features=bool(network.taps))

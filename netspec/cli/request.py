@@ -135,14 +135,18 @@ class Request:
         warn(compiled.warnings, self)
         return compiled
 
-    def optimised(self, network: Compiled, runtime: str, usual: Level) -> Compiled:
+    def optimised(
+        self, network: Compiled, runtime: str, usual: Level, dtype: str = "float32", dynamic: bool = False
+    ) -> Compiled:
         """A network after the passes of -O, or of a level where it is not given, for a runtime; a profile is said.
 
         Raises UsageError for a profile without -O2, SpecError for one of another network or runtime.
         """
         level = usual if self.level is None else self.level
-        found = network.optimised(level, runtime, self.profile_at(level))
+        found = network.optimised(level, runtime, self.profile_at(level), dtype, dynamic)
         self.say_profile()
+        for doubt in () if self.quiet else found.doubts(dtype):
+            say(f"note: {doubt}")
         return found
 
     def profile_at(self, level: Level) -> Profile | None:

@@ -179,11 +179,11 @@ class Comparison:
 
     def compiled_for(self, target: Target) -> Compiled:
         """The network after the passes of a target."""
-        key = (target.passes, target.level, target.runtime if target.level == 2 else "")
+        key = (target.passes, target.level, *((target.runtime, target.way.dtype) if target.level == 2 else ()))
         if key not in self.after:
             profile = self.request.profile_at(target.level)
             after = self.compiled.after(target.passes)
-            self.after[key] = after.optimised(target.level, target.runtime, profile)
+            self.after[key] = after.optimised(target.level, target.runtime, profile, target.way.dtype)
         return self.after[key]
 
     def compiled_for_file(self, name: str, passes: Sequence[str]) -> Compiled:

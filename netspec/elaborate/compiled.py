@@ -183,19 +183,47 @@ class Compiled:
         made.whole, made.taps = self.whole, tuple(steps)
         return made
 
-    def optimised(self, level: Level, runtime: str = "", profile: Profile | None = None) -> Self:
+    def optimised(
+        self,
+        level: Level,
+        runtime: str = "",
+        profile: Profile | None = None,
+        dtype: str = "float32",
+        dynamic: bool = False,
+    ) -> Self:
         """The same after the passes of a level, for a faster run: 0, 1 or 2; it is not trained then, but for 0.
 
         Level 2 has what is known to pay in a runtime of the table of `netspec.passes.runtimes`, or with a profile what
-        was measured of this network; raises UsageError, and SpecError for a profile of another network or runtime.
+        was measured of this network. A level has no pass that is not for `dtype`, the type that it computes in; raises
+        UsageError for a pass for fixed sizes, by its name or of a profile, where height and width are free (`dynamic`),
+        and SpecError for a profile of another network or runtime.
         """
-        if profile is None:
-            return self.after([p.name for p in of_level(level, runtime)]) if level else self
+        made = self
+        if profile is not None:
+            made = self._profiled(level, runtime, profile)
+        elif level:
+            made = self.after([p.name for p in of_level(level, runtime, dtype, dynamic)])
+        if fixed := next((p.name for p in made.passes if not p.serves("float32", dynamic)), None):
+            raise UsageError(
+                f"after the pass '{fixed}' the height and width of '{self.name}' cannot be free",
+                "leave out --dynamic, or the pass",
+            )
+        return made
+
+    def _profiled(self, level: Level, runtime: str, profile: Profile) -> Self:
         if level != 2:
             raise UsageError(f"a profile goes with -O2, not with -O{level}", "-O2 --profile FILE")
         exact = [p.name for p in of_level(1)]
         check_profile(profile, self.graph, self.digest, self.after(exact).module, runtime)
         return self.after([*exact, *profile.texts])
+
+    def doubts(self, dtype: str) -> list[str]:
+        """What is said of each pass that changed its weights and is not for the type that it computes in."""
+        changed = {text.partition("@")[0] for text in self.folding}
+        names = [p.name for p in self.passes if p.name in changed and not p.serves(dtype)]
+        return [
+            f"the pass '{name}' is for float32: in {dtype} it loses precision, and -O2 leaves it out" for name in names
+        ]
 
     @property
     def digest(self) -> str:

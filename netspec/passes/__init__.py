@@ -75,14 +75,16 @@ CHOSEN: dict[str, Pass] = {p.name: p for p in PASSES if p.placed}
 """Those of which a measurement decides: what `netspec tune` tries, and a profile may name."""
 
 
-def of_level(level: Level, runtime: str = "") -> list[Pass]:
+def of_level(level: Level, runtime: str = "", dtype: str = "float32", dynamic: bool = False) -> list[Pass]:
     """The passes that a level of optimisation has, in the order in which they run.
 
-    Level 2 has for a runtime of the table of `runtimes` what pays there as well, and does not have what is slower.
+    Level 2 has for a runtime of the table of `runtimes` what pays there as well, and does not have what is slower;
+    no level has what is not for networks that compute in `dtype`, or whose height and width are free (`dynamic`).
     """
+    fitting = [p for p in PASSES if p.serves(dtype, dynamic)]
     if level < 2:
-        return [p for p in PASSES if 0 < p.level <= level]
-    return [p for p in PASSES if pays(runtime, p.name) or (p.level and not costs(runtime, p.name))]
+        return [p for p in fitting if 0 < p.level <= level]
+    return [p for p in fitting if pays(runtime, p.name) or (p.level and not costs(runtime, p.name))]
 
 
 def resolve(names: Iterable[tuple[str, Span]], reporter: Reporter) -> list[Pass]:

@@ -26,6 +26,9 @@ class Stage(Enum):
 Level = Literal[0, 1, 2]
 """How much a network is rewritten to run faster: not at all, by what is exact, by what needs less work as well."""
 
+Need = Literal["float32", "fixed"]
+"""What a pass may be for alone: a network that computes in float32, or one of a fixed height and width."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pass:
@@ -43,6 +46,8 @@ class Pass:
     """The lowest of the levels from 1 on that it is part of; 0 for one that runs by its name, or by a profile."""
     placed: bool = False
     """Whether it takes the paths of the places where it may change steps."""
+    needs: tuple[Need, ...] = ()
+    """What it is for alone: no level has it elsewhere."""
     only: frozenset[str] | None = None
     """These paths; None for all places."""
 
@@ -50,6 +55,10 @@ class Pass:
     def profiled(self) -> bool:
         """Whether it is for runtimes where a measurement has shown that it pays, and so in no level."""
         return self.placed and not self.level
+
+    def serves(self, dtype: str, dynamic: bool = False) -> bool:
+        """Whether it is for networks that compute in this type, with a free height and width where `dynamic`."""
+        return not ("float32" in self.needs and dtype != "float32" or "fixed" in self.needs and dynamic)
 
     @property
     def texts(self) -> list[str]:
@@ -88,12 +97,18 @@ def _found(module: str, name: str, only: frozenset[str] | None) -> Pass:
 
 
 def graph_pass(
-    *, stage: Stage, named: bool, keeps: bool = True, level: Level = 0, placed: bool = False
+    *,
+    stage: Stage,
+    named: bool,
+    keeps: bool = True,
+    level: Level = 0,
+    placed: bool = False,
+    needs: tuple[Need, ...] = (),
 ) -> Callable[[Callable[..., Module]], Pass]:
     """Makes a function the pass of its name."""
 
     def made(run: Callable[..., Module]) -> Pass:
-        return Pass(run.__name__, run, stage, named, keeps, level, placed)
+        return Pass(run.__name__, run, stage, named, keeps, level, placed, needs)
 
     return made
 
