@@ -98,6 +98,22 @@ def test_a_file_of_a_level_loads_at_that_level_and_nowhere_else(folder: Path, ne
 
 
 @pytest.mark.slow
+def test_a_pass_that_was_named_is_said_by_its_name(folder: Path, netspec: Netspec) -> None:
+    """Of a network without norms, -O2 for a runtime where the pass pays gives the same weights: nobody asked for it."""
+    text = "netspec: 1\nname: plain\ninput: [16, 8, 8]\nbody: [conv: [58, 1], relu: , conv: {}, conv: [16, 1]]\n"
+    grouped = "{out: 58, kernel: 3, pad: 1, groups: 58}"
+    Path("plain.yaml").write_text(text.replace("{}", grouped), encoding="utf-8")
+    line = ["compile", "plain.yaml", "--to", "torch", "-q", "-o"]
+    assert netspec(*line, "made.py", "--pass", "fill_blocks")[0] == 0
+    code, _, err = netspec(*line, "wrong.py", "--weights", "made.pth")
+    assert code == 1 and "its weights were written after fill_blocks\n" in err
+    assert "load it with --pass fill_blocks, or write it again with -O0" in err
+    assert netspec(*line, "again.py", "--weights", "made.pth", "--pass", "fill_blocks")[0] == 0
+    with pytest.raises(DataError, match="load it with passes fill_blocks"):
+        api.load("plain.yaml").to_torch(weights="made.pth")
+
+
+@pytest.mark.slow
 def test_python_says_it_in_its_own_words(folder: Path) -> None:
     net = api.load("small.yaml")
     folded = net.optimised(1).to_torch(seed=1).state_dict()

@@ -51,8 +51,9 @@ def target_after(network: Compiled, passes: Sequence[str], training: bool, choic
 
 def _refused(network: Compiled, passes: Sequence[str], training: bool, partial: bool) -> DataError:
     """The error of a file that was written after other passes than those that this network has run through."""
-    option = next((option for option, made in _levels(network) if made.folding == tuple(passes)), "")
     more = f" and {len(passes) - 4:,} more" if len(passes) > 4 else ""
+    found = (option for option, made in _levels(network) if made.folding == tuple(passes))
+    option = next((option for option in found if more or " for " not in option), "")  # few are named themselves
     listed = ", ".join(text[:100] for text in passes[:4]) + more
     after = f"after the passes of {option} ({listed})" if option else f"after {listed}"
     what = f"the checkpoint does not fit '{network.name}': its weights were written {after}"
