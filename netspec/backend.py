@@ -51,8 +51,7 @@ def option(default: T, help: str, *short: str, metavar: str | None = None) -> T:
 class Options:
     """What every backend is told; one that has options adds fields to it, each made by `option`.
 
-    Where `training`, `weights` or `dynamic` stand for something that a user may choose, they are declared again by
-    `option`.
+    `training`, `weights`, `dynamic` and `dtype` are declared again by `option` where a user may choose them.
     """
 
     training: bool = False
@@ -76,7 +75,7 @@ class Options:
 
     @property
     def dtype(self) -> str:
-        """What the network computes in, of which an option of this name may be made."""
+        """What the network computes in."""
         return "float32"
 
     @property
