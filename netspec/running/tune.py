@@ -196,6 +196,9 @@ class Search:
     order: Sequence[str] = ()
     """Passes that are tried before the others, so that there is time for them: those of which most is expected."""
     chosen: dict[str, list[Place]] = field(default_factory=dict)
+    """The places of each pass that is kept; one empty place is everywhere, wherever other passes leave it something."""
+    found: dict[str, list[Place]] = field(default_factory=dict)
+    """The places of each pass, as they were when they were looked for."""
     trials: list[Trial] = field(default_factory=list)
 
     def run(self) -> Tuned:
@@ -241,20 +244,23 @@ class Search:
         A half that makes the network faster is done with; one that does not is tried in halves again. Gives what
         `Tuned` says that all would need.
         """
-        queue: list[Change] = []
+        whole: list[Change] = []
         for i, name in enumerate(names):
-            if found := self._places(name):
-                whole = Change(name, found, everywhere=True)
-                kept = self.tried(whole, WHOLE / (len(names) - i))
-                queue += replace(whole, adds=not kept).halves
+            if self._look(name):
+                whole.append(Change(name, self.found[name], everywhere=True))
+                self.tried(whole[-1], WHOLE / (len(names) - i))
         needs = self._needs(names)
+        queue: list[Change] = []
+        for change in whole:  # what was kept later and runs before it may have given it other places
+            if self._look(change.name):
+                queue += replace(change, at=self.found[change.name], adds=change.name not in self.chosen).halves
         while queue and time.monotonic() < self.end:
             change = queue.pop(0)
             if not self.tried(change, PART):
                 queue += change.halves
         return needs
 
-    def _places(self, name: str) -> list[Place]:
+    def _look(self, name: str) -> list[Place]:
         """Where a pass changes what those that are kept and run before it leave, by steps and scopes of the network."""
         order, now = [*CHOSEN], time.monotonic()
         before = {p: self.chosen[p] for p in order[: order.index(name)] if p in self.chosen}
@@ -262,7 +268,8 @@ class Search:
         found = places(CHOSEN[name], module, now + LOOK * (self.end - now))
         own = scopes_of(self.network.graph.nodes)
         lifted = [tuple(dict.fromkeys(_nearest(path, own) for path in place)) for place in found]
-        return [()] if any("" in place for place in lifted) else list(dict.fromkeys(lifted))
+        self.found[name] = [()] if any("" in place for place in lifted) else list(dict.fromkeys(lifted))
+        return self.found[name]
 
     def _needs(self, names: Sequence[str]) -> float:
         """The seconds in which all of these would be tried everywhere, and be told from the noise; 0 where they are."""
@@ -283,10 +290,7 @@ class Search:
             self.trials.append(Trial(change, None, False, OVER))
             return False
         before, name = dict(self.chosen), change.name
-        tried = set(change.at)
-        places = [place for place in self.chosen.pop(name, []) if place not in tried]
-        if change.adds or places:
-            self.chosen[name] = [*places, *change.at] if change.adds else places
+        self._choose(change)
         self.say(f"{name}, {len(change.at)} place{'s' * (len(change.at) != 1)}")
         other = self.prepare([*self.exact, *self.texts()])
         differs = largest_difference(self.outputs, other.run(self.inputs))
@@ -303,6 +307,16 @@ class Search:
             self.chosen = before
         self.trials.append(Trial(change, ratio, kept, why))
         return kept
+
+    def _choose(self, change: Change) -> None:
+        """Keeps the places of a change, or no more those that it leaves out."""
+        name, tried = change.name, set(change.at)
+        now = self.chosen.pop(name, [])
+        places = [place for place in (self.found[name] if now == [()] else now) if place not in tried]
+        if change.everywhere:
+            self.chosen[name] = [()]
+        elif change.adds or places:
+            self.chosen[name] = [*places, *change.at] if change.adds else places
 
     def texts(self) -> list[str]:
         """What is kept, as `--pass` takes it."""
