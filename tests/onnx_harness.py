@@ -137,5 +137,11 @@ def noise(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(shape, np.float32)
 
 
-def shapes(values: Any) -> dict[str, tuple[int | str, ...]]:
-    return {v.name: tuple(d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim) for v in values}
+def shapes(values: Any) -> dict[str, tuple[int | str | None, ...]]:
+    """Of each value a number or a symbol for each dimension, None for one that is open."""
+
+    def size(dim: onnx.TensorShapeProto.Dimension) -> int | str | None:
+        kind = dim.WhichOneof("value")
+        return kind and getattr(dim, kind)
+
+    return {v.name: tuple(map(size, v.type.tensor_type.shape.dim)) for v in values}

@@ -71,11 +71,14 @@ def test_every_value_has_its_own_shape_in_strict_inference(graph: Graph, tmp_pat
 
 
 def test_main_graph_declares_its_values(graph: Graph, tmp_path: Path) -> None:
+    """With the free batch left open: tract refuses a symbol between steps where it is told the sizes of an input."""
     model = emit(graph, tmp_path, functions="inline")
     declared = shapes(model.graph.value_info)
     renamed = {f"{name}:0": name for name in graph.outputs}
     assert all(
-        graph.nodes[renamed.get(name, name).partition("#")[0]].shapes[int(name.partition("#")[2] or 0)] == shape
+        graph.nodes[renamed.get(name, name).partition("#")[0]].shapes[int(name.partition("#")[2] or 0)]
+        == ("N", *shape[1:])
+        and shape[0] is None
         for name, shape in declared.items()
     )
     made = {o for n in model.graph.node if n.op_type not in ("Constant", "Unsqueeze") for o in n.output}

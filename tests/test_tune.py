@@ -285,22 +285,6 @@ def test_the_places_that_pay_are_found(sign: int, expected: dict[str, list[str]]
     assert {t.why for t in found.trials} <= {"faster", "slower", "within the noise"}
 
 
-def test_a_pass_that_is_kept_everywhere_is_tried_where_a_later_one_leaves_it_more(folder: Path) -> None:
-    """13 groups of 8 are no whole blocks of 16: `fill_blocks` makes them 14, which `widen_groups` joins then."""
-    body = "body:\n  - conv: [104, 1]\n  - conv: {out: 104, kernel: 3, groups: 13}\n  - conv: [128, 1]\n"
-    text = "netspec: 1\nname: groups\ninput: [8, 12, 12]\n" + body + "  - conv: {out: 128, kernel: 3, groups: 16}\n"
-    Path("groups.yaml").write_text(text, encoding="utf-8")
-    network = api.load("groups.yaml")
-
-    def prepare(passes: Sequence[str]) -> Fake:
-        nodes = network.after(passes).module.graph.nodes.values()
-        return Fake(sum(node.attrs["groups"] for node in nodes if node.op == "conv"))
-
-    order = ["widen_groups", "fill_blocks"]
-    found = Search(network, prepare, {}, 60, lambda text: None, order, order=order).run()
-    assert found.chosen == {"fill_blocks": [()], "widen_groups": [()]}
-
-
 @pytest.mark.slow
 def test_a_pass_that_changes_the_outputs_is_not_kept(netspec: Netspec) -> None:
     class Wrong(Fake):

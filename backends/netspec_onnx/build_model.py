@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import prod
 
@@ -19,7 +19,6 @@ from netspec.weights.lazy import in_turn, shape_of
 from netspec_onnx.dynamic import free_sizes
 from netspec_onnx.options import OnnxOptions
 from netspec_onnx.precision import check_variances, element, outer_element, rounded, tensor_of
-from netspec_onnx.presets import PRESETS
 from netspec_onnx.versions import Lowered, lowered
 
 DOMAIN = "netspec"
@@ -258,13 +257,6 @@ def build_model(graph: Graph, arrays: Mapping[str, np.ndarray], options: OnnxOpt
     return model
 
 
-def _told(infos: Sequence[onnx.ValueInfoProto], options: OnnxOptions) -> Sequence[onnx.ValueInfoProto]:
-    """The inner shapes that a model says: all, or those of numbers alone where its reader takes no symbol there."""
-    if options.for_ is None or PRESETS[options.for_].inner_symbols:
-        return infos
-    return [each for each in infos if all(size.HasField("dim_value") for size in each.type.tensor_type.shape.dim)]
-
-
 def structure(graph: Graph, options: OnnxOptions) -> onnx.ModelProto:
     """The model without its weights; raises DataError, UsageError."""
     if options.training:
@@ -277,10 +269,17 @@ def structure(graph: Graph, options: OnnxOptions) -> onnx.ModelProto:
     emitter = Emitter(graph, options, made_of)
     scope = emitter.main()
 
-    def info(name: str, ref: Ref, kind: int = kind) -> onnx.ValueInfoProto:
+    def declared(ref: Ref) -> list[int | str | None]:
         shape = sizes.declared(ref) if sizes else graph.shape(ref)
-        fixed = [options.batch if size == BATCH and options.batch else size for size in shape]
-        return helper.make_tensor_value_info(name, kind, fixed)
+        return [options.batch if size == BATCH and options.batch else size for size in shape]
+
+    def outside(name: str, ref: Ref) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, outer, declared(ref))
+
+    def inside(name: str, ref: Ref) -> onnx.ValueInfoProto:
+        # tract, told the sizes of an input, refuses a symbol here: a free size is left open
+        known = [size if isinstance(size, int) else None for size in declared(ref)]
+        return helper.make_tensor_value_info(name, kind, known)
 
     made = {name for node in scope.nodes for name in node.output} - graph.outputs.keys()
     refs = [Ref(n.path, i) for n in graph.nodes.values() if n.op != "input" for i in range(len(n.shapes))]
@@ -288,9 +287,9 @@ def structure(graph: Graph, options: OnnxOptions) -> onnx.ModelProto:
     proto = helper.make_graph(
         scope.nodes,
         graph.name,
-        [info(n.path, Ref(n.path), outer) for n in graph.inputs],
-        [info(name, o.ref, outer) for name, o in graph.outputs.items()],
-        value_info=_told([info(name, ref) for name, ref in values.items() if name in made], options),
+        [outside(n.path, Ref(n.path)) for n in graph.inputs],
+        [outside(name, o.ref) for name, o in graph.outputs.items()],
+        value_info=[inside(name, ref) for name, ref in values.items() if name in made],
     )
     opsets = [helper.make_opsetid("", made_of.opset)]
     for function in emitter.functions.values():

@@ -32,8 +32,6 @@ class Preset:
     """The newest operator set that it was seen to run, which a network gets that needs more than `opset`."""
     refuses_functions: bool = False
     """Whether it was seen to refuse a model whose blocks are functions."""
-    inner_symbols: bool = True
-    """Whether the shapes of values between its steps may have symbols; those of inputs and outputs may anyway."""
 
     @property
     def dtypes(self) -> tuple[str, ...]:
@@ -94,9 +92,8 @@ PRESETS: dict[Target, Preset] = {
         "inline",
         {"float16": "its Gemm gives float32", "bfloat16": "it does not know the type"},
         "tract",
-        "refuses functions, and a symbol in inner shapes",
+        "refuses functions",
         refuses_functions=True,
-        inner_symbols=False,
     ),
     "opencv": Preset(
         11,
