@@ -177,15 +177,26 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def netspec_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+def netspec(folder: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """The command line, in a folder of its own: the exit code, stdout and stderr."""
+
+    def call(*args: str) -> tuple[int, str, str]:
+        code = run([*args])
+        printed = capsys.readouterr()
+        assert "a bug of netspec" not in printed.err, printed.err
+        return code, printed.out, printed.err
+
+    return call
+
+
+@pytest.fixture
+def netspec_run(netspec: Callable[..., tuple[int, str, str]]) -> Callable[..., tuple[int, str, str]]:
     """`netspec run` with arguments, in a folder of its own: the exit code, stdout and stderr."""
 
     def call(*args: str) -> tuple[int, str, str]:
-        code = run(["run", *args, "--repeat", "1"])
-        printed = capsys.readouterr()
-        assert "a bug of netspec" not in printed.err, printed.err
-        assert code == 0 or printed.err
-        return code, printed.out, printed.err
+        code, out, err = netspec("run", *args, "--repeat", "1")
+        assert code == 0 or err
+        return code, out, err
 
     return call
 

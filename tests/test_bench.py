@@ -16,7 +16,6 @@ from run_harness import Netspec
 
 import netspec as api
 from netspec.backend import able
-from netspec.cli.main import run
 from netspec.running.measure import Times, peak
 from netspec.running.ways import Prepares, Way
 
@@ -41,17 +40,10 @@ MACS = {"a": 3 * 16 * 9 * 256, "b": 16 * 16 * 9 * 256, "fc": 160}
 
 
 @pytest.fixture
-def netspec(folder: Path, capsys: pytest.CaptureFixture[str]) -> Netspec:
+def netspec(netspec: Netspec) -> Netspec:
     """The command line, in a folder with a small spec: the exit code, stdout and stderr."""
     Path("small.yaml").write_text(SPEC, encoding="utf-8")
-
-    def call(*args: str) -> tuple[int, str, str]:
-        code = run([*args])
-        printed = capsys.readouterr()
-        assert "a bug of netspec" not in printed.err, printed.err
-        return code, printed.out, printed.err
-
-    return call
+    return netspec
 
 
 @pytest.mark.slow

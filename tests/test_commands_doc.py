@@ -9,7 +9,7 @@ import pytest
 from docs_harness import run_page
 from run_harness import Netspec
 
-from netspec.cli.main import COMMANDS, run
+from netspec.cli.main import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
@@ -39,18 +39,6 @@ def test_the_page_has_every_command_and_what_its_help_says() -> None:
 def test_every_command_has_an_example_that_is_run() -> None:
     pages = "\n".join((ROOT / f"{page}.md").read_text(encoding="utf-8") for page in RUN)
     assert {*re.findall(r"^\$ netspec (\w+)", pages, re.MULTILINE)} == {*COMMANDS}
-
-
-@pytest.fixture
-def netspec(folder: Path, capsys: pytest.CaptureFixture[str]) -> Netspec:
-    """The command line: the exit code, stdout and stderr."""
-
-    def call(*args: str) -> tuple[int, str, str]:
-        code = run([*args])
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return call
 
 
 @pytest.mark.slow

@@ -18,7 +18,6 @@ from pass_harness import equal
 from run_harness import Netspec
 
 import netspec as api
-from netspec.cli.main import run
 from netspec.diagnostics.errors import SpecError, UsageError
 from netspec.network import Network
 from netspec.passes import CHOSEN
@@ -55,17 +54,10 @@ body:
 
 
 @pytest.fixture
-def netspec(folder: Path, capsys: pytest.CaptureFixture[str]) -> Netspec:
+def netspec(netspec: Netspec) -> Netspec:
     """The command line, in a folder with the spec: the exit code, stdout and stderr."""
     Path("net.yaml").write_text(SPEC, encoding="utf-8")
-
-    def call(*args: str) -> tuple[int, str, str]:
-        code = run([*args])
-        printed = capsys.readouterr()
-        assert "a bug of netspec" not in printed.err, printed.err
-        return code, printed.out, printed.err
-
-    return call
+    return netspec
 
 
 def profile(of: Network, passes: Sequence[Mapping[str, object]], **more: object) -> str:

@@ -12,7 +12,6 @@ import pytest
 from run_harness import Netspec
 
 import netspec as api
-from netspec.cli.main import run
 from netspec.diagnostics.errors import SpecError
 from netspec.reports.tuning import table_of_tuning
 from netspec.running import tune
@@ -32,16 +31,10 @@ body:
 
 
 @pytest.fixture
-def netspec(folder: Path, capsys: pytest.CaptureFixture[str]) -> Netspec:
+def netspec(netspec: Netspec) -> Netspec:
     """The command line, in a folder of its own: the exit code, stdout and stderr."""
     Path("net.yaml").write_text(SPEC, encoding="utf-8")
-
-    def call(*args: str) -> tuple[int, str, str]:
-        code = run([*args])
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return call
+    return netspec
 
 
 def profile() -> str:

@@ -33,20 +33,6 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
 
 import plant  # noqa: E402
 
-
-@pytest.fixture
-def netspec(folder: Path, capsys: pytest.CaptureFixture[str]) -> Netspec:
-    """The command line, in a folder of its own: the exit code, stdout and stderr."""
-
-    def call(*args: str) -> tuple[int, str, str]:
-        code = run([*args])
-        printed = capsys.readouterr()
-        assert "a bug of netspec" not in printed.err, printed.err
-        return code, printed.out, printed.err
-
-    return call
-
-
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = ["-s", "aux=false", "--input", "3x64x64"]
 """GoogLeNet with maps of a size at which a comparison takes a second; its auxiliary heads need larger ones."""

@@ -14,23 +14,9 @@ from conftest import sampled
 from run_harness import Netspec
 
 import netspec as api
-from netspec.cli.main import run
 from netspec.passes import of_level
 
 PASSES_PAGE = (Path(__file__).parent.parent / "docs" / "passes.md").read_text(encoding="utf-8")
-
-
-@pytest.fixture
-def netspec(folder: Path, capsys: pytest.CaptureFixture[str]) -> Netspec:
-    """The command line, in a folder of its own: the exit code, stdout and stderr."""
-
-    def call(*args: str) -> tuple[int, str, str]:
-        code = run([*args])
-        printed = capsys.readouterr()
-        assert "a bug of netspec" not in printed.err, printed.err
-        return code, printed.out, printed.err
-
-    return call
 
 
 def rewritten_and_verified(netspec: Netspec, spec: str, made: list[str], *asked: str) -> list[dict[str, Any]]:

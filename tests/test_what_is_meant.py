@@ -13,7 +13,6 @@ import pytest
 from run_harness import Netspec
 
 import netspec as api
-from netspec.cli.main import run
 from netspec.diagnostics.errors import SpecError
 from netspec.reports.timing import Run, table_of_parts, table_of_runs
 from netspec.running.measure import Times
@@ -33,17 +32,11 @@ body:
 
 
 @pytest.fixture
-def netspec(folder: Path, capsys: pytest.CaptureFixture[str]) -> Netspec:
+def netspec(netspec: Netspec) -> Netspec:
     """The command line, in a folder of its own: the exit code, stdout and stderr."""
     Path("my.yaml").write_text(SPEC, encoding="utf-8")
     Path("lab").mkdir()
-
-    def call(*args: str) -> tuple[int, str, str]:
-        code = run([*args])
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return call
+    return netspec
 
 
 @pytest.mark.parametrize(
