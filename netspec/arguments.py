@@ -228,6 +228,7 @@ KINDS: Mapping[str, Kind] = {
 def checked(function: Callable[P, R]) -> Callable[P, R]:
     """A public function whose keywords are checked by KINDS, and whose errors speak of Python."""
     parameters = signature(function).parameters
+    open_ended = any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters.values())
     of_spec = bool({"params", "named"} & parameters.keys())  # names that the spec gives
 
     @wraps(function)
@@ -235,6 +236,8 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
         __tracebackhide__ = True  # of IPython and pytest: nobody looks for the mistake here
         given = dict(kwargs)
         positional = list(args)
+        if not open_ended and (unknown := kwargs.keys() - parameters.keys()):
+            raise TypeError(_no_parameter(function.__qualname__, min(unknown), parameters))
         try:
             for place, parameter in enumerate(list(parameters.values())[: len(args)]):
                 if parameter.kind is Parameter.VAR_POSITIONAL:
@@ -254,6 +257,12 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
             raise type(e)([*shown, *e.diagnostics[SHOWN_ERRORS:]]) from None
 
     return call
+
+
+def _no_parameter(function: str, name: str, parameters: Iterable[str]) -> str:
+    known = [one for one in parameters if one != "self"]
+    help = did_you_mean(name, known, f"known: {', '.join(known)}")
+    return f"{function.removesuffix('.__init__')}() got an unexpected keyword argument '{name}'; {help}"
 
 
 def _checked(name: str, value: object) -> object:

@@ -67,6 +67,9 @@ class Session:
     def __repr__(self) -> str:
         return f"Session({self.name} on {self.provider})"
 
+    def __reduce__(self) -> str:
+        raise TypeError("a Session cannot be pickled or copied: its memory is a device's; make one in each process")
+
     @property
     def provider(self) -> str:
         """The execution provider of onnxruntime that runs it."""

@@ -5,6 +5,7 @@ This machine may have no GPU: what stands for one is told in the docstring of ea
 
 from __future__ import annotations
 
+import pickle
 import tomllib
 from importlib.metadata import metadata
 from pathlib import Path
@@ -82,6 +83,52 @@ def test_what_a_session_refuses(path: Path) -> None:
         netspec.Session("nothing.onnx")
     with pytest.raises(UsageError, match="has its weights already"):
         netspec.Session(path, weights="w.pth")
+
+
+SLIPS = {
+    "an image alone": (noise(4, 12, 12), lambda x: x[None], r"in numpy x\[None\]"),
+    "channels last": (noise(2, 12, 12, 4), lambda x: x.transpose(0, 3, 1, 2), r"x.transpose\(0, 3, 1, 2\)"),
+    "an image of an editor": (
+        noise(12, 12, 4),
+        lambda x: x.transpose(2, 0, 1)[None],
+        r"transpose\(2, 0, 1\)\[None\]",
+    ),
+    "another size": (noise(1, 4, 20, 16), lambda x: x[:, :, :12, :12], r"input=\[4, 20, 16\]"),
+    "all inputs in a mapping": ({"input": noise(1, 4, 12, 12)}, lambda x: x["input"], r"run\(\*\*inputs\)"),
+    "a file": ("cat.png", lambda x: noise(1, 4, 12, 12), r"session.images\(FILES\)"),
+}
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+def test_an_input_of_the_wrong_shape_says_how_it_is_right(path: Path, slip: str) -> None:
+    given, right, help = SLIPS[slip]
+    session = netspec.Session(path, threads=1)
+    with pytest.raises((UsageError, DataError), match=rf"'input' is .*\nhelp: .*{help}"):
+        session.run(given)  # type: ignore[arg-type]
+    assert session.run(right(given))["output"].shape[0] == (2 if slip == "channels last" else 1)
+
+
+def test_a_network_of_the_size_that_is_said_takes_it(path: Path) -> None:
+    session = netspec.Session(netspec.load(path.with_suffix(".yaml"), input=[4, 20, 16]), threads=1)
+    assert session.run(noise(1, 4, 20, 16))["output"].shape[0] == 1
+
+
+def test_a_fixed_batch_says_so(path: Path) -> None:
+    netspec.load(path.with_suffix(".yaml")).to_onnx(path, batch=2)
+    with pytest.raises(DataError, match="help: the batch is fixed: give 2 at a time"):
+        netspec.Session(path).run(noise(3, 4, 12, 12))
+
+
+def test_a_keyword_that_there_is_not_is_said_with_those_that_there_are(path: Path) -> None:
+    with pytest.raises(TypeError, match=r"Session\(\) got .* 'providers'; known: model, device, "):
+        netspec.Session(path, providers=["CUDAExecutionProvider"])  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"Network.summary\(\) got .* 'dept'; did you mean 'depth'\?"):
+        netspec.load(path.with_suffix(".yaml")).summary(dept=1)  # type: ignore[call-arg]
+
+
+def test_a_session_is_not_pickled(path: Path) -> None:
+    with pytest.raises(TypeError, match="make one in each process"):
+        pickle.dumps(netspec.Session(path))
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import cast
 
 import numpy as np
@@ -100,6 +100,10 @@ def _called(value: object) -> str:
 
 def at_hand(name: str, value: object) -> Value:
     """A value as arrays: a tensor of another library (`__array__`) too, wherever it lies; raises UsageError."""
+    if isinstance(value, Mapping):
+        raise UsageError(f"the input '{name}' is a mapping, expected an array", "inputs by name are run(**inputs)")
+    if isinstance(value, str):
+        raise UsageError(f"the input '{name}' is a text, expected an array", "session.images(FILES) reads images")
     if isinstance(value, np.ndarray) or not hasattr(value, "__array__"):
         return cast(Value, value)  # what it is not, `fit` says
     try:

@@ -84,6 +84,7 @@ class Sizes:
                 "NS701",
                 f"the input '{name}' is {dims(tuple(shape))}{f' ({source})' if source else ''}, {self.model} expects "
                 f"{dims(expected)}",
+                _advice(tuple(shape), expected),
             )
         for axis, size in enumerate(shape):
             self._bind(name, axis, size, f"for {name}", source or "an array")
@@ -205,6 +206,23 @@ def check(ports: Mapping[str, Port], values: Mapping[str, object], model: str = 
         if len(set(found.values())) > 1:
             said = " and ".join(f"{size} in '{name}' ({dims(shapes[name])})" for name, size in found.items())
             raise UsageError(f"{symbol} is {said}", f"inputs that have {symbol} have it in one size")
+
+
+def _advice(given: tuple[int, ...], expected: tuple[int | str | None, ...]) -> str:
+    """How an array gets the shape that an input of images has, if it is one of the usual slips; else empty."""
+    if len(expected) == 4 and len(given) in (3, 4):
+        moved = (given[-1], *given[-3:-1])
+        if fits(given, expected[1:]):
+            return "the first dimension is the batch: in numpy x[None] is a batch of one"
+        if fits((*given[:-3], *moved), expected):
+            return "the channels stand before height and width: in numpy x.transpose(0, 3, 1, 2)"
+        if fits(moved, expected[1:]):
+            return "the batch stands first, then the channels: in numpy x.transpose(2, 0, 1)[None]"
+        if fits((*given[:-2], *expected[2:]), expected):  # type: ignore[arg-type]
+            return f"with --input {dims(given[1:])} a network is one of that size"
+    if fits(given[1:], expected[1:]):
+        return f"the batch is fixed: give {expected[0]} at a time"
+    return ""
 
 
 def spatial(port: Port) -> tuple[int, int]:
