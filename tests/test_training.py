@@ -155,11 +155,20 @@ def test_classes_of_validation_are_those_of_training(folder: Path, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_a_network_of_several_inputs_is_refused_when_the_script_is_written(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("siamese", "'siamese' has the inputs left, right"),
+        ("unet", "'unet' does not give the classes of one image"),
+        ("dsod300", "'dsod300' does not give the classes"),
+        ("none", "there is no"),
+    ],
+)
+def test_a_network_that_cannot_be_trained_is_refused_when_the_script_is_written(
+    spec: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(["new", "training", "--spec", "siamese", "-o", str(tmp_path / "t.py")]) == 2
-    assert "'siamese' has the inputs left, right" in capsys.readouterr().err and not list(tmp_path.iterdir())
+    assert run(["new", "training", "--spec", spec, "-o", str(tmp_path / "t.py")]) == 2
+    assert said in capsys.readouterr().err and not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,12 @@ import click
 
 from netspec.cli.output import out, say
 from netspec.cli.output_file import OutputFile
-from netspec.diagnostics.errors import Reporter, UsageError
+from netspec.diagnostics.errors import UsageError
 from netspec.expressions.identifiers import Kind, clipped, why_not
 from netspec.files.atomic import write_text
 from netspec.files.kinds import SPEC_SUFFIXES, check_suffix
+from netspec.network import load
 from netspec.ops import lookup
-from netspec.syntax.library import find
-from netspec.syntax.reader import read_document
 
 BLOCK = """\
 netspec: 1
@@ -110,15 +109,15 @@ def training(spec: str, output: str | None) -> int:
 
 
 def _check_trained(spec: str) -> None:
-    """Raises UsageError, SpecError for what the script cannot train: it gives one batch of images to a network."""
-    found, reporter = find(spec), Reporter()
-    document = read_document(found, reporter)
-    reporter.check()
-    if document is not None and document.input is not None and len(document.input.items) > 1:
-        names = ", ".join(clipped(item.name.text) for item in document.input.items)
-        raise UsageError(
-            f"'{spec}' has the inputs {names}, and the script trains on one image each", "name another network"
-        )
+    """Raises UsageError, SpecError for what the script cannot train: it asks for the classes of one image."""
+    graph = load(spec).inference
+    names, other = [str(node.path) for node in graph.inputs], "name another network"
+    if len(names) > 1:
+        text = f"'{spec}' has the inputs {', '.join(map(clipped, names))}, and the script trains on one image each"
+        raise UsageError(text, other)
+    ranks = [len(node.shape) for node in graph.inputs], [len(graph.shape(o.ref)) for o in graph.outputs.values()]
+    if ranks != ([4], [2]):
+        raise UsageError(f"'{spec}' does not give the classes of one image, which the script trains", other)
 
 
 def _write(name: str, kind: Kind, template: str, output: str | None, part: str) -> int:
