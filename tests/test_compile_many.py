@@ -61,10 +61,34 @@ def test_every_variant_goes_into_a_folder(folder: Path) -> None:
     assert list(written(folder)) == ["a.json", "a_2.json", "b.json", "b_2.json"]
 
 
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (["a.yaml", "b.yaml", "-o", "models"], ["a.json", "b.json"]),
+        (["a.yaml", "b.yaml", "-o", "models/"], ["a.json", "b.json"]),
+        (["a.yaml", "-o", "models/"], ["a.json"]),
+        (["a.yaml", "--all", "-o", "models"], ["a.json", "a_2.json"]),
+        (["c.yaml", "--all", "-o", "models"], ["c.json"]),
+        (["a.yaml", "bad.yaml", "-o", "models"], ["a.json"]),
+        (["bad.yaml", "none.yaml", "-o", "models"], None),
+        (["bad.yaml", "-o", "models/"], None),
+    ],
+)
+@pytest.mark.quick(2)
+def test_a_folder_is_made_where_files_come_into_it(folder: Path, words: list[str], names: list[str] | None) -> None:
+    (folder / "c.yaml").write_text("netspec: 1\nname: c\ninput: [3, 8, 8]\nbody: [conv: [4, 1]]\n")
+    assert (run(["compile", *words, "--to", "json", "-q"]) == 0) == ("bad.yaml" not in words)
+    found = folder / "models"
+    assert (sorted(path.name for path in found.iterdir()) if found.is_dir() else None) == names
+    assert names is None or not found.is_file()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["a.yaml", "b.yaml", "-o", "no/models/"], "there is no folder no"),
+        (["a.yaml", "b.yaml", "-o", "a.yaml/models"], "a.yaml is not a folder"),
         (["a.yaml", "a.yaml"], "'a.yaml' and 'a.yaml' would both be written as a"),
         (["a.yaml", "a.yaml:a"], "'a.yaml' and 'a.yaml:a' would both be written as a"),
         (["a.yaml", "a.yaml,input=3x4x4"], "would both be written as a"),

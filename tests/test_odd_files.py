@@ -29,7 +29,7 @@ def call(folder: Path, capsys: pytest.CaptureFixture[str]) -> Caller:
 TARGETS = {
     "folder": 2,
     "folder/": 2,
-    "none/": 2,
+    "made/": 2,
     "none/x": 2,
     "net.yaml/x": 2,
     "": 2,
@@ -48,7 +48,7 @@ TARGETS = {
 }
 
 
-FOLDERS = ("folder", "folder/", "..")
+FOLDERS = ("folder", "folder/", "..", "made/")
 
 WRITERS = {
     "json": ["compile", "net.yaml", "--to", "json"],

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from os.path import isdir
+from os import sep
+from os.path import exists, isdir
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from netspec.cli.weights import Weights, with_weights
 from netspec.diagnostics.errors import UsageError
 from netspec.elaborate.compiled import Compiled
 from netspec.elaborate.configuration import larger
+from netspec.files.atomic import folder_for
 from netspec.files.kinds import OF_COMPILE, check_suffix
 from netspec.ir.graph import Graph
 from netspec.passes.base import Level
@@ -48,7 +50,7 @@ from netspec.reports.table import FORMS, Form
     "-o",
     "output",
     type=OutputFile(folder=True),
-    help="Where to write; NAME and the target's suffix by default, and in a folder.",
+    help="Where to write: a file, or a folder; NAME and the target's suffix by default, and in a folder.",
 )
 @click.option(
     "--explain-passes",
@@ -71,12 +73,23 @@ def command(
     options = chosen(backend, own, weights.origin)
     if weights.file and not options.weights:
         raise UsageError("--weights and --no-weights exclude each other", "leave one of them out")
-    file = None if output is not None and isdir(output) else output
+    folder = output if output is not None and _names_folder(output, len(requests) > 1) else None
+    file = None if folder is not None else output
     _check_weights(backend)
     _check_output(backend, file)
     if len(requests) > 1:
         _check_many(requests, weights, file)
-    return each(requests, partial(_compile, _Asked(target, options, weights, output, form)), jobs)
+    asked = _Asked(target, options, weights, file, folder, form)
+    with folder_for(folder):
+        return each(requests, partial(_compile, asked), jobs)
+
+
+def _names_folder(output: str, many: bool) -> bool:
+    """Whether -o is a folder: one that is there, or has no suffix where several networks, or --all, are asked for."""
+    if isdir(output) or output.endswith(("/", sep)):
+        return True
+    several = many or click.get_current_context().params.get("every", False)
+    return several and output != "-" and not Path(output).suffix and not exists(output)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +99,14 @@ class _Asked:
     target: str
     options: Options
     weights: Weights
-    output: str | None
-    """A file or a folder."""
+    file: str | None
+    folder: str | None
     form: Form | None
     """Of the table of passes, where there is to be one."""
 
     def path(self, name: str) -> Path:
         """The file of a network of that name."""
-        folder = self.output if self.output is not None and isdir(self.output) else ""
-        return Path(self.output) if self.output and not folder else Path(folder, f"{name}{get(self.target).suffix}")
+        return Path(self.file) if self.file else Path(self.folder or "", f"{name}{get(self.target).suffix}")
 
 
 def _compile(asked: _Asked, request: Request) -> None:
@@ -111,7 +123,7 @@ def _compile(asked: _Asked, request: Request) -> None:
     if options.dynamic:
         options = replace(options, resized=partial(_resized, request, compiled))
     graph = compiled.trained if options.training else compiled.shown if backend.trainable else compiled.inference
-    if asked.output == "-" and isinstance(backend, WritesText):
+    if asked.file == "-" and isinstance(backend, WritesText):
         write_result(gave(backend, "text", backend.text(graph, options), str), None)
         return
     has_weights = backend.holds_weights and options.weights
@@ -142,7 +154,7 @@ def _form_of_passes(explained: bool, form: Form | None, output: str | None) -> F
 def _check_many(requests: Sequence[Request], weights: Weights, output: str | None) -> None:
     """Raises UsageError for what only one spec can have, and for two that would be written to one file."""
     if output is not None:
-        raise UsageError(f"-o {output} is one file, of {len(requests)} networks", "name a folder that is there")
+        raise UsageError(f"-o {output} is one file, of {len(requests)} networks", "name a folder, as in -o models/")
     if weights.file is not None:
         raise UsageError(f"--weights has the weights of one network, not of {len(requests)}")
     named: dict[str, str] = {}

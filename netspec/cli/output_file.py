@@ -25,7 +25,7 @@ class OutputFile(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         text = str(value)
         if not text.strip():
             self.fail("an empty name is given", param, ctx)
-        if self.folder and os.path.isdir(text):
+        if self.folder and (os.path.isdir(text) or text.rstrip("/" + os.sep) and text.endswith(("/", os.sep))):
             return text
         if text.endswith(("/", os.sep)):
             self.fail(f"'{text}' is the name of a folder; name a file in it", param, ctx)

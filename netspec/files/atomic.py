@@ -158,6 +158,27 @@ def check_place(target: str | Path) -> None:
         raise _cannot(target, e) from None
 
 
+@contextmanager
+def folder_for(folder: str | Path | None) -> Iterator[None]:
+    """A folder that files are written into, made where it is missing, and then removed where none came.
+
+    Raises UsageError where it cannot be made. None is the working folder.
+    """
+    made = folder is not None and not Path(folder).is_dir()
+    if folder is not None and made:
+        check_place(folder)
+        try:
+            Path(folder).mkdir()
+        except OSError as e:
+            raise _cannot(folder, e) from None
+    try:
+        yield
+    finally:
+        if folder is not None and made:
+            with suppress(OSError):  # it is not empty
+                os.rmdir(folder)
+
+
 def check_writable(target: str | Path) -> None:
     """Raises UsageError where no file can be made in the folder of a target: before what is to be written is measured.
 
