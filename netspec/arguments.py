@@ -334,8 +334,9 @@ def _with_keywords(message: str) -> str:
             return f'{name}={{"{size[1]}": {sides}}}' if size[1] else f"{name}={sides}"
         return f"{name}={value}" if value.isdigit() or _PLACEHOLDER.match(value) else f'{name}="{value}"'
 
-    if not re.search(r"--|-[Os]", message):
+    if not re.search(r"--|-O\d|-[bs]\b", message):
         return message
+    message = re.sub(r"(?<![\w-])-b(?: (\d+))?\b", lambda m: f"batch={m[1]}" if m[1] else "batch", message)
     message = re.sub(r"load it with -O([12])(?: for ([\w:]+))?", _loaded, message)
     message = re.sub(r"-s (\w+)=(true|false)\b", lambda m: f"{m[1]}={m[2].title()}", message)
     found = re.sub(r"-s (?=\w+=)", "", re.sub(r"-O([012])\b", r"level=\1", message))

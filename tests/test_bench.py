@@ -47,6 +47,19 @@ def netspec(netspec: Netspec) -> Netspec:
 
 
 @pytest.mark.slow
+def test_a_batch_that_a_file_has_not_is_a_row_that_says_so(netspec: Netspec) -> None:
+    for args in (["-b", "1", "-o", "one.onnx"], ["-o", "any.onnx"]):
+        assert netspec("compile", "small.yaml", "--to", "onnx", "-q", *args)[0] == 0
+    asked = ["one.onnx", "any.onnx", "-b", "1", "-b", "2", "--repeat", "2", "-f", "json"]
+    code, out, _ = netspec("bench", *asked)
+    rows = [(row["network"], row.get("batch"), row["provider"]) for row in json.loads(out)]
+    assert code == 0 and [row[2] == "not run" for row in rows] == [False, True, False, False], rows
+    code, _, err = netspec("bench", "one.onnx", "one.onnx", "-b", "2", "--repeat", "2")
+    assert code == 2 and "the batch of the model is fixed at 1" in err
+    assert "one.onnx was not run: -b 2" in netspec("bench", *asked[:-2])[1]
+
+
+@pytest.mark.slow
 def test_each_target_is_run_with_each_batch_and_number_of_threads(netspec: Netspec) -> None:
     asked = ["--target", "onnx", "--target", "torch", "-b", "1", "-b", "3", "--threads", "1"]
     code, out, _ = netspec("bench", "small.yaml", *asked, "--repeat", "4", "-f", "json")

@@ -91,6 +91,7 @@ def test_the_last_batch_of_a_fixed_one_is_filled_up(photos: Path, netspec_run: N
 
 WRONG: list[tuple[list[str], int, str]] = [
     (["tiny.yaml", "--images", "nowhere"], 2, "there is no folder nowhere"),
+    (["tiny.yaml", "--images", "tiny.yaml"], 2, "tiny.yaml is a file and no folder"),
     (["tiny.yaml", "--images", "empty"], 2, "empty holds no images"),
     (["tiny.yaml", "--images", "photos", "--image", "photos/0.png"], 2, "leave out --image, --npy and --pb"),
     (["tiny.yaml", "-o", "t.csv"], 2, "-f and -o are of the table of --images"),

@@ -93,7 +93,11 @@ SLIPS = {
         lambda x: x.transpose(2, 0, 1)[None],
         r"transpose\(2, 0, 1\)\[None\]",
     ),
-    "another size": (noise(1, 4, 20, 16), lambda x: x[:, :, :12, :12], r"input=\[4, 20, 16\]"),
+    "another size": (
+        noise(1, 4, 20, 16),
+        lambda x: x[:, :, :12, :12],
+        "give one of 4x12x12; `netspec compile .* --input 4x20x16`",
+    ),
     "all inputs in a mapping": ({"input": noise(1, 4, 12, 12)}, lambda x: x["input"], r"run\(\*\*inputs\)"),
     "a file": ("cat.png", lambda x: noise(1, 4, 12, 12), r"session.images\(FILES\)"),
 }
@@ -117,6 +121,17 @@ def test_a_fixed_batch_says_so(path: Path) -> None:
     netspec.load(path.with_suffix(".yaml")).to_onnx(path, batch=2)
     with pytest.raises(DataError, match="help: the batch is fixed: give 2 at a time"):
         netspec.Session(path).run(noise(3, 4, 12, 12))
+
+
+def test_a_name_that_there_is_not_is_said(path: Path) -> None:
+    with pytest.raises(DataError, match="the input 'image' is none of the model's\nhelp: the model has input"):
+        netspec.Session(path).run(image=noise(1, 4, 12, 12))
+
+
+def test_a_batch_that_a_file_has_not_is_said_in_words_of_python(path: Path, tmp_path: Path) -> None:
+    netspec.load(path.with_suffix(".yaml")).to_onnx(path, batch=1)
+    with pytest.raises(UsageError, match="^batch=3: the batch of the model is fixed at 1\nhelp: leave out batch$"):
+        netspec.Session(path).images([tmp_path / "a.png"], batch=3)
 
 
 def test_a_keyword_that_there_is_not_is_said_with_those_that_there_are(path: Path) -> None:

@@ -151,13 +151,19 @@ class Bench:
     peaks: dict[tuple[str, Way], float] = field(default_factory=dict)
 
     def table(self, jobs: Sequence[Job]) -> Table:
-        """Runs all; what this machine lacks is a row that says so, unless it is all that was asked for."""
+        """Runs all; what this machine lacks, or a batch that a file refuses, is a row that says so.
+
+        Raises MissingError, UsageError where there would be no other row.
+        """
         runs: list[Run | NotRun] = []
+        refused: list[UsageError] = []
         for job in jobs:
             try:
                 runs.append(self.run(job))
-            except MissingError as e:
-                if len(jobs) == 1:
+            except (MissingError, UsageError) as e:
+                if isinstance(e, UsageError):
+                    refused.append(e)
+                if len(jobs) == max(1, len(refused)):
                     raise
                 runs.append(NotRun(job.name, job.target.name, str(e).partition("\n")[0]))
         meaning = "of peak: of the rate of a product of matrices, run the same way; memory: resident, added at the peak"

@@ -32,7 +32,8 @@ def image_files(folder: Path) -> tuple[list[Path], int]:
     What has the suffix of an image and is a pipe, a device or a link to nothing is one of the others.
     """
     if not folder.is_dir():
-        raise UsageError(f"there is no folder {folder}", "a single image is given by --image")
+        message = f"{folder} is a file and no folder" if folder.exists() else f"there is no folder {folder}"
+        raise UsageError(message, "a single image is given by --image")
     found, others = list[Path](), 0
     for base, folders, names in os.walk(folder, onerror=_unreadable):
         folders.sort()

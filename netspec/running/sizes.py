@@ -188,8 +188,8 @@ def check(ports: Mapping[str, Port], values: Mapping[str, object], model: str = 
     What is said of those names every input that has the symbol, with its shape.
     """
     for what, names in (
-        ("is missing", ports.keys() - values.keys()),
         (f"is none of {model}'s", values.keys() - ports.keys()),
+        ("is missing", ports.keys() - values.keys()),
     ):
         if names:
             raise DataError("NS701", f"the input '{min(names)}' {what}", f"{model} has {', '.join(ports)}")
@@ -219,7 +219,8 @@ def _advice(given: tuple[int, ...], expected: tuple[int | str | None, ...]) -> s
         if fits(moved, expected[1:]):
             return "the batch stands first, then the channels: in numpy x.transpose(2, 0, 1)[None]"
         if fits((*given[:-2], *expected[2:]), expected):  # type: ignore[arg-type]
-            return f"with --input {dims(given[1:])} a network is one of that size"
+            fitting = f"give one of {dims(expected[1:])}"
+            return f"{fitting}; `netspec compile SPEC --to onnx --input {dims(given[1:])}` makes a model of that size"
     if fits(given[1:], expected[1:]):
         return f"the batch is fixed: give {expected[0]} at a time"
     return ""
