@@ -192,8 +192,9 @@ CODES: dict[str, Code] = {
     ),
     "NS603": Code(
         "a model that cannot be written",
-        "The target cannot hold it: in ONNX an input and an output share one set of names, and float16 ends at 65504 "
-        "and has few bits below 6e-5. "
+        "The target cannot hold it: in ONNX an input and an output share one set of names, an operator may be of a "
+        "later operator set, and float16 ends at 65504 and has few bits below 6e-5. With --dynamic a step is another "
+        "one at other sizes. "
         "Or the checker of the target refuses it, which is a bug of netspec.",
     ),
     "NS604": Code(
