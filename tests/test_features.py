@@ -76,6 +76,9 @@ def test_features_are_what_torchvisions_layers_give(resnet18: nn.Module, weights
         pytest.param(
             "mobilenet_v2", "mobilenetv2_100", [f"bottleneck.{i}" for i in (0, 1, 2, 4, 6)], marks=pytest.mark.slow
         ),
+        ("efficientnet_b0", "efficientnet_b0", [f"stage{i}" for i in (2, 3, 4, 6, 8)]),
+        ("mobilenet_v3_large", "mobilenetv3_large_100", [*(f"bneck.{i}" for i in (0, 2, 5, 11)), "conv2"]),
+        ("se_resnet50", "seresnet50", ["conv1", "layer1", "layer2", "layer3", "layer4"]),
     ],
 )
 @pytest.mark.slow

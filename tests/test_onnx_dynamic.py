@@ -128,6 +128,20 @@ def test_branches_that_meet_at_some_sizes_alone(tmp_path: Path) -> None:
     agrees_at(tmp_path, 4, 18, 34)
 
 
+def test_a_pyramid_behind_gates_has_steps(tmp_path: Path) -> None:
+    """Squeeze and excitation reads the whole map, and the maps that meet later have their strides none the less."""
+    text = (
+        "blocks:\n  se: {body: [mul: {value: [], gate: [global_avg_pool, conv: [=x.channels, 1], sigmoid]}]}\n"
+        "  stage: {body: [conv: [8, 3, 2, 1], relu, se]}\n"
+        "body:\n  - stem = stage\n  - low = stage\n  - high = stage\n"
+        "  - up = upsample: {scale: 2, mode: nearest}\n"
+        "  - lateral = add:\n    from: [up, low]\n  - upsample: {scale: 4, mode: bilinear}\n"
+    )
+    _, model = written(tmp_path, text, "netspec: 1\nname: net\ninput: [3, 16, 16]\n")
+    assert says(model).startswith("height and width are free in steps of 8 from 3x16x16 on")
+    agrees_at(tmp_path, 3, 24, 48)
+
+
 @pytest.mark.parametrize(
     ("body", "message", "line"),
     [

@@ -13,7 +13,7 @@ from math import lcm
 
 import numpy as np
 
-from netspec.analysis.receptive_field import strides
+from netspec.analysis.strides import strides
 from netspec.diagnostics.errors import Diagnostic, SpecError, UsageError
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ops import Shape

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 
-from netspec.analysis.receptive_field import strides
+from netspec.analysis.strides import Stride as Sides
+from netspec.analysis.strides import strides
 from netspec.ir.graph import Graph
 
 Stride = int | float | tuple[float, float] | None
-"""Cells of the input between two values, of height and width where they differ; None where a value sees all of it."""
+"""Cells of the input between two values, of height and width where they differ; None without a position."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Feature:
         """512 channels, stride 8"""
         sides = self.stride if isinstance(self.stride, tuple) else (self.stride,)
         apart = "x".join(f"{side:g}" for side in sides if side is not None)
-        return f"{self.channels:,} channels, {f'stride {apart}' if apart else 'each of the whole input'}"
+        return f"{self.channels:,} channels, {f'stride {apart}' if apart else 'no stride'}"
 
 
 def features_of(graph: Graph) -> dict[str, Feature]:
@@ -36,7 +36,7 @@ def features_of(graph: Graph) -> dict[str, Feature]:
     }
 
 
-def _stride(apart: tuple[Fraction, Fraction] | None) -> Stride:
+def _stride(apart: Sides | None) -> Stride:
     """One number where height and width have the same, whole where it is whole."""
     if apart is None:
         return None

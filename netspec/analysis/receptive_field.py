@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 
 from netspec.ir.graph import Graph, Ref
 from netspec.ops import OPS
@@ -63,19 +62,6 @@ def receptive_fields(
     """
     found = _reaches(graph, take)
     return {path: (reach[0].size, reach[1].size) if reach else None for path, reach in found.items()}
-
-
-def strides(graph: Graph) -> dict[str, tuple[Fraction, Fraction] | None]:
-    """Of every node, how many cells of the input lie between two of its values, in height and width; None after a
-    step whose values see the whole input.
-    """
-    found = _reaches(graph, lambda work: None)
-    return {
-        path: (Fraction(reach[0].step, len(reach[0].first)), Fraction(reach[1].step, len(reach[1].first)))
-        if reach
-        else None
-        for path, reach in found.items()
-    }
 
 
 def _reaches(graph: Graph, take: Callable[[int], None]) -> dict[str, tuple[Reach, Reach] | None]:
