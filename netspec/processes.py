@@ -44,6 +44,20 @@ def in_processes(
     context = _context(work)
     if context is not None and not _main_can_be_imported():
         return [_alone(job, work, tick) for job in jobs]
+    try:
+        return _in_pool(jobs, work, processes, tick, context)
+    except BrokenProcessPool:
+        raise UsageError("a process that worked on a spec was ended", _help(context)) from None
+
+
+def _in_pool(
+    jobs: Sequence[Job],
+    work: Callable[[Job], Outcome],
+    processes: int,
+    tick: Callable[[Job], None],
+    context: BaseContext | None,
+) -> list[Outcome]:
+    """The same by processes of a context; raises BrokenProcessPool where one was ended from outside."""
     before = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(processes, context, initializer=_end_with_parent)
     try:
@@ -54,14 +68,22 @@ def in_processes(
             future.result()
             tick(jobs[futures[future]])
         done = {place: future.result() for future, place in futures.items()}
-    except BrokenProcessPool:
-        raise UsageError("a process that worked on a spec was ended", _help(context)) from None
     except BaseException:
         _end(set(multiprocessing.active_children()) - before)
         raise
     finally:
         pool.shutdown(cancel_futures=True)
     return [done[place] for place in range(len(jobs))]
+
+
+def in_fresh_process(work: Callable[[Job], Outcome], job: Job) -> Outcome | None:
+    """What `work` gives of a job in a process that did nothing before; None where none can be begun, or it ended."""
+    if not _main_can_be_imported():
+        return None
+    try:
+        return _in_pool([job], work, 1, lambda job: None, _forkserver(work))[0]
+    except BrokenProcessPool:
+        return None
 
 
 def _alone(job: Job, work: Callable[[Job], Outcome], tick: Callable[[Job], None]) -> Outcome:
@@ -112,6 +134,13 @@ def _context(work: Callable[[Job], Outcome]) -> BaseContext | None:
     """
     if multiprocessing.get_start_method() != "fork" or _threads() == 1:
         return None
+    return _forkserver(work)
+
+
+def _forkserver(work: Callable[[Job], Outcome]) -> BaseContext:
+    """Processes that have imported what holds `work`, and nothing else; new ones where a system has no forks."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([work.__module__])
     return context

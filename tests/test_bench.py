@@ -156,6 +156,31 @@ print(used.added)
     assert 60 * 2**20 < int(said) < 96 * 2**20
 
 
+@pytest.mark.slow
+def test_memory_is_that_of_a_row_whatever_was_run_before(netspec: Netspec) -> None:
+    """A network of 16 MB of weights and one of few: in either order, and after itself, each has its own."""
+    large = "netspec: 1\nname: large\ninput: [8, 16, 16]\nbody: [flatten, linear: 2048]\n"
+    Path("large.yaml").write_text(large, encoding="utf-8")
+    for name in ("small", "large"):
+        assert netspec("compile", f"{name}.yaml", "--to", "onnx", "-q", "-o", f"{name}.onnx")[0] == 0
+    asked = ["small.onnx", "large.onnx", "small.onnx", "large.onnx", "--repeat", "2", "-f", "json"]
+    rows = [row["memory"] for row in json.loads(netspec("bench", *asked)[1])]
+    if None in rows:
+        pytest.skip("this system does not tell")
+    megabytes = [row / 2**20 for row in rows]
+    assert megabytes[2:] == pytest.approx(megabytes[:2], rel=0.2, abs=2)
+    assert megabytes[0] < 8 and megabytes[1] > 16
+
+
+@pytest.mark.slow
+def test_memory_of_a_spec_that_is_read_once(netspec: Netspec) -> None:
+    """The process that it is measured in has no such stdin; what was compiled is sent to it."""
+    line = [sys.executable, "-m", "netspec", "bench", "-", "--target", "onnx", "--repeat", "2", "-f", "json"]
+    done = subprocess.run(line, input=SPEC, capture_output=True, text=True, timeout=300, check=True)
+    found = json.loads(done.stdout)[0]["memory"]
+    assert found is None or 0 < found < 2**24
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [
@@ -220,6 +245,7 @@ def test_boxes_are_coloured_by_the_numbers_of_a_file(name: str, text: str, netsp
         ("n.json", "{}", "has no numbers"),
         ("n.csv", "a.conv\n", "n.csv:1: expected PATH,NUMBER"),
         ("n.csv", "path,ms\na.conv,x\n", "n.csv:2: 'x' is not a number"),
+        ("n.csv", "path,ms\na.conv,\nb,\n", "has no numbers"),
         ("n.txt", "", "there is no 'n.txt' to colour by"),
     ],
 )
@@ -228,6 +254,25 @@ def test_a_file_without_numbers_is_refused(name: str, text: str, said: str, nets
     Path(name).write_text(text, encoding="utf-8")
     code, out, err = netspec("draw", "small.yaml", "--heat", name, "-f", "dot", "-o", "-")
     assert code in (1, 2) and said in err and not out
+
+
+@pytest.mark.parametrize(
+    ("network", "asked"),
+    [
+        ("small.yaml", ["--target", "onnx", "--depth", "2"]),
+        pytest.param("espcn_x3", ["--target", "onnx"], marks=pytest.mark.slow),
+        pytest.param("resnet18", ["--input", "3x64x64", "--target", "torch", "--depth", "3"], marks=pytest.mark.slow),
+    ],
+)
+def test_what_bench_writes_colours_a_picture(network: str, asked: list[str], netspec: Netspec) -> None:
+    """A step that was fused with another has no milliseconds; those that have some are the picture's numbers."""
+    asked = [network, *asked]
+    assert netspec("bench", *asked, "--blocks", "--repeat", "2", "-o", "e.csv")[0] == 0
+    rows = list(csv.DictReader(io.StringIO(Path("e.csv").read_text(encoding="utf-8"))))
+    assert any(not row["ms"] for row in rows) and any(row["ms"] for row in rows)
+    code, _, err = netspec("draw", network, "--heat", "e.csv", "-f", "dot", "-o", "e.dot")
+    assert code == 0, err
+    assert "numbers of e.csv, strongest" in Path("e.dot").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

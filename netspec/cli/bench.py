@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from netspec.cli.spec_command import SpecCommand
 from netspec.cli.tables import form_of, table_options, write_table
 from netspec.cli.ways import Target, target_of
 from netspec.cli.weights import Weights, with_weights
-from netspec.diagnostics.errors import MissingError, UsageError
+from netspec.diagnostics.errors import MissingError, NetspecError, UsageError
 from netspec.elaborate.compiled import Compiled
 from netspec.files.atomic import write_text
 from netspec.files.pipes import check_file
@@ -29,12 +30,17 @@ from netspec.ir.graph import Graph
 from netspec.reports.table import Form, Table
 from netspec.reports.timing import NotRun, Run, step_in, table_of_parts, table_of_runs
 from netspec.running.feeds import Feeds
-from netspec.running.measure import measure, memory, peak
+from netspec.running.measure import is_told, measure, memory, peak, product
 from netspec.running.ports import Port, Value
 from netspec.running.sizes import Sizes
 from netspec.running.ways import LooksIntoModels, Prepared, Prepares, Way
 
 DEFAULT_TARGETS = ("onnx", "torch")
+MEANING = (
+    "of peak: of the rate of a product of matrices, run the same way; "
+    "memory: resident, added at the peak of a process of its own"
+)
+"""Of the columns that do not say what they are."""
 
 
 @click.command(
@@ -166,18 +172,27 @@ class Bench:
                 if len(jobs) == max(1, len(refused)):
                     raise
                 runs.append(NotRun(job.name, job.target.name, str(e).partition("\n")[0]))
-        meaning = "of peak: of the rate of a product of matrices, run the same way; memory: resident, added at the peak"
-        return table_of_runs(runs, [meaning, self.said()])
+        return table_of_runs(runs, [MEANING, self.said()])
 
     def run(self, job: Job) -> Run:
         """One network in one way; raises MissingError, DataError, UsageError."""
         macs = None if job.target.is_file else totals(self.network(job.request).inference.nodes.values()).macs
         limit = self.peak(job.target)
-        with memory() as used:
-            prepared, inputs = self.prepared(job)
-            times = measure(prepared, inputs, self.warmup, self.repeat)
-        threads = job.target.way.threads
-        return Run(job.name, job.target.name, prepared.provider, job.batch, threads, times, macs, limit, used.added)
+        prepared, inputs = self.prepared(job)
+        times = measure(prepared, inputs, self.warmup, self.repeat)
+        provider, threads = prepared.provider, job.target.way.threads
+        del prepared  # a device has no room for two
+        return Run(job.name, job.target.name, provider, job.batch, threads, times, macs, limit, self.memory(job))
+
+    def memory(self, job: Job) -> int | None:
+        """The memory of one run, in a process of its own: in this one what was freed before is used again."""
+        if not is_told():
+            return None
+        from netspec.processes import in_fresh_process
+
+        key = repr(job.request.plain)
+        compiled = {key: self.compiled[key]} if key in self.compiled else {}
+        return in_fresh_process(memory_of, Alone(replace(self, compiled=compiled, peaks={}), job))
 
     def profile(self, job: Job) -> tuple[Graph, dict[str, float], list[str]]:
         """The graph, the milliseconds in each of its steps, and what is said of them."""
@@ -232,6 +247,29 @@ class Bench:
             f"measured on {processor()}, {cores} core{'s' * (cores > 1)}, {platform.system()}: "
             f"{self.warmup} run{'s' * (self.warmup > 1)} to warm up, median and quartiles of {self.repeat}"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """One network in one way, to be run once in a process of its own."""
+
+    bench: Bench
+    job: Job
+    size: int = 1
+
+
+def memory_of(alone: Alone) -> int | None:
+    """The memory that a network adds to this process, in bytes, beyond what its backend takes of any."""
+    target = alone.job.target
+    warnings.simplefilter("ignore")  # they were given where it was timed
+    try:
+        product(able(target.backend or "onnx", Prepares), replace(target.way, form=""), 8, 1)  # loads what runs it
+        with memory() as used:
+            prepared, inputs = alone.bench.prepared(alone.job)
+            prepared.time(inputs, 1, 1)
+    except NetspecError:  # what it was timed with is not there any more, or of the other process alone
+        return None
+    return used.added
 
 
 def processor() -> str:

@@ -64,8 +64,8 @@ def heat_of(text: str) -> tuple[str, Numbers | None]:
 def read_numbers(path: Path) -> Numbers:
     """Reads JSON, `{"3a.conv": 1.5}`, or CSV, lines `3a.conv,1.5`; raises UsageError, DataError.
 
-    In CSV the first column is the path and the second the number; a first line without a number is a heading, and what
-    stands in parentheses is of no step.
+    In CSV the first column is the path and the second the number; a first line without a number is a heading, an empty
+    cell is no number, and what stands in parentheses is of no step.
     """
     try:
         is_read(path)
@@ -108,6 +108,8 @@ def _of_csv(path: Path, text: str) -> Iterator[tuple[str, float]]:
             continue
         if len(row) < 2:
             raise DataError("NS701", f"{path}:{line}: expected PATH,NUMBER, got '{row[0][:80]}'")
+        if not row[1].strip():  # of a step that was not measured, as bench writes one that a library fused with another
+            continue
         try:
             yield row[0], float(row[1])
         except ValueError:

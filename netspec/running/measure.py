@@ -63,6 +63,11 @@ def memory() -> Iterator[Memory]:
         found.added = max(0, after - before)
 
 
+def is_told() -> bool:
+    """Whether the system tells the memory of a process, as Linux does."""
+    return Path("/proc/self/clear_refs").exists()
+
+
 def _resident(key: str) -> int | None:
     """A line of /proc/self/status, in bytes."""
     found = re.search(rf"^{key}:\s+(\d+) kB$", Path("/proc/self/status").read_text(encoding="ascii"), re.MULTILINE)
@@ -77,11 +82,16 @@ def measure(prepared: Prepared, inputs: Mapping[str, Value], warmup: int, repeat
 def peak(backend: Prepares, way: Way) -> float:
     """Multiply-accumulates in a second of a product of two square matrices: the fastest of nine, the same way."""
     side = SIDES.get(way.device, SIDES["cpu"])
+    return float(side**3 / (min(product(backend, way, side, 9)) / 1000))
+
+
+def product(backend: Prepares, way: Way, side: int, repeat: int) -> Sequence[float]:
+    """The times of a product of two square matrices, in milliseconds."""
     graph = _product(side)
     rng = np.random.default_rng(0)
     weight, entering = (rng.standard_normal((side, side), np.float32) for _ in range(2))
     prepared = backend.prepare(graph, {"product.weight": weight}, way)
-    return float(side**3 / (min(prepared.time({"input": entering}, 3, 9)) / 1000))
+    return prepared.time({"input": entering}, 3, repeat)
 
 
 def _product(side: int) -> Graph:
