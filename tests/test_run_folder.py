@@ -193,3 +193,17 @@ def test_the_example_of_the_page_runs(folder: Path, netspec_run: Netspec) -> Non
     assert code == 0, err
     for line, said in zip(expected[:4], out.splitlines(), strict=False):
         assert said.startswith(line.removesuffix("...")) and len(out.splitlines()) == 5
+
+
+@pytest.mark.parametrize("batch", ["1", pytest.param("2", marks=pytest.mark.slow)])
+def test_the_scores_of_all_images_are_of_one_kind(folder: Path, netspec_run: Netspec, batch: str) -> None:
+    """The means of a grey picture happen to lie from 0 to 1; what is softmax of the white one is softmax of it too."""
+    text = "netspec: 1\nname: means\ninput: [3, 8, 8]\nbody: [global_avg_pool, flatten]\n"
+    Path("means.yaml").write_text(text, encoding="utf-8")
+    Path("seen").mkdir()
+    for name, level in (("a", 140), ("b", 255)):
+        Image.new("RGB", (8, 8), (level,) * 3).save(f"seen/{name}.png")
+    code, out, err = netspec_run("means.yaml", "--images", "seen", "-b", batch, "--top", "3", "-f", "csv")
+    assert code == 0, err
+    scores = [float(row["score"]) for row in csv.DictReader(out.splitlines())]
+    assert np.allclose([sum(scores[:3]), sum(scores[3:])], 1, atol=1e-3)

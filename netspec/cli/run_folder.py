@@ -24,7 +24,7 @@ from netspec.reports.table import Cell, Column, Table, number
 from netspec.running.convert import Say
 from netspec.running.folder import Batch, batch_size, image_files, image_input, run_batches
 from netspec.running.ports import Value, dims
-from netspec.running.results import Style, check_labels, classes, finite, ranked
+from netspec.running.results import Ranked, Style, by_softmax, check_labels, classes, finite, ranked
 from netspec.running.save import Collected
 from netspec.running.sizes import Sizes
 from netspec.syntax.published import Preprocessing
@@ -50,7 +50,10 @@ class FolderRun:
     note: Say
     quiet: bool
     preprocessing: Preprocessing | None = None
-    rows: list[Mapping[str, Cell]] = field(default_factory=list)
+    rows: list[tuple[Mapping[str, Cell], Ranked]] = field(default_factory=list)
+    """The rows without their scores, and whose they are to be."""
+    softmax: dict[str, bool] = field(default_factory=dict)
+    """By output, whether the scores of all images are softmax probabilities."""
     provider: str = ""
     finite: bool = True
 
@@ -85,9 +88,10 @@ class FolderRun:
             say(f"{rate}, batches of {size}, ran on: {self.provider}")
         if not self.finite:
             say("warning: the outputs hold infinite values or NaN")
-        several = len({row["output"] for row in self.rows}) > 1
+        several = len(self.softmax) > 1
         skipped = {*([] if several else ["output"]), *([] if self.style.labels else ["label"])}
-        return Table([c for c in COLUMNS if c.key not in skipped], self.rows, lead=1)
+        rows = [{**row, "score": one.score(self.softmax[str(row["output"])])} for row, one in self.rows]
+        return Table([c for c in COLUMNS if c.key not in skipped], rows, lead=1)
 
     def _outputs(self, inputs: Mapping[str, Value]) -> Mapping[str, Value]:
         result = self.run(inputs)
@@ -103,11 +107,14 @@ class FolderRun:
             said = ", ".join(f"'{name}' is {dims(value.shape)}" for name, value in found.outputs.items())
             raise DataError("NS701", f"no output is a vector of classes: {said}", "--save FILE.npz keeps the outputs")
         self.finite = self.finite and all(finite(value) for value in found.outputs.values())
+        for name, rows in ranks.items():
+            key = one_line(name)
+            self.softmax[key] = self.softmax.get(key, False) or by_softmax(rows[: len(found.files)], style)
         for i, file in enumerate(found.files):
             for name, rows in ranks.items():
-                for rank, one in enumerate(ranked(rows[i], style)[0], 1):
-                    cells: dict[str, Cell] = {"rank": rank, "class": one.number, "label": one.label, "score": one.score}
-                    self.rows.append({"image": self._name(file), "output": one_line(name), **cells})
+                for rank, one in enumerate(ranked(rows[i], style), 1):
+                    cells: dict[str, Cell] = {"rank": rank, "class": one.number, "label": one.label}
+                    self.rows.append(({"image": self._name(file), "output": one_line(name), **cells}, one))
 
     def _name(self, file: Path) -> str:
         """A file by its path in the folder; bytes that are no UTF-8 are escaped."""

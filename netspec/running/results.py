@@ -92,20 +92,22 @@ def _value(value: Value, style: Style) -> Iterator[str]:
         if len(value) > ROWS:
             yield f"... {len(value) - ROWS} more"
     elif (rows := classes(value, style)) is not None and len(rows):
+        softmax = by_softmax(rows, style)
         for i, row in enumerate(rows[:ROWS]):
-            yield f"[{i}] {_ranking(row, style)}" if len(rows) > 1 else _ranking(row, style)
+            said = _ranking(row, style, softmax)
+            yield f"[{i}] {said}" if len(rows) > 1 else said
         if len(rows) > ROWS:
             yield f"... {len(rows) - ROWS} more"
     else:
         yield summary(value)
 
 
-def _ranking(row: np.ndarray, style: Style) -> str:
+def _ranking(row: np.ndarray, style: Style, softmax: bool) -> str:
     """`top 5 by softmax: 285 Egyptian cat (0.71), ...`"""
-    found, softmax = ranked(row, style)
+    found = ranked(row, style)
     names = [f"{one.number} {printable(clip(one.label, 60))}" if one.label else f"{one.number}" for one in found]
-    said = ", ".join(f"{name} ({one.score:.4g})" for name, one in zip(names, found, strict=True))
-    return f"top {len(found)}{' by softmax' if softmax else ''}: {said}"
+    said = ", ".join(f"{name} ({one.score(softmax):.4g})" for name, one in zip(names, found, strict=True))
+    return f"top {len(found)}{' by softmax' if softmax and np.isfinite(row).all() else ''}: {said}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,21 +117,35 @@ class Ranked:
     number: int
     label: str
     """Empty where nothing names it."""
-    score: float
-    """Its probability, or the value itself where softmax is not asked for."""
+    value: float
+    probability: float
+    """By softmax over the vector; the value itself where the vector is not finite."""
+
+    def score(self, softmax: bool) -> float:
+        """Its probability, or the value itself."""
+        return self.probability if softmax else self.value
 
 
-def ranked(row: np.ndarray, style: Style) -> tuple[list[Ranked], bool]:
-    """The most likely classes of a vector, and whether their scores are softmax probabilities."""
+def by_softmax(rows: np.ndarray, style: Style) -> bool:
+    """Whether the scores of an output are softmax probabilities, for all its vectors alike.
+
+    Unless it is asked for, where some value of a float is not from 0 to 1, as all are of what has a softmax already.
+    """
+    known = rows[np.isfinite(rows).all(axis=1)]
+    beyond = bool(known.size) and not (0 <= known.min() and known.max() <= 1)
+    return _is_float(rows) and beyond if style.softmax is None else style.softmax
+
+
+def ranked(row: np.ndarray, style: Style) -> list[Ranked]:
+    """The most likely classes of a vector."""
     values = row.astype(np.float64)
-    probable = 0 <= values.min() and values.max() <= 1
-    softmax = style.softmax or (style.softmax is None and _is_float(row) and not probable)
-    if softmax := softmax and bool(np.isfinite(values).all()):
-        values = np.exp(values - values.max())
-        values /= values.sum()
+    chances = values
+    if np.isfinite(values).all():
+        chances = np.exp(values - values.max())
+        chances /= chances.sum()
     labels = style.labels if len(style.labels) == len(row) else ()
-    largest = np.argsort(-values, kind="stable")[: style.top]
-    return [Ranked(int(i), labels[i] if labels else "", float(values[i])) for i in largest], softmax
+    largest = map(int, np.argsort(-values, kind="stable")[: style.top])
+    return [Ranked(i, labels[i] if labels else "", float(values[i]), float(chances[i])) for i in largest]
 
 
 def summary(value: np.ndarray) -> str:
