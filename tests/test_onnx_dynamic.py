@@ -81,6 +81,16 @@ def test_a_model_of_free_sizes_is_the_network_at_each(tmp_path: Path, opset: int
         agrees_at(tmp_path, *size)
 
 
+@pytest.mark.parametrize("pool", ["global_avg_pool", "adaptive_avg_pool: 1"])
+@pytest.mark.quick(1)
+def test_what_does_nothing_at_one_size_alone_stays(tmp_path: Path, pool: str) -> None:
+    """The map is one cell at the size of the spec."""
+    body = f"body:\n  - conv: {{out: 8, kernel: 3, stride: 12}}\n  - {pool}\n  - flatten\n  - linear: 3\n"
+    written(tmp_path, body, level=1)
+    agrees_at(tmp_path, 4, 12, 12)
+    agrees_at(tmp_path, 4, 36, 27)
+
+
 @pytest.mark.slow
 def test_a_size_that_is_kept_has_the_name_of_the_inputs(tmp_path: Path) -> None:
     _, model = written(tmp_path, "body: [conv: {out: 2, kernel: 3, pad: 1}]\n")
