@@ -8,7 +8,7 @@ is able to.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import MISSING, dataclass, field, fields
 from inspect import isfunction, signature
 from pathlib import Path
@@ -96,9 +96,11 @@ class Written:
     note: str = ""
     """What stands behind the names of the files, such as the version of the format."""
     remarks: list[str] = field(default_factory=list)
-    """What stands in the way of using them, a line each."""
+    """What stands in the way of using them, and what else is to be known, a line each."""
     table: Table | None = None
     """What was measured of them, which is printed."""
+    facts: frozenset[str] = frozenset()
+    """The remarks that stand in no way, of which nobody is warned."""
 
 
 @runtime_checkable
@@ -229,8 +231,7 @@ def _load(name: str) -> object:
         raise UsageError(f"there is no backend '{name}'", did_you_mean(name, targets()))
     who = f"the backend '{name}'"
     givers = [*["netspec itself"] * (name == JSON.name), *map(plugins.described, plugins.rivals(name))]
-    if len(givers) > 1:
-        named = " and ".join(givers)
+    if (named := " and ".join(givers)) and len(givers) > 1:
         raise MissingError(f"{who} cannot be used: {named} give one of this name", "uninstall all but one of them")
     backend = plugins.load(found[name], who)
     if wrong := _mistake(name, backend):
@@ -290,11 +291,10 @@ def _mistake_in_methods(found: object) -> str:
 
 def takes(function: Callable[..., object], *arguments: str) -> bool:
     """Whether a function of a plug-in can be called with such positional arguments."""
-    try:
+    with suppress(TypeError, ValueError):  # ValueError: of a built-in, which has no signature
         signature(function).bind(*arguments)
-    except (TypeError, ValueError):  # ValueError: of a built-in, which has no signature
-        return False
-    return True
+        return True
+    return False
 
 
 def gave(backend: object, method: str, result: object, kind: type[T]) -> T:

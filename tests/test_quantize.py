@@ -333,10 +333,11 @@ def test_the_layers_that_are_suggested_give_20_dB(folder: Path) -> None:
     Path("net.yaml").write_text(DEEP)
     np.savez("images.npz", input=np.float32(0.1) * pictures(8) + 1)
     done, _ = written(INT8)
-    said = re.search(r"^([\d.]+) dB with --keep-float (\S+)$", done.remarks[-1])
+    said = re.search(r"^([\d.]+) dB centred with (\d+) of 15 layers in float32: --keep-float (\S+)$", done.remarks[-1])
     assert said and float(said[1]) >= 20
     assert float(re.findall(r"images ([\d.]+) dB", done.remarks[0])[0]) < 20
-    again, _ = written(OnnxOptions(dtype="int8", calibrate="images.npz", keep_float=said[2]))
+    again, _ = written(OnnxOptions(dtype="int8", calibrate="images.npz", keep_float=said[3], report="r.csv"))
+    assert Path("r.csv").read_text().count("float32") == int(said[2]) < 15
     assert f"centred over 8 images {said[1]} dB" in again.remarks[0]
 
 

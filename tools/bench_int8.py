@@ -66,7 +66,7 @@ def int8(seconds: float, folder: Path, names: tuple[str, ...] = tuple(TITLES)) -
             weights = computed(after.module, arrays)
             write(backend, after.inference, weights, paths["int8, -O2"], backend.options(**quick, keep_float=""))
         asked = {kind: paths[kind] for kind in ("float32", "int8", "int8, -O2") if paths[kind].exists()}
-        advice = [found for line in made.remarks if (found := re.search(r"with --keep-float (\S+)", line))]
+        advice = [found for line in made.remarks if (found := re.search(r"in float32: --keep-float (\S+)", line))]
         kept = "nothing"
         if advice:
             kept = f"{len(advice[0][1].split(','))} parts"

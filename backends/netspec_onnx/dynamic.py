@@ -26,6 +26,10 @@ LARGER = ((1, 2), (2, 1), (67, 131), (130, 69))
 """The rows and columns that are added, in steps: few, which show what rounds, and many, by which all maps grow."""
 
 
+FREE = "height and width are free"
+"""What is said where every size is taken."""
+
+
 @dataclass(frozen=True, eq=False)
 class FreeSizes:
     """A network whose nodes are the same at larger inputs."""
@@ -69,8 +73,8 @@ class FreeSizes:
     def note(self) -> str:
         """What is said of the sizes that the model takes."""
         if self.step == 1:
-            return "height and width are free"
-        return f"height and width are free in steps of {self.step} from {_size(self.graphs[0])} on: {self.why}"
+            return FREE
+        return f"{FREE} in steps of {self.step} from {_size(self.graphs[0])} on: {self.why}"
 
 
 def free_sizes(graph: Graph, options: OnnxOptions) -> FreeSizes:

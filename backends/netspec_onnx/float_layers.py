@@ -95,10 +95,24 @@ def shown_tensors(
     return found
 
 
-def candidates(exact: onnx.ModelProto, quantised_ops: Sequence[str]) -> list[str]:
-    """The steps that int8 adds noise in, in order; what gives values as they are, or cuts them, adds none."""
+def candidates(graph: Graph, exact: onnx.ModelProto, quantised_ops: Sequence[str]) -> dict[str, set[str]]:
+    """The layers that int8 adds noise in, in order, each with the steps after it that are in float where it is.
+
+    What gives values as they are, or cuts them, adds none.
+    """
     ops = set(quantised_ops) - _KEEPING
-    return list(dict.fromkeys(step_of(node.name) for node in exact.graph.node if node.op_type in ops))
+    noisy = {step_of(node.name) for node in exact.graph.node if node.op_type in ops}
+    shown = {str(node.path) for node in layers(graph)}
+    found: dict[str, set[str]] = {}
+    owner: dict[str, str] = {}
+    for path, node in graph.nodes.items():
+        if path in shown:
+            owner[path] = path
+        elif node.inputs and node.inputs[0].node in owner:
+            owner[path] = owner[node.inputs[0].node]
+        if path in noisy and path in owner:
+            found.setdefault(owner[path], {owner[path]}).add(path)
+    return found
 
 
 _KEEPING = {
@@ -117,15 +131,20 @@ _KEEPING = {
 
 
 def shortest(graph: Graph, steps: Set[str]) -> list[str]:
-    """The fewest paths that stand for these steps and what is between them: that of a block where it has no others."""
+    """The fewest paths that stand for these steps and what is between them: that of a block where it has no others.
+
+    The path of a join may be that of its branches too, `join` of `join.deep.conv`: it stands for them as well.
+    """
     left = [path for path in graph.nodes if _multiplies(graph.nodes[path]) or path not in between(graph, steps)]
     chosen = {path for path in steps if _multiplies(graph.nodes[path])}
-    chosen |= steps - between(graph, chosen)
+    joins = {path for path in steps if len(graph.nodes[path].inputs) > 1}
+    chosen |= joins - between(graph, chosen)
+    chosen |= steps - between(graph, chosen)  # what follows an input
     found: dict[str, None] = {}
     for path in (path for path in graph.nodes if path in chosen):
         ends_ = [i for i, c in enumerate(path) if c == "."] + [len(path)]
         tops = (path[:end] for end in ends_)
-        found[next(top for top in tops if _all_below(top, left, chosen))] = None
+        found[next((top for top in tops if _all_below(top, left, chosen)), path)] = None
     return list(found)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -67,6 +67,11 @@ class Noise:
     def _varying(self, i: int) -> float:
         """The squares of the signal, or of the noise, about its mean over the images."""
         return max(0.0, self._squares[i] - float((self._sums[i] ** 2).sum()) / self.count)
+
+
+def worst(outputs: Collection[Noise]) -> Noise:
+    """The output that has most noise, of those that have a signal where any has."""
+    return min([one for one in outputs if not one.silent] or outputs, key=lambda noise: noise.deciding)
 
 
 def _decibels(signal: float, noise: float) -> float:

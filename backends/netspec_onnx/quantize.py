@@ -34,11 +34,11 @@ from netspec_onnx.build_model import weight_bytes
 from netspec_onnx.calibration import Calibration, class_output, drawn, read_calibration
 from netspec_onnx.channels import Equaliser, correct_biases, in_float, look
 from netspec_onnx.float_layers import asked, between, candidates, ends, layers, names_of, shortest, shown_tensors
-from netspec_onnx.noise import Answers, Noise, answers, compare, values
+from netspec_onnx.noise import Answers, Noise, answers, compare, values, worst
 from netspec_onnx.options import DEFAULTS, OnnxOptions
 from netspec_onnx.precision import outer_element
 from netspec_onnx.prepared import Ready, place_of
-from netspec_onnx.quantize_report import ENOUGH, MEASURED, Report, check_report, write_report
+from netspec_onnx.quantize_report import ENOUGH, MEASURED, Report, Suggested, check_report, write_report
 from netspec_onnx.runtime import FATAL_ONLY, Opened
 from netspec_onnx.write import LIMIT, write_finished, write_model
 
@@ -63,19 +63,21 @@ def write_int8(graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, opt
     single = replace(options, dtype="float32", external_data=False, calibrate=None, keep_float=None, report=None)
     with scratch() as folder:
         path = Path(folder, "float.onnx")
-        note = write_model(graph, arrays, path, single).note
+        first = write_model(graph, arrays, path, single)
         work = Quantizer(graph, path, data, options.reduce_range)
         made = work.kept(kept) if kept is not None else work.best_ends()
         poor = made.output.deciding < ENOUGH and math.isfinite(made.output.deciding)
         suggested = work.suggestion(made) if poor else None
-        report = Report(
-            graph, data, made.steps, made.noise, made.output, work.answers(made.model), _said(graph, suggested)
-        )
+        right = work.answers(made.model) if made.is_int8 else None
+        report = Report(graph, data, made.steps, made.noise, made.outputs, right, _said(graph, suggested))
         model = _finished(made.model, work.exact)
     files = write_finished(model, target, bool(options.external_data))
     if options.report:
         files.append(write_report(report.table(), Path(options.report)))
-    return Written(files, note + ", int8", report.lines(), report.table())
+    kind = ", int8" if made.is_int8 else ", nothing of it in int8"
+    lines = report.lines() if made.is_int8 else [f"nothing is in int8: all {len(made.noise)} layers are in float32"]
+    facts = first.facts.union(lines if made.is_int8 and not poor else ())
+    return Written(files, first.note + kind, [*first.remarks, *lines], report.table(), facts)
 
 
 def prepare_int8(graph: Graph, arrays: Mapping[str, np.ndarray], way: Way) -> Ready:
@@ -91,8 +93,11 @@ def prepare_int8(graph: Graph, arrays: Mapping[str, np.ndarray], way: Way) -> Re
     return Ready(lambda settings, _: Opened(model, place_of(way), settings), way)
 
 
-def _said(graph: Graph, suggested: Quantized | None) -> tuple[Sequence[str], float] | None:
-    return None if suggested is None else (shortest(graph, suggested.steps), suggested.output.deciding)
+def _said(graph: Graph, suggested: Quantized | None) -> Suggested | None:
+    if suggested is None:
+        return None
+    kept = sum(step in suggested.steps for step in suggested.noise)
+    return Suggested(shortest(graph, suggested.steps), kept, suggested.output.deciding)
 
 
 def _check(graph: Graph, target: Path, options: OnnxOptions) -> None:
@@ -137,7 +142,12 @@ class Quantized:
     @property
     def output(self) -> Noise:
         """The noise of the output that has most of it."""
-        return min(self.outputs.values(), key=lambda noise: noise.deciding)
+        return worst(self.outputs.values())
+
+    @property
+    def is_int8(self) -> bool:
+        """Whether anything of it is."""
+        return any(node.op_type == "QuantizeLinear" for node in self.model.graph.node)
 
 
 class Quantizer:
@@ -216,10 +226,11 @@ class Quantizer:
         if whole.output.deciding >= ENOUGH:
             return whole
         without = self.kept(ends(self.graph))
-        return without if without.output.deciding >= whole.output.deciding + GAIN else whole
+        gains = without.output.deciding >= whole.output.deciding + GAIN
+        return without if gains and without.is_int8 else whole
 
     def suggestion(self, made: Quantized) -> Quantized | None:
-        """The model with more in float, so that its output is good enough; None where none is.
+        """The model with more in float, so that its outputs are good enough; None where none is in int8 too.
 
         What loses most when it alone is in int8 is kept first (Wu et al. 2020, section 5.2: partial quantization). How
         much is needed is guessed by the sum of the others, as small noise that is independent adds up, and then tried.
@@ -228,27 +239,28 @@ class Quantizer:
         order = sorted(alone, key=lambda steps: -alone[steps])
         most = 10 ** (-ENOUGH / 10)
         guess = next(i for i in range(len(order) + 1) if sum(alone[s] for s in order[i:]) <= most)
-        low, high, best = 0, len(order), None
+        low, high, best, reached = 0, len(order), None, False
         count = max(1, guess)
         for _ in range(TRIES):
-            found = self.kept(made.steps.union(*order[:count]))
+            found = self.kept(asked(self.graph, ",".join(shortest(self.graph, made.steps.union(*order[:count])))))
             if found.output.deciding >= ENOUGH:
-                best, high = found, count
+                best, high, reached = found if found.is_int8 else best, count, True
             else:
                 low = count
-            if high - low <= 1 and best is not None:
+            if high - low <= 1 and reached:
                 break
-            count = (low + high) // 2 if best is not None else min(len(order), low + max(1, low // 2))
+            count = (low + high) // 2 if reached else min(len(order), low + max(1, low // 2))
         return best
 
     def _alone(self, kept: Set[str]) -> dict[tuple[str, ...], float]:
         """The noise over signal at the output of the model in which one step, or a few in a row, is in int8 alone."""
-        steps = [step for step in candidates(self.exact, self.ops) if step not in kept]
+        after = candidates(self.graph, self.exact, self.ops)
+        steps = [step for step in after if step not in kept]
         each = -(-len(steps) // TRIALS)
         outputs, found = list(self.graph.outputs), {}
         exact = list(values(self.exact, outputs, self.data, TRIED))
         for group in (tuple(steps[i : i + each]) for i in range(0, len(steps), each)):
-            made = self._quantised(only=names_of(self.exact, set(group)))
+            made = self._quantised(only=names_of(self.exact, set().union(*(after[step] for step in group))))
             noise = compare(outputs, exact, values(made, outputs, self.data, TRIED))
             found[group] = max(10 ** (-one.deciding / 10) for one in noise.values())
         return found

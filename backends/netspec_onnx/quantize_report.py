@@ -13,7 +13,7 @@ from netspec.ir.graph import Graph
 from netspec.reports.table import SUFFIXES, Cell, Column, Form, Table, number
 from netspec_onnx.calibration import Calibration
 from netspec_onnx.float_layers import layers
-from netspec_onnx.noise import Answers, Noise
+from netspec_onnx.noise import Answers, Noise, worst
 
 ENOUGH = 20.0
 """Decibels at the output, centred: a noise of a tenth of what tells images apart; not so of images all alike."""
@@ -34,6 +34,23 @@ def _text(value: Cell) -> str:
 
 
 @dataclass(frozen=True)
+class Suggested:
+    """The layers that should stay in float."""
+
+    steps: Sequence[str]
+    """As --keep-float takes them: the fewest paths."""
+    layers: int
+    """How many these are."""
+    ratio: float
+    """At the output that has most noise then, in decibels."""
+
+    def text(self, layers: int, centred: str) -> str:
+        """The line that says it, of a network of so many layers."""
+        of = f"{self.layers} of {layers} layers in float32"
+        return f"{_decibels(self.ratio)}{centred} with {of}: --keep-float {','.join(self.steps)}"
+
+
+@dataclass(frozen=True)
 class Report:
     """What came out."""
 
@@ -41,31 +58,41 @@ class Report:
     data: Calibration
     kept: Set[str]
     noise: Mapping[str, Noise]
-    output: Noise
+    outputs: Mapping[str, Noise]
     answers: Answers | None
-    suggested: tuple[Sequence[str], float] | None
-    """The layers that should stay in float, and the ratio at the output with them."""
+    suggested: Suggested | None
+
+    @property
+    def output(self) -> Noise:
+        """The noise of the output that has most of it."""
+        return worst(self.outputs.values())
 
     def lines(self) -> list[str]:
         """What everybody should know, a line each."""
-        output = self.output
-        found = [
-            f"int8 by {self.data.count} images of {self.data.source}; signal to noise at the output {_said(output)}"
-        ]
+        found = self._at_outputs()
         if self.kept:
             found.append(f"in float32: {', '.join(sorted(step for step in self.kept if step in self.noise))}")
         if self.answers is not None:
             found.append(f"{self.answers.text}, of {self.answers.images} images")
+        output = self.output
+        centred = "" if output.alike else " centred"
         if self.suggested is not None:
-            steps, ratio = self.suggested
-            found.append(f"{_decibels(ratio)} with --keep-float {','.join(steps)}")
+            found.append(self.suggested.text(len(self.noise), centred))
         elif output.deciding < ENOUGH and not output.silent:
-            centred = "" if output.alike else " centred"
             found.append(
                 f"no choice of layers that was tried gives {ENOUGH:.0f} dB{centred}; "
                 "images that the network hardly tells apart say nothing of what int8 loses"
             )
         return found
+
+    def _at_outputs(self) -> list[str]:
+        """The ratios at each output, by name where there are several."""
+        several = len(self.outputs) > 1
+        found = [
+            f"signal to noise at the output {f'{name}: ' if several else ''}{_said(noise)}"
+            for name, noise in self.outputs.items()
+        ]
+        return [f"int8 by {self.data.count} images of {self.data.source}; {found[0]}", *found[1:]]
 
     def table(self) -> Table:
         """A row for each layer."""

@@ -18,6 +18,7 @@ from netspec.files.parts import Part
 from netspec.ir.graph import Graph
 from netspec.weights.lazy import in_pieces
 from netspec_onnx.build_model import SIZES_KEY, converted, fitting, structure, weight_bytes
+from netspec_onnx.dynamic import FREE
 from netspec_onnx.options import OnnxOptions
 from netspec_onnx.precision import element
 from netspec_onnx.presets import refusing_functions
@@ -40,15 +41,16 @@ def write_model(graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, op
         check(model, graph, options)
         note = f"opset {model.opset_import[0].version}, IR version {model.ir_version}"
         remarks = [p.value for p in model.metadata_props if p.key == SIZES_KEY]
+        facts = frozenset(r for r in remarks if r == FREE)
         if model.functions and options.for_ not in TAKING_FUNCTIONS:
             named = ", ".join(refusing_functions())
             remarks.append(f"blocks are functions, which {named} refuse; without --functions keep they take the file")
         content = Content(model, shapes, take, options)
         if apart:
-            return Written(_write_apart(content, target), note, remarks)
+            return Written(_write_apart(content, target), note, remarks, facts=facts)
         with writing(target) as f:
             _write_whole(content, f)
-    return Written([target], note, remarks)
+    return Written([target], note, remarks, facts=facts)
 
 
 @dataclass(frozen=True, slots=True)
