@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,7 +13,8 @@ from typing import Any
 
 import pytest
 from conftest import sampled
-from pairs_harness import aged, emit, holds, names, posix, seed_of, small, write
+from pairs_harness import SPEC, aged, emit, holds, names, posix, seed_of, small, write
+from run_harness import Netspec
 
 from netspec.diagnostics.errors import UsageError
 from netspec.files.atomic import together, write_bytes, writing
@@ -113,6 +115,69 @@ def test_any_failing_operation_leaves_a_source_that_loads_its_own_weights_alone(
     else:
         raise AssertionError("it never ran through")
     assert (True, 1) in outcomes and (False, 2) in outcomes
+
+
+class Stopping:
+    """Sends this process a signal at the n-th write of a part, as it begins or as the file takes the bytes."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, number: int, sent: signal.Signals, begins: bool) -> None:
+        self.count, self.number, self.sent, self.begins = 0, number, sent, begins
+        original = Part.write
+
+        def write(part: Part, data: Any) -> int:
+            self.count += 1
+            if self.count == self.number:
+                if self.begins:
+                    signal.raise_signal(self.sent)
+                monkeypatch.setattr(part, "file", Stopped(part.file, self.sent))
+            return original(part, data)
+
+        monkeypatch.setattr(Part, "write", write)
+
+
+class Stopped:
+    """A file in whose first write a signal comes."""
+
+    def __init__(self, file: Any, sent: signal.Signals) -> None:
+        self.file, self.sent = file, sent
+
+    def write(self, data: Any) -> int:
+        half = bytes(data)[: len(bytes(data)) // 2]
+        self.file.write(half)
+        signal.raise_signal(self.sent)
+        raise AssertionError("the signal was not heard")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+
+@posix
+@pytest.mark.parametrize("begins", [True, False])
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_signal_at_any_write_of_weights_stops_the_command(
+    suffix: str, sent: signal.Signals, code: int, begins: bool, netspec: Netspec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyTorch has an error of its own for a file that was cut short: that is no bug of netspec."""
+    Path("net.yaml").write_text(SPEC, encoding="utf-8")
+    if suffix == ".safetensors":
+        monkeypatch.setitem(sys.modules, "torch", None)
+        monkeypatch.delitem(sys.modules, "netspec_torch.weights", raising=False)
+    heard, stopped = signal.signal(signal.SIGINT, signal.default_int_handler), 0
+    try:
+        for number in range(1, 200):
+            with pytest.MonkeyPatch.context() as patch:
+                stopping = Stopping(patch, number, sent, begins)
+                found, out, err = netspec("compile", "net.yaml", "--to", "torch", "-q")
+            if stopping.count < number:
+                break
+            assert (found, out, err.strip()) == (code, "", "stopped"), number
+            assert names(Path()) == {"net.yaml"}, number
+            stopped += 1
+    finally:
+        signal.signal(signal.SIGINT, heard)
+    assert found == 0 and names(Path()) == {"net.yaml", "net.py", f"net{suffix}"}
+    assert stopped > (40 if suffix == ".pth" else 2)
 
 
 @pytest.mark.parametrize("first", [True, False])

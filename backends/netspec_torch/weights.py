@@ -29,7 +29,16 @@ def save(graph: Graph, arrays: Mapping[str, np.ndarray], file: Part, passes: Seq
     vars(state)["_metadata"] = {"": {PASSES: ",".join(passes)}}
     try:
         torch.save(state, cast(IO[bytes], file))
-    except RuntimeError:
-        if file.failure is not None:  # torch has an error of its own for a disk that is full
-            raise file.failure from None
+    except RuntimeError as e:
+        # As torch ends a file that was cut short, by a full disk or a signal, it raises an error of its own.
+        if cause := file.failure or _interrupt(e):
+            raise cause from None
         raise
+
+
+def _interrupt(error: BaseException) -> BaseException | None:
+    """The interrupt while which an error was raised: a signal may come between the lines of `Part.write`."""
+    found = error.__context__
+    while isinstance(found, Exception):
+        found = found.__context__
+    return found

@@ -46,8 +46,8 @@ class Part:
     def __init__(self, folder: Path, hashed: bool = False) -> None:
         handle, name = tempfile.mkstemp(prefix=PREFIX, suffix=SUFFIX, dir=folder)
         self.path = Path(name)
-        self.failure: OSError | None = None
-        """What a write failed with: libraries that write through us may raise an error of their own."""
+        self.failure: BaseException | None = None
+        """What ended a write, an interrupt too: libraries that write through us may raise an error of their own."""
         self._hash = hashlib.sha256() if hashed else None
         try:
             lock(handle)
@@ -63,18 +63,18 @@ class Part:
         """Adds bytes, or a buffer."""
         try:
             written = self.file.write(data)
-        except OSError as e:
+            if self._hash is not None:
+                self._hash.update(data)
+        except BaseException as e:
             self.failure = e
             raise
-        if self._hash is not None:
-            self._hash.update(data)
         return written
 
     def flush(self) -> None:
         """Gives the system what is still buffered."""
         try:
             self.file.flush()
-        except OSError as e:
+        except BaseException as e:
             self.failure = e
             raise
 
