@@ -46,7 +46,8 @@ def test_an_opset_that_is_asked_for(tmp_path: Path, opset: int) -> None:
     [
         ({"opset": 10}, "written from 11 on, not 10"),
         ({"opset": 999}, "knows opsets up to"),
-        ({"batch": 0}, "one image at least"),
+        ({"batch": 0}, "of 1 to 65,536 images"),
+        ({"batch": 10**20}, "of 1 to 65,536 images"),
         ({"opset": 19, "ir_version": 8}, "opset 19 goes with IR versions 9 to"),
         ({"opset": 13, "functions": "keep", "ir_version": 7}, "opset 13 with functions goes with IR versions 8 to"),
         ({"ir_version": 99}, "not 99"),

@@ -257,12 +257,16 @@ def build_model(graph: Graph, arrays: Mapping[str, np.ndarray], options: OnnxOpt
     return model
 
 
+MOST_IMAGES = 65_536
+"""In a batch that is fixed."""
+
+
 def structure(graph: Graph, options: OnnxOptions) -> onnx.ModelProto:
     """The model without its weights; raises DataError, UsageError."""
     if options.training:
         raise UsageError("ONNX models are written for inference", "--training goes with --to torch")
-    if options.batch is not None and options.batch < 1:
-        raise UsageError(f"--batch {options.batch}: a batch has one image at least")
+    if options.batch is not None and not 1 <= options.batch <= MOST_IMAGES:
+        raise UsageError(f"--batch {options.batch}: a batch is of 1 to {MOST_IMAGES:,} images", "as in --batch 1")
     kind, outer = element(options).kind, outer_element(options).kind
     sizes = free_sizes(graph, options) if options.dynamic else None
     made_of = lowered(graph, options, sizes.shape if sizes else None)

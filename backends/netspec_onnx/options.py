@@ -33,7 +33,7 @@ class OnnxOptions(Options):
     functions: Functions | None = option(
         None,
         "inline: one flat graph, which every runtime takes (the default); keep: blocks as functions, as Netron shows "
-        "them; OpenVINO, MNN and tract refuse those.",
+        "them; OpenVINO, MNN, tract and OpenCV refuse those.",
     )
     external_data: bool | None = option(None, "Weights in a file next to the model; above 2 GB by default.")
     calibrate: str | None = option(

@@ -102,8 +102,9 @@ PRESETS: dict[Target, Preset] = {
         "inline",
         {"bfloat16": "its convolutions take weights in float32", "int8": "its graph ends with an assertion"},
         "OpenCV's dnn",
-        "plans its layers for fixed shapes",
+        "refuses functions; plans its layers for fixed shapes",
         newest=16,
+        refuses_functions=True,
     ),
     "browser": Preset(
         13,

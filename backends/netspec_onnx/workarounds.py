@@ -10,7 +10,7 @@ import numpy as np
 
 from netspec.ir.graph import Node
 from netspec.ops.window import Pads
-from netspec_onnx.nodes import Attr, N, Row, Shapes, floats, free, n
+from netspec_onnx.nodes import Attr, N, Row, Shapes, floats, free, ints, n
 from netspec_onnx.presets import Target
 from netspec_onnx.regions import deform_roi_avg_pool, roi_avg_pool
 from netspec_onnx.resizing import upsample_without_lines
@@ -53,6 +53,26 @@ def max_pool_of_padded(node: Node, shapes: Shapes) -> list[N]:
         return max_pool(node, shapes)
     sizes = {name: list(node.attrs[key]) for name, key in (("kernel_shape", "kernel"), ("strides", "stride"))}
     return [pad(pads, -np.inf), N("MaxPool", ("padded",), attrs={**sizes, "dilations": list(node.attrs["dilation"])})]
+
+
+def max_pool_of_slices(node: Node, shapes: Shapes) -> list[N]:
+    """With a dilation, the largest of the cells at each place of the windows, which are slices of the padded map."""
+    dilation, stride = node.attrs["dilation"], node.attrs["stride"]
+    if dilation == (1, 1) or free(shapes[0]):
+        return max_pool(node, shapes)
+    pads, (rows, columns) = end_pads(node, shapes[0], dilation), map(int, node.shape[2:])
+    map_, found = ("padded", [pad(pads, float(LOWEST_FLOAT))]) if any(pads) else ("x0", [])
+    last = ((rows - 1) * stride[0] + 1, (columns - 1) * stride[1] + 1)
+    names = []
+    for i, j in np.ndindex(*node.attrs["kernel"]):
+        top, left = i * dilation[0], j * dilation[1]
+        sides = ints(top, left), ints(top + last[0], left + last[1]), ints(2, 3), ints(*stride)
+        names.append(f"cell{i}_{j}")
+        found.append(n("Slice", map_, *sides, out=names[-1]))
+    if len(names) == 1:
+        return [*found, n("Identity", *names)]
+    largest = [names[0], *(f"largest{i}" for i in range(1, len(names) - 1)), "y0"]
+    return [*found, *(n("Max", largest[i - 1], name, out=largest[i]) for i, name in enumerate(names) if i)]
 
 
 def avg_pool_of_padded(node: Node, shapes: Shapes) -> list[N]:
@@ -108,8 +128,9 @@ WORKAROUNDS: Mapping[Target, Mapping[str, Row]] = {
     # what its memory held before.
     "opencv": {"hard_sigmoid": hard_sigmoid_by_clip, "mean": mean_by_sum, "upsample": upsample_without_lines},
     # MNN 3.6 loses the output of a Mean of several, and multiplies by 1 / 7 for a division by 7, so that 21 / 7 is
-    # 3.0000002, and its ceiling 4.
+    # 3.0000002, and its ceiling 4. It takes no notice of the dilations of a MaxPool.
     "mnn": {
+        "max_pool": max_pool_of_slices,
         "mean": mean_by_sum,
         "roi_avg_pool": partial(roi_avg_pool, slack=0.5),
         "deform_roi_avg_pool": partial(deform_roi_avg_pool, slack=0.5),
