@@ -87,6 +87,7 @@ def test_a_folder_is_made_where_files_come_into_it(folder: Path, words: list[str
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["a.yaml", "b.yaml", "--to", "onnx", "--dtype", "int8", "--report", "r.csv"], "--report r.csv is one file"),
         (["a.yaml", "b.yaml", "-o", "no/models/"], "there is no folder no"),
         (["a.yaml", "b.yaml", "-o", "a.yaml/models"], "a.yaml is not a folder"),
         (["a.yaml", "a.yaml"], "'a.yaml' and 'a.yaml' would both be written as a"),
@@ -98,7 +99,7 @@ def test_a_folder_is_made_where_files_come_into_it(folder: Path, words: list[str
 )
 def test_what_only_one_can_have(folder: Path, words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     before = sorted(folder.rglob("*"))
-    assert run(["compile", *words, "--to", "json"]) == 2
+    assert run(["compile", "--to", "json", *words]) == 2
     assert said in capsys.readouterr().err and sorted(folder.rglob("*")) == before
 
 

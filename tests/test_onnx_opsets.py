@@ -241,6 +241,7 @@ def test_a_network_that_needs_more_than_its_runtime_takes_is_refused(tmp_path: P
     with pytest.raises(SpecError) as error:
         versions(load(tmp_path, ALIGNED, REGIONS), OnnxOptions(for_=target))
     assert "RoiAlign" in error.value.diagnostics[0].message
+    assert "was not seen to run it: without --for" in error.value.diagnostics[0].help
 
 
 def test_the_help_shows_the_presets() -> None:

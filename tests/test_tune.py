@@ -163,6 +163,12 @@ def test_a_profile_that_does_not_fit_is_refused_at_its_line(text, code: str, sai
     assert sorted(path.name for path in Path().iterdir()) == ["net.yaml", "p.json"]
 
 
+def test_a_pass_at_a_step_where_it_finds_nothing_says_so(netspec: Netspec) -> None:
+    for at, said in (("norm", False), ("one.a", True)):
+        code, _, err = netspec("compile", "net.yaml", "--to", "json", "-o", "n.json", "--pass", f"lrn_as_conv@{at}")
+        assert code == 0 and (f"note: --pass lrn_as_conv@{at} changes nothing" in err) == said
+
+
 @pytest.mark.slow
 def test_another_network_is_another_hash(netspec: Netspec) -> None:
     def digest(text: str = SPEC, **params: object) -> str:
@@ -191,6 +197,7 @@ def test_another_network_is_another_hash(netspec: Netspec) -> None:
         (["compile", "net.yaml", "--to", "torch", "--no-weights", "--channels-last"], "--channels-last is how load()"),
         (["tune", "net.yaml", "--target", "onnxrunteim"], "did you mean 'onnxruntime'?"),
         (["tune", "net.yaml", "--target", "onnx", "-O2"], "leave out -O"),
+        (["tune", "net.yaml", "--target", "onnx", "--seconds", "nan"], "'nan' is not a number"),
         (["summary", "net.yaml", "--profile", "p.json"], "--profile goes with -O2"),
         (["draw", "net.yaml", "-O1", "--profile", "p.json"], "not with -O1"),
         (["tune", "net.yaml", "--target", "onnx", "--try", "lrn"], "there is no pass 'lrn' to try"),

@@ -95,19 +95,23 @@ def _opset(written: Sequence[tuple[Node, list[N]]], options: OnnxOptions) -> int
         same: dict[object, list[tuple[Node, list[N]]]] = {}
         for node, rows in lacking:  # the steps of one line are one error
             same.setdefault(node.span or node.path, []).append((node, rows))
-        raise SpecError([_lacks(*steps[0], len(steps) - 1, opset) for steps in same.values()])
+        raise SpecError([_lacks(*steps[0], len(steps) - 1, opset, options.for_) for steps in same.values()])
     return opset if element(options) is SINGLE else _that_takes(written, options, opset)
 
 
-def _lacks(node: Node, rows: Sequence[N], more: int, opset: int) -> Diagnostic:
+def _lacks(node: Node, rows: Sequence[N], more: int, opset: int, target: Target | None) -> Diagnostic:
     """What is said of a step that an operator set has no operator for, and of so many more of its line."""
+    first = max(row.lowest for row in rows)
+    help = f"--opset {first} is the first that has it"
+    if target is not None:
+        help += f"; {PRESETS[target].reads} was not seen to run it: without --for the file is for runtimes that do"
     steps = f"'{node.path}' ('{node.op}')" + (f" and {more} more of this line" if more else "")
     operators = " and ".join(dict.fromkeys(row.op_type for row in rows if row.lowest > opset))
     return Diagnostic(
         "NS603",
         f"{steps} {'become' if more else 'becomes'} {operators}, which opset {opset} lacks, or has in another form",
         node.span,
-        f"--opset {max(row.lowest for row in rows)} is the first that has it",
+        help,
     )
 
 

@@ -79,6 +79,8 @@ def command(
     _check_output(backend, file)
     if len(requests) > 1:
         _check_many(requests, weights, file)
+        if report := getattr(options, "report", None):
+            raise UsageError(f"--report {report} is one file, of {len(requests)} networks", "compile each with its own")
     asked = _Asked(target, options, weights, file, folder, form)
     with folder_for(folder):
         return each(requests, partial(_compile, asked), jobs)

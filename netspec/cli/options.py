@@ -20,6 +20,17 @@ class Choice(click.Choice):  # type: ignore[type-arg, unused-ignore]
             self.fail(f"{e.message} {near}".rstrip(), param, ctx)
 
 
+class Finite(click.FloatRange):
+    """A number within bounds; NaN, which click's own lets through, is none."""
+
+    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number; fails for another."""
+        number = float(super().convert(value, param, ctx))
+        if number != number:
+            self.fail(f"'{value}' is not a number", param, ctx)
+        return number
+
+
 class Sizes(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     """3x224x224"""
 

@@ -133,6 +133,8 @@ class Request:
         except SpecError as e:
             raise SpecError(d for d in e.diagnostics if d.severity == "error") from None if self.quiet else e
         warn(compiled.warnings, self)
+        for text in () if self.quiet else compiled.idle:
+            say(f"note: --pass {text} changes nothing: it finds nothing there")
         return compiled
 
     def optimised(

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from netspec.cli.bench import Bench, Job, processor
-from netspec.cli.options import Choice
+from netspec.cli.options import Choice, Finite
 from netspec.cli.output import say
 from netspec.cli.output_file import OutputFile
 from netspec.cli.request import Request, spec_options
@@ -78,7 +78,7 @@ class RuntimeName(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(0, LONGEST),
+    type=Finite(0, LONGEST),
     default=60,
     show_default=True,
     help="About how long it may take; each trial that is begun takes five rounds at least.",

@@ -65,7 +65,7 @@ def read_numbers(path: Path) -> Numbers:
     """Reads JSON, `{"3a.conv": 1.5}`, or CSV, lines `3a.conv,1.5`; raises UsageError, DataError.
 
     In CSV the first column is the path and the second the number; a first line without a number is a heading, an empty
-    cell is no number, and what stands in parentheses is of no step.
+    cell is not a number, and what stands in parentheses is of no step.
     """
     try:
         is_read(path)

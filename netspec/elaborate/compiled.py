@@ -113,6 +113,11 @@ class Compiled:
         return tuple(text for p in asked for text in p.texts) if beyond else ()
 
     @property
+    def idle(self) -> list[str]:
+        """The passes at places, as `--pass` takes them, that found nothing there."""
+        return [text for p in self.passes if p.only is not None and p not in self._run[2] for text in p.texts]
+
+    @property
     def plain(self) -> Self:
         """The same after the passes alone that its variant asks for."""
         passes = [] if self.is_block else _passes(self.document, self.variant, Reporter())
