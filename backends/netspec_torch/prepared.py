@@ -27,7 +27,12 @@ from netspec_torch.options import DEFAULTS, FORMS, WeightsFile
 from netspec_torch.runtime import single, to_module
 from netspec_torch.weights import save
 
-DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+DTYPES = {
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "float64": torch.float64,
+}
 
 
 def prepare(graph: Graph, arrays: Mapping[str, np.ndarray], way: Way) -> Module:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,11 +20,13 @@ from netspec.cli.ways import Target, every_target, target_of
 from netspec.cli.weights import Weights, with_weights
 from netspec.diagnostics.errors import MissingError, UsageError
 from netspec.elaborate.compiled import Compiled
+from netspec.files.kinds import of_name
 from netspec.files.pipes import check_file
 from netspec.ir.graph import Graph
 from netspec.passes.base import Level
 from netspec.reports.table import Form
 from netspec.reports.verification import NotRun, table_of_verdicts
+from netspec.running.own_errors import Exact
 from netspec.running.said_passes import after_said
 from netspec.running.subjects import OfFile, OfSpec, Remembering, Subject
 from netspec.running.verify import Asked, Verdict, verify
@@ -33,6 +36,8 @@ from netspec.weights.lazy import computed
 from netspec.weights.sample_inputs import contrasting
 
 REFERENCE = "torch"
+BATCH = 2
+"""So many inputs are compared by default, so that one may be seen to differ from another."""
 SEEDED = re.compile(r"random, seed (\d{1,20})")
 
 
@@ -54,7 +59,10 @@ SEEDED = re.compile(r"random, seed (\d{1,20})")
 @click.option("--all", "every", is_flag=True, help="Every target against torch; what this machine lacks is not run.")
 @with_weights
 @click.option(
-    "-b", "--batch", type=click.IntRange(1, 1024), default=2, show_default=True, help="How many inputs are compared."
+    "-b",
+    "--batch",
+    type=click.IntRange(1, 1024),
+    help="How many inputs are compared: by default 2, or as many as a file takes.",
 )
 @click.option(
     "--calibrate",
@@ -75,7 +83,7 @@ def command(
     weights: Weights,
     targets: tuple[str, ...],
     every: bool,
-    batch: int,
+    batch: int | None,
     images: str | None,
     tolerance: float | None,
     outputs_only: bool,
@@ -89,10 +97,13 @@ def command(
     every tensor is drawn, biases and statistics too, so that no fault hides behind a zero.
     """
     chosen = form_of(form, output)
+    if (kind := of_name(request.spec)) is not None and kind is of_name("model.onnx"):
+        words = shlex.join([request.spec, *targets])
+        raise UsageError(f"{request.spec} is {kind.what}, not a spec", f"`netspec verify SPEC {words}` names its spec")
     pairs = list(_pairs(targets, every, request.level))
-    comparison = Comparison(request, weights, batch, Asked(tolerance, not outputs_only), images)
-    for a, b in pairs:
-        comparison.files |= {t.name: _opened(t.name) for t in (a, b) if t.is_file}
+    files = {t.name: _opened(t.name) for pair in pairs for t in pair if t.is_file}
+    count = batch_of(files, batch)
+    comparison = Comparison(request, weights, count, Asked(tolerance, not outputs_only), images, files)
     verdicts = [comparison.of(a, b, every) for a, b in pairs]
     graph = comparison.compiled.inference
     table = table_of_verdicts(verdicts, graph, comparison.said(), chosen, comparison.saturating())
@@ -126,6 +137,22 @@ def _opened(name: str) -> ModelFile:
     return able("onnx", LooksIntoModels).look(Path(name))
 
 
+def batch_of(files: Mapping[str, ModelFile], asked: int | None) -> int:
+    """How many inputs are compared: as many as were asked for, or as files take; raises UsageError."""
+    fixed: dict[str, int] = {}
+    for name, file in files.items():
+        sizes = {port.shape[0] for port in file.inputs.values() if port.shape}
+        if len(sizes) == 1 and isinstance(size := sizes.pop(), int):
+            fixed[name] = size
+    if len({*fixed.values()}) > 1:
+        said = " and ".join(f"that of {name} at {size}" for name, size in fixed.items())
+        raise UsageError(f"the batches of two files differ: {said}", "`netspec compile --batch` fixes them at one size")
+    for name, size in fixed.items():
+        if asked not in (None, size):
+            raise UsageError(f"-b {asked}: the batch of {name} is fixed at {size}", "leave out -b")
+    return asked or next(iter(fixed.values()), BATCH)
+
+
 @dataclass
 class Comparison:
     """A network with the weights and the inputs on which its targets are compared."""
@@ -152,9 +179,11 @@ class Comparison:
         """Compares two targets; with `forgiving` one that this machine lacks is not run, else it raises."""
         try:
             same = not (a.is_file or b.is_file) and (a.passes, a.level) == (b.passes, b.level)
-            graph = (self.compiled_for(a) if same else self.compiled).inference
+            compiled = self.compiled_for(a) if same else self.compiled
+            graph = compiled.inference
+            exact = Exact(able("torch", Prepares), graph, lambda: self.arrays(compiled))
             first = self.reference(a) if forgiving else self.subject(a)
-            return verify(first, self.subject(b), graph, self.inputs(graph), self.asked)
+            return verify(first, self.subject(b), exact, self.inputs(graph), self.asked)
         except MissingError as e:
             if not forgiving:
                 raise

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from netspec.diagnostics.errors import Span
 from netspec.ir.graph import Graph
 from netspec.reports.table import Cell, Column, Form, Table, number
+from netspec.running.own_errors import ROUNDS
 from netspec.running.verify import Culprit, Verdict
 
 
@@ -43,6 +44,7 @@ OF_STEP = (
     number("step_absolute", "absolute"),
     number("step_relative", "relative"),
     number("entering", "entering"),
+    number("own", "by itself"),
     Column("why", "why"),
 )
 NOTE = Column("note", "note")
@@ -84,14 +86,14 @@ def _rows(verdict: Verdict, graph: Graph, more: Sequence[str]) -> list[dict[str,
     rows = list[dict[str, Cell]]()
     culprit = verdict.culprit
     for name, found in verdict.outputs.items():
-        differs = found.exceeds(verdict.tolerance)
+        differs = verdict.exceeds(name)
         row: dict[str, Cell] = {"a": verdict.a, "b": verdict.b, "output": name, "why": found.why or None}
         below = culprit is not None and culprit.node.path in graph.above([graph.outputs[name].ref.node])
         row |= {
             "result": "differs" if differs else "differs inside" if below else "same",
-            "tolerance": verdict.tolerance,
+            "tolerance": verdict.allowed(name),
         }
-        row["note"] = "; ".join([*_little(verdict, name), *more]) or None
+        row["note"] = "; ".join([*_little(verdict, name), *_rounded(verdict, name), *_grown(verdict), *more]) or None
         row |= {"absolute": found.absolute, "relative": found.relative}
         if verdict.compared:
             row |= {"compared": verdict.compared, "of": verdict.of}
@@ -106,6 +108,25 @@ def _little(verdict: Verdict, name: str) -> list[str]:
     return [f"{verdict.weak[name]}: that they agree says little"] if name in verdict.weak else []
 
 
+def _rounded(verdict: Verdict, name: str) -> list[str]:
+    """That an output may differ by more than the tolerance, where rounding decides."""
+    rounding = verdict.roundings.get(name, 0.0)
+    if verdict.allowed(name) <= verdict.tolerance:
+        return []
+    return [f"PyTorch's own float32 is {rounding:.2g} off float64 in {name}: up to {ROUNDS} times that is rounding"]
+
+
+def _grown(verdict: Verdict) -> list[str]:
+    """What is beyond the tolerance and is of no step: rounding, or noise, which has grown on its way."""
+    if not verdict.grown:
+        return []
+    first, most = verdict.grown[0][0], max(d.relative for _, d in verdict.grown)
+    many = f"{len(verdict.grown):,} value{'s' * (len(verdict.grown) > 1)} between the steps"
+    where = f"{many}, the first at {first}, {'is' if len(verdict.grown) == 1 else 'are'} off by up to {most:.2g}"
+    kind = "noise" if verdict.noisy else "rounding"
+    return [f"{where}, and no step by itself, given what enters it: {kind} that has grown"]
+
+
 def _step(culprit: Culprit, graph: Graph) -> dict[str, Cell]:
     node = culprit.node
     return {
@@ -116,14 +137,18 @@ def _step(culprit: Culprit, graph: Graph) -> dict[str, Cell]:
         "step_absolute": culprit.difference.absolute,
         "step_relative": culprit.difference.relative,
         "entering": culprit.entering,
+        "own": culprit.own.error.relative if culprit.own is not None else None,
     }
 
 
 def _notes(verdict: Verdict, graph: Graph) -> list[str]:
-    found = [f"{verdict.a} against {verdict.b}: {text}" for name in verdict.outputs for text in _little(verdict, name)]
+    said = [text for name in verdict.outputs for text in (*_little(verdict, name), *_rounded(verdict, name))]
+    found = [f"{verdict.a} against {verdict.b}: {text}" for text in (*said, *_grown(verdict))]
     seen = f"{verdict.compared:,} of {verdict.of:,} values were compared"
     if not verdict.differs:
         return found
+    if verdict.culprit is None and verdict.grown:
+        return [*found, f"{verdict.b}: no step is named; {seen}"]
     if verdict.culprit is None:
         why = "the inputs or outputs are in another order, or what a runtime fuses differs"
         if not verdict.compared:
@@ -133,7 +158,9 @@ def _notes(verdict: Verdict, graph: Graph) -> list[str]:
     above = f", called at {', '.join(at)}" if (at := calls(graph, node.path)) else ""
     amount = by.why or f"absolute error {by.absolute:.3g}, relative {by.relative:.3g}"
     found.append(f"{verdict.b} first differs at {node.path} ({node.op}), {place(node.span)}{above}")
-    found.append(f"  {amount}; what enters it is within {verdict.culprit.entering:.2g}; {seen}")
+    own = verdict.culprit.own
+    alone = f", {own.error.relative:.3g} by itself, in {verdict.culprit.side}" if own is not None else ""
+    found.append(f"  {amount}{alone}; what enters it is within {verdict.culprit.entering:.2g}; {seen}")
     if verdict.culprit.unseen:
         shown = [*verdict.culprit.unseen]
         listed = ", ".join(shown[-6:])

@@ -11,6 +11,8 @@ from netspec.ir.graph import Graph, Ref
 
 TOLERANCES = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1, "int8": 1e-1}
 """What results may differ by, as max|a - b| / max|a|, by the less exact of the two types."""
+NOISY = "int8"
+"""The type whose error is noise: root mean squares are compared, as a signal-to-noise ratio is made of them."""
 FLOOR = 0.01
 """The share of the tolerance below which an error is rounding."""
 
@@ -57,22 +59,19 @@ def difference(a: np.ndarray, b: np.ndarray, noise: bool = False) -> Difference:
     return Difference(apart, apart / size if size else (float("inf") if apart else 0.0))
 
 
-def first_step(graph: Graph, found: Mapping[Ref, Difference], differing: Sequence[Ref], tolerance: float) -> Ref | None:
-    """The value at which a difference of the values `differing` begins; None where no value that was compared differs.
+def beyond(graph: Graph, found: Mapping[Ref, Difference], differing: Sequence[Ref], tolerance: float) -> list[Ref]:
+    """The values that exceed the tolerance and lead to one of those that are `differing`, in the order of the spec.
 
-    Of the values that exceed the tolerance and from which a way of such values (or of some that were not compared)
-    leads to one of them, it is the first in the order of the spec. An error that grows on the way may have begun below
-    the tolerance: of that value and what it is computed from, the one counts at which the error grows most.
+    They lead there by a way of values that exceed it too, or that were not compared.
     """
-    reaching = _reaching(graph, found, differing, tolerance)
     order = {path: i for i, path in enumerate(graph.nodes)}
-    first = min(reaching, key=lambda ref: (order[ref.node], ref.out), default=None)
-    if first is None:
-        return None
+    return sorted(_reaching(graph, found, differing, tolerance), key=lambda ref: (order[ref.node], ref.out))
+
+
+def begun(graph: Graph, found: Mapping[Ref, Difference], first: Ref, tolerance: float) -> list[Ref]:
+    """The values before one that exceeds the tolerance whose error is within it, and more than rounding."""
     above = graph.above([first.node])
-    least = FLOOR * tolerance
-    begun = [ref for ref, d in found.items() if ref.node in above and least < d.relative <= tolerance]
-    return max([first, *begun], key=lambda ref: found[ref].relative / max(least, entering(graph, found, ref)))
+    return [ref for ref, d in found.items() if ref.node in above and FLOOR * tolerance < d.relative <= tolerance]
 
 
 def entering(graph: Graph, found: Mapping[Ref, Difference], ref: Ref) -> float:

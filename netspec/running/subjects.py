@@ -170,6 +170,58 @@ class Remembering(Subject):
         return memory
 
 
+FACTORS = 0.9, 64.0
+"""What a channel of a value in int8 may be scaled by, so that channels of one scale have like ranges."""
+ALIKE = 0.9
+"""The correlation from which on a channel is one that was scaled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unscaled(Subject):
+    """A subject in int8, whose values are compared without the factors that channels were given for their ranges."""
+
+    subject: Subject
+    right: Subject
+    """The one that it is compared with."""
+
+    @classmethod
+    def of(cls, subject: Subject, right: Subject) -> Unscaled:
+        """The same as a subject, of which channels may be scaled against those of another."""
+        return cls(subject.name, subject.way, subject.dtype, subject.exact, subject, right)
+
+    def known(self, graph: Graph) -> list[Ref]:
+        """The values of the graph that the subject can show."""
+        return self.subject.known(graph)
+
+    def outputs(self, inputs: Inputs) -> dict[str, np.ndarray]:
+        """Its outputs by name, which are not scaled; raises MissingError, UsageError, DataError."""
+        return self.subject.outputs(inputs)
+
+    def values(self, graph: Graph, refs: Sequence[Ref], inputs: Inputs) -> dict[Ref, np.ndarray]:
+        """The values; those of outputs as they are, the others without their factors."""
+        found, right = self.subject.values(graph, refs, inputs), self.right.values(graph, refs, inputs)
+        ends = {output.ref for output in graph.outputs.values()}
+        return {ref: value if ref in ends else unscaled(value, right[ref]) for ref, value in found.items()}
+
+
+def unscaled(value: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """A value whose channels are divided by the factor that they have against another, where they are like those."""
+    if value.shape != right.shape or value.ndim < 2 or not np.isfinite(value).all() or not np.isfinite(right).all():
+        return value
+    axes = tuple(axis for axis in range(value.ndim) if axis != 1)
+    sums = [
+        (one * other).sum(axes, dtype=np.float64) for one, other in ((value, right), (right, right), (value, value))
+    ]
+    both, theirs, ours = sums
+    with np.errstate(all="ignore"):
+        factor, alike = both / theirs, both / np.sqrt(theirs * ours)
+    least, most = FACTORS
+    scaled = (alike >= ALIKE) & (factor >= least) & (factor <= most)
+    factor = np.where(scaled, factor, 1).astype(np.float32)
+    divided: np.ndarray = value / factor.reshape([-1 if axis == 1 else 1 for axis in range(value.ndim)])
+    return divided
+
+
 def left_by(module: Module, graph: Graph) -> dict[Ref, Ref]:
     """The values of a graph that a module made of it has too, and what they are called in that, by what its steps say.
 

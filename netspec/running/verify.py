@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from netspec.diagnostics.errors import DataError
-from netspec.ir.graph import Graph, Node, Ref
-from netspec.running.differences import TOLERANCES, Difference, difference, entering, first_step, unseen
+from netspec.diagnostics.errors import DataError, MissingError
+from netspec.ir.graph import Node, Ref
+from netspec.running.differences import NOISY, TOLERANCES, Difference, begun, beyond, difference, entering, unseen
+from netspec.running.own_errors import ROUNDS, Anew, Exact, Off, Own
 from netspec.running.showing import in_portions, values
-from netspec.running.subjects import Inputs, Subject
+from netspec.running.subjects import Inputs, Subject, Unscaled
 
 PORTION = 256 * 2**20
 """Bytes of the values between the steps that are held of one subject at once."""
+SMALL = 0.1
+"""The share of the tolerance that a step is off by itself where its error grows beyond the tolerance later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,10 @@ class Culprit:
     """The largest relative error of what the step is computed from."""
     unseen: Sequence[str]
     """Steps before it that could not be compared, each of which may be the one."""
+    own: Own | None = None
+    """How far it is off, given what enters it; None without PyTorch, which says what it should give."""
+    side: str = ""
+    """The subject that is off so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +46,6 @@ class Asked:
     """Whether values between the steps are compared where the outputs agree."""
 
 
-NOISY = "int8"
-"""The type whose error is noise: root mean squares are compared, as a signal-to-noise ratio is made of them."""
-
-
 @dataclass(slots=True)
 class Verdict:
     """What the comparison of two subjects gave."""
@@ -53,24 +56,37 @@ class Verdict:
     outputs: dict[str, Difference]
     weak: dict[str, str] = field(default_factory=dict)
     """Outputs of which agreement says little, and why."""
+    roundings: dict[str, float] = field(default_factory=dict)
+    """How far PyTorch's own float32 is off in outputs where that decides what they may differ by."""
     compared: int = 0
     """How many values between the steps were compared, where the outputs differ."""
     of: int = 0
     culprit: Culprit | None = None
+    grown: Sequence[tuple[Ref, Difference]] = ()
+    """Values beyond the tolerance where no step is by itself."""
     noisy: bool = False
     """Whether one of them is in int8, so that relative errors are those of root mean squares."""
 
     @property
     def differs(self) -> bool:
         """Whether an output differs, or a value between the steps that is the same in both."""
-        return self.culprit is not None or any(d.exceeds(self.tolerance) for d in self.outputs.values())
+        return self.culprit is not None or any(self.exceeds(name) for name in self.outputs)
+
+    def allowed(self, output: str) -> float:
+        """What an output may differ by: the tolerance, or what rounding makes of it."""
+        return max(self.tolerance, ROUNDS * self.roundings.get(output, 0.0))
+
+    def exceeds(self, output: str) -> bool:
+        """Whether an output differs by more than it may."""
+        return self.outputs[output].exceeds(self.allowed(output))
 
 
-def verify(a: Subject, b: Subject, graph: Graph, inputs: Inputs, asked: Asked) -> Verdict:
+def verify(a: Subject, b: Subject, reference: Exact, inputs: Inputs, asked: Asked) -> Verdict:
     """Compares the outputs of two subjects and their values step by step.
 
-    `graph` is the one whose values both know. Where the outputs agree, values between the steps count in float32 alone,
-    and where their names say for certain what they are. Raises DataError, MissingError, UsageError.
+    The graph of the reference is the one whose values both know. Where the outputs agree, values between the steps
+    count in float32 alone, and where their names say for certain what they are. An output in float32 may differ by as
+    much as rounding makes of it, where no tolerance was asked for. Raises DataError, MissingError, UsageError.
     """
     tolerance = max(TOLERANCES[a.dtype], TOLERANCES[b.dtype]) if asked.tolerance is None else asked.tolerance
     left, right = a.outputs(inputs), b.outputs(inputs)
@@ -80,34 +96,74 @@ def verify(a: Subject, b: Subject, graph: Graph, inputs: Inputs, asked: Asked) -
     found = {name: difference(left[name], right[name], noisy) for name in left}
     said = {name: why for name, value in left.items() if (why := weak(name, value))}
     verdict = Verdict(a.name, b.name, tolerance, found, said, noisy=noisy)
-    differing = [graph.outputs[name].ref for name, d in found.items() if d.exceeds(tolerance)]
-    certain = a.exact and b.exact and a.dtype == b.dtype == "float32"
-    if differing or (certain and asked.steps):
-        _locate(verdict, (a, b), graph, inputs, differing)
+    single = a.dtype == b.dtype == "float32"
+    over = [name for name in found if verdict.exceeds(name)]
+    if over and single and asked.tolerance is None:
+        verdict.roundings = _roundings(reference, inputs, over)
+    differing = [reference.graph.outputs[name].ref for name in over if verdict.exceeds(name)]
+    if noisy:
+        a, b = (Unscaled.of(one, other) if one.dtype == NOISY else one for one, other in ((a, b), (b, a)))
+    if differing or (a.exact and b.exact and single and asked.steps):
+        _locate(verdict, (a, b), reference, inputs, differing)
     return verdict
 
 
+def _roundings(reference: Exact, inputs: Inputs, outputs: Sequence[str]) -> dict[str, float]:
+    """How far float32 is off in outputs; nothing where that cannot be computed here."""
+    try:
+        found = reference.roundings(inputs)
+    except (MissingError, DataError):
+        return {}
+    return {name: found[name] for name in outputs if np.isfinite(found.get(name, np.nan))}
+
+
 def _locate(
-    verdict: Verdict, subjects: tuple[Subject, Subject], graph: Graph, inputs: Inputs, differing: Sequence[Ref]
+    verdict: Verdict, subjects: tuple[Subject, Subject], reference: Exact, inputs: Inputs, differing: Sequence[Ref]
 ) -> None:
     """Finds the step before outputs that differ, or where none does of all; portion by portion of the values."""
-    a, b = subjects
+    (a, b), graph = subjects, reference.graph
     batch = next(iter(inputs.values())).shape[0]
     both = {*a.known(graph)} & {*b.known(graph)}
     needed = graph.above(ref.node for ref in differing) if differing else {*graph.nodes}
     order = values(graph)
     refs = [ref for ref in order if ref in both and ref.node in needed]
     errors: dict[Ref, Difference] = {}
+    exact = a.exact and b.exact
     for portion in in_portions(graph, refs, batch, PORTION):
         ours, theirs = a.values(graph, portion, inputs), b.values(graph, portion, inputs)
         compared = {ref: difference(ours[ref], theirs[ref], verdict.noisy) for ref in portion}
-        exact = a.exact and b.exact
         errors |= {ref: d for ref, d in compared.items() if exact or ours[ref].shape == theirs[ref].shape}
     verdict.compared, verdict.of = len(errors), sum(ref.node in needed for ref in order)
-    ref = first_step(graph, errors, differing or [*errors], verdict.tolerance)
-    if ref is not None:
-        before = unseen(graph, errors, ref)
-        verdict.culprit = Culprit(graph.nodes[ref.node], errors[ref], entering(graph, errors, ref), before)
+    over = beyond(graph, errors, differing or [*errors], verdict.tolerance)
+    if not over:
+        return
+    anew = Anew(reference, subjects, inputs, _known(errors, exact, verdict.tolerance))
+    try:
+        found = anew.first(over, verdict.tolerance)
+        if found is None and a.dtype == b.dtype == "float32":
+            found = anew.worst(begun(graph, errors, over[0], verdict.tolerance), SMALL * verdict.tolerance)
+    except (MissingError, DataError):  # no PyTorch here, no kernel in float64, or no memory for it
+        found = Off(over[0])
+    if found is None:
+        verdict.grown = [(ref, errors[ref]) for ref in over]
+        return
+    before = unseen(graph, errors, found.ref)
+    verdict.culprit = Culprit(
+        graph.nodes[found.ref.node],
+        errors[found.ref],
+        entering(graph, errors, found.ref),
+        before,
+        found.own,
+        found.side,
+    )
+
+
+def _known(errors: Mapping[Ref, Difference], exact: bool, tolerance: float) -> set[Ref]:
+    """The values that steps are computed anew of: of a file from elsewhere, those that agree, so that names are right.
+
+    A value whose shape differs is none that a step could take.
+    """
+    return {ref for ref, d in errors.items() if not d.why and (exact or not d.exceeds(tolerance))}
 
 
 def weak(name: str, value: np.ndarray) -> str:
