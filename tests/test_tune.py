@@ -343,6 +343,14 @@ def test_tune_writes_a_profile_that_compiles(netspec: Netspec) -> None:
 
 
 @pytest.mark.slow
+def test_a_profile_that_is_replaced_is_said(netspec: Netspec) -> None:
+    asked = ["tune", "net.yaml", "--target", "onnxruntime", "--try", "winograd", "--seconds", "0.1"]
+    first, second = (netspec(*asked) for _ in range(2))
+    assert first[0] == second[0] == 0 and "winograd changes nothing in this network" in first[1]
+    assert [" in place of the profile that was there" in said[2] for said in (first, second)] == [False, True]
+
+
+@pytest.mark.slow
 def test_a_network_without_candidates_has_an_empty_profile(netspec: Netspec) -> None:
     Path("plain.yaml").write_text("netspec: 1\nname: plain\ninput: [3, 8, 8]\nbody: [conv: [4, 3]]\n", encoding="utf-8")
     code, out, _ = netspec("tune", "plain.yaml", "--target", "torch:channels_last", "-o", "plain.json")

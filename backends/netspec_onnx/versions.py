@@ -87,7 +87,7 @@ def _with_preset(written: Sequence[tuple[Node, list[N]]], options: OnnxOptions) 
 def _opset(written: Sequence[tuple[Node, list[N]]], options: OnnxOptions) -> int:
     opset, known = options.opset or max(OPSET, _lowest(written)), onnx.defs.onnx_opset_version()
     if options.opset is not None and options.opset > known:
-        raise UsageError(f"the installed onnx knows opsets up to {known}, not {options.opset}")
+        raise UsageError(f"the installed onnx knows opsets up to {known}, not {options.opset}", f"--opset {OPSET}")
     if opset < LOWEST:
         raise UsageError(f"operator sets are written from {LOWEST} on, not {opset}", f"--opset {LOWEST}")
     lacking = [(node, rows) for node, rows in written if any(row.lowest > opset for row in rows)]
@@ -143,5 +143,6 @@ def _ir_version(opset: int, options: OnnxOptions) -> int:
         return lowest
     if not lowest <= asked <= onnx.IR_VERSION:
         why = " with functions" if options.functions == "keep" else ""
-        raise UsageError(f"opset {opset}{why} goes with IR versions {lowest} to {onnx.IR_VERSION}, not {asked}")
+        message = f"opset {opset}{why} goes with IR versions {lowest} to {onnx.IR_VERSION}, not {asked}"
+        raise UsageError(message, f"--ir-version {lowest}")
     return asked

@@ -121,8 +121,9 @@ def command(
     tuning = Tuning(request, weights, runtime, batch, threads)
     path = Path(output or f"{tuning.network.name}.{runtime.replace(':', '-')}{SUFFIX}")
     check_writable(path)
+    replaced = " in place of the profile that was there" if path.exists() else ""
     found = tuning.search(seconds, only)
-    table = table_of_tuning(found, tuning.said(found))
+    table = table_of_tuning(found, tuning.said(found), only)
     if not found.decided:
         write_table(table, form)
         say(f"error: nothing was decided, and no profile is written: no pass could be tried in {seconds:g} s")
@@ -131,7 +132,7 @@ def command(
     write_table(table, form)
     if not request.quiet:
         kept = ", ".join(found.chosen) or "nothing"
-        say(f"{tuning.network.name}: {kept} -> {path}; `-O2 --profile {path}` takes it")
+        say(f"{tuning.network.name}: {kept} -> {path}{replaced}; `-O2 --profile {path}` takes it")
     return 0
 
 

@@ -26,8 +26,11 @@ COLUMNS = (
 )
 
 
-def table_of_tuning(found: Tuned, said: Sequence[str]) -> Table:
-    """A row for each trial in the order in which they were made; `said` are notes on how it was measured."""
+def table_of_tuning(found: Tuned, said: Sequence[str], only: Sequence[str] = ()) -> Table:
+    """A row for each trial in the order in which they were made; `said` are notes on how it was measured.
+
+    `only` are the passes that might be tried, empty for all.
+    """
     rows = [_row(trial) for trial in found.trials]
     if found.whole is not None:
         whole = found.whole
@@ -38,7 +41,8 @@ def table_of_tuning(found: Tuned, said: Sequence[str]) -> Table:
         "ratio: of the latency to that of the network as it was kept up to there, the median of rounds in which both "
         "run; noise: how far it strays from 1 where both are the same network"
     )
-    notes = [meaning] if rows else ["no pass of which a measurement decides changes this network"]
+    none = f"{' and '.join(only)} changes nothing in this network" if only else ""
+    notes = [meaning] if rows else [none or "no pass of which a measurement decides changes this network"]
     return Table(COLUMNS, rows, notes=[*notes, *said], lead=2)
 
 
