@@ -88,6 +88,7 @@ def test_a_folder_is_made_where_files_come_into_it(folder: Path, words: list[str
     ("words", "said"),
     [
         (["a.yaml", "b.yaml", "--to", "onnx", "--dtype", "int8", "--report", "r.csv"], "--report r.csv is one file"),
+        (["a.yaml", "b.yaml", "--explain-passes", "-f", "json"], "-f json is one table, of 2 networks"),
         (["a.yaml", "b.yaml", "-o", "no/models/"], "there is no folder no"),
         (["a.yaml", "b.yaml", "-o", "a.yaml/models"], "a.yaml is not a folder"),
         (["a.yaml", "a.yaml"], "'a.yaml' and 'a.yaml' would both be written as a"),

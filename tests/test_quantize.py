@@ -350,3 +350,19 @@ def test_a_fixed_batch_is_filled_up(net: Path) -> None:
     assert "centred over 12 images" in done.remarks[0]
     figures = [[float(n) for n in re.findall(r"([\d.]+) dB", one.remarks[0])] for one in (free, done)]
     assert figures[0] == pytest.approx(figures[1], abs=0.2)
+
+
+@pytest.mark.slow
+def test_nothing_is_left_that_nothing_reads(net: Path) -> None:
+    """onnxruntime warns of the bounds of a ReLU6, constants that its own tool leaves there."""
+    Path("six.yaml").write_text(SPEC.replace("  - global_avg_pool", "  - relu6\n  - global_avg_pool"))
+    _, model = written(INT8, "six.onnx", "six.yaml")
+    read = {name for node in model.graph.node for name in node.input} | {o.name for o in model.graph.output}
+    made = {name for node in model.graph.node for name in node.output} | {t.name for t in model.graph.initializer}
+    assert made and made <= read
+
+
+@pytest.mark.slow
+def test_a_step_without_weights_that_is_kept_is_named(net: Path) -> None:
+    done, _ = written(OnnxOptions(dtype="int8", calibrate="images.npz", keep_float="global_avg_pool"))
+    assert "in float32: no layer, only flatten, global_avg_pool" in done.remarks

@@ -286,8 +286,11 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc, unused-ignore]
 
 
 def _finished(model: onnx.ModelProto, exact: onnx.ModelProto) -> onnx.ModelProto:
-    """The model without what the library leaves in it: tensors that nothing reads, notes of its own."""
+    """The model without what the library leaves in it: tensors and constants that nothing reads, notes of its own."""
     read = {name for node in model.graph.node for name in node.input} | {o.name for o in model.graph.output}
+    live = [node for node in model.graph.node if node.op_type != "Constant" or read.intersection(node.output)]
+    del model.graph.node[:]
+    model.graph.node.extend(live)
     used = [tensor for tensor in model.graph.initializer if tensor.name in read]
     del model.graph.initializer[:]
     model.graph.initializer.extend(used)

@@ -71,7 +71,8 @@ class Report:
         """What everybody should know, a line each."""
         found = self._at_outputs()
         if self.kept:
-            found.append(f"in float32: {', '.join(sorted(step for step in self.kept if step in self.noise))}")
+            layers = sorted(step for step in self.kept if step in self.noise)
+            found.append(f"in float32: {', '.join(layers) or 'no layer, only ' + ', '.join(sorted(self.kept)[:8])}")
         if self.answers is not None:
             found.append(f"{self.answers.text}, of {self.answers.images} images")
         output = self.output

@@ -81,6 +81,8 @@ def command(
         _check_many(requests, weights, file)
         if report := getattr(options, "report", None):
             raise UsageError(f"--report {report} is one file, of {len(requests)} networks", "compile each with its own")
+        if form not in (None, "text"):
+            raise UsageError(f"-f {form} is one table, of {len(requests)} networks", "compile each by itself")
     asked = _Asked(target, options, weights, file, folder, form)
     with folder_for(folder):
         return each(requests, partial(_compile, asked), jobs)
@@ -135,6 +137,8 @@ def _compile(asked: _Asked, request: Request) -> None:
         write_table(table_of_passes(compiled), asked.form)
     if not request.quiet:
         _say_written(network, compiled, written)
+        if written.table is not None and asked.form in (None, "text"):  # else the other table has stdout to itself
+            write_table(written.table, "text")
 
 
 def _resized(request: Request, network: Compiled, rows: int, columns: int) -> Graph:
@@ -185,8 +189,6 @@ def _say_written(network: Compiled, compiled: Compiled, written: Written) -> Non
         say(f"{', '.join(unread)}: no input, as nothing that is left is computed of it")
     for remark in written.remarks:
         say(f"note: {remark}")
-    if written.table is not None:
-        write_table(written.table, "text")
 
 
 def _check_output(backend: AnyBackend, output: str | None) -> None:
