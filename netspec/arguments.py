@@ -135,6 +135,15 @@ def files(name: str, value: object) -> object:
     return tuple(file(f"one of {name}", one) for one in value)
 
 
+def images(name: str, value: object) -> object:
+    """A folder of images, or the names of some."""
+    if isinstance(value, (str, PathLike)):
+        return file(name, value)
+    if not isinstance(value, Iterable) or isinstance(value, (bytes, Mapping)):
+        raise wrong(name, value, "a folder, or a list of images")
+    return files(name, value)
+
+
 def folders(given: Iterable[str | PathLike[str]]) -> tuple[Path, ...]:
     """The folders of `include`; raises UsageError for one that is not there."""
     found = tuple(map(Path, given))
@@ -220,6 +229,7 @@ KINDS: Mapping[str, Kind] = {
     "batch": optional(whole(1)),
     "max_nodes": whole(1),
     "include": files,
+    "files": images,
     "input": optional(sizes),
 }
 """What each keyword of the public functions is."""

@@ -194,7 +194,8 @@ def netspec_run(netspec: Callable[..., tuple[int, str, str]]) -> Callable[..., t
     """`netspec run` with arguments, in a folder of its own: the exit code, stdout and stderr."""
 
     def call(*args: str) -> tuple[int, str, str]:
-        code, out, err = netspec("run", *args, "--repeat", "1")
+        once = () if "--images" in args or "--repeat" in args else ("--repeat", "1")
+        code, out, err = netspec("run", *args, *once)
         assert code == 0 or err
         return code, out, err
 

@@ -74,6 +74,10 @@ def calls() -> Iterator[tuple[str, str, Callable[..., object]]]:
             yield name, option, partial(getattr(netspec, name), **given)
     for option in ("device", "threads", "cuda_graph", "seed", "weights", "model"):
         yield "Session", option, partial(netspec.Session, **({} if option == "model" else {"model": "lenet5"}))
+    session = netspec.Session("lenet5")
+    for option in ("files", "batch"):
+        yield "Session.images", option, partial(session.images, **({} if option == "files" else {"files": "."}))
+    yield "Session.latency", "repeat", session.latency
     yield "list_specs", "columns", netspec.list_specs
 
 
@@ -175,7 +179,7 @@ def test_a_session_takes_tensors() -> None:
     assert np.array_equal(found, expected)
     with pytest.raises(netspec.UsageError, match="'input' is a Tensor that is no array"):
         session.run(torch.zeros(1, 1, 32, 32, dtype=torch.bfloat16))
-    with pytest.raises(netspec.DataError, match="'input' is a text"):
+    with pytest.raises(netspec.UsageError, match="'input' is a text"):
         session.run("picture.png")
 
 

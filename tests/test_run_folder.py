@@ -94,6 +94,7 @@ WRONG: list[tuple[list[str], int, str]] = [
     (["tiny.yaml", "--images", "tiny.yaml"], 2, "tiny.yaml is a file and no folder"),
     (["tiny.yaml", "--images", "empty"], 2, "empty holds no images"),
     (["tiny.yaml", "--images", "photos", "--image", "photos/0.png"], 2, "leave out --image, --npy and --pb"),
+    (["tiny.yaml", "--images", "photos", "--repeat", "3", "-o", "t.csv"], 2, "leave out --repeat"),
     (["tiny.yaml", "-o", "t.csv"], 2, "-f and -o are of the table of --images"),
     (["tiny.yaml", "--images", "photos", "-o", "t.csv", "-f", "json"], 2, "t.csv"),
     (["tiny.yaml", "--images", "photos", "--labels", "short.txt", "-o", "t.csv"], 1, "'output' has 5 classes"),

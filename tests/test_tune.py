@@ -201,7 +201,7 @@ def test_another_network_is_another_hash(netspec: Netspec) -> None:
         (["summary", "net.yaml", "--profile", "p.json"], "--profile goes with -O2"),
         (["draw", "net.yaml", "-O1", "--profile", "p.json"], "not with -O1"),
         (["tune", "net.yaml", "--target", "onnx", "--try", "lrn"], "there is no pass 'lrn' to try"),
-        (["tune", "net.yaml", "--target", "onnx", "-o", "-"], "the profile to a file"),
+        (["tune", "net.yaml", "--target", "onnx", "-o", "-"], "'-' is stdout, and this goes to a file"),
         (["tune", "net.yaml", "--target", "onnx", "-o", "net.yaml"], "the suffix of a spec"),
         (["summary", "p.json"], "`-O2 --profile p.json` takes one"),
     ],

@@ -156,10 +156,17 @@ def test_targets_agree_and_every_form_is_one(netspec: Netspec) -> None:
         (["onnx:flt"], "did you mean 'flat'?"),
         (["onnx+flot16"], "did you mean 'float16'?"),
         (["onnx+float16+float16"], "'float16' is given twice"),
+        (["onnx+float16+bfloat16"], "float16 and bfloat16 are each a type"),
+        (["onnx+O1+O2"], "O1 and O2 are each a level"),
+        (["onnx+cuda+cpu"], "cuda and cpu are each a device"),
+        (["onnx+"], "'onnx+' names nothing after a +"),
+        (["onnx:"], "'onnx:' names no form after the colon"),
+        (["onnx:+float16"], "known: flat, functions; or onnx alone"),
         (["absent.onnx"], "there is no file absent.onnx"),
         (["torch", "onnx", "json"], "two targets are compared, got 3"),
         (["torch", "--all"], "--all compares every target"),
-        (["json"], "cannot keep networks ready to run"),
+        (["json"], "'json' runs no network"),
+        (["json+O1"], "known: onnx, torch; or an .onnx file"),
     ],
 )
 def test_a_wrong_target_is_said(args: list[str], said: str, netspec: Netspec) -> None:

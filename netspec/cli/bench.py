@@ -72,7 +72,9 @@ MEANING = (
 @click.option(
     "--depth", type=click.IntRange(1, 64), default=1, show_default=True, help="Of --blocks: levels of scopes."
 )
-@click.option("--times", type=OutputFile(), metavar="FILE.json", help="Write milliseconds by path, for `draw --heat`.")
+@click.option(
+    "--times", type=OutputFile(stdout=False), metavar="FILE.json", help="Milliseconds by path, for `draw --heat`."
+)
 @with_weights
 @table_options()
 def command(

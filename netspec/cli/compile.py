@@ -16,7 +16,7 @@ from netspec.analysis.cost import totals
 from netspec.analysis.features import features_of
 from netspec.backend import AnyBackend, Options, WritesText, Written, gave, get, write
 from netspec.cli.many import each
-from netspec.cli.options import Choice, jobs_option
+from netspec.cli.options import Choice, is_given, jobs_option
 from netspec.cli.output import say, size
 from netspec.cli.output_file import OutputFile, write_result
 from netspec.cli.request import Request, requests_options
@@ -203,7 +203,6 @@ def _check_output(backend: AnyBackend, output: str | None) -> None:
 
 def _check_weights(backend: AnyBackend) -> None:
     """Raises UsageError for an option that chooses weights, where the target has none."""
-    given = click.get_current_context()
     for name in ("weights", "seed") if not backend.holds_weights else ():
-        if given.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+        if is_given(name):
             raise UsageError(f"--{name} has no meaning with --to {backend.name}, which holds no weights")

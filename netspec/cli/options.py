@@ -61,6 +61,11 @@ class InputSizes(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         return {name.strip(): Sizes().convert(size.strip(), param, ctx) for name, _, size in named}
 
 
+def is_given(name: str) -> bool:
+    """Whether the command line has an option, by the name of its argument, and it is not its default alone."""
+    return click.get_current_context().get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+
+
 def _most(ctx: click.Context, param: click.Parameter, value: int) -> None:
     ctx.find_root().obj["max_errors"] = value
 

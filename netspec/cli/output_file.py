@@ -13,18 +13,20 @@ from netspec.files.atomic import check_writable, write_text
 
 
 class OutputFile(click.ParamType):  # type: ignore[type-arg, unused-ignore]
-    """A file to write, in a folder that is there; - is stdout where a command says so, and some take a folder."""
+    """A file to write, in a folder that is there; - is stdout, or refused where a file alone can be written."""
 
     name = "FILE"
 
-    def __init__(self, folder: bool = False) -> None:
-        self.folder = folder
+    def __init__(self, folder: bool = False, stdout: bool = True) -> None:
+        self.folder, self.stdout = folder, stdout
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The name as it is; fails for one that cannot be a file's, before any work is done."""
         text = str(value)
         if not text.strip():
             self.fail("an empty name is given", param, ctx)
+        if text == "-" and not self.stdout:
+            self.fail("'-' is stdout, and this goes to a file; name one", param, ctx)
         if self.folder and (os.path.isdir(text) or text.rstrip("/" + os.sep) and text.endswith(("/", os.sep))):
             return text
         if text.endswith(("/", os.sep)):

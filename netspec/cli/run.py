@@ -12,6 +12,7 @@ import click
 import numpy as np
 
 from netspec.backend import KeepsReady, OpenedModel, OpensModels, Result, Runs, able, gave, get
+from netspec.cli.options import is_given
 from netspec.cli.output import out, say
 from netspec.cli.output import size as bytes_text
 from netspec.cli.output_file import OutputFile
@@ -119,7 +120,9 @@ INPUT = click.option(
     "--top", type=click.IntRange(1, 10_000), default=TOP, show_default=True, help="How many classes of each image."
 )
 @table_options()
-@click.option("--save", type=OutputFile(), metavar="FILE.npz", help="Keep the outputs, each under its name.")
+@click.option(
+    "--save", type=OutputFile(stdout=False), metavar="FILE.npz", help="Keep the outputs, each under its name."
+)
 def command(
     request: Request,
     weights: Weights,
@@ -148,10 +151,7 @@ def command(
     is printed as its five largest, everything else as a summary: shape, type, least, largest, mean, first values.
     A device that is not there is an error. Latency is that of runs whose inputs and outputs lie on the device.
     """
-    if pictures is None and (form or output):
-        raise UsageError("-f and -o are of the table of --images", "--save FILE.npz keeps the outputs of a run")
-    if pictures is not None and (images or arrays or folder):
-        raise UsageError("--images gives the input its values already", "leave out --image, --npy and --pb")
+    _check_images(pictures is not None, bool(images or arrays or folder), bool(form or output))
     kind, note, target = form_of(form, output), _notes(request), check_target(save) if save else None
     style = Style(1, softmax, read_labels(labels) if labels else [], labels or "", top)
     given = GivenSizes(inputs, size, bool(images) or pictures is not None)
@@ -180,6 +180,16 @@ def command(
     before = [*_entered(values, feeds.sources, weights.seed), *_of_weights(model, bool(images))]
     _print(before, result, replace(style, batch=_batch_of(values)))
     return 0
+
+
+def _check_images(whole: bool, single: bool, table: bool) -> None:
+    """Raises UsageError for options that do not go with --images, or with it alone."""
+    if not whole and table:
+        raise UsageError("-f and -o are of the table of --images", "--save FILE.npz keeps the outputs of a run")
+    if whole and single:
+        raise UsageError("--images gives the input its values already", "leave out --image, --npy and --pb")
+    if whole and is_given("repeat"):
+        raise UsageError("--images runs each image once: it is not timed", "leave out --repeat, or give --image FILE")
 
 
 def _notes(request: Request) -> Say:

@@ -88,7 +88,7 @@ class RuntimeName(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 @click.option(
     "-o",
     "--output",
-    type=OutputFile(),
+    type=OutputFile(stdout=False),  # where the table goes
     metavar="FILE.json",
     help=f"The profile; NAME.TARGET{SUFFIX} in the working folder by default.",
 )
@@ -116,8 +116,6 @@ def command(
         there = f"known: {', '.join(CHOSEN)}"
         raise UsageError(f"there is no pass '{unknown[0]}' to try", did_you_mean(unknown[0], CHOSEN, there))
     check_suffix(output, "JSON", ".json")
-    if output == "-":
-        raise UsageError("the table goes to stdout, and the profile to a file", "name a file with -o")
     tuning = Tuning(request, weights, runtime, batch, threads)
     path = Path(output or f"{tuning.network.name}.{runtime.replace(':', '-')}{SUFFIX}")
     check_writable(path)

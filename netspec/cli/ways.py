@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from netspec.backend import able, get, targets
+from netspec.backend import JSON, able, get, targets
 from netspec.diagnostics.errors import NetspecError, UsageError, did_you_mean
 from netspec.passes import NAMED, PASSES
 from netspec.passes.base import Level, Stage
@@ -39,6 +39,8 @@ class Target:
         return not self.backend
 
 
+KINDS = {"dtype": "type", "device": "device", "level": "level"}
+"""What a word of a target can be once, and what it is called."""
 LEVELS: dict[str, Level] = {"O0": 0, "O1": 1, "O2": 2}
 
 
@@ -51,14 +53,12 @@ def target_of(text: str, level: Level | None = None, threads: int = 0) -> Target
     if text.lower().endswith(".onnx"):
         return Target(text, "", Way(threads=threads))
     head, *words = text.split("+")
-    name, _, form = head.partition(":")
-    if name not in targets():
-        running = [name for name, _ in running_backends()]
-        near = str(did_you_mean(name, running)) or f"known: {', '.join(running)}"
-        raise UsageError(f"there is no target '{text}'", near if "?" in near else f"{near}; or an .onnx file")
-    backend = able(name, Prepares)
-    if form and form not in backend.forms:
+    name, colon, form = head.partition(":")
+    backend = _backend_of(name, text)
+    if colon and form not in backend.forms:
         there = f"known: {', '.join(backend.forms)}"
+        if not form:
+            raise UsageError(f"'{text}' names no form after the colon", f"{there}; or {name} alone")
         raise UsageError(f"'{name}' has no form '{form}'", did_you_mean(form, backend.forms) or there)
     kinds = {"dtype": backend.dtypes, "device": DEVICES, "level": [*LEVELS]}
     given: dict[str, str] = {}
@@ -75,8 +75,12 @@ def target_of(text: str, level: Level | None = None, threads: int = 0) -> Target
                 raise UsageError(
                     f"'{text}': {word} is of {' and '.join(others)} alone, not of {name}", f"such as {one}"
                 )
+            if kind and word != given[kind]:
+                raise UsageError(f"'{text}': {given[kind]} and {word} are each a {KINDS[kind]}", "name one of the two")
+            if kind:
+                raise UsageError(f"'{text}': '{word}' is given twice", "name it once")
             raise UsageError(
-                f"'{text}': '{word}' is given twice" if kind else f"'{text}': there is no '{word}'",
+                f"'{text}': there is no '{word}'" if word else f"'{text}' names nothing after a +",
                 did_you_mean(word, known) or f"after + stands any of {', '.join(known)}",
             )
         else:
@@ -84,6 +88,16 @@ def target_of(text: str, level: Level | None = None, threads: int = 0) -> Target
     way = Way(form, given.get("dtype", "float32"), given.get("device", "cpu"), threads)
     usual = get(name).level if level is None else level
     return Target(text, name, way, tuple(passes), LEVELS.get(given.get("level", ""), usual))
+
+
+def _backend_of(name: str, text: str) -> Prepares:
+    """The backend that a target names; raises UsageError, MissingError for one that runs nothing."""
+    if name not in targets() or name == JSON.name:
+        running = [name for name, _ in running_backends()]
+        near = str(did_you_mean(name, running)) or f"known: {', '.join(running)}"
+        what = f"'{text}' runs no network" if name == JSON.name else f"there is no target '{text}'"
+        raise UsageError(what, near if "?" in near else f"{near}; or an .onnx file")
+    return able(name, Prepares)
 
 
 def running_backends() -> Iterator[tuple[str, Prepares]]:
