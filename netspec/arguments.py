@@ -18,6 +18,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Literal, ParamSpec, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints, runtime_checkable
+from warnings import warn
 
 from netspec.diagnostics.errors import SHOWN_ERRORS, DataError, SpecError, UsageError, did_you_mean
 
@@ -312,7 +313,7 @@ _OPTION = re.compile(
     r"--set (?P<param>\w+)|--(?P<flag>(?:no-)?(?:" + "|".join(_FLAGS) + r"))\b"
     r"|--(?P<name>[a-z][a-z-]*)(?:[ =](?P<value>(?<=input )\w+=\w+|[A-Z0-9][\w./*-]*|float\d+"
     r"|bfloat16|int8|keep|inline|blocks|layers|cuda|(?<=exclude )[\w./*-]+"
-    r"|(?<=layers )[\w./*-]+|(?<=-key )[\w./*-]+)(?![\w/]))?"
+    r"|(?<=layers )[\w./*-]+|(?<=-key )[\w./*-]+|(?<=keep-float )[\w./*,-]+)(?![\w/]))?"
 )
 _KEYWORDS = {"pass": "passes", "for": "for_", "image": "images", "pb": "the inputs", "set": "the values of params"}
 _PLACEHOLDER = re.compile(r"[A-Z]+\Z|.*CxHxW|DIMS")
@@ -373,3 +374,13 @@ def outside() -> int:
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "netspec":
         frame, level = frame.f_back, level + 1
     return level
+
+
+class ExportWarning(UserWarning):
+    """What stands in the way of using a file that was written: what it loses, and what it does not take."""
+
+
+def warn_of(notes: Iterable[str], category: type[UserWarning]) -> None:
+    """Gives a warning for each note, at the line of whoever called netspec."""
+    for text in notes:
+        warn(in_python(text), category, stacklevel=outside())

@@ -7,13 +7,12 @@ from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypedDict, Unpack
-from warnings import warn
 
 import numpy as np
 
 from netspec.analysis.cost import totals
 from netspec.analysis.measures import Measured
-from netspec.arguments import check_fields, checked, folders, in_python, outside
+from netspec.arguments import ExportWarning, check_fields, checked, folders, warn_of
 from netspec.backend import MakesModules, able, get, origin, read_checkpoint, read_module, write
 from netspec.check.expect import within_limits
 from netspec.diagnostics.errors import MissingError, Reporter, SpecError, UsageError, check_options
@@ -212,8 +211,7 @@ class Network(Compiled):
                 raise UsageError(f"'{given}' goes with weights", "name a checkpoint: weights=...")
             return seeded(self, seed, training)
         found = weights_of(self, source_of(weights, self, read_module), seed, training, chosen, read_checkpoint)
-        for text in [*found.notes, *(d.message for d in found.warnings)]:
-            warn(in_python(text), CheckpointWarning, stacklevel=outside())
+        warn_of([*found.notes, *(d.message for d in found.warnings)], CheckpointWarning)
         return found.arrays
 
     @checked
@@ -285,8 +283,8 @@ class Network(Compiled):
         """A module whose forward gives the values of steps as a dict, in the order asked; raises UsageError, DataError.
 
         Its `channels` and `strides` are those of each value by name: C of `(N, C, H, W)`, and how many cells of the
-        input lie between two values in height and width; None after a step that sees the whole input, such as a
-        linear layer. `training` and `freeze` are those of `to_torch`.
+        input lie between two values in height and width; None without a place there, as of a linear
+        layer, or with several. `training` and `freeze` are those of `to_torch`.
         """
         network = self.tapped(steps).after(passes)
         graph, freeze = network.trained if training else network.shown, choices.pop("freeze", ())
@@ -308,7 +306,7 @@ class Network(Compiled):
         """Writes the inference graph as an ONNX model; gives the files written.
 
         `passes` are those of `after`; `level` is that of `optimised`, 1 by default, 2 with a `profile`, a file that
-        `netspec tune` wrote; `options` are those of `arrays` too.
+        `netspec tune` wrote; `options` are those of `arrays` too. What it loses or refuses is said as an ExportWarning.
         """
         names = set(CheckpointChoices.__annotations__) & set(options)
         choices = CheckpointChoices(**{name: options.pop(name) for name in names})  # type: ignore[typeddict-item]
@@ -316,8 +314,7 @@ class Network(Compiled):
         check_options(options, [f.name for f in fields(backend.options)], "an ONNX model", OF_OTHERS)
         options = check_fields(backend.options, options)
         chosen = backend.options(origin=origin(seed, weights, Choices.of(choices).partial), **options)
-        found = _profile(profile)
-        if found is not None:
+        if (found := _profile(profile)) is not None:
             chosen, level = replace(chosen, profile=found.said), 2 if level is None else level
         level = backend.level if level is None else level
         network = Compiled.optimised(self.after(passes), level, chosen.runtime, found, chosen.dtype, chosen.dynamic)
@@ -332,7 +329,10 @@ class Network(Compiled):
 
             chosen = replace(chosen, resized=resized)
         arrays = network.lazy_arrays(seed, weights, **choices)
-        return write(backend, network.inference, arrays, Path(path), chosen).files
+        written = write(backend, network.inference, arrays, Path(path), chosen)
+        doubts = (remark for remark in written.remarks if remark not in written.facts)
+        warn_of([*network.doubts(chosen.dtype), *doubts], ExportWarning)
+        return written.files
 
 
 def build(

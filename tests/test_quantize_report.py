@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from int8_harness import INT8, SPEC, pictures, written
 from netspec_onnx.options import OnnxOptions
 
 from netspec.cli.main import run
-from netspec.network import load
+from netspec.network import ExportWarning, load
 
 TWO = SPEC.replace("  - global_avg_pool", "  - scores = tee: [conv: [2, 1], sigmoid]\n  - global_avg_pool") + (
     "outputs: {classes: fc, map: scores}\n"
@@ -90,3 +91,34 @@ def test_a_model_of_nothing_in_int8_is_said_to_be_one(net: Path, capsys: pytest.
     layers = sum(bool(n.result.weights) for n in load("net.yaml").graph.nodes.values() if n.op in ("conv", "linear"))
     assert f"note: nothing is in int8: all {layers + 1} layers are in float32" in said  # and the sum of the branches
     assert ", nothing of it in int8" in said and "dB" not in said
+
+
+def test_python_warns_of_what_a_model_loses_and_of_nothing_else(net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the line that asks, in Python's words; a model that is good enough gives no warning."""
+    asked = {"dtype": "int8", "calibrate": "images.npz", "keep_float": ""}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load("net.yaml").to_onnx("q.onnx", **asked)
+    lines = "\n".join(written(OnnxOptions(**asked))[0].remarks)  # type: ignore[arg-type]
+    reached = float(re.findall(r"images ([\d.]+) dB", lines)[0])
+    for place in PLACES:
+        monkeypatch.setattr(place, reached + 1)
+    with pytest.warns(ExportWarning) as given:
+        load("net.yaml").to_onnx("q.onnx", **asked)
+    said = [str(one.message) for one in given]
+    assert {Path(one.filename) for one in given} == {Path(__file__)}
+    assert "signal to noise at the output" in said[0] and re.search(r'float32: keep_float="[\w.,]+"$', said[-1])
+
+
+def test_python_warns_of_sizes_in_steps(folder: Path) -> None:
+    head = "netspec: 1\nname: net\ninput: [1, 8, 8]\nbody: "
+    for name, body in (
+        ("any", "[conv: [2, 3, 1, 1]]"),
+        ("steps", "[add: {a: [], b: [max_pool: [2, 2], upsample: [2, nearest]]}]"),
+    ):
+        Path(f"{name}.yaml").write_text(head + body + "\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load("any.yaml").to_onnx("a.onnx", dynamic=True)
+    with pytest.warns(ExportWarning, match="^height and width are free in steps of 2 from 1x8x8 on"):
+        load("steps.yaml").to_onnx("s.onnx", dynamic=True)
