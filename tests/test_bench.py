@@ -5,18 +5,24 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
+import shutil
 import statistics
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from docs_harness import run_page
+from netspec_onnx import prepared, providers
+from netspec_onnx.runtime import Opened
 from run_harness import Netspec
 
 import netspec as api
 from netspec.backend import able
 from netspec.running.measure import Times, peak
+from netspec.running.place import Place
 from netspec.running.ways import Prepares, Way
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -111,6 +117,83 @@ def test_what_the_machine_lacks_is_a_row(netspec: Netspec) -> None:
     code, out, _ = netspec("bench", "small.yaml", *asked)
     assert code == 0 and "torch+cuda was not run: this PyTorch cannot use CUDA" in out
     assert netspec("bench", "small.yaml", *asked[2:])[0] == 3
+
+
+DRIVER = """\
+#include <string.h>
+static int ready;
+int cuInit(unsigned flags) { ready = !flags; return flags ? 1 : 0; }
+int cuDeviceGet(int *device, int ordinal) {
+    if (!ready) return 3;
+    if (ordinal < 0 || ordinal > 1) return 101;
+    *device = 40 + ordinal;
+    return 0;
+}
+int cuDeviceGetName(char *name, int length, int device) {
+    if (device < 40 || device > 41) return 101;
+    strncpy(name, device == 40 ? "NVIDIA Zero" : "NVIDIA One", length);
+    return 0;
+}
+"""
+"""CUDA's driver on a machine of two GPUs, as far as their names: what it refuses, and the codes, are the manual's."""
+
+
+@pytest.fixture
+def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That driver in the place of NVIDIA's."""
+    compiler = shutil.which("cc")
+    if compiler is None or sys.platform == "win32":
+        pytest.skip("there is no compiler of C")
+    library, source = tmp_path / "driver.so", tmp_path / "driver.c"
+    source.write_text(DRIVER, encoding="utf-8")
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", str(library), str(source)], check=True, timeout=60)
+    monkeypatch.setattr(providers, "DRIVER", str(library))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("driver")
+def test_a_gpu_is_named_as_its_driver_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    named = [providers.gpu_name(Place(device)) for device in ("cuda", "cuda:1", "tensorrt:1", "cuda:2")]
+    assert named == ["NVIDIA Zero", "NVIDIA One", "NVIDIA One", ""]
+    for absent in ("libabsent.so", str(Path(math.__file__))):  # no library, and one of other functions
+        monkeypatch.setattr(providers, "DRIVER", absent)
+        assert providers.gpu_name(Place("cuda")) == ""
+
+
+class OnCuda(Opened):
+    """A model that runs on the processor, and says that it runs on a GPU."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.session = Claiming(self.session)
+
+
+class Claiming:
+    """A session of onnxruntime, which says of the GPU what one with CUDA says."""
+
+    def __init__(self, session: Any) -> None:
+        self.session = session
+
+    def get_providers(self) -> list[str]:
+        return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.session, name)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("driver")
+@pytest.mark.parametrize("there", [True, False])
+def test_the_gpu_stands_beside_its_figures(there: bool, netspec: Netspec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Absolute figures say nothing without their device; where no driver names it, the provider stands alone."""
+    monkeypatch.setattr(prepared, "Opened", OnCuda)
+    monkeypatch.setattr(prepared, "place_of", lambda way: Place("cpu"))
+    monkeypatch.setattr("netspec.cli.bench.peak", lambda *args: 1e12)  # a product that large takes a processor minutes
+    if not there:
+        monkeypatch.setattr(providers, "DRIVER", "libabsent.so")
+    code, out, err = netspec("bench", "small.yaml", "--target", "onnx+cuda", "--repeat", "2", "-f", "json")
+    (row,) = json.loads(out)
+    assert code == 0 and row["provider"] == "CUDAExecutionProvider" + " (NVIDIA Zero)" * there, err
 
 
 @pytest.mark.slow

@@ -37,6 +37,7 @@ class Provider:
 
 CUDA_LIBRARIES = "pip install 'netspec-compiler[cuda]' brings CUDA's libraries; the driver must be there"
 DRIVER = "libcuda.so.1"
+"""NVIDIA's, on Linux; `nvcuda.dll` on Windows."""
 PROVIDERS = {
     "cpu": Provider("CPUExecutionProvider", "the CPU"),
     "cuda": Provider("CUDAExecutionProvider", "CUDA", GPU_PACKAGE, CUDA_LIBRARIES, gpu=True, memory="cuda"),
@@ -98,6 +99,19 @@ def preload(place: Place) -> None:
         for folder in map(Path, spec.submodule_search_locations or ()):
             for path in (path for pattern in TENSORRT for path in sorted(folder.glob(pattern))):
                 _load(str(path))
+
+
+def gpu_name(place: Place) -> str:
+    """What NVIDIA's driver calls the GPU of a place (cuDeviceGetName of CUDA's driver API); empty where it does not."""
+    device, name = ctypes.c_int(), ctypes.create_string_buffer(256)
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else DRIVER)
+        if driver.cuInit(0) or driver.cuDeviceGet(ctypes.byref(device), int(place.which or 0)):
+            return ""
+        failed = driver.cuDeviceGetName(name, len(name), device)
+    except (OSError, AttributeError):  # no driver, or none that has these functions
+        return ""
+    return "" if failed else name.value.decode(errors="replace").strip()
 
 
 def without(place: Place, said: str, otherwise: str) -> MissingError:
