@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
 TOOLS = Path(__file__).resolve().parent.parent / "tools"
+
+
+@pytest.fixture
+def cuda(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The tool as a module, whose path and arguments are put back."""
+    monkeypatch.setattr(sys, "path", [str(TOOLS), *sys.path])
+    spec = importlib.util.spec_from_file_location("cuda_tool", TOOLS / "cuda.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def called(cuda: ModuleType, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """The exit code of its main function."""
+    monkeypatch.setattr(sys, "argv", ["cuda.py", *arguments])
+    code: int = cuda.main()
+    return code
 
 
 def rehearse(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -46,3 +69,96 @@ def test_what_has_no_time_is_not_run(tmp_path: Path) -> None:
     assert "its 1 s were over" in latency and "not run" in levels
     wrong = rehearse("--parts", "laten")
     assert wrong.returncode == 2 and "there is no part 'laten'" in wrong.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wheels", [["--wheels", "./w/"], ["--wheels=w"], ["--wheels", "w/."], ["--wheels=./w"]])
+def test_the_process_in_the_environment_is_asked_for_the_same(
+    wheels: list[str], cuda: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However the folder is written; what the environment took is no time of the parts."""
+    monkeypatch.chdir(tmp_path)
+    Path("w").mkdir()
+    asked: list[Path] = []
+
+    def made(folder: Path, end: float) -> Path:
+        asked.append(folder)
+        time.sleep(0.2)
+        return Path(sys.executable)
+
+    monkeypatch.setattr(cuda, "environment", made)
+    run, commands = subprocess.run, list[list[str]]()
+
+    def watched(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        return run(command, **options, timeout=120)
+
+    monkeypatch.setattr(subprocess, "run", watched)
+    usual = ["--device", "cpu", "--tiny", "--parts", "levels,tensorrt"]
+    code = called(cuda, monkeypatch, *wheels, *usual, "--minutes", "0.003", "-o", "page.md")
+    assert code == 0 and asked == [tmp_path.resolve() / "w"]
+    (command,) = commands
+    assert not any(word.startswith("--wheels") for word in command)
+    spent = float(command[command.index("--spent") + 1])
+    assert 0.2 <= spent < 5
+    _, levels, tensorrt = Path("page.md").read_text(encoding="utf-8").split("\n## ")
+    for part in (levels, tensorrt):
+        assert part.count("| not run |") == 1 and "the 0.003 minutes were over" in part
+
+
+def test_installing_ends_with_the_time(cuda: ModuleType) -> None:
+    begun = time.monotonic()
+    assert cuda.done_by(begun + 0.2, [sys.executable, "-c", "import time; time.sleep(60)"]) == 0
+    assert time.monotonic() - begun < 30
+    assert cuda.done_by(time.monotonic() + 60, [sys.executable, "-c", "raise SystemExit(3)"]) == 3
+
+
+def test_wheels_that_are_not_there_are_said(cuda: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        called(cuda, monkeypatch, "--wheels=absent")
+    assert "there is no folder absent" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_without_pytest_the_tests_are_not_run(tmp_path: Path) -> None:
+    """Of a pytest that is there and finds no library, its last words are the reason."""
+    for name, text, why in (
+        ("sitecustomize.py", "import sys; sys.modules['pytest'] = None", "pytest is not installed"),
+        ("hypothesis.py", "raise ImportError('hidden from the tests')", "hidden from the tests"),
+    ):
+        folder = tmp_path / name[:-3]
+        folder.mkdir()
+        (folder / name).write_text(text, encoding="utf-8")
+        paths = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
+        command = [sys.executable, str(TOOLS / "cuda.py"), "--device", "cpu", "--tiny", "--parts", "tests"]
+        done = subprocess.run(
+            command, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, timeout=120
+        )
+        (row,) = [line for line in done.stdout.splitlines() if "| tests | not run |" in line]
+        assert done.returncode == 0 and why in row and "Traceback" not in done.stdout, done.stdout
+
+
+@pytest.mark.slow
+def test_a_page_stays_where_nothing_ran(
+    cuda: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """Tests pass without a GPU too, as they skip what needs one: that measures nothing."""
+    page = tmp_path / "benchmarks-cuda.md"
+    page.write_text("measured before", encoding="utf-8")
+    monkeypatch.setattr(cuda, "PAGE", page)
+    absent: list[dict[str, object]] = [{"what": "latency", "not run": "this PyTorch cannot use CUDA"}]
+    passed: list[dict[str, object]] = [{"what": "tests", "result": "30 passed, 4 skipped"}]
+    timed: list[dict[str, object]] = [{"what": "x", "batch": 1, "ms": 2.0, "least": 1.0, "most": 3.0, "images": 500.0}]
+    for gpu, rows, replaced in (
+        ("", absent, False),
+        ("", passed, False),
+        ("NVIDIA H200, 550", passed, True),
+        ("NVIDIA H200, 550", absent, False),
+        ("", timed, True),
+    ):
+        page.write_text("measured before", encoding="utf-8")
+        monkeypatch.setattr(cuda, "gpu", lambda gpu=gpu: gpu)
+        monkeypatch.setattr(cuda, "run_part", lambda *args, rows=rows: rows)
+        assert called(cuda, monkeypatch, "--parts", "latency") == 0
+        assert (page.read_text(encoding="utf-8") != "measured before") == replaced, (gpu, rows)
+        assert ("nothing ran on a GPU: docs/benchmarks-cuda.md stays" in capsys.readouterr().err) != replaced

@@ -220,7 +220,7 @@ def main() -> int:
     if args.command == "test" and "--oldest" in rest:
         return oldest_tests([arg for arg in rest if arg != "--oldest"])
     if args.command == "cuda":  # there may be no network to make an environment from
-        own = "--wheels" in rest or not PYTHON.exists()
+        own = any(arg.partition("=")[0] == "--wheels" for arg in rest) or not PYTHON.exists()
         return run(sys.executable if own else PYTHON, TOOLS / "cuda.py", *rest)
     ensure("dev")
     if args.command == "test":
