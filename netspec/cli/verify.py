@@ -12,6 +12,7 @@ import click
 import numpy as np
 
 from netspec.backend import able
+from netspec.cli.options import Finite
 from netspec.cli.output import say
 from netspec.cli.request import Request, spec_options
 from netspec.cli.spec_command import SpecCommand
@@ -72,7 +73,7 @@ SEEDED = re.compile(r"random, seed (\d{1,20})")
 )
 @click.option(
     "--tolerance",
-    type=click.FloatRange(0, 1),
+    type=Finite(0, 1),
     help="What max|a - b| / max|a| may be; 1e-4 in float32, 0.02 in float16, 0.1 in bfloat16 and int8 by default. "
     "Of int8 it is rms(a - b) / rms(a): 0.1 is a signal-to-noise ratio of 20 dB.",
 )
