@@ -7,7 +7,8 @@ import os
 import platform
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,27 +16,30 @@ import click
 
 from netspec.analysis.cost import totals
 from netspec.backend import able
-from netspec.cli.output import say
+from netspec.cli.model_file import check_options, is_model_file
+from netspec.cli.output import say, show_error
 from netspec.cli.output_file import OutputFile
 from netspec.cli.request import Request, requests_options
 from netspec.cli.spec_command import SpecCommand
 from netspec.cli.tables import form_of, table_options, write_table
 from netspec.cli.ways import Target, target_of
 from netspec.cli.weights import Weights, with_weights
-from netspec.diagnostics.errors import MissingError, NetspecError, UsageError
+from netspec.diagnostics.errors import DataError, MissingError, NetspecError, SpecError, UsageError
 from netspec.elaborate.compiled import Compiled
 from netspec.files.atomic import write_text
 from netspec.files.pipes import check_file
 from netspec.ir.graph import Graph
 from netspec.reports.table import Form, Table
 from netspec.reports.timing import NotRun, Run, step_in, table_of_parts, table_of_runs
-from netspec.running.feeds import Feeds
+from netspec.running.feeds import Feeds, batch_of
 from netspec.running.measure import is_told, measure, memory, peak, product
 from netspec.running.ports import Port, Value
 from netspec.running.sizes import Sizes
 from netspec.running.ways import LooksIntoModels, Prepared, Prepares, Way
 
 DEFAULT_TARGETS = ("onnx", "torch")
+OF_FILES = "onnx"
+"""What runs .onnx files."""
 MEANING = (
     "of peak: of the rate of a product of matrices, run the same way; "
     "memory: resident, added at the peak of a process of its own"
@@ -62,7 +66,9 @@ MEANING = (
     help="BACKEND[:FORM][+WORD]..., as of `netspec verify`; onnx and torch by default. Repeatable, as --batch and "
     "--threads are: each is run with each. An .onnx file is run by onnxruntime.",
 )
-@click.option("-b", "--batch", "batches", multiple=True, type=click.IntRange(1, 65536), help="1 by default.")
+@click.option(
+    "-b", "--batch", "batches", multiple=True, type=click.IntRange(1, 65536), help="1, or a file's own, by default."
+)
 @click.option(
     "--threads", multiple=True, type=click.IntRange(0, 1024), help="Of the processor; 0, the default, is all of them."
 )
@@ -98,7 +104,8 @@ def command(
     """
     chosen = form_of(form, output)
     bench = Bench(weights, warmup, repeat)
-    jobs = [*_jobs(requests, targets, batches or (1,), threads or (0,))]
+    _check_files(requests, weights, targets)
+    jobs = [*_jobs(requests, targets, batches, threads or (0,))]
     if blocks or times:
         if len(jobs) != 1:
             raise UsageError(
@@ -111,11 +118,23 @@ def command(
             known = {step: ms for path, ms in spent.items() if (step := step_in(graph, path))}
             write_text(Path(times), json.dumps(known, indent=1) + "\n")
             say(f"milliseconds by path -> {times}")
-        table = table_of_parts(graph, spent, depth, jobs[0].batch, said)
+        table = table_of_parts(graph, spent, depth, jobs[0].batch or 1, said)
     else:
-        table = bench.table(jobs)
+        table = bench.table(jobs, chosen)
     write_table(table, chosen, output)
-    return 0
+    for error in bench.errors:
+        show_error(error)
+    return max((error.exit_code for error in bench.errors), default=0)
+
+
+def _check_files(requests: Sequence[Request], weights: Weights, targets: Sequence[str]) -> None:
+    """Raises UsageError for files that are not there, and for options that cannot hold for one that is."""
+    files = [request for request in requests if is_model_file(request.spec)]
+    for request in files:
+        check_options(request, weights)
+        check_file(request.spec)
+    if files and len(files) == len(requests) and (others := [name for name in targets if name != OF_FILES]):
+        raise UsageError(f"--target {others[0]}: an .onnx file runs in onnxruntime, as it is", "leave out --target")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +143,8 @@ class Job:
 
     request: Request
     target: Target
-    batch: int
+    batch: int | None
+    """None for that of a file."""
 
     @property
     def name(self) -> str:
@@ -137,15 +157,13 @@ def _jobs(
 ) -> Iterator[Job]:
     """Each network in each way; raises UsageError."""
     for request in requests:
-        is_file = request.spec.lower().endswith(".onnx")
-        if is_file:
-            check_file(request.spec)
+        is_file = is_model_file(request.spec)
         for name in (request.spec,) if is_file else targets or DEFAULT_TARGETS:
             for count in threads:
                 target = target_of(name, request.level, count)
                 if target.is_file and not is_file:
                     raise UsageError(f"--target {name} is a file", "name it in place of SPEC")
-                yield from (Job(request, target, batch) for batch in batches)
+                yield from (Job(request, target, batch) for batch in batches or (None if is_file else 1,))
 
 
 @dataclass
@@ -156,35 +174,53 @@ class Bench:
     warmup: int
     repeat: int
     compiled: dict[str, Compiled] = field(default_factory=dict)
-    peaks: dict[tuple[str, Way], float] = field(default_factory=dict)
+    peaks: dict[tuple[str, Way], float | None] = field(default_factory=dict)
+    errors: list[NetspecError] = field(default_factory=list)
+    """Of rows that were not run, for no lack of this machine."""
+    told: set[str] = field(default_factory=set)
+    """Files of which was said what sizes they leave free."""
 
-    def table(self, jobs: Sequence[Job]) -> Table:
-        """Runs all; what this machine lacks, or a batch that a file refuses, is a row that says so.
+    def table(self, jobs: Sequence[Job], form: Form) -> Table:
+        """Runs all; what this machine lacks, or a file that is broken or refuses a batch, is a row that says so.
 
-        Raises MissingError, UsageError where there would be no other row.
+        Raises SpecError before anything is run; the one error that there is where there would be no other row.
         """
+        for job in jobs:
+            if not job.target.is_file:
+                self.network(job.request)
         runs: list[Run | NotRun] = []
-        refused: list[UsageError] = []
+        errors: list[NetspecError] = []
         for job in jobs:
             try:
                 runs.append(self.run(job))
-            except (MissingError, UsageError) as e:
-                if isinstance(e, UsageError):
-                    refused.append(e)
-                if len(jobs) == max(1, len(refused)):
+            except (MissingError, UsageError, DataError, SpecError) as e:
+                if len(jobs) == 1:
                     raise
-                runs.append(NotRun(job.name, job.target.name, str(e).partition("\n")[0]))
-        return table_of_runs(runs, [MEANING, self.said()])
+                errors.append(e)
+                why = str(e).partition("\n")[0]
+                runs.append(NotRun(job.name, job.target.name, job.batch, job.target.way.threads, why))
+        broken: list[NetspecError] = [e for e in errors if isinstance(e, DataError | SpecError)]
+        if len(errors) == len(jobs) and not any(isinstance(e, MissingError) for e in errors):
+            broken = errors
+        each = list({str(e): e for e in broken}.values())
+        if len(each) == 1 and len(broken) == len(jobs):
+            raise each[0]
+        self.errors = each
+        return table_of_runs(runs, [MEANING, self.said()], form)
 
     def run(self, job: Job) -> Run:
-        """One network in one way; raises MissingError, DataError, UsageError."""
+        """One network in one way; raises MissingError, DataError, UsageError, SpecError."""
         macs = None if job.target.is_file else totals(self.network(job.request).inference.nodes.values()).macs
-        limit = self.peak(job.target)
         prepared, inputs = self.prepared(job)
-        times = measure(prepared, inputs, self.warmup, self.repeat)
-        provider, threads = prepared.provider, job.target.way.threads
+        try:
+            times = measure(prepared, inputs, self.warmup, self.repeat)
+        except DataError as e:
+            e.help = e.help or ("--input NAME=DIMS sets the sizes of an input" if job.target.is_file else "")
+            raise
+        provider, way, batch = prepared.provider, job.target.way, job.batch or batch_of(inputs)
         del prepared  # a device has no room for two
-        return Run(job.name, job.target.name, provider, job.batch, threads, times, macs, limit, self.memory(job))
+        limit, used = self.peak(job.target), self.memory(job)
+        return Run(job.name, job.target.name, provider, batch, way.threads, times, macs, limit, used)
 
     def memory(self, job: Job) -> int | None:
         """The memory of one run, in a process of its own: in this one what was freed before is used again."""
@@ -216,8 +252,8 @@ class Bench:
     def prepared(self, job: Job) -> tuple[Prepared, dict[str, Value]]:
         """The network, ready to run, and random inputs of the batch."""
         if job.target.is_file:
-            file = able("onnx", LooksIntoModels).look(Path(job.target.name))
-            return file.prepare(job.target.way), self.inputs(Sizes(file.inputs), job.batch)
+            file = able(OF_FILES, LooksIntoModels).look(Path(job.target.name))
+            return file.prepare(job.target.way), self.inputs_of(job, Sizes(file.inputs))
         target, profile = job.target, job.request.profile_at(job.target.level)
         compiled = self.network(job.request).after(target.passes)
         compiled = compiled.optimised(target.level, target.runtime, profile, target.way.dtype)
@@ -225,21 +261,35 @@ class Bench:
         ports = {str(n.path): Port("tensor(float)", n.shape, n.attrs["sample"]) for n in graph.inputs}
         arrays = self.weights.arrays(compiled, replace(job.request, quiet=True))
         prepared = able(job.target.backend, Prepares).prepare(graph, arrays, job.target.way)
-        return prepared, self.inputs(Sizes(ports, "the network"), job.batch)
+        return prepared, self.inputs(Sizes(ports, "the network"), job.batch)[0]
 
-    def inputs(self, sizes: Sizes, batch: int) -> dict[str, Value]:
-        """Random inputs by --seed; raises UsageError where the batch is fixed at another."""
+    def inputs_of(self, job: Job, sizes: Sizes) -> dict[str, Value]:
+        """Random inputs of a file, at --input; raises UsageError where it is of another size."""
+        given = job.request.input_size
+        for name, dims in given.items() if isinstance(given, Mapping) else [(None, given)] if given else []:
+            sizes.input(name, dims)
+        inputs, chosen = self.inputs(sizes, job.batch)
+        if chosen and not job.request.quiet and job.name not in self.told:
+            say(f"note: {job.name}: {', '.join(chosen)}, which it leaves free; --input NAME=DIMS sets them")
+        self.told.add(job.name)
+        return inputs
+
+    def inputs(self, sizes: Sizes, batch: int | None) -> tuple[dict[str, Value], list[str]]:
+        """Random inputs by --seed, and the sizes that were chosen; raises UsageError where the batch is another."""
         feeds = Feeds(sizes, lambda text: None)
-        sizes.batch(batch)
-        sizes.complete()
-        return feeds.all(self.weights.seed)
+        if batch is not None:
+            sizes.batch(batch)
+        chosen = sizes.complete()
+        return feeds.all(self.weights.seed), chosen
 
     def peak(self, target: Target) -> float | None:
-        """What a product of matrices reaches in the way of a target; of a file in onnxruntime."""
-        backend = target.backend or "onnx"
+        """What a product of matrices reaches in the way of a target; of a file in onnxruntime; None for no product."""
+        backend = target.backend or OF_FILES
         way = replace(target.way, form="")
         if (backend, way) not in self.peaks:
-            self.peaks[backend, way] = peak(able(backend, Prepares), way)
+            self.peaks[backend, way] = None
+            with suppress(DataError, MissingError):  # of the product, which nobody asked for
+                self.peaks[backend, way] = peak(able(backend, Prepares), way)
         return self.peaks[backend, way]
 
     def said(self) -> str:
@@ -265,7 +315,7 @@ def memory_of(alone: Alone) -> int | None:
     target = alone.job.target
     warnings.simplefilter("ignore")  # they were given where it was timed
     try:
-        product(able(target.backend or "onnx", Prepares), replace(target.way, form=""), 8, 1)  # loads what runs it
+        product(able(target.backend or OF_FILES, Prepares), replace(target.way, form=""), 8, 1)  # loads what runs it
         with memory() as used:
             prepared, inputs = alone.bench.prepared(alone.job)
             prepared.time(inputs, 1, 1)

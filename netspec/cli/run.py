@@ -9,9 +9,9 @@ from functools import cache
 from pathlib import Path
 
 import click
-import numpy as np
 
 from netspec.backend import KeepsReady, OpenedModel, OpensModels, Result, Runs, able, gave, get
+from netspec.cli.model_file import check_options, is_model_file
 from netspec.cli.options import is_given
 from netspec.cli.output import out, say
 from netspec.cli.output import size as bytes_text
@@ -29,7 +29,7 @@ from netspec.files.pipes import check_file
 from netspec.passes.runtimes import runtime_of
 from netspec.reports.table import Form
 from netspec.running.convert import Say
-from netspec.running.feeds import Feeds, take_folder
+from netspec.running.feeds import Feeds, batch_of, take_folder
 from netspec.running.labels import labels_of, read_labels
 from netspec.running.place import MAX_THREADS, Place
 from netspec.running.ports import Port, Value
@@ -155,7 +155,7 @@ def command(
     kind, note, target = form_of(form, output), _notes(request), check_target(save) if save else None
     style = Style(1, softmax, read_labels(labels) if labels else [], labels or "", top)
     given = GivenSizes(inputs, size, bool(images) or pictures is not None)
-    opens = _opened if request.spec.lower().endswith(".onnx") else _compiled
+    opens = _opened if is_model_file(request.spec) else _compiled
     model = opens(request, weights, (backend, Place(device, threads or 0, cuda_graph)), given)
     style = replace(style, labels=style.labels or model.labels)
     if pictures is not None:
@@ -178,7 +178,7 @@ def command(
     result = _run(model, values, repeat, chosen)
     _save(result, target, note, request.quiet)
     before = [*_entered(values, feeds.sources, weights.seed), *_of_weights(model, bool(images))]
-    _print(before, result, replace(style, batch=_batch_of(values)))
+    _print(before, result, replace(style, batch=batch_of(values)))
     return 0
 
 
@@ -203,11 +203,6 @@ def _save(result: Result, target: Path | None, note: Say, quiet: bool) -> None:
         save_outputs(result.outputs, target, note)
         if not quiet:
             say(f"outputs -> {target} ({bytes_text(target.stat().st_size)})")
-
-
-def _batch_of(values: Mapping[str, Value]) -> int:
-    """The first dimension of the first input that has one."""
-    return next((v.shape[0] for v in values.values() if isinstance(v, np.ndarray) and v.shape), 1)
 
 
 def _print(before: Sequence[str], result: Result, style: Style) -> None:
@@ -261,9 +256,7 @@ def _opened(request: Request, weights: Weights, at: tuple[str, Place], given: Gi
     backend, place = at
     if backend != "onnx":
         raise UsageError("an .onnx file runs in onnxruntime", "--backend onnx")
-    r = request
-    if any((r.variant, r.settings, weights.file, r.include, r.passes, r.level, r.profile, r.features)):
-        raise UsageError("an .onnx file has its weights and its layers already", "these options go with a spec")
+    check_options(request, weights)
     path = Path(request.spec)
     check_file(path)
     opened = able("onnx", OpensModels).open(path, place)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from netspec.analysis.cost import totals
 from netspec.ir.graph import Graph, Node
-from netspec.reports.table import Cell, Column, Table, digits, number
+from netspec.reports.table import Cell, Column, Form, Table, digits, number
 from netspec.running.measure import Times
 
 
@@ -36,10 +36,13 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class NotRun:
-    """A way that this machine lacks, and what."""
+    """A way in which a network was not run, and why."""
 
     network: str
     target: str
+    batch: int | None
+    """None where it is that of a file."""
+    threads: int
     why: str
 
 
@@ -75,13 +78,18 @@ COLUMNS = (
 )
 
 
-def table_of_runs(runs: Sequence[Run | NotRun], said: Sequence[str]) -> Table:
+WHY = Column("why", "why")
+"""What other forms say below the table, of a row that was not run."""
+
+
+def table_of_runs(runs: Sequence[Run | NotRun], said: Sequence[str], form: Form = "text") -> Table:
     """A row for each way; `said` are notes on the machine and on how it was measured."""
     rows, notes = list[dict[str, Cell]](), list[str]()
     beyond = False
     for run in runs:
         if isinstance(run, NotRun):
-            rows.append({"network": run.network, "target": run.target, "provider": "not run"})
+            row: dict[str, Cell] = {"network": run.network, "target": run.target, "provider": "not run"}
+            rows.append(row | {"batch": run.batch, "threads": run.threads or "all", "why": run.why})
             notes.append(f"{run.target} was not run: {run.why}")
             continue
         low, high = run.times.quartiles
@@ -105,7 +113,8 @@ def table_of_runs(runs: Sequence[Run | NotRun], said: Sequence[str]) -> Table:
         )
     if beyond:
         notes.append(BEYOND)
-    return Table(COLUMNS, rows, notes=[*notes, *said], lead=2)
+    columns = (*COLUMNS, WHY) if form in ("csv", "json") else COLUMNS
+    return Table(columns, rows, notes=[*dict.fromkeys(notes), *said], lead=2)
 
 
 BEYOND = (

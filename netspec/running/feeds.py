@@ -151,6 +151,11 @@ def _array(path: Path) -> np.ndarray:
     return loaded.astype(loaded.dtype.newbyteorder("="))
 
 
+def batch_of(values: Mapping[str, Value]) -> int:
+    """The first dimension of the first input that has one; 1 where none has."""
+    return next((v.shape[0] for v in values.values() if isinstance(v, np.ndarray) and v.shape), 1)
+
+
 def take_folder(feeds: Feeds, folder: Path, ports: Mapping[str, Port], read: Callable[[Path, str], Value]) -> None:
     """Takes `--pb FOLDER`: input_N.pb is the value of the Nth input; raises UsageError, DataError."""
     if not folder.is_dir():
