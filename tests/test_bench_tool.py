@@ -15,6 +15,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 import bench  # noqa: E402 - of a folder that is no package
 import bench_int8  # noqa: E402
 import bench_pairs  # noqa: E402
+import bench_processes  # noqa: E402
 
 
 def test_every_part_has_its_place_in_the_page() -> None:
@@ -78,3 +79,10 @@ def test_calibration_images_have_the_spectrum_of_photographs() -> None:
     inside = (frequency > 0) & (frequency < 0.4)
     slope = np.polyfit(np.log(frequency[inside]), np.log(amplitude[inside]), 1)[0]
     assert math.isclose(slope, -1, abs_tol=0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("family", "networks"), [("overfeat", 2)])
+def test_the_networks_that_are_counted_are_those_that_are_drawn(family: str, networks: int) -> None:
+    path = ROOT / "specs" / f"{family}.yaml"
+    assert bench_processes.draw_family(path) == bench_processes.count([path]) == networks

@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from compare import exported
@@ -72,6 +72,13 @@ def draw_family(path: Path) -> int:
     assert document is not None
     graphs = [build(document, variant).graph for variant in document.variants or [None]]
     return sum(bool(draw(graph, "svg") and draw(graph, "html")) for graph in graphs)
+
+
+def count(families: Sequence[Path]) -> int:
+    """How many networks families have."""
+    from netspec.syntax.library import variant_names
+
+    return sum(len(variant_names(path)) or 1 for path in families)
 
 
 def catalogue() -> None:
@@ -326,7 +333,10 @@ def drawing(rounds: int, folder: Path) -> list[str]:
         f"netspec draw {name} --unfold": [str(NETSPEC), "draw", name, "--unfold", "-q", "-o", "u.svg"]
         for name in ("nasnet_a_large", "densenet264", "resnet1202_cifar")
     }
-    once = compare({"the catalogue as SVG and HTML, two processes": [*WORKER, "catalogue"], **large}, 1, folder)
+    from netspec.syntax.library import shipped
+
+    name = f"the catalogue, {count(shipped())} networks, as SVG and HTML, two processes"
+    once = compare({name: [*WORKER, "catalogue"], **large}, 1, folder)
     return [table("Drawing what fits a page", pages), table("Drawing the whole", once)]
 
 
