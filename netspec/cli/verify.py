@@ -99,6 +99,7 @@ def command(
     """
     chosen = form_of(form, output)
     if (kind := of_name(request.spec)) is not None and kind is of_name("model.onnx"):
+        check_file(request.spec)
         words = shlex.join([request.spec, *targets])
         raise UsageError(f"{request.spec} is {kind.what}, not a spec", f"`netspec verify SPEC {words}` names its spec")
     pairs = list(_pairs(targets, every, request.level))
