@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import planted
 import pytest
-from run_harness import Netspec
+from run_harness import Netspec, identity
 
 import netspec as api
 from netspec.backend import able
@@ -174,6 +174,7 @@ def test_a_file_takes_as_many_inputs_as_it_was_written_for(netspec: Netspec) -> 
 
 
 def test_a_model_in_the_place_of_the_spec_is_said(netspec: Netspec) -> None:
+    Path(identity()).rename("one.onnx")
     code, _, err = netspec("verify", "one.onnx", "other.onnx")
     assert code == 2 and "one.onnx is an ONNX model, not a spec" in err
     assert "`netspec verify SPEC one.onnx other.onnx`" in err
