@@ -55,11 +55,30 @@ REASONS = (
         "1e-7 in the other",
     ),
     Reason(
-        "TVM",
-        "deeplab_v3|fcn_resnet|lraspp",
-        "Resize2D",
-        "it does not know the attribute axes of Resize, of opset 18: a model of this node alone is taken with all four "
-        "sizes",
+        "IREE",
+        "averaging",
+        "aten.add",
+        "it loses the type in a Mean of four or more values: a model of this node alone is refused, one of three "
+        "values is taken",
+    ),
+    Reason(
+        "IREE",
+        "deformable",
+        "DeformConv",
+        "it has no DeformConv, which is of opset 19: a model of this node alone is refused",
+    ),
+    Reason(
+        "IREE",
+        ".*rcnn.*",
+        "torch.constant",
+        "it has no RoiAlign: a model of this node alone is refused with the same words",
+    ),
+    Reason(
+        "IREE",
+        "dsod",
+        "linalg.generic",
+        "it refuses a convolution of 3x3 with pads of 1 and a stride of 2 on a map of 2x2, also alone, and takes it on "
+        "one of 4x4; at its own 300x300 the network compiles",
     ),
 )
 """The first that fits is said."""

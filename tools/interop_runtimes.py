@@ -56,8 +56,11 @@ RUNTIMES = {
     "OpenCV 5.0.0.93": preset("opencv", "opencv-python-headless==5.0.0.93"),
     "onnx2torch 1.5.15": Runtime("onnx2torch", (), {"for_": "browser"}, bare=("onnx2torch==1.5.15",), shares=True),
     "onnxruntime-web 1.30.0": Runtime("web", (), {"for_": "browser"}, npm=("onnxruntime-web@1.30.0",)),
-    "IREE 3.13.0": Runtime("iree", ("iree-base-compiler[onnx]==3.13.0", "iree-base-runtime==3.13.0"), {"batch": 1}),
-    "TVM 0.27.0": Runtime("tvm", ("apache-tvm==0.27.0.post1", "onnx==1.23.2"), {"batch": 1}),
+    # Both read Resize as it was before opset 18.
+    "IREE 3.13.0": Runtime(
+        "iree", ("iree-base-compiler[onnx]==3.13.0", "iree-base-runtime==3.13.0"), {"batch": 1, "opset": 17}
+    ),
+    "TVM 0.27.0": Runtime("tvm", ("apache-tvm==0.27.0.post1", "onnx==1.23.2"), {"batch": 1, "opset": 17}),
 }
 """By name and version, in the order of the columns."""
 
