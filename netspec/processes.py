@@ -68,6 +68,8 @@ def _in_pool(
             future.result()
             tick(jobs[futures[future]])
         done = {place: future.result() for future, place in futures.items()}
+    except BrokenProcessPool:  # which has told the others to end
+        raise
     except BaseException:
         _end(set(multiprocessing.active_children()) - before)
         raise
