@@ -64,21 +64,16 @@ MADE = """\
 netspec: 1
 name: net
 input: [8, 12, 12]
-body:
-  - one = do:
+blocks:
+  both:
+    body:
       - j = concat:
           a: [conv: [8, 1], relu]
           b: [conv: [8, 3, 1, 1], relu]
       - k = concat:
           c: [c = conv: [8, 1], relu]
           d: [d = conv: [8, 1], relu]
-  - two = do:
-      - j = concat:
-          a: [conv: [8, 1], relu]
-          b: [conv: [8, 3, 1, 1], relu]
-      - k = concat:
-          c: [c = conv: [8, 1], relu]
-          d: [d = conv: [8, 1], relu]
+body: [one = both, two = both]
 """
 
 
