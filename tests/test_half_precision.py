@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,8 @@ from netspec_onnx.options import OnnxOptions
 from test_edge_values import compiled, small
 
 from netspec.backend import get
-from netspec.cli.main import cli
-from netspec.diagnostics.errors import DataError, SpecError
+from netspec.cli.main import cli, run
+from netspec.diagnostics.errors import SpecError
 from netspec.network import load
 from netspec.ops import OPS
 from netspec.weights.initialise import draw
@@ -131,15 +132,49 @@ def test_a_variance_that_float16_loses_is_refused() -> None:
     weights = draw(graph)
     build_model(graph, weights, HALF)
     weights["step.running_var"][2] = 3e-8
-    with pytest.raises(DataError, match="variance 'step.running_var'"):
+    with pytest.raises(SpecError, match="variance 'step.running_var'"):
         build_model(graph, weights, HALF)
     build_model(graph, weights, OnnxOptions())
     build_model(one_op("batch_norm", {"eps": 1e-3}, ((6, 4, 4),)), weights, HALF)  # eps hides the loss
 
 
+FOLDED = """\
+netspec: 1
+name: net
+use: [blocks/common]
+input: [3, 8, 8]
+body:
+  - stem = conv_bn: [4, 3]
+"""
+
+
+@pytest.mark.parametrize("options, code", [([], 1), (["--opset", "18"], 1), (["-O0"], 0), (["--dtype", "bfloat16"], 0)])
+def test_a_folded_weight_beyond_float16_is_refused_at_its_step(
+    options: list[str], code: int, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A scale of 1000 by a variance of 1e-6 fits; the weight that both are folded into is beyond, and both ways out."""
+    Path("net.yaml").write_text(FOLDED)
+    weights = draw(load("net.yaml").inference, 1)
+    weights["stem.bn.weight"][:], weights["stem.bn.running_var"][:] = 1e3, 1e-6
+    largest = np.abs(weights["stem.conv.weight"]).max() * 1e3 / np.sqrt(1e-6 + 1e-5)
+    np.savez("w.npz", **weights)
+    command = ["compile", "net.yaml", "--to", "onnx", "--dtype", "float16", "--weights", "w.npz", "-o", "net.onnx"]
+    assert run([*command, *options]) == code
+    said = capsys.readouterr().err
+    assert Path("net.onnx").exists() == (code == 0)
+    if code:
+        first, *rest = said.splitlines()
+        assert re.match(r".*common\.yaml:\d+:\d+: error\[NS603\]: the weight 'stem\.conv\.weight' of 'conv'", first)
+        held = re.search(r"holds ([\d.e+]+), beyond float16's 65504, with 'stem\.bn' folded into it", first)
+        assert held and float(held[1]) == pytest.approx(largest, rel=1e-5)
+        assert any("in conv_bn, called at net.yaml:6:12 as stem" in line for line in rest)
+        wider = "float32" if options else "bfloat16 or float32"
+        assert rest[-1] == f"   help: --dtype {wider} has the range; -O0 folds nothing"
+
+
 def test_a_weight_beyond_float16_is_refused_beside_an_infinite_one() -> None:
     graph = one_op("channel_scale", {}, ((6, 4, 4),))
-    with pytest.raises(DataError, match="beyond float16's 65504"):
+    with pytest.raises(SpecError, match="holds 70000, beyond float16's 65504"):
         build_model(graph, {"step.weight": np.array([np.inf, 7e4, 1, 1, 1, 1], np.float32)}, HALF)
     build_model(graph, {"step.weight": np.array([np.inf, 6e4, 1, 1, 1, 1], np.float32)}, HALF)
 

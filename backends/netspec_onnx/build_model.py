@@ -96,7 +96,8 @@ class Emitter:
         scope = _Scope(root)
         inputs = {node.path for node in self.graph.inputs}
         if clash := inputs & self.graph.outputs.keys():
-            raise DataError("NS603", f"'{min(clash)}' is an input and an output, in ONNX they share one set of names")
+            message = f"'{min(clash)}' is an input and an output, in ONNX they share one set of names"
+            raise DataError("NS603", message, "`outputs:` of the spec gives the output another name")
         scope.values |= self.entering(scope)
         copies = []
         for name, output in self.graph.outputs.items():
@@ -319,29 +320,31 @@ def structure(graph: Graph, options: OnnxOptions) -> onnx.ModelProto:
 
 
 def fitting(graph: Graph, arrays: Mapping[str, np.ndarray], options: OnnxOptions) -> dict[str, tuple[int, ...]]:
-    """The shapes of the weights by state-dict key; raises DataError for one that is missing, misshapen, or lost."""
+    """The shapes of the weights by state-dict key.
+
+    Raises DataError for one that is missing or misshapen, SpecError for one that the type of the model loses.
+    """
     shapes = {key: tuple(map(int, shape)) for key, (shape, _, _) in graph.tensors().items()}
     for key, shape in shapes.items():
         if shape_of(arrays, key) != shape:
-            raise DataError("NS602", f"the weight '{key}' is missing, or of another shape")
+            raise DataError(
+                "NS602",
+                f"the weight '{key}' is missing, or of another shape",
+                f"it is {'x'.join(map(str, shape)) or 'one number'}",
+            )
     if element(options).name == "float16":
-        check_variances(graph, arrays)
+        check_variances(graph, arrays, options)
     return shapes
 
 
-def converted(key: str, array: np.ndarray, options: OnnxOptions) -> np.ndarray:
-    """A weight, or a part of one, in the type of the model; raises DataError for a number that does not fit."""
-    return rounded(key, array, element(options))
-
-
 def tensors(graph: Graph, arrays: Mapping[str, np.ndarray], options: OnnxOptions) -> Iterator[onnx.TensorProto]:
-    """The weights as initialisers under their state-dict keys; raises DataError for one that does not fit."""
+    """The weights as initialisers under their state-dict keys; raises DataError, SpecError for a misfit."""
     kind = element(options).kind
     shapes = fitting(graph, arrays, options)
     with in_turn(arrays, shapes) as take:
         for key, shape in shapes.items():
             yield onnx.TensorProto(
-                name=key, dims=shape, data_type=kind, raw_data=converted(key, take(), options).tobytes()
+                name=key, dims=shape, data_type=kind, raw_data=rounded(graph, key, take(), options).tobytes()
             )
 
 

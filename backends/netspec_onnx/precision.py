@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx
 
-from netspec.diagnostics.errors import DataError, Diagnostic, SpecError, UsageError
+from netspec.diagnostics.errors import Diagnostic, SpecError, UsageError
 from netspec.ir.graph import Graph, Node
 from netspec.running.ports import dtype_of
 from netspec_onnx.nodes import N, n
 from netspec_onnx.options import OnnxOptions
+from netspec_onnx.presets import PRESETS
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,8 @@ ELEMENTS = {
 def element(options: OnnxOptions) -> Element:
     """The type that a model computes in; raises UsageError."""
     if options.dtype not in ELEMENTS:
-        raise UsageError(f"the ONNX backend computes in {', '.join(ELEMENTS)} and int8, not {options.dtype}")
+        known = ", ".join([*ELEMENTS, "int8"])
+        raise UsageError(f"the ONNX backend does not compute in {options.dtype}", f"known: {known}")
     return ELEMENTS[options.dtype]
 
 
@@ -142,8 +144,8 @@ def in_16_bits(node: Node, rows: Sequence[N], tensors: Set[str], dtype: Element)
     return _in_single(rows, tensors, dtype) if lossy else list(rows)
 
 
-def check_variances(graph: Graph, arrays: Mapping[str, np.ndarray]) -> None:
-    """Raises DataError for a running variance that float16 loses and `eps` does not hide; bfloat16 loses none."""
+def check_variances(graph: Graph, arrays: Mapping[str, np.ndarray], options: OnnxOptions) -> None:
+    """Raises SpecError for a running variance that float16 loses and `eps` does not hide; bfloat16 loses none."""
     for node in graph.nodes.values():
         if "running_var" in node.result.stats:
             key, eps = f"{node.weights_at}.running_var", float(node.attrs["eps"])
@@ -151,20 +153,38 @@ def check_variances(graph: Graph, arrays: Mapping[str, np.ndarray]) -> None:
             with np.errstate(over="ignore"):
                 half = arrays[key].astype(np.float16).astype(np.float64)
             if (np.abs(half - exact) > 0.01 * np.abs(exact + eps))[np.isfinite(half)].any():
-                raise DataError(
-                    "NS603", f"the variance '{key}' holds numbers that float16 loses (below 6e-5)", "--dtype float32"
-                )
+                message = f"the variance '{key}' of '{node.op}' holds numbers that float16 loses (below 6e-5)"
+                raise _at(graph, node, message, _wider(options))
 
 
-def rounded(key: str, array: np.ndarray, dtype: Element) -> np.ndarray:
-    """A weight, or a part of one, in the type of the model; raises DataError for a number that does not fit."""
+def rounded(graph: Graph, key: str, array: np.ndarray, options: OnnxOptions) -> np.ndarray:
+    """A weight, or a part of one, in the type of the model; raises SpecError for a number that does not fit."""
+    dtype = element(options)
     with np.errstate(over="ignore"):
         found = np.ascontiguousarray(array, dtype.numpy)
-    if dtype is not SINGLE and (np.isinf(found) & np.isfinite(array)).any():
-        raise DataError(
-            "NS603", f"the weight '{key}' holds numbers beyond {dtype.name}'s {dtype.largest:.6g}", "--dtype float32"
-        )
+    if dtype is not SINGLE and (lost := np.isinf(found) & np.isfinite(array)).any():
+        node = graph.tensors()[key][2]
+        size = float(np.abs(np.asarray(array)[lost]).max())
+        message = f"the weight '{key}' of '{node.op}' holds {size:.6g}, beyond {dtype.name}'s {dtype.largest:.6g}"
+        help = _wider(options)
+        if node.folded:
+            steps = " and ".join(f"'{path}'" for path in node.folded)
+            message += f", with {steps} folded into it"
+            help += "; -O0 folds nothing"
+        raise _at(graph, node, message, help)
     return found
+
+
+def _wider(options: OnnxOptions) -> str:
+    """The types that hold what float16, or bfloat16, does not."""
+    lacks = PRESETS[options.for_].lacks if options.for_ is not None else {}
+    wider = ["bfloat16"] * (options.dtype == "float16" and options.opset is None and "bfloat16" not in lacks)
+    return f"--dtype {' or '.join([*wider, 'float32'])} has the range"
+
+
+def _at(graph: Graph, node: Node, message: str, help: str) -> SpecError:
+    """The error of a step, with the calls that led to it."""
+    return SpecError([Diagnostic("NS603", message, node.span, help, graph.calls(node.path))])
 
 
 def tensor_of(array: np.ndarray, name: str) -> onnx.TensorProto:

@@ -17,10 +17,10 @@ from netspec.files.atomic import together, write_bytes, writing
 from netspec.files.parts import Part
 from netspec.ir.graph import Graph
 from netspec.weights.lazy import in_pieces
-from netspec_onnx.build_model import SIZES_KEY, converted, fitting, structure, weight_bytes
+from netspec_onnx.build_model import SIZES_KEY, fitting, structure, weight_bytes
 from netspec_onnx.dynamic import FREE
 from netspec_onnx.options import OnnxOptions
-from netspec_onnx.precision import element
+from netspec_onnx.precision import element, rounded
 from netspec_onnx.presets import refusing_functions
 
 TAKING_FUNCTIONS = ("onnxruntime", "browser")
@@ -45,7 +45,7 @@ def write_model(graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, op
         if model.functions and options.for_ not in TAKING_FUNCTIONS:
             named = ", ".join(refusing_functions())
             remarks.append(f"blocks are functions, which {named} refuse; without --functions keep they take the file")
-        content = Content(model, shapes, take, options)
+        content = Content(graph, model, shapes, take, options)
         if apart:
             return Written(_write_apart(content, target), note, remarks, facts=facts)
         with writing(target) as f:
@@ -57,6 +57,7 @@ def write_model(graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, op
 class Content:
     """A checked model without its weights, and the weights."""
 
+    graph: Graph
     model: onnx.ModelProto
     shapes: Mapping[str, tuple[int, ...]]
     take: Callable[[], Iterator[np.ndarray]]
@@ -70,7 +71,7 @@ class Content:
     def write_next(self, key: str, f: IO[bytes] | Part) -> None:
         """The bytes of the next weight, of which a few pieces are in memory."""
         for piece in self.take():
-            f.write(converted(key, piece, self.options).view(np.uint8).data)
+            f.write(rounded(self.graph, key, piece, self.options).view(np.uint8).data)
 
 
 def _write_whole(content: Content, f: IO[bytes]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from netspec.diagnostics.errors import Span
+from netspec.diagnostics.errors import Frame, Span
 from netspec.expressions.identifiers import Kind, Path, checked, checked_output, checked_title
 from netspec.ops import OPS, OpResult, Shape, Tensor, lookup
 from netspec.ops.base import Attrs
@@ -211,6 +211,11 @@ class Graph:
             for key, shape, trained in node.tensors():
                 tensors.setdefault(key, (shape, trained, node))
         return tensors
+
+    def calls(self, path: str) -> tuple[Frame, ...]:
+        """The calls of blocks that a node lies in, the innermost first."""
+        outer = [self.scopes.get(path[:i]) for i, c in reversed([*enumerate(path)]) if c == "."]
+        return tuple(Frame(s.block, s.span, s.path) for s in outer if s is not None and s.block and s.span is not None)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Graph):
