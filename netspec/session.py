@@ -122,5 +122,5 @@ class Session:
             raise UsageError(f"{len(values)} values for {len(known)} inputs", f"its inputs are {', '.join(known)}")
         given = dict(zip(known, values, strict=False))
         if twice := given.keys() & named.keys():
-            raise UsageError(f"the input '{min(twice)}' is given twice")
+            raise UsageError(f"the input '{min(twice)}' is given twice", "give it by place or by name")
         return {name: at_hand(name, value) for name, value in (given | named).items()}

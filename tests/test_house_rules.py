@@ -115,6 +115,34 @@ def unbounded_waits(modules: dict[str, str]) -> list[str]:
     return found
 
 
+HELP_AT = {"UsageError": 1, "MissingError": 1, "DataError": 2}
+"""The place of the help among the arguments of an error."""
+CAUSE = re.compile(r"\b(e|error|why|wrong)\b")
+"""How what somebody else's error says is called where it is told on: it says itself what is wrong."""
+
+
+def errors_without_help(modules: dict[str, str]) -> list[str]:
+    """Errors that do not say what to do, but for those that tell on what the system or a library says."""
+    found = []
+    for path, text in modules.items():
+        for call in [n for n in ast.walk(tree(text)) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]:
+            assert isinstance(call.func, ast.Name)
+            at = HELP_AT.get(call.func.id)
+            starred = any(isinstance(arg, ast.Starred) for arg in call.args)
+            if at is None or starred or len(call.args) > at or any(k.arg == "help" for k in call.keywords):
+                continue
+            parts = [
+                ast.unparse(n.value) for arg in call.args for n in ast.walk(arg) if isinstance(n, ast.FormattedValue)
+            ]
+            if not any(map(CAUSE.search, parts)) and not any("str(e)" in ast.unparse(arg) for arg in call.args):
+                found.append(f"{path}:{call.lineno} {ast.unparse(call)[:80]}")
+    return found
+
+
+def test_every_error_says_what_to_do() -> None:
+    assert errors_without_help(texts(*PRODUCT)) == []
+
+
 def test_no_test_waits_for_ever() -> None:
     assert unbounded_waits(texts("tests")) == []
 
@@ -162,6 +190,10 @@ def test_what_breaks_a_rule_is_found() -> None:
     waiting = "import subprocess\nsubprocess.run(['a'])\nsubprocess.run(['a'], timeout=1)\nthread.join()\n"
     waiting += "','.join(parts)\nsubprocess.Popen(['a'], preexec_fn=f)\n"
     assert unbounded_waits({"w.py": waiting}) == ["w.py:2 run", "w.py:4 join", "w.py:6 Popen"]
+    errors = (
+        "UsageError('no')\nUsageError('no', 'do')\nDataError('NS1', f'{n} no')\nUsageError(f'{path}: {e.strerror}')\n"
+    )
+    assert [line[:7] for line in errors_without_help({"e.py": errors})] == ["e.py:1 ", "e.py:3 "]
     planted = {"m.py": text, "n.py": "\n" * (LINES_OF_A_MODULE + 1)}
     assert long_modules(planted) == ["n.py: 401 lines, 400 are allowed: split it"]
     assert long_functions(planted) == ["m.py:2 long: 61 lines"]

@@ -211,7 +211,7 @@ nan[2, 0, 3, 3], far[1] = np.nan, np.inf
         (bad_folder("x/a.png", "y/a.png"), "has 2 folders of classes, 'net' has 4 classes"),
         (bad_folder("1/a.png", "4/a.png"), "has the class 4, 'net' has 0 to 3"),
         (bad_folder("a.png", damaged="b.png"), "b.png is not an image that can be read"),
-        (bad_arrays(input=nan), "an image of the input 'input' holds infinite values or NaN"),
+        (bad_arrays(input=nan), "image 2 of the input 'input' (they count from 0) holds infinite values or NaN"),
         (bad_arrays(input=far), "holds infinite values or NaN"),
         (bad_arrays(input=pictures(4, 15)), "'input' is 4x3x15x15, the network takes Nx3x16x16"),
         (bad_arrays(input=np.float32(1)), "'input' is a scalar"),
@@ -235,8 +235,30 @@ def test_what_cannot_be_calibrated_with_is_refused_and_nothing_written(
     before = sorted(p.name for p in net.iterdir())
     with pytest.raises(NetspecError, match=re.escape(message)) as found:
         written(OnnxOptions(dtype="int8", calibrate=given))
-    assert isinstance(found.value, DataError | UsageError)
+    assert isinstance(found.value, DataError | UsageError) and found.value.help
     assert sorted(p.name for p in net.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "wrong, help, right",
+    [
+        ({"input": pictures(4).transpose(0, 2, 3, 1)}, "input.transpose(0, 3, 1, 2)", {"input": pictures(4)}),
+        ({"input": pictures(4) > 0}, "input.astype('float32')", {"input": (pictures(4) > 0).astype("float32")}),
+        ({"input": pictures(4)[0]}, "numpy.stack", {"input": np.stack([pictures(4)[0], pictures(4)[1]])}),
+        ({"labels": np.eye(4)}, "labels.argmax(1)", {"labels": np.eye(4).argmax(1)}),
+        ({"labels": np.arange(1, 5)}, "take 1 from each", {"labels": np.arange(1, 5) - 1}),
+    ],
+)
+def test_what_is_suggested_makes_the_arrays_fit(
+    net: Path, wrong: dict[str, Any], help: str, right: dict[str, Any]
+) -> None:
+    graph = load("net.yaml").inference
+    bad_arrays(**wrong)()
+    with pytest.raises(DataError) as found:
+        read_calibration(Path("bad.npz"), graph)
+    assert help in found.value.help
+    bad_arrays(**right)()
+    assert read_calibration(Path("bad.npz"), graph).count >= 2
 
 
 @pytest.mark.parametrize(
@@ -259,8 +281,9 @@ def test_what_cannot_be_calibrated_with_is_refused_and_nothing_written(
     ],
 )
 def test_options_that_do_not_go_with_int8_are_usage_errors(net: Path, options: dict[str, Any], message: str) -> None:
-    with pytest.raises(UsageError, match=re.escape(message)):
+    with pytest.raises(UsageError, match=re.escape(message)) as found:
         written(OnnxOptions(**({"dtype": "int8", "calibrate": "images.npz"} | options)))
+    assert found.value.help
     assert sorted(p.name for p in net.iterdir()) == ["images.npz", "net.yaml"]
 
 

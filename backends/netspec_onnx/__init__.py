@@ -50,7 +50,8 @@ class OnnxBackend(Backend[OnnxOptions], Runs, KeepsReady, OpensModels, Prepares,
             return write_int8(graph, arrays, Path(target), options)
         for name in ("calibrate", "keep_float", "reduce_range", "report"):
             if getattr(options, name) not in (None, False):
-                raise UsageError(f"--{name.replace('_', '-')} goes with --dtype int8")
+                option = f"--{name.replace('_', '-')}"
+                raise UsageError(f"{option} goes with --dtype int8", f"add --dtype int8, or leave out {option}")
         return write_model(graph, arrays, Path(target), options)
 
     def run(

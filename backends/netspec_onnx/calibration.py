@@ -28,6 +28,7 @@ FEWEST = 2
 HELP = (
     "--calibrate takes a folder of images, or a .npz file with an array for each input whose first axis are the images"
 )
+WRITTEN = "numpy.savez writes such a file"
 
 
 class Images(Protocol):
@@ -62,12 +63,12 @@ class Calibration:
         """
         sizes = [shape[0] for shape in self.shapes.values() if isinstance(shape[0], int)]
         each, left = max(sizes, default=1), min(most or self.count, self.count)
-        sources = {name: iter(images) for name, images in self.images.items()}
+        sources = {name: enumerate(images) for name, images in self.images.items()}
         while left > 0:
             new = min(each, left)
             feed = {}
             for name, source in sources.items():
-                taken = [_finite(next(source), name, self.source) for _ in range(new)]
+                taken = [_finite(*next(source), name, self.source) for _ in range(new)]
                 feed[name] = np.stack(taken + taken[-1:] * (each - new))
             left -= new
             yield feed, new
@@ -93,7 +94,8 @@ def drawn(graph: Graph, count: int) -> Calibration:
     """So many random images for each input, which differ in the large; raises MissingError for what is none."""
     shapes: dict[str, Shape] = {str(node.path): node.shape for node in graph.inputs}
     if len({shape[0] for shape in shapes.values()}) != 1:
-        raise MissingError(f"'{graph.name}' is not run in int8: the first axes of its inputs are not the same images")
+        message = f"'{graph.name}' is not run in int8: the first axes of its inputs are not the same images"
+        raise MissingError(message, "float16 and bfloat16 are for any inputs")
     kinds = {str(node.path): node.attrs["sample"] for node in graph.inputs}
     made = contrasting(shapes, kinds, count, 1)
     return Calibration("random inputs", {name: Drawn(value) for name, value in made.items()}, shapes)
@@ -115,7 +117,8 @@ def read_calibration(path: Path, graph: Graph, batch: int | None = None) -> Cali
             )
     if len(firsts := {shape[0] for shape in shapes.values()}) != 1:
         raise UsageError(
-            f"the inputs of '{graph.name}' have other first axes: {dims(tuple(firsts))}, not all the images"
+            f"the inputs of '{graph.name}' have other first axes: {dims(tuple(firsts))}, not all the images",
+            "--dtype float16 needs no images",
         )
     if path.is_dir():
         found = _folder(path, shapes, graph)
@@ -139,9 +142,13 @@ def first_images(path: Path, graph: Graph, count: int) -> dict[str, np.ndarray]:
     return {name: np.concatenate([feed[name] for feed in taken]) for name in found.shapes}
 
 
-def _finite(image: np.ndarray, name: str, source: str) -> np.ndarray:
-    if not np.isfinite(image).all():
-        raise DataError("NS701", f"{source}: an image of the input '{name}' holds infinite values or NaN")
+def _finite(place: int, image: np.ndarray, name: str, source: str) -> np.ndarray:
+    if not (finite := np.isfinite(image)).all():
+        raise DataError(
+            "NS701",
+            f"{source}: image {place} of the input '{name}' (they count from 0) holds infinite values or NaN",
+            f"leave it out, or give others in place of {np.count_nonzero(~finite)} of its {image.size} values",
+        )
     return image
 
 
@@ -217,8 +224,7 @@ def _indices(path: Path, names: list[str], graph: Graph) -> dict[str, int]:
         raise DataError("NS701", f"{path} has folders of classes, but '{graph.name}' gives no vector of classes", HELP)
     if all(name.isdecimal() and name.isascii() and len(name) < 10 for name in names):
         index = {name: int(name) for name in names}
-        if (large := max(index.values())) >= classes:
-            raise DataError("NS701", f"{path} has the class {large}, '{graph.name}' has 0 to {classes - 1}")
+        _check_classes(path, list(index.values()), classes, graph)
         return index
     if len(names) != classes:
         raise DataError(
@@ -286,7 +292,8 @@ def _header(f: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
 
 
 def _unreadable(path: Path, member: str, error: Exception) -> DataError:
-    return DataError("NS701", f"{path} has '{member.removesuffix('.npy')}', which cannot be read: {str(error)[:200]}")
+    name = member.removesuffix(".npy")
+    return DataError("NS701", f"{path} has '{name}', which cannot be read: {str(error)[:200]}", WRITTEN)
 
 
 def _arrays(path: Path, shapes: Mapping[str, Shape], graph: Graph) -> Calibration:
@@ -311,7 +318,8 @@ def _arrays(path: Path, shapes: Mapping[str, Shape], graph: Graph) -> Calibratio
     counts = {name: rows.count for name, rows in found.items()}
     if len(set(counts.values())) > 1:
         said = ", ".join(f"'{name}' {count}" for name, count in counts.items())
-        raise DataError("NS701", f"{path} has arrays of other numbers of images: {said}")
+        help = f"array i of each belongs together; the first {min(counts.values())} of each are as many"
+        raise DataError("NS701", f"{path} has arrays of other numbers of images: {said}", help)
     count = next(iter(counts.values()))
     return Calibration(str(path), found, shapes, _labels(path, stored[LABELS], count, graph) if labelled else None)
 
@@ -325,9 +333,11 @@ def _rows(path: Path, member: str, shape: Shape) -> Rows:
         raise _unreadable(path, member, e) from None
     name = member.removesuffix(".npy")
     if sizes[1:] != tuple(shape[1:]) or not sizes:
-        raise DataError("NS701", f"{path}: '{name}' is {dims(sizes)}, the network takes {dims(shape)}", HELP)
+        raise DataError(
+            "NS701", f"{path}: '{name}' is {dims(sizes)}, the network takes {dims(shape)}", _fitting(name, sizes, shape)
+        )
     if dtype.kind not in "fiu":
-        raise DataError("NS701", f"{path}: '{name}' holds {dtype}, no numbers")
+        raise DataError("NS701", f"{path}: '{name}' holds {dtype}, no numbers", f"{name}.astype('float32')")
     if fortran:
         raise DataError(
             "NS701", f"{path}: '{name}' lies by columns, so that no image can be read alone", "numpy.ascontiguousarray"
@@ -335,19 +345,47 @@ def _rows(path: Path, member: str, shape: Shape) -> Rows:
     return Rows(path, member, sizes, dtype)
 
 
+def _fitting(name: str, sizes: tuple[int, ...], shape: Shape) -> str:
+    """What makes an array fit an input."""
+    one = tuple(shape[1:])
+    if sizes == one:
+        return f"it is one image, at least {FEWEST} are needed: numpy.stack([image, ...])"
+    if len(sizes) == 4 and (sizes[3], *sizes[1:3]) == one:
+        return f"the channels come first: {name}.transpose(0, 3, 1, 2)"
+    if len(sizes) == len(shape) == 4 and sizes[1] == one[0]:
+        return f"--input {dims(sizes[1:])} compiles the network for images of this size"
+    return HELP
+
+
+def _check_classes(path: Path, found: Sequence[int], classes: int, graph: Graph) -> None:
+    """Raises DataError for a class that the network does not have."""
+    least, most = min(found, default=0), max(found, default=0)
+    if 0 <= least and most < classes:
+        return
+    help = "without labels top-1 is left out"
+    if (least, most) == (1, classes):
+        help = "the classes count from 0: take 1 from each"
+    wrong = most if most >= classes else least
+    raise DataError("NS701", f"{path} has the class {wrong}, '{graph.name}' has 0 to {classes - 1}", help)
+
+
 def _labels(path: Path, stored: Stored, count: int, graph: Graph) -> list[int]:
     """The class of each image; raises DataError for labels that are none of this network."""
     classes = class_count(graph)
     if classes is None:
-        raise DataError("NS701", f"{path} has labels, but '{graph.name}' gives no vector of classes")
+        message = f"{path} has labels, but '{graph.name}' gives no vector of classes"
+        raise DataError("NS701", message, f"leave '{LABELS}' out of it")
     if stored.shape != (count,) or np.dtype(stored.dtype).kind not in "iu":
+        one_hot = stored.shape == (count, classes)
         raise DataError(
-            "NS701", f"{path}: 'labels' is {dims(stored.shape)} {stored.dtype}, expected {count} integers, one an image"
+            "NS701",
+            f"{path}: 'labels' is {dims(stored.shape)} {stored.dtype}, expected {count} integers, one an image",
+            "labels.argmax(1)" if one_hot else "labels[i] is the class of image i, from 0 on, as numpy.int64",
         )
     try:
         labels = stored.read()
     except DataError as e:
-        raise DataError("NS701", str(e)) from None
-    if count and (wrong := [int(n) for n in (labels.min(), labels.max()) if not 0 <= n < classes]):
-        raise DataError("NS701", f"{path} has the class {wrong[0]}, '{graph.name}' has 0 to {classes - 1}")
-    return [int(label) for label in labels]
+        raise DataError("NS701", str(e), WRITTEN) from None
+    found = [int(label) for label in labels]
+    _check_classes(path, found, classes, graph)
+    return found

@@ -80,7 +80,9 @@ class FreeSizes:
 def free_sizes(graph: Graph, options: OnnxOptions) -> FreeSizes:
     """The network with free sizes; raises SpecError with the step that does not allow them, UsageError."""
     if options.resized is None:
-        raise UsageError("--dynamic needs the spec of the network, to compare it at other sizes")
+        raise UsageError(
+            "--dynamic needs the spec of the network, to compare it at other sizes", "`netspec compile SPEC --dynamic`"
+        )
     if not any(len(node.shape) == 4 for node in graph.inputs):
         raise UsageError("no input of this network has a height and a width", "leave out --dynamic")
     first = wrong = None

@@ -58,7 +58,9 @@ class Model:
     def prepare(self, way: Way, values: Sequence[str] = ()) -> Ready:
         """The model in a session, with further values as outputs; raises MissingError, DataError."""
         if way.form or way.dtype != "float32":
-            raise UsageError(f"{self.path} is a model already, in a form and a type of its own")
+            raise UsageError(
+                f"{self.path} is a model already, in a form and a type of its own", "leave form and type out"
+            )
         if not values:
             return prepare_file(self.path, way, self.path.resolve().parent)
         shown = onnx.ModelProto()

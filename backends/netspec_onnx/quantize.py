@@ -83,7 +83,7 @@ def write_int8(graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, opt
 def prepare_int8(graph: Graph, arrays: Mapping[str, np.ndarray], way: Way) -> Ready:
     """A graph in int8 in a session, by the ranges of random images; raises MissingError where nothing of it is."""
     if not any(step.result.weights for step in layers(graph)):
-        raise MissingError(f"'{graph.name}' has no layer with weights that int8 is for")
+        raise MissingError(f"'{graph.name}' has no layer with weights that int8 is for", "in float16 it runs")
     graph, arrays = _folded(graph, arrays)
     with scratch() as folder:
         path = Path(folder, "float.onnx")
@@ -114,7 +114,7 @@ def _check(graph: Graph, target: Path, options: OnnxOptions) -> None:
     if options.opset is not None and options.opset < FIRST_OPSET:
         raise UsageError(f"opset {options.opset} has no scale for each channel of a weight", f"--opset {FIRST_OPSET}")
     if not any(step for step in layers(graph) if step.result.weights):
-        raise UsageError(f"'{graph.name}' has no layer with weights that int8 is for")
+        raise UsageError(f"'{graph.name}' has no layer with weights that int8 is for", "--dtype float16")
     if weight_bytes(graph, replace(options, dtype="float32")) > LIMIT:
         raise UsageError("a network of more than 2 GB of weights is not written in int8", "--dtype float16")
 
@@ -179,7 +179,8 @@ class Quantizer:
         ranges = calibrator.compute_data()
         for name, found in ranges.items():
             if not np.isfinite(np.asarray(found.range_value, np.float64)).all():
-                raise DataError("NS603", f"with {self.data.source} '{name}' holds infinite values or NaN in float32")
+                message = f"with {self.data.source} '{name}' holds infinite values or NaN in float32"
+                raise DataError("NS603", message, "other weights, or images scaled as those it was trained with")
         return ranges
 
     def kept(self, steps: Set[str]) -> Quantized:
@@ -301,5 +302,6 @@ def _finished(model: onnx.ModelProto, exact: onnx.ModelProto) -> onnx.ModelProto
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as e:
-        raise DataError("NS603", f"onnx.checker refuses the model that onnxruntime made: {str(e)[:500]}") from None
+        message = f"onnx.checker refuses the model that onnxruntime made: {str(e)[:500]}"
+        raise DataError("NS603", message, "--keep-float for the step that it names, or --dtype float16") from None
     return model

@@ -137,7 +137,7 @@ def _decibels(value: float) -> str:
 def check_report(path: str) -> None:
     """Raises UsageError for stdout, and for a suffix that is no form of tables."""
     if path == "-":
-        raise UsageError("--report: '-' is stdout, and this goes to a file; name one")
+        raise UsageError("--report: '-' is stdout, and this goes to a file", "name one, as in --report noise.csv")
     if Path(path).suffix.lower() not in (".txt", *(suffix for own in SUFFIXES.values() for suffix in own)):
         known = ", ".join(["txt", *(own[0][1:] for own in SUFFIXES.values())])
         raise UsageError(f"--report {path}: its suffix is not a form of tables", f"known: {known}")

@@ -27,7 +27,9 @@ def to_runtime(value: Value, port: Port, always: bool) -> object:
         return value
     if port.kind != "tensor" or port.element == "string":
         raise DataError(
-            "NS701", f"onnxruntime's Python interface takes no {port.type} where a result is of a type that numpy lacks"
+            "NS701",
+            f"onnxruntime's Python interface takes no {port.type} where a result is of a type that numpy lacks",
+            "a model whose outputs are cast to float32 runs",
         )
     return ort.OrtValue.ortvalue_from_numpy(value)
 
@@ -39,7 +41,11 @@ def from_runtime(value: Any) -> Any:
     if not value.has_value():
         return None
     if value.device_name() != "cpu":
-        raise DataError("NS703", f"a result of {value.data_type()} is on {value.device_name()}, not on the CPU")
+        raise DataError(
+            "NS703",
+            f"a result of {value.data_type()} is on {value.device_name()}, not on the CPU",
+            "--device cpu runs the model",
+        )
     port = Port(value.data_type())
     if port.kind != "tensor" or port.element not in EXTENDED:
         return value.numpy()

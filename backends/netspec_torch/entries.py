@@ -18,7 +18,11 @@ def layout(graph: Graph, arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[in
     found: dict[str, tuple[int, ...] | None] = {}
     for key, (shape, _, node) in graph.tensors().items():
         if shape_of(arrays, key) != tuple(shape):
-            raise DataError("NS602", f"the weight '{key}' is missing, or of another shape")
+            raise DataError(
+                "NS602",
+                f"the weight '{key}' is missing, or of another shape",
+                f"it is {'x'.join(map(str, shape)) or 'one number'}",
+            )
         found[key] = tuple(map(int, shape))
         if node.result.stats and key.rpartition(".")[2] == [*node.result.stats][-1]:
             found |= {f"{node.weights_at}.{name}": None for name in row_of(node).counters}

@@ -41,7 +41,7 @@ def prepare(graph: Graph, arrays: Mapping[str, np.ndarray], way: Way) -> Module:
     if form not in FORMS:
         raise UsageError(f"PyTorch has no form '{form}'", did_you_mean(form, FORMS))
     if way.dtype not in DTYPES:
-        raise UsageError(f"the torch backend computes in {', '.join(DTYPES)}, not in {way.dtype}")
+        raise UsageError(f"the torch backend does not compute in {way.dtype}", f"known: {', '.join(DTYPES)}")
     if way.device not in ("cpu", "cuda"):
         raise UsageError(f"there is no device '{way.device}'", "known: cpu, cuda")
     if way.device == "cuda" and not torch.cuda.is_available():

@@ -222,10 +222,14 @@ def _below(folder: str, unread: list[UsageError]) -> list[Path]:
         if name.endswith((".yaml", ".yml"))
     ]
     unread += [UsageError(f"{e.filename} cannot be read: {e.strerror or e}") for e in failed]
-    unread += [UsageError(f"{p} is a link to a file that is not there") for p in sorted(below) if not p.exists()]
+    unread += [
+        UsageError(f"{p} is a link to a file that is not there", "remove the link, or write the file")
+        for p in sorted(below)
+        if not p.exists()
+    ]
     files = sorted(path for path in below if path.is_file())
     if not files and not failed:
-        raise UsageError(f"there is no YAML file below {folder}")
+        raise UsageError(f"there is no YAML file below {folder}", "specs are .yaml or .yml")
     return files
 
 

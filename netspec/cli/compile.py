@@ -162,7 +162,9 @@ def _check_many(requests: Sequence[Request], weights: Weights, output: str | Non
     if output is not None:
         raise UsageError(f"-o {output} is one file, of {len(requests)} networks", "name a folder, as in -o models/")
     if weights.file is not None:
-        raise UsageError(f"--weights has the weights of one network, not of {len(requests)}")
+        raise UsageError(
+            f"--weights has the weights of one network, not of {len(requests)}", "compile each with its own"
+        )
     named: dict[str, str] = {}
     for request in requests:
         if (name := request.network_name()) is None:
@@ -205,4 +207,6 @@ def _check_weights(backend: AnyBackend) -> None:
     """Raises UsageError for an option that chooses weights, where the target has none."""
     for name in ("weights", "seed") if not backend.holds_weights else ():
         if is_given(name):
-            raise UsageError(f"--{name} has no meaning with --to {backend.name}, which holds no weights")
+            raise UsageError(
+                f"--{name} has no meaning with --to {backend.name}, which holds no weights", f"leave out --{name}"
+            )

@@ -105,7 +105,7 @@ def command(
     kind = kind or SUFFIXES.get(suffix, "svg")
     check_suffix(output, kind, *(f".{s}" for s, of in SUFFIXES.items() if of == kind))
     if output == "-" and kind not in TEXTS:
-        raise UsageError(f"{kind} is not a text: name a file with -o")
+        raise UsageError(f"{kind} is not a text for stdout", "name a file with -o")
     if other is not None and heat:
         raise UsageError("--diff colours what changed, --heat what costs most", "ask for one of them")
     if others and (other is not None or heat):

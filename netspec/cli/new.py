@@ -83,7 +83,7 @@ _output = click.option("-o", "output", type=OutputFile(), help="Where to write; 
 def block(name: str, output: str | None) -> int:
     """Write a library with one block to start from, NAME.yaml."""
     if lookup(name) is not None:
-        raise UsageError(f"'{name}' cannot be the name of a block: an op has it")
+        raise UsageError(f"'{name}' cannot be the name of a block: an op has it", f"another, such as my_{name}")
     return _write(name, Kind.BLOCK, BLOCK, output, f":{name}")
 
 

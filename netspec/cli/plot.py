@@ -58,13 +58,13 @@ def command(
         raise UsageError(f"{output} is to be {kind}, but its suffix says {suffix}", "leave -f out")
     kind = kind or suffix or "svg"
     if output == "-" and kind == "png":
-        raise UsageError("png is not a text: name a file with -o")
+        raise UsageError("png is not a text for stdout", "name a file with -o")
     if what == "pareto":
         if depth is not None:
-            raise UsageError("--depth is for the bars of one network")
+            raise UsageError("--depth is for the bars of one network", "leave it out")
         data = _pareto(tuple(dict.fromkeys(specs)), kind, quiet, **scales)
     elif given := [name for name, value in scales.items() if value is not None]:
-        raise UsageError(f"--{given[0]} is for pareto")
+        raise UsageError(f"--{given[0]} is for pareto", "netspec plot pareto SPEC...")
     elif not specs:
         raise UsageError(f"plot {what} needs a SPEC", f"as in: netspec plot {what} resnet50")
     elif len(specs) > 6:

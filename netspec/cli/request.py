@@ -61,7 +61,7 @@ class Request:
         settings = settings_of(options.pop("settings"))
         file = options.pop("profile")
         if file is not None and options["level"] not in (2, None):
-            raise UsageError(f"--profile goes with -O2, not with -O{options['level']}")
+            raise UsageError(f"--profile goes with -O2, not with -O{options['level']}", "-O2, or leave out --profile")
         return cls(
             options.pop("spec"),
             options.pop("variant"),
@@ -201,9 +201,9 @@ def settings_of(texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
-            raise UsageError(f"--set {text}: write name=value")
+            raise UsageError(f"--set {text} gives no value", f"-s {text.strip() or 'name'}=VALUE")
         if name.strip() in settings:
-            raise UsageError(f"--set gives '{name.strip()}' twice")
+            raise UsageError(f"--set gives '{name.strip()}' twice", "leave out one of the two")
         settings[name.strip()] = value.strip()
     return settings
 

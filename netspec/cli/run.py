@@ -334,10 +334,11 @@ def _asked(
         if name not in found:
             raise UsageError(f"there is no input '{name}'", did_you_mean(name, found))
         if name in fixed:
-            raise UsageError(f"the size of '{name}' is given twice by --input")
+            raise UsageError(f"the size of '{name}' is given twice by --input", "leave out one of the two")
         if len(given) - len(found[name]) not in (0, 1):
             said = "x".join(map(str, shapes[name]))
-            raise UsageError(f"--input {name}={'x'.join(map(str, given))}: the input '{name}' is {said}")
+            message = f"--input {name}={'x'.join(map(str, given))}: the input '{name}' is {said}"
+            raise UsageError(message, f"it takes {len(found[name])} sizes, or one more with the batch")
         found[name], fixed[name] = given[len(given) - len(found[name]) :], "--input"
     for name, sizes in found.items():
         if size and len(sizes) == 3:

@@ -87,7 +87,10 @@ def declared(backend: AnyBackend, taken: Collection[str]) -> list[Declared]:
     except (TypeError, NameError) as e:  # NameError: a type that is imported for the type checker alone
         raise MissingError(f"the backend '{backend.name}' cannot be used: {e}") from None
     if twice := sorted(_names(found) & set(taken)):
-        raise MissingError(f"the backend '{backend.name}' cannot be used: every target has the option {twice[0]}")
+        raise MissingError(
+            f"the backend '{backend.name}' cannot be used: every target has the option {twice[0]}",
+            "its author is to call it otherwise",
+        )
     return found
 
 
@@ -111,7 +114,8 @@ class TargetCommand(SpecCommand):
             having = [name for name, options in self.all().items() if e.option_name in _names(options)]
             if not having:
                 raise
-            raise UsageError(f"{e.option_name} goes with --to {' or '.join(having)}, not with {target}") from None
+            message = f"{e.option_name} goes with --to {' or '.join(having)}, not with {target}"
+            raise UsageError(message, f"leave it out, or --to {having[0]}") from None
 
     @property
     def taken(self) -> set[str]:

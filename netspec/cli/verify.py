@@ -124,7 +124,10 @@ def _pairs(targets: Sequence[str], every: bool, level: Level | None) -> Iterator
     if every and level is not None:
         raise UsageError("--all has every level", "leave out -O")
     if len(targets) > 2:
-        raise UsageError(f"two targets are compared, got {len(targets)}: {', '.join(targets)}")
+        raise UsageError(
+            f"two targets are compared, got {len(targets)}: {', '.join(targets)}",
+            "name two; --all compares each with torch",
+        )
     reference = target_of(REFERENCE)
     if every:
         yield from ((reference, t) for t in every_target() if t.name != REFERENCE)

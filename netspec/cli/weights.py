@@ -94,7 +94,7 @@ class Weights:
         adapt = options.pop("adapt")
         given = {"checkpoint-key": key, "rules": rules, "layers": layers, "exclude": exclude, "adapt": adapt}
         if file is None and (first := next((name for name, value in given.items() if value), None)):
-            raise UsageError(f"--{first} goes with --weights")
+            raise UsageError(f"--{first} goes with --weights", f"add --weights FILE, or leave out --{first}")
         return cls(file, seed, Choices(layers or None, exclude, key or None, Path(rules) if rules else None, adapt))
 
     @property

@@ -35,7 +35,7 @@ def view_of(options: ViewOptions) -> View:
     check_options(options, ViewOptions.__annotations__, "a picture")
     depth, heat, show = options.get("depth"), options.get("heat"), options.get("show", View().show)
     if depth is not None and depth < 1:
-        raise UsageError(f"depth is {depth}, and at least 1")
+        raise UsageError(f"depth is {depth}, and at least 1", "depth=1 shows the outermost blocks")
     for part in show:
         if part not in SHOWN:
             raise UsageError(f"there is no '{part}' to show", did_you_mean(part, SHOWN))

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import sys
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from netspec.ir.selection import step_help
 HEATS = ("params", "macs", "rf", "activations")
 """What of a graph boxes may be coloured by."""
 SUFFIXES = (".json", ".csv")
+FORM = "such a file is JSON, {PATH: NUMBER}, or CSV, a line PATH,NUMBER for each step"
 LARGEST = 64 * 2**20
 """Bytes of a file of numbers."""
 
@@ -70,19 +72,23 @@ def read_numbers(path: Path) -> Numbers:
     try:
         is_read(path)
         if path.stat().st_size > LARGEST:
-            raise DataError("NS701", f"{path} has more than {LARGEST >> 20} MB, too many for numbers by path")
+            raise DataError("NS701", f"{path} has more than {LARGEST >> 20} MB, too many for numbers by path", FORM)
         text = path.read_text(encoding="utf-8-sig")
     except OSError as e:
         raise UsageError(f"{path} cannot be read: {e.strerror}") from None
     except UnicodeDecodeError:
-        raise DataError("NS701", f"{path} is not a text in UTF-8") from None
+        raise DataError("NS701", f"{path} is not a text in UTF-8", FORM) from None
     pairs = _of_json(path, text) if text.lstrip()[:1] in ("{", "[") else _of_csv(path, text)
     found: dict[str, float] = {}
     for name, value in pairs:
         if not math.isfinite(value) or value < 0:
-            raise DataError("NS701", f"{path}: the number of '{name[:80]}' is {value:g}, expected one from 0 on")
+            raise DataError(
+                "NS701",
+                f"{path}: the number of '{name[:80]}' is {value:g}, expected one from 0 on",
+                "leave the step out where it has none",
+            )
         if name in found:
-            raise DataError("NS701", f"{path} has two numbers for '{name[:80]}'")
+            raise DataError("NS701", f"{path} has two numbers for '{name[:80]}'", "leave out one of the two")
         found[name] = value
     if not found:
         raise DataError("NS701", f"{path} has no numbers", 'write {"PATH": NUMBER, ...}, or lines PATH,NUMBER')
@@ -93,12 +99,12 @@ def _of_json(path: Path, text: str) -> Iterator[tuple[str, float]]:
     try:
         loaded = json.loads(text, object_pairs_hook=lambda pairs: pairs)
     except (ValueError, RecursionError) as e:
-        raise DataError("NS701", f"{path} is not JSON: {str(e)[:200]}") from None
+        raise DataError("NS701", f"{path} is not JSON: {str(e)[:200]}", FORM) from None
     if not text.lstrip().startswith("{"):
-        raise DataError("NS701", f"{path} is a list, expected a mapping of numbers by path")
+        raise DataError("NS701", f"{path} is a list, expected a mapping of numbers by path", FORM)
     for name, value in loaded:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise DataError("NS701", f"{path}: the value of '{name[:80]}' is not a number")
+            raise DataError("NS701", f"{path}: the value of '{name[:80]}' is not a number", FORM)
         yield name, _float(path, name, value)
 
 
@@ -107,18 +113,20 @@ def _of_csv(path: Path, text: str) -> Iterator[tuple[str, float]]:
         if not row or row[0].startswith("("):
             continue
         if len(row) < 2:
-            raise DataError("NS701", f"{path}:{line}: expected PATH,NUMBER, got '{row[0][:80]}'")
+            raise DataError("NS701", f"{path}:{line}: expected PATH,NUMBER, got '{row[0][:80]}'", FORM)
         if not row[1].strip():  # of a step that was not measured, as bench writes one that a library fused with another
             continue
         try:
             yield row[0], float(row[1])
         except ValueError:
             if line > 1:
-                raise DataError("NS701", f"{path}:{line}: '{row[1][:80]}' is not a number") from None
+                raise DataError("NS701", f"{path}:{line}: '{row[1][:80]}' is not a number", FORM) from None
 
 
 def _float(path: Path, name: str, value: int | float) -> float:
     try:
         return float(value)
     except OverflowError:
-        raise DataError("NS701", f"{path}: the number of '{name[:80]}' is too large") from None
+        raise DataError(
+            "NS701", f"{path}: the number of '{name[:80]}' is too large", f"the largest is {sys.float_info.max:g}"
+        ) from None

@@ -21,7 +21,9 @@ def elide_concats(graph: Graph) -> Graph:
         inputs = tuple(dict.fromkeys(source for ref in node.inputs for source in joined.get(ref, (ref,))))
         arrows += len(inputs)
         if arrows > MOST_ARROWS:
-            raise UsageError(f"--direct would draw more than {MOST_ARROWS:,} arrows")
+            raise UsageError(
+                f"--direct would draw more than {MOST_ARROWS:,} arrows", "leave it out, or draw a block: SPEC:BLOCK"
+            )
         if node.op == "concat" and node.path not in ends:
             joined[Ref(node.path)] = inputs
         else:

@@ -86,7 +86,9 @@ def _merged(decl: BlockDecl, args: ValueNode | None, settings: Mapping[str, obje
     reporter = Reporter()
     given = read_arguments("--set", lines, reporter, decl.at.span)
     if given is None:
-        raise UsageError("--set: " + "; ".join(d.message for d in reporter.sorted()))
+        raise UsageError(
+            "--set: " + "; ".join(d.message for d in reporter.sorted()), "-s NAME=VALUE, the value as a spec has it"
+        )
     if isinstance(args, MapNode):
         kept = [(k, v) for k, v in args.entries if k.text not in settings]
     else:

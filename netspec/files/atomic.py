@@ -152,7 +152,9 @@ def check_place(target: str | Path) -> None:
         if not path.parent.exists():
             raise UsageError(f"{str(target)!r} cannot be written: there is no folder {path.parent}", "make it first")
         if not path.parent.is_dir():
-            raise UsageError(f"{str(target)!r} cannot be written: {path.parent} is not a folder")
+            raise UsageError(
+                f"{str(target)!r} cannot be written: {path.parent} is not a folder", "name a file in a folder"
+            )
         path.parent.stat()  # a/../b is not a file where there is no a, though realpath says b
     except (OSError, ValueError) as e:  # a name that is too long, or with a NUL
         raise _cannot(target, e) from None

@@ -78,7 +78,7 @@ def from_stdin() -> bytes:
 
     def read() -> bytes:
         if sys.stdin is None or sys.stdin.closed:
-            raise UsageError("stdin is closed")
+            raise UsageError("stdin is closed", "name a file in place of -")
         binary = getattr(sys.stdin, "buffer", None)
         if binary is None:  # a stream that only has text
             return sys.stdin.read(MAX_BYTES + 1).encode("utf-8", "surrogatepass")

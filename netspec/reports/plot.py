@@ -116,7 +116,9 @@ def plot_pareto(points: Sequence[Point], kind: str, label: Sequence[str], x: str
     across, up = SCALES[x], SCALES[y]
     if without := [p.name for p in points if (across.logarithmic and not p.x) or (up.logarithmic and not p.y)]:
         nothing = " or no ".join(MEASURES[name].title if name in MEASURES else name for name in (x, y))
-        raise UsageError(f"{without[0]} has no {nothing}, and no place on logarithmic scales")
+        raise UsageError(
+            f"{without[0]} has no {nothing}, and no place on logarithmic scales", "leave it out, or name other scales"
+        )
     figure = _figure()
     figure.set_size_inches(11, 8)
     axis = figure.subplots()

@@ -18,15 +18,17 @@ def fit(value: Value, port: Port, where: str, say: Say) -> Value:
     if port.kind == "optional":
         return None if value is None else fit(value, port.inner, where, say)
     if value is None:
-        raise DataError("NS701", f"{where} is nothing, the model expects {port.type}")
+        raise DataError(
+            "NS701", f"{where} is nothing, the model expects {port.type}", "only an optional input may be left out"
+        )
     if port.kind == "seq":
         if not isinstance(value, list):
-            raise DataError("NS701", f"{where} is one tensor, the model expects {port.type}")
+            raise DataError("NS701", f"{where} is one tensor, the model expects {port.type}", "give a list of tensors")
         return [fit(item, port.inner, f"{where}, element {i}", say) for i, item in enumerate(value)]
     if port.kind != "tensor":
-        raise DataError("NS701", f"{where}: netspec cannot feed {port.type}")
+        raise DataError("NS701", f"{where}: netspec cannot feed {port.type}", "give it in onnxruntime itself")
     if not isinstance(value, np.ndarray):
-        raise DataError("NS701", f"{where} is {_called(value)}, the model expects {port.type}")
+        raise DataError("NS701", f"{where} is {_called(value)}, the model expects {port.type}", "give one array")
     return _tensor(value, port.element, where, say)
 
 
@@ -91,7 +93,8 @@ def _is_float(dtype: np.dtype[np.generic]) -> bool:
 
 
 def _other(value: np.ndarray, target: np.dtype[np.generic], where: str) -> DataError:
-    return DataError("NS701", f"{where} is {name_of(value.dtype)}, the model expects {name_of(target)}")
+    message = f"{where} is {name_of(value.dtype)}, the model expects {name_of(target)}"
+    return DataError("NS701", message, f"give an array of {name_of(target)}")
 
 
 def _called(value: object) -> str:

@@ -99,7 +99,9 @@ class Feeds:
                 continue
             tensor = port.inner if port.kind == "optional" else port
             if tensor.kind != "tensor":
-                raise DataError("NS701", f"the input '{name}' is {port.type}, which netspec does not draw")
+                raise DataError(
+                    "NS701", f"the input '{name}' is {port.type}, which netspec does not draw", "give it by --pb"
+                )
             dtype, shape = dtype_of(tensor.element), self.sizes.shape(name)
             if math.prod(shape) * dtype.itemsize > MAX_DRAWN:
                 raise UsageError(
@@ -121,7 +123,9 @@ class Feeds:
 
     def _once(self, name: str, source: str) -> None:
         if name in self.sources:
-            raise UsageError(f"the input '{name}' is given twice: {self.sources[name]} and {source}")
+            raise UsageError(
+                f"the input '{name}' is given twice: {self.sources[name]} and {source}", "leave out one of the two"
+            )
         self.sources[name] = source
 
 
@@ -142,12 +146,18 @@ def _array(path: Path) -> np.ndarray:
     except Exception as e:  # numpy reads a header as Python text, and fails in as many ways as that has
         # numpy's own text advises to load objects with less safety, which must not be passed on.
         why = "it is none, or holds objects of Python" if "pickle" in str(e) else str(e)[:200]
-        raise DataError("NS701", f"{path} is not a .npy file that can be read: {why}") from None
+        raise DataError(
+            "NS701", f"{path} is not a .npy file that can be read: {why}", "numpy.save writes one"
+        ) from None
     if not isinstance(loaded, np.ndarray):
         loaded.close()
         raise DataError("NS701", f"{path} is an archive of arrays", "--npy takes one array: a .npy file")
     if loaded.dtype.names or loaded.dtype.kind in "OmM":
-        raise DataError("NS701", f"{path} holds {loaded.dtype}, no numbers and no strings")
+        raise DataError(
+            "NS701",
+            f"{path} holds {loaded.dtype}, no numbers and no strings",
+            "numpy.save an array of numbers, without fields",
+        )
     return loaded.astype(loaded.dtype.newbyteorder("="))
 
 
@@ -166,10 +176,12 @@ def take_folder(feeds: Feeds, folder: Path, ports: Mapping[str, Port], read: Cal
         if not (number.isdigit() and number.isascii() and len(number) < 6):
             continue
         if int(number) >= len(names):
-            raise DataError("NS701", f"{path} has no input: {feeds.sizes.model} has {len(names)}")
+            raise DataError(
+                "NS701", f"{path} has no input: {feeds.sizes.model} has {len(names)}", "they count from input_0.pb"
+            )
         found += 1
     if names and not found:
-        raise UsageError(f"{folder} holds no input_0.pb")
+        raise UsageError(f"{folder} holds no input_0.pb", "--pb takes a folder of input_0.pb, input_1.pb, ...")
     for i, name in enumerate(names):
         path = folder / f"input_{i}.pb"
         if path.exists():

@@ -44,7 +44,7 @@ def image_files(folder: Path) -> tuple[list[Path], int]:
             elif not name.startswith("."):
                 others += 1
         if len(found) > MAX_FILES:
-            raise UsageError(f"{folder} holds more than {MAX_FILES:,} images")
+            raise UsageError(f"{folder} holds more than {MAX_FILES:,} images", "run its folders one by one")
     if not found:
         raise UsageError(f"{folder} holds no images", f"their suffixes are {', '.join(SUFFIXES)}")
     return found, others
@@ -58,7 +58,11 @@ def image_input(ports: Mapping[str, Port]) -> tuple[str, Port]:
     """The one input, which takes images; raises DataError for a model that has others."""
     if len(ports) != 1 or len(next(iter(ports.values())).shape) != 4:
         said = ", ".join(f"'{name}' {dims(port.shape)}" for name, port in ports.items()) or "none"
-        raise DataError("NS701", f"folders of images go into one input N x C x H x W, the inputs are {said}")
+        raise DataError(
+            "NS701",
+            f"folders of images go into one input N x C x H x W, the inputs are {said}",
+            "give arrays by --npy NAME=FILE",
+        )
     return next(iter(ports.items()))
 
 

@@ -41,9 +41,11 @@ def read_images(
     axes = spatial(port) if len(port.shape) == 4 else (2, 3)
     channels = shape[6 - sum(axes)] if len(shape) == 4 else 0
     if port.kind != "tensor" or channels not in (1, 3):
-        raise UsageError(f"--image needs an input of 3 or 1 x H x W, '{name}' is {dims(port.shape)}")
+        message = f"--image needs an input of 3 or 1 x H x W, '{name}' is {dims(port.shape)}"
+        raise UsageError(message, f"--npy {name}=FILE.npy gives an array")
     if port.element not in ("float", "double", "float16", "bfloat16", "uint8"):
-        raise UsageError(f"--image makes values of float or uint8, but the input '{name}' takes {port.type}")
+        message = f"--image makes values of float or uint8, but the input '{name}' takes {port.type}"
+        raise UsageError(message, f"--npy {name}=FILE.npy gives an array")
     size = (shape[axes[0]], shape[axes[1]])
     made = [_prepared(Path(f), channels, size, how, say) for f in files]
     made = [_bytes(cells) if port.element == "uint8" else normalised(cells, how) for cells in made]
@@ -101,7 +103,8 @@ def _average(numbers: tuple[float, ...]) -> tuple[float]:
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
-    return DataError("NS701", f"{path} is not an image that can be read: {str(error)[:200] or type(error).__name__}")
+    why = str(error)[:200] or type(error).__name__
+    return DataError("NS701", f"{path} is not an image that can be read: {why}", "leave it out, or save it as PNG")
 
 
 def _planes(path: Path, channels: int, say: Say) -> list[Image.Image]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netspec.diagnostics.errors import DataError, MissingError
+from netspec.diagnostics.errors import DataError, MissingError, did_you_mean
 from netspec.optional import importing
 
 Value = np.ndarray | list["Value"] | dict[str | int, "Value"] | None
@@ -72,7 +72,11 @@ def dtype_of(element: str) -> np.dtype[np.generic]:
     if element in PLAIN:
         return np.dtype(PLAIN[element])
     if element not in EXTENDED:
-        raise DataError("NS701", f"netspec does not know the element type '{element}'")
+        raise DataError(
+            "NS701",
+            f"netspec does not know the element type '{element}'",
+            str(did_you_mean(element, [*PLAIN, *EXTENDED])),
+        )
     with importing(f"the type {element}", "ml_dtypes"):
         import ml_dtypes  # noqa: PLC0415 - may be absent
     if not hasattr(ml_dtypes, EXTENDED[element]):

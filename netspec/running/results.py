@@ -42,6 +42,7 @@ def check_labels(outputs: Mapping[str, Value], style: Style) -> None:
         raise DataError(
             "NS701",
             f"--labels {style.source} has {len(style.labels):,} names, {had or 'no output is a vector of classes'}",
+            "one name a line, in the order of the classes" if had else "leave it out",
         )
 
 

@@ -14,6 +14,7 @@ from netspec.files.atomic import writing
 from netspec.running.ports import Value, dims, name_of
 
 MAX_STRINGS = 4 * 2**30
+OTHER = "leave out --save"
 FILES = "files"
 """The key of the names of the images, where outputs are of a folder of them."""
 
@@ -22,7 +23,7 @@ def check_target(target: str) -> Path:
     """The file of `--save`, before the run; raises UsageError where it cannot be one."""
     path = Path(target)
     if path.suffix.lower() != ".npz":
-        raise UsageError(f"--save {target}: results are saved as .npz")
+        raise UsageError(f"--save {target}: results are saved as .npz", f"--save {path.with_suffix('.npz')}")
     return path
 
 
@@ -33,7 +34,9 @@ def save(outputs: Mapping[str, Value], path: Path, say: Callable[[str], None]) -
     """
     arrays = [(key, _savable(key, value, say)) for name, value in outputs.items() for key, value in _parts(name, value)]
     if len({key for key, _ in arrays}) < len(arrays):
-        raise DataError("NS701", f"{path}: two results would have the same name: {', '.join(k for k, _ in arrays)}")
+        raise DataError(
+            "NS701", f"{path}: two results would have the same name: {', '.join(k for k, _ in arrays)}", OTHER
+        )
     with writing(path) as f, zipfile.ZipFile(f, "w", allowZip64=True) as archive:
         for key, array in arrays:
             with archive.open(zipfile.ZipInfo(f"{key}.npy"), "w", force_zip64=True) as entry:
@@ -57,7 +60,9 @@ def _savable(key: str, value: np.ndarray, say: Callable[[str], None]) -> np.ndar
     if value.dtype.kind == "O":
         longest = max((len(str(v)) for v in value.flat), default=0)
         if longest * 4 * value.size > MAX_STRINGS:
-            raise DataError("NS701", f"the strings of '{key}' would take more than {MAX_STRINGS >> 30} GiB in a .npz")
+            raise DataError(
+                "NS701", f"the strings of '{key}' would take more than {MAX_STRINGS >> 30} GiB in a .npz", OTHER
+            )
         return value.astype(str)
     if value.dtype.isbuiltin != 1 and value.dtype.kind not in "US":
         kind = name_of(value.dtype)
@@ -80,7 +85,9 @@ class Collected:
         for name, value in outputs.items():
             made = np.ascontiguousarray(_savable(name, value, self.say if name not in self.kept else lambda said: None))
             if made.dtype.kind in "US":
-                raise DataError("NS701", f"the output '{name}' is strings, which are not kept of a folder of images")
+                raise DataError(
+                    "NS701", f"the output '{name}' is strings, which are not kept of a folder of images", OTHER
+                )
             path, dtype, shape = self.kept.setdefault(
                 name, (self.folder / f"{len(self.kept)}.bin", made.dtype, made.shape[1:])
             )
@@ -97,7 +104,7 @@ class Collected:
     def save(self, path: Path, files: Sequence[str]) -> None:
         """Writes each output under its name, and `files`; the file takes its place when it is whole."""
         if FILES in self.kept:
-            raise DataError("NS701", f"{path}: an output is called '{FILES}', as the names of the images are")
+            raise DataError("NS701", f"{path}: an output is called '{FILES}', as the names of the images are", OTHER)
         with writing(path) as f, zipfile.ZipFile(f, "w", allowZip64=True) as archive:
             with archive.open(zipfile.ZipInfo(f"{FILES}.npy"), "w", force_zip64=True) as entry:
                 np.lib.format.write_array(entry, np.array(files), allow_pickle=False)

@@ -18,6 +18,7 @@ from netspec.running.ways import ModelFile, Prepares, Way
 Inputs = Mapping[str, np.ndarray]
 Made = Callable[[], Mapping[str, np.ndarray]]
 """Gives the weights of a graph."""
+ANOTHER = "is it the file of another network? `netspec compile SPEC --to onnx` writes its own"
 REMEMBERED = 256 * 2**20
 """Bytes of values between the steps that a subject keeps for the next comparison."""
 
@@ -92,7 +93,7 @@ class OfFile(Subject):
             return {name: found[name] for name in names}
         if len(found) != len(names):
             said = f"{', '.join(found)} against {', '.join(names)}"
-            raise DataError("NS703", f"{self.name} has {len(found)} outputs, the network {len(names)}: {said}")
+            raise DataError("NS703", f"{self.name} has {len(found)} outputs, the network {len(names)}: {said}", ANOTHER)
         return dict(zip(names, found.values(), strict=True))
 
     def values(self, graph: Graph, refs: Sequence[Ref], inputs: Inputs) -> dict[Ref, np.ndarray]:
@@ -113,7 +114,7 @@ class OfFile(Subject):
         if {*names} == inputs.keys():
             return {name: inputs[name] for name in names}
         if len(names) != len(inputs):
-            raise DataError("NS701", f"{self.name} has {len(names)} inputs, the network {len(inputs)}")
+            raise DataError("NS701", f"{self.name} has {len(names)} inputs, the network {len(inputs)}", ANOTHER)
         return dict(zip(names, inputs.values(), strict=True))
 
 
@@ -274,5 +275,9 @@ def _arrays(found: Mapping[str, Value]) -> dict[str, np.ndarray]:
     """Outputs that are arrays; raises DataError for another."""
     for name, value in found.items():
         if not isinstance(value, np.ndarray):
-            raise DataError("NS703", f"the output '{name}' is not an array: it cannot be compared")
+            raise DataError(
+                "NS703",
+                f"the output '{name}' is not an array: it cannot be compared",
+                "end the file at the arrays before it",
+            )
     return {name: value for name, value in found.items() if isinstance(value, np.ndarray)}

@@ -91,7 +91,11 @@ def verify(a: Subject, b: Subject, reference: Exact, inputs: Inputs, asked: Aske
     tolerance = max(TOLERANCES[a.dtype], TOLERANCES[b.dtype]) if asked.tolerance is None else asked.tolerance
     left, right = a.outputs(inputs), b.outputs(inputs)
     if left.keys() != right.keys():
-        raise DataError("NS703", f"{a.name} gives {', '.join(left)}, {b.name} gives {', '.join(right)}")
+        raise DataError(
+            "NS703",
+            f"{a.name} gives {', '.join(left)}, {b.name} gives {', '.join(right)}",
+            "both are to be of one network",
+        )
     noisy = NOISY in (a.dtype, b.dtype)
     found = {name: difference(left[name], right[name], noisy) for name in left}
     said = {name: why for name, value in left.items() if (why := weak(name, value))}

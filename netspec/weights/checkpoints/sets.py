@@ -18,6 +18,7 @@ from netspec.weights.checkpoints.account import Layer, RuleSet
 from netspec.weights.checkpoints.stored import reading
 
 OWN = "its own names"
+RULES = "--rules takes a YAML file of rules, as `checkpoints:` of a spec has them"
 
 
 class Inner(NamedTuple):
@@ -96,10 +97,10 @@ def rules_file(path: Path, reporter: Reporter, values: Mapping[str, Value]) -> d
         data = f.read(MAX_BYTES + 1)
     try:
         if len(data) > MAX_BYTES:
-            raise UsageError(f"{path} is larger than 4 MiB")
+            raise UsageError(f"{path} is larger than 4 MiB", RULES)
         tree = parse_any(Source(str(path), data.decode("utf-8-sig")), reporter)
     except UnicodeDecodeError:
-        raise UsageError(f"{path} is not UTF-8") from None
+        raise UsageError(f"{path} is not UTF-8", RULES) from None
     if tree is None:
         reporter.check()
         raise UsageError(f"{path} has no rules", '- {from: "features.{n}.{t}", to: "conv{n}.{t}"}')

@@ -105,7 +105,9 @@ def _file_name(address: str) -> str:
     """The name in the cache; raises UsageError for one that would not be a file of its folder."""
     name = unquote(urlsplit(address).path.rpartition("/")[2])
     if name in ("", ".", "..") or {"/", "\\"} & set(name) or not name.isprintable() or len(os.fsencode(name)) > 200:
-        raise UsageError(f"the file of {address} has no name that a folder can hold")
+        raise UsageError(
+            f"the file of {address} has no name that a folder can hold", "download it, and give the file to --weights"
+        )
     return name
 
 

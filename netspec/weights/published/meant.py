@@ -95,7 +95,7 @@ def _check_url(text: str, scheme: str) -> None:
         parts = urlsplit(text)
         host, path = parts.hostname, parts.path
     except ValueError as e:
-        raise UsageError(f"'{clipped(text)}' is not a URL: {e}") from None
+        raise UsageError(f"'{clipped(text)}' is not a URL: {e}", FILE_HELP) from None
     shown = clipped(text)
     if scheme not in ("http", "https"):
         raise UsageError(f"'{shown}' is not read: {scheme} is neither a file nor https", FILE_HELP)
