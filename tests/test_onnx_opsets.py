@@ -48,6 +48,52 @@ def newest() -> int:
     raise AssertionError("onnxruntime loads nothing")
 
 
+def reads(path: Path) -> bool:
+    """Whether onnxruntime loads a file."""
+    try:
+        ort.InferenceSession(path)
+    except Exception:  # noqa: BLE001 - onnxruntime has its own errors
+        return False
+    return True
+
+
+@pytest.mark.parametrize("target", [None, "onnxruntime"])
+def test_what_the_installed_onnxruntime_does_not_read_is_said(target: Target | None, tmp_path: Path) -> None:
+    graph, path = one_op("relu", {}, ((2, 3, 3),)), tmp_path / "relu.onnx"
+
+    def said(**options: int) -> str:
+        done = get("onnx").emit(graph, {}, path, OnnxOptions(for_=target, **options))  # type: ignore[arg-type]
+        found = "".join(remark for remark in done.remarks if "does not read" in remark)
+        assert bool(found) != reads(path), (options, found)
+        return found
+
+    for opset in range(newest() - 1, onnx.defs.onnx_opset_version() + 1):
+        assert opset <= newest() or f"--opset {newest()} is the newest that it reads" in said(opset=opset)
+    new = said(opset=18, ir_version=onnx.IR_VERSION)
+    assert new.endswith("leave out --ir-version") or not new
+    assert not said() and not said(opset=newest())
+
+
+def test_an_opset_that_the_installed_onnx_does_not_know_is_refused(tmp_path: Path) -> None:
+    known = onnx.defs.onnx_opset_version()
+    with pytest.raises(UsageError, match=f"knows opsets up to {known}, not {known + 1}") as found:
+        get("onnx").emit(one_op("relu", {}, ((2, 3, 3),)), {}, tmp_path / "a.onnx", OnnxOptions(opset=known + 1))
+    assert f"--opset {known}" in found.value.help and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("target", [target for target in get_args(Target) if target != "onnxruntime"])
+def test_an_opset_beyond_a_preset_is_said(target: Target, tmp_path: Path) -> None:
+    """The numbers are those of its row in the table of docs/onnx.md."""
+    table = (Path(__file__).parent.parent / "docs" / "onnx.md").read_text(encoding="utf-8")
+    row = next(line for line in table.splitlines() if line.startswith(f"| `{target}` |"))
+    most = int(row.split("|")[2].rpartition("-")[2])
+    for opset in (most, most + 1):
+        options = OnnxOptions(for_=target, opset=opset)
+        done = get("onnx").emit(one_op("relu", {}, ((2, 3, 3),)), {}, tmp_path / "a.onnx", options)
+        said = f"the preset {target} has opsets up to {most}, not {opset}: leave out --opset for one of them"
+        assert [remark for remark in done.remarks if "preset" in remark] == ([said] if opset > most else [])
+
+
 def opsets(graph: Graph) -> list[int]:
     """11, 13, 15, 18 and the newest, and those around which a node of a graph of one op gets another form."""
     step = graph.nodes["step"]

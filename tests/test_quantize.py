@@ -269,6 +269,7 @@ def test_what_is_suggested_makes_the_arrays_fit(
         ({"dtype": "float16", "calibrate": None, "keep_float": "fc"}, "--keep-float goes with --dtype int8"),
         ({"functions": "keep"}, "is written flat"),
         ({"opset": 12}, "opset 12 has no scale for each channel"),
+        ({"opset": 10_000}, "knows opsets up to"),
         ({"for_": "opencv"}, "--for opencv has no int8: its graph ends with an assertion"),
         (
             {"for_": "onnxruntime", "dtype": "bfloat16", "calibrate": None},

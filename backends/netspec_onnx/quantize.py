@@ -39,7 +39,9 @@ from netspec_onnx.options import DEFAULTS, OnnxOptions
 from netspec_onnx.precision import outer_element
 from netspec_onnx.prepared import Ready, place_of
 from netspec_onnx.quantize_report import ENOUGH, MEASURED, Report, Suggested, check_report, write_report
+from netspec_onnx.readers import unread
 from netspec_onnx.runtime import FATAL_ONLY, Opened
+from netspec_onnx.versions import versions
 from netspec_onnx.write import LIMIT, write_finished, write_model
 
 FIRST_OPSET = 13
@@ -113,6 +115,9 @@ def _check(graph: Graph, target: Path, options: OnnxOptions) -> None:
         raise UsageError("a model in int8 is written flat", "leave out --functions keep")
     if options.opset is not None and options.opset < FIRST_OPSET:
         raise UsageError(f"opset {options.opset} has no scale for each channel of a weight", f"--opset {FIRST_OPSET}")
+    found = unread(*versions(graph, replace(options, dtype="float32")))
+    if found is not None:
+        raise UsageError(f"{found.message}, and it makes models in int8", found.help)
     if not any(step for step in layers(graph) if step.result.weights):
         raise UsageError(f"'{graph.name}' has no layer with weights that int8 is for", "--dtype float16")
     if weight_bytes(graph, replace(options, dtype="float32")) > LIMIT:

@@ -87,7 +87,8 @@ def _with_preset(written: Sequence[tuple[Node, list[N]]], options: OnnxOptions) 
 def _opset(written: Sequence[tuple[Node, list[N]]], options: OnnxOptions) -> int:
     opset, known = options.opset or max(OPSET, _lowest(written)), onnx.defs.onnx_opset_version()
     if options.opset is not None and options.opset > known:
-        raise UsageError(f"the installed onnx knows opsets up to {known}, not {options.opset}", f"--opset {OPSET}")
+        message = f"the installed onnx {onnx.__version__} knows opsets up to {known}, not {options.opset}"
+        raise UsageError(message, f"--opset {known}, or a newer onnx: pip install -U onnx")
     if opset < LOWEST:
         raise UsageError(f"operator sets are written from {LOWEST} on, not {opset}", f"--opset {LOWEST}")
     lacking = [(node, rows) for node, rows in written if any(row.lowest > opset for row in rows)]

@@ -22,6 +22,7 @@ from netspec_onnx.dynamic import FREE
 from netspec_onnx.options import OnnxOptions
 from netspec_onnx.precision import element, rounded
 from netspec_onnx.presets import refusing_functions
+from netspec_onnx.readers import doubts
 
 TAKING_FUNCTIONS = ("onnxruntime", "browser")
 """What is known to run blocks as functions."""
@@ -42,6 +43,7 @@ def write_model(graph: Graph, arrays: Mapping[str, np.ndarray], target: Path, op
         note = f"opset {model.opset_import[0].version}, IR version {model.ir_version}"
         remarks = [p.value for p in model.metadata_props if p.key == SIZES_KEY]
         facts = frozenset(r for r in remarks if r == FREE)
+        remarks += doubts(model.opset_import[0].version, model.ir_version, options)
         if model.functions and options.for_ not in TAKING_FUNCTIONS:
             named = ", ".join(refusing_functions())
             remarks.append(f"blocks are functions, which {named} refuse; without --functions keep they take the file")
