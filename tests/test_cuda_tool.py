@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+
+from netspec import backend
+from netspec.backend import Result
 
 TOOLS = Path(__file__).resolve().parent.parent / "tools"
 
@@ -49,7 +53,7 @@ def test_every_part_is_rehearsed(tmp_path: Path) -> None:
     assert "on a CPU" in text and "whose figures say nothing of a GPU" in text
     first, *parts = text.split("\n## ")
     tests, latency, compiled, levels, tensorrt = parts
-    assert " passed" in tests and "failed" not in tests, tests
+    assert "- tests/test_cuda.py: " in tests and " passed" in tests and "failed" not in tests, tests
     assert latency.count(" images a second") == 1 and "not run" not in latency, latency
     assert latency.count("| torch eager |") == latency.count("| onnxruntime |") == 2 * 3
     assert all(f"| {who}, {how} |" in compiled for who in ("netspec", "torchvision") for how in ("eager", "compiled"))
@@ -113,18 +117,66 @@ def test_installing_ends_with_the_time(cuda: ModuleType) -> None:
     assert cuda.done_by(time.monotonic() + 60, [sys.executable, "-c", "raise SystemExit(3)"]) == 3
 
 
-def test_wheels_that_are_not_there_are_said(cuda: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+@pytest.mark.parametrize("option", ["--wheels=absent", "--output=absent/page.md"])
+def test_a_folder_that_is_not_there_is_said(
+    option: str, cuda: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """Before anything is measured."""
     with pytest.raises(SystemExit, match="2"):
-        called(cuda, monkeypatch, "--wheels=absent")
+        called(cuda, monkeypatch, option)
     assert "there is no folder absent" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_paths_are_those_of_the_folder_that_the_user_is_in(tmp_path: Path) -> None:
+    command = [sys.executable, str(TOOLS / "dev.py"), "cuda", "--device", "cpu", "--tiny", "--parts", "levels"]
+    done = subprocess.run([*command, "--minutes", "0.001", "-o", "page.md"], cwd=tmp_path, timeout=120)
+    assert done.returncode == 0 and "not run" in (tmp_path / "page.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="groups of processes are of POSIX")
+def test_an_interrupt_ends_the_part_that_runs(cuda: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session of its own hears nothing of a Control-C."""
+    begun, start = list[subprocess.Popen[str]](), subprocess.Popen
+
+    def interrupted(seconds: float) -> int:
+        raise KeyboardInterrupt
+
+    def sleeping(command: list[str], **options: Any) -> subprocess.Popen[str]:
+        process = start([sys.executable, "-c", "import time; time.sleep(60)"], **options)
+        begun.append(process)
+        waits = iter([interrupted, process.wait])
+        monkeypatch.setattr(process, "wait", lambda *args: next(waits)(*args))
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", sleeping)
+    with pytest.raises(KeyboardInterrupt):
+        cuda.run_part("levels", cuda.Asked("cpu", True), 60)
+    assert begun[0].poll() == -signal.SIGKILL
+
+
+def test_what_the_first_run_takes_counts_for_nothing(cuda: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine is built in it, for up to a minute, of which each further run is a millisecond."""
+    asked = list[int]()
+
+    class Opened:
+        def run(self, inputs: dict[str, object], repeat: int) -> Result:
+            asked.append(repeat)
+            time.sleep(2.0 if len(asked) == 1 else 0.0)
+            return Result({}, "", [1.0] * repeat)
+
+    monkeypatch.setattr(backend, "able", lambda *args: SimpleNamespace(open=lambda *args: Opened()))
+    parts = importlib.import_module("cuda_parts")
+    assert len(parts.in_onnxruntime(Path("m.onnx"), ("x", None), "cpu")) == parts.REPEATS
+    assert asked == [parts.WARM_UP, parts.REPEATS]
 
 
 @pytest.mark.slow
 def test_without_pytest_the_tests_are_not_run(tmp_path: Path) -> None:
     """Of a pytest that is there and finds no library, its last words are the reason."""
-    for name, text, why in (
-        ("sitecustomize.py", "import sys; sys.modules['pytest'] = None", "pytest is not installed"),
-        ("hypothesis.py", "raise ImportError('hidden from the tests')", "hidden from the tests"),
+    for name, text, what, why in (
+        ("sitecustomize.py", "import sys; sys.modules['pytest'] = None", "tests", "pytest is not installed"),
+        ("hypothesis.py", "raise ImportError('hidden from the tests')", "tests/test_cuda.py", "hidden from the tests"),
     ):
         folder = tmp_path / name[:-3]
         folder.mkdir()
@@ -134,7 +186,7 @@ def test_without_pytest_the_tests_are_not_run(tmp_path: Path) -> None:
         done = subprocess.run(
             command, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, timeout=120
         )
-        (row,) = [line for line in done.stdout.splitlines() if "| tests | not run |" in line]
+        (row,) = [line for line in done.stdout.splitlines() if f"| {what} | not run |" in line]
         assert done.returncode == 0 and why in row and "Traceback" not in done.stdout, done.stdout
 
 

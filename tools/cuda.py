@@ -3,8 +3,9 @@
 Parts run in the order of their worth, each in a process of its own with a time limit; what was measured before a limit
 counts. What has no library, provider or time is a row "not run". The page is docs/benchmarks-cuda.md, which stays as it
 is where nothing ran. DIR has the wheels of
-`pip download -d DIR ".[cuda,torch]" torchvision pytest hypothesis hatchling editables tensorrt`, run where there is a
-network, and installing them is in the eight minutes; without --wheels the environment is used as it is.
+`pip wheel -w DIR ".[cuda,torch]" torchvision pytest hypothesis hatchling editables "tensorrt<11"`, run where there is a
+network by a Python of the same version; installing them is in the eight minutes. Without --wheels the environment is
+used as it is.
 `--device cpu --tiny` rehearses all parts.
 """
 
@@ -45,9 +46,11 @@ def run_part(name: str, asked: Asked, seconds: float) -> list[Row]:
                 err.seek(0)
                 why = (err.read().strip().splitlines() or [f"exit code {process.returncode}"])[-1][:300]
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
             why = f"its {seconds:.0f} s were over"
+        finally:  # of a Control-C too, which does not reach a session of its own
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
         out.seek(0)
         rows = [json.loads(line) for line in out if line.startswith("{") and line.endswith("}\n")]
     return [*rows, *([{"what": "the rest" if rows else name, "not run": why}] if why else [])]
@@ -56,7 +59,8 @@ def run_part(name: str, asked: Asked, seconds: float) -> list[Row]:
 def table(rows: list[Row]) -> str:
     """A Markdown table of the rows."""
     if any("result" in row for row in rows):
-        return "\n".join(f"{row.get('result') or 'not run: ' + str(row.get('not run'))}" for row in rows)
+        lines = (row.get("result") or f"{row.get('what')}: not run: {row.get('not run')}" for row in rows)
+        return "\n".join(f"- {line}" for line in lines)
     lines = [
         "| network | batch | type | | median | least to most | images a second |",
         "| --- | ---: | --- | --- | ---: | ---: | ---: |",
@@ -141,7 +145,7 @@ def environment(wheels: Path, end: float) -> Path:
     for packages in (["hatchling", "editables"], ["--no-build-isolation", "--editable", f"{ROOT}[cuda]"]):
         if done_by(end, [*pip, *packages]):
             sys.exit(f"tools/dev cuda: {wheels} does not hold what netspec needs; pip says above what")
-    for packages in (["torch", "torchvision"], ["pytest", "hypothesis"], ["tensorrt"]):
+    for packages in (["torch", "torchvision"], ["pytest", "hypothesis"], ["tensorrt<11"]):
         if done_by(end, [*pip, *packages]):
             print(f"{' and '.join(packages)}: not in {wheels}; what needs them is not run", file=sys.stderr)
     return python
@@ -165,8 +169,9 @@ def arguments() -> argparse.Namespace:
         parser.error(f"there is no part '{wrong[0]}'; known: {', '.join(PARTS)}")
     if not 0 < args.minutes <= MINUTES:
         parser.error(f"--minutes is above 0 and at most {MINUTES:g}")
-    if args.wheels and not args.wheels.is_dir():
-        parser.error(f"there is no folder {args.wheels}")
+    for folder in filter(None, (args.wheels, args.output and args.output.parent)):
+        if not folder.is_dir():
+            parser.error(f"there is no folder {folder}")
     return args
 
 

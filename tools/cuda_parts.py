@@ -108,7 +108,8 @@ def in_torch(module: Callable[[], Any], value: Any, kind: str, asked: Asked, com
     given = torch.from_numpy(value).to(asked.device, dtype)
     if compiled:
         torch._dynamo.reset()
-        made = torch.compile(made, dynamic=True, backend="eager" if asked.tiny else "inductor")
+        torch._dynamo.mark_dynamic(given, 0)  # the batch alone: with dynamic=True height and width are free too
+        made = torch.compile(made, backend="eager" if asked.tiny else "inductor")
     wait: Callable[[], object] = torch.cuda.synchronize if asked.device == "cuda" else lambda: None
     with torch.inference_mode():
         return timed(lambda: made(given), wait, 0.05 if asked.tiny else SECONDS)
@@ -121,9 +122,8 @@ def in_onnxruntime(path: Path, value: tuple[str, Any], device: str, exact: bool 
 
     opened = able("onnx", OpensModels).open(path, Place(device, exact=exact))
     name, array = value
-    begun = time.perf_counter()
-    opened.run({name: array}, WARM_UP)
-    each = (time.perf_counter() - begun) / (WARM_UP + 1)
+    # Its first run, which is not timed, builds an engine or looks for the fastest kernels, which takes up to a minute.
+    each = statistics.median(opened.run({name: array}, WARM_UP).latency_ms) / 1000
     return opened.run({name: array}, max(3, min(REPEATS, int(SECONDS / max(each, 1e-6))))).latency_ms
 
 
@@ -132,18 +132,22 @@ def tests(asked: Asked) -> Iterator[Row]:
     if find_spec("pytest") is None:
         yield {"what": "tests", "not run": "pytest is not installed"}
         return
-    files = [str(ROOT / "tests" / f"test_{name}.py") for name in ("cuda", "session")[: 1 if asked.tiny else 2]]
-    command = [sys.executable, "-m", "pytest", "-q", "--slow", "-p", "no:cacheprovider", *files]
+    for name in ("cuda", "session")[: 1 if asked.tiny else 2]:
+        yield tests_of(f"tests/test_{name}.py", asked)
+
+
+def tests_of(file: str, asked: Asked) -> Row:
+    """What became of the tests in a file."""
+    command = [sys.executable, "-m", "pytest", "-q", "--slow", "-p", "no:cacheprovider", file]
     environment = os.environ | {"NETSPEC_TEST_DEVICE": asked.device}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     lines = done.stdout.strip().splitlines()
     failed = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
     if done.returncode in (0, 1):  # all passed, or some failed; otherwise pytest did not come to its tests
-        yield {"what": "tests", "result": "; ".join([lines[-1], *failed])[:2000]}
-        return
+        return {"what": file, "result": f"{file}: {'; '.join([lines[-1], *failed])}"[:2000]}
     last = [(text.strip().splitlines() or [""])[-1] for text in (done.stdout, done.stderr)]
     said = "; ".join([*filter(None, last), *failed])[:300]
-    yield {"what": "tests", "not run": f"pytest ended with {done.returncode}: {said}"}
+    return {"what": file, "not run": f"pytest ended with {done.returncode}: {said}"}
 
 
 def latency(asked: Asked) -> Iterator[Row]:

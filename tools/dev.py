@@ -221,7 +221,8 @@ def main() -> int:
         return oldest_tests([arg for arg in rest if arg != "--oldest"])
     if args.command == "cuda":  # there may be no network to make an environment from
         own = any(arg.partition("=")[0] == "--wheels" for arg in rest) or not PYTHON.exists()
-        return run(sys.executable if own else PYTHON, TOOLS / "cuda.py", *rest)
+        command = [str(sys.executable if own else PYTHON), str(TOOLS / "cuda.py"), *rest]
+        return subprocess.run(command).returncode  # where the user is, whose folders --wheels and -o name
     ensure("dev")
     if args.command == "test":
         return tests(rest)
