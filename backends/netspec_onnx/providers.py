@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import io
+import re
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 
 import onnxruntime as ort
 
@@ -45,7 +49,7 @@ PROVIDERS = {
         "TensorrtExecutionProvider",
         "TensorRT",
         GPU_PACKAGE,
-        f"{CUDA_LIBRARIES}; pip install tensorrt brings TensorRT's, in the version that this onnxruntime was built for",
+        f"{CUDA_LIBRARIES}; pip install 'tensorrt<11' brings TensorRT's, where libnvinfer.so.10 is needed",
         gpu=True,
         memory="cuda",
     ),
@@ -89,16 +93,23 @@ def chain(place: Place, half: bool = False) -> list[tuple[str, dict[str, str]]]:
     return [(PROVIDERS["cpu"].name, {})]
 
 
-def preload(place: Place) -> None:
-    """Loads CUDA's libraries, and TensorRT's, out of the wheels that bring them; prints what it does not find."""
+_printing = Lock()
+"""Of stdout, which is one for all threads."""
+
+
+def preload(place: Place) -> str:
+    """Loads CUDA's libraries, and TensorRT's, out of the wheels that bring them; gives what is said of absent ones."""
     if not PROVIDERS[place.kind].gpu:
-        return
+        return ""
+    said = io.StringIO()
     if hasattr(ort, "preload_dlls"):
-        ort.preload_dlls()
+        with _printing, redirect_stdout(said):
+            ort.preload_dlls()
     if place.kind == "tensorrt" and (spec := find_spec("tensorrt_libs")) is not None:
         for folder in map(Path, spec.submodule_search_locations or ()):
             for path in (path for pattern in TENSORRT for path in sorted(folder.glob(pattern))):
                 _load(str(path))
+    return said.getvalue()
 
 
 def gpu_name(place: Place) -> str:
@@ -120,12 +131,16 @@ def without(place: Place, said: str, otherwise: str) -> MissingError:
     `said` is what onnxruntime printed, `otherwise` its error.
     """
     found = PROVIDERS[place.kind]
-    missed = dict.fromkeys([*_preloads(said), *_absent(place)])
+    missed = dict.fromkeys([*_preloads(said), *LATE.findall(otherwise), *_absent(place)])
     if missed:
         why = f"{', '.join(missed)} cannot be loaded"
     else:
         why = " ".join(otherwise.split())[:300]
     return MissingError(f"onnxruntime cannot use {found.title}: {why}", found.help)
+
+
+LATE = re.compile(r"(?:dlopen|LoadLibrary) failed for ([^\s:]+)")
+"""What onnxruntime says of a library that it looks for when the first operator needs it, as cuDNN for convolutions."""
 
 
 def _preloads(said: str) -> Iterator[str]:

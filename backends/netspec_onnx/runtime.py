@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import redirect_stdout
 from itertools import count
 from pathlib import Path
 from threading import Lock
@@ -27,7 +25,7 @@ from netspec.running.sizes import check
 from netspec_onnx.binding import Binding
 from netspec_onnx.build_model import WEIGHTS_KEY, build_model, weight_bytes
 from netspec_onnx.options import DEFAULTS, OnnxOptions
-from netspec_onnx.providers import PROVIDERS, chain, preload, provider_of, without
+from netspec_onnx.providers import LATE, PROVIDERS, chain, preload, provider_of, without
 from netspec_onnx.values import from_runtime, to_runtime
 from netspec_onnx.write import LIMIT, write_model
 
@@ -51,20 +49,20 @@ def session(
     if place.threads:
         options.intra_op_num_threads = place.threads
     source = _readable(model) if isinstance(model, Path) else model.SerializeToString()
-    said = io.StringIO()
+    said = ""
     try:
-        with redirect_stdout(said):  # onnxruntime prints there which libraries it misses, and that it falls back
-            preload(place)
-            chosen = chain(place, place.kind == "tensorrt" and _is_half(model))
-            made = ort.InferenceSession(source, options, providers=chosen)
+        said = preload(place)
+        chosen = chain(place, place.kind == "tensorrt" and _is_half(model))
+        # Else one that fails, here or in a run, is replaced by the CPU, and the reason is printed.
+        made = ort.InferenceSession(source, options, providers=chosen, enable_fallback=0)
     except Exception as e:  # onnxruntime raises its own classes, which share no base but Exception
         if lacking := _kernel(str(e), asked):
             raise lacking from None
         if _REFUSED.search(str(e)) or place.kind == "cpu":
             raise _refused(e, place) from None
-        raise without(place, said.getvalue(), str(e)) from None
+        raise without(place, said, str(e)) from None
     if made.get_providers()[0] != asked:
-        raise without(place, said.getvalue(), f"it fell back to {made.get_providers()[0]}")
+        raise without(place, said, f"it fell back to {made.get_providers()[0]}")
     return made
 
 
@@ -161,6 +159,8 @@ class Opened:
         except NetspecError:
             raise
         except Exception as e:  # as above
+            if LATE.search(str(e)):
+                raise without(self.place, "", str(e)) from None
             if lacking := _kernel(str(e), self.provider):
                 raise lacking from None
             raise DataError("NS703", f"onnxruntime cannot run the model: {str(e)[:500]}") from None
