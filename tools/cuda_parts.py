@@ -132,7 +132,7 @@ def tests(asked: Asked) -> Iterator[Row]:
     if find_spec("pytest") is None:
         yield {"what": "tests", "not run": "pytest is not installed"}
         return
-    for name in ("cuda", "session")[: 1 if asked.tiny else 2]:
+    for name in ("cuda", "devices", "session")[: 1 if asked.tiny else 3]:
         yield tests_of(f"tests/test_{name}.py", asked)
 
 
