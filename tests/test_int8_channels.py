@@ -116,6 +116,27 @@ def test_scaled_channels_compute_the_same_and_have_like_ranges(graph: Graph) -> 
 
 
 @pytest.mark.slow
+def test_a_relu6_cuts_no_more_than_it_did(folder: Path) -> None:
+    """A sum of what a ReLU6 gives is larger than 6: its channels have the factors of the sum, and would be cut."""
+    text = (
+        "netspec: 1\nname: sums\ninput: [3, 16, 16]\nbody: [a = conv: [16, 3, 1, 1], relu6: , "
+        "add: {deep: [b = conv: [16, 3, 1, 1], relu6: ], side: []}, c = conv: [4, 1]]\n"
+    )
+    (folder / "sums.yaml").write_text(text)
+    np.savez(folder / "images.npz", input=images())
+    graph = load("sums.yaml").inference
+    arrays = draw(graph, 1)
+    sizes = np.geomspace(0.5, 20, 16, dtype=np.float32).reshape(-1, 1, 1, 1)
+    arrays["a.weight"] = arrays["a.weight"] * sizes
+    arrays["deep.b.weight"] = arrays["deep.b.weight"] * sizes
+    path = written(graph, arrays)
+    model, seen = seen_in(path, graph)
+    exact = ran(path, images())
+    assert Equaliser(model, seen).equalise() > 0
+    np.testing.assert_allclose(ran(model, images()), exact, atol=2e-5 * float(np.abs(exact).max()))
+
+
+@pytest.mark.slow
 def test_what_is_not_homogeneous_or_is_read_from_outside_keeps_its_channels(graph: Graph) -> None:
     """A hard swish of twice a value is not twice its hard swish; inputs and outputs are what users see."""
     path = written(graph, draw(graph, 1))

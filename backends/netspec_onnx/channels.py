@@ -89,6 +89,8 @@ class _Values:
     names: list[str] = field(default_factory=list)
     given_by: list[onnx.NodeProto] = field(default_factory=list)
     read_by: list[onnx.NodeProto] = field(default_factory=list)
+    cut: dict[str, float] = field(default_factory=dict)
+    """Those of them that an operator cuts, and the largest number that it lets through."""
 
 
 class Equaliser:
@@ -116,6 +118,8 @@ class Equaliser:
             if node.op_type in LAYERS and {node.input[0], node.output[0]} <= {*self.seen}:
                 groups[self._of(node.output[0])].given_by.append(node)
                 groups[self._of(node.input[0])].read_by.append(node)
+            if node.op_type == "Clip" and self._passes(node) and (most := self._bound(node, 2)) is not None:
+                groups[self._of(node.output[0])].cut[node.output[0]] = most
         stays = {self._of(name) for name in fixed}
         chosen = [g for first, g in groups.items() if first not in stays and g.given_by and g.read_by]
         for group in chosen:
@@ -168,7 +172,11 @@ class Equaliser:
         """Whether a node gives s times as much of s times its value."""
         if node.op_type not in HOMOGENEOUS or node.input[0] not in self.seen or node.output[0] not in self.seen:
             return False
-        return node.op_type != "Clip" or (len(node.input) > 1 and self._constant(node.input[1]) == 0)
+        return node.op_type != "Clip" or self._bound(node, 1) == 0
+
+    def _bound(self, node: onnx.NodeProto, at: int) -> float | None:
+        """The number that a Clip has as its operand `at`; None where it has none."""
+        return self._constant(node.input[at]) if len(node.input) > at else None
 
     def _constant(self, name: str) -> float | None:
         if name in self.weights:
@@ -185,6 +193,9 @@ class Equaliser:
             return np.ones(len(size), np.float32)
         share = np.minimum(size.max() / np.where(size > 0, size, size.max()), MOST)
         factors: np.ndarray = share ** (1.0 if alone else SHARE)
+        for name, most in group.cut.items():  # a sum that it goes into may be larger than what is let through
+            high = self.seen[name].high.astype(np.float64)
+            factors = np.minimum(factors, most / np.where(high > 0, high, most / MOST))
         return factors.astype(np.float32)
 
     def _fuses(self, name: str) -> bool:
