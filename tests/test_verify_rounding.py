@@ -124,6 +124,24 @@ def test_steps_that_are_computed_anew_give_what_the_network_gives(network: str) 
         np.testing.assert_allclose(one, other, atol=1e-5 * max(1e-3, np.abs(one).max()), rtol=0, err_msg=str(ref))
 
 
+@pytest.mark.slow
+def test_a_fault_is_named_though_a_value_behind_it_is_within_the_tolerance(netspec: Netspec) -> None:
+    """One is added to values of which a hundredth is taken, and the norm takes it off again: a fault of 1e-3 is 1e-5
+    in between, and 1e-3 at the output."""
+    text = (
+        "netspec: 1\nname: two\ninput: [3, 8, 8]\nbody:\n  - a = conv: [4, 3]\n"
+        "  - s = affine: {scale: 0.01, shift: 1.0}\n  - n = instance_norm: {eps: 1e-3}\n"
+    )
+    Path("two.yaml").write_text(text, encoding="utf-8")
+    assert netspec("compile", "two.yaml", "--to", "onnx", "-O0", "-q")[0] == 0
+    model = onnx.load("two.onnx")
+    planted.scaled_after(model, "a", 1.001)
+    onnx.save(model, "two.onnx")
+    code, out, _ = netspec("verify", "two.yaml", "two.onnx", "-f", "json")
+    (row,) = json.loads(out)
+    assert (code, row["result"], row["step"]) == (1, "differs", "a") and row["own"] == pytest.approx(1e-3, rel=0.01)
+
+
 INT8 = """netspec: 1
 name: three
 input: [3, 16, 16]

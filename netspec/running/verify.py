@@ -144,6 +144,9 @@ def _locate(
     anew = Anew(reference, subjects, inputs, _known(errors, exact, verdict.tolerance))
     try:
         found = anew.first(over, verdict.tolerance)
+        if found is None and exact:  # a value on the way may be within the tolerance, and what comes of it not
+            aside = [ref for ref in beyond(graph, errors, [*errors], verdict.tolerance) if ref not in {*over}]
+            found = anew.first(aside, verdict.tolerance)
         if found is None and a.dtype == b.dtype == "float32":
             found = anew.worst(begun(graph, errors, over[0], verdict.tolerance), SMALL * verdict.tolerance)
     except (MissingError, DataError):  # no PyTorch here, no kernel in float64, or no memory for it
