@@ -53,7 +53,7 @@ class Model:
                 if step.op != "input" and (value := own or by_node.get(ref, "")):
                     found[ref] = value
         found = found if self.from_netspec else {**_by_op(graph, nodes, found), **found}
-        return _dequantised(nodes, _of_folded(graph, nodes, _without_gone(found)))
+        return _last_of_each(graph, _dequantised(nodes, _of_folded(graph, nodes, found)))
 
     def prepare(self, way: Way, values: Sequence[str] = ()) -> Ready:
         """The model in a session, with further values as outputs; raises MissingError, DataError."""
@@ -98,14 +98,6 @@ def _of_folded(graph: Graph, nodes: Sequence[onnx.NodeProto], named: Mapping[str
     return found
 
 
-def _without_gone(named: Mapping[str, str]) -> dict[str, str]:
-    """The same values without those that have the name of another step's: its node took a step after it in.
-
-    In int8 a range that begins at 0 is a ReLU, and the convolution before it gives the value of the ReLU.
-    """
-    return {ref: value for ref, value in named.items() if value == ref or value not in named}
-
-
 def _dequantised(nodes: Sequence[onnx.NodeProto], named: Mapping[str, str]) -> dict[str, str]:
     """The same values as steps after them read them: in int8 they are within their range."""
     quantised = {node.output[0]: node.input[0] for node in nodes if node.op_type == "QuantizeLinear"}
@@ -115,6 +107,16 @@ def _dequantised(nodes: Sequence[onnx.NodeProto], named: Mapping[str, str]) -> d
         if node.op_type == "DequantizeLinear" and node.input[0] in quantised
     }
     return {ref: read.get(value, value) for ref, value in named.items()}
+
+
+def _last_of_each(graph: Graph, named: Mapping[str, str]) -> dict[str, str]:
+    """The same values, where one that has the names of several steps is that of the last: it took those before it in.
+
+    In int8 a range that begins at 0 is a ReLU, and the convolution before it gives the value of the ReLU.
+    """
+    refs = (str(Ref(step.path, i)) for step in graph.nodes.values() for i in range(len(step.shapes)))
+    last = {named[ref]: ref for ref in refs if ref in named}
+    return {ref: value for value, ref in last.items()}
 
 
 def _absolute(path: str, step: str, known: Collection[str]) -> str:

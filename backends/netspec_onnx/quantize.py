@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -219,7 +221,8 @@ class Quantizer:
             op_types_to_quantize=self.ops,
             extra_options={},
         )
-        quantizer.quantize_model()
+        with _unheard():
+            quantizer.quantize_model()
         quantizer.model.topological_sort()
         made: onnx.ModelProto = quantizer.model.model
         correct_biases(made, self.exact, self.seen)
@@ -289,6 +292,22 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc, unused-ignore]
         feed, self.left = self.first, self.left - 1
         self.first = next(self.rest, None) if self.left > 0 else None
         return feed
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Without what the library logs: that a weight of a norm has one scale, which is nothing that a user can change.
+
+    Its calls would also give a program that logs nothing a handler for good, which then prints what others log.
+    """
+    root, handler, before = logging.getLogger(), logging.NullHandler(), logging.root.manager.disable
+    root.addHandler(handler)
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+        root.removeHandler(handler)
 
 
 def _finished(model: onnx.ModelProto, exact: onnx.ModelProto) -> onnx.ModelProto:
