@@ -141,6 +141,24 @@ def test_few_ops_need_more_than_operator_set_11() -> None:
     }
 
 
+@pytest.mark.parametrize("opset", [11, 17, 18])
+@pytest.mark.parametrize(
+    "pool", ["max_pool: [3, 1]", "max_pool: [2, 1]", "avg_pool: {kernel: 3, stride: 1, pad: 1, count_pad: false}"]
+)
+def test_a_pad_before_a_pool_stays_one(tmp_path: Path, pool: str, opset: int) -> None:
+    """onnxruntime merges a Pad of 0, unless it names its axes, into the pool: negative maxima and counts are others.
+
+    As pads of 2 are for a window of 2, which it then refuses.
+    """
+    spec = tmp_path / "net.yaml"
+    spec.write_text(f"netspec: 1\nname: net\ninput: [2, 6, 6]\nbody:\n  - pad: 2\n  - {pool}\n", encoding="utf-8")
+    network, x = netspec.load(spec), noise(1, 2, 6, 6) - 3
+    network.to_onnx(tmp_path / "net.onnx", opset=opset)
+    with torch.no_grad():
+        expected = network.to_torch()(torch.from_numpy(x)).numpy()
+    agreement(expected, ort_run(tmp_path / "net.onnx", {"input": x})["output"])
+
+
 DEFORMED = """\
 body:
   - offset = conv: {out: 18, kernel: 3, pad: 1}

@@ -40,13 +40,14 @@ def max_pool(node: Node, shapes: Shapes) -> list[N]:
 
 
 def pad(pads: Pads, value: float = 0.0, out: str = "padded") -> N:
-    """Cells of a value around a map, with named axes: onnxruntime up to 1.21 merges a Pad without into a pool, wrongly.
+    """Cells of a value around a map; onnxruntime merges a Pad of 0 into the pool behind it, whose own pads are other.
 
-    It names all four, since ONNX's shape inference loses the batch's symbol otherwise; before operator set 18 none.
+    A Pad with named axes it leaves as it is. It names all four, since ONNX's shape inference loses the batch's symbol
+    otherwise; before operator set 18, which has them, the cells are -0.0, which it takes for another number.
     """
     top, bottom, left, right = pads
     sides = ints(0, 0, top, left, 0, 0, bottom, right)
-    before = n("Pad", "x0", sides, floats(value), out=out)
+    before = n("Pad", "x0", sides, floats(value or -0.0), out=out)
     return newer(n("Pad", "x0", sides, floats(value), ints(0, 1, 2, 3), out=out), 18, before)
 
 
