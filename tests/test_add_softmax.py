@@ -67,6 +67,12 @@ def test_a_name_that_is_taken(tmp_path: Path) -> None:
     assert graph.outputs["probabilities"].ref.node == "softmax_2"
 
 
+def test_a_name_that_a_group_has(tmp_path: Path) -> None:
+    text = "input: [3, 4, 4]\nbody:\n  - softmax = do: [relu, conv: [3, 4]]\n"
+    graph = spec(tmp_path, text).after(SOFTMAX).inference
+    assert [str(output.ref) for output in graph.outputs.values()] == ["softmax_2"]
+
+
 def test_logits_among_several_outputs(tmp_path: Path) -> None:
     text = "input: [3, 4, 4]\nbody:\n  - a = conv: [3, 1]\n  - b = conv: [2, 1]\noutputs: {boxes: a, logits: b}\n"
     outputs = spec(tmp_path, text).after(SOFTMAX).inference.outputs

@@ -57,6 +57,8 @@ LEFT = {
     "  - b = conv: [8, 1]\n",
     "read by a linear layer": "- a = conv: [62, 1]\n  - flatten\n  - b = linear: 8\n",
     "1 / x of it": "- a = conv: [62, 1]\n  - affine: {power: -1.0}\n  - b = conv: [8, 1]\n",
+    "a root of it, which a shift may make negative": "- a = conv: [62, 1]\n  - relu\n  - affine: {shift: -1.0}\n"
+    "  - affine: {power: 0.5}\n  - b = conv: [8, 1]\n",
     "its softmax": "- a = conv: [62, 1]\n  - softmax\n  - b = conv: [8, 1]\n",
     "its norm": "- a = conv: [62, 1]\n  - layer_norm\n  - b = conv: [8, 1]\n",
     "shared weights": "- a = conv: [62, 1]\n  - b = conv: [62, 1]\n  - c = conv: [62, 1]\n    share: b\n"

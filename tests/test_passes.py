@@ -195,6 +195,13 @@ def test_a_layer_names_what_was_folded_into_it() -> None:
     assert node.folded == ("conv1.bn",) and list(node.result.weights) == ["weight", "bias"]
 
 
+def test_each_layer_names_the_pads_that_went_into_it(tmp_path: Path) -> None:
+    body = "- p = pad: 1\n  - q = pad: {pad: [1, 0]}\n  - a = conv: [4, 3]\n  - b = avg_pool: [5, 1]\n    from: q\n"
+    network = spec(tmp_path, f"input: [3, 8, 8]\nbody:\n  {body}outputs: [a, b]\n")
+    nodes = network.optimised(1).inference.nodes
+    assert nodes["a"].folded == nodes["b"].folded == ("p", "q")
+
+
 def bad(visit: object, **more: object) -> Pass:
     def forgetful(module: Module) -> Module:
         return rewrite(module, visit, **more)  # type: ignore[arg-type]

@@ -9,14 +9,13 @@ The output `logits` is called `probabilities`.
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import count
 
 from netspec.expressions.identifiers import Path
 from netspec.ir.graph import Graph, Node
 from netspec.ir.module import Module
 from netspec.ops import OPS, OpError, Tensor
 from netspec.passes.base import Stage, graph_pass
-from netspec.passes.rewriter import ShapeMismatch
+from netspec.passes.rewriter import ShapeMismatch, free_path
 
 SCORES = ("logits", "scores")
 
@@ -34,7 +33,7 @@ def add_softmax(module: Module) -> Module:
         result = OPS["softmax"].infer([Tensor(last.shapes[output.ref.out])], {})
     except OpError as e:
         raise ShapeMismatch(last, e) from None
-    path = next(p for i in count(1) if (p := f"softmax_{i}" if i > 1 else "softmax") not in graph)
+    path = free_path(graph, "softmax")
     node = Node(Path(path), "softmax", (output.ref,), result.attrs, result, Path(path), span=last.span)
     shown = "probabilities" if name == "logits" and "probabilities" not in graph.outputs else name
     outputs = {

@@ -42,7 +42,7 @@ EACH = (
     "max_pool avg_pool adaptive_avg_pool global_avg_pool global_max_pool upsample pad crop flip subsample identity "
     "relu relu6 sigmoid tanh silu gelu mish softplus elu hard_sigmoid hard_swish leaky_relu affine"
 ).split()
-"""Steps that act on each channel by itself, and give numbers for zeros, but for powers below 0 of `affine`."""
+"""Steps that act on each channel by itself, and give numbers for zeros, but for most powers of `affine`."""
 
 
 @dataclass(slots=True)
@@ -148,8 +148,12 @@ def _groups_alike(node: Node) -> bool:
 
 
 def _acts_on_each(node: Node) -> bool:
-    """Whether a step acts on each channel by itself, and gives numbers for zeros."""
-    return node.op in EACH and node.attrs.get("power", 1) > 0
+    """Whether a step acts on each channel by itself, and gives numbers for zeros.
+
+    Of a power that is not whole nothing is known: a shift before it may have made them negative.
+    """
+    power = float(node.attrs.get("power", 1))
+    return node.op in EACH and power > 0 and power.is_integer()
 
 
 def _attrs(node: Node, sizes: Mapping[Ref, int]) -> dict[str, object]:

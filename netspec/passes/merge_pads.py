@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from netspec.expressions.identifiers import Path
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.module import Module
 from netspec.ops import Tensor
@@ -24,24 +25,25 @@ from netspec.passes.rewriter import kept_values, readers, rewrite
 @graph_pass(stage=Stage.INFERENCE, named=True, level=1)
 def merge_pads(module: Module) -> Module:
     """Moves each `pad` of zeros into the padding of the convolutions and average pools that read it."""
-    gone, padding = _merged(module.graph)
+    gone, padding, taken = _merged(module.graph)
 
     def visit(node: Node, operands: Sequence[Tensor]) -> Node | Ref:
         if node.path in gone:
             return node.inputs[0]
         if node.path not in padding:
             return node
-        attrs = {**node.attrs, "pad": padding[node.path]}
-        return replace(node, attrs=attrs | {"count_pad": True} if node.op == "avg_pool" else attrs)
+        attrs = {**node.attrs, "pad": padding[node.path]} | ({"count_pad": True} if node.op == "avg_pool" else {})
+        return replace(node, attrs=attrs, folded=(*node.folded, *taken[node.path]))
 
     return rewrite(module, visit)
 
 
-def _merged(graph: Graph) -> tuple[set[str], dict[str, Pads]]:
-    """The paddings that go, and the steps that take them, each with the padding that it has in all."""
+def _merged(graph: Graph) -> tuple[set[str], dict[str, Pads], dict[str, tuple[Path, ...]]]:
+    """The paddings that go, and by step that takes some the padding that it has in all, and which it takes."""
     reading, kept = readers(graph), kept_values(graph)
     gone: set[str] = set()
     padding: dict[str, Pads] = {}
+    taken: dict[str, tuple[Path, ...]] = {}
     for node in graph.nodes.values():
         taking = reading.get(Ref(node.path), [])
         if node.op != "pad" or node.attrs["pad_mode"] != "zeros" or Ref(node.path) in kept or not taking:
@@ -53,7 +55,8 @@ def _merged(graph: Graph) -> tuple[set[str], dict[str, Pads]]:
         if all(_takes(reader, summed) for reader in taking):
             gone.add(node.path)
             padding |= summed
-    return gone, padding
+            taken |= dict.fromkeys(summed, (*taken.get(node.path, ()), node.path))
+    return gone, padding, taken
 
 
 def _takes(reader: Node, summed: Mapping[str, Pads]) -> bool:
