@@ -86,7 +86,7 @@ class Session:
         return {name: port.shape for name, port in self._model.outputs.items()}
 
     @checked
-    def run(self, *values: Value, **named: Value) -> dict[str, Value]:
+    def run(self, /, *values: Value, **named: Value) -> dict[str, Value]:
         """The outputs by name, for the inputs in their order or by name; raises DataError, UsageError.
 
         Each value is copied to the device once, and each output from there once; on the CPU none is.
@@ -94,7 +94,7 @@ class Session:
         return self._model.run(self._inputs(values, named), 0).outputs
 
     @checked
-    def latency(self, *values: Value, repeat: int = 10, **named: Value) -> list[float]:
+    def latency(self, /, *values: Value, repeat: int = 10, **named: Value) -> list[float]:
         """The milliseconds of each of `repeat` runs, after one to warm up, with inputs and outputs on the device."""
         return self._model.run(self._inputs(values, named), repeat).latency_ms
 
@@ -106,7 +106,8 @@ class Session:
         `netspec run --images` does, while another batch runs. `batch`
         is 1 unless the model has another.
         """
-        paths = image_files(Path(files))[0] if isinstance(files, str | Path) else [Path(file) for file in files]
+        lone = "single images are given as a list of files"
+        paths = image_files(Path(files), lone)[0] if isinstance(files, str | Path) else [Path(file) for file in files]
         name, port = image_input(self._model.inputs)
         sizes, size = Sizes(self._model.inputs), batch_size(port, batch, len(paths))
         sizes.batch(size)

@@ -58,6 +58,16 @@ def test_a_device_that_nobody_has_is_a_usage_error(device: str, message: str) ->
     assert info.value.help
 
 
+@pytest.mark.parametrize(
+    "device, meant", [("CPU", "cpu"), ("gpu", "cuda"), ("Cuda:1", "cuda"), ("openvino:gpu", "openvino:GPU")]
+)
+@pytest.mark.quick(1)
+def test_a_device_that_is_written_otherwise_is_suggested(device: str, meant: str) -> None:
+    with pytest.raises(UsageError) as info:
+        Place(device)
+    assert info.value.help == f"did you mean '{meant}'?"
+
+
 def test_a_place_says_which_device_and_how() -> None:
     assert (Place("cuda:1").kind, Place("cuda:1").which, Place("cpu").which) == ("cuda", "1", "")
     for wrong in ({"device": "cpu", "cuda_graph": True}, {"threads": -1}, {"device": "openvino", "cuda_graph": True}):

@@ -20,6 +20,7 @@ from terminal_harness import shown_on
 import netspec
 from netspec.diagnostics.errors import DataError, UsageError
 from netspec.running.folder import image_files
+from netspec.running.save import Collected
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -57,7 +58,7 @@ def test_a_folder_gives_what_its_images_give(photos: Path, netspec_run: Netspec)
     code, out, err = netspec_run(*command, "-o", "found.csv", "--save", "found.npz")
     assert code == 0 and not out, err
     assert "5 images in " in err and "ran on: CPUExecutionProvider" in err and "the outputs are not predictions" in err
-    assert "1 files of photos are no images" in err
+    assert "1 file of photos is no image" in err
     expected = one_by_one(photos)
     with np.load("found.npz") as kept:
         assert list(kept["files"]) == ["0.png", "1.png", "2.png", "more/3.PNG", "more/4.PNG"]
@@ -87,6 +88,12 @@ def test_the_last_batch_of_a_fixed_one_is_filled_up(photos: Path, netspec_run: N
         assert len(single) == COUNT and np.allclose(kept["y"], np.concatenate(single), atol=1e-6)
     code, _, err = netspec_run("m.onnx", "--images", "photos", "-b", "3", "--save", "other.npz")
     assert code == 2 and "the batch of the model is fixed at 2" in err and not Path("other.npz").exists()
+
+
+def test_an_output_that_is_called_as_the_names_are_is_refused_at_once(folder: Path) -> None:
+    """With the first batch, and not when all images have run."""
+    with pytest.raises(DataError, match="an output is called 'files'"):
+        Collected(folder, lambda said: None).add({"files": np.zeros((1, 5), np.float32)})
 
 
 WRONG: list[tuple[list[str], int, str]] = [

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto
+from run_harness import model
 from session_harness import noise, plain, written
 
 import netspec
@@ -44,6 +46,26 @@ def test_what_a_session_refuses(path: Path) -> None:
         netspec.Session("nothing.onnx")
     with pytest.raises(UsageError, match="has its weights already"):
         netspec.Session(path, weights="w.pth")
+
+
+def test_an_input_may_have_any_name(tmp_path: Path) -> None:
+    """Also those of what a method takes, which belong to it alone."""
+    value, names = noise(1, 3), ("self", "values", "inputs")
+    path = model(str(tmp_path / "m.onnx"), "Sum", dict.fromkeys(names, (TensorProto.FLOAT, ("N", 3))), 1)
+    session = netspec.Session(path)
+    assert np.allclose(session.run(**dict.fromkeys(names, value))["y"], 3 * value)
+    assert len(session.latency(**dict.fromkeys(names, value), repeat=2)) == 2
+
+
+def test_objects_of_python_are_no_strings(path: Path) -> None:
+    with pytest.raises(DataError, match="'input' is objects of Python, the model expects float32"):
+        netspec.Session(path).run(noise(1, 4, 12, 12).astype(object))
+
+
+def test_a_single_image_stands_in_a_list(path: Path) -> None:
+    with pytest.raises(UsageError, match="is a file and no folder") as info:
+        next(netspec.Session(path).images(path))
+    assert info.value.help == "single images are given as a list of files"
 
 
 SLIPS = {

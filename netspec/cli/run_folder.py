@@ -61,7 +61,8 @@ class FolderRun:
         """The most likely classes of each image, all outputs being kept in `target`; raises UsageError, DataError."""
         files, others = image_files(self.folder)
         if others:
-            self.note(f"{others:,} files of {self.folder} are no images: by their suffix, or no regular files")
+            what = "files of {} are no images" if others > 1 else "file of {} is no image"
+            self.note(f"{others:,} {what.format(self.folder)}: by the suffix, or since it is no regular file")
         name, port = image_input(self.sizes.ports)
         size = batch_size(port, batch, len(files))
         self.sizes.batch(size)

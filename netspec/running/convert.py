@@ -93,7 +93,10 @@ def _is_float(dtype: np.dtype[np.generic]) -> bool:
 
 
 def _other(value: np.ndarray, target: np.dtype[np.generic], where: str) -> DataError:
-    message = f"{where} is {name_of(value.dtype)}, the model expects {name_of(target)}"
+    objects = value.dtype.kind == "O" and not all(isinstance(one, str) for one in value.flat)
+    message = (
+        f"{where} is {'objects of Python' if objects else name_of(value.dtype)}, the model expects {name_of(target)}"
+    )
     return DataError("NS701", message, f"give an array of {name_of(target)}")
 
 

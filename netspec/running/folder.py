@@ -26,14 +26,14 @@ Run = Callable[[np.ndarray], Mapping[str, Value]]
 """Runs a batch; gives its outputs by name."""
 
 
-def image_files(folder: Path) -> tuple[list[Path], int]:
-    """The images in a folder and its folders, by name, and how many others; raises UsageError.
+def image_files(folder: Path, otherwise: str = "--image FILE takes a single image") -> tuple[list[Path], int]:
+    """The images in a folder and its folders, by name, and how many others; raises UsageError, with help for a file.
 
     What has the suffix of an image and is a pipe, a device or a link to nothing is one of the others.
     """
     if not folder.is_dir():
         message = f"{folder} is a file and no folder" if folder.exists() else f"there is no folder {folder}"
-        raise UsageError(message, "a single image is given by --image")
+        raise UsageError(message, otherwise)
     found, others = list[Path](), 0
     for base, folders, names in os.walk(folder, onerror=_unreadable):
         folders.sort()

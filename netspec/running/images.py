@@ -30,6 +30,8 @@ FILTERS = {
 }
 WHOLE = 2**26
 """Pixels up to which a plane is resized as a whole, as torchvision does; of a larger one what is cut out alone."""
+ONLY = {"LAB": "RGB", "La": "LA"}
+"""The mode that Pillow converts some others into, and into nothing else."""
 WIDE = ("I", "F")
 """Pillow's modes of more than 8 bits, I;16 and its like too."""
 
@@ -117,6 +119,8 @@ def _planes(path: Path, channels: int, say: Say) -> list[Image.Image]:
             picture = opened
         if picture.mode.partition(";")[0] in WIDE:
             return [_scaled(picture, path, say)] * channels
+        if picture.mode in ONLY:
+            picture = picture.convert(ONLY[picture.mode])
         if picture.has_transparency_data:
             whole = picture.convert("RGBA")
             picture = Image.alpha_composite(Image.new("RGBA", whole.size, "white"), whole)

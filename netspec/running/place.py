@@ -30,11 +30,14 @@ class Place:
     def __post_init__(self) -> None:
         kind, colon, which = self.device.partition(":")
         if kind not in DEVICES:
+            meant = "cuda" if kind.lower() == "gpu" else kind.lower()
             raise UsageError(
-                f"there is no device '{self.device[:60]}'", did_you_mean(kind, DEVICES) or f"known: {KNOWN}"
+                f"there is no device '{self.device[:60]}'", did_you_mean(meant, DEVICES) or f"known: {KNOWN}"
             )
         if colon and not re.fullmatch(DEVICES[kind], which, re.ASCII) or colon and not which:
-            raise UsageError(f"'{self.device[:60]}' is no device", f"known: {KNOWN}")
+            upper = which.upper() if re.fullmatch(DEVICES[kind], which.upper(), re.ASCII) else ""
+            help = f"did you mean '{kind}:{upper}'?" if upper else f"known: {KNOWN}"
+            raise UsageError(f"'{self.device[:60]}' is no device", help)
         if not 0 <= self.threads <= MAX_THREADS:
             raise UsageError(
                 f"{self.threads} threads cannot be asked for", f"1 to {MAX_THREADS}, or 0 for the library's own"

@@ -82,6 +82,8 @@ class Collected:
 
     def add(self, outputs: Mapping[str, np.ndarray]) -> None:
         """Takes the outputs of a batch, whose first dimension is the images; raises DataError."""
+        if FILES in outputs:
+            raise DataError("NS701", f"an output is called '{FILES}', as in a .npz the names of the images are", OTHER)
         for name, value in outputs.items():
             made = np.ascontiguousarray(_savable(name, value, self.say if name not in self.kept else lambda said: None))
             if made.dtype.kind in "US":
@@ -103,8 +105,6 @@ class Collected:
 
     def save(self, path: Path, files: Sequence[str]) -> None:
         """Writes each output under its name, and `files`; the file takes its place when it is whole."""
-        if FILES in self.kept:
-            raise DataError("NS701", f"{path}: an output is called '{FILES}', as the names of the images are", OTHER)
         with writing(path) as f, zipfile.ZipFile(f, "w", allowZip64=True) as archive:
             with archive.open(zipfile.ZipInfo(f"{FILES}.npy"), "w", force_zip64=True) as entry:
                 np.lib.format.write_array(entry, np.array(files), allow_pickle=False)
