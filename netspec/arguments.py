@@ -350,6 +350,7 @@ def _with_keywords(message: str) -> str:
     message = re.sub(r"(?<![\w-])-b(?: (\d+))?\b", lambda m: f"batch={m[1]}" if m[1] else "batch", message)
     message = re.sub(r"load it with -O([12])(?: for ([\w:]+))?", _loaded, message)
     message = re.sub(r"-s (\w+)=(true|false)\b", lambda m: f"{m[1]}={m[2].title()}", message)
+    message = re.sub(r"--npy \S+", "session.run", message)
     found = re.sub(r"-s (?=\w+=)", "", re.sub(r"-O([012])\b", r"level=\1", message))
     return _REPEATED.sub(_listed, _OPTION.sub(said, found))
 

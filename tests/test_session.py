@@ -62,6 +62,22 @@ def test_objects_of_python_are_no_strings(path: Path) -> None:
         netspec.Session(path).run(noise(1, 4, 12, 12).astype(object))
 
 
+def test_texts_of_bytes_are_texts(tmp_path: Path) -> None:
+    path = model(str(tmp_path / "m.onnx"), "Identity", {"x": (TensorProto.STRING, ("N",))}, TensorProto.STRING)
+    session = netspec.Session(path)
+    assert [*np.asarray(session.run(np.array(["é".encode(), b"b"]))["y"])] == ["é", "b"]
+    with pytest.raises(DataError, match="'x' is bytes that are not UTF-8"):
+        session.run(np.array([b"\xff"]))
+
+
+def test_images_of_a_model_of_several_inputs_are_arrays(tmp_path: Path) -> None:
+    image = (TensorProto.FLOAT, ("N", 3, 8, 8))
+    session = netspec.Session(model(str(tmp_path / "m.onnx"), "Add", {"a": image, "b": image}, TensorProto.FLOAT))
+    with pytest.raises(DataError, match="go into one input") as info:
+        next(session.images(["a.png"]))
+    assert info.value.help == "give arrays by session.run"
+
+
 def test_a_single_image_stands_in_a_list(path: Path) -> None:
     with pytest.raises(UsageError, match="is a file and no folder") as info:
         next(netspec.Session(path).images(path))

@@ -43,10 +43,18 @@ def _tensor(value: np.ndarray, element: str, where: str, say: Say) -> np.ndarray
     if value.dtype.kind == "c" and target.kind != "c":
         raise _other(value, target, where)
     if element == "string":
-        return value.astype(object)
+        return _texts(value, where) if value.dtype.kind == "S" else value.astype(object)
     if value.dtype == target:
         return np.ascontiguousarray(value, target).reshape(value.shape)
     return _number(value, target, where, say)
+
+
+def _texts(value: np.ndarray, where: str) -> np.ndarray:
+    """Texts that numpy holds as bytes."""
+    try:
+        return np.char.decode(value, "utf-8").astype(object)
+    except UnicodeDecodeError:
+        raise DataError("NS701", f"{where} is bytes that are not UTF-8", "give an array of texts") from None
 
 
 def _number(value: np.ndarray, target: np.dtype[np.generic], where: str, say: Say) -> np.ndarray:

@@ -44,10 +44,10 @@ def read_images(
     channels = shape[6 - sum(axes)] if len(shape) == 4 else 0
     if port.kind != "tensor" or channels not in (1, 3):
         message = f"--image needs an input of 3 or 1 x H x W, '{name}' is {dims(port.shape)}"
-        raise UsageError(message, f"--npy {name}=FILE.npy gives an array")
+        raise UsageError(message, f"give an array by --npy {name}=FILE.npy")
     if port.element not in ("float", "double", "float16", "bfloat16", "uint8"):
         message = f"--image makes values of float or uint8, but the input '{name}' takes {port.type}"
-        raise UsageError(message, f"--npy {name}=FILE.npy gives an array")
+        raise UsageError(message, f"give an array by --npy {name}=FILE.npy")
     size = (shape[axes[0]], shape[axes[1]])
     made = [_prepared(Path(f), channels, size, how, say) for f in files]
     made = [_bytes(cells) if port.element == "uint8" else normalised(cells, how) for cells in made]
