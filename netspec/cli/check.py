@@ -18,7 +18,8 @@ from netspec.cli.output import printer, say, show_error
 from netspec.cli.output_file import OutputFile
 from netspec.cli.progress import Progress
 from netspec.cli.tables import form_of, write_table
-from netspec.diagnostics.errors import Diagnostic, Reporter, SpecError, UsageError, did_you_mean
+from netspec.diagnostics.errors import Diagnostic, Reporter, SpecError, UsageError
+from netspec.elaborate.block_alone import no_block
 from netspec.reports.facts import facts_table
 from netspec.reports.table import FORMS as TABLE_FORMS
 from netspec.reports.table import Form
@@ -239,6 +240,5 @@ def _block_or_variant(found: Found, block: str) -> Found:
     if document is None:
         return found
     if block not in document.blocks and block not in document.variants:
-        known = [*document.variants, *document.blocks]
-        raise UsageError(f"{document.argument} has no block '{block}'", did_you_mean(block, known))
+        raise no_block(document, block)
     return found.among(document.blocks, document.variants)

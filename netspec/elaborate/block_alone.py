@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from netspec.diagnostics.errors import Reporter, SemanticError, Span, UsageError, did_you_mean
 from netspec.elaborate.arguments import given_by_position
@@ -25,6 +26,17 @@ from netspec.syntax.steps import OpCall, Step
 from netspec.syntax.values import read_arguments
 
 
+def no_block(doc: Document, name: str) -> UsageError:
+    """What is said of a block that a document does not have; it may be one of a library that it uses."""
+    help = did_you_mean(name, [*doc.variants, *doc.blocks])
+    if isinstance(used := doc.used.get(name), BlockDecl):
+        file = used.at.span.source.name
+        if file.startswith("specs/") and not Path(file).exists():
+            file = file.removeprefix("specs/").removesuffix(".yaml")
+        return UsageError(f"{doc.argument} has no block '{name}', it uses that of {file}", f"name it as {file}:{name}")
+    return UsageError(f"{doc.argument} has no block '{name}'", help)
+
+
 def elaborate_block(
     doc: Document,
     name: str,
@@ -35,7 +47,7 @@ def elaborate_block(
 ) -> Graph | None:
     """The graph of one block alone; what is not given comes from its first right example; raises UsageError."""
     if name not in doc.blocks:
-        raise UsageError(f"{doc.argument} has no block '{name}'", did_you_mean(name, [*doc.variants, *doc.blocks]))
+        raise no_block(doc, name)
     decl, size = doc.blocks[name], configuration.input
     if decl.failed:
         return None
