@@ -260,11 +260,11 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
             return function(*positional, **given)  # type: ignore[arg-type]
         except (UsageError, DataError) as e:
             e.message, e.help = in_python(e.message), in_python(e.help)
-            raise
+            raise e.with_traceback(None) from None  # where in netspec it was found would stand before it in a notebook
         except SpecError as e:
             shown = [replace(d, hint=in_python(d.help)) for d in e.diagnostics[:SHOWN_ERRORS]]
             if [d.help for d in shown] == [d.help for d in e.diagnostics[:SHOWN_ERRORS]]:
-                raise
+                raise e.with_traceback(None) from None
             raise type(e)([*shown, *e.diagnostics[SHOWN_ERRORS:]]) from None
 
     return call

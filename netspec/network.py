@@ -362,15 +362,12 @@ def load(
     **params: object,
 ) -> Network:
     """Compiles a spec by path, shipped name, `FILE.yaml:block` or `FILE.yaml:variant`; raises SpecError, UsageError."""
-    try:
-        found, document, reporter = _read(spec, include)
-        if not found.block:
-            return build(document, found.variant if variant is None else variant, params, reporter, input, max_nodes)
-        if variant is not None:
-            raise UsageError(f"'{spec}' is a block", "a variant goes with a document")
-        return Network.of(compile_block(document, found.block, params, reporter, input, max_nodes))
-    except SpecError as e:  # where in netspec it was found says nothing of the spec, and stands before it in a notebook
-        raise e.with_traceback(None) from None
+    found, document, reporter = _read(spec, include)
+    if not found.block:
+        return build(document, found.variant if variant is None else variant, params, reporter, input, max_nodes)
+    if variant is not None:
+        raise UsageError(f"'{spec}' is a block", "a variant goes with a document")
+    return Network.of(compile_block(document, found.block, params, reporter, input, max_nodes))
 
 
 @checked

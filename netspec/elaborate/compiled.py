@@ -141,7 +141,7 @@ class Compiled:
         """The training graph; raises UsageError after a pass for inference alone."""
         if self.passes:
             message = f"after the pass '{self.passes[0].name}' the network '{self.name}' cannot be trained"
-            raise UsageError(message, "leave out the pass, or what is for training")
+            raise UsageError(message, "leave out the pass, or the -O that has it, or what is for training")
         return self.graph
 
     @property
