@@ -137,7 +137,7 @@ def test_branches_that_meet_at_some_sizes_alone(tmp_path: Path) -> None:
     )
     _, model = written(tmp_path, body)
     assert says(model).startswith(
-        "height and width are free in steps of 2 from 4x12x12 on: with 1 rows and 2 columns more"
+        "height and width are free in steps of 2 from 4x12x12 on: with 1 row and 2 columns more"
     )
     agrees_at(tmp_path, 4, 18, 34)
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from netspec.analysis.strides import strides
 from netspec.diagnostics.errors import Diagnostic, SpecError, UsageError
+from netspec.diagnostics.text import counted
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ops import Shape
 from netspec.ops.base import Dim, show
@@ -115,7 +116,8 @@ def _add_larger(sizes: FreeSizes, resized: Callable[[int, int], Graph]) -> Diagn
             other = resized(rows, columns)
         except SpecError as e:
             found = next(d for d in e.diagnostics if d.severity == "error")
-            message = f"with {rows} rows and {columns} columns more it is no network: {found.message}"
+            more = f"{counted(rows, 'row')} and {counted(columns, 'column')} more"
+            message = f"with {more} it is no network: {found.message}"
             return Diagnostic("NS603", message, found.span, _HELP)
         sizes.graphs.append(other)
         _check_weights(sizes.graphs[0], other)

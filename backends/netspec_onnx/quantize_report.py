@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netspec.diagnostics.errors import UsageError
+from netspec.diagnostics.text import counted
 from netspec.files.atomic import write_text
 from netspec.ir.graph import Graph
 from netspec.reports.table import SUFFIXES, Cell, Column, Form, Table, number
@@ -74,7 +75,7 @@ class Report:
             layers = sorted(step for step in self.kept if step in self.noise)
             found.append(f"in float32: {', '.join(layers) or 'no layer, only ' + ', '.join(sorted(self.kept)[:8])}")
         if self.answers is not None:
-            found.append(f"{self.answers.text}, of {self.answers.images} images")
+            found.append(f"{self.answers.text}, of {counted(self.answers.images, 'image')}")
         output = self.output
         centred = "" if output.alike else " centred"
         if self.suggested is not None:
@@ -93,7 +94,7 @@ class Report:
             f"signal to noise at the output {f'{name}: ' if several else ''}{_said(noise)}"
             for name, noise in self.outputs.items()
         ]
-        return [f"int8 by {self.data.count} images of {self.data.source}; {found[0]}", *found[1:]]
+        return [f"int8 by {counted(self.data.count, 'image')} of {self.data.source}; {found[0]}", *found[1:]]
 
     def table(self) -> Table:
         """A row for each layer."""
@@ -110,7 +111,7 @@ class Report:
         ]
         title = f"{self.graph.name} in int8: signal to noise after each layer"
         notes = [
-            f"on {self.output.count} images; centred: signal and noise without their means over the images",
+            f"on {counted(self.output.count, 'image')}; centred: signal and noise without their means over the images",
             "an empty cell: no noise, no signal, or one that is the same for all images",
         ]
         return Table(COLUMNS, rows, title, notes=notes, lead=1)
@@ -127,7 +128,7 @@ def _said(output: Noise) -> str:
     if output.alike:
         said = "the images give one answer: give some that differ, to know what int8 loses of what tells them apart"
         return f"{_decibels(output.ratio)}; {said}"
-    return f"{_decibels(output.ratio)}, centred over {output.count} images {_decibels(output.centred)}"
+    return f"{_decibels(output.ratio)}, centred over {counted(output.count, 'image')} {_decibels(output.centred)}"
 
 
 def _decibels(value: float) -> str:

@@ -18,6 +18,11 @@ def plain(name: str, text: str) -> str:
     return text
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things: 1 image, 2 images, 1,000 images."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def as_text(d: Diagnostic, width: int = WIDTH, style: Callable[[str, str], str] = plain) -> str:
     """`file:line:col: error[NS402]: ...` with the line, the calls that led there, and help."""
     where = f"{style('place', one_line(str(d.span)))}: " if d.span else ""
