@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from netspec.arguments import checked
+from netspec.arguments import ExportWarning, checked, warn_of
 from netspec.backend import KeepsReady, OpenedModel, OpensModels, able, get
 from netspec.diagnostics.errors import UsageError
 from netspec.files.pipes import check_file
@@ -15,7 +15,7 @@ from netspec.running.convert import at_hand
 from netspec.running.folder import Batch, batch_size, image_files, image_input, run_batches
 from netspec.running.place import Place
 from netspec.running.ports import Value
-from netspec.running.sizes import Sizes
+from netspec.running.sizes import Sizes, doubts
 from netspec.syntax.published import Preprocessing
 from netspec.weights.published.meant import meant
 
@@ -89,7 +89,8 @@ class Session:
     def run(self, /, *values: Value, **named: Value) -> dict[str, Value]:
         """The outputs by name, for the inputs in their order or by name; raises DataError, UsageError.
 
-        Each value is copied to the device once, and each output from there once; on the CPU none is.
+        Each value is copied to the device once, and each output from there once; on the CPU none is. A size that a file
+        with free sizes was not written for is an ExportWarning.
         """
         return self._model.run(self._inputs(values, named), 0).outputs
 
@@ -109,9 +110,10 @@ class Session:
         lone = "single images are given as a list of files"
         paths = image_files(Path(files), lone)[0] if isinstance(files, str | Path) else [Path(file) for file in files]
         name, port = image_input(self._model.inputs)
-        sizes, size = Sizes(self._model.inputs), batch_size(port, batch, len(paths))
+        sizes, size = Sizes(self._model.inputs, said=self._model.sizes), batch_size(port, batch, len(paths))
         sizes.batch(size)
         sizes.complete()
+        warn_of(sizes.doubts(), ExportWarning)
         with importing("reading images", "PIL", "run"):
             from netspec.running.images import reader  # noqa: PLC0415 - pillow may be absent
         read = reader(name, port, sizes.shape(name), _silent, self._preprocessing)
@@ -124,4 +126,7 @@ class Session:
         given = dict(zip(known, values, strict=False))
         if twice := given.keys() & named.keys():
             raise UsageError(f"the input '{min(twice)}' is given twice", "give it by place or by name")
-        return {name: at_hand(name, value) for name, value in (given | named).items()}
+        found = {name: at_hand(name, value) for name, value in (given | named).items()}
+        shapes = {name: getattr(found[name], "shape", ()) for name in known if name in found}
+        warn_of(doubts(shapes, self._model.sizes), ExportWarning)
+        return found

@@ -111,7 +111,7 @@ def test_a_folder_of_images_is_read_without_its_pipes(pictures: Path, capsys: py
         assert image_files(pictures) == ([pictures / "a.png"], 2)
         assert run(["run", "tiny.yaml", "--images", "images", "-f", "csv"]) == 0
         said = capsys.readouterr()
-        assert "2 files of images are no images" in said.err and "1 images in" in said.err
+        assert "2 files of images are no images" in said.err and "1 image in" in said.err
         assert "a.png" in said.out and "z.jpg" not in said.out
         session = netspec.Session("tiny.yaml")
         assert [list(batch.files) for batch in session.images(pictures)] == [[pictures / "a.png"]]

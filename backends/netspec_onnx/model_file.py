@@ -28,7 +28,7 @@ class Model:
         opened = Opened(path)
         self.inputs: Mapping[str, Port] = opened.inputs
         self.outputs: Sequence[str] = [*opened.outputs]
-        self.weights = opened.weights
+        self.weights, self.sizes = opened.weights, opened.sizes
         try:
             self.proto = inlined(onnx.load(path, load_external_data=False))
             self.from_netspec = self.proto.producer_name == "netspec" and _says_its_steps(self.proto)

@@ -16,6 +16,7 @@ import onnxruntime as ort
 
 from netspec.backend import Result
 from netspec.diagnostics.errors import DataError, MissingError, NetspecError, UsageError
+from netspec.diagnostics.text import clip, one_line
 from netspec.files.parts import scratch
 from netspec.ir.graph import Graph
 from netspec.running.convert import fit
@@ -23,13 +24,15 @@ from netspec.running.place import Place, at
 from netspec.running.ports import EXTENDED, PLAIN, Port, Value
 from netspec.running.sizes import check
 from netspec_onnx.binding import Binding
-from netspec_onnx.build_model import WEIGHTS_KEY, build_model, weight_bytes
+from netspec_onnx.build_model import SIZES_KEY, WEIGHTS_KEY, build_model, weight_bytes
 from netspec_onnx.options import DEFAULTS, OnnxOptions
 from netspec_onnx.providers import LATE, PROVIDERS, chain, preload, provider_of, without
 from netspec_onnx.values import from_runtime, to_runtime
 from netspec_onnx.write import LIMIT, write_model
 
 FATAL_ONLY = 4
+MOST_SAID = 500
+"""Characters of what a model says of its sizes."""
 SHAPES = 8
 """For how many sets of input shapes values are kept on a device."""
 
@@ -72,7 +75,7 @@ _REFUSED = re.compile(r"INVALID_(?:GRAPH|PROTOBUF|ARGUMENT)|graph capture featur
 
 def _refused(error: Exception, place: Place) -> DataError:
     help = "some operators do not run on the GPU: leave out the CUDA graph" if place.cuda_graph else ""
-    return DataError("NS703", f"onnxruntime refuses the model: {str(error)[:500]}", help)
+    return DataError("NS703", f"onnxruntime refuses the model: {str(error).strip()[:500]}", help)
 
 
 def _is_half(model: Model) -> bool:
@@ -146,8 +149,11 @@ class Opened:
         try:
             self.inputs = {i.name: _port(i) for i in self.session.get_inputs()}
             self.outputs = {o.name: _port(o) for o in self.session.get_outputs()}
-            self.weights = str(self.session.get_modelmeta().custom_metadata_map.get(WEIGHTS_KEY, ""))
+            said = self.session.get_modelmeta().custom_metadata_map
+            self.weights = str(said.get(WEIGHTS_KEY, ""))
             """What the model says of its weights, such as `random, seed 0`; empty where it says nothing."""
+            self.sizes = clip(one_line(str(said.get(SIZES_KEY, ""))), MOST_SAID)
+            """What it says of the heights and widths that it takes; empty where it says nothing."""
         except UnicodeDecodeError as e:  # onnxruntime takes any bytes for a name
             raise DataError("NS703", f"the model has a name that is not UTF-8: {e.object[:60]!r}") from None
 
@@ -163,7 +169,8 @@ class Opened:
                 raise without(self.place, "", str(e)) from None
             if lacking := _kernel(str(e), self.provider):
                 raise lacking from None
-            raise DataError("NS703", f"onnxruntime cannot run the model: {str(e)[:500]}") from None
+            help = f"the model says: {self.sizes.partition(':')[0]}" if self.sizes else ""
+            raise DataError("NS703", f"onnxruntime cannot run the model: {str(e).strip()[:500]}", help) from None
         return Result(found, self.provider, latency)
 
     @property

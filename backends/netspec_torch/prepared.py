@@ -173,7 +173,7 @@ class Module:
 class Kept:
     """A module for many runs, whose results say what really ran and how long."""
 
-    weights = ""
+    weights = sizes = ""
 
     def __init__(self, graph: Graph, arrays: Mapping[str, np.ndarray], place: Place) -> None:
         if place.cuda_graph:

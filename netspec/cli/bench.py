@@ -253,7 +253,7 @@ class Bench:
         """The network, ready to run, and random inputs of the batch."""
         if job.target.is_file:
             file = able(OF_FILES, LooksIntoModels).look(Path(job.target.name))
-            return file.prepare(job.target.way), self.inputs_of(job, Sizes(file.inputs))
+            return file.prepare(job.target.way), self.inputs_of(job, Sizes(file.inputs, said=file.sizes))
         target, profile = job.target, job.request.profile_at(job.target.level)
         compiled = self.network(job.request).after(target.passes)
         compiled = compiled.optimised(target.level, target.runtime, profile, target.way.dtype)
@@ -269,8 +269,10 @@ class Bench:
         for name, dims in given.items() if isinstance(given, Mapping) else [(None, given)] if given else []:
             sizes.input(name, dims)
         inputs, chosen = self.inputs(sizes, job.batch)
-        if chosen and not job.request.quiet and job.name not in self.told:
-            say(f"note: {job.name}: {', '.join(chosen)}, which it leaves free; --input NAME=DIMS sets them")
+        notes = [f"{', '.join(chosen)}, which it leaves free; --input NAME=DIMS sets them"] if chosen else []
+        if not job.request.quiet and job.name not in self.told:
+            for note in [*notes, *sizes.doubts()]:
+                say(f"note: {job.name}: {note}")
         self.told.add(job.name)
         return inputs
 

@@ -174,6 +174,8 @@ def command(
         model.sizes.batch(batch)
     if chosen := model.sizes.complete():
         note(f"{', '.join(chosen)}: {model.sizes.model} leaves these free; --size HxW or --input NAME=DIMS sets them")
+    for doubt in model.sizes.doubts():
+        note(doubt)
     values = feeds.all(weights.seed)
     result = _run(model, values, repeat, chosen)
     _save(result, target, note, request.quiet)
@@ -260,7 +262,7 @@ def _opened(request: Request, weights: Weights, at: tuple[str, Place], given: Gi
     path = Path(request.spec)
     check_file(path)
     opened = able("onnx", OpensModels).open(path, place)
-    sizes = ModelSizes(opened.inputs)
+    sizes = ModelSizes(opened.inputs, said=opened.sizes)
     for name, dims in given.inputs:
         sizes.input(name, dims)
     if given.image:

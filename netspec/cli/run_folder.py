@@ -17,7 +17,7 @@ from netspec.backend import Result
 from netspec.cli.output import say
 from netspec.cli.output import size as bytes_text
 from netspec.diagnostics.errors import DataError
-from netspec.diagnostics.text import one_line
+from netspec.diagnostics.text import counted, one_line
 from netspec.files.parts import scratch
 from netspec.optional import importing
 from netspec.reports.table import Cell, Column, Table, number
@@ -68,6 +68,8 @@ class FolderRun:
         self.sizes.batch(size)
         if chosen := self.sizes.complete():
             self.note(f"{', '.join(chosen)}: {self.sizes.model} leaves these free; --size HxW sets them")
+        for doubt in self.sizes.doubts():
+            self.note(doubt)
         with importing("reading images", "PIL", "run"):
             from netspec.running.images import reader  # noqa: PLC0415 - pillow may be absent
         read = reader(name, port, self.sizes.shape(name), self.note, self.preprocessing)
@@ -85,8 +87,8 @@ class FolderRun:
         if target is not None and not self.quiet:
             say(f"outputs -> {target} ({bytes_text(target.stat().st_size)})")
         if not self.quiet:
-            rate = f"{len(files):,} images in {elapsed:.2f} s ({len(files) / elapsed:.1f} a second, reading included)"
-            say(f"{rate}, batches of {size}, ran on: {self.provider}")
+            rate = f"{elapsed:.2f} s ({len(files) / elapsed:.1f} a second, reading included)"
+            say(f"{counted(len(files), 'image')} in {rate}, batches of {size}, ran on: {self.provider}")
         if not self.finite:
             say("warning: the outputs hold infinite values or NaN")
         several = len(self.softmax) > 1

@@ -45,6 +45,10 @@ class OpenedModel(Protocol):
     def weights(self) -> str:
         """What it says of its weights, such as `random, seed 0`; empty where it says nothing."""
 
+    @property
+    def sizes(self) -> str:
+        """What it says of the heights and widths that it takes; empty where it says nothing."""
+
     def run(self, inputs: Mapping[str, Value], repeat: int = 1) -> Result:
         """Runs once, then `repeat` times for their latency; raises DataError."""
 

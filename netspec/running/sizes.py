@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -38,6 +39,8 @@ class Sizes:
     bound: dict[Key, Bound] = field(default_factory=dict)
     ranks: dict[str, tuple[tuple[int, ...], str]] = field(default_factory=dict)
     """Shapes of inputs of which the model says none, each with where it is from."""
+    said: str = ""
+    """What the model says of the heights and widths that it takes, where netspec wrote it with free ones."""
 
     def input(self, name: str | None, sizes: Sequence[int]) -> None:
         """Takes `--input NAME=DIMS`, or of the first input that it fits; raises UsageError."""
@@ -125,7 +128,7 @@ class Sizes:
                 key = self._key(name, axis)
                 if isinstance(port.shape[axis], int) or key in self.bound:
                     continue
-                value = (bound.value if bound else 1) if axis == 0 else default(port, axis)
+                value = (bound.value if bound else 1) if axis == 0 else self._default(name, axis)
                 self.bound[key] = Bound(value, "by default")
                 if axis:
                     chosen[self._said(name, axis)] = value
@@ -137,6 +140,16 @@ class Sizes:
             return self.ranks[name][0]
         shape = self.ports[name].shape
         return tuple(d if isinstance(d, int) else self.bound[self._key(name, i)].value for i, d in enumerate(shape))
+
+    def doubts(self) -> Iterator[str]:
+        """What is to be said of sizes, all of which are known, that are none of those the model was written for."""
+        yield from doubts({name: self.shape(name) for name in self.ports}, self.said, self.model)
+
+    def _default(self, name: str, axis: int) -> int:
+        """A size for a dimension that is free: of a model that takes sizes in steps, the least of them."""
+        if (steps := _STEPS.search(self.said)) and name == next(iter(self.ports)) and axis in (2, 3):
+            return int(steps[axis])
+        return default(self.ports[name], axis)
 
     def _rank(self, name: str, shape: tuple[int, ...], source: str) -> None:
         """Gives an input of which the model says no shape its own; raises UsageError where it has another."""
@@ -206,6 +219,20 @@ def check(ports: Mapping[str, Port], values: Mapping[str, object], model: str = 
         if len(set(found.values())) > 1:
             said = " and ".join(f"{size} in '{name}' ({dims(shapes[name])})" for name, size in found.items())
             raise UsageError(f"{symbol} is {said}", f"inputs that have {symbol} have it in one size")
+
+
+_STEPS = re.compile(r"in steps of (\d{1,4}) from (?:\d{1,9}x)(\d{1,9})x(\d{1,9}) on")
+"""How a model says that it takes heights and widths in steps, and from which on: those of its first input."""
+
+
+def doubts(shapes: Mapping[str, Sequence[int]], said: str, model: str = "the model") -> Iterator[str]:
+    """What is to be said of inputs of another size than those that a model says it takes."""
+    if (found := _STEPS.search(said)) is None or not shapes:
+        return
+    name, shape = next(iter(shapes.items()))
+    step, *least = map(int, found.groups())
+    if any(size < low or (size - low) % max(step, 1) for size, low in zip(shape[2:], least, strict=False)):
+        yield f"the input '{name}' is {dims(tuple(shape))}, and {model} says: {said}"
 
 
 def _advice(given: tuple[int, ...], expected: tuple[int | str | None, ...]) -> str:

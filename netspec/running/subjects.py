@@ -11,7 +11,7 @@ import numpy as np
 from netspec.diagnostics.errors import DataError
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.module import Module
-from netspec.running.ports import Value
+from netspec.running.ports import Value, dims, fits
 from netspec.running.showing import showing, values
 from netspec.running.ways import ModelFile, Prepares, Way
 
@@ -111,11 +111,22 @@ class OfFile(Subject):
     def _fed(self, inputs: Inputs) -> dict[str, Value]:
         """The inputs under the file's names: the same ones, or one after the other; raises DataError."""
         names = [*self.file.inputs]
-        if {*names} == inputs.keys():
-            return {name: inputs[name] for name in names}
         if len(names) != len(inputs):
             raise DataError("NS701", f"{self.name} has {len(names)} inputs, the network {len(inputs)}", ANOTHER)
-        return dict(zip(names, inputs.values(), strict=True))
+        ours = names if {*names} == inputs.keys() else [*inputs]
+        for theirs, name in zip(names, ours, strict=True):
+            if (shape := self.file.inputs[theirs].shape) and not fits(inputs[name].shape, shape):
+                raise self._another_size(name, inputs[name].shape, shape)
+        return {theirs: inputs[name] for theirs, name in zip(names, ours, strict=True)}
+
+    def _another_size(self, name: str, ours: Sequence[int], theirs: tuple[int | str | None, ...]) -> DataError:
+        """What is said of an input that a file takes in another size: the option that gives the network the same."""
+        text = f"the input '{name}' of the network is {dims(tuple(ours))}, {self.name} expects {dims(theirs)}"
+        known = len(ours) == len(theirs) and all(isinstance(size, int) for size in theirs[1:])
+        several = f"{name}=" if len(self.file.inputs) > 1 else ""
+        return DataError(
+            "NS701", text, f"--input {several}{dims(theirs[1:])} gives the network this size" if known else ""
+        )
 
 
 @dataclass(slots=True)

@@ -74,6 +74,10 @@ class ModelFile(Protocol):
         """What it says of its weights, such as `random, seed 0`; empty where it says nothing."""
 
     @property
+    def sizes(self) -> str:
+        """What it says of the heights and widths that it takes; empty where it says nothing."""
+
+    @property
     def dtype(self) -> str:
         """The least exact type of its weights."""
 
