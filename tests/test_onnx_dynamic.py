@@ -95,6 +95,19 @@ def test_what_does_nothing_at_one_size_alone_stays(tmp_path: Path, pool: str) ->
     agrees_at(tmp_path, 4, 36, 27)
 
 
+@pytest.mark.parametrize("pool", ["global_avg_pool", pytest.param("avg_pool: [1, 2]", marks=pytest.mark.slow)])
+def test_a_pass_changes_at_every_size_what_it_changes_at_one(tmp_path: Path, pool: str) -> None:
+    """The map is one cell at the size of the spec, so that a pool makes none smaller there."""
+    body = f"body:\n  - conv: {{out: 8, kernel: 3, stride: 12}}\n  - conv: [3, 1]\n  - {pool}\n"
+    _, model = written(tmp_path, body, level=2)
+    assert [node.op_type for node in model.graph.node][1:] == [POOLS[pool], "Conv"]
+    agrees_at(tmp_path, 4, 12, 12)
+    agrees_at(tmp_path, 4, 36, 27)
+
+
+POOLS = {"global_avg_pool": "GlobalAveragePool", "avg_pool: [1, 2]": "AveragePool"}
+
+
 @pytest.mark.slow
 def test_a_size_that_is_kept_has_the_name_of_the_inputs(tmp_path: Path) -> None:
     _, model = written(tmp_path, "body: [conv: {out: 2, kernel: 3, pad: 1}]\n")

@@ -4,7 +4,7 @@ Both are linear and one acts on channels, the other on pixels: the mean of W x +
 of x, plus b. In a transition of DenseNet (Huang et al. 2017, section 3) with its 2x2 pool of stride 2 the convolution
 has a quarter of its multiply-accumulates then.
 Case 1: a 1x1 `conv` of stride 1 without padding, whose value an average pool in the same scope alone reads; the pool
-may be windowed, adaptive or global, and gives a smaller map.
+may be windowed, adaptive or global, and gives a smaller map, or does of larger ones: the network is that of others too.
 Left alone: a pool that counts its padding after a convolution with a bias, which is not added to that padding; a
 value that is an output or that a block gives by name.
 """
@@ -64,5 +64,6 @@ def _exchangeable(conv: Node, pool: Node) -> bool:
     if (a["kernel"], a["stride"]) != ((1, 1), (1, 1)) or any(a["pad"]):
         return False
     counts_pad = any(pool.attrs.get("pad", ())) and pool.attrs["count_pad"]
-    smaller = prod(map(int, pool.shape[2:])) < prod(map(int, conv.shape[2:]))
+    before, after = (prod(map(int, node.shape[2:])) for node in (conv, pool))
+    smaller = after < before or (after == before and pool.attrs.get("stride") != (1, 1))
     return smaller and not (counts_pad and a["bias"]) and conv.path.rpartition(".")[0] == pool.path.rpartition(".")[0]
