@@ -132,6 +132,42 @@ def test_shared_blocks_that_differ_in_what_has_no_weights(tmp_path: Path) -> Non
     assert (tmp_path / "net.py").read_text(encoding="utf-8").count("= self.a(x)") == 2  # a and d are one call
 
 
+PARTS = """\
+netspec: 1
+name: parts
+input: [4, 6, 6]
+blocks:
+  unit:
+    outputs: [p, q]
+    body:
+      - r = conv: [4, 1]
+      - p = conv: [4, 1]
+      - q = conv: [4, 1]
+        from: r
+body:
+  - a = unit:
+  - b = unit:
+    from: a.q
+    share: a
+  - c = unit:
+    from: b.p
+    share: a
+  - tanh:
+    from: c.q
+"""
+
+
+def test_calls_that_share_weights_may_each_hold_a_part_of_them(tmp_path: Path) -> None:
+    """What nobody reads is left out: the first call has r and q of the weights, the second r and p."""
+    module = compiled(tmp_path, PARTS).to_torch(seed=1)
+    arrays = module.state_dict()
+    assert sorted(arrays) == [f"a.{layer}.{name}" for layer in "pqr" for name in ("bias", "weight")]
+    x = expected = torch.randn(2, 4, 6, 6, generator=torch.Generator().manual_seed(0))
+    for layer in "rqrprq":
+        expected = torch.conv2d(expected, arrays[f"a.{layer}.weight"], arrays[f"a.{layer}.bias"])
+    assert torch.allclose(module(x), expected.tanh(), atol=1e-6)
+
+
 @pytest.mark.slow
 def test_own_weights_differ_and_shared_ones_do_not(tmp_path: Path) -> None:
     network = compiled(tmp_path, SHARED)

@@ -142,6 +142,21 @@ def test_a_fault_is_named_though_a_value_behind_it_is_within_the_tolerance(netsp
     assert (code, row["result"], row["step"]) == (1, "differs", "a") and row["own"] == pytest.approx(1e-3, rel=0.01)
 
 
+@pytest.mark.slow
+def test_a_fault_between_steps_that_share_weights_is_named(netspec: Netspec) -> None:
+    """Computed anew are the ReLU of the first iteration, which has no weights, and all of the second."""
+    text = "netspec: 1\nname: two\nuse: [blocks/common]\ninput: [4, 8, 8]\nbody:\n  - a = conv_bn_relu: [4, 3]\n"
+    Path("two.yaml").write_text(f"{text}    repeat: 2\n    share: true\n", encoding="utf-8")
+    assert netspec("compile", "two.yaml", "--to", "onnx", "-q")[0] == 0
+    model = onnx.load("two.onnx")
+    planted.leaky(model, "a.0.relu")
+    onnx.save(model, "two.onnx")
+    code, out, err = netspec("verify", "two.yaml", "two.onnx", "-f", "json")
+    assert code == 1, err
+    (row,) = json.loads(out)
+    assert row["step"] == "a.0.relu" and row["called_at"] == "two.yaml:6"
+
+
 INT8 = """netspec: 1
 name: three
 input: [3, 16, 16]

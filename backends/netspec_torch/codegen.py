@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+from collections import Counter
 from collections.abc import Collection, Sequence
 
 from netspec import __version__
@@ -43,6 +44,12 @@ def class_name(block: str) -> str:
     return f"Net{name}" if name[0].isdigit() or keyword.iskeyword(name) else name
 
 
+def layers_below(graph: Graph) -> Counter[str]:
+    """How many places of weights there are below each prefix."""
+    places = {node.weights_at for node in graph.nodes.values() if node.result.weights or node.result.stats}
+    return Counter(place[:i] for place in places for i, c in enumerate(place) if c == ".")
+
+
 def _in_place(layer: Layer, over: bool) -> Layer:
     """The layer, which overwrites its operand or not."""
     return Layer(layer.cls, (*layer.args, Arg("inplace", True, False))) if over else layer
@@ -59,6 +66,7 @@ class Emitter:
         """Of the instances of blocks, as they are written."""
         self.taken: set[str] = set()
         self.homes: dict[str, str | None] = {}
+        self.layers = layers_below(graph)
         self.titles = titles(graph)
         self.in_place = InPlace(graph)
         self.helpers = dict(HELPERS)
@@ -112,18 +120,24 @@ class Emitter:
         return None
 
     def home(self, region: Region) -> str | None:
-        """The prefix that all weights inside have in place of its path; None where they live in several places."""
+        """The prefix that all weights inside have in place of its path.
+
+        None where they live in several places, or where others live there too, of a call that holds more of a block.
+        """
         if region.path not in self.homes:
             found: str | None = region.scope.weights_at
+            inner = set[str]()
             for node in region.nodes():
                 if node.result.weights or node.result.stats:
+                    inner.add(node.weights_at)
                     inside = region.relative(node.path)
                     if node.weights_at != (f"{found}.{inside}" if found else inside) and not self._loop(
                         node, region, found
                     ):
                         found = None
                         break
-            self.homes[region.path] = found
+            whole = not found or len(inner) == self.layers[found]
+            self.homes[region.path] = found if whole else None
         return self.homes[region.path]
 
     def same(self, region: Region) -> bool:
