@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +55,28 @@ def test_one_that_fails_hinders_no_other(folder: Path, jobs: str, capsys: pytest
     err = capsys.readouterr().err
     assert err.index("a: 16 parameters") < err.index("'cnv'") < err.index("none.yaml") < err.index("b: 16 parameters")
     assert run(["compile", "a.yaml", "bad.yaml", "--to", "json", "-o", "out", "-q", "-j", jobs]) == 1
+
+
+@pytest.mark.slow
+def test_both_streams_come_in_one_order(folder: Path) -> None:
+    """The table of a network, on stdout, stands where it stands alone beside its notes, on stderr."""
+    sized = "netspec: 1\nname: d\ninput: [3, 8, 8]\nbody: [flatten, linear: 2]\n"
+    (folder / "d.yaml").write_text(sized)  # with another input it has a note before its table
+    command = [sys.executable, "-m", "netspec", "compile", "a.yaml", "d.yaml", "bad.yaml", "--input", "3x9x9"]
+    found = [
+        subprocess.run(
+            [*command, "--to", "onnx", "--explain-passes", "-o", "out", "-j", jobs],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        ).stdout
+        for jobs in ("1", "2")
+    ]
+    assert found[0] == found[1]
+    places = [found[1].index(text) for text in ("passes of a", "a: 16", "NS406", "passes of d", "d: 488", "'cnv'")]
+    assert places == sorted(places)
 
 
 @pytest.mark.slow

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import click
@@ -40,10 +42,12 @@ def each(requests: Sequence[Request], work: Work, processes: int) -> int:
     with Progress(len(jobs), shown=not requests[0].quiet) as progress:
         done = in_processes(jobs, _apart, count, lambda job: progress.step(job.request.label))
     for one in done:
-        if one.out:
-            put(one.out)
-        if one.err:
-            tell(one.err.removesuffix("\n"))
+        for is_stdout, pieces in groupby(one.said, key=itemgetter(0)):
+            text = "".join(piece for _, piece in pieces)
+            if is_stdout:
+                put(text)
+            else:
+                tell(text.removesuffix("\n"))
     return max(one.code for one in done)
 
 
@@ -73,16 +77,29 @@ class _Job:
 @dataclass(frozen=True, slots=True)
 class _Done:
     code: int
-    out: str
-    err: str
+    said: list[tuple[bool, str]]
+    """What it wrote, in order, and whether on stdout."""
+
+
+class _Kept(io.StringIO):
+    """A stream that adds what is written to that of another one."""
+
+    def __init__(self, said: list[tuple[bool, str]], is_stdout: bool) -> None:
+        super().__init__()
+        self.said, self.is_stdout = said, is_stdout
+
+    def write(self, text: str, /) -> int:
+        self.said.append((self.is_stdout, text))
+        return len(text)
 
 
 def _apart(job: _Job) -> _Done:
     """Does a job in a process of its own; what it says is sent back."""
+    said: list[tuple[bool, str]] = []
     with (
-        redirect_stdout(io.StringIO()) as out,
-        redirect_stderr(io.StringIO()) as err,
+        redirect_stdout(_Kept(said, True)),
+        redirect_stderr(_Kept(said, False)),
         click.Context(click.Command("netspec"), obj=job.options),
     ):
         code = _code(job.request, job.work)
-    return _Done(code, out.getvalue(), err.getvalue())
+    return _Done(code, said)
