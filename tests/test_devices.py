@@ -25,6 +25,7 @@ from run_harness import model
 from session_harness import noise, plain, written
 
 import netspec
+from netspec.backend import KeepsReady, able
 from netspec.diagnostics.errors import DataError, MissingError, UsageError
 from netspec.running.place import Place
 
@@ -217,6 +218,20 @@ def test_the_wheel_of_tensorrt_is_of_the_version_that_onnxruntime_needs() -> Non
         *((root / file).read_text(encoding="utf-8") for file in ("tools/cuda.py", "docs/running.md")),
     ):
         assert set(re.findall(r"tensorrt<(\d+)", text)) == {str(major + 1)}, text[:200]
+
+
+def test_a_gpu_without_memory_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mocked: PyTorch finds a GPU, which is full when the weights are moved to it."""
+    torch = pytest.importorskip("torch")
+
+    def full(*args: object, **options: object) -> None:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.nn.Module, "to", full)
+    network = netspec.load("lenet5")
+    with pytest.raises(DataError, match="cannot run the network: CUDA out of memory"):
+        able("torch", KeepsReady).ready(network.inference, network.arrays(), Place("cuda"))
 
 
 @pytest.mark.slow

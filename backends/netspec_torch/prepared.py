@@ -47,10 +47,24 @@ def prepare(graph: Graph, arrays: Mapping[str, np.ndarray], way: Way) -> Module:
     if way.device == "cuda" and not torch.cuda.is_available():
         raise MissingError("this PyTorch cannot use CUDA", "install a CUDA build of torch, and a driver")
     made = from_file(graph, arrays) if form == "source" else to_module(graph, arrays)
-    made = made.eval().to(way.device, DTYPES[way.dtype])
-    if form == "channels_last":
-        made = made.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    with errors_of(way):
+        made = made.eval().to(way.device, DTYPES[way.dtype])
+        if form == "channels_last":
+            made = made.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Module(graph, made, way, form == "compile")
+
+
+@contextmanager
+def errors_of(way: Way, compiled: bool = False) -> Iterator[None]:
+    """What PyTorch raises becomes an error of ours."""
+    try:
+        yield
+    except (RuntimeError, IndexError, ValueError) as e:  # sizes that do not go together, or too little memory
+        if "not implemented for" in str(e):
+            raise MissingError(f"PyTorch has no kernel on {way.device}: {str(e)[:300]}") from None
+        if compiled and "compiler" in str(e).lower():
+            raise MissingError(f"torch.compile: {str(e)[:300]}", "it needs a C++ compiler such as g++") from None
+        raise DataError("NS703", f"PyTorch cannot run the network: {str(e)[:500]}") from None
 
 
 def from_file(graph: Graph, arrays: Mapping[str, np.ndarray]) -> torch.nn.Module:
@@ -158,14 +172,12 @@ class Module:
         if self.way.threads:
             torch.set_num_threads(self.way.threads)
         try:
-            with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):  # float32 is float32
+            with (
+                errors_of(self.way, self.compiled),
+                torch.inference_mode(),
+                torch.backends.cudnn.flags(allow_tf32=False),  # float32 is float32
+            ):
                 yield
-        except (RuntimeError, IndexError, ValueError) as e:  # sizes that do not go together, or too little memory
-            if "not implemented for" in str(e):
-                raise MissingError(f"PyTorch has no kernel on {self.way.device}: {str(e)[:300]}") from None
-            if self.compiled and "compiler" in str(e).lower():
-                raise MissingError(f"torch.compile: {str(e)[:300]}", "it needs a C++ compiler such as g++") from None
-            raise DataError("NS703", f"PyTorch cannot run the network: {str(e)[:500]}") from None
         finally:
             torch.set_num_threads(before)
 
