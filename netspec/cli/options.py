@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import click
 
 from netspec.diagnostics.errors import SHOWN_ERRORS, did_you_mean
@@ -82,11 +84,25 @@ error_option = click.option(
 )
 """The option of every command that prints the errors of a spec."""
 
+
+def _one_size(ctx: click.Context, param: click.Parameter, given: Sequence[InputSize]) -> InputSize | None:
+    """The size of the input, or those of inputs by name, of as many options as name them."""
+    if len(given) < 2:
+        return given[0] if given else None
+    named = [(name, size) for one in given if isinstance(one, Mapping) for name, size in one.items()]
+    if not all(isinstance(one, Mapping) for one in given) or len(dict(named)) < len(named):
+        message = "an input has two sizes; those of several have names, --input left=1x64x64 --input right=1x64x64"
+        raise click.BadParameter(message, ctx, param)
+    return dict(named)
+
+
 INPUT = click.option(
     "--input",
     "input_size",
     type=InputSizes(),
-    help="Another input size, as 3x160x160; of several inputs by name, as image=3x160x160.",
+    multiple=True,
+    callback=_one_size,
+    help="Another input size, as 3x160x160; of several inputs by name, as image=3x160x160; repeatable.",
 )
 
 MOST_PROCESSES = 64

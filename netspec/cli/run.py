@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -45,6 +46,7 @@ INPUT = click.option(
     "inputs",
     multiple=True,
     type=NamedSizes(),
+    callback=lambda ctx, param, given: tuple(chain.from_iterable(given)),
     help="The size of an input: CxHxW of a spec; NAME=DIMS gives every dimension of an input, its batch too.",
 )
 

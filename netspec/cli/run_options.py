@@ -16,14 +16,14 @@ NamedSize = tuple[str | None, list[int]]
 
 
 class NamedSizes(click.ParamType):  # type: ignore[type-arg, unused-ignore]
-    """3x224x224, or images=1x3x224x224"""
+    """3x224x224, or images=1x3x224x224, with commas between several"""
 
     name = "[NAME=]DIMS"
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> NamedSize:
-        """The name, or None, and the sizes; fails for anything else."""
-        name, equals, sizes = str(value).rpartition("=")
-        return (name if equals else None), Sizes().convert(sizes, param, ctx)
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> list[NamedSize]:
+        """Of each the name, or None, and the sizes; fails for anything else."""
+        parts = [part.rpartition("=") for part in str(value).split(",")]
+        return [(name if equals else None, Sizes().convert(sizes, param, ctx)) for name, equals, sizes in parts]
 
 
 class HeightWidth(Sizes):
