@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
 from os.path import exists
@@ -319,8 +319,13 @@ BUILD = (
 """How it is compiled, and what is said."""
 
 
-def spec_options(command: Callable[..., int], input: Callable[..., Callable[..., int]] = INPUT) -> Callable[..., int]:
-    """A command that takes a `request`, with the options that say what; one may have another --input."""
+def spec_options(
+    command: Callable[..., int], input: Callable[..., Callable[..., int]] = INPUT, refused: Collection[str] = ()
+) -> Callable[..., int]:
+    """A command that takes a `request`, with the options that say what; one may have another --input.
+
+    Options that it refuses, by the names of their arguments, are not in its help: it says itself why it has none.
+    """
 
     @wraps(command)
     def taking(**options: Any) -> int:
@@ -328,6 +333,8 @@ def spec_options(command: Callable[..., int], input: Callable[..., Callable[...,
 
     for option in reversed((*CHOICE, input, *BUILD)):
         taking = option(taking)
+    for param in taking.__click_params__:  # type: ignore[attr-defined]
+        param.hidden = param.name in refused
     return taking
 
 

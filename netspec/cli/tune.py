@@ -63,7 +63,7 @@ class RuntimeName(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     "  netspec tune mobilenet_v3_large --target torch:channels_last -b 8 --threads 4 --seconds 300\n"
     "  netspec tune mine.yaml -s width=64 --target onnxruntime -o profiles/mine.json",
 )
-@spec_options
+@lambda fn: spec_options(fn, refused=("level", "profile"))
 @click.option(
     "--target",
     "runtime",
