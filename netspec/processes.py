@@ -8,13 +8,15 @@ import signal
 import sys
 import threading
 import time
+import traceback
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing import connection
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from netspec.diagnostics.errors import UsageError
 
@@ -34,20 +36,74 @@ Job = TypeVar("Job", bound=Sized)
 Outcome = TypeVar("Outcome")
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """In place of the outcome of a job: the process that had it was ended, by whom or by what."""
+
+    how: str
+
+    def error(self, name: str) -> UsageError:
+        """The error of what the job was about."""
+        return UsageError(f"{name}: a process that worked on a spec was ended{self.how}", MEMORY)
+
+
+class _NoneToBlame(Exception):
+    """A process was ended that had no job."""
+
+
 def in_processes(
     jobs: Sequence[Job], work: Callable[[Job], Outcome], processes: int, tick: Callable[[Job], None]
-) -> list[Outcome]:
+) -> list[Outcome | Ended]:
     """What `work` gives of each job, in their order; `tick` is told of each that is done.
 
-    However it ends, none that works is left behind; raises UsageError where one was ended from outside.
+    A process that is ended from outside takes its job along and no other. However it ends, none that works is left
+    behind; raises UsageError where one was ended that had no job.
     """
     context = _context(work)
     if context is not None and not _main_can_be_imported():
         return [_alone(job, work, tick) for job in jobs]
     try:
         return _in_pool(jobs, work, processes, tick, context)
-    except BrokenProcessPool:
+    except _NoneToBlame:
         raise UsageError("a process that worked on a spec was ended", _help(context)) from None
+
+
+class _Worker(Generic[Job, Outcome]):
+    """A process with a pipe of its own, so that it shares no lock that would go with another one."""
+
+    def __init__(self, work: Callable[[Job], Outcome], context: BaseContext | None) -> None:
+        self.place: int | None = None
+        """Of the job that it has."""
+        self.pipe, theirs = multiprocessing.Pipe()
+        with _no_interrupt():  # of the keyboard, which is for this process alone
+            self.process = (context or multiprocessing.get_context()).Process(target=_serve, args=(theirs, work))  # type: ignore[attr-defined]
+            self.process.start()
+        theirs.close()
+
+    def begin(self, place: int, job: Job) -> None:
+        """Gives it a job; that it is gone is seen when it is to be heard."""
+        self.place = place
+        with suppress(OSError):
+            self.pipe.send(job)
+
+    def receive(self) -> Outcome | Ended:
+        """What it has sent, which says that it has begun where it has no job; raises what its job raised."""
+        try:
+            found, error = self.pipe.recv()
+        except (EOFError, OSError):
+            self.process.join()
+            if self.place is None:
+                raise _NoneToBlame from None
+            return Ended(_how(self.process.exitcode))
+        if error is not None:
+            raise error
+        outcome: Outcome | Ended = found
+        return outcome
+
+    def stop(self) -> None:
+        """Lets it end by itself."""
+        with suppress(OSError):
+            self.pipe.send(None)
 
 
 def _in_pool(
@@ -56,25 +112,39 @@ def _in_pool(
     processes: int,
     tick: Callable[[Job], None],
     context: BaseContext | None,
-) -> list[Outcome]:
-    """The same by processes of a context; raises BrokenProcessPool where one was ended from outside."""
+) -> list[Outcome | Ended]:
+    """The same by processes of a context; raises _NoneToBlame where one was ended that had no job."""
+    left = deque(sorted(range(len(jobs)), key=lambda place: -jobs[place].size))
+    done: dict[int, Outcome | Ended] = {}
+    workers: list[_Worker[Job, Outcome]] = []
     before = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(processes, context, initializer=_end_with_parent)
     try:
-        order = sorted(range(len(jobs)), key=lambda place: -jobs[place].size)
-        with _no_interrupt():  # of the keyboard, which is for this process alone
-            futures = {pool.submit(_work, work, jobs[place]): place for place in order}
-        for future in as_completed(futures):
-            future.result()
-            tick(jobs[futures[future]])
-        done = {place: future.result() for future, place in futures.items()}
-    except BrokenProcessPool:  # which has told the others to end
-        raise
+        while len(done) < len(jobs):
+            while len(workers) < min(processes, len(left) + sum(one.place is not None for one in workers)):
+                workers.append(_Worker(work, context))
+            waited = connection.wait([one.pipe for one in workers])
+            for worker in [one for one in workers if one.pipe in waited]:
+                outcome = worker.receive()
+                if worker.place is not None:
+                    done[worker.place] = outcome
+                    tick(jobs[worker.place])
+                    worker.place = None
+                if not worker.process.is_alive():
+                    workers.remove(worker)
+                    worker.pipe.close()
+                elif left:
+                    place = left.popleft()
+                    worker.begin(place, jobs[place])
+        for worker in workers:
+            worker.stop()
+        for worker in workers:
+            worker.process.join()
     except BaseException:
         _end(set(multiprocessing.active_children()) - before)
         raise
     finally:
-        pool.shutdown(cancel_futures=True)
+        for worker in workers:
+            worker.pipe.close()
     return [done[place] for place in range(len(jobs))]
 
 
@@ -83,9 +153,10 @@ def in_fresh_process(work: Callable[[Job], Outcome], job: Job) -> Outcome | None
     if not _main_can_be_imported():
         return None
     try:
-        return _in_pool([job], work, 1, lambda job: None, _forkserver(work))[0]
-    except BrokenProcessPool:
+        found = _in_pool([job], work, 1, lambda job: None, _forkserver(work))[0]
+    except _NoneToBlame:
         return None
+    return None if isinstance(found, Ended) else found
 
 
 def _alone(job: Job, work: Callable[[Job], Outcome], tick: Callable[[Job], None]) -> Outcome:
@@ -94,16 +165,34 @@ def _alone(job: Job, work: Callable[[Job], Outcome], tick: Callable[[Job], None]
     return outcome
 
 
-def _work(work: Callable[[Job], Outcome], job: Job) -> Outcome:
-    """Does the work; a process that is told to end while it writes ends, once that is cleaned up.
+def _serve(pipe: connection.Connection, work: Callable[[Job], Outcome]) -> None:
+    """Does jobs as they come; says first that it has begun.
 
-    The pool takes the SystemExit of `files.atomic` for the outcome of the job and asks for the next, of a queue whose
-    lock went with the process that held it.
+    A process that is told to end while it writes ends, once that is cleaned up: it does not ask for the next job.
     """
+    _end_with_parent()
+    pipe.send((None, None))
+    while (job := pipe.recv()) is not None:
+        outcome: Outcome | Ended | None = None
+        error: Exception | None = None
+        try:
+            outcome = work(job)
+        except SystemExit:
+            os._exit(1)
+        except MemoryError:
+            outcome = Ended(": it had no memory left")
+        except Exception as e:  # noqa: BLE001 - who asked for it is told
+            e.add_note("".join(traceback.format_exception(e)))
+            error = e
+        pipe.send((outcome, error))
+
+
+def _how(code: int | None) -> str:
+    """How a process has ended."""
     try:
-        return work(job)
-    except SystemExit:
-        os._exit(1)
+        return f" by {signal.Signals(-(code or 0)).name}"
+    except ValueError:
+        return f" with exit code {code}"
 
 
 def _end(children: Collection[BaseProcess]) -> None:
@@ -117,10 +206,11 @@ def _end(children: Collection[BaseProcess]) -> None:
         child.kill()
 
 
+MEMORY = "with a smaller -j each has more memory"
+
+
 def _help(context: BaseContext | None) -> str:
-    if context is None:
-        return "with a smaller -j each has more memory"
-    return "with a smaller -j each has more memory; a script needs `if __name__ == '__main__':` around its call"
+    return MEMORY if context is None else f"{MEMORY}; a script needs `if __name__ == '__main__':` around its call"
 
 
 def _main_can_be_imported() -> bool:

@@ -110,6 +110,23 @@ def test_a_process_that_is_ended_is_an_error(folder: Path) -> None:
     assert done.returncode == 2 and "a process that worked on a spec was ended" in done.stderr
 
 
+KILLED = """
+import os, signal, sys, netspec.check.many as many
+real = many.outcome
+many.outcome = lambda job: os.kill(os.getpid(), signal.SIGKILL) if job.spec.path.name == "many.yaml" else real(job)
+from netspec.cli.main import main
+sys.exit(main())
+"""
+
+
+def test_the_others_are_checked_where_a_process_is_killed(folder: Path) -> None:
+    files = ["good.yaml", "many.yaml", "bad.yaml", "errors.yaml"]
+    command = [sys.executable, "-c", KILLED, "check", *files, "-j", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "widht" in done.stderr and "'cnv'" in done.stderr
+    assert "error: many.yaml: a process that worked on a spec was ended by SIGKILL" in done.stderr
+
+
 HELD = """
 import os, sys, threading, time
 from dataclasses import dataclass

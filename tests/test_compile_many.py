@@ -57,6 +57,42 @@ def test_one_that_fails_hinders_no_other(folder: Path, jobs: str, capsys: pytest
     assert run(["compile", "a.yaml", "bad.yaml", "--to", "json", "-o", "out", "-q", "-j", jobs]) == 1
 
 
+KILLED = """
+import os, signal, sys
+import netspec.cli.compile as compile
+real = compile._compile
+
+def killed(asked, request):
+    if request.spec in ("b.yaml", "d.yaml"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if request.spec == "e.yaml":
+        raise MemoryError
+    real(asked, request)
+
+compile._compile = killed
+from netspec.cli.main import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.slow
+def test_one_whose_process_is_killed_hinders_no_other(folder: Path) -> None:
+    """As the system kills one where memory is out: it is named in its place, and all others are written."""
+    names = ["a", "b", "c", "d", "e", "f", "g"]
+    for name in names:
+        (folder / f"{name}.yaml").write_text(GOOD.format(name=name))
+    files = [f"{name}.yaml" for name in names]
+    command = [sys.executable, "-c", KILLED, "compile", *files, "--to", "json", "-o", "out", "-j", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert list(written(folder)) == ["a.json", "c.json", "f.json", "g.json"]
+    lines = [line for line in done.stderr.splitlines() if "help:" not in line]
+    assert [line.split(":")[0].replace("error", line[7:8]) for line in lines] == names
+    for name in ("b", "d"):
+        assert f"error: {name}.yaml: a process that worked on a spec was ended by SIGKILL\n   help: " in done.stderr
+    assert "error: e.yaml: a process that worked on a spec was ended: it had no memory left\n" in done.stderr
+
+
 @pytest.mark.slow
 def test_both_streams_come_in_one_order(folder: Path) -> None:
     """The table of a network, on stdout, stands where it stands alone beside its notes, on stderr."""

@@ -146,9 +146,15 @@ def _check(specs: tuple[str, ...], asked: _Asked, most: int) -> _Done:
 def _outcomes(jobs: Sequence[Job], processes: int, tick: Callable[[Job], None]) -> list[Outcome]:
     """What was found in each file, in their order."""
     if (count := min(processes, len(jobs))) > 1:
-        from netspec.processes import in_processes
+        from netspec.processes import Ended, in_processes
 
-        return in_processes(jobs, plain_outcome, count, tick)
+        outcomes: list[Outcome] = []
+        for job, one in zip(jobs, in_processes(jobs, plain_outcome, count, tick), strict=True):
+            if isinstance(one, Ended):
+                error = one.error(_named_by(job.spec))
+                one = Outcome(unread=(error.message, error.help))
+            outcomes.append(one)
+        return outcomes
     found = []
     for job in jobs:
         found.append(outcome(job))

@@ -35,20 +35,26 @@ def each(requests: Sequence[Request], work: Work, processes: int) -> int:
     count = 1 if any(request.spec in STDIN for request in requests) else min(processes, len(requests))
     if count == 1:
         return max(_code(request, work) for request in requests)
-    from netspec.processes import in_processes
+    from netspec.processes import Ended, in_processes
 
     options = {**click.get_current_context().find_root().obj, "color": "always" if colored(sys.stderr) else "never"}
     jobs = [_Job(request, work, options) for request in requests]
     with Progress(len(jobs), shown=not requests[0].quiet) as progress:
         done = in_processes(jobs, _apart, count, lambda job: progress.step(job.request.label))
-    for one in done:
+    codes = []
+    for request, one in zip(requests, done, strict=True):
+        if isinstance(one, Ended):
+            show_error(error := one.error(request.label))
+            codes.append(error.exit_code)
+            continue
         for is_stdout, pieces in groupby(one.said, key=itemgetter(0)):
             text = "".join(piece for _, piece in pieces)
             if is_stdout:
                 put(text)
             else:
                 tell(text.removesuffix("\n"))
-    return max(one.code for one in done)
+        codes.append(one.code)
+    return max(codes)
 
 
 def _code(request: Request, work: Work) -> int:
