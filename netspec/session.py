@@ -72,7 +72,7 @@ class Session:
 
     @property
     def provider(self) -> str:
-        """The execution provider of onnxruntime that runs it."""
+        """The execution provider of onnxruntime that runs it, of NVIDIA's with the name of the GPU."""
         return self._model.provider
 
     @property

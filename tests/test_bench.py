@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from docs_harness import run_page
-from netspec_onnx import prepared, providers
+from netspec_onnx import prepared, providers, runtime
 from netspec_onnx.runtime import Opened
 from run_harness import Netspec
 
@@ -194,6 +194,15 @@ def test_the_gpu_stands_beside_its_figures(there: bool, netspec: Netspec, monkey
     code, out, err = netspec("bench", "small.yaml", "--target", "onnx+cuda", "--repeat", "2", "-f", "json")
     (row,) = json.loads(out)
     assert code == 0 and row["provider"] == "CUDAExecutionProvider" + " (NVIDIA Zero)" * there, err
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("driver")
+def test_run_and_a_session_name_the_gpu_as_bench_does(netspec: Netspec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "Opened", OnCuda)
+    code, out, err = netspec("run", "small.yaml", "--repeat", "1")
+    assert code == 0 and "ran on: CUDAExecutionProvider (NVIDIA Zero)" in out.splitlines(), err
+    assert repr(api.Session("small.yaml")) == "Session(small on CUDAExecutionProvider (NVIDIA Zero))"
 
 
 @pytest.mark.slow

@@ -21,7 +21,6 @@ from netspec.running.ways import Way
 from netspec_onnx.build_model import build_model, weight_bytes
 from netspec_onnx.inlined import inlined
 from netspec_onnx.options import DEFAULTS, FORMS, OnnxOptions
-from netspec_onnx.providers import PROVIDERS, gpu_name
 from netspec_onnx.runtime import Opened
 from netspec_onnx.step_names import step_of
 from netspec_onnx.write import write_model
@@ -86,10 +85,7 @@ class Ready:
     @property
     def provider(self) -> str:
         """The execution provider that runs it, of NVIDIA's with the name of the GPU."""
-        found = str(self.opened.session.get_providers()[0])
-        on_gpu = any(found == provider.name and provider.gpu for provider in PROVIDERS.values())
-        gpu = gpu_name(place_of(self.way)) if on_gpu else ""
-        return f"{found} ({gpu})" if gpu else found
+        return self.opened.provider
 
     def run(self, inputs: Mapping[str, Value]) -> dict[str, Value]:
         """Its outputs by name; raises DataError."""

@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from threading import Lock
@@ -26,7 +27,7 @@ from netspec.running.sizes import check
 from netspec_onnx.binding import Binding
 from netspec_onnx.build_model import SIZES_KEY, WEIGHTS_KEY, build_model, weight_bytes
 from netspec_onnx.options import DEFAULTS, OnnxOptions
-from netspec_onnx.providers import LATE, PROVIDERS, chain, preload, provider_of, without
+from netspec_onnx.providers import LATE, PROVIDERS, chain, gpu_name, preload, provider_of, without
 from netspec_onnx.values import from_runtime, to_runtime
 from netspec_onnx.write import LIMIT, write_model
 
@@ -173,10 +174,13 @@ class Opened:
             raise DataError("NS703", f"onnxruntime cannot run the model: {str(e).strip()[:500]}", help) from None
         return Result(found, self.provider, latency)
 
-    @property
+    @cached_property
     def provider(self) -> str:
-        """The execution provider that runs it."""
-        return str(self.session.get_providers()[0])
+        """The execution provider that runs it, of NVIDIA's with the name of the GPU."""
+        found = str(self.session.get_providers()[0])
+        on_gpu = any(found == provider.name and provider.gpu for provider in PROVIDERS.values())
+        gpu = gpu_name(self.place) if on_gpu else ""
+        return f"{found} ({gpu})" if gpu else found
 
     def _run(self, inputs: Mapping[str, Value], repeat: int) -> tuple[dict[str, Value], list[float]]:
         """The outputs, and the milliseconds of the runs after the first."""
