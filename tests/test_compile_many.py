@@ -106,6 +106,7 @@ def test_both_streams_come_in_one_order(folder: Path) -> None:
             stderr=subprocess.STDOUT,
             text=True,
             encoding="utf-8",
+            timeout=120,
             check=False,
         ).stdout
         for jobs in ("1", "2")
