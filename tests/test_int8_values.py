@@ -76,6 +76,22 @@ def test_a_range_that_is_too_small_is_a_fault_of_what_gives_the_value(
 
 
 @pytest.mark.slow
+def test_an_output_that_a_relu_reads_keeps_its_negative_numbers(netspec: Netspec) -> None:
+    text = SPEC.replace("middle: act,", "middle: act, sum: join, before: first,")
+    text = text.replace("  - stem =", "  - first = conv: [4, 1]\n  - relu\n  - stem =")
+    Path("ends.yaml").write_text(text, encoding="utf-8")
+    np.savez("images.npz", input=pictures(16))
+    assert netspec("compile", "ends.yaml", "--to", "onnx", "--dtype", "int8", *GIVEN, "-o", "q.onnx", "-q")[0] == 0
+    found = api.Session("q.onnx").run(pictures(16))
+    with torch.inference_mode():
+        right = api.load("ends.yaml").to_torch()(torch.from_numpy(pictures(16)))
+    assert {*found} == {"middle", "sum", "before", "last"} and right["sum"].min() < 0 and right["before"].min() < 0
+    for name, value in found.items():
+        x = right[name].numpy()
+        assert np.sqrt(np.square(value - x).mean()) < 0.1 * np.sqrt(np.square(x).mean()), name
+
+
+@pytest.mark.slow
 def test_what_the_library_logs_is_not_printed(folder: Path) -> None:
     """A norm of its own has weights without an axis of outputs; in a process of its own, where nobody logs."""
     text = (

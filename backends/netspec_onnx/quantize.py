@@ -209,7 +209,7 @@ class Quantizer:
         """The model in int8, or `only` these nodes of it."""
         model = onnx.ModelProto()
         model.CopyFrom(self.exact)
-        quantizer = QDQQuantizer(
+        quantizer = _WholeOutputs(
             model,
             per_channel=True,
             reduce_range=self.reduce_range,
@@ -278,6 +278,19 @@ class Quantizer:
         """The right answers before and after, where the images have labels."""
         output = class_output(self.graph)
         return answers(self.exact, model, output, self.data) if self.data.labels is not None and output else None
+
+
+class _WholeOutputs(QDQQuantizer):  # type: ignore[misc, unused-ignore]
+    """The library's, which gives what one ReLU alone reads the range of the ReLU, an output of the model too."""
+
+    def adjust_tensor_ranges(self) -> None:
+        """Chooses the ranges: an output has that of its own values, whatever reads it."""
+        ends, ranges = {output.name for output in self.model.graph().output}, self.tensors_range
+        cut = {node.input[0] for node in self.model.nodes() if node.op_type in ("Clip", "Relu")}
+        own = {name: ranges[name] for name in ends & cut if name in ranges}
+        super().adjust_tensor_ranges()
+        for name, found in own.items():
+            ranges[name] = found
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc, unused-ignore]
