@@ -220,3 +220,21 @@ def test_channels_that_were_scaled_for_int8_are_compared_without_their_factors()
     found = unscaled(value * factors, value)
     np.testing.assert_allclose(found[:, :2], value[:, :2], rtol=1e-5)
     np.testing.assert_array_equal(found[:, 2], -value[:, 2])
+
+
+@pytest.mark.parametrize("outer", ["float32", "float16"])
+def test_a_file_without_weights_is_compared_by_the_type_of_its_values(outer: str, netspec: Netspec) -> None:
+    """A float16 has 11 bits: its values differ by up to 2**-11, whether or not a weight says so."""
+    body = "- p = max_pool: [3, 2]\n  - a = avg_pool: [2, 2]\n  - s = sigmoid"
+    Path("pools.yaml").write_text(f"netspec: 1\nname: pools\ninput: [3, 64, 64]\nbody:\n  {body}\n", encoding="utf-8")
+    made = ("compile", "pools.yaml", "--to", "onnx", "--dtype", "float16", "--io-dtype", outer, "-q")
+    assert netspec(*made)[0] == 0
+    code, out, _ = netspec("verify", "pools.yaml", "pools.onnx", "-f", "json")
+    (row,) = json.loads(out)
+    assert (code, row["result"]) == (0, "same") and 0 < row["relative"] < 2**-11
+    model = onnx.load("pools.onnx")
+    planted.node_of(model, "s", "Sigmoid").op_type = "Tanh"
+    onnx.save(model, "pools.onnx")
+    code, out, _ = netspec("verify", "pools.yaml", "pools.onnx", "-f", "json")
+    (row,) = json.loads(out)
+    assert (code, row["step"]) == (1, "s")

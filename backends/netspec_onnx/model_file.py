@@ -151,10 +151,15 @@ def _plain(op: str) -> str:
 
 
 def _dtype(model: onnx.ModelProto) -> str:
-    """The least exact type of its weights: float32, int8, bfloat16 or float16."""
-    if any(node.op_type in QUANTISED for node in model.graph.node):
+    """The least exact type of its weights and values: float32, int8, bfloat16 or float16."""
+    graph = model.graph
+    if any(node.op_type in QUANTISED for node in graph.node):
         return "int8"
-    kinds = {tensor.data_type for tensor in model.graph.initializer}
+    kinds = {tensor.data_type for tensor in graph.initializer}
+    kinds |= {value.type.tensor_type.elem_type for value in (*graph.input, *graph.output, *graph.value_info)}
+    for node in graph.node:  # a network without weights may say it there alone
+        kinds |= {a.i for a in node.attribute if node.op_type == "Cast" and a.name == "to"}
+        kinds |= {a.t.data_type for a in node.attribute if node.op_type == "Constant" and a.name == "value"}
     named = {onnx.TensorProto.BFLOAT16: "bfloat16", onnx.TensorProto.FLOAT16: "float16"}
     return next((name for kind, name in named.items() if kind in kinds), "float32")
 
