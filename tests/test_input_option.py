@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from run_harness import Netspec
 
@@ -56,3 +58,32 @@ def test_two_sizes_of_one_input_are_refused(command: str, given: list[str], nets
     assert code == 2 and not out and "input" in err
     if command == "summary":
         assert "--input left=1x64x64 --input right=1x64x64" in " ".join(err.split())
+
+
+APART = """\
+netspec: 1
+name: two
+input: {left: [3, 16, 16], right: [1, 16, 16]}
+body:
+  - a = global_avg_pool:
+    from: left
+  - b = global_avg_pool:
+    from: right
+  - concat:
+    from: [a, b]
+  - conv: [2, 1]
+"""
+INT8 = ["compile", "two.yaml", "--to", "onnx", "--dtype", "int8", "--calibrate", "images.npz"]
+
+
+@pytest.mark.parametrize("command", [INT8, ["run", "two.yaml", "--npy", "left=left.npy"]], ids=["calibrate", "npy"])
+def test_the_size_that_is_suggested_for_an_array_is_taken(command: list[str], netspec: Netspec) -> None:
+    """Of several inputs it is that of one, by its name."""
+    Path("two.yaml").write_text(APART, encoding="utf-8")
+    left, right = (np.random.default_rng(0).random((4, c, h, 16), np.float32) for c, h in ((3, 17), (1, 16)))
+    np.savez("images.npz", left=left, right=right)
+    np.save("left.npy", left)
+    code, _, err = netspec(*command)
+    assert code == 1 and (said := re.search(r"help: .*(--input \S+[0-9])", err)) is not None, err
+    code, _, err = netspec(*command, *said[1].split())
+    assert code == 0, err

@@ -314,7 +314,7 @@ def _arrays(path: Path, shapes: Mapping[str, Shape], graph: Graph) -> Calibratio
             raise DataError(
                 "NS701", f"{path} has no array for the input '{name}'", str(did_you_mean(name, stored, HELP))
             )
-        found[name] = _rows(path, f"{name}.npy", shape)
+        found[name] = _rows(path, name, shape, len(shapes) > 1)
     counts = {name: rows.count for name, rows in found.items()}
     if len(set(counts.values())) > 1:
         said = ", ".join(f"'{name}' {count}" for name, count in counts.items())
@@ -324,18 +324,17 @@ def _arrays(path: Path, shapes: Mapping[str, Shape], graph: Graph) -> Calibratio
     return Calibration(str(path), found, shapes, _labels(path, stored[LABELS], count, graph) if labelled else None)
 
 
-def _rows(path: Path, member: str, shape: Shape) -> Rows:
-    """An array that fits an input: its first axis the images, then the sizes of the input; raises DataError."""
+def _rows(path: Path, name: str, shape: Shape, several: bool) -> Rows:
+    """An array that fits an input, of several or the only one: its first axis the images; raises DataError."""
+    member = f"{name}.npy"
     try:
         with zipfile.ZipFile(path) as archive, archive.open(member) as f:
             sizes, fortran, dtype = _header(f)
     except BROKEN as e:
         raise _unreadable(path, member, e) from None
-    name = member.removesuffix(".npy")
     if sizes[1:] != tuple(shape[1:]) or not sizes:
-        raise DataError(
-            "NS701", f"{path}: '{name}' is {dims(sizes)}, the network takes {dims(shape)}", _fitting(name, sizes, shape)
-        )
+        message = f"{path}: '{name}' is {dims(sizes)}, the network takes {dims(shape)}"
+        raise DataError("NS701", message, _fitting(name, sizes, shape, several))
     if dtype.kind not in "fiu":
         raise DataError("NS701", f"{path}: '{name}' holds {dtype}, no numbers", f"{name}.astype('float32')")
     if fortran:
@@ -345,7 +344,7 @@ def _rows(path: Path, member: str, shape: Shape) -> Rows:
     return Rows(path, member, sizes, dtype)
 
 
-def _fitting(name: str, sizes: tuple[int, ...], shape: Shape) -> str:
+def _fitting(name: str, sizes: tuple[int, ...], shape: Shape, several: bool) -> str:
     """What makes an array fit an input."""
     one = tuple(shape[1:])
     if sizes == one:
@@ -353,7 +352,7 @@ def _fitting(name: str, sizes: tuple[int, ...], shape: Shape) -> str:
     if len(sizes) == 4 and (sizes[3], *sizes[1:3]) == one:
         return f"the channels come first: {name}.transpose(0, 3, 1, 2)"
     if len(sizes) == len(shape) == 4 and sizes[1] == one[0]:
-        return f"--input {dims(sizes[1:])} compiles the network for images of this size"
+        return f"--input {f'{name}=' if several else ''}{dims(sizes[1:])} compiles the network for images of this size"
     return HELP
 
 

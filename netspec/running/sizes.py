@@ -87,7 +87,7 @@ class Sizes:
                 "NS701",
                 f"the input '{name}' is {dims(tuple(shape))}{f' ({source})' if source else ''}, {self.model} expects "
                 f"{dims(expected)}",
-                _advice(tuple(shape), expected),
+                _advice(tuple(shape), expected, f"{name}=" if len(self.ports) > 1 else ""),
             )
         for axis, size in enumerate(shape):
             self._bind(name, axis, size, f"for {name}", source or "an array")
@@ -235,8 +235,11 @@ def doubts(shapes: Mapping[str, Sequence[int]], said: str, model: str = "the mod
         yield f"the input '{name}' is {dims(tuple(shape))}, and {model} says: {said}"
 
 
-def _advice(given: tuple[int, ...], expected: tuple[int | str | None, ...]) -> str:
-    """How an array gets the shape that an input of images has, if it is one of the usual slips; else empty."""
+def _advice(given: tuple[int, ...], expected: tuple[int | str | None, ...], of: str) -> str:
+    """How an array gets the shape that an input of images has, if it is one of the usual slips; else empty.
+
+    `of` begins its size where there are several inputs: `NAME=`.
+    """
     if len(expected) == 4 and len(given) in (3, 4):
         moved = (given[-1], *given[-3:-1])
         if fits(given, expected[1:]):
@@ -246,8 +249,8 @@ def _advice(given: tuple[int, ...], expected: tuple[int | str | None, ...]) -> s
         if fits(moved, expected[1:]):
             return "the batch stands first, then the channels: in numpy x.transpose(2, 0, 1)[None]"
         if fits((*given[:-2], *expected[2:]), expected):  # type: ignore[arg-type]
-            fitting = f"give one of {dims(expected[1:])}"
-            return f"{fitting}; `netspec compile SPEC --to onnx --input {dims(given[1:])}` makes a model of that size"
+            making = f"`netspec compile SPEC --to onnx --input {of}{dims(given[1:])}` makes a model of that size"
+            return f"give one of {dims(expected[1:])}; {making}"
     if fits(given[1:], expected[1:]):
         return f"the batch is fixed: give {expected[0]} at a time"
     return ""
