@@ -112,13 +112,25 @@ def test_a_type_of_inputs_that_the_model_does_not_compute_in_is_refused(dtype: s
     assert not (tmp_path / "net.onnx").exists()
 
 
-def test_a_kernel_that_the_runtime_lacks_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """LRN of bfloat16 is in ONNX since opset 13; onnxruntime's OperatorKernels.md has it of float alone on CPUs."""
-    x, y = (onnx.helper.make_tensor_value_info(n, onnx.TensorProto.BFLOAT16, [1, 1, 4, 4]) for n in "xy")
-    node = onnx.helper.make_node("LRN", ["x"], ["y"], name="/body/lrn", size=3)
-    graph = onnx.helper.make_graph([node], "g", [x], [y])
+@pytest.mark.parametrize("inner, outer", [("BFLOAT16", "BFLOAT16"), ("BFLOAT16", "FLOAT"), ("DOUBLE", "DOUBLE")])
+def test_a_kernel_that_the_runtime_lacks_is_named(
+    inner: str, outer: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """LRN of bfloat16 is in ONNX since opset 13, so that no lower set helps it.
+
+    onnxruntime's OperatorKernels.md has LRN of float alone on CPUs.
+    """
+    kinds = onnx.TensorProto.DataType
+    x, y = (onnx.helper.make_tensor_value_info(n, kinds.Value(outer), [1, 1, 4, 4]) for n in "xy")
+    nodes = [
+        onnx.helper.make_node("Cast", ["x"], ["a"], to=kinds.Value(inner)),
+        onnx.helper.make_node("LRN", ["a"], ["b"], name="/body/lrn", size=3),
+        onnx.helper.make_node("Cast", ["b"], ["y"], to=kinds.Value(outer)),
+    ]
+    graph = onnx.helper.make_graph(nodes, "g", [x], [y])
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10)
     onnx.save(model, tmp_path / "m.onnx")
     assert run(["run", str(tmp_path / "m.onnx")]) == 3
     said = capsys.readouterr().err
     assert "has no kernel for LRN(13) of the node '/body/lrn'" in said and "CPUExecutionProvider" in said
+    assert "help: another --dtype of compile" in said and ("a lower --opset" in said) == (inner != "BFLOAT16")

@@ -60,7 +60,7 @@ def session(
         # Else one that fails, here or in a run, is replaced by the CPU, and the reason is printed.
         made = ort.InferenceSession(source, options, providers=chosen, enable_fallback=0)
     except Exception as e:  # onnxruntime raises its own classes, which share no base but Exception
-        if lacking := _kernel(str(e), asked):
+        if lacking := _kernel(str(e), asked, model):
             raise lacking from None
         if _REFUSED.search(str(e)) or place.kind == "cpu":
             raise _refused(e, place) from None
@@ -79,10 +79,22 @@ def _refused(error: Exception, place: Place) -> DataError:
     return DataError("NS703", f"onnxruntime refuses the model: {str(error).strip()[:500]}", help)
 
 
+def _graph(model: Model) -> onnx.GraphProto:
+    """The graph of a model, of a file without weights that lie next to it."""
+    return (onnx.load(model, load_external_data=False) if isinstance(model, Path) else model).graph
+
+
 def _is_half(model: Model) -> bool:
     """Whether a model has weights in float16."""
-    found = onnx.load(model, load_external_data=False) if isinstance(model, Path) else model
-    return any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in found.graph.initializer)
+    return any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in _graph(model).initializer)
+
+
+def _is_bfloat16(model: Model) -> bool:
+    """Whether a model computes in bfloat16: its inputs or weights have the type, or it casts to it."""
+    graph = _graph(model)
+    kinds = {value.type.tensor_type.elem_type for value in graph.input} | {t.data_type for t in graph.initializer}
+    kinds |= {attribute.i for node in graph.node if node.op_type == "Cast" for attribute in node.attribute}
+    return onnx.TensorProto.BFLOAT16 in kinds
 
 
 _KERNEL = re.compile(
@@ -90,14 +102,18 @@ _KERNEL = re.compile(
 )
 
 
-def _kernel(said: str, provider: str) -> MissingError | None:
-    """The error of a runtime that has no kernel for an operator in the type of the model; None for another error."""
+def _kernel(said: str, provider: str, model: Model | None) -> MissingError | None:
+    """The error of a runtime that has no kernel for an operator in the type of the model; None for another error.
+
+    A lower operator set is suggested where the model is known, and can have one: those take less of bfloat16, not more.
+    """
     if (found := _KERNEL.search(said)) is None:
         return None
     node = f" of the node '{found[2][:200]}'" if found[2] else ""
+    lower = ", or a lower --opset," if model is not None and not _is_bfloat16(model) else ""
     return MissingError(
         f"onnxruntime has no kernel for {found[1]}{node} in this type on {provider}",
-        "another --dtype of compile, or a lower --opset, is written with operators that it has; so may another device",
+        f"another --dtype of compile{lower} is written with operators that it has; another device may have the kernel",
     )
 
 
@@ -168,7 +184,7 @@ class Opened:
         except Exception as e:  # as above
             if LATE.search(str(e)):
                 raise without(self.place, "", str(e)) from None
-            if lacking := _kernel(str(e), self.provider):
+            if lacking := _kernel(str(e), self.provider, None):
                 raise lacking from None
             help = f"the model says: {self.sizes.partition(':')[0]}" if self.sizes else ""
             raise DataError("NS703", f"onnxruntime cannot run the model: {str(e).strip()[:500]}", help) from None
