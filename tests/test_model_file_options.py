@@ -73,6 +73,7 @@ def test_what_cannot_hold_for_a_file_is_refused(option: str, command: str, netsp
     code, out, err = netspec(command, opened(), option, *REFUSED[option], *FAST[command])
     assert code == 2 and not out
     assert "an .onnx file has its weights and its layers already" in err and f"help: {option}: " in err
+    assert "leave them out for a file" in err
 
 
 @pytest.mark.parametrize("command", ["run", "bench"])

@@ -30,5 +30,5 @@ def check_options(request: Request, weights: Weights) -> None:
     if names := [name for name, value in given.items() if value]:
         raise UsageError(
             f"{r.spec}: an .onnx file has its weights and its layers already",
-            f"{', '.join(names)}: these options go with a spec, in a command without files",
+            f"{', '.join(names)}: these options go with a spec; leave them out for a file",
         )
