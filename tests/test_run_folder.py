@@ -75,6 +75,16 @@ def test_a_folder_gives_what_its_images_give(photos: Path, netspec_run: Netspec)
             assert float(row["score"]) == pytest.approx(probabilities[number], abs=1e-5)
 
 
+def test_hidden_files_and_folders_are_left_out(photos: Path) -> None:
+    """What a shell's * leaves out: macOS puts `._a.png`, a resource fork and no image, next to a.png."""
+    seen = image_files(photos)
+    (photos / "._0.png").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X")
+    (photos / ".hidden").mkdir()
+    (photos / ".hidden" / "5.png").write_bytes(b"no image")
+    (photos / ".notes").touch()
+    assert image_files(photos) == seen and len(seen[0]) == COUNT
+
+
 @pytest.mark.slow
 def test_the_last_batch_of_a_fixed_one_is_filled_up(photos: Path, netspec_run: Netspec) -> None:
     """A model of a batch of 2 takes five images; its outputs are the images, as numpy has them."""

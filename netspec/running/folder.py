@@ -29,19 +29,20 @@ Run = Callable[[np.ndarray], Mapping[str, Value]]
 def image_files(folder: Path, otherwise: str = "--image FILE takes a single image") -> tuple[list[Path], int]:
     """The images in a folder and its folders, by name, and how many others; raises UsageError, with help for a file.
 
-    What has the suffix of an image and is a pipe, a device or a link to nothing is one of the others.
+    What has the suffix of an image and is a pipe, a device or a link to nothing is one of the others. A name with a dot
+    at its beginning is hidden, and left out as a shell's * leaves it out: macOS puts `._a.jpg` next to a.jpg.
     """
     if not folder.is_dir():
         message = f"{folder} is a file and no folder" if folder.exists() else f"there is no folder {folder}"
         raise UsageError(message, otherwise)
     found, others = list[Path](), 0
     for base, folders, names in os.walk(folder, onerror=_unreadable):
-        folders.sort()
-        for name in sorted(names):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(name for name in names if not name.startswith(".")):
             path = Path(base, name)
             if path.suffix.lower() in SUFFIXES and path.is_file():
                 found.append(path)
-            elif not name.startswith("."):
+            else:
                 others += 1
         if len(found) > MAX_FILES:
             raise UsageError(f"{folder} holds more than {MAX_FILES:,} images", "run its folders one by one")
