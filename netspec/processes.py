@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import ForkingPickler
 from typing import Generic, Protocol, TypeVar
 
 from netspec.diagnostics.errors import UsageError
@@ -44,11 +46,17 @@ class Ended:
 
     def error(self, name: str) -> UsageError:
         """The error of what the job was about."""
-        return UsageError(f"{name}: a process that worked on a spec was ended{self.how}", MEMORY)
+        help = MEMORY if self.how in OUT_OF_MEMORY else "run it without -j, which shows what ends it"
+        return UsageError(f"{name}: a process that worked on a spec was ended{self.how}", help)
+
+
+NO_MEMORY = ": it had no memory left"
+OUT_OF_MEMORY = (NO_MEMORY, " by SIGKILL")
+"""How a process ends that finds no memory, by itself or by the system."""
 
 
 class _NoneToBlame(Exception):
-    """A process was ended that had no job."""
+    """A process was ended before it had a job."""
 
 
 def in_processes(
@@ -57,7 +65,7 @@ def in_processes(
     """What `work` gives of each job, in their order; `tick` is told of each that is done.
 
     A process that is ended from outside takes its job along and no other. However it ends, none that works is left
-    behind; raises UsageError where one was ended that had no job.
+    behind; raises what `work` raises, and UsageError where a process was ended before it had a job.
     """
     context = _context(work)
     if context is not None and not _main_can_be_imported():
@@ -90,7 +98,7 @@ class _Worker(Generic[Job, Outcome]):
         """What it has sent, which says that it has begun where it has no job; raises what its job raised."""
         try:
             found, error = self.pipe.recv()
-        except (EOFError, OSError):
+        except (EOFError, OSError):  # OSError is of a part of an outcome
             self.process.join()
             if self.place is None:
                 raise _NoneToBlame from None
@@ -113,10 +121,11 @@ def _in_pool(
     tick: Callable[[Job], None],
     context: BaseContext | None,
 ) -> list[Outcome | Ended]:
-    """The same by processes of a context; raises _NoneToBlame where one was ended that had no job."""
+    """The same by processes of a context; raises _NoneToBlame where one was ended before it had a job."""
     left = deque(sorted(range(len(jobs)), key=lambda place: -jobs[place].size))
     done: dict[int, Outcome | Ended] = {}
     workers: list[_Worker[Job, Outcome]] = []
+    resting: list[_Worker[Job, Outcome]] = []
     before = set(multiprocessing.active_children())
     try:
         while len(done) < len(jobs):
@@ -129,21 +138,21 @@ def _in_pool(
                     done[worker.place] = outcome
                     tick(jobs[worker.place])
                     worker.place = None
-                if not worker.process.is_alive():
-                    workers.remove(worker)
-                    worker.pipe.close()
-                elif left:
+                if left and worker.process.is_alive():
                     place = left.popleft()
                     worker.begin(place, jobs[place])
-        for worker in workers:
+                else:  # how it ends, once it has no job, is no matter
+                    workers.remove(worker)
+                    resting.append(worker)
+                    worker.stop()
+        for worker in [*resting, *workers]:
             worker.stop()
-        for worker in workers:
             worker.process.join()
     except BaseException:
         _end(set(multiprocessing.active_children()) - before)
         raise
     finally:
-        for worker in workers:
+        for worker in [*resting, *workers]:
             worker.pipe.close()
     return [done[place] for place in range(len(jobs))]
 
@@ -171,20 +180,29 @@ def _serve(pipe: connection.Connection, work: Callable[[Job], Outcome]) -> None:
     A process that is told to end while it writes ends, once that is cleaned up: it does not ask for the next job.
     """
     _end_with_parent()
-    pipe.send((None, None))
-    while (job := pipe.recv()) is not None:
-        outcome: Outcome | Ended | None = None
-        error: Exception | None = None
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # which a system without masks, or a server begun before, lets through
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent has ended
+        pipe.send((None, None))
+        while (job := pipe.recv()) is not None:
+            pipe.send_bytes(_answer(work, job))
+
+
+def _answer(work: Callable[[Job], Outcome], job: Job) -> memoryview:
+    """The outcome of a job and what it raised, as they are sent; what cannot be sent is an error that says so."""
+    try:
+        return ForkingPickler.dumps((work(job), None))
+    except SystemExit:
+        os._exit(1)
+    except MemoryError:
+        return ForkingPickler.dumps((Ended(NO_MEMORY), None))
+    except Exception as e:  # noqa: BLE001 - who asked for it is told
+        said = "".join(traceback.format_exception(e))
+        e.add_note(said)
         try:
-            outcome = work(job)
-        except SystemExit:
-            os._exit(1)
-        except MemoryError:
-            outcome = Ended(": it had no memory left")
-        except Exception as e:  # noqa: BLE001 - who asked for it is told
-            e.add_note("".join(traceback.format_exception(e)))
-            error = e
-        pipe.send((outcome, error))
+            pickle.loads(sent := ForkingPickler.dumps((None, e)))
+        except Exception:  # noqa: BLE001 - a class of a library may be made of other arguments than its message
+            return ForkingPickler.dumps((None, RuntimeError(said)))
+        return sent
 
 
 def _how(code: int | None) -> str:
