@@ -162,7 +162,7 @@ def test_what_the_first_run_takes_counts_for_nothing(cuda: ModuleType, monkeypat
     class Opened:
         def run(self, inputs: dict[str, object], repeat: int) -> Result:
             asked.append(repeat)
-            time.sleep(2.0 if len(asked) == 1 else 0.0)
+            time.sleep(0.3 if len(asked) == 1 else 0.0)
             return Result({}, "", [1.0] * repeat)
 
     monkeypatch.setattr(backend, "able", lambda *args: SimpleNamespace(open=lambda *args: Opened()))

@@ -178,6 +178,7 @@ def test_a_library_that_is_missed_in_a_run_is_named(path: Path, monkeypatch: pyt
     for library, why in (
         ("libcudnn.so", ": libcudnn.so: cannot open shared object file: No such file or directory"),
         ("cudnn64_9.dll", " with error 2"),
+        (r"C:\cuda\bin\cudnn64_9.dll", " with error 126"),
     ):
         call = "dlopen" if library.startswith("lib") else "LoadLibrary"
 
@@ -188,7 +189,7 @@ def test_a_library_that_is_missed_in_a_run_is_named(path: Path, monkeypatch: pyt
             )
 
         monkeypatch.setattr(opened.session, "run", run)
-        with pytest.raises(MissingError, match=f"cannot use CUDA: {library} cannot be loaded") as info:
+        with pytest.raises(MissingError, match=re.escape(f"cannot use CUDA: {library} cannot be loaded")) as info:
             opened.run({"input": noise(1, 4, 12, 12)})
         assert "netspec-compiler[cuda]" in info.value.help
 

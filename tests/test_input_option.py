@@ -29,7 +29,7 @@ def spec(folder: Path) -> None:
     Path("two.yaml").write_text(SPEC, encoding="utf-8")
 
 
-@pytest.mark.parametrize("given", [SIZES, [",".join(SIZES)]], ids=["repeated", "commas"])
+@pytest.mark.parametrize("given", [SIZES, [", ".join(SIZES)]], ids=["repeated", "commas"])
 @pytest.mark.parametrize("command", ["summary", "compile", "run", "bench"])
 def test_each_input_has_its_size(command: str, given: list[str], netspec: Netspec) -> None:
     """20 x 24 x (3 x 9) x 4 multiply-accumulates of each of the two convolutions."""

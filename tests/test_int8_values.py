@@ -104,6 +104,9 @@ def test_what_the_library_logs_is_not_printed(folder: Path) -> None:
         "import logging, netspec\n"
         "netspec.load('net.yaml').to_onnx('q.onnx', dtype='int8', calibrate='images.npz', keep_float='')\n"
         "assert not logging.getLogger().handlers and logging.root.manager.disable == 0\n"
+        "from netspec_onnx.quantize import _unheard\n"
+        "logging.disable(logging.CRITICAL)\n"
+        "with _unheard():\n    logging.error('a program that wants to hear nothing')\n"
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")

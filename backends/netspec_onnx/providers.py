@@ -139,7 +139,7 @@ def without(place: Place, said: str, otherwise: str) -> MissingError:
     return MissingError(f"onnxruntime cannot use {found.title}: {why}", found.help)
 
 
-LATE = re.compile(r"(?:dlopen|LoadLibrary) failed for ([^\s:]+)")
+LATE = re.compile(r"(?:dlopen|LoadLibrary) failed for ((?:[A-Za-z]:\\)?[^\s:]+)")
 """What onnxruntime says of a library that it looks for when the first operator needs it, as cuDNN for convolutions."""
 
 

@@ -315,7 +315,7 @@ def _unheard() -> Iterator[None]:
     """
     root, handler, before = logging.getLogger(), logging.NullHandler(), logging.root.manager.disable
     root.addHandler(handler)
-    logging.disable(logging.WARNING)
+    logging.disable(max(before, logging.WARNING))
     try:
         yield
     finally:

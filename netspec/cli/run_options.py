@@ -23,7 +23,7 @@ class NamedSizes(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> list[NamedSize]:
         """Of each the name, or None, and the sizes; fails for anything else."""
         parts = [part.rpartition("=") for part in str(value).split(",")]
-        return [(name if equals else None, Sizes().convert(sizes, param, ctx)) for name, equals, sizes in parts]
+        return [(n.strip() if equals else None, Sizes().convert(d.strip(), param, ctx)) for n, equals, d in parts]
 
 
 class HeightWidth(Sizes):
