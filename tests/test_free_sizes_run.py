@@ -92,6 +92,7 @@ def test_a_folder_of_images_at_another_size(netspec_run: Netspec) -> None:
 def test_what_other_files_say_is_nothing() -> None:
     assert not [*doubts({"x": (1, 3, 33, 33)}, "height and width are free")]
     assert not [*doubts({"x": (1, 3, 33, 33)}, "free in steps of two")] and not [*doubts({}, STEPS)]
+    assert not [*doubts({"x": (3, 33, 33)}, STEPS)]  # which is refused for its rank
     assert [*doubts({"x": (1, 3, 30, 32)}, STEPS)] and not [*Sizes({}, said=STEPS).doubts()]
 
 

@@ -231,7 +231,9 @@ def doubts(shapes: Mapping[str, Sequence[int]], said: str, model: str = "the mod
         return
     name, shape = next(iter(shapes.items()))
     step, *least = map(int, found.groups())
-    if any(size < low or (size - low) % max(step, 1) for size, low in zip(shape[2:], least, strict=False)):
+    if len(shape) == 4 and any(
+        size < low or (size - low) % max(step, 1) for size, low in zip(shape[2:], least, strict=True)
+    ):
         yield f"the input '{name}' is {dims(tuple(shape))}, and {model} says: {said}"
 
 
