@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import wraps
 from inspect import Parameter, signature
@@ -295,17 +295,13 @@ def _of_type(hint: object) -> Kind:
         return choice(*get_args(hint))
     if get_origin(hint) is tuple:
         return names
-    kinds: dict[object, Kind] = {bool: flag, int: whole(), str: _joined}
+    kinds: dict[object, Kind] = {bool: flag, int: whole(), str: _text_or_path}
     return kinds.get(hint, lambda name, value: value)
 
 
-def _joined(name: str, value: object) -> str:
-    """A text, which may be a path, or texts that the command line has between commas."""
-    if isinstance(value, PathLike):
-        return str(fspath(value))
-    return text(
-        name, value if isinstance(value, str) or not isinstance(value, Sequence) else ",".join(names(name, value))
-    )
+def _text_or_path(name: str, value: object) -> str:
+    """A text, which may be a path."""
+    return text(name, str(fspath(value)) if isinstance(value, PathLike) else value)
 
 
 _FLAGS = ("adapt", "training", "dynamic", "transpose", "direct", "unfold", "external-data", "reduce-range")

@@ -40,8 +40,8 @@ T = TypeVar("T")
 def option(default: T, help: str, *short: str, metavar: str | None = None) -> T:
     """A field of a backend's options that the command line offers as `--field` under this help, or as `short` (`-b`).
 
-    Its type is int, float, str, bool or a Literal of texts, or one of these and None; or `tuple[str, ...]`, of an
-    option that may be repeated, with commas between several texts. A field whose name is a word of Python is written
+    Its type is int, float, str, bool, a Literal of texts or `tuple[str, ...]`, or one of these and None. A tuple is of
+    an option that may be repeated, with commas between several texts. A field whose name is a word of Python is written
     with `_` at its end: `for_` is `--for`. `metavar` is what the help calls its value.
     """
     return field(default=default, metadata={"help": help, "short": short, "metavar": metavar})

@@ -75,7 +75,7 @@ def uneven(graph: Graph) -> dict[str, np.ndarray]:
 
 
 def written(graph: Graph, arrays: Mapping[str, np.ndarray], dtype: str = "float32", name: str = "m.onnx") -> Path:
-    more = {"calibrate": "images.npz", "keep_float": ""} if dtype == "int8" else {}
+    more = {"calibrate": "images.npz", "keep_float": ()} if dtype == "int8" else {}
     get("onnx").emit(graph, arrays, Path(name), OnnxOptions(dtype=dtype, **more))  # type: ignore[arg-type]
     return Path(name)
 

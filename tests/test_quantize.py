@@ -84,7 +84,9 @@ def test_the_file_names_steps_as_the_spec_does_and_is_the_same_twice(net: Path) 
 
 @pytest.mark.slow
 def test_layers_that_are_kept_have_float_weights(net: Path) -> None:
-    done, model = written(OnnxOptions(dtype="int8", calibrate="images.npz", keep_float="join.deep,fc", report="r.csv"))
+    done, model = written(
+        OnnxOptions(dtype="int8", calibrate="images.npz", keep_float=("join.deep", "fc"), report="r.csv")
+    )
     kinds = {t.name: t.data_type for t in model.graph.initializer}
     for step in ("join.deep.one.conv", "join.deep.two.conv", "fc"):
         assert kinds[f"{step}.weight"] == ELEMENT.FLOAT
@@ -107,10 +109,10 @@ def test_the_ends_and_what_is_between(net: Path) -> None:
     assert {"stem.conv", "fc"} <= ends(graph) and not {"body.conv", "join.deep.two.conv", "join"} & ends(graph)
     assert "join.deep.one.relu" in between(graph, {"join.deep.one.conv"})
     assert "join" not in between(graph, {"join.deep.two.conv"})
-    assert shortest(graph, asked(graph, "join.deep,fc")) == ["join.deep", "fc"]
+    assert shortest(graph, asked(graph, ["join.deep", "fc"])) == ["join.deep", "fc"]
     assert shortest(graph, {"join.deep.two.conv"}) == ["join.deep.two"]
     with pytest.raises(UsageError, match="has no step 'join.depe'") as found:
-        asked(graph, "fc,join.depe")
+        asked(graph, ["fc", "join.depe"])
     assert "did you mean 'join.deep'?" in (found.value.help or "")
 
 
@@ -266,7 +268,7 @@ def test_what_is_suggested_makes_the_arrays_fit(
     [
         ({"calibrate": None}, "--dtype int8 needs images"),
         ({"dtype": "float32"}, "--calibrate goes with --dtype int8"),
-        ({"dtype": "float16", "calibrate": None, "keep_float": "fc"}, "--keep-float goes with --dtype int8"),
+        ({"dtype": "float16", "calibrate": None, "keep_float": ("fc",)}, "--keep-float goes with --dtype int8"),
         ({"functions": "keep"}, "is written flat"),
         ({"opset": 12}, "opset 12 has no scale for each channel"),
         ({"opset": 10_000}, "knows opsets up to"),
@@ -275,7 +277,7 @@ def test_what_is_suggested_makes_the_arrays_fit(
             {"for_": "onnxruntime", "dtype": "bfloat16", "calibrate": None},
             "--for onnxruntime has no bfloat16: its CPU has no kernel for Conv",
         ),
-        ({"keep_float": "stme"}, "has no step 'stme'"),
+        ({"keep_float": ("stme",)}, "has no step 'stme'"),
         ({"report": "r.xyz"}, "its suffix is not a form of tables"),
         ({"report": "no/r.csv"}, "there is no folder no"),
         ({"io_dtype": "float16"}, "--io-dtype float16 goes with --dtype float16"),
@@ -360,7 +362,9 @@ def test_the_layers_that_are_suggested_give_20_dB(folder: Path) -> None:
     said = re.search(r"^([\d.]+) dB centred with (\d+) of 15 layers in float32: --keep-float (\S+)$", done.remarks[-1])
     assert said and float(said[1]) >= 20
     assert float(re.findall(r"images ([\d.]+) dB", done.remarks[0])[0]) < 20
-    again, _ = written(OnnxOptions(dtype="int8", calibrate="images.npz", keep_float=said[3], report="r.csv"))
+    again, _ = written(
+        OnnxOptions(dtype="int8", calibrate="images.npz", keep_float=tuple(said[3].split(",")), report="r.csv")
+    )
     assert Path("r.csv").read_text().count("float32") == int(said[2]) < 15
     assert f"centred over 8 images {said[1]} dB" in again.remarks[0]
 
@@ -388,5 +392,5 @@ def test_nothing_is_left_that_nothing_reads(net: Path) -> None:
 
 @pytest.mark.slow
 def test_a_step_without_weights_that_is_kept_is_named(net: Path) -> None:
-    done, _ = written(OnnxOptions(dtype="int8", calibrate="images.npz", keep_float="global_avg_pool"))
+    done, _ = written(OnnxOptions(dtype="int8", calibrate="images.npz", keep_float=("global_avg_pool",)))
     assert "in float32: no layer, only flatten, global_avg_pool" in done.remarks

@@ -57,11 +57,11 @@ def test_what_is_suggested_is_shown_and_leaves_something_in_int8(
     net: Path, spec: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every suggested path stands for rows of the report, as many as are said; with them the worst output has it."""
-    first, _ = written(OnnxOptions(dtype="int8", calibrate="images.npz", keep_float=""), spec=spec)
+    first, _ = written(OnnxOptions(dtype="int8", calibrate="images.npz", keep_float=()), spec=spec)
     lowest = min(float(n) for line in first.remarks for n in re.findall(r"images ([\d.]+) dB", line))
     for place in PLACES:
         monkeypatch.setattr(place, lowest + 1)
-    done, _ = written(OnnxOptions(dtype="int8", calibrate="images.npz", keep_float="", report="r.csv"), spec=spec)
+    done, _ = written(OnnxOptions(dtype="int8", calibrate="images.npz", keep_float=(), report="r.csv"), spec=spec)
     rows = [row["step"] for row in csv.DictReader(Path("r.csv").read_text().splitlines())]
     said = re.search(r"^([\d.]+) dB centred with (\d) of (\d) layers in float32: --keep-float (\S+)$", done.remarks[-1])
     assert said and int(said[2]) < int(said[3]) == len(rows) and not set(done.remarks) & done.facts
@@ -69,7 +69,9 @@ def test_what_is_suggested_is_shown_and_leaves_something_in_int8(
     assert len(kept) == int(said[2])
     for path in said[4].split(","):
         assert any(row == path or row.startswith(f"{path}.") for row in rows), f"{path} is no row of the report"
-    again, _ = written(OnnxOptions(dtype="int8", calibrate="images.npz", keep_float=said[4]), spec=spec)
+    again, _ = written(
+        OnnxOptions(dtype="int8", calibrate="images.npz", keep_float=tuple(said[4].split(","))), spec=spec
+    )
     reached = min(float(n) for line in again.remarks for n in re.findall(r"images ([\d.]+) dB", line))
     assert reached == float(said[1]) >= lowest + 0.9
 
@@ -95,7 +97,7 @@ def test_a_model_of_nothing_in_int8_is_said_to_be_one(net: Path, capsys: pytest.
 
 def test_python_warns_of_what_a_model_loses_and_of_nothing_else(net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At the line that asks, in Python's words; a model that is good enough gives no warning."""
-    asked = {"dtype": "int8", "calibrate": "images.npz", "keep_float": ""}
+    asked = {"dtype": "int8", "calibrate": "images.npz", "keep_float": ()}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         load("net.yaml").to_onnx("q.onnx", **asked)

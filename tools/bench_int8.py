@@ -59,23 +59,24 @@ def int8(seconds: float, folder: Path, names: tuple[str, ...] = tuple(TITLES)) -
         paths = {kind: folder / f"{name}.{kind}.onnx" for kind in KINDS}
         write(backend, whole, arrays, paths["float32"], backend.options())
         quick = {"dtype": "int8", "calibrate": str(images)}
-        made = write(backend, whole, arrays, paths["int8"], backend.options(**quick, keep_float=""))
+        made = write(backend, whole, arrays, paths["int8"], backend.options(**quick, keep_float=()))
         decibels = _decibels(list(made.remarks))
         if name in REWRITTEN:
             after = netspec.load(name).optimised(2, "onnxruntime")
             weights = computed(after.module, arrays)
-            write(backend, after.inference, weights, paths["int8, -O2"], backend.options(**quick, keep_float=""))
+            write(backend, after.inference, weights, paths["int8, -O2"], backend.options(**quick, keep_float=()))
         asked = {kind: paths[kind] for kind in ("float32", "int8", "int8, -O2") if paths[kind].exists()}
         advice = [found for line in made.remarks if (found := re.search(r"in float32: --keep-float (\S+)", line))]
         kept = "nothing"
         if advice:
-            kept = f"{len(advice[0][1].split(','))} parts"
+            steps = tuple(advice[0][1].split(","))
+            kept = f"{len(steps)} parts"
             part = write(
                 backend,
                 whole,
                 arrays,
                 paths["int8, part in float32"],
-                backend.options(**quick, keep_float=advice[0][1]),
+                backend.options(**quick, keep_float=steps),
             )
             decibels += f"; with {kept} in float32 {_decibels(list(part.remarks))}"
             asked["int8, part in float32"] = paths["int8, part in float32"]

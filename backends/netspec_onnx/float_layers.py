@@ -16,14 +16,14 @@ DEQUANTIZED = "_DequantizeLinear_Output"
 """What onnxruntime adds to the name of a tensor that has gone through int8."""
 
 
-def asked(graph: Graph, patterns: str) -> set[str]:
-    """The steps at and below those that patterns with commas between them match; raises UsageError for one of none."""
+def asked(graph: Graph, patterns: Sequence[str]) -> set[str]:
+    """The steps at and below those that patterns match; raises UsageError for one that matches none."""
     below: dict[str, set[str]] = {}
     for path in graph.nodes:
         for end in [i for i, c in enumerate(path) if c == "."] + [len(path)]:
             below.setdefault(path[:end], set()).add(path)
     named, found = titles(graph), set[str]()
-    for pattern in [p.strip() for p in patterns.split(",") if p.strip()]:
+    for pattern in patterns:
         steps = matching(pattern, below, named)
         if not steps:
             raise UsageError(f"--keep-float: '{graph.name}' has no step '{pattern}'", step_help(pattern, graph))

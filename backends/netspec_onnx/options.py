@@ -41,11 +41,11 @@ class OnnxOptions(Options):
         "Images for --dtype int8: a folder of them, or of one for each class; or arrays by input name, and `labels`.",
         metavar="FOLDER|FILE.npz",
     )
-    keep_float: str | None = option(
+    keep_float: tuple[str, ...] | None = option(
         None,
         "Steps that stay in float32 with --dtype int8 (`stem`, `layer*.0`; commas between several); by default the "
         "first and last layers, where that helps.",
-        metavar="PATTERNS",
+        metavar="PATTERN",
     )
     reduce_range: bool = option(False, "Weights of 7 bits with --dtype int8, for x86 processors without VNNI.")
     report: str | None = option(

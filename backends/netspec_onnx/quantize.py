@@ -251,7 +251,7 @@ class Quantizer:
         low, high, best, reached = 0, len(order), None, False
         count = max(1, guess)
         for _ in range(TRIES):
-            found = self.kept(asked(self.graph, ",".join(shortest(self.graph, made.steps.union(*order[:count])))))
+            found = self.kept(asked(self.graph, shortest(self.graph, made.steps.union(*order[:count]))))
             if found.output.deciding >= ENOUGH:
                 best, high, reached = found if found.is_int8 else best, count, True
             else:

@@ -9,7 +9,7 @@ import click
 from netspec.analysis.measures import MEASURES
 from netspec.cli.request import Request, requests_options
 from netspec.cli.spec_command import SpecCommand
-from netspec.cli.tables import form_of, table_options, write_table
+from netspec.cli.tables import columns_option, form_of, table_options, write_table
 from netspec.elaborate.compiled import Compiled
 from netspec.reports.comparison import Compared, columns_of, comparison
 from netspec.reports.table import Form
@@ -24,7 +24,7 @@ from netspec.reports.table import Form
     "  netspec compare blocks/residual:bottleneck,width=64 blocks/residual:bottleneck,width=128,out=256,groups=32",
 )
 @requests_options
-@click.option("--columns", metavar="NAMES", help=f"These, or, as +NAMES, also these: {', '.join(MEASURES)}.")
+@columns_option(f"These, or, as +NAMES, also these: {', '.join(MEASURES)}.")
 @table_options()
 def command(requests: tuple[Request, ...], columns: str | None, form: Form | None, output: str | None) -> int:
     """Print the cost of each SPEC, networks or blocks, and its ratio to that of the first.

@@ -60,7 +60,15 @@ class Shown(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 )
 @click.option("--unfold", is_flag=True, help="Every node and every repeat for itself.")
 @click.option("--direct", is_flag=True, help="Concatenations as arrows from what they join to what reads them.")
-@click.option("--show", type=Shown(), default="names,shapes", show_default=True, help=f"Any of {', '.join(SHOWN)}.")
+@click.option(
+    "--show",
+    type=Shown(),
+    multiple=True,
+    callback=lambda ctx, param, values: frozenset().union(*values),
+    default=["names,shapes"],
+    show_default=True,
+    help=f"Any of {', '.join(SHOWN)}.",
+)
 @click.option(
     "--heat",
     metavar="|".join([*HEATS, "FILE"]),

@@ -11,7 +11,7 @@ from netspec.analysis.measures import MEASURES
 from netspec.backend import get
 from netspec.cli.compile import command as compile_command
 from netspec.cli.options import Choice
-from netspec.cli.tables import form_of, table_options, write_table
+from netspec.cli.tables import columns_option, form_of, table_options, write_table
 from netspec.cli.targets import TargetCommand, declared
 from netspec.diagnostics.errors import NetspecError
 from netspec.reports.listing import Row, blocks, listed, ops, passes, specs
@@ -25,10 +25,8 @@ from netspec.reports.table import Form
 )
 @click.argument("what", type=Choice(["specs", "blocks", "ops", "passes", "backends"]), default="specs")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option(
-    "--columns",
-    metavar="NAMES",
-    help=f"These after the name, or, as +NAMES, also these; of specs family, alias, uses, {', '.join(MEASURES)} too.",
+@columns_option(
+    f"These after the name, or, as +NAMES, also these; of specs family, alias, uses, {', '.join(MEASURES)} too."
 )
 @table_options()
 def command(what: str, names: tuple[str, ...], columns: str | None, form: Form | None, output: str | None) -> int:

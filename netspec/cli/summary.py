@@ -9,7 +9,7 @@ import click
 from netspec.analysis.measures import Measured
 from netspec.cli.request import Request, names_in, spec_options
 from netspec.cli.spec_command import SpecCommand
-from netspec.cli.tables import form_of, table_options, write_table
+from netspec.cli.tables import columns_option, form_of, table_options, write_table
 from netspec.ir.selection import frozen_nodes
 from netspec.reports.summary import COLUMNS, columns_of, table
 from netspec.reports.table import Form
@@ -32,9 +32,7 @@ class _Of(TypedDict):
 )
 @spec_options
 @click.option("-d", "--depth", type=click.IntRange(1), help="Fold scopes that lie deeper.")
-@click.option(
-    "--columns", metavar="NAMES", help=f"These after the step, or, as +NAMES, also these: {', '.join(COLUMNS)}."
-)
+@columns_option(f"These after the step, or, as +NAMES, also these: {', '.join(COLUMNS)}.")
 @table_options()
 @click.option(
     "--freeze",

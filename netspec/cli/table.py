@@ -9,7 +9,7 @@ import click
 from netspec.cli.options import Choice
 from netspec.cli.request import Request, names_in, requests_options
 from netspec.cli.spec_command import SpecCommand
-from netspec.cli.tables import form_of, table_options, write_table
+from netspec.cli.tables import columns_option, form_of, table_options, write_table
 from netspec.reports.configuration.asked import ROWS, Asked, configuration_table
 from netspec.reports.configuration.notation import CELLS, Cells
 from netspec.reports.table import Form
@@ -37,7 +37,7 @@ from netspec.reports.table import Form
     type=Choice(list(get_args(Cells))),
     help="How cells are written: " + "; ".join(f"{name}: {text}" for name, text in CELLS.items()) + ".",
 )
-@click.option("--columns", default="", metavar="NAMES", help="Columns of blocks or layers; +NAMES adds some.")
+@columns_option("Columns of blocks or layers; +NAMES adds some.")
 @click.option("--show", multiple=True, callback=names_in, metavar="OP,...", help="Ops that tables leave out, as relu.")
 @click.option(
     "--hide", multiple=True, callback=names_in, metavar="OP,...", help="Ops that this table leaves out, as lrn."
@@ -48,7 +48,7 @@ def command(
     requests: tuple[Request, ...],
     rows: str,
     cells: Cells | None,
-    columns: str,
+    columns: str | None,
     show: tuple[str, ...],
     hide: tuple[str, ...],
     transpose: bool,
@@ -60,7 +60,7 @@ def command(
     It has layers with weights and poolings, not auxiliary heads and shortcuts. Stages are called by their titles.
     """
     chosen = form_of(form, output)
-    asked = Asked(rows, cells, columns, show, hide, transpose)
+    asked = Asked(rows, cells, columns or "", show, hide, transpose)
     asked.check(len(requests))
     networks = [(request.compile(), request.own) for request in requests]
     write_table(configuration_table(networks, asked), chosen, output)

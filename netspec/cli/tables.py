@@ -36,6 +36,16 @@ def table_options(forms: Sequence[Form] = FORMS) -> Callable[[C], C]:
     return add
 
 
+def columns_option(help: str) -> Callable[[C], C]:
+    """`--columns NAMES`, which may be repeated, as one text or None: the argument `columns` of a command."""
+    return click.option("--columns", metavar="NAMES", multiple=True, callback=_one_list, help=help)
+
+
+def _one_list(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> str | None:
+    """The lists of an option as one; its + is that of the first."""
+    return ",".join([values[0], *(value.removeprefix("+") for value in values[1:])]) if values else None
+
+
 def form_of(form: Form | None, output: str | None) -> Form:
     """The form of -f, else what the suffix of -o says, else text; raises UsageError where the two disagree."""
     suffix = f".{suffix_of(output)}"

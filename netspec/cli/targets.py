@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import Field, dataclass, fields
 from types import NoneType, UnionType
@@ -66,8 +66,9 @@ class Declared:
             more["metavar"] = found.metadata["metavar"]
         if get_origin(kind) is Literal:
             return cls(found.name, False, click.Option([*short, f"--{flag}"], type=Choice(get_args(kind)), **more))
-        if get_origin(hint) is tuple and get_args(hint) == (str, ...):
-            more |= {"multiple": True, "callback": names_in, "show_default": False}
+        if get_origin(kind) is tuple and get_args(kind) == (str, ...):
+            taken = names_in if found.default is not None else _names_or_none
+            more |= {"multiple": True, "callback": taken, "show_default": False}
             return cls(found.name, False, click.Option([*short, f"--{flag}"], **more))
         if kind in (int, float, str):
             return cls(found.name, False, click.Option([*short, f"--{flag}"], type=kind, **more))
@@ -161,6 +162,11 @@ def _target(args: list[str]) -> str | None:
         elif word.startswith("--to="):
             named = word.partition("=")[2]
     return named
+
+
+def _names_or_none(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> tuple[str, ...] | None:
+    """Names as `names_in` reads them; None of an option that is not given."""
+    return names_in(ctx, param, values) if values else None
 
 
 def _fits(value: object, kind: object) -> bool:
