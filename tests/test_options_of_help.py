@@ -16,6 +16,7 @@ from PIL import Image
 from netspec.backend import get
 from netspec.cli.main import cli, run
 from netspec.cli.targets import declared
+from netspec.cli.ways import target_of
 from netspec.network import load
 from netspec.weights.initialise import draw
 
@@ -23,7 +24,7 @@ LINES = {
     **spec_commands(),
     "compile onnx": ["compile", "SPEC", "--to", "onnx", "-o", "made.onnx"],
     "compile torch": ["compile", "SPEC", "--to", "torch", "-o", "made.py"],
-    "list": ["list", "specs"],
+    "list": ["list", "specs", "lenet5"],
     "schema": ["schema"],
 }
 del LINES["compile"]
@@ -155,6 +156,8 @@ def test_what_the_help_lists_is_taken(
     name: str, there: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("netspec.processes.in_fresh_process", lambda work, job: None)  # the memory of each bench
+    monkeypatch.setattr("netspec.cli.bench.peak", lambda backend, way: 1e9)
+    monkeypatch.setattr("netspec.cli.verify.every_target", lambda: [target_of("onnx"), target_of("onnx+O2")])
     refused = []
     for option in options(LINES[name]):
         words = given(name, option)

@@ -105,7 +105,8 @@ INPUT = click.option(
     help="Another input size, as 3x160x160; of several inputs by name, as image=3x160x160; repeatable.",
 )
 
-MOST_PROCESSES = 64
+MOST_PROCESSES = 60
+"""Windows waits for 63 at most."""
 
 jobs_option = click.option(
     "-j",
