@@ -8,6 +8,7 @@ from pathlib import Path
 from netspec.arguments import ExportWarning, checked, warn_of
 from netspec.backend import KeepsReady, OpenedModel, OpensModels, able, get
 from netspec.diagnostics.errors import UsageError
+from netspec.diagnostics.text import counted
 from netspec.files.pipes import check_file
 from netspec.network import Network, Weights, load
 from netspec.optional import importing
@@ -122,7 +123,8 @@ class Session:
     def _inputs(self, values: tuple[Value, ...], named: dict[str, Value]) -> dict[str, Value]:
         known = [*self._model.inputs]
         if len(values) > len(known):
-            raise UsageError(f"{len(values)} values for {len(known)} inputs", f"its inputs are {', '.join(known)}")
+            message = f"{counted(len(values), 'value')} for {counted(len(known), 'input')}"
+            raise UsageError(message, f"the model has {', '.join(known) or 'none'}")
         given = dict(zip(known, values, strict=False))
         if twice := given.keys() & named.keys():
             raise UsageError(f"the input '{min(twice)}' is given twice", "give it by place or by name")

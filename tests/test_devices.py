@@ -45,6 +45,7 @@ def path(tmp_path: Path) -> Path:
     "device, message",
     [
         ("gpu", "no device 'gpu'"),
+        ("hip", "no device 'hip'\nhelp: known: cpu, cuda, cuda:1, tensorrt"),
         ("cuda:", "'cuda:' is no device"),
         ("cuda:x", "'cuda:x' is no device"),
         ("cpu:0", "'cpu:0' is no device"),

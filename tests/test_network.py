@@ -303,3 +303,9 @@ def test_a_block_of_a_library_that_a_spec_uses_is_named_where_it_is(
     assert error.value.help == f"name it as {where}:{name}"
     assert netspec.load(f"{where}:{name}").name == name
     assert run(["check", f"net.yaml:{name}"]) == 2 and error.value.help in capsys.readouterr().err
+
+
+def test_a_spec_without_blocks_has_help_too(tmp_path: Path) -> None:
+    (tmp_path / "net.yaml").write_text("netspec: 1\nname: net\ninput: [3, 8, 8]\nbody: [relu]\n")
+    with pytest.raises(UsageError, match="has no block 'unit'\nhelp: it has no blocks and no variants"):
+        netspec.load(f"{tmp_path / 'net.yaml'}:unit")

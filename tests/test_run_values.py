@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -327,3 +329,19 @@ def test_a_proto_that_reads_another_file_is_refused(netspec_run: Netspec) -> Non
     assert code == 1 and "its data stands in another file" in err
     Path("input_7.pb").write_bytes(b"")
     assert "the model has 1" in netspec_run(identity(), "--pb", ".")[2]
+
+
+@pytest.mark.parametrize(
+    ("write", "said"),
+    [
+        (lambda path: np.save(path, np.array([{1: 2}], object)), "it holds objects of Python\n   help: .* of numbers"),
+        (lambda path: path.write_text("text"), "it is none\n   help: numpy.save writes one"),
+    ],
+)
+def test_what_numpy_wrote_is_not_said_to_be_none(
+    write: Callable[[Path], object], said: str, netspec_run: Netspec
+) -> None:
+    write(Path("a.npy"))
+    path = model("m.onnx", "Relu", {"x": (TensorProto.FLOAT, [2])}, TensorProto.FLOAT)
+    code, _, err = netspec_run(path, "--npy", "a.npy")
+    assert code == 1 and re.search(f"not a .npy file that can be read: {said}", err), err

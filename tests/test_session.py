@@ -38,7 +38,7 @@ def test_what_a_session_refuses(path: Path) -> None:
     value = noise(1, 4, 12, 12)
     with pytest.raises(UsageError, match="given twice"):
         session.run(value, input=value)
-    with pytest.raises(UsageError, match="2 values for 1 input"):
+    with pytest.raises(UsageError, match="2 values for 1 input\n"):
         session.run(value, value)
     with pytest.raises(DataError, match="'input' is missing"):
         session.run()

@@ -59,7 +59,7 @@ def target_of(text: str, level: Level | None = None, threads: int = 0) -> Target
         there = f"known: {', '.join(backend.forms)}"
         if not form:
             raise UsageError(f"'{text}' names no form after the colon", f"{there}; or {name} alone")
-        raise UsageError(f"'{name}' has no form '{form}'", did_you_mean(form, backend.forms) or there)
+        raise UsageError(f"'{name}' has no form '{form}'", did_you_mean(form, backend.forms, there))
     kinds = {"dtype": backend.dtypes, "device": DEVICES, "level": [*LEVELS]}
     given: dict[str, str] = {}
     passes = []
@@ -81,7 +81,7 @@ def target_of(text: str, level: Level | None = None, threads: int = 0) -> Target
                 raise UsageError(f"'{text}': '{word}' is given twice", "name it once")
             raise UsageError(
                 f"'{text}': there is no '{word}'" if word else f"'{text}' names nothing after a +",
-                did_you_mean(word, known) or f"after + stands any of {', '.join(known)}",
+                did_you_mean(word, known, f"after + stands any of {', '.join(known)}"),
             )
         else:
             given[kind] = word

@@ -59,7 +59,8 @@ def heat_of(text: str) -> tuple[str, Numbers | None]:
         check_file(text)
         return "numbers", read_numbers(Path(text))
     raise UsageError(
-        f"there is no '{text}' to colour by", did_you_mean(text, HEATS) or f"or name a {' or '.join(SUFFIXES)} file"
+        f"there is no '{text}' to colour by",
+        did_you_mean(text, HEATS, f"known: {', '.join(HEATS)}, or a {' or '.join(SUFFIXES)} file"),
     )
 
 

@@ -28,7 +28,8 @@ from netspec.syntax.values import read_arguments
 
 def no_block(doc: Document, name: str) -> UsageError:
     """What is said of a block that a document does not have; it may be one of a library that it uses."""
-    help = did_you_mean(name, [*doc.variants, *doc.blocks])
+    known = [*doc.variants, *doc.blocks]
+    help = did_you_mean(name, known) if known else "it has no blocks and no variants"
     if isinstance(used := doc.used.get(name), BlockDecl):
         file = used.at.span.source.name
         if file.startswith("specs/") and not Path(file).exists():

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from netspec.diagnostics.errors import Frame, SemanticError, Span, listed
+from netspec.diagnostics.text import counted
 from netspec.elaborate.arguments import Slot, collect
 from netspec.elaborate.budget import MAX_CALLS, WORK_OF_CALL
 from netspec.elaborate.context import Call, Context
@@ -88,7 +89,7 @@ def _inputs(decl: BlockDecl, step: Step, entering: Tensors) -> dict[str, Tensors
     if len(entering.refs) != len(decl.inputs):
         raise SemanticError(
             "NS401",
-            f"'{decl.name}' takes {len(decl.inputs)} values ({listed([s.text for s in decl.inputs])}), "
+            f"'{decl.name}' takes {counted(len(decl.inputs), 'value')} ({listed([s.text for s in decl.inputs])}), "
             f"got {len(entering.refs)}",
             step.span,
             "say `from: [...]` with as many paths",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netspec.diagnostics.errors import SemanticError, did_you_mean, listed
+from netspec.diagnostics.text import counted
 from netspec.elaborate.arguments import Slot, collect
 from netspec.elaborate.blocks import enter_call, input_symbols, offer, run_body
 from netspec.elaborate.context import Call, Context
@@ -30,7 +31,7 @@ def network(doc: Document, call: Call) -> Result:
     arguments = collect(call.env, call.args, slots, doc.name, step.span)
     declared = input_names(doc)
     if entering.ok and len(entering.refs) != len(declared):
-        message = f"'{doc.name}' takes {len(declared)} values, got {len(entering.refs)}"
+        message = f"'{doc.name}' takes {counted(len(declared), 'value')}, got {len(entering.refs)}"
         raise SemanticError("NS401", message, step.span)
     frame.inputs = {n: Tensors((entering.refs[i],)) if entering.ok else ERROR for i, n in enumerate(declared)}
     symbols = SymbolTable(entries=input_symbols(frame, where, input_places(doc)))

@@ -144,11 +144,10 @@ def _array(path: Path) -> np.ndarray:
     except MemoryError:
         raise
     except Exception as e:  # numpy reads a header as Python text, and fails in as many ways as that has
-        # numpy's own text advises to load objects with less safety, which must not be passed on.
-        why = "it is none, or holds objects of Python" if "pickle" in str(e) else str(e)[:200]
-        raise DataError(
-            "NS701", f"{path} is not a .npy file that can be read: {why}", "numpy.save writes one"
-        ) from None
+        objects = "Python objects" in str(e)  # of a header; what is no .npy file at all numpy calls pickled
+        why = "it holds objects of Python" if objects else "it is none" if "pickle" in str(e) else str(e)[:200]
+        help = "numpy.save writes an array of numbers" if objects else "numpy.save writes one"
+        raise DataError("NS701", f"{path} is not a .npy file that can be read: {why}", help) from None
     if not isinstance(loaded, np.ndarray):
         loaded.close()
         raise DataError("NS701", f"{path} is an archive of arrays", "--npy takes one array: a .npy file")

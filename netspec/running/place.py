@@ -32,7 +32,7 @@ class Place:
         if kind not in DEVICES:
             meant = "cuda" if kind.lower() == "gpu" else kind.lower()
             raise UsageError(
-                f"there is no device '{self.device[:60]}'", did_you_mean(meant, DEVICES) or f"known: {KNOWN}"
+                f"there is no device '{self.device[:60]}'", did_you_mean(meant, DEVICES, f"known: {KNOWN}")
             )
         if colon and not re.fullmatch(DEVICES[kind], which, re.ASCII) or colon and not which:
             upper = which.upper() if re.fullmatch(DEVICES[kind], which.upper(), re.ASCII) else ""

@@ -45,7 +45,7 @@ class Sizes:
     def input(self, name: str | None, sizes: Sequence[int]) -> None:
         """Takes `--input NAME=DIMS`, or of the first input that it fits; raises UsageError."""
         if name is not None and name not in self.ports:
-            raise UsageError(f"there is no input '{name}'", did_you_mean(name, self.ports) or self._known())
+            raise UsageError(f"there is no input '{name}'", did_you_mean(name, self.ports, self._known()))
         names = [name] if name is not None else list(self.ports)
         for one in names:
             shape = self.ports[one].shape

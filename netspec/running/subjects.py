@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from netspec.diagnostics.errors import DataError
+from netspec.diagnostics.text import counted
 from netspec.ir.graph import Graph, Node, Ref
 from netspec.ir.module import Module
 from netspec.running.ports import Value, dims, fits
@@ -93,7 +94,8 @@ class OfFile(Subject):
             return {name: found[name] for name in names}
         if len(found) != len(names):
             said = f"{', '.join(found)} against {', '.join(names)}"
-            raise DataError("NS703", f"{self.name} has {len(found)} outputs, the network {len(names)}: {said}", ANOTHER)
+            message = f"{self.name} has {counted(len(found), 'output')}, the network {len(names)}: {said}"
+            raise DataError("NS703", message, ANOTHER)
         return dict(zip(names, found.values(), strict=True))
 
     def values(self, graph: Graph, refs: Sequence[Ref], inputs: Inputs) -> dict[Ref, np.ndarray]:
@@ -112,7 +114,8 @@ class OfFile(Subject):
         """The inputs under the file's names: the same ones, or one after the other; raises DataError."""
         names = [*self.file.inputs]
         if len(names) != len(inputs):
-            raise DataError("NS701", f"{self.name} has {len(names)} inputs, the network {len(inputs)}", ANOTHER)
+            message = f"{self.name} has {counted(len(names), 'input')}, the network {len(inputs)}"
+            raise DataError("NS701", message, ANOTHER)
         ours = names if {*names} == inputs.keys() else [*inputs]
         for theirs, name in zip(names, ours, strict=True):
             if (shape := self.file.inputs[theirs].shape) and not fits(inputs[name].shape, shape):

@@ -38,7 +38,7 @@ class Asked:
                 raise UsageError(f"there is no '{value}' among {', '.join(known)}", did_you_mean(value, known))
         for name in (*self.show, *self.hide):
             if lookup(name) is None:
-                help = did_you_mean(name, OPS) or "`netspec list ops` shows them"
+                help = did_you_mean(name, OPS, "`netspec list ops` shows them")
                 raise UsageError(f"there is no op '{name[:80]}'", help)
         if self.rows not in ("blocks", "layers"):
             if self.columns:
