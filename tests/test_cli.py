@@ -69,7 +69,7 @@ def test_help_of_every_command_has_an_example(netspec_) -> None:
         (["summary", "resnet50", "--variant", "resnet18"], 2, "a variant already"),
         (["summary", "tiny.yaml", "-s", "clases=3"], 2, "did you mean 'classes'?"),
         (["summary", "tiny.yaml", "-s", "classes=x"], 2, "integer"),
-        (["summary", "tiny.yaml", "-s", "classes"], 2, "name=value"),
+        (["summary", "tiny.yaml", "-s", "classes"], 2, "-s classes=VALUE"),
         (["summary", "tiny.yaml", "--input", "3x"], 2, "3x224x224"),
         (["summary", "tiny.yaml", "--depth", "0"], 2, "--depth"),
         (["summary", "tiny.yaml", "--input", "3x2x2"], 1, "NS401"),
