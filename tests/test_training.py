@@ -11,6 +11,7 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from importlib.metadata import version
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -28,11 +29,18 @@ from netspec.cli.main import run
 pytestmark = pytest.mark.slow
 
 # torchvision without its compiled part refuses to be imported without the names of two operators.
+# The module that shares gradients is gone before its process group is: the last to hold the group joins its thread, and
+# from that module PyTorch does so with the lock of Python, which the thread may wait for, for ever.
 START = """
-import runpy, sys, torch
+import gc, runpy, sys, torch, torch.distributed as dist
 sys.path.insert(0, {tests!r})
 from conftest import import_torchvision
 import_torchvision()
+end = dist.destroy_process_group
+def alone():
+    assert not any(type(found) is torch.nn.parallel.DistributedDataParallel for found in gc.get_objects())
+    end()
+dist.destroy_process_group = alone
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
@@ -68,7 +76,11 @@ def trained(folder: Path, name: str, *args: str, processes: int = 1) -> str:
         try:
             said, errors = process.communicate(timeout=SECONDS)
         except subprocess.TimeoutExpired as e:
-            os.killpg(process.pid, signal.SIGKILL)
+            process.terminate()  # torch.distributed.run ends its processes, which have groups of their own
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=60)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             raise AssertionError(f"not done in {SECONDS} s: {(e.stderr or b'')[-3000:].decode()}") from None
     assert process.returncode == 0, errors[-3000:]
     return said
