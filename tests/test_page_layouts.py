@@ -78,15 +78,23 @@ def test_what_was_stopped_can_be_laid_out_after_all(page: Any, tmp_path: Path) -
     assert page.locator("#view .node:not(.title)").count() == 2 * (len(graph.nodes) + 1)
 
 
+STOPPED = """() => {
+    const status = document.getElementById("status");
+    [...document.querySelectorAll("button")].find(b => b.textContent.trim() === "As at first").click();
+    const before = status.innerText;
+    const pressed = new KeyboardEvent("keydown", {key: "Escape", bubbles: true, cancelable: true});
+    document.getElementById("view").dispatchEvent(pressed);
+    return [before, status.innerText];
+}"""
+
+
 @pytest.mark.slow
 def test_a_large_picture_is_laid_out_beside_the_page_and_can_be_stopped(page: Any, tmp_path: Path) -> None:
     opened(page, "densenet121", tmp_path, unfold=True)
     assert page.locator("#view .node:not(.title)").count() == len(graph_of("densenet121").nodes) + 1
-    page.get_by_role("button", name="As at first").click()
-    assert "Escape stops" in page.locator("#status").inner_text()
-    page.locator("#view").focus()
-    page.keyboard.press("Escape")
-    assert page.locator("#status").inner_text() == "Stopped."
+    # In one task of the page: a layout that is done meanwhile is not heard before it is stopped.
+    said = page.evaluate(STOPPED)
+    assert "Escape stops" in said[0] and said[1] == "Stopped."
     assert page.locator("#view .node:not(.title)").count() == len(graph_of("densenet121").nodes) + 1
 
 
