@@ -11,6 +11,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 from netspec_onnx.options import OnnxOptions
+from session_harness import SPEC, noise
 
 import netspec
 from netspec.backend import get
@@ -18,17 +19,6 @@ from netspec.diagnostics.errors import DataError, MissingError, UsageError
 from netspec.weights.initialise import draw
 
 ONNX = get("onnx")
-SPEC = """\
-netspec: 1
-name: net
-input: [4, 12, 12]
-use: [blocks/common]
-body: [conv_bn_relu: [6, 3], flatten, linear: 5]
-"""
-
-
-def noise(*shape: int) -> np.ndarray:
-    return np.random.default_rng(0).standard_normal(shape, np.float32)
 
 
 @pytest.fixture
